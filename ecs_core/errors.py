@@ -1,0 +1,38 @@
+"""The errors Motes raises on purpose: one root, a handful of leaves, every message a line a user can act on.
+
+Anything else that escapes is a bug. The command line and the API show ``str(error)`` and nothing more.
+"""
+
+from __future__ import annotations
+
+
+class MotesError(Exception):
+    """Root of all errors that Motes raises on purpose; the message names what is wrong and what is allowed."""
+
+
+class SceneError(MotesError):
+    """A scene cannot be rendered as described: an unknown type or setting, or a value out of range."""
+
+
+class AudioError(MotesError):
+    """A song cannot be read: missing, not audio, empty, refused."""
+
+
+class OutputError(MotesError):
+    """The output cannot be written: a missing folder, no permission, a full disk."""
+
+
+class PluginError(MotesError):
+    """A plugin breaks the contract: duplicate type name, wrong API version, misspelt hook."""
+
+
+class StructuralChangeError(MotesError):
+    """Rows were added or removed while rows are frozen (outside REAP and EMIT)."""
+
+
+class RenderError(MotesError):
+    """A render failed for good: a segment killed its process too often, or its process reported an error."""
+
+
+class RenderCancelled(MotesError):  # noqa: N818 - a request that was honoured, not a fault
+    """The render was cancelled by the caller; nothing was left behind."""

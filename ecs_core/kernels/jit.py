@@ -1,0 +1,25 @@
+"""``kernel``: the one way Motes compiles a function.
+
+Compiled once per machine and cached on disk; releases the GIL; no ``fastmath``, because frames must be the same
+on every worker to the last bit (without it LLVM neither reorders sums nor contracts to fused multiply-adds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile ``function`` in nopython mode, cached, without fastmath; division follows IEEE 754, as numpy's does."""
+    return cast(Callable[P, R], numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def inline_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """As :func:`kernel`, for a small function that kernels call in their inner loop."""
+    return cast(Callable[P, R], numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function))
