@@ -11,6 +11,9 @@ from typing import ParamSpec, TypeVar, cast
 
 import numba
 
+# LLVM finds the vector operations in our unrolled rows only with its SLP pass, which numba leaves off by default.
+numba.config.SLP_VECTORIZE = 1
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

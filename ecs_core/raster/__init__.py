@@ -1,0 +1,1 @@
+"""DrawLists into pictures. Knows light and pixels; knows no ECS, no audio, no files."""

@@ -1,0 +1,1 @@
+"""Pictures and sound into files: encode a segment, join segments, add the song. Knows frames; knows no ECS."""

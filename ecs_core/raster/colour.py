@@ -1,0 +1,28 @@
+"""Colour as light: sRGB to linear, and the mixing between channels that lets bright cores go white."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+F32 = NDArray[np.float32]
+
+# How much of a sprite's light leaks into the other two channels. A per-channel curve alone would clip a bright pure
+# red to flat red; with a leak the other channels rise too once it is far brighter than white, and its core turns white
+# (the "crosstalk" of film, and of the input matrix of the Academy Color Encoding System's output transforms). Because
+# light adds up linearly, mixing each sprite's colour once is the same as mixing every pixel.
+LEAK = 0.022
+
+
+def linear_from_srgb(srgb: ArrayLike) -> F32:
+    """Linear light, 0–1, of display-encoded sRGB values 0–1 (IEC 61966-2-1); float32, same shape."""
+    value = np.asarray(srgb, np.float64)
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)
+
+
+def leak(red: F32, green: F32, blue: F32) -> tuple[F32, F32, F32]:
+    """Mix a share of each channel's light into the others; arrays of shape (n,), the sum of the three is kept."""
+    keep = np.float32(1.0 - 3.0 * LEAK)
+    spread = np.float32(LEAK) * (red + green + blue)
+    return keep * red + spread, keep * green + spread, keep * blue + spread

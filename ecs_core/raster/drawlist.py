@@ -1,0 +1,43 @@
+"""DrawList: what the simulation hands the rasteriser, one entry a sprite, in draw order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class DrawList:
+    """Sprites to draw; all arrays have shape (n,).
+
+    ``x`` and ``y`` are float32 pixels (pixel centres at .5, y down), ``radius`` float32 pixels > 0, ``red``, ``green``
+    and ``blue`` float32 linear light >= 0 at the sprite's centre (1 is about diffuse white, more goes towards a white
+    core), ``disc`` uint8: 0 draws a glow (tight core, wide faint skirt), 1 an out-of-focus disc.
+    """
+
+    x: F32
+    y: F32
+    radius: F32
+    red: F32
+    green: F32
+    blue: F32
+    disc: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @staticmethod
+    def join(lists: Sequence[DrawList]) -> DrawList:
+        """Several lists as one, drawn in the order given."""
+        if len(lists) == 1:
+            return lists[0]
+        if not lists:
+            nothing = np.zeros(0, np.float32)
+            return DrawList(nothing, nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.uint8))
+        names = ("x", "y", "radius", "red", "green", "blue", "disc")
+        return DrawList(*(np.concatenate([getattr(part, name) for part in lists]) for name in names))

@@ -1,0 +1,110 @@
+"""How video is encoded: one set of libx264 settings per quality, and the writer of one segment.
+
+All segments of a video must be encoded with identical settings, or their packets could not stand in one stream.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, get_args
+
+import av
+import numpy as np
+
+from ecs_core.raster.rasteriser import Planes
+
+Quality = Literal["draft", "standard", "high"]
+QUALITIES: tuple[Quality, ...] = get_args(Quality)
+
+# CRF 20 is where the glow of a dark scene shows no blocks; draft is for looking at motion, high for an archive.
+_SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "draft": {"preset": "ultrafast", "crf": "23"},
+        "standard": {"preset": "veryfast", "crf": "20"},
+        "high": {"preset": "medium", "crf": "17"},
+    }
+)
+_BT709 = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709 all have this number
+_LIMITED = 1  # AVCOL_RANGE_MPEG
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """What every segment of a video has in common: size in pixels (even), rate, quality, longest GOP in frames."""
+
+    width: int
+    height: int
+    fps: Fraction
+    quality: Quality
+    gop: int
+
+
+def add_video_stream(
+    container: av.container.OutputContainer, video: VideoFormat, *, threads: int
+) -> av.video.stream.VideoStream:
+    """Add an H.264 stream with the settings of ``video``: closed GOPs, BT.709, limited range, exact timestamps."""
+    options = {**_SETTINGS[video.quality], "g": str(video.gop)}
+    stream = container.add_stream("libx264", rate=video.fps, options=options)
+    assert isinstance(stream, av.video.stream.VideoStream)
+    codec = stream.codec_context
+    codec.width, codec.height, codec.pix_fmt = video.width, video.height, "yuv420p"
+    codec.time_base = 1 / video.fps
+    codec.thread_count = threads
+    codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
+    codec.color_range = _LIMITED
+    return stream
+
+
+class Picture:
+    """One frame's memory, shared between the rasteriser, which paints it in place, and the encoder, which reads it."""
+
+    def __init__(self, video: VideoFormat) -> None:
+        self.frame = av.VideoFrame(video.width, video.height, "yuv420p")
+        self.frame.time_base = 1 / video.fps
+        self.frame.color_range, self.frame.colorspace = _LIMITED, _BT709
+        rows = [np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size) for plane in self.frame.planes]  # type: ignore[call-overload]  # a plane is a buffer
+        self.planes = Planes(*rows)
+        self._sizes = [(plane.height, plane.width) for plane in self.frame.planes]
+
+    def digest(self) -> str:
+        """The SHA-256, in hexadecimal, of the Y, Cb and Cr planes without row padding."""
+        total = hashlib.sha256()
+        for rows, (_, width) in zip((self.planes.luma, self.planes.cb, self.planes.cr), self._sizes, strict=True):
+            total.update(np.ascontiguousarray(rows[:, :width]).data)
+        return total.hexdigest()
+
+
+class SegmentWriter:
+    """Encodes frames into a file that starts with a key frame at time zero. Use as a context manager."""
+
+    def __init__(self, path: Path, video: VideoFormat, *, threads: int = 1) -> None:
+        self._container = av.open(str(path), "w", format="mp4")
+        self._stream = add_video_stream(self._container, video, threads=threads)
+        self._frames = 0
+
+    def write(self, picture: Picture) -> None:
+        """Encode the picture as it stands as the next frame; its memory may be painted over when this returns."""
+        picture.frame.pts = self._frames
+        self._frames += 1
+        self._container.mux(self._stream.encode(picture.frame))
+
+    def close(self) -> None:
+        """Encode what is buffered and finish the file."""
+        try:
+            self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
+
+    def __enter__(self) -> SegmentWriter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._container.close()

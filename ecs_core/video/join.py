@@ -1,0 +1,79 @@
+"""VideoFile: segments put end to end without encoding again, and the song beside them.
+
+Segments are appended in order as they become ready, so that joining costs nothing at the end but the index at the
+front (faststart). Timestamps are counted in frames, exactly, at every rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from ecs_core.errors import RenderError
+from ecs_core.video.encoding import VideoFormat
+from ecs_core.video.sound import F32, SoundTrack
+
+
+class VideoFile:
+    """The finished video being put together. Call :meth:`append` for every segment in order, then :meth:`close`."""
+
+    def __init__(self, path: Path, video: VideoFormat, *, frames: int) -> None:
+        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
+        self._video, self._expected = video, frames
+        self._stream: av.video.stream.VideoStream | None = None
+        self._sound: SoundTrack | None = None
+        self._extradata: bytes | None = None
+        self.frames = 0
+
+    def append(self, segment: Path) -> None:
+        """Append the packets of a segment, and the sound up to the segment's end.
+
+        Raises:
+            RenderError: the segment was encoded with other settings than the first one.
+        """
+        with av.open(str(segment)) as source:
+            track = source.streams.video[0]
+            extradata = bytes(track.codec_context.extradata or b"")
+            if self._stream is None:
+                self._stream = self._container.add_stream_from_template(track)
+                self._stream.time_base = 1 / self._video.fps
+                self._extradata = extradata
+            elif extradata != self._extradata:
+                raise RenderError(f"segment {segment.name} was encoded with other settings than the ones before it")
+            first = self.frames
+            scale = Fraction(track.time_base or 0) * self._video.fps
+            for packet in source.demux(track):
+                if packet.pts is None or packet.dts is None:
+                    continue  # the empty packet that ends a stream
+                packet.pts = first + round(packet.pts * scale)
+                packet.dts = first + round(packet.dts * scale)
+                packet.duration = 1
+                packet.time_base = 1 / self._video.fps
+                packet.stream = self._stream
+                if self._sound is not None:
+                    self._sound.encode_until(Fraction(max(packet.dts, 0)) / self._video.fps)
+                self._container.mux_one(packet)
+                self.frames += 1
+
+    def add_sound(self, blocks: Iterable[F32], *, rate: int, channels: int, duration: Fraction) -> None:
+        """Let the file have a sound track; call it before the first segment is appended."""
+        self._sound = SoundTrack(self._container, blocks, rate=rate, channels=channels, duration=duration)
+
+    def close(self) -> None:
+        """Finish the sound and the file.
+
+        Raises:
+            RenderError: the segments did not add up to the frames that were planned.
+        """
+        if self.frames != self._expected:
+            raise RenderError(f"the segments hold {self.frames} frames, but {self._expected} were planned")
+        if self._sound is not None:
+            self._sound.finish()
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Let go of the file without finishing it."""
+        self._container.close()

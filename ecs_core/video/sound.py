@@ -1,0 +1,94 @@
+"""SoundTrack: the song as one AAC stream, encoded once over the whole video, in step with the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+_BIT_RATE = 192_000
+_AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
+
+
+class SoundTrack:
+    """Encodes blocks of samples (channels, n) float32 into a stream of ``container`` that lasts ``duration`` seconds.
+
+    The same decoded samples that were analysed are encoded, so that what was heard at a time is seen at that time. More
+    than two channels are mixed down to stereo; a rate that AAC lacks becomes 48 kHz; a song that ends before the
+    picture is followed by silence.
+    """
+
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        blocks: Iterable[F32],
+        *,
+        rate: int,
+        channels: int,
+        duration: Fraction,
+    ) -> None:
+        out_rate = rate if rate in _AAC_RATES else 48_000
+        layout = "mono" if channels == 1 else "stereo"
+        stream = container.add_stream("aac", rate=out_rate, layout=layout)
+        assert isinstance(stream, av.audio.stream.AudioStream)
+        stream.bit_rate = _BIT_RATE if channels > 1 else _BIT_RATE // 2
+        stream.codec_context.time_base = Fraction(1, out_rate)
+        self._container, self._stream = container, stream
+        self._rate, self._channels = rate, channels
+        self._in_layout = _layout(channels)
+        self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=out_rate)
+        self._samples = round(duration * rate)
+        self._blocks = _exactly(blocks, channels, self._samples)
+        self._read = 0
+        self._open = True
+
+    def encode_until(self, seconds: Fraction) -> None:
+        """Encode and mux until the track reaches ``seconds`` of the video, or its end."""
+        while self._open and self._read < min(self._samples, seconds * self._rate):
+            block = next(self._blocks)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._in_layout)
+            frame.sample_rate = self._rate
+            frame.time_base = Fraction(1, self._rate)
+            frame.pts = self._read
+            self._read += block.shape[1]
+            self._mux(self._resampler.resample(frame))
+
+    def finish(self) -> None:
+        """Encode the rest and flush."""
+        self.encode_until(Fraction(self._samples, self._rate))
+        if self._open:
+            self._open = False
+            self._mux(self._resampler.resample(None))
+            self._container.mux(self._stream.encode(None))
+
+    def _mux(self, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            self._container.mux(self._stream.encode(frame))
+
+
+def _layout(channels: int) -> str:
+    """FFmpeg's default layout for a number of channels."""
+    names = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+    return names.get(channels, "7.1")
+
+
+def _exactly(blocks: Iterable[F32], channels: int, samples: int) -> Iterator[F32]:
+    """The blocks cut, or followed by silence, so that they last exactly ``samples``; clipped to ±1."""
+    left = samples
+    used = min(channels, 8)
+    for block in blocks:
+        if left <= 0:
+            return
+        part = np.clip(block[:used, :left], -1.0, 1.0)
+        left -= part.shape[1]
+        if part.shape[1]:
+            yield part
+    while left > 0:
+        n = min(left, 48_000)
+        left -= n
+        yield np.zeros((used, n), np.float32)
