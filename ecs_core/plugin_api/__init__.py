@@ -1,0 +1,7 @@
+"""The contract between Motes and particle types: what a plugin registers and how it is found."""
+
+from ecs_core.plugin_api.hooks import hookimpl
+from ecs_core.plugin_api.particle_type import API_VERSION, ParticleType
+from ecs_core.plugin_api.registry import Registry, particle_types
+
+__all__ = ["API_VERSION", "ParticleType", "Registry", "hookimpl", "particle_types"]

@@ -1,0 +1,84 @@
+"""RenderPlan: a scene cut into segments, each a run of frames that is encoded as closed groups of pictures.
+
+The cut depends on the number of frames alone, never on the number of workers: equal scenes have equal segments
+everywhere. The last segments are shorter, so that no worker waits long for another at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+from ecs_core.audio.features import Analysis
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.errors import SceneError
+from ecs_core.plugin_api import ParticleType
+from ecs_core.settings import Settings
+from ecs_core.video.encoding import Quality, VideoFormat
+
+SEGMENT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Frames ``start`` up to but not including ``stop``."""
+
+    number: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class RenderPlan:
+    """Everything a worker needs but the snapshots: what to simulate, how to encode, and where to cut."""
+
+    particle_type: ParticleType
+    settings: Settings
+    timeline: FeatureTimeline
+    video: VideoFormat
+    segments: tuple[Segment, ...]
+
+    @property
+    def frames(self) -> int:
+        """How many frames the whole video has."""
+        return self.segments[-1].stop
+
+
+def make_plan(
+    particle_type: ParticleType,
+    settings: Settings,
+    analysis: Analysis | None,
+    *,
+    quality: Quality = "standard",
+    segment_seconds: float = SEGMENT_SECONDS,
+) -> RenderPlan:
+    """Cut the scene into segments of about ``segment_seconds``.
+
+    Raises:
+        SceneError: the song is shorter than one frame.
+    """
+    frames = settings.frames(Fraction(0) if analysis is None else analysis.exact_duration)
+    if frames < 1:
+        raise SceneError("the song is shorter than one frame of video; give a duration in seconds")
+    if analysis is None:
+        timeline = FeatureTimeline.silence(settings.rate, frames)
+    else:
+        timeline = analysis.timeline(settings.rate, frames)
+    longest = max(1, round(segment_seconds * settings.rate))
+    video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)
+    return RenderPlan(particle_type, settings, timeline, video, cut(frames, longest))
+
+
+def cut(frames: int, longest: int) -> tuple[Segment, ...]:
+    """Segments of ``longest`` frames, then, near the end, of a quarter of what is left, but no less than a quarter.
+
+    >>> [segment.stop - segment.start for segment in cut(400, 60)]
+    [60, 60, 60, 55, 41, 31, 23, 17, 15, 15, 15, 8]
+    """
+    shortest = max(1, longest // 4)
+    marks = [0]
+    while marks[-1] < frames:
+        left = frames - marks[-1]
+        marks.append(marks[-1] + min(left, longest, max(shortest, left // 4)))
+    return tuple(Segment(number, start, stop) for number, (start, stop) in enumerate(pairwise(marks)))

@@ -1,0 +1,143 @@
+"""Pool: child processes that render segments side by side, replaced when they die.
+
+Plain ``subprocess`` children rather than multiprocessing's: they never import the caller's ``__main__``, so
+``render()`` works in a script of five lines without a guard, and they hold no copy of the caller's memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from ecs_core.errors import OutputError, RenderError
+from ecs_core.rendering.child import Advanced, Begin, Failed, Work
+from ecs_core.rendering.segment import SegmentReport
+
+ATTEMPTS = 3  # a segment that takes its process down this often fails the render
+_START = "import json,sys; sys.path[:] = json.loads(sys.argv[3]); from ecs_core.rendering.child import main; main(int(sys.argv[1]), sys.argv[2])"  # noqa: E501
+
+
+class _Child:
+    """One process, its connection and the work it has."""
+
+    def __init__(self, folder: Path) -> None:
+        ours, theirs = socket.socketpair()
+        self.work: Work | None = None
+        self.begun = False
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _START, str(theirs.fileno()), str(folder), json.dumps(sys.path)],
+                stdin=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                process_group=0,  # out of the terminal's group: Ctrl-C reaches the parent alone
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+        self.connection = Connection(ours.detach())
+
+    def stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.connection.close()
+
+
+class Pool:
+    """``workers`` processes that work in ``folder``. Use as a context manager: leaving it kills them."""
+
+    def __init__(self, workers: int, folder: Path) -> None:
+        self._folder = folder
+        self._begin: Begin | None = None
+        self._attempts: dict[int, int] = {}
+        self._children = [_Child(folder) for _ in range(workers)]
+        self._waiting: list[Work] = []  # segments whose process died
+
+    def begin(self, begin: Begin) -> None:
+        """Tell the children what all segments share."""
+        self._begin = begin
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a child is free and no segment waits for one."""
+        return not self._waiting and any(child.work is None for child in self._children)
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the children."""
+        return [child.process.pid for child in self._children]
+
+    def give(self, work: Work) -> None:
+        """Let a free child render the segment."""
+        self._waiting.append(work)
+        self._hand_out()
+
+    def messages(self, timeout: float) -> Iterator[Advanced | SegmentReport]:
+        """What the children report within ``timeout`` seconds; dead ones are replaced and their segments given again.
+
+        Raises:
+            OutputError: the disk is full.
+            RenderError: a child reported an error, or a segment killed its process three times.
+        """
+        by_connection = {child.connection: child for child in self._children}
+        for ready in wait(list(by_connection), timeout):
+            child = by_connection[ready]  # type: ignore[index]  # we passed connections, we get connections
+            try:
+                message = child.connection.recv()
+            except (EOFError, ConnectionError):
+                self._replace(child)
+                continue
+            if isinstance(message, Failed):
+                if message.kind == "full":
+                    raise OutputError(f"the disk is full: {self._folder.parent} has no space left for the video")
+                failure = RenderError(f"rendering failed: {message.reason}")
+                failure.add_note(message.trace)
+                raise failure
+            if isinstance(message, SegmentReport):
+                child.work = None
+            yield message
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        for child in self._children:
+            if not self._waiting:
+                return
+            if child.work is None:
+                child.work = self._waiting.pop(0)
+                with contextlib.suppress(ConnectionError):  # it just died: messages() will notice
+                    if not child.begun:
+                        child.connection.send(self._begin)
+                        child.begun = True
+                    child.connection.send(child.work)
+
+    def _replace(self, child: _Child) -> None:
+        child.stop()
+        code = child.process.returncode
+        if child.work is None:
+            number, frames = -1, "before its first segment"
+        else:
+            segment = child.work.segment
+            number, frames = segment.number, f"on frames {segment.start}–{segment.stop - 1}"
+            self._waiting.append(child.work)
+        self._attempts[number] = self._attempts.get(number, 0) + 1
+        self._children[self._children.index(child)] = _Child(self._folder)
+        if self._attempts[number] >= ATTEMPTS:
+            how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            raise RenderError(f"a render process died {ATTEMPTS} times {frames} ({how})")
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        for child in self._children:
+            child.process.kill()
+        for child in self._children:
+            child.stop()

@@ -1,0 +1,54 @@
+"""Progress: how far a render is, told truly: frames finished over frames to do, and the time that is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_INTERVAL = 0.1  # seconds between reports of the same stage
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report.
+
+    ``stage`` is "analysing", "rendering" or "joining"; ``share`` 0–1 of that stage; ``frames`` done of ``total``
+    (0 while analysing); ``fps`` frames rendered a second so far; ``seconds_left`` an estimate, None while unknown.
+    """
+
+    stage: str
+    share: float
+    frames: int = 0
+    total: int = 0
+    fps: float = 0.0
+    seconds_left: float | None = None
+
+
+class Reporter:
+    """Passes progress on to a callback, no more than ten times a second."""
+
+    def __init__(self, callback: Callable[[Progress], None] | None) -> None:
+        self._callback = callback
+        self._stage, self._told, self._began = "", 0.0, 0.0
+
+    def stage(self, stage: str, share: float) -> None:
+        """Report a share of a stage that has no frames."""
+        self._tell(Progress(stage, share))
+
+    def frames(self, stage: str, frames: int, total: int) -> None:
+        """Report frames done of a total."""
+        now = time.monotonic()
+        if self._began == 0.0:
+            self._began = now
+        elapsed = now - self._began
+        fps = frames / elapsed if elapsed > 0 else 0.0
+        left = (total - frames) / fps if fps > 0 else None
+        self._tell(Progress(stage, frames / total, frames, total, fps, left))
+
+    def _tell(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if self._callback is None or (progress.stage == self._stage and now - self._told < _INTERVAL):
+            return
+        self._stage, self._told = progress.stage, now
+        self._callback(progress)

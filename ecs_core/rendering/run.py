@@ -1,0 +1,215 @@
+"""render(): a scene in, a finished video out; render_frame(): one frame of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecs_core.errors import OutputError, RenderCancelled, SceneError
+from ecs_core.rendering.child import Advanced, Begin, Work
+from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan
+from ecs_core.rendering.pool import Pool
+from ecs_core.rendering.progress import Progress, Reporter
+from ecs_core.rendering.stage import Stage
+from ecs_core.scene import Scene
+from ecs_core.video.encoding import QUALITIES, Quality
+
+if TYPE_CHECKING:
+    from ecs_core.audio.features import Analysis
+
+_PATIENCE = 0.1  # seconds between looks at the cancel flag
+
+
+@dataclass(frozen=True)
+class RenderResult:
+    """A finished video: where it is, how long, and what its making cost.
+
+    ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``analyse``, ``plan``, ``join``) and,
+    summed over the worker processes, of the work on frames (``simulate``, ``rasterise``, ``encode``, …).
+    """
+
+    output: Path
+    frames: int
+    duration: float
+    fps: str
+    width: int
+    height: int
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    frame_hashes: tuple[str, ...] = ()
+
+
+def render(
+    scene: Scene,
+    output: str | Path,
+    *,
+    workers: int | None = None,
+    quality: Quality = "standard",
+    segment_seconds: float = SEGMENT_SECONDS,
+    progress: Callable[[Progress], None] | None = None,
+    cancel: threading.Event | None = None,
+    frame_hashes: bool = False,
+) -> RenderResult:
+    """Render ``scene`` into the MP4 file ``output``, which appears when it is complete and not before.
+
+    ``workers`` processes (default: one per core) render segments of about ``segment_seconds``. ``progress`` is called
+    a few times a second; setting ``cancel`` stops the render within a fraction of a second.
+
+    Raises:
+        SceneError: an unknown type, or a setting that is unknown or out of range.
+        AudioError: the song cannot be read.
+        OutputError: the output cannot be written, or the disk is full.
+        RenderError: rendering failed for good.
+        RenderCancelled: ``cancel`` was set; nothing was left behind.
+    """
+    began = time.perf_counter()
+    output = Path(output)
+    particle_type, settings = scene.resolve()
+    if quality not in QUALITIES:
+        raise SceneError(f"unknown quality {quality!r}; allowed: {', '.join(QUALITIES)}")
+    if workers is not None and not 1 <= workers <= 256:
+        raise SceneError(f"workers = {workers}: must be between 1 and 256")
+    if not 0.1 <= segment_seconds <= 60:
+        raise SceneError(f"segment_seconds = {segment_seconds:g}: must be between 0.1 and 60")
+    cancel = cancel or threading.Event()
+    reporter = Reporter(progress)
+    with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder) as pool:
+        analysis = _analyse(scene, reporter, cancel)
+        analysed = time.perf_counter()
+        plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
+        finished = folder / "finished.mp4"
+        seconds, digests = _render_segments(plan, scene, pool, finished, reporter, cancel, frame_hashes)
+        os.replace(finished, output)
+    seconds["analyse"] = analysed - began
+    seconds["total"] = time.perf_counter() - began
+    return RenderResult(
+        output,
+        plan.frames,
+        float(plan.frames / settings.rate),
+        str(settings.rate),
+        settings.width,
+        settings.height,
+        () if analysis is None else analysis.warnings,
+        seconds,
+        tuple(digests),
+    )
+
+
+def _analyse(scene: Scene, reporter: Reporter, cancel: threading.Event) -> Analysis | None:
+    if scene.audio is None:
+        return None
+    from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
+
+    def on_progress(share: float) -> None:
+        _heed(cancel)
+        reporter.stage("analysing", share)
+
+    return analyze(scene.audio, progress=on_progress)
+
+
+def _render_segments(
+    plan: RenderPlan,
+    scene: Scene,
+    pool: Pool,
+    path: Path,
+    reporter: Reporter,
+    cancel: threading.Event,
+    frame_hashes: bool,
+) -> tuple[dict[str, float], list[str]]:
+    """Simulate ahead, hand segments out, and join what comes back, in order."""
+    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415
+    from ecs_core.video.join import VideoFile  # noqa: PLC0415
+
+    pool.begin(Begin(plan.particle_type.name, plan.settings, plan.timeline, plan.video, frame_hashes))
+    digests: dict[int, list[str]] = {}
+    spent = {"plan": 0.0, "join": 0.0}
+    done: dict[int, int] = {}
+    ready: dict[int, Path] = {}
+    todo = iter(plan.segments)
+    planned: list[Work] = []
+    joined = 0
+    video = VideoFile(path, plan.video, frames=plan.frames)
+    song = None if scene.audio is None else AudioFile(scene.audio)
+    try:
+        if song is not None:
+            duration = plan.frames / plan.video.fps
+            video.add_sound(song.blocks(), rate=song.rate, channels=song.channels, duration=Fraction(duration))
+        with Stage(plan.particle_type, plan.settings, plan.timeline) as stage:
+            while joined < len(plan.segments):
+                _heed(cancel)
+                while planned and pool.has_room:
+                    pool.give(planned.pop(0))
+                # Stay a few snapshots ahead of the workers and no more: memory is flat however long the song is.
+                segment = next(todo, None) if len(planned) < 3 else None
+                if segment is not None:
+                    t0 = time.perf_counter()
+                    stage.skip_to(segment.start)
+                    planned.append(Work(segment, stage.snapshot(), path.with_name(f"{segment.number}.mp4")))
+                    spent["plan"] += time.perf_counter() - t0
+                for message in pool.messages(0.0 if segment is not None else _PATIENCE):
+                    if isinstance(message, Advanced):
+                        done[message.number] = message.frames
+                        continue
+                    done[message.number] = message.frames
+                    digests[message.number] = message.digests
+                    ready[message.number] = path.with_name(f"{message.number}.mp4")
+                    for stage_name, value in message.seconds.items():
+                        spent[stage_name] = spent.get(stage_name, 0.0) + value
+                reporter.frames("rendering", sum(done.values()), plan.frames)
+                t0 = time.perf_counter()
+                while joined in ready:
+                    segment_file = ready.pop(joined)
+                    video.append(segment_file)
+                    segment_file.unlink()
+                    joined += 1
+                spent["join"] += time.perf_counter() - t0
+        reporter.frames("joining", plan.frames, plan.frames)
+        t0 = time.perf_counter()
+        video.close()
+        spent["join"] += time.perf_counter() - t0
+    except OSError as error:
+        raise output_error(path.parent.parent, error) from error
+    finally:
+        video.abandon()
+        if song is not None:
+            song.close()
+    return spent, [digest for number in sorted(digests) for digest in digests[number]]
+
+
+def _heed(cancel: threading.Event) -> None:
+    if cancel.is_set():
+        raise RenderCancelled("the render was cancelled; nothing was left behind")
+
+
+@contextmanager
+def _work_folder(output: Path) -> Iterator[Path]:
+    """A folder beside the output, so that the finished file can be moved into place at once; removed at the end."""
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder; give the name of a file to write")
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{output.name[:80]}.", dir=output.absolute().parent))
+    except OSError as error:
+        raise output_error(output, error) from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """What to tell a user about a failure to write ``path``."""
+    if error.errno == errno.ENOSPC:
+        return OutputError(f"the disk is full: no space left to write {path}")
+    if error.errno == errno.ENOENT:
+        return OutputError(f"cannot write {path}: the folder {path.absolute().parent} does not exist")
+    return OutputError(f"cannot write {path}: {error.strerror or error}")

@@ -1,0 +1,90 @@
+"""Rendering one segment: restore, then for each frame simulate, rasterise, encode. Idempotent, in one process.
+
+The same plan and segment number give the same frames on any worker; the file appears under its name when it is
+complete.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecs_core.raster.rasteriser import Rasteriser
+from ecs_core.rendering.plan import RenderPlan, Segment
+from ecs_core.rendering.stage import Stage, backdrop
+from ecs_core.video.encoding import Picture, SegmentWriter
+from ecs_core.world import Snapshot
+
+
+@dataclass(slots=True)
+class SegmentReport:
+    """What a finished segment tells: its number, where its time went (seconds by stage), and hashes if asked for."""
+
+    number: int
+    frames: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=list)
+
+
+class SegmentRenderer:
+    """Renders segments of one plan, one after the other, keeping the world and the picture between them."""
+
+    def __init__(self, plan: RenderPlan, *, digests: bool = False) -> None:
+        self._plan, self._digests = plan, digests
+        self.stage = Stage(plan.particle_type, plan.settings, plan.timeline)
+        self._picture = Picture(plan.video)
+        self._rasteriser = Rasteriser(
+            plan.video.width, plan.video.height, background=backdrop(plan.particle_type, plan.settings)
+        )
+
+    def picture(self, snapshot: Snapshot) -> Picture:
+        """The first frame after a snapshot, painted but not encoded."""
+        self.stage.restore(snapshot)
+        self._rasteriser.reset()
+        self._rasteriser.paint(self.stage.frame(), self._picture.planes)
+        return self._picture
+
+    def render(
+        self, segment: Segment, snapshot: Snapshot, path: Path, *, on_frame: Callable[[int], None] = lambda done: None
+    ) -> SegmentReport:
+        """Render the segment into ``path``; ``on_frame`` is called with the number of frames done."""
+        now = time.perf_counter
+        simulate = rasterise = encode = digest = 0.0
+        digests: list[str] = []
+        began = now()
+        self.stage.restore(snapshot)
+        self._rasteriser.reset()
+        part = path.with_name(path.name + ".part")
+        picture = self._picture
+        with SegmentWriter(part, self._plan.video) as writer:
+            for frame in range(segment.start, segment.stop):
+                t0 = now()
+                sprites = self.stage.frame()
+                t1 = now()
+                self._rasteriser.paint(sprites, picture.planes)
+                t2 = now()
+                if self._digests:
+                    digests.append(picture.digest())
+                t3 = now()
+                writer.write(picture)
+                t4 = now()
+                simulate, rasterise, digest, encode = (
+                    simulate + t1 - t0,
+                    rasterise + t2 - t1,
+                    digest + t3 - t2,
+                    encode + t4 - t3,
+                )
+                on_frame(frame + 1 - segment.start)
+        os.replace(part, path)
+        total = now() - began
+        seconds = {
+            "simulate": simulate,
+            "rasterise": rasterise,
+            "digest": digest,
+            "encode": encode,
+            "other": total - simulate - rasterise - digest - encode,
+        }
+        return SegmentReport(segment.number, segment.stop - segment.start, seconds, digests)

@@ -1,0 +1,83 @@
+"""Stage: a world set up for a scene, stepped frame by frame, and what of it is seen.
+
+The same stage serves the simulation-only pass, the renderer of a segment and ``motes frame``, so that they cannot
+differ.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import numpy as np
+
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.components import Color, Look, Position, Sprite
+from ecs_core.plugin_api import ParticleType
+from ecs_core.raster.background import Background
+from ecs_core.raster.colour import linear_from_srgb
+from ecs_core.raster.drawlist import DrawList
+from ecs_core.resources import Canvas
+from ecs_core.settings import Settings
+from ecs_core.systems import BUILT_IN
+from ecs_core.table import Table
+from ecs_core.world import Snapshot, World
+
+REFERENCE_HEIGHT = 1080
+
+
+class Stage:
+    """A scene's world. Use as a context manager; ``world.frame`` is the next frame to simulate."""
+
+    def __init__(self, particle_type: ParticleType, settings: Settings, timeline: FeatureTimeline) -> None:
+        aspect = settings.width / settings.height
+        canvas = Canvas(width=REFERENCE_HEIGHT * aspect, height=float(REFERENCE_HEIGHT))
+        self.world = World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=timeline)
+        self._scale = np.float32(settings.height / REFERENCE_HEIGHT)
+        for system in (*BUILT_IN, *particle_type.systems):
+            self.world.add(system())
+        particle_type.populate(self.world, settings)
+
+    def frame(self) -> DrawList:
+        """Simulate the next frame and return what is seen of it, in pixels."""
+        self.world.step()
+        seen = self.world.query(Table, Position, Look, Color, Sprite)
+        return DrawList.join([self._sprites(*parts) for _, (_, *parts) in seen if len(parts[0].x)])
+
+    def _sprites(self, position: Position, look: Look, color: Color, sprite: Sprite) -> DrawList:
+        disc = np.full(len(position.x), sprite.shape == "disc", np.uint8)
+        return DrawList(
+            position.x * self._scale,
+            position.y * self._scale,
+            np.maximum(look.radius * self._scale, np.float32(0.05)),
+            color.r * look.light,
+            color.g * look.light,
+            color.b * look.light,
+            disc,
+        )
+
+    def skip_to(self, frame: int) -> None:
+        """Simulate, without looking, up to but not including ``frame``."""
+        while self.world.frame < frame:
+            self.world.step()
+
+    def snapshot(self) -> Snapshot:
+        """The state before the next frame."""
+        return self.world.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a state that :meth:`snapshot` returned, here or in another process."""
+        self.world.restore(snapshot)
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.world.close()
+
+
+def backdrop(particle_type: ParticleType, settings: Settings) -> Background:
+    """The background of a scene: the colour the settings name, or the type's own."""
+    if settings.background is None:
+        return particle_type.backdrop
+    r, g, b = (float(channel) for channel in linear_from_srgb(np.divide(settings.background, 255)))
+    return Background(base=(r, g, b))

@@ -1,0 +1,40 @@
+"""render_frame(): one frame of a scene, the same to the last bit as the one in the video before it is encoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ecs_core.audio.features import analyze
+from ecs_core.errors import SceneError
+from ecs_core.rendering.plan import make_plan
+from ecs_core.rendering.run import output_error
+from ecs_core.rendering.segment import SegmentRenderer
+from ecs_core.scene import Scene
+from ecs_core.video.png import write_png
+
+
+def render_frame(scene: Scene, at: float, output: str | Path) -> str:
+    """Write the frame shown at ``at`` seconds as a PNG; what comes before it is simulated, but neither drawn nor encoded.
+
+    Returns the frame's hash, as ``motes render --frame-hashes`` lists it.
+
+    Raises:
+        SceneError: an unknown type or setting, or a time outside the video.
+        AudioError: the song cannot be read.
+        OutputError: the PNG cannot be written.
+    """
+    output = Path(output)
+    particle_type, settings = scene.resolve()
+    plan = make_plan(particle_type, settings, None if scene.audio is None else analyze(scene.audio))
+    frame = int(at * settings.rate) if at >= 0 else -1
+    if not 0 <= frame < plan.frames:
+        raise SceneError(f"at = {at:g}: must be from 0 to {float((plan.frames - 1) / settings.rate):g} seconds")
+    renderer = SegmentRenderer(plan)
+    with renderer.stage as stage:
+        stage.skip_to(frame)
+        picture = renderer.picture(stage.snapshot())
+    try:
+        write_png(picture, output)
+    except OSError as error:
+        raise output_error(output, error) from None
+    return picture.digest()

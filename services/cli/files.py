@@ -1,0 +1,23 @@
+"""Writing small files: all or nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ecs_core.rendering.run import output_error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` so that ``path`` holds all of it or what it held before.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise output_error(path, error) from None

@@ -1,0 +1,89 @@
+"""``motes``: reads the command line, calls the engine, and turns every error into one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from ecs_core.errors import MotesError, RenderCancelled
+from services.cli import analyze, frame, render, types
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+_EXAMPLES = """\
+examples:
+  motes render song.mp3 --type enhanced -o video.mp4
+  motes render song.mp3 --type snow --set particle_count=800 --size 1080x1920 -o story.mp4
+  motes frame song.mp3 --type snow --at 12.5 -o frame.png
+  motes analyze song.mp3 -o features.json
+  motes types
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_BAD_INPUT, f"motes: error: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line, with help for each command."""
+    parser = _Parser(
+        prog="motes",
+        description="Audio-reactive particle videos: a song goes in, a finished video comes out.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (render, frame, analyze, types):
+        name = command.__name__.rpartition(".")[2]
+        sub = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=command.HELP,
+            epilog=command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        # Accepted before and after the command; the one after must not reset the one before.
+        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
+        command.add_arguments(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        arguments.run(arguments)
+    except (KeyboardInterrupt, RenderCancelled):
+        print("motes: cancelled; nothing was left behind", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has left
+        return 0
+    except MotesError as error:
+        if arguments.debug:
+            raise
+        print(f"motes: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

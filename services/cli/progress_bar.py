@@ -1,0 +1,37 @@
+"""A live progress bar on standard error: stage, share, frames a second, time left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from ecs_core.rendering import progress as engine
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[engine.Progress], None]]:
+    """Yield a function that shows the progress it is given; nothing is drawn where no one looks (not a terminal)."""
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=40),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[detail]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=1.0, detail="")
+
+        def show(report: engine.Progress) -> None:
+            detail = f"{report.frames}/{report.total} frames" if report.total else ""
+            if report.fps and report.seconds_left is not None:
+                detail += f"  {report.fps:.0f} frames/s  {_clock(report.seconds_left)} left"
+            bar.update(task, description=report.stage, completed=report.share, detail=detail)
+
+        yield show
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"

@@ -1,0 +1,65 @@
+"""``motes render``: a song in, a video out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from services.cli.scene_arguments import add_scene_arguments, scene_from
+
+HELP = "Render a video of a song (or of silence)."
+EXAMPLES = """\
+examples:
+  motes render song.mp3 --type enhanced -o video.mp4
+  motes render song.flac --type snow --set particle_count=800 --duration 30 -o video.mp4
+  motes render song.ogg --type snow --size 1080x1920 --fps 30000/1001 --quality high -o story.mp4
+  motes render --type snow --duration 8 --seed 7 -o silent.mp4
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    add_scene_arguments(parser)
+    parser.add_argument("-o", "--output", metavar="OUT.mp4", type=Path, required=True, help="the video to write")
+    parser.add_argument("--workers", type=int, help="processes that render side by side (default: one per core)")
+    parser.add_argument(
+        "--quality", choices=["draft", "standard", "high"], default="standard", help="default: %(default)s"
+    )
+    parser.add_argument("--segment-seconds", metavar="S", type=float, default=2.0, help="default: %(default)s")
+    parser.add_argument("--frame-hashes", metavar="FILE", type=Path, help="write the SHA-256 of every raw frame as JSON")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Render what the arguments describe."""
+    from ecs_core.rendering.run import render  # noqa: PLC0415 - after the arguments are known to be right
+    from services.cli.files import write_text  # noqa: PLC0415
+    from services.cli.progress_bar import progress_bar  # noqa: PLC0415
+
+    with progress_bar() as show:
+        result = render(
+            scene_from(arguments),
+            arguments.output,
+            workers=arguments.workers,
+            quality=arguments.quality,
+            segment_seconds=arguments.segment_seconds,
+            progress=show,
+            frame_hashes=arguments.frame_hashes is not None,
+        )
+    for warning in result.warnings:
+        print(f"motes: warning: {warning}", file=sys.stderr)
+    if arguments.frame_hashes is not None:
+        write_text(arguments.frame_hashes, json.dumps({"frames": result.frame_hashes}))
+    if arguments.json:
+        facts = asdict(result) | {"output": str(result.output)}
+        del facts["frame_hashes"]
+        print(json.dumps(facts))
+    else:
+        speed = result.frames / result.seconds["total"]
+        print(
+            f"{result.output}: {result.frames} frames, {result.duration:.2f} s, {result.width}x{result.height}, "
+            f"rendered in {result.seconds['total']:.1f} s ({speed:.0f} frames/s)"
+        )

@@ -1,0 +1,94 @@
+"""The arguments that describe a scene, shared by ``render`` and ``frame``, and the Scene they describe."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ecs_core.errors import SceneError
+from ecs_core.scene import Scene
+
+
+def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add SONG, --type, --config, --set, --size, --fps, --duration and --seed."""
+    parser.add_argument("song", nargs="?", metavar="SONG", type=Path, help="any audio or video file; none: silence")
+    parser.add_argument("--type", default="enhanced", help="particle type, see `motes types` (default: %(default)s)")
+    parser.add_argument("--config", metavar="FILE.json", type=Path, help="settings of the type, as JSON")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, over --config; may be repeated"
+    )
+    parser.add_argument("--size", metavar="WxH", help="picture size (default: 1920x1080)")
+    parser.add_argument("--fps", help="frames a second: 30, 29.97, 30000/1001 (default: 30)")
+    parser.add_argument(
+        "--duration", metavar="SECONDS|audio", help="length (default: the song's, or 10 s where there is no song)"
+    )
+    parser.add_argument("--seed", type=int, help="another seed, another video (default: 0)")
+
+
+def scene_from(arguments: argparse.Namespace) -> Scene:
+    """The scene the arguments describe; --set wins over --config, the named options over both.
+
+    Raises:
+        SceneError: an argument that is not what it should be, by name.
+    """
+    config: dict[str, Any] = _read_config(arguments.config) if arguments.config else {}
+    for assignment in arguments.set:
+        _assign(config, assignment)
+    if arguments.size is not None:
+        config["width"], config["height"] = _size(arguments.size)
+    if arguments.fps is not None:
+        config["fps"] = arguments.fps
+    if arguments.duration is not None:
+        config["duration"] = _duration(arguments.duration)
+    elif arguments.song is not None:
+        config.setdefault("duration", "audio")
+    if arguments.seed is not None:
+        config["seed"] = arguments.seed
+    return Scene(arguments.type, audio=arguments.song, config=config)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SceneError(f"--config {path}: {error.strerror}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise SceneError(f"--config {path}: not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise SceneError(f'--config {path}: must be a JSON object such as {{"particle_count": 500}}')
+    return values
+
+
+def _assign(config: dict[str, Any], assignment: str) -> None:
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise SceneError(f"--set {assignment}: must be KEY=VALUE, for example particle_count=500")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    *parents, last = key.split(".")
+    for parent in parents:
+        config = config.setdefault(parent, {})
+        if not isinstance(config, dict):
+            raise SceneError(f"--set {assignment}: {parent} has no parts")
+    config[last] = value
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, x, height = text.lower().partition("x")
+    try:
+        return int(width), int(height)
+    except ValueError:
+        raise SceneError(f"--size {text}: must be WIDTHxHEIGHT, for example 1920x1080") from None
+
+
+def _duration(text: str) -> float | str:
+    if text == "audio":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise SceneError(f'--duration {text}: must be seconds, or "audio" for the song\'s own length') from None
