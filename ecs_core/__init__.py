@@ -9,27 +9,87 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecs_core.errors import (
-        AudioError,
-        MotesError,
-        OutputError,
-        PluginError,
-        RenderCancelled,
-        RenderError,
-        SceneError,
-        StructuralChangeError,
-    )
+    from ecs_core.audio.timeline import FeatureTimeline as FeatureTimeline
+    from ecs_core.components import Attraction as Attraction
+    from ecs_core.components import Bounds as Bounds
+    from ecs_core.components import Collide as Collide
+    from ecs_core.components import Color as Color
+    from ecs_core.components import ColorOverLife as ColorOverLife
+    from ecs_core.components import Drag as Drag
+    from ecs_core.components import Emission as Emission
+    from ecs_core.components import FadeWithDistance as FadeWithDistance
+    from ecs_core.components import Gravity as Gravity
+    from ecs_core.components import Lifetime as Lifetime
+    from ecs_core.components import LightOverLife as LightOverLife
+    from ecs_core.components import Look as Look
+    from ecs_core.components import Position as Position
+    from ecs_core.components import Size as Size
+    from ecs_core.components import SizeOverLife as SizeOverLife
+    from ecs_core.components import Speed as Speed
+    from ecs_core.components import Sprite as Sprite
+    from ecs_core.components import Turbulence as Turbulence
+    from ecs_core.components import Twinkle as Twinkle
+    from ecs_core.components import Velocity as Velocity
+    from ecs_core.components import Walls as Walls
+    from ecs_core.errors import AudioError as AudioError
+    from ecs_core.errors import MotesError as MotesError
+    from ecs_core.errors import OutputError as OutputError
+    from ecs_core.errors import PluginError as PluginError
+    from ecs_core.errors import RenderCancelled as RenderCancelled
+    from ecs_core.errors import RenderError as RenderError
+    from ecs_core.errors import SceneError as SceneError
+    from ecs_core.errors import StructuralChangeError as StructuralChangeError
+    from ecs_core.plugin_api.hooks import hookimpl as hookimpl
+    from ecs_core.plugin_api.particle_type import API_VERSION as API_VERSION
+    from ecs_core.plugin_api.particle_type import ParticleType as ParticleType
+    from ecs_core.raster.background import Background as Background
+    from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
+    from ecs_core.rendering.progress import Progress as Progress
+    from ecs_core.rendering.run import RenderResult as RenderResult
+    from ecs_core.rendering.run import render as render
+    from ecs_core.rendering.still import render_frame as render_frame
+    from ecs_core.resources import AudioFrame as AudioFrame
+    from ecs_core.resources import Canvas as Canvas
+    from ecs_core.resources import Clock as Clock
+    from ecs_core.scene import Scene as Scene
+    from ecs_core.schedule import Phase as Phase
+    from ecs_core.schedule import System as System
+    from ecs_core.settings import RGB as RGB
+    from ecs_core.settings import Settings as Settings
+    from ecs_core.systems.audio_reaction import Binding as Binding
+    from ecs_core.systems.audio_reaction import Reactive as Reactive
+    from ecs_core.table import F32 as F32
+    from ecs_core.table import Column as Column
+    from ecs_core.table import Table as Table
+    from ecs_core.values import Curve as Curve
+    from ecs_core.values import Gradient as Gradient
+    from ecs_core.values import Range as Range
+    from ecs_core.world import Snapshot as Snapshot
+    from ecs_core.world import World as World
 
-_HOME = {
-    "AudioError": "errors",
-    "MotesError": "errors",
-    "OutputError": "errors",
-    "PluginError": "errors",
-    "RenderCancelled": "errors",
-    "RenderError": "errors",
-    "SceneError": "errors",
-    "StructuralChangeError": "errors",
+_PUBLIC = {
+    "audio.timeline": "FeatureTimeline",
+    "components": "Attraction Bounds Collide Color ColorOverLife Drag Emission FadeWithDistance Gravity Lifetime "
+    "LightOverLife Look Position Size SizeOverLife Speed Sprite Turbulence Twinkle Velocity Walls",
+    "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
+    "StructuralChangeError",
+    "plugin_api.hooks": "hookimpl",
+    "plugin_api.particle_type": "API_VERSION ParticleType",
+    "raster.background": "Background",
+    "raster.colour": "linear_from_srgb",
+    "rendering.progress": "Progress",
+    "rendering.run": "RenderResult render",
+    "rendering.still": "render_frame",
+    "resources": "AudioFrame Canvas Clock",
+    "scene": "Scene",
+    "schedule": "Phase System",
+    "settings": "RGB Settings",
+    "systems.audio_reaction": "Binding Reactive",
+    "table": "F32 Column Table",
+    "values": "Curve Gradient Range",
+    "world": "Snapshot World",
 }
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,9 @@
 """Light into accumulators: binning sprites into bands and adding them, sub-pixel exact, in linear light.
 
-A *band* is a strip of whole rows whose three float32 accumulator planes (red, green, blue) stay in the second-level
-cache from the first sprite drawn to the last pixel tone-mapped. Sprites are drawn in order within each band, so every
-pixel sums its contributions in draw order, whatever the band height or the number of workers.
+A *band* is a strip of whole rows whose float32 accumulators stay in the second-level cache from the first sprite drawn
+to the last pixel developed: one plane of luminance as fine as the picture, and three of red, green and blue at half
+its size in both directions, as 4:2:0 video keeps colour. Sprites are drawn in order within each band, so every pixel
+sums its contributions in draw order, whatever the band height or the number of workers.
 
 Inner loops handle eight pixels at a time, loads before stores: that is what LLVM turns into one vector operation each.
 The accumulators carry ``PAD`` spare columns so that the last group of eight may run over the right edge.
@@ -20,7 +21,7 @@ I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
 PAD = 8  # spare columns right of the picture
-BLOCK_SHIFT = 5  # touched pixels are tracked in blocks of 32 columns
+BLOCK_SHIFT, STRIP_SHIFT = 5, 3  # touched pixels are tracked in blocks of 32 columns by 8 rows
 
 f32 = np.float32
 u64 = np.uint64
@@ -29,6 +30,9 @@ _1, _2, _3, _4, _5, _6, _7 = (u64(i) for i in range(1, 8))
 _ZERO, _HALF, _ONE = f32(0.0), f32(0.5), f32(1.0)
 # exp(-4.5 t) as the eighth power of a cubic: the window is a Gaussian cut at three sigma, lowered to end at zero.
 _C1, _C3, _CUT = f32(4.5 / 8), f32(1 / 6), f32(0.011108997)
+_FINEST = f32(1.5)  # no window reaches less far than this, in pixels, or it would flicker between pixels
+# Luma weights of ITU-R BT.709.
+KR, KG, KB = f32(0.2126), f32(0.7152), f32(0.0722)
 
 
 @kernel
@@ -64,23 +68,27 @@ def bin_sprites(cy: F32, reach: F32, height: int, band_rows: int, starts: I64, s
     return int(total)
 
 
-@kernel
+@inline_kernel
 def gauss_window(out: F32, groups: int, first: int, centre: float, inverse_reach: float) -> None:
     """Sample the window around ``centre`` at the pixel centres ``first + 0.5 + j`` for ``8 * groups`` pixels.
 
     The window is a Gaussian of sigma = reach / 3, lowered so that it ends at exactly zero. The product of two such
     windows is a round sprite, because Gaussians are separable.
     """
+    # A sum carried from group to group: LLVM may not reorder it, so it vectorises the eight within a group instead.
+    left = (f32(first) + _HALF - centre) * inverse_reach
+    step = inverse_reach * f32(8.0)
     for group in range(groups):
         start = u64(group) * u64(8)
         for k in range(8):
-            u = (f32(first) + f32(group * 8 + k) + _HALF - centre) * inverse_reach
+            u = left + f32(k) * inverse_reach
             x = min(u * u, _ONE) * _C1
             p = _ONE - x * (_ONE - x * (_HALF - x * _C3))
             p = p * p
             p = p * p
             p = p * p
             out[start + u64(k)] = max(p - _CUT, _ZERO)
+        left = left + step
 
 
 @inline_kernel
@@ -103,80 +111,109 @@ def _add8(light: F32, at: int, window: F32, j: int, amount: float) -> None:
     light[at + _7] = v7
 
 
-@kernel
-def _add_rows(
-    light: F32, plane: int, start: int, stride: int, wx: F32, wy: F32, groups: int, rows: int, r: float, g: float, b: float
+@inline_kernel
+def _add_glow(
+    light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: float, cy: float, reach: float,
+    amounts: F32, wx: F32, wy: F32,
 ) -> None:
-    """Add the outer product of two windows, coloured, to the accumulators."""
-    for row in range(rows):
-        weight = wy[u64(row)]
-        wr, wg, wb = weight * r, weight * g, weight * b
-        red = u64(start + row * stride)
-        green = red + u64(plane)
-        blue = green + u64(plane)
-        for group in range(groups):
-            j = u64(group) * u64(8)
-            _add8(light, red + j, wx, j, wr)
-            _add8(light, green + j, wx, j, wg)
-            _add8(light, blue + j, wx, j, wb)
+    """Add a round window, times ``amounts[c]`` to the c-th of the planes that make up ``light``."""
+    groups = (columns + 7) >> 3
+    inverse = _ONE / reach
+    gauss_window(wx, groups, x0, cx, inverse)
+    gauss_window(wy, (rows + 7) >> 3, y0, cy, inverse)
+    plane = light.size // amounts.size
+    for channel in range(amounts.size):
+        amount = amounts[channel]
+        for row in range(rows):
+            at = u64(start + channel * plane + row * stride)
+            level = amount * wy[u64(row)]
+            for group in range(groups):
+                j = u64(group) * u64(8)
+                _add8(light, at + j, wx, j, level)
 
 
 @kernel
 def _add_disc(
-    light: F32, plane: int, start: int, stride: int, dx0: float, dy0: float, n: int, rows: int, radius: float, edge: float,
-    r: float, g: float, b: float,
+    light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: float, cy: float, reach: float,
+    edge: float, amounts: F32,
 ) -> None:
     """Add a disc that is evenly lit, a little brighter towards its rim, and fades out over ``edge`` pixels."""
     inverse_edge = _ONE / edge
-    inverse_radius = _ONE / radius
+    inverse_reach = _ONE / reach
+    plane = light.size // amounts.size
+    dx0 = f32(x0) + _HALF - cx
     for row in range(rows):
-        dy = dy0 + f32(row)
-        red = light[start + row * stride : start + row * stride + n]
-        green = light[start + plane + row * stride : start + plane + row * stride + n]
-        blue = light[start + 2 * plane + row * stride : start + 2 * plane + row * stride + n]
-        for j in range(n):
-            dx = dx0 + f32(j)
-            distance = np.sqrt(dx * dx + dy * dy)
-            cover = min(max((radius - distance) * inverse_edge, _ZERO), _ONE)
-            u = distance * inverse_radius
-            cover = cover * cover * (f32(3.0) - cover - cover) * (f32(0.7) + f32(0.3) * u * u)
-            red[j] += cover * r
-            green[j] += cover * g
-            blue[j] += cover * b
+        dy = f32(y0 + row) + _HALF - cy
+        for channel in range(amounts.size):
+            amount = amounts[channel]
+            at = start + channel * plane + row * stride
+            out = light[at : at + columns]
+            for j in range(columns):
+                dx = dx0 + f32(j)
+                distance = np.sqrt(dx * dx + dy * dy)
+                cover = min(max((reach - distance) * inverse_edge, _ZERO), _ONE)
+                u = distance * inverse_reach
+                out[j] += amount * (cover * cover * (f32(3.0) - cover - cover) * (f32(0.7) + f32(0.3) * u * u))
+
+
+@inline_kernel
+def _add_sprite(
+    light: F32, stride: int, top: int, bottom: int, width: int, cx: float, cy: float, reach: float, disc: int, scale: float,
+    amounts: F32, wx: F32, wy: F32,
+) -> None:
+    """Add one sprite to the rows ``top:bottom`` of one set of accumulators; ``scale`` is pixels per picture pixel."""
+    x0 = max(0, int(np.floor(cx - reach)))
+    x1 = min(width, int(np.ceil(cx + reach)))
+    y0 = max(top, int(np.floor(cy - reach)))
+    y1 = min(bottom, int(np.ceil(cy + reach)))
+    if x1 <= x0 or y1 <= y0:
+        return
+    start = (y0 - top) * stride + x0
+    if disc:
+        edge = max(f32(1.5) * scale, f32(0.12) * reach)
+        _add_disc(light, start, stride, x0, y0, x1 - x0, y1 - y0, cx, cy, reach, edge, amounts)
+    else:
+        _add_glow(light, start, stride, x0, y0, x1 - x0, y1 - y0, cx, cy, reach, amounts, wx, wy)
 
 
 @kernel
 def draw_band(
-    light: F32, stride: int, top: int, bottom: int, width: int, sprites: I64,
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, sprites: I64,
     cx: F32, cy: F32, reach: F32, disc: U8, r: F32, g: F32, b: F32, wx: F32, wy: F32, touched: U8,
 ) -> None:
-    """Add the listed sprites to one band's accumulators and mark the blocks of columns they touch.
+    """Add the listed sprites to one band's accumulators and mark the blocks that they touch.
 
-    ``light`` holds three planes of ``rows × stride`` end to end; ``top`` and ``bottom`` are picture rows; ``cx``, ``cy``
-    and ``reach`` are (n,) in pixels; ``r``, ``g``, ``b`` (n,) in linear light; ``wx`` and ``wy`` are scratch of at
-    least the widest sprite plus eight; ``touched`` is (blocks,), set to 1 where light was added.
+    ``luminance`` is one plane of rows of ``width + PAD``, ``colour`` three planes, end to end, of half as many rows of
+    ``width / 2 + PAD``; ``top`` and ``bottom`` are picture rows; ``cx``, ``cy`` and ``reach`` are (n,) in pixels;
+    ``r``, ``g``, ``b`` (n,) in linear light; ``wx`` and ``wy`` are scratch of at least the widest sprite plus eight;
+    ``touched`` is (strips, blocks) of ``1 << STRIP_SHIFT`` rows by ``1 << BLOCK_SHIFT`` columns, set to 1.
     """
-    plane = light.size // 3
+    half_width = width >> 1
+    white = np.empty(1, np.float32)
+    rgb = np.empty(3, np.float32)
     for k in range(sprites.size):
         i = sprites[k]
         size = reach[i]
-        x0 = max(0, int(np.floor(cx[i] - size)))
+        x0 = max(0, int(np.floor(cx[i] - size)) & ~1)
         x1 = min(width, int(np.ceil(cx[i] + size)))
         y0 = max(top, int(np.floor(cy[i] - size)))
         y1 = min(bottom, int(np.ceil(cy[i] + size)))
+        half_reach = size * _HALF
+        dim = _ONE
+        if half_reach < _FINEST:  # too fine for half the pixels: as wide as they can show, with the same light
+            dim = half_reach * half_reach * (_ONE / (_FINEST * _FINEST))
+            half_reach = _FINEST
+            x0, x1 = max(0, x0 - 2), min(width, x1 + 2)
+            y0, y1 = max(top, y0 - 2), min(bottom, y1 + 2)
         if x1 <= x0 or y1 <= y0:
             continue
-        start = (y0 - top) * stride + x0
-        if disc[i]:
-            edge = max(f32(1.5), f32(0.12) * size)
-            dx0 = f32(x0) + _HALF - cx[i]
-            dy0 = f32(y0) + _HALF - cy[i]
-            _add_disc(light, plane, start, stride, dx0, dy0, x1 - x0, y1 - y0, size, edge, r[i], g[i], b[i])
-        else:
-            groups = (x1 - x0 + 7) >> 3
-            inverse = _ONE / size
-            gauss_window(wx, groups, x0, cx[i], inverse)
-            gauss_window(wy, (y1 - y0 + 7) >> 3, y0, cy[i], inverse)
-            _add_rows(light, plane, start, stride, wx, wy, groups, y1 - y0, r[i], g[i], b[i])
-        for block in range(x0 >> BLOCK_SHIFT, ((x1 - 1) >> BLOCK_SHIFT) + 1):
-            touched[block] = 1
+        white[0] = KR * r[i] + KG * g[i] + KB * b[i]
+        rgb[0], rgb[1], rgb[2] = dim * r[i], dim * g[i], dim * b[i]
+        _add_sprite(luminance, width + PAD, top, bottom, width, cx[i], cy[i], size, disc[i], _ONE, white, wx, wy)
+        _add_sprite(
+            colour, half_width + PAD, top >> 1, bottom >> 1, half_width, cx[i] * _HALF, cy[i] * _HALF, half_reach, disc[i],
+            _HALF, rgb, wx, wy,
+        )
+        for strip in range((y0 - top) >> STRIP_SHIFT, ((y1 - 1 - top) >> STRIP_SHIFT) + 1):
+            for block in range(x0 >> BLOCK_SHIFT, ((x1 - 1) >> BLOCK_SHIFT) + 1):
+                touched[strip, block] = 1

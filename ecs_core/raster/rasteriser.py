@@ -19,7 +19,7 @@ from ecs_core.raster.drawlist import DrawList
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
-BAND_ROWS = 32  # three float32 planes of 32 rows of 1920 are 0.7 MB: they stay in the second-level cache
+BAND_ROWS = 32  # the accumulators of 32 rows of 1920 are 0.4 MB: they stay in the second-level cache
 _CORE, _SKIRT = np.float32(2.1), np.float32(7.0)  # reach of a glow's core and skirt, in radii
 _SKIRT_LIGHT = np.float32(0.045)  # brightness of the skirt's centre as a share of the core's
 _FINEST = np.float32(1.5)  # no window reaches less far than this, in pixels, or it would flicker between pixels
@@ -57,22 +57,23 @@ class Rasteriser:
 
     def __init__(self, width: int, height: int, *, background: Background = Background()) -> None:  # noqa: B008 - frozen
         self.width, self.height = width, height
-        bands = -(-height // BAND_ROWS)
-        blocks = -(-width // (1 << kernels.raster.BLOCK_SHIFT))
-        self._stride = width + kernels.raster.PAD
-        self._light = np.zeros(3 * BAND_ROWS * self._stride + kernels.raster.PAD // 8 * 3, np.float32)
+        bands, pad = -(-height // BAND_ROWS), kernels.raster.PAD
+        blocks, strips = -(-width >> kernels.raster.BLOCK_SHIFT), BAND_ROWS >> kernels.raster.STRIP_SHIFT
+        self._luminance = np.zeros(BAND_ROWS * (width + pad), np.float32)
+        self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
         self._starts = np.zeros(bands + 1, np.int64)
         self._sprites = np.zeros(4096, np.int64)
-        self._touched = np.zeros((bands, blocks), np.uint8)
-        self._before = np.ones((bands, blocks), np.uint8)
-        self._window_x = np.zeros(width + 2 * kernels.raster.PAD, np.float32)
-        self._window_y = np.zeros(BAND_ROWS + 2 * kernels.raster.PAD, np.float32)
+        self._touched = np.zeros((strips, blocks), np.uint8)
+        self._before = np.ones((bands, strips, blocks), np.uint8)
+        self._window_x = np.zeros(width + 2 * pad, np.float32)
+        self._window_y = np.zeros(BAND_ROWS + 2 * pad, np.float32)
         self._base = np.asarray(background.base, np.float32)
         self._glow = np.asarray(background.glow, np.float32)
-        self._gx, self._gy = background.curves(width, height)
+        across, self._gy = background.curves(width, height)
+        self._gx = np.stack([across, np.resize(across[::2], width)])
         self._luma_dither = interleaved_gradient_noise(BAND_ROWS, width, shift=0.0)
         self._chroma_dither = interleaved_gradient_noise(BAND_ROWS // 2, width // 2, shift=5.588238)
-        self._differences = np.zeros((4, width), np.float32)
+        self._tint = np.zeros((2, width), np.float32)
 
     def reset(self) -> None:
         """Forget the last frame: the next one is painted whole, as it must be on planes not painted before."""
@@ -86,9 +87,9 @@ class Rasteriser:
             self._sprites = np.zeros(needed + needed // 2, np.int64)
             kernels.raster.bin_sprites(cy, reach, self.height, BAND_ROWS, self._starts, self._sprites)
         kernels.tone.paint(
-            self._light, self._stride, BAND_ROWS, self.width, self.height, self._starts, self._sprites,
+            self._luminance, self._colour, BAND_ROWS, self.width, self.height, self._starts, self._sprites,
             cx, cy, reach, disc, r, g, b, self._window_x, self._window_y, self._touched, self._before,
-            self._base, self._glow, self._gx, self._gy, self._luma_dither, self._chroma_dither, self._differences,
+            self._base, self._glow, self._gx, self._gy, self._luma_dither, self._chroma_dither, self._tint,
             planes.luma, planes.cb, planes.cr,
         )  # fmt: skip
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from ecs_core.audio.features import Analysis
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import ParticleType
 from ecs_core.settings import Settings
 from ecs_core.video.encoding import Quality, VideoFormat
+
+if TYPE_CHECKING:
+    from ecs_core.audio.features import Analysis
 
 SEGMENT_SECONDS = 2.0
 

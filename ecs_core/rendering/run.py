@@ -23,8 +23,10 @@ from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.stage import Stage
 from ecs_core.scene import Scene
 from ecs_core.video.encoding import QUALITIES, Quality
+from ecs_core.video.join import VideoFile
 
 if TYPE_CHECKING:
+    from ecs_core.audio.decode import AudioFile
     from ecs_core.audio.features import Analysis
 
 _PATIENCE = 0.1  # seconds between looks at the cancel flag
@@ -127,9 +129,6 @@ def _render_segments(
     frame_hashes: bool,
 ) -> tuple[dict[str, float], list[str]]:
     """Simulate ahead, hand segments out, and join what comes back, in order."""
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415
-    from ecs_core.video.join import VideoFile  # noqa: PLC0415
-
     pool.begin(Begin(plan.particle_type.name, plan.settings, plan.timeline, plan.video, frame_hashes))
     digests: dict[int, list[str]] = {}
     spent = {"plan": 0.0, "join": 0.0}
@@ -139,7 +138,7 @@ def _render_segments(
     planned: list[Work] = []
     joined = 0
     video = VideoFile(path, plan.video, frames=plan.frames)
-    song = None if scene.audio is None else AudioFile(scene.audio)
+    song = None if scene.audio is None else _open_song(scene.audio)
     try:
         if song is not None:
             duration = plan.frames / plan.video.fps
@@ -184,6 +183,12 @@ def _render_segments(
         if song is not None:
             song.close()
     return spent, [digest for number in sorted(digests) for digest in digests[number]]
+
+
+def _open_song(path: Path) -> AudioFile:
+    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415
+
+    return AudioFile(path)
 
 
 def _heed(cancel: threading.Event) -> None:

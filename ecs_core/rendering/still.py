@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ecs_core.audio.features import analyze
 from ecs_core.errors import SceneError
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.run import output_error
@@ -25,7 +24,12 @@ def render_frame(scene: Scene, at: float, output: str | Path) -> str:
     """
     output = Path(output)
     particle_type, settings = scene.resolve()
-    plan = make_plan(particle_type, settings, None if scene.audio is None else analyze(scene.audio))
+    analysis = None
+    if scene.audio is not None:
+        from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
+
+        analysis = analyze(scene.audio)
+    plan = make_plan(particle_type, settings, analysis)
     frame = int(at * settings.rate) if at >= 0 else -1
     if not 0 <= frame < plan.frames:
         raise SceneError(f"at = {at:g}: must be from 0 to {float((plan.frames - 1) / settings.rate):g} seconds")

@@ -1,0 +1,117 @@
+"""Motion of all particles of a population in one pass over memory, and the flow that stirs them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.kernels.jit import inline_kernel, kernel
+
+F32 = NDArray[np.float32]
+
+f32 = np.float32
+
+
+@kernel
+def advance(x: F32, y: F32, vx: F32, vy: F32, step: float, keep: float) -> None:
+    """Positions += velocities × ``step`` (s), velocities × ``keep``; all (n,) float32, in place."""
+    for i in range(x.size):
+        x[i] += vx[i] * step
+        y[i] += vy[i] * step
+        vx[i] *= keep
+        vy[i] *= keep
+
+
+@kernel
+def advance_aging(x: F32, y: F32, vx: F32, vy: F32, age: F32, step: float, keep: float, dt: float) -> None:
+    """As :func:`advance`, and ages += ``dt``."""
+    for i in range(x.size):
+        x[i] += vx[i] * step
+        y[i] += vy[i] * step
+        vx[i] *= keep
+        vy[i] *= keep
+        age[i] += dt
+
+
+@inline_kernel
+def _reflect(position: float, velocity: float, low: float, high: float, bounce: float) -> tuple[float, float]:
+    # Selects, not branches, so that the loop around stays one of vector operations.
+    below, above = position < low, position > high
+    inside = low + low - position if below else position
+    inside = high + high - inside if above else inside
+    inside = min(max(inside, low), high)  # faster than the canvas is wide in one step
+    inward = bounce * abs(velocity) if below else velocity
+    inward = -bounce * abs(velocity) if above else inward
+    return inside, inward
+
+
+@kernel
+def advance_reflecting(
+    x: F32, y: F32, vx: F32, vy: F32, age: F32, step: float, keep: float, dt: float, width: float, height: float,
+    bounce: float,
+) -> None:
+    """As :func:`advance_aging`, mirrored at the edges of ``width × height``, keeping ``bounce`` of the speed there."""
+    zero = f32(0.0)
+    for i in range(x.size):
+        px, speed_x = _reflect(x[i] + vx[i] * step, vx[i] * keep, zero, width, bounce)
+        x[i] = px
+        vx[i] = speed_x
+        py, speed_y = _reflect(y[i] + vy[i] * step, vy[i] * keep, zero, height, bounce)
+        y[i] = py
+        vy[i] = speed_y
+        age[i] += dt
+
+
+@kernel
+def wrap(x: F32, y: F32, width: float, height: float, margin: float) -> None:
+    """Move particles that left by more than ``margin`` in at the opposite edge."""
+    across, down = width + f32(2.0) * margin, height + f32(2.0) * margin
+    for i in range(x.size):
+        x[i] -= across * np.floor((x[i] + margin) / across)
+        y[i] -= down * np.floor((y[i] + margin) / down)
+
+
+@inline_kernel
+def _hash(ix: int, iy: int, iz: int, seed: int) -> float:
+    """A number in [-1, 1) for a lattice point, by integer mixing (the finaliser of MurmurHash3)."""
+    h = np.uint32(ix) * np.uint32(0x8DA6B343) ^ np.uint32(iy) * np.uint32(0xD8163841) ^ np.uint32(iz) * np.uint32(0xCB1AB31F)
+    h = np.uint32(h ^ np.uint32(seed))
+    h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+    h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+    h = np.uint32(h ^ (h >> np.uint32(16)))
+    return f32(np.int32(h)) * f32(1.0 / 2147483648.0)
+
+
+@inline_kernel
+def _fade(t: float) -> float:
+    return t * t * t * (t * (t * f32(6.0) - f32(15.0)) + f32(10.0))
+
+
+@inline_kernel
+def _slope(t: float) -> float:
+    return f32(30.0) * t * t * (t * (t - f32(2.0)) + f32(1.0))
+
+
+@kernel
+def swirl(x: F32, y: F32, vx: F32, vy: F32, scale: float, z: float, amount: float, seed: int) -> None:
+    """Add ``amount`` × the curl of value noise to velocities.
+
+    The flow is (∂N/∂y, -∂N/∂x) of a smooth noise N with lattice ``scale`` that changes with ``z``, so it has no
+    divergence: it stirs particles without gathering them (Bridson et al., "Curl-noise for procedural fluid flow", 2007).
+    """
+    iz = int(np.floor(z))
+    w = _fade(f32(z - f32(iz)))
+    inverse = f32(1.0) / scale
+    for i in range(x.size):
+        gx, gy = x[i] * inverse, y[i] * inverse
+        ix, iy = int(np.floor(gx)), int(np.floor(gy))
+        tx, ty = gx - f32(ix), gy - f32(iy)
+        n00 = _hash(ix, iy, iz, seed) * (f32(1.0) - w) + _hash(ix, iy, iz + 1, seed) * w
+        n10 = _hash(ix + 1, iy, iz, seed) * (f32(1.0) - w) + _hash(ix + 1, iy, iz + 1, seed) * w
+        n01 = _hash(ix, iy + 1, iz, seed) * (f32(1.0) - w) + _hash(ix, iy + 1, iz + 1, seed) * w
+        n11 = _hash(ix + 1, iy + 1, iz, seed) * (f32(1.0) - w) + _hash(ix + 1, iy + 1, iz + 1, seed) * w
+        u, v = _fade(tx), _fade(ty)
+        along_x = _slope(tx) * ((n10 - n00) * (f32(1.0) - v) + (n11 - n01) * v)
+        along_y = _slope(ty) * ((n01 - n00) * (f32(1.0) - u) + (n11 - n10) * u)
+        vx[i] += amount * along_y
+        vy[i] -= amount * along_x

@@ -1,0 +1,58 @@
+"""Resources: what there is one of in a world. Frozen; a system replaces them, nobody changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.errors import SceneError
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """The space particles live in: ``width × height`` units, the height always 1080."""
+
+    width: float
+    height: float = 1080.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The moment of the current frame: ``t`` = frame / fps seconds, ``dt`` = 1 / fps."""
+
+    frame: int
+    t: float
+    dt: float
+    fps: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """What is heard in the current frame: every feature by name, ``audio.bass`` or ``audio["bass"]``, 0–1."""
+
+    frame: int
+    timeline: FeatureTimeline
+
+    def __getitem__(self, feature: str) -> float:
+        try:
+            return float(self.timeline.features[feature][self.frame])
+        except KeyError:
+            known = ", ".join(sorted(self.timeline.features))
+            raise SceneError(f"no audio feature {feature!r}; there are: {known}") from None
+
+    def __getattr__(self, feature: str) -> float:
+        if feature.startswith("_"):
+            raise AttributeError(feature)
+        return self[feature]
+
+    def count(self, event: str) -> int:
+        """How many events of a kind ("onsets", "beats") fall into this frame."""
+        return self.timeline.count(event, self.frame)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """All features of this frame."""
+        return {name: self[name] for name in self.timeline.features}

@@ -1,0 +1,163 @@
+"""Audio reaction: bindings that let any feature of the song move any parameter of a system or any column.
+
+The course of a binding over the whole song is worked out once, from the timeline alone; a frame only looks its value
+up. So nothing is remembered from frame to frame, and a resumed simulation reacts as an uninterrupted one does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.components import Look
+from ecs_core.errors import SceneError
+from ecs_core.schedule import Phase, System
+from ecs_core.table import Column
+from ecs_core.values import Curve
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Lets a feature move a parameter.
+
+    The feature's value, 0–1, goes through the gate (0 below ``threshold``), the ``curve``, and the follower (rising
+    within ``attack``, falling within ``release`` seconds, time constants); times ``gain`` it is the binding's value v.
+    ``op``: "multiply" makes the parameter base × (1 + v), "add" base + v, "set" v. ``target`` is a component type and
+    a field; columns other than Look change by v a second.
+    """
+
+    source: str
+    target: type[Any]
+    field: str
+    op: Literal["multiply", "add", "set"] = "multiply"
+    gain: float = 1.0
+    threshold: float = 0.0
+    curve: Curve = Curve()  # noqa: RUF009 - frozen
+    attack: float = 0.0
+    release: float = 0.0
+
+    def course(self, timeline: FeatureTimeline) -> F32:
+        """The binding's value at every frame, (frames,) float32.
+
+        Raises:
+            SceneError: the timeline has no such feature.
+        """
+        if self.source not in timeline.features:
+            known = ", ".join(sorted(timeline.features))
+            raise SceneError(f"binding source {self.source!r}: no such feature; there are: {known}")
+        heard = timeline.features[self.source]
+        wanted = np.where(heard >= self.threshold, self.curve(heard), 0.0)
+        dt = float(1 / timeline.fps)
+        return (self.gain * follow(wanted, self.attack / dt, self.release / dt)).astype(np.float32)
+
+
+def follow(wanted: NDArray[np.float64], attack: float, release: float) -> NDArray[np.float64]:
+    """An envelope that rises and falls exponentially with time constants in frames; 0 follows at once."""
+    rise = 1.0 if attack <= 0 else 1.0 - float(np.exp(-1.0 / attack))
+    fall = 1.0 if release <= 0 else 1.0 - float(np.exp(-1.0 / release))
+    out = np.empty(len(wanted))
+    level = 0.0
+    for i, value in enumerate(wanted.tolist()):
+        level += (value - level) * (rise if value > level else fall)
+        out[i] = level
+    return out
+
+
+@dataclass(frozen=True)
+class Reactive:
+    """The bindings of a population, and the components they start from."""
+
+    bindings: tuple[Binding, ...]
+    base: tuple[object, ...] = ()
+
+    def __post_init__(self) -> None:
+        for binding in self.bindings:
+            check_target(binding.target, binding.field)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def check_target(target: type[Any], field: str) -> None:
+    """Raise SceneError where a component has no such field."""
+    known = list(target.fields) if issubclass(target, Column) else []
+    if is_dataclass(target):
+        known = [each.name for each in fields(target)]
+    if field not in known:
+        raise SceneError(f"binding target {target.__name__}.{field}: no such field; there are: {', '.join(known)}")
+
+
+@cache
+def _courses(reactive: Reactive, timeline: FeatureTimeline) -> tuple[F32, ...]:
+    return tuple(binding.course(timeline) for binding in reactive.bindings)
+
+
+def _apply(op: str, base: Any, value: np.float32) -> Any:
+    if op == "multiply":
+        return base * (1 + value)
+    return base + value if op == "add" else value
+
+
+class React(System):
+    """Bindings of emitter components: each frame a copy of the base component with the bound fields moved."""
+
+    phase = Phase.SENSE
+
+    def process(self) -> None:
+        for entity, (reactive,) in self.world.query(Reactive):
+            courses = _courses(reactive, self.world.timeline)
+            changes: dict[type[Any], dict[str, Any]] = {}
+            for binding, course in zip(reactive.bindings, courses, strict=True):
+                if issubclass(binding.target, Column):
+                    continue
+                base = self._base(entity, reactive, binding.target)
+                fields_so_far = changes.setdefault(binding.target, {})
+                before = fields_so_far.get(binding.field, getattr(base, binding.field))
+                fields_so_far[binding.field] = float(_apply(binding.op, before, course[self.world.frame]))
+            for kind, values in changes.items():
+                self.world.replace(entity, replace(self._base(entity, reactive, kind), **values))
+
+    def _base(self, entity: int, reactive: Reactive, kind: type[Any]) -> Any:
+        for component in reactive.base:
+            if type(component) is kind:
+                return component
+        raise SceneError(f"binding target {kind.__name__}: give the component it starts from in Reactive.base")
+
+
+class ReactInMotion(System):
+    """Bindings of columns that last, such as velocity: they change by the binding's value a second."""
+
+    phase = Phase.FORCE
+
+    def process(self) -> None:
+        for entity, (reactive,) in self.world.query(Reactive):
+            for binding, course in zip(reactive.bindings, _courses(reactive, self.world.timeline), strict=True):
+                if not issubclass(binding.target, Column) or binding.target is Look:
+                    continue
+                column = self.world.component(entity, binding.target)
+                if column is not None:
+                    values = getattr(column, binding.field)
+                    value = course[self.world.frame]
+                    change = value if binding.op == "set" else value * np.float32(self.world.dt)
+                    values[:] = _apply(binding.op, values, change)
+
+
+class ReactInLook(System):
+    """Bindings of Look: what is seen this frame."""
+
+    phase = Phase.SHADE
+    writes = (Look,)
+
+    def process(self) -> None:
+        for _, (reactive, look) in self.world.query(Reactive, Look):
+            for binding, course in zip(reactive.bindings, _courses(reactive, self.world.timeline), strict=True):
+                if binding.target is Look:
+                    values = getattr(look, binding.field)
+                    values[:] = _apply(binding.op, values, course[self.world.frame])

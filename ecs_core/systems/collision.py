@@ -1,0 +1,39 @@
+"""Collision: particles of a population bounce off each other as discs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecs_core import kernels
+from ecs_core.components import Collide, Position, Size, Velocity
+from ecs_core.resources import Canvas
+from ecs_core.schedule import Phase, System
+
+_MOST_CELLS = 1 << 20
+
+
+class BounceOff(System):
+    """Overlapping discs are pushed apart and exchange momentum."""
+
+    phase = Phase.COLLIDE
+    reads = (Size,)
+    writes = (Position, Velocity)
+
+    def process(self) -> None:
+        canvas = self.world.get(Canvas)
+        for _, (collide, position, velocity, size) in self.world.query(Collide, Position, Velocity, Size):
+            if len(position.x) < 2:
+                continue
+            cell = cell_size(float(size.value.max()), canvas)
+            columns, rows = int(canvas.width / cell) + 1, int(canvas.height / cell) + 1
+            starts, order = np.empty(columns * rows + 1, np.int32), np.empty(len(position.x), np.int32)
+            x, y = position.x, position.y
+            kernels.collision.sort_into_cells(x, y, np.float32(cell), columns, rows, starts, order)
+            kernels.collision.collide(
+                x, y, velocity.x, velocity.y, size.value, columns, rows, starts, order, np.float32(collide.restitution)
+            )
+
+
+def cell_size(largest: float, canvas: Canvas) -> float:
+    """Side of a grid cell, units: as wide as two of the largest discs, but no more than a million cells."""
+    return max(2.0 * largest, (canvas.width * canvas.height / _MOST_CELLS) ** 0.5, 1e-3)

@@ -1,0 +1,87 @@
+"""Motion: accelerations in FORCE, and one pass in MOVE that moves, slows, ages and turns particles back at the walls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecs_core import kernels
+from ecs_core.components import Attraction, Drag, Gravity, Lifetime, Position, Speed, Turbulence, Velocity, Walls
+from ecs_core.resources import Canvas, Clock
+from ecs_core.rng import stream_of
+from ecs_core.schedule import Phase, System
+
+f32 = np.float32
+
+
+class Gravitate(System):
+    """Gravity: the same acceleration for all."""
+
+    phase = Phase.FORCE
+    writes = (Velocity,)
+
+    def process(self) -> None:
+        for _, (gravity, velocity) in self.world.query(Gravity, Velocity):
+            velocity.x += f32(gravity.x * self.world.dt)
+            velocity.y += f32(gravity.y * self.world.dt)
+
+
+class Attract(System):
+    """Attraction: towards a point, rounded off near it so that nothing is flung out."""
+
+    phase = Phase.FORCE
+    reads = (Position,)
+    writes = (Velocity,)
+
+    def process(self) -> None:
+        for _, (attraction, position, velocity) in self.world.query(Attraction, Position, Velocity):
+            dx, dy = f32(attraction.x) - position.x, f32(attraction.y) - position.y
+            amount = f32(attraction.strength * self.world.dt)
+            amount = amount / np.sqrt(dx * dx + dy * dy + f32(attraction.softness**2))
+            velocity.x += amount * dx
+            velocity.y += amount * dy
+
+
+class Swirl(System):
+    """Turbulence: curl noise that changes slowly with time."""
+
+    phase = Phase.FORCE
+    reads = (Position,)
+    writes = (Velocity,)
+
+    def process(self) -> None:
+        seed = stream_of(self.world.seed, "Swirl") & 0x7FFFFFFF
+        for _, (flow, position, velocity) in self.world.query(Turbulence, Position, Velocity):
+            z = f32(self.world.get(Clock).t * flow.speed)
+            amount = f32(flow.strength * self.world.dt)
+            kernels.motion.swirl(position.x, position.y, velocity.x, velocity.y, f32(flow.scale), z, amount, seed)
+
+
+class Move(System):
+    """Positions follow velocities, velocities shrink by drag, ages grow, walls turn particles back."""
+
+    phase = Phase.MOVE
+    writes = (Position, Velocity, Lifetime)
+
+    def process(self) -> None:
+        world, canvas = self.world, self.world.get(Canvas)
+        dt = world.dt
+        for entity, (position, velocity) in world.query(Position, Velocity):
+            x, y, vx, vy = position.x, position.y, velocity.x, velocity.y
+            drag = world.component(entity, Drag)
+            speed = world.component(entity, Speed)
+            life = world.component(entity, Lifetime)
+            walls = world.component(entity, Walls)
+            step = f32(dt if speed is None else dt * speed.factor)
+            keep = f32(1.0 if drag is None else np.exp(-drag.rate * dt))
+            width, height = f32(canvas.width), f32(canvas.height)
+            if walls is not None and walls.mode == "reflect":
+                age = np.empty_like(x) if life is None else life.age
+                bounce = f32(walls.restitution)
+                kernels.motion.advance_reflecting(x, y, vx, vy, age, step, keep, f32(dt), width, height, bounce)
+                continue
+            if life is None:
+                kernels.motion.advance(x, y, vx, vy, step, keep)
+            else:
+                kernels.motion.advance_aging(x, y, vx, vy, life.age, step, keep, f32(dt))
+            if walls is not None:
+                kernels.motion.wrap(x, y, width, height, f32(0.0))

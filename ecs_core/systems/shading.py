@@ -1,0 +1,104 @@
+"""Shading: what is seen of a particle, worked out afresh every frame from what it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecs_core.components import (
+    Color,
+    ColorOverLife,
+    FadeWithDistance,
+    Lifetime,
+    LightOverLife,
+    Look,
+    Position,
+    Size,
+    SizeOverLife,
+    Twinkle,
+)
+from ecs_core.resources import Clock
+from ecs_core.schedule import Phase, System
+from ecs_core.table import F32, Table
+
+f32 = np.float32
+
+
+def _share_of_life(life: Lifetime) -> F32:
+    return np.clip(life.age / life.span, 0, 1)
+
+
+class Expose(System):
+    """A particle looks as big as it is and as bright as its colour; the shading systems after this one change that."""
+
+    phase = Phase.SHADE
+    reads = (Size,)
+    writes = (Look,)
+
+    def process(self) -> None:
+        for _, (look, size) in self.world.query(Look, Size):
+            look.radius[:] = size.value
+            look.light[:] = 1
+
+
+class Grow(System):
+    """SizeOverLife."""
+
+    phase = Phase.SHADE
+    reads = (Lifetime,)
+    writes = (Look,)
+
+    def process(self) -> None:
+        for _, (over, look, life) in self.world.query(SizeOverLife, Look, Lifetime):
+            look.radius *= over.curve(_share_of_life(life))
+
+
+class Glow(System):
+    """LightOverLife."""
+
+    phase = Phase.SHADE
+    reads = (Lifetime,)
+    writes = (Look,)
+
+    def process(self) -> None:
+        for _, (over, look, life) in self.world.query(LightOverLife, Look, Lifetime):
+            look.light *= over.curve(_share_of_life(life))
+
+
+class Tint(System):
+    """ColorOverLife."""
+
+    phase = Phase.SHADE
+    reads = (Lifetime,)
+    writes = (Color,)
+
+    def process(self) -> None:
+        for _, (over, color, life) in self.world.query(ColorOverLife, Color, Lifetime):
+            color.r[:], color.g[:], color.b[:] = over.gradient(_share_of_life(life)).T
+
+
+class Flicker(System):
+    """Twinkle: a sine whose pace and phase come from the birth id, so that there is nothing to remember."""
+
+    phase = Phase.SHADE
+    writes = (Look,)
+
+    def process(self) -> None:
+        t = self.world.get(Clock).t
+        for _, (table, twinkle, look) in self.world.query(Table, Twinkle, Look):
+            # The golden ratio spreads successive births evenly over [0, 1).
+            own = np.mod(table.birth * 0.6180339887498949, 1.0)
+            wave = 0.5 + 0.5 * np.sin(2 * np.pi * (twinkle.rate * (0.5 + own) * t + 7.0 * own))
+            look.light *= (twinkle.low + (twinkle.high - twinkle.low) * wave).astype(np.float32)
+
+
+class Dim(System):
+    """FadeWithDistance."""
+
+    phase = Phase.SHADE
+    reads = (Position,)
+    writes = (Look,)
+
+    def process(self) -> None:
+        for _, (fade, position, look) in self.world.query(FadeWithDistance, Position, Look):
+            distance = np.hypot(position.x - f32(fade.x), position.y - f32(fade.y))
+            look.light *= np.maximum(f32(fade.floor), 1 - (1 - f32(fade.floor)) * distance / f32(fade.reach))

@@ -1,0 +1,140 @@
+"""Table: the rows of one population, one contiguous float32 column per scalar field.
+
+Rows are appended at the end and removed by one stable compaction, so they stay in order of birth: draw order never
+flickers, and a birth id, never used twice, finds its row by binary search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.errors import StructuralChangeError
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+
+T = TypeVar("T", bound=np.generic)
+
+_FIRST_CAPACITY = 64
+
+
+class Column:
+    """A component whose fields are arrays, one value per row; subclasses annotate them as ``F32``.
+
+    On an instance that belongs to a table each field is a float32 view of shape (rows,), valid until rows are added or
+    removed. Write into it (``position.x[new] = …``, ``position.x += …``); do not keep it across frames.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.fields = tuple(name for name in cls.__annotations__ if name != "fields")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Rows:
+    """A table's rows at a moment: values (fields, rows) float32, birth ids (rows,), the next birth id."""
+
+    values: F32
+    birth: I64
+    next_birth: int
+
+
+class Table:
+    """The rows of the given columns, kept aligned. Rows change only in REAP and EMIT, when it is not ``frozen``."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = tuple(columns)
+        self._values = np.zeros((sum(len(column.fields) for column in columns), _FIRST_CAPACITY), np.float32)
+        self._birth = np.zeros(_FIRST_CAPACITY, np.int64)
+        self._rows = 0
+        self.next_birth = 0
+        self.frozen = False
+        self._refresh()
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def birth(self) -> I64:
+        """The birth ids of the rows, ascending, (rows,) int64."""
+        return self._birth[: self._rows]
+
+    def spawn(self, n: int) -> slice:
+        """Append ``n`` rows of zeros and return where they are.
+
+        Raises:
+            StructuralChangeError: rows are frozen.
+        """
+        self._check_not_frozen()
+        first, last = self._rows, self._rows + n
+        if last > self._birth.size:
+            capacity = max(last, 2 * self._birth.size)
+            self._values = _grown(self._values, capacity)
+            self._birth = _grown(self._birth[None], capacity)[0]
+        self._values[:, first:last] = 0
+        self._birth[first:last] = np.arange(self.next_birth, self.next_birth + n)
+        self.next_birth += n
+        self._rows = last
+        self._refresh()
+        return slice(first, last)
+
+    def remove(self, dead: NDArray[np.bool_]) -> None:
+        """Remove the rows where ``dead``, (rows,) bool, is true; the others keep their order.
+
+        Raises:
+            StructuralChangeError: rows are frozen.
+        """
+        self._check_not_frozen()
+        if not dead.any():
+            return
+        keep = np.flatnonzero(~dead)
+        first = int(np.argmax(dead))  # what lies before the first dead row stays where it is
+        moved, left = keep[first:], keep.size
+        for row in self._values:
+            row[first:left] = row[moved]
+        self._birth[first:left] = self._birth[moved]
+        self._rows = left
+        self._refresh()
+
+    def find(self, births: I64) -> I64:
+        """The row of each birth id, -1 where that particle is dead or not yet born; any shape, int64."""
+        if self._rows == 0:
+            return np.full_like(births, -1)
+        rows = np.minimum(np.searchsorted(self.birth, births), self._rows - 1)
+        return np.where(self.birth[rows] == births, rows, -1)
+
+    def snapshot(self) -> Rows:
+        """A copy of the rows as they stand."""
+        return Rows(self._values[:, : self._rows].copy(), self.birth.copy(), self.next_birth)
+
+    def restore(self, rows: Rows) -> None:
+        """Take the rows of a snapshot in place of these."""
+        self._rows = rows.birth.size
+        capacity = max(self._birth.size, self._rows)
+        self._values = _grown(rows.values, capacity)
+        self._birth = _grown(rows.birth[None], capacity)[0]
+        self.next_birth = rows.next_birth
+        self._refresh()
+
+    def _check_not_frozen(self) -> None:
+        if self.frozen:
+            raise StructuralChangeError("rows can be added and removed only in the phases REAP and EMIT")
+
+    def _refresh(self) -> None:
+        field = 0
+        for column in self._columns:
+            for name in column.fields:
+                setattr(column, name, self._values[field, : self._rows])
+                field += 1
+
+
+def _grown(values: NDArray[T], capacity: int) -> NDArray[T]:
+    grown = np.zeros((values.shape[0], capacity), values.dtype)
+    grown[:, : values.shape[1]] = values
+    return grown

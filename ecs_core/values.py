@@ -1,0 +1,54 @@
+"""Values that vary: a Range to draw from, a Curve over 0–1, a Gradient of colours. Frozen, and plain enough for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers from ``low`` to ``high``; a ``tail`` over 1 makes large ones rare (u ** tail instead of u)."""
+
+    low: float
+    high: float
+    tail: float = 1.0
+
+    def draw(self, rng: np.random.Generator, n: int) -> F32:
+        """``n`` numbers, (n,) float32."""
+        if self.low == self.high:
+            return np.full(n, self.low, np.float32)
+        return (self.low + (self.high - self.low) * rng.uniform(0.0, 1.0, n) ** self.tail).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Straight lines through ``points``, (position, value) pairs with ascending positions; flat outside them."""
+
+    points: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
+
+    def __call__(self, at: ArrayLike) -> F32:
+        """The values at the positions ``at``; float32, same shape."""
+        positions, values = zip(*self.points, strict=True)
+        return np.interp(np.asarray(at), positions, values).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """Colours, linear light, evenly spaced over 0–1."""
+
+    colours: tuple[tuple[float, float, float], ...]
+
+    def __call__(self, at: ArrayLike) -> F32:
+        """The colours at the positions ``at`` of shape (n,); (n, 3) float32."""
+        stops = np.linspace(0.0, 1.0, len(self.colours))
+        channels = np.asarray(self.colours, np.float64).T
+        return np.stack([np.interp(at, stops, channel) for channel in channels], axis=-1).astype(np.float32)
+
+    def pick(self, rng: np.random.Generator, n: int) -> F32:
+        """``n`` of the colours themselves, each as likely as the others; (n, 3) float32."""
+        return np.asarray(self.colours, np.float32)[rng.integers(0, len(self.colours), n)]

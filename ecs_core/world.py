@@ -1,0 +1,179 @@
+"""World: one simulation, in an esper context of its own.
+
+esper's state is one per process, so every method that touches it switches to its context first; two worlds can live
+side by side but not run at the same time. Queries are sorted by entity, because esper iterates over sets.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import esper
+import numpy as np
+
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.resources import AudioFrame, Canvas, Clock
+from ecs_core.rng import generator, stream_of
+from ecs_core.schedule import FIRST_FROZEN, System, priority
+from ecs_core.table import Column, Rows, Table
+
+T = TypeVar("T")
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Snapshot:
+    """All columns before a frame is simulated: enough to go on from there, anywhere, to the last bit."""
+
+    frame: int
+    tables: tuple[Rows, ...]
+
+
+class _Freeze(System):
+    """From here on rows stay as they are."""
+
+    phase = FIRST_FROZEN
+
+    def process(self) -> None:
+        for _, (table,) in self.world.query(Table):
+            table.frozen = True
+
+
+class World:
+    """A simulation of a scene: populations, resources and systems. Use as a context manager."""
+
+    def __init__(self, *, seed: int, fps: Fraction, canvas: Canvas, timeline: FeatureTimeline) -> None:
+        self.seed, self.fps, self.dt = seed, fps, float(1 / fps)
+        self.timeline = timeline
+        self.frame = 0  # the next frame to simulate
+        self._name = f"motes-{next(_numbers)}"
+        self._resources: dict[type, Any] = {Canvas: canvas}
+        self._added = 0
+        self._systems: list[System] = []
+        self._spent: dict[str, int] | None = None
+        self._draws: dict[tuple[str, int], int] = {}
+        self._populations: list[int] = []
+        self._add(_Freeze(), priority(FIRST_FROZEN, -1))
+
+    # --- resources ---
+
+    def insert(self, resource: object) -> None:
+        """Set the one resource of its type."""
+        self._resources[type(resource)] = resource
+
+    def get(self, kind: type[T]) -> T:
+        """The resource of a type. KeyError where there is none."""
+        resource: T = self._resources[kind]
+        return resource
+
+    # --- populations ---
+
+    def populate(self, archetype: Sequence[type[Column]], components: Sequence[object] = ()) -> int:
+        """Create a population whose particles have the columns of ``archetype``; returns its entity.
+
+        A component given as a class is a tag: it is instantiated without arguments.
+        """
+        esper.switch_world(self._name)
+        columns = [column() for column in archetype]
+        others = [component() if isinstance(component, type) else component for component in components]
+        entity: int = esper.create_entity(Table(columns), *columns, *others)
+        self._populations.append(entity)
+        return entity
+
+    def query(self, *kinds: type[Any]) -> list[tuple[int, tuple[Any, ...]]]:
+        """The entities that have all the given components, in order, with those components."""
+        esper.switch_world(self._name)
+        found = esper.get_components(*kinds)
+        return sorted(((entity, tuple(components)) for entity, components in found), key=lambda row: row[0])
+
+    def component(self, entity: int, kind: type[T]) -> T | None:
+        """An entity's component of a type, or None."""
+        esper.switch_world(self._name)
+        found: T | None = esper.try_component(entity, kind)
+        return found
+
+    def replace(self, entity: int, component: object) -> None:
+        """Give an entity a component in place of the one of the same type, or anew."""
+        esper.switch_world(self._name)
+        esper.add_component(entity, component)
+
+    # --- time ---
+
+    def add(self, system: System) -> None:
+        """Let ``system`` run in its phase, after those of the phase that were added before."""
+        self._add(system, priority(system.phase, self._added))
+        self._added += 1
+
+    def _add(self, system: System, rank: int) -> None:
+        esper.switch_world(self._name)
+        system.world = self
+        esper.add_processor(system, priority=rank)
+        self._systems = sorted((*self._systems, system), key=lambda each: -each.priority)
+
+    def step(self) -> None:
+        """Simulate frame ``self.frame``."""
+        self._resources[Clock] = Clock(self.frame, float(self.frame / self.fps), self.dt, self.fps)
+        self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
+        self._draws.clear()
+        for _, (table,) in self.query(Table):
+            table.frozen = False
+        if self._spent is None:
+            esper.process()
+        else:
+            for system in self._systems:
+                began = time.perf_counter_ns()
+                system.process()
+                name = type(system).__name__
+                self._spent[name] = self._spent.get(name, 0) + time.perf_counter_ns() - began
+        self.frame += 1
+
+    def measure(self) -> None:
+        """Start to measure how long each system takes (esper's own times are whole milliseconds)."""
+        self._spent = {}
+
+    def timings(self) -> dict[str, int]:
+        """Nanoseconds by system since :meth:`measure`."""
+        return dict(self._spent or {})
+
+    def rng(self, system: System, entity: int = 0) -> np.random.Generator:
+        """A generator for what ``system`` draws for ``entity`` in this frame.
+
+        Asking again in the same frame gives another one: the draws of a frame are numbered.
+        """
+        key = (type(system).__qualname__, entity)
+        draw = self._draws.get(key, 0)
+        self._draws[key] = draw + 1
+        return generator(self.seed, stream_of(*key, draw), self.frame)
+
+    # --- state ---
+
+    def snapshot(self) -> Snapshot:
+        """The state before frame ``self.frame``."""
+        return Snapshot(self.frame, tuple(table.snapshot() for _, (table,) in self.query(Table)))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from ``snapshot``, taken from a world set up like this one."""
+        self.frame = snapshot.frame
+        for (_, (table,)), rows in zip(self.query(Table), snapshot.tables, strict=True):
+            table.restore(rows)
+
+    def close(self) -> None:
+        """Forget everything."""
+        if self._name in esper.list_worlds():
+            if esper.current_world == self._name:
+                esper.switch_world("default")
+            esper.delete_world(self._name)
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+

@@ -1,0 +1,23 @@
+"""snow: flakes drifting out of the distance past the camera; kicks throw some of them back and send new ones."""
+
+from collections.abc import Callable
+
+from ecs_core import Background, ParticleType, hookimpl
+from plugins.snow.settings import SnowSettings
+from plugins.snow.systems import EmitFlakes, ThrowBack, TwinkleFlakes, populate
+
+SNOW = ParticleType(
+    "snow",
+    description="white flakes drift outward past the camera; loud bass speeds them up, sends more and makes them twinkle",
+    settings=SnowSettings,
+    populate=populate,
+    systems=(ThrowBack, EmitFlakes, TwinkleFlakes),
+    features=("audio-reactive", "depth", "twinkle"),
+    backdrop=Background(base=(0.0035, 0.0042, 0.0085), glow=(0.010, 0.0155, 0.040), spread=(0.36, 0.42)),
+)
+
+
+@hookimpl
+def motes_particle_types(register: Callable[[ParticleType], None]) -> None:
+    """Register ``snow``."""
+    register(SNOW)

@@ -1,0 +1,7 @@
+"""What ``snow`` can be told."""
+
+from ecs_core import Settings
+
+
+class SnowSettings(Settings):
+    """The shared settings: snow adds none."""
