@@ -1,0 +1,154 @@
+"""AudioFile: any song, decoded block by block at its own rate; never the whole of it in memory.
+
+The analysis and the sound track of the video both read a song through this, so they agree to the sample, whatever
+delay an encoder once added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.errors import AudioError
+
+F32 = NDArray[np.float32]
+
+# Only containers that hold sound themselves. A playlist (concat, HLS, DASH, an image sequence) may not be opened,
+# whatever its name says, since it would make FFmpeg read other files.
+_FORMATS = (
+    "wav,w64,aiff,au,caf,flac,mp3,ogg,aac,ac3,eac3,dts,amr,ape,tta,wv,asf,avi,flv,matroska,webm,"
+    "mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
+)
+_ALLOWED = "WAV, FLAC, MP3, OGG, Opus, AAC, M4A, or a video with a sound track"
+_EARLY = 0.5  # seconds that may be missing at the end before it is worth a warning
+
+
+class AudioFile:
+    """An opened song. Use as a context manager.
+
+    ``rate`` is in samples a second, ``channels`` their number; ``warnings`` grows while :meth:`blocks` is read.
+
+    Raises:
+        AudioError: the file is missing, empty, a folder, not audio, of a format that is not allowed, or has no sound.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.warnings: list[str] = []
+        self._check_file()
+        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+        try:
+            self._container = av.open(str(self.path.absolute()), "r", options=options, metadata_errors="replace")
+        except (av.error.FFmpegError, ValueError) as error:
+            raise AudioError(f"{self.path}: not audio that Motes can read; allowed: {_ALLOWED}") from error
+        if not self._container.streams.audio:
+            self._container.close()
+            raise AudioError(f"{self.path}: has no sound track; allowed: {_ALLOWED}")
+        self._stream = self._container.streams.audio[0]
+        codec = self._stream.codec_context
+        if not codec.sample_rate or not codec.layout.nb_channels:
+            self._container.close()
+            raise AudioError(f"{self.path}: its sound track is damaged: no sample rate or no channels")
+        self.rate, self.channels = int(codec.sample_rate), int(codec.layout.nb_channels)
+
+    def _check_file(self) -> None:
+        if not self.path.exists():
+            raise AudioError(f"{self.path}: no such file")
+        if self.path.is_dir():
+            raise AudioError(f"{self.path}: is a folder; give an audio file: {_ALLOWED}")
+        if not self.path.is_file():
+            raise AudioError(f"{self.path}: is not a regular file; give an audio file: {_ALLOWED}")
+        try:
+            with self.path.open("rb") as file:
+                if not file.read(1):
+                    raise AudioError(f"{self.path}: is empty; give an audio file: {_ALLOWED}")
+        except OSError as error:
+            raise AudioError(f"{self.path}: cannot be read: {error.strerror}") from None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the file says it is; None where it does not say."""
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            return float(self._stream.duration * self._stream.time_base)
+        return None if self._container.duration is None else self._container.duration / av.time_base
+
+    def blocks(self) -> Iterator[F32]:
+        """Yield the samples in order as blocks of shape (channels, n), float32, nominally ±1.
+
+        What is damaged is left out with a warning; values that are not numbers become silence with a warning.
+
+        Raises:
+            AudioError: nothing at all could be decoded.
+        """
+        samples = damaged = unreal = 0
+        for block, bad in self._decode():
+            damaged += bad
+            if block is None:
+                continue
+            finite = np.isfinite(block)
+            if not finite.all():
+                unreal += int(block.size - finite.sum())
+                block = np.where(finite, block, np.float32(0))  # noqa: PLW2901 - the same block, mended
+            samples += block.shape[1]
+            yield block
+        if not samples:
+            raise AudioError(f"{self.path}: holds no sound that can be decoded; allowed: {_ALLOWED}")
+        if damaged:
+            self.warnings.append(f"{self.path}: {damaged} damaged packets were left out")
+        if unreal:
+            self.warnings.append(f"{self.path}: {unreal} samples are not numbers and were taken as silence")
+        said = self.seconds
+        if said is not None and said - samples / self.rate > _EARLY:
+            self.warnings.append(f"{self.path}: ends after {samples / self.rate:.2f} s of {said:.2f} s: truncated?")
+
+    def _decode(self) -> Iterator[tuple[F32 | None, int]]:
+        """Blocks, or None and 1 for each packet that cannot be decoded."""
+        convert: av.AudioResampler | None = None
+        shape: object = None
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                frames = packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.InvalidDataError:
+                yield None, 1
+                continue
+            except av.error.FFmpegError:
+                yield None, 1
+                return  # the file cannot be read on
+            for frame in frames:
+                if convert is None or shape != (frame.format.name, frame.layout.name, frame.sample_rate):
+                    # Also where a stream changes its format in mid-song: everything becomes what it began as.
+                    shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+                    layout = self._stream.codec_context.layout if convert is None else frame.layout
+                    layout = frame.layout if layout.nb_channels != self.channels else layout
+                    convert = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
+                for converted in convert.resample(frame):
+                    values = converted.to_ndarray()
+                    yield self._as_wide(values.astype(np.float32, copy=False)), 0
+
+    def _as_wide(self, block: F32) -> F32:
+        """The block with as many channels as the song has."""
+        if block.shape[0] == self.channels:
+            return block
+        mono = block.mean(axis=0, dtype=np.float32)
+        return np.repeat(mono[None], self.channels, axis=0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def __enter__(self) -> AudioFile:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
