@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+
+from ecs_core.audio.filters import mel_filters
 
 F32 = NDArray[np.float32]
 
@@ -42,7 +43,9 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
     """Reduce a song, given as blocks (channels, n) float32; ``on_samples`` hears how many were read."""
     resample = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
-    mel = librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=MEL_BANDS, fmin=27.5, fmax=RATE / 2, htk=True).T
+    mel = mel_filters(rate=RATE, window=WINDOW, bands=MEL_BANDS, lowest=27.5)
+    # The periodic Hann window, scaled so that a full-scale sine has amplitude 1 in its bin.
+    window = (np.hanning(WINDOW + 1)[:-1] * (4 / WINDOW)).astype(np.float32)
     edges = [(frequencies >= low) & (frequencies < high) for low, high in BANDS.values()]
     band = np.stack(edges, axis=1).astype(np.float32)
     kept: list[tuple[F32, F32, F32, F32]] = []
@@ -54,8 +57,8 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
         hops = (len(signal) - WINDOW) // HOP + 1
         if hops < 1:
             return signal
-        used = signal[: (hops - 1) * HOP + WINDOW]
-        bins = np.abs(librosa.stft(used, n_fft=WINDOW, hop_length=HOP, center=False)).T * np.float32(2 / WINDOW)
+        windows = np.lib.stride_tricks.sliding_window_view(signal, WINDOW)[: hops * HOP : HOP]
+        bins = np.abs(np.fft.rfft(windows * window, axis=1))
         power = bins * bins
         total = power.sum(axis=1) + np.float32(1e-20)
         centroid = (power @ frequencies.astype(np.float32)) / total
