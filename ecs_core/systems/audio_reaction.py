@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.components import Look
+from ecs_core.components import Color, Lifetime, Look, Position, Size, Velocity
 from ecs_core.errors import SceneError
 from ecs_core.schedule import Phase, System
 from ecs_core.table import Column
@@ -135,6 +135,7 @@ class ReactInMotion(System):
     """Bindings of columns that last, such as velocity: they change by the binding's value a second."""
 
     phase = Phase.FORCE
+    writes = (Position, Velocity, Lifetime, Size, Color)
 
     def process(self) -> None:
         for entity, (reactive,) in self.world.query(Reactive):

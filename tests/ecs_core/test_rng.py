@@ -1,0 +1,44 @@
+"""Randomness: keyed by what is asked for, and by nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ecs_core.rng import generator, stream_of
+
+
+def draws(seed: int, stream: int, frame: int, n: int = 8) -> list[float]:
+    return generator(seed, stream, frame).uniform(size=n).tolist()
+
+
+def test_same_key_same_draws() -> None:
+    assert draws(3, 4, 5) == draws(3, 4, 5)
+
+
+@pytest.mark.parametrize("other", [(4, 4, 5), (3, 5, 5), (3, 4, 6)], ids=["seed", "stream", "frame"])
+def test_another_key_gives_other_draws(other: tuple[int, int, int]) -> None:
+    assert not set(draws(3, 4, 5)) & set(draws(*other))
+
+
+def test_long_draws_do_not_run_into_the_next_frame() -> None:
+    assert not set(draws(3, 4, 5, 20_000)) & set(draws(3, 4, 6, 20_000))
+
+
+def test_draws_of_neighbouring_frames_are_uncorrelated() -> None:
+    first, second = np.array(draws(3, 4, 5, 10_000)), np.array(draws(3, 4, 6, 10_000))
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.05
+
+
+def test_stream_depends_on_every_name_and_where_names_end() -> None:
+    streams = {stream_of(*names) for names in [("a", 1, 2), ("a", 1, 3), ("a", 2, 2), ("b", 1, 2), ("a", 12)]}
+    assert len(streams) == 5
+
+
+def test_stream_is_the_same_in_every_process() -> None:
+    code = "from ecs_core.rng import stream_of; print(stream_of('Emit', 1, 0))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(told.stdout) == stream_of("Emit", 1, 0)
