@@ -158,7 +158,7 @@ def _add_disc(
 
 @inline_kernel
 def _add_sprite(
-    light: F32, stride: int, top: int, bottom: int, width: int, cx: float, cy: float, reach: float, disc: int, scale: float,
+    light: F32, stride: int, top: int, bottom: int, width: int, cx: float, cy: float, reach: float, disc: bool, scale: float,
     amounts: F32, wx: F32, wy: F32,
 ) -> None:
     """Add one sprite to the rows ``top:bottom`` of one set of accumulators; ``scale`` is pixels per picture pixel."""
@@ -178,42 +178,43 @@ def _add_sprite(
 
 @kernel
 def draw_band(
-    luminance: F32, colour: F32, top: int, bottom: int, width: int, sprites: I64,
-    cx: F32, cy: F32, reach: F32, disc: U8, r: F32, g: F32, b: F32, wx: F32, wy: F32, touched: U8,
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, sprites: F32, windows: F32, touched: U8
 ) -> None:
     """Add the listed sprites to one band's accumulators and mark the blocks that they touch.
 
     ``luminance`` is one plane of rows of ``width + PAD``, ``colour`` three planes, end to end, of half as many rows of
-    ``width / 2 + PAD``; ``top`` and ``bottom`` are picture rows; ``cx``, ``cy`` and ``reach`` are (n,) in pixels;
-    ``r``, ``g``, ``b`` (n,) in linear light; ``wx`` and ``wy`` are scratch of at least the widest sprite plus eight;
+    ``width / 2 + PAD``; ``top`` and ``bottom`` are picture rows; ``sprites`` is (7, n): centre x and y, reach (pixels),
+    red, green, blue (linear light), and whether it is a disc; ``windows`` is scratch of (2, widest sprite plus eight);
     ``touched`` is (strips, blocks) of ``1 << STRIP_SHIFT`` rows by ``1 << BLOCK_SHIFT`` columns, set to 1.
     """
     half_width = width >> 1
     white = np.empty(1, np.float32)
     rgb = np.empty(3, np.float32)
-    for k in range(sprites.size):
-        i = sprites[k]
-        size = reach[i]
-        x0 = max(0, int(np.floor(cx[i] - size)) & ~1)
-        x1 = min(width, int(np.ceil(cx[i] + size)))
-        y0 = max(top, int(np.floor(cy[i] - size)))
-        y1 = min(bottom, int(np.ceil(cy[i] + size)))
-        half_reach = size * _HALF
+    wx, wy = windows[0], windows[1]
+    for k in range(listed.size):
+        i = listed[k]
+        cx, cy, reach = sprites[0, i], sprites[1, i], sprites[2, i]
+        r, g, b = sprites[3, i], sprites[4, i], sprites[5, i]
+        disc = sprites[6, i] != _ZERO
+        half_reach = reach * _HALF
         dim = _ONE
         if half_reach < _FINEST:  # too fine for half the pixels: as wide as they can show, with the same light
             dim = half_reach * half_reach * (_ONE / (_FINEST * _FINEST))
             half_reach = _FINEST
-            x0, x1 = max(0, x0 - 2), min(width, x1 + 2)
-            y0, y1 = max(top, y0 - 2), min(bottom, y1 + 2)
+        # What the half-size window covers, in picture pixels, is what the sprite touches.
+        x0 = max(0, int(np.floor(cx * _HALF - half_reach)) * 2)
+        x1 = min(width, int(np.ceil(cx * _HALF + half_reach)) * 2)
+        y0 = max(top, int(np.floor(cy * _HALF - half_reach)) * 2)
+        y1 = min(bottom, int(np.ceil(cy * _HALF + half_reach)) * 2)
         if x1 <= x0 or y1 <= y0:
             continue
-        white[0] = KR * r[i] + KG * g[i] + KB * b[i]
-        rgb[0], rgb[1], rgb[2] = dim * r[i], dim * g[i], dim * b[i]
-        _add_sprite(luminance, width + PAD, top, bottom, width, cx[i], cy[i], size, disc[i], _ONE, white, wx, wy)
+        white[0] = KR * r + KG * g + KB * b
+        rgb[0], rgb[1], rgb[2] = dim * r, dim * g, dim * b
+        _add_sprite(luminance, width + PAD, top, bottom, width, cx, cy, reach, disc, _ONE, white, wx, wy)
         _add_sprite(
-            colour, half_width + PAD, top >> 1, bottom >> 1, half_width, cx[i] * _HALF, cy[i] * _HALF, half_reach, disc[i],
-            _HALF, rgb, wx, wy,
-        )
+            colour, half_width + PAD, top >> 1, bottom >> 1, half_width, cx * _HALF, cy * _HALF, half_reach, disc, _HALF,
+            rgb, wx, wy,
+        )  # fmt: skip
         for strip in range((y0 - top) >> STRIP_SHIFT, ((y1 - 1 - top) >> STRIP_SHIFT) + 1):
             for block in range(x0 >> BLOCK_SHIFT, ((x1 - 1) >> BLOCK_SHIFT) + 1):
                 touched[strip, block] = 1

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.kernels.jit import inline_kernel, kernel
-from ecs_core.kernels.raster import BLOCK_SHIFT, KB, KG, KR, PAD, STRIP_SHIFT, draw_band
+from ecs_core.kernels.raster import BLOCK_SHIFT, KB, KG, KR, PAD, STRIP_SHIFT
 
 F32 = NDArray[np.float32]
-I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
 f32 = np.float32
@@ -94,42 +93,34 @@ def _develop(
 
 
 @kernel
-def paint(
-    luminance: F32, colour: F32, band_rows: int, width: int, height: int, starts: I64, sprites: I64,
-    cx: F32, cy: F32, reach: F32, disc: U8, r: F32, g: F32, b: F32, wx: F32, wy: F32, touched: U8, before: U8,
-    base: F32, glow: F32, gx: F32, gy: F32, luma_dither: F32, chroma_dither: F32, tint: F32,
-    luma: U8, cb: U8, cr: U8,
+def develop_band(
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, touched: U8, before: U8,
+    base: F32, glow: F32, gx: F32, gy: F32, luma_dither: F32, chroma_dither: F32, tint: F32, luma: U8, cb: U8, cr: U8,
 ) -> None:
-    """Draw and develop a whole frame, band by band, leaving alone what no sprite touches now or touched before.
+    """Develop a band where a sprite touches it now or touched it before, and leave the rest alone.
 
-    ``before`` is (bands, strips, blocks): the blocks that differ from the bare background in the planes as they stand;
-    it is updated. ``touched`` is scratch of (strips, blocks). ``luma`` is (height, >= width) uint8, ``cb`` and ``cr``
-    half that.
+    ``touched`` and ``before`` are (strips, blocks); ``before`` holds the blocks that differ from the bare background in
+    the planes as they stand, and is brought up to date. ``luma`` is (height, >= width) uint8, ``cb`` and ``cr`` half.
     """
     strips, blocks = touched.shape
     strip_rows = 1 << STRIP_SHIFT
-    for band in range(starts.size - 1):
-        top = band * band_rows
-        bottom = min(height, top + band_rows)
-        touched[:, :] = 0
-        listed = sprites[starts[band] : starts[band + 1]]
-        draw_band(luminance, colour, top, bottom, width, listed, cx, cy, reach, disc, r, g, b, wx, wy, touched)
-        for strip in range(strips):
-            first = strip * strip_rows
-            rows = min(strip_rows, bottom - top - first)
-            if rows <= 0:
-                break
-            block = 0
-            while block < blocks:
-                if not (touched[strip, block] | before[band, strip, block]):
-                    block += 1
-                    continue
-                left = block << BLOCK_SHIFT
-                while block < blocks and (touched[strip, block] | before[band, strip, block]):
-                    block += 1
-                right = min(width, block << BLOCK_SHIFT)
-                _develop(
-                    luminance, colour, rows, first, top, left, right, width, base, glow, gx, gy,
-                    luma_dither, chroma_dither, tint, luma, cb, cr,
-                )
-            before[band, strip, :] = touched[strip]
+    for strip in range(strips):
+        first = strip * strip_rows
+        rows = min(strip_rows, bottom - top - first)
+        if rows <= 0:
+            break
+        block = 0
+        while block < blocks:
+            if not (touched[strip, block] | before[strip, block]):
+                block += 1
+                continue
+            left = block << BLOCK_SHIFT
+            while block < blocks and (touched[strip, block] | before[strip, block]):
+                block += 1
+            right = min(width, block << BLOCK_SHIFT)
+            _develop(
+                luminance, colour, rows, first, top, left, right, width, base, glow, gx, gy,
+                luma_dither, chroma_dither, tint, luma, cb, cr,
+            )  # fmt: skip
+        before[strip, :] = touched[strip]
+        touched[strip, :] = 0

@@ -17,7 +17,8 @@ class DrawList:
 
     ``x`` and ``y`` are float32 pixels (pixel centres at .5, y down), ``radius`` float32 pixels > 0, ``red``, ``green``
     and ``blue`` float32 linear light >= 0 at the sprite's centre (1 is about diffuse white, more goes towards a white
-    core), ``disc`` uint8: 0 draws a glow (tight core, wide faint skirt), 1 an out-of-focus disc.
+    core). ``skirt`` float32 is the brightness of the wide glow round a sprite as a share of its core's, 0 for none.
+    ``disc`` uint8: 0 draws a glow, 1 an out-of-focus disc, which has no skirt.
     """
 
     x: F32
@@ -26,6 +27,7 @@ class DrawList:
     red: F32
     green: F32
     blue: F32
+    skirt: F32
     disc: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -38,6 +40,6 @@ class DrawList:
             return lists[0]
         if not lists:
             nothing = np.zeros(0, np.float32)
-            return DrawList(nothing, nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.uint8))
-        names = ("x", "y", "radius", "red", "green", "blue", "disc")
+            return DrawList(nothing, nothing, nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.uint8))
+        names = ("x", "y", "radius", "red", "green", "blue", "skirt", "disc")
         return DrawList(*(np.concatenate([getattr(part, name) for part in lists]) for name in names))

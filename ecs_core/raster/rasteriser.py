@@ -7,6 +7,7 @@ touched in the frame before, are drawn again; the pixels are the same as if ever
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,7 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 BAND_ROWS = 32  # the accumulators of 32 rows of 1920 are 0.4 MB: they stay in the second-level cache
-_CORE, _SKIRT = np.float32(2.1), np.float32(7.0)  # reach of a glow's core and skirt, in radii
-_SKIRT_LIGHT = np.float32(0.045)  # brightness of the skirt's centre as a share of the core's
+_CORE, _SKIRT = np.float32(2.1), np.float32(6.5)  # reach of a glow's core and skirt, in radii
 _FINEST = np.float32(1.5)  # no window reaches less far than this, in pixels, or it would flicker between pixels
 
 
@@ -65,8 +65,7 @@ class Rasteriser:
         self._sprites = np.zeros(4096, np.int64)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
-        self._window_x = np.zeros(width + 2 * pad, np.float32)
-        self._window_y = np.zeros(BAND_ROWS + 2 * pad, np.float32)
+        self._windows = np.zeros((2, max(width, BAND_ROWS) + 2 * pad), np.float32)
         self._base = np.asarray(background.base, np.float32)
         self._glow = np.asarray(background.glow, np.float32)
         across, self._gy = background.curves(width, height)
@@ -81,35 +80,44 @@ class Rasteriser:
 
     def paint(self, sprites: DrawList, planes: Planes) -> None:
         """Turn ``planes``, as the last call left them, into the picture of ``sprites`` over the background."""
-        cx, cy, reach, disc, r, g, b = _windows(sprites)
-        needed = kernels.raster.bin_sprites(cy, reach, self.height, BAND_ROWS, self._starts, self._sprites)
+        drawn = _windows(sprites)
+        needed = kernels.raster.bin_sprites(drawn[1], drawn[2], self.height, BAND_ROWS, self._starts, self._sprites)
         if needed > self._sprites.size:
             self._sprites = np.zeros(needed + needed // 2, np.int64)
-            kernels.raster.bin_sprites(cy, reach, self.height, BAND_ROWS, self._starts, self._sprites)
-        kernels.tone.paint(
-            self._luminance, self._colour, BAND_ROWS, self.width, self.height, self._starts, self._sprites,
-            cx, cy, reach, disc, r, g, b, self._window_x, self._window_y, self._touched, self._before,
-            self._base, self._glow, self._gx, self._gy, self._luma_dither, self._chroma_dither, self._tint,
-            planes.luma, planes.cb, planes.cr,
-        )  # fmt: skip
+            kernels.raster.bin_sprites(drawn[1], drawn[2], self.height, BAND_ROWS, self._starts, self._sprites)
+        # Two kernels, not one around both: as one, LLVM no longer vectorises the drawing.
+        for band, (first, last) in enumerate(pairwise(self._starts.tolist())):
+            top = band * BAND_ROWS
+            bottom = min(self.height, top + BAND_ROWS)
+            before = self._before[band]
+            if first == last and not before.any():
+                continue
+            kernels.raster.draw_band(
+                self._luminance, self._colour, top, bottom, self.width, self._sprites[first:last], drawn, self._windows,
+                self._touched,
+            )  # fmt: skip
+            kernels.tone.develop_band(
+                self._luminance, self._colour, top, bottom, self.width, self._touched, before,
+                self._base, self._glow, self._gx, self._gy, self._luma_dither, self._chroma_dither, self._tint,
+                planes.luma, planes.cb, planes.cr,
+            )  # fmt: skip
 
 
-def _windows(sprites: DrawList) -> tuple[F32, F32, F32, U8, F32, F32, F32]:
-    """Each glow as two windows, core and skirt, and each disc as one: centre x and y, reach, is-disc, and colour."""
+def _windows(sprites: DrawList) -> F32:
+    """Each sprite's core, and where it has one its skirt, as windows: (7, windows), as ``draw_band`` takes them."""
     n = len(sprites)
-    red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
-    glow = sprites.disc == 0
-    core = np.where(glow, _CORE * sprites.radius, sprites.radius)
+    light = leak(sprites.red, sprites.green, sprites.blue)
+    disc = sprites.disc != 0
+    core = np.where(disc, sprites.radius, _CORE * sprites.radius)
     fine = np.minimum(core / _FINEST, 1)  # what is finer than a window can be is drawn as wide, with the same light
-    dim = np.where(glow, fine * fine, 1)
-    reach = np.empty(2 * n, np.float32)
-    reach[0::2] = np.maximum(core, _FINEST)
-    reach[1::2] = np.where(glow, np.maximum(_SKIRT * sprites.radius, _FINEST), 0)
-    light = np.empty(2 * n, np.float32)
-    light[0::2] = dim
-    light[1::2] = np.where(glow, _SKIRT_LIGHT, 0)
-    drawn = slice(None) if glow.all() else light != 0
-    cx, cy, disc = (np.repeat(values, 2)[drawn] for values in (sprites.x, sprites.y, sprites.disc))
-    light = light[drawn]
-    r, g, b = (np.repeat(channel, 2)[drawn] * light for channel in (red, green, blue))
-    return cx, cy, reach[drawn], disc, r, g, b
+    dim = np.where(disc, 1, fine * fine)
+    skirt = np.where(disc, 0, sprites.skirt)
+    out = np.empty((7, n, 2), np.float32)
+    out[0], out[1] = sprites.x[:, None], sprites.y[:, None]
+    out[2, :, 0], out[2, :, 1] = np.maximum(core, _FINEST), np.maximum(_SKIRT * sprites.radius, _FINEST)
+    for channel in range(3):
+        out[3 + channel, :, 0], out[3 + channel, :, 1] = light[channel] * dim, light[channel] * skirt
+    out[6, :, 0], out[6, :, 1] = disc, 0
+    wanted = np.ones((n, 2), np.bool_)
+    wanted[:, 1] = skirt > 0
+    return out.reshape(7, 2 * n)[:, wanted.ravel()]

@@ -31,7 +31,7 @@ _REPORT_EVERY = 0.1  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """First message to a child: what all segments share. The particle type travels by name."""
+    """Message to a child: what all segments after it share. The particle type travels by name."""
 
     type: str
     settings: Settings
@@ -82,8 +82,11 @@ def main(fd: int, folder: str) -> None:
         while True:
             message = connection.recv()
             if isinstance(message, Begin):
+                if renderer is not None:
+                    renderer.stage.world.close()
                 plan = RenderPlan(types[message.type], message.settings, message.timeline, message.video, ())
                 renderer = segment.SegmentRenderer(plan, digests=message.digests)
+                renderer.picture(renderer.stage.snapshot())  # loads every kernel that will be needed
             elif isinstance(message, Work) and renderer is not None:
                 _render(renderer, message, connection)
     except (EOFError, ConnectionError):

@@ -28,10 +28,10 @@ _START = "import json,sys; sys.path[:] = json.loads(sys.argv[3]); from ecs_core.
 class _Child:
     """One process, its connection and the work it has."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, begin: Begin) -> None:
         ours, theirs = socket.socketpair()
         self.work: Work | None = None
-        self.begun = False
+        self._begun: Begin | None = None
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _START, str(theirs.fileno()), str(folder), json.dumps(sys.path)],
@@ -41,6 +41,16 @@ class _Child:
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )
         self.connection = Connection(ours.detach())
+        self.tell(begin, None)
+
+    def tell(self, begin: Begin, work: Work | None) -> None:
+        """Send work, and before it what it shares with other work, if that is new to the child."""
+        with contextlib.suppress(ConnectionError):  # it just died: Pool.messages() will notice
+            if begin is not self._begun:
+                self._begun = begin
+                self.connection.send(begin)
+            if work is not None:
+                self.connection.send(work)
 
     def stop(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -52,13 +62,16 @@ class _Child:
 
 
 class Pool:
-    """``workers`` processes that work in ``folder``. Use as a context manager: leaving it kills them."""
+    """``workers`` processes that work in ``folder``. Use as a context manager: leaving it kills them.
 
-    def __init__(self, workers: int, folder: Path) -> None:
+    ``rehearsal`` is a small scene like the one to come: the children load what it needs while the song is analysed.
+    """
+
+    def __init__(self, workers: int, folder: Path, *, rehearsal: Begin) -> None:
         self._folder = folder
-        self._begin: Begin | None = None
+        self._begin = rehearsal
         self._attempts: dict[int, int] = {}
-        self._children = [_Child(folder) for _ in range(workers)]
+        self._children = [_Child(folder, rehearsal) for _ in range(workers)]
         self._waiting: list[Work] = []  # segments whose process died
 
     def begin(self, begin: Begin) -> None:
@@ -112,11 +125,7 @@ class Pool:
                 return
             if child.work is None:
                 child.work = self._waiting.pop(0)
-                with contextlib.suppress(ConnectionError):  # it just died: messages() will notice
-                    if not child.begun:
-                        child.connection.send(self._begin)
-                        child.begun = True
-                    child.connection.send(child.work)
+                child.tell(self._begin, child.work)
 
     def _replace(self, child: _Child) -> None:
         child.stop()
@@ -128,7 +137,7 @@ class Pool:
             number, frames = segment.number, f"on frames {segment.start}–{segment.stop - 1}"
             self._waiting.append(child.work)
         self._attempts[number] = self._attempts.get(number, 0) + 1
-        self._children[self._children.index(child)] = _Child(self._folder)
+        self._children[self._children.index(child)] = _Child(self._folder, self._begin)
         if self._attempts[number] >= ATTEMPTS:
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             raise RenderError(f"a render process died {ATTEMPTS} times {frames} ({how})")

@@ -15,14 +15,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import OutputError, RenderCancelled, SceneError
 from ecs_core.rendering.child import Advanced, Begin, Work
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.stage import Stage
+from ecs_core.plugin_api import ParticleType
 from ecs_core.scene import Scene
-from ecs_core.video.encoding import QUALITIES, Quality
+from ecs_core.settings import Settings
+from ecs_core.video.encoding import QUALITIES, Quality, VideoFormat
 from ecs_core.video.join import VideoFile
 
 if TYPE_CHECKING:
@@ -85,7 +88,8 @@ def render(
         raise SceneError(f"segment_seconds = {segment_seconds:g}: must be between 0.1 and 60")
     cancel = cancel or threading.Event()
     reporter = Reporter(progress)
-    with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder) as pool:
+    rehearsal = _rehearsal(particle_type, settings, quality)
+    with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder, rehearsal=rehearsal) as pool:
         analysis = _analyse(scene, reporter, cancel)
         analysed = time.perf_counter()
         plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
@@ -105,6 +109,13 @@ def render(
         seconds,
         tuple(digests),
     )
+
+
+def _rehearsal(particle_type: ParticleType, settings: Settings, quality: Quality) -> Begin:
+    """Two silent frames of the same type, as small as a stamp."""
+    small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": min(64, settings.particle_count)})
+    video = VideoFormat(64, 64, settings.rate, quality, gop=2)
+    return Begin(particle_type.name, small, FeatureTimeline.silence(settings.rate, 2), video, digests=False)
 
 
 def _analyse(scene: Scene, reporter: Reporter, cancel: threading.Event) -> Analysis | None:

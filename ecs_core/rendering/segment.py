@@ -78,6 +78,8 @@ class SegmentRenderer:
                     encode + t4 - t3,
                 )
                 on_frame(frame + 1 - segment.start)
+            t3 = now()
+        encode += now() - t3  # what the encoder had held back
         os.replace(part, path)
         total = now() - began
         seconds = {

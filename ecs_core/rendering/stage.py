@@ -23,6 +23,10 @@ from ecs_core.table import Table
 from ecs_core.world import Snapshot, World
 
 REFERENCE_HEIGHT = 1080
+# Specks are points; from one radius (units) to the next they gain the wide faint glow of a star. Most particles are
+# specks, and a glow costs more than all else to draw.
+_SPECK, _STAR = np.float32(1.0), np.float32(2.2)
+_SKIRT_LIGHT = np.float32(0.05)  # of its core's light
 
 
 class Stage:
@@ -52,6 +56,7 @@ class Stage:
             color.r * look.light,
             color.g * look.light,
             color.b * look.light,
+            _SKIRT_LIGHT * np.clip((look.radius - _SPECK) / (_STAR - _SPECK), 0, 1),
             disc,
         )
 

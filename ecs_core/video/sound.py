@@ -34,7 +34,8 @@ class SoundTrack:
     ) -> None:
         out_rate = rate if rate in _AAC_RATES else 48_000
         layout = "mono" if channels == 1 else "stereo"
-        stream = container.add_stream("aac", rate=out_rate, layout=layout)
+        # The fast coder costs a third of the default one and, at this bit rate, is as close to the original.
+        stream = container.add_stream("aac", rate=out_rate, layout=layout, options={"aac_coder": "fast"})
         assert isinstance(stream, av.audio.stream.AudioStream)
         stream.bit_rate = _BIT_RATE if channels > 1 else _BIT_RATE // 2
         stream.codec_context.time_base = Fraction(1, out_rate)

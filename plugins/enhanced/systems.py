@@ -103,7 +103,7 @@ class EmitSparks(System):
             position.y[new] = sparks.y + down * distance
             velocity.x[new], velocity.y[new] = drift_x, drift_y
             # Many specks, few stars: a Pareto tail, cut at the largest size.
-            radius = np.clip(0.85 * (1.0 - rng.uniform(0.0, 0.992, n)) ** -0.58, SMALLEST, LARGEST)
+            radius = np.clip(0.72 * (1.0 - rng.uniform(0.0, 0.992, n)) ** -0.58, SMALLEST, LARGEST)
             size.value[new] = radius
             growth.low[new] = np.maximum(0.6 * radius, SMALLEST)
             growth.high[new] = np.minimum(1.5 * radius, LARGEST)
