@@ -11,6 +11,8 @@ F32 = NDArray[np.float32]
 
 f32 = np.float32
 
+_MASK = 0xFFFFFFFF
+
 
 @kernel
 def advance(x: F32, y: F32, vx: F32, vy: F32, step: float, keep: float) -> None:
@@ -74,12 +76,12 @@ def wrap(x: F32, y: F32, width: float, height: float, margin: float) -> None:
 @inline_kernel
 def _hash(ix: int, iy: int, iz: int, seed: int) -> float:
     """A number in [-1, 1) for a lattice point, by integer mixing (the finaliser of MurmurHash3)."""
-    h = np.uint32(ix) * np.uint32(0x8DA6B343) ^ np.uint32(iy) * np.uint32(0xD8163841) ^ np.uint32(iz) * np.uint32(0xCB1AB31F)
-    h = np.uint32(h ^ np.uint32(seed))
-    h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
-    h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
-    h = np.uint32(h ^ (h >> np.uint32(16)))
-    return f32(np.int32(h)) * f32(1.0 / 2147483648.0)
+    # Whole numbers masked to 32 bits, not uint32, which would warn of overflow where the compiler is off.
+    h = ((ix & _MASK) * 0x8DA6B343 ^ (iy & _MASK) * 0xD8163841 ^ (iz & _MASK) * 0xCB1AB31F ^ seed) & _MASK
+    h = ((h ^ (h >> 16)) * 0x85EBCA6B) & _MASK
+    h = ((h ^ (h >> 13)) * 0xC2B2AE35) & _MASK
+    h = h ^ (h >> 16)
+    return f32((h ^ 0x80000000) - 0x80000000) * f32(1.0 / 2147483648.0)
 
 
 @inline_kernel
