@@ -62,6 +62,11 @@ def raw_frames(plan: RenderPlan) -> list[list[np.ndarray]]:
     return frames
 
 
+def digest_of(frame: list[np.ndarray]) -> str:
+    """As ``--frame-hashes`` has it."""
+    return hashlib.sha256(b"".join(plane.tobytes() for plane in frame)).hexdigest()
+
+
 def encode_from_memory(plan: RenderPlan, frames: list[list[np.ndarray]], path: Path) -> float:
     """Seconds to encode the frames into an MP4 with one encoder thread per core."""
     began = time.perf_counter()
@@ -87,7 +92,7 @@ def measure(scene: Scene, quality: str, rounds: int, folder: Path) -> None:
     particle_type, settings = scene.resolve()
     plan = make_plan(particle_type, settings, analyze(scene.audio), quality=quality)
     frames = raw_frames(plan)
-    packed = [hashlib.sha256(b"".join(p[:, :w].tobytes() for p, w in zip(f, (settings.width, settings.width // 2, settings.width // 2), strict=True))).hexdigest() for f in frames[:: 30]]  # noqa: E501
+    packed = [digest_of(frame) for frame in frames[::30]]  # rows have no padding at this width
     rendered = render_in_fresh_process(scene, folder / "render.mp4", quality, hashes=True)
     same = packed == rendered["hashes"][::30] and len(rendered["hashes"]) == len(frames)
     encode_from_memory(plan, frames[:60], folder / "floor.mp4")
@@ -108,12 +113,13 @@ def measure(scene: Scene, quality: str, rounds: int, folder: Path) -> None:
     )
     sizes = [(folder / name).stat().st_size for name in ("render.mp4", "floor.mp4")]
     print(
-        f"    floor {floor:.2f} s = {len(frames) / floor:.0f} frames/s; render has the same {len(frames)} frames: {same};"
+        f"    floor {floor:.2f} s = {len(frames) / floor:.0f} frames/s; the same {len(frames)} frames: {same};"
         f" size {sizes[0] / sizes[1]:.2f} × the floor's (and has the song)"
     )
     middle = sorted(renders, key=lambda r: r["render"])[rounds // 2]
     spent = middle["seconds"]
-    per_frame = {k: 1e3 * v / len(frames) for k, v in spent.items() if k in ("simulate", "rasterise", "encode", "other")}
+    parts = ("simulate", "rasterise", "encode", "other")
+    per_frame = {part: 1e3 * spent[part] / len(frames) for part in parts}
     print("    ms a frame, in a worker: " + ", ".join(f"{k} {v:.2f}" for k, v in per_frame.items()))
     print(
         f"    once, s: start-up {middle['startup']:.2f}, analyse {spent['analyse']:.2f}, plan {spent['plan']:.2f}, "
@@ -133,7 +139,8 @@ def systems(scene: Scene, frames: int = 300) -> None:
         stage.skip_to(30 + frames)
         spent = {name: ns / 1e6 / frames for name, ns in stage.world.timings().items()}
     top = sorted(spent.items(), key=lambda item: -item[1])
-    print(f"    {scene.config['particle_count']} particles, by system: " + ", ".join(f"{n} {ms:.3f}" for n, ms in top if ms > 0.001))
+    shown = ", ".join(f"{name} {ms:.3f}" for name, ms in top if ms > 0.001)
+    print(f"    {scene.config['particle_count']} particles, by system: {shown}")
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Peak memory of every process of a render, for a one-minute and a ten-minute song: it must not grow with length.
 
-    python bench/memory.py                # 1920×1080, about six minutes on two cores
-    python bench/memory.py --minutes 1 3  # sooner
+python bench/memory.py                # 1920×1080, about six minutes on two cores
+python bench/memory.py --minutes 1 3  # sooner
 """
 
 from __future__ import annotations

@@ -147,13 +147,13 @@ class Emission:
     height: float = 0.0
     inner: float = 0.0
     outer: float = 0.0
-    speed: Range = Range(30.0, 60.0)  # noqa: RUF009 - frozen
+    speed: Range = Range(30.0, 60.0)
     direction: float | None = None
     spread: float = 0.0
-    span: Range = Range(float("inf"), float("inf"))  # noqa: RUF009 - frozen
-    size: Range = Range(1.0, 4.0)  # noqa: RUF009 - frozen
-    light: Range = Range(1.0, 1.0)  # noqa: RUF009 - frozen
-    palette: Gradient = Gradient(((1.0, 1.0, 1.0),))  # noqa: RUF009 - frozen
+    span: Range = Range(float("inf"), float("inf"))
+    size: Range = Range(1.0, 4.0)
+    light: Range = Range(1.0, 1.0)
+    palette: Gradient = Gradient(((1.0, 1.0, 1.0),))
 
 
 # --- shading -----------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class Phase(IntEnum):
 FIRST_FROZEN = Phase.FORCE
 
 
-class System(esper.Processor):  # type: ignore[misc]  # esper is untyped
+class System(esper.Processor):
     """Something that happens every frame to all entities that have certain components.
 
     Subclasses set ``phase``, declare the columns they read and write, and implement ``process``, which finds its
@@ -51,5 +51,5 @@ class System(esper.Processor):  # type: ignore[misc]  # esper is untyped
 
 
 def priority(phase: Phase, added: int) -> int:
-    """esper runs high priorities first: earlier phases, then earlier additions."""
+    """Esper runs high priorities first: earlier phases, then earlier additions."""
     return -(int(phase) * 10_000 + added)

@@ -82,7 +82,9 @@ class Settings(Model):
     bass_threshold: Share = Field(0.3, description='bass over this is "high"')
     outer_movement_strength: float = Field(2.0, ge=0, le=100, description="push outward when the bass is high")
     inner_movement_strength: float = Field(1.0, ge=0, le=100, description="pull inward when the bass is low")
-    enhanced_mode: EnhancedMode = Field(EnhancedMode(), description="how much louder loud passages count")
+    enhanced_mode: EnhancedMode = Field(
+        default_factory=lambda: EnhancedMode.model_validate({}), description="how much louder loud passages count"
+    )
 
     @field_validator("width", "height")
     @classmethod

@@ -1,4 +1,4 @@
-"""Values that vary: a Range to draw from, a Curve over 0–1, a Gradient of colours. Frozen, and plain enough for JSON."""
+"""Values that vary: a Range to draw from, a Curve over 0–1, a Gradient of colours. Frozen and plain."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Curve:
     def __call__(self, at: ArrayLike) -> F32:
         """The values at the positions ``at``; float32, same shape."""
         positions, values = zip(*self.points, strict=True)
-        return np.interp(np.asarray(at), positions, values).astype(np.float32)
+        found: F32 = np.interp(np.asarray(at), positions, values).astype(np.float32)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Gradient:
         """The colours at the positions ``at`` of shape (n,); (n, 3) float32."""
         stops = np.linspace(0.0, 1.0, len(self.colours))
         channels = np.asarray(self.colours, np.float64).T
-        return np.stack([np.interp(at, stops, channel) for channel in channels], axis=-1).astype(np.float32)
+        return np.stack([np.interp(np.asarray(at), stops, channel) for channel in channels], axis=-1).astype(np.float32)
 
     def pick(self, rng: np.random.Generator, n: int) -> F32:
         """``n`` of the colours themselves, each as likely as the others; (n, 3) float32."""

@@ -175,5 +175,3 @@ class World:
 
     def __exit__(self, *reason: object) -> None:
         self.close()
-
-

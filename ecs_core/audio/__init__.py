@@ -1,0 +1,1 @@
+"""Songs into features. Knows samples and times; knows no ECS, no pictures."""

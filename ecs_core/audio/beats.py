@@ -82,7 +82,8 @@ def _without_silence(hops: NDArray[np.int64], envelope: F32) -> NDArray[np.int64
     if not heard.size:
         return hops[:0]
     slack = round(0.1 / SECONDS_PER_HOP)
-    return hops[(hops >= heard[0] - slack) & (hops <= heard[-1] + slack)]
+    kept: NDArray[np.int64] = hops[(hops >= heard[0] - slack) & (hops <= heard[-1] + slack)]
+    return kept
 
 
 def beat_phase(beats: F64, times: F64) -> F32:
@@ -92,6 +93,7 @@ def beat_phase(beats: F64, times: F64) -> F32:
     first, last = beats[1] - beats[0], beats[-1] - beats[-2]
     before = int(beats[0] / first) + 2
     after = max(0, int((times[-1] - beats[-1]) / last)) + 2 if len(times) else 1
-    grid = np.concatenate([beats[0] - first * np.arange(before, 0, -1), beats, beats[-1] + last * np.arange(1, after + 1)])
+    ahead, beyond = beats[0] - first * np.arange(before, 0, -1), beats[-1] + last * np.arange(1, after + 1)
+    grid = np.concatenate([ahead, beats, beyond])
     phase = np.mod(np.interp(times, grid, np.arange(len(grid))), 1.0)
     return phase.astype(np.float32)

@@ -55,7 +55,7 @@ class Analysis:
     def timeline(self, fps: Fraction, frames: int) -> FeatureTimeline:
         """The features at each of ``frames`` video frames: the highest value within a frame for hits."""
         dt = float(1 / fps)
-        starts = np.arange(frames) * dt
+        starts: F64 = np.arange(frames, dtype=np.float64) * dt
         looks = max(2, int(np.ceil(dt / _FINE)))
         features: dict[str, F32] = {}
         for name, curve in self.hits.items():
@@ -93,13 +93,11 @@ def features_of(spectrum: Spectrum, warnings: tuple[str, ...] = ()) -> Analysis:
     envelope = onset_envelope(spectrum.mel) * gate
     duration = Fraction(spectrum.samples, spectrum.rate)
     onsets = pick_onsets(envelope)
-    onsets = onsets[onsets < duration]
+    onsets = onsets[onsets < float(duration)]
     tempo = tempo_of(envelope)
     beats = beats_of(envelope, tempo)
-    beats = beats[beats < duration]
-    hits = {
-        name: _release(_normalise(spectrum.bands[:, band], gate)) for band, name in enumerate(BANDS)
-    }
+    beats = beats[beats < float(duration)]
+    hits = {name: _release(_normalise(spectrum.bands[:, band], gate)) for band, name in enumerate(BANDS)}
     hits["onset"] = _release(np.minimum(envelope, 1.0))
     bright = np.log(np.maximum(spectrum.centroid, 1.0) / 100.0) / np.log(80.0)
     slow = {
@@ -124,7 +122,8 @@ def _normalise(values: F32, gate: F32) -> F32:
     if high <= 0:
         return np.zeros(len(values), np.float32)
     low = min(low, 0.7 * high)  # a steady tone is loud, not absent
-    return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1) * gate
+    level: F32 = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1) * gate
+    return level
 
 
 def _release(values: F32) -> F32:

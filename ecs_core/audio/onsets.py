@@ -16,8 +16,8 @@ F64 = NDArray[np.float64]
 
 SECONDS_PER_HOP = HOP / RATE
 _LAG = 2  # hops between the two spectra compared
-# The envelope peaks a little before the window of 46 ms that has an attack at its centre. The
-# difference is a constant of window, hop and lag, measured with clicks and drum hits (tests/ecs_core/audio/test_onsets.py).
+# The envelope peaks a little before the window of 46 ms that has an attack at its centre. The difference is a constant
+# of window, hop and lag, measured with clicks and drum hits (tests/ecs_core/audio/test_onsets.py).
 _EARLY = 0.0020  # seconds
 _NEIGHBOURHOOD = 0.5  # seconds either side: what is usual here
 _APART = 0.045  # seconds: two onsets closer than this are one
@@ -70,7 +70,8 @@ def refine(envelope: F32, hops: NDArray[np.int64]) -> F64:
     left, here, right = (envelope[inner + offset].astype(np.float64) for offset in (-1, 0, 1))
     bend = left - 2 * here + right
     shift = np.divide(0.5 * (left - right), bend, out=np.zeros(len(inner)), where=bend < 0)
-    return np.maximum(0.0, (inner + np.clip(shift, -0.5, 0.5)) * SECONDS_PER_HOP + _EARLY)
+    times: F64 = np.maximum(0.0, (inner + np.clip(shift, -0.5, 0.5)) * SECONDS_PER_HOP + _EARLY)
+    return times
 
 
 def _local_mean(values: F32, seconds: float) -> F32:
@@ -79,4 +80,5 @@ def _local_mean(values: F32, seconds: float) -> F32:
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     at = np.arange(len(values))
     first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
-    return ((total[last] - total[first]) / (last - first)).astype(np.float32)
+    mean: F32 = ((total[last] - total[first]) / (last - first)).astype(np.float32)
+    return mean

@@ -79,5 +79,5 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
         on_samples(samples)
     take(resample.resample_chunk(np.zeros(0, np.float32), last=True))
     take(np.zeros(WINDOW, np.float32), last=True)  # so that the last sample lies in the middle of a window
-    columns = [np.concatenate(parts) for parts in zip(*kept, strict=True)]
-    return Spectrum(*columns, samples=samples, rate=rate)
+    bands, mels, rms, centroid = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    return Spectrum(bands, mels, rms, centroid, samples, rate)

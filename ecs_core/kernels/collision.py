@@ -15,7 +15,7 @@ f32 = np.float32
 
 @kernel
 def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts: I32, order: I32) -> None:
-    """List the particles of each cell, in row order: ``order[starts[c]:starts[c + 1]]``; outsiders count to the edge."""
+    """List the particles of each cell, in row order: ``order[starts[c]:starts[c + 1]]``; outsiders go to the edge."""
     n = x.size
     inverse = f32(1.0) / cell
     starts[:] = 0

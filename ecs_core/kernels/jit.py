@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar, cast
 import numba
 
 # LLVM finds the vector operations in our unrolled rows only with its SLP pass, which numba leaves off by default.
-numba.config.SLP_VECTORIZE = 1
+numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # set up at run time
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -69,7 +69,7 @@ def bin_sprites(cy: F32, reach: F32, height: int, band_rows: int, starts: I64, s
 
 
 @inline_kernel
-def gauss_window(out: F32, groups: int, first: int, centre: float, inverse_reach: float) -> None:
+def gauss_window(out: F32, groups: int, first: int, centre: f32, inverse_reach: f32) -> None:
     """Sample the window around ``centre`` at the pixel centres ``first + 0.5 + j`` for ``8 * groups`` pixels.
 
     The window is a Gaussian of sigma = reach / 3, lowered so that it ends at exactly zero. The product of two such
@@ -92,7 +92,7 @@ def gauss_window(out: F32, groups: int, first: int, centre: float, inverse_reach
 
 
 @inline_kernel
-def _add8(light: F32, at: int, window: F32, j: int, amount: float) -> None:
+def _add8(light: F32, at: u64, window: F32, j: u64, amount: f32) -> None:
     v0 = light[at] + amount * window[j]
     v1 = light[at + _1] + amount * window[j + _1]
     v2 = light[at + _2] + amount * window[j + _2]
@@ -113,8 +113,19 @@ def _add8(light: F32, at: int, window: F32, j: int, amount: float) -> None:
 
 @inline_kernel
 def _add_glow(
-    light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: float, cy: float, reach: float,
-    amounts: F32, wx: F32, wy: F32,
+    light: F32,
+    start: int,
+    stride: int,
+    x0: int,
+    y0: int,
+    columns: int,
+    rows: int,
+    cx: f32,
+    cy: f32,
+    reach: f32,
+    amounts: F32,
+    wx: F32,
+    wy: F32,
 ) -> None:
     """Add a round window, times ``amounts[c]`` to the c-th of the planes that make up ``light``."""
     groups = (columns + 7) >> 3
@@ -134,8 +145,18 @@ def _add_glow(
 
 @kernel
 def _add_disc(
-    light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: float, cy: float, reach: float,
-    edge: float, amounts: F32,
+    light: F32,
+    start: int,
+    stride: int,
+    x0: int,
+    y0: int,
+    columns: int,
+    rows: int,
+    cx: f32,
+    cy: f32,
+    reach: f32,
+    edge: f32,
+    amounts: F32,
 ) -> None:
     """Add a disc that is evenly lit, a little brighter towards its rim, and fades out over ``edge`` pixels."""
     inverse_edge = _ONE / edge
@@ -158,8 +179,19 @@ def _add_disc(
 
 @inline_kernel
 def _add_sprite(
-    light: F32, stride: int, top: int, bottom: int, width: int, cx: float, cy: float, reach: float, disc: bool, scale: float,
-    amounts: F32, wx: F32, wy: F32,
+    light: F32,
+    stride: int,
+    top: int,
+    bottom: int,
+    width: int,
+    cx: f32,
+    cy: f32,
+    reach: f32,
+    disc: bool,
+    scale: f32,
+    amounts: F32,
+    wx: F32,
+    wy: F32,
 ) -> None:
     """Add one sprite to the rows ``top:bottom`` of one set of accumulators; ``scale`` is pixels per picture pixel."""
     x0 = max(0, int(np.floor(cx - reach)))
@@ -212,8 +244,8 @@ def draw_band(
         rgb[0], rgb[1], rgb[2] = dim * r, dim * g, dim * b
         _add_sprite(luminance, width + PAD, top, bottom, width, cx, cy, reach, disc, _ONE, white, wx, wy)
         _add_sprite(
-            colour, half_width + PAD, top >> 1, bottom >> 1, half_width, cx * _HALF, cy * _HALF, half_reach, disc, _HALF,
-            rgb, wx, wy,
+            colour, half_width + PAD, top >> 1, bottom >> 1, half_width, cx * _HALF, cy * _HALF, half_reach, disc,
+            _HALF, rgb, wx, wy,
         )  # fmt: skip
         for strip in range((y0 - top) >> STRIP_SHIFT, ((y1 - 1 - top) >> STRIP_SHIFT) + 1):
             for block in range(x0 >> BLOCK_SHIFT, ((x1 - 1) >> BLOCK_SHIFT) + 1):

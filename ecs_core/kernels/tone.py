@@ -30,15 +30,31 @@ _LEAST = f32(1e-7)  # keeps 0 / 0 away where there is no light at all
 
 
 @inline_kernel
-def filmic(x: float) -> float:
+def filmic(x: f32) -> f32:
     """Linear light to a display-encoded value (formula and source in the module's docstring)."""
     return (x * (_A * x + _B)) / (x * (_A * x + _C) + _D)
 
 
 @kernel
 def _develop(
-    luminance: F32, colour: F32, rows: int, first: int, top: int, left: int, right: int, width: int, base: F32, glow: F32,
-    gx: F32, gy: F32, luma_dither: F32, chroma_dither: F32, tint: F32, luma: U8, cb: U8, cr: U8,
+    luminance: F32,
+    colour: F32,
+    rows: int,
+    first: int,
+    top: int,
+    left: int,
+    right: int,
+    width: int,
+    base: F32,
+    glow: F32,
+    gx: F32,
+    gy: F32,
+    luma_dither: F32,
+    chroma_dither: F32,
+    tint: F32,
+    luma: U8,
+    cb: U8,
+    cr: U8,
 ) -> None:
     """Turn ``rows`` rows from the band's row ``first`` into Y, Cb and Cr, and clear their light for the next frame.
 
@@ -94,8 +110,23 @@ def _develop(
 
 @kernel
 def develop_band(
-    luminance: F32, colour: F32, top: int, bottom: int, width: int, touched: U8, before: U8,
-    base: F32, glow: F32, gx: F32, gy: F32, luma_dither: F32, chroma_dither: F32, tint: F32, luma: U8, cb: U8, cr: U8,
+    luminance: F32,
+    colour: F32,
+    top: int,
+    bottom: int,
+    width: int,
+    touched: U8,
+    before: U8,
+    base: F32,
+    glow: F32,
+    gx: F32,
+    gy: F32,
+    luma_dither: F32,
+    chroma_dither: F32,
+    tint: F32,
+    luma: U8,
+    cb: U8,
+    cr: U8,
 ) -> None:
     """Develop a band where a sprite touches it now or touched it before, and leave the rest alone.
 

@@ -46,7 +46,7 @@ def load(points: list[EntryPoint]) -> Registry:
                 if particle_type.name in types:
                     raise PluginError(f"particle type {particle_type.name!r} is registered already")
                 types[particle_type.name] = particle_type
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, it is left out and named
+        except Exception as error:
             owner = point.dist.name if point.dist else "unknown distribution"
             failures.append(f"{owner}: plugin {point.name!r} ({point.value}) is left out: {_line(error)}")
     return Registry(MappingProxyType(dict(sorted(types.items()))), tuple(failures))

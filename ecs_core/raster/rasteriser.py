@@ -49,7 +49,8 @@ def interleaved_gradient_noise(rows: int, columns: int, *, shift: float) -> F32:
     Jorge Jimenez, "Next Generation Post Processing in Call of Duty: Advanced Warfare", SIGGRAPH 2014.
     """
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float64) + shift
-    return (np.mod(52.9829189 * np.mod(0.06711056 * x + 0.00583715 * y, 1.0), 1.0) * 0.999).astype(np.float32)
+    noise: F32 = (np.mod(52.9829189 * np.mod(0.06711056 * x + 0.00583715 * y, 1.0), 1.0) * 0.999).astype(np.float32)
+    return noise
 
 
 class Rasteriser:

@@ -73,8 +73,8 @@ def main(fd: int, folder: str) -> None:
     connection = Connection(fd)
     # Imported before the first message arrives: while the parent still analyses the song.
     from ecs_core.plugin_api import particle_types  # noqa: PLC0415
-    from ecs_core.rendering.plan import RenderPlan  # noqa: PLC0415
     from ecs_core.rendering import segment  # noqa: PLC0415
+    from ecs_core.rendering.plan import RenderPlan  # noqa: PLC0415
 
     renderer: SegmentRenderer | None = None
     types = particle_types().types
@@ -107,7 +107,7 @@ def _render(renderer: SegmentRenderer, work: Work, connection: Connection) -> No
         connection.send(renderer.render(work.segment, work.snapshot, work.path, on_frame=on_frame))
     except (EOFError, ConnectionError):
         raise
-    except Exception as error:  # noqa: BLE001 - told to the parent, which decides
+    except Exception as error:
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = f"{type(error).__name__}: {error}"
         connection.send(Failed("full" if full else "error", reason, traceback.format_exc()))

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import OutputError, RenderCancelled, SceneError
+from ecs_core.plugin_api import ParticleType
 from ecs_core.rendering.child import Advanced, Begin, Work
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.stage import Stage
-from ecs_core.plugin_api import ParticleType
 from ecs_core.scene import Scene
 from ecs_core.settings import Settings
 from ecs_core.video.encoding import QUALITIES, Quality, VideoFormat

@@ -13,7 +13,7 @@ from ecs_core.video.png import write_png
 
 
 def render_frame(scene: Scene, at: float, output: str | Path) -> str:
-    """Write the frame shown at ``at`` seconds as a PNG; what comes before it is simulated, but neither drawn nor encoded.
+    """Write the frame shown at ``at`` seconds as a PNG; what comes before it is simulated, but not drawn.
 
     Returns the frame's hash, as ``motes render --frame-hashes`` lists it.
 

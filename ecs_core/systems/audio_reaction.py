@@ -39,7 +39,7 @@ class Binding:
     op: Literal["multiply", "add", "set"] = "multiply"
     gain: float = 1.0
     threshold: float = 0.0
-    curve: Curve = Curve()  # noqa: RUF009 - frozen
+    curve: Curve = Curve()
     attack: float = 0.0
     release: float = 0.0
 

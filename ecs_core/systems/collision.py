@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ecs_core import kernels
@@ -36,4 +38,5 @@ class BounceOff(System):
 
 def cell_size(largest: float, canvas: Canvas) -> float:
     """Side of a grid cell, units: as wide as two of the largest discs, but no more than a million cells."""
-    return max(2.0 * largest, (canvas.width * canvas.height / _MOST_CELLS) ** 0.5, 1e-3)
+    finest = math.sqrt(canvas.width * canvas.height / _MOST_CELLS)
+    return max(2.0 * largest, finest, 1e-3)

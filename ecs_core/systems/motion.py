@@ -1,4 +1,4 @@
-"""Motion: accelerations in FORCE, and one pass in MOVE that moves, slows, ages and turns particles back at the walls."""
+"""Motion: accelerations in FORCE, and one pass in MOVE that moves, slows, ages and turns back at the walls."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ f32 = np.float32
 
 
 def _share_of_life(life: Lifetime) -> F32:
-    return np.clip(life.age / life.span, 0, 1)
+    share: F32 = np.clip(life.age / life.span, 0, 1)
+    return share
 
 
 class Expose(System):

@@ -50,7 +50,8 @@ class SoundTrack:
 
     def encode_until(self, seconds: Fraction) -> None:
         """Encode and mux until the track reaches ``seconds`` of the video, or its end."""
-        while self._open and self._read < min(self._samples, seconds * self._rate):
+        end = min(self._samples, int(seconds * self._rate))
+        while self._open and self._read < end:
             block = next(self._blocks)
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._in_layout)
             frame.sample_rate = self._rate

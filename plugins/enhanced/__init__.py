@@ -8,7 +8,7 @@ from plugins.enhanced.systems import EmitSparks, PulseSparks, PushAndPull, popul
 
 ENHANCED = ParticleType(
     "enhanced",
-    description="coloured sparks round a ring: the bass throws them outward and makes them flare, silence draws them in",
+    description="coloured sparks: the bass throws them outward and makes them flare, silence draws them in",
     settings=EnhancedSettings,
     populate=populate,
     systems=(EmitSparks, PushAndPull, PulseSparks),

@@ -8,7 +8,7 @@ from plugins.snow.systems import EmitFlakes, ThrowBack, TwinkleFlakes, populate
 
 SNOW = ParticleType(
     "snow",
-    description="white flakes drift outward past the camera; loud bass speeds them up, sends more and makes them twinkle",
+    description="white flakes drift outward past the camera; bass speeds them up, sends more, makes them twinkle",
     settings=SnowSettings,
     populate=populate,
     systems=(ThrowBack, EmitFlakes, TwinkleFlakes),

@@ -1,6 +1,7 @@
 """Flakes: small sharp ones at many depths, and a few large ones far out of focus."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -66,10 +67,11 @@ def populate(world: World, settings: SnowSettings) -> None:
     blurred = settings.particle_count // OUT_OF_FOCUS
     sharp = settings.particle_count - blurred
     slow, fast = 0.5 * FRAME, 2.0 * FRAME
-    for flakes, shape in (
+    kinds: tuple[tuple[Flakes, Literal["disc", "glow"]], ...] = (
         (Flakes(settings, blurred, x, y, (10, 34), 2.0, (0.030, 0.075), (fast, 1.8 * fast), reach, palette), "disc"),
         (Flakes(settings, sharp, x, y, (1, 4), 1.8, (0.9, 3.2), (slow, fast), reach, palette), "glow"),
-    ):
+    )
+    for flakes, shape in kinds:
         world.populate(
             (Position, Velocity, Size, Color, Look, Glint),
             (
@@ -117,7 +119,7 @@ class EmitFlakes(System):
                 _spread(flakes, rng, new, position, velocity, n)
             glint.phase[new] = rng.uniform(0.0, 1.0, n)
             glint.rate[new] = rng.uniform(0.3, 1.2, n)
-            light = rng.uniform(*flakes.light, n)
+            light = rng.uniform(flakes.light[0], flakes.light[1], n)
             picked = flakes.palette[rng.integers(0, len(flakes.palette), n)] * light[:, None]
             color.r[new], color.g[new], color.b[new] = picked.T
 

@@ -24,7 +24,9 @@ def main(folder: Path) -> None:
     with progress_bar() as show:
         result = render(scene, video, progress=show)
     render_frame(scene, POSTER_AT, poster)
-    print(f"song    {song}\nvideo   {video}  ({result.frames} frames in {result.seconds['total']:.1f} s)\nposter  {poster}")
+    print(f"song    {song}")
+    print(f"video   {video}  ({result.frames} frames in {result.seconds['total']:.1f} s)")
+    print(f"poster  {poster}")
 
 
 if __name__ == "__main__":

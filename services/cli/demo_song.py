@@ -52,7 +52,9 @@ def write_wav(path: Path, seconds: float = BARS * BAR) -> None:
 def _form() -> F32:
     n = round(BARS * BAR * RATE)
     noise = np.random.Generator(np.random.Philox(120))
-    kicks = [bar * BAR + beat * BEAT for bar in range(INTRO, OUTRO) for beat in range(4) if not (bar == 3 and beat == 3)]
+    kicks = [
+        bar * BAR + beat * BEAT for bar in range(INTRO, OUTRO) for beat in range(4) if not (bar == 3 and beat == 3)
+    ]
     duck = _ducking(n, kicks)
     wet = np.zeros((2, n))  # what goes through the reverb
     dry = np.zeros((2, n))
@@ -87,7 +89,8 @@ def _form() -> F32:
         _place(wet, 3 * BAR + roll * BEAT / 4, _clap(noise), 0.05 + 0.012 * roll, 0.3 + 0.4 * (roll % 2))
     _place(dry, 3 * BAR, _sweep(noise, BAR), 0.16, 0.5)
     mix = dry + 0.8 * wet + 0.45 * _reverb(wet, noise)
-    return np.tanh(1.25 * mix / np.abs(mix).max() * 1.1).astype(np.float32) * np.float32(0.92)
+    finished: F32 = np.tanh(1.375 * mix / np.abs(mix).max()).astype(np.float32) * np.float32(0.92)
+    return finished
 
 
 def _seconds(duration: float) -> F64:
@@ -109,12 +112,13 @@ def _hertz(note: float) -> float:
 def _pad(note: int, duration: float) -> F64:
     t = _seconds(duration)
     swell = np.minimum(t / 0.25, 1.0) * np.minimum((duration - t) / 0.3, 1.0)
-    sound = np.zeros(len(t))
+    sound: F64 = np.zeros(len(t))
     for detune in (-0.08, 0.0, 0.07):
         for harmonic in range(1, 7):
             pitch = _hertz(note + detune) * harmonic
             sound += np.sin(2 * np.pi * pitch * t + detune * 40 + harmonic) * np.exp(-0.55 * harmonic) * 1.6
-    return sound * swell
+    pad: F64 = sound * swell
+    return pad
 
 
 def _pluck(note: int) -> F64:

@@ -55,7 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         # Accepted before and after the command; the one after must not reset the one before.
-        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
+        sub.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+        )
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)
     return parser

@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quality", choices=["draft", "standard", "high"], default="standard", help="default: %(default)s"
     )
     parser.add_argument("--segment-seconds", metavar="S", type=float, default=2.0, help="default: %(default)s")
-    parser.add_argument("--frame-hashes", metavar="FILE", type=Path, help="write the SHA-256 of every raw frame as JSON")
+    parser.add_argument(
+        "--frame-hashes", metavar="FILE", type=Path, help="write the SHA-256 of every raw frame as JSON"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 

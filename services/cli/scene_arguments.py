@@ -78,7 +78,7 @@ def _assign(config: dict[str, Any], assignment: str) -> None:
 
 
 def _size(text: str) -> tuple[int, int]:
-    width, x, height = text.lower().partition("x")
+    width, _, height = text.lower().partition("x")
     try:
         return int(width), int(height)
     except ValueError:
