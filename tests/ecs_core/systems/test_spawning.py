@@ -1,0 +1,164 @@
+"""Emission: how many are born, when, where, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecs_core.components import Color, Emission, Lifetime, Position, Size, Velocity
+from ecs_core.table import Table
+from ecs_core.values import Gradient, Range
+from ecs_core.world import World
+
+MakeWorld = Callable[..., World]
+ALL = (Position, Velocity, Lifetime, Size, Color)
+
+
+class Born:
+    """The particles of an emission after some frames; ``counts`` holds how many there were after each."""
+
+    def __init__(self, world: World, emission: Emission, frames: int = 1) -> None:
+        entity = world.populate(ALL, [emission])
+        table = world.component(entity, Table)
+        self.counts = []
+        for _ in range(frames):
+            world.step()
+            self.counts.append(len(table))
+        get: Callable[[type[Any]], Any] = lambda kind: world.component(entity, kind)  # noqa: E731
+        self.position, self.velocity, self.life, self.size, self.color = map(get, ALL)
+
+    def offsets(self, emission: Emission) -> tuple[np.ndarray, np.ndarray]:
+        """From the centre, at the moment of birth."""
+        dt = np.float32(1 / 30)
+        x, y = self.position.x - self.velocity.x * dt, self.position.y - self.velocity.y * dt
+        return x - emission.x, y - emission.y
+
+
+def burst(n: int = 400, **settings: Any) -> Emission:
+    return Emission(500.0, 400.0, burst=n, **settings)
+
+
+@pytest.mark.parametrize("fps", [24, 30, 60])
+@pytest.mark.parametrize("rate", [7.0, 250.0])
+def test_as_many_are_born_a_second_as_the_rate_says(make_world: MakeWorld, fps: int, rate: float) -> None:
+    born = Born(make_world(fps=fps), Emission(0.0, 0.0, rate=rate), 10 * fps)
+    assert born.counts[-1] == pytest.approx(10 * rate, abs=3 * (10 * fps * 0.25) ** 0.5)  # three standard deviations
+
+
+def test_whole_rates_per_frame_are_exact(make_world: MakeWorld) -> None:
+    assert Born(make_world(), Emission(0.0, 0.0, rate=60.0), 5).counts == pytest.approx([2, 4, 6, 8, 10], abs=1)
+
+
+def test_burst_happens_at_frame_0_only(make_world: MakeWorld) -> None:
+    assert Born(make_world(), burst(25), 4).counts == [25] * 4
+
+
+def test_events_bear_their_number_in_the_frame_they_fall_into(make_world: MakeWorld) -> None:
+    world = make_world(events={"beats": [0.05, 0.11, 0.12], "onsets": [0.0]})
+    emission = Emission(0.0, 0.0, event="beats", per_event=10)
+    assert Born(world, emission, 5).counts == [0, 10, 10, 30, 30]
+
+
+def test_limit_is_never_exceeded(make_world: MakeWorld) -> None:
+    counts = Born(make_world(), burst(50, rate=3000.0, limit=120), 10).counts
+    assert counts[0] <= 120
+    assert counts[-1] == 120
+
+
+def test_places_freed_by_the_dead_are_filled_again(make_world: MakeWorld) -> None:
+    counts = Born(make_world(), Emission(0.0, 0.0, rate=9000.0, limit=100, span=Range(0.1, 0.1)), 30).counts
+    assert set(counts) == {100}
+
+
+def test_limit_below_what_lives_already_bears_and_kills_nobody(make_world: MakeWorld) -> None:
+    world = make_world()
+    entity = world.populate(ALL, [burst(20)])
+    world.step()
+    world.replace(entity, burst(rate=300.0, limit=10))
+    world.step()
+    assert len(world.component(entity, Table)) == 20
+
+
+def test_point_bears_in_one_place(make_world: MakeWorld) -> None:
+    x, y = Born(make_world(), burst()).offsets(burst())
+    np.testing.assert_allclose(np.hypot(x, y), 0, atol=1e-3)
+
+
+def test_area_is_filled_evenly(make_world: MakeWorld) -> None:
+    emission = burst(shape="area", width=200.0, height=100.0, speed=Range(0.0, 0.0))
+    x, y = Born(make_world(), emission).offsets(emission)
+    assert np.abs(x).max() <= 100
+    assert np.abs(y).max() <= 50
+    assert x.std() == pytest.approx(200 / 12**0.5, rel=0.1)
+    assert y.std() == pytest.approx(100 / 12**0.5, rel=0.1)
+
+
+def test_ring_is_filled_evenly_between_its_radii(make_world: MakeWorld) -> None:
+    emission = burst(2000, shape="ring", inner=50.0, outer=100.0, speed=Range(0.0, 0.0))
+    x, y = Born(make_world(), emission).offsets(emission)
+    distance = np.hypot(x, y)
+    assert distance.min() >= 49.99
+    assert distance.max() <= 100.01
+    half = np.sqrt((50**2 + 100**2) / 2)  # half of the ring's area lies within
+    assert (distance < half).mean() == pytest.approx(0.5, abs=0.04)
+    assert abs(x.mean()) + abs(y.mean()) < 8
+
+
+def test_without_a_direction_particles_leave_the_centre(make_world: MakeWorld) -> None:
+    emission = burst(shape="ring", inner=50.0, outer=100.0)
+    born = Born(make_world(), emission)
+    x, y = born.offsets(emission)
+    outward = (x * born.velocity.x + y * born.velocity.y) / np.hypot(x, y) / np.hypot(born.velocity.x, born.velocity.y)
+    np.testing.assert_allclose(outward, 1, atol=1e-4)
+
+
+def test_from_a_point_without_a_direction_they_fly_all_ways(make_world: MakeWorld) -> None:
+    velocity = Born(make_world(), burst()).velocity
+    quarters = np.histogram(np.arctan2(velocity.y, velocity.x), 4, (-np.pi, np.pi))[0]
+    assert quarters.min() > 70
+
+
+def test_direction_and_spread_bound_the_angle(make_world: MakeWorld) -> None:
+    velocity = Born(make_world(), burst(direction=1.0, spread=0.2)).velocity
+    angle = np.arctan2(velocity.y, velocity.x)
+    assert angle.min() >= 0.8 - 1e-5
+    assert angle.max() <= 1.2 + 1e-5
+    assert angle.std() == pytest.approx(0.4 / 12**0.5, rel=0.1)
+
+
+def test_speed_size_span_and_light_lie_in_their_ranges(make_world: MakeWorld) -> None:
+    ranges = {
+        "speed": Range(20.0, 30.0), "size": Range(2.0, 3.0), "span": Range(4.0, 5.0), "light": Range(0.5, 2.0)
+    }  # fmt: skip
+    born = Born(make_world(), burst(**ranges))
+    drawn = {
+        "speed": np.hypot(born.velocity.x, born.velocity.y), "size": born.size.value, "span": born.life.span,
+        "light": born.color.r,
+    }  # fmt: skip
+    for name, each in ranges.items():
+        assert drawn[name].min() >= each.low - 1e-4, name
+        assert drawn[name].max() <= each.high + 1e-4, name
+        assert drawn[name].std() > 0.2 * (each.high - each.low), name
+
+
+def test_colours_come_from_the_palette(make_world: MakeWorld) -> None:
+    palette = Gradient(((1.0, 0.5, 0.0), (0.0, 0.25, 1.0)))
+    color = Born(make_world(), burst(palette=palette)).color
+    assert set(zip(color.r.tolist(), color.g.tolist(), color.b.tolist(), strict=True)) == set(palette.colours)
+
+
+def test_columns_that_a_population_lacks_are_not_needed(make_world: MakeWorld) -> None:
+    world = make_world()
+    entity = world.populate([Position], [burst(3)])
+    world.step()
+    assert len(world.component(entity, Table)) == 3
+
+
+def test_two_emitters_of_one_world_draw_differently(make_world: MakeWorld) -> None:
+    world = make_world()
+    first, second = (world.populate(ALL, [burst(5)]) for _ in range(2))
+    world.step()
+    assert world.component(first, Velocity).x.tolist() != world.component(second, Velocity).x.tolist()
