@@ -11,7 +11,7 @@ F32 = NDArray[np.float32]
 # red to flat red; with a leak the other channels rise too once it is far brighter than white, and its core turns white
 # (the "crosstalk" of film, and of the input matrix of the Academy Color Encoding System's output transforms). Because
 # light adds up linearly, mixing each sprite's colour once is the same as mixing every pixel.
-LEAK = 0.022
+LEAK = 0.03
 
 
 def linear_from_srgb(srgb: ArrayLike) -> F32:

@@ -13,7 +13,7 @@ ENHANCED = ParticleType(
     populate=populate,
     systems=(EmitSparks, PushAndPull, PulseSparks),
     features=("audio-reactive", "colours", "bounce"),
-    backdrop=Background(base=(0.0012, 0.0013, 0.0024), glow=(0.0022, 0.0022, 0.0062), spread=(0.42, 0.5)),
+    backdrop=Background(base=(0.0015, 0.0016, 0.0030), glow=(0.0042, 0.0034, 0.0120), spread=(0.34, 0.42)),
 )
 
 

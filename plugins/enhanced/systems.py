@@ -29,6 +29,8 @@ from plugins.enhanced.settings import EnhancedSettings
 
 FRAME = 30.0  # the settings speak of frames at 30 a second
 RING = (200.0, 400.0)  # units from the centre
+ORBIT = (50.0, 120.0)  # units/s round it
+HEART = 90.0  # units: within this the pull fades
 SMALLEST, LARGEST = 0.5, 10.0  # radius, units
 
 
@@ -93,12 +95,14 @@ class EmitSparks(System):
             across, down = np.cos(angle), np.sin(angle)
             if self.world.frame == 0:
                 distance = rng.uniform(*RING, n)
-                drift_x = _drift(settings.speed_x, rng, n)
-                drift_y = _drift(settings.speed_y, rng, n)
+                orbit = rng.uniform(*ORBIT, n)  # so that silence draws them into a whirl, not to a point
+                drift_x = _drift(settings.speed_x, rng, n) - down * orbit
+                drift_y = _drift(settings.speed_y, rng, n) + across * orbit
             else:
                 distance = np.zeros(n)
                 speed = rng.uniform(1.0, 3.0, n) * FRAME
-                drift_x, drift_y = across * speed, down * speed
+                turn = rng.uniform(*ORBIT, n) * 0.4
+                drift_x, drift_y = across * speed - down * turn, down * speed + across * turn
             position.x[new] = sparks.x + across * distance
             position.y[new] = sparks.y + down * distance
             velocity.x[new], velocity.y[new] = drift_x, drift_y
@@ -111,7 +115,7 @@ class EmitSparks(System):
             growth.rate[new] = change * FRAME
             pulse.phase[new] = rng.uniform(0.0, 1.0, n)
             pulse.rate[new] = rng.uniform(0.25, 0.8, n)
-            light = 0.5 + 2.6 * rng.uniform(0.0, 1.0, n) ** 2.5 + 0.22 * radius
+            light = 0.5 + 2.6 * rng.uniform(0.0, 1.0, n) ** 2.5 + 0.42 * radius
             picked = sparks.palette[rng.integers(0, len(sparks.palette), n)] * light[:, None]
             color.r[new], color.g[new], color.b[new] = picked.T
 
@@ -134,7 +138,8 @@ class PushAndPull(System):
             settings: EnhancedSettings = sparks.settings
             level = _level(self.world, settings)
             dx, dy = position.x - np.float32(sparks.x), position.y - np.float32(sparks.y)
-            inverse = 1 / np.sqrt(dx * dx + dy * dy + np.float32(1.0))
+            distance = np.sqrt(dx * dx + dy * dy + np.float32(1.0))
+            inverse = 1 / (distance + np.float32(HEART))
             if level > settings.bass_threshold:
                 pull = level * settings.outer_movement_strength * 0.15
                 # A random walk: steps shrink with the root of the time step, so that any frame rate walks as far.

@@ -30,6 +30,7 @@ from plugins.snow.settings import SnowSettings
 
 FRAME = 30.0  # the settings speak of frames at 30 a second
 OUT_OF_FOCUS = 16  # one flake in so many
+HEART = 130.0  # units: flakes leave from within this distance of the centre
 
 
 class Glint(Column):
@@ -68,8 +69,8 @@ def populate(world: World, settings: SnowSettings) -> None:
     sharp = settings.particle_count - blurred
     slow, fast = 0.5 * FRAME, 2.0 * FRAME
     kinds: tuple[tuple[Flakes, Literal["disc", "glow"]], ...] = (
-        (Flakes(settings, blurred, x, y, (10, 34), 2.0, (0.030, 0.075), (fast, 1.8 * fast), reach, palette), "disc"),
-        (Flakes(settings, sharp, x, y, (1, 4), 1.8, (0.9, 3.2), (slow, fast), reach, palette), "glow"),
+        (Flakes(settings, blurred, x, y, (10, 34), 2.0, (0.020, 0.055), (fast, 1.8 * fast), reach, palette), "disc"),
+        (Flakes(settings, sharp, x, y, (1, 4), 1.8, (1.1, 4.2), (slow, fast), reach, palette), "glow"),
     )
     for flakes, shape in kinds:
         world.populate(
@@ -78,7 +79,7 @@ def populate(world: World, settings: SnowSettings) -> None:
                 flakes,
                 Speed(factor=1.0),
                 Drag(rate=-FRAME * float(np.log(0.999))),
-                Turbulence(strength=9.0, scale=260.0, speed=0.15),
+                Turbulence(strength=2.5, scale=320.0, speed=0.15),
                 Bounds(margin=40.0),
                 Sprite(shape=shape),
             ),
@@ -116,7 +117,7 @@ class EmitFlakes(System):
             new = table.spawn(n)
             launch(flakes, rng, new, position, velocity, size, n)
             if self.world.frame == 0:  # as if it had snowed for a while
-                _spread(flakes, rng, new, position, velocity, n)
+                _spread(flakes, self.world.get(Canvas), rng, new, position, velocity, n)
             glint.phase[new] = rng.uniform(0.0, 1.0, n)
             glint.rate[new] = rng.uniform(0.3, 1.2, n)
             light = rng.uniform(flakes.light[0], flakes.light[1], n)
@@ -139,7 +140,7 @@ def launch(
     size.value[rows] = flakes.size[0] + (flakes.size[1] - flakes.size[0]) * nearness
     speed = flakes.speed[0] + (flakes.speed[1] - flakes.speed[0]) * (0.7 * nearness + 0.3 * rng.uniform(0.0, 1.0, n))
     angle = rng.uniform(0.0, 2 * np.pi, n)
-    start = rng.uniform(0.0, 30.0, n)
+    start = HEART * np.sqrt(rng.uniform(0.0, 1.0, n))
     position.x[rows] = flakes.x + np.cos(angle) * start
     position.y[rows] = flakes.y + np.sin(angle) * start
     velocity.x[rows] = np.cos(angle) * speed + settings.speed_x * FRAME
@@ -147,17 +148,27 @@ def launch(
 
 
 def _spread(
-    flakes: Flakes, rng: np.random.Generator, rows: slice, position: Position, velocity: Velocity, n: int
+    flakes: Flakes,
+    canvas: Canvas,
+    rng: np.random.Generator,
+    rows: slice,
+    position: Position,
+    velocity: Velocity,
+    n: int,
 ) -> None:
     """Move newly launched rows along their way, anywhere up to the edge of the frame."""
     speed = np.hypot(velocity.x[rows], velocity.y[rows]) + 1e-6
-    way = rng.uniform(0.02, 1.0, n) ** 0.75 * flakes.reach
-    position.x[rows] += velocity.x[rows] / speed * way
-    position.y[rows] += velocity.y[rows] / speed * way
+    way_x, way_y = velocity.x[rows] / speed, velocity.y[rows] / speed
+    # How far it is to the edge of the frame in that direction.
+    to_x = np.where(way_x > 0, canvas.width - flakes.x, flakes.x) / (np.abs(way_x) + 1e-6)
+    to_y = np.where(way_y > 0, canvas.height - flakes.y, flakes.y) / (np.abs(way_y) + 1e-6)
+    way = rng.uniform(0.0, 1.0, n) ** 0.7 * np.minimum(to_x, to_y)
+    position.x[rows] += way_x * way
+    position.y[rows] += way_y * way
 
 
 class ThrowBack(System):
-    """At an onset with high bass some flakes, fast ones rather, jump back to the centre: a ring leaves it."""
+    """At an onset with high bass some flakes, those far out and fast rather, jump back to the centre."""
 
     phase = Phase.EMIT
     writes = (Position, Velocity)
@@ -174,8 +185,11 @@ class ThrowBack(System):
             rng = self.world.rng(self, entity)
             speed = np.hypot(velocity.x, velocity.y)
             chance = (level - settings.bass_threshold) * 0.3 * (1.0 + speed / FRAME / 5.0)
+            distance = np.hypot(position.x - np.float32(flakes.x), position.y - np.float32(flakes.y))
+            # The farther out the likelier: or a song full of kicks would keep all of them at the centre.
+            chance *= np.minimum(1, distance / np.float32(flakes.reach)) ** 2
             jumping = rng.uniform(0.0, 1.0, len(speed)) < chance
-            start = rng.uniform(10.0, 40.0, len(speed)).astype(np.float32) / (speed + np.float32(1e-6))
+            start = HEART * rng.uniform(0.0, 1.0, len(speed)).astype(np.float32) / (speed + np.float32(1e-6))
             position.x[jumping] = flakes.x + (velocity.x * start)[jumping]
             position.y[jumping] = flakes.y + (velocity.y * start)[jumping]
 
@@ -197,4 +211,6 @@ class TwinkleFlakes(System):
             distance = np.hypot(position.x - np.float32(flakes.x), position.y - np.float32(flakes.y))
             fade = np.maximum(np.float32(0.1), 1 - distance / np.float32(1.15 * flakes.reach))
             look.light *= twinkle * fade * np.float32(0.85 + 0.9 * level)
-            look.radius *= np.float32(1.0 + 0.2 * level)
+            # As if seen in perspective: what has come outward has come nearer.
+            near = np.float32(0.65) + np.float32(0.75) * np.minimum(1, distance / np.float32(flakes.reach))
+            look.radius *= near * np.float32(1.0 + 0.2 * level)
