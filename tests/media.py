@@ -1,0 +1,127 @@
+"""Songs to render and a reader of the videos that come out, shared by the tests of rendering and of the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+SMALL = {"width": 320, "height": 180, "particle_count": 60}  # a picture that costs nothing
+SIZE = ("--size", "320x180", "--set", "particle_count=60")
+
+
+@dataclass
+class Video:
+    """What a file holds, as a player would see it."""
+
+    fps: Fraction = Fraction(0)
+    pts: list[Fraction] = field(default_factory=list)  # of the decoded frames, seconds
+    width: int = 0
+    height: int = 0
+    codecs: tuple[str, ...] = ()
+    tags: tuple[int, int, int, int] = (0, 0, 0, 0)  # primaries, transfer, matrix, range
+    video_duration: Fraction = Fraction(0)
+    sound: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    rate: int = 0
+    sound_start: Fraction = Fraction(0)
+    sound_duration: Fraction = Fraction(0)
+
+
+def read_video(path: Path) -> Video:
+    """Decode all of a file."""
+    video = Video()
+    with av.open(str(path)) as container:
+        video.codecs = tuple(stream.codec_context.name for stream in container.streams)
+        track = container.streams.video[0]
+        codec = track.codec_context
+        video.fps = track.average_rate
+        video.width, video.height = codec.width, codec.height
+        video.tags = (codec.color_primaries, codec.color_trc, codec.colorspace, codec.color_range)
+        video.video_duration = track.duration * track.time_base
+        video.pts = [frame.pts * frame.time_base for frame in container.decode(track)]
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return video
+        track = container.streams.audio[0]
+        video.rate = track.codec_context.sample_rate
+        video.sound_duration = track.duration * track.time_base
+        frames = list(container.decode(track))
+        video.sound_start = frames[0].pts * frames[0].time_base
+        video.sound = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+    return video
+
+
+def clicks(seconds: float, times: list[float], *, rate: int = 44_100, channels: int = 2) -> NDArray[np.float32]:
+    """Silence with a short loud click at each of the times: (channels, samples)."""
+    samples = np.zeros((channels, round(seconds * rate)), np.float32)
+    burst = (0.9 * np.sin(2 * np.pi * 1500 * np.arange(rate // 100) / rate)).astype(np.float32)
+    for time in times:
+        first = round(time * rate)
+        used = burst[: samples.shape[1] - first]
+        samples[:, first : first + len(used)] = used
+    return samples
+
+
+def tone(seconds: float, *, rate: int = 44_100, channels: int = 2) -> NDArray[np.float32]:
+    """A steady tone."""
+    t = np.arange(round(seconds * rate)) / rate
+    return np.tile((0.4 * np.sin(2 * np.pi * 220 * t)).astype(np.float32), (channels, 1))
+
+
+_CODECS = {".wav": "pcm_s16le", ".flac": "flac", ".mp3": "libmp3lame", ".ogg": "libvorbis", ".m4a": "aac"}
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+
+
+def write_song(
+    path: Path, samples: NDArray[np.float32], *, rate: int = 44_100, codec: str | None = None, picture: bool = False
+) -> Path:
+    """Write samples in the format that the name ends with; ``picture`` adds a video track."""
+    with av.open(str(path), "w") as container:
+        codec = codec or _CODECS.get(path.suffix, "aac")
+        layout = _LAYOUTS[len(samples)]
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        if picture:
+            seconds = samples.shape[1] / rate
+            _add_picture(container, round(seconds * 10))
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+        frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
+        resampler = av.AudioResampler(
+            format=stream.codec_context.format, layout=layout, rate=rate, frame_size=stream.codec_context.frame_size
+        )
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_silent_video(path: Path, frames: int = 10) -> Path:
+    """A video without a sound track."""
+    with av.open(str(path), "w") as container:
+        _add_picture(container, frames)
+    return path
+
+
+def _add_picture(container: av.container.OutputContainer, frames: int) -> None:
+    stream = container.add_stream("libx264", rate=10)
+    stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+    for number in range(frames):
+        frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 9 * number % 256, np.uint8), format="rgb24")
+        frame.pts, frame.time_base = number, Fraction(1, 10)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def write_float_wav(path: Path, samples: NDArray[np.float32], rate: int = 44_100) -> Path:
+    """A 32-bit float WAV, sample for sample: it can hold what is not a number."""
+    data = np.ascontiguousarray(samples.T, "<f4").tobytes()
+    channels = len(samples)
+    head = b"WAVEfmt " + (16).to_bytes(4, "little") + (3).to_bytes(2, "little") + channels.to_bytes(2, "little")
+    head += rate.to_bytes(4, "little") + (rate * channels * 4).to_bytes(4, "little")
+    head += (channels * 4).to_bytes(2, "little") + (32).to_bytes(2, "little")
+    head += b"data" + len(data).to_bytes(4, "little")
+    path.write_bytes(b"RIFF" + (len(head) + len(data)).to_bytes(4, "little") + head + data)
+    return path
