@@ -34,30 +34,35 @@ def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts
 
 
 @inline_kernel
-def _bounce(i: int, j: int, x: F32, y: F32, vx: F32, vy: F32, radius: F32, restitution: float) -> int:
-    dx, dy = x[j] - x[i], y[j] - y[i]
-    reach = radius[i] + radius[j]
-    square = dx * dx + dy * dy
-    if square >= reach * reach:
-        return 0
-    if square > f32(0.0):
-        distance = np.sqrt(square)
-        nx, ny = dx / distance, dy / distance
-    else:
-        distance, nx, ny = f32(0.0), f32(1.0), f32(0.0)
-    half = (reach - distance) * f32(0.5)
-    x[i] -= nx * half
-    y[i] -= ny * half
-    x[j] += nx * half
-    y[j] += ny * half
-    closing = (vx[i] - vx[j]) * nx + (vy[i] - vy[j]) * ny
-    if closing > f32(0.0):
-        impulse = closing * (f32(1.0) + restitution) * f32(0.5)
-        vx[i] -= impulse * nx
-        vy[i] -= impulse * ny
-        vx[j] += impulse * nx
-        vy[j] += impulse * ny
-    return 1
+def _bounce(i: int, first: int, last: int, discs: F32, exchange: float) -> int:
+    """Let disc ``i`` bounce off those of ``discs[first:last]`` that it overlaps; returns how many."""
+    touching = 0
+    x, y, vx, vy, radius = discs[i, 0], discs[i, 1], discs[i, 2], discs[i, 3], discs[i, 4]
+    for j in range(first, last):
+        dx, dy = discs[j, 0] - x, discs[j, 1] - y
+        reach = radius + discs[j, 4]
+        square = dx * dx + dy * dy
+        if square >= reach * reach:
+            continue
+        touching += 1
+        if square > f32(0.0):
+            distance = np.sqrt(square)
+            nx, ny = dx / distance, dy / distance
+        else:
+            distance, nx, ny = f32(0.0), f32(1.0), f32(0.0)
+        half = (reach - distance) * f32(0.5)
+        x -= nx * half
+        y -= ny * half
+        discs[j, 0] += nx * half
+        discs[j, 1] += ny * half
+        # A select, not a branch that nothing could predict: discs that part exchange nothing.
+        impulse = max((vx - discs[j, 2]) * nx + (vy - discs[j, 3]) * ny, f32(0.0)) * exchange
+        vx -= impulse * nx
+        vy -= impulse * ny
+        discs[j, 2] += impulse * nx
+        discs[j, 3] += impulse * ny
+    discs[i, 0], discs[i, 1], discs[i, 2], discs[i, 3] = x, y, vx, vy
+    return touching
 
 
 @kernel
@@ -68,24 +73,32 @@ def collide(
 
     ``starts`` and ``order`` are from :func:`sort_into_cells` with cells at least as wide as the widest pair.
     """
+    # Cell by cell, so that neighbours on the canvas are neighbours in memory; 8 columns, so that none straddles two
+    # cache lines more than it must.
+    discs = np.empty((order.size, 8), np.float32)
+    for k in range(order.size):
+        i = order[k]
+        discs[k, 0], discs[k, 1], discs[k, 2], discs[k, 3], discs[k, 4] = x[i], y[i], vx[i], vy[i], radius[i]
+    exchange = (f32(1.0) + restitution) * f32(0.5)
     touching = 0
     for row in range(rows):
         for column in range(columns):
             here = row * columns + column
-            for a in range(starts[here], starts[here + 1]):
-                i = order[a]
-                for b in range(a + 1, starts[here + 1]):
-                    touching += _bounce(i, order[b], x, y, vx, vy, radius, restitution)
-                # Half of the eight neighbours; the other half sees this cell from its side.
-                if column + 1 < columns:
-                    for b in range(starts[here + 1], starts[here + 2]):
-                        touching += _bounce(i, order[b], x, y, vx, vy, radius, restitution)
-                if row + 1 < rows:
-                    below = here + columns
-                    first = below - 1 if column > 0 else below
-                    last = below + 1 if column + 1 < columns else below
-                    for b in range(starts[first], starts[last + 1]):
-                        touching += _bounce(i, order[b], x, y, vx, vy, radius, restitution)
+            if starts[here] == starts[here + 1]:
+                continue
+            # Half of the eight neighbours, the right one and the three below; the others see this cell from their side.
+            right_end = starts[here + 2] if column + 1 < columns else starts[here + 1]
+            below_start = below_end = 0
+            if row + 1 < rows:
+                below = here + columns
+                below_start = starts[below - 1 if column > 0 else below]
+                below_end = starts[below + 2 if column + 1 < columns else below + 1]
+            for i in range(starts[here], starts[here + 1]):
+                touching += _bounce(i, i + 1, right_end, discs, exchange)
+                touching += _bounce(i, below_start, below_end, discs, exchange)
+    for k in range(order.size):
+        i = order[k]
+        x[i], y[i], vx[i], vy[i] = discs[k, 0], discs[k, 1], discs[k, 2], discs[k, 3]
     return touching
 
 
