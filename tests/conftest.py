@@ -15,6 +15,10 @@ NEVERBALL = Path("/usr/share/games/neverball/bgm")
 _missing: dict[str, list[str]] = {}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew-golden", action="store_true", help="keep the pictures that are drawn now as golden")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("XDG_CACHE_HOME", str(config.rootpath / ".pytest_cache" / "xdg"))
 

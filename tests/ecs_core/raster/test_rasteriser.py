@@ -1,0 +1,169 @@
+"""The rasteriser: light adds up, sub-pixel exact, and only what is touched is drawn again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecs_core.raster.background import Background
+from ecs_core.raster.colour import leak, linear_from_srgb
+from ecs_core.raster.drawlist import DrawList
+from ecs_core.raster.rasteriser import Planes, Rasteriser
+
+WIDTH, HEIGHT = 192, 108
+BLACK = Background()
+
+
+def sprites(x, y, radius=4.0, light=(1.0, 1.0, 1.0), skirt=0.05, disc=0) -> DrawList:
+    n = len(x)
+    full = [np.full(n, value, np.float32) for value in (radius, *light, skirt)]
+    return DrawList(np.asarray(x, np.float32), np.asarray(y, np.float32), *full, np.full(n, disc, np.uint8))
+
+
+def nothing() -> DrawList:
+    return DrawList.join([])
+
+
+def painted(drawn: DrawList, background: Background = BLACK, size=(WIDTH, HEIGHT)) -> Planes:
+    planes = Planes.empty(*size)
+    Rasteriser(*size, background=background).paint(drawn, planes)
+    return planes
+
+
+def same(a: Planes, b: Planes) -> bool:
+    return all(np.array_equal(x, y) for x, y in ((a.luma, b.luma), (a.cb, b.cb), (a.cr, b.cr)))
+
+
+def test_nothing_is_black_and_colourless() -> None:
+    planes = painted(nothing())
+    assert (planes.luma == 16).all()
+    assert set(np.unique(planes.cb)) | set(np.unique(planes.cr)) == {128}
+
+
+def test_values_stay_within_limited_range_however_bright() -> None:
+    planes = painted(sprites([50.0] * 200, [50.0] * 200, radius=20.0, light=(90.0, 0.0, 90.0)))
+    assert planes.luma.min() >= 16
+    assert planes.luma.max() <= 235
+    for plane in (planes.cb, planes.cr):
+        assert plane.min() >= 16
+        assert plane.max() <= 240
+
+
+def test_a_sprite_is_brightest_at_its_centre_and_round() -> None:
+    planes = painted(sprites([96.0], [54.0], radius=6.0, skirt=0.0))
+    luma = planes.luma.astype(int)
+    assert luma[53:55, 95:97].min() > luma[54, 100] > luma[54, 106]
+    assert abs(int(luma[54, 101]) - int(luma[59, 96])) <= 2  # right and below, equally far
+
+
+def test_a_sprite_moved_by_a_fraction_of_a_pixel_moves_its_light_by_that() -> None:
+    centroids = []
+    for shift in (0.0, 0.25, 0.5, 0.75):
+        light = painted(sprites([80.0 + shift], [54.0], radius=5.0, light=(0.05,) * 3, skirt=0.0)).luma - 16.0
+        light[light <= 1] = 0  # dither
+        centroids.append((light * (np.arange(WIDTH) + 0.5)).sum() / light.sum())
+    np.testing.assert_allclose(np.diff(centroids), 0.25, atol=0.04)
+
+
+@pytest.mark.parametrize("radius", [0.2, 0.4, 0.6, 0.9])
+def test_a_fine_sprite_keeps_its_light_wherever_it_stands_between_pixels(radius: float) -> None:
+    totals = []
+    for shift in np.linspace(0, 1, 9):
+        luma = painted(sprites([80.0 + shift], [54.0 + shift / 3], radius=radius, light=(0.2,) * 3, skirt=0.0)).luma
+        totals.append(float((luma.astype(int) - 16).clip(0).sum()))
+    assert max(totals) <= 1.25 * min(totals) + 8
+
+
+def test_light_adds_up() -> None:
+    one = painted(sprites([60.0], [50.0], light=(0.1,) * 3)).luma[50, 60]
+    two = painted(sprites([60.0, 60.0], [50.0, 50.0], light=(0.05,) * 3)).luma[50, 60]
+    assert abs(int(one) - int(two)) <= 1
+
+
+def test_a_bright_core_goes_white_and_its_surroundings_keep_the_hue() -> None:
+    planes = painted(sprites([96.0], [54.0], radius=10.0, light=(40.0, 0.4, 0.4), skirt=0.05))
+    core, skirt = planes.cr[27, 48], planes.cr[27, 48 + 11]
+    assert skirt > 160  # red
+    assert core < 150  # nearly white
+    assert planes.luma[54, 96] > 205
+
+
+def test_red_is_red_and_blue_is_blue() -> None:
+    red = painted(sprites([96.0], [54.0], radius=10.0, light=(0.8, 0.0, 0.0)))
+    blue = painted(sprites([96.0], [54.0], radius=10.0, light=(0.0, 0.0, 0.8)))
+    assert red.cr[27, 48] > 170
+    assert red.cb[27, 48] < 128
+    assert blue.cb[27, 48] > 170
+    assert blue.cr[27, 48] < 128
+    assert blue.luma[54, 96] < red.luma[54, 96]  # as BT.709 weighs them
+
+
+@given(
+    frames=st.lists(
+        st.lists(
+            st.tuples(st.floats(-60, WIDTH + 60), st.floats(-60, HEIGHT + 60), st.floats(0.1, 30), st.integers(0, 1)),
+            max_size=6,
+        ),
+        min_size=2,
+        max_size=4,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_painting_over_the_last_frame_equals_painting_afresh(frames) -> None:
+    background = Background(base=(0.003, 0.004, 0.006), glow=(0.01, 0.01, 0.02))
+    rasteriser, planes = Rasteriser(WIDTH, HEIGHT, background=background), Planes.empty(WIDTH, HEIGHT)
+    for frame in frames:
+        lists = [sprites([x], [y], radius=radius, disc=disc) for x, y, radius, disc in frame]
+        rasteriser.paint(DrawList.join(lists), planes)
+        assert same(planes, painted(DrawList.join(lists), background))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (18, 34), (1922, 66), (130, 1082), (64, 4320)])
+def test_any_even_size_can_be_painted(size: tuple[int, int]) -> None:
+    width, height = size
+    xs, ys = np.linspace(-20, width + 20, 40), np.linspace(-20, height + 20, 40)
+    planes = painted(DrawList.join([sprites(xs, ys), sprites(xs, ys[::-1], radius=12.0, disc=1)]), size=size)
+    assert planes.luma.max() > 60
+
+
+def test_rows_may_be_longer_than_the_picture_is_wide() -> None:
+    drawn = sprites([60.0, 190.0], [50.0, 100.0])
+    wide = Planes(
+        np.zeros((HEIGHT, WIDTH + 32), np.uint8),
+        np.zeros((HEIGHT // 2, WIDTH // 2 + 16), np.uint8),
+        np.zeros((HEIGHT // 2, WIDTH // 2 + 16), np.uint8),
+    )
+    Rasteriser(WIDTH, HEIGHT).paint(drawn, wide)
+    narrow = painted(drawn)
+    assert np.array_equal(wide.luma[:, :WIDTH], narrow.luma)
+    assert not wide.luma[:, WIDTH:].any()
+
+
+def test_draw_order_does_not_depend_on_how_many_sprites_there_were_before() -> None:
+    rng = np.random.default_rng(1)
+    many = sprites(rng.uniform(0, WIDTH, 3000), rng.uniform(0, HEIGHT, 3000), radius=3.0)
+    rasteriser, planes = Rasteriser(WIDTH, HEIGHT), Planes.empty(WIDTH, HEIGHT)
+    rasteriser.paint(many, planes)  # enlarges the lists
+    few = sprites([10.0, 100.0], [10.0, 60.0])
+    rasteriser.paint(few, planes)
+    assert same(planes, painted(few))
+
+
+def test_a_dark_gradient_is_dithered_not_banded() -> None:
+    planes = painted(nothing(), Background(base=(0.001,) * 3, glow=(0.004,) * 3), size=(640, 360))
+    row = planes.luma[180].astype(int)
+    steps = np.flatnonzero(np.diff(row))
+    assert len(steps) > 60  # many small steps where bands would have a dozen
+    smooth = np.convolve(planes.luma.mean(axis=0), np.ones(32) / 32, mode="valid")
+    assert np.abs(np.diff(smooth)).max() < 0.2
+
+
+def test_leaking_keeps_the_sum_of_light() -> None:
+    rgb = [np.asarray([v], np.float32) for v in (0.9, 0.1, 0.3)]
+    assert sum(float(c[0]) for c in leak(*rgb)) == pytest.approx(1.3, rel=1e-6)
+
+
+def test_srgb_becomes_linear_light() -> None:
+    np.testing.assert_allclose(linear_from_srgb([0.0, 0.04045, 0.5, 1.0]), [0, 0.0031308, 0.2140411, 1.0], rtol=1e-4)

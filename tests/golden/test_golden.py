@@ -1,0 +1,62 @@
+"""Golden pictures: what each particle type looks like at its defaults, kept beside this file.
+
+A picture that differs is written to tests/golden/failed, beside the difference. When the change was meant, look at the
+new pictures and renew the kept ones: ``pytest tests/golden --renew-golden``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from ecs_core import Scene, render_frame
+
+HERE = Path(__file__).parent
+CASES = {
+    "enhanced-start": ("enhanced", {}, 0.0),
+    "enhanced-beat": ("enhanced", {"particle_count": 400}, 5.1),
+    "snow-start": ("snow", {}, 0.0),
+    "snow-beat": ("snow", {"particle_count": 400}, 5.1),
+    "colours": (
+        "enhanced",
+        {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30]},
+        1.0,
+    ),
+}
+
+
+def read_png(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = picture.shape[1], picture.shape[0], "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_picture_is_the_golden_one(
+    name: str, demo_song: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    kind, config, at = CASES[name]
+    size = {"width": 480, "height": 270, "duration": "audio"}
+    render_frame(Scene(kind, audio=demo_song, config={**size, **config}), at, tmp_path / "frame.png")
+    picture, golden = read_png(tmp_path / "frame.png"), HERE / f"{name}.png"
+    if request.config.getoption("--renew-golden"):
+        write_png(golden, picture)
+        return
+    expected = read_png(golden)
+    difference = np.abs(picture.astype(int) - expected.astype(int))
+    # A few values may differ by rounding between processors; a look may not.
+    if difference.mean() > 0.05 or (difference > 8).mean() > 0.001:
+        stretched = np.clip(difference * 8, 0, 255).astype(np.uint8)
+        write_png(HERE / "failed" / f"{name}.png", np.concatenate([expected, picture, stretched], axis=1))
+        pytest.fail(f"{name} changed: see tests/golden/failed/{name}.png (golden, new, difference × 8)")
