@@ -10,6 +10,8 @@ import hashlib
 
 import numpy as np
 
+_WORD = (1 << 64) - 1
+
 
 def stream_of(*names: object) -> int:
     """A 64-bit number for a purpose, the same in every process."""
@@ -19,4 +21,6 @@ def stream_of(*names: object) -> int:
 
 def generator(seed: int, stream: int, frame: int) -> np.random.Generator:
     """A generator of its own for a seed, a stream and a frame; frames never overlap (2¹²⁸ draws apart)."""
-    return np.random.Generator(np.random.Philox(key=[seed, stream], counter=[0, 0, frame, 0]))
+    # As uint64 at once: numpy makes a list with a number beyond int64 float64, and seeds or streams would coincide.
+    key = np.array([seed & _WORD, stream & _WORD], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, frame, 0], np.uint64)))

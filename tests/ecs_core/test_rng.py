@@ -42,3 +42,10 @@ def test_stream_is_the_same_in_every_process() -> None:
     code = "from ecs_core.rng import stream_of; print(stream_of('Emit', 1, 0))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(told.stdout) == stream_of("Emit", 1, 0)
+
+
+@pytest.mark.parametrize("stream", [5, 2**63 + 5, 2**64 - 1])
+def test_streams_and_seeds_of_64_bits_that_differ_in_the_last_give_other_draws(stream: int) -> None:
+    assert draws(3, stream, 0) != draws(3, stream ^ 1, 0)
+    assert draws(2**53, stream, 0) != draws(2**53 + 1, stream, 0)
+    assert draws(2**63 - 1, stream, 0) != draws(2**63 - 2, stream, 0)
