@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ecs_core import kernels
@@ -71,8 +73,10 @@ class Move(System):
             speed = world.component(entity, Speed)
             life = world.component(entity, Lifetime)
             walls = world.component(entity, Walls)
-            step = f32(dt if speed is None else dt * speed.factor)
-            keep = f32(1.0 if drag is None else np.exp(-drag.rate * dt))
+            rate = 0.0 if drag is None else drag.rate
+            keep = f32(math.exp(-rate * dt))
+            # The integral of a velocity that shrinks meanwhile: with v × dt, drag would brake less at low frame rates.
+            step = f32((-math.expm1(-rate * dt) / rate if rate else dt) * (1.0 if speed is None else speed.factor))
             width, height = f32(canvas.width), f32(canvas.height)
             if walls is not None and walls.mode == "reflect":
                 age = np.empty_like(x) if life is None else life.age

@@ -89,6 +89,20 @@ def test_drag_slows_exponentially(make_world: MakeWorld, fps: int) -> None:
     assert Cloud(make_world(fps=fps), Drag(1.2)).run(2.0).speed() == pytest.approx(100 * np.exp(-2.4), rel=1e-3)
 
 
+@pytest.mark.parametrize("rate", [0.0, 1.2, 12.0])
+@pytest.mark.parametrize("fps", RATES)
+def test_distance_against_drag_is_exact_however_strong_it_is(make_world: MakeWorld, fps: int, rate: float) -> None:
+    exact = 100 * (1 - np.exp(-2 * rate)) / rate if rate else 200
+    assert Cloud(make_world(fps=fps), Drag(rate)).run(2.0).displacement() == pytest.approx(exact, rel=1e-3)
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_fall_against_drag_ends_at_the_same_speed_at_any_frame_rate(make_world: MakeWorld, fps: int) -> None:
+    cloud = Cloud(make_world(fps=fps), Gravity(0.0, 600.0), Drag(6.0), speed=0.0).run(2.0)
+    before = cloud.fall()
+    assert cloud.run(1.0).fall() - before == pytest.approx(100, rel=1e-3)
+
+
 def test_speed_factor_changes_the_distance_but_not_the_velocity(make_world: MakeWorld) -> None:
     cloud = Cloud(make_world(), Speed(0.25)).run(1.0)
     assert cloud.displacement() == pytest.approx(25, rel=1e-3)
