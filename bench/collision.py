@@ -73,20 +73,15 @@ def compare(n: int, radius: float, trials: int) -> None:
             spent[name].append(1e3 * (time.perf_counter() - began))
     took = {name: statistics.median(times[1:]) for name, times in spent.items()}
     ratio = took["collide"] / took["query"]
-    same = found["count"] == found["query"]
-    cover = n * np.pi * radius**2 / (1920 * 1080)
-    print(
-        f"{n:,} discs of radius {radius} on 1920 × 1080 units ({cover:.0%} of its area), {discs.columns} × {discs.rows} cells"
-    )
+    share = f"{100 * n * np.pi * radius**2 / (1920 * 1080):.0f} % of its area"
+    print(f"{n:,} discs of radius {radius} on 1920 × 1080 units ({share}), {discs.columns} × {discs.rows} cells")
     print(f"  k-d tree, build and query_pairs: {took['query']:.2f} ms, {found['query']:,} pairs")
-    print(f"  grid, sort and find only:        {took['count']:.2f} ms, {found['count']:,} pairs", end=" ")
-    print("(the same)" if same else "(not the same: distances in float32 and in float64)", end="")
-    print(f": ratio {took['count'] / took['query']:.3f}")
-    print(
-        f"  grid, sort, find, push, bounce:  {took['collide']:.2f} ms, {found['collide']:,} contacts: ratio {ratio:.3f}",
-        end="",
-    )
-    print(f" (goal: at most {GOAL}{'' if ratio <= GOAL else ', MISSED'}), though it does more work\n")
+    same = found["count"] == found["query"]
+    equal = "the same" if same else "not the same: distances in float32 and in float64"
+    print(f"  grid, sort and find only: {took['count']:.2f} ms, {found['count']:,} pairs ({equal});", end=" ")
+    print(f"ratio {took['count'] / took['query']:.3f}")
+    print(f"  grid, sort, find, push apart, bounce: {took['collide']:.2f} ms, {found['collide']:,} contacts;", end=" ")
+    print(f"ratio {ratio:.3f} (goal: at most {GOAL}{'' if ratio <= GOAL else ', MISSED'})\n")
 
 
 def main() -> None:

@@ -24,6 +24,17 @@ def test_another_key_gives_other_draws(other: tuple[int, int, int]) -> None:
     assert not set(draws(3, 4, 5)) & set(draws(*other))
 
 
+def test_large_keys_that_differ_in_their_last_bit_give_other_draws() -> None:
+    """A float64, which numpy is quick to make of a list of large numbers, would not tell them apart."""
+    large = 2**64 - 2
+    keys = [(large, 4), (large + 1, 4), (4, large), (4, large + 1), (large, large), (large + 1, large + 1)]
+    assert len({draws(seed, stream, 0)[0] for seed, stream in keys}) == 6
+
+
+def test_near_seeds_with_large_streams_give_other_draws() -> None:
+    assert len({draws(seed, stream_of("Emit", 1, 0), 0)[0] for seed in range(2000)}) == 2000
+
+
 def test_long_draws_do_not_run_into_the_next_frame() -> None:
     assert not set(draws(3, 4, 5, 20_000)) & set(draws(3, 4, 6, 20_000))
 

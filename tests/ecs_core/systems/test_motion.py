@@ -57,6 +57,7 @@ class Cloud:
 SCENES: dict[str, tuple[tuple[object, ...], float]] = {
     "free": ((), 100.0),
     "drag": ((Drag(1.2),), 200.0),
+    "strong drag": ((Drag(6.0),), 400.0),
     "gravity": ((Gravity(0.0, 150.0),), 50.0),
     "gravity and drag": ((Gravity(0.0, 300.0), Drag(2.0)), 100.0),
     "attraction": ((Attraction(960.0, 540.0, 120.0), Drag(0.5)), 20.0),
@@ -73,7 +74,7 @@ def test_statistics_agree_at_all_frame_rates(
 ) -> None:
     components, speed = SCENES[scene]
     values = [measure(Cloud(make_world(fps=fps), *components, speed=speed).run(2.0)) for fps in RATES]
-    assert min(values) > 1
+    assert min(values) > 1e-4
     assert max(values) / min(values) < 1.05, dict(zip(RATES, values, strict=True))
 
 
