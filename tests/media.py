@@ -1,4 +1,4 @@
-"""Songs to render and a reader of the videos that come out, shared by the tests of rendering and of the command line."""
+"""Songs to render and a reader of the videos that come out, shared by the tests of rendering and commands."""
 
 from __future__ import annotations
 

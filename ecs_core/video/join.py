@@ -16,6 +16,8 @@ from ecs_core.errors import RenderError
 from ecs_core.video.encoding import VideoFormat
 from ecs_core.video.sound import F32, SoundTrack
 
+_REORDERED = 2  # frames that a B-pyramid needs to be decoded ahead of those shown before them
+
 
 class VideoFile:
     """The finished video being put together. Call :meth:`append` for every segment in order, then :meth:`close`."""
@@ -45,11 +47,14 @@ class VideoFile:
                 raise RenderError(f"segment {segment.name} was encoded with other settings than the ones before it")
             first = self.frames
             scale = Fraction(track.time_base or 0) * self._video.fps
+            delay = _REORDERED if track.codec_context.has_b_frames else 0
             for packet in source.demux(track):
                 if packet.pts is None or packet.dts is None:
                     continue  # the empty packet that ends a stream
                 packet.pts = first + round(packet.pts * scale)
-                packet.dts = first + round(packet.dts * scale)
+                # Counted, not copied: x264 starts a segment of one or two frames at dts 0, others at −2, and a gap
+                # between the two would make players take the file for one of variable frame rate.
+                packet.dts = self.frames - delay
                 packet.duration = 1
                 packet.time_base = 1 / self._video.fps
                 packet.stream = self._stream
