@@ -36,36 +36,67 @@ KR, KG, KB = f32(0.2126), f32(0.7152), f32(0.0722)
 
 
 @kernel
-def bin_sprites(cy: F32, reach: F32, height: int, band_rows: int, starts: I64, sprites: I64) -> int:
-    """List for each band, in draw order, the sprites that reach into it.
+def cut_windows(
+    x: F32, y: F32, radius: F32, red: F32, green: F32, blue: F32, skirt: F32, disc: U8,
+    core_reach: f32, skirt_reach: f32, out: F32,
+) -> int:  # fmt: skip
+    """Write each sprite's core, and where it has one its skirt, as windows into ``out``; returns how many.
 
-    ``cy`` and ``reach`` are (n,) in pixels; ``starts`` is (bands + 1,), ``sprites`` holds the lists end to end.
-    Returns the number of entries; when that exceeds ``len(sprites)`` nothing was listed: enlarge it and call again.
+    The arguments before ``core_reach`` are the arrays of a DrawList, (n,); ``core_reach`` and ``skirt_reach`` are in
+    radii; ``out`` is (7, 2 n): centre x and y, reach (pixels), red, green, blue, and whether it is a disc.
+    """
+    n = 0
+    for i in range(x.size):
+        reach, dim = radius[i], _ONE
+        if not disc[i]:
+            reach = core_reach * radius[i]
+            if reach < _FINEST:  # finer than a window can be: as wide as the finest, with the same light
+                dim = reach * reach * (_ONE / (_FINEST * _FINEST))
+                reach = _FINEST
+        out[0, n], out[1, n], out[2, n] = x[i], y[i], reach
+        out[3, n], out[4, n], out[5, n] = dim * red[i], dim * green[i], dim * blue[i]
+        out[6, n] = f32(disc[i])
+        n += 1
+        if not disc[i] and skirt[i] > _ZERO:
+            out[0, n], out[1, n], out[2, n] = x[i], y[i], max(skirt_reach * radius[i], _FINEST)
+            out[3, n], out[4, n], out[5, n] = skirt[i] * red[i], skirt[i] * green[i], skirt[i] * blue[i]
+            out[6, n] = _ZERO
+            n += 1
+    return n
+
+
+@kernel
+def bin_windows(windows: F32, n: int, height: int, band_rows: int, starts: I64, listed: I64) -> int:
+    """List for each band, in draw order, which of the first ``n`` windows reach into it.
+
+    ``windows`` is as :func:`cut_windows` writes it; ``starts`` is (bands + 1,), ``listed`` holds the lists end to end.
+    Returns the number of entries; when that exceeds ``listed.size`` nothing was listed: enlarge it and call again.
     """
     bands = starts.size - 1
+    inverse = _ONE / f32(band_rows)
+    firsts, lasts = np.empty(n, np.int32), np.empty(n, np.int32)
     starts[:] = 0
-    for i in range(cy.size):
-        if cy[i] + reach[i] <= _ZERO or cy[i] - reach[i] >= height:
+    for i in range(n):
+        # What is too fine for the half-size colour is as wide there as it can show.
+        reach = max(windows[2, i], _FINEST * f32(2.0))
+        low, high = windows[1, i] - reach, windows[1, i] + reach
+        if high <= _ZERO or low >= f32(height):
+            firsts[i], lasts[i] = 0, -1
             continue
-        first = max(0, int(np.floor(cy[i] - reach[i])) // band_rows)
-        last = min(bands - 1, int(np.ceil(cy[i] + reach[i])) // band_rows)
-        for band in range(first, last + 1):
+        firsts[i] = max(0, int(low * inverse))
+        lasts[i] = min(bands - 1, int((high + _ONE) * inverse))
+        for band in range(firsts[i], lasts[i] + 1):
             starts[band + 1] += 1
     for band in range(bands):
         starts[band + 1] += starts[band]
-    total = starts[bands]
-    if total > sprites.size:
-        return int(total)
-    ends = starts[:bands].copy()
-    for i in range(cy.size):
-        if cy[i] + reach[i] <= _ZERO or cy[i] - reach[i] >= height:
-            continue
-        first = max(0, int(np.floor(cy[i] - reach[i])) // band_rows)
-        last = min(bands - 1, int(np.ceil(cy[i] + reach[i])) // band_rows)
-        for band in range(first, last + 1):
-            sprites[ends[band]] = i
-            ends[band] += 1
-    return int(total)
+    total = int(starts[bands])
+    if total <= listed.size:
+        ends = starts[:bands].copy()
+        for i in range(n):
+            for band in range(firsts[i], lasts[i] + 1):
+                listed[ends[band]] = i
+                ends[band] += 1
+    return total
 
 
 @inline_kernel
@@ -112,100 +143,57 @@ def _add8(light: F32, at: u64, window: F32, j: u64, amount: f32) -> None:
 
 
 @inline_kernel
-def _add_glow(
-    light: F32,
-    start: int,
-    stride: int,
-    x0: int,
-    y0: int,
-    columns: int,
-    rows: int,
-    cx: f32,
-    cy: f32,
-    reach: f32,
-    amounts: F32,
-    wx: F32,
-    wy: F32,
+def _add_luminance(light: F32, start: int, stride: int, groups: int, rows: int, amount: f32, wx: F32, wy: F32) -> None:
+    """Add the outer product of two windows to the one plane."""
+    for row in range(rows):
+        at = u64(start + row * stride)
+        level = amount * wy[u64(row)]
+        for group in range(groups):
+            j = u64(group) * u64(8)
+            _add8(light, at + j, wx, j, level)
+
+
+@inline_kernel
+def _add_colour(
+    light: F32, plane: int, start: int, stride: int, groups: int, rows: int, r: f32, g: f32, b: f32, wx: F32, wy: F32
 ) -> None:
-    """Add a round window, times ``amounts[c]`` to the c-th of the planes that make up ``light``."""
-    groups = (columns + 7) >> 3
-    inverse = _ONE / reach
-    gauss_window(wx, groups, x0, cx, inverse)
-    gauss_window(wy, (rows + 7) >> 3, y0, cy, inverse)
-    plane = light.size // amounts.size
-    for channel in range(amounts.size):
-        amount = amounts[channel]
-        for row in range(rows):
-            at = u64(start + channel * plane + row * stride)
-            level = amount * wy[u64(row)]
-            for group in range(groups):
-                j = u64(group) * u64(8)
-                _add8(light, at + j, wx, j, level)
+    """Add the outer product of two windows, coloured, to the three planes."""
+    for row in range(rows):
+        at = u64(start + row * stride)
+        level = wy[u64(row)]
+        lr, lg, lb = level * r, level * g, level * b
+        for group in range(groups):
+            j = u64(group) * u64(8)
+            _add8(light, at + j, wx, j, lr)
+            _add8(light, at + u64(plane) + j, wx, j, lg)
+            _add8(light, at + u64(2 * plane) + j, wx, j, lb)
 
 
 @kernel
 def _add_disc(
-    light: F32,
-    start: int,
-    stride: int,
-    x0: int,
-    y0: int,
-    columns: int,
-    rows: int,
-    cx: f32,
-    cy: f32,
-    reach: f32,
-    edge: f32,
-    amounts: F32,
-) -> None:
+    light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: f32, cy: f32, reach: f32,
+    edge: f32, amount: f32,
+) -> None:  # fmt: skip
     """Add a disc that is evenly lit, a little brighter towards its rim, and fades out over ``edge`` pixels."""
     inverse_edge = _ONE / edge
     inverse_reach = _ONE / reach
-    plane = light.size // amounts.size
     dx0 = f32(x0) + _HALF - cx
     for row in range(rows):
         dy = f32(y0 + row) + _HALF - cy
-        for channel in range(amounts.size):
-            amount = amounts[channel]
-            at = start + channel * plane + row * stride
-            out = light[at : at + columns]
-            for j in range(columns):
-                dx = dx0 + f32(j)
-                distance = np.sqrt(dx * dx + dy * dy)
-                cover = min(max((reach - distance) * inverse_edge, _ZERO), _ONE)
-                u = distance * inverse_reach
-                out[j] += amount * (cover * cover * (f32(3.0) - cover - cover) * (f32(0.7) + f32(0.3) * u * u))
+        at = start + row * stride
+        out = light[at : at + columns]
+        for j in range(columns):
+            dx = dx0 + f32(j)
+            distance = np.sqrt(dx * dx + dy * dy)
+            cover = min(max((reach - distance) * inverse_edge, _ZERO), _ONE)
+            u = distance * inverse_reach
+            out[j] += amount * (cover * cover * (f32(3.0) - cover - cover) * (f32(0.7) + f32(0.3) * u * u))
 
 
 @inline_kernel
-def _add_sprite(
-    light: F32,
-    stride: int,
-    top: int,
-    bottom: int,
-    width: int,
-    cx: f32,
-    cy: f32,
-    reach: f32,
-    disc: bool,
-    scale: f32,
-    amounts: F32,
-    wx: F32,
-    wy: F32,
-) -> None:
-    """Add one sprite to the rows ``top:bottom`` of one set of accumulators; ``scale`` is pixels per picture pixel."""
-    x0 = max(0, int(np.floor(cx - reach)))
-    x1 = min(width, int(np.ceil(cx + reach)))
-    y0 = max(top, int(np.floor(cy - reach)))
-    y1 = min(bottom, int(np.ceil(cy + reach)))
-    if x1 <= x0 or y1 <= y0:
-        return
-    start = (y0 - top) * stride + x0
-    if disc:
-        edge = max(f32(1.5) * scale, f32(0.12) * reach)
-        _add_disc(light, start, stride, x0, y0, x1 - x0, y1 - y0, cx, cy, reach, edge, amounts)
-    else:
-        _add_glow(light, start, stride, x0, y0, x1 - x0, y1 - y0, cx, cy, reach, amounts, wx, wy)
+def _extent(centre: f32, reach: f32, low: int, high: int) -> tuple[int, int]:
+    """The pixels from ``low`` up to but not including ``high`` that a window reaches: first, and one past the last."""
+    return max(low, int(np.floor(centre - reach))), min(high, int(np.ceil(centre + reach)))
 
 
 @kernel
@@ -219,34 +207,52 @@ def draw_band(
     red, green, blue (linear light), and whether it is a disc; ``windows`` is scratch of (2, widest sprite plus eight);
     ``touched`` is (strips, blocks) of ``1 << STRIP_SHIFT`` rows by ``1 << BLOCK_SHIFT`` columns, set to 1.
     """
-    half_width = width >> 1
-    white = np.empty(1, np.float32)
-    rgb = np.empty(3, np.float32)
+    stride, half_stride, half_width = width + PAD, (width >> 1) + PAD, width >> 1
+    half_top, half_bottom = top >> 1, bottom >> 1
+    plane = colour.size // 3
     wx, wy = windows[0], windows[1]
     for k in range(listed.size):
         i = listed[k]
         cx, cy, reach = sprites[0, i], sprites[1, i], sprites[2, i]
         r, g, b = sprites[3, i], sprites[4, i], sprites[5, i]
-        disc = sprites[6, i] != _ZERO
-        half_reach = reach * _HALF
-        dim = _ONE
+        luminance_here = KR * r + KG * g + KB * b
+        half_x, half_y, half_reach = cx * _HALF, cy * _HALF, reach * _HALF
         if half_reach < _FINEST:  # too fine for half the pixels: as wide as they can show, with the same light
             dim = half_reach * half_reach * (_ONE / (_FINEST * _FINEST))
+            r, g, b = dim * r, dim * g, dim * b
             half_reach = _FINEST
-        # What the half-size window covers, in picture pixels, is what the sprite touches.
-        x0 = max(0, int(np.floor(cx * _HALF - half_reach)) * 2)
-        x1 = min(width, int(np.ceil(cx * _HALF + half_reach)) * 2)
-        y0 = max(top, int(np.floor(cy * _HALF - half_reach)) * 2)
-        y1 = min(bottom, int(np.ceil(cy * _HALF + half_reach)) * 2)
-        if x1 <= x0 or y1 <= y0:
+        hx0, hx1 = _extent(half_x, half_reach, 0, half_width)
+        hy0, hy1 = _extent(half_y, half_reach, half_top, half_bottom)
+        if hx1 <= hx0 or hy1 <= hy0:
             continue
-        white[0] = KR * r + KG * g + KB * b
-        rgb[0], rgb[1], rgb[2] = dim * r, dim * g, dim * b
-        _add_sprite(luminance, width + PAD, top, bottom, width, cx, cy, reach, disc, _ONE, white, wx, wy)
-        _add_sprite(
-            colour, half_width + PAD, top >> 1, bottom >> 1, half_width, cx * _HALF, cy * _HALF, half_reach, disc,
-            _HALF, rgb, wx, wy,
-        )  # fmt: skip
-        for strip in range((y0 - top) >> STRIP_SHIFT, ((y1 - 1 - top) >> STRIP_SHIFT) + 1):
-            for block in range(x0 >> BLOCK_SHIFT, ((x1 - 1) >> BLOCK_SHIFT) + 1):
+        x0, x1 = _extent(cx, reach, 0, width)
+        y0, y1 = _extent(cy, reach, top, bottom)
+        columns, rows, half_columns, half_rows = x1 - x0, y1 - y0, hx1 - hx0, hy1 - hy0
+        start = (y0 - top) * stride + x0
+        half_start = (hy0 - half_top) * half_stride + hx0
+        if sprites[6, i] != _ZERO:
+            edge = max(f32(1.5), f32(0.12) * reach)
+            if columns > 0 and rows > 0:
+                _add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, edge, luminance_here)
+            edge = edge * _HALF
+            amount = r
+            for channel in range(3):
+                _add_disc(
+                    colour, half_start + channel * plane, half_stride, hx0, hy0, half_columns, half_rows,
+                    half_x, half_y, half_reach, edge, amount,
+                )  # fmt: skip
+                amount = g if channel == 0 else b
+        else:
+            if columns > 0 and rows > 0:
+                groups, inverse = (columns + 7) >> 3, _ONE / reach
+                gauss_window(wx, groups, x0, cx, inverse)
+                gauss_window(wy, (rows + 7) >> 3, y0, cy, inverse)
+                _add_luminance(luminance, start, stride, groups, rows, luminance_here, wx, wy)
+            groups, inverse = (half_columns + 7) >> 3, _ONE / half_reach
+            gauss_window(wx, groups, hx0, half_x, inverse)
+            gauss_window(wy, (half_rows + 7) >> 3, hy0, half_y, inverse)
+            _add_colour(colour, plane, half_start, half_stride, groups, half_rows, r, g, b, wx, wy)
+        # The half-size window covers, in picture pixels, all that the sprite touches.
+        for strip in range((hy0 - half_top) >> (STRIP_SHIFT - 1), ((hy1 - 1 - half_top) >> (STRIP_SHIFT - 1)) + 1):
+            for block in range(hx0 >> (BLOCK_SHIFT - 1), ((hx1 - 1) >> (BLOCK_SHIFT - 1)) + 1):
                 touched[strip, block] = 1

@@ -22,7 +22,6 @@ U8 = NDArray[np.uint8]
 
 BAND_ROWS = 32  # the accumulators of 32 rows of 1920 are 0.4 MB: they stay in the second-level cache
 _CORE, _SKIRT = np.float32(2.1), np.float32(6.5)  # reach of a glow's core and skirt, in radii
-_FINEST = np.float32(1.5)  # no window reaches less far than this, in pixels, or it would flicker between pixels
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,7 +62,8 @@ class Rasteriser:
         self._luminance = np.zeros(BAND_ROWS * (width + pad), np.float32)
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
         self._starts = np.zeros(bands + 1, np.int64)
-        self._sprites = np.zeros(4096, np.int64)
+        self._listed = np.zeros(4096, np.int64)
+        self._drawn = np.empty((7, 0), np.float32)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
         self._windows = np.zeros((2, max(width, BAND_ROWS) + 2 * pad), np.float32)
@@ -81,11 +81,17 @@ class Rasteriser:
 
     def paint(self, sprites: DrawList, planes: Planes) -> None:
         """Turn ``planes``, as the last call left them, into the picture of ``sprites`` over the background."""
-        drawn = _windows(sprites)
-        needed = kernels.raster.bin_sprites(drawn[1], drawn[2], self.height, BAND_ROWS, self._starts, self._sprites)
-        if needed > self._sprites.size:
-            self._sprites = np.zeros(needed + needed // 2, np.int64)
-            kernels.raster.bin_sprites(drawn[1], drawn[2], self.height, BAND_ROWS, self._starts, self._sprites)
+        red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
+        if self._drawn.shape[1] < 2 * len(sprites):
+            self._drawn = np.empty((7, 3 * len(sprites)), np.float32)
+        drawn = self._drawn
+        n = kernels.raster.cut_windows(
+            sprites.x, sprites.y, sprites.radius, red, green, blue, sprites.skirt, sprites.disc, _CORE, _SKIRT, drawn
+        )
+        needed = kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
+        if needed > self._listed.size:
+            self._listed = np.zeros(needed + needed // 2, np.int64)
+            kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
         # Two kernels, not one around both: as one, LLVM no longer vectorises the drawing.
         for band, (first, last) in enumerate(pairwise(self._starts.tolist())):
             top = band * BAND_ROWS
@@ -94,7 +100,7 @@ class Rasteriser:
             if first == last and not before.any():
                 continue
             kernels.raster.draw_band(
-                self._luminance, self._colour, top, bottom, self.width, self._sprites[first:last], drawn, self._windows,
+                self._luminance, self._colour, top, bottom, self.width, self._listed[first:last], drawn, self._windows,
                 self._touched,
             )  # fmt: skip
             kernels.tone.develop_band(
@@ -102,23 +108,3 @@ class Rasteriser:
                 self._base, self._glow, self._gx, self._gy, self._luma_dither, self._chroma_dither, self._tint,
                 planes.luma, planes.cb, planes.cr,
             )  # fmt: skip
-
-
-def _windows(sprites: DrawList) -> F32:
-    """Each sprite's core, and where it has one its skirt, as windows: (7, windows), as ``draw_band`` takes them."""
-    n = len(sprites)
-    light = leak(sprites.red, sprites.green, sprites.blue)
-    disc = sprites.disc != 0
-    core = np.where(disc, sprites.radius, _CORE * sprites.radius)
-    fine = np.minimum(core / _FINEST, 1)  # what is finer than a window can be is drawn as wide, with the same light
-    dim = np.where(disc, 1, fine * fine)
-    skirt = np.where(disc, 0, sprites.skirt)
-    out = np.empty((7, n, 2), np.float32)
-    out[0], out[1] = sprites.x[:, None], sprites.y[:, None]
-    out[2, :, 0], out[2, :, 1] = np.maximum(core, _FINEST), np.maximum(_SKIRT * sprites.radius, _FINEST)
-    for channel in range(3):
-        out[3 + channel, :, 0], out[3 + channel, :, 1] = light[channel] * dim, light[channel] * skirt
-    out[6, :, 0], out[6, :, 1] = disc, 0
-    wanted = np.ones((n, 2), np.bool_)
-    wanted[:, 1] = skirt > 0
-    return out.reshape(7, 2 * n)[:, wanted.ravel()]

@@ -25,7 +25,7 @@ from ecs_core.world import Snapshot, World
 REFERENCE_HEIGHT = 1080
 # Specks are points; from one radius (units) to the next they gain the wide faint glow of a star. Most particles are
 # specks, and a glow costs more than all else to draw.
-_SPECK, _STAR = np.float32(1.0), np.float32(2.2)
+_SPECK, _STAR = np.float32(1.3), np.float32(2.6)
 _SKIRT_LIGHT = np.float32(0.05)  # of its core's light
 
 
