@@ -66,12 +66,15 @@ class Table:
         return self._birth[: self._rows]
 
     def spawn(self, n: int) -> slice:
-        """Append ``n`` rows of zeros and return where they are.
+        """Append ``n`` >= 0 rows of zeros and return where they are.
 
         Raises:
             StructuralChangeError: rows are frozen.
+            ValueError: ``n`` is negative, which would drop rows and use their birth ids again.
         """
         self._check_not_frozen()
+        if n < 0:
+            raise ValueError(f"cannot spawn {n} rows")
         first, last = self._rows, self._rows + n
         if last > self._birth.size:
             capacity = max(last, 2 * self._birth.size)

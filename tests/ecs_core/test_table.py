@@ -151,3 +151,11 @@ def test_restored_rows_are_independent_of_their_snapshot(table: Table, position:
     table.restore(rows)
     position.x[:] = 4
     assert rows.values[0].tolist() == [0, 0, 0]
+
+
+def test_negative_number_of_births_is_refused_and_changes_nothing(table: Table) -> None:
+    table.spawn(3)
+    with pytest.raises(ValueError, match="-2"):
+        table.spawn(-2)
+    assert table.birth.tolist() == [0, 1, 2]
+    assert table.next_birth == 3
