@@ -50,6 +50,9 @@ class AudioFrame:
 
     def count(self, event: str) -> int:
         """How many events of a kind ("onsets", "beats") fall into this frame."""
+        if event not in self.timeline.events:
+            known = ", ".join(sorted(self.timeline.events))
+            raise SceneError(f"no audio event {event!r}; there are: {known}")
         return self.timeline.count(event, self.frame)
 
     @property

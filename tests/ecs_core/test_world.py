@@ -172,6 +172,13 @@ def test_audio_frame_names_the_features_there_are(make_world: MakeWorld) -> None
         _ = world.get(AudioFrame).treble
 
 
+def test_audio_frame_names_the_events_there_are(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.step()
+    with pytest.raises(SceneError, match=r"'claps'.*beats, onsets"):
+        world.get(AudioFrame).count("claps")
+
+
 def test_rng_gives_other_draws_to_the_same_system_asking_twice_in_a_frame(make_world: MakeWorld) -> None:
     world = make_world()
     system = BUILT_IN[0]()
