@@ -7,8 +7,8 @@ up. So nothing is remembered from frame to frame, and a resumed simulation react
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,9 @@ class Reactive:
     def __post_init__(self) -> None:
         for binding in self.bindings:
             check_target(binding.target, binding.field)
+            for component in self.base:
+                if type(component) is binding.target and type(getattr(component, binding.field)) not in (int, float):
+                    raise SceneError(f"binding target {binding.target.__name__}.{binding.field}: not a number")
 
     def __hash__(self) -> int:
         return id(self)
@@ -94,9 +97,15 @@ def check_target(target: type[Any], field: str) -> None:
         raise SceneError(f"binding target {target.__name__}.{field}: no such field; there are: {', '.join(known)}")
 
 
-@cache
+# What was worked out lives as long as the song it was worked out from.
+_worked_out: WeakKeyDictionary[FeatureTimeline, dict[Reactive, tuple[F32, ...]]] = WeakKeyDictionary()
+
+
 def _courses(reactive: Reactive, timeline: FeatureTimeline) -> tuple[F32, ...]:
-    return tuple(binding.course(timeline) for binding in reactive.bindings)
+    known = _worked_out.setdefault(timeline, {})
+    if reactive not in known:
+        known[reactive] = tuple(binding.course(timeline) for binding in reactive.bindings)
+    return known[reactive]
 
 
 def _apply(op: str, base: Any, value: np.float32) -> Any:
@@ -122,7 +131,11 @@ class React(System):
                 before = fields_so_far.get(binding.field, getattr(base, binding.field))
                 fields_so_far[binding.field] = float(_apply(binding.op, before, course[self.world.frame]))
             for kind, values in changes.items():
-                self.world.replace(entity, replace(self._base(entity, reactive, kind), **values))
+                base = self._base(entity, reactive, kind)
+                for name, value in values.items():
+                    if isinstance(getattr(base, name), int):  # a number of particles stays a whole one
+                        values[name] = round(value)
+                self.world.replace(entity, replace(base, **values))
 
     def _base(self, entity: int, reactive: Reactive, kind: type[Any]) -> Any:
         for component in reactive.base:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -12,7 +14,8 @@ import pytest
 from ecs_core.audio.timeline import EVENTS, FeatureTimeline
 from ecs_core.components import Drag, Emission, Look, Position, Size, Velocity
 from ecs_core.errors import SceneError
-from ecs_core.systems.audio_reaction import Binding, Reactive, follow
+from ecs_core.resources import Canvas
+from ecs_core.systems.audio_reaction import Binding, React, Reactive, follow
 from ecs_core.table import Table
 from ecs_core.values import Curve
 from ecs_core.world import World
@@ -123,6 +126,32 @@ def test_binding_leaves_the_other_fields_as_they_were(make_world: MakeWorld) -> 
     entity = world.populate([Position], [Reactive((Binding("bass", Emission, "rate"),), (base,))])
     world.step()
     assert world.component(entity, Emission) == replace(base, rate=60.0)
+
+
+@pytest.mark.parametrize("field", ["shape", "speed", "direction"])
+def test_field_that_is_no_number_is_refused(field: str) -> None:
+    with pytest.raises(SceneError, match=rf"Emission\.{field}: not a number"):
+        Reactive((Binding("bass", Emission, field),), (Emission(0.0, 0.0),))
+
+
+def test_bound_limit_stays_a_whole_number_of_particles(make_world: MakeWorld) -> None:
+    world = make_world(features={"bass": [0.25] * 3})
+    base = Emission(0.0, 0.0, burst=50, limit=10)
+    entity = world.populate([Position], [Reactive((Binding("bass", Emission, "limit"),), (base,))])
+    world.step()
+    assert len(world.component(entity, Table)) == 12
+
+
+def test_what_was_worked_out_for_a_song_is_forgotten_with_it(make_world: MakeWorld) -> None:
+    song = heard(1.0)
+    with World(seed=1, fps=song.fps, canvas=Canvas(1920.0), timeline=song) as world:
+        world.populate([Position], [Reactive((PLAIN,), (Drag(),))])
+        world.add(React())
+        world.step()
+    forgotten = weakref.ref(song)
+    del song, world
+    gc.collect()
+    assert forgotten() is None
 
 
 def populate_one(world: World, *others: object) -> tuple[Position, Velocity, Size, Look]:
