@@ -34,9 +34,10 @@ def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts
 
 
 @inline_kernel
-def _bounce(i: int, first: int, last: int, discs: F32, exchange: float) -> int:
+def _bounce(i: int, first: int, last: int, discs: F32, restitution: float) -> int:
     """Let disc ``i`` bounce off those of ``discs[first:last]`` that it overlaps; returns how many."""
     touching = 0
+    exchange = (f32(1.0) + restitution) * f32(0.5)
     x, y, vx, vy, radius = discs[i, 0], discs[i, 1], discs[i, 2], discs[i, 3], discs[i, 4]
     for j in range(first, last):
         dx, dy = discs[j, 0] - x, discs[j, 1] - y
@@ -79,7 +80,6 @@ def collide(
     for k in range(order.size):
         i = order[k]
         discs[k, 0], discs[k, 1], discs[k, 2], discs[k, 3], discs[k, 4] = x[i], y[i], vx[i], vy[i], radius[i]
-    exchange = (f32(1.0) + restitution) * f32(0.5)
     touching = 0
     for row in range(rows):
         for column in range(columns):
@@ -94,8 +94,8 @@ def collide(
                 below_start = starts[below - 1 if column > 0 else below]
                 below_end = starts[below + 2 if column + 1 < columns else below + 1]
             for i in range(starts[here], starts[here + 1]):
-                touching += _bounce(i, i + 1, right_end, discs, exchange)
-                touching += _bounce(i, below_start, below_end, discs, exchange)
+                touching += _bounce(i, i + 1, right_end, discs, restitution)
+                touching += _bounce(i, below_start, below_end, discs, restitution)
     for k in range(order.size):
         i = order[k]
         x[i], y[i], vx[i], vy[i] = discs[k, 0], discs[k, 1], discs[k, 2], discs[k, 3]
