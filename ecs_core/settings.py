@@ -141,8 +141,15 @@ def validate(model: type[Settings], values: Mapping[str, Any], *, owner: str) ->
 
 
 def _explain(detail: Any, model: type[Settings], owner: str) -> str:
-    path = ".".join(str(part) for part in detail["loc"] if part not in ("float", "str", "int"))
+    # pydantic also names the branch of a union that it tried.
+    parts = [str(part) for part in detail["loc"]]
+    path = ".".join(part for part in parts if part not in ("float", "str", "int") and not part.startswith("literal["))
     if detail["type"] == "extra_forbidden":
-        return f"unknown setting {path!r} for {owner}; it has: {', '.join(model.model_fields)}"
+        fields = model.model_fields
+        for part in parts[:-1]:
+            nested = fields[part].annotation if part in fields else None
+            if isinstance(nested, type) and issubclass(nested, BaseModel):
+                fields = nested.model_fields
+        return f"unknown setting {path!r} for {owner}; it has: {', '.join(fields)}"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{path} = {detail['input']!r}: {message}" if path else message

@@ -105,7 +105,7 @@ class Pool:
             child = by_connection[ready]  # type: ignore[index]  # we passed connections, we get connections
             try:
                 message = child.connection.recv()
-            except (EOFError, ConnectionError):
+            except (EOFError, OSError):  # OSError: it died in the middle of a message
                 self._replace(child)
                 continue
             if isinstance(message, Failed):

@@ -86,6 +86,7 @@ def render(
         raise SceneError(f"workers = {workers}: must be between 1 and 256")
     if not 0.1 <= segment_seconds <= 60:
         raise SceneError(f"segment_seconds = {segment_seconds:g}: must be between 0.1 and 60")
+    check_output(output, scene.audio)
     cancel = cancel or threading.Event()
     reporter = Reporter(progress)
     rehearsal = _rehearsal(particle_type, settings, quality)
@@ -210,8 +211,6 @@ def _heed(cancel: threading.Event) -> None:
 @contextmanager
 def _work_folder(output: Path) -> Iterator[Path]:
     """A folder beside the output, so that the finished file can be moved into place at once; removed at the end."""
-    if output.is_dir():
-        raise OutputError(f"{output} is a folder; give the name of a file to write")
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{output.name[:80]}.", dir=output.absolute().parent))
     except OSError as error:
@@ -220,6 +219,22 @@ def _work_folder(output: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_output(path: Path, song: Path | None = None) -> None:
+    """Refuse, before any work is done, an output that could not or must not be put in place.
+
+    Raises:
+        OutputError: a folder, a device (which would be replaced by a file), the song itself, or in no folder.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file to write")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} is not a regular file; give the name of a file to write")
+    if song is not None and path.exists() and song.exists() and path.samefile(song):
+        raise OutputError(f"{path} is the song itself; give another name to write")
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"cannot write {path}: the folder {path.absolute().parent} does not exist")
 
 
 def output_error(path: Path, error: OSError) -> OutputError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import inf
 from pathlib import Path
 
 from ecs_core.errors import SceneError
 from ecs_core.rendering.plan import make_plan
-from ecs_core.rendering.run import output_error
+from ecs_core.rendering.run import check_output, output_error
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.scene import Scene
 from ecs_core.video.png import write_png
@@ -24,13 +26,15 @@ def render_frame(scene: Scene, at: float, output: str | Path) -> str:
     """
     output = Path(output)
     particle_type, settings = scene.resolve()
+    check_output(output, scene.audio)
     analysis = None
     if scene.audio is not None:
         from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
 
         analysis = analyze(scene.audio)
     plan = make_plan(particle_type, settings, analysis)
-    frame = int(at * settings.rate) if at >= 0 else -1
+    # As it was written, not as it is in binary: 4.1 s at 30 fps is frame 123. A millionth of a frame is forgiven.
+    frame = int(Fraction(str(at)) * settings.rate + Fraction(1, 10**6)) if 0 <= at < inf else -1
     if not 0 <= frame < plan.frames:
         raise SceneError(f"at = {at:g}: must be from 0 to {float((plan.frames - 1) / settings.rate):g} seconds")
     renderer = SegmentRenderer(plan)

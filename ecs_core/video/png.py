@@ -18,7 +18,8 @@ def write_png(picture: Picture, path: Path) -> None:
     """
     width, height = picture.frame.width, picture.frame.height
     frame = picture.frame.reformat(format="rgb24", src_colorspace="ITU709", dst_color_range="JPEG")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Absolute: FFmpeg takes what stands before a colon in a bare name for a protocol.
+    part = path.absolute().with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with av.open(str(part), "w", format="image2", options={"update": "1"}) as container:
             stream = container.add_stream("png", rate=1)

@@ -33,9 +33,12 @@ def run(arguments: argparse.Namespace) -> None:
     except ValueError as error:
         raise SceneError(f"--fps {arguments.fps}: {error}") from None
     from ecs_core.audio.features import analyze  # noqa: PLC0415 - slow to import, so after the arguments are right
+    from ecs_core.rendering.run import check_output  # noqa: PLC0415
     from services.cli.files import write_text  # noqa: PLC0415
     from services.cli.progress_bar import progress_bar  # noqa: PLC0415
 
+    if arguments.output is not None:
+        check_output(arguments.output, arguments.song)
     with progress_bar() as show:
         from ecs_core.rendering.progress import Progress  # noqa: PLC0415
 

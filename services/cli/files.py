@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ecs_core.rendering.run import output_error
+from ecs_core.rendering.run import check_output, output_error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -14,6 +14,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    check_output(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_text(text, encoding="utf-8")

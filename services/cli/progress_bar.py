@@ -20,7 +20,11 @@ def progress_bar() -> Iterator[Callable[[engine.Progress], None]]:
         TaskProgressColumn(),
         TextColumn("{task.fields[detail]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    if not console.is_terminal:  # rich would still print an empty line
+        yield lambda report: None
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=1.0, detail="")
 
         def show(report: engine.Progress) -> None:
