@@ -30,7 +30,7 @@ class Binding:
     The feature's value, 0–1, goes through the gate (0 below ``threshold``), the ``curve``, and the follower (rising
     within ``attack``, falling within ``release`` seconds, time constants); times ``gain`` it is the binding's value v.
     ``op``: "multiply" makes the parameter base × (1 + v), "add" base + v, "set" v. ``target`` is a component type and
-    a field; columns other than Look change by v a second.
+    a field. Columns other than Look last, so they change a second: "multiply" e^v-fold, "add" by v; "set" is at once.
     """
 
     source: str
@@ -160,6 +160,8 @@ class ReactInMotion(System):
                     values = getattr(column, binding.field)
                     value = course[self.world.frame]
                     change = value if binding.op == "set" else value * np.float32(self.world.dt)
+                    if binding.op == "multiply":  # exact, so that growth and decay are alike at any frame rate
+                        change = np.expm1(change)
                     values[:] = _apply(binding.op, values, change)
 
 

@@ -181,6 +181,17 @@ def test_lasting_columns_change_by_the_value_a_second(make_world: MakeWorld, fps
     assert velocity.y[0] == pytest.approx(50, rel=1e-4)
 
 
+@pytest.mark.parametrize("fps", [24, 30, 60])
+@pytest.mark.parametrize("gain", [3.0, -40.0])
+def test_lasting_columns_multiply_exponentially_at_any_frame_rate(make_world: MakeWorld, fps: int, gain: float) -> None:
+    world = make_world(fps=fps, features={"bass": [1.0] * fps})
+    _, velocity, _, _ = populate_one(world, Reactive((Binding("bass", Velocity, "x", gain=gain),)))
+    velocity.x[:] = 1
+    for _ in range(fps // 2):
+        world.step()
+    assert velocity.x[0] == pytest.approx(np.exp(gain / 2), rel=1e-4)
+
+
 def test_binding_of_a_column_that_the_population_lacks_does_nothing(make_world: MakeWorld) -> None:
     world = make_world(features={"bass": [1.0]})
     entity = world.populate([Position], [Reactive((Binding("bass", Velocity, "x", "add"),))])
