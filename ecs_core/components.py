@@ -87,7 +87,10 @@ class Attraction:
 
 @dataclass(frozen=True, slots=True)
 class Turbulence:
-    """A divergence-free flow that stirs particles: ``strength`` units/s², eddies of ``scale`` units, ``speed`` 1/s."""
+    """A divergence-free flow that stirs particles: ``strength`` units/s², eddies of ``scale`` units, ``speed`` 1/s.
+
+    Bind ``strength`` to the song, not ``speed`` or ``scale``: time and place are multiples of them, and would jump.
+    """
 
     strength: float
     scale: float = 200.0
@@ -189,7 +192,10 @@ class ColorOverLife:
 
 @dataclass(frozen=True, slots=True)
 class Twinkle:
-    """Light swings between ``low`` and ``high``, each particle at its own pace about ``rate`` times a second."""
+    """Light swings between ``low`` and ``high``, each particle at its own pace about ``rate`` times a second.
+
+    Bind ``low`` or ``high`` to the song, not ``rate``: the phase is a multiple of it, and would jump.
+    """
 
     low: float = 0.6
     high: float = 1.0

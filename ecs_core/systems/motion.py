@@ -79,7 +79,7 @@ class Move(System):
             step = f32((-math.expm1(-rate * dt) / rate if rate else dt) * (1.0 if speed is None else speed.factor))
             width, height = f32(canvas.width), f32(canvas.height)
             if walls is not None and walls.mode == "reflect":
-                age = np.empty_like(x) if life is None else life.age
+                age = np.zeros_like(x) if life is None else life.age
                 bounce = f32(walls.restitution)
                 kernels.motion.advance_reflecting(x, y, vx, vy, age, step, keep, f32(dt), width, height, bounce)
                 continue
