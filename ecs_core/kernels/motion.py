@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.kernels.jit import inline_kernel, kernel
 
 F32 = NDArray[np.float32]
+Scalar = float | np.floating[Any]  # to numba float32 either way
 
 f32 = np.float32
 
@@ -36,7 +39,7 @@ def advance_aging(x: F32, y: F32, vx: F32, vy: F32, age: F32, step: float, keep:
 
 
 @inline_kernel
-def _reflect(position: float, velocity: float, low: float, high: float, bounce: float) -> tuple[float, float]:
+def _reflect(position: float, velocity: float, low: Scalar, high: float, bounce: float) -> tuple[Scalar, Scalar]:
     # Selects, not branches, so that the loop around stays one of vector operations.
     below, above = position < low, position > high
     inside = low + low - position if below else position
@@ -49,7 +52,16 @@ def _reflect(position: float, velocity: float, low: float, high: float, bounce: 
 
 @kernel
 def advance_reflecting(
-    x: F32, y: F32, vx: F32, vy: F32, age: F32, step: float, keep: float, dt: float, width: float, height: float,
+    x: F32,
+    y: F32,
+    vx: F32,
+    vy: F32,
+    age: F32,
+    step: float,
+    keep: float,
+    dt: float,
+    width: float,
+    height: float,
     bounce: float,
 ) -> None:
     """As :func:`advance_aging`, mirrored at the edges of ``width × height``, keeping ``bounce`` of the speed there."""
@@ -74,7 +86,7 @@ def wrap(x: F32, y: F32, width: float, height: float, margin: float) -> None:
 
 
 @inline_kernel
-def _hash(ix: int, iy: int, iz: int, seed: int) -> float:
+def _hash(ix: int, iy: int, iz: int, seed: int) -> Scalar:
     """A number in [-1, 1) for a lattice point, by integer mixing (the finaliser of MurmurHash3)."""
     # Whole numbers masked to 32 bits, not uint32, which would warn of overflow where the compiler is off.
     h = ((ix & _MASK) * 0x8DA6B343 ^ (iy & _MASK) * 0xD8163841 ^ (iz & _MASK) * 0xCB1AB31F ^ seed) & _MASK
@@ -85,12 +97,12 @@ def _hash(ix: int, iy: int, iz: int, seed: int) -> float:
 
 
 @inline_kernel
-def _fade(t: float) -> float:
+def _fade(t: Scalar) -> Scalar:
     return t * t * t * (t * (t * f32(6.0) - f32(15.0)) + f32(10.0))
 
 
 @inline_kernel
-def _slope(t: float) -> float:
+def _slope(t: Scalar) -> Scalar:
     return f32(30.0) * t * t * (t * (t - f32(2.0)) + f32(1.0))
 
 
@@ -99,7 +111,8 @@ def swirl(x: F32, y: F32, vx: F32, vy: F32, scale: float, z: float, amount: floa
     """Add ``amount`` × the curl of value noise to velocities.
 
     The flow is (∂N/∂y, -∂N/∂x) of a smooth noise N with lattice ``scale`` that changes with ``z``, so it has no
-    divergence: it stirs particles without gathering them (Bridson et al., "Curl-noise for procedural fluid flow", 2007).
+    divergence: it stirs particles without gathering them (Bridson et al., "Curl-noise for procedural fluid
+    flow", 2007).
     """
     iz = int(np.floor(z))
     w = _fade(f32(z - f32(iz)))
