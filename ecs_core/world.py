@@ -1,30 +1,35 @@
 """World: one simulation, in an esper context of its own.
 
-esper's state is one per process, so every method that touches it switches to its context first; two worlds can live
-side by side but not run at the same time. Queries are sorted by entity, because esper iterates over sets.
+esper's state is one per process, so every method that touches it takes one lock and switches to its context first: any
+number of worlds can live side by side, in threads too, but only one at a time is in a step. Queries are sorted by
+entity, because esper iterates over sets.
 """
 
 from __future__ import annotations
 
 import itertools
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
 
 import esper
 import numpy as np
+from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.resources import AudioFrame, Canvas, Clock
-from ecs_core.rng import generator, stream_of
-from ecs_core.schedule import FIRST_FROZEN, System, priority
+from ecs_core.rng import generator, stream_of, uniform_by_birth
+from ecs_core.schedule import FIRST_FROZEN, Phase, System, priority
 from ecs_core.table import Column, Rows, Table
 
 T = TypeVar("T")
 
 _numbers = itertools.count(1)
+_esper = threading.RLock()  # esper's context is a global of the process
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,6 +38,16 @@ class Snapshot:
 
     frame: int
     tables: tuple[Rows, ...]
+
+
+class _Thaw(System):
+    """From here on rows may be removed and added."""
+
+    phase = Phase.REAP
+
+    def process(self) -> None:
+        for _, (table,) in self.world.query(Table):
+            table.frozen = False
 
 
 class _Freeze(System):
@@ -58,8 +73,14 @@ class World:
         self._systems: list[System] = []
         self._spent: dict[str, int] | None = None
         self._draws: dict[tuple[str, int], int] = {}
-        self._populations: list[int] = []
-        self._add(_Freeze(), priority(FIRST_FROZEN, -1))
+        for gate in (_Thaw(), _Freeze()):
+            self._add(gate, priority(gate.phase, -1))
+
+    @contextmanager
+    def _context(self) -> Iterator[None]:
+        with _esper:
+            esper.switch_world(self._name)
+            yield
 
     # --- resources ---
 
@@ -79,29 +100,28 @@ class World:
 
         A component given as a class is a tag: it is instantiated without arguments.
         """
-        esper.switch_world(self._name)
         columns = [column() for column in archetype]
         others = [component() if isinstance(component, type) else component for component in components]
-        entity: int = esper.create_entity(Table(columns), *columns, *others)
-        self._populations.append(entity)
+        with self._context():
+            entity: int = esper.create_entity(Table(columns), *columns, *others)
         return entity
 
     def query(self, *kinds: type[Any]) -> list[tuple[int, tuple[Any, ...]]]:
         """The entities that have all the given components, in order, with those components."""
-        esper.switch_world(self._name)
-        found = esper.get_components(*kinds)
+        with self._context():
+            found = esper.get_components(*kinds)
         return sorted(((entity, tuple(components)) for entity, components in found), key=lambda row: row[0])
 
     def component(self, entity: int, kind: type[T]) -> T | None:
         """An entity's component of a type, or None."""
-        esper.switch_world(self._name)
-        found: T | None = esper.try_component(entity, kind)
+        with self._context():
+            found: T | None = esper.try_component(entity, kind)
         return found
 
     def replace(self, entity: int, component: object) -> None:
         """Give an entity a component in place of the one of the same type, or anew."""
-        esper.switch_world(self._name)
-        esper.add_component(entity, component)
+        with self._context():
+            esper.add_component(entity, component)
 
     # --- time ---
 
@@ -111,9 +131,9 @@ class World:
         self._added += 1
 
     def _add(self, system: System, rank: int) -> None:
-        esper.switch_world(self._name)
         system.world = self
-        esper.add_processor(system, priority=rank)
+        with self._context():
+            esper.add_processor(system, priority=rank)
         self._systems = sorted((*self._systems, system), key=lambda each: -each.priority)
 
     def step(self) -> None:
@@ -121,10 +141,9 @@ class World:
         self._resources[Clock] = Clock(self.frame, float(self.frame / self.fps), self.dt, self.fps)
         self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
         self._draws.clear()
-        for _, (table,) in self.query(Table):
-            table.frozen = False
         if self._spent is None:
-            esper.process()
+            with self._context():
+                esper.process()
         else:
             for system in self._systems:
                 began = time.perf_counter_ns()
@@ -151,6 +170,10 @@ class World:
         self._draws[key] = draw + 1
         return generator(self.seed, stream_of(*key, draw), self.frame)
 
+    def traits(self, system: System, entity: int, table: Table) -> NDArray[np.float32]:
+        """A number in [0, 1) for each row, (rows,) float32, that stays with its particle for life."""
+        return uniform_by_birth(self.seed, stream_of(type(system).__qualname__, entity), table.birth)
+
     # --- state ---
 
     def snapshot(self) -> Snapshot:
@@ -165,9 +188,8 @@ class World:
 
     def close(self) -> None:
         """Forget everything."""
-        if self._name in esper.list_worlds():
-            if esper.current_world == self._name:
-                esper.switch_world("default")
+        with self._context():
+            esper.switch_world("default")
             esper.delete_world(self._name)
 
     def __enter__(self) -> World:

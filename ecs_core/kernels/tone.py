@@ -6,7 +6,8 @@ pixels cost little more than one. It is applied to red, green and blue; the ligh
 sprites were coloured (see ``raster.colour``), which is what lets a bright core go white without clipping its hue.
 
 Colour is known for every 2 × 2 pixels, luminance L for each. The luma of a pixel is curve(L) × k, where k, the luma of
-the developed colour over curve(its luminance), is a matter of hue alone: 1 for greys, 0.2 for pure blue.
+the developed colour over curve(its luminance), is a matter of hue: 1 for greys, 0.2 for pure blue, and never over 1,
+because the curve is concave: so no luma leaves its range.
 """
 
 from __future__ import annotations

@@ -78,16 +78,15 @@ class Tint(System):
 
 
 class Flicker(System):
-    """Twinkle: a sine whose pace and phase come from the birth id, so that there is nothing to remember."""
+    """Twinkle: a sine whose pace and phase are traits of the particle, so that there is nothing to remember."""
 
     phase = Phase.SHADE
     writes = (Look,)
 
     def process(self) -> None:
         t = self.world.get(Clock).t
-        for _, (table, twinkle, look) in self.world.query(Table, Twinkle, Look):
-            # The golden ratio spreads successive births evenly over [0, 1).
-            own = np.mod(table.birth * 0.6180339887498949, 1.0)
+        for entity, (table, twinkle, look) in self.world.query(Table, Twinkle, Look):
+            own = self.world.traits(self, entity, table)
             wave = 0.5 + 0.5 * np.sin(2 * np.pi * (twinkle.rate * (0.5 + own) * t + 7.0 * own))
             look.light *= (twinkle.low + (twinkle.high - twinkle.low) * wave).astype(np.float32)
 

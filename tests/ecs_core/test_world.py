@@ -87,7 +87,7 @@ def test_rows_are_frozen_from_force_on(make_world: MakeWorld, phase: Phase) -> N
         world.step()
 
 
-@pytest.mark.parametrize("phase", [Phase.SENSE, Phase.REAP, Phase.EMIT])
+@pytest.mark.parametrize("phase", [Phase.REAP, Phase.EMIT])
 def test_rows_may_change_before_that_in_every_frame(make_world: MakeWorld, phase: Phase) -> None:
     world = make_world()
     world.populate([Position])
