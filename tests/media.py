@@ -72,7 +72,13 @@ def tone(seconds: float, *, rate: int = 44_100, channels: int = 2) -> NDArray[np
     return np.tile((0.4 * np.sin(2 * np.pi * 220 * t)).astype(np.float32), (channels, 1))
 
 
-_CODECS = {".wav": "pcm_s16le", ".flac": "flac", ".mp3": "libmp3lame", ".ogg": "libvorbis", ".m4a": "aac"}
+def noise(seconds: float, *, rate: int = 48_000, channels: int = 2) -> NDArray[np.float32]:
+    """Noise that no codec can make small."""
+    generator = np.random.Generator(np.random.Philox(1))
+    return generator.uniform(-0.5, 0.5, (channels, round(seconds * rate))).astype(np.float32)
+
+
+_CODECS = {".wav": "pcm_s16le", ".flac": "flac", ".mp3": "libmp3lame", ".ogg": "libopus", ".m4a": "aac"}
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 

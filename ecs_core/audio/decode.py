@@ -6,6 +6,7 @@ delay an encoder once added.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
 )
 _ALLOWED = "WAV, FLAC, MP3, OGG, Opus, AAC, M4A, or a video with a sound track"
+_UNKNOWN_SIZE = 0x7FFFFFFF  # from here on, what programs write that did not know the size
+_OGG_PAGE = 65_307  # bytes of the longest page
 _EARLY = 0.5  # seconds that may be missing at the end before it is worth a warning
 
 
@@ -103,7 +106,9 @@ class AudioFile:
         if unreal:
             self.warnings.append(f"{self.path}: {unreal} samples are not numbers and were taken as silence")
         said = self.seconds
-        if said is not None and said - samples / self.rate > _EARLY:
+        if _breaks_off(self.path):
+            self.warnings.append(f"{self.path}: breaks off after {samples / self.rate:.2f} s: truncated?")
+        elif said is not None and said - samples / self.rate > _EARLY:
             self.warnings.append(f"{self.path}: ends after {samples / self.rate:.2f} s of {said:.2f} s: truncated?")
 
     def _decode(self) -> Iterator[tuple[F32 | None, int]]:
@@ -152,3 +157,23 @@ class AudioFile:
 
     def __exit__(self, *reason: object) -> None:
         self.close()
+
+
+def _breaks_off(path: Path) -> bool:
+    """Whether a WAV or Ogg file is shorter than its last part says; FFmpeg takes its length from what there is."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        head = file.read(12)
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            while len(chunk := file.read(8)) == 8:
+                size = int.from_bytes(chunk[4:], "little")
+                if chunk[:4] == b"data":
+                    return size < _UNKNOWN_SIZE and file.tell() + size > end
+                file.seek(size + size % 2, os.SEEK_CUR)
+        elif head[:4] == b"OggS":
+            file.seek(max(0, end - _OGG_PAGE))
+            tail = file.read()
+            page = tail[tail.rfind(b"OggS") :]
+            return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+    return False
