@@ -1,0 +1,242 @@
+"""Processes die and users press Ctrl-C: the video is right or there is none, and nobody stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecs_core import Progress, RenderCancelled, RenderError, Scene, render
+from tests.conftest import CommandLine
+from tests.media import SMALL, read_video
+
+# Long enough that there is time to strike, and cheap: what is not interrupted takes about two seconds.
+LONG = ("--type", "snow", "--size", "640x360", "--set", "particle_count=400", "--workers", "2")
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """What ``what`` returns as soon as it is true."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+    return found
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def segments(folder: Path) -> list[Path]:
+    """Segments that are being rendered or wait to be joined."""
+    return [*folder.glob(".*/[0-9]*.mp4*")]
+
+
+def rendering(process: subprocess.Popen[str], folder: Path) -> list[int]:
+    """Wait until children render; their process ids."""
+    wait_for(lambda: segments(folder) or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
+    return children(process.pid)
+
+
+def analysing(process: subprocess.Popen[str], folder: Path) -> list[int]:
+    """Wait until children exist and nothing is rendered yet: the song is being analysed."""
+    wait_for(lambda: len(children(process.pid)) >= 2)
+    time.sleep(0.3)
+    assert process.poll() is None
+    assert segments(folder) == []
+    return children(process.pid)
+
+
+class TestKilledChild:
+    def test_its_segment_is_rendered_again(self, motes: CommandLine, tmp_path: Path) -> None:
+        command = ("render", *LONG, "--duration", "10", "--segment-seconds", "0.5", "--json")
+        process = motes.start(*command, "-o", tmp_path / "out.mp4", "--frame-hashes", tmp_path / "out.json")
+        killed = rendering(process, tmp_path)[0]
+        os.kill(killed, signal.SIGKILL)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert json.loads(out)["frames"] == 300
+        assert len(read_video(tmp_path / "out.mp4").pts) == 300
+        assert not alive(killed)
+        config = {"width": 640, "height": 360, "particle_count": 400, "duration": 10.0}
+        undisturbed = render(Scene("snow", config=config), tmp_path / "same.mp4", workers=2, frame_hashes=True)
+        assert json.loads((tmp_path / "out.json").read_text())["frames"] == list(undisturbed.frame_hashes)
+        assert names(tmp_path) == ["out.json", "out.mp4", "same.mp4"]
+
+    def test_three_times_fails_the_render(self, motes: CommandLine, tmp_path: Path) -> None:
+        process = motes.start("render", *LONG, "--duration", "10", "-o", tmp_path / "out.mp4", "--workers", "1")
+        killed: set[int] = set()
+        while process.poll() is None and len(killed) < 10:
+            for child in set(children(process.pid)) - killed:
+                os.kill(child, signal.SIGKILL)
+                killed.add(child)
+            time.sleep(0.005)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert out == ""
+        assert err.startswith("motes: error: a render process died 3 times")
+        assert "SIGKILL" in err
+        assert err.count("\n") == 1
+        assert 3 <= len(killed) <= 4
+        assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("moment", [rendering, analysing], ids=["rendering", "analysing"])
+def test_interrupted(
+    motes: CommandLine,
+    tmp_path: Path,
+    demo_song: Path,
+    sent: signal.Signals,
+    moment: Callable[[subprocess.Popen[str], Path], list[int]],
+) -> None:
+    (tmp_path / "out.mp4").write_text("an earlier video")
+    process = motes.start("render", demo_song, *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+    workers = moment(process, tmp_path)
+    assert len(workers) == 2
+    process.send_signal(sent)
+    began = time.monotonic()
+    out, err = process.communicate(timeout=10)
+    assert time.monotonic() - began < 1.0
+    assert process.returncode == 130
+    assert out == ""
+    assert err == "motes: cancelled; nothing was left behind\n"
+    assert not any(alive(worker) for worker in workers)
+    assert names(tmp_path) == ["out.mp4"]
+    assert (tmp_path / "out.mp4").read_text() == "an earlier video"
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_whole_group(motes: CommandLine, tmp_path: Path) -> None:
+    process = motes.start("render", *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+    workers = rendering(process, tmp_path)
+    os.killpg(process.pid, signal.SIGINT)  # the test started it in a session of its own
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert err == "motes: cancelled; nothing was left behind\n"
+    assert not any(alive(worker) for worker in workers)
+    assert names(tmp_path) == []
+
+
+def test_killed_parent_takes_its_children_and_its_folder_along(motes: CommandLine, tmp_path: Path) -> None:
+    process = motes.start("render", *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+    workers = rendering(process, tmp_path)
+    assert len(workers) == 2
+    process.kill()
+    process.communicate(timeout=10)
+    began = time.monotonic()
+    wait_for(lambda: not any(alive(worker) for worker in workers), 5.0)
+    wait_for(lambda: names(tmp_path) == [], 5.0)
+    assert time.monotonic() - began < 2.0
+
+
+class TestLibrary:
+    """The same from Python: in this process, with its children."""
+
+    @pytest.mark.parametrize("stage", ["analysing", "rendering"])
+    def test_cancel_stops_within_a_second(self, tmp_path: Path, demo_song: Path, stage: str) -> None:
+        cancel, asked = threading.Event(), 0.0
+        mine = set(children(os.getpid()))
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal asked
+            if progress.stage == stage and not asked:
+                asked = time.monotonic()
+                cancel.set()
+
+        (tmp_path / "out.mp4").write_text("an earlier video")
+        scene = Scene("snow", demo_song, {**SMALL, "duration": 60.0})
+        with pytest.raises(RenderCancelled, match="nothing was left behind"):
+            render(scene, tmp_path / "out.mp4", workers=2, progress=on_progress, cancel=cancel)
+        assert asked
+        assert time.monotonic() - asked < 1.0
+        assert names(tmp_path) == ["out.mp4"]
+        assert (tmp_path / "out.mp4").read_text() == "an earlier video"
+        assert set(children(os.getpid())) <= mine
+
+    def test_cancelled_before_it_began(self, tmp_path: Path) -> None:
+        cancel = threading.Event()
+        cancel.set()
+        with pytest.raises(RenderCancelled):
+            render(Scene("snow", config=SMALL), tmp_path / "out.mp4", workers=1, cancel=cancel)
+        assert names(tmp_path) == []
+
+    def test_earlier_video_stays_when_a_render_fails(self, tmp_path: Path) -> None:
+        (tmp_path / "out.mp4").write_text("an earlier video")
+        mine = set(children(os.getpid()))
+
+        def on_progress(progress: Progress) -> None:
+            if progress.frames:
+                raise KeyError("a fault in the caller's own code")
+
+        with pytest.raises(KeyError, match="caller's own code"):
+            render(Scene("snow", config={**SMALL, "duration": 30.0}), tmp_path / "out.mp4", progress=on_progress)
+        assert (tmp_path / "out.mp4").read_text() == "an earlier video"
+        assert names(tmp_path) == ["out.mp4"]
+        assert set(children(os.getpid())) <= mine
+
+    def test_child_that_breaks_off_in_mid_message_is_replaced(self, tmp_path: Path) -> None:
+        from ecs_core.rendering.pool import Pool
+        from ecs_core.rendering.run import _rehearsal
+
+        kind, settings = Scene("snow", config=SMALL).resolve()
+        with Pool(1, tmp_path, rehearsal=_rehearsal(kind, settings, "draft")) as pool:
+            (before,) = pool.pids
+            child = pool._children[0]
+            theirs, ours = _half_a_message()
+            child.connection.close()
+            child.connection = ours
+            theirs.close()
+            assert list(pool.messages(1.0)) == []
+            assert pool.pids != [before]
+
+    def test_error_in_a_child_is_told_with_its_traceback(self, tmp_path: Path) -> None:
+        from ecs_core.rendering.child import Failed
+        from ecs_core.rendering.pool import Pool
+        from ecs_core.rendering.run import _rehearsal
+
+        kind, settings = Scene("snow", config=SMALL).resolve()
+        with Pool(1, tmp_path, rehearsal=_rehearsal(kind, settings, "draft")) as pool:
+            theirs, ours = _pipe()
+            pool._children[0].connection.close()
+            pool._children[0].connection = ours
+            theirs.send(Failed("error", "ZeroDivisionError: division by zero", "Traceback of the child"))
+            with pytest.raises(RenderError, match="rendering failed: ZeroDivisionError: division by zero") as caught:
+                list(pool.messages(1.0))
+            assert caught.value.__notes__ == ["Traceback of the child"]
+            theirs.close()
+
+
+def _pipe() -> tuple[Any, Any]:
+    from multiprocessing.connection import Pipe
+
+    return Pipe()
+
+
+def _half_a_message() -> tuple[Any, Any]:
+    theirs, ours = _pipe()
+    os.write(theirs.fileno(), (1000).to_bytes(4, "big") + b"only the beginning")
+    return theirs, ours
