@@ -29,6 +29,7 @@ _ALLOWED = "WAV, FLAC, MP3, OGG, Opus, AAC, M4A, or a video with a sound track"
 _UNKNOWN_SIZE = 0x7FFFFFFF  # from here on, what programs write that did not know the size
 _OGG_PAGE = 65_307  # bytes of the longest page
 _EARLY = 0.5  # seconds that may be missing at the end before it is worth a warning
+_FLAC_EARLY = 0.01  # FLAC says how long it is to the sample, and what is damaged is missing
 
 
 class AudioFile:
@@ -54,6 +55,9 @@ class AudioFile:
             raise AudioError(f"{self.path}: has no sound track; allowed: {_ALLOWED}")
         self._stream = self._container.streams.audio[0]
         codec = self._stream.codec_context
+        self._is_flac = codec.name == "flac"
+        if self._is_flac:  # decodes damage to loud noise unless told to look at checksums; then it skips it in silence
+            codec.options = {"err_detect": "crccheck+explode"}
         if not codec.sample_rate or not codec.layout.nb_channels:
             self._container.close()
             raise AudioError(f"{self.path}: its sound track is damaged: no sample rate or no channels")
@@ -108,8 +112,9 @@ class AudioFile:
         said = self.seconds
         if _breaks_off(self.path):
             self.warnings.append(f"{self.path}: breaks off after {samples / self.rate:.2f} s: truncated?")
-        elif said is not None and said - samples / self.rate > _EARLY:
-            self.warnings.append(f"{self.path}: ends after {samples / self.rate:.2f} s of {said:.2f} s: truncated?")
+        elif said is not None and said - samples / self.rate > (_FLAC_EARLY if self._is_flac else _EARLY):
+            held = f"{samples / self.rate:.2f} s of the {said:.2f} s it says"
+            self.warnings.append(f"{self.path}: holds {held}: damaged or truncated?")
 
     def _decode(self) -> Iterator[tuple[F32 | None, int]]:
         """Blocks, or None and 1 for each packet that cannot be decoded."""

@@ -27,15 +27,15 @@ _THRESHOLD = 0.10
 def onset_envelope(mel: F32) -> F32:
     """How much begins at each hop, (hops,) float32 >= 0, 1 about a strong onset of this song; independent of gain."""
     loud = float(np.percentile(mel.max(axis=1), 95)) if len(mel) else 0.0
-    if loud <= 0.0 or len(mel) <= _LAG:
+    if loud <= 0.0:
         return np.zeros(len(mel), np.float32)
     level = np.log1p(mel * np.float32(30.0 / loud))
-    before = level[:-_LAG]
+    # What is before the song is silence, so that one which begins with a hit has an onset there.
+    before = np.concatenate([np.zeros((_LAG, level.shape[1]), np.float32), level])[: len(level)]
     widest = before.copy()
     widest[:, 1:] = np.maximum(widest[:, 1:], before[:, :-1])
     widest[:, :-1] = np.maximum(widest[:, :-1], before[:, 1:])
-    rise = np.zeros(len(mel), np.float32)
-    rise[_LAG:] = np.maximum(level[_LAG:] - widest, 0).mean(axis=1)
+    rise: F32 = np.maximum(level - widest, 0).mean(axis=1)
     above = np.maximum(rise - _local_mean(rise, _NEIGHBOURHOOD), 0)
     # Quiet passages count more than they weigh, loud ones less: a partial gain control over ten seconds.
     usual = _local_mean(above, 5.0) + np.float32(0.25 * above.mean() + 1e-9)
@@ -47,11 +47,10 @@ def onset_envelope(mel: F32) -> F32:
 
 def pick_onsets(envelope: F32) -> F64:
     """Times of the onsets, seconds, ascending: local maxima that stand out, placed between hops by a parabola."""
-    n = len(envelope)
-    if n < 3:
+    if len(envelope) < 3:
         return np.zeros(0)
-    middle = envelope[1:-1]
-    peaks = 1 + np.flatnonzero((middle > envelope[:-2]) & (middle >= envelope[2:]) & (middle > _THRESHOLD))
+    left, right = np.concatenate([[0.0], envelope[:-1]]), np.concatenate([envelope[1:], [0.0]])
+    peaks = np.flatnonzero((envelope > left) & (envelope >= right) & (envelope > _THRESHOLD))
     usual = _local_mean(envelope, 0.1)
     peaks = peaks[envelope[peaks] > usual[peaks] * 1.6]
     chosen: list[int] = []
