@@ -66,6 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     arguments = build_parser().parse_args(argv)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         arguments.run(arguments)
@@ -83,8 +85,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Interrupted(KeyboardInterrupt):
+    """A class of its own: Python kills itself at exit if the plain one ever passed through ``exec("…")``."""
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not disturb the tidying up
+    raise _Interrupted
 
 
 if __name__ == "__main__":

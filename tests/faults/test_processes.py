@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -139,6 +140,32 @@ def test_ctrl_c_in_a_terminal_reaches_the_whole_group(motes: CommandLine, tmp_pa
     assert err == "motes: cancelled; nothing was left behind\n"
     assert not any(alive(worker) for worker in workers)
     assert names(tmp_path) == []
+
+
+def test_second_ctrl_c_does_not_disturb_the_tidying_up(motes: CommandLine, tmp_path: Path) -> None:
+    process = motes.start("render", *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+    workers = rendering(process, tmp_path)
+    for _ in range(5):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert err == "motes: cancelled; nothing was left behind\n"
+    assert not any(alive(worker) for worker in workers)
+    assert names(tmp_path) == []
+
+
+def test_interrupted_in_generated_code() -> None:
+    # Libraries exec() code while they are imported; a KeyboardInterrupt from there makes Python forget our exit code.
+    code = (
+        "import sys, services.cli.types, services.cli.main as motes\n"
+        "strike = 'import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(5)'\n"
+        "services.cli.types.run = lambda arguments: exec(strike)\n"
+        "sys.exit(motes.main(['types']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "motes: cancelled; nothing was left behind\n"
 
 
 def test_killed_parent_takes_its_children_and_its_folder_along(motes: CommandLine, tmp_path: Path) -> None:

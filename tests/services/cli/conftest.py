@@ -34,7 +34,7 @@ Run = Callable[..., Outcome]
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Runs a command line; output is captured where FFmpeg and child processes write it, too."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*arguments: str | Path) -> Outcome:
         capfd.readouterr()
@@ -46,4 +46,5 @@ def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
         return Outcome(code, out, err)
 
     yield run
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
