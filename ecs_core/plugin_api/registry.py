@@ -42,11 +42,13 @@ def load(points: list[EntryPoint]) -> Registry:
     failures: list[str] = []
     for point in points:
         try:
+            brought: dict[str, ParticleType] = {}
             for particle_type in _types_of(point):
-                if particle_type.name in types:
+                if particle_type.name in types or particle_type.name in brought:
                     raise PluginError(f"particle type {particle_type.name!r} is registered already")
-                types[particle_type.name] = particle_type
-        except Exception as error:
+                brought[particle_type.name] = particle_type
+            types |= brought  # all of a plugin or nothing
+        except (Exception, SystemExit) as error:
             owner = point.dist.name if point.dist else "unknown distribution"
             failures.append(f"{owner}: plugin {point.name!r} ({point.value}) is left out: {_line(error)}")
     return Registry(MappingProxyType(dict(sorted(types.items()))), tuple(failures))
@@ -65,5 +67,5 @@ def _types_of(point: EntryPoint) -> list[ParticleType]:
     return registered
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,112 @@
+"""Settings: exact rates, exact frame counts, and strictness at the edge."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecs_core import SceneError, Settings
+from ecs_core.settings import EnhancedMode, frame_rate, validate
+
+
+@pytest.mark.parametrize(
+    ("written", "exact"),
+    [
+        (30, Fraction(30)),
+        ("30", Fraction(30)),
+        (25.0, Fraction(25)),
+        (12.5, Fraction(25, 2)),
+        (29.97, Fraction(30000, 1001)),
+        ("29.97", Fraction(30000, 1001)),
+        (23.976, Fraction(24000, 1001)),
+        ("23.98", Fraction(24000, 1001)),
+        (59.94, Fraction(60000, 1001)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("24000/1001", Fraction(24000, 1001)),
+        ("1", Fraction(1)),
+        ("240", Fraction(240)),
+    ],
+)
+def test_frame_rate_is_exact(written: object, exact: Fraction) -> None:
+    assert frame_rate(written) == exact
+
+
+@pytest.mark.parametrize("written", ["0", "0.5", "-30", "241", "1000", "abc", "", "30/0", "nan", "inf", "1e9999", None])
+def test_frame_rate_that_is_none(written: object) -> None:
+    with pytest.raises(ValueError, match="fps must be"):
+        frame_rate(written)
+
+
+@given(st.fractions(min_value=1, max_value=240, max_denominator=1001))
+def test_settings_keep_the_rate(rate: Fraction) -> None:
+    settings = Settings.model_validate({"fps": f"{rate.numerator}/{rate.denominator}", "duration": 2})
+    assert settings.rate == frame_rate(f"{rate.numerator}/{rate.denominator}")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fps", "frames"),
+    [(10, 30, 300), (0.05, 30, 2), (1.3, 25, 33), (1, "30000/1001", 30), (3600, "30000/1001", 107892), (0.1, 24, 2)],
+)
+def test_frames_are_rounded_half_up(seconds: float, fps: object, frames: int) -> None:
+    assert Settings.model_validate({"duration": seconds, "fps": fps}).frames(Fraction(99)) == frames
+
+
+def test_length_of_the_song() -> None:
+    for written in ("audio", None):
+        settings = Settings.model_validate({"duration": written})
+        assert settings.takes_length_of_song
+        assert settings.frames(Fraction(7, 2)) == 105
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"colour": 1}, r"unknown setting 'colour' for particle type 'x'; it has: width, height, .*enhanced_mode"),
+        ({"enhanced_mode": {"f": 1}}, r"unknown setting 'enhanced_mode\.f' .*; it has: active, threshold, factor$"),
+        ({"particle_count": -1}, r"particle_count = -1: should be greater than or equal to 0"),
+        ({"particle_count": 2_000_000}, r"particle_count = 2000000: should be less than or equal to 1000000"),
+        ({"particle_count": 1.5}, r"particle_count = 1\.5"),
+        ({"particle_colors": []}, r"particle_colors"),
+        ({"background": [0, 0, 300]}, r"background\.2 = 300: should be less than or equal to 255"),
+        ({"x_position": 1.1}, r"x_position = 1\.1: should be less than or equal to 1"),
+        ({"x_position": float("nan")}, r"x_position = nan: should be a finite number"),
+        ({"width": 101}, r"width = 101: must be even"),
+        ({"duration": 0}, r"duration = 0: must be over 0"),
+        ({"duration": 90_000}, r"at most 86400 seconds"),
+        ({"duration": "long"}, r"duration = 'long'.*'audio'"),
+        ({"duration": 0.01}, r"shorter than half a frame"),
+        ({"fps": 0}, r"fps = 0: fps must be between 1 and 240"),
+        ({"seed": -1}, r"seed = -1"),
+    ],
+    ids=str,
+)
+def test_wrong_value_is_named_with_what_is_allowed(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(SceneError, match=message) as caught:
+        validate(Settings, config, owner="particle type 'x'")
+    assert "\n" not in str(caught.value)
+
+
+def test_every_wrong_value_is_named() -> None:
+    with pytest.raises(SceneError, match=r"width = 7.*; seed = -1"):
+        validate(Settings, {"width": 7, "seed": -1}, owner="x")
+
+
+def test_every_field_says_what_it_is() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+class TestEnhancedMode:
+    def test_amplifies_at_the_threshold_and_over_it(self) -> None:
+        mode = EnhancedMode.model_validate({"threshold": 0.4, "factor": 2})
+        assert mode(0.4) == pytest.approx(0.8)
+        assert mode(0.39) == pytest.approx(0.39)
+
+    def test_never_over_one(self) -> None:
+        assert EnhancedMode.model_validate({"factor": 10})(0.9) == 1.0
+
+    def test_can_be_off(self) -> None:
+        assert EnhancedMode.model_validate({"active": False})(0.9) == 0.9
