@@ -20,6 +20,7 @@ F64 = NDArray[np.float64]
 _SLOWEST, _FASTEST = 40.0, 240.0
 _USUAL, _OCTAVES = 125.0, 0.9  # centre and width of the log-normal prior
 _TIGHTNESS = 400.0
+_BEGINS = 0.05  # an envelope above this is something that begins
 
 
 def tempo_of(envelope: F32) -> float:
@@ -67,13 +68,15 @@ def beats_of(envelope: F32, tempo: float) -> F64:
     # A beat is where the sound begins that is nearest to it, if there is one within a twelfth of a beat.
     reach = max(1, round(period / 12))
     nearest = np.asarray([_strongest(envelope, hop, reach) for hop in found.tolist()], np.int64)
+    if (envelope[nearest] > _BEGINS).sum() < 3:  # two sounds, such as the two ends of a tone, are no beat
+        return np.zeros(0)
     return np.unique(refine(envelope, nearest))
 
 
 def _strongest(envelope: F32, hop: int, reach: int) -> int:
     first = max(0, hop - reach)
     around = envelope[first : hop + reach + 1]
-    return first + int(np.argmax(around)) if around.max() > 0.05 else hop
+    return first + int(np.argmax(around)) if around.max() > _BEGINS else hop
 
 
 def _without_silence(hops: NDArray[np.int64], envelope: F32) -> NDArray[np.int64]:

@@ -35,7 +35,6 @@ _RELEASE = 0.09  # seconds for a hit to fall to 1/e: 200 ms to a tenth
 _SMOOTH = 0.1  # seconds, full width
 _SILENT = 1e-4  # rms below this (-80 dBFS) is silence, whatever the song
 _GATE = 10 ** (-50 / 20)  # as is what lies 50 dB below the song's loud passages
-_FINE = 0.008  # seconds: how closely a video frame's interval is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +55,7 @@ class Analysis:
         """The features at each of ``frames`` video frames: the highest value within a frame for hits."""
         dt = float(1 / fps)
         starts: F64 = np.arange(frames, dtype=np.float64) * dt
-        looks = max(2, int(np.ceil(dt / _FINE)))
-        features: dict[str, F32] = {}
-        for name, curve in self.hits.items():
-            seen = [_sample(curve, starts + dt * k / looks) for k in range(looks)]
-            features[name] = np.maximum.reduce(seen)
+        features = {name: _highest(curve, starts, dt) for name, curve in self.hits.items()}
         for name, curve in self.slow.items():
             features[name] = _sample(curve, starts + dt / 2)
         features["beat_phase"] = beat_phase(self.events["beats"], starts)
@@ -147,3 +142,14 @@ def _smooth(values: F32) -> F32:
 def _sample(curve: F32, times: F64) -> F32:
     """A curve of the analysis grid at any times, seconds; 0 after the end of the song."""
     return np.interp(times / SECONDS_PER_HOP, np.arange(len(curve)), curve, right=0.0).astype(np.float32)
+
+
+def _highest(curve: F32, starts: F64, dt: float) -> F32:
+    """The highest value in [start, start + dt] of each start: at its ends or at a hop between, so no peak is lost."""
+    high = np.maximum(_sample(curve, starts), _sample(curve, starts + dt))
+    first = np.ceil(starts / SECONDS_PER_HOP).astype(np.int64)
+    for step in range(int(dt / SECONDS_PER_HOP) + 1):
+        hop = first + step
+        inside = (hop < len(curve)) & (hop * SECONDS_PER_HOP <= starts + dt)
+        high[inside] = np.maximum(high[inside], curve[hop[inside]])
+    return high

@@ -6,6 +6,7 @@ It lies beside numba's kernels: in ``NUMBA_CACHE_DIR`` where that is set, else i
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,4 +46,5 @@ def _keep(filters: F32, path: Path) -> None:
             np.save(file, filters)
         os.replace(part, path)
     except OSError:  # a read-only installation: the bank is worked out each time
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()

@@ -1,0 +1,96 @@
+"""Tempo and beats are those of the song."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from ecs_core.audio.beats import beat_phase, beats_of, tempo_of
+from ecs_core.audio.features import Analysis
+from services.cli.demo_song import RATE, beat_times, compose
+from tests.ecs_core.audio.songs import f_measure, heard, hits
+
+
+@pytest.fixture(scope="module")
+def demo() -> Analysis:
+    return heard(compose(), rate=RATE)
+
+
+def test_the_tempo_of_the_demo_song_is_found(demo: Analysis) -> None:
+    assert demo.tempo == pytest.approx(120, rel=0.02)
+
+
+def test_the_beats_of_the_demo_song_are_found_while_drums_play(demo: Analysis) -> None:
+    beats, true = demo.events["beats"], beat_times()
+    beats, true = (times[(times >= 3.95) & (times < 17.95)] for times in (beats, true))
+    score = f_measure(beats, true, 0.05)
+    print(f"F {score:.3f}")
+    assert score >= 0.9
+
+
+def test_beats_come_neither_early_nor_late(demo: Analysis) -> None:
+    beats = demo.events["beats"]
+    off = beats - np.round(beats / 0.5) * 0.5
+    assert abs(np.median(off)) < 0.005
+
+
+@pytest.mark.parametrize("tempo", [70, 90, 105, 120, 135, 150, 165])
+@pytest.mark.parametrize("kind", ["click", "kick"])
+def test_a_metronome_is_followed_at_its_own_octave(kind: str, tempo: float) -> None:
+    true = np.arange(0.25, 16.0, 60 / tempo)
+    analysis = heard(hits(16.5, true.tolist(), kind=kind))
+    assert analysis.tempo == pytest.approx(tempo, rel=0.02)
+    assert f_measure(analysis.events["beats"], true, 0.05) >= 0.9
+
+
+def test_beats_ascend_within_the_song(demo: Analysis) -> None:
+    beats = demo.events["beats"]
+    assert (np.diff(beats) > 0.2).all()
+    assert 0 <= beats[0] <= beats[-1] <= demo.exact_duration
+
+
+def test_beat_phase_is_nothing_at_a_beat_and_rises_to_the_next(demo: Analysis) -> None:
+    beats = demo.events["beats"]
+    for here, following in itertools.pairwise(beats):
+        phase = beat_phase(beats, np.linspace(here, following, 9)[:-1])
+        np.testing.assert_allclose(phase, np.arange(8) / 8, atol=1e-5)
+
+
+def test_beat_phase_goes_on_before_the_first_and_after_the_last_beat() -> None:
+    phase = beat_phase(np.array([1.0, 1.5, 2.0]), np.array([0.0, 0.25, 0.75, 2.25, 3.125]))
+    np.testing.assert_allclose(phase, [0, 0.5, 0.5, 0.5, 0.25], atol=1e-6)
+
+
+def test_beat_phase_in_the_timeline_wraps_once_a_beat(demo: Analysis) -> None:
+    phase = demo.timeline(Fraction(60), 1200).features["beat_phase"]
+    beats = demo.events["beats"]
+    inside = phase[int(beats[0] * 60) + 1 : int(beats[-1] * 60) + 1]
+    assert (np.diff(inside) < 0).sum() == pytest.approx(len(beats) - 1, abs=1)
+    assert ((phase >= 0) & (phase < 1)).all()
+
+
+def test_where_nothing_repeats_there_is_no_tempo() -> None:
+    assert tempo_of(np.zeros(1000, np.float32)) == 0.0
+    assert tempo_of(np.ones(1000, np.float32)) == 0.0
+    assert tempo_of(np.zeros(0, np.float32)) == 0.0
+
+
+def test_without_a_tempo_there_are_no_beats() -> None:
+    assert beats_of(np.ones(1000, np.float32), 0.0).size == 0
+    assert beats_of(np.zeros(1000, np.float32), 120.0).size == 0
+
+
+def test_a_single_hit_is_no_beat() -> None:
+    analysis = heard(hits(6.0, [2.0], kind="kick"))
+    assert analysis.events["beats"].size == 0
+    assert analysis.tempo == 0.0
+
+
+def test_there_are_no_beats_in_the_silence_around_a_song() -> None:
+    beats = heard(hits(20.0, np.arange(5.0, 15.0, 0.5).tolist(), kind="kick")).events["beats"]
+    assert len(beats) >= 18
+    assert beats[0] > 4.8
+    assert beats[-1] < 15.1

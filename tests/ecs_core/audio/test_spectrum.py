@@ -1,0 +1,136 @@
+"""The spectrum is librosa's, and takes no more memory for a longer song than what it keeps."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+
+from ecs_core.audio.filters import mel_filters
+from ecs_core.audio.spectrum import BANDS, HOP, MEL_BANDS, RATE, WINDOW, spectrum_of
+from tests.ecs_core.audio.songs import F32, hits, spectrum
+
+BANK = {"rate": RATE, "window": WINDOW, "bands": MEL_BANDS, "lowest": 27.5}
+
+
+@pytest.fixture(scope="module")
+def sound() -> F32:
+    noise = np.random.Generator(np.random.Philox(8)).uniform(-0.3, 0.3, (1, 2 * RATE)).astype(np.float32)
+    return noise + hits(2.0, [0.4, 1.3], kind="kick", rate=RATE)[:1]
+
+
+@pytest.fixture(scope="module")
+def bins(sound: F32) -> F32:
+    """Amplitudes by librosa: (513, hops)."""
+    stft = librosa.stft(sound[0], n_fft=WINDOW, hop_length=HOP, window="hann", center=True, pad_mode="constant")
+    return np.abs(stft) * np.float32(4 / WINDOW)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_mel_filters_are_those_of_librosa(cache: Path) -> None:
+    expected = librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=MEL_BANDS, fmin=27.5, fmax=RATE / 2, htk=True)
+    np.testing.assert_array_equal(mel_filters(**BANK), expected.T)
+
+
+def test_the_mel_spectrogram_is_that_of_librosa(sound: F32, bins: F32) -> None:
+    expected = librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=MEL_BANDS, fmin=27.5, fmax=RATE / 2, htk=True) @ bins
+    found = spectrum(sound, rate=RATE).mel
+    np.testing.assert_allclose(found[: expected.shape[1]], expected.T, atol=1e-6)
+
+
+def test_bands_are_those_of_librosas_spectrogram(sound: F32, bins: F32) -> None:
+    found = spectrum(sound, rate=RATE).bands
+    frequencies = librosa.fft_frequencies(sr=RATE, n_fft=WINDOW)
+    for number, (low, high) in enumerate(BANDS.values()):
+        expected = np.sqrt((bins[(frequencies >= low) & (frequencies < high)] ** 2).sum(axis=0))
+        np.testing.assert_allclose(found[: len(expected), number], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_centroid_is_that_of_librosas_power_spectrogram(sound: F32, bins: F32) -> None:
+    expected = librosa.feature.spectral_centroid(S=bins**2, sr=RATE, n_fft=WINDOW)[0]
+    np.testing.assert_allclose(spectrum(sound, rate=RATE).centroid[: len(expected)], expected, rtol=1e-3)
+
+
+def test_a_full_scale_sine_has_amplitude_one() -> None:
+    t = np.arange(RATE) / RATE
+    found = spectrum(np.sin(2 * np.pi * 1500 * t)[None].astype(np.float32), rate=RATE)
+    assert np.sqrt(2 / 3) * found.bands[20:60, 3] == pytest.approx(1.0, abs=0.02)  # of which the window keeps 2/3
+    assert found.centroid[40] == pytest.approx(1500, abs=5)
+
+
+def test_hops_cover_the_whole_song() -> None:
+    for samples in (1, 255, 256, 257, 70_000, 65_536 + 1024):
+        found = spectrum(np.ones((1, samples), np.float32), rate=RATE)
+        assert (len(found.mel) - 1) * HOP >= samples - 1 - HOP
+        assert len(found.mel) == len(found.bands) == len(found.rms) == len(found.centroid)
+        assert (found.samples, found.rate) == (samples, RATE)
+
+
+def test_the_size_of_blocks_makes_no_difference(sound: F32) -> None:
+    one, other = spectrum(sound, rate=RATE, block=300), spectrum(sound, rate=RATE, block=44_100)
+    np.testing.assert_allclose(one.mel, other.mel, atol=1e-5)
+    np.testing.assert_allclose(one.bands, other.bands, atol=1e-5)
+
+
+def _peak(minutes: int) -> int:
+    """Bytes held at most while a song streams by."""
+    block = np.random.Generator(np.random.Philox(9)).uniform(-0.5, 0.5, (2, 4096)).astype(np.float32)
+
+    def blocks() -> Iterator[F32]:
+        for _ in range(minutes * 60 * RATE // 4096):
+            yield block
+
+    tracemalloc.start()
+    spectrum_of(blocks(), rate=RATE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_grows_with_a_song_only_by_what_is_kept() -> None:
+    _peak(1)
+    growth = _peak(5) - _peak(1)
+    print(f"{growth / 2**20:.1f} MiB for four minutes more")
+    assert growth < 8 * 2**20  # 1.4 MB a minute are kept; the samples themselves would be 20
+
+
+def test_the_filter_bank_is_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mel_filters(**BANK)
+    (path,) = cache.iterdir()
+    np.save(path, np.full((WINDOW // 2 + 1, MEL_BANDS), 7, np.float32))
+    assert (mel_filters(**BANK) == 7).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"no array at all", b"\x93NUMPY\x01\x00", None])
+def test_a_damaged_filter_bank_is_replaced(cache: Path, content: bytes | None) -> None:
+    good = mel_filters(**BANK)
+    (path,) = cache.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:5000] if content is None else content)
+    np.testing.assert_array_equal(mel_filters(**BANK), good)
+    assert path.read_bytes() == whole
+    assert list(cache.iterdir()) == [path]
+
+
+def test_a_filter_bank_of_another_shape_is_replaced(cache: Path) -> None:
+    good = mel_filters(**BANK)
+    (path,) = cache.iterdir()
+    np.save(path, np.zeros((3, 3), np.float32))
+    np.testing.assert_array_equal(mel_filters(**BANK), good)
+
+
+def test_without_a_place_to_keep_it_the_filter_bank_is_worked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "folder"))
+    assert mel_filters(**BANK).shape == (WINDOW // 2 + 1, MEL_BANDS)
