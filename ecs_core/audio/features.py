@@ -123,13 +123,11 @@ def _normalise(values: F32, gate: F32) -> F32:
 
 def _release(values: F32) -> F32:
     """Let hits fall exponentially; what rises, rises at once."""
-    keep = float(np.exp(-SECONDS_PER_HOP / _RELEASE))
-    out = np.empty(len(values), np.float32)
-    level = 0.0
-    for i, value in enumerate(values.tolist()):
-        level = max(value, level * keep)
-        out[i] = level
-    return np.where(out < 1e-3, np.float32(0), out)
+    # As a running maximum of logarithms, tilted so that the fall is level.
+    fall = np.arange(len(values)) * (SECONDS_PER_HOP / _RELEASE)
+    level = np.log(np.maximum(values.astype(np.float64), 1e-9)) + fall
+    out = np.exp(np.maximum.accumulate(level) - fall).astype(np.float32)
+    return np.where(out < 1e-3, np.float32(0), np.minimum(out, np.float32(1)))
 
 
 def _smooth(values: F32) -> F32:

@@ -1,0 +1,149 @@
+"""All features of a three-minute song, in CPU seconds, against calling librosa once per feature from the samples.
+
+python bench/analysis.py       # a minute and a half on two cores
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.audio.features import Analysis, analyze
+from ecs_core.audio.spectrum import BANDS
+from services.cli.demo_song import beat_times, write_wav
+
+F64 = NDArray[np.float64]
+SECONDS, GOAL = 180.0, 0.3
+FPS = Fraction(30)
+LENGTHS = (30.0, 60.0, 180.0, 360.0)
+# What a process of its own does: measures itself, since memory that was used once is not given back.
+ALONE = """
+import sys, time, json
+
+def peak():  # VmHWM: unlike ru_maxrss it does not begin with what the parent had
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
+
+if sys.argv[2] == "warm":
+    from ecs_core.audio.features import analyze
+    analyze(sys.argv[3])  # a short song
+base = peak()
+start = time.process_time() if sys.argv[2] == "warm" else 0.0
+from ecs_core.audio.features import analyze
+imported = time.process_time()
+analyze(sys.argv[1])
+end = time.process_time()
+print(json.dumps({"cpu": end - start, "import": imported, "base": base, "peak": peak()}))
+"""
+
+
+def cpu_of(work: Callable[[], object]) -> float:
+    """CPU seconds of all threads."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def by_librosa(path: Path) -> tuple[float, dict[str, F64], dict[str, F64]]:
+    """Every feature the straightforward way: tempo, curves by name with librosa's hop of 512, and events."""
+    import librosa
+
+    y, rate = librosa.load(path)
+    curves = {}
+    for name, (low, high) in BANDS.items():
+        bands = 8 if high <= 60 else 16  # as many as leave none of them without a bin
+        mel = librosa.feature.melspectrogram(y=y, sr=rate, fmin=low, fmax=high, n_mels=bands)
+        curves[name] = np.sqrt(mel.sum(axis=0))
+    curves["rms"] = librosa.feature.rms(y=y)[0]
+    curves["onset"] = librosa.onset.onset_strength(y=y, sr=rate)
+    curves["centroid"] = librosa.feature.spectral_centroid(y=y, sr=rate)[0]
+    onsets = librosa.onset.onset_detect(y=y, sr=rate, units="time")
+    beats = librosa.beat.beat_track(y=y, sr=rate, units="time")[1]
+    tempo = float(np.atleast_1d(librosa.feature.tempo(y=y, sr=rate))[0])
+    return tempo, curves, {"onsets": onsets, "beats": beats}
+
+
+def share(these: F64, near: F64, within: float = 0.05) -> float:
+    """How many of these times have one of the others near."""
+    return float(np.mean([np.abs(near - time).min() <= within for time in these])) if len(these) and len(near) else 0.0
+
+
+def f_measure(found: F64, true: F64) -> float:
+    precision, recall = share(found, true), share(true, found)
+    return 2 * precision * recall / max(1e-9, precision + recall)
+
+
+def compare(ours: Analysis, tempo: float, curves: dict[str, F64], events: dict[str, F64]) -> None:
+    """Print how equal the work is."""
+    frames = round(ours.exact_duration * FPS)
+    found = ours.timeline(FPS, frames).features
+    times = (np.arange(frames) + 0.5) / float(FPS)
+    likeness = {}
+    for name, curve in curves.items():
+        theirs = np.interp(times, np.arange(len(curve)) * 512 / 22_050, curve)
+        likeness[name] = float(np.corrcoef(found[name], theirs)[0, 1])
+    print("  correlation at 30 fps   " + "  ".join(f"{name} {value:.2f}" for name, value in likeness.items()))
+    onsets, beats = ours.events["onsets"], ours.events["beats"]
+    near = share(events["onsets"], onsets)
+    print(
+        f"  onsets                  {len(onsets)} ours, {len(events['onsets'])} librosa's; {near:.0%} of its near ours"
+    )
+    print(f"  tempo                   {ours.tempo:.1f} ours, {tempo:.1f} librosa's, 120 in truth")
+    true = beat_times(SECONDS)
+    scores = f_measure(beats, true), f_measure(events["beats"], true)
+    print(f"  beats within 50 ms      F {scores[0]:.2f} ours, {scores[1]:.2f} librosa's")
+
+
+def alone(path: Path, mode: str, short: Path) -> dict[str, float]:
+    """CPU seconds and MB of an analysis in a process of its own."""
+    command = [sys.executable, "-c", ALONE, str(path), mode, str(short)]
+    found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=3, help="the median of so many")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        songs = {seconds: folder / f"{seconds:g}.wav" for seconds in LENGTHS}
+        for seconds, path in songs.items():
+            write_wav(path, seconds)
+        song, short = songs[SECONDS], songs[30.0]
+        analyze(short)  # both warm: compiled and imported
+        by_librosa(short)
+        ours, theirs = [], []
+        for _ in range(arguments.repeat):  # in turns, so that whatever else the machine does hits both
+            ours.append(cpu_of(lambda: analyze(song)))
+            theirs.append(cpu_of(lambda: by_librosa(song)))
+        one, other = float(np.median(ours)), float(np.median(theirs))
+        print(f"All features of {SECONDS / 60:g} minutes, CPU seconds (median of {arguments.repeat})")
+        print(f"  ours {one:.2f}   librosa, once per feature {other:.2f}   ratio {one / other:.3f} (goal {GOAL})")
+        compare(analyze(song), *by_librosa(song))
+        print("Growth, each in a process of its own, warm")
+        for seconds, path in songs.items():
+            found = alone(path, "warm", short)
+            per_minute = found["cpu"] / seconds * 60
+            grown = found["peak"] - found["base"]
+            print(
+                f"  {seconds / 60:4g} min   {found['cpu']:5.2f} CPU s ({per_minute:.2f} a minute)   "
+                f"peak {found['peak']:.0f} MB (+{grown:.0f} to 30 s of song)"
+            )
+        fresh = alone(short, "fresh", short)
+        print(f"A fresh process, 30 s   {fresh['cpu']:.2f} CPU s, of which importing {fresh['import']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
