@@ -44,27 +44,6 @@ def onset_envelope(mel: F32) -> F32:
 
 def _rise(mel: F32, first: int, gain: np.float32) -> F32:
     """The flux of one chunk of hops: how much each band rises over the loudest of its neighbours a moment ago."""
-    rise = np.empty(len(mel), np.float32)
-    for first in range(0, len(mel), _PART):
-        level = np.log1p(mel[max(0, first - _LAG) : first + _PART] * np.float32(30.0 / loud))
-        if first == 0:  # before the song is silence, so that one which begins with a hit has an onset there
-            level = np.concatenate([np.zeros((_LAG, level.shape[1]), np.float32), level])
-        before = level[:-_LAG]
-        widest = before.copy()
-        widest[:, 1:] = np.maximum(widest[:, 1:], before[:, :-1])
-        widest[:, :-1] = np.maximum(widest[:, :-1], before[:, 1:])
-        rise[first : first + _PART] = np.maximum(level[_LAG:] - widest, 0).mean(axis=1)
-    above = np.maximum(rise - _local_mean(rise, _NEIGHBOURHOOD), 0)
-    # Quiet passages count more than they weigh, loud ones less: a partial gain control over ten seconds.
-    usual = _local_mean(above, 5.0) + np.float32(0.25 * above.mean() + 1e-9)
-    gained = above / np.sqrt(usual)
-    strong = gained[gained > 0]
-    scale = float(np.percentile(strong, 97)) if strong.size else 0.0
-    return gained / np.float32(scale) if scale > 0 else np.zeros(len(mel), np.float32)
-
-
-def _rise(mel: F32, first: int, gain: np.float32) -> F32:
-    """The flux of one chunk of hops: how much each band rises over the loudest of its neighbours a moment ago."""
     level = np.log1p(mel[max(0, first - _LAG) : first + _CHUNK] * gain)
     if first == 0:  # what is before the song is silence, so that one which begins with a hit has an onset there
         level = np.concatenate([np.zeros((_LAG, level.shape[1]), np.float32), level])
