@@ -149,7 +149,10 @@ def _render_segments(
     todo = iter(plan.segments)
     planned: list[Work] = []
     joined = 0
-    video = VideoFile(path, plan.video, frames=plan.frames)
+    try:
+        video = VideoFile(path, plan.video, frames=plan.frames)
+    except OSError as error:
+        raise output_error(path.parent.parent, error) from error
     song = None if scene.audio is None else _open_song(scene.audio)
     try:
         if song is not None:

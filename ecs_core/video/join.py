@@ -6,6 +6,7 @@ front (faststart). Timestamps are counted in frames, exactly, at every rate.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -80,5 +81,6 @@ class VideoFile:
         self._container.close()
 
     def abandon(self) -> None:
-        """Let go of the file without finishing it."""
-        self._container.close()
+        """Let go of the file without finishing it; on a full disk even that fails, and says nothing new."""
+        with contextlib.suppress(OSError):
+            self._container.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -60,6 +61,17 @@ def test_segments_of_other_settings_are_refused(tmp_path: Path, other: dict[str,
     file.append(segment(tmp_path / "first.mp4", 10))
     with pytest.raises(RenderError, match=r"second\.mp4 was encoded with other settings"):
         file.append(segment(tmp_path / "second.mp4", 10, replace(FORMAT, **other)))  # type: ignore[arg-type]
+    file.abandon()
+
+
+def test_abandoning_a_file_on_a_full_disk_raises_nothing_more(tmp_path: Path) -> None:
+    # What is raised while tidying up would hide the error that says why.
+    class Full:
+        def close(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = VideoFile(tmp_path / "out.mp4", FORMAT, frames=20)
+    file._container = Full()  # type: ignore[assignment]
     file.abandon()
 
 
