@@ -83,6 +83,15 @@ def f_measure(found: F64, true: F64) -> float:
     return 2 * precision * recall / max(1e-9, precision + recall)
 
 
+def centroid_of_power(path: Path) -> F64:
+    """librosa's centroid weighted by power as ours is, not by amplitude; for comparing only, not timed."""
+    import librosa
+
+    y, rate = librosa.load(path)
+    centroid: F64 = librosa.feature.spectral_centroid(S=np.abs(librosa.stft(y)) ** 2, sr=rate)[0]
+    return centroid
+
+
 def compare(ours: Analysis, tempo: float, curves: dict[str, F64], events: dict[str, F64]) -> None:
     """Print how equal the work is."""
     frames = round(ours.exact_duration * FPS)
@@ -90,8 +99,14 @@ def compare(ours: Analysis, tempo: float, curves: dict[str, F64], events: dict[s
     times = (np.arange(frames) + 0.5) / float(FPS)
     likeness = {}
     for name, curve in curves.items():
+        # Ours is on a logarithmic scale, or falls slowly; theirs is brought to that, so that what is heard is compared.
+        if name.startswith("centroid"):
+            curve = np.log(np.maximum(curve, 100.0))  # noqa: PLW2901
+        elif name in ours.hits:
+            fall = np.arange(len(curve)) * (512 / 22_050 / 0.09)
+            curve = np.exp(np.maximum.accumulate(np.log(np.maximum(curve, 1e-9)) + fall) - fall)  # noqa: PLW2901
         theirs = np.interp(times, np.arange(len(curve)) * 512 / 22_050, curve)
-        likeness[name] = float(np.corrcoef(found[name], theirs)[0, 1])
+        likeness[name] = float(np.corrcoef(found[name.split()[0]], theirs)[0, 1])
     print("  correlation at 30 fps   " + "  ".join(f"{name} {value:.2f}" for name, value in likeness.items()))
     onsets, beats = ours.events["onsets"], ours.events["beats"]
     near = share(events["onsets"], onsets)
@@ -131,7 +146,9 @@ def main() -> None:
         one, other = float(np.median(ours)), float(np.median(theirs))
         print(f"All features of {SECONDS / 60:g} minutes, CPU seconds (median of {arguments.repeat})")
         print(f"  ours {one:.2f}   librosa, once per feature {other:.2f}   ratio {one / other:.3f} (goal {GOAL})")
-        compare(analyze(song), *by_librosa(song))
+        tempo, curves, events = by_librosa(song)
+        curves["centroid of power"] = centroid_of_power(song)
+        compare(analyze(song), tempo, curves, events)
         print("Growth, each in a process of its own, warm")
         for seconds, path in songs.items():
             found = alone(path, "warm", short)
