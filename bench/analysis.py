@@ -84,7 +84,7 @@ def f_measure(found: F64, true: F64) -> float:
 
 
 def centroid_of_power(path: Path) -> F64:
-    """librosa's centroid weighted by power as ours is, not by amplitude; for comparing only, not timed."""
+    """Librosa's centroid weighted by power as ours is, not by amplitude; for comparing only, not timed."""
     import librosa
 
     y, rate = librosa.load(path)
