@@ -29,13 +29,16 @@ _ALLOWED = "WAV, FLAC, MP3, OGG, Opus, AAC, M4A, or a video with a sound track"
 _UNKNOWN_SIZE = 0x7FFFFFFF  # from here on, what programs write that did not know the size
 _OGG_PAGE = 65_307  # bytes of the longest page
 _EARLY = 0.5  # seconds that may be missing at the end before it is worth a warning
+_RATES = range(1_000, 768_001)  # samples a second; anything else is a damaged header, and hours of work
+_FEW = 7  # channels; PyAV crashes on the planes of more, and nobody has as many ears
 _FLAC_EARLY = 0.01  # FLAC says how long it is to the sample, and what is damaged is missing
 
 
 class AudioFile:
     """An opened song. Use as a context manager.
 
-    ``rate`` is in samples a second, ``channels`` their number; ``warnings`` grows while :meth:`blocks` is read.
+    ``rate`` is in samples a second; ``channels`` are those of the song, or 2 where it has more than seven; ``warnings``
+    grows while :meth:`blocks` is read.
 
     Raises:
         AudioError: the file is missing, empty, a folder, not audio, of a format that is not allowed, or has no sound.
@@ -62,6 +65,12 @@ class AudioFile:
             self._container.close()
             raise AudioError(f"{self.path}: its sound track is damaged: no sample rate or no channels")
         self.rate, self.channels = int(codec.sample_rate), int(codec.layout.nb_channels)
+        if self.rate not in _RATES:
+            self._container.close()
+            allowed = f"allowed: {_RATES[0]} to {_RATES[-1]}"
+            raise AudioError(f"{self.path}: says it has {self.rate} samples a second: damaged? {allowed}")
+        if self.channels > _FEW:
+            self.channels = 2
 
     def _check_file(self) -> None:
         if not self.path.exists():
@@ -83,6 +92,12 @@ class AudioFile:
         if self._stream.duration is not None and self._stream.time_base is not None:
             return float(self._stream.duration * self._stream.time_base)
         return None if self._container.duration is None else self._container.duration / av.time_base
+
+    @property
+    def _says_length(self) -> bool:
+        """Whether :attr:`seconds` is what the file says; ADTS, and MP3 without a header, are guessed by bit rate."""
+        name = self._container.format.name
+        return name != "aac" and not (name == "mp3" and not self._stream.start_time)
 
     def blocks(self) -> Iterator[F32]:
         """Yield the samples in order as blocks of shape (channels, n), float32, nominally ±1.
@@ -112,7 +127,11 @@ class AudioFile:
         said = self.seconds
         if _breaks_off(self.path):
             self.warnings.append(f"{self.path}: breaks off after {samples / self.rate:.2f} s: truncated?")
-        elif said is not None and said - samples / self.rate > (_FLAC_EARLY if self._is_flac else _EARLY):
+        elif (
+            said is not None
+            and self._says_length
+            and said - samples / self.rate > (_FLAC_EARLY if self._is_flac else _EARLY)
+        ):
             held = f"{samples / self.rate:.2f} s of the {said:.2f} s it says"
             self.warnings.append(f"{self.path}: holds {held}: damaged or truncated?")
 
@@ -139,12 +158,12 @@ class AudioFile:
                 if convert is None or shape != (frame.format.name, frame.layout.name, frame.sample_rate):
                     # Also where a stream changes its format in mid-song: everything becomes what it began as.
                     shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-                    layout = self._stream.codec_context.layout if convert is None else frame.layout
-                    layout = frame.layout if layout.nb_channels != self.channels else layout
-                    convert = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
+                    ordered = not frame.layout.name.endswith("channels")  # else FFmpeg does not know how to mix them
+                    layout = "stereo" if frame.layout.nb_channels > _FEW and ordered else frame.layout
+                    convert = av.AudioResampler(format="flt", layout=layout, rate=self.rate)
                 for converted in convert.resample(frame):
-                    values = converted.to_ndarray()
-                    yield self._as_wide(values.astype(np.float32, copy=False)), 0
+                    samples = converted.to_ndarray().reshape(-1, converted.layout.nb_channels)
+                    yield self._as_wide(np.ascontiguousarray(samples.T)), 0
 
     def _as_wide(self, block: F32) -> F32:
         """The block with as many channels as the song has."""
