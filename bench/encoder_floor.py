@@ -4,6 +4,10 @@ The floor: one process encodes the very same raw frames, from memory, with the s
 threads as there are cores. The render: from the analysis of the song to the finished file with its sound, over one
 worker process per core, in a fresh process each time. Both in turns, in one run; the ratio is of the medians.
 
+The limit: one process per core, each encoding its share of the frames from memory with one thread and doing nothing
+else. No segment renderer can be faster than that, and how far it lies under the floor depends on the processor: it is
+how badly libx264's own threads use the cores.
+
     python bench/encoder_floor.py                               # everything: 4 counts × 3 qualities
     python bench/encoder_floor.py --counts 200 --qualities standard --rounds 5
 """
@@ -67,16 +71,36 @@ def digest_of(frame: list[np.ndarray]) -> str:
     return hashlib.sha256(b"".join(plane.tobytes() for plane in frame)).hexdigest()
 
 
-def encode_from_memory(plan: RenderPlan, frames: list[list[np.ndarray]], path: Path) -> float:
+def encode_from_memory(
+    plan: RenderPlan, frames: list[list[np.ndarray]], path: Path, *, threads: int = os.cpu_count() or 1
+) -> float:
     """Seconds to encode the frames into an MP4 with one encoder thread per core."""
     began = time.perf_counter()
     picture = Picture(plan.video)
     planes = (picture.planes.luma, picture.planes.cb, picture.planes.cr)
-    with SegmentWriter(path, plan.video, threads=os.cpu_count() or 1) as writer:
+    with SegmentWriter(path, plan.video, threads=threads) as writer:
         for frame in frames:
             for target, source in zip(planes, frame, strict=True):
                 target[:] = source
             writer.write(picture)
+    return time.perf_counter() - began
+
+
+def encode_in_shares(plan: RenderPlan, frames: list[list[np.ndarray]], folder: Path) -> float:
+    """Seconds for one forked process per core to encode its share of the frames with one thread."""
+    cores = os.cpu_count() or 1
+    share = -(-len(frames) // cores)
+    began = time.perf_counter()
+    children = []
+    for core in range(cores):
+        child = os.fork()
+        if not child:
+            mine = frames[core * share : (core + 1) * share]
+            encode_from_memory(plan, mine, folder / f"share{core}.mp4", threads=1)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
     return time.perf_counter() - began
 
 
@@ -96,8 +120,9 @@ def measure(scene: Scene, quality: str, rounds: int, folder: Path) -> None:
     rendered = render_in_fresh_process(scene, folder / "render.mp4", quality, hashes=True)
     same = packed == rendered["hashes"][::30] and len(rendered["hashes"]) == len(frames)
     encode_from_memory(plan, frames[:60], folder / "floor.mp4")
-    floors, renders = [], []
+    floors, limits, renders = [], [], []
     for _ in range(rounds):
+        limits.append(encode_in_shares(plan, frames, folder))
         floors.append(encode_from_memory(plan, frames, folder / "floor.mp4"))
         renders.append(render_in_fresh_process(scene, folder / "render.mp4", quality))
     floor = statistics.median(floors)
@@ -113,7 +138,8 @@ def measure(scene: Scene, quality: str, rounds: int, folder: Path) -> None:
     )
     sizes = [(folder / name).stat().st_size for name in ("render.mp4", "floor.mp4")]
     print(
-        f"    floor {floor:.2f} s = {len(frames) / floor:.0f} frames/s; the same {len(frames)} frames: {same};"
+        f"    floor {floor:.2f} s = {len(frames) / floor:.0f} frames/s; limit {statistics.median(limits) / floor:.2f};"
+        f" the same {len(frames)} frames: {same};"
         f" size {sizes[0] / sizes[1]:.2f} × the floor's (and has the song)"
     )
     middle = sorted(renders, key=lambda r: r["render"])[rounds // 2]
