@@ -6,11 +6,14 @@ scene looks the same at any size and frame rate. Emitter components are frozen; 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from ecs_core.table import F32, Column
-from ecs_core.values import Curve, Gradient, Range
+from ecs_core.values import Curve, Draw, Gradient, Range
+
+FRAME = 30.0  # settings speak of frames at 30 a second
 
 # --- columns -----------------------------------------------------------------------------------------------------
 
@@ -29,25 +32,40 @@ class Velocity(Column):
     y: F32
 
 
-class Lifetime(Column):
-    """How old it is and how old it may become, s; a ``span`` of infinity never ends."""
+class Lifetime(Column, span=math.inf):
+    """How old it is and how old it may become, s; a ``span`` of infinity, as at birth, never ends."""
 
     age: F32
     span: F32
 
 
-class Size(Column):
+class Size(Column, value=2.0):
     """Its radius at rest, units."""
 
     value: F32
 
 
-class Color(Column):
+class Color(Column, r=1.0, g=1.0, b=1.0):
     """Its light at rest: linear red, green, blue, 0 upward, 1 about diffuse white."""
 
     r: F32
     g: F32
     b: F32
+
+
+class Pulse(Column):
+    """Where it is in its pulse, in turns, 0–1, and how many turns a second it makes at rest (see Twinkle)."""
+
+    phase: F32
+    rate: F32
+
+
+class Growth(Column, high=math.inf):
+    """How fast its Size changes, units/s, and the radii between which it swings."""
+
+    rate: F32
+    low: F32
+    high: F32
 
 
 class Look(Column):
@@ -74,6 +92,26 @@ class Drag:
 
     rate: float = 0.0
 
+    @classmethod
+    def keeping(cls, share: float) -> Self:
+        """The drag that leaves ``share``, over 0 and up to 1, of the velocity after 1/30 s."""
+        return cls(rate=-FRAME * math.log(share))
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter:
+    """A random walk of the velocity: steps of up to ± ``strength`` · √dt units/s, evenly drawn, in x and in y.
+
+    With the root, particles wander as far at any frame rate.
+    """
+
+    strength: float = 0.0
+
+    @classmethod
+    def of(cls, per_frame: float) -> Self:
+        """The jitter of ± ``per_frame`` px a frame, thirty times a second."""
+        return cls(strength=per_frame * FRAME * math.sqrt(FRAME))
+
 
 @dataclass(frozen=True, slots=True)
 class Attraction:
@@ -92,7 +130,9 @@ class Turbulence:
     Bind ``strength`` to the song, not ``speed`` or ``scale``: time and place are multiples of them, and would jump.
     """
 
-    strength: float
+    bindable: ClassVar = ("strength",)
+
+    strength: float = 0.0
     scale: float = 200.0
     speed: float = 0.2
 
@@ -129,34 +169,68 @@ class Collide:
 # --- birth -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Emission:
-    """How particles are born.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """Where particles begin, and as what; Burst, Emission and Upkeep say when and how many.
 
-    ``rate`` a second, ``burst`` at frame 0, ``per_event`` at each ``event`` of the song (such as "beats"); never more
-    than ``limit`` alive. From a "point", an "area" of ``width × height`` or a "ring" from ``inner`` to ``outer``,
-    all round (``x``, ``y``), units; leaving in ``direction`` radians ± ``spread``, or away from the centre when None.
+    From a "point", an "area" of ``width × height`` or a "ring" from ``inner`` to ``outer``, all round (``x``, ``y``),
+    units. They leave in ``direction``, radians ± ``spread``, or away from the centre when None, at ``speed``, of which
+    the share ``speed_with_size`` is decided by their size (large ones fast); across that, clockwise, at ``orbit``;
+    and all at ``drift_x``, ``drift_y`` besides, units/s. ``growth``, units/s, swings their size between the factors
+    ``swing`` of what it was. Each unit of radius adds ``light_by_size`` to ``light``.
     """
 
     x: float
     y: float
-    rate: float = 0.0
-    burst: int = 0
-    event: str | None = None
-    per_event: int = 0
-    limit: int = 100_000
     shape: Literal["point", "area", "ring"] = "point"
     width: float = 0.0
     height: float = 0.0
     inner: float = 0.0
     outer: float = 0.0
-    speed: Range = Range(30.0, 60.0)
+    speed: Draw = Range(30.0, 60.0)
+    speed_with_size: float = 0.0
     direction: float | None = None
     spread: float = 0.0
-    span: Range = Range(float("inf"), float("inf"))
-    size: Range = Range(1.0, 4.0)
-    light: Range = Range(1.0, 1.0)
+    orbit: Draw = Range(0.0, 0.0)
+    drift_x: Draw = Range(0.0, 0.0)
+    drift_y: Draw = Range(0.0, 0.0)
+    span: Draw = Range(math.inf, math.inf)
+    size: Draw = Range(1.0, 4.0)
+    growth: Draw = Range(0.0, 0.0)
+    swing: tuple[float, float] = (0.6, 1.5)
+    light: Draw = Range(1.0, 1.0)
+    light_by_size: float = 0.0
+    pulse: Draw = Range(0.3, 1.2)
     palette: Gradient = Gradient(((1.0, 1.0, 1.0),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burst(Birth):
+    """``count`` particles at once, ``at`` seconds."""
+
+    bindable: ClassVar[tuple[str, ...]] = ()
+
+    count: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emission(Birth):
+    """``rate`` a second and ``per_event`` at each ``event`` of the song (such as "beats"), while fewer than ``limit``
+    are alive.
+    """
+
+    rate: float = 0.0
+    event: str | None = None
+    per_event: int = 0
+    limit: int = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkeep(Birth):
+    """Whoever is missing from ``count`` is born again."""
+
+    count: int
 
 
 # --- shading -----------------------------------------------------------------------------------------------------
@@ -192,14 +266,18 @@ class ColorOverLife:
 
 @dataclass(frozen=True, slots=True)
 class Twinkle:
-    """Light swings between ``low`` and ``high``, each particle at its own pace about ``rate`` times a second.
-
-    Bind ``low`` or ``high`` to the song, not ``rate``: the phase is a multiple of it, and would jump.
-    """
+    """Light swings between ``low`` and ``high``, each particle at the rate of its Pulse, times ``pace``."""
 
     low: float = 0.6
     high: float = 1.0
-    rate: float = 0.7
+    pace: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hue:
+    """Colours are turned by ``shift`` round the colour circle: 0.5 to the opposite, 1 and 0 not at all."""
+
+    shift: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

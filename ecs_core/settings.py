@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ecs_core.components import FRAME
 from ecs_core.errors import SceneError
+from ecs_core.raster.colour import linear_from_srgb
+from ecs_core.resources import Canvas
+from ecs_core.values import Gradient, Range
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 RGB = tuple[Byte, Byte, Byte]
@@ -45,45 +52,97 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
+def option(default: Any, description: str, *, group: str, unit: str | None = None, **limits: Any) -> Any:
+    """A field of a settings model that a form can be drawn from.
+
+    ``group`` is the heading it stands under; ``unit`` what numbers are in; ``limits`` are pydantic's (``ge``, ``le``,
+    ``min_length`` …). A callable default makes a new value each time.
+    """
+    extra: dict[str, Any] = {"group": group} | ({"unit": unit} if unit else {})
+    if callable(default):
+        return Field(default_factory=default, description=description, json_schema_extra=extra, **limits)
+    return Field(default, description=description, json_schema_extra=extra, **limits)
+
+
 class EnhancedMode(Model):
     """A level at or over ``threshold`` counts ``factor`` times, up to 1."""
 
-    active: bool = Field(True, description="whether loud passages are amplified")
-    threshold: Share = Field(0.3, description="levels at or over this are amplified")
-    factor: float = Field(2.0, ge=0, le=10, description="by how much")
+    active: bool = option(True, "whether loud passages are amplified", group="music")
+    threshold: Share = option(0.3, "levels at or over this are amplified", group="music")
+    factor: float = option(2.0, "by how much", group="music", unit="times", ge=0, le=10)
 
-    def __call__(self, level: float) -> float:
-        """The amplified level, 0–1."""
-        return min(1.0, level * self.factor) if self.active and level >= self.threshold else level
+
+class BindingSettings(Model):
+    """Lets any feature of the song move any bindable parameter (``motes types TYPE`` lists both)."""
+
+    source: str = option(..., "a feature of the song: bass, onset, beat_phase, level …", group="music")
+    target: str = option(..., "a parameter: size, speed, light, color, emission.rate …", group="music")
+    op: Literal["multiply", "add", "set"] | None = option(
+        None, "value × (1 + v), value + v or v; null: multiply, or add to a parameter that rests at 0", group="music"
+    )
+    gain: float = option(1.0, "v is the curve's value times this", group="music", ge=-1e6, le=1e6)
+    threshold: Share = option(0.0, "the feature counts as 0 below this", group="music")
+    curve: (
+        Literal["linear", "square", "root", "smooth", "step"]
+        | Annotated[tuple[tuple[Share, float], ...], Field(min_length=2, max_length=64)]
+    ) = option("linear", "from feature to v: a name, or points [[feature, v], …] in ascending order", group="music")
+    attack: float = option(0.0, "time constant of rising", group="music", unit="s", ge=0, le=60)
+    release: float = option(0.0, "time constant of falling", group="music", unit="s", ge=0, le=60)
+
+    @field_validator("curve")
+    @classmethod
+    def _ascending(cls, value: Any) -> Any:
+        if not isinstance(value, str) and any(a[0] >= b[0] for a, b in pairwise(value)):
+            raise ValueError("points must have ascending positions")
+        return value
 
 
 class Settings(Model):
     """What all particle types share: the output, where and how many, colours, and how strongly music moves them."""
 
-    width: int = Field(1920, ge=16, le=7680, description="picture width, px, even")
-    height: int = Field(1080, ge=16, le=4320, description="picture height, px, even")
-    fps: float | str = Field(30, description='frames per second, 1–240: 30, 29.97 or "30000/1001"')
-    duration: float | Literal["audio"] | None = Field(
-        10.0, description='length, s; null or "audio": as long as the song', json_schema_extra={"unit": "s"}
+    width: int = option(1920, "picture width, even", group="output", unit="px", ge=16, le=7680)
+    height: int = option(1080, "picture height, even", group="output", unit="px", ge=16, le=4320)
+    fps: float | str = option(30, 'frames per second, 1–240: 30, 29.97 or "30000/1001"', group="output", unit="1/s")
+    duration: float | Literal["audio"] | None = option(
+        10.0, 'length; null or "audio": as long as the song', group="output", unit="s"
     )
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="another seed, another video; the same seed, the same frames")
-    background: RGB | None = Field(None, description="flat background colour; null: the type's own gradient")
+    seed: int = option(
+        0, "another seed, another video; the same seed, the same frames", group="output", ge=0, le=2**63 - 1
+    )
+    background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
+    hud: bool = option(False, "show what is heard in a corner of the picture", group="output")
 
-    x_position: Share = Field(0.5, description="centre, as a fraction of the width")
-    y_position: Share = Field(0.5, description="centre, as a fraction of the height")
-    particle_count: int = Field(200, ge=0, le=1_000_000, description="particles at the start")
-    particle_colors: tuple[RGB, ...] = Field(
-        ((255, 255, 255),), min_length=1, max_length=64, description="one is picked per particle"
+    x_position: Share = option(0.5, "centre, as a fraction of the width", group="place")
+    y_position: Share = option(0.5, "centre, as a fraction of the height", group="place")
+    particle_count: int = option(200, "particles at the start", group="particles", ge=0, le=1_000_000)
+    particle_colors: tuple[RGB, ...] = option(
+        ((255, 255, 255),), "one is picked per particle", group="look", min_length=1, max_length=64
     )
-    speed_x: float = Field(0.0, ge=-200, le=200, description="px a frame; 0: random ±0.5")
-    speed_y: float = Field(0.0, ge=-200, le=200, description="px a frame; 0: random ±0.5")
-    speed_z: float = Field(0.0, ge=-10, le=10, description="change of size a frame; 0: random ±0.1")
-    bounce: bool = Field(False, description="reflect at the edges")
-    bass_threshold: Share = Field(0.3, description='bass over this is "high"')
-    outer_movement_strength: float = Field(2.0, ge=0, le=100, description="push outward when the bass is high")
-    inner_movement_strength: float = Field(1.0, ge=0, le=100, description="pull inward when the bass is low")
-    enhanced_mode: EnhancedMode = Field(
-        default_factory=lambda: EnhancedMode.model_validate({}), description="how much louder loud passages count"
+    speed_x: float = option(0.0, "0: random ±0.5", group="motion", unit="px/frame", ge=-200, le=200)
+    speed_y: float = option(0.0, "0: random ±0.5", group="motion", unit="px/frame", ge=-200, le=200)
+    speed_z: float = option(0.0, "change of size; 0: random ±0.1", group="motion", unit="px/frame", ge=-10, le=10)
+    bounce: bool = option(False, "reflect at the edges", group="motion")
+    bass_threshold: Share = option(0.3, 'bass over this is "high"', group="music")
+    outer_movement_strength: float = option(2.0, "push outward when the bass is high", group="music", ge=0, le=100)
+    inner_movement_strength: float = option(1.0, "pull inward when the bass is low", group="music", ge=0, le=100)
+    enhanced_mode: EnhancedMode = option(
+        lambda: EnhancedMode.model_validate({}), "how much louder loud passages count", group="music"
+    )
+    steady_spawn_rate: float = option(
+        0.5,
+        "continuous spawning, for each 1000 of max_particles",
+        group="particles",
+        unit="particles/frame",
+        ge=0,
+        le=1000,
+    )
+    max_particles: int = option(1000, "continuous spawning stops at this many", group="particles", ge=0, le=1_000_000)
+    spawn_center_x: Share = option(0.5, "continuous spawning: from where, fraction of the width", group="place")
+    spawn_center_y: Share = option(0.5, "continuous spawning: from where, fraction of the height", group="place")
+    spawn_area_width: Share = option(0.0, "continuous spawning: fraction of the width; 0: a point", group="place")
+    spawn_area_height: Share = option(0.0, "continuous spawning: fraction of the height; 0: a point", group="place")
+    bindings: tuple[BindingSettings, ...] = option(
+        (), "lets any feature of the song move any parameter", group="music", max_length=64
     )
 
     @field_validator("width", "height")
@@ -121,6 +180,36 @@ class Settings(Model):
     def takes_length_of_song(self) -> bool:
         """Whether the video is as long as its song."""
         return not isinstance(self.duration, float)
+
+    @property
+    def drift(self) -> tuple[Range, Range]:
+        """``speed_x`` and ``speed_y`` in units/s, to draw from: what is set, or at random where that is 0."""
+        x, y = (speed * FRAME for speed in (self.speed_x, self.speed_y))
+        at_random = Range(-0.5 * FRAME, 0.5 * FRAME)
+        return Range(x, x) if x else at_random, Range(y, y) if y else at_random
+
+    @property
+    def growth(self) -> Range:
+        """``speed_z`` in units/s, to draw from."""
+        z = self.speed_z * FRAME
+        return Range(z, z) if z else Range(-0.1 * FRAME, 0.1 * FRAME)
+
+    @property
+    def palette(self) -> Gradient:
+        """``particle_colors`` in linear light, to pick from."""
+        linear = linear_from_srgb(np.divide(self.particle_colors, 255))
+        return Gradient(tuple((float(r), float(g), float(b)) for r, g, b in linear))
+
+    def centre(self, canvas: Canvas) -> tuple[float, float]:
+        """``x_position`` and ``y_position`` on the canvas, units."""
+        return self.x_position * canvas.width, self.y_position * canvas.height
+
+    def level(self, bass: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The bass, 0–1, as ``enhanced_mode`` has it: loud passages amplified."""
+        mode = self.enhanced_mode
+        if not mode.active:
+            return bass
+        return np.where(bass >= mode.threshold, np.minimum(bass * np.float32(mode.factor), np.float32(1)), bass)
 
     def frames(self, song: Fraction) -> int:
         """How many frames the video has, given the song's length in seconds: round(duration × fps), half up."""

@@ -6,8 +6,9 @@ flickers, and a birth id, never used twice, finds its row by binary search.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -31,9 +32,12 @@ class Column:
     """
 
     fields: ClassVar[tuple[str, ...]] = ()
+    at_birth: ClassVar[Mapping[str, float]] = MappingProxyType({})
 
-    def __init_subclass__(cls) -> None:
-        cls.fields = tuple(name for name in cls.__annotations__ if name != "fields")
+    def __init_subclass__(cls, **at_birth: float) -> None:
+        """Keywords are what fields begin as where that is not 0: ``class Size(Column, value=2.0)``."""
+        cls.fields = tuple(cls.__annotations__)
+        cls.at_birth = MappingProxyType(at_birth)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,7 +54,9 @@ class Table:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
-        self._values = np.zeros((sum(len(column.fields) for column in columns), _FIRST_CAPACITY), np.float32)
+        begin = [column.at_birth.get(name, 0.0) for column in columns for name in column.fields]
+        self._at_birth = np.array(begin, np.float32)[:, None]
+        self._values = np.zeros((len(begin), _FIRST_CAPACITY), np.float32)
         self._birth = np.zeros(_FIRST_CAPACITY, np.int64)
         self._rows = 0
         self.next_birth = 0
@@ -66,7 +72,7 @@ class Table:
         return self._birth[: self._rows]
 
     def spawn(self, n: int) -> slice:
-        """Append ``n`` >= 0 rows of zeros and return where they are.
+        """Append ``n`` >= 0 rows, zeros where their columns say nothing else, and return where they are.
 
         Raises:
             StructuralChangeError: rows are frozen.
@@ -80,7 +86,7 @@ class Table:
             capacity = max(last, 2 * self._birth.size)
             self._values = _grown(self._values, capacity)
             self._birth = _grown(self._birth[None], capacity)[0]
-        self._values[:, first:last] = 0
+        self._values[:, first:last] = self._at_birth
         self._birth[first:last] = np.arange(self.next_birth, self.next_birth + n)
         self.next_birth += n
         self._rows = last

@@ -1,4 +1,4 @@
-"""Values that vary: a Range to draw from, a Curve over 0–1, a Gradient of colours. Frozen and plain."""
+"""Values that vary: a Range or Pareto to draw from, a Curve over 0–1, a Gradient of colours. Frozen and plain."""
 
 from __future__ import annotations
 
@@ -23,6 +23,35 @@ class Range:
         if self.low == self.high:
             return np.full(n, self.low, np.float32)
         return (self.low + (self.high - self.low) * rng.uniform(0.0, 1.0, n) ** self.tail).astype(np.float32)
+
+    def __mul__(self, factor: float) -> Range:
+        return Range(self.low * float(factor), self.high * float(factor), self.tail)
+
+    def __add__(self, shift: float) -> Range:
+        return Range(self.low + float(shift), self.high + float(shift), self.tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Pareto:
+    """Numbers from ``low`` up, many small and few large: P(x > v) = (low / v) ** ``alpha``, cut at ``high``."""
+
+    low: float
+    high: float
+    alpha: float = 1.7
+
+    def draw(self, rng: np.random.Generator, n: int) -> F32:
+        """``n`` numbers, (n,) float32."""
+        drawn = self.low * (1.0 - rng.uniform(0.0, 1.0, n)) ** (-1.0 / self.alpha)
+        return np.minimum(drawn, self.high).astype(np.float32)
+
+    def __mul__(self, factor: float) -> Pareto:
+        return Pareto(self.low * float(factor), self.high * float(factor), self.alpha)
+
+    def __add__(self, shift: float) -> Pareto:
+        return Pareto(self.low + float(shift), self.high + float(shift), self.alpha)
+
+
+Draw = Range | Pareto
 
 
 @dataclass(frozen=True, slots=True)

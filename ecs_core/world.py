@@ -118,6 +118,11 @@ class World:
             found: T | None = esper.try_component(entity, kind)
         return found
 
+    def components(self, entity: int) -> tuple[Any, ...]:
+        """All components of an entity, in the order in which it got them."""
+        with self._context():
+            return tuple(esper.components_for_entity(entity))
+
     def replace(self, entity: int, component: object) -> None:
         """Give an entity a component in place of the one of the same type, or anew."""
         with self._context():

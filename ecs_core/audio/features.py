@@ -14,10 +14,11 @@ Percentiles of the song make a threshold mean the same on a quiet and on a loud 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from ecs_core.audio.beats import beat_phase, beats_of, tempo_of
 from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets
 from ecs_core.audio.spectrum import BANDS, Spectrum, spectrum_of
-from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.audio.timeline import AudioFeature, FeatureTimeline
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -62,8 +63,13 @@ class Analysis:
         return FeatureTimeline(fps, frames, float(self.exact_duration), self.tempo, features, self.events)
 
 
-def analyze(path: str | Path, *, progress: Callable[[float], None] = lambda share: None) -> Analysis:
-    """Analyse a song; ``progress`` hears shares from 0 to 1. A pure function of the decoded samples.
+def analyze(
+    path: str | Path,
+    *,
+    more: Sequence[AudioFeature] = (),
+    progress: Callable[[float], None] = lambda share: None,
+) -> Analysis:
+    """Analyse a song; ``progress`` hears shares from 0 to 1. A pure function of the decoded samples and ``more``.
 
     Raises:
         AudioError: the song cannot be read.
@@ -77,13 +83,13 @@ def analyze(path: str | Path, *, progress: Callable[[float], None] = lambda shar
         progress(0.0)
         spectrum = spectrum_of(song.blocks(), rate=song.rate, on_samples=on_samples)
         warnings = tuple(song.warnings)
-    analysis = features_of(spectrum, warnings)
+    analysis = features_of(spectrum, warnings, more=more)
     progress(1.0)
     return analysis
 
 
-def features_of(spectrum: Spectrum, warnings: tuple[str, ...] = ()) -> Analysis:
-    """The features of a song, from its spectrum."""
+def features_of(spectrum: Spectrum, warnings: tuple[str, ...] = (), *, more: Sequence[AudioFeature] = ()) -> Analysis:
+    """The features of a song, from its spectrum; one of ``more`` that fails is 0 and a warning."""
     gate = _gate(spectrum.rms)
     envelope = onset_envelope(spectrum.mel) * gate
     duration = Fraction(spectrum.samples, spectrum.rate)
@@ -99,7 +105,25 @@ def features_of(spectrum: Spectrum, warnings: tuple[str, ...] = ()) -> Analysis:
         "rms": _smooth(_normalise(spectrum.rms, gate)),
         "centroid": _smooth(np.clip(bright, 0, 1).astype(np.float32) * gate),
     }
+    for feature in more:
+        try:
+            curve = _checked(feature.compute(spectrum), hops=len(spectrum.rms))
+        except Exception as error:
+            warnings += (f"audio feature {feature.name!r} is left out: {type(error).__name__}: {error}",)
+            curve = np.zeros(len(spectrum.rms), np.float32)
+        if feature.kind == "hit":
+            hits[feature.name] = _release(curve)
+        else:
+            slow[feature.name] = curve
     return Analysis(duration, tempo if len(beats) else 0.0, hits, slow, {"onsets": onsets, "beats": beats}, warnings)
+
+
+def _checked(values: NDArray[Any], *, hops: int) -> F32:
+    """What a plugin worked out, as (hops,) float32 in 0–1."""
+    curve = np.asarray(values, np.float32)
+    if curve.shape != (hops,):
+        raise ValueError(f"returned shape {curve.shape}, not ({hops},): a value for each hop")
+    return np.clip(np.nan_to_num(curve, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
 
 
 def _gate(rms: F32) -> F32:

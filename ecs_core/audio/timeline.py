@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ecs_core.errors import PluginError
+
+if TYPE_CHECKING:
+    from ecs_core.audio.spectrum import Spectrum
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 # Every timeline has these features, each 0–1 (definitions: ecs_core/audio/features.py).
 FEATURES = ("sub", "bass", "low_mid", "mid", "high", "rms", "onset", "beat_phase", "centroid")
+# Besides, settings make these of the bass: amplified as ``enhanced_mode`` says, and 1 over ``bass_threshold``.
+LEVELS = ("level", "high")
 EVENTS = ("onsets", "beats")
+
+
+@dataclass(frozen=True)
+class AudioFeature:
+    """A feature that a plugin adds to every timeline, under a name that bindings can use.
+
+    ``compute`` gets the Spectrum and returns a value for each hop, (hops,), in 0–1: what lies outside is clipped, NaN
+    is 0. A "hit" rises at once and falls within 200 ms; "slow" is taken as it is.
+    """
+
+    name: str
+    description: str
+    compute: Callable[[Spectrum], NDArray[Any]]
+    kind: Literal["hit", "slow"] = "slow"
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name in (*FEATURES, *LEVELS):
+            raise PluginError(f"audio feature {self.name!r}: the name is taken, or no identifier")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +79,12 @@ class FeatureTimeline:
             **{name: [round(float(time), 6) for time in times] for name, times in self.events.items()},
         }
 
+    def with_features(self, more: Mapping[str, F32]) -> FeatureTimeline:
+        """The same timeline with further features, (frames,) each."""
+        return replace(self, features={**self.features, **more})
+
     @staticmethod
-    def silence(fps: Fraction, frames: int) -> FeatureTimeline:
-        """A timeline in which nothing is ever heard."""
-        nothing = {name: np.zeros(frames, np.float32) for name in FEATURES}
+    def silence(fps: Fraction, frames: int, *, more: Iterable[str] = ()) -> FeatureTimeline:
+        """A timeline in which nothing is ever heard, not even the features named in ``more``."""
+        nothing = {name: np.zeros(frames, np.float32) for name in (*FEATURES, *more)}
         return FeatureTimeline(fps, frames, float(frames / fps), 0.0, nothing, {name: np.zeros(0) for name in EVENTS})

@@ -1,12 +1,18 @@
-"""The hooks that a plugin may implement. They run when plugins are loaded, never per frame."""
+"""The hooks that a plugin may implement: they run at load and at the ends of a render, never per frame."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pluggy
 
+from ecs_core.audio.timeline import AudioFeature
 from ecs_core.plugin_api.particle_type import ParticleType
+
+if TYPE_CHECKING:
+    from ecs_core.rendering.run import RenderResult
+    from ecs_core.scene import Scene
 
 hookspec = pluggy.HookspecMarker("motes")
 hookimpl = pluggy.HookimplMarker("motes")
@@ -15,3 +21,18 @@ hookimpl = pluggy.HookimplMarker("motes")
 @hookspec
 def motes_particle_types(register: Callable[[ParticleType], None]) -> None:
     """Call ``register`` once for each particle type that the plugin brings."""
+
+
+@hookspec
+def motes_audio_features(register: Callable[[AudioFeature], None]) -> None:
+    """Call ``register`` once for each feature that the plugin adds to what is heard; bindings can use its name."""
+
+
+@hookspec
+def motes_before_render(scene: Scene) -> None:
+    """A render begins. Only to observe: what is raised becomes a warning of the render."""
+
+
+@hookspec
+def motes_after_render(scene: Scene, stats: RenderResult) -> None:
+    """A render has finished. Only to observe: what is raised becomes a warning of the render."""

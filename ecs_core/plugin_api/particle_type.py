@@ -2,33 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecs_core.components import Color, Look, Size, Sprite
+from ecs_core.errors import PluginError, SceneError
 from ecs_core.raster.background import Background
 from ecs_core.settings import Settings
+from ecs_core.table import Column
 
 if TYPE_CHECKING:
     from ecs_core.schedule import System
     from ecs_core.world import World
 
-API_VERSION = 1
+API_VERSION = 1  # raised when a plugin that was right would be so no more
 
 
 @dataclass(frozen=True, slots=True)
 class ParticleType:
     """What a plugin registers.
 
-    ``settings`` validates a scene's config; ``populate(world, settings)`` creates the populations of a fresh world;
-    ``systems`` are added, in this order, after ecs_core's own; ``features`` are a few words on what the type can do;
-    ``backdrop`` is the background where the settings name none.
+    ``settings`` validates a scene's config; ``populate(world, settings)`` creates the populations of a fresh world.
+    Where that would only create one population, give its ``archetype`` and ``components`` instead: columns and sprite
+    that it takes to be seen are added. ``systems`` run, in this order, after ecs_core's own; ``features`` are a few
+    words on what the type can do; ``backdrop`` is the background where the settings name none; ``presets`` is a folder
+    of JSON files, each a config under the name of the file.
+
+    Raises:
+        PluginError: something is not what it should be; names it.
     """
 
     name: str
-    description: str
-    settings: type[Settings]
-    populate: Callable[[World, Any], None]
+    description: str = ""
+    settings: type[Settings] = Settings
+    populate: Callable[[World, Any], None] | None = None
     systems: tuple[type[System], ...] = ()
     features: tuple[str, ...] = ()
     backdrop: Background = Background()
+    archetype: tuple[type[Column], ...] = ()
+    components: tuple[object, ...] = ()
+    presets: Path | None = None
+
+    def __post_init__(self) -> None:
+        from ecs_core.schedule import System  # noqa: PLC0415 - esper is not needed to read this module
+
+        def refuse(what: str) -> None:
+            raise PluginError(f"particle type {self.name!r}: {what}")
+
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", str(self.name)):
+            refuse("its name must be of small letters, digits and _, and begin with a letter")
+        if not _is_class(self.settings, Settings):
+            refuse(f"settings must be a class that inherits from Settings, not {self.settings!r}")
+        for system in self.systems:
+            if not _is_class(system, System) or not hasattr(system, "phase"):
+                refuse(f"systems must be classes that inherit from System and have a phase, not {system!r}")
+        for column in self.archetype:
+            if not _is_class(column, Column):
+                refuse(f"archetype must be classes that inherit from Column, not {column!r}")
+        if (self.populate is None) == (not self.archetype):
+            refuse("give either populate or an archetype")
+
+    def fill(self, world: World, settings: Settings) -> None:
+        """Create the populations of a fresh world."""
+        if self.populate is not None:
+            self.populate(world, settings)
+            return
+        archetype = [*self.archetype, *(kind for kind in (Size, Color, Look) if kind not in self.archetype)]
+        seen = any(component is Sprite or isinstance(component, Sprite) for component in self.components)
+        world.populate(archetype, (*self.components, *(() if seen else (Sprite(),))))
+
+    def preset_names(self) -> list[str]:
+        """The names of the presets."""
+        return [] if self.presets is None else sorted(path.stem for path in Path(self.presets).glob("*.json"))
+
+    def preset(self, name: str) -> Mapping[str, Any]:
+        """The config of a preset.
+
+        Raises:
+            SceneError: there is none of that name; says which there are.
+        """
+        known = self.preset_names()
+        if name not in known or self.presets is None:
+            there_are = ", ".join(known) or "none"
+            raise SceneError(f"particle type {self.name!r} has no preset {name!r}; there are: {there_are}")
+        config: Mapping[str, Any] = json.loads((Path(self.presets) / f"{name}.json").read_text(encoding="utf-8"))
+        return config
+
+
+def _is_class(value: object, base: type) -> bool:
+    return isinstance(value, type) and issubclass(value, base)

@@ -1,70 +1,188 @@
-"""Registry: the particle types of all plugins that load, and the reasons of those that do not.
+"""Registry: what all plugins that load have brought, and the reasons of those that do not load.
 
 Motes' own types come through the same ``motes`` entry-point group as anybody else's. One broken plugin is left out
-and named; the rest works.
+and named; the rest works. ``MOTES_PLUGINS`` limits what is loaded; ``MOTES_PLUGIN_PATH`` is the folder of a plugin that
+is being written and not installed.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+import importlib
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from types import MappingProxyType
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from ecs_core.audio.timeline import AudioFeature
 from ecs_core.errors import PluginError
 from ecs_core.plugin_api import hooks
-from ecs_core.plugin_api.particle_type import ParticleType
+from ecs_core.plugin_api.particle_type import API_VERSION, ParticleType
+
+if TYPE_CHECKING:
+    from ecs_core.rendering.run import RenderResult
+    from ecs_core.scene import Scene
 
 GROUP = "motes"
+_ONLY, _PATH = "MOTES_PLUGINS", "MOTES_PLUGIN_PATH"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry point of the group: from which distribution, what it brought, or why it was left out."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    types: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
 class Registry:
-    """``types`` by name, and ``failures``: one line for each plugin that was left out."""
+    """``types`` and audio ``features`` by name, and every plugin that was found."""
 
     types: Mapping[str, ParticleType]
-    failures: tuple[str, ...]
+    features: Mapping[str, AudioFeature]
+    plugins: tuple[Plugin, ...]
+    _manager: pluggy.PluginManager = field(repr=False)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """One line for each plugin that was left out."""
+        return tuple(
+            f"{plugin.distribution}: plugin {plugin.name!r} ({plugin.module}) is left out: {plugin.failure}"
+            for plugin in self.plugins
+            if plugin.failure is not None
+        )
+
+    def before_render(self, scene: Scene) -> tuple[str, ...]:
+        """Tell plugins that a render begins; returns a warning for each that raised."""
+        return self._tell("motes_before_render", scene=scene)
+
+    def after_render(self, scene: Scene, stats: RenderResult) -> tuple[str, ...]:
+        """Tell plugins that a render has finished; returns a warning for each that raised."""
+        return self._tell("motes_after_render", scene=scene, stats=stats)
+
+    def _tell(self, hook: str, **arguments: object) -> tuple[str, ...]:
+        warnings = []
+        for name, module in self._manager.list_name_plugin():
+            # One by one: an exception in one plugin must not keep the others from hearing.
+            caller = self._manager.subset_hook_caller(
+                hook, [other for _, other in self._manager.list_name_plugin() if other is not module]
+            )
+            try:
+                caller(**arguments)
+            except Exception as error:
+                warnings.append(f"plugin {name!r}: {hook} failed: {_line(error)}")
+        return tuple(warnings)
 
 
 @functools.cache
 def particle_types() -> Registry:
     """Everything registered by the installed plugins; loaded once per process."""
-    found = sorted(entry_points(group=GROUP), key=lambda point: (point.value, point.name))
-    return load(found)
+    return load(*_wanted(_found()))
 
 
-def load(points: list[EntryPoint]) -> Registry:
-    """The types of the given entry points, each loaded on its own so that none can take another down."""
+def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registry:
+    """What the given entry points bring, each loaded on its own so that none can take another down."""
     types: dict[str, ParticleType] = {}
-    failures: list[str] = []
+    features: dict[str, AudioFeature] = {}
+    plugins = list(failed)
+    together = _manager()
     for point in points:
+        owner, version = (point.dist.name, point.dist.version) if point.dist else ("unknown distribution", "")
+        plugin = functools.partial(Plugin, point.name, point.value, owner, version)
         try:
-            brought: dict[str, ParticleType] = {}
-            for particle_type in _types_of(point):
-                if particle_type.name in types or particle_type.name in brought:
-                    raise PluginError(f"particle type {particle_type.name!r} is registered already")
-                brought[particle_type.name] = particle_type
-            types |= brought  # all of a plugin or nothing
+            module = _load(point)
+            alone = _manager()
+            alone.register(module, name=point.name)
+            alone.check_pending()  # a misspelt hook is an error, not a silence
+            new_types = _collect(alone.hook.motes_particle_types, ParticleType, types)
+            new_features = _collect(alone.hook.motes_audio_features, AudioFeature, features)
+            together.register(module, name=f"{owner}:{point.name}")
         except (Exception, SystemExit) as error:
-            owner = point.dist.name if point.dist else "unknown distribution"
-            failures.append(f"{owner}: plugin {point.name!r} ({point.value}) is left out: {_line(error)}")
-    return Registry(MappingProxyType(dict(sorted(types.items()))), tuple(failures))
+            plugins.append(plugin(failure=_line(error)))
+            continue
+        types |= new_types  # all of a plugin or nothing
+        features |= new_features
+        plugins.append(plugin(types=tuple(new_types), features=tuple(new_features)))
+    return Registry(MappingProxyType(dict(sorted(types.items()))), MappingProxyType(features), tuple(plugins), together)
 
 
-def _types_of(point: EntryPoint) -> list[ParticleType]:
+def _manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hooks)
-    manager.register(point.load(), name=point.name)
-    manager.check_pending()  # a misspelt hook is an error, not a silence
-    registered: list[ParticleType] = []
-    manager.hook.motes_particle_types(register=registered.append)
-    for particle_type in registered:
-        if not isinstance(particle_type, ParticleType):
-            raise PluginError(f"registered {particle_type!r}, which is not a ParticleType")
-    return registered
+    return manager
+
+
+def _load(point: EntryPoint) -> ModuleType:
+    module: ModuleType = point.load()
+    version = getattr(module, "motes_api_version", API_VERSION)
+    if version != API_VERSION:
+        raise PluginError(f"is written for plugin API {version!r}; this Motes has API {API_VERSION}")
+    return module
+
+
+def _collect(hook: Callable[..., Any], kind: type[Any], taken: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plugin registers through a hook, by name."""
+    registered: list[Any] = []
+    hook(register=registered.append)
+    found: dict[str, Any] = {}
+    what = "particle type" if kind is ParticleType else "audio feature"
+    for each in registered:
+        if not isinstance(each, kind):
+            raise PluginError(
+                f"registered {each!r}, which is not a{'n' if kind is AudioFeature else ''} {kind.__name__}"
+            )
+        if each.name in taken or each.name in found:
+            raise PluginError(f"{what} {each.name!r} is registered already")
+        found[each.name] = each
+    return found
+
+
+def _found() -> list[EntryPoint]:
+    """The entry points of installed distributions, and of the plugin that is being written."""
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.value, point.name))
+    folder = os.environ.get(_PATH)
+    if folder:
+        project = tomllib.loads((Path(folder) / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+        for place in (Path(folder) / "src", Path(folder)):
+            if str(place) not in sys.path:
+                sys.path.insert(0, str(place))
+        importlib.invalidate_caches()
+        own = [
+            EntryPoint(name, module, GROUP) for name, module in project.get("entry-points", {}).get(GROUP, {}).items()
+        ]
+        points = [point for point in points if point.name not in {mine.name for mine in own}] + own
+    return points
+
+
+def _wanted(points: list[EntryPoint]) -> tuple[list[EntryPoint], list[Plugin]]:
+    """The entry points that ``MOTES_PLUGINS`` names, by their own name or their distribution's, and what it names in
+    vain.
+    """
+    only = os.environ.get(_ONLY)
+    if only is None:
+        return points, []
+    names = {name.strip() for name in only.split(",") if name.strip()}
+    chosen = [point for point in points if names & _names(point)]
+    missing = sorted(names - {name for point in chosen for name in _names(point)})
+    failed = [Plugin(name, "", _ONLY, "", failure="no installed plugin has this name") for name in missing]
+    return chosen, failed
+
+
+def _names(point: EntryPoint) -> set[str]:
+    return {point.name} | ({point.dist.name} if point.dist else set())
 
 
 def _line(error: BaseException) -> str:

@@ -11,9 +11,11 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ecs_core.audio.timeline import FeatureTimeline
+import numpy as np
+
+from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
-from ecs_core.plugin_api import ParticleType
+from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.settings import Settings
 from ecs_core.video.encoding import Quality, VideoFormat
 
@@ -65,12 +67,20 @@ def make_plan(
     if frames < 1:
         raise SceneError("the song is shorter than one frame of video; give a duration in seconds")
     if analysis is None:
-        timeline = FeatureTimeline.silence(settings.rate, frames)
+        timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:
         timeline = analysis.timeline(settings.rate, frames)
+    timeline = with_levels(timeline, settings)
     longest = max(1, round(segment_seconds * settings.rate))
     video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)
     return RenderPlan(particle_type, settings, timeline, video, cut(frames, longest))
+
+
+def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:
+    """The timeline as the settings hear it: with ``level`` and ``high`` (see ``audio.timeline.LEVELS``)."""
+    level = settings.level(timeline.features["bass"])
+    high = (level > settings.bass_threshold).astype(np.float32)
+    return timeline.with_features(dict(zip(LEVELS, (level, high), strict=True)))
 
 
 def cut(frames: int, longest: int) -> tuple[Segment, ...]:

@@ -10,16 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import OutputError, RenderCancelled, SceneError
-from ecs_core.plugin_api import ParticleType
+from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.child import Advanced, Begin, Work
-from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan
+from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.stage import Stage
@@ -89,6 +89,8 @@ def render(
     check_output(output, scene.audio)
     cancel = cancel or threading.Event()
     reporter = Reporter(progress)
+    plugins = particle_types()
+    warnings = plugins.before_render(scene)
     rehearsal = _rehearsal(particle_type, settings, quality)
     with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder, rehearsal=rehearsal) as pool:
         analysis = _analyse(scene, reporter, cancel)
@@ -99,24 +101,26 @@ def render(
         os.replace(finished, output)
     seconds["analyse"] = analysed - began
     seconds["total"] = time.perf_counter() - began
-    return RenderResult(
+    result = RenderResult(
         output,
         plan.frames,
         float(plan.frames / settings.rate),
         str(settings.rate),
         settings.width,
         settings.height,
-        () if analysis is None else analysis.warnings,
+        warnings if analysis is None else (*warnings, *analysis.warnings),
         seconds,
         tuple(digests),
     )
+    return replace(result, warnings=result.warnings + plugins.after_render(scene, result))
 
 
 def _rehearsal(particle_type: ParticleType, settings: Settings, quality: Quality) -> Begin:
     """Two silent frames of the same type, as small as a stamp."""
     small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": min(64, settings.particle_count)})
     video = VideoFormat(64, 64, settings.rate, quality, gop=2)
-    return Begin(particle_type.name, small, FeatureTimeline.silence(settings.rate, 2), video, digests=False)
+    silence = FeatureTimeline.silence(settings.rate, 2, more=particle_types().features)
+    return Begin(particle_type.name, small, with_levels(silence, settings), video, digests=False)
 
 
 def _analyse(scene: Scene, reporter: Reporter, cancel: threading.Event) -> Analysis | None:
@@ -128,7 +132,7 @@ def _analyse(scene: Scene, reporter: Reporter, cancel: threading.Event) -> Analy
         _heed(cancel)
         reporter.stage("analysing", share)
 
-    return analyze(scene.audio, progress=on_progress)
+    return analyze(scene.audio, more=tuple(particle_types().features.values()), progress=on_progress)
 
 
 def _render_segments(

@@ -11,12 +11,14 @@ from types import TracebackType
 import numpy as np
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.components import Color, Look, Position, Sprite
+from ecs_core.bindings import attach
+from ecs_core.components import Color, Hue, Look, Position, Sprite
 from ecs_core.plugin_api import ParticleType
 from ecs_core.raster.background import Background
-from ecs_core.raster.colour import linear_from_srgb
+from ecs_core.raster.colour import linear_from_srgb, turn_hue
 from ecs_core.raster.drawlist import DrawList
-from ecs_core.resources import Canvas
+from ecs_core.rendering.hud import meters
+from ecs_core.resources import AudioFrame, Canvas
 from ecs_core.settings import Settings
 from ecs_core.systems import BUILT_IN
 from ecs_core.table import Table
@@ -39,23 +41,32 @@ class Stage:
         self._scale = np.float32(settings.height / REFERENCE_HEIGHT)
         for system in (*BUILT_IN, *particle_type.systems):
             self.world.add(system())
-        particle_type.populate(self.world, settings)
+        particle_type.fill(self.world, settings)
+        attach(self.world, settings.bindings)
+        self._hud = settings.hud
 
     def frame(self) -> DrawList:
         """Simulate the next frame and return what is seen of it, in pixels."""
         self.world.step()
         seen = self.world.query(Table, Position, Look, Color, Sprite)
-        return DrawList.join([self._sprites(*parts) for _, (_, *parts) in seen if len(parts[0].x)])
+        lists = [self._sprites(entity, *parts) for entity, (_, *parts) in seen if len(parts[0].x)]
+        if self._hud:
+            lists.append(meters(self.world.get(AudioFrame), scale=float(self._scale)))
+        return DrawList.join(lists)
 
-    def _sprites(self, position: Position, look: Look, color: Color, sprite: Sprite) -> DrawList:
+    def _sprites(self, entity: int, position: Position, look: Look, color: Color, sprite: Sprite) -> DrawList:
         disc = np.full(len(position.x), sprite.shape == "disc", np.uint8)
+        r, g, b = color.r, color.g, color.b
+        hue = self.world.component(entity, Hue)
+        if hue is not None and hue.shift % 1:
+            r, g, b = turn_hue(r, g, b, hue.shift)
         return DrawList(
             position.x * self._scale,
             position.y * self._scale,
             np.maximum(look.radius * self._scale, np.float32(0.05)),
-            color.r * look.light,
-            color.g * look.light,
-            color.b * look.light,
+            r * look.light,
+            g * look.light,
+            b * look.light,
             _SKIRT_LIGHT * np.clip((look.radius - _SPECK) / (_STAR - _SPECK), 0, 1),
             disc,
         )

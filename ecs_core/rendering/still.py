@@ -7,11 +7,12 @@ from math import inf
 from pathlib import Path
 
 from ecs_core.errors import SceneError
+from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.run import check_output, output_error
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.scene import Scene
-from ecs_core.video.png import write_png
+from ecs_core.video.png import rgb_of, write_png
 
 
 def render_frame(scene: Scene, at: float, output: str | Path) -> str:
@@ -31,7 +32,7 @@ def render_frame(scene: Scene, at: float, output: str | Path) -> str:
     if scene.audio is not None:
         from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
 
-        analysis = analyze(scene.audio)
+        analysis = analyze(scene.audio, more=tuple(particle_types().features.values()))
     plan = make_plan(particle_type, settings, analysis)
     # As it was written, not as it is in binary: 4.1 s at 30 fps is frame 123. A millionth of a frame is forgiven.
     frame = int(Fraction(str(at)) * settings.rate + Fraction(1, 10**6)) if 0 <= at < inf else -1
@@ -42,7 +43,7 @@ def render_frame(scene: Scene, at: float, output: str | Path) -> str:
         stage.skip_to(frame)
         picture = renderer.picture(stage.snapshot())
     try:
-        write_png(picture, output)
+        write_png(rgb_of(picture.frame), output)
     except OSError as error:
         raise output_error(output, error) from None
     return picture.digest()

@@ -4,7 +4,7 @@ from ecs_core.schedule import System
 from ecs_core.systems.audio_reaction import React, ReactInLook, ReactInMotion
 from ecs_core.systems.collision import BounceOff
 from ecs_core.systems.lifetime import Reap
-from ecs_core.systems.motion import Attract, Gravitate, Move, Swirl
+from ecs_core.systems.motion import Attract, Gravitate, Move, Shake, Swell, Swirl
 from ecs_core.systems.shading import Dim, Expose, Flicker, Glow, Grow, Tint
 from ecs_core.systems.spawning import Emit
 
@@ -16,8 +16,10 @@ BUILT_IN: tuple[type[System], ...] = (
     Gravitate,
     Attract,
     Swirl,
+    Shake,
     ReactInMotion,
     Move,
+    Swell,
     BounceOff,
     Expose,
     Grow,

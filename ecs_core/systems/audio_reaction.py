@@ -18,7 +18,7 @@ from ecs_core.components import Color, Lifetime, Look, Position, Size, Velocity
 from ecs_core.errors import SceneError
 from ecs_core.schedule import Phase, System
 from ecs_core.table import Column
-from ecs_core.values import Curve
+from ecs_core.values import Curve, Pareto, Range
 
 F32 = NDArray[np.float32]
 
@@ -30,7 +30,8 @@ class Binding:
     The feature's value, 0–1, goes through the gate (0 below ``threshold``), the ``curve``, and the follower (rising
     within ``attack``, falling within ``release`` seconds, time constants); times ``gain`` it is the binding's value v.
     ``op``: "multiply" makes the parameter base × (1 + v), "add" base + v, "set" v. ``target`` is a component type and
-    a field. Columns other than Look last, so they change a second: "multiply" e^v-fold, "add" by v; "set" is at once.
+    ``field`` a number of it, or a Range or Pareto, both ends of which move. Columns other than Look last, so they
+    change a second: "multiply" e^v-fold, "add" by v; "set" is at once.
     """
 
     source: str
@@ -63,6 +64,8 @@ def follow(wanted: NDArray[np.float64], attack: float, release: float) -> NDArra
     rise = 1.0 if attack <= 0 else 1.0 - float(np.exp(-1.0 / attack))
     fall = 1.0 if release <= 0 else 1.0 - float(np.exp(-1.0 / release))
     out = np.empty(len(wanted))
+    if rise == fall == 1.0:
+        return wanted
     level = 0.0
     for i, value in enumerate(wanted.tolist()):
         level += (value - level) * (rise if value > level else fall)
@@ -72,7 +75,7 @@ def follow(wanted: NDArray[np.float64], attack: float, release: float) -> NDArra
 
 @dataclass(frozen=True)
 class Reactive:
-    """The bindings of a population, and the components they start from."""
+    """The bindings of a population, and the components they start from (noted when a scene is set up)."""
 
     bindings: tuple[Binding, ...]
     base: tuple[object, ...] = ()
@@ -81,7 +84,9 @@ class Reactive:
         for binding in self.bindings:
             check_target(binding.target, binding.field)
             for component in self.base:
-                if type(component) is binding.target and type(getattr(component, binding.field)) not in (int, float):
+                if type(component) is binding.target and not isinstance(
+                    getattr(component, binding.field), int | float | Range | Pareto
+                ):
                     raise SceneError(f"binding target {binding.target.__name__}.{binding.field}: not a number")
 
     def __hash__(self) -> int:
@@ -108,10 +113,12 @@ def _courses(reactive: Reactive, timeline: FeatureTimeline) -> tuple[F32, ...]:
     return known[reactive]
 
 
-def _apply(op: str, base: Any, value: np.float32) -> Any:
+def _apply(op: str, base: Any, value: Any) -> Any:
     if op == "multiply":
         return base * (1 + value)
-    return base + value if op == "add" else value
+    if op == "add":
+        return base + value
+    return Range(value, value) if isinstance(base, Range | Pareto) else value
 
 
 class React(System):
@@ -129,7 +136,7 @@ class React(System):
                 base = self._base(entity, reactive, binding.target)
                 fields_so_far = changes.setdefault(binding.target, {})
                 before = fields_so_far.get(binding.field, getattr(base, binding.field))
-                fields_so_far[binding.field] = float(_apply(binding.op, before, course[self.world.frame]))
+                fields_so_far[binding.field] = _apply(binding.op, before, float(course[self.world.frame]))
             for kind, values in changes.items():
                 base = self._base(entity, reactive, kind)
                 for name, value in values.items():

@@ -7,7 +7,20 @@ import math
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.components import Attraction, Drag, Gravity, Lifetime, Position, Speed, Turbulence, Velocity, Walls
+from ecs_core.components import (
+    Attraction,
+    Drag,
+    Gravity,
+    Growth,
+    Jitter,
+    Lifetime,
+    Position,
+    Size,
+    Speed,
+    Turbulence,
+    Velocity,
+    Walls,
+)
 from ecs_core.resources import Canvas, Clock
 from ecs_core.rng import stream_of
 from ecs_core.schedule import Phase, System
@@ -53,9 +66,40 @@ class Swirl(System):
     def process(self) -> None:
         seed = stream_of(self.world.seed, "Swirl") & 0x7FFFFFFF
         for _, (flow, position, velocity) in self.world.query(Turbulence, Position, Velocity):
+            if not flow.strength:
+                continue
             z = f32(self.world.get(Clock).t * flow.speed)
             amount = f32(flow.strength * self.world.dt)
             kernels.motion.swirl(position.x, position.y, velocity.x, velocity.y, f32(flow.scale), z, amount, seed)
+
+
+class Shake(System):
+    """Jitter: every particle on a random walk of its own."""
+
+    phase = Phase.FORCE
+    writes = (Velocity,)
+
+    def process(self) -> None:
+        for entity, (jitter, velocity) in self.world.query(Jitter, Velocity):
+            if jitter.strength:
+                step = f32(jitter.strength * math.sqrt(self.world.dt))
+                steps = self.world.rng(self, entity).uniform(-1.0, 1.0, (2, len(velocity.x))).astype(f32) * step
+                velocity.x += steps[0]
+                velocity.y += steps[1]
+
+
+class Swell(System):
+    """Growth: sizes swing between their limits."""
+
+    phase = Phase.MOVE
+    writes = (Size, Growth)
+
+    def process(self) -> None:
+        for _, (size, growth) in self.world.query(Size, Growth):
+            size.value += growth.rate * f32(self.world.dt)
+            turn = (size.value < growth.low) & (growth.rate < 0) | (size.value > growth.high) & (growth.rate > 0)
+            growth.rate[turn] *= -1
+            np.clip(size.value, growth.low, growth.high, out=size.value)
 
 
 class Move(System):

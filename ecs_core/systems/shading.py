@@ -12,13 +12,13 @@ from ecs_core.components import (
     LightOverLife,
     Look,
     Position,
+    Pulse,
     Size,
     SizeOverLife,
     Twinkle,
 )
-from ecs_core.resources import Clock
 from ecs_core.schedule import Phase, System
-from ecs_core.table import F32, Table
+from ecs_core.table import F32
 
 f32 = np.float32
 
@@ -78,17 +78,18 @@ class Tint(System):
 
 
 class Flicker(System):
-    """Twinkle: a sine whose pace and phase are traits of the particle, so that there is nothing to remember."""
+    """Twinkle: a sine over each particle's Pulse."""
 
     phase = Phase.SHADE
-    writes = (Look,)
+    writes = (Look, Pulse)
 
     def process(self) -> None:
-        t = self.world.get(Clock).t
-        for entity, (table, twinkle, look) in self.world.query(Table, Twinkle, Look):
-            own = self.world.traits(self, entity, table)
-            wave = 0.5 + 0.5 * np.sin(2 * np.pi * (twinkle.rate * (0.5 + own) * t + 7.0 * own))
-            look.light *= (twinkle.low + (twinkle.high - twinkle.low) * wave).astype(np.float32)
+        dt = self.world.dt
+        for _, (twinkle, look, pulse) in self.world.query(Twinkle, Look, Pulse):
+            pulse.phase += pulse.rate * f32(dt * twinkle.pace)
+            pulse.phase -= np.floor(pulse.phase)
+            middle, swing = (twinkle.high + twinkle.low) / 2, (twinkle.high - twinkle.low) / 2
+            look.light *= f32(middle) + f32(swing) * np.sin(pulse.phase * f32(2 * np.pi))
 
 
 class Dim(System):

@@ -1,11 +1,23 @@
-"""Spawning: births at a rate, in a burst, or at events of the song, from a point, an area or a ring."""
+"""Spawning: births at once, at a rate, at events of the song, or in place of the dead, from a point, area or ring."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.components import Color, Emission, Lifetime, Position, Size, Velocity
+from ecs_core.components import (
+    Birth,
+    Burst,
+    Color,
+    Emission,
+    Growth,
+    Lifetime,
+    Position,
+    Pulse,
+    Size,
+    Upkeep,
+    Velocity,
+)
 from ecs_core.resources import AudioFrame
 from ecs_core.schedule import Phase, System
 from ecs_core.table import Table
@@ -14,53 +26,77 @@ F64 = NDArray[np.float64]
 
 
 class Emit(System):
-    """Emission: as many as are due this frame, never more than the limit."""
+    """Burst, Emission and Upkeep, in this order: as many as are due in this frame."""
 
     phase = Phase.EMIT
-    writes = (Position, Velocity, Lifetime, Size, Color)
+    writes = (Position, Velocity, Lifetime, Size, Color, Pulse, Growth)
 
     def process(self) -> None:
-        world, audio = self.world, self.world.get(AudioFrame)
-        for entity, (table, emission) in world.query(Table, Emission):
-            rng = world.rng(self, entity)
-            # The fraction of a particle becomes a chance, so that nothing needs to be carried over to the next frame.
-            due = int(emission.rate * world.dt + rng.uniform())
-            if world.frame == 0:
-                due += emission.burst
-            if emission.event is not None:
-                due += emission.per_event * audio.count(emission.event)
-            n = min(due, emission.limit - len(table))
-            if n > 0:
-                self._fill(entity, emission, table.spawn(n), rng, n)
-
-    def _fill(self, entity: int, emission: Emission, new: slice, rng: np.random.Generator, n: int) -> None:
         world = self.world
-        dx, dy = _offsets(emission, rng, n)
-        if emission.direction is None:
+        for entity, (table,) in world.query(Table):
+            burst = world.component(entity, Burst)
+            if burst is not None and world.frame == int(burst.at * world.fps):
+                self._bear(entity, table, burst, burst.count)
+            emission = world.component(entity, Emission)
+            if emission is not None:
+                # The fraction of a particle becomes a chance, so that nothing need be carried over to the next frame.
+                due = int(emission.rate * world.dt + world.rng(self, entity).uniform())
+                if emission.event is not None:
+                    due += emission.per_event * world.get(AudioFrame).count(emission.event)
+                self._bear(entity, table, emission, min(due, emission.limit - len(table)))
+            upkeep = world.component(entity, Upkeep)
+            if upkeep is not None:
+                self._bear(entity, table, upkeep, upkeep.count - len(table))
+
+    def _bear(self, entity: int, table: Table, birth: Birth, n: int) -> None:
+        if n <= 0:
+            return
+        world, rng, new = self.world, self.world.rng(self, entity), table.spawn(n)
+        radius = birth.size.draw(rng, n)
+        dx, dy = _offsets(birth, rng, n)
+        if birth.direction is None:
             away = np.hypot(dx, dy)
             angle = np.where(away > 1e-6, np.arctan2(dy, dx), rng.uniform(0, 2 * np.pi, n))
         else:
-            angle = emission.direction + rng.uniform(-emission.spread, emission.spread, n)
-        speed = emission.speed.draw(rng, n)
+            angle = birth.direction + rng.uniform(-birth.spread, birth.spread, n)
+        across, down = np.cos(angle), np.sin(angle)
         if (position := world.component(entity, Position)) is not None:
-            position.x[new], position.y[new] = emission.x + dx, emission.y + dy
+            position.x[new], position.y[new] = birth.x + dx, birth.y + dy
         if (velocity := world.component(entity, Velocity)) is not None:
-            velocity.x[new], velocity.y[new] = np.cos(angle) * speed, np.sin(angle) * speed
+            speed, orbit = _speeds(birth, rng, radius), birth.orbit.draw(rng, n)
+            velocity.x[new] = across * speed - down * orbit + birth.drift_x.draw(rng, n)
+            velocity.y[new] = down * speed + across * orbit + birth.drift_y.draw(rng, n)
         if (life := world.component(entity, Lifetime)) is not None:
-            life.span[new] = emission.span.draw(rng, n)
+            life.span[new] = birth.span.draw(rng, n)
         if (size := world.component(entity, Size)) is not None:
-            size.value[new] = emission.size.draw(rng, n)
+            size.value[new] = radius
+        if (growth := world.component(entity, Growth)) is not None:
+            growth.rate[new] = birth.growth.draw(rng, n)
+            growth.low[new], growth.high[new] = birth.swing[0] * radius, birth.swing[1] * radius
+        if (pulse := world.component(entity, Pulse)) is not None:
+            pulse.phase[new], pulse.rate[new] = rng.uniform(0.0, 1.0, n), birth.pulse.draw(rng, n)
         if (color := world.component(entity, Color)) is not None:
-            picked = emission.palette.pick(rng, n) * emission.light.draw(rng, n)[:, None]
-            color.r[new], color.g[new], color.b[new] = picked.T
+            light = birth.light.draw(rng, n) + np.float32(birth.light_by_size) * radius
+            color.r[new], color.g[new], color.b[new] = (birth.palette.pick(rng, n) * light[:, None]).T
 
 
-def _offsets(emission: Emission, rng: np.random.Generator, n: int) -> tuple[F64, F64]:
-    """Where particles are born, relative to the emission's centre, units; evenly over its shape."""
-    if emission.shape == "area":
-        return (rng.uniform(-0.5, 0.5, n) * emission.width, rng.uniform(-0.5, 0.5, n) * emission.height)
-    if emission.shape == "ring":
-        distance = np.sqrt(rng.uniform(emission.inner**2, emission.outer**2, n))
+def _speeds(birth: Birth, rng: np.random.Generator, radius: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Drawn from ``birth.speed``; partly by rank of size where size decides."""
+    speed = birth.speed.draw(rng, len(radius))
+    if not birth.speed_with_size:
+        return speed
+    low, high = birth.size.low, birth.size.high
+    share = (radius - np.float32(low)) / np.float32(max(high - low, 1e-6))
+    by_size = np.float32(birth.speed.low) + np.float32(birth.speed.high - birth.speed.low) * share
+    return (1 - np.float32(birth.speed_with_size)) * speed + np.float32(birth.speed_with_size) * by_size
+
+
+def _offsets(birth: Birth, rng: np.random.Generator, n: int) -> tuple[F64, F64]:
+    """Where particles are born, relative to the birth's centre, units; evenly over its shape."""
+    if birth.shape == "area":
+        return (rng.uniform(-0.5, 0.5, n) * birth.width, rng.uniform(-0.5, 0.5, n) * birth.height)
+    if birth.shape == "ring":
+        distance = np.sqrt(rng.uniform(birth.inner**2, birth.outer**2, n))
         angle = rng.uniform(0, 2 * np.pi, n)
         return distance * np.cos(angle), distance * np.sin(angle)
     return np.zeros(n), np.zeros(n)

@@ -1,16 +1,15 @@
 """What ``enhanced`` can be told."""
 
-from pydantic import Field
-
-from ecs_core import RGB, Settings
+from ecs_core import RGB, Settings, option
 
 
 class EnhancedSettings(Settings):
     """The shared settings, with colours of its own."""
 
-    particle_colors: tuple[RGB, ...] = Field(
+    particle_colors: tuple[RGB, ...] = option(
         ((255, 86, 52), (78, 156, 255), (255, 204, 92), (204, 84, 255)),
+        "one is picked per particle",
+        group="look",
         min_length=1,
         max_length=64,
-        description="one is picked per particle",
     )

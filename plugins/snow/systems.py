@@ -1,170 +1,55 @@
-"""Flakes: small sharp ones at many depths, and a few large ones far out of focus."""
+"""What snow does that no other type does."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ecs_core import (
-    F32,
-    AudioFrame,
-    Bounds,
-    Canvas,
-    Color,
-    Column,
-    Drag,
-    Look,
-    Phase,
-    Position,
-    Size,
-    Speed,
-    Sprite,
-    System,
-    Table,
-    Turbulence,
-    Velocity,
-    World,
-    linear_from_srgb,
-)
-from plugins.snow.settings import SnowSettings
-
-FRAME = 30.0  # the settings speak of frames at 30 a second
-OUT_OF_FOCUS = 16  # one flake in so many
-HEART = 130.0  # units: flakes leave from within this distance of the centre
-
-
-class Glint(Column):
-    """Where a flake is in its twinkling, in turns, and how many turns a second it makes at rest."""
-
-    phase: F32
-    rate: F32
+from ecs_core import FRAME, AudioFrame, Canvas, Emission, Look, Phase, Position, System, Velocity
 
 
 @dataclass(frozen=True)
-class Flakes:
-    """A population of flakes: how many, from where, which sizes (units of radius), how bright, and how fast.
+class Source:
+    """The centre, the radius of the heart within which flakes begin, how far they are seen, units; and when the bass is
+    high."""
 
-    ``speed`` is units/s for the smallest and the largest; ``reach`` the distance at which they have faded.
-    """
-
-    settings: SnowSettings
-    count: int
     x: float
     y: float
-    size: tuple[float, float]
-    tail: float
-    light: tuple[float, float]
-    speed: tuple[float, float]
+    heart: float
     reach: float
-    palette: F32
+    threshold: float
 
 
-def populate(world: World, settings: SnowSettings) -> None:
-    """Two populations: flakes in focus, and discs out of it."""
-    canvas = world.get(Canvas)
-    x, y = settings.x_position * canvas.width, settings.y_position * canvas.height
-    reach = float(np.hypot(canvas.width, canvas.height)) / 2
-    palette = linear_from_srgb(np.divide(settings.particle_colors, 255))
-    blurred = settings.particle_count // OUT_OF_FOCUS
-    sharp = settings.particle_count - blurred
-    slow, fast = 0.5 * FRAME, 2.0 * FRAME
-    kinds: tuple[tuple[Flakes, Literal["disc", "glow"]], ...] = (
-        (Flakes(settings, blurred, x, y, (10, 34), 2.0, (0.020, 0.055), (fast, 1.8 * fast), reach, palette), "disc"),
-        (Flakes(settings, sharp, x, y, (1, 4), 1.8, (1.1, 4.2), (slow, fast), reach, palette), "glow"),
-    )
-    for flakes, shape in kinds:
-        world.populate(
-            (Position, Velocity, Size, Color, Look, Glint),
-            (
-                flakes,
-                Speed(factor=1.0),
-                Drag(rate=-FRAME * float(np.log(0.999))),
-                Turbulence(strength=2.5, scale=320.0, speed=0.15),
-                Bounds(margin=40.0),
-                Sprite(shape=shape),
-            ),
-        )
+class SendMore(System):
+    """The faster flakes leave, the more are sent: up to three times as many."""
 
-
-def _level(world: World, settings: SnowSettings) -> float:
-    """The bass as this type hears it: loud passages amplified, 0–1."""
-    return settings.enhanced_mode(world.get(AudioFrame).bass)
-
-
-class EmitFlakes(System):
-    """Keeps the number of flakes up, sends more while the bass is high, and lets all fall faster then."""
-
-    phase = Phase.EMIT
+    phase = Phase.SENSE
     reads = (Velocity,)
-    writes = (Position, Velocity, Size, Color, Glint)
 
     def process(self) -> None:
-        query = self.world.query(Table, Flakes, Speed, Position, Velocity, Size, Color, Glint)
-        for entity, (table, flakes, _, position, velocity, size, color, glint) in query:
-            settings: SnowSettings = flakes.settings
-            level = _level(self.world, settings)
-            high = level > settings.bass_threshold
-            rng = self.world.rng(self, entity)
-            self.world.replace(entity, Speed(factor=1.0 + level / 2 if high else 1.0))
-            n = flakes.count - len(table)
-            if high and settings.particle_count:
-                mean = float(np.hypot(velocity.x, velocity.y).mean()) / FRAME if len(table) else 0.0
-                rate = (0.5 + 3.0 * level) * (1.0 + min(2.0, mean / 2.0)) * flakes.count / settings.particle_count
-                wanted = int(rate * FRAME * self.world.dt + rng.uniform())  # a fraction becomes a chance
-                n = max(n, min(wanted, 2 * flakes.count - len(table)))
-            if n <= 0:
-                continue
-            new = table.spawn(n)
-            launch(flakes, rng, new, position, velocity, size, n)
-            if self.world.frame == 0:  # as if it had snowed for a while
-                _spread(flakes, self.world.get(Canvas), rng, new, position, velocity, n)
-            glint.phase[new] = rng.uniform(0.0, 1.0, n)
-            glint.rate[new] = rng.uniform(0.3, 1.2, n)
-            light = rng.uniform(flakes.light[0], flakes.light[1], n)
-            picked = flakes.palette[rng.integers(0, len(flakes.palette), n)] * light[:, None]
-            color.r[new], color.g[new], color.b[new] = picked.T
+        for entity, (emission, velocity) in self.world.query(Emission, Velocity):
+            if emission.rate and len(velocity.x):
+                mean = float(np.hypot(velocity.x, velocity.y).mean()) / FRAME  # px a frame
+                self.world.replace(entity, replace(emission, rate=emission.rate * (1 + min(2.0, mean / 2))))
 
 
-def launch(
-    flakes: Flakes,
-    rng: np.random.Generator,
-    rows: slice,
-    position: Position,
-    velocity: Velocity,
-    size: Size,
-    n: int,
-) -> None:
-    """Let the ``n`` rows leave the centre, the large ones, being near, faster than the small."""
-    settings = flakes.settings
-    nearness = rng.uniform(0.0, 1.0, n) ** flakes.tail
-    size.value[rows] = flakes.size[0] + (flakes.size[1] - flakes.size[0]) * nearness
-    speed = flakes.speed[0] + (flakes.speed[1] - flakes.speed[0]) * (0.7 * nearness + 0.3 * rng.uniform(0.0, 1.0, n))
-    angle = rng.uniform(0.0, 2 * np.pi, n)
-    start = HEART * np.sqrt(rng.uniform(0.0, 1.0, n))
-    position.x[rows] = flakes.x + np.cos(angle) * start
-    position.y[rows] = flakes.y + np.sin(angle) * start
-    velocity.x[rows] = np.cos(angle) * speed + settings.speed_x * FRAME
-    velocity.y[rows] = np.sin(angle) * speed + settings.speed_y * FRAME
+class ScatterAtStart(System):
+    """The first flakes are anywhere on their way to the edge of the frame, as if it had snowed for a while."""
 
+    phase = Phase.EMIT
+    writes = (Position,)
 
-def _spread(
-    flakes: Flakes,
-    canvas: Canvas,
-    rng: np.random.Generator,
-    rows: slice,
-    position: Position,
-    velocity: Velocity,
-    n: int,
-) -> None:
-    """Move newly launched rows along their way, anywhere up to the edge of the frame."""
-    speed = np.hypot(velocity.x[rows], velocity.y[rows]) + 1e-6
-    way_x, way_y = velocity.x[rows] / speed, velocity.y[rows] / speed
-    # How far it is to the edge of the frame in that direction.
-    to_x = np.where(way_x > 0, canvas.width - flakes.x, flakes.x) / (np.abs(way_x) + 1e-6)
-    to_y = np.where(way_y > 0, canvas.height - flakes.y, flakes.y) / (np.abs(way_y) + 1e-6)
-    way = rng.uniform(0.0, 1.0, n) ** 0.7 * np.minimum(to_x, to_y)
-    position.x[rows] += way_x * way
-    position.y[rows] += way_y * way
+    def process(self) -> None:
+        if self.world.frame != 0:
+            return
+        canvas = self.world.get(Canvas)
+        for entity, (source, position, velocity) in self.world.query(Source, Position, Velocity):
+            speed = np.hypot(velocity.x, velocity.y) + 1e-6
+            way_x, way_y = velocity.x / speed, velocity.y / speed
+            to_x = np.where(way_x > 0, canvas.width - source.x, source.x) / (np.abs(way_x) + 1e-6)
+            to_y = np.where(way_y > 0, canvas.height - source.y, source.y) / (np.abs(way_y) + 1e-6)
+            way = self.world.rng(self, entity).uniform(0.0, 1.0, len(speed)) ** 0.7 * np.minimum(to_x, to_y)
+            position.x += way_x * way
+            position.y += way_y * way
 
 
 class ThrowBack(System):
@@ -175,42 +60,30 @@ class ThrowBack(System):
 
     def process(self) -> None:
         audio = self.world.get(AudioFrame)
-        if not audio.count("onsets"):
+        if not (audio.high and audio.count("onsets")):
             return
-        for entity, (flakes, position, velocity) in self.world.query(Flakes, Position, Velocity):
-            settings: SnowSettings = flakes.settings
-            level = _level(self.world, settings)
-            if level <= settings.bass_threshold:
-                continue
+        for entity, (source, position, velocity) in self.world.query(Source, Position, Velocity):
             rng = self.world.rng(self, entity)
             speed = np.hypot(velocity.x, velocity.y)
-            chance = (level - settings.bass_threshold) * 0.3 * (1.0 + speed / FRAME / 5.0)
-            distance = np.hypot(position.x - np.float32(flakes.x), position.y - np.float32(flakes.y))
+            distance = np.hypot(position.x - np.float32(source.x), position.y - np.float32(source.y))
+            chance = (audio.level - source.threshold) * 0.3 * (1 + speed / (5 * FRAME))
             # The farther out the likelier: or a song full of kicks would keep all of them at the centre.
-            chance *= np.minimum(1, distance / np.float32(flakes.reach)) ** 2
+            chance *= np.minimum(1, distance / source.reach) ** 2
             jumping = rng.uniform(0.0, 1.0, len(speed)) < chance
-            start = HEART * rng.uniform(0.0, 1.0, len(speed)).astype(np.float32) / (speed + np.float32(1e-6))
-            position.x[jumping] = flakes.x + (velocity.x * start)[jumping]
-            position.y[jumping] = flakes.y + (velocity.y * start)[jumping]
+            start = source.heart * rng.uniform(0.0, 1.0, len(speed)).astype(np.float32) / (speed + np.float32(1e-6))
+            position.x[jumping] = source.x + (velocity.x * start)[jumping]
+            position.y[jumping] = source.y + (velocity.y * start)[jumping]
 
 
-class TwinkleFlakes(System):
-    """Flakes twinkle between 0.6 and 1, faster with the bass, and fade with distance from the centre."""
+class SeeInPerspective(System):
+    """What has come outward has come nearer: flakes are largest at the edge of the frame."""
 
     phase = Phase.SHADE
     reads = (Position,)
-    writes = (Look, Glint)
+    writes = (Look,)
 
     def process(self) -> None:
-        dt = self.world.dt
-        for _, (flakes, position, look, glint) in self.world.query(Flakes, Position, Look, Glint):
-            level = _level(self.world, flakes.settings)
-            glint.phase += glint.rate * np.float32(dt * (1.0 + 3.0 * level))
-            glint.phase -= np.floor(glint.phase)
-            twinkle = np.float32(0.8) + np.float32(0.2) * np.sin(glint.phase * np.float32(2 * np.pi))
-            distance = np.hypot(position.x - np.float32(flakes.x), position.y - np.float32(flakes.y))
-            fade = np.maximum(np.float32(0.1), 1 - distance / np.float32(1.15 * flakes.reach))
-            look.light *= twinkle * fade * np.float32(0.85 + 0.9 * level)
-            # As if seen in perspective: what has come outward has come nearer.
-            near = np.float32(0.65) + np.float32(0.75) * np.minimum(1, distance / np.float32(flakes.reach))
-            look.radius *= near * np.float32(1.0 + 0.2 * level)
+        for _, (source, position, look) in self.world.query(Source, Position, Look):
+            distance = np.hypot(position.x - np.float32(source.x), position.y - np.float32(source.y))
+            nearness = np.minimum(1, distance / np.float32(source.reach))
+            look.radius *= np.float32(0.65) + np.float32(0.75) * nearness

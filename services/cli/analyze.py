@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     except ValueError as error:
         raise SceneError(f"--fps {arguments.fps}: {error}") from None
     from ecs_core.audio.features import analyze  # noqa: PLC0415 - slow to import, so after the arguments are right
+    from ecs_core.plugin_api import particle_types  # noqa: PLC0415
     from ecs_core.rendering.run import check_output  # noqa: PLC0415
     from services.cli.files import write_text  # noqa: PLC0415
     from services.cli.progress_bar import progress_bar  # noqa: PLC0415
@@ -42,7 +43,11 @@ def run(arguments: argparse.Namespace) -> None:
     with progress_bar() as show:
         from ecs_core.rendering.progress import Progress  # noqa: PLC0415
 
-        analysis = analyze(arguments.song, progress=lambda share: show(Progress("analysing", share)))
+        def on_progress(share: float) -> None:
+            show(Progress("analysing", share))
+
+        more = tuple(particle_types().features.values())
+        analysis = analyze(arguments.song, more=more, progress=on_progress)
     for warning in analysis.warnings:
         print(f"motes: warning: {warning}", file=sys.stderr)
     frames = max(1, round(analysis.exact_duration * fps))

@@ -1,0 +1,33 @@
+"""The HUD: what is heard, as rows of lights in a corner of the picture. Off unless ``hud`` is set."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecs_core.raster.drawlist import DrawList
+from ecs_core.resources import AudioFrame
+
+ROWS = ("sub", "bass", "low_mid", "mid", "high", "rms", "onset", "beat_phase")  # from the top
+_LIGHTS = 16
+_STEP, _LEFT, _BOTTOM = 14.0, 40.0, 1040.0  # units
+
+
+def meters(audio: AudioFrame, *, scale: float) -> DrawList:
+    """A row of lights for each feature, as many lit as it is high; ``scale`` is pixels a unit."""
+    column, row = np.meshgrid(np.arange(_LIGHTS), np.arange(len(ROWS)))
+    values = np.array([audio[name] for name in ROWS])
+    lit = (column + 0.5) / _LIGHTS < values[:, None]
+    n = lit.size
+    light = np.where(lit, 1.2, 0.05).ravel().astype(np.float32)
+    x = _LEFT + _STEP * column.ravel()
+    y = _BOTTOM - _STEP * (len(ROWS) - 1 - row.ravel())
+    return DrawList(
+        (x * scale).astype(np.float32),
+        (y * scale).astype(np.float32),
+        np.full(n, 3.0 * scale, np.float32),
+        light * np.float32(0.55),
+        light * np.float32(0.85),
+        light,
+        np.zeros(n, np.float32),
+        np.zeros(n, np.uint8),
+    )

@@ -1,0 +1,16 @@
+"""What ``bouncing`` can be told."""
+
+from ecs_core import RGB, Settings, option
+
+
+class BouncingSettings(Settings):
+    """The shared settings, with colours of its own, and whether the balls hit each other."""
+
+    particle_colors: tuple[RGB, ...] = option(
+        ((255, 70, 120), (255, 160, 60), (90, 220, 200), (120, 120, 255)),
+        "one is picked per particle",
+        group="look",
+        min_length=1,
+        max_length=64,
+    )
+    collide: bool = option(False, "whether particles bounce off each other", group="motion")

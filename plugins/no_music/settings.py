@@ -1,0 +1,15 @@
+"""What ``no_music`` can be told."""
+
+from ecs_core import RGB, Settings, option
+
+
+class NoMusicSettings(Settings):
+    """The shared settings, with colours of its own."""
+
+    particle_colors: tuple[RGB, ...] = option(
+        ((90, 170, 255), (190, 110, 255), (90, 230, 210), (255, 240, 210)),
+        "one is picked per particle",
+        group="look",
+        min_length=1,
+        max_length=64,
+    )

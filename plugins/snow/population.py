@@ -1,0 +1,93 @@
+"""Flakes: small sharp ones at many depths, and a few large ones far out of focus."""
+
+from typing import Any
+
+from ecs_core import FRAME as F
+from ecs_core import (
+    Binding,
+    Bounds,
+    Burst,
+    Canvas,
+    Color,
+    Curve,
+    Drag,
+    Emission,
+    FadeWithDistance,
+    Look,
+    Position,
+    Pulse,
+    Range,
+    Reactive,
+    Size,
+    Speed,
+    Sprite,
+    Turbulence,
+    Twinkle,
+    Upkeep,
+    Velocity,
+    World,
+)
+from plugins.snow.settings import SnowSettings
+from plugins.snow.systems import Source
+
+OUT_OF_FOCUS = 16  # one flake in so many
+HEART = 130.0  # units: flakes leave from within this distance of the centre
+
+
+def populate(world: World, settings: SnowSettings) -> None:
+    """Two populations: discs out of focus behind, flakes in focus before them."""
+    blurred = settings.particle_count // OUT_OF_FOCUS
+    large: dict[str, Any] = {
+        "size": Range(10, 34, tail=2),
+        "light": Range(0.017, 0.047),
+        "speed": Range(2 * F, 3.6 * F),
+    }
+    small: dict[str, Any] = {"size": Range(1, 4, tail=1.8), "light": Range(0.95, 3.6), "speed": Range(0.5 * F, 2 * F)}
+    _add(world, settings, blurred, large, Sprite("disc"))
+    _add(world, settings, settings.particle_count - blurred, small, Sprite("glow"))
+
+
+def _add(world: World, settings: SnowSettings, count: int, kind: dict[str, Any], sprite: Sprite) -> None:
+    canvas = world.get(Canvas)
+    x, y = settings.centre(canvas)
+    reach = (canvas.width**2 + canvas.height**2) ** 0.5 / 2
+    drift_x, drift_y = (Range(speed * F, speed * F) for speed in (settings.speed_x, settings.speed_y))
+    # The large ones are near, so they pass faster.
+    flake: dict[str, Any] = kind | {
+        "speed_with_size": 0.7,
+        "drift_x": drift_x,
+        "drift_y": drift_y,
+        "palette": settings.palette,
+        "x": x,
+        "y": y,
+    }
+    heart: dict[str, Any] = {"shape": "ring", "inner": 0.0, "outer": HEART}
+    share = count / max(1, settings.particle_count)
+    world.populate(
+        (Position, Velocity, Size, Color, Look, Pulse),
+        (
+            Source(x, y, HEART, reach, settings.bass_threshold),
+            Burst(**flake, **heart, count=count),
+            Emission(**flake, **heart, limit=2 * count),
+            Upkeep(**flake, **heart, count=count),
+            Speed(),
+            Drag.keeping(0.999),
+            Turbulence(strength=2.5, scale=320.0, speed=0.15),
+            Bounds(margin=40.0),
+            Twinkle(low=0.6, high=1.0),
+            FadeWithDistance(x, y, reach=1.15 * reach, floor=0.1),
+            sprite,
+            Reactive(_reactions(settings.bass_threshold, share)),
+        ),
+    )
+
+
+def _reactions(high: float, share: float) -> tuple[Binding, ...]:
+    more = Curve(((0, 0.5 * F * share), (1, 3.5 * F * share)))  # flakes/s
+    return (
+        Binding("level", Emission, "rate", op="add", threshold=high, curve=more),
+        Binding("level", Speed, "factor", threshold=high, gain=0.5),
+        Binding("level", Twinkle, "pace", gain=3.0),
+        Binding("level", Look, "light", gain=1.06),
+        Binding("level", Look, "radius", gain=0.2),
+    )

@@ -1,0 +1,15 @@
+"""What ``continuous_spawning`` can be told."""
+
+from ecs_core import RGB, Settings, option
+
+
+class ContinuousSpawningSettings(Settings):
+    """The shared settings, with colours of its own."""
+
+    particle_colors: tuple[RGB, ...] = option(
+        ((255, 120, 40), (255, 190, 80), (255, 70, 70), (120, 170, 255)),
+        "one is picked per particle",
+        group="look",
+        min_length=1,
+        max_length=64,
+    )

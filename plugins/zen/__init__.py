@@ -1,0 +1,28 @@
+"""zen: slow lights that wander and breathe, deaf to the music."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ecs_core import Background, ParticleType, hookimpl
+from plugins.zen.population import populate
+from plugins.zen.settings import ZenSettings
+
+motes_api_version = 1
+
+ZEN = ParticleType(
+    "zen",
+    description="slow lights wander and breathe over soft discs far out of focus; deaf to the music",
+    settings=ZenSettings,
+    populate=populate,
+    features=("calm", "depth", "bounce"),
+    backdrop=Background(
+        base=(0.0020, 0.0030, 0.0042), glow=(0.0060, 0.0140, 0.0170), centre=(0.5, 0.62), spread=(0.45, 0.38)
+    ),
+    presets=Path(__file__).parent / "presets",
+)
+
+
+@hookimpl
+def motes_particle_types(register: Callable[[ParticleType], None]) -> None:
+    """Register ``zen``."""
+    register(ZEN)

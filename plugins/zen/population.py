@@ -1,0 +1,75 @@
+"""Lights and, behind them, discs far out of focus: both drift, and whoever leaves is reborn anywhere."""
+
+from typing import Any
+
+from ecs_core import (
+    Bounds,
+    Burst,
+    Canvas,
+    Color,
+    Drag,
+    Growth,
+    Jitter,
+    Look,
+    Pareto,
+    Position,
+    Pulse,
+    Range,
+    Size,
+    Sprite,
+    Turbulence,
+    Twinkle,
+    Upkeep,
+    Velocity,
+    Walls,
+    World,
+)
+from plugins.zen.settings import ZenSettings
+
+DISCS = 6  # one light in so many is a disc
+
+
+def populate(world: World, settings: ZenSettings) -> None:
+    """Two populations: discs behind, lights before them."""
+    discs = settings.particle_count // DISCS
+    _add(world, settings, discs, Range(26, 90, tail=1.6), Range(0.016, 0.075), Sprite("disc"))
+    _add(
+        world, settings, settings.particle_count - discs, Pareto(1.2, 9.0, 1.4), Range(1.2, 5.0, tail=2), Sprite("glow")
+    )
+
+
+def _add(world: World, settings: ZenSettings, count: int, size: Range | Pareto, light: Range, sprite: Sprite) -> None:
+    canvas = world.get(Canvas)
+    x, y = settings.centre(canvas)
+    drift_x, drift_y = settings.drift
+    one: dict[str, Any] = {
+        "size": size,
+        "growth": settings.growth,
+        "swing": (0.8, 1.25),
+        "light": light,
+        "pulse": Range(0.06, 0.2),
+        "palette": settings.palette,
+        "count": count,
+        "speed": Range(0, 0),
+        "drift_x": drift_x,
+        "drift_y": drift_y,
+    }
+    anywhere: dict[str, Any] = {
+        "x": canvas.width / 2,
+        "y": canvas.height / 2,
+        "width": canvas.width,
+        "height": canvas.height,
+    }
+    world.populate(
+        (Position, Velocity, Size, Color, Look, Pulse, Growth),
+        (
+            Burst(**one, x=x, y=y, shape="ring", inner=200.0, outer=400.0),
+            Upkeep(**one, **anywhere, shape="area"),
+            Jitter.of(0.05),
+            Turbulence(strength=5.0, scale=420.0, speed=0.06),
+            Drag.keeping(0.998),
+            Walls("reflect") if settings.bounce else Bounds(margin=20.0),
+            Twinkle(low=0.3, high=1.0),
+            sprite,
+        ),
+    )

@@ -1,0 +1,15 @@
+"""What ``zen`` can be told."""
+
+from ecs_core import RGB, Settings, option
+
+
+class ZenSettings(Settings):
+    """The shared settings, with colours of its own."""
+
+    particle_colors: tuple[RGB, ...] = option(
+        ((120, 200, 190), (170, 150, 235), (240, 200, 150), (110, 150, 220)),
+        "one is picked per particle",
+        group="look",
+        min_length=1,
+        max_length=64,
+    )
