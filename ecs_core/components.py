@@ -7,7 +7,7 @@ scene looks the same at any size and frame rate. Emitter components are frozen; 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar, Literal, Self
 
 from ecs_core.table import F32, Column
@@ -117,6 +117,8 @@ class Jitter:
 class Attraction:
     """Acceleration towards a point, units/s²; negative pushes away. ``softness`` (units) rounds off the centre."""
 
+    bindable: ClassVar[tuple[str, ...]] = ("strength",)
+
     x: float
     y: float
     strength: float
@@ -130,7 +132,7 @@ class Turbulence:
     Bind ``strength`` to the song, not ``speed`` or ``scale``: time and place are multiples of them, and would jump.
     """
 
-    bindable: ClassVar = ("strength",)
+    bindable: ClassVar[tuple[str, ...]] = ("strength",)
 
     strength: float = 0.0
     scale: float = 200.0
@@ -156,6 +158,8 @@ class Walls:
 class Bounds:
     """Particles farther than ``margin`` units outside the canvas die."""
 
+    bindable: ClassVar[tuple[str, ...]] = ()
+
     margin: float = 50.0
 
 
@@ -169,7 +173,7 @@ class Collide:
 # --- birth -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Birth:
     """Where particles begin, and as what; Burst, Emission and Upkeep say when and how many.
 
@@ -180,8 +184,11 @@ class Birth:
     ``swing`` of what it was. Each unit of radius adds ``light_by_size`` to ``light``.
     """
 
+    bindable: ClassVar[tuple[str, ...]] = ("speed", "orbit", "spread", "size", "light")
+
     x: float
     y: float
+    _: KW_ONLY
     shape: Literal["point", "area", "ring"] = "point"
     width: float = 0.0
     height: float = 0.0
@@ -219,6 +226,8 @@ class Emission(Birth):
     """``rate`` a second and ``per_event`` at each ``event`` of the song (such as "beats"), while fewer than ``limit``
     are alive.
     """
+
+    bindable: ClassVar[tuple[str, ...]] = (*Birth.bindable, "rate", "per_event")
 
     rate: float = 0.0
     event: str | None = None
@@ -283,6 +292,8 @@ class Hue:
 @dataclass(frozen=True, slots=True)
 class FadeWithDistance:
     """Light falls from 1 at (``x``, ``y``) to ``floor`` at ``reach`` units from it."""
+
+    bindable: ClassVar[tuple[str, ...]] = ("reach", "floor")
 
     x: float
     y: float

@@ -56,18 +56,27 @@ class Scene:
         Raises:
             SceneError: no such type, or a setting that is unknown or out of range.
         """
-        from ecs_core.plugin_api import particle_types  # noqa: PLC0415 - plugins import this package
-
-        registry = particle_types()
-        types = registry.types
-        if self.type not in types:
-            raise SceneError(f"Invalid particle type: {self.type}. Available types: {sorted(types)}")
-        particle_type = types[self.type]
-        settings = validate(particle_type.settings, self.config, owner=f"particle type {self.type!r}")
+        kind = particle_type(self.type)
+        settings = validate(kind.settings, self.config, owner=f"particle type {self.type!r}")
         if self.audio is None and settings.takes_length_of_song:
             raise SceneError('duration "audio" needs a song; give one, or a duration in seconds')
         if settings.bindings:
             from ecs_core.bindings import rehearse  # noqa: PLC0415
+            from ecs_core.plugin_api import particle_types  # noqa: PLC0415
 
-            rehearse(particle_type, settings, registry.features)
-        return particle_type, settings
+            rehearse(kind, settings, particle_types().features)
+        return kind, settings
+
+
+def particle_type(name: str) -> ParticleType:
+    """The particle type of that name.
+
+    Raises:
+        SceneError: there is none; says which there are.
+    """
+    from ecs_core.plugin_api import particle_types  # noqa: PLC0415 - plugins import this package
+
+    types = particle_types().types
+    if name not in types:
+        raise SceneError(f"Invalid particle type: {name}. Available types: {sorted(types)}")
+    return types[name]

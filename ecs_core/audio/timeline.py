@@ -21,7 +21,7 @@ F64 = NDArray[np.float64]
 # Every timeline has these features, each 0–1 (definitions: ecs_core/audio/features.py).
 FEATURES = ("sub", "bass", "low_mid", "mid", "high", "rms", "onset", "beat_phase", "centroid")
 # Besides, settings make these of the bass: amplified as ``enhanced_mode`` says, and 1 over ``bass_threshold``.
-LEVELS = ("level", "high")
+LEVELS = ("level", "bass_high")
 EVENTS = ("onsets", "beats")
 
 

@@ -77,7 +77,7 @@ def make_plan(
 
 
 def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:
-    """The timeline as the settings hear it: with ``level`` and ``high`` (see ``audio.timeline.LEVELS``)."""
+    """The timeline as the settings hear it: with ``level`` and ``bass_high`` (see ``audio.timeline.LEVELS``)."""
     level = settings.level(timeline.features["bass"])
     high = (level > settings.bass_threshold).astype(np.float32)
     return timeline.with_features(dict(zip(LEVELS, (level, high), strict=True)))

@@ -1,6 +1,7 @@
 """What snow does that no other type does."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,7 +11,10 @@ from ecs_core import FRAME, AudioFrame, Canvas, Emission, Look, Phase, Position,
 @dataclass(frozen=True)
 class Source:
     """The centre, the radius of the heart within which flakes begin, how far they are seen, units; and when the bass is
-    high."""
+    high.
+    """
+
+    bindable: ClassVar[tuple[str, ...]] = ()
 
     x: float
     y: float
@@ -60,7 +64,7 @@ class ThrowBack(System):
 
     def process(self) -> None:
         audio = self.world.get(AudioFrame)
-        if not (audio.high and audio.count("onsets")):
+        if not (audio.bass_high and audio.count("onsets")):
             return
         for entity, (source, position, velocity) in self.world.query(Source, Position, Velocity):
             rng = self.world.rng(self, entity)

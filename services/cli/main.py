@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except MotesError as error:
         if arguments.debug:
-            raise
+            traceback.print_exc()
         print(f"motes: error: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return 0

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ecs_core.errors import SceneError
-from ecs_core.scene import Scene
+from ecs_core.scene import Scene, particle_type
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add SONG, --type, --config, --set, --size, --fps, --duration and --seed."""
+    """Add SONG, --type, --preset, --config, --set, --size, --fps, --duration and --seed."""
     parser.add_argument("song", nargs="?", metavar="SONG", type=Path, help="any audio or video file; none: silence")
     parser.add_argument("--type", default="enhanced", help="particle type, see `motes types` (default: %(default)s)")
+    parser.add_argument("--preset", metavar="NAME", help="a look that comes with the type, see `motes types`")
     parser.add_argument("--config", metavar="FILE.json", type=Path, help="settings of the type, as JSON")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, over --config; may be repeated"
@@ -28,12 +29,16 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def scene_from(arguments: argparse.Namespace) -> Scene:
-    """The scene the arguments describe; --set wins over --config, the named options over both.
+    """The scene the arguments describe; --config wins over --preset, --set over both, the named options over all.
 
     Raises:
         SceneError: an argument that is not what it should be, by name.
     """
-    config: dict[str, Any] = _read_config(arguments.config) if arguments.config else {}
+    config: dict[str, Any] = {}
+    if arguments.preset is not None:
+        config |= particle_type(arguments.type).preset(arguments.preset)
+    if arguments.config is not None:
+        config |= _read_config(arguments.config)
     for assignment in arguments.set:
         _assign(config, assignment)
     if arguments.size is not None:

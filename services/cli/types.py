@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
+from ecs_core.audio.timeline import FEATURES, LEVELS
+from ecs_core.bindings import ALIASES, rehearse
+from ecs_core.errors import SceneError
 from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.scene import particle_type
 
 HELP = "List the particle types, what they do, and their settings."
 EXAMPLES = """\
 examples:
   motes types
   motes types snow
+  motes types snow --preset blizzard > mine.json
   motes types --json
 """
 
@@ -20,37 +26,63 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("name", nargs="?", metavar="TYPE", help="only this one")
+    parser.add_argument("--preset", metavar="NAME", help="print a preset of TYPE, to copy and edit for --config")
     parser.add_argument("--json", action="store_true", help="print names, descriptions and JSON schemas as JSON")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the types."""
-    from ecs_core.errors import SceneError  # noqa: PLC0415
-
     registry = particle_types()
     for failure in registry.failures:
         print(f"motes: warning: {failure}", file=sys.stderr)
-    if arguments.name is not None and arguments.name not in registry.types:
-        raise SceneError(f"Invalid particle type: {arguments.name}. Available types: {sorted(registry.types)}")
-    chosen = [kind for name, kind in registry.types.items() if arguments.name in (None, name)]
+    if arguments.preset is not None:
+        if arguments.name is None:
+            raise SceneError(f"--preset {arguments.preset}: say of which type: motes types TYPE --preset NAME")
+        print(json.dumps(particle_type(arguments.name).preset(arguments.preset), indent=2))
+        return
+    chosen = list(registry.types.values()) if arguments.name is None else [particle_type(arguments.name)]
     if arguments.json:
         print(json.dumps([describe(kind) for kind in chosen]))
         return
     for kind in chosen:
-        print(f"{kind.name}: {kind.description}")
-        for name, field in kind.settings.model_fields.items():
-            default = field.get_default(call_default_factory=True)
-            shown = json.dumps(default.model_dump() if hasattr(default, "model_dump") else default)
-            print(f"  {name:<24} {shown:<12} {field.description or ''}")
-        print()
+        _show(kind, whole=arguments.name is not None)
+
+
+def _show(kind: ParticleType, *, whole: bool) -> None:
+    print(f"{kind.name}: {kind.description}")
+    for name, field in kind.settings.model_fields.items():
+        default = json.dumps(kind.settings.model_fields[name].get_default(call_default_factory=True), default=_plain)
+        unit = (field.json_schema_extra or {}).get("unit") if isinstance(field.json_schema_extra, dict) else None
+        print(f"  {name:<24} {default:<12} {field.description or ''}{f' ({unit})' if unit else ''}")
+    if kind.preset_names():
+        print(f"  presets: {', '.join(kind.preset_names())}")
+    if whole:
+        sources, targets = bindable(kind)
+        print(f"  a binding's source: {', '.join(sources)}")
+        print(f"  a binding's target: {', '.join(targets)}")
+    print()
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump()
+
+
+def bindable(kind: ParticleType) -> tuple[list[str], list[str]]:
+    """What bindings of a type can have as source and as target."""
+    features = particle_types().features
+    targets = rehearse(kind, kind.settings(), features)
+    return [*FEATURES, *LEVELS, *features], [*ALIASES, *sorted(targets)]
 
 
 def describe(kind: ParticleType) -> dict[str, object]:
     """A type as plain data, with the JSON schema of its settings."""
+    sources, targets = bindable(kind)
     return {
         "type": kind.name,
         "name": kind.name.replace("_", " ").title(),
         "description": kind.description,
         "features": list(kind.features),
         "config_schema": kind.settings.model_json_schema(),
+        "presets": {name: kind.preset(name) for name in kind.preset_names()},
+        "bindable": {"sources": sources, "targets": targets},
     }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
+from ecs_core import FeatureTimeline, ParticleType, Position, Settings, Upkeep, Velocity
 from ecs_core.plugin_api import particle_types
 from ecs_core.plugin_api.registry import GROUP, Registry, load
+from ecs_core.rendering.stage import Stage
 
 GOOD = """
 from ecs_core import ParticleType, Settings, hookimpl
@@ -81,7 +84,8 @@ def test_broken_plugin_is_left_out_and_named(load_plugins: Load, name: str) -> N
 
 
 def test_plugin_without_the_hook_brings_nothing(load_plugins: Load) -> None:
-    assert load_plugins(empty="") == Registry({}, ())
+    registry = load_plugins(empty="")
+    assert (dict(registry.types), dict(registry.features), registry.failures) == ({}, {}, ())
 
 
 def test_half_a_broken_plugin_is_not_registered(load_plugins: Load) -> None:
@@ -110,3 +114,118 @@ def test_broken_plugin_is_told_by_motes_types(
     assert "sparks: a test" in out
     assert err.startswith("motes: warning: ")
     assert "plugin 'broken'" in err
+
+
+def test_plugin_for_another_version_is_refused_with_the_reason(load_plugins: Load) -> None:
+    registry = load_plugins(old="motes_api_version = 99\n" + good("rain"))
+    assert list(registry.types) == []
+    assert "is written for plugin API 99; this Motes has API 1" in registry.failures[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("'Bad-Name', '', Settings, populate", "its name must be of small letters, digits and _"),
+        ("'rain', '', dict, populate", "settings must be a class that inherits from Settings"),
+        ("'rain', '', Settings, populate, systems=(dict,)", "systems must be classes that inherit from System"),
+        ("'rain', '', Settings, archetype=(dict,)", "archetype must be classes that inherit from Column"),
+        ("'rain', '', Settings", "give either populate or an archetype"),
+    ],
+)
+def test_type_that_is_not_what_it_should_be_is_refused_by_name(load_plugins: Load, arguments: str, reason: str) -> None:
+    source = (
+        "from ecs_core import ParticleType, Settings, hookimpl\npopulate = lambda world, settings: None\n"
+        f"@hookimpl\ndef motes_particle_types(register):\n    register(ParticleType({arguments}))\n"
+    )
+    registry = load_plugins(broken=source)
+    assert len(registry.failures) == 1
+    assert reason in registry.failures[0]
+
+
+def test_archetype_alone_makes_a_population_that_is_seen() -> None:
+    kind = ParticleType("rain", archetype=(Position, Velocity), components=(Upkeep(5.0, 5.0, count=3),))
+    with Stage(kind, Settings(), FeatureTimeline.silence(Fraction(30), 2)) as stage:
+        sprites = stage.frame()
+    assert len(sprites.x) == 3
+    assert (sprites.red > 0).all()
+
+
+FEATURE = """
+import numpy as np
+from ecs_core import AudioFeature, hookimpl
+
+@hookimpl
+def motes_audio_features(register):
+    register(AudioFeature("air", "what is above all", lambda spectrum: np.full(len(spectrum.rms), 3.0)))
+"""
+
+
+def test_audio_feature_of_a_plugin_is_registered(load_plugins: Load) -> None:
+    registry = load_plugins(air=FEATURE)
+    assert list(registry.features) == ["air"]
+    assert registry.plugins[0].features == ("air",)
+
+
+@pytest.mark.parametrize("name", ["bass", "level", "not a name"])
+def test_audio_feature_must_have_a_name_of_its_own(load_plugins: Load, name: str) -> None:
+    registry = load_plugins(air=FEATURE.replace('"air"', repr(name)))
+    assert f"audio feature {name!r}: the name is taken, or no identifier" in registry.failures[0]
+
+
+HOOKS = """
+from ecs_core import hookimpl
+
+heard = []
+
+@hookimpl
+def motes_before_render(scene):
+    heard.append(("before", scene))
+    FAIL
+
+@hookimpl
+def motes_after_render(scene, stats):
+    heard.append(("after", scene, stats))
+"""
+
+
+def test_hooks_hear_of_a_render_even_when_another_plugin_fails(load_plugins: Load) -> None:
+    registry = load_plugins(bad=HOOKS.replace("FAIL", "raise ValueError('no')"), good=HOOKS.replace("FAIL", "pass"))
+    warnings = registry.before_render("a scene")  # type: ignore[arg-type]
+    assert len(warnings) == 1
+    assert warnings[0].endswith("bad': motes_before_render failed: ValueError: no")
+    assert registry.after_render("a scene", "figures") == ()  # type: ignore[arg-type]
+    for name in ("bad", "good"):
+        assert sys.modules[f"motes_test_{name}"].heard == [("before", "a scene"), ("after", "a scene", "figures")]
+
+
+class TestSelection:
+    @pytest.fixture(autouse=True)
+    def _afresh(self) -> Iterator[None]:
+        particle_types.cache_clear()
+        yield
+        particle_types.cache_clear()
+
+    def test_motes_plugins_limits_what_is_loaded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_PLUGINS", "snow, zen")
+        assert list(particle_types().types) == ["snow", "zen"]
+        assert particle_types().failures == ()
+
+    def test_a_distribution_stands_for_all_its_plugins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_PLUGINS", "motes")
+        assert len(particle_types().types) == 6
+
+    def test_names_that_nobody_has_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_PLUGINS", "snow,rain")
+        assert list(particle_types().types) == ["snow"]
+        assert particle_types().failures == (
+            "MOTES_PLUGINS: plugin 'rain' () is left out: no installed plugin has this name",
+        )
+
+    def test_plugin_that_is_being_written_is_found_in_its_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nrain = "motes_test_dev"\n')
+        (tmp_path / "motes_test_dev.py").write_text(good("rain"))
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
+        assert "rain" in particle_types().types

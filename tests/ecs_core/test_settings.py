@@ -5,12 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ecs_core import SceneError, Settings
-from ecs_core.settings import EnhancedMode, frame_rate, validate
+from ecs_core.settings import frame_rate, validate
 
 
 @pytest.mark.parametrize(
@@ -100,13 +101,16 @@ def test_every_field_says_what_it_is() -> None:
 
 
 class TestEnhancedMode:
+    @staticmethod
+    def level(bass: float, **mode: object) -> float:
+        return float(Settings(enhanced_mode=mode).level(np.array([bass], np.float32))[0])
+
     def test_amplifies_at_the_threshold_and_over_it(self) -> None:
-        mode = EnhancedMode.model_validate({"threshold": 0.4, "factor": 2})
-        assert mode(0.4) == pytest.approx(0.8)
-        assert mode(0.39) == pytest.approx(0.39)
+        assert self.level(0.4, threshold=0.4, factor=2) == pytest.approx(0.8)
+        assert self.level(0.39, threshold=0.4, factor=2) == pytest.approx(0.39)
 
     def test_never_over_one(self) -> None:
-        assert EnhancedMode.model_validate({"factor": 10})(0.9) == 1.0
+        assert self.level(0.9, factor=10) == 1.0
 
     def test_can_be_off(self) -> None:
-        assert EnhancedMode.model_validate({"active": False})(0.9) == 0.9
+        assert self.level(0.9, active=False) == pytest.approx(0.9)

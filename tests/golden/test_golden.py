@@ -20,6 +20,10 @@ CASES = {
     "enhanced-beat": ("enhanced", {"particle_count": 400}, 5.1),
     "snow-start": ("snow", {}, 0.0),
     "snow-beat": ("snow", {"particle_count": 400}, 5.1),
+    "zen": ("zen", {}, 4.0),
+    "bouncing": ("bouncing", {"collide": True}, 5.1),
+    "continuous_spawning": ("continuous_spawning", {}, 5.1),
+    "no_music": ("no_music", {}, 5.1),
     "colours": (
         "enhanced",
         {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30]},

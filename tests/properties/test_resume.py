@@ -16,6 +16,7 @@ from ecs_core.audio.timeline import FEATURES, FeatureTimeline
 from ecs_core.components import (
     Attraction,
     Bounds,
+    Burst,
     Collide,
     Color,
     ColorOverLife,
@@ -23,10 +24,14 @@ from ecs_core.components import (
     Emission,
     FadeWithDistance,
     Gravity,
+    Growth,
+    Hue,
+    Jitter,
     Lifetime,
     LightOverLife,
     Look,
     Position,
+    Pulse,
     Size,
     SizeOverLife,
     Speed,
@@ -45,7 +50,7 @@ from ecs_core.values import Curve, Gradient, Range
 from ecs_core.world import Snapshot, World
 
 FRAMES = 24
-COLUMNS = (Position, Velocity, Lifetime, Size, Color, Look)
+COLUMNS = (Position, Velocity, Lifetime, Size, Color, Look, Pulse, Growth)
 FADE = Curve(((0.0, 0.2), (0.3, 1.0), (1.0, 0.0)))
 FIRE = Gradient(((1.0, 0.9, 0.4), (1.0, 0.2, 0.0), (0.1, 0.0, 0.2)))
 
@@ -53,12 +58,14 @@ FIRE = Gradient(((1.0, 0.9, 0.4), (1.0, 0.2, 0.0), (0.1, 0.0, 0.2)))
 OPTIONAL: tuple[object, ...] = (
     Gravity(10.0, 120.0), Drag(0.7), Attraction(300.0, 500.0, 90.0), Turbulence(120.0, 80.0, 1.3), Speed(1.4),
     Walls("reflect", 0.8), Walls("wrap"), Bounds(30.0), Collide(0.8), SizeOverLife(FADE), LightOverLife(FADE),
-    ColorOverLife(FIRE), Twinkle(0.3, 1.0, 2.0), FadeWithDistance(300.0, 500.0, 400.0), Sprite("disc"),
+    ColorOverLife(FIRE), Twinkle(0.3, 1.0, 2.0), Hue(0.2), Jitter(40.0),
+    FadeWithDistance(300.0, 500.0, 400.0), Sprite("disc"),
 )  # fmt: skip
 EMISSION = Emission(
-    300.0, 500.0, rate=90.0, burst=15, event="beats", per_event=7, limit=80, shape="ring", inner=20.0, outer=150.0,
+    300.0, 500.0, rate=90.0, event="beats", per_event=7, limit=80, shape="ring", inner=20.0, outer=150.0,
     speed=Range(20.0, 300.0, 2.0), span=Range(0.1, 0.6), size=Range(2.0, 20.0), light=Range(0.5, 2.0), palette=FIRE,
 )  # fmt: skip
+BURST = Burst(300.0, 500.0, count=15, at=0.1, growth=Range(-9.0, 9.0), span=Range(0.1, 0.6))
 BINDINGS = (
     Binding("bass", Emission, "rate", "multiply", gain=2.0, threshold=0.3, attack=0.05, release=0.3),
     Binding("rms", Drag, "rate", "add", curve=FADE),
@@ -92,7 +99,7 @@ class Scene:
         reactive = Reactive(tuple(BINDINGS[i] for i in self.bindings), (emission, Drag(0.7)))
         with World(seed=self.seed, fps=self.fps, canvas=Canvas(600.0), timeline=self.timeline()) as world:
             for n in range(self.populations):
-                world.populate(COLUMNS, [replace(emission, x=200.0 + 100 * n), *others.values(), reactive])
+                world.populate(COLUMNS, [replace(emission, x=200.0 + 100 * n), BURST, *others.values(), reactive])
             for system in BUILT_IN:
                 world.add(system())
             yield world

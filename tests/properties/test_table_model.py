@@ -13,6 +13,7 @@ from ecs_core.components import Lifetime, Position
 from ecs_core.table import Rows, Table
 
 FIELDS = ("x", "y", "age", "span")
+AT_BIRTH = dict.fromkeys(FIELDS, 0.0) | {"span": float("inf")}
 NUMBERS = st.floats(-1e6, 1e6, width=32)
 
 Row = dict[str, Any]
@@ -35,7 +36,7 @@ class TableModel(RuleBasedStateMachine):
     def spawn(self, n: int) -> None:
         new = self.table.spawn(n)
         assert new == slice(len(self.rows), len(self.rows) + n)
-        self.rows += [{"birth": self.next_birth + i, **dict.fromkeys(FIELDS, 0.0)} for i in range(n)]
+        self.rows += [{"birth": self.next_birth + i, **AT_BIRTH} for i in range(n)]
         self.next_birth += n
 
     @rule(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.0, 0.05, 0.5, 0.95, 1.0]))

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,10 +18,11 @@ from ecs_core.errors import SceneError
 from ecs_core.resources import Canvas
 from ecs_core.systems.audio_reaction import Binding, React, Reactive, follow
 from ecs_core.table import Table
-from ecs_core.values import Curve
+from ecs_core.values import Curve, Range
 from ecs_core.world import World
 
 MakeWorld = Callable[..., World]
+Op = Literal["multiply", "add", "set"]
 
 PLAIN = Binding("bass", Drag, "rate")
 BASS = [0.0, 0.25, 0.5, 1.0]
@@ -128,7 +130,7 @@ def test_binding_leaves_the_other_fields_as_they_were(make_world: MakeWorld) -> 
     assert world.component(entity, Emission) == replace(base, rate=60.0)
 
 
-@pytest.mark.parametrize("field", ["shape", "speed", "direction"])
+@pytest.mark.parametrize("field", ["shape", "event", "direction"])
 def test_field_that_is_no_number_is_refused(field: str) -> None:
     with pytest.raises(SceneError, match=rf"Emission\.{field}: not a number"):
         Reactive((Binding("bass", Emission, field),), (Emission(0.0, 0.0),))
@@ -136,10 +138,19 @@ def test_field_that_is_no_number_is_refused(field: str) -> None:
 
 def test_bound_limit_stays_a_whole_number_of_particles(make_world: MakeWorld) -> None:
     world = make_world(features={"bass": [0.25] * 3})
-    base = Emission(0.0, 0.0, burst=50, limit=10)
+    base = Emission(0.0, 0.0, rate=30_000.0, limit=10)
     entity = world.populate([Position], [Reactive((Binding("bass", Emission, "limit"),), (base,))])
     world.step()
     assert len(world.component(entity, Table)) == 12
+
+
+@pytest.mark.parametrize(("op", "low", "high"), [("multiply", 15.0, 30.0), ("add", 10.5, 20.5), ("set", 0.5, 0.5)])
+def test_range_moves_at_both_ends(make_world: MakeWorld, op: Op, low: float, high: float) -> None:
+    world = make_world(features={"bass": [0.5]})
+    base = Emission(0.0, 0.0, speed=Range(10.0, 20.0))
+    entity = world.populate([Position], [Reactive((Binding("bass", Emission, "speed", op),), (base,))])
+    world.step()
+    assert world.component(entity, Emission).speed == Range(low, high)
 
 
 def test_what_was_worked_out_for_a_song_is_forgotten_with_it(make_world: MakeWorld) -> None:

@@ -15,6 +15,7 @@ from ecs_core.components import (
     LightOverLife,
     Look,
     Position,
+    Pulse,
     Size,
     SizeOverLife,
     Twinkle,
@@ -32,10 +33,12 @@ class Seen:
     """Four particles, of 0, ¼, ½ and ¾ of their lives of 8 s, 4 units in radius."""
 
     def __init__(self, world: World, *components: object, n: int = 4) -> None:
-        entity = world.populate([Position, Lifetime, Size, Color, Look], components)
+        entity = world.populate([Position, Lifetime, Size, Color, Look, Pulse], components)
         world.component(entity, Table).spawn(n)
         self.world = world
         self.position, self.life, self.look = (world.component(entity, kind) for kind in (Position, Lifetime, Look))
+        self.pulse = world.component(entity, Pulse)
+        self.pulse.phase[:], self.pulse.rate[:] = np.arange(n) * 0.618 % 1, 0.5 + np.arange(n) / n
         self.size, self.color = world.component(entity, Size), world.component(entity, Color)
         self.life.span[:], self.size.value[:] = 8, 4
         self.life.age[:] = 8 * np.resize(HALVES, n)
@@ -97,24 +100,22 @@ def test_twinkle_swings_over_its_whole_range_and_no_farther(make_world: MakeWorl
     assert np.max(lights) <= 0.7501
 
 
-def test_twinkle_is_each_particles_own(make_world: MakeWorld) -> None:
-    light = Seen(make_world(), Twinkle(), n=50).after().look.light
-    assert len(np.unique(light)) == 50
-    assert light.std() > 0.05
+def test_twinkle_follows_each_particles_pulse(make_world: MakeWorld) -> None:
+    seen = Seen(make_world(), Twinkle(0.0, 1.0), n=50).after()
+    np.testing.assert_allclose(seen.look.light, 0.5 + 0.5 * np.sin(2 * np.pi * seen.pulse.phase), atol=1e-5)
+    assert seen.look.light.std() > 0.3
 
 
-def test_twinkle_rate_is_about_what_it_says(make_world: MakeWorld) -> None:
-    seen = Seen(make_world(), Twinkle(0.0, 1.0, 1.0), n=50)
+def test_pace_is_a_factor_on_the_rate_of_the_pulse(make_world: MakeWorld) -> None:
+    seen = Seen(make_world(), Twinkle(0.0, 1.0, 2.0), n=50)
     above = np.array([seen.after().look.light > 0.5 for _ in range(300)])
     swings = np.abs(np.diff(above.astype(int), axis=0)).sum(axis=0) / 2 / 10
-    assert swings.mean() == pytest.approx(1, abs=0.1)
-    assert swings.std() > 0.1
+    np.testing.assert_allclose(swings, 2 * seen.pulse.rate, atol=0.11)
 
 
-def test_twinkle_stays_with_a_particle_when_others_die(make_world: MakeWorld) -> None:
-    crowd, thinned = Seen(make_world(), Twinkle(), n=10), Seen(make_world(), Twinkle(), n=10)
-    thinned.life.age[:5] = 8
-    assert thinned.after().look.light.tolist() == crowd.after().look.light[5:].tolist()
+def test_phase_stays_within_one_turn(make_world: MakeWorld) -> None:
+    phase = Seen(make_world(), Twinkle(pace=40.0), n=50).after(100).pulse.phase
+    assert ((phase >= 0) & (phase < 1)).all()
 
 
 def test_light_fades_with_distance_down_to_the_floor(make_world: MakeWorld) -> None:
@@ -131,6 +132,6 @@ def test_shadings_multiply(make_world: MakeWorld) -> None:
 
 def test_population_that_is_not_looked_at_needs_no_look(make_world: MakeWorld) -> None:
     world = make_world()
-    entity = world.populate([Position, Size], [Twinkle()])
+    entity = world.populate([Position, Size, Pulse], [Twinkle()])
     world.component(entity, Table).spawn(1)
     world.step()

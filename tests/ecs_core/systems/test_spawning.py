@@ -1,4 +1,4 @@
-"""Emission: how many are born, when, where, and with what."""
+"""Births: how many, when, where, and with what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ecs_core.components import Color, Emission, Lifetime, Position, Size, Velocity
+from ecs_core.components import Birth, Burst, Color, Emission, Growth, Lifetime, Position, Pulse, Size, Upkeep, Velocity
 from ecs_core.table import Table
 from ecs_core.values import Gradient, Range
 from ecs_core.world import World
@@ -18,10 +18,10 @@ ALL = (Position, Velocity, Lifetime, Size, Color)
 
 
 class Born:
-    """The particles of an emission after some frames; ``counts`` holds how many there were after each."""
+    """The particles of some births after some frames; ``counts`` holds how many there were after each."""
 
-    def __init__(self, world: World, emission: Emission, frames: int = 1) -> None:
-        entity = world.populate(ALL, [emission])
+    def __init__(self, world: World, *births: Birth, frames: int = 1) -> None:
+        entity = world.populate(ALL, births)
         table = world.component(entity, Table)
         self.counts = []
         for _ in range(frames):
@@ -30,46 +30,86 @@ class Born:
         get: Callable[[type[Any]], Any] = lambda kind: world.component(entity, kind)  # noqa: E731
         self.position, self.velocity, self.life, self.size, self.color = map(get, ALL)
 
-    def offsets(self, emission: Emission) -> tuple[np.ndarray, np.ndarray]:
+    def offsets(self, emission: Birth) -> tuple[np.ndarray, np.ndarray]:
         """From the centre, at the moment of birth."""
         dt = np.float32(1 / 30)
         x, y = self.position.x - self.velocity.x * dt, self.position.y - self.velocity.y * dt
         return x - emission.x, y - emission.y
 
 
-def burst(n: int = 400, **settings: Any) -> Emission:
-    return Emission(500.0, 400.0, burst=n, **settings)
+def burst(n: int = 400, **settings: Any) -> Burst:
+    return Burst(500.0, 400.0, count=n, **settings)
 
 
 @pytest.mark.parametrize("fps", [24, 30, 60])
 @pytest.mark.parametrize("rate", [7.0, 250.0])
 def test_as_many_are_born_a_second_as_the_rate_says(make_world: MakeWorld, fps: int, rate: float) -> None:
-    born = Born(make_world(fps=fps), Emission(0.0, 0.0, rate=rate), 10 * fps)
+    born = Born(make_world(fps=fps), Emission(0.0, 0.0, rate=rate), frames=10 * fps)
     assert born.counts[-1] == pytest.approx(10 * rate, abs=3 * (10 * fps * 0.25) ** 0.5)  # three standard deviations
 
 
 def test_whole_rates_per_frame_are_exact(make_world: MakeWorld) -> None:
-    assert Born(make_world(), Emission(0.0, 0.0, rate=60.0), 5).counts == pytest.approx([2, 4, 6, 8, 10], abs=1)
+    assert Born(make_world(), Emission(0.0, 0.0, rate=60.0), frames=5).counts == pytest.approx([2, 4, 6, 8, 10], abs=1)
 
 
-def test_burst_happens_at_frame_0_only(make_world: MakeWorld) -> None:
-    assert Born(make_world(), burst(25), 4).counts == [25] * 4
+@pytest.mark.parametrize(("at", "counts"), [(0.0, [25] * 4), (0.05, [0, 25, 25, 25]), (9.0, [0] * 4)])
+def test_burst_happens_in_the_frame_its_time_falls_into(make_world: MakeWorld, at: float, counts: list[int]) -> None:
+    assert Born(make_world(), burst(25, at=at), frames=4).counts == counts
+
+
+def test_upkeep_bears_whoever_is_missing(make_world: MakeWorld) -> None:
+    counts = Born(make_world(), Upkeep(0.0, 0.0, count=40, span=Range(0.01, 0.3)), frames=30).counts
+    assert counts == [40] * 30
+
+
+def test_sizes_decide_speeds_where_they_are_told_to(make_world: MakeWorld) -> None:
+    born = Born(make_world(), burst(size=Range(1.0, 5.0), speed=Range(10.0, 50.0), speed_with_size=1.0))
+    np.testing.assert_allclose(np.hypot(born.velocity.x, born.velocity.y), 10 * born.size.value, rtol=1e-4)
+
+
+def test_orbit_is_across_the_way_out(make_world: MakeWorld) -> None:
+    ring = burst(shape="ring", inner=100.0, outer=100.0, speed=Range(0.0, 0.0), orbit=Range(60.0, 60.0))
+    born = Born(make_world(), ring)
+    x, y = born.offsets(ring)
+    np.testing.assert_allclose(x * born.velocity.y - y * born.velocity.x, 100 * 60, rtol=1e-3)  # clockwise, y down
+
+
+def test_drift_is_added(make_world: MakeWorld) -> None:
+    still = {"speed": Range(0.0, 0.0), "drift_x": Range(30.0, 30.0), "drift_y": Range(-9.0, -9.0)}
+    velocity = Born(make_world(), burst(5, **still)).velocity
+    np.testing.assert_allclose(velocity.x, 30)
+    np.testing.assert_allclose(velocity.y, -9)
+
+
+def test_growth_and_pulse_are_given_where_there_are_columns_for_them(make_world: MakeWorld) -> None:
+    world = make_world()
+    entity = world.populate((Size, Growth, Pulse), [burst(50, size=Range(4.0, 4.0), growth=Range(-2.0, 2.0))])
+    world.step()
+    growth, pulse = world.component(entity, Growth), world.component(entity, Pulse)
+    assert len(np.unique(growth.rate)) == 50
+    assert (growth.low[0], growth.high[0]) == pytest.approx((2.4, 6.0))
+    assert ((pulse.phase >= 0) & (pulse.phase < 1) & (pulse.rate >= 0.3) & (pulse.rate <= 1.2)).all()
+
+
+def test_light_grows_with_size_where_it_is_told_to(make_world: MakeWorld) -> None:
+    born = Born(make_world(), burst(size=Range(1.0, 5.0), light_by_size=0.5))
+    np.testing.assert_allclose(born.color.r, 1 + 0.5 * born.size.value, rtol=1e-5)
 
 
 def test_events_bear_their_number_in_the_frame_they_fall_into(make_world: MakeWorld) -> None:
     world = make_world(events={"beats": [0.05, 0.11, 0.12], "onsets": [0.0]})
     emission = Emission(0.0, 0.0, event="beats", per_event=10)
-    assert Born(world, emission, 5).counts == [0, 10, 10, 30, 30]
+    assert Born(world, emission, frames=5).counts == [0, 10, 10, 30, 30]
 
 
 def test_limit_is_never_exceeded(make_world: MakeWorld) -> None:
-    counts = Born(make_world(), burst(50, rate=3000.0, limit=120), 10).counts
+    counts = Born(make_world(), burst(50), Emission(0.0, 0.0, rate=3000.0, limit=120), frames=10).counts
     assert counts[0] <= 120
     assert counts[-1] == 120
 
 
 def test_places_freed_by_the_dead_are_filled_again(make_world: MakeWorld) -> None:
-    counts = Born(make_world(), Emission(0.0, 0.0, rate=9000.0, limit=100, span=Range(0.1, 0.1)), 30).counts
+    counts = Born(make_world(), Emission(0.0, 0.0, rate=9000.0, limit=100, span=Range(0.1, 0.1)), frames=30).counts
     assert set(counts) == {100}
 
 
@@ -77,7 +117,7 @@ def test_limit_below_what_lives_already_bears_and_kills_nobody(make_world: MakeW
     world = make_world()
     entity = world.populate(ALL, [burst(20)])
     world.step()
-    world.replace(entity, burst(rate=300.0, limit=10))
+    world.replace(entity, Emission(0.0, 0.0, rate=300.0, limit=10))
     world.step()
     assert len(world.component(entity, Table)) == 20
 

@@ -347,7 +347,7 @@ def test_full_disk_in_other_commands(run: Run, small_disk: Path, demo_song: Path
 
 def test_debug_shows_the_traceback(motes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     done = motes("render", tmp_path / "song.wav", "-o", tmp_path / "out.mp4", "--debug")
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "Traceback" in done.stderr
     assert "no such file" in done.stderr
 
