@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-nojit check format bench lock clean
+.PHONY: help setup demo test check format gallery bench lock clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ check: $(READY)  ## lint, types, layers
 format: $(READY)  ## what can be put right by a machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+gallery: $(READY)  ## the pictures of the docs: all types and presets
+	$(BIN)/python docs/gallery.py
 
 bench: $(READY)  ## every measurement, one after the other (about 20 minutes)
 	for script in bench/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
