@@ -11,7 +11,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from ecs_core.table import Column, Rows, Table
 T = TypeVar("T")
 
 _numbers = itertools.count(1)
+_ENTERED = nullcontext()
 _esper = threading.RLock()  # esper's context is a global of the process
 
 
@@ -70,17 +71,24 @@ class World:
         self._name = f"motes-{next(_numbers)}"
         self._resources: dict[type, Any] = {Canvas: canvas}
         self._added = 0
+        self._stepping = 0  # the thread that is in a step
         self._systems: list[System] = []
         self._spent: dict[str, int] | None = None
         self._draws: dict[tuple[str, int], int] = {}
+        # Which entities have certain components. esper forgets its own such lists at every replacement of a component.
+        self._having: dict[tuple[type[Any], ...], list[int]] = {}
         for gate in (_Thaw(), _Freeze()):
             self._add(gate, priority(gate.phase, -1))
 
     @contextmanager
-    def _context(self) -> Iterator[None]:
+    def _switched(self) -> Iterator[None]:
         with _esper:
             esper.switch_world(self._name)
             yield
+
+    def _context(self) -> AbstractContextManager[None]:
+        # Within a step the context is ours already, and systems ask a hundred times.
+        return _ENTERED if self._stepping == threading.get_ident() else self._switched()
 
     # --- resources ---
 
@@ -103,14 +111,17 @@ class World:
         columns = [column() for column in archetype]
         others = [component() if isinstance(component, type) else component for component in components]
         with self._context():
+            self._having.clear()
             entity: int = esper.create_entity(Table(columns), *columns, *others)
         return entity
 
     def query(self, *kinds: type[Any]) -> list[tuple[int, tuple[Any, ...]]]:
         """The entities that have all the given components, in order, with those components."""
         with self._context():
-            found = esper.get_components(*kinds)
-        return sorted(((entity, tuple(components)) for entity, components in found), key=lambda row: row[0])
+            if kinds not in self._having:
+                self._having[kinds] = sorted(entity for entity, _ in esper.get_components(*kinds))
+            get = esper.component_for_entity
+            return [(entity, tuple([get(entity, kind) for kind in kinds])) for entity in self._having[kinds]]
 
     def component(self, entity: int, kind: type[T]) -> T | None:
         """An entity's component of a type, or None."""
@@ -126,6 +137,8 @@ class World:
     def replace(self, entity: int, component: object) -> None:
         """Give an entity a component in place of the one of the same type, or anew."""
         with self._context():
+            if not esper.has_component(entity, type(component)):
+                self._having.clear()
             esper.add_component(entity, component)
 
     # --- time ---
@@ -146,16 +159,23 @@ class World:
         self._resources[Clock] = Clock(self.frame, float(self.frame / self.fps), self.dt, self.fps)
         self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
         self._draws.clear()
+        with self._switched():
+            self._stepping = threading.get_ident()
+            try:
+                self._process()
+            finally:
+                self._stepping = 0
+        self.frame += 1
+
+    def _process(self) -> None:
         if self._spent is None:
-            with self._context():
-                esper.process()
+            esper.process()
         else:
             for system in self._systems:
                 began = time.perf_counter_ns()
                 system.process()
                 name = type(system).__name__
                 self._spent[name] = self._spent.get(name, 0) + time.perf_counter_ns() - began
-        self.frame += 1
 
     def measure(self) -> None:
         """Start to measure how long each system takes (esper's own times are whole milliseconds)."""
