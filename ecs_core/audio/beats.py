@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core import kernels
 from ecs_core.audio.onsets import SECONDS_PER_HOP, refine
 
 F32 = NDArray[np.float32]
@@ -54,7 +53,7 @@ def beats_of(envelope: F32, tempo: float) -> F64:
     deviation = float(strength.std())
     if deviation <= 0 or len(strength) < 3 * period:
         return np.zeros(0)
-    score, previous = kernels.beats.chain(strength / deviation, period, _TIGHTNESS)
+    score, previous = _chain(strength / deviation, period)
     tail = len(score) - round(period)
     at = tail + int(np.argmax(score[tail:]))
     hops = []
@@ -71,6 +70,28 @@ def beats_of(envelope: F32, tempo: float) -> F64:
     if (envelope[nearest] > _BEGINS).sum() < 3:  # two sounds, such as the two ends of a tone, are no beat
         return np.zeros(0)
     return np.unique(refine(envelope, nearest))
+
+
+def _chain(strength: F64, period: float) -> tuple[F64, NDArray[np.int64]]:
+    """Best score of a chain of beats that ends at each hop, and the beat before it (-1: none).
+
+    ``strength`` (hops,) is the reward of a beat; a step of d hops costs tightness × (ln(d / period))². No step is
+    shorter than half a period, so that many hops depend only on what is known already and are worked out together.
+    """
+    shortest, longest = max(1, int(np.ceil(period / 2))), int(2 * period)
+    steps = np.arange(shortest, longest + 1)
+    cost = _TIGHTNESS * np.log(steps / period) ** 2
+    score = np.concatenate([np.full(longest, -np.inf), strength])  # before the song there is no beat
+    previous = np.full(len(strength), -1, np.int64)
+    for first in range(0, len(strength), shortest):
+        hops = np.arange(first, min(first + shortest, len(strength)))
+        values = score[longest + hops[:, None] - steps] - cost
+        best = np.argmax(values, axis=1)
+        gain = values[np.arange(len(hops)), best]
+        follows = gain > 0
+        score[longest + hops[follows]] += gain[follows]
+        previous[hops[follows]] = hops[follows] - steps[best[follows]]
+    return score[longest:], previous
 
 
 def _strongest(envelope: F32, hop: int, reach: int) -> int:

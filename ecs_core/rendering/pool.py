@@ -87,6 +87,11 @@ class Pool:
         self._begin = begin
 
     @property
+    def size(self) -> int:
+        """How many children there are."""
+        return len(self._children)
+
+    @property
     def has_room(self) -> bool:
         """Whether a child is free and no segment waits for one."""
         return not self._waiting and any(child.work is None for child in self._children)

@@ -171,7 +171,8 @@ def _render_segments(
                 segment = next(todo, None) if len(planned) < 3 else None
                 if segment is not None:
                     t0 = time.perf_counter()
-                    stage.skip_to(segment.start)
+                    if segment.number >= pool.size:  # the first ones start at once, and find their way from frame 0
+                        stage.skip_to(segment.start)
                     planned.append(Work(segment, stage.snapshot(), path.with_name(f"{segment.number}.mp4")))
                     spent["plan"] += time.perf_counter() - t0
                 for message in pool.messages(0.0 if segment is not None else _PATIENCE):

@@ -50,12 +50,16 @@ class SegmentRenderer:
     def render(
         self, segment: Segment, snapshot: Snapshot, path: Path, *, on_frame: Callable[[int], None] = lambda done: None
     ) -> SegmentReport:
-        """Render the segment into ``path``; ``on_frame`` is called with the number of frames done."""
+        """Render the segment into ``path`` from a snapshot at its start or before.
+
+        ``on_frame`` is called with the number of frames done.
+        """
         now = time.perf_counter
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
         began = now()
         self.stage.restore(snapshot)
+        self.stage.skip_to(segment.start)
         self._rasteriser.reset()
         part = path.with_name(path.name + ".part")
         picture = self._picture
