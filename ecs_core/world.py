@@ -123,6 +123,11 @@ class World:
             get = esper.component_for_entity
             return [(entity, tuple([get(entity, kind) for kind in kinds])) for entity in self._having[kinds]]
 
+    @property
+    def tables(self) -> list[Table]:
+        """The tables of all populations, in order."""
+        return [table for _, (table,) in self.query(Table)]
+
     def component(self, entity: int, kind: type[T]) -> T | None:
         """An entity's component of a type, or None."""
         with self._context():
@@ -198,6 +203,11 @@ class World:
     def traits(self, system: System, entity: int, table: Table) -> NDArray[np.float32]:
         """A number in [0, 1) for each row, (rows,) float32, that stays with its particle for life."""
         return uniform_by_birth(self.seed, stream_of(type(system).__qualname__, entity), table.birth)
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """All systems, in the order in which they run."""
+        return tuple(self._systems)
 
     # --- state ---
 

@@ -1,7 +1,8 @@
-"""The process that renders segments: ``python -c … main(fd)``, started and fed by :mod:`ecs_core.rendering.pool`.
+"""The processes that render segments: ``python -c … main(…)``, started and fed by :mod:`ecs_core.rendering.pool`.
 
-It lives no longer than its parent: when the parent's end of its standard input closes, for whatever reason, it removes
-the parent's work folder and leaves.
+The first loads everything, rehearses, and then forks the others, which need not load anything again. Each lives no
+longer than the parent: when the parent's end of their standard input closes, for whatever reason, each removes the
+parent's work folder and leaves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -50,6 +52,13 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """Message from a child: it has loaded what it needs; its process id."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Advanced:
     """Message from a child: so many frames of the segment are done."""
 
@@ -66,31 +75,56 @@ class Failed:
     trace: str
 
 
-def main(fd: int, folder: str) -> None:
-    """Serve the connection ``fd`` until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
-    connection = Connection(fd)
-    # Imported before the first message arrives: while the parent still analyses the song.
-    from ecs_core.plugin_api import particle_types  # noqa: PLC0415
-    from ecs_core.rendering import segment  # noqa: PLC0415
-    from ecs_core.rendering.plan import RenderPlan  # noqa: PLC0415
+def main(fds: Sequence[int], folder: str) -> None:
+    """Serve the connections ``fds``, each in a process of its own, until they close; all but one are forked.
 
-    renderer: SegmentRenderer | None = None
-    types = particle_types().types
+    Before it forks, the process has rehearsed what its first connection sends and has started no thread.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever was forked is not waited for
+    if len(fds) == 1:
+        threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
+    from ecs_core.plugin_api import particle_types  # noqa: PLC0415 - while the parent still analyses the song
+    from ecs_core.rendering import segment  # noqa: PLC0415, F401
+
+    particle_types()
+    connection = Connection(fds[0])
     try:
+        renderer = _prepare(connection.recv(), None)
+        for fd in fds[1:]:
+            if os.fork() == 0:
+                connection.close()
+                connection = Connection(fd)
+            else:
+                os.close(fd)
+                continue
+            for other in fds[fds.index(fd) + 1 :]:
+                os.close(other)
+            break
+        if len(fds) > 1:
+            threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
+        connection.send(Ready(os.getpid()))
         while True:
             message = connection.recv()
             if isinstance(message, Begin):
-                if renderer is not None:
-                    renderer.stage.world.close()
-                plan = RenderPlan(types[message.type], message.settings, message.timeline, message.video, ())
-                renderer = segment.SegmentRenderer(plan, digests=message.digests)
-                renderer.picture(renderer.stage.snapshot())  # loads every kernel that will be needed
-            elif isinstance(message, Work) and renderer is not None:
+                renderer = _prepare(message, renderer)
+            elif isinstance(message, Work):
                 _render(renderer, message, connection)
     except (EOFError, ConnectionError):
         return
+
+
+def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
+    from ecs_core.plugin_api import particle_types  # noqa: PLC0415
+    from ecs_core.rendering.plan import RenderPlan  # noqa: PLC0415
+    from ecs_core.rendering.segment import SegmentRenderer  # noqa: PLC0415
+
+    if before is not None:
+        before.stage.world.close()
+    plan = RenderPlan(particle_types().types[begin.type], begin.settings, begin.timeline, begin.video, ())
+    renderer = SegmentRenderer(plan, digests=begin.digests)
+    renderer.picture(renderer.stage.snapshot())  # loads every kernel that will be needed
+    return renderer
 
 
 def _render(renderer: SegmentRenderer, work: Work, connection: Connection) -> None:

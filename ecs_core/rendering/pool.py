@@ -18,12 +18,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from ecs_core.errors import OutputError, RenderError
-from ecs_core.rendering.child import Advanced, Begin, Failed, Work
+from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.segment import SegmentReport
 
+_PATIENCE = 2.0  # seconds that a killed process may take to vanish
 ATTEMPTS = 3  # a segment that takes its process down this often fails the render
-_START = "import json,sys; sys.path[:] = json.loads(sys.argv[3]); from ecs_core.rendering.child import main; main(int(sys.argv[1]), sys.argv[2])"  # noqa: E501
-
+_START = "import json,sys; sys.path[:] = json.loads(sys.argv[3]); from ecs_core.rendering.child import main; main(json.loads(sys.argv[1]), sys.argv[2])"  # noqa: E501
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -34,22 +34,14 @@ _ENVIRONMENT = {
 
 
 class _Child:
-    """One process, its connection and the work it has."""
+    """A process that renders, its connection and the work it has. It was started by us or forked by the ``origin``."""
 
-    def __init__(self, folder: Path, begin: Begin) -> None:
-        ours, theirs = socket.socketpair()
-        self.work: Work | None = None
-        self._begun: Begin | None = None
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", _START, str(theirs.fileno()), str(folder), json.dumps(sys.path)],
-                stdin=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # out of the terminal's group: Ctrl-C reaches the parent alone
-                env={**os.environ, **_ENVIRONMENT},
-            )
+    def __init__(self, ours: socket.socket, origin: subprocess.Popen[bytes], begin: Begin) -> None:
         self.connection = Connection(ours.detach())
-        self.tell(begin, None)
+        self.origin = origin
+        self.pid: int | None = None  # until it is ready
+        self.work: Work | None = None
+        self._begun: Begin | None = begin  # the origin was told
 
     def tell(self, begin: Begin, work: Work | None) -> None:
         """Send work, and before it what it shares with other work, if that is new to the child."""
@@ -60,13 +52,51 @@ class _Child:
             if work is not None:
                 self.connection.send(work)
 
-    def stop(self) -> None:
+    @property
+    def is_origin(self) -> bool:
+        """Whether this process forked the others, or had none to fork."""
+        return self.pid == self.origin.pid
+
+    def how_it_died(self) -> str:
+        """What the system says, as far as it tells us: only of processes that we started ourselves."""
+        code = self.origin.wait() if self.is_origin or self.pid is None else None
+        if code is None:
+            return "killed, or short of memory"
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def kill(self) -> None:
+        """Stop the process at once."""
         with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        self.process.wait()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+            if self.pid is None or self.is_origin:
+                self.origin.kill()
+            else:
+                os.kill(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Wait until the killed process is gone."""
+        with contextlib.suppress(EOFError, OSError):
+            while self.connection.poll(_PATIENCE):
+                self.connection.recv()
         self.connection.close()
+
+
+def _start(folder: Path, begin: Begin, count: int) -> list[_Child]:
+    """Start a process that loads everything and forks ``count`` - 1 others."""
+    pairs = [socket.socketpair() for _ in range(count)]
+    fds = [theirs.fileno() for _, theirs in pairs]
+    origin = subprocess.Popen(
+        [sys.executable, "-c", _START, json.dumps(fds), str(folder), json.dumps(sys.path)],
+        stdin=subprocess.PIPE,
+        pass_fds=fds,
+        process_group=0,  # out of the terminal's group: Ctrl-C reaches the parent alone
+        env={**os.environ, **_ENVIRONMENT},
+    )
+    for _, theirs in pairs:
+        theirs.close()
+    children = [_Child(ours, origin, begin) for ours, _ in pairs]
+    with contextlib.suppress(ConnectionError):
+        children[0].connection.send(begin)
+    return children
 
 
 class Pool:
@@ -79,7 +109,8 @@ class Pool:
         self._folder = folder
         self._begin = rehearsal
         self._attempts: dict[int, int] = {}
-        self._children = [_Child(folder, rehearsal) for _ in range(workers)]
+        self._children = _start(folder, rehearsal, workers)
+        self._origins = [self._children[0].origin]
         self._waiting: list[Work] = []  # segments whose process died
 
     def begin(self, begin: Begin) -> None:
@@ -98,8 +129,8 @@ class Pool:
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of the children."""
-        return [child.process.pid for child in self._children]
+        """The process ids of the children that are ready."""
+        return [child.pid for child in self._children if child.pid is not None]
 
     def give(self, work: Work) -> None:
         """Let a free child render the segment."""
@@ -121,6 +152,9 @@ class Pool:
             except (EOFError, OSError):  # OSError: it died in the middle of a message
                 self._replace(child)
                 continue
+            if isinstance(message, Ready):
+                child.pid = message.pid
+                continue
             if isinstance(message, Failed):
                 if message.kind == "full":
                     raise OutputError(f"the disk is full: {self._folder.parent} has no space left for the video")
@@ -141,8 +175,9 @@ class Pool:
                 child.tell(self._begin, child.work)
 
     def _replace(self, child: _Child) -> None:
-        child.stop()
-        code = child.process.returncode
+        child.kill()
+        how = child.how_it_died()
+        child.close()
         if child.work is None:
             number, frames = -1, "before its first segment"
         else:
@@ -150,16 +185,23 @@ class Pool:
             number, frames = segment.number, f"on frames {segment.start}–{segment.stop - 1}"
             self._waiting.append(child.work)
         self._attempts[number] = self._attempts.get(number, 0) + 1
-        self._children[self._children.index(child)] = _Child(self._folder, self._begin)
+        [new] = _start(self._folder, self._begin, 1)
+        self._origins.append(new.origin)
+        self._children[self._children.index(child)] = new
         if self._attempts[number] >= ATTEMPTS:
-            how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             raise RenderError(f"a render process died {ATTEMPTS} times {frames} ({how})")
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        for origin in self._origins:
+            origin.kill()
+            if origin.stdin is not None:
+                origin.stdin.close()  # those that were forked and are not ready leave by themselves
         for child in self._children:
-            child.process.kill()
+            child.kill()
         for child in self._children:
-            child.stop()
+            child.close()
+        for origin in self._origins:
+            origin.wait()

@@ -33,10 +33,12 @@ def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 
 def children(pid: int) -> list[int]:
+    """The processes that a process started, and those that they started."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+    return own + [further for child in own for further in children(child)]
 
 
 def alive(pid: int) -> bool:
@@ -64,9 +66,8 @@ def rendering(process: subprocess.Popen[str], folder: Path) -> list[int]:
 
 
 def analysing(process: subprocess.Popen[str], folder: Path) -> list[int]:
-    """Wait until children exist and nothing is rendered yet: the song is being analysed."""
-    wait_for(lambda: len(children(process.pid)) >= 2)
-    time.sleep(0.3)
+    """Wait until a child loads what it needs and nothing is rendered yet: the song is being analysed."""
+    wait_for(lambda: children(process.pid))
     assert process.poll() is None
     assert segments(folder) == []
     return children(process.pid)
@@ -118,7 +119,7 @@ def test_interrupted(
     (tmp_path / "out.mp4").write_text("an earlier video")
     process = motes.start("render", demo_song, *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
     workers = moment(process, tmp_path)
-    assert len(workers) == 2
+    assert workers
     process.send_signal(sent)
     began = time.monotonic()
     out, err = process.communicate(timeout=10)
@@ -233,14 +234,13 @@ class TestLibrary:
 
         kind, settings = Scene("snow", config=SMALL).resolve()
         with Pool(1, tmp_path, rehearsal=_rehearsal(kind, settings, "draft")) as pool:
-            (before,) = pool.pids
             child = pool._children[0]
             theirs, ours = _half_a_message()
             child.connection.close()
             child.connection = ours
             theirs.close()
             assert list(pool.messages(1.0)) == []
-            assert pool.pids != [before]
+            assert pool._children[0].origin.pid != child.origin.pid
 
     def test_error_in_a_child_is_told_with_its_traceback(self, tmp_path: Path) -> None:
         from ecs_core.rendering.child import Failed
