@@ -49,7 +49,8 @@ def frame_rate(value: object) -> Fraction:
 class Model(BaseModel):
     """A strict, frozen settings model: unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+    # Built when first used: of all the types that are loaded, a render needs one.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import os
 import sys
 import tomllib
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from ecs_core.scene import Scene
 
 GROUP = "motes"
+_log = logging.getLogger("motes.plugins")
+_log.addHandler(logging.NullHandler())  # heard by those who listen; the command line tells it in its own way
 _ONLY, _PATH = "MOTES_PLUGINS", "MOTES_PLUGIN_PATH"
 
 
@@ -112,6 +115,7 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
             together.register(module, name=f"{owner}:{point.name}")
         except (Exception, SystemExit) as error:
             plugins.append(plugin(failure=_line(error)))
+            _log.warning("%s: plugin %r (%s) is left out: %s", owner, point.name, point.value, _line(error))
             continue
         types |= new_types  # all of a plugin or nothing
         features |= new_features

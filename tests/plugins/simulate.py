@@ -1,0 +1,151 @@
+"""Songs made of numbers, and particle types simulated to them, moment by moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.audio.timeline import FEATURES, FeatureTimeline
+from ecs_core.components import Color, Look, Position, Pulse, Size, Velocity
+from ecs_core.raster.drawlist import DrawList
+from ecs_core.rendering.plan import with_levels
+from ecs_core.rendering.stage import Stage
+from ecs_core.scene import Scene
+from ecs_core.table import Table
+
+TYPES = ("bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen")
+FRAME = 30.0  # the contract speaks of frames at 30 a second
+
+Values = NDArray[np.float64]
+Song = Callable[[Fraction, int], FeatureTimeline]  # at so many frames a second, so many frames long
+
+
+def song(bass: Callable[[Values], Values], *, every: float = 0.0, what: tuple[str, ...] = FEATURES) -> Song:
+    """A song whose features ``what`` are all as ``bass`` says, by the time in seconds, with an onset and a beat every
+    so many seconds.
+    """
+
+    def at(fps: Fraction, frames: int) -> FeatureTimeline:
+        seconds = float(frames / fps)
+        times = np.arange(frames) / float(fps)
+        values = np.clip(bass(times), 0, 1).astype(np.float32)
+        features = {name: values if name in what else np.zeros(frames, np.float32) for name in FEATURES}
+        marks = np.arange(0, seconds, every) if every else np.zeros(0)
+        return FeatureTimeline(fps, frames, seconds, 60 / every if every else 0.0, features, {"onsets": marks, "beats": marks})
+
+    return at
+
+
+def steady(level: float) -> Song:
+    """As loud all the time, without an onset."""
+    return song(lambda t: np.full_like(t, level))
+
+
+silence = steady(0.0)
+kicks = song(lambda t: np.exp(-(t % 0.5) / 0.09), every=0.5)  # 120 a minute, nothing between them
+loud = song(lambda t: 1 - 0.6 * (t % 0.25), every=0.25)  # never under 0.85
+swells = song(lambda t: 0.5 - 0.5 * np.cos(np.pi * t / 2), every=0.5)  # smooth: alike at any frame rate
+
+
+def until(seconds: float, first: Song, then: Song) -> Song:
+    """One song up to a time, another from there on."""
+
+    def at(fps: Fraction, frames: int) -> FeatureTimeline:
+        one, other = first(fps, frames), then(fps, frames)
+        cut = int(seconds * fps)
+        features = {name: np.r_[one.features[name][:cut], other.features[name][cut:]] for name in one.features}
+        events = {
+            name: np.r_[times[times < seconds], other.events[name][other.events[name] >= seconds]]
+            for name, times in one.events.items()
+        }
+        return FeatureTimeline(fps, frames, one.duration, one.tempo, features, events)
+
+    return at
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """All particles after a frame, populations one after the other; a field that a population lacks is NaN there.
+
+    ``t`` is the time that has been simulated, seconds; lengths are units, the canvas is 1920 × 1080 of them.
+    """
+
+    frame: int
+    t: float
+    level: float
+    birth: NDArray[np.int64]
+    population: NDArray[np.int64]
+    x: Values
+    y: Values
+    speed: Values
+    size: Values
+    rate: Values
+    radius: Values
+    light: Values
+    color: Values  # (n, 3)
+    seen: DrawList
+
+    @property
+    def count(self) -> int:
+        return len(self.x)
+
+    @property
+    def distance(self) -> Values:
+        """From the middle of the canvas."""
+        return np.hypot(self.x - 960, self.y - 540)
+
+    @property
+    def brightness(self) -> Values:
+        """What is seen: light by colour."""
+        return self.light * self.color.mean(axis=1)
+
+
+def play(
+    kind: str, song: Song = silence, seconds: float = 2.0, *, fps: Fraction | int = 30, every: int = 1, **config: Any
+) -> Iterator[Moment]:
+    """The moments after every ``every``-th frame, from the first on."""
+    config = {"width": 1920, "height": 1080, "duration": seconds, "fps": str(Fraction(fps)), **config}
+    particle_type, settings = Scene(kind, config=config).resolve()
+    frames = settings.frames(Fraction(0))
+    timeline = with_levels(song(settings.rate, frames), settings)
+    with Stage(particle_type, settings, timeline) as stage:
+        for frame in range(frames):
+            if (frame + 1) % every:
+                stage.world.step()
+            else:
+                yield _moment(stage, stage.frame(), frame, timeline)
+
+
+def _moment(stage: Stage, seen: DrawList, frame: int, timeline: FeatureTimeline) -> Moment:
+    parts: dict[str, list[Any]] = {name: [] for name in Moment.__annotations__}
+    for number, (entity, (table,)) in enumerate(stage.world.query(Table)):
+        n = len(table)
+
+        def column(kind: type[Any], name: str, entity: int = entity, n: int = n) -> Values:
+            found = stage.world.component(entity, kind)
+            return np.full(n, np.nan) if found is None else getattr(found, name).astype(np.float64)
+
+        parts["birth"].append(table.birth.copy())
+        parts["population"].append(np.full(n, number))
+        parts["x"].append(column(Position, "x"))
+        parts["y"].append(column(Position, "y"))
+        parts["speed"].append(np.hypot(column(Velocity, "x"), column(Velocity, "y")))
+        parts["size"].append(column(Size, "value"))
+        parts["rate"].append(column(Pulse, "rate"))
+        parts["radius"].append(column(Look, "radius"))
+        parts["light"].append(column(Look, "light"))
+        parts["color"].append(np.stack([column(Color, channel) for channel in "rgb"], axis=1))
+    joined = {name: np.concatenate(values) for name, values in parts.items() if values}
+    t = float((frame + 1) / timeline.fps)
+    return Moment(frame=frame, t=t, level=float(timeline.features["level"][frame]), seen=seen, **joined)
+
+
+def last(moments: Iterator[Moment]) -> Moment:
+    """The last of them."""
+    *_, moment = moments
+    return moment
