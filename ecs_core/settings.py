@@ -13,7 +13,16 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from ecs_core.components import FRAME
 from ecs_core.errors import SceneError
@@ -60,6 +69,11 @@ class Model(BaseModel):
         return value
 
 
+def _shown(low: float, high: float) -> WithJsonSchema:
+    """Limits for the schema of a number that a validator checks, with words of its own."""
+    return WithJsonSchema({"type": "number", "minimum": low, "maximum": high})
+
+
 def option(default: Any, description: str, *, group: str, unit: str | None = None, **limits: Any) -> Any:
     """A field of a settings model that a form can be drawn from.
 
@@ -92,7 +106,9 @@ class BindingSettings(Model):
     threshold: Share = option(0.0, "the feature counts as 0 below this", group="music")
     curve: (
         Literal["linear", "square", "root", "smooth", "step"]
-        | Annotated[tuple[tuple[Share, float], ...], Field(min_length=2, max_length=64)]
+        | Annotated[
+            tuple[tuple[Share, Annotated[float, Field(ge=-1e6, le=1e6)]], ...], Field(min_length=2, max_length=64)
+        ]
     ) = option("linear", "from feature to v: a name, or points [[feature, v], …] in ascending order", group="music")
     attack: float = option(0.0, "time constant of rising", group="music", unit="s", ge=0, le=60)
     release: float = option(0.0, "time constant of falling", group="music", unit="s", ge=0, le=60)
@@ -110,8 +126,10 @@ class Settings(Model):
 
     width: int = option(1920, "picture width, even", group="output", unit="px", ge=16, le=7680)
     height: int = option(1080, "picture height, even", group="output", unit="px", ge=16, le=4320)
-    fps: float | str = option(30, 'frames per second, 1–240: 30, 29.97 or "30000/1001"', group="output", unit="1/s")
-    duration: float | Literal["audio"] | None = option(
+    fps: Annotated[float, _shown(_SLOWEST, _FASTEST)] | str = option(
+        30, 'frames per second, 1–240: 30, 29.97 or "30000/1001"', group="output", unit="1/s"
+    )
+    duration: Annotated[float, _shown(0, 86_400)] | Literal["audio"] | None = option(
         10.0, 'length; null or "audio": as long as the song', group="output", unit="s"
     )
     seed: int = option(

@@ -34,6 +34,13 @@ def warm_up() -> list[str]:
     return names
 
 
+def rehearse() -> None:
+    """Load the kernels into this process, by drawing two silent frames as small as a stamp."""
+    scene = Scene("enhanced", config={"width": 64, "height": 64, "duration": 0.1, "particle_count": 50, "bounce": True})
+    with tempfile.TemporaryDirectory() as folder:
+        render_frame(scene, 0.05, Path(folder, "frame.png"))
+
+
 if __name__ == "__main__":
     began = time.perf_counter()
     warmed = warm_up()

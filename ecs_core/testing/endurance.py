@@ -1,0 +1,116 @@
+"""All songs, for long: nothing raises, nothing stays dark, nothing becomes NaN, nothing grows without end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ecs_core.rendering.stage import REFERENCE_HEIGHT
+from ecs_core.testing import songs
+from ecs_core.testing.compare import not_finite
+from ecs_core.testing.report import Problem
+from ecs_core.testing.simulate import State, simulate
+from ecs_core.testing.subject import Subject
+
+_LONG = 180.0  # seconds
+_SLOW = 10  # frames a second: large steps, in which what is unstable is most so
+_HOPELESS = 100_000  # particles: no use in going on
+_HEIGHTS = 10.0  # canvas heights a second: past the picture within three frames
+_RADIUS = 2.0  # canvas heights
+
+
+def finite(subject: Subject) -> Iterator[Problem]:
+    """All values are numbers, whatever is heard."""
+    for name, states in (
+        ("silence", subject.silent),
+        ("a pulsing song", subject.pulsing),
+        ("a loud song", subject.loud),
+    ):
+        wrong = not_finite(states)
+        if wrong is not None:
+            yield Problem(
+                "finite",
+                f"with {name}, {wrong}.",
+                "Look for a division by a length, a speed or a count that can be 0, and for roots and logarithms of "
+                "negative numbers; add a small number, or leave those particles out.",
+            )
+            return
+
+
+def silence(subject: Subject) -> Iterator[Problem]:
+    """Without a song something is seen."""
+    yield from _dark("silence", subject.silent)
+
+
+def loud(subject: Subject) -> Iterator[Problem]:
+    """With everything at its loudest something is seen."""
+    yield from _dark("loud", subject.loud)
+
+
+def bounds(subject: Subject) -> Iterator[Problem]:
+    """Through three loud minutes at 10 frames a second, numbers, speeds and sizes stay within bounds."""
+    settings = subject.settings(duration=_LONG, fps=_SLOW)
+    states = simulate(
+        subject.particle_type,
+        settings,
+        songs.loud,
+        keep=range(_SLOW - 1, 1_000_000, _SLOW),
+        watch=lambda state: state.count < _HOPELESS,
+    )
+    last = states[-1]
+    seconds = (last.frame + 1) // _SLOW
+    halfway = states[len(states) // 2].count
+    allowed = 1.5 * max(2 * settings.particle_count, settings.max_particles)
+    if last.count >= _HOPELESS or (last.count > allowed and last.count > 1.2 * halfway):
+        yield Problem(
+            "bounds",
+            f"after {seconds} s of loud music there are {last.count} particles, after half of that there were "
+            f"{halfway}: they grow without end.",
+            "Let particles die: give them a Lifetime with a finite span, or Bounds; or stop spawning at a limit.",
+        )
+    elif last.count and not last.seen:
+        yield Problem(
+            "bounds",
+            f"after {seconds} s of loud music none of {last.count} particles is seen any more.",
+            "Give the population Bounds and an Upkeep, or Walls, so that who leaves dies and is born again.",
+        )
+    yield from _too_much(states)
+
+
+def _dark(check: str, states: list[State]) -> Iterator[Problem]:
+    if not any(state.seen for state in states):
+        most = max(state.count for state in states)
+        why = f"of up to {most} particles none is in the picture and bright" if most else "there are no particles"
+        yield Problem(
+            check,
+            f"nothing is seen in any of {states[-1].frame + 1} frames: {why}.",
+            "Let some particles be there whatever is heard: a Burst or Upkeep, or an Emission with a rate over 0, with "
+            "colours, light and sizes over 0.",
+        )
+
+
+def _too_much(states: list[State]) -> Iterator[Problem]:
+    """Speeds and radii that no picture can show."""
+    for state in states:
+        for population in state.populations:
+            x, y, radius = (population.column(name) for name in ("Velocity.x", "Velocity.y", "Look.radius"))
+            fastest = float(np.hypot(x, y).max(initial=0)) if x is not None and y is not None else 0.0
+            largest = float(radius.max(initial=0)) if radius is not None else 0.0
+            if fastest > _HEIGHTS * REFERENCE_HEIGHT:
+                yield Problem(
+                    "bounds",
+                    f"after {(state.frame + 1) / _SLOW:g} s of loud music a particle moves at {fastest:.3g} units/s, "
+                    f"more than {_HEIGHTS:g} heights of the canvas a second.",
+                    "Give the population a Drag, or limit what is added to velocities; a force near its centre needs "
+                    "a softness.",
+                )
+                return
+            if largest > _RADIUS * REFERENCE_HEIGHT:
+                yield Problem(
+                    "bounds",
+                    f"after {(state.frame + 1) / _SLOW:g} s of loud music a particle has a radius of {largest:.3g} "
+                    f"units, more than {_RADIUS:g} heights of the canvas.",
+                    "Limit its growth: Growth swings between low and high.",
+                )
+                return

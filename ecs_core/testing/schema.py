@@ -1,0 +1,100 @@
+"""Settings from which a form can be drawn, and presets that work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ecs_core.errors import SceneError
+from ecs_core.settings import Settings
+from ecs_core.testing import songs
+from ecs_core.testing.report import Problem
+from ecs_core.testing.simulate import TypeFailedError, simulate
+from ecs_core.testing.subject import Subject
+
+
+def schema(subject: Subject) -> Iterator[Problem]:
+    """Every setting that the type adds says what it is, under which heading it stands, and what its limits are."""
+    model = subject.particle_type.settings
+    whole = model.model_json_schema()
+    lacking = [
+        f"{name} has no {' and no '.join(missing)}"
+        for name in _own_fields(model)
+        if (missing := _missing(whole["properties"][name], whole, required=name in whole.get("required", ())))
+    ]
+    if lacking:
+        yield Problem(
+            "schema",
+            f"settings from which no form can be drawn: {'; '.join(lacking)}.",
+            'Declare them as option(default, "what it is", group="motion", unit="units", ge=…, le=…).',
+        )
+    try:
+        model.model_validate(model().model_dump(warnings=False))
+    except ValueError as error:
+        yield Problem(
+            "schema", f"the settings' own defaults are not valid: {_line(error)}", "Put defaults within the limits."
+        )
+
+
+def presets(subject: Subject) -> Iterator[Problem]:
+    """Every preset is valid and runs."""
+    kind = subject.particle_type
+    if kind.presets is not None and not kind.preset_names():
+        yield Problem(
+            "presets",
+            f"there are no *.json files in {kind.presets}.",
+            "Name the folder as Path(__file__).parent / 'presets', and add it to package-data.",
+        )
+    for name in kind.preset_names():
+        try:
+            alone = replace(subject, config=kind.preset(name))
+            simulate(kind, alone.settings(duration=0.1), songs.pulsing)
+        except (SceneError, ValueError, TypeError, TypeFailedError) as error:
+            yield Problem(
+                "presets",
+                f"preset {name!r} does not work: {_line(error)}.",
+                f"Put {Path(kind.presets or '') / name}.json right, or the settings that it is checked by.",
+            )
+
+
+def _own_fields(model: type[Settings]) -> list[str]:
+    """The fields that a model or those it inherits from add to Settings, or give another meaning."""
+    below = [each for each in model.__mro__ if issubclass(each, Settings) and each is not Settings]
+    added = {name for each in below for name in each.__annotations__}
+    return [name for name in model.model_fields if name in added]
+
+
+def _missing(field: Mapping[str, Any], whole: Mapping[str, Any], *, required: bool) -> list[str]:
+    """What a field's schema lacks."""
+    # A field that is a model has its title there, the rest here.
+    words = ("description", "group") if "$ref" in field else ("title", "description", "group")
+    missing = [word for word in words if not _text(field.get(word))]
+    return [*missing, *(("default",) if required else ()), *_without_limits(field, whole)]
+
+
+def _without_limits(field: Mapping[str, Any], whole: Mapping[str, Any]) -> list[str]:
+    """Which of "minimum" and "maximum" a number in the field, at any depth, lacks."""
+    found: list[str] = []
+    if field.get("type") in ("number", "integer") and not {"enum", "const"} & field.keys():
+        for word, other in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+            if word not in field and other not in field:
+                found.append(word)
+    parts = [*field.get("anyOf", ()), *field.get("oneOf", ()), *field.get("allOf", ()), *field.get("prefixItems", ())]
+    if isinstance(field.get("items"), dict):
+        parts.append(field["items"])
+    if "$ref" in field:
+        target = whole["$defs"][field["$ref"].rsplit("/", 1)[-1]]
+        parts += target.get("properties", {}).values()
+    for part in parts:
+        found += [word for word in _without_limits(part, whole) if word not in found]
+    return found
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,162 @@
+"""Run a particle type on the stage that renders use, and note the state of every frame."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ecs_core.plugin_api import ParticleType
+from ecs_core.raster.drawlist import DrawList
+from ecs_core.rendering.plan import with_levels
+from ecs_core.rendering.stage import Stage
+from ecs_core.settings import Settings
+from ecs_core.table import Column, Rows, Table
+from ecs_core.testing.songs import Song
+from ecs_core.testing.surroundings import elsewhere
+from ecs_core.world import Snapshot, World
+
+_DARK = 1e-3  # linear light below this is not seen
+_OWN, _PYTHON = Path(__file__).parents[1], Path(traceback.__file__).parent
+_LIBRARIES = {"esper", "numba", "numpy", "pydantic", "scipy"}
+
+
+class TypeFailedError(Exception):
+    """The type raised while it was set up or simulated: ``what`` was raised and where, ``when`` it happened."""
+
+    def __init__(self, what: str, when: str) -> None:
+        super().__init__(f"{what} ({when})")
+        self.what, self.when = what, when
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Population:
+    """The rows of a population, the names of their fields ("Position.x"), and those that are infinite at birth."""
+
+    fields: tuple[str, ...]
+    endless: tuple[str, ...]
+    rows: Rows
+
+    def __len__(self) -> int:
+        return self.rows.birth.size
+
+    def column(self, field: str) -> np.ndarray[tuple[int], np.dtype[np.float32]] | None:
+        """The values of a field, (rows,), or None where the population has no such field."""
+        return self.rows.values[self.fields.index(field)] if field in self.fields else None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class State:
+    """What there is after ``frame`` was simulated, and how many particles are ``seen`` in the picture."""
+
+    frame: int
+    populations: tuple[Population, ...]
+    seen: int
+
+    @property
+    def count(self) -> int:
+        """How many particles there are."""
+        return sum(map(len, self.populations))
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What a renderer would go on from."""
+        return Snapshot(self.frame + 1, tuple(population.rows for population in self.populations))
+
+
+@contextmanager
+def staged(particle_type: ParticleType, settings: Settings, song: Song) -> Iterator[Stage]:
+    """A fresh stage for a song as long as ``settings.duration``.
+
+    Raises:
+        TypeFailedError: the type raised, now or within the block.
+    """
+    timeline = with_levels(song(settings.rate, settings.frames(Fraction(0))), settings)
+    when = "while it was set up"
+    try:
+        # Warnings of numpy are not looked at: the values are.
+        with elsewhere(), np.errstate(all="ignore"), Stage(particle_type, settings, timeline) as stage:
+            try:
+                yield stage
+            except Exception:
+                when = f"in frame {stage.world.frame}"
+                raise
+    except Exception as error:
+        raise TypeFailedError(_told(error), f"{when}, {settings.fps} fps, song: {song.__name__}") from error
+
+
+def simulate(
+    particle_type: ParticleType,
+    settings: Settings,
+    song: Song,
+    *,
+    start: State | None = None,
+    keep: Container[int] | None = None,
+    watch: Callable[[State], bool] = lambda state: True,
+) -> list[State]:
+    """The states of the frames in ``keep``, or of all, to the end of ``settings.duration`` or until ``watch`` is false.
+
+    Runs in a fresh stage, from the beginning or from what was the state after ``start``.
+
+    Raises:
+        TypeFailedError: the type raised.
+    """
+    states: list[State] = []
+    with staged(particle_type, settings, song) as stage:
+        if start is not None:
+            stage.restore(start.snapshot)
+        for frame in range(stage.world.frame, settings.frames(Fraction(0))):
+            if keep is not None and frame not in keep:
+                stage.world.step()
+                continue
+            seen = _seen(stage.frame(), settings)
+            states.append(State(frame, _populations(stage.world), seen))
+            if not watch(states[-1]):
+                break
+    return states
+
+
+def _populations(world: World) -> tuple[Population, ...]:
+    found = []
+    for (entity, _), rows in zip(world.query(Table), world.snapshot().tables, strict=True):
+        columns = [component for component in world.components(entity) if isinstance(component, Column)]
+        fields = {
+            f"{type(column).__name__}.{name}": column.at_birth.get(name, 0.0)
+            for column in columns
+            for name in column.fields
+        }
+        endless = tuple(name for name, at_birth in fields.items() if np.isinf(at_birth))
+        found.append(Population(tuple(fields), endless, rows))
+    return tuple(found)
+
+
+def _seen(sprites: DrawList, settings: Settings) -> int:
+    """How many sprites are in the picture and not black."""
+    reach = sprites.radius
+    across = (sprites.x > -reach) & (sprites.x < settings.width + reach)
+    down = (sprites.y > -reach) & (sprites.y < settings.height + reach)
+    bright = np.maximum(np.maximum(sprites.red, sprites.green), sprites.blue) > _DARK
+    return int(np.count_nonzero(across & down & bright))
+
+
+def _told(error: Exception) -> str:
+    """The exception in a line, with the place in the plugin where it came from."""
+    places = traceback.extract_tb(error.__traceback__)
+    theirs = [place for place in places if _is_plugin(place.filename)]
+    where = ""
+    if theirs:
+        place = theirs[-1]
+        where = f" at {Path(place.filename).name}:{place.lineno}, in {place.name}: {place.line}"
+    return f"raises {type(error).__name__}: {' '.join(str(error).split())}{where}"
+
+
+def _is_plugin(filename: str) -> bool:
+    path = Path(filename)
+    if filename.startswith("<") or _OWN in path.parents or _LIBRARIES & set(path.parts):
+        return False
+    return _PYTHON not in path.parents or "site-packages" in path.parts

@@ -1,0 +1,227 @@
+"""The kit for authors: what is right passes, and every deliberate mistake is caught and explained."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecs_core import (
+    Burst,
+    Color,
+    Look,
+    ParticleType,
+    Phase,
+    Position,
+    SceneError,
+    Settings,
+    Size,
+    Sprite,
+    System,
+    Velocity,
+    option,
+)
+from ecs_core.plugin_api import particle_types
+from ecs_core.testing import CHECKS, ConformanceError, Report, check_particle_type
+from tests.ecs_core.testing.embers import EMBERS
+
+FOLDER = Path(__file__).parent / "broken"
+
+# What is broken, the checks that find it (no others do), and words of what is said.
+MISTAKES = {
+    "births_per_frame": ("frame_rates", "the number of particles is"),
+    "cache_in_module": ("resume", "cut after frame 0 and resumed in a fresh world, a run differs from frame 1 on"),
+    "dark_in_silence": ("silence", "nothing is seen in any of"),
+    "decay_per_frame": ("frame_rates", "the mean speed (units/s) is"),
+    "endless_growth": ("bounds", "they grow without end"),
+    "global_numpy_random": ("determinism", "differ from frame 0 on, in Position.x, Velocity.x"),
+    "global_random": ("determinism", "never from numpy.random or random"),
+    "kept_view": ("resume", "systems keep something of their own from frame to frame: Sway.speeds"),
+    "move_per_frame": ("frame_rates", "the mean distance covered in 0.5 s (units) is"),
+    "nameless_setting": ("schema", "strength has no description and no group and no minimum and no maximum"),
+    "needs_a_song": ("silence finite", "raises IndexError: index -1 is out of bounds"),
+    "not_a_number": ("finite", "Position.x, Velocity.x of 1 of 200 particles is NaN or infinite in frame 0"),
+    "pixels": ("sizes", "never from settings.width and settings.height"),
+    "runaway_speed": ("bounds", "more than 10 heights of the canvas a second"),
+    "state_in_component": ("resume", "in Position.x, Velocity.x"),
+    "state_in_module": ("determinism", "keep nothing in variables of a module"),
+    "state_on_system": ("resume", "Sway.angle"),
+    "wall_clock": ("determinism", "take the time from Clock"),
+}
+ONCE_FOR_ALL = {"late_births", "loop_over_particles"}  # these have tests of their own
+
+
+def broken(name: str) -> ParticleType:
+    kind: ParticleType = importlib.import_module(f"tests.ecs_core.testing.broken.{name}").BROKEN
+    return kind
+
+
+def refused(particle_type: ParticleType, *checks: str) -> Report:
+    """The report of a type that does not pass the checks, or all of them."""
+    with pytest.raises(ConformanceError) as caught:
+        check_particle_type(particle_type, checks=checks or tuple(CHECKS))
+    return caught.value.report
+
+
+# --- what is right -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", particle_types().types)
+def test_the_types_that_motes_brings_pass(name: str) -> None:
+    assert check_particle_type(name).passed == tuple(CHECKS)
+
+
+def test_a_small_plugin_of_somebody_else_passes() -> None:
+    assert check_particle_type(EMBERS).passed == tuple(CHECKS)
+
+
+def test_only_the_checks_that_are_asked_for_run() -> None:
+    assert check_particle_type(EMBERS, checks=("determinism",)).passed == ("determinism",)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(SceneError, match="Invalid particle type: ember"):
+        check_particle_type("ember")
+
+
+def test_a_config_that_is_not_valid_is_refused() -> None:
+    with pytest.raises(SceneError, match="particle_count"):
+        check_particle_type(EMBERS, config={"particle_count": -1})
+
+
+def test_nothing_of_the_surroundings_is_changed() -> None:
+    clocks = time.time, time.monotonic, time.perf_counter
+    pythons, numpys = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    check_particle_type(EMBERS, checks=("determinism",))
+    assert (time.time, time.monotonic, time.perf_counter) == clocks
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == (pythons, numpys)  # noqa: NPY002
+
+
+# --- what is wrong -----------------------------------------------------------------------------------------------
+
+
+def test_every_broken_plugin_is_tried() -> None:
+    assert {path.stem for path in FOLDER.glob("*.py")} == MISTAKES.keys() | ONCE_FOR_ALL
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_caught_and_explained(name: str) -> None:
+    checks, words = MISTAKES[name]
+    report = refused(broken(name))
+    assert report.failed == tuple(checks.split())
+    assert words in " ".join(str(report).split())
+
+
+def test_a_loop_over_particles_is_too_slow() -> None:
+    (problem,) = refused(broken("loop_over_particles"), "time_budget").problems
+    assert "µs per particle with 2000 particles; the budget is 2 µs. Steer takes" in problem.saw
+
+
+def test_an_exception_is_told_once_with_its_place() -> None:
+    (problem,) = refused(broken("late_births")).problems
+    assert "raises StructuralChangeError" in problem.saw
+    assert "at late_births.py:" in problem.saw
+    assert "in process: table.spawn(1) (in frame 0, 30 fps, song: silence)" in problem.saw
+
+
+def test_an_exception_in_populate_is_told() -> None:
+    def populate(world: object, settings: Settings) -> None:
+        raise KeyError("no such colour")
+
+    (problem,) = refused(ParticleType("raises", populate=populate)).problems
+    assert "raises KeyError: 'no such colour' at test_kit.py:" in problem.saw
+    assert "(while it was set up" in problem.saw
+
+
+def test_all_problems_are_told_together() -> None:
+    worse = replace(broken("runaway_speed"), settings=broken("nameless_setting").settings)
+    report = refused(worse)
+    assert report.failed == ("schema", "bounds")
+    assert str(report).startswith("particle type 'runaway_speed' has 2 problems:\n1. schema: ")
+
+
+def test_what_cannot_be_judged_is_not_said_to_pass() -> None:
+    report = refused(broken("wall_clock"))
+    assert report.unjudged.keys() == {"resume", "frame_rates", "sizes"}
+    assert "Not judged: sizes, as two runs differ anyway." in str(report)
+
+
+def test_a_place_outside_an_upright_picture_is_found() -> None:
+    columns = (Position, Velocity, Size, Color, Look)
+    aside = ParticleType("aside", archetype=columns, components=(Burst(960.0, 540.0, count=200), Sprite()))
+    (problem,) = refused(aside, "sizes").problems
+    assert "nothing is seen in an upright picture, 1080 × 1920" in problem.saw
+
+
+def test_a_picture_that_empties_is_found() -> None:
+    columns = (Position, Velocity, Size, Color, Look)
+    burst = ParticleType("burst", archetype=columns, components=(Burst(300.0, 540.0, count=200), Sprite()))
+    (problem,) = refused(burst).problems
+    assert "after 180 s of loud music none of 200 particles is seen any more" in problem.saw
+
+
+def test_a_population_that_is_added_in_a_frame_is_found() -> None:
+    class Add(System):
+        phase = Phase.EMIT
+
+        def process(self) -> None:
+            if self.world.frame == 30:
+                self.world.populate((Position,))
+
+    (problem,) = refused(replace(EMBERS, systems=(*EMBERS.systems, Add)), "resume").problems
+    assert "the number of populations is 1 after the first frame and 2 after frame 59" in problem.saw
+
+
+def test_a_default_outside_its_own_limits_is_found() -> None:
+    class Reach(Settings):
+        reach: float = option(5.0, "how far", group="motion", ge=0, le=1)
+
+    (problem,) = refused(replace(EMBERS, settings=Reach), "schema").problems
+    assert "the settings' own defaults are not valid" in problem.saw
+
+
+def test_numbers_within_a_list_need_limits_too() -> None:
+    class Steps(Settings):
+        steps: tuple[float, ...] = option((1.0,), "how far each time", group="motion")
+
+    (problem,) = refused(replace(EMBERS, settings=Steps), "schema").problems
+    assert "steps has no minimum and no maximum" in problem.saw
+
+
+def test_a_preset_that_is_not_valid_is_named(tmp_path: Path) -> None:
+    (tmp_path / "storm.json").write_text('{"particle_cuont": 5}')
+    (problem,) = refused(replace(EMBERS, presets=tmp_path), "presets").problems
+    assert "preset 'storm' does not work: unknown setting 'particle_cuont'" in problem.saw
+
+
+def test_a_folder_without_presets_is_found(tmp_path: Path) -> None:
+    (problem,) = refused(replace(EMBERS, presets=tmp_path / "pressets"), "presets").problems
+    assert "there are no *.json files in" in problem.saw
+
+
+# --- pytest ------------------------------------------------------------------------------------------------------
+
+
+def test_the_pytest_plugin_loads_nothing_heavy() -> None:
+    code = "import sys, ecs_core.testing.pytest_plugin; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "numba", "esper", "pydantic"} & set(done.stdout.split())
+
+
+def test_authors_get_the_fixture_without_an_import(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        'def test_snow(check_particle_type):\n    check_particle_type("snow", checks=("schema", "silence"))\n'
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "ecs_core.testing.pytest_plugin", str(tmp_path)]
+    # Installed or not: named twice, it would be refused.
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=alone, check=False)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
