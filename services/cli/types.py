@@ -7,11 +7,10 @@ import json
 import sys
 from typing import Any
 
-from ecs_core.audio.timeline import FEATURES, LEVELS
-from ecs_core.bindings import ALIASES, rehearse
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.scene import particle_type
+from services.types import bindable, describe
 
 HELP = "List the particle types, what they do, and their settings."
 EXAMPLES = """\
@@ -65,24 +64,3 @@ def _show(kind: ParticleType, *, whole: bool) -> None:
 
 def _plain(value: Any) -> Any:
     return value.model_dump()
-
-
-def bindable(kind: ParticleType) -> tuple[list[str], list[str]]:
-    """What bindings of a type can have as source and as target."""
-    features = particle_types().features
-    targets = rehearse(kind, kind.settings(), features)
-    return [*FEATURES, *LEVELS, *features], [*ALIASES, *sorted(targets)]
-
-
-def describe(kind: ParticleType) -> dict[str, object]:
-    """A type as plain data, with the JSON schema of its settings."""
-    sources, targets = bindable(kind)
-    return {
-        "type": kind.name,
-        "name": kind.name.replace("_", " ").title(),
-        "description": kind.description,
-        "features": list(kind.features),
-        "config_schema": kind.settings.model_json_schema(),
-        "presets": {name: kind.preset(name) for name in kind.preset_names()},
-        "bindable": {"sources": sources, "targets": targets},
-    }

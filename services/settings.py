@@ -1,0 +1,36 @@
+"""ServiceSettings: everything an operator can set, from ``MOTES_…`` variables of the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """The settings of the API and of workers. All processes of one installation need the same URLs."""
+
+    model_config = SettingsConfigDict(env_prefix="MOTES_", extra="ignore", frozen=True)
+
+    data: Path = Field(default=Path("motes-data"), description="folder of everything that is not kept elsewhere")
+    database_url: str = Field(default="", description="postgresql+asyncpg://…; empty: SQLite in the data folder")
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="the queue")
+    storage_url: str = Field(default="", description="file://…, s3://…; empty: a folder in the data folder")
+    media_root: Path | None = Field(default=None, description="folder whose songs clients may name; none: uploads only")
+    host: str = Field(default="127.0.0.1", description="address the API listens on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port the API listens on; 0: any that is free")
+    upload_limit: int = Field(default=500_000_000, ge=1, description="bytes of an upload")
+    lease_seconds: float = Field(
+        default=15.0, ge=1, le=3600, description="after this long without a sign of life work is given again"
+    )
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data.absolute() / 'motes.db'}"
+
+    @property
+    def storage(self) -> str:
+        """The storage's URL."""
+        return self.storage_url or f"file://{self.data.absolute() / 'storage'}"

@@ -1,0 +1,120 @@
+"""Jobs over HTTP, done by real workers: created, followed, downloaded, cancelled, and not lost when processes die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from ecs_core import Scene, render
+from tests.media import read_video
+from tests.services.stack.conftest import Stack
+
+SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
+# As in the guide: three colours at once.
+COLOURS = {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]]}
+LONG = {"width": 640, "height": 360, "duration": 60.0, "particle_count": 500}
+
+
+def create(stack: Stack, **config: Any) -> str:
+    answer = stack.client.post("/create", json={"particle_type": "enhanced", "config": config})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["system_id"])
+
+
+def submit(stack: Stack, system: str, **body: Any) -> str:
+    answer = stack.client.post(f"/systems/{system}/render", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["Location"] == f"/particles/jobs/{answer.json()['job_id']}"
+    return str(answer.json()["job_id"])
+
+
+def children(pid: int) -> list[int]:
+    """Processes that do tasks: forked by the nursery, which the worker started."""
+    own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [
+        task for child in own for task in map(int, Path(f"/proc/{child}/task/{child}/children").read_text().split())
+    ]
+
+
+def test_guide_from_upload_to_download(stack: Stack, demo_song: Path, tmp_path: Path) -> None:
+    with demo_song.open("rb") as song:
+        uploaded = stack.client.post("/audio", files={"file": ("demo.wav", song)}).json()
+    system = create(stack, **SMALL, **COLOURS)
+    loaded = stack.client.post(f"/systems/{system}/load-audio", params={"audio_path": uploaded["audio_path"]}).json()
+    assert loaded["status"]["audio_loaded"]
+    job = submit(stack, system, output_path="my_visualization.mp4", audio_path=uploaded["audio_path"])
+    done = stack.wait_for(job, "completed", "failed")
+    assert (done["status"], done["progress"]) == ("completed", 100)
+    video = stack.client.get(f"/download/{job}")
+    assert video.headers["content-disposition"].endswith('filename="my_visualization.mp4"')
+    (tmp_path / "service.mp4").write_bytes(video.content)
+    render(Scene("enhanced", demo_song, {**SMALL, **COLOURS}), tmp_path / "engine.mp4")
+    service, engine = read_video(tmp_path / "service.mp4"), read_video(tmp_path / "engine.mp4")
+    assert service.pts == engine.pts
+    part = stack.client.get(f"/download/{job}", headers={"Range": "bytes=0-99"})
+    assert (part.status_code, len(part.content)) == (206, 100)
+
+
+def test_same_scene_again_is_answered_at_once(stack: Stack) -> None:
+    system = create(stack, **SMALL, seed=7)
+    first = submit(stack, system)
+    stack.wait_for(first, "completed")
+    began = time.monotonic()
+    again = submit(stack, system)
+    stack.wait_for(again, "completed")
+    assert time.monotonic() - began < 3
+    assert stack.client.get(f"/download/{again}").content == stack.client.get(f"/download/{first}").content
+
+
+def test_what_is_changed_after_submission_touches_no_render(stack: Stack, tmp_path: Path) -> None:
+    system = create(stack, **SMALL, seed=8)
+    job = submit(stack, system)
+    changed = stack.client.put(f"/systems/{system}/config", json={"config": {"width": 320}})
+    assert changed.json()["status"]["config"]["width"] == 320
+    stack.wait_for(job, "completed")
+    (tmp_path / "video.mp4").write_bytes(stack.client.get(f"/download/{job}").content)
+    assert read_video(tmp_path / "video.mp4").width == 160
+
+
+def test_cancelled_job_stops_at_once(stack: Stack) -> None:
+    job = submit(stack, create(stack, **LONG))
+    stack.wait_for(job, "rendering")
+    early = stack.client.get(f"/download/{job}")
+    assert (early.status_code, early.json()["detail"]) == (400, "Job not completed: it is rendering")
+    assert stack.client.post(f"/jobs/{job}/cancel").json() == {"job_id": job, "status": "cancelled"}
+    end = time.monotonic() + 2
+    while children(stack.processes["worker"].pid):
+        assert time.monotonic() < end, "a process still works on the cancelled job"
+        time.sleep(0.02)
+    assert stack.client.post(f"/jobs/{job}/cancel").status_code == 200  # again is no error
+
+
+def test_killed_render_process_costs_its_task_another_attempt(stack: Stack) -> None:
+    job = submit(stack, create(stack, **SMALL | {"duration": 8.0}, seed=9))
+    killed = 0
+    while killed < 2:
+        for child in children(stack.processes["worker"].pid):
+            os.kill(child, signal.SIGKILL)
+            killed += 1
+        time.sleep(0.05)
+    assert stack.wait_for(job, "completed", "failed")["status"] == "completed"
+
+
+def test_killed_worker_loses_nothing(stack: Stack) -> None:
+    job = submit(stack, create(stack, **LONG | {"duration": 6.0}, seed=10))
+    stack.wait_for(job, "rendering")
+    stack.stop("worker", signal.SIGKILL)
+    stack.start_worker()
+    assert stack.wait_for(job, "completed", "failed")["status"] == "completed"
+
+
+def test_events_tell_of_a_job_until_it_is_over(stack: Stack) -> None:
+    job = submit(stack, create(stack, **SMALL, seed=11))
+    with stack.client.stream("GET", f"/jobs/{job}/events") as events:
+        assert events.headers["content-type"].startswith("text/event-stream")
+        told = [line.removeprefix("data: ") for line in events.iter_lines() if line.startswith("data: ")]
+    assert '"status":"completed"' in told[-1]
+    assert '"progress":100' in told[-1]

@@ -1,0 +1,79 @@
+"""What clients may ask for, and what they are told when they may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.services.stack.conftest import Stack
+
+
+@pytest.fixture
+def system(stack: Stack) -> str:
+    return str(stack.client.post("/create", json={"particle_type": "snow"}).json()["system_id"])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"particle_type": "rain"}, "Invalid particle type: rain. Available types: ["),
+        ({"particle_type": "snow", "config": {"particle_count": -1}}, "particle_count = -1: should be greater"),
+        ({"particle_type": "snow", "config": {"colour": 1}}, "unknown setting 'colour'"),
+    ],
+)
+def test_wrong_system_is_refused_with_400(stack: Stack, body: dict[str, Any], words: str) -> None:
+    answer = stack.client.post("/create", json=body)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith(words) or words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/systems/x", "/jobs/x", "/download/x", "/jobs/x/events"])
+def test_unknown_is_404(stack: Stack, path: str) -> None:
+    assert stack.client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["../up.mp4", "/tmp/x.mp4", "a/b.mp4", "x.avi", "", ".mp4", "nul.mp4", "x\u0000.mp4", "x" * 300 + ".mp4"]
+)
+def test_output_path_that_is_no_plain_name_is_refused(stack: Stack, system: str, name: str) -> None:
+    answer = stack.client.post(f"/systems/{system}/render", json={"output_path": name})
+    assert answer.status_code == 400
+    assert "output_path" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["../secret.wav", "/etc/passwd", "missing.wav", "", "uploads/" + "0" * 64, "a\u0000b"])
+def test_audio_path_that_leads_nowhere_or_out_is_refused(stack: Stack, system: str, path: str) -> None:
+    (stack.folder / "secret.wav").write_text("not yours")
+    answer = stack.client.post(f"/systems/{system}/load-audio", params={"audio_path": path})
+    assert answer.status_code == 400
+    assert "audio_path" in answer.json()["detail"]
+
+
+def test_upload_that_is_no_song_is_refused(stack: Stack) -> None:
+    answer = stack.client.post("/audio", files={"file": ("song.wav", b"this is text")})
+    assert answer.status_code == 415
+    assert answer.json()["detail"].startswith("song.wav: ")
+
+
+def test_type_of_a_system_can_change(stack: Stack, system: str) -> None:
+    answer = stack.client.put(f"/systems/{system}/type/zen")
+    assert answer.json()["status"]["particle_type"] == "zen"
+    assert stack.client.put(f"/systems/{system}/type/rain").status_code == 400
+
+
+def test_config_that_is_wrong_changes_nothing(stack: Stack, system: str) -> None:
+    assert stack.client.put(f"/systems/{system}/config", json={"config": {"fps": 0}}).status_code == 400
+    assert stack.client.get(f"/systems/{system}").json()["status"]["config"]["fps"] == 30
+
+
+def test_types_tell_everything(stack: Stack) -> None:
+    types = {each["type"]: each for each in stack.client.get("/types").json()}
+    assert set(types) == {"bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen"}
+    assert "particle_count" in types["snow"]["config_schema"]["properties"]
+
+
+def test_deleted_system_is_gone(stack: Stack, system: str) -> None:
+    assert stack.client.delete(f"/systems/{system}").json() == {"message": "System deleted"}
+    assert stack.client.get(f"/systems/{system}").status_code == 404
