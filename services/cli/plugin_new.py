@@ -1,0 +1,73 @@
+"""``motes plugin new NAME``: writes a package from the templates in ``scaffold/``, all of it or nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+
+from ecs_core.errors import PluginError
+from ecs_core.plugin_api import particle_types
+
+_TEMPLATES = Path(__file__).parent / "scaffold"
+_FILES = {
+    "pyproject.toml.tmpl": "pyproject.toml",
+    "module.py.tmpl": "motes_{name}.py",
+    "test.py.tmpl": "test_{name}.py",
+    "README.md.tmpl": "README.md",
+    "ci.yml.tmpl": ".github/workflows/test.yml",
+    "gitignore.tmpl": ".gitignore",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: the folder, and the name of the particle type."""
+
+    folder: Path
+    type: str
+
+
+def write(folder: Path) -> Written:
+    """Write a package into ``folder``, which must not exist or be empty; its name is that of the type.
+
+    Raises:
+        PluginError: the name cannot be a type's, or is one already; the folder is not empty or cannot be written.
+    """
+    name = folder.name.lower().removeprefix("motes-").replace("-", "_")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+        raise PluginError(
+            f"{folder.name!r}: a plugin's name must be of letters, digits, - and _, and begin with a letter"
+        )
+    if name in particle_types().types:
+        raise PluginError(f"{name!r}: there is a particle type of this name already; give another name")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise PluginError(f"{folder}: exists and is not an empty folder")
+    words = {
+        "name": name,
+        "dashed": name.replace("_", "-"),
+        "title": name.replace("_", " ").capitalize(),
+        "NAME": name.upper(),
+        "camel": "".join(part.capitalize() for part in name.split("_")),
+        "version": version("motes"),
+    }
+    try:
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
+    except OSError as error:
+        raise PluginError(f"cannot write {folder}: {error.strerror}") from None
+    try:
+        for template, target in _FILES.items():
+            path = part / target.format(name=name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = (_TEMPLATES / template).read_text(encoding="utf-8")
+            path.write_text(Template(text).substitute(words), encoding="utf-8")
+        part.chmod(0o755)
+        part.replace(folder)  # also over an empty folder
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise PluginError(f"cannot write {folder}: {error.strerror}") from None
+    return Written(folder, name)
