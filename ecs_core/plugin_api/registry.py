@@ -103,7 +103,7 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
     plugins = list(failed)
     together = _manager()
     for point in points:
-        owner, version = (point.dist.name, point.dist.version) if point.dist else ("unknown distribution", "")
+        owner, version = (point.dist.name, point.dist.version) if point.dist else ("not installed", "")
         plugin = functools.partial(Plugin, point.name, point.value, owner, version)
         try:
             module = _load(point)

@@ -35,17 +35,20 @@ def run(arguments: argparse.Namespace) -> None:
     names = _entry_points(folder)
     output: Path = arguments.output or folder / "preview.mp4"
     environment = {**os.environ, "MOTES_PLUGIN_PATH": str(folder.absolute())}
-    fine = _preview(arguments, names, output, environment)
     if arguments.once:
-        if not fine:
+        if not _preview(arguments, names, output, environment):
             raise PluginError(f"{folder}: no preview was rendered")
         return
     from watchfiles import DefaultFilter, watch  # noqa: PLC0415
 
     ignored = DefaultFilter(ignore_paths=[output.absolute()], ignore_entity_patterns=(r"^\.", r"\.part$", r"\.pyc$"))
-    print(f"watching {folder}; Ctrl-C to leave")
-    for _ in watch(folder, watch_filter=ignored, raise_interrupt=True):
-        _preview(arguments, names, output, environment)
+    changes = watch(folder, watch_filter=ignored, yield_on_timeout=True, rust_timeout=200)
+    next(changes)  # watching from before the first preview on: what is saved while it is rendered counts
+    _preview(arguments, names, output, environment)
+    print(f"watching {folder}; Ctrl-C to leave", flush=True)
+    for changed in changes:
+        if changed:
+            _preview(arguments, names, output, environment)
 
 
 def _entry_points(folder: Path) -> set[str]:
