@@ -126,7 +126,7 @@ class Settings(Model):
 
     width: int = option(1920, "picture width, even", group="output", unit="px", ge=16, le=7680)
     height: int = option(1080, "picture height, even", group="output", unit="px", ge=16, le=4320)
-    fps: Annotated[float, _shown(_SLOWEST, _FASTEST)] | str = option(
+    fps: Annotated[int | float, _shown(_SLOWEST, _FASTEST)] | str = option(
         30, 'frames per second, 1–240: 30, 29.97 or "30000/1001"', group="output", unit="1/s"
     )
     duration: Annotated[float, _shown(0, 86_400)] | Literal["audio"] | None = option(

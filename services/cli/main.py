@@ -12,7 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from ecs_core.errors import MotesError, RenderCancelled
-from services.cli import analyze, frame, plugin, render, types
+from services.cli import analyze, frame, plugin, render, serve, types
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -25,6 +25,7 @@ examples:
   motes analyze song.mp3 -o features.json
   motes types
   motes plugin new glitter
+  motes serve
 """
 
 
@@ -46,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (render, frame, analyze, types, plugin):
+    for command in (render, frame, analyze, types, plugin, serve):
         name = command.__name__.rpartition(".")[2]
         sub = commands.add_parser(
             name,
