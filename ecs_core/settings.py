@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,8 +144,12 @@ class Settings(Model):
     particle_colors: tuple[RGB, ...] = option(
         ((255, 255, 255),), "one is picked per particle", group="look", min_length=1, max_length=64
     )
-    speed_x: float = option(0.0, "0: random ±0.5", group="motion", unit="px/frame", ge=-200, le=200)
-    speed_y: float = option(0.0, "0: random ±0.5", group="motion", unit="px/frame", ge=-200, le=200)
+    speed_x: float = option(
+        0.0, "0: as the type has it, mostly random ±0.5", group="motion", unit="px/frame", ge=-200, le=200
+    )
+    speed_y: float = option(
+        0.0, "0: as the type has it, mostly random ±0.5", group="motion", unit="px/frame", ge=-200, le=200
+    )
     speed_z: float = option(0.0, "change of size; 0: random ±0.1", group="motion", unit="px/frame", ge=-10, le=10)
     bounce: bool = option(False, "reflect at the edges", group="motion")
     bass_threshold: Share = option(0.3, 'bass over this is "high"', group="music")
@@ -263,8 +267,9 @@ def _explain(detail: Any, model: type[Settings], owner: str) -> str:
         fields = model.model_fields
         for part in parts[:-1]:
             nested = fields[part].annotation if part in fields else None
-            if isinstance(nested, type) and issubclass(nested, BaseModel):
-                fields = nested.model_fields
+            for each in (nested, *get_args(nested)):
+                if isinstance(each, type) and issubclass(each, BaseModel):
+                    fields = each.model_fields
         return f"unknown setting {path!r} for {owner}; it has: {', '.join(fields)}"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{path} = {detail['input']!r}: {message}" if path else message

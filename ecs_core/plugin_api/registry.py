@@ -93,7 +93,9 @@ class Registry:
 @functools.cache
 def particle_types() -> Registry:
     """Everything registered by the installed plugins; loaded once per process."""
-    return load(*_wanted(_found()))
+    points, failed = _found()
+    chosen, missing = _wanted(points)
+    return load(chosen, [*failed, *missing])
 
 
 def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registry:
@@ -130,6 +132,8 @@ def _manager() -> pluggy.PluginManager:
 
 
 def _load(point: EntryPoint) -> ModuleType:
+    if EntryPoint.pattern.match(point.value) is None:
+        raise PluginError(f"{point.value!r} does not name a module")
     module: ModuleType = point.load()
     version = getattr(module, "motes_api_version", API_VERSION)
     if version != API_VERSION:
@@ -154,21 +158,41 @@ def _collect(hook: Callable[..., Any], kind: type[Any], taken: Mapping[str, Any]
     return found
 
 
-def _found() -> list[EntryPoint]:
-    """The entry points of installed distributions, and of the plugin that is being written."""
+def declared(folder: Path) -> dict[str, str]:
+    """The plugins that a folder's pyproject.toml declares: names and their modules.
+
+    Raises:
+        PluginError: it cannot be read, or declares none.
+    """
+    file = folder / "pyproject.toml"
+    try:
+        project: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PluginError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
+    for key in ("project", "entry-points", GROUP):
+        project = project.get(key) if isinstance(project, dict) else None
+    if not project or not isinstance(project, dict):
+        raise PluginError(f'{file}: declares no plugin; add [project.entry-points.{GROUP}] and name = "module"')
+    return {name: str(module) for name, module in project.items()}
+
+
+def _found() -> tuple[list[EntryPoint], list[Plugin]]:
+    """The entry points of installed distributions and of the plugin that is being written, and why it has none."""
     points = sorted(entry_points(group=GROUP), key=lambda point: (point.value, point.name))
     folder = os.environ.get(_PATH)
-    if folder:
-        project = tomllib.loads((Path(folder) / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
-        for place in (Path(folder) / "src", Path(folder)):
-            if str(place) not in sys.path:
-                sys.path.insert(0, str(place))
-        importlib.invalidate_caches()
-        own = [
-            EntryPoint(name, module, GROUP) for name, module in project.get("entry-points", {}).get(GROUP, {}).items()
-        ]
-        points = [point for point in points if point.name not in {mine.name for mine in own}] + own
-    return points
+    if not folder:
+        return points, []
+    try:
+        own = declared(Path(folder))
+    except PluginError as error:
+        _log.warning("%s: %s", _PATH, error)
+        return points, [Plugin(Path(folder).name, "", _PATH, "", failure=_line(error))]
+    for place in (Path(folder) / "src", Path(folder)):
+        if str(place) not in sys.path:
+            sys.path.insert(0, str(place))
+    importlib.invalidate_caches()
+    points = [point for point in points if point.name not in own]
+    return [*points, *(EntryPoint(name, module, GROUP) for name, module in own.items())], []
 
 
 def _wanted(points: list[EntryPoint]) -> tuple[list[EntryPoint], list[Plugin]]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.components import Collide, Position, Size, Velocity
+from ecs_core.components import Collide, Position, Size, Velocity, Walls
 from ecs_core.resources import Canvas
 from ecs_core.schedule import Phase, System
 
@@ -23,7 +23,7 @@ class BounceOff(System):
 
     def process(self) -> None:
         canvas = self.world.get(Canvas)
-        for _, (collide, position, velocity, size) in self.world.query(Collide, Position, Velocity, Size):
+        for entity, (collide, position, velocity, size) in self.world.query(Collide, Position, Velocity, Size):
             if len(position.x) < 2:
                 continue
             cell = cell_size(float(size.value.max()), canvas)
@@ -34,6 +34,10 @@ class BounceOff(System):
             kernels.collision.collide(
                 x, y, velocity.x, velocity.y, size.value, columns, rows, starts, order, np.float32(collide.restitution)
             )
+            walls = self.world.component(entity, Walls)
+            if walls is not None and walls.mode == "reflect":  # who is pushed through a wall stays at it
+                np.clip(x, 0, np.float32(canvas.width), out=x)
+                np.clip(y, 0, np.float32(canvas.height), out=y)
 
 
 def cell_size(largest: float, canvas: Canvas) -> float:

@@ -38,7 +38,7 @@ def populate(world: World, settings: EnhancedSettings) -> None:
     spark: dict[str, Any] = {
         "x": x,
         "y": y,
-        "size": Pareto(0.72, 10.0),  # many specks, few stars
+        "size": Pareto(0.9, 10.0),  # many specks, few stars
         "growth": settings.growth,
         "light": Range(0.5, 3.1, tail=2.5),
         "light_by_size": 0.42,
@@ -60,7 +60,7 @@ def populate(world: World, settings: EnhancedSettings) -> None:
             Burst(**spark, **ring, drift_x=drift_x, drift_y=drift_y),
             Upkeep(**spark, speed=Range(1 * F, 3 * F), orbit=Range(20, 48)),
             Attraction(x, y, strength=_pull(settings), softness=90.0),
-            Jitter(),
+            Jitter.of(0.25),  # drag would end the whirl: in a quiet minute all of them would come to lie in one point
             Drag.keeping(0.995),
             Walls("reflect") if settings.bounce else Bounds(margin=20.0),
             Twinkle(low=0.33, high=0.75),

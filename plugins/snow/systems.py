@@ -46,12 +46,13 @@ class ScatterAtStart(System):
         if self.world.frame != 0:
             return
         canvas = self.world.get(Canvas)
-        for entity, (source, position, velocity) in self.world.query(Source, Position, Velocity):
+        for entity, (_, position, velocity) in self.world.query(Source, Position, Velocity):
             speed = np.hypot(velocity.x, velocity.y) + 1e-6
             way_x, way_y = velocity.x / speed, velocity.y / speed
-            to_x = np.where(way_x > 0, canvas.width - source.x, source.x) / (np.abs(way_x) + 1e-6)
-            to_y = np.where(way_y > 0, canvas.height - source.y, source.y) / (np.abs(way_y) + 1e-6)
-            way = self.world.rng(self, entity).uniform(0.0, 1.0, len(speed)) ** 0.7 * np.minimum(to_x, to_y)
+            to_x = np.where(way_x > 0, canvas.width - position.x, position.x) / (np.abs(way_x) + 1e-6)
+            to_y = np.where(way_y > 0, canvas.height - position.y, position.y) / (np.abs(way_y) + 1e-6)
+            to_edge = np.maximum(0, np.minimum(to_x, to_y))
+            way = self.world.rng(self, entity).uniform(0.0, 1.0, len(speed)) ** 0.7 * to_edge
             position.x += way_x * way
             position.y += way_y * way
 
@@ -71,8 +72,9 @@ class ThrowBack(System):
             speed = np.hypot(velocity.x, velocity.y)
             distance = np.hypot(position.x - np.float32(source.x), position.y - np.float32(source.y))
             chance = (audio.level - source.threshold) * 0.3 * (1 + speed / (5 * FRAME))
-            # The farther out the likelier: or a song full of kicks would keep all of them at the centre.
-            chance *= np.minimum(1, distance / source.reach) ** 2
+            # The farther out the likelier, or a song full of kicks would keep all of them at the centre; but rarely, or
+            # it would leave the edges empty.
+            chance *= np.minimum(1, distance / source.reach) ** 2 / 3
             jumping = rng.uniform(0.0, 1.0, len(speed)) < chance
             start = source.heart * rng.uniform(0.0, 1.0, len(speed)).astype(np.float32) / (speed + np.float32(1e-6))
             position.x[jumping] = source.x + (velocity.x * start)[jumping]

@@ -27,14 +27,15 @@ from ecs_core import (
 from plugins.zen.settings import ZenSettings
 
 DISCS = 6  # one light in so many is a disc
+MOST_DISCS = 120  # more would be a fog, and take longer to draw than all else
 
 
 def populate(world: World, settings: ZenSettings) -> None:
     """Two populations: discs behind, lights before them."""
-    discs = settings.particle_count // DISCS
+    discs = min(MOST_DISCS, settings.particle_count // DISCS)
     _add(world, settings, discs, Range(26, 90, tail=1.6), Range(0.016, 0.075), Sprite("disc"))
     _add(
-        world, settings, settings.particle_count - discs, Pareto(1.2, 9.0, 1.4), Range(1.2, 5.0, tail=2), Sprite("glow")
+        world, settings, settings.particle_count - discs, Pareto(1.2, 9.0, 1.6), Range(1.2, 5.0, tail=2), Sprite("glow")
     )
 
 

@@ -7,10 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 from ecs_core.errors import PluginError
+from ecs_core.plugin_api.registry import declared
 
 _QUICK = ("--size", "640x360", "--quality", "draft")
 
@@ -31,61 +32,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Render; then watch, unless --once."""
-    folder: Path = arguments.path
-    names = _entry_points(folder)
-    output: Path = arguments.output or folder / "preview.mp4"
-    environment = {**os.environ, "MOTES_PLUGIN_PATH": str(folder.absolute())}
+    folder: Path = arguments.path.resolve()
+    output: Path = arguments.output or arguments.path / "preview.mp4"
+    declared(folder)  # refused at once where there is no plugin, not watched
     if arguments.once:
-        if not _preview(arguments, names, output, environment):
-            raise PluginError(f"{folder}: no preview was rendered")
+        if code := _preview(arguments, folder, output):
+            raise SystemExit(code)  # the render has said why
         return
-    from watchfiles import DefaultFilter, watch  # noqa: PLC0415
+    from watchfiles import watch  # noqa: PLC0415
 
-    ignored = DefaultFilter(ignore_paths=[output.absolute()], ignore_entity_patterns=(r"^\.", r"\.part$", r"\.pyc$"))
-    changes = watch(folder, watch_filter=ignored, yield_on_timeout=True, rust_timeout=200)
+    changes = watch(folder, watch_filter=_ours(folder, output.resolve()), yield_on_timeout=True, rust_timeout=200)
     next(changes)  # watching from before the first preview on: what is saved while it is rendered counts
-    _preview(arguments, names, output, environment)
-    print(f"watching {folder}; Ctrl-C to leave", flush=True)
+    _try(arguments, folder, output)
+    print(f"watching {arguments.path}; Ctrl-C to leave", flush=True)
     for changed in changes:
         if changed:
-            _preview(arguments, names, output, environment)
+            _try(arguments, folder, output)
 
 
-def _entry_points(folder: Path) -> set[str]:
-    """The names of the plugins that a folder's pyproject.toml declares."""
-    file = folder / "pyproject.toml"
+def _ours(folder: Path, output: Path) -> Callable[[object, str], bool]:
+    """Whether a change is the author's: not the preview, nothing hidden, as the render's own files are, no caches."""
+    from watchfiles import Change, DefaultFilter  # noqa: PLC0415
+
+    usual = DefaultFilter()
+
+    def ours(change: object, path: str) -> bool:
+        parts = Path(path).relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        return Path(path) != output and not hidden and usual(Change.modified, str(Path(*parts)))
+
+    return ours
+
+
+def _try(arguments: argparse.Namespace, folder: Path, output: Path) -> None:
+    """Render a preview; a mistake costs a line, and watching goes on."""
     try:
-        project = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PluginError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
-    names = set(project.get("project", {}).get("entry-points", {}).get("motes", {}))
-    if not names:
-        raise PluginError(f'{file}: declares no plugin; add [project.entry-points.motes] and name = "module"')
-    return names
+        _preview(arguments, folder, output)
+    except PluginError as error:
+        print(f"motes: error: {error}", file=sys.stderr, flush=True)
 
 
-def _preview(arguments: argparse.Namespace, names: set[str], output: Path, environment: dict[str, str]) -> bool:
-    """Render a preview in a process of its own, which sees the files as they are now; whether it worked."""
-    motes = (sys.executable, "-m", "services.cli.main")
-    listed = subprocess.run((*motes, "plugin", "list", "--json"), env=environment, capture_output=True, check=False)
+def _preview(arguments: argparse.Namespace, folder: Path, output: Path) -> int:
+    """Render a preview in a process of its own, which sees the files as they are now; its exit code.
+
+    Raises:
+        PluginError: the plugin does not load, or has no such type.
+    """
+    names = declared(folder)
+    environment = {**os.environ, "MOTES_PLUGIN_PATH": str(folder)}
+    environment.pop("MOTES_PLUGINS", None)  # it would have to name the plugin, which is asked for here
+    motes = (sys.executable, "-P", "-m", "services.cli.main")  # -P: the author's folder is not Motes'
+    listing = (*motes, "plugin", "list", "--json")
+    listed = subprocess.run(listing, env=environment, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
-        print(listed.stderr.decode(errors="replace").strip(), file=sys.stderr)
-        return False
-    mine = [plugin for plugin in json.loads(listed.stdout) if plugin["name"] in names]
+        raise PluginError(f"{folder}: {(listed.stderr.splitlines() or ['no plugin could be listed'])[-1]}")
+    # The last line: a module that is being written may print.
+    mine = [plugin for plugin in json.loads(listed.stdout.splitlines()[-1]) if plugin["name"] in names]
     for plugin in mine:
         if plugin["failure"]:
-            print(f"motes: {plugin['name']}: {plugin['failure']}", file=sys.stderr)
-            return False
+            raise PluginError(f"{plugin['name']}: {plugin['failure']}")
     types = [name for plugin in mine for name in plugin["types"]]
     if not types or (arguments.type is not None and arguments.type not in types):
-        print(
-            f"motes: the plugin has no type {arguments.type or 'at all'}; it has: {', '.join(types) or 'none'}",
-            file=sys.stderr,
-        )
-        return False
+        raise PluginError(f"the plugin has no type {arguments.type or 'at all'}; it has: {', '.join(types) or 'none'}")
     song = () if arguments.song is None else (str(arguments.song),)
     chosen = ("--type", arguments.type or types[0], "--duration", str(arguments.seconds), "-o", str(output))
     preset = () if arguments.preset is None else ("--preset", arguments.preset)
     settings = [word for assignment in arguments.set for word in ("--set", assignment)]
     command = (*motes, "render", *song, *chosen, *_QUICK, *preset, *settings)
-    return subprocess.run(command, env=environment, check=False).returncode == 0
+    return subprocess.run(command, env=environment, check=False).returncode

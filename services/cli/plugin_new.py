@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,6 +21,7 @@ _FILES = {
     "ci.yml.tmpl": ".github/workflows/test.yml",
     "gitignore.tmpl": ".gitignore",
 }
+_LONGEST = 40
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,15 @@ def write(folder: Path) -> Written:
         PluginError: the name cannot be a type's, or is one already; the folder is not empty or cannot be written.
     """
     name = folder.name.lower().removeprefix("motes-").replace("-", "_")
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+    if len(name) > _LONGEST or not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
         raise PluginError(
-            f"{folder.name!r}: a plugin's name must be of letters, digits, - and _, and begin with a letter"
+            f"{folder.name!r}: a plugin's name must be of letters, digits and single - or _ between them, begin with a "
+            f"letter, and have at most {_LONGEST} characters"
         )
     if name in particle_types().types:
         raise PluginError(f"{name!r}: there is a particle type of this name already; give another name")
+    if name in {plugin.name for plugin in particle_types().plugins}:
+        raise PluginError(f"{name!r}: there is a plugin of this name already; give another name")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PluginError(f"{folder}: exists and is not an empty folder")
     words = {
@@ -56,18 +59,14 @@ def write(folder: Path) -> Written:
         "version": version("motes"),
     }
     try:
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.absolute().parent) as hidden:
+            whole = Path(hidden) / "whole"
+            for template, target in _FILES.items():
+                path = whole / target.format(name=name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                text = (_TEMPLATES / template).read_text(encoding="utf-8")
+                path.write_text(Template(text).substitute(words), encoding="utf-8")
+            whole.replace(folder)  # also over an empty folder
     except OSError as error:
-        raise PluginError(f"cannot write {folder}: {error.strerror}") from None
-    try:
-        for template, target in _FILES.items():
-            path = part / target.format(name=name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            text = (_TEMPLATES / template).read_text(encoding="utf-8")
-            path.write_text(Template(text).substitute(words), encoding="utf-8")
-        part.chmod(0o755)
-        part.replace(folder)  # also over an empty folder
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
         raise PluginError(f"cannot write {folder}: {error.strerror}") from None
     return Written(folder, name)

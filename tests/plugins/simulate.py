@@ -25,18 +25,20 @@ Values = NDArray[np.float64]
 Song = Callable[[Fraction, int], FeatureTimeline]  # at so many frames a second, so many frames long
 
 
-def song(bass: Callable[[Values], Values], *, every: float = 0.0, what: tuple[str, ...] = FEATURES) -> Song:
-    """A song whose features ``what`` are all as ``bass`` says, by the time in seconds, with an onset and a beat every
-    so many seconds.
+def song(bass: Callable[[Values], Values], *, every: float = 0.0, late: float = 0.0) -> Song:
+    """A song whose features are all as ``bass`` says, by the time in seconds, with an onset and a beat every so many
+    seconds; what is heard in a frame is what there is at its start, or ``late`` frames after that.
     """
 
     def at(fps: Fraction, frames: int) -> FeatureTimeline:
         seconds = float(frames / fps)
-        times = np.arange(frames) / float(fps)
+        times = (np.arange(frames) + late) / float(fps)
         values = np.clip(bass(times), 0, 1).astype(np.float32)
-        features = {name: values if name in what else np.zeros(frames, np.float32) for name in FEATURES}
+        features = dict.fromkeys(FEATURES, values)
         marks = np.arange(0, seconds, every) if every else np.zeros(0)
-        return FeatureTimeline(fps, frames, seconds, 60 / every if every else 0.0, features, {"onsets": marks, "beats": marks})
+        return FeatureTimeline(
+            fps, frames, seconds, 60 / every if every else 0.0, features, {"onsets": marks, "beats": marks}
+        )
 
     return at
 
@@ -49,7 +51,8 @@ def steady(level: float) -> Song:
 silence = steady(0.0)
 kicks = song(lambda t: np.exp(-(t % 0.5) / 0.09), every=0.5)  # 120 a minute, nothing between them
 loud = song(lambda t: 1 - 0.6 * (t % 0.25), every=0.25)  # never under 0.85
-swells = song(lambda t: 0.5 - 0.5 * np.cos(np.pi * t / 2), every=0.5)  # smooth: alike at any frame rate
+# Smooth, and after a frame what there is at its end: alike at any frame rate.
+swells = song(lambda t: 0.5 - 0.5 * np.cos(np.pi * t / 2), every=0.5, late=1.0)
 
 
 def until(seconds: float, first: Song, then: Song) -> Song:
@@ -82,7 +85,8 @@ class Moment:
     population: NDArray[np.int64]
     x: Values
     y: Values
-    speed: Values
+    vx: Values
+    vy: Values
     size: Values
     rate: Values
     radius: Values
@@ -98,6 +102,10 @@ class Moment:
     def distance(self) -> Values:
         """From the middle of the canvas."""
         return np.hypot(self.x - 960, self.y - 540)
+
+    @property
+    def speed(self) -> Values:
+        return np.hypot(self.vx, self.vy)
 
     @property
     def brightness(self) -> Values:
@@ -134,7 +142,8 @@ def _moment(stage: Stage, seen: DrawList, frame: int, timeline: FeatureTimeline)
         parts["population"].append(np.full(n, number))
         parts["x"].append(column(Position, "x"))
         parts["y"].append(column(Position, "y"))
-        parts["speed"].append(np.hypot(column(Velocity, "x"), column(Velocity, "y")))
+        parts["vx"].append(column(Velocity, "x"))
+        parts["vy"].append(column(Velocity, "y"))
         parts["size"].append(column(Size, "value"))
         parts["rate"].append(column(Pulse, "rate"))
         parts["radius"].append(column(Look, "radius"))

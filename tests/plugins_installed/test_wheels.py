@@ -22,6 +22,7 @@ class Fresh:
     """An environment with nothing but wheels in it, and a folder to be in that holds no sources."""
 
     python: Path
+    site: Path
     folder: Path
 
     def run(self, *command: str | Path) -> str:
@@ -58,20 +59,11 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
     motes = Path(sys.executable).with_name("motes")
     subprocess.run([motes, "plugin", "new", folder / "shower"], check=True, capture_output=True)
     wheels = folder / "dist"
-    for source in (tree, tree / "examples/motes-embers", folder / "shower"):
-        build = (
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "-w",
-            wheels,
-            source,
-        )
-        subprocess.run(build, check=True, capture_output=True)
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, capture_output=True)
+    shutil.copytree(tree / "examples/motes-embers/tests", folder / "cwd/tests_of_embers")
+    sources = (tree, tree / "examples/motes-embers", folder / "shower")
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    subprocess.run((*pip, "wheel", "--no-deps", "-w", wheels, *sources), check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True, capture_output=True)
     python = folder / "venv/bin/python"
     # What Motes needs comes from this environment; Motes itself does not: its editable install is a .pth file, and
     # those are heeded only in the environment's own folder.
@@ -86,14 +78,14 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
         "pip",
         "install",
         "--quiet",
+        "--disable-pip-version-check",
         "--no-deps",
         "--no-index",
         "--ignore-installed",
         *wheels.glob("*.whl"),
     )
     subprocess.run(install, check=True, capture_output=True)
-    (folder / "cwd").mkdir()
-    return Fresh(python, folder / "cwd")
+    return Fresh(python, site, folder / "cwd")
 
 
 @pytest.mark.slow
@@ -104,6 +96,13 @@ class TestInstalledFromWheels:
         assert all(
             "/venv/" in path and str(ROOT / "ecs_core") not in path for path in fresh.run("python", "-c", code).split()
         )
+
+    def test_no_plugin_comes_from_the_environment_with_the_dependencies(self, fresh: Fresh) -> None:
+        code = (
+            "from importlib.metadata import entry_points\n"
+            "for point in entry_points(group='motes'): print(point.dist.locate_file(''))"
+        )
+        assert set(fresh.run("python", "-c", code).splitlines()) == {str(fresh.site)}
 
     def test_types_of_all_packages_are_there(self, fresh: Fresh) -> None:
         assert fresh.types() == {
@@ -117,6 +116,10 @@ class TestInstalledFromWheels:
         told = fresh.run("motes", "render", demo_song, "--type", *words, *SMALL, "-o", video, "--json")
         assert json.loads(told)["frames"] == 30
         assert video.stat().st_size > 3000
+
+    def test_example_passes_its_own_tests(self, fresh: Fresh) -> None:
+        told = fresh.run("python", "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "tests_of_embers")
+        assert " passed" in told
 
     def test_typing_marker_and_data_are_packaged(self, fresh: Fresh) -> None:
         code = "import ecs_core, pathlib; print((pathlib.Path(ecs_core.__file__).parent / 'py.typed').exists())"

@@ -19,7 +19,6 @@ from ecs_core import (
     Curve,
     Drag,
     Emission,
-    Gradient,
     Gravity,
     Lifetime,
     LightOverLife,
@@ -46,8 +45,6 @@ from ecs_core import (
 
 motes_api_version = 1
 
-GLOW = Gradient(((6.0, 3.4, 1.2), (4.2, 1.5, 0.25), (1.6, 0.3, 0.04), (0.2, 0.02, 0.01)))  # white-hot to dull red
-
 
 class EmbersSettings(Settings):
     """What embers can be told, besides what every type can."""
@@ -55,7 +52,11 @@ class EmbersSettings(Settings):
     fire_width: float = option(0.7, "width of the fire, as a fraction of the picture's", group="place", ge=0.0, le=1.0)
     wind: float = option(12.0, "sideways, positive to the right", group="motion", unit="units/s²", ge=-300, le=300)
     particle_colors: tuple[RGB, ...] = option(
-        ((255, 150, 60),), "not used: embers glow as hot as they are", group="look", min_length=1, max_length=64
+        ((255, 199, 124), (255, 161, 69), (255, 120, 44), (255, 89, 63)),
+        "what embers glow like, from birth to death",
+        group="look",
+        min_length=1,
+        max_length=64,
     )
 
 
@@ -86,8 +87,8 @@ def populate(world: World, settings: EmbersSettings) -> None:
             Drag.keeping(0.985),
             Turbulence(strength=130.0, scale=210.0, speed=0.35),
             Bounds(margin=60.0),
-            ColorOverLife(GLOW),
-            LightOverLife(Curve(((0.0, 0.0), (0.04, 1.0), (0.5, 0.7), (1.0, 0.0)))),
+            ColorOverLife(settings.palette),
+            LightOverLife(Curve(((0.0, 0.0), (0.04, 5.8), (0.33, 3.4), (0.67, 0.9), (1.0, 0.0)))),  # they cool down
             Twinkle(low=0.55, high=1.0),
             Sprite("glow"),
             Reactive(

@@ -32,6 +32,25 @@ class TestList:
         done = subprocess.run((*MOTES, "plugin", "list"), env=environment, capture_output=True, text=True, check=True)
         assert "left out: ValueError: not today" in done.stdout
 
+    @pytest.mark.parametrize(
+        ("written", "said"),
+        [
+            (None, "pyproject.toml: No such file or directory"),
+            ("[project", "pyproject.toml: Expected ']'"),
+            ("project = 3", "pyproject.toml: declares no plugin"),
+            ("[project]\nname = 'rain'", "pyproject.toml: declares no plugin"),
+            ("[project.entry-points]\nmotes = ['rain']", "pyproject.toml: declares no plugin"),
+            ("[project.entry-points.motes]\nrain = 'a b!'", "'a b!' does not name a module"),
+        ],
+    )
+    def test_says_why_a_folder_holds_no_plugin(self, tmp_path: Path, written: str | None, said: str) -> None:
+        if written is not None:
+            (tmp_path / "pyproject.toml").write_text(written)
+        environment = {**os.environ, "MOTES_PLUGIN_PATH": str(tmp_path)}
+        done = subprocess.run((*MOTES, "plugin", "list"), env=environment, capture_output=True, text=True, check=True)
+        assert f"left out: PluginError: {said}".replace("pyproject.toml", f"{tmp_path}/pyproject.toml") in done.stdout
+        assert "continuous_spawning" in done.stdout
+
     def test_loads_nothing_heavy(self) -> None:
         code = (
             "import sys; from services.cli.main import main; main(['plugin', 'list']); "
@@ -42,7 +61,7 @@ class TestList:
 
 
 class TestNew:
-    @pytest.mark.parametrize("name", ["9lives", "motes-", "my type", "Größe", "a" * 60])
+    @pytest.mark.parametrize("name", ["9lives", "motes-", "my type", "Größe", "a" * 60, "rain_", "r--ain"])
     def test_name_that_is_none_is_refused(self, run: Run, tmp_path: Path, name: str) -> None:
         outcome = run("plugin", "new", str(tmp_path / name))
         assert outcome.code == 2
@@ -53,6 +72,21 @@ class TestNew:
         outcome = run("plugin", "new", str(tmp_path / "snow"))
         assert outcome.code == 2
         assert "'snow': there is a particle type of this name already" in outcome.error
+
+    def test_name_of_another_plugin_is_refused(self, run: Run, tmp_path: Path) -> None:
+        outcome = run("plugin", "new", str(tmp_path / "spawning"))  # brings the type continuous_spawning
+        assert outcome.code == 2
+        assert "'spawning': there is a plugin of this name already" in outcome.error
+
+    def test_interrupted_writing_leaves_nothing(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(self: Path, *_: object, **__: object) -> int:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Path, "write_text", interrupted)
+        assert run("plugin", "new", str(tmp_path / "rain")).code == 130
+        assert list(tmp_path.iterdir()) == []
 
     def test_folder_that_holds_something_stays_as_it_is(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "rain").mkdir()
@@ -90,24 +124,47 @@ class TestDev:
         (tmp_path / "pyproject.toml").write_text("[project]\n")
         assert "declares no plugin" in run("plugin", "dev", str(tmp_path), "--once").error
 
-    def test_renders_again_when_a_file_is_saved_and_survives_mistakes(self, run: Run, tmp_path: Path) -> None:
+    def test_mistake_in_a_plugin_is_one_line(self, run: Run, tmp_path: Path) -> None:
         folder = tmp_path / "rain"
         assert run("plugin", "new", str(folder)).code == 0
-        module, preview, log = folder / "motes_rain.py", folder / "preview.mp4", tmp_path / "log"
+        assert "no type snow" in run("plugin", "dev", str(folder), "--once", "--type", "snow").error
+        assert "nowhere.wav: no such file" in run("plugin", "dev", str(folder), "--once", "--song", "nowhere.wav").error
+        (folder / "motes_rain.py").write_text("print('here')\nraise ValueError('a mistake')")
+        outcome = run("plugin", "dev", str(folder), "--once")
+        assert outcome.code == 2
+        assert outcome.error == "rain: ValueError: a mistake"
+
+    def test_renders_again_when_a_file_is_saved_and_only_then(self, run: Run, tmp_path: Path) -> None:
+        folder = tmp_path / "rain"
+        assert run("plugin", "new", str(folder)).code == 0
+        module, log = folder / "motes_rain.py", tmp_path / "log"
         with log.open("w") as file:
-            command = (*MOTES, "plugin", "dev", str(folder), "--seconds", "0.5")
-            process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+            command = (*MOTES, "plugin", "dev", "rain", "--seconds", "0.5")  # a path as people write it
+            environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+            process = subprocess.Popen(
+                command, cwd=tmp_path, env=environment, stdout=file, stderr=file, start_new_session=True
+            )
+
+        def told(what: str, times: int = 1) -> None:
+            _until(lambda: log.read_text().count(what) == times, log, process)
+
         try:
-            _until(lambda: "watching" in log.read_text(), log, process)
-            first = preview.stat().st_mtime_ns
+            told("watching rain")
+            told(": 15 frames,")
             source = module.read_text()
             module.write_text(source + "\nraise ValueError('a mistake')\n")
-            _until(lambda: "motes: rain: ValueError: a mistake" in log.read_text(), log, process)
-            assert preview.stat().st_mtime_ns == first
+            told("motes: error: rain: ValueError: a mistake\n")
+            (folder / "pyproject.toml").rename(tmp_path / "aside")
+            told("pyproject.toml: No such file or directory\n")
+            (tmp_path / "aside").rename(folder / "pyproject.toml")
+            told("motes: error: rain: ValueError: a mistake\n", times=2)
             module.write_text(source)
-            _until(lambda: preview.stat().st_mtime_ns > first, log, process)
+            told(": 15 frames,", times=2)
+            time.sleep(3)  # a render that heard its own files would have begun another by now
+            told(": 15 frames,", times=2)
             process.send_signal(signal.SIGINT)
             assert process.wait(10) == 130
+            assert "Traceback" not in log.read_text()
         finally:
             process.kill()
             process.wait()

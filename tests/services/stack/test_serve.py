@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from tests.services.stack.conftest import free_port
+from services.supervisor import free_port
+
+pytestmark = pytest.mark.debian("redis-server")
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
@@ -38,6 +41,7 @@ def programs(pid: int) -> dict[str, int]:
     return found
 
 
+@pytest.mark.usefixtures("_redis")
 def test_one_command_runs_everything(tmp_path: Path) -> None:
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}

@@ -1,0 +1,116 @@
+"""What each particle type costs, as a share of the time plain encoding takes, and in microseconds a particle.
+
+The ratio is that of ``encoder_floor.py``: a whole render over encoding the very same frames from memory, medians of
+several rounds in turns; that of the fastest render and the fastest encoding says more where others use the machine. The
+goal is at most 1.2 at 10 000 particles, for every type. Simulating and rasterising are given in microseconds of one
+core for each particle that is there in a frame. For continuous_spawning the count is ``max_particles``, reached within
+a second by a high ``steady_spawn_rate``.
+
+    python bench/types.py                                            # six types × 3 counts, 10 s of 1080p video each
+    python bench/types.py --types snow --counts 10000 --rounds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from encoder_floor import digest_of, encode_from_memory, raw_frames, render_in_fresh_process
+
+from ecs_core.audio.features import analyze
+from ecs_core.plugin_api import particle_types
+from ecs_core.rendering.plan import RenderPlan, make_plan
+from ecs_core.rendering.stage import Stage
+from ecs_core.scene import Scene
+from services.cli.demo_song import write_wav
+
+GOAL, AT = 1.2, 10_000
+SPAWNING = "continuous_spawning"
+
+
+def config_of(kind: str, count: int | None) -> dict[str, Any]:
+    """The settings that give a type so many particles; None: its own default."""
+    if count is None:
+        return {}
+    if kind == SPAWNING:
+        return {"max_particles": count, "steady_spawn_rate": 50.0}  # for each 1000 a frame: full in 20 frames
+    return {"particle_count": count}
+
+
+def mean_count(plan: RenderPlan) -> float:
+    """How many particles there are in a frame."""
+    total = 0
+    with Stage(plan.particle_type, plan.settings, plan.timeline) as stage:
+        for _ in range(plan.frames):
+            stage.world.step()
+            total += sum(len(table) for table in stage.world.tables)
+    return total / plan.frames
+
+
+def measure(kind: str, count: int | None, song: Path, seconds: float, rounds: int, folder: Path) -> bool:
+    """Print a line and the reasons for it; False where the goal is missed."""
+    scene = Scene(kind, audio=song, config={"duration": seconds, **config_of(kind, count)})
+    particle_type, settings = scene.resolve()
+    plan = make_plan(particle_type, settings, analyze(song))
+    particles = mean_count(plan)
+    frames = raw_frames(plan)
+    packed = [digest_of(frame) for frame in frames[::30]]  # rows have no padding at this width
+    rendered = render_in_fresh_process(scene, folder / "render.mp4", "standard", hashes=True)
+    same = packed == rendered["hashes"][::30] and len(rendered["hashes"]) == len(frames)
+    encode_from_memory(plan, frames[:60], folder / "floor.mp4")
+    floors, renders = [], []
+    for _ in range(rounds):
+        floors.append(encode_from_memory(plan, frames, folder / "floor.mp4"))
+        renders.append(render_in_fresh_process(scene, folder / "render.mp4", "standard"))
+    floor = statistics.median(floors)
+    ratio = statistics.median(r["render"] for r in renders) / floor
+    best = min(r["render"] for r in renders) / min(floors)
+    pairs = [r["render"] / f for r, f in zip(renders, floors, strict=True)]
+    middle = sorted(renders, key=lambda r: r["render"])[rounds // 2]["seconds"]
+    each = {part: 1e6 * middle[part] / len(frames) / max(1.0, particles) for part in ("simulate", "rasterise")}
+    sizes = [(folder / name).stat().st_size for name in ("render.mp4", "floor.mp4")]
+    verdict = "" if count != AT else f"  goal {GOAL} {'reached' if ratio <= GOAL else 'MISSED'}"
+    print(
+        f"{kind:<20}{'default' if count is None else count:>8}: ratio {ratio:.2f} (pairs "
+        f"{min(pairs):.2f}–{max(pairs):.2f}, of the fastest {best:.2f});"
+        f" µs a particle and frame: simulate {each['simulate']:.2f}, rasterise {each['rasterise']:.2f}{verdict}"
+    )
+    print(
+        f"    {particles:.0f} particles in a frame; floor {floor:.2f} s = {len(frames) / floor:.0f} frames/s;"
+        f" the same {len(frames)} frames: {same}; size {sizes[0] / sizes[1]:.2f} × the floor's (and has the song)",
+        flush=True,
+    )
+    return count != AT or ratio <= GOAL
+
+
+def count_of(text: str) -> int | None:
+    """A number of particles, or the type's own default."""
+    return None if text == "default" else int(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--types", nargs="+", default=sorted(particle_types().types))
+    parser.add_argument("--counts", type=count_of, nargs="+", default=[None, 2000, AT], help='numbers, or "default"')
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        song = folder / "song.wav"
+        write_wav(song, arguments.seconds)
+        print(f"{arguments.seconds:g} s of 1920×1080 at 30 fps with a song, {os.cpu_count()} cores", flush=True)
+        reached = [
+            measure(kind, count, song, arguments.seconds, arguments.rounds, folder)
+            for kind in arguments.types
+            for count in arguments.counts
+        ]
+    print("every goal reached" if all(reached) else f"{reached.count(False)} goals MISSED")
+
+
+if __name__ == "__main__":
+    main()

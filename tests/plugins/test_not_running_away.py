@@ -1,0 +1,55 @@
+"""Ten minutes of loud music: counts, speeds and sizes stay what they were after the first.
+
+At 10 frames a second, where steps are large and whatever is unstable is most so.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from tests.plugins.simulate import FRAME, TYPES, Moment, loud, play
+
+MINUTES = 10
+MOST = {"snow": 400, "continuous_spawning": 1000}  # at their defaults; all others keep their 200
+FASTEST = 40 * FRAME  # units/s: the width of the picture in a second and a half
+
+
+@cache
+def moments(kind: str) -> list[Moment]:
+    """Twelve a minute."""
+    return list(play(kind, loud, 60 * MINUTES, fps=10, every=50))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+class TestTenMinutesOfLoudMusic:
+    def test_counts_are_bounded(self, kind: str) -> None:
+        counts = [moment.count for moment in moments(kind)]
+        assert len(counts) == 12 * MINUTES
+        assert max(counts) <= MOST.get(kind, 200)
+
+    def test_none_goes_missing(self, kind: str) -> None:
+        assert min(moment.count for moment in moments(kind)[12:]) >= 0.9 * MOST.get(kind, 200)
+
+    def test_no_particle_is_ever_faster_than_the_picture_is_wide(self, kind: str) -> None:
+        assert max(moment.speed.max() for moment in moments(kind)) < FASTEST
+
+    def test_the_last_minute_is_no_faster_than_the_second(self, kind: str) -> None:
+        minutes = np.reshape([moment.speed.mean() for moment in moments(kind)], (MINUTES, 12)).mean(axis=1)
+        assert minutes[1:] == pytest.approx(np.full(MINUTES - 1, minutes[1:].mean()), rel=0.25)
+
+    def test_sizes_are_bounded(self, kind: str) -> None:
+        largest = 150 if kind == "zen" else 60 if kind == "snow" else 25  # discs out of focus, and those in focus
+        assert max(moment.radius.max() for moment in moments(kind)) < largest
+        assert min(moment.radius.min() for moment in moments(kind)) > 0
+
+    def test_brightness_is_bounded(self, kind: str) -> None:
+        minutes = np.reshape([moment.brightness.mean() for moment in moments(kind)], (MINUTES, 12)).mean(axis=1)
+        assert minutes[1:] == pytest.approx(np.full(MINUTES - 1, minutes[1:].mean()), rel=0.25)
+
+    def test_all_values_are_numbers(self, kind: str) -> None:
+        for moment in moments(kind):
+            for values in (moment.x, moment.y, moment.vx, moment.vy, moment.size, moment.light, moment.color):
+                assert np.isfinite(values).all()
