@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ecs_core.audio.decode import AudioFile
     from ecs_core.audio.features import Analysis
 
+_FEW = 4  # workers
 _PATIENCE = 0.1  # seconds between looks at the cancel flag
 
 
@@ -171,7 +172,9 @@ def _render_segments(
                 segment = next(todo, None) if len(planned) < 3 else None
                 if segment is not None:
                     t0 = time.perf_counter()
-                    if segment.number >= pool.size:  # the first ones start at once, and find their way from frame 0
+                    # The first segments start at once, from frame 0. Where workers are few, they find their way to the
+                    # others too: each simulates everything once, and this process need not even load the kernels.
+                    if pool.size > _FEW and segment.number >= pool.size:
                         stage.skip_to(segment.start)
                     planned.append(Work(segment, stage.snapshot(), path.with_name(f"{segment.number}.mp4")))
                     spent["plan"] += time.perf_counter() - t0

@@ -12,11 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ecs_core.raster.drawlist import DrawList
 from ecs_core.raster.rasteriser import Rasteriser
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.stage import Stage, backdrop
 from ecs_core.video.encoding import Picture, SegmentWriter
 from ecs_core.world import Snapshot
+
+_AHEAD = 6  # frames
 
 
 @dataclass(slots=True)
@@ -58,15 +61,19 @@ class SegmentRenderer:
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
         began = now()
-        self.stage.restore(snapshot)
+        if not snapshot.frame <= self.stage.world.frame <= segment.start:  # else it is shorter from where we are
+            self.stage.restore(snapshot)
         self.stage.skip_to(segment.start)
         self._rasteriser.reset()
         part = path.with_name(path.name + ".part")
         picture = self._picture
         with SegmentWriter(part, self._plan.video) as writer:
+            ahead: list[DrawList] = []
             for frame in range(segment.start, segment.stop):
                 t0 = now()
-                sprites = self.stage.frame()
+                if not ahead:  # a few at a time: between two encoded frames the processor forgets how to simulate
+                    ahead = [self.stage.frame() for _ in range(min(_AHEAD, segment.stop - frame))][::-1]
+                sprites = ahead.pop()
                 t1 = now()
                 self._rasteriser.paint(sprites, picture.planes)
                 t2 = now()
