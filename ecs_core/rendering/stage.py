@@ -26,8 +26,10 @@ from ecs_core.world import Snapshot, World
 
 REFERENCE_HEIGHT = 1080
 # Specks are points; from one radius (units) to the next they gain the wide faint glow of a star. Most particles are
-# specks, and a glow costs more than all else to draw.
+# specks, and a glow costs more than all else to draw. In a crowd, where glows would drown each other, only the larger
+# ones have one: both radii grow with the square root of the number of particles.
 _SPECK, _STAR = np.float32(1.3), np.float32(2.6)
+_CROWD = 1000
 _SKIRT_LIGHT = np.float32(0.05)  # of its core's light
 
 
@@ -49,12 +51,15 @@ class Stage:
         """Simulate the next frame and return what is seen of it, in pixels."""
         self.world.step()
         seen = self.world.query(Table, Position, Look, Color, Sprite)
-        lists = [self._sprites(entity, *parts) for entity, (_, *parts) in seen if len(parts[0].x)]
+        crowd = max(1.0, sum(len(table) for _, (table, *_) in seen) / _CROWD) ** 0.5
+        lists = [self._sprites(entity, np.float32(crowd), *parts) for entity, (_, *parts) in seen if len(parts[0].x)]
         if self._hud:
             lists.append(meters(self.world.get(AudioFrame), scale=float(self._scale)))
         return DrawList.join(lists)
 
-    def _sprites(self, entity: int, position: Position, look: Look, color: Color, sprite: Sprite) -> DrawList:
+    def _sprites(
+        self, entity: int, crowd: np.float32, position: Position, look: Look, color: Color, sprite: Sprite
+    ) -> DrawList:
         disc = np.full(len(position.x), sprite.shape == "disc", np.uint8)
         r, g, b = color.r, color.g, color.b
         hue = self.world.component(entity, Hue)
@@ -67,7 +72,7 @@ class Stage:
             r * look.light,
             g * look.light,
             b * look.light,
-            _SKIRT_LIGHT * np.clip((look.radius - _SPECK) / (_STAR - _SPECK), 0, 1),
+            _SKIRT_LIGHT * np.clip((look.radius / crowd - _SPECK) / (_STAR - _SPECK), 0, 1),
             disc,
         )
 
