@@ -33,10 +33,12 @@ def peaks_of(command: list[str]) -> dict[str, float]:
 
 
 def children_of(pid: int) -> list[int]:
+    """The processes that a process started, and those that they forked."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+    return own + [further for child in own for further in children_of(child)]
 
 
 def high_water_mark(pid: int) -> int:

@@ -103,7 +103,7 @@ class TestKilledChild:
         assert err.startswith("motes: error: a render process died 3 times")
         assert "SIGKILL" in err
         assert err.count("\n") == 1
-        assert 3 <= len(killed) <= 4
+        assert 3 <= len(killed) <= 5  # twice at most before it got the segment, then three times with it
         assert names(tmp_path) == []
 
 
