@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from ecs_core.errors import OutputError, RenderError
+from ecs_core.interrupts import undisturbed
 from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.segment import SegmentReport
 
@@ -109,9 +110,14 @@ class Pool:
         self._folder = folder
         self._begin = rehearsal
         self._attempts: dict[int, int] = {}
-        self._children = _start(folder, rehearsal, workers)
-        self._origins = [self._children[0].origin]
         self._waiting: list[Work] = []  # segments whose process died
+        self._origins: list[subprocess.Popen[bytes]] = []
+        self._children: list[_Child] = []
+        try:
+            self._children = self._start(workers)
+        except BaseException:
+            self.close()
+            raise
 
     def begin(self, begin: Begin) -> None:
         """Tell the children what all segments share."""
@@ -185,20 +191,30 @@ class Pool:
             number, frames = segment.number, f"on frames {segment.start}–{segment.stop - 1}"
             self._waiting.append(child.work)
         self._attempts[number] = self._attempts.get(number, 0) + 1
-        [new] = _start(self._folder, self._begin, 1)
-        self._origins.append(new.origin)
+        [new] = self._start(1)
         self._children[self._children.index(child)] = new
         if self._attempts[number] >= ATTEMPTS:
             raise RenderError(f"a render process died {ATTEMPTS} times {frames} ({how})")
+
+    def _start(self, count: int) -> list[_Child]:
+        with undisturbed():
+            children = _start(self._folder, self._begin, count)
+            self._origins.append(children[0].origin)
+        return children
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill all processes and wait until they are gone."""
         for origin in self._origins:
-            origin.kill()
+            if origin.poll() is None:
+                os.killpg(origin.pid, signal.SIGKILL)  # with those that it forked and that are not ready yet
             if origin.stdin is not None:
-                origin.stdin.close()  # those that were forked and are not ready leave by themselves
+                origin.stdin.close()  # where it is dead already, they leave by themselves
         for child in self._children:
             child.kill()
         for child in self._children:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import OutputError, RenderCancelled, SceneError
+from ecs_core.interrupts import undisturbed
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.child import Advanced, Begin, Work
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
@@ -127,7 +128,8 @@ def _rehearsal(particle_type: ParticleType, settings: Settings, quality: Quality
 def _analyse(scene: Scene, reporter: Reporter, cancel: threading.Event) -> Analysis | None:
     if scene.audio is None:
         return None
-    from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
+    with undisturbed():
+        from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
 
     def on_progress(share: float) -> None:
         _heed(cancel)

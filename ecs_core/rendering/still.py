@@ -7,6 +7,7 @@ from math import inf
 from pathlib import Path
 
 from ecs_core.errors import SceneError
+from ecs_core.interrupts import undisturbed
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.run import check_output, output_error
@@ -30,7 +31,8 @@ def render_frame(scene: Scene, at: float, output: str | Path) -> str:
     check_output(output, scene.audio)
     analysis = None
     if scene.audio is not None:
-        from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
+        with undisturbed():
+            from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
 
         analysis = analyze(scene.audio, more=tuple(particle_types().features.values()))
     plan = make_plan(particle_type, settings, analysis)

@@ -8,6 +8,8 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+from ecs_core.interrupts import undisturbed
+
 HELP = "Write what Motes hears in a song: features per video frame, onsets, beats, tempo."
 EXAMPLES = """\
 examples:
@@ -32,7 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
         fps: Fraction = frame_rate(arguments.fps)
     except ValueError as error:
         raise SceneError(f"--fps {arguments.fps}: {error}") from None
-    from ecs_core.audio.features import analyze  # noqa: PLC0415 - slow to import, so after the arguments are right
+    with undisturbed():
+        from ecs_core.audio.features import analyze  # noqa: PLC0415 - slow, so after the arguments are right
     from ecs_core.plugin_api import particle_types  # noqa: PLC0415
     from ecs_core.rendering.run import check_output  # noqa: PLC0415
     from services.cli.files import write_text  # noqa: PLC0415

@@ -132,6 +132,32 @@ def test_interrupted(
     assert (tmp_path / "out.mp4").read_text() == "an earlier video"
 
 
+def test_interrupted_between_the_start_of_a_process_and_the_note_of_it(
+    motes: CommandLine, tmp_path: Path, demo_song: Path
+) -> None:
+    for milliseconds in range(0, 300, 25):  # also while native libraries are imported, which an exception would crash
+        process = motes.start("render", demo_song, *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+        workers = analysing(process, tmp_path)
+        time.sleep(milliseconds / 1000)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+        assert (process.returncode, err) == (130, "motes: cancelled; nothing was left behind\n")
+        assert not any(alive(worker) for worker in workers)
+        assert names(tmp_path) == []
+
+
+def test_interrupted_before_the_command_line_is_loaded(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("motes")), "render", *LONG, "-o", str(tmp_path / "out.mp4")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    wait_for(lambda: "pydantic_core" in Path(f"/proc/{process.pid}/maps").read_text())  # the command line is not yet
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert b"Traceback" not in err
+    assert out == b""
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert names(tmp_path) == []
+
+
 def test_ctrl_c_in_a_terminal_reaches_the_whole_group(motes: CommandLine, tmp_path: Path) -> None:
     process = motes.start("render", *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
     workers = rendering(process, tmp_path)

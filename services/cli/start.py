@@ -1,0 +1,14 @@
+"""Where ``motes`` starts: while the command line is still being loaded, Ctrl-C ends it without a traceback."""
+
+from __future__ import annotations
+
+import signal
+
+
+def main() -> int:
+    """Load the command line and run it; returns the exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from services.cli.main import main as run  # noqa: PLC0415 - after the signal
+
+    return run()
