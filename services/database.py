@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, DateTime, Float, ForeignKey, Index, Integer, String, Text, event
+from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
-
-Sessions = async_sessionmaker[AsyncSession]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -47,13 +46,14 @@ class SystemRow(Base):
     """A particle system: a type, its config, and the song it has been given."""
 
     __tablename__ = "systems"
+    __table_args__ = (Index("systems_by_age", "created_at", "id"),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     particle_type: Mapped[str] = mapped_column(String(64))
     config: Mapped[dict[str, Any]] = mapped_column(JSON)
-    audio: Mapped[str | None] = mapped_column(String(80))  # sha256 of the song
+    audio: Mapped[str | None] = mapped_column(String(64))  # sha256 of the song
     revision: Mapped[int] = mapped_column(Integer, default=1)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class AudioRow(Base):
@@ -71,59 +71,156 @@ class AudioRow(Base):
 
 
 class JobRow(Base):
-    """A render: the scene as it was when it was asked for, and how far it is."""
+    """A render: the scene as it was when it was asked for, and how far it is.
+
+    ``kind`` is video, preview or frame; lists show videos alone. ``turn`` and ``cost``: see ``services.turns``.
+    """
 
     __tablename__ = "jobs"
+    __table_args__ = (
+        Index("jobs_by_age", "kind", "created_at", "id"),
+        Index("jobs_by_status", "status", "kind", "created_at"),
+        Index("jobs_by_flow", "owner", "priority", "status"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64))  # whom the queue is fair to
+    kind: Mapped[str] = mapped_column(String(8), default="video")
     system_id: Mapped[str] = mapped_column(String(36), index=True)
-    scene: Mapped[dict[str, Any]] = mapped_column(JSON)  # {type, config, audio: sha256 or null, quality}
-    scene_key: Mapped[str] = mapped_column(String(64))
+    scene: Mapped[dict[str, Any]] = mapped_column(JSON)  # {type, config, audio: sha256 or null, quality, at?}
+    scene_key: Mapped[str] = mapped_column(String(64), index=True)
     output_path: Mapped[str] = mapped_column(String(255))
-    status: Mapped[str] = mapped_column(String(16), default="queued", index=True)
+    webhook_url: Mapped[str | None] = mapped_column(Text)
+    priority: Mapped[str] = mapped_column(String(8), default="normal")
+    turn: Mapped[float] = mapped_column(Float, default=0.0)
+    cost: Mapped[float] = mapped_column(Float, default=1.0)
+    status: Mapped[str] = mapped_column(String(16), default="queued")
     stage: Mapped[str] = mapped_column(String(16), default="queued")
-    frames: Mapped[int] = mapped_column(Integer, default=0)
-    cancel: Mapped[bool] = mapped_column(Boolean, default=False)
-    error: Mapped[str | None] = mapped_column(Text)
-    size: Mapped[int | None] = mapped_column(BigInteger)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
-    completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    stage_progress: Mapped[int] = mapped_column(Integer, default=0)  # 0–100 of this stage
+    progress: Mapped[int] = mapped_column(Integer, default=0)  # 0–100 of the whole
+    frames: Mapped[int] = mapped_column(Integer, default=0)  # to render; 0 until it is planned
+    frames_done: Mapped[int] = mapped_column(Integer, default=0)
+    error: Mapped[str | None] = mapped_column(Text)  # why it failed, or why it has to wait
+    size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TaskRow(Base):
-    """A piece of a job's work: its plan, one of its segments, or joining them.
+    """A piece of a job's work: its plan, one of its segments, joining them, or a frame.
 
     ``attempt`` is the fence: whoever holds an older one may not change anything any more.
     """
 
     __tablename__ = "tasks"
-    __table_args__ = (Index("tasks_by_status", "status", "lease_until"),)
+    __table_args__ = (
+        Index("tasks_by_turn", "status", "turn"),
+        Index("tasks_by_job", "job_id", "kind", "number", unique=True),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(8))
     number: Mapped[int] = mapped_column(Integer, default=0)
     status: Mapped[str] = mapped_column(String(8), default="ready")
+    turn: Mapped[float] = mapped_column(Float, default=0.0)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
     deaths: Mapped[int] = mapped_column(Integer, default=0)
     frames: Mapped[int] = mapped_column(Integer, default=0)
-    done: Mapped[int] = mapped_column(Integer, default=0)
+    done: Mapped[int] = mapped_column(Integer, default=0)  # frames of the present attempt
     worker: Mapped[str | None] = mapped_column(String(128))
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # as after a full disk
+
+
+class ArtefactRow(Base):
+    """Something finished: a segment or a result. Its file was written by one attempt, and only that file counts."""
+
+    __tablename__ = "artefacts"
+
+    key: Mapped[str] = mapped_column(String(160), primary_key=True)  # by content, see services.keys
+    object: Mapped[str] = mapped_column(String(255))  # where it lies in storage
+    size: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class EventRow(Base):
+    """A job as it was after a change; followers read them in order and miss none."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("events_by_job", "job_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class DeliveryRow(Base):
+    """A webhook message: that a job is over, for its ``webhook_url``."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index("deliveries_by_status", "status", "next_at"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    url: Mapped[str] = mapped_column(Text)
+    event: Mapped[str] = mapped_column(String(32))  # job.completed, job.failed or job.cancelled
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(16), default="pending")  # then delivered or failed
+    attempts: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)  # {at, status, error, seconds} each
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class IdempotencyRow(Base):
+    """A request that may be repeated: what was asked, and what was answered, once it was."""
+
+    __tablename__ = "idempotency"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    request: Mapped[str] = mapped_column(String(64))  # sha256 of route and body
+    made_id: Mapped[str] = mapped_column(String(36), default=new_id)  # of what the request makes
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class Sessions:
+    """Sessions of a database: ``sessions()`` to read, ``sessions.begin()`` to write in one transaction."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._reading = async_sessionmaker(engine, expire_on_commit=False)
+        self._writing = async_sessionmaker(engine.execution_options(writes=True), expire_on_commit=False)
+
+    def __call__(self) -> AsyncSession:
+        """To read what is there at this moment."""
+        return self._reading()
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A transaction: committed at the end, rolled back on an error."""
+        return self._writing.begin()
 
 
 def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
     """An engine and its sessions; SQLite in WAL mode, so that readers never wait for a writer."""
-    engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if url.startswith("sqlite"):
+    sqlite = url.startswith("sqlite")
+    # SQLite waits for others' writes; with many connections of one process it would wait for itself.
+    engine = create_async_engine(url, pool_pre_ping=not sqlite, **({} if sqlite else {"pool_size": 10}))
+    if sqlite:
 
         @event.listens_for(engine.sync_engine, "connect")
         def _pragmas(connection: Any, record: Any) -> None:
+            connection.isolation_level = None  # no transaction that the driver begins by itself, and too late
             cursor = connection.cursor()
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=20000"):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
-    return engine, async_sessionmaker(engine, expire_on_commit=False)
+        @event.listens_for(engine.sync_engine, "begin")
+        def _begin(connection: Any) -> None:
+            # A transaction that reads first and writes then would fail where another wrote in between.
+            writes = connection.get_execution_options().get("writes", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine, Sessions(engine)

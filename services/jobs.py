@@ -1,7 +1,9 @@
 """Jobs and their tasks: every change of state, each a compare-and-set in the database.
 
-A job is a plan, then segments, then joining them; each of these is a task. A task is *waiting* for others, *ready*,
-*running* under a lease, or *done*. Redis only carries the ids of ready tasks: whatever it loses is queued again.
+A video is a plan, then segments, then joining them; a frame is one task. A task is *waiting* for others, *ready*,
+*running* under a lease, or *done*. Redis only says that something is ready: whatever it loses is said again.
+
+Where a transaction changes tasks and their job, it changes the tasks first, so that no two wait for each other.
 """
 
 from __future__ import annotations
@@ -12,10 +14,15 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import CursorResult, and_, delete, exists, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database import JobRow, Sessions, TaskRow, new_id, now
+from services.database import ArtefactRow, DeliveryRow, EventRow, JobRow, Sessions, TaskRow, now
+from services.keys import result_key, segment_key
+from services.turns import WEIGHTS, first_turn, present_turn, turns_of
 
 DEATHS = 3  # a task that takes its process down this often fails its job
+ATTEMPTS = 20  # whatever happened: a task that was begun this often is given up
+QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turns count
 REQUEUE_AFTER = timedelta(seconds=10)  # a ready task that nobody took is put into the queue again
 OPEN = ("queued", "rendering")
 
@@ -33,161 +40,364 @@ class Claim:
     scene_key: str
 
 
+@dataclass(frozen=True)
+class Artefact:
+    """A finished file: what it is, by its key, where it lies in storage, and its size in bytes."""
+
+    key: str
+    object: str
+    size: int
+
+
 class Jobs:
     """All changes of jobs and tasks. ``lease`` is how many seconds a claim holds without being renewed."""
 
     def __init__(self, sessions: Sessions, *, lease: float) -> None:
         self._sessions, self._lease = sessions, timedelta(seconds=lease)
 
-    async def submit(self, system_id: str, scene: dict[str, Any], scene_key: str, output_path: str) -> JobRow:
-        """A new job and its first task."""
-        job = JobRow(id=new_id(), system_id=system_id, scene=scene, scene_key=scene_key, output_path=output_path)
+    async def submit(self, job: JobRow, *, tasks: int) -> JobRow:
+        """Store a new job of about so many tasks, and its first; where the same was done before it is over at once.
+
+        Submitting a job again, by its id, changes nothing.
+        """
         async with self._sessions.begin() as session:
+            if (before := await session.get(JobRow, job.id)) is not None:
+                return before
+            job.turn = await first_turn(session, job.owner, job.priority)
+            job.cost = tasks / WEIGHTS[job.priority]
+            job.status = job.stage = "queued"
+            job.progress = job.stage_progress = job.frames = job.frames_done = 0
+            job.created_at = now()
             session.add(job)
             await session.flush()
-            session.add(TaskRow(job_id=job.id, kind="plan"))
+            done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
+            if done is None:
+                kind = "frame" if job.kind == "frame" else "plan"
+                session.add(TaskRow(job_id=job.id, kind=kind, turn=job.turn))
+                _note(session, job)
+            else:
+                alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
+                job.frames = job.frames_done = await session.scalar(alike) or 0
+                _over(session, job, "completed", size=done.size)
         return job
 
-    async def claim(self, task: str, attempt: int, worker: str) -> Claim | None:
-        """Take a ready task; None where somebody else has it, or its job needs it no more."""
+    async def claim(self, worker: str) -> Claim | None:
+        """Take the ready task whose turn it is; None where there is none."""
         async with self._sessions.begin() as session:
-            taken = update(TaskRow).where(TaskRow.id == task, TaskRow.attempt == attempt, TaskRow.status == "ready")
-            values = {"status": "running", "worker": worker, "lease_until": now() + self._lease, "done": 0}
-            if not _changed(await session.execute(taken.values(**values))):
-                return None
-            row = await session.get_one(TaskRow, task)
-            job = await session.get_one(JobRow, row.job_id)
-            if job.status not in OPEN or job.cancel:
-                row.status = "done"
-                return None
-            if job.status == "queued":
-                job.status, job.stage = "rendering", "analysing"
-            return Claim(task, attempt, row.kind, row.number, job.id, job.scene, job.scene_key)
+            due = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= now())
+            best = select(TaskRow).where(TaskRow.status == "ready", due).order_by(TaskRow.turn, TaskRow.id).limit(1)
+            while (row := (await session.scalars(best.with_for_update(skip_locked=True))).first()) is not None:
+                job = await session.get_one(JobRow, row.job_id)
+                if job.status not in OPEN:
+                    row.status = "done"
+                    await session.flush()
+                    continue
+                row.status, row.worker, row.lease_until, row.done = "running", worker, now() + self._lease, 0
+                if row.kind in ("plan", "frame") or job.error is not None:
+                    await session.refresh(job, with_for_update=True)
+                    job.error = None  # it need not wait any more
+                    if row.kind in ("plan", "frame") and job.status in OPEN:
+                        job.status, job.stage = "rendering", "analysing" if row.kind == "plan" else "rendering"
+                    _note(session, job)
+                return Claim(row.id, row.attempt, row.kind, row.number, job.id, job.scene, job.scene_key)
+        return None
 
     async def renew(self, claim: Claim, done: int) -> bool:
-        """Hold the claim for longer and note how many frames are done; False where it was lost or the job is over."""
+        """Hold the claim for longer and note how much is done; False where it was lost or the job is over.
+
+        ``done`` is in frames for a segment, else in per cent.
+        """
         async with self._sessions.begin() as session:
             kept = _held(claim).values(lease_until=now() + self._lease, done=done)
             if not _changed(await session.execute(kept)):
                 return False
-            job = await session.get_one(JobRow, claim.job)
-            return job.status in OPEN and not job.cancel
+            return await self._progress(session, claim.job)
 
     async def planned(self, claim: Claim, segments: Sequence[int]) -> None:
         """The segments, by their numbers of frames, and joining them, all waiting; what stands already stays."""
         async with self._sessions.begin() as session:
-            held = update(JobRow).where(JobRow.id == claim.job, JobRow.status.in_(OPEN))
-            if not _changed(await session.execute(held.values(frames=sum(segments), stage="rendering"))):
+            if not _changed(await session.execute(_held(claim).values(done=100))):
                 return
-            known = set(await session.scalars(select(TaskRow.number).where(_of(claim.job, "segment"))))
-            for number, frames in enumerate(segments):
+            job = await session.get_one(JobRow, claim.job, with_for_update=True)
+            if job.status not in OPEN:
+                return
+            job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
+            known = set(await session.scalars(select(TaskRow.number).where(_of(job.id, "segment"))))
+            keys = {number: segment_key(job.scene_key, number) for number in range(len(segments))}
+            there = set(await session.scalars(select(ArtefactRow.key).where(ArtefactRow.key.in_(keys.values()))))
+            turns = turns_of(job.turn, job.priority, len(segments) + 1)[1:]
+            for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
+                row = TaskRow(job_id=job.id, kind="segment", number=number, frames=frames, turn=turn, status="waiting")
+                if keys[number] in there:
+                    row.status, row.done = "done", frames
                 if number not in known:
-                    session.add(
-                        TaskRow(job_id=claim.job, kind="segment", number=number, frames=frames, status="waiting")
-                    )
+                    session.add(row)
             if not known:
-                session.add(TaskRow(job_id=claim.job, kind="join", status="waiting"))
+                session.add(TaskRow(job_id=job.id, kind="join", status="waiting"))
+            await session.flush()
+            await self._progress(session, job.id)
 
     async def ready(self, claim: Claim, number: int) -> TaskRow | None:
-        """A segment whose snapshot is there can be rendered."""
+        """A segment whose snapshot is there can be rendered; None where it could be before."""
         async with self._sessions.begin() as session:
-            flip = update(TaskRow).where(
-                _of(claim.job, "segment"), TaskRow.number == number, TaskRow.status == "waiting"
-            )
-            if not _changed(await session.execute(flip.values(status="ready", queued_at=now()))):
-                return None
             found = select(TaskRow).where(_of(claim.job, "segment"), TaskRow.number == number)
-            return (await session.scalars(found)).one()
+            row = (await session.scalars(found.with_for_update())).one()
+            if row.status != "waiting":
+                return None
+            row.status, row.queued_at = "ready", now()
+            return row
 
-    async def finish(self, claim: Claim) -> bool:
-        """The claimed task is done; False where the claim was lost and the work does not count."""
+    async def finish(self, claim: Claim, made: Artefact | None = None) -> bool:
+        """The claimed task is done. False where what was ``made`` does not count and its file must be deleted.
+
+        That is so where the claim was lost, and where the same was finished before.
+        """
         async with self._sessions.begin() as session:
-            finished = _held(claim).values(status="done", lease_until=None, done=TaskRow.frames)
-            if not _changed(await session.execute(finished)):
+            done = _held(claim).values(status="done", lease_until=None, done=TaskRow.frames)
+            if not _changed(await session.execute(done)):
                 return False
-        await self.release(claim.job)
-        return True
+            counts = made is None or await _publish(session, made)
+            await self._progress(session, claim.job)
+            return counts
 
     async def release(self, job: str) -> TaskRow | None:
-        """Let the segments be joined when the last of them is done."""
+        """Let the segments be joined if all of them are done and nobody did before."""
         unfinished = exists().where(TaskRow.job_id == job, TaskRow.kind != "join", TaskRow.status != "done")
         async with self._sessions.begin() as session:
             flip = update(TaskRow).where(_of(job, "join"), TaskRow.status == "waiting", ~unfinished)
-            if not _changed(await session.execute(flip.values(status="ready"))):
+            turn = await present_turn(session)
+            if not _changed(await session.execute(flip.values(status="ready", turn=turn, queued_at=now()))):
                 return None
-            await session.execute(update(JobRow).where(JobRow.id == job).values(stage="joining"))
+            row = await session.get_one(JobRow, job, with_for_update=True)
+            if row.status in OPEN:
+                row.stage, row.stage_progress = "joining", 0
+                _note(session, row)
             return (await session.scalars(select(TaskRow).where(_of(job, "join")))).one()
 
-    async def complete(self, claim: Claim, size: int) -> bool:
-        """The video is in its place."""
+    async def complete(self, claim: Claim, made: Artefact) -> bool:
+        """The result is in its place, and the job completed. False where what was made must be deleted."""
         async with self._sessions.begin() as session:
-            if not _changed(await session.execute(_held(claim).values(status="done", lease_until=None))):
+            done = _held(claim).values(status="done", lease_until=None, done=100)
+            if not _changed(await session.execute(done)):
                 return False
-            over = update(JobRow).where(JobRow.id == claim.job, JobRow.status.in_(OPEN), JobRow.cancel.is_(False))
-            done = over.values(status="completed", stage="completed", completed_at=now(), size=size)
-            return _changed(await session.execute(done))
+            job = await session.get_one(JobRow, claim.job, with_for_update=True)
+            if job.status not in OPEN:
+                return False
+            counts = await _publish(session, made)
+            job.frames_done = job.frames
+            _over(session, job, "completed", size=made.size)
+            return counts
 
-    async def give_back(self, claim: Claim, *, died: str | None = None) -> None:
-        """The claimed task shall be done by somebody else; if it ``died`` too often, and how, its job has failed."""
+    async def give_back(self, claim: Claim, *, died: str | None = None, wait: str | None = None) -> None:
+        """The claimed task shall be done by somebody else.
+
+        If its process ``died``, and how, too often, the job has failed. If it has to ``wait``, and why, it is done in
+        some seconds.
+        """
         async with self._sessions.begin() as session:
-            values = {"status": "ready", "attempt": claim.attempt + 1, "queued_at": None, "lease_until": None}
+            values = {
+                "status": "ready",
+                "attempt": claim.attempt + 1,
+                "queued_at": None,
+                "lease_until": None,
+                "done": 0,
+            }
             deaths = TaskRow.deaths + (1 if died else 0)
-            if not _changed(await session.execute(_held(claim).values(**values, deaths=deaths))):
+            later = now() + timedelta(seconds=5) if wait else None
+            given = _held(claim).values(**values, deaths=deaths, not_before=later)
+            if not _changed(await session.execute(given)):
                 return
-            row = await session.get_one(TaskRow, claim.task)
-            too_often = row.deaths >= DEATHS
-        if too_often:
-            await self.fail(
-                claim.job, f"the process that does {claim.kind} {claim.number} died {DEATHS} times ({died})"
-            )
+            task = await session.get_one(TaskRow, claim.task)
+            job = await session.get_one(JobRow, claim.job, with_for_update=True)
+            what = f"{claim.kind} {claim.number}" if claim.kind == "segment" else claim.kind
+            if job.status not in OPEN:
+                return
+            if task.deaths >= DEATHS:
+                await _end(session, job, "failed", f"the process that does {what} died {DEATHS} times ({died})")
+            elif wait is not None:
+                job.error = wait
+                _note(session, job)
+            else:
+                await self._progress(session, claim.job)
 
-    async def fail(self, job: str, reason: str) -> None:
-        """The job has failed for good."""
-        async with self._sessions.begin() as session:
-            over = update(JobRow).where(JobRow.id == job, JobRow.status.in_(OPEN))
-            await session.execute(over.values(status="failed", stage="failed", failed_at=now(), error=reason))
+    async def fail(self, job: str, reason: str) -> bool:
+        """The job has failed for good; False where it is over."""
+        return await self._end(job, "failed", reason)
 
     async def cancel(self, job: str) -> bool:
-        """Cancel a job that is not over; False where it is."""
+        """Cancel a job; False where it is over."""
+        return await self._end(job, "cancelled", None)
+
+    async def _end(self, job: str, status: str, reason: str | None) -> bool:
         async with self._sessions.begin() as session:
-            over = update(JobRow).where(JobRow.id == job, JobRow.status.in_(OPEN))
-            return _changed(await session.execute(over.values(cancel=True, status="cancelled", stage="cancelled")))
+            row = await session.get(JobRow, job)
+            if row is None or row.status not in OPEN:
+                return False
+            return await _end(session, row, status, reason)
+
+    async def retry(self, job: str) -> bool:
+        """Do a job that failed or was cancelled again; False where it did not. What is finished of it is kept."""
+        async with self._sessions.begin() as session:
+            await session.execute(
+                delete(TaskRow).where(TaskRow.job_id == job, exists().where(JobRow.id == job, ~JobRow.status.in_(OPEN)))
+            )
+            row = await session.get(JobRow, job, with_for_update=True)
+            if row is None or row.status not in ("failed", "cancelled"):
+                return False
+            row.status = row.stage = "queued"
+            row.error = row.ended_at = row.rendering_at = None
+            row.progress = row.stage_progress = row.frames_done = 0
+            row.turn = await first_turn(session, row.owner, row.priority)
+            session.add(TaskRow(job_id=job, kind="frame" if row.kind == "frame" else "plan", turn=row.turn))
+            _note(session, row)
+            return True
 
     async def reap(self) -> int:
         """Give the tasks of workers that gave no sign of life to others; returns how many."""
         async with self._sessions.begin() as session:
-            lost = update(TaskRow).where(TaskRow.status == "running", TaskRow.lease_until < now())
-            values = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None}
-            result: Any = await session.execute(lost.values(**values))
-            return int(result.rowcount)
+            # A lease that ends later than any can means that the clock was put back.
+            over = or_(TaskRow.lease_until < now(), TaskRow.lease_until > now() + 2 * self._lease)
+            return await _take(session, and_(TaskRow.status == "running", over))
+
+    async def reclaim(self, worker: str) -> int:
+        """Give back what a worker of this name held before it was started again; returns how many."""
+        async with self._sessions.begin() as session:
+            return await _take(session, and_(TaskRow.status == "running", TaskRow.worker == worker))
 
     async def due(self) -> list[TaskRow]:
-        """Ready tasks that ought to be in the queue and may not be; noted as queued now."""
-        async with self._sessions.begin() as session:
-            stale = or_(TaskRow.queued_at.is_(None), TaskRow.queued_at < now() - REQUEUE_AFTER)
-            await session.execute(
-                update(TaskRow).where(TaskRow.status == "ready", stale, ~_open_job()).values(status="done")
-            )
-            rows = list(await session.scalars(select(TaskRow).where(TaskRow.status == "ready", stale).limit(1000)))
-            for row in rows:
-                row.queued_at = now()
-            return rows
-
-    async def progress(self, job: JobRow) -> int:
-        """How much of a job is done, 0–100: frames rendered over frames to render, less what joining takes."""
-        if job.status == "completed":
-            return 100
-        if not job.frames:
-            return 0
+        """The next ready tasks that may not be in the queue; noted as queued now."""
         async with self._sessions() as session:
-            done = await session.scalar(select(func.sum(TaskRow.done)).where(_of(job.id, "segment")))
-        return int(99 * (done or 0) / job.frames)
+            free = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= now())
+            first = select(TaskRow).where(TaskRow.status == "ready", free).order_by(TaskRow.turn, TaskRow.id)
+            rows = list(await session.scalars(first.limit(QUEUED_AT_ONCE)))
+        rows = [row for row in rows if row.queued_at is None or abs(now() - row.queued_at) > REQUEUE_AFTER]
+        if rows:
+            async with self._sessions.begin() as session:
+                mine = update(TaskRow).where(TaskRow.id.in_([row.id for row in rows]), TaskRow.status == "ready")
+                await session.execute(mine.values(queued_at=now()))
+        return rows
+
+    async def artefact(self, key: str) -> Artefact | None:
+        """Something finished, by its key."""
+        async with self._sessions() as session:
+            row = await session.get(ArtefactRow, key)
+            return None if row is None else Artefact(row.key, row.object, row.size)
+
+    async def segments(self, claim: Claim) -> list[str]:
+        """Where the segments to be joined lie in storage, in their order."""
+        async with self._sessions() as session:
+            count = await session.scalar(select(func.count()).where(_of(claim.job, "segment")))
+            keys = [segment_key(claim.scene_key, number) for number in range(count or 0)]
+            rows = await session.scalars(select(ArtefactRow).where(ArtefactRow.key.in_(keys)))
+            objects = {row.key: row.object for row in rows}
+        return [objects[key] for key in keys]
+
+    async def events(self, job: str, after: int) -> list[EventRow]:
+        """What happened to a job after an event, in order."""
+        async with self._sessions() as session:
+            later = select(EventRow).where(EventRow.job_id == job, EventRow.id > after)
+            return list(await session.scalars(later.order_by(EventRow.id)))
 
     async def delete(self, job: str) -> None:
-        """Forget a job and its tasks."""
+        """Forget a job, its tasks and what was told of it."""
         async with self._sessions.begin() as session:
             await session.execute(delete(TaskRow).where(TaskRow.job_id == job))
+            for row in (EventRow, DeliveryRow):
+                await session.execute(delete(row).where(row.job_id == job))
             await session.execute(delete(JobRow).where(JobRow.id == job))
+
+    async def _progress(self, session: AsyncSession, job_id: str) -> bool:
+        """Work out how far a job is, and tell it if that is news; False where it is over."""
+        job = await session.get_one(JobRow, job_id, with_for_update=True, populate_existing=True)
+        if job.status not in OPEN:
+            return False
+        before = (job.progress, job.stage_progress, job.stage, job.frames)
+        done = await session.scalar(select(func.sum(TaskRow.done)).where(_of(job_id, "segment")))
+        job.frames_done = int(done or 0)
+        if job.stage == "rendering":
+            job.stage_progress = 100 * job.frames_done // max(1, job.frames)
+        elif job.stage in ("analysing", "joining"):
+            kind = "plan" if job.stage == "analysing" else "join"
+            job.stage_progress = await session.scalar(select(TaskRow.done).where(_of(job_id, kind))) or 0
+        job.progress = 99 * job.frames_done // max(1, job.frames)  # the last per cent is joining
+        if (job.progress, job.stage_progress, job.stage, job.frames) != before:
+            _note(session, job)
+        return True
+
+
+async def _publish(session: AsyncSession, made: Artefact) -> bool:
+    """Let a file be what counts as finished; False where another does already."""
+    before = await session.get(ArtefactRow, made.key, with_for_update=True)
+    if before is not None:
+        return before.object == made.object
+    session.add(ArtefactRow(key=made.key, object=made.object, size=made.size))
+    await session.flush()
+    return True
+
+
+async def _end(session: AsyncSession, job: JobRow, status: str, reason: str | None) -> bool:
+    left = and_(TaskRow.job_id == job.id, TaskRow.status.in_(("waiting", "ready")))
+    await session.execute(update(TaskRow).where(left).values(status="done"))
+    await session.refresh(job, with_for_update=True)
+    if job.status not in OPEN:
+        return False
+    job.error = reason
+    _over(session, job, status)
+    return True
+
+
+def _over(session: AsyncSession, job: JobRow, status: str, *, size: int | None = None) -> None:
+    job.status = job.stage = status
+    job.ended_at, job.size = now(), size
+    if status == "completed":
+        job.progress = job.stage_progress = 100
+        job.error = None
+    _note(session, job)
+    if job.webhook_url is not None:
+        payload = {"type": f"job.{status}", "timestamp": now().isoformat(), "data": {"job_id": job.id, **told(job)}}
+        session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{status}", payload=payload))
+
+
+def _note(session: AsyncSession, job: JobRow) -> None:
+    session.add(EventRow(job_id=job.id, data=told(job)))
+
+
+def told(job: JobRow) -> dict[str, Any]:
+    """What followers are told of a job."""
+    return {
+        "system_id": job.system_id,
+        "status": job.status,
+        "stage": job.stage,
+        "stage_progress": job.stage_progress,
+        "progress": job.progress,
+        "frames": job.frames,
+        "frames_done": job.frames_done,
+        "seconds_left": seconds_left(job),
+        "error": job.error,
+    }
+
+
+def seconds_left(job: JobRow) -> float | None:
+    """How long the rest of the frames will take if they are rendered as fast as those before; None if unknown."""
+    if job.status == "completed":
+        return 0.0
+    if job.status != "rendering" or job.rendering_at is None or not job.frames_done:
+        return None
+    spent = (now() - job.rendering_at).total_seconds()
+    return round(max(0.0, spent * (job.frames - job.frames_done) / job.frames_done), 1)
+
+
+async def _take(session: AsyncSession, which: Any) -> int:
+    """Give tasks to others; jobs whose tasks were begun too often have failed."""
+    values = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
+    taken = update(TaskRow).where(which).values(**values).returning(TaskRow.id, TaskRow.attempt, TaskRow.job_id)
+    rows = (await session.execute(taken)).all()
+    for _, attempt, job_id in rows:
+        if attempt > ATTEMPTS:
+            job = await session.get_one(JobRow, job_id, with_for_update=True)
+            if job.status in OPEN:
+                await _end(session, job, "failed", f"given up: its workers vanished {ATTEMPTS} times")
+    return len(rows)
 
 
 def _held(claim: Claim) -> Any:
@@ -199,10 +409,6 @@ def _held(claim: Claim) -> Any:
 
 def _of(job: str, kind: str) -> Any:
     return and_(TaskRow.job_id == job, TaskRow.kind == kind)
-
-
-def _open_job() -> Any:
-    return exists().where(JobRow.id == TaskRow.job_id, JobRow.status.in_(OPEN))
 
 
 def _changed(result: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Where things lie in storage."""
+"""What is finished, and where things lie in storage: keys by content, made here and never by clients."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ def audio_key(sha256: str) -> str:
     return f"audio/{sha256}"
 
 
-def result_key(scene_key: str) -> str:
-    """The finished video of a scene."""
-    return f"scenes/{scene_key}/video.mp4"
-
-
-def segment_key(scene_key: str, number: int) -> str:
-    """A rendered segment."""
-    return f"scenes/{scene_key}/segments/{number}.mp4"
+def analysis_key(audio: str, made_by: str) -> str:
+    """What was heard in a song, and by what version."""
+    return f"analyses/{audio}/{made_by}.npz"
 
 
 def plan_key(scene_key: str) -> str:
@@ -26,3 +21,19 @@ def plan_key(scene_key: str) -> str:
 def snapshot_key(scene_key: str, number: int) -> str:
     """The state before a segment."""
     return f"scenes/{scene_key}/snapshots/{number}.npz"
+
+
+def segment_key(scene_key: str, number: int) -> str:
+    """A rendered segment."""
+    return f"scenes/{scene_key}/segments/{number}.mp4"
+
+
+def result_key(scene_key: str, kind: str) -> str:
+    """What a job makes: a video, or a frame of one."""
+    return f"scenes/{scene_key}/{'frame.png' if kind == 'frame' else 'video.mp4'}"
+
+
+def attempt_of(key: str, task: str, attempt: int) -> str:
+    """Where one attempt writes what has the key. What another attempt writes lies elsewhere."""
+    stem, dot, suffix = key.rpartition(".")
+    return f"{stem}.{task}.{attempt}{dot}{suffix}"

@@ -47,20 +47,25 @@ class Queue:
         finally:
             await redis.aclose()
 
-    async def put(self, task: str, attempt: int) -> None:
-        """Let some worker do the task; where Redis is down it is queued again later."""
+    async def put(self, task: str, attempt: int) -> bool:
+        """Wake a worker, as the task is ready; False where Redis is down."""
         try:
             await self._redis.enqueue_job(
                 "work", task, attempt, _job_id=f"{task}:{attempt}", _queue_name=_QUEUE, _expires=_DAY * 7
             )
         except (RedisError, OSError) as error:
             _log.warning("the queue does not answer, will try again: %s", error)
+            return False
+        return True
 
-    async def consume(self, work: Callable[[str, int], Awaitable[None]], *, size: int) -> None:
-        """Call ``work`` with what is in the queue, ``size`` at a time, for ever."""
+    async def consume(self, work: Callable[[], Awaitable[None]], *, size: int) -> None:
+        """Call ``work`` for each task that was queued, ``size`` at a time, for ever.
+
+        It takes the task whose turn it is, which may be another one.
+        """
 
         async def called(context: Any, task: str, attempt: int) -> None:
-            await work(task, attempt)
+            await work()
 
         while True:
             worker = ArqWorker(

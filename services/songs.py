@@ -10,7 +10,9 @@ import hashlib
 import json
 import re
 import resource
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
@@ -30,6 +32,11 @@ class Songs:
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
+
+    async def get(self, sha256: str | None) -> AudioRow | None:
+        """A song in storage, by its content."""
+        async with self._sessions() as session:
+            return None if sha256 is None else await session.get(AudioRow, sha256)
 
     async def find(self, audio_path: str) -> AudioRow:
         """The song that a client names: one it uploaded, or one under the media root.
@@ -60,7 +67,7 @@ class Songs:
         return path
 
     async def keep(self, path: Path, name: str) -> AudioRow:
-        """Put a file into storage, if it is a song.
+        """Put a file into storage, if it is a song; the file stays where it is.
 
         Raises:
             AudioError: it is none, by the ``name`` that the client knows.
@@ -71,7 +78,7 @@ class Songs:
         if known is not None:
             return known
         facts = await _probe(path, name)
-        size = await asyncio.to_thread(self._storage.put, audio_key(sha256), path)
+        size = await asyncio.to_thread(self._copy, sha256, path)
         suffix = Path(name).suffix.lower()
         suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
         row = AudioRow(sha256=sha256, suffix=suffix, size=size, **facts)
@@ -82,6 +89,12 @@ class Songs:
             async with self._sessions() as session:
                 return await session.get_one(AudioRow, sha256)
         return row
+
+    def _copy(self, sha256: str, path: Path) -> int:
+        with tempfile.TemporaryDirectory(dir=self._storage.scratch) as folder:
+            copy = Path(folder) / "song"
+            shutil.copyfile(path, copy)
+            return self._storage.put(audio_key(sha256), copy)
 
 
 def path_of(row: AudioRow) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -15,31 +16,34 @@ from obstore.store import LocalStore, from_url
 
 
 class Storage:
-    """What is kept under a URL, ``file:///srv/motes`` or ``s3://bucket/prefix``. A file appears when it is whole."""
+    """What is kept under a URL, ``file:///srv/motes`` or ``s3://bucket/prefix``. A file appears when it is whole.
+
+    ``scratch`` is a local folder for files on their way: in the storage folder if there is one, so that a file need
+    only be renamed.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._folder = Path(parts.path) if parts.scheme == "file" else None
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self.scratch = self._folder / ".scratch"
             self._store = LocalStore(self._folder, automatic_cleanup=True)
         else:
+            self.scratch = Path(tempfile.gettempdir()) / f"motes-scratch-{os.getuid()}"
             self._store = from_url(url)  # type: ignore[assignment]
+        self.scratch.mkdir(mode=0o700, exist_ok=True)
 
     def put(self, key: str, path: Path) -> int:
-        """Keep the file under ``key``; it may be moved there. Returns its size in bytes."""
+        """Move the file, which lies in the scratch folder, to ``key``. Returns its size in bytes."""
         size = path.stat().st_size
         if self._folder is not None:
             target = self._folder / key
             target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name}.{os.getpid()}.part")
-            try:
-                shutil.copyfile(path, part)
-                os.replace(part, target)
-            finally:
-                part.unlink(missing_ok=True)
+            os.replace(path, target)
         else:
             obstore.put(self._store, key, path)
+            path.unlink()
         return size
 
     def exists(self, key: str) -> bool:
@@ -59,14 +63,44 @@ class Storage:
                 raise FileNotFoundError(key)
             yield path
             return
-        with tempfile.NamedTemporaryFile(suffix=Path(key).suffix) as copy:
+        with tempfile.NamedTemporaryFile(suffix=Path(key).suffix, dir=self.scratch) as copy:
             for chunk in obstore.get(self._store, key).stream():
                 copy.write(chunk)
             copy.flush()
             yield Path(copy.name)
 
     def delete(self, prefix: str) -> None:
-        """Delete whatever lies under a folder."""
-        for batch in obstore.list(self._store, prefix):
-            for found in batch:
-                obstore.delete(self._store, found["path"])
+        """Delete a file, or whatever lies under a folder; harmless where there is nothing."""
+        if self._folder is not None and (self._folder / prefix).is_file():
+            (self._folder / prefix).unlink(missing_ok=True)
+            return
+        found = [each["path"] for batch in obstore.list(self._store, prefix) for each in batch]
+        if found:
+            obstore.delete(self._store, found)
+
+
+@contextmanager
+def workplace(scratch: Path, name: str) -> Iterator[Path]:
+    """A folder below ``scratch`` that is there as long as this process; those of processes that died are removed."""
+    for lock in scratch.glob("*.lock"):
+        with lock.open("ab") as held:
+            if _locked(held.fileno()):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                lock.unlink(missing_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-".replace("/", "-"), dir=scratch))
+    lock = folder.with_name(f"{folder.name}.lock")
+    with lock.open("ab") as held:
+        _locked(held.fileno())
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -114,7 +114,7 @@ def programs(settings: ServiceSettings, *, workers: int) -> list[Program]:
     api = ("uvicorn", "--factory", "services.api:create_app", "--host", settings.host, "--port", str(settings.port))
     found.append(Program("api", (sys.executable, "-m", *api, "--log-level", "warning"), environment))
     for number in range(workers):
-        command = (sys.executable, "-m", "services.worker", "--size", "1")
+        command = (sys.executable, "-m", "services.worker", "--size", "1", "--name", str(number + 1))
         found.append(Program(f"worker {number + 1}", command, environment, nice=_NICE))
     return found
 

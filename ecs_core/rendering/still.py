@@ -9,7 +9,7 @@ from pathlib import Path
 from ecs_core.errors import SceneError
 from ecs_core.interrupts import undisturbed
 from ecs_core.plugin_api import particle_types
-from ecs_core.rendering.plan import make_plan
+from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.run import check_output, output_error
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.scene import Scene
@@ -35,7 +35,17 @@ def render_frame(scene: Scene, at: float, output: str | Path) -> str:
             from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
 
         analysis = analyze(scene.audio, more=tuple(particle_types().features.values()))
-    plan = make_plan(particle_type, settings, analysis)
+    return write_frame(make_plan(particle_type, settings, analysis), at, output)
+
+
+def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
+    """Write the frame of a plan shown at ``at`` seconds as a PNG; returns its hash.
+
+    Raises:
+        SceneError: a time outside the video.
+        OutputError: the PNG cannot be written.
+    """
+    settings = plan.settings
     # As it was written, not as it is in binary: 4.1 s at 30 fps is frame 123. A millionth of a frame is forgiven.
     frame = int(Fraction(str(at)) * settings.rate + Fraction(1, 10**6)) if 0 <= at < inf else -1
     if not 0 <= frame < plan.frames:

@@ -12,26 +12,25 @@ from starlette.background import BackgroundTask
 from services.api import schemas
 from services.api.service import Service, ServiceDep
 from services.database import JobRow
-from services.jobs import OPEN
+from services.jobs import OPEN, told
 from services.keys import result_key
 
 router = APIRouter(tags=["jobs"])
 _LOOK_EVERY = 0.5  # seconds
 
 
-async def shown(service: Service, row: JobRow) -> schemas.Job:
+def shown(row: JobRow) -> schemas.Job:
     """A job as the API shows it."""
-    return schemas.Job(
-        job_id=row.id,
-        system_id=row.system_id,
-        status=row.status,  # type: ignore[arg-type]
-        stage=row.stage,
-        progress=await service.jobs.progress(row),
-        created_at=row.created_at,
-        output_path=row.output_path,
-        completed_at=row.completed_at,
-        failed_at=row.failed_at,
-        error=row.error,
+    return schemas.Job.model_validate(
+        told(row)
+        | {
+            "job_id": row.id,
+            "priority": row.priority,
+            "created_at": row.created_at,
+            "output_path": row.output_path,
+            "completed_at": row.ended_at if row.status == "completed" else None,
+            "failed_at": row.ended_at if row.status == "failed" else None,
+        }
     )
 
 
@@ -47,13 +46,13 @@ async def list_jobs(
     service: ServiceDep, limit: int = Query(50, ge=1, le=500), offset: int = Query(0, ge=0)
 ) -> list[schemas.Job]:
     """All jobs, the newest first."""
-    return [await shown(service, row) for row in await service.all(JobRow, limit=limit, offset=offset)]
+    return [shown(row) for row in await service.all(JobRow, limit=limit, offset=offset)]
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job")
 async def get_job(job_id: str, service: ServiceDep) -> schemas.Job:
     """A job."""
-    return await shown(service, await _job_or_404(service, job_id))
+    return shown(await _job_or_404(service, job_id))
 
 
 @router.get("/jobs/{job_id}/events", operation_id="follow_job", response_class=StreamingResponse)
@@ -67,7 +66,7 @@ async def _events(service: Service, job_id: str) -> AsyncIterator[str]:
     before = None
     number = 0
     while (row := await service.job(job_id)) is not None:
-        now = (await shown(service, row)).model_dump_json()
+        now = shown(row).model_dump_json()
         if now != before:
             before, number = now, number + 1
             yield f"id: {number}\nevent: job\ndata: {now}\n\n"
@@ -93,7 +92,10 @@ async def download(job_id: str, service: ServiceDep) -> FileResponse:
     row = await _job_or_404(service, job_id)
     if row.status != "completed":
         raise HTTPException(400, f"Job not completed: it is {row.status}")
-    held = service.storage.file(result_key(row.scene_key))
+    made = await service.jobs.artefact(result_key(row.scene_key, row.kind))
+    if made is None:
+        raise HTTPException(404, "Output file not found")
+    held = service.storage.file(made.object)
     try:
         path = await asyncio.to_thread(held.__enter__)
     except FileNotFoundError:

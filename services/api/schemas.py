@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Priority = Literal["low", "normal", "high"]
 JobStatus = Literal["queued", "rendering", "completed", "failed", "cancelled"]
 
 
@@ -77,6 +78,7 @@ class RenderRequest(_Strict):
     duration: float | str | None = None
     seed: int | None = None
     quality: Literal["draft", "standard", "high"] = "standard"
+    priority: Priority = "normal"
 
 
 class RenderAccepted(BaseModel):
@@ -94,12 +96,17 @@ class Job(BaseModel):
     system_id: str
     status: JobStatus
     stage: str
-    progress: int = Field(ge=0, le=100)
+    stage_progress: int = Field(ge=0, le=100, description="per cent of this stage")
+    progress: int = Field(ge=0, le=100, description="per cent; goes back where a process died and its frames were lost")
+    frames: int = Field(description="to render; 0 until that is known")
+    frames_done: int
+    seconds_left: float | None = Field(None, description="if it goes on as fast as so far; null where that is unknown")
+    priority: Priority
     created_at: datetime
     output_path: str
     completed_at: datetime | None = None
     failed_at: datetime | None = None
-    error: str | None = None
+    error: str | None = Field(None, description="why it failed, or why it has to wait")
 
 
 class Cancelled(BaseModel):

@@ -12,8 +12,8 @@ from ecs_core import AudioError, Scene, SceneError
 from ecs_core.plugin_api import particle_types
 from services.api import schemas
 from services.api.service import Service, ServiceDep
-from services.database import SystemRow, new_id
-from services.scenes import SONG, frozen, key_of
+from services.database import JobRow, SystemRow, new_id
+from services.scenes import SONG, frozen, key_of, segments_of
 from services.types import describe
 
 router = APIRouter(tags=["systems"])
@@ -140,7 +140,18 @@ async def render_system(
     except SceneError as error:
         raise HTTPException(400, str(error)) from None
     output = _output_name(body.output_path)
-    job = await service.jobs.submit(system_id, scene, key_of(scene), output)
+    job = JobRow(
+        id=new_id(),
+        owner=system_id,
+        kind="video",
+        system_id=system_id,
+        scene=scene,
+        scene_key=key_of(scene),
+        output_path=output,
+        priority=body.priority,
+    )
+    song = await service.songs.get(audio)
+    await service.jobs.submit(job, tasks=segments_of(scene, song.duration if song else 0.0) + 1)
     for task in await service.jobs.due():
         await service.queue.put(task.id, task.attempt)
     response.headers["Location"] = f"/particles/jobs/{job.id}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from services.database import Base, open_database
 
@@ -20,7 +20,10 @@ async def _online() -> None:
     url = context.config.get_main_option("sqlalchemy.url")
     assert url is not None
     engine, _ = open_database(url)
-    async with engine.begin() as connection:
+    # Of several processes that start at once, one migrates and the others wait for it.
+    async with engine.execution_options(writes=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(77007355)"))
         await connection.run_sync(_run)
     await engine.dispose()
 

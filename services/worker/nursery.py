@@ -2,11 +2,13 @@
 
 ``python -m services.worker.nursery SOCKET STORAGE`` reads a token a line from its standard input and forks a process
 for each, which connects to SOCKET, says {"token", "pid"}, gets what to do as a line of JSON, and answers with lines of
-JSON until {"done": true} or {"error": …}. It ends with its standard input; its children end when nobody listens.
+JSON until {"done": true}, {"full": true} or {"error": …}. It ends with its standard input; its children end when nobody
+listens.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -54,7 +56,7 @@ def _child(path: str, storage_url: str, token: str) -> int:
 
         def tell(message: Mapping[str, Any]) -> None:
             nonlocal told
-            if "frames" in message or "share" in message:
+            if "progress" in message:
                 if time.monotonic() - told < _TELL_EVERY:
                     return
                 told = time.monotonic()
@@ -69,6 +71,9 @@ def _child(path: str, storage_url: str, token: str) -> int:
         except MotesError as error:
             say({"error": str(error)})
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                say({"full": True})
+                return 0
             say({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
     return 0
 
