@@ -154,10 +154,11 @@ def measure(scene: Scene, quality: str, rounds: int, folder: Path) -> None:
     )
 
 
-def systems(scene: Scene, frames: int = 300) -> None:
+def systems(scene: Scene) -> None:
     """Where each millisecond of simulating goes, by system."""
     particle_type, settings = scene.resolve()
     plan = make_plan(particle_type, settings, analyze(scene.audio))
+    frames = plan.frames - 30
     renderer = SegmentRenderer(plan)
     with renderer.stage as stage:
         stage.skip_to(30)

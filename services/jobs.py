@@ -17,7 +17,7 @@ from sqlalchemy import CursorResult, and_, delete, exists, func, or_, select, up
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database import ArtefactRow, DeliveryRow, EventRow, JobRow, Sessions, TaskRow, now
-from services.keys import result_key, segment_key
+from services.keys import result_key, scene_folder, segment_key
 from services.turns import WEIGHTS, first_turn, present_turn, turns_of
 
 DEATHS = 3  # a task that takes its process down this often fails its job
@@ -298,13 +298,24 @@ class Jobs:
             later = select(EventRow).where(EventRow.job_id == job, EventRow.id > after)
             return list(await session.scalars(later.order_by(EventRow.id)))
 
-    async def delete(self, job: str) -> None:
-        """Forget a job, its tasks and what was told of it."""
+    async def delete(self, job: str) -> str | None:
+        """Forget a job, its tasks and what was told of it.
+
+        Returns the folder of its scene, to be deleted from storage; None where other jobs have the same scene.
+        """
         async with self._sessions.begin() as session:
-            await session.execute(delete(TaskRow).where(TaskRow.job_id == job))
-            for row in (EventRow, DeliveryRow):
-                await session.execute(delete(row).where(row.job_id == job))
-            await session.execute(delete(JobRow).where(JobRow.id == job))
+            for table in (TaskRow, EventRow, DeliveryRow):
+                await session.execute(delete(table).where(table.job_id == job))
+            row = await session.get(JobRow, job)
+            if row is None:
+                return None
+            await session.delete(row)
+            await session.flush()
+            folder = scene_folder(row.scene_key)
+            if await session.scalar(select(exists().where(JobRow.scene_key == row.scene_key))):
+                return None
+            await session.execute(delete(ArtefactRow).where(ArtefactRow.key.startswith(folder)))
+            return folder
 
     async def _progress(self, session: AsyncSession, job_id: str) -> bool:
         """Work out how far a job is, and tell it if that is news; False where it is over."""

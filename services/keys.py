@@ -13,6 +13,11 @@ def analysis_key(audio: str, made_by: str) -> str:
     return f"analyses/{audio}/{made_by}.npz"
 
 
+def scene_folder(scene_key: str) -> str:
+    """Whatever belongs to a scene."""
+    return f"scenes/{scene_key}/"
+
+
 def plan_key(scene_key: str) -> str:
     """What the segments of a scene share."""
     return f"scenes/{scene_key}/plan.npz"

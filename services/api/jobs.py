@@ -109,5 +109,7 @@ async def delete_job(job_id: str, service: ServiceDep) -> schemas.Message:
     """Cancel a job that is not over, and forget it."""
     await _job_or_404(service, job_id)
     await service.jobs.cancel(job_id)
-    await service.jobs.delete(job_id)
+    folder = await service.jobs.delete(job_id)
+    if folder is not None:
+        await asyncio.to_thread(service.storage.delete, folder)
     return schemas.Message(message="Job deleted")
