@@ -6,7 +6,7 @@ goal is at most 1.2 at 10 000 particles, for every type. Simulating and rasteris
 core for each particle that is there in a frame. For continuous_spawning the count is ``max_particles``, reached within
 a second by a high ``steady_spawn_rate``.
 
-    python bench/types.py                                            # six types × 3 counts, 10 s of 1080p video each
+    python bench/types.py                                            # six types × 3 counts, 30 s of 1080p video each
     python bench/types.py --types snow --counts 10000 --rounds 5
 """
 
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--types", nargs="+", default=sorted(particle_types().types))
     parser.add_argument("--counts", type=count_of, nargs="+", default=[None, 2000, AT], help='numbers, or "default"')
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=30.0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
