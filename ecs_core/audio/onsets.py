@@ -6,6 +6,8 @@ loudest of its neighbours a moment ago, summed.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,11 +28,12 @@ _THRESHOLD = 0.10
 _CHUNK = 4096  # hops compared at a time: a long song takes no more memory than a short one
 
 
-def onset_envelope(mel: F32) -> F32:
+def onset_envelope(mel: NDArray[np.floating[Any]]) -> F32:
     """How much begins at each hop, (hops,) float32 >= 0, 1 about a strong onset of this song; independent of gain."""
-    loud = float(np.percentile(mel.max(axis=1), 95)) if len(mel) else 0.0
-    if loud <= 0.0:
+    loudest = mel.max(axis=1, initial=0).astype(np.float32)
+    if not loudest.any():
         return np.zeros(len(mel), np.float32)
+    loud = float(np.percentile(loudest, 95)) or float(loudest.max())  # a song may be silent but for a few hits
     gain = np.float32(30.0 / loud)
     rise = np.concatenate([_rise(mel, first, gain) for first in range(0, len(mel), _CHUNK)])
     above = np.maximum(rise - _local_mean(rise, _NEIGHBOURHOOD), 0)
@@ -42,9 +45,9 @@ def onset_envelope(mel: F32) -> F32:
     return gained / np.float32(scale) if scale > 0 else np.zeros(len(mel), np.float32)
 
 
-def _rise(mel: F32, first: int, gain: np.float32) -> F32:
+def _rise(mel: NDArray[np.floating[Any]], first: int, gain: np.float32) -> F32:
     """The flux of one chunk of hops: how much each band rises over the loudest of its neighbours a moment ago."""
-    level = np.log1p(mel[max(0, first - _LAG) : first + _CHUNK] * gain)
+    level = np.log1p(mel[max(0, first - _LAG) : first + _CHUNK].astype(np.float32) * gain)
     if first == 0:  # what is before the song is silence, so that one which begins with a hit has an onset there
         level = np.concatenate([np.zeros((_LAG, level.shape[1]), np.float32), level])
     before = level[:-_LAG]

@@ -1,13 +1,14 @@
 """Spectrum: the one spectrogram that all features share, reduced to a few numbers a hop while the song streams by.
 
 Samples are mixed to mono, resampled to 22 050 Hz and cut into windows of 1024 samples (46 ms) every 256 (11.6 ms), the
-k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands, rms and centroid, about 1.4 MB a minute.
+k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands, rms and centroid, about 0.8 MB a minute.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soxr
@@ -25,17 +26,20 @@ _CHUNK = 256 * HOP  # 3 s at a time
 # Hops a matrix product: few enough (7 · 513 · 64 < 2^18) that OpenBLAS uses one thread. With more it would spin on the
 # others, which costs ten times as much where the cores are busy.
 _ROWS = 7
+_AHEAD = 4096  # hops of memory that a growing spectrum takes at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
     """``bands`` (hops, 5) amplitude in each of BANDS; ``mel`` (hops, 64) amplitude; ``rms`` and ``centroid`` (hops,).
 
+    All are float32 but ``mel``, most of what a long song takes, which is float16.
+
     Amplitudes are linear; the centroid is in Hz. ``samples`` is the song's length at its own ``rate``.
     """
 
     bands: F32
-    mel: F32
+    mel: NDArray[np.float16]
     rms: F32
     centroid: F32
     samples: int
@@ -51,7 +55,7 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
     window = (np.hanning(WINDOW + 1)[:-1] * (4 / WINDOW)).astype(np.float32)
     edges = [(frequencies >= low) & (frequencies < high) for low, high in BANDS.values()]
     band = np.stack(edges, axis=1).astype(np.float32)
-    kept: list[tuple[F32, F32, F32, F32]] = []
+    kept = (_Growing(len(BANDS)), _Growing(MEL_BANDS, np.float16), _Growing(1), _Growing(1))
     waiting = [np.zeros(WINDOW // 2, np.float32)]  # so that window 0 is centred on sample 0
     have = WINDOW // 2
     samples = 0
@@ -66,7 +70,8 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
         total = power.sum(axis=1) + np.float32(1e-20)
         centroid = (power @ frequencies.astype(np.float32)) / total
         by_mel = np.concatenate([bins[at : at + _ROWS] @ mel for at in range(0, hops, _ROWS)])
-        kept.append((np.sqrt(power @ band), by_mel, np.sqrt(total), centroid))
+        for growing, rows in zip(kept, (np.sqrt(power @ band), by_mel, np.sqrt(total), centroid), strict=True):
+            growing.append(rows.reshape(hops, -1))
         return signal[hops * HOP :]
 
     def take(piece: F32, *, last: bool = False) -> None:
@@ -83,5 +88,23 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
         on_samples(samples)
     take(resample.resample_chunk(np.zeros(0, np.float32), last=True))
     take(np.zeros(WINDOW, np.float32), last=True)  # so that the last sample lies in the middle of a window
-    bands, mels, rms, centroid = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    return Spectrum(bands, mels, rms, centroid, samples, rate)
+    bands, mels, rms, centroids = (growing.rows() for growing in kept)
+    return Spectrum(bands, mels, rms.reshape(-1), centroids.reshape(-1), samples, rate)
+
+
+class _Growing:
+    """Rows that are appended in place: a list of parts, put together at the end, would hold a long song twice."""
+
+    def __init__(self, width: int, dtype: type[np.floating[Any]] = np.float32) -> None:
+        self._rows = np.empty((0, width), dtype)
+        self._count = 0
+
+    def append(self, rows: F32) -> None:
+        before, self._count = self._count, self._count + len(rows)
+        if self._count > len(self._rows):
+            self._rows.resize((self._count + _AHEAD, self._rows.shape[1]), refcheck=False)
+        self._rows[before : self._count] = rows
+
+    def rows(self) -> NDArray[Any]:
+        self._rows.resize((self._count, self._rows.shape[1]), refcheck=False)
+        return self._rows
