@@ -1,6 +1,7 @@
 """Songs: from an upload, or a name that a client gave, to a song in storage, kept once per content.
 
-Whether a file is a song is found out in a process of its own, with limits on its memory and time.
+Whether a file is a song is found out in a process of its own, with limits on its memory and time, and on how long the
+song is: an hour of silence is small on disk.
 """
 
 from __future__ import annotations
@@ -8,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 import resource
 import shutil
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy.exc import IntegrityError
 
@@ -23,15 +28,29 @@ from services.keys import audio_key
 from services.settings import ServiceSettings
 from services.storage import Storage
 
-_MEMORY, _SECONDS = 2 << 30, 20
+_LONGEST = 3 * 3600  # seconds of a song
+_MEMORY, _SECONDS = 2 << 30, 60  # of the process that looks at a song
+_AT_ONCE = 2  # such processes
+_REMEMBERED = 1000  # files under the media root
+_CHUNK = 1 << 20
 _UPLOADED = re.compile(r"uploads/([0-9a-f]{64})(\.[a-z0-9]{1,8})?")
 
 
-class Songs:
-    """Songs by what clients call them."""
+class _File(NamedTuple):
+    """A file under the media root as it is; a changed one is another."""
 
-    def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
-        self._settings, self._sessions, self._storage = settings, sessions, storage
+    path: Path
+    size: int
+    changed: int
+
+
+class Songs:
+    """Songs by what clients call them; ``folder``, on one file system with storage, is for those on their way."""
+
+    def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage, folder: Path) -> None:
+        self._settings, self._sessions, self._storage, self._folder = settings, sessions, storage, folder
+        self._looking = asyncio.Semaphore(_AT_ONCE)
+        self._known: dict[_File, str] = {}  # their sha256, so that a song is not read again for each of its renders
 
     async def get(self, sha256: str | None) -> AudioRow | None:
         """A song in storage, by its content."""
@@ -46,39 +65,60 @@ class Songs:
         """
         uploaded = _UPLOADED.fullmatch(audio_path)
         if uploaded:
-            async with self._sessions() as session:
-                row = await session.get(AudioRow, uploaded[1])
-            if row is not None:
-                return row
-            raise AudioError(f"audio_path {audio_path!r}: no such upload")
-        return await self.keep(self._under_media_root(audio_path), audio_path)
+            row = await self.get(uploaded[1])
+            if row is None:
+                raise AudioError(f"audio_path {audio_path!r}: no such upload")
+            return row
+        file = await asyncio.to_thread(self._under_media_root, audio_path)
+        known = await self.get(self._known.get(file))
+        if known is not None:
+            return known
+        async with self.place() as copy:
+            sha256 = await asyncio.to_thread(_copy, file.path, copy)
+            row = await self.keep(copy, sha256=sha256, name=audio_path)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[file] = sha256
+        return row
 
-    def _under_media_root(self, audio_path: str) -> Path:
+    def _under_media_root(self, audio_path: str) -> _File:
         root = self._settings.media_root
         if root is None:
             raise AudioError(f"audio_path {audio_path!r}: upload the song first: POST /particles/audio")
         if not audio_path or "\0" in audio_path or len(audio_path) > 1024 or Path(audio_path).is_absolute():
             raise AudioError(f"audio_path {audio_path!r}: must be a path relative to the media root")
-        path = (root / audio_path).resolve()
-        if not path.is_relative_to(root.resolve()):
-            raise AudioError(f"audio_path {audio_path!r}: leads out of the media root")
-        if not path.is_file():
-            raise AudioError(f"audio_path {audio_path!r}: no such file")
-        return path
+        try:
+            path = (root / audio_path).resolve()
+            if not path.is_relative_to(root.resolve()):
+                raise AudioError(f"audio_path {audio_path!r}: leads out of the media root")
+            if path.is_file():
+                facts = path.stat()
+                return _File(path, facts.st_size, facts.st_mtime_ns)
+        except (OSError, RuntimeError):  # a name that is too long, or links that lead in a circle
+            pass
+        raise AudioError(f"audio_path {audio_path!r}: no such file")
 
-    async def keep(self, path: Path, name: str) -> AudioRow:
-        """Put a file into storage, if it is a song; the file stays where it is.
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[Path]:
+        """Where to put a song on its way; what is left there at the end is removed."""
+        folder = await asyncio.to_thread(tempfile.mkdtemp, dir=self._folder)
+        try:
+            yield Path(folder) / "song"
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def keep(self, path: Path, *, sha256: str, name: str) -> AudioRow:
+        """Move a file with that content, which lies in such a place, into storage if it is a song.
 
         Raises:
             AudioError: it is none, by the ``name`` that the client knows.
         """
-        sha256 = await asyncio.to_thread(_hash, path)
-        async with self._sessions() as session:
-            known = await session.get(AudioRow, sha256)
+        known = await self.get(sha256)
         if known is not None:
             return known
-        facts = await _probe(path, name)
-        size = await asyncio.to_thread(self._copy, sha256, path)
+        async with self._looking:
+            facts = await _look(path, name)
+        size = await asyncio.to_thread(self._storage.put, audio_key(sha256), path)
         suffix = Path(name).suffix.lower()
         suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
         row = AudioRow(sha256=sha256, suffix=suffix, size=size, **facts)
@@ -90,39 +130,38 @@ class Songs:
                 return await session.get_one(AudioRow, sha256)
         return row
 
-    def _copy(self, sha256: str, path: Path) -> int:
-        with tempfile.TemporaryDirectory(dir=self._storage.scratch) as folder:
-            copy = Path(folder) / "song"
-            shutil.copyfile(path, copy)
-            return self._storage.put(audio_key(sha256), copy)
-
 
 def path_of(row: AudioRow) -> str:
     """What clients call a song."""
     return f"uploads/{row.sha256}{row.suffix}"
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _copy(path: Path, copy: Path) -> str:
+    """Copy a file and return its sha256: of what was copied, whatever is written to the file meanwhile."""
+    digest = hashlib.sha256()
+    with path.open("rb") as source, copy.open("wb") as target:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+    return digest.hexdigest()
 
 
-async def _probe(path: Path, name: str) -> dict[str, float | int]:
+async def _look(path: Path, name: str) -> dict[str, float | int]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.songs",
-        str(path),
+        *(sys.executable, "-m", "services.songs", str(path)),
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        preexec_fn=_limit,
     )
     try:
         out, _ = await asyncio.wait_for(process.communicate(), _SECONDS)
     except TimeoutError:
-        process.kill()
-        await process.wait()
         raise AudioError(f"{name}: cannot be read in {_SECONDS} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     try:
         answer = json.loads(out)
     except ValueError:
@@ -133,22 +172,30 @@ async def _probe(path: Path, name: str) -> dict[str, float | int]:
     return facts
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def main() -> None:
     """Print what kind of song the file is, as JSON."""
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(5)
+    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - within the limits
 
+    path = sys.argv[1]
     try:
-        with AudioFile(sys.argv[1]) as song:
-            samples = sum(block.shape[1] for block in song.blocks())
-            print(json.dumps({"duration": samples / song.rate, "sample_rate": song.rate, "channels": song.channels}))
+        with AudioFile(path) as song:
+            samples = 0
+            for block in song.blocks():
+                samples += block.shape[1]
+                if samples > _LONGEST * song.rate:
+                    raise AudioError(f"{path}: is longer than {_LONGEST // 3600} hours")
+            facts = {"duration": samples / song.rate, "sample_rate": song.rate, "channels": song.channels}
     except AudioError as error:
         print(json.dumps({"error": str(error)}))
+    except MemoryError:
+        print(json.dumps({"error": f"{path}: needs more memory than a song should"}))
+    else:
+        print(json.dumps(facts))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from services.api import audio, jobs, live, systems
+from services.api import audio, downloads, events, health, jobs, live, looks, renders, systems, types
 from services.api.errors import handle_errors
 from services.api.service import Service, open_service
 from services.settings import ServiceSettings
@@ -21,7 +21,7 @@ async def _lifespan(app: Any) -> AsyncIterator[dict[str, Service]]:
 
 
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)
-for part in (systems, jobs, audio, live):
+for part in (types, systems, audio, renders, jobs, events, downloads, looks, live, health):
     particle_router.include_router(part.router)
 
 
@@ -30,4 +30,5 @@ def create_app() -> FastAPI:
     app = FastAPI(title="Motes", summary="Audio-reactive particle videos", version="1")
     handle_errors(app)
     app.include_router(particle_router)
+    app.openapi()  # takes a while, which nobody shall wait for while others are served
     return app

@@ -1,38 +1,54 @@
-"""Uploading songs."""
+"""Songs: uploading them."""
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from pathlib import Path
+import errno
+from pathlib import PurePosixPath
+from typing import Any
 
-from fastapi import APIRouter, HTTPException, UploadFile
+from fastapi import APIRouter, HTTPException, Request
 
 from ecs_core import AudioError
 from services.api import schemas
+from services.api.errors import problems
+from services.api.route import Route
 from services.api.service import ServiceDep
+from services.api.uploads import received
 from services.songs import path_of
 
-router = APIRouter(tags=["audio"])
-_CHUNK = 1 << 20
+router = APIRouter(tags=["audio"], route_class=Route)
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary", "description": "the song"}},
+                }
+            }
+        },
+    }
+}
 
 
-@router.post("/audio", operation_id="upload_audio", status_code=201)
-async def upload_audio(file: UploadFile, service: ServiceDep) -> schemas.UploadedAudio:
+@router.post(
+    "/audio", operation_id="upload_audio", status_code=201, openapi_extra=_BODY, responses=problems(413, 415, 422)
+)
+async def upload_audio(service: ServiceDep, request: Request) -> schemas.UploadedAudio:
     """Upload a song; the same song twice is kept once."""
-    limit = service.settings.upload_limit
-    with tempfile.NamedTemporaryFile(prefix="motes-upload-") as copy:
-        size = 0
-        while chunk := await file.read(_CHUNK):
-            size += len(chunk)
-            if size > limit:
-                raise HTTPException(413, f"The upload is larger than {limit} bytes")
-            await asyncio.to_thread(copy.write, chunk)
-        copy.flush()
-        try:
-            row = await service.songs.keep(Path(copy.name), Path(file.filename or "upload").name)
-        except AudioError as error:
-            raise HTTPException(415, str(error)) from None
+    try:
+        async with service.songs.place() as path:
+            upload = await received(request, path, limit=service.settings.upload_limit)
+            name = PurePosixPath(upload.name.replace("\\", "/")).name or "upload"
+            row = await service.songs.keep(path, sha256=upload.sha256, name=name)
+    except AudioError as error:
+        raise HTTPException(415, str(error)) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HTTPException(507, "There is no room for the song") from None
+        raise
     return schemas.UploadedAudio(
         audio_id=row.sha256,
         audio_path=path_of(row),

@@ -2,34 +2,103 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
+from starlette.exceptions import HTTPException
 
-from ecs_core import AudioError, SceneError
+from ecs_core import MotesError
+
+_log = logging.getLogger("motes.api")
+_LONGEST = 2000  # characters of a detail: a client may have sent a thousand wrong settings
+UNREACHABLE = (OperationalError, InterfaceError, NoFreeConnection, ConnectionError)
+KNOWN = (HTTPException, MotesError, RequestValidationError, *UNREACHABLE)
+
+_SCHEMA = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "description": "what kind of problem, as RFC 9457 has it"},
+        "title": {"type": "string", "description": "the name of the status"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "what is wrong, and what is allowed"},
+    },
+}
+_EXAMPLES = {
+    400: "Invalid particle type: rain. Available types: ['bouncing', 'snow', 'zen']",
+    404: "System not found",
+    409: "Job is completed already",
+    413: "The body is larger than 1000000 bytes",
+    415: "Content-Type: must be application/json",
+    416: "Range: the file has 1024 bytes",
+    422: "config: Input should be a valid dictionary",
+    503: "The database does not answer; try again",
+}
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """An error as RFC 9457 has it."""
+    detail = detail if len(detail) <= _LONGEST else detail[:_LONGEST] + " …"
+    detail = detail.encode(errors="backslashreplace").decode()  # a name may hold half a character
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, headers, "application/problem+json")
 
 
+def problem_of(error: Exception) -> JSONResponse:
+    """What is answered to one of the errors that are ``KNOWN``."""
+    if isinstance(error, HTTPException):
+        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+    if isinstance(error, MotesError):
+        return problem(400, str(error))
+    if isinstance(error, RequestValidationError):
+        # Only a body can be malformed; what is wrong in a query or a header is a wrong value.
+        status = 422 if all(each["loc"][0] == "body" for each in error.errors()) else 400
+        said = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()[:20]]
+        return problem(status, "; ".join(said))
+    _log.warning("the database does not answer: %s", error)
+    return problem(503, "The database does not answer; try again", {"Retry-After": "1"})
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for its OpenAPI."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {
+                "application/problem+json": {
+                    "schema": _SCHEMA,
+                    "example": {
+                        "type": "about:blank",
+                        "title": HTTPStatus(status).phrase,
+                        "status": status,
+                        "detail": _EXAMPLES[status],
+                    },
+                }
+            },
+        }
+        for status in sorted({*statuses, 503})
+    } | {
+        "default": {
+            "description": "Any other error",
+            "content": {"application/problem+json": {"schema": _SCHEMA}},
+        }
+    }
+
+
 def handle_errors(app: FastAPI) -> None:
-    """Let the application answer every error in the same way."""
+    """Let the application answer what reaches none of the routes in the same way, and what is our own fault."""
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+        return problem_of(error)
 
-    @app.exception_handler(SceneError)
-    @app.exception_handler(AudioError)
-    async def _scene(request: Request, error: Exception) -> JSONResponse:
-        return problem(400, str(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        said = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()]
-        return problem(422, "; ".join(said))
+    @app.exception_handler(Exception)
+    async def _ours(request: Request, error: Exception) -> JSONResponse:
+        return problem(500, "Something went wrong here; it is noted in the log")

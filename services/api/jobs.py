@@ -1,115 +1,118 @@
-"""Jobs: how far they are, following, cancelling, downloading."""
+"""Jobs: how far they are, cancelling, forgetting, and what was told of them to others."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
-from fastapi.responses import FileResponse, StreamingResponse
-from starlette.background import BackgroundTask
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.orm import defer
+from starlette.concurrency import run_in_threadpool
 
 from services.api import schemas
-from services.api.service import Service, ServiceDep
-from services.database import JobRow
-from services.jobs import OPEN, told
-from services.keys import result_key
+from services.api.errors import problems
+from services.api.paging import CURSOR, LIMIT, LINK, ended, page
+from services.api.route import Route
+from services.api.service import Service, ServiceDep, is_id
+from services.database import DeliveryRow, JobRow
+from services.jobs import told
 
-router = APIRouter(tags=["jobs"])
-_LOOK_EVERY = 0.5  # seconds
+router = APIRouter(tags=["jobs"], route_class=Route)
+_LIST = TypeAdapter(list[schemas.Job])
 
 
-def shown(row: JobRow) -> schemas.Job:
-    """A job as the API shows it."""
+def shown(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
+    """A job as the API shows it: as it is, or as it was when something was told of it."""
+    state = told(row) if as_told is None else as_told
     return schemas.Job.model_validate(
-        told(row)
+        state
         | {
             "job_id": row.id,
             "priority": row.priority,
             "created_at": row.created_at,
             "output_path": row.output_path,
-            "completed_at": row.ended_at if row.status == "completed" else None,
-            "failed_at": row.ended_at if row.status == "failed" else None,
+            "completed_at": row.ended_at if state["status"] == "completed" else None,
+            "failed_at": row.ended_at if state["status"] == "failed" else None,
         }
     )
 
 
-async def _job_or_404(service: Service, job_id: str) -> JobRow:
-    row = await service.job(job_id)
-    if row is None:
-        raise HTTPException(404, "Job not found")
-    return row
-
-
-@router.get("/jobs", operation_id="list_jobs")
+@router.get(
+    "/jobs",
+    operation_id="list_jobs",
+    response_model=list[schemas.Job],
+    responses={200: {"headers": LINK}, **problems(400)},
+)
 async def list_jobs(
-    service: ServiceDep, limit: int = Query(50, ge=1, le=500), offset: int = Query(0, ge=0)
-) -> list[schemas.Job]:
-    """All jobs, the newest first."""
-    return [shown(row) for row in await service.all(JobRow, limit=limit, offset=offset)]
+    service: ServiceDep,
+    request: Request,
+    status: Annotated[list[schemas.JobStatus] | None, Query(description="only these; may be repeated")] = None,
+    system_id: Annotated[str | None, Query(description="only of this system")] = None,
+    limit: int = LIMIT,
+    cursor: str | None = CURSOR,
+) -> Response:
+    """All renders, the newest first."""
+    rows = select(JobRow).where(JobRow.kind == "video").options(defer(JobRow.scene))
+    if status:
+        rows = rows.where(JobRow.status.in_(status))
+    if system_id is not None:
+        rows = rows.where(JobRow.system_id == (system_id if is_id(system_id) else ""))
+    async with service.sessions() as session:
+        found = (await session.scalars(page(rows, JobRow, limit=limit, cursor=cursor))).all()
+    found, headers = ended(found, request, limit=limit)
+    return Response(await run_in_threadpool(_listed, found), headers=headers, media_type="application/json")
 
 
-@router.get("/jobs/{job_id}", operation_id="get_job")
+def _listed(rows: Sequence[JobRow]) -> bytes:
+    return _LIST.dump_json([shown(row) for row in rows])
+
+
+@router.get("/jobs/{job_id}", operation_id="get_job", response_model=schemas.Job, responses=problems(404))
 async def get_job(job_id: str, service: ServiceDep) -> schemas.Job:
     """A job."""
-    return shown(await _job_or_404(service, job_id))
+    return shown(await service.job_or_404(job_id))
 
 
-@router.get("/jobs/{job_id}/events", operation_id="follow_job", response_class=StreamingResponse)
-async def follow_job(job_id: str, service: ServiceDep) -> StreamingResponse:
-    """Server-sent events: the job, at once and at every change, until it is over."""
-    await _job_or_404(service, job_id)
-    return StreamingResponse(_events(service, job_id), media_type="text/event-stream")
-
-
-async def _events(service: Service, job_id: str) -> AsyncIterator[str]:
-    before = None
-    number = 0
-    while (row := await service.job(job_id)) is not None:
-        now = shown(row).model_dump_json()
-        if now != before:
-            before, number = now, number + 1
-            yield f"id: {number}\nevent: job\ndata: {now}\n\n"
-        if row.status not in OPEN:
-            return
-        await asyncio.sleep(_LOOK_EVERY)
-
-
-@router.post("/jobs/{job_id}/cancel", operation_id="cancel_job")
+@router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=problems(404, 409))
 async def cancel_job(job_id: str, service: ServiceDep) -> schemas.Cancelled:
     """Stop a job that is not over; 409 where it is."""
-    await _job_or_404(service, job_id)
+    await service.job_or_404(job_id)
     cancelled = await service.jobs.cancel(job_id)
-    row = await _job_or_404(service, job_id)
+    row = await service.job_or_404(job_id)
     if not cancelled and row.status != "cancelled":
         raise HTTPException(409, f"Job is {row.status} already")
-    return schemas.Cancelled(job_id=job_id, status=row.status)  # type: ignore[arg-type]
+    return schemas.Cancelled(job_id=job_id, status="cancelled")
 
 
-@router.get("/download/{job_id}", operation_id="download", response_class=FileResponse)
-async def download(job_id: str, service: ServiceDep) -> FileResponse:
-    """The finished video; ``Range`` and ``ETag`` are understood. 400 where it is not finished."""
-    row = await _job_or_404(service, job_id)
-    if row.status != "completed":
-        raise HTTPException(400, f"Job not completed: it is {row.status}")
-    made = await service.jobs.artefact(result_key(row.scene_key, row.kind))
-    if made is None:
-        raise HTTPException(404, "Output file not found")
-    held = service.storage.file(made.object)
-    try:
-        path = await asyncio.to_thread(held.__enter__)
-    except FileNotFoundError:
-        raise HTTPException(404, "Output file not found") from None
-    closing = BackgroundTask(held.__exit__, None, None, None)
-    return FileResponse(path, media_type="video/mp4", filename=row.output_path, background=closing)
+@router.get("/jobs/{job_id}/deliveries", operation_id="list_deliveries", responses=problems(404))
+async def list_deliveries(job_id: str, service: ServiceDep) -> list[schemas.Delivery]:
+    """The messages to the job's ``webhook_url``, and every attempt to deliver them."""
+    await service.job_or_404(job_id)
+    async with service.sessions() as session:
+        rows = select(DeliveryRow).where(DeliveryRow.job_id == job_id)
+        found = (await session.scalars(rows.order_by(DeliveryRow.created_at, DeliveryRow.id))).all()
+    return [
+        schemas.Delivery.model_validate(
+            {name: getattr(row, name) for name in ("event", "url", "status", "attempts", "created_at", "next_at")}
+            | {"delivery_id": row.id}
+        )
+        for row in found
+    ]
 
 
-@router.delete("/jobs/{job_id}", operation_id="delete_job")
+@router.delete("/jobs/{job_id}", operation_id="delete_job", responses=problems(404))
 async def delete_job(job_id: str, service: ServiceDep) -> schemas.Message:
-    """Cancel a job that is not over, and forget it."""
-    await _job_or_404(service, job_id)
+    """Cancel a job that is not over, and forget it and its video."""
+    await service.job_or_404(job_id)
     await service.jobs.cancel(job_id)
+    await forget(service, job_id)
+    return schemas.Message(message="Job deleted")
+
+
+async def forget(service: Service, job_id: str) -> None:
+    """Delete a job, and what only it made."""
     folder = await service.jobs.delete(job_id)
     if folder is not None:
-        await asyncio.to_thread(service.storage.delete, folder)
-    return schemas.Message(message="Job deleted")
+        await run_in_threadpool(service.storage.delete, folder)

@@ -1,100 +1,94 @@
-"""The live system: a WebSocket that tells how it stands and takes changes; and what the service as a whole is doing."""
+"""The live system: a WebSocket that tells how it stands and takes changes, whichever process they were made in."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, WebSocket, WebSocketDisconnect
-from sqlalchemy import func, select
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.exceptions import HTTPException
 
-from ecs_core import SceneError
-from ecs_core.plugin_api import particle_types
-from services.api import schemas
+from ecs_core import MotesError
+from services.api.configs import configure, status_of
+from services.api.plain import LONGEST, parse
 from services.api.service import Service, ServiceDep
-from services.api.systems import change_config, status_of
-from services.database import JobRow, SystemRow
-from services.jobs import OPEN
 
 router = APIRouter(tags=["live"])
 _AT_LEAST_EVERY = 1.0  # seconds between two statuses
 _LOOK_EVERY = 0.2
+_COMMAND = 'must be {"action": "update_config", "config": {…}}'
 
 
 @router.websocket("/ws/{system_id}")
 async def live_system(websocket: WebSocket, system_id: str, service: ServiceDep) -> None:
     """Send the status at once, on change, and at least every second; take {"action": "update_config", "config": …}."""
     await websocket.accept()
-    if await service.system(system_id) is None:
-        await websocket.close(1008, "System not found")
-        return
-    sending = asyncio.create_task(_send(websocket, service, system_id))
+    telling = asyncio.create_task(_tell(websocket, service, system_id))
+    heeding = asyncio.create_task(_heed(websocket, service, system_id))
     try:
-        while True:
-            await _heed(websocket, service, system_id, await websocket.receive_text())
-    except WebSocketDisconnect:
-        pass
+        done, _ = await asyncio.wait((telling, heeding), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    except (WebSocketDisconnect, RuntimeError):  # starlette's word for sending to somebody who went
+        return
     finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+        telling.cancel()
+        heeding.cancel()
+        await asyncio.gather(telling, heeding, return_exceptions=True)
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await websocket.close(1008, "System not found")
 
 
-async def _send(websocket: WebSocket, service: Service, system_id: str) -> None:
-    revision, waited = -1, 0.0
+async def _tell(websocket: WebSocket, service: Service, system_id: str) -> None:
+    """Tell how the system stands, until there is none."""
+    loop = asyncio.get_running_loop()
+    revision, due = 0, loop.time()
     while (row := await service.system(system_id)) is not None:
-        if row.revision != revision or waited >= _AT_LEAST_EVERY:
-            revision, waited = row.revision, 0.0
+        if row.revision != revision or loop.time() >= due:
+            revision, due = row.revision, loop.time() + _AT_LEAST_EVERY - _LOOK_EVERY
             await websocket.send_text(status_of(row).model_dump_json())
         await asyncio.sleep(_LOOK_EVERY)
-        waited += _LOOK_EVERY
-    await websocket.close(1008, "System not found")
 
 
-async def _heed(websocket: WebSocket, service: Service, system_id: str, text: str) -> None:
-    """Do what a client asks for; what is wrong is answered with {"error": …} and changes nothing."""
+async def _heed(websocket: WebSocket, service: Service, system_id: str) -> None:
+    """Do what the client asks for, until there is no system."""
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        try:
+            config = _config(message.get("text") or message.get("bytes") or "")
+            await configure(service, system_id, config)
+        except HTTPException as error:
+            if error.status_code == 404:
+                return
+            await _refuse(websocket, error.detail)
+        except (ValueError, MotesError) as error:
+            await _refuse(websocket, str(error))
+
+
+def _config(text: str | bytes) -> dict[str, Any]:
+    """The settings of a command.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if len(text) > LONGEST:
+        raise ValueError(f"The message is larger than {LONGEST} bytes")
     try:
-        command: Any = json.loads(text)
-        if not isinstance(command, dict) or command.get("action") != "update_config":
-            raise ValueError('must be {"action": "update_config", "config": {…}}')
-        if not isinstance(command.get("config"), dict):
-            raise ValueError("config: must be an object")
-        await change_config(service, system_id, command["config"])
-    except HTTPException as error:
-        await websocket.send_text(json.dumps({"error": error.detail}))
-    except (ValueError, SceneError) as error:
-        await websocket.send_text(json.dumps({"error": str(error)}))
+        command = parse(text)
+    except ValueError as error:
+        raise ValueError(f"The message {error}") from None
+    if not isinstance(command, dict) or command.get("action") != "update_config":
+        raise ValueError(f"The message {_COMMAND}")
+    config = command.get("config")
+    if not isinstance(config, dict):
+        raise ValueError("config: must be an object")
+    return config
 
 
-@router.get("/metrics", operation_id="count")
-async def count(service: ServiceDep) -> schemas.Counts:
-    """What there is, in numbers."""
-    systems, jobs = await _counts(service)
-    return schemas.Counts(
-        active_systems=systems,
-        queued_jobs=jobs.get("queued", 0),
-        rendering_jobs=jobs.get("rendering", 0),
-        completed_jobs=jobs.get("completed", 0),
-        failed_jobs=jobs.get("failed", 0),
-    )
-
-
-@router.get("/health", operation_id="health")
-async def health(service: ServiceDep) -> schemas.Health:
-    """Whether the service works, and which plugins do not."""
-    systems, jobs = await _counts(service)
-    registry = particle_types()
-    return schemas.Health(
-        status="degraded" if registry.failures else "healthy",
-        active_systems=systems,
-        active_jobs=sum(jobs.get(status, 0) for status in OPEN),
-        available_types=list(registry.types),
-        plugin_failures=list(registry.failures),
-    )
-
-
-async def _counts(service: Service) -> tuple[int, dict[str, int]]:
-    async with service.sessions() as session:
-        systems = await session.scalar(select(func.count()).select_from(SystemRow))
-        rows = await session.execute(select(JobRow.status, func.count()).group_by(JobRow.status))
-        return systems or 0, {str(status): int(number) for status, number in rows}
+async def _refuse(websocket: WebSocket, detail: str) -> None:
+    """What is wrong changes nothing, and is said to whoever sent it alone."""
+    await websocket.send_text(json.dumps({"error": detail[:2000]}))

@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 Priority = Literal["low", "normal", "high"]
 JobStatus = Literal["queued", "rendering", "completed", "failed", "cancelled"]
 
+_SYSTEM = "3f2b8c1e-5d0a-4b6f-9a51-0c7e2d4f8b13"
+_JOB = "b1946ac9-2492-4d23-8f4e-6c8e4c3a1d52"
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_MOMENT = "2026-01-31T12:00:00.000000Z"
+_CONFIG = {"width": 1280, "height": 720, "fps": 30, "duration": 10.0, "particle_count": 100, "bass_threshold": 0.3}
+_STATUS = {
+    "particle_type": "snow",
+    "particle_count": 100,
+    "max_particles": 1000,
+    "config": _CONFIG,
+    "audio_loaded": False,
+}
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-class CreateSystem(_Strict):
+class CreateSystem(BaseModel):
     """A new particle system."""
 
-    particle_type: str = Field(examples=["enhanced"])
-    config: dict[str, Any] = Field(default_factory=dict, examples=[{"particle_count": 200, "duration": 10.0}])
+    model_config = ConfigDict(extra="forbid") | _example(particle_type="snow", config=_CONFIG)
+
+    particle_type: str = Field(description="one of `GET /types`")
+    config: dict[str, Any] = Field(default_factory=dict, description="settings of the type; the others have defaults")
 
 
 class SystemStatus(BaseModel):
     """A system as it stands."""
 
+    model_config = _example(**_STATUS)
+
     particle_type: str
     particle_count: int
     max_particles: int
-    config: dict[str, Any]
+    config: dict[str, Any] = Field(description="all settings, defaults too")
     audio_loaded: bool
 
 
 class System(BaseModel):
     """A particle system."""
+
+    model_config = _example(system_id=_SYSTEM, particle_type="snow", status=_STATUS, created_at=_MOMENT)
 
     system_id: str
     particle_type: str
@@ -44,12 +63,16 @@ class System(BaseModel):
 class Changed(BaseModel):
     """What was done to a system."""
 
+    model_config = _example(message="Configuration updated", status=_STATUS)
+
     message: str
     status: SystemStatus
 
 
-class NewConfig(_Strict):
+class NewConfig(BaseModel):
     """Settings that shall change."""
+
+    model_config = ConfigDict(extra="forbid") | _example(config={"particle_count": 400, "bounce": True})
 
     config: dict[str, Any]
 
@@ -57,32 +80,41 @@ class NewConfig(_Strict):
 class ParticleTypeInfo(BaseModel):
     """A particle type and everything that can be told to it."""
 
-    type: str
-    name: str
+    type: str = Field(examples=["snow"])
+    name: str = Field(examples=["Snow"])
     description: str
     features: list[str]
-    config_schema: dict[str, Any]
-    presets: dict[str, dict[str, Any]]
-    bindable: dict[str, list[str]]
+    config_schema: dict[str, Any] = Field(description="the JSON schema of `config`")
+    presets: dict[str, dict[str, Any]] = Field(description="configs to start from, by name")
+    bindable: dict[str, list[str]] = Field(description="the sources and targets that `bindings` can have")
 
 
-class RenderRequest(_Strict):
+class RenderRequest(BaseModel):
     """A render; everything is optional. Output settings count over the system's own."""
 
+    model_config = ConfigDict(extra="forbid") | _example(
+        output_path="my_visualization.mp4", audio_path=f"uploads/{_SHA256}.wav", quality="high"
+    )
+
     system_id: str | None = Field(None, description="accepted, as in the guide; must be the one in the path")
-    output_path: str | None = Field(None, description="a file name ending in .mp4", examples=["my_visualization.mp4"])
+    output_path: str | None = Field(None, description="a file name ending in .mp4")
     audio_path: str | None = Field(None, description="an uploaded song's path, or one under the media root")
-    width: int | None = None
-    height: int | None = None
-    fps: float | str | None = None
-    duration: float | str | None = None
-    seed: int | None = None
+    # Checked where all settings are, and with the same words.
+    width: Annotated[int | None, SkipValidation] = None
+    height: Annotated[int | None, SkipValidation] = None
+    fps: Annotated[float | str | None, SkipValidation] = None
+    duration: Annotated[float | Literal["audio"] | None, SkipValidation] = None
+    seed: Annotated[int | None, SkipValidation] = None
     quality: Literal["draft", "standard", "high"] = "standard"
-    priority: Priority = "normal"
+    format: Literal["mp4"] = "mp4"
+    priority: Priority = Field("normal", description="shares of the workers: 1, 4 and 16")
+    webhook_url: str | None = Field(None, description="told when the job is over", examples=["https://example.com/x"])
 
 
 class RenderAccepted(BaseModel):
     """A render that will be done."""
+
+    model_config = _example(job_id=_JOB, message="Rendering started", output_path="my_visualization.mp4")
 
     job_id: str
     message: str
@@ -92,10 +124,28 @@ class RenderAccepted(BaseModel):
 class Job(BaseModel):
     """A render and how far it is."""
 
+    model_config = _example(
+        job_id=_JOB,
+        system_id=_SYSTEM,
+        status="rendering",
+        stage="rendering",
+        stage_progress=42,
+        progress=41,
+        frames=300,
+        frames_done=126,
+        seconds_left=3.4,
+        priority="normal",
+        created_at=_MOMENT,
+        output_path="my_visualization.mp4",
+        completed_at=None,
+        failed_at=None,
+        error=None,
+    )
+
     job_id: str
     system_id: str
     status: JobStatus
-    stage: str
+    stage: str = Field(description="queued, analysing, rendering, joining, or as `status` when it is over")
     stage_progress: int = Field(ge=0, le=100, description="per cent of this stage")
     progress: int = Field(ge=0, le=100, description="per cent; goes back where a process died and its frames were lost")
     frames: int = Field(description="to render; 0 until that is known")
@@ -112,22 +162,64 @@ class Job(BaseModel):
 class Cancelled(BaseModel):
     """A job that was cancelled."""
 
+    model_config = _example(job_id=_JOB, status="cancelled")
+
     job_id: str
     status: JobStatus
+
+
+class Attempt(BaseModel):
+    """An attempt to deliver a message."""
+
+    at: datetime
+    status: int | None = Field(None, description="what the other side answered; null where it did not")
+    error: str | None = None
+    seconds: float | None = None
+
+
+class Delivery(BaseModel):
+    """A message to a job's ``webhook_url``."""
+
+    model_config = _example(
+        delivery_id=_JOB,
+        event="job.completed",
+        url="https://example.com/x",
+        status="delivered",
+        attempts=[{"at": _MOMENT, "status": 204, "error": None, "seconds": 0.12}],
+        created_at=_MOMENT,
+        next_at=_MOMENT,
+    )
+
+    delivery_id: str
+    event: str
+    url: str
+    status: Literal["pending", "delivered", "failed"]
+    attempts: list[Attempt]
+    created_at: datetime
+    next_at: datetime | None = Field(None, description="when the next attempt is due, while it is pending")
 
 
 class Message(BaseModel):
     """What was done."""
 
-    message: str
+    message: str = Field(examples=["Job deleted"])
 
 
 class UploadedAudio(BaseModel):
     """A song in storage; ``audio_path`` can be used wherever the API takes one."""
 
+    model_config = _example(
+        audio_id=_SHA256,
+        audio_path=f"uploads/{_SHA256}.wav",
+        duration=183.5,
+        sample_rate=44100,
+        channels=2,
+        sha256=_SHA256,
+    )
+
     audio_id: str
     audio_path: str
-    duration: float
+    duration: float = Field(description="seconds")
     sample_rate: int
     channels: int
     sha256: str
@@ -135,6 +227,8 @@ class UploadedAudio(BaseModel):
 
 class Counts(BaseModel):
     """What there is, as in the guide."""
+
+    model_config = _example(active_systems=3, queued_jobs=1, rendering_jobs=2, completed_jobs=40, failed_jobs=0)
 
     active_systems: int
     queued_jobs: int
@@ -146,8 +240,20 @@ class Counts(BaseModel):
 class Health(BaseModel):
     """Whether the service works."""
 
-    status: Literal["healthy", "degraded"]
+    model_config = _example(
+        status="healthy",
+        active_systems=3,
+        active_jobs=3,
+        available_types=["snow", "zen"],
+        database=True,
+        redis=True,
+        plugin_failures=[],
+    )
+
+    status: Literal["healthy", "degraded", "unhealthy"]
     active_systems: int
     active_jobs: int
     available_types: list[str]
-    plugin_failures: list[str]
+    database: bool = Field(description="whether it answers; nothing works without")
+    redis: bool = Field(description="whether it answers; without, jobs begin up to a second later")
+    plugin_failures: list[str] = Field(description="what was left out, and why")

@@ -2,68 +2,97 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
-from fastapi import Depends
-from sqlalchemy import select
+from fastapi import Depends, HTTPException
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
+from ecs_core.plugin_api import particle_types
+from services.api.waker import Waker
 from services.database import JobRow, Sessions, SystemRow, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
-from services.queue import Queue
 from services.settings import ServiceSettings
 from services.songs import Songs
-from services.storage import Storage
+from services.storage import Storage, workplace
+
+_ID = re.compile(r"[0-9a-f-]{36}")
 
 
 @dataclass(frozen=True)
 class Service:
-    """The database, the queue and the storage, ready to use."""
+    """The database, the queue and the storage, ready to use; ``folder`` is for files on their way into storage."""
 
     settings: ServiceSettings
     sessions: Sessions
     jobs: Jobs
-    queue: Queue
+    waker: Waker
     storage: Storage
     songs: Songs
+    folder: Path
 
     async def system(self, system_id: str) -> SystemRow | None:
         """A system by its id."""
+        if not is_id(system_id):
+            return None
         async with self.sessions() as session:
             return await session.get(SystemRow, system_id)
 
+    async def system_or_404(self, system_id: str) -> SystemRow:
+        """The system, or the answer that there is none."""
+        row = await self.system(system_id)
+        if row is None:
+            raise HTTPException(404, "System not found")
+        return row
+
     async def job(self, job_id: str) -> JobRow | None:
         """A job by its id."""
+        if not is_id(job_id):
+            return None
         async with self.sessions() as session:
             return await session.get(JobRow, job_id)
 
-    async def all(self, row: type[Any], *, limit: int, offset: int) -> list[Any]:
-        """Rows of a table, the newest first."""
-        async with self.sessions() as session:
-            return list(await session.scalars(select(row).order_by(row.created_at.desc()).limit(limit).offset(offset)))
+    async def job_or_404(self, job_id: str) -> JobRow:
+        """The job, or the answer that there is none."""
+        row = await self.job(job_id)
+        if row is None:
+            raise HTTPException(404, "Job not found")
+        return row
+
+
+def is_id(text: str) -> bool:
+    """Whether it may be an id; what else a client sends is not for the database to see."""
+    return _ID.fullmatch(text) is not None
 
 
 @asynccontextmanager
 async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
-    """Open everything; the database is brought up to date."""
+    """Open everything; the database is brought up to date, and plugins are loaded."""
     settings.data.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.database)
+    await run_in_threadpool(particle_types)
     engine, sessions = open_database(settings.database)
     storage = Storage(settings.storage)
+    jobs = Jobs(sessions, lease=settings.lease_seconds)
     try:
-        async with Queue.open(settings.redis_url) as queue:
-            jobs = Jobs(sessions, lease=settings.lease_seconds)
-            yield Service(settings, sessions, jobs, queue, storage, Songs(settings, sessions, storage))
+        with workplace(storage.scratch, "api") as folder:
+            async with Waker(settings.redis_url, jobs) as waker:
+                songs = Songs(settings, sessions, storage, folder)
+                yield Service(settings, sessions, jobs, waker, storage, songs, folder)
     finally:
         await engine.dispose()
 
 
 def _service(connection: HTTPConnection) -> Service:
-    service: Service = connection.state.motes
+    service: Service | None = getattr(connection.state, "motes", None)
+    if service is None:
+        raise RuntimeError("the lifespan of particle_router did not run: include it in the application that is served")
     return service
 
 

@@ -1,0 +1,73 @@
+"""What a system is told: checked, stored and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import HTTPException
+from sqlalchemy import CursorResult, update
+from starlette.concurrency import run_in_threadpool
+
+from ecs_core import Scene, SceneError
+from ecs_core.scene import particle_type
+from ecs_core.settings import validate
+from services.api import schemas
+from services.api.service import Service
+from services.database import SystemRow
+from services.scenes import SONG
+
+_TRIES = 100  # where so many are changing one system at once, the next is told to wait
+
+
+def status_of(row: SystemRow) -> schemas.SystemStatus:
+    """A system as it stands, with every default written out."""
+    try:
+        settings = validate(particle_type(row.particle_type).settings, row.config, owner=row.particle_type)
+        config = settings.model_dump(mode="json")
+    except SceneError:  # its plugin is gone, or has become another; the system can still be seen, changed and deleted
+        config = row.config
+    return schemas.SystemStatus(
+        particle_type=row.particle_type,
+        particle_count=config.get("particle_count", 0),
+        max_particles=config.get("max_particles", 0),
+        config=config,
+        audio_loaded=row.audio is not None,
+    )
+
+
+async def check(particle_type: str, config: dict[str, Any]) -> None:
+    """Refuse what no system can be, with a song or without.
+
+    Raises:
+        SceneError: says what is wrong.
+    """
+    await run_in_threadpool(lambda: Scene(particle_type, audio=SONG, config=config).resolve())
+
+
+async def change(service: Service, system_id: str, wanted: Callable[[SystemRow], dict[str, Any]]) -> SystemRow:
+    """Store what is ``wanted`` of a system as it stands; where it was changed meanwhile, of that.
+
+    Raises:
+        HTTPException: there is none.
+        SceneError: no system can be like that.
+    """
+    for _ in range(_TRIES):
+        row = await service.system_or_404(system_id)
+        values = wanted(row)
+        await check(values.get("particle_type", row.particle_type), values.get("config", row.config))
+        unchanged = update(SystemRow).where(SystemRow.id == row.id, SystemRow.revision == row.revision)
+        values["revision"] = row.revision + 1
+        async with service.sessions.begin() as session:
+            result = await session.execute(unchanged.values(**values))
+        assert isinstance(result, CursorResult)
+        if result.rowcount:
+            for name, value in values.items():
+                setattr(row, name, value)
+            return row
+    raise HTTPException(409, "System is being changed by many others; try again", {"Retry-After": "1"})
+
+
+async def configure(service: Service, system_id: str, config: dict[str, Any]) -> SystemRow:
+    """Change settings of a system; those that are not named stay."""
+    return await change(service, system_id, lambda row: {"config": {**row.config, **config}})

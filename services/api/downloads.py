@@ -1,0 +1,49 @@
+"""Downloads: finished videos."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from services.api.errors import problems
+from services.api.files import VALIDATORS, stored_file
+from services.api.route import Route
+from services.api.service import ServiceDep
+from services.keys import result_key
+
+router = APIRouter(tags=["jobs"], route_class=Route)
+_CACHE = "private, max-age=3600"
+VIDEO = {"content": {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+@router.head("/download/{job_id}", include_in_schema=False)
+@router.get(
+    "/download/{job_id}",
+    operation_id="download",
+    response_class=Response,
+    responses={
+        200: {"description": "The video", "headers": VALIDATORS, **VIDEO},
+        206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **VIDEO},
+        304: {"description": "The client has it, by `If-None-Match`"},
+        **problems(400, 404, 416),
+    },
+)
+async def download(job_id: str, service: ServiceDep, request: Request) -> Response:
+    """The finished video; 400 where it is not finished."""
+    row = await service.job_or_404(job_id)
+    if row.status != "completed":
+        raise HTTPException(400, f"Job not completed: it is {row.status}")
+    made = await service.jobs.artefact(result_key(row.scene_key, row.kind))
+    if made is None:
+        raise HTTPException(404, "Output file not found")
+    try:
+        return await stored_file(
+            request,
+            service.storage,
+            made,
+            cache=_CACHE,
+            media_type="image/png" if row.kind == "frame" else "video/mp4",
+            modified=row.ended_at or row.created_at,
+            name=row.output_path,
+        )
+    except FileNotFoundError:
+        raise HTTPException(404, "Output file not found") from None

@@ -1,0 +1,103 @@
+"""Requests that may be repeated: what they make is made once, whoever dies on the way.
+
+A request with an ``Idempotency-Key`` is noted before anything is done, with the id that what it makes will have, and
+its answer when it is done. Where it was noted and never answered, its process died: the next one to ask does it under
+the same id, and finds what was made of it already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Header, HTTPException, Request, Response
+from pydantic import BaseModel
+from sqlalchemy import delete, null, update
+from sqlalchemy.exc import IntegrityError
+
+from ecs_core import MotesError
+from services.api.service import Service
+from services.database import IdempotencyRow, new_id, now
+
+_DEAD_AFTER = timedelta(seconds=10)
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="sent again with the same body, it gets the same answer, and nothing is made twice",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request is answered."""
+
+    content: BaseModel
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+async def once(
+    service: Service, request: Request, key: str | None, make: Callable[[str], Awaitable[Answer]]
+) -> Response:
+    """The answer of ``make``, which is given the id of what it shall make; under a ``key``, the first answer.
+
+    Where ``make`` is called twice with one id, it must make one thing.
+    """
+    if key is None:
+        answer = await make(new_id())
+        return _response(answer.status, answer.headers, answer.content.model_dump_json())
+    asked = await _digest(request)
+    row = await _begun(service, key, asked)
+    if row.answer is not None:
+        return _response(**row.answer)
+    mine = (IdempotencyRow.key == key, IdempotencyRow.made_id == row.made_id, IdempotencyRow.answer.is_(null()))
+    try:
+        answer = await make(row.made_id)
+    except (HTTPException, MotesError):  # nothing was made; the key can be used for something better
+        async with service.sessions.begin() as session:
+            await session.execute(delete(IdempotencyRow).where(*mine))
+        raise
+    kept = {"status": answer.status, "headers": dict(answer.headers), "body": answer.content.model_dump_json()}
+    async with service.sessions.begin() as session:
+        await session.execute(update(IdempotencyRow).where(*mine).values(answer=kept))
+    return _response(answer.status, answer.headers, answer.content.model_dump_json())
+
+
+async def _begun(service: Service, key: str, asked: str) -> IdempotencyRow:
+    """The note of this request: a new one, one that was answered, or one whose process died."""
+    in_flight = HTTPException(409, "Idempotency-Key: the first request is being answered", {"Retry-After": "1"})
+    try:
+        async with service.sessions.begin() as session:
+            row = await session.get(IdempotencyRow, key, with_for_update=True)
+            if row is None:
+                row = IdempotencyRow(key=key, request=asked, made_id=new_id(), created_at=now())
+                session.add(row)
+            elif row.request != asked:
+                raise HTTPException(422, "Idempotency-Key: was used for another request")
+            elif row.answer is None:
+                if abs(now() - row.created_at) < _DEAD_AFTER:
+                    raise in_flight
+                row.created_at = now()
+    except IntegrityError:  # somebody else was faster by a moment
+        raise in_flight from None
+    return row
+
+
+async def _digest(request: Request) -> str:
+    body = json.dumps(await request.json(), sort_keys=True)
+    return hashlib.sha256(f"{request.method} {request.url.path}\n{body}".encode()).hexdigest()
+
+
+def _response(status: int, headers: Mapping[str, str], body: str) -> Response:
+    return Response(body, status, dict(headers), "application/json")

@@ -1,0 +1,59 @@
+"""Lists in pages: the newest first, each page with a link to the next.
+
+A cursor names the last row of a page, so what is added meanwhile shifts nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import HTTPException, Query, Request
+from sqlalchemy import ColumnElement, Select, and_, or_
+
+LIMIT = Query(50, ge=1, le=500, description="how many at most")
+CURSOR = Query(None, max_length=200, description="where the page before ended, as its `Link` header says")
+LINK: dict[str, Any] = {
+    "Link": {"description": '`<…>; rel="next"`, if there is more', "schema": {"type": "string"}},
+}
+
+
+def page(rows: Select[Any], table: Any, *, limit: int, cursor: str | None) -> Select[Any]:
+    """The rows of a page, and one more if there is a next."""
+    if cursor is not None:
+        rows = rows.where(_after(table, *_read(cursor)))
+    return rows.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
+
+
+def ended(rows: Sequence[Any], request: Request, *, limit: int) -> tuple[Sequence[Any], dict[str, str]]:
+    """The page without the row that is too many, and the headers that tell where to go on if there was one."""
+    if len(rows) <= limit:
+        return rows, {}
+    rows = rows[:limit]
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    query.append(("cursor", _write(rows[-1].created_at, rows[-1].id)))
+    return rows, {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
+
+
+def _after(table: Any, created_at: datetime, row_id: str) -> ColumnElement[bool]:
+    # As a range of created_at first, so that either database finds the place in its index.
+    return and_(table.created_at <= created_at, or_(table.created_at < created_at, table.id < row_id))
+
+
+def _write(created_at: datetime, row_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{created_at.astimezone(UTC).isoformat()} {row_id}".encode()).decode().rstrip("=")
+
+
+def _read(cursor: str) -> tuple[datetime, str]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        moment, row_id = text.split(" ")
+        created_at = datetime.fromisoformat(moment)
+        if _write(created_at, row_id) != cursor or not row_id.isprintable():
+            raise ValueError(text)
+    except (ValueError, OverflowError):  # the latter of moments at the ends of time
+        raise HTTPException(400, "cursor: is none that a `Link` header told") from None
+    return created_at, row_id

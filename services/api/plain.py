@@ -1,0 +1,62 @@
+"""Plain JSON from clients: what the standard allows, and no more than a client can need."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+LONGEST = 500_000  # bytes; the largest config that makes sense has a third of it
+_VALUES = 20_000
+_DEEPEST = 32
+
+
+def parse(text: bytes | str) -> Any:
+    """The value that the JSON text stands for.
+
+    Raises:
+        ValueError: it is no JSON, or holds numbers that are not finite, text that is no Unicode, or far too much.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is no JSON: {error}") from None
+    except UnicodeDecodeError:
+        raise ValueError("is no JSON: not UTF-8") from None
+    except ValueError:
+        raise ValueError("has a number of thousands of digits") from None
+    except RecursionError:
+        raise ValueError(f"is nested more than {_DEEPEST} deep") from None
+    _check(value)
+    return value
+
+
+def _check(value: Any) -> None:
+    level, count = [value], 0
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below.extend(each)
+                below.extend(each.values())
+            elif isinstance(each, list):
+                below.extend(each)
+            elif isinstance(each, float) and not math.isfinite(each):
+                raise ValueError("has a number that is not finite")
+            elif isinstance(each, str) and not _is_unicode(each):
+                raise ValueError("has a text with half a character in it (a lone surrogate)")
+        count += len(below)
+        if count > _VALUES:
+            raise ValueError(f"has more than {_VALUES} values")
+        if not below:
+            return
+        level = below
+    raise ValueError(f"is nested more than {_DEEPEST} deep")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

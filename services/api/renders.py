@@ -1,0 +1,106 @@
+"""Renders: from a system as it stands to a job."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from sqlalchemy.exc import IntegrityError
+from starlette.concurrency import run_in_threadpool
+
+from services.api import schemas
+from services.api.errors import problems
+from services.api.idempotency import Answer, IdempotencyKey, once
+from services.api.route import Route
+from services.api.service import Service, ServiceDep
+from services.database import JobRow
+from services.scenes import frozen, key_of, segments_of
+
+router = APIRouter(tags=["jobs"], route_class=Route)
+_NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]{1,200}\.mp4")
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_OVER = ("width", "height", "fps", "duration", "seed")
+
+
+@router.post(
+    "/systems/{system_id}/render",
+    operation_id="render_system",
+    status_code=202,
+    response_model=schemas.RenderAccepted,
+    responses={
+        202: {"headers": {"Location": {"description": "the job", "schema": {"type": "string"}}}},
+        **problems(400, 404, 409, 413, 415, 422),
+    },
+)
+async def render_system(
+    system_id: str,
+    body: schemas.RenderRequest,
+    service: ServiceDep,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Render the system as it stands now; what is changed later touches no render."""
+
+    async def make(job_id: str) -> Answer:
+        row = await service.system_or_404(system_id)
+        if body.system_id not in (None, system_id):
+            raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
+        output = _output_name(body.output_path)
+        audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path)).sha256
+        over = {name: value for name in _OVER if (value := getattr(body, name)) is not None}
+        scene, key = await scene_of(row.particle_type, {**row.config, **over}, audio, body.quality)
+        job = JobRow(
+            id=job_id,
+            owner=system_id,
+            kind="video",
+            system_id=system_id,
+            scene=scene,
+            scene_key=key,
+            output_path=output,
+            priority=body.priority,
+        )
+        await submit(service, job)
+        base = request.url.path.removesuffix(f"/systems/{system_id}/render")
+        accepted = schemas.RenderAccepted(job_id=job_id, message="Rendering started", output_path=output)
+        return Answer(accepted, 202, {"Location": f"{base}/jobs/{job_id}"})
+
+    return await once(service, request, idempotency_key, make)
+
+
+async def scene_of(
+    particle_type: str, config: dict[str, Any], audio: str | None, quality: str, *, at: float | None = None
+) -> tuple[dict[str, Any], str]:
+    """A frozen scene and its key; see ``services.scenes``.
+
+    Raises:
+        SceneError: the type or the config is wrong.
+    """
+
+    def freeze() -> tuple[dict[str, Any], str]:
+        scene = frozen(particle_type, config, audio, quality, at=at)
+        return scene, key_of(scene)
+
+    return await run_in_threadpool(freeze)
+
+
+async def submit(service: Service, job: JobRow) -> JobRow:
+    """Store a job and wake workers; one that was stored before is left as it is."""
+    song = await service.songs.get(job.scene["audio"])
+    tasks = 1 if job.kind == "frame" else segments_of(job.scene, song.duration if song else 0.0) + 1
+    try:
+        stored = await service.jobs.submit(job, tasks=tasks)
+    except IntegrityError:  # at the same moment by somebody else
+        stored = await service.job_or_404(job.id)
+    service.waker.wake()
+    return stored
+
+
+def _output_name(name: str | None) -> str:
+    """The name under which the video is downloaded: a name and nothing else."""
+    if name is None:
+        return "video.mp4"
+    stem = name.removesuffix(".mp4")
+    if not _NAME.fullmatch(name) or stem.startswith(".") or stem.lower() in _RESERVED or name != name.strip():
+        raise HTTPException(400, f"output_path {name!r}: must be a plain file name that ends in .mp4")
+    return name

@@ -1,0 +1,59 @@
+"""Route: what all HTTP routes have in common, in whatever application they are mounted.
+
+Bodies are read within limits, and errors become problems here: a host application has its own handlers, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+
+from services.api.errors import KNOWN, problem_of
+from services.api.plain import LONGEST, parse
+
+
+class Route(APIRoute):
+    """A route that answers what a client does wrong with a problem."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with bodies and errors as said above."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(_Request(request.scope, request.receive))
+            except KNOWN as error:
+                return problem_of(error)
+
+        return answer
+
+
+class _Request(Request):
+    """A request whose body is JSON of moderate size."""
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            too_large = HTTPException(413, f"The body is larger than {LONGEST} bytes")
+            if int(self.headers.get("content-length") or 0) > LONGEST:
+                raise too_large
+            body = bytearray()
+            async for chunk in self.stream():
+                body += chunk
+                if len(body) > LONGEST:
+                    raise too_large
+            kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if body and kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+                raise HTTPException(415, "Content-Type: must be application/json")
+            self._body = bytes(body)
+        return self._body
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            try:
+                self._json = parse(await self.body())
+            except ValueError as error:
+                raise HTTPException(422, f"The body {error}") from None
+        return self._json

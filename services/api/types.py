@@ -1,0 +1,31 @@
+"""Particle types: what each does and what it can be told."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from fastapi import APIRouter, Response
+from pydantic import TypeAdapter
+from starlette.concurrency import run_in_threadpool
+
+from ecs_core.plugin_api import particle_types
+from services.api import schemas
+from services.api.errors import problems
+from services.api.route import Route
+from services.types import describe
+
+router = APIRouter(tags=["types"], route_class=Route)
+_LIST = TypeAdapter(list[schemas.ParticleTypeInfo])
+
+
+@router.get("/types", operation_id="list_types", response_model=list[schemas.ParticleTypeInfo], responses=problems())
+async def list_types() -> Response:
+    """Every particle type, what it does and what it can be told."""
+    return Response(await run_in_threadpool(_types), media_type="application/json")
+
+
+@cache
+def _types() -> bytes:
+    """They stay as they are while the process lives; describing them sets up a world of each."""
+    types = particle_types().types.values()
+    return _LIST.dump_json([schemas.ParticleTypeInfo.model_validate(describe(kind)) for kind in types])
