@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import fcntl
 import importlib.util
 import logging
 import os
@@ -11,10 +13,14 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx
 
 from ecs_core.errors import MotesError
 from services.settings import ServiceSettings
@@ -22,18 +28,22 @@ from services.settings import ServiceSettings
 _log = logging.getLogger("motes.serve")
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before a process that died is started again
 _STABLE = 30.0  # seconds after which a process counts as working
-_STOP = 8.0  # seconds that processes have to stop by themselves
+_STOP, _STOP_REDIS = 7.0, 1.5  # seconds that processes have to stop by themselves; together under 10
 _NICE = 5  # workers give way to the API
+_BACKLOG = 2048  # connections that wait while the API is being started again
+_MOTES = (sys.executable, "-m", "services.cli.main")
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+_libc = ctypes.CDLL(None)
 
 
 @dataclass
 class Program:
-    """A process to keep running."""
+    """A process to keep running. It is told to stop when this process dies, however that happens."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
-    nice: int = 0
+    inherited: Sequence[int] = ()  # open files
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     async def keep_running(self) -> None:
@@ -41,28 +51,46 @@ class Program:
         failures = 0
         while True:
             began = time.monotonic()
-            self.process = await asyncio.create_subprocess_exec(
-                *self.command, env=self.environment, preexec_fn=self._set_up, process_group=0
-            )
-            code = await self.process.wait()
+            end = await self._run()
             failures = 0 if time.monotonic() - began > _STABLE else failures + 1
             wait = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
-            _log.warning("%s ended with exit code %d; starting it again in %g s", self.name, code, wait)
+            _log.warning("%s %s; starting it again in %g s", self.name, end, wait)
             await asyncio.sleep(wait)
 
-    def _set_up(self) -> None:
-        os.nice(self.nice)
+    async def _run(self) -> str:
+        """Run it once; says how it ended."""
+        supervisor = os.getpid()
 
-    async def stop(self) -> None:
+        def set_up() -> None:
+            _libc.prctl(_DIE_WITH_PARENT, signal.SIGTERM)
+            if os.getppid() != supervisor:  # it died before we could ask to be told
+                os._exit(1)
+
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.command,
+                env=self.environment,
+                pass_fds=self.inherited,
+                stdout=sys.stderr,  # on standard output we say that we are ready, and nothing else
+                preexec_fn=set_up,
+                process_group=0,
+            )
+        except OSError as error:
+            return f"cannot be started: {error.strerror}"
+        code = await self.process.wait()
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    async def stop(self, seconds: float) -> None:
         """Let it stop by itself; kill it if it does not."""
         process = self.process
         if process is None or process.returncode is not None:
             return
-        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), _STOP)
+            await asyncio.wait_for(process.wait(), seconds)
         except TimeoutError:
-            _log.warning("%s did not stop in %g s: killed", self.name, _STOP)
+            _log.warning("%s did not stop in %g s: killed", self.name, seconds)
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -90,49 +118,132 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def programs(settings: ServiceSettings, *, workers: int) -> list[Program]:
-    """What runs on one machine. ``MOTES_REDIS_URL`` in the environment means that Redis runs elsewhere."""
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 is any that is free.
+
+    Raises:
+        MotesError: it cannot; says why and what to do.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        what = f"cannot listen on {host} port {port}: {error.strerror}"
+        raise MotesError(f"{what}; give another --port (0 is any that is free) or --host") from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a browser on this machine finds what listens there."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    """The data folder, made if need be, for this process alone."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = (data / "serve.lock").open("a+")
+    except OSError as error:
+        raise MotesError(f"cannot use the data folder {data}: {error.strerror}; give another one with --data") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            who = f"motes serve runs on {data} already (process {lock.read().strip() or 'unknown'})"
+            raise MotesError(f"{who}: stop it, or give another folder with --data") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def programs(settings: ServiceSettings, *, workers: int, listener: socket.socket, private: Path) -> list[Program]:
+    """What runs on one machine, Redis first. The folder ``private`` is there while it runs, for its socket.
+
+    ``MOTES_REDIS_URL`` in the environment means that Redis runs elsewhere.
+    """
     environment = {**os.environ, "MOTES_DATA": str(settings.data.absolute())}
     found: list[Program] = []
     if "MOTES_REDIS_URL" not in os.environ:
-        folder, port = settings.data.absolute() / "redis", free_port()
-        folder.mkdir(parents=True, exist_ok=True)
-        environment["MOTES_REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
-        options = (
-            "--port",
-            str(port),
-            "--bind",
-            "127.0.0.1",
-            "--dir",
-            str(folder),
-            "--appendonly",
-            "yes",
-            "--save",
-            "",
-        )
-        found.append(Program("redis-server", (redis_server(), *options, "--loglevel", "warning"), environment))
-    api = ("uvicorn", "--factory", "services.api:create_app", "--host", settings.host, "--port", str(settings.port))
-    found.append(Program("api", (sys.executable, "-m", *api, "--log-level", "warning"), environment))
-    for number in range(workers):
-        command = (sys.executable, "-m", "services.worker", "--size", "1", "--name", str(number + 1))
-        found.append(Program(f"worker {number + 1}", command, environment, nice=_NICE))
+        folder, path = settings.data.absolute() / "redis", private / "redis"
+        folder.mkdir(exist_ok=True)
+        environment["MOTES_REDIS_URL"] = f"unix://{path}"  # not a port: any user of the machine could connect to it
+        where = ("--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700", "--dir", str(folder))
+        how = ("--appendonly", "yes", "--save", "", "--loglevel", "warning", "--logfile", "redis.log")
+        found.append(Program("redis-server", (redis_server(), *where, *how), environment))
+    api = (*_MOTES, "api", "--fd", str(listener.fileno()))
+    found.append(Program("api", api, environment, inherited=(listener.fileno(),)))
+    for number in range(1, workers + 1):
+        command = (*_MOTES, "worker", "--size", "1", "--name", str(number), "--nice", str(_NICE))
+        found.append(Program(f"worker {number}", command, environment))
     return found
 
 
-async def serve(settings: ServiceSettings, *, workers: int) -> None:
-    """Run everything until SIGINT or SIGTERM."""
+async def serve(settings: ServiceSettings, *, workers: int, on_ready: Callable[[str], None]) -> None:
+    """Run everything until SIGINT, SIGTERM or SIGHUP; ``on_ready`` is told the address once the API answers.
+
+    Raises:
+        MotesError: it cannot be started: the port or the data folder is in use, there is no Redis or no database.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    running = programs(settings, workers=workers)
-    keeping = [asyncio.create_task(program.keep_running()) for program in running]
-    await stop.wait()
-    for task in keeping:
-        task.cancel()
-    await asyncio.gather(*keeping, return_exceptions=True)
-    # Redis last: whoever gives work back may still need it.
-    redis = [program for program in running if program.name == "redis-server"]
-    await asyncio.gather(*(program.stop() for program in running if program not in redis))
-    await asyncio.gather(*(program.stop() for program in redis))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            loop.add_signal_handler(number, stop.set)
+    with (
+        _locked(settings.data),
+        listen(settings.host, settings.port) as listener,
+        tempfile.TemporaryDirectory(prefix="motes-") as private,
+    ):
+        running = programs(settings, workers=workers, listener=listener, private=Path(private))
+        await _migrate(running[0].environment)
+        keeping = [asyncio.create_task(program.keep_running()) for program in running]
+        keeping.append(asyncio.create_task(_tell_when_ready(url_of(listener), on_ready)))
+        await stop.wait()
+        listener.close()
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        # Redis last: whoever gives work back may still need it.
+        redis = [program for program in running if program.name == "redis-server"]
+        await asyncio.gather(*(program.stop(_STOP) for program in running if program not in redis))
+        await asyncio.gather(*(program.stop(_STOP_REDIS) for program in redis))
+
+
+async def _migrate(environment: Mapping[str, str]) -> None:
+    """Bring the database up to date in a process of its own, which needs the memory for a moment only."""
+    command = (*_MOTES, "db", "upgrade")
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=environment,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        process_group=0,  # Ctrl-C is for this process to deal with
+    )
+    _, said = await process.communicate()
+    if process.returncode != 0:
+        last = said.decode(errors="replace").strip().splitlines() or ["motes db upgrade failed"]
+        raise MotesError(last[-1].removeprefix("motes: error: "))
+
+
+async def _tell_when_ready(url: str, on_ready: Callable[[str], None]) -> None:
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get(f"{url}/particles/health")).status_code < 500:
+                    break
+            await asyncio.sleep(0.1)
+    on_ready(url)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from services.database import open_database
 
 
 async def upgrade(url: str) -> None:
@@ -14,8 +18,30 @@ async def upgrade(url: str) -> None:
     await asyncio.to_thread(_upgrade, url)
 
 
+async def present(url: str) -> str | None:
+    """The structure that the database at ``url`` has; None where it has none."""
+    engine, _ = open_database(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    finally:
+        await engine.dispose()
+
+
+def newest() -> str:
+    """The structure that this Motes needs."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
 def _upgrade(url: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config = _config()
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config

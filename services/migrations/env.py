@@ -20,12 +20,14 @@ async def _online() -> None:
     url = context.config.get_main_option("sqlalchemy.url")
     assert url is not None
     engine, _ = open_database(url)
-    # Of several processes that start at once, one migrates and the others wait for it.
-    async with engine.execution_options(writes=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            await connection.execute(text("SELECT pg_advisory_xact_lock(77007355)"))
-        await connection.run_sync(_run)
-    await engine.dispose()
+    try:
+        # Of several processes that start at once, one migrates and the others wait for it.
+        async with engine.execution_options(writes=True).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(77007355)"))
+            await connection.run_sync(_run)
+    finally:
+        await engine.dispose()
 
 
 asyncio.run(_online())

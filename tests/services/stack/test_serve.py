@@ -1,70 +1,128 @@
-"""``motes serve``: one command runs everything, starts again what dies, and stops cleanly."""
+"""``motes serve``: one command runs everything, starts again what dies, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from services.supervisor import free_port
+from tests.service import MOTES, ROOT, Service, alive, children, descendants, environment_of, serving, wait_for
 
 pytestmark = pytest.mark.debian("redis-server")
 
-
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if found := what():
-                return found
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.05)
+SMALL = {"width": 160, "height": 90, "duration": 1.0}
+LONG = {"width": 640, "height": 360, "duration": 60.0, "particle_count": 500}
 
 
-def programs(pid: int) -> dict[str, int]:
-    """The processes that a process started, by what they run."""
-    found = {}
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
-        name = next((name for name in ("redis-server", "uvicorn", "services.worker") if name in " ".join(words)), "?")
-        found[name] = int(child)
-    return found
+def render(client: httpx.Client, config: dict[str, Any]) -> str:
+    system = client.post("/create", json={"particle_type": "snow", "config": config}).raise_for_status().json()
+    return str(client.post(f"/systems/{system['system_id']}/render", json={}).raise_for_status().json()["job_id"])
 
 
-@pytest.mark.usefixtures("_redis")
-def test_one_command_runs_everything(tmp_path: Path) -> None:
-    port = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}
-    command = (sys.executable, "-m", "services.cli.main", "serve", "--workers", "1", "--port", str(port))
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen((*command, "--data", tmp_path / "data"), env=environment, stdout=log, stderr=log)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}/particles") as client:
-            wait_for(lambda: client.get("/health").json()["status"] == "healthy")
-            before = programs(process.pid)
-            assert set(before) == {"redis-server", "uvicorn", "services.worker"}
-            config = {"width": 160, "height": 90, "duration": 1.0}
-            created = client.post("/create", json={"particle_type": "snow", "config": config}).json()
-            for name in ("services.worker", "redis-server"):
-                os.kill(before[name], signal.SIGKILL)
-            wait_for(lambda: {"redis-server", "services.worker"} <= set(programs(process.pid)))
-            job = client.post(f"/systems/{created['system_id']}/render", json={}).json()["job_id"]
-            wait_for(lambda: client.get(f"/jobs/{job}").json()["status"] == "completed", 60)
-        started = programs(process.pid)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert not any(Path(f"/proc/{pid}").exists() for pid in started.values())
-    finally:
-        process.kill()
-        process.wait()
-        print((tmp_path / "log").read_text())
+def refused(folder: Path, *arguments: str, **environment: str) -> str:
+    """The one line that ``motes serve`` says instead of serving."""
+    done = subprocess.run(
+        (*MOTES, "serve", *arguments),
+        env=environment_of(folder, environment),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_what_dies_is_started_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as service, service.client() as client:
+        before = children(service.process.pid)
+        assert set(before) == {"redis-server", "api", "worker"}
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: set(children(service.process.pid)) == set(before))
+        job = render(client, SMALL)
+        wait_for(lambda: client.get(f"/jobs/{job}").json()["status"] == "completed", 60)
+        assert "worker 1 was killed by SIGKILL; starting it again in" in service.log
+
+
+def test_stops_within_ten_seconds_and_gives_unfinished_work_back(tmp_path: Path) -> None:
+    with serving(tmp_path) as service, service.client() as client:
+        job = render(client, LONG)
+        wait_for(lambda: client.get(f"/jobs/{job}").json()["frames_done"] > 0, 60)
+        with client.stream("GET", f"/jobs/{job}/events") as following:  # a client that does not let go
+            next(following.iter_lines())
+            everything = descendants(service.process.pid)
+            service.process.send_signal(signal.SIGTERM)
+            assert service.process.wait(10) == 0
+        assert [pid for pid in everything if alive(pid)] == []
+    with sqlite3.connect(tmp_path / "data/motes.db") as database:
+        running = database.execute("SELECT count(*) FROM tasks WHERE status = 'running'").fetchone()
+        assert running == (0,)
+        assert database.execute("SELECT status FROM jobs").fetchall() == [("rendering",)]
+    database.close()
+
+
+def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    with serving(tmp_path) as service, service.client() as client:
+        job = render(client, LONG)
+        wait_for(lambda: client.get(f"/jobs/{job}").json()["frames_done"] > 0, 60)
+        everything = descendants(service.process.pid)
+        assert len(everything) >= 5  # Redis, the API, a worker, its nursery, a render
+        service.process.kill()
+        service.process.wait()
+        wait_for(lambda: not any(map(alive, everything)), 15)
+
+
+def test_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = refused(tmp_path, "--port", port)
+    assert said.startswith(
+        f"motes: error: cannot listen on 127.0.0.1 port {port}: Address already in use; give another"
+    )
+
+
+def test_database_that_cannot_be_reached_is_said_in_one_line(tmp_path: Path) -> None:
+    url = "postgresql+asyncpg://motes:hush@127.0.0.1:1/motes"
+    said = refused(tmp_path, "--port", "0", MOTES_DATABASE_URL=url)
+    assert said.startswith("motes: error: the database postgresql+asyncpg://motes:********@127.0.0.1:1/motes: ")
+    assert "hush" not in said
+
+
+def test_data_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("not a folder")
+    assert "cannot use the data folder" in refused(tmp_path, "--port", "0")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+def test_data_folder_in_use_is_refused(service: Service) -> None:
+    said = refused(service.folder, "--port", "0")
+    runs = f"motes serve runs on {service.folder / 'data'} already (process {service.process.pid})"
+    assert said.startswith(f"motes: error: {runs}: stop it")
+    with service.client() as client:
+        assert client.get("/health").status_code == 200
+
+
+def test_requests_wait_while_the_api_is_started_again(service: Service) -> None:
+    os.kill(children(service.process.pid)["api"], signal.SIGKILL)
+    time.sleep(0.05)
+    with service.client() as client:
+        assert client.get("/health").status_code == 200

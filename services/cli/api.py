@@ -1,0 +1,66 @@
+"""``motes api``: the REST API alone, for a machine of many."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from services.cli.service_database import prepare
+from services.cli.service_settings import add_data_argument, installed, settings_from, variable
+
+if TYPE_CHECKING:
+    import uvicorn
+
+HELP = "Run the REST API alone; `motes serve` runs everything on one machine."
+EXAMPLES = """\
+examples:
+  motes api
+  motes api --host 0.0.0.0 --port 80
+  MOTES_REDIS_URL=redis://queue MOTES_DATABASE_URL=postgresql+asyncpg://db/motes motes api
+"""
+_GRACE = 5  # seconds for answers that are being sent when it is told to stop
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument("--host", help="address to listen on (default: $MOTES_HOST or 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="default: $MOTES_PORT or 8000; 0 is any that is free")
+    parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)  # of the supervisor, which listens already
+    add_data_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Answer until Ctrl-C or SIGTERM."""
+    settings = settings_from(arguments, "host", "port", "data")
+    with installed():
+        from services.supervisor import listen, url_of  # noqa: PLC0415
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    supervised = arguments.fd is not None
+    listener = socket.socket(fileno=arguments.fd) if supervised else listen(settings.host, settings.port)
+    with listener:
+        prepare(settings)
+        for name in ("data", "host", "port"):
+            os.environ[variable(name)] = str(getattr(settings, name))  # where the application looks
+        # When it has stopped, uvicorn tells us once more what stopped it.
+        with contextlib.suppress(KeyboardInterrupt):
+            _server(None if supervised else url_of(listener)).run([listener])
+
+
+def _server(url: str | None) -> uvicorn.Server:
+    """A server that says when it is ready, at this address."""
+    import uvicorn  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if url is not None:
+                print(f"The API is ready: {url}/particles (docs: {url}/docs); Ctrl-C stops it", flush=True)
+
+    config = uvicorn.Config(
+        "services.api:create_app", factory=True, log_config=None, log_level="warning", timeout_graceful_shutdown=_GRACE
+    )
+    return Server(config)

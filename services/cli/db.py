@@ -1,0 +1,47 @@
+"""``motes db``: the structure of the service's database. Whatever is started brings it up to date by itself."""
+
+from __future__ import annotations
+
+import argparse
+
+from services.cli.service_database import migrate, structure
+from services.cli.service_settings import add_data_argument, masked, settings_from
+
+HELP = "Bring the structure of the database up to date, or tell how it stands."
+EXAMPLES = """\
+examples:
+  motes db current
+  motes db upgrade
+  MOTES_DATABASE_URL=postgresql+asyncpg://db/motes motes db upgrade
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the two commands."""
+    commands = parser.add_subparsers(dest="db_command", required=True, metavar="COMMAND")
+    upgrade = commands.add_parser("upgrade", help="bring it up to date; harmless where it is, and while others use it")
+    upgrade.set_defaults(do=_upgrade)
+    current = commands.add_parser("current", help="which structure it has, and which this Motes needs")
+    current.set_defaults(do=_current)
+    for command in (upgrade, current):
+        add_data_argument(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the command says."""
+    arguments.do(arguments)
+
+
+def _upgrade(arguments: argparse.Namespace) -> None:
+    settings = settings_from(arguments, "data")
+    before, needed = structure(settings)
+    migrate(settings)
+    change = "up to date" if before == needed else f"{before or 'none'} → {needed}"
+    print(f"{masked(settings.database)}: {change}")
+
+
+def _current(arguments: argparse.Namespace) -> None:
+    settings = settings_from(arguments, "data")
+    here, needed = structure(settings)
+    advice = "up to date" if here == needed else f"this Motes needs {needed}: run motes db upgrade"
+    print(f"{masked(settings.database)}: {here or 'none'}, {advice}")

@@ -1,0 +1,208 @@
+"""``motes jobs``: what the service is doing, straight from its database, whether or not it runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ecs_core.errors import MotesError
+from services.cli.service_database import opened
+from services.cli.service_settings import add_data_argument, masked, settings_from
+from services.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from services.database import JobRow, Sessions
+
+HELP = "List jobs, show one, do one again or cancel it."
+EXAMPLES = """\
+examples:
+  motes jobs list
+  motes jobs list --status failed --limit 10
+  motes jobs show 5f0c
+  motes jobs retry 5f0c
+  motes jobs cancel 5f0c --data /srv/motes
+"""
+_STATUSES = ("queued", "rendering", "completed", "failed", "cancelled")
+_SHORT = 8  # characters of an id that lists show; any beginning that is one job's alone will do
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the four commands."""
+    commands = parser.add_subparsers(dest="jobs_command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="the newest jobs and how far they are")
+    listing.add_argument("--status", choices=_STATUSES, help="only jobs that are so")
+    listing.add_argument("--limit", metavar="N", type=int, default=20, help="how many (default: %(default)s)")
+    listing.add_argument("--all", action="store_true", help="previews and frames, too")
+    listing.set_defaults(do=_list)
+    show = commands.add_parser("show", help="a job, its tasks, what happened to it, and its webhook's deliveries")
+    show.add_argument("--events", metavar="N", type=int, default=20, help="how many of the last (default: %(default)s)")
+    show.set_defaults(do=_show)
+    retry = commands.add_parser("retry", help="do a job that failed or was cancelled again; what is finished is kept")
+    retry.set_defaults(do=_retry)
+    cancel = commands.add_parser("cancel", help="stop a job that is not over")
+    cancel.set_defaults(do=_cancel)
+    for command in (show, retry, cancel):
+        command.add_argument("job", metavar="JOB", help="its id, or how it begins")
+    for command in (listing, show):
+        command.add_argument("--json", action="store_true", help="print it as JSON")
+    for command in commands.choices.values():
+        add_data_argument(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the command says."""
+
+    async def do() -> None:
+        async with opened(settings_from(arguments, "data")) as sessions:
+            await arguments.do(arguments, sessions)
+
+    asyncio.run(do())
+
+
+async def _list(arguments: argparse.Namespace, sessions: Sessions) -> None:
+    from sqlalchemy import select  # noqa: PLC0415
+
+    from services.database import JobRow  # noqa: PLC0415
+
+    if arguments.limit < 1:
+        raise MotesError(f"--limit {arguments.limit}: must be at least 1")
+    wanted = select(JobRow).order_by(JobRow.created_at.desc()).limit(arguments.limit)
+    if arguments.status is not None:
+        wanted = wanted.where(JobRow.status == arguments.status)
+    if not arguments.all:
+        wanted = wanted.where(JobRow.kind == "video")
+    async with sessions() as session:
+        rows = list(await session.scalars(wanted))
+    if arguments.json:
+        print(json.dumps([_facts(row) for row in rows]))
+    elif not rows:
+        print("no jobs")
+    else:
+        headings = ("JOB", "STATUS", "STAGE", "DONE", "PRIORITY", "CREATED", "TOOK", "OUTPUT", "ERROR")
+        print_table(headings, (_line(row) for row in rows))
+
+
+def _line(row: JobRow) -> tuple[object, ...]:
+    stage = row.stage if row.stage != row.status else None
+    created = _moment(row.created_at)
+    done = f"{row.progress} %"
+    return (row.id[:_SHORT], row.status, stage, done, row.priority, created, _took(row), row.output_path, row.error)
+
+
+async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
+    from sqlalchemy import select  # noqa: PLC0415
+
+    from services.database import DeliveryRow, EventRow, TaskRow  # noqa: PLC0415
+
+    if arguments.events < 0:
+        raise MotesError(f"--events {arguments.events}: must be at least 0")
+    job = await _find(sessions, arguments.job)
+    async with sessions() as session:
+        order = (TaskRow.kind != "plan", TaskRow.kind == "join", TaskRow.number)
+        tasks = list(await session.scalars(select(TaskRow).where(TaskRow.job_id == job.id).order_by(*order)))
+        last = select(EventRow).where(EventRow.job_id == job.id).order_by(EventRow.id.desc()).limit(arguments.events)
+        events = list(reversed(list(await session.scalars(last))))
+        told = list(await session.scalars(select(DeliveryRow).where(DeliveryRow.job_id == job.id)))
+    if arguments.json:
+        of_task = ("kind", "number", "status", "attempt", "deaths", "frames", "done", "worker", "lease_until")
+        of_delivery = ("event", "status", "attempts", "next_at")
+        print(
+            json.dumps(
+                _facts(job)
+                | {"tasks": [{name: _plain(getattr(task, name)) for name in of_task} for task in tasks]}
+                | {"events": [{"id": each.id, **each.data} for each in events]}
+                | {"deliveries": [{name: _plain(getattr(each, name)) for name in of_delivery} for each in told]}
+            )
+        )
+        return
+    for name, value in _facts(job).items():
+        if value is not None:
+            print(f"{name:<14} {value}")
+    print()
+    print_table(
+        ("TASK", "STATUS", "ATTEMPT", "DEATHS", "DONE", "WORKER"),
+        (
+            (
+                f"{task.kind} {task.number}" if task.kind == "segment" else task.kind,
+                task.status,
+                task.attempt,
+                task.deaths,
+                f"{task.done} of {task.frames} frames" if task.kind == "segment" else None,
+                task.worker,
+            )
+            for task in tasks
+        ),
+    )
+    print()
+    names = ("status", "stage", "progress", "frames_done", "seconds_left", "error")
+    print_table(
+        ("EVENT", "STATUS", "STAGE", "PROGRESS", "FRAMES", "SECONDS LEFT", "ERROR"),
+        ((each.id, *(each.data.get(name) for name in names)) for each in events),
+    )
+    if told:
+        print()
+        print_table(("WEBHOOK", "STATUS", "ATTEMPTS"), ((each.event, each.status, len(each.attempts)) for each in told))
+
+
+async def _retry(arguments: argparse.Namespace, sessions: Sessions) -> None:
+    from services.jobs import Jobs  # noqa: PLC0415
+
+    job = await _find(sessions, arguments.job)
+    if not await Jobs(sessions, lease=settings_from(arguments, "data").lease_seconds).retry(job.id):
+        raise MotesError(f"job {job.id} is {job.status}: only a job that failed or was cancelled can be done again")
+    print(f"job {job.id}: queued again; follow it with motes jobs show {job.id[:_SHORT]}")
+
+
+async def _cancel(arguments: argparse.Namespace, sessions: Sessions) -> None:
+    from services.jobs import Jobs  # noqa: PLC0415
+
+    job = await _find(sessions, arguments.job)
+    if not await Jobs(sessions, lease=settings_from(arguments, "data").lease_seconds).cancel(job.id):
+        raise MotesError(f"job {job.id} is {job.status} already")
+    print(f"job {job.id}: cancelled; motes jobs retry {job.id[:_SHORT]} takes it up again")
+
+
+async def _find(sessions: Sessions, beginning: str) -> JobRow:
+    """The job whose id begins so.
+
+    Raises:
+        MotesError: there is none, or more than one.
+    """
+    from sqlalchemy import select  # noqa: PLC0415
+
+    from services.database import JobRow  # noqa: PLC0415
+
+    async with sessions() as session:
+        alike = select(JobRow).where(JobRow.id.startswith(beginning, autoescape=True)).limit(3)
+        found = list(await session.scalars(alike))
+    if not found or not beginning:
+        raise MotesError(f"there is no job {beginning!r}; motes jobs list --all shows them")
+    if len(found) > 1:
+        raise MotesError(f"{beginning!r} is the beginning of several jobs: {', '.join(row.id for row in found)}")
+    return found[0]
+
+
+def _facts(row: JobRow) -> dict[str, Any]:
+    """A job as plain data."""
+    names = ("kind", "system_id", "status", "stage", "stage_progress", "progress", "frames", "frames_done", "error")
+    more = ("priority", "output_path", "size", "created_at", "rendering_at", "ended_at", "scene_key")
+    scene = {"particle_type": row.scene.get("type"), "audio": row.scene.get("audio")}
+    webhook = None if row.webhook_url is None else masked(row.webhook_url)
+    values = {name: _plain(getattr(row, name)) for name in (*names, *more)}
+    return {"job_id": row.id, **values, **scene, "webhook_url": webhook}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+
+
+def _moment(when: datetime) -> str:
+    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _took(row: JobRow) -> str | None:
+    """From the request to the end."""
+    return None if row.ended_at is None else f"{(row.ended_at - row.created_at).total_seconds():.1f} s"

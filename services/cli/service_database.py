@@ -1,0 +1,111 @@
+"""The database for commands: brought up to date, or opened as it is; whatever is wrong with it, in one line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecs_core.errors import MotesError
+from services.cli.service_settings import installed, masked
+
+if TYPE_CHECKING:
+    from services.database import Sessions
+    from services.settings import ServiceSettings
+
+
+def prepare(settings: ServiceSettings) -> None:
+    """Make the data folder, bring the database up to date and open the storage, to know that they can be used.
+
+    Raises:
+        MotesError: one of them cannot.
+    """
+    with installed():
+        from services.storage import Storage  # noqa: PLC0415
+    migrate(settings)
+    try:
+        Storage(settings.storage)
+    except Exception as error:  # whatever the client of an object store raises
+        raise MotesError(f"the storage {masked(settings.storage)}: {masked(str(error))}") from error
+
+
+def migrate(settings: ServiceSettings) -> None:
+    """Bring the database up to date; the data folder is made if need be.
+
+    Raises:
+        MotesError: it cannot be reached, or is newer than this Motes.
+    """
+    with installed():
+        from services.migrations import upgrade  # noqa: PLC0415
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MotesError(f"the data folder {settings.data}: {error.strerror}; give another one with --data") from None
+    with _one_line(settings):
+        asyncio.run(upgrade(settings.database))
+
+
+def structure(settings: ServiceSettings) -> tuple[str | None, str]:
+    """The structure that the database has, None where it has none, and the one that this Motes needs.
+
+    Raises:
+        MotesError: it cannot be reached.
+    """
+    with installed():
+        from services.migrations import newest, present  # noqa: PLC0415
+    if _is_missing(settings):
+        return None, newest()
+    with _one_line(settings):
+        return asyncio.run(present(settings.database)), newest()
+
+
+@asynccontextmanager
+async def opened(settings: ServiceSettings) -> AsyncIterator[Sessions]:
+    """The database as it is.
+
+    Raises:
+        MotesError: there is none, it cannot be reached, or it must be brought up to date before.
+    """
+    with installed():
+        from services.database import open_database  # noqa: PLC0415
+        from services.migrations import newest, present  # noqa: PLC0415
+    if _is_missing(settings):
+        where = f"there is no database {masked(settings.database)}"
+        raise MotesError(f"{where}: start the service (motes serve), or say where it is: --data or MOTES_DATABASE_URL")
+    with _one_line(settings):
+        if (here := await present(settings.database)) != newest():
+            raise MotesError(
+                f"the database {masked(settings.database)} has structure {here or 'none'}, this Motes needs "
+                f"{newest()}: run motes db upgrade"
+            )
+        engine, sessions = open_database(settings.database)
+        try:
+            yield sessions
+        finally:
+            await engine.dispose()
+
+
+def _is_missing(settings: ServiceSettings) -> bool:
+    """Whether it is a file that is not there; to connect would make an empty one."""
+    with installed():
+        from sqlalchemy import make_url  # noqa: PLC0415
+    with _one_line(settings):
+        url = make_url(settings.database)
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file()
+
+
+@contextmanager
+def _one_line(settings: ServiceSettings) -> Iterator[None]:
+    """Whatever a database's driver raises becomes one line that says which database it was."""
+    with installed():
+        from alembic.util import CommandError  # noqa: PLC0415
+        from asyncpg import PostgresError  # type: ignore[import-untyped] # noqa: PLC0415
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+    try:
+        yield
+    except (SQLAlchemyError, CommandError, PostgresError, OSError, ImportError) as error:
+        cause = getattr(error, "orig", None) or error
+        said = " ".join(str(cause).split()) or type(cause).__name__
+        raise MotesError(f"the database {masked(settings.database)}: {masked(said)}") from error

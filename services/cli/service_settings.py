@@ -1,0 +1,83 @@
+"""The settings of the service as its commands see them: from the environment and arguments, and without secrets."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecs_core.errors import MotesError
+
+if TYPE_CHECKING:
+    from services.settings import ServiceSettings
+
+HIDDEN = "********"
+_SECRET = re.compile(r"(^|_)(secret|token|password|key)s?$")
+
+
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --data."""
+    parser.add_argument(
+        "--data", metavar="DIR", type=Path, help="folder of everything that is kept (default: $MOTES_DATA)"
+    )
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """For imports of the service, which not everybody installs."""
+    try:
+        yield
+    except ImportError as error:
+        raise MotesError(
+            f"the service is not installed ({error.name} is missing): pip install motes[service]"
+        ) from None
+
+
+def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings:
+    """The settings of the environment, but for the arguments of these names that were given.
+
+    Raises:
+        MotesError: a variable or an argument that is not what it should be, by name.
+    """
+    with installed():
+        from pydantic import ValidationError  # noqa: PLC0415
+        from pydantic_settings import SettingsError  # noqa: PLC0415
+
+        from services.settings import ServiceSettings  # noqa: PLC0415
+    over = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    try:
+        return ServiceSettings(**over)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = str(wrong["loc"][0]) if wrong["loc"] else ""
+        given = HIDDEN if _SECRET.search(name) else wrong["input"]
+        where = f"--{name}" if name in over else variable(name)
+        message = re.sub("^(Input|Value error, )", "", wrong["msg"]).strip()
+        raise MotesError(f"{where} = {given}: {message}; motes config --help tells more") from None
+    except SettingsError as error:
+        raise MotesError(f"{error}; motes config --help tells more") from None
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"MOTES_{name.upper()}"
+
+
+def shown(name: str, value: Any) -> str:
+    """A setting's value to be read by anybody: without what is secret in it."""
+    if value is None or value == "":
+        return ""
+    if _SECRET.search(name) or type(value).__name__.startswith("Secret"):
+        return HIDDEN
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(shown(name, each) for each in value)
+    return masked(str(value))
+
+
+def masked(text: str) -> str:
+    """A URL without its password and without secret parameters."""
+    text = re.sub(r"(://[^:/@\s]*:)[^/\s]*@", rf"\1{HIDDEN}@", text)
+    return re.sub(r"(?i)([?&][^=&\s]*(?:secret|token|password|key)[^=&\s]*=)[^&\s]+", rf"\1{HIDDEN}", text)

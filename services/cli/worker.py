@@ -1,0 +1,46 @@
+"""``motes worker``: does the work that the API accepts; any number of them, on any number of machines."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+
+from ecs_core.errors import MotesError
+from services.cli.service_database import prepare
+from services.cli.service_settings import add_data_argument, installed, settings_from
+
+HELP = "Run a worker, which renders what the API accepts; `motes serve` runs everything on one machine."
+EXAMPLES = """\
+examples:
+  motes worker
+  motes worker --size 8 --name render-3 --nice 10
+  MOTES_REDIS_URL=redis://queue MOTES_DATABASE_URL=postgresql+asyncpg://db/motes motes worker
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument(
+        "--size", type=int, default=os.cpu_count() or 1, help="tasks at a time, a process each (default: one per core)"
+    )
+    parser.add_argument(
+        "--name", help="a name that it keeps when it is started again, to take back at once what it was doing"
+    )
+    parser.add_argument("--nice", type=int, default=0, help="how far it gives way to other processes, 0 to 19")
+    add_data_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Work until Ctrl-C or SIGTERM; what is unfinished then is given back."""
+    if not 1 <= arguments.size <= 256:
+        raise MotesError(f"--size {arguments.size}: must be between 1 and 256")
+    if not 0 <= arguments.nice <= 19:
+        raise MotesError(f"--nice {arguments.nice}: must be between 0 and 19")
+    settings = settings_from(arguments, "data")
+    with installed():
+        from services.worker.main import run as work  # noqa: PLC0415
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    prepare(settings)
+    os.nice(arguments.nice)
+    work(settings, size=arguments.size, name=arguments.name)

@@ -1,0 +1,121 @@
+"""``motes serve`` as a user runs it: processes of its own, on a free port, in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ecs_core import MotesError
+from services.supervisor import redis_server
+
+MOTES = (sys.executable, "-m", "services.cli.main")
+ROOT = Path(__file__).parents[1]
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """What it says, as soon as that is true."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if found := what():
+                return found
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.05)
+
+
+def children(pid: int) -> dict[str, int]:
+    """The processes that a process started, by what they run."""
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        words = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ").split()
+        name = next((name for name in ("redis-server", "api", "worker") if any(name in word for word in words)), "?")
+        found[name] = int(child)
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below a process."""
+    try:
+        own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+    return [each for child in own for each in (child, *descendants(child))]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@dataclass
+class Service:
+    """A service that runs: where it is, its process, and what it says on standard error."""
+
+    url: str
+    process: subprocess.Popen[str]
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=f"{self.url}/particles", timeout=30, trust_env=False)
+
+
+def environment_of(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This environment, with no settings but these."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}
+    return {**own, "MOTES_DATA": str(folder / "data"), **(more or {})}
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """``motes serve`` until the end of the context; skips the test, loudly (see the marker), without redis-server."""
+    try:
+        redis_server()
+    except MotesError as error:
+        pytest.skip(str(error))
+    with (folder / "log").open("a") as log:
+        process = subprocess.Popen(
+            (*MOTES, "serve", "--port", "0", "--workers", "1", *arguments),
+            env=environment_of(folder, environment),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+    service = Service("", process, folder)
+    assert process.stdout is not None
+    try:
+        ready, _, _ = select.select([process.stdout], [], [], 60)
+        said = process.stdout.readline() if ready else ""
+        assert said.startswith("Motes is ready: "), (said, service.log)
+        service.url = said.split()[3].removesuffix("/particles")
+        yield service
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        process.stdout.close()

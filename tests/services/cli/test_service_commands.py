@@ -1,0 +1,289 @@
+"""``motes config``, ``db``, ``jobs``, ``api`` and ``worker``: on real databases and with real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ecs_core import MotesError
+from services.database import JobRow, Sessions, new_id, open_database
+from services.jobs import Jobs
+from services.migrations import upgrade
+from services.scenes import frozen, key_of
+from services.settings import ServiceSettings
+from services.supervisor import free_port, redis_server
+from tests.service import MOTES, ROOT, environment_of, wait_for
+from tests.services.cli.conftest import Run
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings but those of a test, and nothing left where the tests run."""
+    for name in ServiceSettings.model_fields:
+        monkeypatch.delenv(f"MOTES_{name.upper()}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["api", "worker", "config", "db", "jobs"])
+def test_help_shows_examples(run: Run, command: str) -> None:
+    text = run(command, "--help").stdout
+    assert "examples:" in text
+    assert f"motes {command}" in text.partition("examples:")[2]
+
+
+class TestConfig:
+    def test_lists_every_setting_by_name_and_variable(self, run: Run) -> None:
+        lines = run("config").stdout.splitlines()
+        assert [tuple(line.split()[:2]) for line in lines[1:]] == [
+            (name, f"MOTES_{name.upper()}") for name in ServiceSettings.model_fields
+        ]
+
+    def test_json_tells_value_default_and_what_it_is(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_PORT", "9000")
+        found = {each["name"]: each for each in json.loads(run("config", "--json").stdout)}
+        assert list(found) == list(ServiceSettings.model_fields)
+        assert found["port"] == {
+            "name": "port",
+            "variable": "MOTES_PORT",
+            "value": "9000",
+            "default": "8000",
+            "given": True,
+            "description": ServiceSettings.model_fields["port"].description,
+        }
+        assert not found["host"]["given"]
+
+    def test_shows_what_an_empty_url_stands_for(self, run: Run, tmp_path: Path) -> None:
+        found = {each["name"]: each["value"] for each in json.loads(run("config", "--json").stdout)}
+        assert found["database_url"] == f"sqlite+aiosqlite:///{tmp_path}/motes-data/motes.db"
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("MOTES_DATABASE_URL", "postgresql+asyncpg://motes:hush@db/motes"),
+            ("MOTES_REDIS_URL", "redis://:hush@queue/0"),
+            ("MOTES_STORAGE_URL", "s3://bucket/motes?aws_secret_access_key=hush&region=eu"),
+        ],
+    )
+    def test_secrets_are_not_shown(self, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+        monkeypatch.setenv(variable, value)
+        for text in (run("config").stdout, run("config", "--json").stdout):
+            assert "hush" not in text
+            assert value.replace("hush", "********") in text
+
+    @pytest.mark.parametrize(("variable", "value"), [("MOTES_PORT", "many"), ("MOTES_PORT", "99999")])
+    def test_wrong_variable_is_named(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+    ) -> None:
+        monkeypatch.setenv(variable, value)
+        outcome = run("config")
+        assert outcome.code == 2
+        assert outcome.error.startswith(f"{variable} = {value}: should be ")
+
+    def test_wrong_argument_is_named(self, run: Run) -> None:
+        assert run("serve", "--port", "99999").error.startswith("--port = 99999: should be less than")
+
+
+class TestDatabase:
+    def test_upgrade_makes_it_and_current_tells(self, run: Run) -> None:
+        assert "none, this Motes needs" in run("db", "current").stdout
+        assert not Path("motes-data").exists()
+        assert re.search(r": none → \d{4}$", run("db", "upgrade").stdout.strip())
+        assert run("db", "upgrade").stdout.endswith(": up to date\n")
+        assert re.search(r": \d{4}, up to date$", run("db", "current").stdout.strip())
+
+    def test_data_folder_can_be_given(self, run: Run, tmp_path: Path) -> None:
+        run("db", "upgrade", "--data", tmp_path / "elsewhere")
+        assert (tmp_path / "elsewhere/motes.db").exists()
+
+    def test_newer_one_is_refused(self, run: Run) -> None:
+        run("db", "upgrade")
+        with sqlite3.connect("motes-data/motes.db") as database:
+            database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.close()
+        outcome = run("db", "upgrade")
+        assert outcome.code == 2
+        assert "9999" in outcome.error
+        assert "has structure 9999, this Motes needs" in run("jobs", "list").error
+
+    @pytest.mark.parametrize("command", [("db", "current"), ("db", "upgrade"), ("jobs", "list"), ("worker",), ("api",)])
+    def test_one_that_cannot_be_reached_is_one_line(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+    ) -> None:
+        monkeypatch.setenv("MOTES_DATABASE_URL", "postgresql+asyncpg://motes:hush@127.0.0.1:1/motes")
+        monkeypatch.setenv("MOTES_PORT", "0")
+        outcome = run(*command)
+        assert outcome.code == 2
+        assert outcome.error.startswith("the database postgresql+asyncpg://motes:********@127.0.0.1:1/motes: ")
+        assert "hush" not in outcome.error
+
+    @pytest.mark.parametrize("url", ["nonsense", "mysql://db/motes", "oracle+nothing://x/y"])
+    def test_url_that_means_nothing_is_one_line(self, run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        monkeypatch.setenv("MOTES_DATABASE_URL", url)
+        assert url in run("db", "current").error
+
+
+def change(do: Callable[[Jobs, Sessions], Awaitable[Any]]) -> Any:
+    """Do something to the database in the default place, as the service would."""
+
+    async def doing() -> Any:
+        settings = ServiceSettings()
+        settings.data.mkdir(exist_ok=True)
+        await upgrade(settings.database)
+        engine, sessions = open_database(settings.database)
+        try:
+            return await do(Jobs(sessions, lease=15), sessions)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(doing())
+
+
+def submit(seed: int = 0, *, kind: str = "video", job_id: str | None = None) -> str:
+    """A new job."""
+    scene = frozen("snow", {"seed": seed, "duration": 4}, None, "draft")
+    row = JobRow(
+        id=job_id or new_id(),
+        owner="x",
+        kind=kind,
+        system_id="x",
+        scene=scene,
+        scene_key=key_of(scene),
+        output_path=f"{seed}.mp4",
+        priority="normal",
+    )
+    change(lambda jobs, sessions: jobs.submit(row, tasks=3))
+    return row.id
+
+
+class TestJobs:
+    def test_list_shows_the_newest_first(self, run: Run) -> None:
+        first, second = submit(1), submit(2)
+        lines = run("jobs", "list").stdout.splitlines()
+        assert lines[0].split() == ["JOB", "STATUS", "STAGE", "DONE", "PRIORITY", "CREATED", "TOOK", "OUTPUT", "ERROR"]
+        assert [line.split()[:2] for line in lines[1:]] == [[second[:8], "queued"], [first[:8], "queued"]]
+        assert [each["job_id"] for each in json.loads(run("jobs", "list", "--json").stdout)] == [second, first]
+
+    def test_list_of_a_status_and_a_length(self, run: Run) -> None:
+        failed, *_ = submit(1), submit(2), submit(3)
+        change(lambda jobs, sessions: jobs.fail(failed, "no reason"))
+        assert [each["job_id"] for each in json.loads(run("jobs", "list", "--status", "failed", "--json").stdout)] == [
+            failed
+        ]
+        assert "no reason" in run("jobs", "list", "--status", "failed").stdout
+        assert len(json.loads(run("jobs", "list", "--limit", "2", "--json").stdout)) == 2
+        assert run("jobs", "list", "--status", "cancelled").stdout == "no jobs\n"
+        assert "--limit 0" in run("jobs", "list", "--limit", "0").error
+
+    def test_list_shows_previews_and_frames_when_asked(self, run: Run) -> None:
+        submit(1, kind="frame")
+        assert run("jobs", "list").stdout == "no jobs\n"
+        assert len(json.loads(run("jobs", "list", "--all", "--json").stdout)) == 1
+
+    def test_show_tells_of_tasks_and_events(self, run: Run) -> None:
+        job = submit()
+        change(lambda jobs, sessions: jobs.claim("here"))
+        text = run("jobs", "show", job).stdout
+        assert re.search(rf"^job_id +{job}$", text, re.M)
+        assert re.search(r"^plan +running +1 +0 +– +here$", text, re.M)
+        assert re.search(r"^\d+ +rendering +analysing +0 +0 ", text, re.M)
+        told = json.loads(run("jobs", "show", job, "--json").stdout)
+        assert [task["kind"] for task in told["tasks"]] == ["plan"]
+        assert [event["status"] for event in told["events"]] == ["queued", "rendering"]
+        assert [
+            event["status"]
+            for event in json.loads(run("jobs", "show", job, "--json", "--events", "1").stdout)["events"]
+        ] == ["rendering"]
+
+    def test_cancel_and_retry(self, run: Run) -> None:
+        job = submit()
+        assert run("jobs", "retry", job).error == (
+            f"job {job} is queued: only a job that failed or was cancelled can be done again"
+        )
+        assert run("jobs", "cancel", job).stdout.startswith(f"job {job}: cancelled")
+        assert run("jobs", "cancel", job).error == f"job {job} is cancelled already"
+        assert run("jobs", "retry", job).stdout.startswith(f"job {job}: queued again")
+        told = json.loads(run("jobs", "show", job, "--json").stdout)
+        assert (told["status"], [task["status"] for task in told["tasks"]]) == ("queued", ["ready"])
+
+    def test_beginning_of_an_id_will_do_if_it_is_one_job_s(self, run: Run) -> None:
+        submit(1, job_id="aaaa1111-0000-4000-8000-000000000000")
+        submit(2, job_id="aaaa2222-0000-4000-8000-000000000000")
+        assert "aaaa1111-0000" in run("jobs", "show", "aaaa1").stdout
+        assert run("jobs", "show", "aaaa").error.startswith("'aaaa' is the beginning of several jobs: aaaa1111-0000")
+
+    @pytest.mark.parametrize("job", ["nope", "", "%", "a_"])
+    def test_unknown_job_is_one_line(self, run: Run, job: str) -> None:
+        submit(job_id="aaaa1111-0000-4000-8000-000000000000")
+        assert run("jobs", "show", job).error.startswith(f"there is no job {job!r}; motes jobs list")
+
+    def test_no_database_is_one_line_and_makes_none(self, run: Run) -> None:
+        outcome = run("jobs", "list")
+        assert outcome.code == 2
+        assert "start the service (motes serve), or say where it is" in outcome.error
+        assert not Path("motes-data").exists()
+
+
+class TestWorker:
+    @pytest.mark.parametrize("arguments", [("--size", "0"), ("--size", "1000"), ("--nice", "-1"), ("--nice", "20")])
+    def test_bad_argument_is_named(self, run: Run, arguments: tuple[str, str]) -> None:
+        assert run("worker", *arguments).error.startswith(f"{' '.join(arguments)}: must be between")
+
+    def test_bad_storage_is_one_line(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_STORAGE_URL", "nonsense://x?secret=hush")
+        outcome = run("worker")
+        assert outcome.error.startswith("the storage nonsense://x?secret=********: ")
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    try:
+        server = redis_server()
+    except MotesError as error:
+        pytest.skip(str(error))
+    port = str(free_port())
+    process = subprocess.Popen(
+        (server, "--port", port, "--save", "", "--dir", str(tmp_path)), stdout=subprocess.DEVNULL
+    )
+    yield f"redis://127.0.0.1:{port}/0"
+    process.terminate()
+    process.wait()
+
+
+@pytest.mark.debian("redis-server")
+def test_api_and_workers_started_one_by_one_render_together(tmp_path: Path, redis_url: str) -> None:
+    environment = environment_of(tmp_path, {"MOTES_REDIS_URL": redis_url})
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    commands = [("worker", "--size", "1", "--name", "a"), ("api", "--port", str(port)), ("worker", "--nice", "5")]
+    with (tmp_path / "log").open("w") as log:
+        running = [
+            subprocess.Popen((*MOTES, *command), env=environment, cwd=ROOT, stdout=log, stderr=log)
+            for command in commands
+        ]
+    try:
+        with httpx.Client(base_url=f"{url}/particles", trust_env=False) as client:
+            wait_for(lambda: client.get("/health").status_code == 200)
+            config = {"width": 160, "height": 90, "duration": 6.0}
+            made = client.post("/create", json={"particle_type": "snow", "config": config}).json()
+            job = client.post(f"/systems/{made['system_id']}/render", json={}).json()["job_id"]
+            wait_for(lambda: client.get(f"/jobs/{job}").json()["status"] == "completed", 60)
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        assert [process.wait(10) for process in running] == [0, 0, 0]
+        assert (tmp_path / "log").read_text() == (
+            f"The API is ready: {url}/particles (docs: {url}/docs); Ctrl-C stops it\n"
+        )
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+        print((tmp_path / "log").read_text())
