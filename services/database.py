@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 import uuid
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text, event
+from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text, event, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -36,6 +38,13 @@ def now() -> datetime:
 def new_id() -> str:
     """An id that nobody can guess."""
     return str(uuid.uuid4())
+
+
+def ordered_id() -> str:
+    """An id that sorts behind those made before it (UUID version 7, to a quarter of a microsecond)."""
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    moment = milliseconds << 80 | 7 << 76 | (rest * 4096 // 1_000_000) << 64
+    return str(uuid.UUID(int=moment | 2 << 62 | secrets.randbits(62)))
 
 
 class Base(DeclarativeBase):
@@ -110,7 +119,8 @@ class JobRow(Base):
 class TaskRow(Base):
     """A piece of a job's work: its plan, one of its segments, joining them, or a frame.
 
-    ``attempt`` is the fence: whoever holds an older one may not change anything any more.
+    ``attempt`` is the fence: whoever holds an older one may not change anything any more. Of two with the same turn the
+    one with the lower id comes first, which is the older one.
     """
 
     __tablename__ = "tasks"
@@ -119,14 +129,15 @@ class TaskRow(Base):
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
     )
 
-    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=ordered_id)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(8))
     number: Mapped[int] = mapped_column(Integer, default=0)
     status: Mapped[str] = mapped_column(String(8), default="ready")
     turn: Mapped[float] = mapped_column(Float, default=0.0)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
-    deaths: Mapped[int] = mapped_column(Integer, default=0)
+    deaths: Mapped[int] = mapped_column(Integer, default=0)  # of processes that did it
+    losses: Mapped[int] = mapped_column(Integer, default=0)  # of workers that had it
     frames: Mapped[int] = mapped_column(Integer, default=0)
     done: Mapped[int] = mapped_column(Integer, default=0)  # frames of the present attempt
     worker: Mapped[str | None] = mapped_column(String(128))
@@ -200,6 +211,12 @@ class Sessions:
     def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
         """A transaction: committed at the end, rolled back on an error."""
         return self._writing.begin()
+
+
+async def alone(session: AsyncSession, *names: str) -> None:
+    """Until the end of this transaction, whoever names one of the same things waits."""
+    if session.get_bind().dialect.name == "postgresql":  # writers of SQLite are alone anyway
+        await session.execute(select(*(func.pg_advisory_xact_lock(func.hashtextextended(name, 0)) for name in names)))
 
 
 def open_database(url: str) -> tuple[AsyncEngine, Sessions]:

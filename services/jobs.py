@@ -16,15 +16,17 @@ from typing import Any
 from sqlalchemy import CursorResult, and_, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database import ArtefactRow, DeliveryRow, EventRow, JobRow, Sessions, TaskRow, now
+from services.database import ArtefactRow, DeliveryRow, EventRow, JobRow, Sessions, TaskRow, alone, now
 from services.keys import result_key, scene_folder, segment_key
 from services.turns import WEIGHTS, first_turn, present_turn, turns_of
 
 DEATHS = 3  # a task that takes its process down this often fails its job
-ATTEMPTS = 20  # whatever happened: a task that was begun this often is given up
+LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
 QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turns count
 REQUEUE_AFTER = timedelta(seconds=10)  # a ready task that nobody took is put into the queue again
+WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
 OPEN = ("queued", "rendering")
+AGAIN = ("failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Jobs:
         Submitting a job again, by its id, changes nothing.
         """
         async with self._sessions.begin() as session:
+            await alone(session, job.owner, job.id, job.scene_key)
             if (before := await session.get(JobRow, job.id)) is not None:
                 return before
             job.turn = await first_turn(session, job.owner, job.priority)
@@ -76,9 +79,7 @@ class Jobs:
                 session.add(TaskRow(job_id=job.id, kind=kind, turn=job.turn))
                 _note(session, job)
             else:
-                alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
-                job.frames = job.frames_done = await session.scalar(alike) or 0
-                _over(session, job, "completed", size=done.size)
+                await _completed(session, job, done)
         return job
 
     async def claim(self, worker: str) -> Claim | None:
@@ -93,12 +94,12 @@ class Jobs:
                     await session.flush()
                     continue
                 row.status, row.worker, row.lease_until, row.done = "running", worker, now() + self._lease, 0
-                if row.kind in ("plan", "frame") or job.error is not None:
+                if row.kind in ("plan", "frame"):
                     await session.refresh(job, with_for_update=True)
-                    job.error = None  # it need not wait any more
-                    if row.kind in ("plan", "frame") and job.status in OPEN:
-                        job.status, job.stage = "rendering", "analysing" if row.kind == "plan" else "rendering"
-                    _note(session, job)
+                    begun = "rendering", "analysing" if row.kind == "plan" else "rendering"
+                    if job.status in OPEN and (job.status, job.stage) != begun:
+                        job.status, job.stage = begun
+                        _note(session, job)
                 return Claim(row.id, row.attempt, row.kind, row.number, job.id, job.scene, job.scene_key)
         return None
 
@@ -141,8 +142,8 @@ class Jobs:
         """A segment whose snapshot is there can be rendered; None where it could be before."""
         async with self._sessions.begin() as session:
             found = select(TaskRow).where(_of(claim.job, "segment"), TaskRow.number == number)
-            row = (await session.scalars(found.with_for_update())).one()
-            if row.status != "waiting":
+            row = (await session.scalars(found.with_for_update())).one_or_none()
+            if row is None or row.status != "waiting":  # the job may be over
                 return None
             row.status, row.queued_at = "ready", now()
             return row
@@ -156,8 +157,8 @@ class Jobs:
             done = _held(claim).values(status="done", lease_until=None, done=TaskRow.frames)
             if not _changed(await session.execute(done)):
                 return False
-            counts = made is None or await _publish(session, made)
-            await self._progress(session, claim.job)
+            counts = made is None or (await _publish(session, made)).object == made.object
+            await self._progress(session, claim.job, worked=True)
             return counts
 
     async def release(self, job: str) -> TaskRow | None:
@@ -174,6 +175,13 @@ class Jobs:
                 _note(session, row)
             return (await session.scalars(select(TaskRow).where(_of(job, "join")))).one()
 
+    async def unreleased(self) -> list[str]:
+        """Jobs that wait to be joined although all is done: who was to release them died just before."""
+        rendered = and_(JobRow.stage == "rendering", JobRow.frames > 0, JobRow.frames_done == JobRow.frames)
+        async with self._sessions() as session:
+            found = select(JobRow.id).where(JobRow.status == "rendering", JobRow.kind != "frame", rendered)
+            return list(await session.scalars(found))
+
     async def complete(self, claim: Claim, made: Artefact) -> bool:
         """The result is in its place, and the job completed. False where what was made must be deleted."""
         async with self._sessions.begin() as session:
@@ -183,28 +191,22 @@ class Jobs:
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
             if job.status not in OPEN:
                 return False
-            counts = await _publish(session, made)
-            job.frames_done = job.frames
-            _over(session, job, "completed", size=made.size)
-            return counts
+            published = await _publish(session, made)
+            await _completed(session, job, published)
+            return published.object == made.object
 
-    async def give_back(self, claim: Claim, *, died: str | None = None, wait: str | None = None) -> None:
+    async def give_back(
+        self, claim: Claim, *, died: str | None = None, wait: str | None = None, wrong: str | None = None
+    ) -> None:
         """The claimed task shall be done by somebody else.
 
         If its process ``died``, and how, too often, the job has failed. If it has to ``wait``, and why, it is done in
-        some seconds.
+        some seconds, however often; also if something is ``wrong`` with the worker, but not that often.
         """
         async with self._sessions.begin() as session:
-            values = {
-                "status": "ready",
-                "attempt": claim.attempt + 1,
-                "queued_at": None,
-                "lease_until": None,
-                "done": 0,
-            }
-            deaths = TaskRow.deaths + (1 if died else 0)
-            later = now() + timedelta(seconds=5) if wait else None
-            given = _held(claim).values(**values, deaths=deaths, not_before=later)
+            later = now() + WAIT if wait or wrong else None
+            counted = {"deaths": TaskRow.deaths + (1 if died else 0), "losses": TaskRow.losses + (1 if wrong else 0)}
+            given = _held(claim).values(**_AGAIN, **counted, not_before=later)
             if not _changed(await session.execute(given)):
                 return
             task = await session.get_one(TaskRow, claim.task)
@@ -214,11 +216,13 @@ class Jobs:
                 return
             if task.deaths >= DEATHS:
                 await _end(session, job, "failed", f"the process that does {what} died {DEATHS} times ({died})")
-            elif wait is not None:
-                job.error = wait
-                _note(session, job)
-            else:
+            elif task.losses >= LOSSES:
+                await _end(session, job, "failed", f"{what} was given up after {LOSSES} attempts ({wrong})")
+            elif (reason := wait or wrong) is None:
                 await self._progress(session, claim.job)
+            elif job.error != reason:
+                job.error = reason
+                _note(session, job)
 
     async def fail(self, job: str, reason: str) -> bool:
         """The job has failed for good; False where it is over."""
@@ -239,10 +243,10 @@ class Jobs:
         """Do a job that failed or was cancelled again; False where it did not. What is finished of it is kept."""
         async with self._sessions.begin() as session:
             await session.execute(
-                delete(TaskRow).where(TaskRow.job_id == job, exists().where(JobRow.id == job, ~JobRow.status.in_(OPEN)))
+                delete(TaskRow).where(TaskRow.job_id == job, exists().where(JobRow.id == job, JobRow.status.in_(AGAIN)))
             )
             row = await session.get(JobRow, job, with_for_update=True)
-            if row is None or row.status not in ("failed", "cancelled"):
+            if row is None or row.status not in AGAIN:
                 return False
             row.status = row.stage = "queued"
             row.error = row.ended_at = row.rendering_at = None
@@ -311,18 +315,22 @@ class Jobs:
                 return None
             await session.delete(row)
             await session.flush()
+            await alone(session, row.scene_key)  # or a job that is submitted now would take what is deleted for done
             folder = scene_folder(row.scene_key)
             if await session.scalar(select(exists().where(JobRow.scene_key == row.scene_key))):
                 return None
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.startswith(folder)))
             return folder
 
-    async def _progress(self, session: AsyncSession, job_id: str) -> bool:
-        """Work out how far a job is, and tell it if that is news; False where it is over."""
+    async def _progress(self, session: AsyncSession, job_id: str, *, worked: bool = False) -> bool:
+        """Work out how far a job is, and tell it if that is news; False where it is over.
+
+        Once something ``worked``, the job does not wait any more.
+        """
         job = await session.get_one(JobRow, job_id, with_for_update=True, populate_existing=True)
         if job.status not in OPEN:
             return False
-        before = (job.progress, job.stage_progress, job.stage, job.frames)
+        before = (job.progress, job.stage_progress, job.stage, job.frames, job.error)
         done = await session.scalar(select(func.sum(TaskRow.done)).where(_of(job_id, "segment")))
         job.frames_done = int(done or 0)
         if job.stage == "rendering":
@@ -331,19 +339,30 @@ class Jobs:
             kind = "plan" if job.stage == "analysing" else "join"
             job.stage_progress = await session.scalar(select(TaskRow.done).where(_of(job_id, kind))) or 0
         job.progress = 99 * job.frames_done // max(1, job.frames)  # the last per cent is joining
-        if (job.progress, job.stage_progress, job.stage, job.frames) != before:
+        job.error = None if worked else job.error
+        if (job.progress, job.stage_progress, job.stage, job.frames, job.error) != before:
             _note(session, job)
         return True
 
 
-async def _publish(session: AsyncSession, made: Artefact) -> bool:
-    """Let a file be what counts as finished; False where another does already."""
-    before = await session.get(ArtefactRow, made.key, with_for_update=True)
-    if before is not None:
-        return before.object == made.object
-    session.add(ArtefactRow(key=made.key, object=made.object, size=made.size))
-    await session.flush()
-    return True
+async def _publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
+    """Let a file be what counts as finished, unless another does already; returns the one that counts."""
+    await alone(session, made.key)
+    row = await session.get(ArtefactRow, made.key)
+    if row is None:
+        row = ArtefactRow(key=made.key, object=made.object, size=made.size)
+        session.add(row)
+        await session.flush()
+    return row
+
+
+async def _completed(session: AsyncSession, job: JobRow, result: ArtefactRow) -> None:
+    """The job's result is there; another of the same scene may have made it."""
+    if not job.frames:
+        alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
+        job.frames = await session.scalar(alike) or 0
+    job.frames_done = job.frames
+    _over(session, job, "completed", size=result.size)
 
 
 async def _end(session: AsyncSession, job: JobRow, status: str, reason: str | None) -> bool:
@@ -399,16 +418,18 @@ def seconds_left(job: JobRow) -> float | None:
 
 
 async def _take(session: AsyncSession, which: Any) -> int:
-    """Give tasks to others; jobs whose tasks were begun too often have failed."""
-    values = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
-    taken = update(TaskRow).where(which).values(**values).returning(TaskRow.id, TaskRow.attempt, TaskRow.job_id)
-    rows = (await session.execute(taken)).all()
-    for _, attempt, job_id in rows:
-        if attempt > ATTEMPTS:
+    """Give tasks to others; jobs whose tasks were lost too often have failed."""
+    taken = update(TaskRow).where(which).values(**_AGAIN, losses=TaskRow.losses + 1)
+    rows = (await session.execute(taken.returning(TaskRow.losses, TaskRow.job_id))).all()
+    for losses, job_id in rows:
+        if losses >= LOSSES:
             job = await session.get_one(JobRow, job_id, with_for_update=True)
             if job.status in OPEN:
-                await _end(session, job, "failed", f"given up: its workers vanished {ATTEMPTS} times")
+                await _end(session, job, "failed", f"given up: its workers vanished {LOSSES} times")
     return len(rows)
+
+
+_AGAIN = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
 
 
 def _held(claim: Claim) -> Any:

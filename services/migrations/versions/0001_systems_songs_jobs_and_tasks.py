@@ -125,6 +125,7 @@ def upgrade() -> None:
         sa.Column("turn", sa.Float(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("deaths", sa.Integer(), nullable=False),
+        sa.Column("losses", sa.Integer(), nullable=False),
         sa.Column("frames", sa.Integer(), nullable=False),
         sa.Column("done", sa.Integer(), nullable=False),
         sa.Column("worker", sa.String(length=128), nullable=True),

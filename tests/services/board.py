@@ -1,0 +1,121 @@
+"""The jobs of a database as tests see them: a board with workers that need no process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from services.database import JobRow, Sessions, TaskRow, new_id, now
+from services.jobs import Artefact, Claim, Jobs
+from services.keys import attempt_of, result_key, segment_key
+
+LEASE = 15.0
+FRAMES = [10, 10, 5]  # of the segments of a job
+
+
+class Clock:
+    """A clock that can be put forward and back."""
+
+    def __init__(self) -> None:
+        self._off = timedelta()
+
+    def __call__(self) -> datetime:
+        return now() + self._off
+
+    def step(self, **off: float) -> None:
+        """By so many seconds, hours …"""
+        self._off += timedelta(**off)
+
+
+@dataclass
+class Board:
+    """The jobs, and what tests ask of them."""
+
+    jobs: Jobs
+    sessions: Sessions
+    made: dict[str, str] = field(default_factory=dict)  # by key: the file that counts
+
+    async def submit(self, owner: str = "owner", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
+        """A new job; returns its id."""
+        values = {"id": new_id(), "kind": "video", "priority": "normal", "scene_key": new_id(), **more}
+        job = JobRow(owner=owner, system_id=owner, scene={}, output_path="video.mp4", **values)
+        return (await self.jobs.submit(job, tasks=tasks)).id
+
+    async def job(self, job: str) -> JobRow:
+        async with self.sessions() as session:
+            return await session.get_one(JobRow, job)
+
+    async def status(self, job: str) -> str:
+        return (await self.job(job)).status
+
+    async def tasks(self, job: str) -> list[TaskRow]:
+        async with self.sessions() as session:
+            found = select(TaskRow).where(TaskRow.job_id == job).order_by(TaskRow.kind, TaskRow.number)
+            return list(await session.scalars(found))
+
+    async def count(self, table: Any) -> int:
+        async with self.sessions() as session:
+            return await session.scalar(select(func.count()).select_from(table)) or 0
+
+    async def events(self, job: str) -> list[dict[str, Any]]:
+        return [event.data for event in await self.jobs.events(job, 0)]
+
+    async def take(self, worker: str = "worker") -> Claim:
+        claim = await self.jobs.claim(worker)
+        assert claim is not None, "there is nothing to do"
+        return claim
+
+    async def do(self, claim: Claim) -> bool:
+        """What a worker does for a task; whether what it made counts."""
+        if claim.kind == "plan":
+            await self.jobs.planned(claim, FRAMES)
+            for number in range(len(FRAMES)):
+                await self.jobs.ready(claim, number)
+        made = made_by(claim)
+        if claim.kind in ("join", "frame"):
+            assert made is not None
+            counts = await self.jobs.complete(claim, made)
+        else:
+            counts = await self.jobs.finish(claim, made)
+            await self.jobs.release(claim.job)
+        if counts and made is not None:
+            assert made.key not in self.made, "it was done twice, and counted twice"
+            self.made[made.key] = made.object
+        return counts
+
+    async def work(self, worker: str = "worker") -> list[Claim]:
+        """Do whatever there is to do."""
+        done = []
+        while (claim := await self.jobs.claim(worker)) is not None:
+            await self.do(claim)
+            done.append(claim)
+        return done
+
+    async def until(self, kind: str, worker: str = "worker") -> Claim:
+        """Do whatever comes before a task of a kind, and take that."""
+        while (claim := await self.take(worker)).kind != kind:
+            await self.do(claim)
+        return claim
+
+
+def made_by(claim: Claim) -> Artefact | None:
+    """What an attempt makes: a file of its own."""
+    if claim.kind == "plan":
+        return None
+    segment = claim.kind == "segment"
+    key = segment_key(claim.scene_key, claim.number) if segment else result_key(claim.scene_key, claim.kind)
+    return Artefact(key, attempt_of(key, claim.task, claim.attempt), 1000 + claim.attempt)
+
+
+async def together(*calls: Awaitable[Any], seed: int = 1) -> list[Any]:
+    """What each call returns; all are made at the same time, in any order."""
+    order = list(range(len(calls)))
+    random.Random(seed).shuffle(order)
+    answers = await asyncio.gather(*(calls[number] for number in order))
+    return [answer for _, answer in sorted(zip(order, answers, strict=True), key=lambda each: each[0])]

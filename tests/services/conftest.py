@@ -1,0 +1,78 @@
+"""Servers and databases that several test modules share; each is made when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from services import jobs
+from services.database import Base, open_database
+from services.jobs import Jobs
+from services.migrations import upgrade
+from tests.services.board import LEASE, Board, Clock
+from tests.services.servers import Postgres, postgres, s3
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[dict[str, str]]:
+    """The environment in which an S3 server is found; its bucket is ``servers.BUCKET``."""
+    with s3() as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Asynchronous tests run on this."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "motes.db"
+    asyncio.run(upgrade(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgres_database(postgres_server: Postgres) -> str:
+    name = postgres_server.create()
+    asyncio.run(upgrade(postgres_server.url(name)))
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of either kind."""
+    if request.param == "sqlite":
+        path = shutil.copy(request.getfixturevalue("_sqlite_template"), tmp_path / "motes.db")
+        return f"sqlite+aiosqlite:///{path}"
+    server: Postgres = request.getfixturevalue("postgres_server")
+    name: str = request.getfixturevalue("_postgres_database")
+    server.execute(f"TRUNCATE {', '.join(Base.metadata.tables)} CASCADE", name)
+    return server.url(name)
+
+
+@pytest.fixture
+async def board(database: str) -> AsyncIterator[Board]:
+    """Its jobs."""
+    engine, sessions = open_database(database)
+    yield Board(Jobs(sessions, lease=LEASE), sessions)
+    await engine.dispose()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What all changes of jobs take for the present moment."""
+    clock = Clock()
+    monkeypatch.setattr(jobs, "now", clock)
+    return clock
