@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from ecs_core import MotesError
-from services.supervisor import redis_server
+from services.supervisor import free_port, redis_server
 
 MOTES = (sys.executable, "-m", "services.cli.main")
 ROOT = Path(__file__).parents[1]
@@ -85,13 +85,31 @@ def environment_of(folder: Path, more: Mapping[str, str] | None = None) -> dict[
     return {**own, "MOTES_DATA": str(folder / "data"), **(more or {})}
 
 
-@contextmanager
-def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
-    """``motes serve`` until the end of the context; skips the test, loudly (see the marker), without redis-server."""
+def redis_or_skip() -> str:
+    """A redis-server; skips the test, loudly (see the marker), where there is none."""
     try:
-        redis_server()
+        return redis_server()
     except MotesError as error:
         pytest.skip(str(error))
+
+
+@contextmanager
+def running_redis(folder: Path) -> Iterator[str]:
+    """The URL of a Redis of its own."""
+    port = str(free_port())
+    command = (redis_or_skip(), "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """``motes serve`` until the end of the context."""
+    redis_or_skip()
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
             (*MOTES, "serve", "--port", "0", "--workers", "1", *arguments),

@@ -15,14 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
-from ecs_core import MotesError
 from services.database import JobRow, Sessions, new_id, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
 from services.scenes import frozen, key_of
 from services.settings import ServiceSettings
-from services.supervisor import free_port, redis_server
-from tests.service import MOTES, ROOT, environment_of, wait_for
+from services.supervisor import free_port
+from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
 from tests.services.cli.conftest import Run
 
 
@@ -246,17 +245,8 @@ class TestWorker:
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    try:
-        server = redis_server()
-    except MotesError as error:
-        pytest.skip(str(error))
-    port = str(free_port())
-    process = subprocess.Popen(
-        (server, "--port", port, "--save", "", "--dir", str(tmp_path)), stdout=subprocess.DEVNULL
-    )
-    yield f"redis://127.0.0.1:{port}/0"
-    process.terminate()
-    process.wait()
+    with running_redis(tmp_path) as url:
+        yield url
 
 
 @pytest.mark.debian("redis-server")

@@ -1,0 +1,185 @@
+"""A client of a Motes service in one file: upload a song, render it, watch, download.
+
+    python examples/client.py song.wav video.mp4 --type enhanced --url http://127.0.0.1:8000
+
+It needs httpx and nothing of Motes; copy it and change it. What gets lost on the way is asked for again: requests that
+make something carry an Idempotency-Key, so that twice is once, and a stream of events goes on after the last one seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+Job = dict[str, Any]
+OVER = ("completed", "failed", "cancelled")
+TRIES = 5
+PAUSE = 1.0  # seconds
+
+
+class Motes:
+    """A Motes service at a URL; a context that closes its connections."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=f"{url.rstrip('/')}/particles", timeout=30)
+
+    def __enter__(self) -> Motes:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._http.close()
+
+    def upload(self, song: Path) -> str:
+        """Upload a song; returns the ``audio_path`` to name it by."""
+        with song.open("rb") as file:
+            return str(_said(self._http.post("/audio", files={"file": (song.name, file)}))["audio_path"])
+
+    def create(self, particle_type: str, config: dict[str, Any]) -> str:
+        """Create a particle system; returns its id."""
+        return str(self._make("/create", {"particle_type": particle_type, "config": config})["system_id"])
+
+    def render(self, system: str, **options: Any) -> str:
+        """Ask for a video of a system: ``audio_path``, ``output_path``, ``quality`` …; returns the job's id."""
+        return str(self._make(f"/systems/{system}/render", options)["job_id"])
+
+    def follow(self, job: str) -> Iterator[Job]:
+        """The job whenever it has changed, until it is over.
+
+        By events; where they do not get through, as behind some proxies, by asking.
+        """
+        seen, lost = "", 0
+        while lost < TRIES:
+            try:
+                for number, now in self._events(job, after=seen):
+                    seen, lost = number, 0
+                    yield now
+                    if now["status"] in OVER:
+                        return
+            except httpx.TransportError:
+                pass
+            lost += 1
+            time.sleep(PAUSE)
+        before: Job = {}
+        while before.get("status") not in OVER:
+            now = _said(self._http.get(f"/jobs/{job}"))
+            if now != before:
+                yield now
+            before = now
+            time.sleep(PAUSE)
+
+    def download(self, job: str, target: Path) -> None:
+        """Save the video of a completed job; ``target`` appears when it is whole."""
+        part = target.with_name(f".{target.name}.part")
+        with self._http.stream("GET", f"/download/{job}") as answer, part.open("wb") as file:
+            if answer.is_error:
+                answer.read()
+                _said(answer)
+            for chunk in answer.iter_bytes():
+                file.write(chunk)
+        part.replace(target)
+
+    def cancel(self, job: str) -> None:
+        """Stop a job."""
+        _said(self._http.post(f"/jobs/{job}/cancel"))
+
+    def _make(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Post, and again with the same key if the answer got lost: what it makes is made once."""
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        for tries in range(TRIES):
+            try:
+                answer = self._http.post(path, json=body, headers=headers)
+                if "Retry-After" not in answer.headers or tries == TRIES - 1:
+                    return _said(answer)
+            except httpx.TransportError:
+                if tries == TRIES - 1:
+                    raise
+            time.sleep(PAUSE)
+        raise AssertionError
+
+    def _events(self, job: str, *, after: str) -> Iterator[tuple[str, Job]]:
+        """What the job's stream of events says after the event of this id, with the ids."""
+        with self._http.stream("GET", f"/jobs/{job}/events", headers={"Last-Event-ID": after}) as answer:
+            if answer.is_error:
+                answer.read()
+                _said(answer)
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "id":
+                    after = value
+                elif name == "data":
+                    yield after, json.loads(value)
+
+
+def _said(answer: httpx.Response) -> dict[str, Any]:
+    """What the service answered; ends the program with its own words where it refused."""
+    if answer.is_error:
+        kind = answer.headers.get("content-type", "")
+        detail = answer.json()["detail"] if "json" in kind else answer.reason_phrase
+        raise SystemExit(f"{answer.request.method} {answer.request.url.path}: {answer.status_code}: {detail}")
+    said: dict[str, Any] = answer.json()
+    return said
+
+
+def show(job: Job, before: Job, width: int = 40) -> None:
+    """Draw a bar over the one before; where no one looks, print a line for each stage."""
+    if not sys.stderr.isatty():
+        if job["stage"] != before.get("stage"):
+            print(f"{job['stage']}: {job['progress']} %", file=sys.stderr)
+        return
+    bar = "█" * (width * job["progress"] // 100)
+    line = f"{job['stage']:<10} {bar:░<{width}} {job['progress']:>3} %"
+    if job["frames"]:
+        line += f"  {job['frames_done']}/{job['frames']} frames"
+    if job["seconds_left"]:
+        line += f"  {job['seconds_left']:.0f} s left"
+    print(f"\r\033[K{line}", end="\n" if job["status"] in OVER else "", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Render the video that the command line asks for."""
+    parser = argparse.ArgumentParser(description="Render a video of a song with a Motes service.")
+    parser.add_argument("song", type=Path, help="any audio file")
+    parser.add_argument("video", type=Path, help="the video to write")
+    parser.add_argument("--type", default="enhanced", help="particle type (default: %(default)s)")
+    parser.add_argument("--config", type=json.loads, default={}, help="""settings as JSON: '{"particle_count": 500}'""")
+    parser.add_argument("--quality", choices=["draft", "standard", "high"], default="standard")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="default: %(default)s")
+    arguments = parser.parse_args()
+    try:
+        with Motes(arguments.url) as motes:
+            make_video(motes, arguments)
+    except OSError as error:
+        raise SystemExit(str(error)) from None
+    except httpx.TransportError as error:
+        raise SystemExit(f"{arguments.url} does not answer: {error}") from None
+    print(arguments.video)
+
+
+def make_video(motes: Motes, arguments: argparse.Namespace) -> None:
+    """All of it, from the song to the video."""
+    audio = motes.upload(arguments.song)
+    system = motes.create(arguments.type, {"duration": "audio", **arguments.config})
+    job = motes.render(system, audio_path=audio, output_path=arguments.video.name, quality=arguments.quality)
+    last: Job = {}
+    try:
+        for now in motes.follow(job):
+            show(now, last)
+            last = now
+    except KeyboardInterrupt:
+        motes.cancel(job)
+        raise SystemExit("cancelled") from None
+    if last["status"] != "completed":
+        raise SystemExit(f"{last['status']}: {last['error'] or 'by somebody else'}")
+    motes.download(job, arguments.video)
+
+
+if __name__ == "__main__":
+    main()
