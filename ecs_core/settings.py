@@ -37,6 +37,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 # Rates that people write as decimals but that are fractions: 23.976, 29.97, 59.94, 119.88.
 _NTSC = {round(n * 1000 / 1001, digits): Fraction(n * 1000, 1001) for n in (24, 30, 60, 120) for digits in (2, 3)}
 _SLOWEST, _FASTEST = 1, 240
+_TOLD = 20  # wrong settings; somebody may send thousands
 
 
 def frame_rate(value: object) -> Fraction:
@@ -45,10 +46,13 @@ def frame_rate(value: object) -> Fraction:
     Raises:
         ValueError: not a number between 1 and 240.
     """
+    text = str(value)
     try:
-        rate = Fraction(str(value))
+        if len(text) > 50 or "e" in text.lower():  # no rate, but perhaps a number that takes hours to work out
+            raise ValueError(text)
+        rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"fps must be a number or a fraction such as 30000/1001, not {value!r}") from None
+        raise ValueError(f"fps must be a number or a fraction such as 30000/1001, not {text[:50]!r}") from None
     rate = _NTSC.get(round(float(rate), 3), rate.limit_denominator(1001)) if rate.denominator > 1 else rate
     if not _SLOWEST <= rate <= _FASTEST:
         raise ValueError(f"fps must be between {_SLOWEST} and {_FASTEST}")
@@ -256,7 +260,10 @@ def validate(model: type[Settings], values: Mapping[str, Any], *, owner: str) ->
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise SceneError("; ".join(_explain(detail, model, owner) for detail in error.errors())) from None
+        details = error.errors(include_url=False)
+        said = [_explain(detail, model, owner) for detail in details[:_TOLD]]
+        more = [f"and {len(details) - _TOLD} more"] if len(details) > _TOLD else []
+        raise SceneError("; ".join(said + more)) from None
 
 
 def _explain(detail: Any, model: type[Settings], owner: str) -> str:

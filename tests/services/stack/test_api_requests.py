@@ -1,0 +1,379 @@
+"""What clients ask for over HTTP: refused in words where it is wrong, listed in pages, done once though asked twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import null, update
+
+from services.database import DeliveryRow, IdempotencyRow, JobRow, new_id, now, open_database
+from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, create, submit
+from tests.services.stack.conftest import Stack
+
+pytestmark = pytest.mark.debian("redis-server")
+
+
+def store(stack: Stack, *statements: Any) -> None:
+    """Rows or statements, straight into the database."""
+
+    async def run() -> None:
+        url = stack.environment.get("MOTES_DATABASE_URL") or f"sqlite+aiosqlite:///{stack.folder}/data/motes.db"
+        engine, sessions = open_database(url)
+        async with sessions.begin() as session:
+            for each in statements:
+                if isinstance(each, JobRow | DeliveryRow):
+                    session.add(each)
+                    await session.flush()
+                else:
+                    await session.execute(each)
+        await engine.dispose()
+
+    asyncio.run(run())
+
+
+def assert_refused(answer: httpx.Response, status: int, *words: str) -> None:
+    assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM), answer.text
+    problem = answer.json()
+    assert problem["status"] == status
+    assert all(word in problem["detail"] for word in words), problem
+
+
+# --- what is wrong ---
+
+BODIES = {
+    "not JSON": b"{",
+    "not UTF-8": b'{"particle_type": "\xff"}',
+    "NaN": b'{"particle_type": "snow", "config": {"x_position": NaN}}',
+    "infinite": b'{"particle_type": "snow", "config": {"x_position": 1e999}}',
+    "half a character": b'{"particle_type": "\\ud800"}',
+    "half a character as a name": b'{"particle_type": "snow", "config": {"\\udfff": 1}}',
+    "a number of 5000 digits": b'{"particle_type": "snow", "config": {"seed": 1' + b"0" * 5000 + b"}}",
+    "deep": b'{"particle_type": "snow", "config": {"bindings": ' + b"[" * 5000 + b"]" * 5000 + b"}}",
+    "many values": json.dumps({"particle_type": "snow", "config": {f"k{n}": n for n in range(20_000)}}).encode(),
+    "no object": b"[]",
+    "no type": b"{}",
+    "unknown field": b'{"particle_type": "snow", "colour": 1}',
+    "config that is no object": b'{"particle_type": "snow", "config": 7}',
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_malformed_body_is_refused_with_422(stack: Stack, body: bytes) -> None:
+    answer = stack.client.post("/create", content=body, headers={"Content-Type": "application/json"})
+    assert_refused(answer, 422)
+
+
+CONFIGS = {
+    "unknown setting": ({"colour": 1}, "unknown setting 'colour'"),
+    "huge number": ({"particle_count": 10**300}, "particle_count"),
+    "rate with an exponent": ({"fps": "1e999999999"}, "fps"),
+    "rate too long": ({"fps": "1" * 400 + "/7"}, "fps"),
+    "text with a zero byte": ({"duration": "a\0b"}, "duration"),
+    "wrong shape": ({"particle_colors": {"r": 1}}, "particle_colors"),
+    "thousands of colours": ({"particle_colors": [["x"]] * 5000}, "particle_colors"),
+    "unknown feature": ({"bindings": [{"source": "a\0", "target": "size"}]}, "bindings.0.source"),
+}
+
+
+@pytest.mark.parametrize(("config", "words"), CONFIGS.values(), ids=CONFIGS)
+def test_wrong_config_is_refused_with_400(stack: Stack, config: dict[str, Any], words: str) -> None:
+    answer = stack.client.post("/create", json={"particle_type": "snow", "config": config})
+    assert_refused(answer, 400, words)
+    assert len(answer.content) < 5000
+
+
+def test_wrong_type_is_refused_with_the_words_of_the_guide(stack: Stack) -> None:
+    words = "Invalid particle type: rain. Available types: ['bouncing', "
+    assert_refused(stack.client.post("/create", json={"particle_type": "rain"}), 400, words)
+    assert_refused(stack.client.put(f"/systems/{create(stack)}/type/rain"), 400, words)
+    assert_refused(stack.client.put(f"/systems/{create(stack)}/type/%00%ff"), 400, "Invalid particle type")
+
+
+def test_body_of_another_kind_is_refused_with_415(stack: Stack) -> None:
+    body = json.dumps({"particle_type": "snow"}).encode()
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
+        assert_refused(stack.client.post("/create", content=body, headers={"Content-Type": kind}), 415)
+    accepted = {"Content-Type": "application/vnd.motes+json; charset=utf-8"}
+    assert stack.client.post("/create", content=body, headers=accepted).status_code == 200
+
+
+def test_body_that_is_too_large_is_refused_with_413(stack: Stack) -> None:
+    body = b'{"particle_type": "snow", "config": {' + b" " * 600_000 + b"}}"
+    headers = {"Content-Type": "application/json"}
+    assert_refused(stack.client.post("/create", content=body, headers=headers), 413)
+    parts = (body[at : at + 10_000] for at in range(0, len(body), 10_000))
+    assert_refused(stack.client.post("/create", content=parts, headers=headers), 413)  # of unknown length
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/jobs?limit=0", "/jobs?limit=99999999999999999999", "/systems?limit=x", "/jobs?status=done", "/jobs?cursor=%00"],
+)
+def test_wrong_query_is_refused_with_400(stack: Stack, path: str) -> None:
+    assert_refused(stack.client.get(path), 400, path.partition("?")[2].partition("=")[0])
+
+
+ODD = ["x", "%00", "%ff%fe", "..%2f..%2fetc", "a" * 3000, "00000000-0000-0000-0000-000000000000", "'; DROP", "\u00e9"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_id_of_nothing_is_404_whatever_it_is(stack: Stack, odd: str) -> None:
+    calls = [
+        ("GET", "/systems/{}"),
+        ("DELETE", "/systems/{}"),
+        ("GET", "/systems/{}/frame"),
+        ("GET", "/systems/{}/preview"),
+        ("PUT", "/systems/{}/type/snow"),
+        ("POST", "/systems/{}/load-audio?audio_path=x"),
+        ("GET", "/jobs/{}"),
+        ("GET", "/jobs/{}/events"),
+        ("GET", "/jobs/{}/deliveries"),
+        ("POST", "/jobs/{}/cancel"),
+        ("DELETE", "/jobs/{}"),
+        ("GET", "/download/{}"),
+    ]
+    for method, path in calls:
+        assert_refused(stack.client.request(method, path.format(odd)), 404)
+    assert_refused(stack.client.post(f"/systems/{odd}/render", json={}), 404)
+    assert_refused(stack.client.put(f"/systems/{odd}/config", json={"config": {}}), 404)
+    assert stack.client.get("/jobs", params={"system_id": odd}).json() == []
+
+
+def test_unknown_path_and_method_are_problems_too(stack: Stack) -> None:
+    assert_refused(stack.client.get("/nothing"), 404)
+    assert_refused(stack.client.delete("/types"), 405)
+
+
+# --- lists ---
+
+
+def pages(stack: Stack, path: str, **query: Any) -> list[list[dict[str, Any]]]:
+    found = []
+    answer = stack.client.get(path, params=query)
+    while True:
+        assert answer.status_code == 200, answer.text
+        found.append(answer.json())
+        if "next" not in answer.links:
+            return found
+        answer = stack.client.get(str(stack.client.base_url.join(answer.links["next"]["url"])))
+
+
+def test_lists_come_in_pages_the_newest_first(stack: Stack) -> None:
+    made = [create(stack, **SMALL) for _ in range(5)]
+    found = pages(stack, "/systems", limit=2)
+    assert [len(page) for page in found[:-1]] == [2] * (len(found) - 1)
+    ids = [each["system_id"] for page in found for each in page]
+    assert ids[:5] == made[::-1]
+    assert len(set(ids)) == len(ids)
+
+
+def test_what_is_added_shifts_no_page(stack: Stack) -> None:
+    made = [create(stack, **SMALL) for _ in range(4)]
+    first = stack.client.get("/systems", params={"limit": 2})
+    create(stack, **SMALL)
+    stack.client.delete(f"/systems/{made[2]}")  # the last of the first page
+    second = stack.client.get(str(stack.client.base_url.join(first.links["next"]["url"])))
+    assert [each["system_id"] for each in (*first.json(), *second.json())] == made[::-1]
+
+
+def test_rows_of_one_moment_are_listed_once_each(stack: Stack) -> None:
+    system, moment = new_id(), now()
+    rows = [job_row(system, created_at=moment) for _ in range(5)]
+    store(stack, *rows)
+    found = [each["job_id"] for page in pages(stack, "/jobs", limit=2, system_id=system) for each in page]
+    assert sorted(found) == sorted(row.id for row in rows)
+
+
+def job_row(system: str, **values: Any) -> JobRow:
+    own = {"status": "completed", "stage": "completed", "output_path": "x.mp4", "scene": {}, "scene_key": new_id()}
+    return JobRow(**{"id": new_id(), "owner": system, "system_id": system} | own | values)
+
+
+def test_jobs_are_listed_by_status_and_system(stack: Stack) -> None:
+    mine, other = new_id(), new_id()
+    rows = [job_row(system, status=status) for system in (mine, other) for status in ("failed", "completed", "queued")]
+    store(stack, *rows, job_row(mine, kind="preview"), job_row(mine, kind="frame"))
+    found = stack.client.get("/jobs", params={"system_id": mine, "status": ["failed", "queued"]}).json()
+    assert [each["job_id"] for each in found] == [rows[2].id, rows[0].id]
+    assert len(stack.client.get("/jobs", params={"system_id": mine}).json()) == 3  # no previews, no frames
+
+
+@pytest.mark.parametrize("cursor", ["x", "%", "MjAyNg", "AAAA", "\u00e9", "MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMCB4"])
+def test_cursor_that_was_never_told_is_refused(stack: Stack, cursor: str) -> None:
+    for path in ("/systems", "/jobs"):
+        assert_refused(stack.client.get(path, params={"cursor": cursor}), 400, "cursor")
+
+
+# --- asked twice ---
+
+
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": new_id()}
+
+
+def test_request_that_is_repeated_is_done_once(stack: Stack) -> None:
+    headers, body = key(), {"particle_type": "snow", "config": SMALL}
+    first = stack.client.post("/create", json=body, headers=headers)
+    stack.client.put(f"/systems/{first.json()['system_id']}/config", json={"config": {"particle_count": 7}})
+    again = stack.client.post("/create", json=dict(reversed(body.items())), headers=headers)
+    assert (again.status_code, again.content) == (200, first.content)
+
+
+def test_render_that_is_repeated_is_one_job(stack: Stack) -> None:
+    system, headers = create(stack, **SMALL), key()
+    answers = [stack.client.post(f"/systems/{system}/render", json={}, headers=headers) for _ in range(3)]
+    assert [each.status_code for each in answers] == [202] * 3
+    assert len({each.content for each in answers}) == len({each.headers["Location"] for each in answers}) == 1
+    assert len(stack.client.get("/jobs", params={"system_id": system}).json()) == 1
+
+
+def test_key_of_another_request_is_refused_with_422(stack: Stack) -> None:
+    headers = key()
+    system = stack.client.post("/create", json={"particle_type": "snow"}, headers=headers).json()["system_id"]
+    assert_refused(stack.client.post("/create", json={"particle_type": "zen"}, headers=headers), 422, "Idempotency-Key")
+    assert_refused(stack.client.post(f"/systems/{system}/render", json={}, headers=headers), 422, "Idempotency-Key")
+
+
+def test_key_of_a_request_that_was_wrong_can_be_used_again(stack: Stack) -> None:
+    headers = key()
+    assert stack.client.post("/create", json={"particle_type": "rain"}, headers=headers).status_code == 400
+    assert stack.client.post("/create", json={"particle_type": "snow"}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("odd", ["", "x" * 256, "with space", "\u00e9"])
+def test_key_that_is_none_is_refused_with_400(stack: Stack, odd: str) -> None:
+    answer = stack.client.post("/create", json={"particle_type": "snow"}, headers={b"Idempotency-Key": odd.encode()})
+    assert_refused(answer, 400, "dempotency-")
+
+
+def test_request_repeated_while_the_first_is_answered_is_told_so(stack: Stack) -> None:
+    system, headers = create(stack, **SMALL), key()
+
+    def ask(_: int) -> httpx.Response:
+        return stack.client.post(f"/systems/{system}/render", json={}, headers=headers)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(24)))
+    assert {each.status_code for each in answers} <= {202, 409}
+    assert len({each.content for each in answers if each.status_code == 202}) == 1
+    assert len(stack.client.get("/jobs", params={"system_id": system}).json()) == 1
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["after it was made", "before it was made"])
+def test_request_whose_process_died_is_done_by_the_next(stack: Stack, made: bool) -> None:
+    system, headers = create(stack, **SMALL), key()
+    path = f"/systems/{system}/render"
+    first = stack.client.post(path, json={}, headers=headers).json()["job_id"]
+    if not made:
+        assert stack.wait_for(first, "completed")
+        stack.client.delete(f"/jobs/{first}")
+    row = IdempotencyRow.key == headers["Idempotency-Key"]
+    store(stack, update(IdempotencyRow).where(row).values(answer=null(), created_at=now()))
+    assert_refused(stack.client.post(path, json={}, headers=headers), 409, "Idempotency-Key")
+    store(stack, update(IdempotencyRow).where(row).values(created_at=now() - timedelta(seconds=11)))
+    assert stack.client.post(path, json={}, headers=headers).json()["job_id"] == first
+    assert len(stack.client.get("/jobs", params={"system_id": system}).json()) == 1
+
+
+# --- what is done ---
+
+
+def test_render_takes_output_settings_over_those_of_the_system(stack: Stack) -> None:
+    system = create(stack, **SMALL)
+    over = {"width": 320, "height": 180, "fps": "24000/1001", "duration": 1.0, "seed": 5, "quality": "draft"}
+    job = submit(stack, system, **over, format="mp4", priority="high", system_id=system)
+    done = stack.wait_for(job, "completed", "failed")
+    assert (done["status"], done["frames"], done["priority"]) == ("completed", 24, "high")
+    assert stack.client.get(f"/systems/{system}").json()["status"]["config"]["width"] == 160
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"width": 161}, 400, "width = 161: must be even"),
+        ({"width": "wide"}, 400, "width = 'wide'"),
+        ({"duration": "audio"}, 400, "needs a song"),
+        ({"fps": [30]}, 400, "fps"),
+        ({"seed": 2**70}, 400, "seed"),
+        ({"system_id": "another"}, 400, "system_id"),
+        ({"audio_path": "../x.wav"}, 400, "audio_path"),
+        ({"output_path": "a\u007fb.mp4"}, 400, "output_path"),
+        ({"format": "avi"}, 422, "format"),
+        ({"quality": "ultra"}, 422, "quality"),
+        ({"priority": 1}, 422, "priority"),
+        ({"colour": 1}, 422, "colour"),
+    ],
+)
+def test_render_that_cannot_be_is_refused(stack: Stack, body: dict[str, Any], status: int, words: str) -> None:
+    assert_refused(stack.client.post(f"/systems/{create(stack, **SMALL)}/render", json=body), status, words)
+
+
+def test_job_that_is_over_cannot_be_cancelled(stack: Stack) -> None:
+    job = submit(stack, create(stack, **SMALL))
+    stack.wait_for(job, "completed")
+    assert_refused(stack.client.post(f"/jobs/{job}/cancel"), 409, "Job is completed already")
+
+
+def test_deleted_job_is_stopped_and_gone_with_its_video(stack: Stack) -> None:
+    done, running = submit(stack, create(stack, **SMALL)), submit(stack, create(stack, **LONG))
+    stack.wait_for(done, "completed")
+    for job in (done, running):
+        assert stack.client.delete(f"/jobs/{job}").json() == {"message": "Job deleted"}
+        assert_refused(stack.client.get(f"/jobs/{job}"), 404)
+        assert_refused(stack.client.get(f"/download/{job}"), 404)
+
+
+def test_deliveries_of_a_job_are_told(stack: Stack) -> None:
+    job = job_row(new_id())
+    attempt = {"at": now().isoformat(), "status": 500, "error": None, "seconds": 0.1}
+    url = "https://example.com/hook"
+    row = DeliveryRow(job_id=job.id, url=url, event="job.completed", payload={}, attempts=[attempt], status="failed")
+    store(stack, job, row)
+    (told,) = stack.client.get(f"/jobs/{job.id}/deliveries").json()
+    assert (told["url"], told["event"], told["status"]) == (url, "job.completed", "failed")
+    assert told["attempts"][0]["status"] == 500
+    assert set(told) == {"delivery_id", "event", "url", "status", "attempts", "created_at", "next_at"}
+
+
+def test_changes_of_one_system_by_many_lose_none(stack: Stack) -> None:
+    system = create(stack, **SMALL)
+    fields = ["x_position", "y_position", "spawn_center_x", "spawn_center_y", "bass_threshold", "spawn_area_width"]
+
+    def change(name: str) -> int:
+        return stack.client.put(f"/systems/{system}/config", json={"config": {name: 0.125}}).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(change, fields)) == [200] * 6
+    config = stack.client.get(f"/systems/{system}").json()["status"]["config"]
+    assert {name: config[name] for name in fields} == dict.fromkeys(fields, 0.125)
+
+
+def test_every_setting_can_change(stack: Stack) -> None:
+    system = create(stack)
+    default = stack.client.get(f"/systems/{system}").json()["status"]["config"]
+    changed = stack.client.put(f"/systems/{system}/config", json={"config": default | {"fps": 25, "hud": True}})
+    assert changed.json()["message"] == "Configuration updated"
+    assert changed.json()["status"]["config"] == default | {"fps": 25, "hud": True}
+    config = {"duration": "audio"}  # may wait for its song
+    assert stack.client.put(f"/systems/{system}/config", json={"config": config}).status_code == 200
+    assert_refused(stack.client.post(f"/systems/{system}/render", json={}), 400, "needs a song")
+
+
+def test_numbers_of_the_service_add_up(stack: Stack) -> None:
+    counts = stack.client.get("/metrics").json()
+    listed = {
+        status: len(stack.client.get("/jobs", params={"limit": 500, "status": status}).json())
+        for status in ("completed", "failed")
+    }
+    assert counts["active_systems"] == sum(len(page) for page in pages(stack, "/systems", limit=500))
+    assert (counts["completed_jobs"], counts["failed_jobs"]) == (listed["completed"], listed["failed"])
+    health = stack.client.get("/health").json()
+    assert (health["status"], health["database"], health["redis"]) == ("healthy", True, True)
+    assert "snow" in health["available_types"]
