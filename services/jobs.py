@@ -22,6 +22,7 @@ from services.turns import WEIGHTS, first_turn, present_turn, turns_of
 
 DEATHS = 3  # a task that takes its process down this often fails its job
 LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
+OLDEST_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
 QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turns count
 REQUEUE_AFTER = timedelta(seconds=10)  # a ready task that nobody took is put into the queue again
 WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
@@ -56,6 +57,7 @@ class Jobs:
 
     def __init__(self, sessions: Sessions, *, lease: float) -> None:
         self._sessions, self._lease = sessions, timedelta(seconds=lease)
+        self._claims = 0
 
     async def submit(self, job: JobRow, *, tasks: int) -> JobRow:
         """Store a new job of about so many tasks, and its first; where the same was done before it is over at once.
@@ -84,9 +86,9 @@ class Jobs:
 
     async def claim(self, worker: str) -> Claim | None:
         """Take the ready task whose turn it is; None where there is none."""
+        order = (TaskRow.id,) if self._claims % OLDEST_EVERY == OLDEST_EVERY - 1 else (TaskRow.turn, TaskRow.id)
         async with self._sessions.begin() as session:
-            due = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= now())
-            best = select(TaskRow).where(TaskRow.status == "ready", due).order_by(TaskRow.turn, TaskRow.id).limit(1)
+            best = select(TaskRow).where(TaskRow.status == "ready", _may_begin()).order_by(*order).limit(1)
             while (row := (await session.scalars(best.with_for_update(skip_locked=True))).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
                 if job.status not in OPEN:
@@ -100,6 +102,7 @@ class Jobs:
                     if job.status in OPEN and (job.status, job.stage) != begun:
                         job.status, job.stage = begun
                         _note(session, job)
+                self._claims += 1
                 return Claim(row.id, row.attempt, row.kind, row.number, job.id, job.scene, job.scene_key)
         return None
 
@@ -271,8 +274,7 @@ class Jobs:
     async def due(self) -> list[TaskRow]:
         """The next ready tasks that may not be in the queue; noted as queued now."""
         async with self._sessions() as session:
-            free = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= now())
-            first = select(TaskRow).where(TaskRow.status == "ready", free).order_by(TaskRow.turn, TaskRow.id)
+            first = select(TaskRow).where(TaskRow.status == "ready", _may_begin()).order_by(TaskRow.turn, TaskRow.id)
             rows = list(await session.scalars(first.limit(QUEUED_AT_ONCE)))
         rows = [row for row in rows if row.queued_at is None or abs(now() - row.queued_at) > REQUEUE_AFTER]
         if rows:
@@ -430,6 +432,12 @@ async def _take(session: AsyncSession, which: Any) -> int:
 
 
 _AGAIN = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
+
+
+def _may_begin() -> Any:
+    """Which tasks need not wait, or only because the clock was put back."""
+    moment = TaskRow.not_before
+    return or_(moment.is_(None), moment <= now(), moment > now() + 2 * WAIT)
 
 
 def _held(claim: Claim) -> Any:

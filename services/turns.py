@@ -3,16 +3,18 @@
 Every task has a *turn*, a point on a virtual clock; the ready task with the lowest is done next. A job begins where its
 owner's earlier open jobs of the same priority end, or at the present turn if there are none, and is as long as it has
 tasks, divided by the weight of its priority. So one job among thousands of somebody else's is done at once, a high
-priority is done faster and nothing waits for ever. Everything is derived from work that is not done yet: there is no
-clock to keep.
+priority is done faster. Everything is derived from work that is not done yet: there is no clock to keep.
+
+Where more work arrives than is done, and always from new owners, the clock stands still, and what is behind it would
+wait for ever; so some claims take the oldest task (``services.jobs``).
 """
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database import JobRow, TaskRow
+from services.database import JobRow, TaskRow, now
 
 WEIGHTS = {"low": 1.0, "normal": 4.0, "high": 16.0}  # shares of the workers where all have work
 
@@ -24,7 +26,8 @@ def turns_of(turn: float, priority: str, tasks: int) -> list[float]:
 
 async def present_turn(session: AsyncSession) -> float:
     """Where the virtual clock stands: the lowest turn of what is being done or could be."""
-    found = select(func.min(TaskRow.turn)).where(TaskRow.status.in_(("ready", "running")))
+    possible = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= now())  # what waits must not hold the clock
+    found = select(func.min(TaskRow.turn)).where(TaskRow.status.in_(("ready", "running")), possible)
     return await session.scalar(found) or 0.0
 
 

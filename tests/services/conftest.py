@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services import jobs
+from services import jobs, turns
 from services.database import Base, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
@@ -75,4 +75,5 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """What all changes of jobs take for the present moment."""
     clock = Clock()
     monkeypatch.setattr(jobs, "now", clock)
+    monkeypatch.setattr(turns, "now", clock)
     return clock
