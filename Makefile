@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check format gallery bench lock clean
+.PHONY: help setup demo serve test check format gallery bench lock clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,8 +22,11 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/python -m ecs_core.warmup
 	@touch $(READY)
 
-demo: $(READY)  ## render 20 s of the demo song at 1080p into out/
+demo: $(READY)  ## start the service, let it render 20 s of the demo song at 1080p into out/
 	$(BIN)/python -m services.cli.demo out
+
+serve: $(READY)  ## run the service: the REST API, workers, Redis
+	$(BIN)/motes serve
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest

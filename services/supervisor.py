@@ -38,7 +38,7 @@ _libc = ctypes.CDLL(None)
 
 @dataclass
 class Program:
-    """A process to keep running. It is told to stop when this process dies, however that happens."""
+    """A process to keep running."""
 
     name: str
     command: Sequence[str]
@@ -59,20 +59,13 @@ class Program:
 
     async def _run(self) -> str:
         """Run it once; says how it ended."""
-        supervisor = os.getpid()
-
-        def set_up() -> None:
-            _libc.prctl(_DIE_WITH_PARENT, signal.SIGTERM)
-            if os.getppid() != supervisor:  # it died before we could ask to be told
-                os._exit(1)
-
         try:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,
                 env=self.environment,
                 pass_fds=self.inherited,
                 stdout=sys.stderr,  # on standard output we say that we are ready, and nothing else
-                preexec_fn=set_up,
+                preexec_fn=stops_with(os.getpid()),
                 process_group=0,
             )
         except OSError as error:
@@ -94,6 +87,17 @@ class Program:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def stops_with(parent: int) -> Callable[[], None]:
+    """For ``preexec_fn``: the process is sent SIGTERM when its parent dies, however that happens."""
+
+    def set_up() -> None:
+        _libc.prctl(_DIE_WITH_PARENT, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before we could ask to be told
+            os._exit(1)
+
+    return set_up
 
 
 def redis_server() -> str:

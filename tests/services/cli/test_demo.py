@@ -1,0 +1,106 @@
+"""``make demo``, with a smaller video: what it leaves, and what it says when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.media import read_video
+from tests.service import ROOT, alive, children, descendants, redis_or_skip, wait_for
+
+pytestmark = [pytest.mark.debian("redis-server"), pytest.mark.usefixtures("_redis")]
+
+SMALL = {"width": 320, "height": 180, "duration": 2.0, "particle_count": 100}
+LONG = SMALL | {"duration": 600.0}
+
+
+@pytest.fixture(scope="session")
+def _redis() -> None:
+    redis_or_skip()
+
+
+def demo(folder: Path, config: dict[str, object], **environment: str) -> subprocess.Popen[str]:
+    """The demo as make starts it, but for the size and length of its video."""
+    code = (
+        "import sys, pathlib, services.cli.demo as demo\n"
+        f"demo.SECONDS, demo.POSTER_AT, demo.CONFIG = 2.0, 1.0, {config}\n"
+        "sys.exit(demo.main(pathlib.Path(sys.argv[1])))"
+    )
+    return subprocess.Popen(
+        (sys.executable, "-c", code, folder),
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_demo_makes_a_video_and_its_poster(tmp_path: Path) -> None:
+    process = demo(tmp_path / "out", SMALL, MOTES_PORT="1", MOTES_DATA="/nowhere")  # settings of others do not count
+    out, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (0, "")
+    song, service, video, poster = out.splitlines()
+    assert song == f"song     {tmp_path}/out/demo.wav"
+    assert service.startswith("service  http://127.0.0.1:")
+    assert video.startswith(f"video    {tmp_path}/out/demo.mp4  (60 frames in ")
+    assert poster == f"poster   {tmp_path}/out/demo.png"
+    assert len(read_video(tmp_path / "out/demo.mp4").pts) == 60
+    with av.open(str(tmp_path / "out/demo.png")) as picture:
+        assert next(picture.decode(video=0)).width == 320
+    assert names(tmp_path / "out") == ["demo.log", "demo.mp4", "demo.png", "demo.wav"]
+
+
+def test_refused_request_is_said_in_one_line(tmp_path: Path) -> None:
+    process = demo(tmp_path, {"particle_count": -1})
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said == "motes: error: particle_count = -1: should be greater than or equal to 0\n"
+    assert names(tmp_path) == ["demo.log", "demo.wav"]
+
+
+def test_service_that_does_not_start_is_said(tmp_path: Path) -> None:
+    process = demo(tmp_path, SMALL)
+    [service] = wait_for(lambda: descendants(process.pid))
+    os.kill(service, signal.SIGKILL)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (2, "motes: error: the service did not start\n")
+    assert names(tmp_path) == ["demo.log", "demo.wav"]
+
+
+def test_service_that_dies_is_said_with_the_end_of_its_log(tmp_path: Path) -> None:
+    process = demo(tmp_path, LONG)
+    service = wait_for(lambda: descendants(process.pid))[0]
+    os.kill(wait_for(lambda: children(service).get("worker")), signal.SIGKILL)
+    wait_for(lambda: len(descendants(process.pid)) >= 6, 60)
+    os.kill(service, signal.SIGKILL)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    first, second, *log = said.splitlines()
+    assert first.startswith("motes: error: ")
+    assert second == f"The end of {tmp_path}/demo.log:"
+    assert any("was killed by SIGKILL; starting it again" in line for line in log)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_demo_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    process = demo(tmp_path, LONG)
+    wait_for(lambda: len(descendants(process.pid)) >= 6, 60)  # it has begun, and does a task
+    everything = descendants(process.pid)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    wait_for(lambda: not any(map(alive, everything)), 15)
+    if number == signal.SIGINT:
+        assert (process.returncode, said) == (130, "motes: cancelled\n")
+        assert names(tmp_path) == ["demo.log", "demo.wav"]
