@@ -1,0 +1,26 @@
+"""Somebody else's application, which has a lifespan of its own and mounts ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+
+from services.api import particle_router
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, str]]:
+    yield {"greeting": "hello"}
+
+
+def create_host() -> FastAPI:
+    app = FastAPI(title="Host", lifespan=lifespan)
+    app.include_router(particle_router, prefix="/v1")
+
+    @app.get("/greeting")
+    async def greeting(request: Request) -> str:
+        return str(request.state.greeting)
+
+    return app

@@ -1,0 +1,124 @@
+"""The API as a process: in somebody else's application, without Redis, and when it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from services.supervisor import free_port, redis_server
+from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, create, submit
+from tests.services.stack.conftest import Stack
+
+pytestmark = pytest.mark.debian("redis-server")
+
+
+@contextmanager
+def process(stack: Stack, app: str, ready: str, *options: str) -> Iterator[httpx.Client]:
+    """Another process that serves an application, and a client of it."""
+    port = free_port()
+    stack.start(app, sys.executable, "-m", "uvicorn", "--factory", app, "--port", str(port), *options)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        end = time.monotonic() + 40
+        while True:
+            try:
+                client.get(ready).raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert time.monotonic() < end, stack.log(app)
+                time.sleep(0.05)
+        try:
+            yield client
+        finally:
+            if app in stack.processes:
+                stack.stop(app)
+
+
+API, HOST = "services.api:create_app", "tests.services.stack.host:create_host"
+
+
+def test_router_works_in_an_application_with_its_own_lifespan(stack: Stack) -> None:
+    with process(stack, HOST, "/greeting") as client:
+        assert client.get("/greeting").json() == "hello"
+        body = {"particle_type": "snow", "config": SMALL}
+        system = client.post("/v1/particles/create", json=body).json()["system_id"]
+        job = client.post(f"/v1/particles/systems/{system}/render", json={})
+        client.post("/v1/particles/create", json=body)
+        assert job.headers["Location"] == f"/v1/particles/jobs/{job.json()['job_id']}"
+        assert client.get(job.headers["Location"]).json()["system_id"] == system
+        listed = client.get("/v1/particles/systems?limit=1")
+        assert listed.links["next"]["url"].startswith("/v1/particles/systems?limit=1&cursor=")
+        for answer, status in (
+            (client.get("/v1/particles/systems/x"), 404),
+            (client.post("/v1/particles/create", json={"particle_type": "rain"}), 400),
+            (client.post("/v1/particles/create", json=[]), 422),
+            (client.post("/v1/particles/create", content=b"x"), 415),
+        ):
+            assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
+            assert answer.json()["detail"]
+        paths = client.get("/openapi.json").json()["paths"]
+        assert "/v1/particles/systems/{system_id}/render" in paths
+
+
+def test_everything_but_waking_workers_works_without_redis(stack: Stack) -> None:
+    stack.stop("redis", signal.SIGKILL)
+    jobs = []
+    with process(stack, API, "/particles/health") as client:
+        client.base_url = client.base_url.join("/particles")
+        for each in (stack.client, client):  # one lost Redis, the other never had it
+            began = time.monotonic()
+            health = each.get("/health").json()
+            assert (health["status"], health["redis"], health["database"]) == ("degraded", False, True)
+            for path in ("/systems", "/jobs", "/types", "/metrics"):
+                assert each.get(path).status_code == 200
+            system = each.post("/create", json={"particle_type": "snow", "config": SMALL}).json()["system_id"]
+            jobs.append(each.post(f"/systems/{system}/render", json={"seed": len(jobs)}).json()["job_id"])
+            assert time.monotonic() - began < 3
+        port = stack.environment["MOTES_REDIS_URL"].rpartition(":")[2].partition("/")[0]
+        stack.start("redis", redis_server(), "--port", port, "--bind", "127.0.0.1", "--save", "")
+        end = time.monotonic() + 10
+        while {each.get("/health").json()["status"] for each in (stack.client, client)} != {"healthy"}:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        for job in jobs:
+            stack.wait_for(job, "completed")
+
+
+def test_open_streams_do_not_keep_a_server_that_shall_stop(stack: Stack) -> None:
+    system, job = create(stack, **SMALL), submit(stack, create(stack, **LONG))
+    with (
+        ThreadPoolExecutor() as pool,
+        process(stack, API, "/particles/health", "--timeout-graceful-shutdown", "2") as client,
+    ):
+
+        def follow() -> None:
+            with client.stream("GET", f"/particles/jobs/{job}/events") as stream:
+                for _ in stream.iter_lines():
+                    following.add("events")
+
+        def listen() -> None:
+            url = client.base_url.join(f"/particles/ws/{system}").copy_with(scheme="ws")
+            with connect(str(url)) as connection:
+                for _ in connection:
+                    following.add("socket")
+
+        following: set[str] = set()
+        streams = [pool.submit(follow), pool.submit(listen)]
+        end = time.monotonic() + 10
+        while len(following) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        began = time.monotonic()
+        stack.stop(API)
+        assert time.monotonic() - began < 5
+        for stream in streams:
+            assert isinstance(stream.exception(5), httpx.HTTPError | ConnectionClosed | None)
+    stack.client.post(f"/jobs/{job}/cancel")
