@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import httpx
+
+from services.supervisor import free_port
 from tests.services.stack.conftest import Stack
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 LONG = {"width": 640, "height": 360, "duration": 60.0, "particle_count": 500}
 PROBLEM = "application/problem+json"
+API, HOST = "services.api:create_app", "tests.services.stack.host:create_host"
 
 
 def create(stack: Stack, particle_type: str = "enhanced", **config: Any) -> str:
@@ -27,3 +35,24 @@ def rendered(stack: Stack, system: str, **body: Any) -> str:
     job = submit(stack, system, **body)
     assert stack.wait_for(job, "completed", "failed")["status"] == "completed"
     return job
+
+
+@contextmanager
+def process(stack: Stack, app: str, ready: str, *options: str) -> Iterator[httpx.Client]:
+    """Another process that serves an application, and a client of it."""
+    port = free_port()
+    stack.start(app, sys.executable, "-m", "uvicorn", "--factory", app, "--port", str(port), *options)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        end = time.monotonic() + 40
+        while True:
+            try:
+                client.get(ready).raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert time.monotonic() < end, stack.log(app)
+                time.sleep(0.05)
+        try:
+            yield client
+        finally:
+            if app in stack.processes:
+                stack.stop(app)

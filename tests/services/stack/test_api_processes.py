@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from services.supervisor import free_port, redis_server
-from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, create, submit
+from services.supervisor import redis_server
+from tests.services.stack.api_calls import API, HOST, LONG, PROBLEM, SMALL, create, process, submit
 from tests.services.stack.conftest import Stack
 
 pytestmark = pytest.mark.debian("redis-server")
-
-
-@contextmanager
-def process(stack: Stack, app: str, ready: str, *options: str) -> Iterator[httpx.Client]:
-    """Another process that serves an application, and a client of it."""
-    port = free_port()
-    stack.start(app, sys.executable, "-m", "uvicorn", "--factory", app, "--port", str(port), *options)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-        end = time.monotonic() + 40
-        while True:
-            try:
-                client.get(ready).raise_for_status()
-                break
-            except httpx.HTTPError:
-                assert time.monotonic() < end, stack.log(app)
-                time.sleep(0.05)
-        try:
-            yield client
-        finally:
-            if app in stack.processes:
-                stack.stop(app)
-
-
-API, HOST = "services.api:create_app", "tests.services.stack.host:create_host"
 
 
 def test_router_works_in_an_application_with_its_own_lifespan(stack: Stack) -> None:
