@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from fastapi import HTTPException, Query, Request
 from sqlalchemy import ColumnElement, Select, and_, or_
 
-LIMIT = Query(50, ge=1, le=500, description="how many at most")
+LIMIT = Query(50, ge=1, le=100, description="how many at most")
 CURSOR = Query(None, max_length=200, description="where the page before ended, as its `Link` header says")
 LINK: dict[str, Any] = {
     "Link": {"description": '`<…>; rel="next"`, if there is more', "schema": {"type": "string"}},
