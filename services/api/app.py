@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,10 +26,19 @@ for part in (types, systems, audio, renders, jobs, events, downloads, looks, liv
     particle_router.include_router(part.router)
 
 
+@asynccontextmanager
+async def _unhindered(app: FastAPI) -> AsyncIterator[None]:
+    """What is loaded stays loaded: looking through it for garbage would hold everybody up for a tenth of a second."""
+    gc.collect()
+    gc.freeze()
+    yield
+
+
 def create_app() -> FastAPI:
     """The application as ``motes api`` serves it."""
-    app = FastAPI(title="Motes", summary="Audio-reactive particle videos", version="1")
+    app = FastAPI(title="Motes", summary="Audio-reactive particle videos", version="1", lifespan=_unhindered)
     handle_errors(app)
     app.include_router(particle_router)
-    app.openapi()  # takes a while, which nobody shall wait for while others are served
+    for slow in (app.openapi, types.all_types):  # once and for all, while nobody waits
+        slow()
     return app

@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import HTTPException
 from sqlalchemy import CursorResult, update
-from starlette.concurrency import run_in_threadpool
 
 from ecs_core import Scene, SceneError
 from ecs_core.scene import particle_type
@@ -36,13 +35,13 @@ def status_of(row: SystemRow) -> schemas.SystemStatus:
     )
 
 
-async def check(particle_type: str, config: dict[str, Any]) -> None:
+async def check(service: Service, particle_type: str, config: dict[str, Any]) -> None:
     """Refuse what no system can be, with a song or without.
 
     Raises:
         SceneError: says what is wrong.
     """
-    await run_in_threadpool(lambda: Scene(particle_type, audio=SONG, config=config).resolve())
+    await service.compute(lambda: Scene(particle_type, audio=SONG, config=config).resolve())
 
 
 async def change(service: Service, system_id: str, wanted: Callable[[SystemRow], dict[str, Any]]) -> SystemRow:
@@ -55,7 +54,7 @@ async def change(service: Service, system_id: str, wanted: Callable[[SystemRow],
     for _ in range(_TRIES):
         row = await service.system_or_404(system_id)
         values = wanted(row)
-        await check(values.get("particle_type", row.particle_type), values.get("config", row.config))
+        await check(service, values.get("particle_type", row.particle_type), values.get("config", row.config))
         unchanged = update(SystemRow).where(SystemRow.id == row.id, SystemRow.revision == row.revision)
         values["revision"] = row.revision + 1
         async with service.sessions.begin() as session:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import TypeAdapter
 from sqlalchemy import select
-from sqlalchemy.orm import defer
 from starlette.concurrency import run_in_threadpool
 
 from services.api import schemas
 from services.api.errors import problems
-from services.api.paging import CURSOR, LIMIT, LINK, ended, page
+from services.api.paging import CURSOR, LIMIT, LINK, listed, page
 from services.api.route import Route
 from services.api.service import Service, ServiceDep, is_id
 from services.database import DeliveryRow, JobRow
@@ -21,6 +19,7 @@ from services.jobs import told
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.Job])
+_COLUMNS = [column for column in JobRow.__table__.c if column.name != "scene"]  # which is large, and not shown
 
 
 def shown(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
@@ -54,19 +53,15 @@ async def list_jobs(
     cursor: str | None = CURSOR,
 ) -> Response:
     """All renders, the newest first."""
-    rows = select(JobRow).where(JobRow.kind == "video").options(defer(JobRow.scene))
+    rows = select(*_COLUMNS).where(JobRow.kind == "video")
     if status:
         rows = rows.where(JobRow.status.in_(status))
     if system_id is not None:
         rows = rows.where(JobRow.system_id == (system_id if is_id(system_id) else ""))
-    async with service.sessions() as session:
-        found = (await session.scalars(page(rows, JobRow, limit=limit, cursor=cursor))).all()
-    found, headers = ended(found, request, limit=limit)
-    return Response(await run_in_threadpool(_listed, found), headers=headers, media_type="application/json")
-
-
-def _listed(rows: Sequence[JobRow]) -> bytes:
-    return _LIST.dump_json([shown(row) for row in rows])
+    rows = page(rows, JobRow, limit=limit, cursor=cursor)
+    return await listed(
+        service, request, rows, lambda found: _LIST.dump_json([shown(row) for row in found]), limit=limit
+    )
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", response_model=schemas.Job, responses=problems(404))

@@ -49,13 +49,13 @@ async def frame_of_system(
 ) -> Response:
     """One frame as a PNG, equal to the one in the video."""
     row = await service.system_or_404(system_id)
-    scene, _ = await scene_of(row.particle_type, row.config, row.audio, "standard")
+    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "standard")
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(length * rate + Fraction(1, 2))
     number = int(Fraction(str(t)) * rate + Fraction(1, 10**6))  # as motes frame has it
     if number >= frames:
         raise HTTPException(400, f"t = {t:g}: must be from 0 to {float((frames - 1) / rate):g} seconds")
-    scene, key = await scene_of(row.particle_type, row.config, row.audio, "standard", at=float(number / rate))
+    scene, key = await scene_of(service, row.particle_type, row.config, row.audio, "standard", at=float(number / rate))
     return await _look(service, request, _job(row, scene, key, kind="frame"))
 
 
@@ -73,11 +73,11 @@ async def preview_of_system(
 ) -> Response:
     """The first seconds of the video, as a draft."""
     row = await service.system_or_404(system_id)
-    scene, _ = await scene_of(row.particle_type, row.config, row.audio, "draft")
+    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "draft")
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(min(Fraction(str(duration)), length) * rate + Fraction(1, 2))
     config = {**row.config, "duration": float(max(1, frames) / rate)}
-    scene, key = await scene_of(row.particle_type, config, row.audio, "draft")
+    scene, key = await scene_of(service, row.particle_type, config, row.audio, "draft")
     return await _look(service, request, _job(row, scene, key, kind="preview"))
 
 

@@ -6,15 +6,17 @@ A cursor names the last row of a page, so what is added meanwhile shifts nothing
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import HTTPException, Query, Request
+from fastapi import HTTPException, Query, Request, Response
 from sqlalchemy import ColumnElement, Select, and_, or_
 
-LIMIT = Query(50, ge=1, le=100, description="how many at most")
+from services.api.service import Service
+
+LIMIT = Query(50, ge=1, le=500, description="how many at most")
 CURSOR = Query(None, max_length=200, description="where the page before ended, as its `Link` header says")
 LINK: dict[str, Any] = {
     "Link": {"description": '`<…>; rel="next"`, if there is more', "schema": {"type": "string"}},
@@ -28,14 +30,24 @@ def page(rows: Select[Any], table: Any, *, limit: int, cursor: str | None) -> Se
     return rows.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
 
 
-def ended(rows: Sequence[Any], request: Request, *, limit: int) -> tuple[Sequence[Any], dict[str, str]]:
-    """The page without the row that is too many, and the headers that tell where to go on if there was one."""
+async def listed(
+    service: Service, request: Request, rows: Select[Any], show: Callable[[Sequence[Any]], bytes], *, limit: int
+) -> Response:
+    """A page as JSON, by ``show``; where there is a next, its ``Link`` header tells where to go on."""
+    async with service.sessions() as session:
+        result = await session.execute(rows)
+        found = await service.compute(result.all)  # of hundreds of rows, this is most of the work
+    content = await service.compute(lambda: show(found[:limit]))
+    return Response(content, headers=_link(found, request, limit=limit), media_type="application/json")
+
+
+def _link(rows: Sequence[Any], request: Request, *, limit: int) -> dict[str, str]:
     if len(rows) <= limit:
-        return rows, {}
+        return {}
     rows = rows[:limit]
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     query.append(("cursor", _write(rows[-1].created_at, rows[-1].id)))
-    return rows, {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
+    return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
 
 
 def _after(table: Any, created_at: datetime, row_id: str) -> ColumnElement[bool]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import IntegrityError
-from starlette.concurrency import run_in_threadpool
 
 from services.api import schemas
 from services.api.errors import problems
@@ -49,7 +48,7 @@ async def render_system(
         output = _output_name(body.output_path)
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path)).sha256
         over = {name: value for name in _OVER if (value := getattr(body, name)) is not None}
-        scene, key = await scene_of(row.particle_type, {**row.config, **over}, audio, body.quality)
+        scene, key = await scene_of(service, row.particle_type, {**row.config, **over}, audio, body.quality)
         job = JobRow(
             id=job_id,
             owner=system_id,
@@ -69,7 +68,13 @@ async def render_system(
 
 
 async def scene_of(
-    particle_type: str, config: dict[str, Any], audio: str | None, quality: str, *, at: float | None = None
+    service: Service,
+    particle_type: str,
+    config: dict[str, Any],
+    audio: str | None,
+    quality: str,
+    *,
+    at: float | None = None,
 ) -> tuple[dict[str, Any], str]:
     """A frozen scene and its key; see ``services.scenes``.
 
@@ -81,7 +86,7 @@ async def scene_of(
         scene = frozen(particle_type, config, audio, quality, at=at)
         return scene, key_of(scene)
 
-    return await run_in_threadpool(freeze)
+    return await service.compute(freeze)
 
 
 async def submit(service: Service, job: JobRow) -> JobRow:

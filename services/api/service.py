@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from ecs_core.plugin_api import particle_types
@@ -22,6 +22,7 @@ from services.settings import ServiceSettings
 from services.songs import Songs
 from services.storage import Storage, workplace
 
+T = TypeVar("T")
 _ID = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -36,6 +37,11 @@ class Service:
     storage: Storage
     songs: Songs
     folder: Path
+    processor: CapacityLimiter
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """What takes the processor more than a moment, in a thread; one at a time, as threads hold up the loop too."""
+        return await to_thread.run_sync(work, limiter=self.processor)
 
     async def system(self, system_id: str) -> SystemRow | None:
         """A system by its id."""
@@ -76,7 +82,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     """Open everything; the database is brought up to date, and plugins are loaded."""
     settings.data.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.database)
-    await run_in_threadpool(particle_types)
+    await to_thread.run_sync(particle_types)
     engine, sessions = open_database(settings.database)
     storage = Storage(settings.storage)
     jobs = Jobs(sessions, lease=settings.lease_seconds)
@@ -84,7 +90,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
         with workplace(storage.scratch, "api") as folder:
             async with Waker(settings.redis_url, jobs) as waker:
                 songs = Songs(settings, sessions, storage, folder)
-                yield Service(settings, sessions, jobs, waker, storage, songs, folder)
+                yield Service(settings, sessions, jobs, waker, storage, songs, folder, CapacityLimiter(1))
     finally:
         await engine.dispose()
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
-from starlette.concurrency import run_in_threadpool
 
 from services.api import schemas
 from services.api.configs import change, check, configure, status_of
 from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, once
-from services.api.paging import CURSOR, LIMIT, LINK, ended, page
+from services.api.paging import CURSOR, LIMIT, LINK, listed, page
 from services.api.route import Route
 from services.api.service import ServiceDep
 from services.database import SystemRow
@@ -42,7 +39,7 @@ async def create_system(
     """Create a particle system."""
 
     async def make(system_id: str) -> Answer:
-        await check(body.particle_type, body.config)
+        await check(service, body.particle_type, body.config)
         row = SystemRow(id=system_id, particle_type=body.particle_type, config=body.config)
         try:
             async with service.sessions.begin() as session:
@@ -64,14 +61,10 @@ async def list_systems(
     service: ServiceDep, request: Request, limit: int = LIMIT, cursor: str | None = CURSOR
 ) -> Response:
     """All systems, the newest first."""
-    async with service.sessions() as session:
-        rows = (await session.scalars(page(select(SystemRow), SystemRow, limit=limit, cursor=cursor))).all()
-    rows, headers = ended(rows, request, limit=limit)
-    return Response(await run_in_threadpool(_listed, rows), headers=headers, media_type="application/json")
-
-
-def _listed(rows: Sequence[SystemRow]) -> bytes:
-    return _LIST.dump_json([shown(row) for row in rows])
+    rows = page(select(*SystemRow.__table__.c), SystemRow, limit=limit, cursor=cursor)
+    return await listed(
+        service, request, rows, lambda found: _LIST.dump_json([shown(row) for row in found]), limit=limit
+    )
 
 
 @router.get("/systems/{system_id}", operation_id="get_system", response_model=schemas.System, responses=problems(404))

@@ -6,12 +6,12 @@ from functools import cache
 
 from fastapi import APIRouter, Response
 from pydantic import TypeAdapter
-from starlette.concurrency import run_in_threadpool
 
 from ecs_core.plugin_api import particle_types
 from services.api import schemas
 from services.api.errors import problems
 from services.api.route import Route
+from services.api.service import ServiceDep
 from services.types import describe
 
 router = APIRouter(tags=["types"], route_class=Route)
@@ -19,13 +19,13 @@ _LIST = TypeAdapter(list[schemas.ParticleTypeInfo])
 
 
 @router.get("/types", operation_id="list_types", response_model=list[schemas.ParticleTypeInfo], responses=problems())
-async def list_types() -> Response:
+async def list_types(service: ServiceDep) -> Response:
     """Every particle type, what it does and what it can be told."""
-    return Response(await run_in_threadpool(_types), media_type="application/json")
+    return Response(await service.compute(all_types), media_type="application/json")
 
 
 @cache
-def _types() -> bytes:
+def all_types() -> bytes:
     """They stay as they are while the process lives; describing them sets up a world of each."""
     types = particle_types().types.values()
     return _LIST.dump_json([schemas.ParticleTypeInfo.model_validate(describe(kind)) for kind in types])
