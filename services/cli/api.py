@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
 import socket
@@ -45,9 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         prepare(settings)
         for name in ("data", "host", "port"):
             os.environ[variable(name)] = str(getattr(settings, name))  # where the application looks
-        # When it has stopped, uvicorn tells us once more what stopped it.
-        with contextlib.suppress(KeyboardInterrupt):
-            _server(None if supervised else url_of(listener)).run([listener])
+        _server(None if supervised else url_of(listener)).run([listener])
 
 
 def _server(url: str | None) -> uvicorn.Server:

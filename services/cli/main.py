@@ -16,6 +16,7 @@ from services.cli import analyze, api, config, db, frame, jobs, plugin, render, 
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+_UNTIL_STOPPED = ("serve", "api", "worker")  # commands that end when they are told to, and in no other way
 
 _EXAMPLES = """\
 examples:
@@ -76,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except (KeyboardInterrupt, RenderCancelled):
+        if arguments.command in _UNTIL_STOPPED:
+            return 0
         print("motes: cancelled; nothing was left behind", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:

@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,22 @@ def test_help_shows_examples(run: Run, command: str) -> None:
     text = run(command, "--help").stdout
     assert "examples:" in text
     assert f"motes {command}" in text.partition("examples:")[2]
+
+
+@pytest.mark.parametrize("command", ["config", "db current", "jobs list", "api", "worker", "serve"])
+def test_without_the_packages_of_the_service_one_line_says_how_to_get_them(command: str) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('pydantic_settings', 'sqlalchemy', 'fastapi', 'uvicorn', 'httpx'): sys.modules[name] = None\n"
+        "from services.cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", code, *command.split()), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("motes: error: the service is not installed (")
+    assert done.stderr.endswith(" is missing): pip install motes[service]\n")
 
 
 class TestConfig:

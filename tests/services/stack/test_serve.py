@@ -15,7 +15,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service import MOTES, ROOT, Service, alive, children, descendants, environment_of, serving, wait_for
+from tests.service import (
+    MOTES,
+    ROOT,
+    Service,
+    alive,
+    children,
+    descendants,
+    environment_of,
+    redis_or_skip,
+    serving,
+    wait_for,
+)
 
 pytestmark = pytest.mark.debian("redis-server")
 
@@ -71,6 +82,19 @@ def test_stops_within_ten_seconds_and_gives_unfinished_work_back(tmp_path: Path)
         assert running == (0,)
         assert database.execute("SELECT status FROM jobs").fetchall() == [("rendering",)]
     database.close()
+
+
+def test_told_to_stop_while_it_starts_it_does_so_quietly(tmp_path: Path) -> None:
+    redis_or_skip()
+    command = (*MOTES, "serve", "--port", "0", "--workers", "1")
+    process = subprocess.Popen(
+        command, env=environment_of(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: {"api", "worker"} <= set(children(process.pid)))
+    everything = descendants(process.pid)
+    process.send_signal(signal.SIGTERM)
+    assert (*process.communicate(timeout=15), process.returncode) == ("", "", 0)
+    assert [pid for pid in everything if alive(pid)] == []
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
