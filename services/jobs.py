@@ -200,8 +200,8 @@ class Jobs:
 
     async def give_back(
         self, claim: Claim, *, died: str | None = None, wait: str | None = None, wrong: str | None = None
-    ) -> None:
-        """The claimed task shall be done by somebody else.
+    ) -> bool:
+        """The claimed task shall be done by somebody else; False where the claim was lost, or the task is done.
 
         If its process ``died``, and how, too often, the job has failed. If it has to ``wait``, and why, it is done in
         some seconds, however often; also if something is ``wrong`` with the worker, but not that often.
@@ -211,12 +211,12 @@ class Jobs:
             counted = {"deaths": TaskRow.deaths + (1 if died else 0), "losses": TaskRow.losses + (1 if wrong else 0)}
             given = _held(claim).values(**_AGAIN, **counted, not_before=later)
             if not _changed(await session.execute(given)):
-                return
+                return False
             task = await session.get_one(TaskRow, claim.task)
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
             what = f"{claim.kind} {claim.number}" if claim.kind == "segment" else claim.kind
             if job.status not in OPEN:
-                return
+                return True
             if task.deaths >= DEATHS:
                 await _end(session, job, "failed", f"the process that does {what} died {DEATHS} times ({died})")
             elif task.losses >= LOSSES:
@@ -226,6 +226,7 @@ class Jobs:
             elif job.error != reason:
                 job.error = reason
                 _note(session, job)
+            return True
 
     async def fail(self, job: str, reason: str) -> bool:
         """The job has failed for good; False where it is over."""

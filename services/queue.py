@@ -13,14 +13,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from arq import create_pool, func
-from arq.connections import ArqRedis, RedisSettings
+from arq import func
+from arq.connections import ArqRedis
 from arq.worker import Worker as ArqWorker
+from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
 _log = logging.getLogger("motes.queue")
 _QUEUE = "motes:tasks"
 _DAY = 24 * 3600
+_PATIENCE = 2.0  # seconds until Redis must have answered
 
 
 def _serialize(value: Any) -> bytes:
@@ -31,38 +33,41 @@ class Queue:
     """A connection to the queue."""
 
     def __init__(self, redis: ArqRedis) -> None:
-        self._redis = redis
+        self._redis, self._complained = redis, False
 
     @staticmethod
     @asynccontextmanager
     async def open(url: str) -> AsyncIterator[Queue]:
-        """Connect to the Redis at ``url``."""
-        settings = RedisSettings.from_dsn(url)
-        settings.conn_retries = 30
-        redis = await create_pool(
-            settings, job_serializer=_serialize, job_deserializer=json.loads, default_queue_name=_QUEUE
-        )
+        """Connect to the Redis at ``url``, as soon as it is there."""
+        pool: Any = ConnectionPool.from_url(url, socket_connect_timeout=_PATIENCE)
+        redis = ArqRedis(pool, job_serializer=_serialize, job_deserializer=json.loads, default_queue_name=_QUEUE)
         try:
             yield Queue(redis)
         finally:
             await redis.aclose()
+            await pool.aclose()
 
     async def put(self, task: str, attempt: int) -> bool:
         """Wake a worker, as the task is ready; False where Redis is down."""
         try:
-            await self._redis.enqueue_job(
-                "work", task, attempt, _job_id=f"{task}:{attempt}", _queue_name=_QUEUE, _expires=_DAY * 7
-            )
-        except (RedisError, OSError) as error:
-            _log.warning("the queue does not answer, will try again: %s", error)
+            async with asyncio.timeout(_PATIENCE):
+                await self._redis.enqueue_job(
+                    "work", task, attempt, _job_id=f"{task}:{attempt}", _queue_name=_QUEUE, _expires=_DAY * 7
+                )
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            self._complain(error)
             return False
+        self._complained = False
         return True
 
-    async def consume(self, work: Callable[[], Awaitable[None]], *, size: int) -> None:
-        """Call ``work`` for each task that was queued, ``size`` at a time, for ever.
+    def _complain(self, error: Exception) -> None:
+        """Say so once, until it works again."""
+        if not self._complained:
+            _log.warning("the queue does not answer, workers look for work themselves: %r", error)
+        self._complained = True
 
-        It takes the task whose turn it is, which may be another one.
-        """
+    async def consume(self, work: Callable[[], Awaitable[Any]], *, size: int) -> None:
+        """Call ``work``, which does what there is, when something was queued; ``size`` at a time, for ever."""
 
         async def called(context: Any, task: str, attempt: int) -> None:
             await work()
@@ -82,7 +87,7 @@ class Queue:
             try:
                 await worker.async_run()
             except (RedisError, OSError) as error:
-                _log.warning("the queue does not answer, will try again: %s", error)
+                self._complain(error)
                 await asyncio.sleep(0.5)
             finally:
                 await asyncio.gather(*worker.tasks.values(), return_exceptions=True)

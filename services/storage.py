@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
 
@@ -63,11 +66,11 @@ class Storage:
                 raise FileNotFoundError(key)
             yield path
             return
-        with tempfile.NamedTemporaryFile(suffix=Path(key).suffix, dir=self.scratch) as copy:
+        with tempfile.TemporaryFile(dir=self.scratch) as copy:  # it has no name, so it goes with its process
             for chunk in obstore.get(self._store, key).stream():
                 copy.write(chunk)
             copy.flush()
-            yield Path(copy.name)
+            yield Path(f"/proc/self/fd/{copy.fileno()}")
 
     def delete(self, prefix: str) -> None:
         """Delete a file, or whatever lies under a folder; harmless where there is nothing."""
@@ -79,23 +82,41 @@ class Storage:
             obstore.delete(self._store, found)
 
 
+def why_to_wait(error: Exception) -> str | None:
+    """What must be put right before something can be done, if the error says so; None if it would only happen again."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; trying again every few seconds"
+    if isinstance(error, BaseError):
+        return "the storage does not answer as it should; trying again every few seconds"
+    return None
+
+
 @contextmanager
 def workplace(scratch: Path, name: str) -> Iterator[Path]:
     """A folder below ``scratch`` that is there as long as this process; those of processes that died are removed."""
     for lock in scratch.glob("*.lock"):
-        with lock.open("ab") as held:
+        with suppress(FileNotFoundError), lock.open("rb") as held:
             if _locked(held.fileno()):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-".replace("/", "-"), dir=scratch))
+                _remove(lock)
+    folder = scratch / f"{name}-{secrets.token_hex(4)}".replace("/", "-")
     lock = folder.with_name(f"{folder.name}.lock")
-    with lock.open("ab") as held:
+    new = lock.with_suffix(".new")
+    with new.open("ab") as held:
         _locked(held.fileno())
+        new.rename(lock)  # only now do others see it, when they cannot lock it any more
+        folder.mkdir(mode=0o700)
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            lock.unlink(missing_ok=True)
+            _remove(lock)
+
+
+def _remove(lock: Path) -> None:
+    """The folder, then its lock, which stays for another try where something is written meanwhile."""
+    folder = lock.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        lock.unlink(missing_ok=True)
 
 
 def _locked(file: int) -> bool:

@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 import signal
+import socket
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 _PATIENCE = 60.0  # seconds until a process must have been forked, loading everything included
 _LINE = 1 << 24  # bytes of a message
+
+
+class ChildDiedError(Exception):
+    """A process died before it could be told what to do."""
 
 
 class Nursery:
@@ -24,13 +26,10 @@ class Nursery:
 
     def __init__(self, storage_url: str) -> None:
         self._storage_url = storage_url
-        self._waiting: dict[str, asyncio.Future[Child]] = {}
         self._process: asyncio.subprocess.Process | None = None
+        self._control: socket.socket | None = None
 
     async def __aenter__(self) -> Nursery:
-        self._folder = tempfile.TemporaryDirectory(prefix="motes-worker-")
-        self._path = str(Path(self._folder.name) / "socket")
-        self._server = await asyncio.start_unix_server(self._connected, self._path, limit=_LINE)
         await self._start()  # loads everything while nothing is to be done yet
         return self
 
@@ -38,50 +37,61 @@ class Nursery:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
-        self._server.close()
-        self._folder.cleanup()
+        if self._control is not None:
+            self._control.close()
 
     async def child(self) -> Child:
-        """A fresh process."""
-        process = await self._start()
-        token = secrets.token_hex(8)
-        self._waiting[token] = asyncio.get_running_loop().create_future()
-        assert process.stdin is not None
-        process.stdin.write(f"{token}\n".encode())
-        gone = asyncio.create_task(process.wait())
-        ready: set[asyncio.Future[Any]] = {self._waiting[token], gone}
+        """A fresh process.
+
+        Raises:
+            ChildDiedError: it was killed at once.
+            ChildProcessError: there is none, as the one that forks others does not work.
+        """
+        process, control = await self._start()
+        ours, theirs = socket.socketpair()
+        with theirs:  # only the process will have this end, so when it dies we are told
+            try:
+                socket.send_fds(control, [b"."], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                raise ChildProcessError("the process that forks others died") from None
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_LINE)
         try:
-            await asyncio.wait(ready, timeout=_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-            if not self._waiting[token].done():
-                raise ChildProcessError("the process that forks others died, or takes too long")
-            return self._waiting[token].result()
-        finally:
-            gone.cancel()
-            del self._waiting[token]
-
-    async def _start(self) -> asyncio.subprocess.Process:
-        if self._process is None or self._process.returncode is not None:
-            command = (sys.executable, "-m", "services.worker.nursery", self._path, self._storage_url)
-            environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-            self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.PIPE, env=environment, process_group=0
-            )
-        return self._process
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hello = json.loads(await reader.readline() or b"{}")
-        waiting = self._waiting.get(hello.get("token", ""))
-        if waiting is None or waiting.done():
+            async with asyncio.timeout(_PATIENCE):
+                hello = json.loads(await reader.readline())
+            return Child(os.pidfd_open(hello["pid"]), reader, writer)
+        except TimeoutError:
             writer.close()
-            return
-        waiting.set_result(Child(hello["pid"], reader, writer))
+            raise ChildProcessError("the process that forks others takes too long") from None
+        except (ValueError, ConnectionError, ProcessLookupError):  # it ended without a word
+            writer.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 0.2)
+                raise ChildProcessError("the process that forks others died") from None
+            raise ChildDiedError("killed, or short of memory") from None
+        except BaseException:
+            writer.close()
+            raise
+
+    async def _start(self) -> tuple[asyncio.subprocess.Process, socket.socket]:
+        if self._process is None or self._control is None or self._process.returncode is not None:
+            if self._control is not None:
+                self._control.close()
+            command = (sys.executable, "-m", "services.worker.nursery", self._storage_url)
+            environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+            self._control, theirs = socket.socketpair()
+            with theirs:
+                self._process = await asyncio.create_subprocess_exec(
+                    *command, stdin=theirs.fileno(), env=environment, process_group=0
+                )
+        return self._process, self._control
 
 
 @dataclass
 class Child:
-    """A process that does one task."""
+    """A process that does one task, by a file that stands for it: its number may be another's when it is dead."""
 
-    pid: int
+    process: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
@@ -94,7 +104,15 @@ class Child:
                     yield json.loads(line)
 
     def kill(self) -> None:
-        """Stop it at once."""
+        """Stop it; there are no more messages when it is gone."""
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            signal.pidfd_send_signal(self.process, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Stop it, and wait until it is gone and writes no more files."""
+        self.kill()
+        with contextlib.suppress(ConnectionError):
+            while await self.reader.read(1 << 16):
+                pass
         self.writer.close()
+        os.close(self.process)

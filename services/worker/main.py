@@ -22,11 +22,12 @@ from services.migrations import upgrade
 from services.queue import Queue
 from services.settings import ServiceSettings
 from services.storage import Storage, workplace
+from services.webhooks import Deliverer
 from services.worker.children import Child, Nursery
 
 _log = logging.getLogger("motes.worker")
 _LOOK_EVERY = 0.5  # seconds between looks for what is due and whose lease is over
-_RENEW_EVERY = 0.5  # seconds; also how old progress may be, and how soon a cancelled job stops
+_RENEW_EVERY = 0.4  # seconds; also how old progress may be, and how soon a cancelled job stops
 
 
 class Worker:
@@ -53,10 +54,11 @@ class Worker:
                 await self._jobs.reclaim(self._name)
                 looking = asyncio.create_task(self._look())
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
+                telling = asyncio.create_task(Deliverer(sessions, self._settings).run())
                 await stop.wait()
-                for task in (looking, consuming, *self._running):
+                for task in (looking, consuming, telling, *self._running):
                     task.cancel()
-                await asyncio.gather(looking, consuming, *self._running, return_exceptions=True)
+                await asyncio.gather(looking, consuming, telling, *self._running, return_exceptions=True)
         await engine.dispose()
 
     async def _look(self) -> None:

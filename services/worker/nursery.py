@@ -1,14 +1,13 @@
 """Nursery: a process that has loaded everything and forks a fresh one for each task.
 
-``python -m services.worker.nursery SOCKET STORAGE`` reads a token a line from its standard input and forks a process
-for each, which connects to SOCKET, says {"token", "pid"}, gets what to do as a line of JSON, and answers with lines of
-JSON until {"done": true}, {"full": true} or {"error": …}. It ends with its standard input; its children end when nobody
-listens.
+``python -m services.worker.nursery STORAGE`` has a Unix socket as its standard input. It forks a process for each
+socket that is sent through it; that process says {"pid"}, gets what to do as a line of JSON, and answers with lines of
+JSON until {"done": true}, {"wait": …} or {"error": …}. The nursery ends with its standard input, its children when
+nobody listens.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -32,48 +31,54 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     rehearse()
-    path, storage = sys.argv[1:3]
-    for line in sys.stdin:
-        if os.fork() == 0:
-            os._exit(_child(path, storage, line.strip()))
+    with socket.socket(fileno=0) as control:
+        while files := socket.recv_fds(control, 1, 1)[1]:
+            with socket.socket(fileno=files[0]) as connection:
+                if os.fork() == 0:
+                    code = 1
+                    try:
+                        control.close()
+                        code = _child(connection, sys.argv[1])
+                    finally:
+                        os._exit(code)
 
 
-def _child(path: str, storage_url: str, token: str) -> int:
+def _child(connection: socket.socket, storage_url: str) -> int:
     from ecs_core.errors import MotesError  # noqa: PLC0415
-    from services.storage import Storage  # noqa: PLC0415
+    from services.storage import Storage, why_to_wait  # noqa: PLC0415
     from services.worker import work  # noqa: PLC0415
 
-    os.close(0)
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(path)
-        lines = connection.makefile("rw", encoding="utf-8")
+    lines = connection.makefile("rw", encoding="utf-8")
 
-        def say(message: Mapping[str, Any]) -> None:
-            lines.write(json.dumps(message) + "\n")
-            lines.flush()
+    def say(message: Mapping[str, Any]) -> None:
+        lines.write(json.dumps(message) + "\n")
+        lines.flush()
 
-        told = 0.0
+    told = 0.0
 
-        def tell(message: Mapping[str, Any]) -> None:
-            nonlocal told
-            if "progress" in message:
-                if time.monotonic() - told < _TELL_EVERY:
-                    return
-                told = time.monotonic()
-            say(message)
+    def tell(message: Mapping[str, Any]) -> None:
+        nonlocal told
+        if "progress" in message:
+            if time.monotonic() - told < _TELL_EVERY:
+                return
+            told = time.monotonic()
+        say(message)
 
-        try:
-            say({"token": token, "pid": os.getpid()})
-            work.run(json.loads(lines.readline()), Storage(storage_url), tell)
-            say({"done": True})
-        except (BrokenPipeError, ConnectionError):
-            return 1
-        except MotesError as error:
-            say({"error": str(error)})
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                say({"full": True})
-                return 0
+    try:
+        say({"pid": os.getpid()})
+        spec = lines.readline()
+        if not spec:  # nobody wants it any more
+            return 0
+        work.run(json.loads(spec), Storage(storage_url), tell)
+        say({"done": True})
+    except (BrokenPipeError, ConnectionError):
+        return 1
+    except MotesError as error:
+        say({"error": str(error)})
+    except Exception as error:
+        if (reason := why_to_wait(error)) is not None:
+            say({"wait": reason, "trace": traceback.format_exc()})
+        else:
             say({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
     return 0
 

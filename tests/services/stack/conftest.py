@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
+import obstore
 import pytest
+from obstore.store import from_url
+from sqlalchemy import text
 
 from ecs_core import MotesError
+from services.database import open_database
 from services.supervisor import free_port, redis_server
 
 ROOT = Path(__file__).parents[3]
+LEASE = 3.0  # seconds
 
 
 @dataclass
@@ -27,7 +35,19 @@ class Stack:
     folder: Path
     environment: dict[str, str]
     client: httpx.Client
+    redis_port: int
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def database(self) -> str:
+        return self.environment.get("MOTES_DATABASE_URL") or f"sqlite+aiosqlite:///{self.folder / 'data' / 'motes.db'}"
+
+    @property
+    def scratch(self) -> Path:
+        """Where files are on their way."""
+        if "MOTES_STORAGE_URL" in self.environment:
+            return Path(self.environment["TMPDIR"]) / f"motes-scratch-{os.getuid()}"
+        return self.folder / "data" / "storage" / ".scratch"
 
     def start(self, name: str, *command: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")
@@ -36,26 +56,121 @@ class Stack:
         )
         log.close()
 
-    def start_worker(self) -> None:
-        self.start("worker", sys.executable, "-m", "services.worker")
+    def start_redis(self) -> None:
+        """It keeps nothing: when it is killed, everything in it is lost."""
+        options = ("--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder))
+        self.start("redis", redis_server(), "--port", str(self.redis_port), *options)
+
+    def start_api(self) -> None:
+        """Returns when it answers."""
+        port = str(self.client.base_url.port)
+        self.start("api", sys.executable, "-m", "uvicorn", "--factory", "services.api:create_app", "--port", port)
+        until(lambda: self.client.get("/health").status_code == 200, self)
+
+    def start_worker(self, name: str = "worker", **environment: str) -> None:
+        self.environment, before = {**self.environment, **environment}, self.environment
+        self.start(name, sys.executable, "-m", "services.worker", "--name", name)
+        self.environment = before
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
         process = self.processes.pop(name)
         process.send_signal(number)
-        process.wait(20)
+        if number != signal.SIGKILL:
+            process.send_signal(signal.SIGCONT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(20)
+            raise
+
+    def children(self, name: str = "worker") -> list[int]:
+        """Processes that do a worker's tasks: forked by the nursery, which it started."""
+        return [task for nursery in forked(self.processes[name].pid) for task in forked(nursery)]
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
 
+    def rows(self, query: str, **values: Any) -> list[Mapping[str, Any]]:
+        """What the database says."""
+
+        async def ask() -> list[Mapping[str, Any]]:
+            engine, sessions = open_database(self.database)
+            async with sessions() as session:
+                found = [dict(row) for row in (await session.execute(text(query), values)).mappings()]
+            await engine.dispose()
+            return found
+
+        return asyncio.run(ask())
+
+    def files(self, folder: str = "scenes") -> list[str]:
+        """What lies in storage, by key."""
+        url = self.environment.get("MOTES_STORAGE_URL")
+        if url is None:
+            root = self.folder / "data" / "storage"
+            return sorted(str(path.relative_to(root)) for path in (root / folder).rglob("*") if path.is_file())
+        keys = {name.lower(): value for name, value in self.environment.items() if name.startswith("AWS_")}
+        keys.pop("aws_allow_http", None)
+        store = from_url(url, client_options={"allow_http": True}, **keys)  # type: ignore[arg-type]
+        return sorted(each["path"] for batch in obstore.list(store, folder) for each in batch)
+
     def wait_for(self, job: str, *statuses: str, seconds: float = 60.0) -> dict[str, object]:
         """The job, as soon as it has one of the statuses."""
-        end = time.monotonic() + seconds
-        while True:
-            found: dict[str, object] = self.client.get(f"/jobs/{job}").json()
-            if found["status"] in statuses:
+        found: dict[str, object] = {}
+
+        def has_it() -> bool:
+            found.update(self.client.get(f"/jobs/{job}").json())
+            return found["status"] in statuses
+
+        until(has_it, self, seconds=seconds, job=found)
+        return found
+
+
+def forked(pid: int) -> list[int]:
+    """The processes that a process started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def until(what: Callable[[], Any], stack: Stack, *, seconds: float = 60.0, **told: object) -> Any:
+    """What it says, as soon as that is true; an answer that does not come is not."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if found := what():
                 return found
-            assert time.monotonic() < end, (found, self.log("worker"))
-            time.sleep(0.05)
+        except httpx.TransportError:
+            pass
+        logs = {path.name: path.read_text()[-4000:] for path in stack.folder.glob("*.log")}
+        assert time.monotonic() < end, (told, *logs.values())
+        time.sleep(0.05)
+
+
+@contextmanager
+def running_stack(folder: Path, **more: str) -> Iterator[Stack]:
+    """A stack that stops in the end, whatever happens."""
+    redis, api = free_port(), free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("MOTES_", "AWS_"))},
+        "MOTES_DATA": str(folder / "data"),
+        "MOTES_REDIS_URL": f"redis://127.0.0.1:{redis}/0",
+        "MOTES_MEDIA_ROOT": str(folder / "media"),
+        "MOTES_LEASE_SECONDS": f"{LEASE:g}",
+        **more,
+    }
+    (folder / "media").mkdir()
+    with httpx.Client(base_url=f"http://127.0.0.1:{api}/particles", timeout=30, trust_env=False) as client:
+        stack = Stack(folder, environment, client, redis)
+        try:
+            stack.start_redis()
+            stack.start_worker()
+            stack.start_api()
+            yield stack
+        finally:
+            for name in sorted(stack.processes, key=lambda name: name == "redis"):
+                stack.stop(name)
 
 
 @pytest.fixture(scope="session")
@@ -69,35 +184,6 @@ def _redis() -> None:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, _redis: None) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("stack")
-    redis, api = free_port(), free_port()
-    environment = {
-        **os.environ,
-        "MOTES_DATA": str(folder / "data"),
-        "MOTES_REDIS_URL": f"redis://127.0.0.1:{redis}/0",
-        "MOTES_MEDIA_ROOT": str(folder / "media"),
-        "MOTES_LEASE_SECONDS": "3",
-    }
-    (folder / "media").mkdir()
-    server = redis_server()
-    with httpx.Client(base_url=f"http://127.0.0.1:{api}/particles", timeout=30) as client:
-        stack = Stack(folder, environment, client)
-        stack.start("redis", server, "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
-        stack.start("api", sys.executable, "-m", "uvicorn", "--factory", "services.api:create_app", "--port", str(api))
-        stack.start_worker()
-        _until(lambda: client.get("/health").status_code == 200, stack)
+    """SQLite and a local folder."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
-        for name in list(stack.processes):
-            stack.stop(name)
-
-
-def _until(what: Callable[[], bool], stack: Stack) -> None:
-    end = time.monotonic() + 30
-    while True:
-        try:
-            if what():
-                return
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < end, stack.log("api")
-        time.sleep(0.1)

@@ -1,0 +1,63 @@
+"""The same journeys as in ``test_render_jobs``, but with PostgreSQL for a database and S3 for storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.servers import BUCKET, Postgres
+from tests.services.stack.api_calls import SMALL, create, rendered
+from tests.services.stack.conftest import Stack, running_stack
+from tests.services.stack.test_render_jobs import (
+    test_cancelled_job_stops_at_once,
+    test_events_tell_of_a_job_until_it_is_over,
+    test_guide_from_upload_to_download,
+    test_killed_render_process_costs_its_task_another_attempt,
+    test_killed_worker_loses_nothing,
+    test_same_scene_again_is_answered_at_once,
+    test_what_is_changed_after_submission_touches_no_render,
+)
+
+__all__ = [
+    "test_cancelled_job_stops_at_once",
+    "test_events_tell_of_a_job_until_it_is_over",
+    "test_guide_from_upload_to_download",
+    "test_killed_render_process_costs_its_task_another_attempt",
+    "test_killed_worker_loses_nothing",
+    "test_same_scene_again_is_answered_at_once",
+    "test_what_is_changed_after_submission_touches_no_render",
+]
+
+pytestmark = pytest.mark.debian("redis-server")
+
+
+@pytest.fixture(scope="module")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, _redis: None, postgres_server: Postgres, s3_server: dict[str, str]
+) -> Iterator[Stack]:
+    """PostgreSQL and S3."""
+    folder = tmp_path_factory.mktemp("servers")
+    (folder / "tmp").mkdir()
+    places = {
+        "MOTES_DATABASE_URL": postgres_server.url(postgres_server.create()),
+        "MOTES_STORAGE_URL": f"s3://{BUCKET}/{folder.name}",
+        "TMPDIR": str(folder / "tmp"),
+    }
+    with running_stack(folder, **places, **s3_server) as stack:
+        yield stack
+
+
+def test_nothing_lies_where_it_would_without_them(stack: Stack) -> None:
+    rendered(stack, create(stack, **SMALL, seed=12))
+    assert any(key.startswith("scenes/") and key.endswith(".mp4") for key in stack.files())
+    assert not (stack.folder / "data" / "motes.db").exists()
+    assert not (stack.folder / "data" / "storage").exists()
+
+
+def test_deleted_job_leaves_nothing_in_storage(stack: Stack) -> None:
+    job = rendered(stack, create(stack, **SMALL, seed=13))
+    (scene,) = {row["scene_key"] for row in stack.rows("SELECT scene_key FROM jobs WHERE id = :job", job=job)}
+    assert any(scene in key for key in stack.files())
+    assert stack.client.delete(f"/jobs/{job}").status_code == 200
+    assert not any(scene in key for key in stack.files())
