@@ -10,24 +10,34 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from services.database import TaskRow, open_database
 from services.jobs import Artefact, Claim, Jobs
-from services.keys import result_key, segment_key
+from services.keys import attempt_of, result_key, segment_key
 from services.migrations import upgrade
 from services.queue import Queue
 from services.settings import ServiceSettings
-from services.storage import Storage, workplace
-from services.webhooks import Deliverer
-from services.worker.children import Child, Nursery
+from services.storage import Storage, why_to_wait, workplace
+from services.worker.children import Child, ChildDiedError, Nursery
 
 _log = logging.getLogger("motes.worker")
 _LOOK_EVERY = 0.5  # seconds between looks for what is due and whose lease is over
+_TIDY_EVERY = 5.0  # seconds between looks for what a worker left undone when it died
 _RENEW_EVERY = 0.4  # seconds; also how old progress may be, and how soon a cancelled job stops
+_AT_A_STRETCH = 3600.0  # seconds
+
+
+@dataclass
+class _Attempt:
+    """A claim, the process that does it, and how much that has done: frames of a segment, else per cent."""
+
+    claim: Claim
+    child: Child | None = None
+    done: int = 0
 
 
 class Worker:
@@ -38,6 +48,7 @@ class Worker:
         self._name = f"{socket.gethostname()}:{name or os.getpid()}"
         self._slots = asyncio.Semaphore(size)
         self._running: set[asyncio.Task[Any]] = set()
+        self._helping: set[asyncio.Task[Any]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; what is unfinished then is given back."""
@@ -54,52 +65,74 @@ class Worker:
                 await self._jobs.reclaim(self._name)
                 looking = asyncio.create_task(self._look())
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
-                telling = asyncio.create_task(Deliverer(sessions, self._settings).run())
                 await stop.wait()
-                for task in (looking, consuming, telling, *self._running):
+                busy = {looking, consuming, *self._running, *self._helping}
+                for task in busy:
                     task.cancel()
-                await asyncio.gather(looking, consuming, telling, *self._running, return_exceptions=True)
+                await asyncio.gather(*busy, return_exceptions=True)
+                await self._jobs.reclaim(self._name)  # what was being claimed when it was told to stop
         await engine.dispose()
 
     async def _look(self) -> None:
         """Queue what is due; take over from workers that are gone."""
+        tidied = time.monotonic()
         while True:
             try:
                 if lost := await self._jobs.reap():
                     _log.warning("took over %d tasks whose worker gave no sign of life", lost)
-                forgotten = False
                 for row in await self._jobs.due():
-                    queued = await self._queue.put(row.id, row.attempt)
-                    forgotten |= not queued or row.queued_at is not None
-                if forgotten and not self._slots.locked():  # Redis is down, or nobody took what it had
-                    task = asyncio.create_task(self.work())
-                    self._running.add(task)
-                    task.add_done_callback(self._running.discard)
+                    if row.queued_at is not None:  # nobody took it
+                        self._help_out()
+                    if not await self._ring(row):
+                        break
+                if time.monotonic() - tidied > _TIDY_EVERY:
+                    tidied = time.monotonic()
+                    for job in await self._jobs.unreleased():
+                        await self._ring(await self._jobs.release(job))
             except Exception:
                 _log.exception("looking for work failed; trying again")
             await asyncio.sleep(_LOOK_EVERY)
 
+    def _help_out(self) -> None:
+        """Do what there is without being told by Redis, which is down or forgot it."""
+        while len(self._helping) < self._size:
+            task = asyncio.create_task(self.work())
+            self._helping.add(task)
+            task.add_done_callback(self._helping.discard)
+
     async def work(self) -> None:
-        """Do the task whose turn it is, if there is one."""
+        """Do what there is, and not only what a message was sent for: those of tasks that were given back get lost."""
+        began = time.monotonic()
+        try:
+            while await self._work_once() and time.monotonic() - began < _AT_A_STRETCH:
+                pass
+        except Exception:
+            _log.exception("looking for work failed; trying again")
+
+    async def _work_once(self) -> bool:
+        """Do the task whose turn it is; False if there is none."""
         async with self._slots:
             claim = await self._jobs.claim(self._name)
             if claim is None:
-                return
+                return False
             this = asyncio.current_task()
             assert this is not None
             self._running.add(this)
             try:
-                if not await self._was_done(claim):
-                    async with self._child() as (child, folder):
-                        await self._supervise(claim, child, folder)
+                if not await self._was_done(claim) and not await self._do(claim):
+                    await self._discard(claim)
             except asyncio.CancelledError:
-                await asyncio.shield(self._jobs.give_back(claim))
+                await asyncio.shield(self._give_back(claim))
                 raise
-            except Exception:
+            except Exception as error:
                 _log.exception("%s %d of job %s went wrong here; given back", claim.kind, claim.number, claim.job)
-                await self._jobs.give_back(claim, died="the worker could not do it")
+                if (reason := why_to_wait(error)) is not None:
+                    await self._give_back(claim, wait=reason)
+                else:
+                    await self._give_back(claim, wrong=f"the worker could not do it: {error}")
             finally:
                 self._running.discard(this)
+            return True
 
     async def _was_done(self, claim: Claim) -> bool:
         """Whether another job with the same scene made what the task is for."""
@@ -112,79 +145,93 @@ class Worker:
         made = await self._jobs.artefact(result_key(claim.scene_key, claim.kind))
         return made is not None and await self._jobs.complete(claim, made)
 
-    @asynccontextmanager
-    async def _child(self) -> AsyncIterator[tuple[Child, Path]]:
+    async def _do(self, claim: Claim) -> bool:
+        """Let a process do the task; whether what it made counts."""
+        attempt = _Attempt(claim)
         folder = Path(tempfile.mkdtemp(dir=self._folder))
+        holding = asyncio.create_task(self._hold(attempt))
         try:
-            child = await self._nursery.child()
-            try:
-                yield child, folder
-            finally:
-                child.kill()
+            attempt.child = await self._nursery.child()
+            return await self._supervise(attempt, attempt.child, folder)
+        except ChildDiedError as death:
+            await self._jobs.give_back(claim, died=str(death))
+            return False
         finally:
+            holding.cancel()
+            if attempt.child is not None:
+                await attempt.child.stop()
             shutil.rmtree(folder, ignore_errors=True)
 
-    async def _supervise(self, claim: Claim, child: Child, folder: Path) -> None:
-        done, over = 0, False
+    async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:
+        claim = attempt.claim
         made: Artefact | None = None
         spec = {"task": claim.task, "attempt": claim.attempt, "kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
         if claim.kind == "join":
             spec["segments"] = await self._jobs.segments(claim)
-        renewing = asyncio.create_task(self._renew(claim, child, lambda: done))
-        try:
-            async for message in child.messages(spec):
-                if "progress" in message:
-                    done = message["progress"]
-                elif "segments" in message:
-                    await self._jobs.planned(claim, message["segments"])
-                elif "snapshot" in message:
-                    await self._ring(await self._jobs.ready(claim, message["snapshot"]))
-                elif "made" in message:
-                    made = Artefact(**message["made"])
-                elif "full" in message:
-                    await self._jobs.give_back(claim, wait="the disk is full; trying again every few seconds")
-                    over = True
-                elif "error" in message:
-                    _log.error("job %s failed: %s", claim.job, message.get("trace", message["error"]))
-                    await self._jobs.fail(claim.job, message["error"])
-                    await self._jobs.finish(claim)
-                    over = True
-                elif "done" in message:
-                    over = True
-                    await self._finish(claim, made)
-        finally:
-            renewing.cancel()
-        if not over:
-            await self._jobs.give_back(claim, died="killed, or short of memory")
+        async for message in child.messages(spec):
+            if "progress" in message:
+                attempt.done = message["progress"]
+            elif "segments" in message:
+                await self._jobs.planned(claim, message["segments"])
+            elif "snapshot" in message:
+                await self._ring(await self._jobs.ready(claim, message["snapshot"]))
+            elif "made" in message:
+                made = Artefact(**message["made"])
+            elif "wait" in message:
+                _log.warning("%s %d of job %s must wait: %s", claim.kind, claim.number, claim.job, message["trace"])
+                await self._jobs.give_back(claim, wait=message["wait"])
+                return False
+            elif "error" in message:
+                _log.error("job %s failed: %s", claim.job, message.get("trace", message["error"]))
+                await self._jobs.fail(claim.job, message["error"])
+                await self._jobs.finish(claim)
+                return False
+            elif "done" in message:
+                return await self._finish(claim, made)
+        raise ChildDiedError("killed, or short of memory")
 
-    async def _finish(self, claim: Claim, made: Artefact | None) -> None:
-        """Let what was made count, unless the claim was lost or somebody else was faster."""
+    async def _finish(self, claim: Claim, made: Artefact | None) -> bool:
+        """Let what was made count; False where the claim was lost or somebody else was faster."""
         if claim.kind in ("join", "frame"):
             assert made is not None
-            counts = await self._jobs.complete(claim, made)
-        else:
-            counts = await self._jobs.finish(claim, made)
-            await self._ring(await self._jobs.release(claim.job))
-        if not counts and made is not None:
-            _log.warning("%s %d of job %s was done by somebody else too", claim.kind, claim.number, claim.job)
-            await asyncio.to_thread(self._storage.delete, made.object)
+            return await self._jobs.complete(claim, made)
+        counts = await self._jobs.finish(claim, made)
+        await self._ring(await self._jobs.release(claim.job))
+        return counts
 
-    async def _renew(self, claim: Claim, child: Child, done: Any) -> None:
-        """Hold the claim; kill the child when it is lost or the job is over."""
+    async def _give_back(self, claim: Claim, **why: str) -> None:
+        """As far as the claim still holds, and the database answers; else its lease runs out."""
+        try:
+            if await self._jobs.give_back(claim, **why):
+                await self._discard(claim)
+        except Exception:
+            _log.exception("%s %d of job %s cannot be given back", claim.kind, claim.number, claim.job)
+
+    async def _discard(self, claim: Claim) -> None:
+        """Delete the file that an attempt may have made, as it does not count."""
+        if claim.kind == "plan":
+            return
+        segment = claim.kind == "segment"
+        key = segment_key(claim.scene_key, claim.number) if segment else result_key(claim.scene_key, claim.kind)
+        await asyncio.to_thread(self._storage.delete, attempt_of(key, claim.task, claim.attempt))
+
+    async def _hold(self, attempt: _Attempt) -> None:
+        """Renew the lease; kill the child once the claim is lost or the job is over."""
         while True:
             await asyncio.sleep(min(_RENEW_EVERY, self._settings.lease_seconds / 3))
             try:
-                if not await self._jobs.renew(claim, done()):
-                    child.kill()
-                    return
+                if not await self._jobs.renew(attempt.claim, attempt.done) and attempt.child is not None:
+                    attempt.child.kill()
             except Exception:
                 _log.exception("renewing a lease failed; trying again")
 
-    async def _ring(self, row: TaskRow | None) -> None:
-        """Tell workers of a task that has become ready."""
-        if row is not None:
-            await self._queue.put(row.id, row.attempt)
+    async def _ring(self, row: TaskRow | None) -> bool:
+        """Tell workers of a task that has become ready; False where Redis is down."""
+        told = row is None or await self._queue.put(row.id, row.attempt)
+        if not told:
+            self._help_out()
+        return told
 
 
 def run(settings: ServiceSettings, *, size: int, name: str | None = None) -> None:
