@@ -54,8 +54,10 @@ class Songs:
 
     async def get(self, sha256: str | None) -> AudioRow | None:
         """A song in storage, by its content."""
+        if sha256 is None:
+            return None
         async with self._sessions() as session:
-            return None if sha256 is None else await session.get(AudioRow, sha256)
+            return await session.get(AudioRow, sha256)
 
     async def find(self, audio_path: str) -> AudioRow:
         """The song that a client names: one it uploaded, or one under the media root.

@@ -90,8 +90,8 @@ async def list_deliveries(job_id: str, service: ServiceDep) -> list[schemas.Deli
         found = (await session.scalars(rows.order_by(DeliveryRow.created_at, DeliveryRow.id))).all()
     return [
         schemas.Delivery.model_validate(
-            {name: getattr(row, name) for name in ("event", "url", "status", "attempts", "created_at", "next_at")}
-            | {"delivery_id": row.id}
+            {name: getattr(row, name) for name in ("event", "url", "status", "attempts", "created_at")}
+            | {"delivery_id": row.id, "next_at": row.next_at if row.status == "pending" else None}
         )
         for row in found
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -12,9 +13,11 @@ from starlette.exceptions import HTTPException
 
 from ecs_core import MotesError
 from services.api.configs import configure, status_of
+from services.api.errors import UNREACHABLE
 from services.api.plain import LONGEST, parse
 from services.api.service import Service, ServiceDep
 
+_log = logging.getLogger("motes.api")
 router = APIRouter(tags=["live"])
 _AT_LEAST_EVERY = 1.0  # seconds between two statuses
 _LOOK_EVERY = 0.2
@@ -31,6 +34,10 @@ async def live_system(websocket: WebSocket, system_id: str, service: ServiceDep)
         done, _ = await asyncio.wait((telling, heeding), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+        code, reason = 1008, "System not found"
+    except UNREACHABLE as error:
+        _log.warning("the database does not answer: %s", error)
+        code, reason = 1013, "The database does not answer; try again"
     except (WebSocketDisconnect, RuntimeError):  # starlette's word for sending to somebody who went
         return
     finally:
@@ -38,7 +45,7 @@ async def live_system(websocket: WebSocket, system_id: str, service: ServiceDep)
         heeding.cancel()
         await asyncio.gather(telling, heeding, return_exceptions=True)
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        await websocket.close(1008, "System not found")
+        await websocket.close(code, reason)
 
 
 async def _tell(websocket: WebSocket, service: Service, system_id: str) -> None:

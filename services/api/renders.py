@@ -15,6 +15,8 @@ from services.api.route import Route
 from services.api.service import Service, ServiceDep
 from services.database import JobRow
 from services.scenes import frozen, key_of, segments_of
+from services.targets import TargetRefused
+from services.webhooks import check_target
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]{1,200}\.mp4")
@@ -46,6 +48,11 @@ async def render_system(
         if body.system_id not in (None, system_id):
             raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
         output = _output_name(body.output_path)
+        if body.webhook_url is not None:
+            try:
+                await check_target(body.webhook_url, service.settings)
+            except TargetRefused as error:
+                raise HTTPException(400, str(error)) from None
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path)).sha256
         over = {name: value for name in _OVER if (value := getattr(body, name)) is not None}
         scene, key = await scene_of(service, row.particle_type, {**row.config, **over}, audio, body.quality)
@@ -58,6 +65,7 @@ async def render_system(
             scene_key=key,
             output_path=output,
             priority=body.priority,
+            webhook_url=body.webhook_url,
         )
         await submit(service, job)
         base = request.url.path.removesuffix(f"/systems/{system_id}/render")

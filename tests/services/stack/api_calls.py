@@ -17,6 +17,12 @@ SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 LONG = {"width": 640, "height": 360, "duration": 60.0, "particle_count": 500}
 PROBLEM = "application/problem+json"
 API, HOST = "services.api:create_app", "tests.services.stack.host:create_host"
+IMPATIENT = "tests.services.stack.host:create_impatient"
+
+
+def database(stack: Stack) -> str:
+    """Where the stack's database is."""
+    return stack.environment.get("MOTES_DATABASE_URL") or f"sqlite+aiosqlite:///{stack.folder}/data/motes.db"
 
 
 def create(stack: Stack, particle_type: str = "enhanced", **config: Any) -> str:

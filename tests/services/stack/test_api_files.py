@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
 import wave
@@ -13,11 +14,16 @@ from typing import Any
 import av
 import httpx
 import numpy as np
+import obstore
 import pytest
+from obstore.store import from_url
+from sqlalchemy import select
 
 from ecs_core import Scene, render_frame
+from services.database import ArtefactRow, JobRow, open_database
+from services.keys import result_key
 from tests.media import read_video
-from tests.services.stack.api_calls import API, PROBLEM, SMALL, create, process, rendered, submit
+from tests.services.stack.api_calls import API, IMPATIENT, PROBLEM, SMALL, create, database, process, rendered, submit
 from tests.services.stack.conftest import Stack
 
 pytestmark = pytest.mark.debian("redis-server")
@@ -185,13 +191,58 @@ def test_frame_that_cannot_be_made_says_why(stack: Stack, demo_song: Path) -> No
 
 def remove(stack: Stack, key: str) -> None:
     """Delete a file behind everybody's back."""
-    from services.storage import Storage
+    url = stack.environment.get("MOTES_STORAGE_URL", "")
+    if url.startswith("s3:"):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in stack.environment.items():
+                patch.setenv(name, value)
+            obstore.delete(from_url(url), key)
+    else:
+        (stack.folder / "data" / "storage" / key).unlink()
 
-    url = stack.environment.get("MOTES_STORAGE_URL") or f"file://{stack.folder}/data/storage"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in stack.environment.items():
-            patch.setenv(name, value)
-        Storage(url).delete(key)
+
+def made_for(stack: Stack, system: str) -> str:
+    """Where the only thing that was made for a system lies in storage."""
+
+    async def run() -> str:
+        engine, sessions = open_database(database(stack))
+        async with sessions() as session:
+            job = (await session.scalars(select(JobRow).where(JobRow.system_id == system))).one()
+            row = await session.get_one(ArtefactRow, result_key(job.scene_key, job.kind))
+        await engine.dispose()
+        return row.object
+
+    return asyncio.run(run())
+
+
+def test_frame_that_was_lost_is_made_again(stack: Stack) -> None:
+    system = create(stack, **SMALL, seed=311)
+    first = stack.client.get(f"/systems/{system}/frame").content
+    remove(stack, made_for(stack, system))
+    lost = stack.client.get(f"/systems/{system}/frame")
+    assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
+    assert stack.client.get(f"/systems/{system}/frame").content == first
+
+
+def test_download_of_a_file_that_is_gone_is_404(stack: Stack) -> None:
+    system = create(stack, **SMALL, seed=312)
+    job = rendered(stack, system)
+    remove(stack, made_for(stack, system))
+    for method in ("GET", "HEAD"):
+        assert stack.client.request(method, f"/download/{job}").status_code == 404
+
+
+def test_frame_that_takes_long_is_told_to_come_back_for(stack: Stack) -> None:
+    system = create(stack, **SMALL, seed=313)
+    stack.stop("worker")
+    try:
+        with process(stack, IMPATIENT, "/particles/health") as client:
+            answer = client.get(f"/particles/systems/{system}/frame")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            assert answer.json()["detail"] == "The frame is queued; try again in a few seconds"
+    finally:
+        stack.start_worker()
+    assert stack.client.get(f"/systems/{system}/frame").status_code == 200
 
 
 # --- songs ---
@@ -313,7 +364,7 @@ def test_upload_that_says_it_is_too_large_is_refused_before_it_is_sent(stack: St
     )
     with socket.create_connection((url.host, url.port), timeout=5) as connection:
         connection.sendall(request.encode())
-        answer = connection.recv(10_000).decode()
+        answer = connection.makefile("rb").read().decode()  # until it is closed
     assert answer.startswith("HTTP/1.1 413 ")
     assert "The upload is larger than " in answer
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import null, update
 
 from services.database import DeliveryRow, IdempotencyRow, JobRow, new_id, now, open_database
-from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, create, submit
+from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, create, database, submit
 from tests.services.stack.conftest import Stack
 
 pytestmark = pytest.mark.debian("redis-server")
@@ -23,8 +23,7 @@ def store(stack: Stack, *statements: Any) -> None:
     """Rows or statements, straight into the database."""
 
     async def run() -> None:
-        url = stack.environment.get("MOTES_DATABASE_URL") or f"sqlite+aiosqlite:///{stack.folder}/data/motes.db"
-        engine, sessions = open_database(url)
+        engine, sessions = open_database(database(stack))
         async with sessions.begin() as session:
             for each in statements:
                 if isinstance(each, JobRow | DeliveryRow):
