@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SHORTEST_KEY = 24  # bytes, as Standard Webhooks has it
 
 
 class ServiceSettings(BaseSettings):
     """The settings of the API and of workers. All processes of one installation need the same URLs."""
 
-    model_config = SettingsConfigDict(env_prefix="MOTES_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MOTES_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     data: Path = Field(default=Path("motes-data"), description="folder of everything that is not kept elsewhere")
     database_url: str = Field(default="", description="postgresql+asyncpg://…; empty: SQLite in the data folder")
@@ -24,6 +27,24 @@ class ServiceSettings(BaseSettings):
     lease_seconds: float = Field(
         default=15.0, ge=1, le=3600, description="after this long without a sign of life work is given again"
     )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="whsec_…, signs webhooks; motes serve makes one; none: webhooks are refused"
+    )
+    webhook_private_targets: bool = Field(
+        default=False, description="let webhooks go to addresses that are not public, in a network one trusts"
+    )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _can_sign(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            try:
+                key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+            except ValueError:
+                key = b""
+            if len(key) < _SHORTEST_KEY:
+                raise ValueError(f"must be whsec_ and at least {_SHORTEST_KEY} bytes as base64")
+        return secret
 
     @property
     def database(self) -> str:

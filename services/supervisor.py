@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import ctypes
 import fcntl
 import importlib.util
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -28,6 +30,7 @@ from services.settings import ServiceSettings
 _log = logging.getLogger("motes.serve")
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before a process that died is started again
 _STABLE = 30.0  # seconds after which a process counts as working
+_GIVE_UP = 4  # an API that ended this often before it ever answered will not
 _STOP, _STOP_REDIS = 7.0, 1.5  # seconds that processes have to stop by themselves; together under 10
 _NICE = 5  # workers give way to the API
 _BACKLOG = 2048  # connections that wait while the API is being started again
@@ -45,15 +48,15 @@ class Program:
     environment: Mapping[str, str]
     inherited: Sequence[int] = ()  # open files
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
+    failures: int = field(default=0, init=False)  # in a row
 
     async def keep_running(self) -> None:
         """Start it, and again whenever it ends, later each time unless it ran for a while."""
-        failures = 0
         while True:
             began = time.monotonic()
             end = await self._run()
-            failures = 0 if time.monotonic() - began > _STABLE else failures + 1
-            wait = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+            self.failures = 0 if time.monotonic() - began > _STABLE else self.failures + 1
+            wait = _BACKOFF[min(self.failures, len(_BACKOFF) - 1)]
             _log.warning("%s %s; starting it again in %g s", self.name, end, wait)
             await asyncio.sleep(wait)
 
@@ -174,12 +177,25 @@ def _locked(data: Path) -> Iterator[None]:
         yield
 
 
+def _webhook_secret(data: Path) -> str:
+    """What webhooks are signed with, made when the data folder is used for the first time."""
+    path = data / "webhook-secret"
+    if not path.exists():
+        part = data / ".webhook-secret.part"
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        part.write_text(f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+        part.replace(path)
+    return path.read_text().strip()
+
+
 def programs(settings: ServiceSettings, *, workers: int, listener: socket.socket, private: Path) -> list[Program]:
     """What runs on one machine, Redis first. The folder ``private`` is there while it runs, for its socket.
 
     ``MOTES_REDIS_URL`` in the environment means that Redis runs elsewhere.
     """
     environment = {**os.environ, "MOTES_DATA": str(settings.data.absolute())}
+    environment.setdefault("MOTES_WEBHOOK_SECRET", _webhook_secret(settings.data))
     found: list[Program] = []
     if "MOTES_REDIS_URL" not in os.environ:
         folder, path = settings.data.absolute() / "redis", private / "redis"
@@ -200,7 +216,8 @@ async def serve(settings: ServiceSettings, *, workers: int, on_ready: Callable[[
     """Run everything until SIGINT, SIGTERM or SIGHUP; ``on_ready`` is told the address once the API answers.
 
     Raises:
-        MotesError: it cannot be started: the port or the data folder is in use, there is no Redis or no database.
+        MotesError: it cannot be started: the port or the data folder is in use, there is no Redis, no database or no
+            storage, or the API ends again and again.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -213,25 +230,30 @@ async def serve(settings: ServiceSettings, *, workers: int, on_ready: Callable[[
         tempfile.TemporaryDirectory(prefix="motes-") as private,
     ):
         running = programs(settings, workers=workers, listener=listener, private=Path(private))
-        await _migrate(running[0].environment)
+        await _check(running[0].environment)
         keeping = [asyncio.create_task(program.keep_running()) for program in running]
-        keeping.append(asyncio.create_task(_tell_when_ready(url_of(listener), on_ready)))
+        [api] = (program for program in running if program.name == "api")
+        starting = asyncio.create_task(_tell_when_ready(url_of(listener), api, on_ready))
+        starting.add_done_callback(lambda task: stop.set() if not task.cancelled() and task.exception() else None)
         await stop.wait()
         listener.close()
-        for task in keeping:
+        for task in (starting, *keeping):
             task.cancel()
-        await asyncio.gather(*keeping, return_exceptions=True)
+        failed, *_ = await asyncio.gather(starting, *keeping, return_exceptions=True)
         # Redis last: whoever gives work back may still need it.
         redis = [program for program in running if program.name == "redis-server"]
         await asyncio.gather(*(program.stop(_STOP) for program in running if program not in redis))
         await asyncio.gather(*(program.stop(_STOP_REDIS) for program in redis))
+    if isinstance(failed, MotesError):
+        raise failed
 
 
-async def _migrate(environment: Mapping[str, str]) -> None:
-    """Bring the database up to date in a process of its own, which needs the memory for a moment only."""
-    command = (*_MOTES, "db", "upgrade")
+async def _check(environment: Mapping[str, str]) -> None:
+    """Bring the database up to date and try the storage, in a process that needs the memory for a moment only."""
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *_MOTES,
+        "api",
+        "--check",
         env=environment,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -239,15 +261,18 @@ async def _migrate(environment: Mapping[str, str]) -> None:
     )
     _, said = await process.communicate()
     if process.returncode != 0:
-        last = said.decode(errors="replace").strip().splitlines() or ["motes db upgrade failed"]
+        last = said.decode(errors="replace").strip().splitlines() or ["motes api --check failed"]
         raise MotesError(last[-1].removeprefix("motes: error: "))
 
 
-async def _tell_when_ready(url: str, on_ready: Callable[[str], None]) -> None:
+async def _tell_when_ready(url: str, api: Program, on_ready: Callable[[str], None]) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
         while True:
             with contextlib.suppress(httpx.TransportError):
                 if (await client.get(f"{url}/particles/health")).status_code < 500:
                     break
+            if api.failures >= _GIVE_UP:
+                raise MotesError(f"the API ended {api.failures} times before it answered; why is said above")
             await asyncio.sleep(0.1)
-    on_ready(url)
+    with contextlib.suppress(BrokenPipeError):  # nobody reads it
+        on_ready(url)

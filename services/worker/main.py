@@ -22,6 +22,7 @@ from services.migrations import upgrade
 from services.queue import Queue
 from services.settings import ServiceSettings
 from services.storage import Storage, why_to_wait, workplace
+from services.webhooks import Deliverer
 from services.worker.children import Child, ChildDiedError, Nursery
 
 _log = logging.getLogger("motes.worker")
@@ -65,8 +66,9 @@ class Worker:
                 await self._jobs.reclaim(self._name)
                 looking = asyncio.create_task(self._look())
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
+                telling = asyncio.create_task(Deliverer(sessions, self._settings).run())
                 await stop.wait()
-                busy = {looking, consuming, *self._running, *self._helping}
+                busy = {looking, consuming, telling, *self._running, *self._helping}
                 for task in busy:
                     task.cancel()
                 await asyncio.gather(*busy, return_exceptions=True)

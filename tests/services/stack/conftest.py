@@ -25,6 +25,7 @@ from services.database import open_database
 from services.supervisor import free_port, redis_server
 
 ROOT = Path(__file__).parents[3]
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LEASE = 3.0  # seconds
 
 
@@ -158,6 +159,8 @@ def running_stack(folder: Path, **more: str) -> Iterator[Stack]:
         "MOTES_REDIS_URL": f"redis://127.0.0.1:{redis}/0",
         "MOTES_MEDIA_ROOT": str(folder / "media"),
         "MOTES_LEASE_SECONDS": f"{LEASE:g}",
+        "MOTES_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "MOTES_WEBHOOK_PRIVATE_TARGETS": "true",
         **more,
     }
     (folder / "media").mkdir()
