@@ -15,7 +15,6 @@ from services.api.route import Route
 from services.api.service import Service, ServiceDep
 from services.database import JobRow
 from services.scenes import frozen, key_of, segments_of
-from services.targets import TargetRefused
 from services.webhooks import check_target
 
 router = APIRouter(tags=["jobs"], route_class=Route)
@@ -49,10 +48,7 @@ async def render_system(
             raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
         output = _output_name(body.output_path)
         if body.webhook_url is not None:
-            try:
-                await check_target(body.webhook_url, service.settings)
-            except TargetRefused as error:
-                raise HTTPException(400, str(error)) from None
+            await check_target(body.webhook_url, service.settings)
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path)).sha256
         over = {name: value for name in _OVER if (value := getattr(body, name)) is not None}
         scene, key = await scene_of(service, row.particle_type, {**row.config, **over}, audio, body.quality)

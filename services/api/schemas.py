@@ -108,7 +108,9 @@ class RenderRequest(BaseModel):
     quality: Literal["draft", "standard", "high"] = "standard"
     format: Literal["mp4"] = "mp4"
     priority: Priority = Field("normal", description="shares of the workers: 1, 4 and 16")
-    webhook_url: str | None = Field(None, description="told when the job is over", examples=["https://example.com/x"])
+    webhook_url: str | None = Field(
+        None, description="a public address that is told when the job is over", examples=["https://example.com/x"]
+    )
 
 
 class RenderAccepted(BaseModel):

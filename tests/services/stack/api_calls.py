@@ -20,11 +20,6 @@ API, HOST = "services.api:create_app", "tests.services.stack.host:create_host"
 IMPATIENT = "tests.services.stack.host:create_impatient"
 
 
-def database(stack: Stack) -> str:
-    """Where the stack's database is."""
-    return stack.environment.get("MOTES_DATABASE_URL") or f"sqlite+aiosqlite:///{stack.folder}/data/motes.db"
-
-
 def create(stack: Stack, particle_type: str = "enhanced", **config: Any) -> str:
     answer = stack.client.post("/create", json={"particle_type": particle_type, "config": config})
     assert answer.status_code == 200, answer.text

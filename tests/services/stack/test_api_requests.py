@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 from sqlalchemy import null, update
 
 from services.database import DeliveryRow, IdempotencyRow, JobRow, new_id, now, open_database
-from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, create, database, submit
+from tests.services.stack.api_calls import API, LONG, PROBLEM, SMALL, create, process, submit
 from tests.services.stack.conftest import Stack
 
 pytestmark = pytest.mark.debian("redis-server")
@@ -23,7 +26,7 @@ def store(stack: Stack, *statements: Any) -> None:
     """Rows or statements, straight into the database."""
 
     async def run() -> None:
-        engine, sessions = open_database(database(stack))
+        engine, sessions = open_database(stack.database)
         async with sessions.begin() as session:
             for each in statements:
                 if isinstance(each, JobRow | DeliveryRow):
@@ -339,6 +342,39 @@ def test_deliveries_of_a_job_are_told(stack: Stack) -> None:
     assert (told["url"], told["event"], told["status"]) == (url, "job.completed", "failed")
     assert told["attempts"][0]["status"] == 500
     assert set(told) == {"delivery_id", "event", "url", "status", "attempts", "created_at", "next_at"}
+
+
+def test_webhook_that_may_not_be_called_is_refused(stack: Stack) -> None:
+    with with_webhooks(stack, MOTES_WEBHOOK_PRIVATE_TARGETS="false") as client:
+        system = create(stack, **SMALL)
+        for url in ("http://127.0.0.1:1/x", "http://localhost/", "file:///etc/passwd", "", "x" * 3000, "http://a\0b/"):
+            answer = client.post(f"/systems/{system}/render", json={"webhook_url": url})
+            assert_refused(answer, 400, "webhook_url")
+        assert client.get("/jobs", params={"system_id": system}).json() == []
+
+
+def test_webhook_is_told_of_when_the_job_is_over(stack: Stack) -> None:
+    with with_webhooks(stack, MOTES_WEBHOOK_PRIVATE_TARGETS="true") as client:
+        url = "http://127.0.0.1:1/hook"
+        answer = client.post(f"/systems/{create(stack, **SMALL)}/render", json={"webhook_url": url})
+        job = answer.json()["job_id"]
+        stack.wait_for(job, "completed")
+        (told,) = client.get(f"/jobs/{job}/deliveries").json()
+        assert (told["url"], told["event"]) == (url, "job.completed")
+
+
+@contextmanager
+def with_webhooks(stack: Stack, **environment: str) -> Iterator[httpx.Client]:
+    """An API that sends webhooks."""
+    before = dict(stack.environment)
+    stack.environment.update(environment, MOTES_WEBHOOK_SECRET=f"whsec_{b64encode(bytes(24)).decode()}")
+    try:
+        with process(stack, API, "/particles/health") as client:
+            client.base_url = client.base_url.join("/particles")
+            yield client
+    finally:
+        stack.environment.clear()
+        stack.environment.update(before)
 
 
 def test_changes_of_one_system_by_many_lose_none(stack: Stack) -> None:
