@@ -41,9 +41,9 @@ def children(pid: int) -> dict[str, int]:
     """The processes that a process started, by what they run."""
     found = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        words = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ").split()
-        name = next((name for name in ("redis-server", "api", "worker") if any(name in word for word in words)), "?")
-        found[name] = int(child)
+        words = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+        tell_tale = {"redis-server": "redis-server", " api --fd": "api", " worker ": "worker"}
+        found[next((name for part, name in tell_tale.items() if part in words), "?")] = int(child)
     return found
 
 

@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("--host", help="address to listen on (default: $MOTES_HOST or 127.0.0.1)")
     parser.add_argument("--port", type=int, help="default: $MOTES_PORT or 8000; 0 is any that is free")
-    parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)  # of the supervisor, which listens already
+    # For the supervisor: it listens already, and wants to know beforehand whether anything is wrong.
+    parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     add_data_argument(parser)
 
 
@@ -38,6 +40,9 @@ def run(arguments: argparse.Namespace) -> None:
     with installed():
         from services.supervisor import listen, url_of  # noqa: PLC0415
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if arguments.check:
+        prepare(settings)
+        return
     supervised = arguments.fd is not None
     listener = socket.socket(fileno=arguments.fd) if supervised else listen(settings.host, settings.port)
     with listener:

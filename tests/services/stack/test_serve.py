@@ -126,6 +126,29 @@ def test_database_that_cannot_be_reached_is_said_in_one_line(tmp_path: Path) -> 
     assert "hush" not in said
 
 
+def test_storage_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
+    said = refused(tmp_path, "--port", "0", MOTES_STORAGE_URL="nonsense://bucket?secret=hush")
+    assert said.startswith("motes: error: the storage nonsense://bucket?secret=********: ")
+
+
+def test_api_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    redis_or_skip()
+    command = (*MOTES, "serve", "--port", "0", "--workers", "1")
+    process = subprocess.Popen(
+        command, env=environment_of(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    killed: set[int] = set()
+    while process.poll() is None and len(killed) < 4:
+        api = children(process.pid).get("api")
+        if api is not None and api not in killed:
+            killed.add(api)
+            os.kill(api, signal.SIGKILL)
+        time.sleep(0.02)
+    out, said = process.communicate(timeout=15)
+    assert (process.returncode, out) == (2, "")
+    assert said.splitlines()[-1] == "motes: error: the API ended 4 times before it answered; why is said above"
+
+
 def test_data_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("not a folder")
     assert "cannot use the data folder" in refused(tmp_path, "--port", "0")
