@@ -144,7 +144,13 @@ async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
     )
     if told:
         print()
-        print_table(("WEBHOOK", "STATUS", "ATTEMPTS"), ((each.event, each.status, len(each.attempts)) for each in told))
+        print_table(
+            ("WEBHOOK", "STATUS", "ATTEMPTS", "LAST ERROR"),
+            (
+                (each.event, each.status, len(each.attempts), each.attempts[-1]["error"] if each.attempts else None)
+                for each in told
+            ),
+        )
 
 
 async def _retry(arguments: argparse.Namespace, sessions: Sessions) -> None:

@@ -164,7 +164,7 @@ def change(do: Callable[[Jobs, Sessions], Awaitable[Any]]) -> Any:
     return asyncio.run(doing())
 
 
-def submit(seed: int = 0, *, kind: str = "video", job_id: str | None = None) -> str:
+def submit(seed: int = 0, *, kind: str = "video", job_id: str | None = None, webhook_url: str | None = None) -> str:
     """A new job."""
     scene = frozen("snow", {"seed": seed, "duration": 4}, None, "draft")
     row = JobRow(
@@ -176,6 +176,7 @@ def submit(seed: int = 0, *, kind: str = "video", job_id: str | None = None) -> 
         scene_key=key_of(scene),
         output_path=f"{seed}.mp4",
         priority="normal",
+        webhook_url=webhook_url,
     )
     change(lambda jobs, sessions: jobs.submit(row, tasks=3))
     return row.id
@@ -219,6 +220,15 @@ class TestJobs:
             event["status"]
             for event in json.loads(run("jobs", "show", job, "--json", "--events", "1").stdout)["events"]
         ] == ["rendering"]
+
+    def test_show_tells_of_the_webhook(self, run: Run) -> None:
+        job = submit(webhook_url="https://example.com/heard?token=hush")
+        change(lambda jobs, sessions: jobs.fail(job, "no reason"))
+        text = run("jobs", "show", job).stdout
+        assert re.search(r"^webhook_url +https://example.com/heard\?token=\*{8}$", text, re.M)
+        assert re.search(r"^job\.failed +pending +0 +–$", text, re.M)
+        [delivery] = json.loads(run("jobs", "show", job, "--json").stdout)["deliveries"]
+        assert (delivery["event"], delivery["attempts"]) == ("job.failed", [])
 
     def test_cancel_and_retry(self, run: Run) -> None:
         job = submit()
