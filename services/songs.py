@@ -29,7 +29,7 @@ from services.settings import ServiceSettings
 from services.storage import Storage
 
 _LONGEST = 3 * 3600  # seconds of a song
-_MEMORY, _SECONDS = 2 << 30, 60  # of the process that looks at a song
+_MEMORY, _SECONDS = 2 << 30, 120  # of the process that looks at a song
 _AT_ONCE = 2  # such processes
 _REMEMBERED = 1000  # files under the media root
 _CHUNK = 1 << 20
