@@ -4,9 +4,9 @@
     python bench/service.py --parts 1 --seconds 20 --rounds 1
     python bench/service.py --parts 3 --jobs 100
 
-1. A job through the API on an idle, warm stack over ``motes render`` of the same scene (goal: at most 1.1); from POST to
-   the first rendered frame; two workers over one (goal: at least 1.8 times as fast); and, from the times of each task as
-   the database saw them, how long it would take with more workers, and what is in the way.
+1. A job through the API on an idle, warm stack over ``motes render`` of the same scene (goal: at most 1.1); from POST
+   to the first rendered frame; two workers over one (goal: at least 1.8 times as fast); and, from the times of each
+   task as the database saw them, how long it would take with more workers, and what is in the way.
 2. Requests a second and p50/p99 while every core renders, over those of the idle server (goal: p99 at most 5 times).
 3. Many jobs of a second each: what a job and a task cost, how the queue shrinks, how large the database gets.
 """
@@ -304,15 +304,14 @@ def many_jobs(count: int, folder: Path) -> bool:
         tasks = connection.execute("SELECT count(*) FROM tasks").fetchone()[0]
         events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
     connection.close()
-    print(
-        f"{count} jobs of 1 s: submitted in {submitted:.1f} s, all done after {spent:.1f} s, {counts['failed_jobs']} failed"
-    )
+    failed = counts["failed_jobs"]
+    print(f"{count} jobs of 1 s: submitted in {submitted:.1f} s, all done after {spent:.1f} s, {failed} failed")
     print(
         f"  {1000 * spent / count:.0f} ms a job, {1000 * cores * spent / count:.0f} ms of a worker for it, "
         f"{1000 * cores * spent / (3 * count):.0f} ms for each of its 3 tasks (plan, segment, join)"
     )
     print(f"  database: {database.stat().st_size / 1e6:.1f} MB, {tasks} tasks, {events} events")
-    return bool(counts["failed_jobs"] == 0)
+    return bool(failed == 0)
 
 
 def goal(reached: bool, what: str) -> str:
