@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+_STALLED = 10.0  # seconds without a word in a transaction until it is rolled back
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC, aware of it on SQLite too, which keeps no time zones."""
@@ -223,7 +225,10 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
     """An engine and its sessions; SQLite in WAL mode, so that readers never wait for a writer."""
     sqlite = url.startswith("sqlite")
     # SQLite waits for others' writes; with many connections of one process it would wait for itself.
-    engine = create_async_engine(url, pool_pre_ping=not sqlite, **({} if sqlite else {"pool_size": 10}))
+    # PostgreSQL would keep the locks of a machine that vanished in a transaction for hours.
+    patience = {"server_settings": {"idle_in_transaction_session_timeout": f"{_STALLED:.0f}s"}}
+    options: dict[str, Any] = {} if sqlite else {"pool_size": 10, "pool_pre_ping": True, "connect_args": patience}
+    engine = create_async_engine(url, **options)
     if sqlite:
 
         @event.listens_for(engine.sync_engine, "connect")

@@ -24,7 +24,7 @@ DEATHS = 3  # a task that takes its process down this often fails its job
 LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
 OLDEST_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
 QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turns count
-REQUEUE_AFTER = timedelta(seconds=10)  # a ready task that nobody took is put into the queue again
+REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put into the queue again
 WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
 OPEN = ("queued", "rendering")
 AGAIN = ("failed", "cancelled")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,7 @@ _log = logging.getLogger("motes.queue")
 _QUEUE = "motes:tasks"
 _DAY = 24 * 3600
 _PATIENCE = 2.0  # seconds until Redis must have answered
+_AGAIN = 2.0  # seconds until it is asked again
 
 
 def _serialize(value: Any) -> bytes:
@@ -33,7 +35,7 @@ class Queue:
     """A connection to the queue."""
 
     def __init__(self, redis: ArqRedis) -> None:
-        self._redis, self._complained = redis, False
+        self._redis, self._complained, self._not_before = redis, False, 0.0
 
     @staticmethod
     @asynccontextmanager
@@ -49,6 +51,8 @@ class Queue:
 
     async def put(self, task: str, attempt: int) -> bool:
         """Wake a worker, as the task is ready; False where Redis is down."""
+        if time.monotonic() < self._not_before:
+            return False
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._redis.enqueue_job(
@@ -56,6 +60,7 @@ class Queue:
                 )
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._complain(error)
+            self._not_before = time.monotonic() + _AGAIN
             return False
         self._complained = False
         return True

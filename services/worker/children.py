@@ -45,8 +45,14 @@ class Nursery:
 
         Raises:
             ChildDiedError: it was killed at once.
-            ChildProcessError: there is none, as the one that forks others does not work.
+            ConnectionError: the one that forks others died, and the next one too.
+            TimeoutError: it takes too long.
         """
+        with contextlib.suppress(ConnectionError):  # once: it is started again
+            return await self._fork()
+        return await self._fork()
+
+    async def _fork(self) -> Child:
         process, control = await self._start()
         ours, theirs = socket.socketpair()
         with theirs:  # only the process will have this end, so when it dies we are told
@@ -54,7 +60,7 @@ class Nursery:
                 socket.send_fds(control, [b"."], [theirs.fileno()])
             except OSError:
                 ours.close()
-                raise ChildProcessError("the process that forks others died") from None
+                raise ConnectionError("the process that forks others died") from None
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_LINE)
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -62,12 +68,12 @@ class Nursery:
             return Child(os.pidfd_open(hello["pid"]), reader, writer)
         except TimeoutError:
             writer.close()
-            raise ChildProcessError("the process that forks others takes too long") from None
+            raise TimeoutError("the process that forks others takes too long") from None
         except (ValueError, ConnectionError, ProcessLookupError):  # it ended without a word
             writer.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), 0.2)
-                raise ChildProcessError("the process that forks others died") from None
+                raise ConnectionError("the process that forks others died") from None
             raise ChildDiedError("killed, or short of memory") from None
         except BaseException:
             writer.close()

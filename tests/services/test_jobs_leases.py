@@ -7,7 +7,8 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 
 from services.database import ArtefactRow, TaskRow
 from services.jobs import LOSSES, REQUEUE_AFTER, Artefact, Jobs
@@ -243,6 +244,20 @@ class TestWorkerThatDiesBetweenTwoSteps:
         assert await board.jobs.due() == []  # it is on its way
         clock.step(seconds=REQUEUE_AFTER.total_seconds() + 1)
         assert [task.id for task in await board.jobs.due()] == [row.id]
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)  # the locks of SQLite go with the process
+async def test_machine_that_vanishes_in_a_transaction_holds_nobody_up(board: Board, clock: Clock) -> None:
+    await board.submit()
+    claim = await board.take("vanished")
+    async with board.sessions.begin() as session:
+        await session.get_one(TaskRow, claim.task, with_for_update=True)
+        clock.step(seconds=LEASE + 1)
+        assert await asyncio.wait_for(board.jobs.reap(), 20) == 1
+        with pytest.raises(DBAPIError):
+            await session.execute(select(TaskRow))
+        await session.rollback()
+    assert (await board.take()).attempt == 2
 
 
 async def test_leases_are_as_long_as_they_were_set(board: Board) -> None:

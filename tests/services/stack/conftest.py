@@ -68,10 +68,8 @@ class Stack:
         self.start("api", sys.executable, "-m", "uvicorn", "--factory", "services.api:create_app", "--port", port)
         until(lambda: self.client.get("/health").status_code == 200, self)
 
-    def start_worker(self, name: str = "worker", **environment: str) -> None:
-        self.environment, before = {**self.environment, **environment}, self.environment
-        self.start(name, sys.executable, "-m", "services.worker", "--name", name)
-        self.environment = before
+    def start_worker(self, name: str = "worker", size: int = 2) -> None:
+        self.start(name, sys.executable, "-m", "services.worker", "--name", name, "--size", str(size))
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
         process = self.processes.pop(name)

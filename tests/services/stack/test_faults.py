@@ -1,0 +1,369 @@
+"""Processes are killed and stopped, Redis forgets, disks fill up: no job is lost, and nothing is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from redis import Redis
+
+from ecs_core import Scene, render
+from tests.services.stack.api_calls import SMALL, create, rendered, submit
+from tests.services.stack.conftest import LEASE, Stack, forked, running_stack, until
+
+pytestmark = pytest.mark.debian("redis-server")
+
+VIDEO = {"width": 320, "height": 180, "duration": 6.0, "particle_count": 300}
+HEAVY = {"width": 640, "height": 360, "duration": 6.0, "particle_count": 5000}  # a second or two a segment
+LONG = {"width": 640, "height": 360, "duration": 120.0, "particle_count": 1000}
+
+
+def pictures(path: Path) -> list[str]:
+    """Every frame of a video, decoded."""
+    with av.open(str(path)) as container:
+        return [hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for frame in container.decode(video=0)]
+
+
+def downloaded(stack: Stack, job: str, folder: Path) -> list[str]:
+    """The frames of a job's video, when it is there."""
+    assert stack.wait_for(job, "completed", "failed", seconds=120)["status"] == "completed"
+    (folder / "service.mp4").write_bytes(stack.client.get(f"/download/{job}").content)
+    return pictures(folder / "service.mp4")
+
+
+def undisturbed(config: dict[str, Any], folder: Path) -> list[str]:
+    """The frames as the engine renders them."""
+    render(Scene("enhanced", config=config), folder / "engine.mp4")
+    return pictures(folder / "engine.mp4")
+
+
+def tasks(stack: Stack, job: str, **wanted: Any) -> list[dict[str, Any]]:
+    """The tasks of a job, those that are as wanted."""
+    found = stack.rows("SELECT * FROM tasks WHERE job_id = :job ORDER BY kind, number", job=job)
+    return [dict(row) for row in found if all(row[name] == value for name, value in wanted.items())]
+
+
+def scene_of(stack: Stack, job: str) -> str:
+    return str(stack.rows("SELECT scene_key FROM jobs WHERE id = :job", job=job)[0]["scene_key"])
+
+
+def videos(stack: Stack, job: str) -> list[str]:
+    """What lies in storage of segments and results of a job."""
+    return [key for key in stack.files(f"scenes/{scene_of(stack, job)}") if key.endswith(".mp4")]
+
+
+def that_count(stack: Stack, job: str) -> list[str]:
+    """The same, as the database has it."""
+    key = f"scenes/{scene_of(stack, job)}/%"
+    return sorted(row["object"] for row in stack.rows("SELECT object FROM artefacts WHERE key LIKE :key", key=key))
+
+
+def half_done(stack: Stack) -> list[Path]:
+    """Files on their way."""
+    return [path for path in stack.scratch.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+@contextlib.contextmanager
+def another_worker(stack: Stack, name: str = "second", size: int = 2) -> Iterator[None]:
+    stack.start_worker(name, size)
+    try:
+        yield
+    finally:
+        if name in stack.processes:
+            stack.stop(name)
+
+
+def send(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def stop_between_transactions(stack: Stack, pids: list[int]) -> None:
+    """Stop processes that the test started. Of one that is stopped while it writes SQLite keeps the lock, rightly."""
+    while True:
+        send(pids, signal.SIGSTOP)
+        with contextlib.closing(sqlite3.connect(stack.database.partition("///")[2], timeout=0.5)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                send(pids, signal.SIGCONT)
+                time.sleep(0.02)
+
+
+class TestStalledWorker:
+    def test_its_late_results_are_refused_and_their_files_removed(self, stack: Stack, tmp_path: Path) -> None:
+        config = HEAVY | {"seed": 1}
+        job = submit(stack, create(stack, **config))
+        until(lambda: [task for task in tasks(stack, job, kind="segment", status="running") if task["done"]], stack)
+        stalled = stack.processes["worker"]
+        stop_between_transactions(stack, [stalled.pid])
+        try:
+            # Its render processes go on without it, and finish.
+            until(lambda: set(videos(stack, job)) - set(that_count(stack, job)), stack)
+            with another_worker(stack):
+                frames = downloaded(stack, job, tmp_path)
+                late = sorted(set(videos(stack, job)) - set(that_count(stack, job)))
+                assert late
+                assert {key.split(".")[-2] for key in late} == {"1"}
+                stalled.send_signal(signal.SIGCONT)
+                until(lambda: videos(stack, job) == that_count(stack, job), stack, seconds=10)
+        finally:
+            stalled.send_signal(signal.SIGCONT)
+        assert frames == undisturbed(config, tmp_path)
+        assert max(task["losses"] for task in tasks(stack, job)) == 1
+        until(lambda: not half_done(stack), stack, seconds=5)
+        assert "Traceback" not in stack.log("worker")
+
+    def test_with_its_render_processes(self, stack: Stack, tmp_path: Path) -> None:
+        config = VIDEO | {"seed": 2}
+        job = submit(stack, create(stack, **config))
+        until(lambda: stack.children() and tasks(stack, job, kind="segment", status="running"), stack)
+        stopped = [stack.processes["worker"].pid, *forked(stack.processes["worker"].pid), *stack.children()]
+        stop_between_transactions(stack, stopped)
+        try:
+            with another_worker(stack):
+                assert downloaded(stack, job, tmp_path) == undisturbed(config, tmp_path)
+        finally:
+            send(stopped, signal.SIGCONT)
+        until(lambda: not stack.children() and not half_done(stack), stack, seconds=10)
+        until(lambda: videos(stack, job) == that_count(stack, job), stack, seconds=10)
+
+    def test_that_wakes_up_goes_on_working(self, stack: Stack) -> None:
+        stop_between_transactions(stack, [stack.processes["worker"].pid])
+        time.sleep(LEASE + 1)
+        stack.processes["worker"].send_signal(signal.SIGCONT)
+        rendered(stack, create(stack, **SMALL, seed=3))
+
+
+class TestRedis:
+    def test_forgets_everything_while_jobs_are_queued(self, stack: Stack) -> None:
+        stack.stop("worker")
+        jobs = [submit(stack, create(stack, **SMALL, seed=100 + number)) for number in range(6)]
+        with Redis.from_url(stack.environment["MOTES_REDIS_URL"]) as redis:
+            until(lambda: redis.keys("arq:job:*"), stack)
+            redis.flushall()
+        stack.start_worker()
+        for job in jobs:
+            assert stack.wait_for(job, "completed", "failed")["status"] == "completed"
+
+    def test_forgets_everything_again_and_again_while_jobs_are_rendered(self, stack: Stack, tmp_path: Path) -> None:
+        config = VIDEO | {"seed": 4}
+        job = submit(stack, create(stack, **config))
+        with Redis.from_url(stack.environment["MOTES_REDIS_URL"]) as redis:
+            while stack.client.get(f"/jobs/{job}").json()["status"] in ("queued", "rendering"):
+                redis.flushall()
+                time.sleep(0.1)
+        assert len(downloaded(stack, job, tmp_path)) == 180
+
+    def test_is_killed_and_started_again(self, stack: Stack, tmp_path: Path) -> None:
+        config = VIDEO | {"seed": 5}
+        job = submit(stack, create(stack, **config))
+        until(lambda: tasks(stack, job, kind="segment", status="running"), stack)
+        stack.stop("redis", signal.SIGKILL)
+        without = rendered(stack, create(stack, **SMALL, seed=6))  # workers look for work themselves
+        assert len(downloaded(stack, job, tmp_path)) == 180
+        stack.start_redis()
+        assert without != rendered(stack, create(stack, **SMALL, seed=7))
+
+    def test_hangs(self, stack: Stack) -> None:
+        stack.processes["redis"].send_signal(signal.SIGSTOP)
+        try:
+            rendered(stack, create(stack, **SMALL, seed=8))
+        finally:
+            stack.processes["redis"].send_signal(signal.SIGCONT)
+        rendered(stack, create(stack, **SMALL, seed=9))
+
+    def test_is_not_there_when_a_worker_starts(self, stack: Stack) -> None:
+        stack.stop("worker")
+        stack.stop("redis")
+        stack.start_worker()
+        rendered(stack, create(stack, **SMALL, seed=10))
+        stack.start_redis()
+        rendered(stack, create(stack, **SMALL, seed=11))
+
+
+def test_killed_api_comes_back_with_every_job_as_it_was(stack: Stack, tmp_path: Path) -> None:
+    config = VIDEO | {"seed": 12}
+    system = create(stack, **config)
+    done, job = rendered(stack, create(stack, **SMALL, seed=13)), submit(stack, system)
+    queued = submit(stack, create(stack, **SMALL, seed=14))
+    stack.wait_for(job, "rendering", "completed")
+    before = stack.client.get(f"/systems/{system}").json()
+    stack.stop("api", signal.SIGKILL)
+    stack.start_api()
+    assert stack.client.get(f"/systems/{system}").json() == before
+    assert stack.client.get(f"/jobs/{done}").json()["status"] == "completed"
+    assert stack.client.get(f"/download/{done}").status_code == 200
+    assert stack.wait_for(queued, "completed", "failed")["status"] == "completed"
+    assert len(downloaded(stack, job, tmp_path)) == 180
+
+
+def test_thirty_jobs_cancelled_at_random_moments_leave_no_process_and_no_file(stack: Stack) -> None:
+    moments = random.Random(1)
+    for number in range(30):
+        job = submit(stack, create(stack, **LONG, seed=1000 + number))
+        time.sleep(moments.uniform(0.0, 0.6))
+        assert stack.client.post(f"/jobs/{job}/cancel").status_code == 200
+        until(lambda: not stack.children() and not half_done(stack), stack, seconds=2)
+        assert videos(stack, job) == that_count(stack, job)
+        assert stack.client.get(f"/jobs/{job}").json()["status"] == "cancelled"
+    rendered(stack, create(stack, **SMALL, seed=15))
+
+
+class TestWorkerToldToStop:
+    def test_gives_back_at_once_what_it_does(self, stack: Stack, tmp_path: Path) -> None:
+        config = HEAVY | {"seed": 16}
+        job = submit(stack, create(stack, **config))
+        until(lambda: tasks(stack, job, kind="segment", status="running"), stack)
+        began = time.monotonic()
+        stack.stop("worker", signal.SIGTERM)
+        assert time.monotonic() - began < 5
+        assert tasks(stack, job, status="running") == []
+        left = tasks(stack, job)
+        assert {(row["deaths"], row["losses"]) for row in left} == {(0, 0)}
+        assert any(row["attempt"] == 2 for row in left)
+        assert list(stack.scratch.glob("*worker*")) == []
+        assert videos(stack, job) == that_count(stack, job)
+        stack.start_worker()
+        assert len(downloaded(stack, job, tmp_path)) == 180
+
+    def test_again_and_again_fails_no_job(self, stack: Stack) -> None:
+        job = submit(stack, create(stack, **HEAVY | {"duration": 4.0}, seed=17))
+        for _ in range(4):
+            until(lambda: tasks(stack, job, status="running") or tasks(stack, job, kind="join", status="done"), stack)
+            stack.stop("worker", signal.SIGTERM)
+            stack.start_worker()
+        assert stack.wait_for(job, "completed", "failed", seconds=120)["status"] == "completed"
+        assert {(row["deaths"], row["losses"]) for row in tasks(stack, job)} == {(0, 0)}
+
+
+class TestKilledProcesses:
+    def test_three_times_fails_the_job_with_the_reason_and_disturbs_no_other(
+        self, stack: Stack, tmp_path: Path
+    ) -> None:
+        stack.stop("worker")
+        config = VIDEO | {"seed": 18}
+        with another_worker(stack, "first", 1), another_worker(stack, "second", 1):
+            bad = submit(stack, create(stack, **HEAVY, seed=19))
+            good = submit(stack, create(stack, **config))
+            killed: set[int] = set()
+            end = time.monotonic() + 60
+            while stack.client.get(f"/jobs/{bad}").json()["status"] in ("queued", "rendering"):
+                assert time.monotonic() < end
+                for task in tasks(stack, bad, status="running"):
+                    for child in set(stack.children(task["worker"].rpartition(":")[2])) - killed:
+                        # It may be of the other job by now: then that has one death, which is no failure.
+                        os.kill(child, signal.SIGKILL)
+                        killed.add(child)
+            found = stack.client.get(f"/jobs/{bad}").json()
+            assert found["status"] == "failed"
+            assert found["error"].startswith("the process that does ")
+            assert found["error"].endswith(" died 3 times (killed, or short of memory)")
+            assert downloaded(stack, good, tmp_path) == undisturbed(config, tmp_path)
+            until(lambda: not half_done(stack), stack, seconds=5)
+            assert videos(stack, bad) == that_count(stack, bad)
+        stack.start_worker()
+
+    def test_nursery_is_replaced_and_what_it_forked_goes_on(self, stack: Stack, tmp_path: Path) -> None:
+        config = VIDEO | {"seed": 20}
+        job = submit(stack, create(stack, **config))
+        for _ in range(3):
+            until(lambda: forked(stack.processes["worker"].pid), stack)
+            for nursery in forked(stack.processes["worker"].pid):
+                os.kill(nursery, signal.SIGKILL)
+            time.sleep(0.3)
+        assert downloaded(stack, job, tmp_path) == undisturbed(config, tmp_path)
+
+    def test_folder_of_a_killed_worker_is_removed_by_the_next(self, stack: Stack, tmp_path: Path) -> None:
+        config = HEAVY | {"seed": 21, "duration": 3.0}
+        job = submit(stack, create(stack, **config))
+        until(lambda: half_done(stack), stack)
+        before = set(stack.scratch.glob("*worker*"))
+        stack.stop("worker", signal.SIGKILL)
+        stack.start_worker()
+        until(lambda: not before & set(stack.scratch.glob("*worker*")), stack, seconds=20)
+        assert len(downloaded(stack, job, tmp_path)) == 90
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 8 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk), capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"only root may mount a small disk: {mounted.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(("umount", "--lazy", disk), check=True)
+
+
+@pytest.mark.usefixtures("_redis")
+class TestFullDisk:
+    """Jobs wait for room and say so; what they make then is right."""
+
+    def test_while_segments_are_rendered_and_while_they_are_joined(self, small_disk: Path, tmp_path: Path) -> None:
+        (tmp_path / "stack").mkdir()
+        with running_stack(tmp_path / "stack", MOTES_STORAGE_URL=f"file://{small_disk / 'storage'}") as stack:
+            config = VIDEO | {"seed": 30}
+            system = create(stack, **config)
+            right = undisturbed(config, tmp_path)
+            rendered(stack, system)
+            plan, segments, video = self.sizes(small_disk)
+            stages = []
+            for room in (0.0, plan + 0.5 * segments, plan + segments + 0.2 * video, plan + segments + 0.9 * video):
+                for done in stack.client.get("/jobs").json():
+                    stack.client.delete(f"/jobs/{done['job_id']}")
+                filler = self.fill(small_disk, room)
+                job = submit(stack, system)
+                waiting = self.wait_for_the_reason(stack, job)
+                assert waiting["status"] == "rendering"
+                stages.append(waiting["stage"])
+                until(lambda: not list((small_disk / "storage" / ".scratch").rglob("*.mp4")), stack, seconds=5)
+                filler.unlink()
+                assert downloaded(stack, job, tmp_path) == right
+                assert stack.client.get(f"/jobs/{job}").json()["error"] is None
+            assert stages == ["analysing", "rendering", "joining", "joining"]
+
+    @staticmethod
+    def sizes(disk: Path) -> tuple[int, int, int]:
+        """What the plan with its snapshots, the segments, and the video take, in whole pages as this disk has it."""
+        found = {"plan": 0, "segments": 0, "video": 0}
+        for path in (disk / "storage" / "scenes").rglob("*.*"):
+            kind = "video" if path.name.startswith("video") else "segments" if path.suffix == ".mp4" else "plan"
+            found[kind] += -(-path.stat().st_size // 4096) * 4096 if path.is_file() else 0
+        return found["plan"], found["segments"], found["video"]
+
+    @staticmethod
+    def fill(disk: Path, room: float) -> Path:
+        """Leave so many bytes free."""
+        free = os.statvfs(disk)
+        filler = disk / "filler"
+        filler.write_bytes(bytes(max(0, int(free.f_bavail * free.f_frsize - room))))
+        return filler
+
+    @staticmethod
+    def wait_for_the_reason(stack: Stack, job: str) -> dict[str, Any]:
+        def full() -> dict[str, Any] | None:
+            found: dict[str, Any] = stack.client.get(f"/jobs/{job}").json()
+            assert found["status"] in ("queued", "rendering"), found
+            return found if found["error"] == "the disk is full; trying again every few seconds" else None
+
+        waiting: dict[str, Any] = until(full, stack)
+        return waiting
