@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from services.api.errors import UNREACHABLE, problems
 from services.api.jobs import shown
@@ -57,7 +58,7 @@ async def follow_job(
     if row.status not in OPEN and not events:
         return Response(status_code=204)  # a browser connects again after anything else
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(service, row, events, after), headers=headers, media_type="text/event-stream")
+    return _Stream(_stream(service, row, events, after), headers=headers, media_type="text/event-stream")
 
 
 def _number(last_event_id: str | None) -> int:
@@ -66,6 +67,16 @@ def _number(last_event_id: str | None) -> int:
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 20):
         raise HTTPException(400, "Last-Event-ID: is none that was told")
     return min(int(last_event_id), _LAST)
+
+
+class _Stream(StreamingResponse):
+    """A stream that ends well where the server stops before the job does."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _stream(service: Service, row: JobRow, events: list[EventRow], after: int) -> AsyncIterator[str]:

@@ -92,6 +92,7 @@ def test_open_streams_do_not_keep_a_server_that_shall_stop(stack: Stack) -> None
         began = time.monotonic()
         stack.stop(API)
         assert time.monotonic() - began < 5
+        assert "Traceback" not in stack.log(API), stack.log(API)
         for stream in streams:
             assert isinstance(stream.exception(5), httpx.HTTPError | ConnectionClosed | None)
     stack.client.post(f"/jobs/{job}/cancel")
