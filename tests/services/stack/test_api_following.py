@@ -82,16 +82,16 @@ def test_last_event_that_never_was_is_refused(stack: Stack, odd: str) -> None:
 def test_events_end_with_a_job_that_is_cancelled_or_deleted(stack: Stack) -> None:
     for end in ("cancel", "delete"):
         job = submit(stack, create(stack, **LONG))
-        with ThreadPoolExecutor() as pool:
-            followed = pool.submit(follow, stack, job)
-            stack.wait_for(job, "rendering")
+        with stack.client.stream("GET", f"/jobs/{job}/events", timeout=10) as stream:
+            told = events(stream.iter_lines())
+            while next(told)[1]["status"] != "rendering":
+                pass
             if end == "cancel":
                 stack.client.post(f"/jobs/{job}/cancel")
+                assert list(told)[-1][1]["status"] == "cancelled"
             else:
                 stack.client.delete(f"/jobs/{job}")
-            told = followed.result(10)
-        if end == "cancel":
-            assert told[-1][1]["status"] == "cancelled"
+                list(told)
 
 
 def test_events_are_no_older_than_a_second(stack: Stack) -> None:
