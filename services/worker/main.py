@@ -48,6 +48,7 @@ class Worker:
         self._settings, self._size = settings, size
         self._name = f"{socket.gethostname()}:{name or os.getpid()}"
         self._slots = asyncio.Semaphore(size)
+        self._stopping = False
         self._running: set[asyncio.Task[Any]] = set()
         self._helping: set[asyncio.Task[Any]] = set()
 
@@ -68,6 +69,7 @@ class Worker:
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
                 telling = asyncio.create_task(Deliverer(sessions, self._settings).run())
                 await stop.wait()
+                self._stopping = True
                 busy = {looking, consuming, telling, *self._running, *self._helping}
                 for task in busy:
                     task.cancel()
@@ -114,8 +116,12 @@ class Worker:
     async def _work_once(self) -> bool:
         """Do the task whose turn it is; False if there is none."""
         async with self._slots:
-            claim = await self._jobs.claim(self._name)
+            # Who waited for a slot is not cancelled with who had it: it would begin something new.
+            claim = None if self._stopping else await self._jobs.claim(self._name)
             if claim is None:
+                return False
+            if self._stopping:
+                await self._give_back(claim)
                 return False
             this = asyncio.current_task()
             assert this is not None
