@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", help="a name that it keeps when it is started again, to take back at once what it was doing"
     )
-    parser.add_argument("--nice", type=int, default=0, help="how far it gives way to other processes, 0 to 19")
+    parser.add_argument("--nice", type=int, default=0, help="how far rendering gives way to other processes, 0 to 19")
     add_data_argument(parser)
 
 
@@ -42,5 +42,4 @@ def run(arguments: argparse.Namespace) -> None:
         from services.worker.main import run as work  # noqa: PLC0415
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     prepare(settings)
-    os.nice(arguments.nice)
-    work(settings, size=arguments.size, name=arguments.name)
+    work(settings, size=arguments.size, name=arguments.name, nice=arguments.nice)

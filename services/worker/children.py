@@ -24,8 +24,8 @@ class ChildDiedError(Exception):
 class Nursery:
     """Processes that do tasks, forked by one that has loaded everything. Use as an asynchronous context manager."""
 
-    def __init__(self, storage_url: str) -> None:
-        self._storage_url = storage_url
+    def __init__(self, storage_url: str, *, nice: int = 0) -> None:
+        self._storage_url, self._nice = storage_url, nice
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
 
@@ -83,7 +83,7 @@ class Nursery:
         if self._process is None or self._control is None or self._process.returncode is not None:
             if self._control is not None:
                 self._control.close()
-            command = (sys.executable, "-m", "services.worker.nursery", self._storage_url)
+            command = (sys.executable, "-m", "services.worker.nursery", self._storage_url, str(self._nice))
             environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
             self._control, theirs = socket.socketpair()
             with theirs:

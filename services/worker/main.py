@@ -44,8 +44,8 @@ class _Attempt:
 class Worker:
     """Does tasks, ``size`` at a time. A worker that is started again under its ``name`` gives back what it held."""
 
-    def __init__(self, settings: ServiceSettings, *, size: int, name: str | None = None) -> None:
-        self._settings, self._size = settings, size
+    def __init__(self, settings: ServiceSettings, *, size: int, name: str | None = None, nice: int = 0) -> None:
+        self._settings, self._size, self._nice = settings, size, nice
         self._name = f"{socket.gethostname()}:{name or os.getpid()}"
         self._slots = asyncio.Semaphore(size)
         self._stopping = False
@@ -61,7 +61,7 @@ class Worker:
         self._storage = Storage(self._settings.storage)
         with workplace(self._storage.scratch, self._name) as self._folder:
             async with (
-                Nursery(self._settings.storage) as self._nursery,
+                Nursery(self._settings.storage, nice=self._nice) as self._nursery,
                 Queue.open(self._settings.redis_url) as self._queue,
             ):
                 await self._jobs.reclaim(self._name)
@@ -242,14 +242,17 @@ class Worker:
         return told
 
 
-def run(settings: ServiceSettings, *, size: int, name: str | None = None) -> None:
-    """Run a worker until SIGINT or SIGTERM."""
+def run(settings: ServiceSettings, *, size: int, name: str | None = None, nice: int = 0) -> None:
+    """Run a worker until SIGINT or SIGTERM. ``nice`` is how far the processes that render give way to others.
+
+    The worker itself gives way to nobody: the API would wait for a row or a database that it has locked.
+    """
 
     async def main() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await Worker(settings, size=size, name=name).run(stop)
+        await Worker(settings, size=size, name=name, nice=nice).run(stop)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())

@@ -1,6 +1,6 @@
 """Nursery: a process that has loaded everything and forks a fresh one for each task.
 
-``python -m services.worker.nursery STORAGE`` has a Unix socket as its standard input. It forks a process for each
+``python -m services.worker.nursery STORAGE NICE`` has a Unix socket as its standard input. It forks a process for each
 socket that is sent through it; that process says {"pid"}, gets what to do as a line of JSON, and answers with lines of
 JSON until {"done": true}, {"wait": …} or {"error": …}. The nursery ends with its standard input, its children when
 nobody listens.
@@ -28,6 +28,7 @@ def main() -> None:
     from services.storage import Storage  # noqa: F401, PLC0415
     from services.worker import work  # noqa: F401, PLC0415
 
+    os.nice(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     rehearse()

@@ -69,7 +69,7 @@ class Stack:
         until(lambda: self.client.get("/health").status_code == 200, self)
 
     def start_worker(self, name: str = "worker", size: int = 2) -> None:
-        self.start(name, sys.executable, "-m", "services.worker", "--name", name, "--size", str(size))
+        self.start(name, sys.executable, "-m", "services.cli.main", "worker", "--name", name, "--size", str(size))
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
         process = self.processes.pop(name)
