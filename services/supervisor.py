@@ -178,15 +178,20 @@ def _locked(data: Path) -> Iterator[None]:
 
 
 def _webhook_secret(data: Path) -> str:
-    """What webhooks are signed with, made when the data folder is used for the first time."""
-    path = data / "webhook-secret"
-    if not path.exists():
-        part = data / ".webhook-secret.part"
-        part.unlink(missing_ok=True)
-        part.touch(mode=0o600)
-        part.write_text(f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
-        part.replace(path)
-    return path.read_text().strip()
+    """What webhooks are signed with, made when it is first needed; for nobody else to read, and there whole or not."""
+    path, part = data / "webhook-secret", data / ".webhook-secret.part"
+    try:
+        if not path.exists():
+            part.unlink(missing_ok=True)
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut could leave the name without the secret
+            part.replace(path)
+        return path.read_text().strip()
+    except OSError as error:
+        what = f"cannot use the webhook secret in {path}: {error.strerror}"
+        raise MotesError(f"{what}; make it readable, or set MOTES_WEBHOOK_SECRET") from None
 
 
 def programs(settings: ServiceSettings, *, workers: int, listener: socket.socket, private: Path) -> list[Program]:
@@ -195,7 +200,8 @@ def programs(settings: ServiceSettings, *, workers: int, listener: socket.socket
     ``MOTES_REDIS_URL`` in the environment means that Redis runs elsewhere.
     """
     environment = {**os.environ, "MOTES_DATA": str(settings.data.absolute())}
-    environment.setdefault("MOTES_WEBHOOK_SECRET", _webhook_secret(settings.data))
+    if "MOTES_WEBHOOK_SECRET" not in os.environ:
+        environment["MOTES_WEBHOOK_SECRET"] = _webhook_secret(settings.data)
     found: list[Program] = []
     if "MOTES_REDIS_URL" not in os.environ:
         folder, path = settings.data.absolute() / "redis", private / "redis"

@@ -10,15 +10,24 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import ssl
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import aclosing, asynccontextmanager
 
 import httpx
 
 from ecs_core.errors import MotesError
 
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
 _LONGEST = 2000  # characters of a URL
 _RESOLVING = 5.0  # seconds
+_look_ups = threading.BoundedSemaphore(64)  # threads
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Public by their form alone: clouds keep their metadata there.
+_CLOUDS = [ipaddress.ip_network(block) for block in ("192.0.0.0/24", "168.63.129.16/32")]
 
 
 class TargetRefused(MotesError):  # noqa: N818 - nothing went wrong here
@@ -46,56 +55,113 @@ def parsed(url: str) -> httpx.URL:
     return parts
 
 
-async def address_of(url: httpx.URL, *, private: bool) -> str:
-    """An address of the URL's host. Addresses that are not public are refused, unless ``private`` ones are allowed.
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses of a host, as the system knows them.
+
+    In a thread of its own: clients choose the name server, and one that is silent holds a thread for half a minute.
+    Nothing else may wait for that, nor the end of the process.
+    """
+    if not _look_ups.acquire(blocking=False):
+        raise OSError("too many names are being looked up")
+    found: Future[list[str]] = Future()
+    found.set_running_or_notify_cancel()  # who waits may give up, the thread cannot
+
+    def look_up() -> None:
+        try:
+            found.set_result([str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
+        finally:
+            _look_ups.release()
+
+    threading.Thread(target=look_up, name="look-up", daemon=True).start()
+    return await asyncio.wrap_future(found)
+
+
+async def addresses_of(url: httpx.URL, *, private: bool, resolve: Resolve = resolve) -> Sequence[str]:
+    """The addresses of the URL's host. If one is not public all are refused, unless ``private`` ones are allowed.
 
     Raises:
         TargetRefused: the host is unknown, or not public.
     """
-    loop = asyncio.get_running_loop()
-    port = url.port or (443 if url.scheme == "https" else 80)
+    host = _ascii_host(url)
     try:
         async with asyncio.timeout(_RESOLVING):
-            found = await loop.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError):
-        raise TargetRefused(f"{url.host}: no such host") from None
-    addresses = [str(each[4][0]) for each in found]
-    for address in addresses:
-        if not private and not _public(address):
-            raise TargetRefused(f"{url.host}: is {address}, which is not a public address")
-    return addresses[0]
+            found = await resolve(host, url.port or (443 if url.scheme == "https" else 80))
+    except (OSError, UnicodeError) as error:
+        unknown = isinstance(error, UnicodeError) or getattr(error, "errno", None) == socket.EAI_NONAME
+        raise TargetRefused(f"{host}: {'no such host' if unknown else 'cannot be looked up now'}") from None
+    if not private and not all(map(is_public, found)):
+        # Not which one: clients could learn our network by asking for names of it.
+        raise TargetRefused(f"{host}: is not a public address")
+    return found
 
 
-def _public(address: str) -> bool:
+def is_public(address: str) -> bool:
+    """Whether an address is one of the internet, so that calling it reaches nothing that only we can reach."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        # What is carried within IPv6 goes on to an IPv4 address: mapped, 6to4, NAT64.
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if inner is None and ip in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if inner is not None:
-            return _public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not ip.is_multicast and not any(ip in block for block in _CLOUDS)
+    # What is carried within IPv6 goes on to an IPv4 address: mapped, 6to4, NAT64.
+    inner = ip.ipv4_mapped or ip.sixtofour
+    if inner is None and ip in _NAT64:
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    if inner is not None:
+        return is_public(str(inner))
+    # Reserved is all that is not 2000::/3 and has no other name; ipaddress takes much of it for global.
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_site_local)
 
 
 @asynccontextmanager
 async def post(
-    client: httpx.AsyncClient, url: str, *, content: bytes, headers: Mapping[str, str], private: bool
+    url: str,
+    *,
+    content: bytes,
+    headers: Mapping[str, str],
+    trust: ssl.SSLContext,
+    timeout: float,
+    private: bool,
+    resolve: Resolve = resolve,
 ) -> AsyncIterator[httpx.Response]:
     """POST to a URL, at an address that was checked just now; the certificate must still be the name's.
 
+    ``trust`` is whose certificates are believed, ``timeout`` the seconds that each step may take.
+
     Raises:
-        TargetRefused: as :func:`address_of` does.
+        TargetRefused: as :func:`addresses_of` does.
         httpx.HTTPError: nobody answered, or not in time.
     """
     named = parsed(url)
-    address = await address_of(named, private=private)
-    host = named.netloc.decode("ascii")
-    async with client.stream(
-        "POST",
-        named.copy_with(host=address),
-        content=content,
-        headers={**headers, "Host": host},
-        extensions={"sni_hostname": named.host},
-    ) as response:
-        yield response
+    addresses = await addresses_of(named, private=private, resolve=resolve)
+    # A client for this request alone. Its pool knows connections by their address: another name at the same one would
+    # get this connection, whose certificate was checked for our name, and our cookies. No proxy and no redirect either:
+    # the request goes where we looked, and nowhere else.
+    async with httpx.AsyncClient(verify=trust, timeout=timeout, trust_env=False, follow_redirects=False) as client:
+        response = await _first_that_listens(client, named, addresses, content, headers)
+        async with aclosing(response):
+            yield response
+
+
+async def _first_that_listens(
+    client: httpx.AsyncClient, named: httpx.URL, addresses: Sequence[str], content: bytes, headers: Mapping[str, str]
+) -> httpx.Response:
+    """Send the request to the first of the addresses that can be connected to; its body is still to be read."""
+    failure: httpx.TransportError = httpx.ConnectError(f"{_ascii_host(named)} has no address")
+    for address in addresses:
+        request = client.build_request(
+            "POST",
+            named.copy_with(host=address),
+            content=content,
+            headers={**headers, "Host": named.netloc.decode("ascii")},
+            extensions={"sni_hostname": _ascii_host(named)},
+        )
+        try:
+            return await client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # nothing was sent yet
+            failure = error
+    raise failure
+
+
+def _ascii_host(url: httpx.URL) -> str:
+    """The host as it stands in ``Host``; Python's own way from other letters to ASCII is an older one (faß, fass)."""
+    return url.raw_host.decode("ascii")

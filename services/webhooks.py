@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import secrets
+import ssl
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from standardwebhooks import Webhook
 
 from services.database import DeliveryRow, Sessions, now
 from services.settings import ServiceSettings
-from services.targets import TargetRefused, address_of, parsed, post
+from services.targets import Resolve, TargetRefused, addresses_of, parsed, post, resolve
 
 _log = logging.getLogger("motes.webhooks")
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -33,7 +34,7 @@ _READ = 4096  # bytes of an answer, which nobody looks at
 _GONE = 410  # the receiver wants nothing any more
 
 
-async def check_target(url: str, settings: ServiceSettings) -> None:
+async def check_target(url: str, settings: ServiceSettings, *, resolve: Resolve = resolve) -> None:
     """Refuse a ``webhook_url`` that could not be called, or must not be.
 
     Raises:
@@ -42,13 +43,17 @@ async def check_target(url: str, settings: ServiceSettings) -> None:
     if settings.webhook_secret is None:
         raise TargetRefused("webhook_url: this server sends no webhooks; its operator must set MOTES_WEBHOOK_SECRET")
     try:
-        await address_of(parsed(url), private=settings.webhook_private_targets)
+        await addresses_of(parsed(url), private=settings.webhook_private_targets, resolve=resolve)
     except TargetRefused as error:
         raise TargetRefused(f"webhook_url: {error}; a public http or https address is allowed") from None
 
 
 class Deliverer:
-    """Delivers what is due. Several may run at once: a message is taken by one, which has ``lease`` seconds for it."""
+    """Delivers what is due. Several may run at once: a message is taken by one, which has ``lease`` seconds for it.
+
+    A step of a request may take ``timeout`` seconds, all of it twice that. ``trust`` is whose certificates are
+    believed: those of certifi, unless ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` says otherwise.
+    """
 
     def __init__(
         self,
@@ -59,75 +64,92 @@ class Deliverer:
         timeout: float = _TIMEOUT,
         lease: float = 60.0,
         look_every: float = 1.0,
+        trust: ssl.SSLContext | None = None,
+        resolve: Resolve = resolve,
     ) -> None:
         self._sessions, self._settings = sessions, settings
         self._backoff, self._timeout, self._lease = backoff, timeout, timedelta(seconds=lease)
-        self._look_every = look_every
+        self._look_every, self._trust, self._resolve = look_every, trust, resolve
 
     async def run(self) -> None:
         """Deliver for ever; without a secret there is nothing to do."""
         if self._settings.webhook_secret is None:
             return
         signer = Webhook(self._settings.webhook_secret.get_secret_value())
-        # No proxy and no redirect: the request goes where we looked, and nowhere else.
-        async with httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, trust_env=False) as client:
+        trust = self._trust or httpx.create_ssl_context()
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def deliver(row: DeliveryRow) -> None:
+            try:
+                await self._note(row, await self._attempt(row, signer, trust))
+            except Exception:
+                _log.exception("what came of webhook %s cannot be noted; it is delivered again", row.id)
+            finally:
+                slots.release()
+
+        async with asyncio.TaskGroup() as group:
             while True:
+                await slots.acquire()  # whoever is slow to answer holds one, and nobody else up
                 try:
-                    due = await self._take()
-                    await asyncio.gather(*(self._deliver(client, signer, row) for row in due))
+                    row = await self._take()
                 except Exception:
-                    _log.exception("delivering webhooks failed; trying again")
-                    due = []
-                if not due:
+                    _log.exception("looking for webhooks failed; trying again")
+                    row = None
+                if row is None:
+                    slots.release()
                     await asyncio.sleep(self._look_every)
+                else:
+                    group.create_task(deliver(row))
 
-    async def _take(self) -> list[DeliveryRow]:
-        """Some of what is due; nobody else takes it until the lease is over."""
+    async def _take(self) -> DeliveryRow | None:
+        """What is due first; nobody else takes it until the lease is over."""
         due = select(DeliveryRow).where(DeliveryRow.status == "pending", DeliveryRow.next_at <= now())
-        async with self._sessions() as session:
+        async with self._sessions() as session:  # mostly there is nothing, and no need to keep writers waiting
             if await session.scalar(due.limit(1)) is None:
-                return []
+                return None
         async with self._sessions.begin() as session:
-            first = due.order_by(DeliveryRow.next_at).limit(_AT_ONCE).with_for_update(skip_locked=True)
-            rows = list(await session.scalars(first))
-            for row in rows:
+            first = due.order_by(DeliveryRow.next_at).limit(1).with_for_update(skip_locked=True)
+            row = (await session.scalars(first)).one_or_none()
+            if row is not None:
                 row.next_at = now() + self._lease
-            return rows
+            return row
 
-    async def _deliver(self, client: httpx.AsyncClient, signer: Webhook, row: DeliveryRow) -> None:
-        content = json.dumps(row.payload, separators=(",", ":"), ensure_ascii=False)
+    async def _attempt(self, row: DeliveryRow, signer: Webhook, trust: ssl.SSLContext) -> dict[str, Any]:
+        """Send a message once; says what came of it, whatever that is: no message is tried for ever."""
         at, began = now(), time.monotonic()
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "Motes",
-            "webhook-id": row.id,
-            "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": signer.sign(row.id, at, content),
-        }
         status, error = None, None
         try:
-            private = self._settings.webhook_private_targets
+            content = json.dumps(row.payload, separators=(",", ":"))
+            headers = {
+                "Content-Type": "application/json",
+                "User-Agent": "Motes",
+                "webhook-id": row.id,
+                "webhook-timestamp": str(int(at.timestamp())),
+                "webhook-signature": signer.sign(row.id, at, content),
+            }
             async with (
-                asyncio.timeout(2 * self._timeout),  # each step has its own limit, and all together this one
-                post(client, row.url, content=content.encode(), headers=headers, private=private) as response,
+                asyncio.timeout(2 * self._timeout),
+                post(
+                    row.url,
+                    content=content.encode(),
+                    headers=headers,
+                    trust=trust,
+                    timeout=self._timeout,
+                    private=self._settings.webhook_private_targets,
+                    resolve=self._resolve,
+                ) as response,
             ):
                 status = response.status_code
-                if not response.is_success:
-                    error = f"answered {status}"
-                async for _ in response.aiter_raw(_READ):
+                async for _ in response.aiter_raw(_READ):  # nobody wants it, but to hang up on it would be rude
                     break
         except TargetRefused as refused:
             error = str(refused)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
+        except Exception as failure:
             # Not its text alone: many have none.
             error = f"{type(failure).__name__}: {failure}".removesuffix(": ")
-        attempt = {
-            "at": at.isoformat(),
-            "status": status,
-            "error": error,
-            "seconds": round(time.monotonic() - began, 3),
-        }
-        await self._note(row, attempt)
+        if status is not None:  # that counts, even if the rest of the answer never came
+            error = None if 200 <= status < 300 else f"answered {status}"
+        return {"at": at.isoformat(), "status": status, "error": error, "seconds": round(time.monotonic() - began, 3)}
 
     async def _note(self, row: DeliveryRow, attempt: dict[str, Any]) -> None:
         """Keep what came of an attempt, unless the message was taken by somebody else meanwhile."""
