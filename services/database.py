@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import time
 import uuid
 from contextlib import AbstractAsyncContextManager
@@ -221,13 +222,28 @@ async def alone(session: AsyncSession, *names: str) -> None:
         await session.execute(select(*(func.pg_advisory_xact_lock(func.hashtextextended(name, 0)) for name in names)))
 
 
+class _Connection(sqlite3.Connection):
+    """Ends its transaction when it is closed; else it lasts until nothing refers to its statements any more.
+
+    That is how a task that is cancelled in the middle of a change would lock everybody out.
+    """
+
+    def close(self) -> None:
+        """Roll back what was not committed."""
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
+
 def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
     """An engine and its sessions; SQLite in WAL mode, so that readers never wait for a writer."""
     sqlite = url.startswith("sqlite")
     # SQLite waits for others' writes; with many connections of one process it would wait for itself.
     # PostgreSQL would keep the locks of a machine that vanished in a transaction for hours.
     patience = {"server_settings": {"idle_in_transaction_session_timeout": f"{_STALLED:.0f}s"}}
-    options: dict[str, Any] = {} if sqlite else {"pool_size": 10, "pool_pre_ping": True, "connect_args": patience}
+    options: dict[str, Any] = {"pool_size": 10, "pool_pre_ping": True, "connect_args": patience}
+    if sqlite:
+        options = {"connect_args": {"factory": _Connection}}
     engine = create_async_engine(url, **options)
     if sqlite:
 

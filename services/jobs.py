@@ -125,6 +125,7 @@ class Jobs:
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
             if job.status not in OPEN:
                 return
+            before = _state(job)
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
             known = set(await session.scalars(select(TaskRow.number).where(_of(job.id, "segment"))))
             keys = {number: segment_key(job.scene_key, number) for number in range(len(segments))}
@@ -139,7 +140,7 @@ class Jobs:
             if not known:
                 session.add(TaskRow(job_id=job.id, kind="join", status="waiting"))
             await session.flush()
-            await self._progress(session, job.id)
+            await self._progress(session, job.id, before=before)
 
     async def ready(self, claim: Claim, number: int) -> TaskRow | None:
         """A segment whose snapshot is there can be rendered; None where it could be before."""
@@ -325,15 +326,17 @@ class Jobs:
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.startswith(folder)))
             return folder
 
-    async def _progress(self, session: AsyncSession, job_id: str, *, worked: bool = False) -> bool:
+    async def _progress(
+        self, session: AsyncSession, job_id: str, *, worked: bool = False, before: tuple[Any, ...] | None = None
+    ) -> bool:
         """Work out how far a job is, and tell it if that is news; False where it is over.
 
-        Once something ``worked``, the job does not wait any more.
+        Once something ``worked``, the job does not wait any more. It may have been changed since ``before``.
         """
         job = await session.get_one(JobRow, job_id, with_for_update=True, populate_existing=True)
         if job.status not in OPEN:
             return False
-        before = (job.progress, job.stage_progress, job.stage, job.frames, job.error)
+        before = before or _state(job)
         done = await session.scalar(select(func.sum(TaskRow.done)).where(_of(job_id, "segment")))
         job.frames_done = int(done or 0)
         if job.stage == "rendering":
@@ -343,7 +346,7 @@ class Jobs:
             job.stage_progress = await session.scalar(select(TaskRow.done).where(_of(job_id, kind))) or 0
         job.progress = 99 * job.frames_done // max(1, job.frames)  # the last per cent is joining
         job.error = None if worked else job.error
-        if (job.progress, job.stage_progress, job.stage, job.frames, job.error) != before:
+        if _state(job) != before:
             _note(session, job)
         return True
 
@@ -393,6 +396,10 @@ def _over(session: AsyncSession, job: JobRow, status: str, *, size: int | None =
 
 def _note(session: AsyncSession, job: JobRow) -> None:
     session.add(EventRow(job_id=job.id, data=told(job)))
+
+
+def _state(job: JobRow) -> tuple[Any, ...]:
+    return job.progress, job.stage_progress, job.stage, job.frames, job.error
 
 
 def told(job: JobRow) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from datetime import timedelta
 
@@ -278,3 +279,24 @@ async def test_lease_of_a_machine_whose_clock_is_ahead_is_not_taken_from_it(boar
         later = row.lease_until + timedelta(seconds=LEASE * 0.9)
         await session.execute(update(TaskRow).where(TaskRow.id == claim.task).values(lease_until=later))
     assert await board.jobs.reap() == 0
+
+
+async def test_changes_that_are_cancelled_lock_nobody_out(board: Board) -> None:
+    """As when a worker stops renewing, or a client goes away: at any moment, also within a transaction."""
+    chance = random.Random(1)
+    claims = []
+    for number in range(8):
+        await board.submit(owner=str(number))
+        claims.append(await board.take())
+
+    async def cancel_again_and_again() -> None:
+        for _ in range(100):
+            changes = (board.jobs.renew(chance.choice(claims), chance.randrange(100)), board.jobs.reap())
+            changing = [asyncio.create_task(change) for change in changes]
+            await asyncio.sleep(chance.uniform(0, 0.02))
+            for task in changing:
+                task.cancel()
+            await asyncio.gather(*changing, return_exceptions=True)
+
+    await asyncio.gather(*(cancel_again_and_again() for _ in range(3)))
+    assert await asyncio.wait_for(board.jobs.renew(claims[0], 50), 5)
