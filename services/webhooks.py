@@ -72,11 +72,15 @@ class Deliverer:
         self._look_every, self._trust, self._resolve = look_every, trust, resolve
 
     async def run(self) -> None:
-        """Deliver for ever; without a secret there is nothing to do."""
+        """Deliver for ever; without a secret there is nothing to do, without certificates nothing can be done."""
         if self._settings.webhook_secret is None:
             return
         signer = Webhook(self._settings.webhook_secret.get_secret_value())
-        trust = self._trust or httpx.create_ssl_context()
+        try:
+            trust = self._trust or httpx.create_ssl_context()
+        except OSError:
+            _log.exception("no webhooks are sent: the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be used")
+            return
         slots = asyncio.Semaphore(_AT_ONCE)
 
         async def deliver(row: DeliveryRow) -> None:

@@ -27,6 +27,7 @@ from services.migrations import upgrade
 from services.settings import ServiceSettings
 from services.targets import TargetRefused
 from services.webhooks import Deliverer, check_target
+from tests.services.board import Board
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PAYLOAD = {"type": "job.completed", "timestamp": "2026-01-01T00:00:00+00:00", "data": {"job_id": "x", "name": "é"}}
@@ -155,6 +156,27 @@ def test_message_is_signed_as_standard_webhooks_has_it(tmp_path: Path) -> None:
     assert headers["host"] == server.url.split("/")[2]
     assert row.status == "delivered"
     assert [(attempt["status"], attempt["error"]) for attempt in row.attempts] == [(204, None)]
+
+
+@pytest.mark.anyio
+async def test_client_is_told_how_each_of_its_jobs_ended(board: Board, tmp_path: Path) -> None:
+    with receiver() as server:
+        done = await board.submit(webhook_url=server.url)
+        await board.work()
+        broken, stopped = [await board.submit(webhook_url=server.url) for _ in range(2)]
+        await board.submit()  # nobody is told of this one
+        await board.jobs.fail(broken, "no such song")
+        await board.jobs.cancel(stopped)
+        async with delivering(board.sessions, tmp_path):
+            while len(server.received) < 3:
+                await asyncio.sleep(0.02)
+    told = [Webhook(SECRET).verify(body.decode(), headers) for headers, body in server.received]
+    assert {(each["type"], each["data"]["job_id"], each["data"]["error"]) for each in told} == {
+        ("job.completed", done, None),
+        ("job.failed", broken, "no such song"),
+        ("job.cancelled", stopped, None),
+    }
+    assert {each["type"] == f"job.{each['data']['status']}" for each in told} == {True}
 
 
 def test_message_is_repeated_under_the_same_id_until_it_is_heard(tmp_path: Path) -> None:

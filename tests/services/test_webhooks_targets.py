@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from services.database import DeliveryRow
 from services.targets import TargetRefused, is_public
-from services.webhooks import check_target
+from services.webhooks import Deliverer, check_target
 from tests.services.test_webhooks import deliver, delivering, message, receiver, settings_of, stored, until
 
 PUBLIC = "93.184.215.14"
@@ -189,6 +189,7 @@ class Certificate:
 
     served: ssl.SSLContext
     trusted: ssl.SSLContext  # whoever believes it
+    path: Path
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +204,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     path.write_bytes(key.private_bytes(*plain) + signed.public_bytes(Encoding.PEM))
     served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     served.load_cert_chain(path)
-    return Certificate(served, ssl.create_default_context(cafile=str(path)))
+    return Certificate(served, ssl.create_default_context(cafile=str(path)), path)
 
 
 def test_receiver_with_a_certificate_for_its_name_is_called(tmp_path: Path, certificate: Certificate) -> None:
@@ -233,6 +234,29 @@ def test_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, certific
         row = deliver(tmp_path, f"https://good.example.com:{server.port}/", backoff=(), resolve=named.resolve)
     assert (row.status, server.received) == ("failed", [])
     assert "CERTIFICATE_VERIFY_FAILED" in row.attempts[0]["error"]
+
+
+def test_operator_can_vouch_for_a_certificate(
+    tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    named = names(good_example_com="127.0.0.1")
+    with receiver(tls=certificate.served) as server:
+        row = deliver(tmp_path, f"https://good.example.com:{server.port}/", backoff=(), resolve=named.resolve)
+    assert row.status == "delivered"
+
+
+def test_certificates_that_are_not_there_are_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+
+    async def main() -> None:
+        async with message(tmp_path, "https://good.example.com/") as (sessions, _):
+            await asyncio.wait_for(Deliverer(sessions, settings_of(tmp_path)).run(), 10)
+
+    asyncio.run(main())
+    assert "no webhooks are sent: the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be used" in caplog.text
 
 
 def test_connection_that_was_checked_for_one_name_is_not_used_for_another(
