@@ -25,12 +25,14 @@ from ecs_core.rendering.segment import SegmentReport
 _PATIENCE = 2.0  # seconds that a killed process may take to vanish
 ATTEMPTS = 3  # a segment that takes its process down this often fails the render
 _START = "import json,sys; sys.path[:] = json.loads(sys.argv[3]); from ecs_core.rendering.child import main; main(json.loads(sys.argv[1]), sys.argv[2])"  # noqa: E501
-_ENVIRONMENT = {
+ENVIRONMENT = {  # of every process that renders
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     # glibc keeps what an encoder freed for the next one; else every segment faults its memory in again, 5 % of a render
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 31),
+    # x264 reads memory that it has not written: with whatever an earlier segment left there, it would decide otherwise.
+    "MALLOC_PERTURB_": "255",  # the complement of what new memory is filled with
 }
 
 
@@ -90,7 +92,7 @@ def _start(folder: Path, begin: Begin, count: int) -> list[_Child]:
         stdin=subprocess.PIPE,
         pass_fds=fds,
         process_group=0,  # out of the terminal's group: Ctrl-C reaches the parent alone
-        env={**os.environ, **_ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT},
     )
     for _, theirs in pairs:
         theirs.close()

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from ecs_core.rendering.pool import ENVIRONMENT
+
 _PATIENCE = 60.0  # seconds until a process must have been forked, loading everything included
 _LINE = 1 << 24  # bytes of a message
 
@@ -84,7 +86,7 @@ class Nursery:
             if self._control is not None:
                 self._control.close()
             command = (sys.executable, "-m", "services.worker.nursery", self._storage_url, str(self._nice))
-            environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+            environment = {**os.environ, **ENVIRONMENT}
             self._control, theirs = socket.socketpair()
             with theirs:
                 self._process = await asyncio.create_subprocess_exec(

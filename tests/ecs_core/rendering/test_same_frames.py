@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from ecs_core import RenderResult, Scene, render, render_frame
@@ -51,6 +53,19 @@ class TestSameFrames:
     def test_frames_differ_from_one_another(self, hashes: Hashes, kind: str) -> None:
         # Or everything above would hold for a black video.
         assert len(set(hashes(kind, workers=1))) == 66
+
+
+def test_encoded_pictures_are_the_same_whoever_encoded_what_before(tmp_path: Path) -> None:
+    scene = Scene("snow", config={"width": 320, "height": 180, "duration": 7.0, "particle_count": 200, "seed": 1})
+
+    def packets(workers: int) -> list[str]:
+        render(scene, tmp_path / "video.mp4", workers=workers)
+        with av.open(str(tmp_path / "video.mp4")) as video:
+            return [hashlib.sha256(bytes(packet)).hexdigest() for packet in video.demux(video=0)]
+
+    alone = packets(1)
+    assert packets(2) == alone
+    assert packets(1) == alone
 
 
 def test_same_seed_same_frames(hashes: Hashes) -> None:
