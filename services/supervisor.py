@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import ctypes
 import fcntl
 import importlib.util
 import logging
@@ -20,11 +19,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from ecs_core.errors import MotesError
+from services.parents import end_with_parent
 from services.settings import ServiceSettings
 
 _log = logging.getLogger("motes.serve")
@@ -35,8 +36,6 @@ _STOP, _STOP_REDIS = 7.0, 1.5  # seconds that processes have to stop by themselv
 _NICE = 10  # workers give way to the API
 _BACKLOG = 2048  # connections that wait while the API is being started again
 _MOTES = (sys.executable, "-m", "services.cli.main")
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
-_libc = ctypes.CDLL(None)
 
 
 @dataclass
@@ -68,7 +67,7 @@ class Program:
                 env=self.environment,
                 pass_fds=self.inherited,
                 stdout=sys.stderr,  # on standard output we say that we are ready, and nothing else
-                preexec_fn=stops_with(os.getpid()),
+                preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGTERM),
                 process_group=0,
             )
         except OSError as error:
@@ -90,17 +89,6 @@ class Program:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-
-
-def stops_with(parent: int) -> Callable[[], None]:
-    """For ``preexec_fn``: the process is sent SIGTERM when its parent dies, however that happens."""
-
-    def set_up() -> None:
-        _libc.prctl(_DIE_WITH_PARENT, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before we could ask to be told
-            os._exit(1)
-
-    return set_up
 
 
 def redis_server() -> str:

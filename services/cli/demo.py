@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ecs_core.errors import MotesError
 from ecs_core.rendering.progress import Progress
 from services.cli.demo_song import write_wav
 from services.cli.progress_bar import progress_bar
-from services.supervisor import stops_with
+from services.parents import end_with_parent
 
 SECONDS = 20.0
 POSTER_AT = 12.4  # shortly after the drop
@@ -69,7 +70,7 @@ def _service(data: Path, log: Path) -> Iterator[str]:
             stderr=errors,
             text=True,
             process_group=0,  # Ctrl-C is for us
-            preexec_fn=stops_with(os.getpid()),  # noqa: PLW1509 - we have no threads yet
+            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGTERM),  # noqa: PLW1509 - we have no threads yet
         ) as process,
     ):
         try:

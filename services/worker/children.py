@@ -30,6 +30,7 @@ class Nursery:
         self._storage_url, self._nice = storage_url, nice
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
+        self._starting = asyncio.Lock()  # two tasks that find it dead start one, not two
 
     async def __aenter__(self) -> Nursery:
         await self._start()  # loads everything while nothing is to be done yet
@@ -62,6 +63,7 @@ class Nursery:
                 socket.send_fds(control, [b"."], [theirs.fileno()])
             except OSError:
                 ours.close()
+                await process.wait()  # else the next one to start it does not know yet that it is dead
                 raise ConnectionError("the process that forks others died") from None
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_LINE)
         try:
@@ -82,17 +84,19 @@ class Nursery:
             raise
 
     async def _start(self) -> tuple[asyncio.subprocess.Process, socket.socket]:
-        if self._process is None or self._control is None or self._process.returncode is not None:
-            if self._control is not None:
-                self._control.close()
-            command = (sys.executable, "-m", "services.worker.nursery", self._storage_url, str(self._nice))
-            environment = {**os.environ, **ENVIRONMENT}
-            self._control, theirs = socket.socketpair()
-            with theirs:
-                self._process = await asyncio.create_subprocess_exec(
-                    *command, stdin=theirs.fileno(), env=environment, process_group=0
-                )
-        return self._process, self._control
+        async with self._starting:
+            if self._process is None or self._control is None or self._process.returncode is not None:
+                if self._control is not None:
+                    self._control.close()
+                command = (sys.executable, "-m", "services.worker.nursery", self._storage_url)
+                arguments = (str(self._nice), str(os.getpid()))
+                environment = {**os.environ, **ENVIRONMENT}
+                self._control, theirs = socket.socketpair()
+                with theirs:
+                    self._process = await asyncio.create_subprocess_exec(
+                        *command, *arguments, stdin=theirs.fileno(), env=environment, process_group=0
+                    )
+            return self._process, self._control
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """Nursery: a process that has loaded everything and forks a fresh one for each task.
 
-``python -m services.worker.nursery STORAGE NICE`` has a Unix socket as its standard input. It forks a process for each
-socket that is sent through it; that process says {"pid"}, gets what to do as a line of JSON, and answers with lines of
-JSON until {"done": true}, {"wait": …} or {"error": …}. The nursery ends with its standard input, its children when
+``python -m services.worker.nursery STORAGE NICE WORKER`` has a Unix socket as its standard input. It forks a process
+for each socket that is sent through it; that process says {"pid"}, gets what to do as a line of JSON, and answers with
+lines of JSON until {"done": true}, {"wait": …} or {"error": …}. The nursery ends with its worker, its children when
 nobody listens.
 """
 
@@ -18,11 +18,14 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+from services.parents import end_with_parent
+
 _TELL_EVERY = 0.2  # seconds between reports of frames
 
 
 def main() -> None:
     """Serve until standard input closes."""
+    end_with_parent(int(sys.argv[3]), signal.SIGKILL)
     from ecs_core.errors import MotesError  # noqa: F401, PLC0415
     from ecs_core.warmup import rehearse  # noqa: PLC0415
     from services.storage import Storage  # noqa: F401, PLC0415

@@ -1,0 +1,82 @@
+"""The nursery: fresh processes for tasks, whatever happens to the process that forks them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from services.worker.children import Child, Nursery
+
+
+@pytest.fixture
+def in_a_nursery(tmp_path: Path) -> Callable[[Callable[[Nursery], Awaitable[None]]], None]:
+    def run(what: Callable[[Nursery], Awaitable[None]]) -> None:
+        async def main() -> None:
+            async with Nursery(tmp_path.as_uri()) as nursery:
+                await what(nursery)
+
+        asyncio.run(main())
+
+    return run
+
+
+def started() -> list[int]:
+    """The processes that this one started and that still run."""
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in found if Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"]
+
+
+async def stopped(*children: Child) -> None:
+    for child in children:
+        await child.stop()
+
+
+def test_killed_nursery_is_started_once_for_all_who_wait(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+) -> None:
+    async def killed(nursery: Nursery) -> None:
+        await stopped(await nursery.child())
+        for _ in range(3):
+            (pid,) = started()
+            os.kill(pid, signal.SIGKILL)
+            children = await asyncio.gather(*(nursery.child() for _ in range(4)))
+            assert len(started()) == 1
+            await stopped(*children)
+
+    in_a_nursery(killed)
+
+
+def test_nursery_ends_with_its_worker_even_where_its_input_stays_open(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    worker = os.fork()
+    if worker == 0:
+
+        async def main() -> None:
+            async with Nursery(tmp_path.as_uri()) as nursery:
+                await stopped(await nursery.child())  # it has loaded everything
+                assert nursery._control is not None
+                socket.send_fds(theirs, [str(started()[0]).encode()], [nursery._control.fileno()])
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            asyncio.run(main())
+        finally:
+            os._exit(1)
+    theirs.close()
+    with ours:
+        said, (control,), _, _ = socket.recv_fds(ours, 100, 1)
+    os.waitpid(worker, 0)
+    try:
+        end = time.monotonic() + 5
+        while Path(f"/proc/{int(said)}").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not Path(f"/proc/{int(said)}").exists()
+    finally:
+        os.close(control)
