@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sqlite3
 import time
@@ -229,9 +230,10 @@ class _Connection(sqlite3.Connection):
     """
 
     def close(self) -> None:
-        """Roll back what was not committed."""
-        if self.in_transaction:
-            self.rollback()
+        """Roll back what was not committed; closed again, it stays closed."""
+        with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed: aiosqlite does it twice when interrupted
+            if self.in_transaction:
+                self.rollback()
         super().close()
 
 

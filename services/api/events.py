@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+from anyio import CancelScope
 from fastapi import APIRouter, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -98,10 +99,11 @@ async def _stream(service: Service, row: JobRow, events: list[EventRow], after: 
                 spoke = time.monotonic()
                 yield ": still here\n\n"
             await asyncio.sleep(_LOOK_EVERY)
-            events = await service.jobs.events(row.id, after)
-            if not events and time.monotonic() - looked > _EXISTS_EVERY:
-                looked = time.monotonic()
-                if await service.job(row.id) is None:
-                    return
+            with CancelScope(shield=True):  # whoever goes away in the middle of a look would cost a connection
+                events = await service.jobs.events(row.id, after)
+                if not events and time.monotonic() - looked > _EXISTS_EVERY:
+                    looked = time.monotonic()
+                    if await service.job(row.id) is None:
+                        return
     except UNREACHABLE as error:  # whoever follows connects again, and goes on after the last event
         _log.warning("the database does not answer: %s", error)
