@@ -65,7 +65,8 @@ class Stack:
     def start_api(self) -> None:
         """Returns when it answers."""
         port = str(self.client.base_url.port)
-        self.start("api", sys.executable, "-m", "uvicorn", "--factory", "services.api:create_app", "--port", port)
+        command = (sys.executable, "-m", "uvicorn", "--factory", "services.api:create_app", "--no-access-log")
+        self.start("api", *command, "--port", port)
         until(lambda: self.client.get("/health").status_code == 200, self)
 
     def start_worker(self, name: str = "worker", size: int = 2) -> None:
@@ -142,8 +143,9 @@ def until(what: Callable[[], Any], stack: Stack, *, seconds: float = 60.0, **tol
                 return found
         except httpx.TransportError:
             pass
-        logs = {path.name: path.read_text()[-4000:] for path in stack.folder.glob("*.log")}
-        assert time.monotonic() < end, (told, *logs.values())
+        if time.monotonic() > end:
+            logs = {path.name: path.read_text()[-4000:] for path in stack.folder.glob("*.log")}
+            raise AssertionError(told, *logs.values())
         time.sleep(0.05)
 
 

@@ -25,7 +25,7 @@ from tests.services.stack.conftest import LEASE, Stack, forked, running_stack, u
 pytestmark = pytest.mark.debian("redis-server")
 
 VIDEO = {"width": 320, "height": 180, "duration": 6.0, "particle_count": 300}
-HEAVY = {"width": 640, "height": 360, "duration": 6.0, "particle_count": 5000}  # a second or two a segment
+HEAVY = {"width": 640, "height": 360, "duration": 6.0, "particle_count": 20000}  # half a second a segment
 LONG = {"width": 640, "height": 360, "duration": 120.0, "particle_count": 1000}
 
 
@@ -105,9 +105,9 @@ def stop_between_transactions(stack: Stack, pids: list[int]) -> None:
 
 class TestStalledWorker:
     def test_its_late_results_are_refused_and_their_files_removed(self, stack: Stack, tmp_path: Path) -> None:
-        config = HEAVY | {"seed": 1}
+        config = HEAVY | {"width": 1920, "height": 1080, "duration": 3.0, "seed": 1}
         job = submit(stack, create(stack, **config))
-        until(lambda: [task for task in tasks(stack, job, kind="segment", status="running") if task["done"]], stack)
+        until(lambda: [path for path in half_done(stack) if "segment" in path.name], stack)
         stalled = stack.processes["worker"]
         stop_between_transactions(stack, [stalled.pid])
         try:
