@@ -29,7 +29,7 @@ serve: $(READY)  ## run the service: the REST API, workers, Redis
 	$(BIN)/motes serve
 
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 20
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/ecs_core/kernels tests/ecs_core/systems
 
 check: $(READY)  ## lint, types, layers

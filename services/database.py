@@ -59,9 +59,13 @@ class SystemRow(Base):
     """A particle system: a type, its config, and the song it has been given."""
 
     __tablename__ = "systems"
-    __table_args__ = (Index("systems_by_age", "created_at", "id"),)
+    __table_args__ = (
+        Index("systems_by_age", "created_at", "id"),
+        Index("systems_by_owner", "owner", "created_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64), default="")  # empty where there are no keys
     particle_type: Mapped[str] = mapped_column(String(64))
     config: Mapped[dict[str, Any]] = mapped_column(JSON)
     audio: Mapped[str | None] = mapped_column(String(64))  # sha256 of the song
@@ -83,6 +87,33 @@ class AudioRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
+class UploadRow(Base):
+    """That an owner uploaded a song, or named one; whoever else uploads the same one has a row of its own."""
+
+    __tablename__ = "uploads"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("audio.sha256", ondelete="CASCADE"), primary_key=True, index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class KeyRow(Base):
+    """An API key: whose it is, and what it may do. The key itself is not kept, only its digest."""
+
+    __tablename__ = "keys"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64), index=True)
+    name: Mapped[str] = mapped_column(String(128))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    limits: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # where they differ from everybody's
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 class JobRow(Base):
     """A render: the scene as it was when it was asked for, and how far it is.
 
@@ -92,12 +123,14 @@ class JobRow(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         Index("jobs_by_age", "kind", "created_at", "id"),
+        Index("jobs_by_owner", "owner", "kind", "created_at", "id"),
         Index("jobs_by_status", "status", "kind", "created_at"),
-        Index("jobs_by_flow", "owner", "priority", "status"),
+        Index("jobs_by_flow", "flow", "priority", "status"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
-    owner: Mapped[str] = mapped_column(String(64))  # whom the queue is fair to
+    owner: Mapped[str] = mapped_column(String(64), default="")  # empty where there are no keys
+    flow: Mapped[str] = mapped_column(String(64))  # whom the queue is fair to: the owner, or else the system
     kind: Mapped[str] = mapped_column(String(8), default="video")
     system_id: Mapped[str] = mapped_column(String(36), index=True)
     scene: Mapped[dict[str, Any]] = mapped_column(JSON)  # {type, config, audio: sha256 or null, quality, at?}
@@ -115,6 +148,8 @@ class JobRow(Base):
     frames_done: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)  # why it failed, or why it has to wait
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)  # how long the video will be
+    expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was removed
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -159,6 +194,7 @@ class ArtefactRow(Base):
     object: Mapped[str] = mapped_column(String(255))  # where it lies in storage
     size: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class EventRow(Base):
@@ -194,7 +230,7 @@ class IdempotencyRow(Base):
 
     __tablename__ = "idempotency"
 
-    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    key: Mapped[str] = mapped_column(String(330), primary_key=True)  # the owner's
     request: Mapped[str] = mapped_column(String(64))  # sha256 of route and body
     made_id: Mapped[str] = mapped_column(String(36), default=new_id)  # of what the request makes
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)

@@ -65,10 +65,10 @@ class Jobs:
         Submitting a job again, by its id, changes nothing.
         """
         async with self._sessions.begin() as session:
-            await alone(session, job.owner, job.id, job.scene_key)
+            await alone(session, job.flow, job.id, job.scene_key)
             if (before := await session.get(JobRow, job.id)) is not None:
                 return before
-            job.turn = await first_turn(session, job.owner, job.priority)
+            job.turn = await first_turn(session, job.flow, job.priority)
             job.cost = tasks / WEIGHTS[job.priority]
             job.status = job.stage = "queued"
             job.progress = job.stage_progress = job.frames = job.frames_done = 0
@@ -256,7 +256,7 @@ class Jobs:
             row.status = row.stage = "queued"
             row.error = row.ended_at = row.rendering_at = None
             row.progress = row.stage_progress = row.frames_done = 0
-            row.turn = await first_turn(session, row.owner, row.priority)
+            row.turn = await first_turn(session, row.flow, row.priority)
             session.add(TaskRow(job_id=job, kind="frame" if row.kind == "frame" else "plan", turn=row.turn))
             _note(session, row)
             return True

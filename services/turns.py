@@ -31,9 +31,9 @@ async def present_turn(session: AsyncSession) -> float:
     return await session.scalar(found) or 0.0
 
 
-async def first_turn(session: AsyncSession, owner: str, priority: str) -> float:
-    """Where a new job of an owner begins."""
+async def first_turn(session: AsyncSession, flow: str, priority: str) -> float:
+    """Where a new job of a flow begins: of an owner, or of a system where there are no keys."""
     end = select(func.max(JobRow.turn + JobRow.cost)).where(
-        JobRow.owner == owner, JobRow.priority == priority, JobRow.status.in_(("queued", "rendering"))
+        JobRow.flow == flow, JobRow.priority == priority, JobRow.status.in_(("queued", "rendering"))
     )
     return max(await session.scalar(end) or 0.0, await present_turn(session))

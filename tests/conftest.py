@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background without it
     os.environ.setdefault("XDG_CACHE_HOME", str(config.rootpath / ".pytest_cache" / "xdg"))
 
 
@@ -29,11 +31,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: pytest.TestReport = yield
     marker = item.get_closest_marker("debian")
     if marker is not None and report.skipped:
-        _missing.setdefault(marker.args[0], []).append(item.nodeid)
+        report.user_properties.append(("debian", marker.args[0]))
         if os.environ.get("CI") == "true":
             report.outcome = "failed"
             report.longrepr = f"Debian package {marker.args[0]} is missing: .ci/run must install it"
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for name, value in report.user_properties:
+        if name == "debian":
+            _missing.setdefault(str(value), []).append(report.nodeid)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

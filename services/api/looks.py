@@ -95,7 +95,7 @@ async def _length(service: Service, scene: dict[str, Any]) -> Fraction:
 def _job(system: SystemRow, scene: dict[str, Any], key: str, *, kind: str) -> JobRow:
     return JobRow(
         id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kind} {key}")),
-        owner=system.id,
+        flow=system.id,
         kind=kind,
         system_id=system.id,
         scene=scene,

@@ -54,7 +54,7 @@ async def render_system(
         scene, key = await scene_of(service, row.particle_type, {**row.config, **over}, audio, body.quality)
         job = JobRow(
             id=job_id,
-            owner=system_id,
+            flow=system_id,
             kind="video",
             system_id=system_id,
             scene=scene,

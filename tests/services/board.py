@@ -41,10 +41,10 @@ class Board:
     sessions: Sessions
     made: dict[str, str] = field(default_factory=dict)  # by key: the file that counts
 
-    async def submit(self, owner: str = "owner", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
+    async def submit(self, flow: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
         """A new job; returns its id."""
         values = {"id": new_id(), "kind": "video", "priority": "normal", "scene_key": new_id(), **more}
-        job = JobRow(owner=owner, system_id=owner, scene={}, output_path="video.mp4", **values)
+        job = JobRow(flow=flow, system_id=flow, scene={}, output_path="video.mp4", **values)
         return (await self.jobs.submit(job, tasks=tasks)).id
 
     async def job(self, job: str) -> JobRow:

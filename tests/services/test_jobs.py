@@ -51,7 +51,7 @@ class TestRendered:
         assert await board.work() == []
 
     async def test_submitting_again_under_the_same_id_changes_nothing(self, board: Board) -> None:
-        values = {"kind": "video", "owner": "o", "priority": "low", "system_id": "o", "scene": {}, "scene_key": "s"}
+        values = {"kind": "video", "flow": "o", "priority": "low", "system_id": "o", "scene": {}, "scene_key": "s"}
         job = new_id()
         rows = [JobRow(id=job, output_path=f"{n}.mp4", **values) for n in range(5)]
         found = await together(*(board.jobs.submit(row, tasks=3) for row in rows))
@@ -84,7 +84,7 @@ class TestRendered:
         assert await board.count(ArtefactRow) == len(board.made) == len(FRAMES) + 1
 
     async def test_equal_jobs_that_are_joined_at_the_same_time_have_one_result(self, board: Board) -> None:
-        jobs = [await board.submit(scene_key="scene", owner=owner) for owner in ("a", "b", "c")]
+        jobs = [await board.submit(scene_key="scene", flow=owner) for owner in ("a", "b", "c")]
         joins = []
         while (claim := await board.jobs.claim("worker")) is not None:
             if claim.kind == "join":
@@ -99,7 +99,7 @@ class TestRendered:
             assert (row.status, row.size) == ("completed", made.size)
 
     async def test_job_that_another_completed_first_has_all_its_frames(self, board: Board) -> None:
-        first, second = await board.submit(scene_key="scene"), await board.submit(scene_key="scene", owner="b")
+        first, second = await board.submit(scene_key="scene"), await board.submit(scene_key="scene", flow="b")
         plans = {claim.job: claim for claim in (await board.take(), await board.take())}
         await board.do(plans[first])
         await board.work()
@@ -113,7 +113,7 @@ class TestRendered:
         self, board: Board, clock: Clock
     ) -> None:
         for number in range(QUEUED_AT_ONCE + 6):
-            await board.submit(owner=str(number))
+            await board.submit(flow=str(number))
         queued = [row.id for row in await board.jobs.due()]
         assert len(queued) == QUEUED_AT_ONCE
         assert await board.jobs.due() == []
@@ -180,7 +180,7 @@ class TestCancelled:
 
 class TestFailed:
     async def test_by_three_deaths_of_the_same_task(self, board: Board) -> None:
-        job, other = await board.submit(), await board.submit(owner="other")
+        job, other = await board.submit(), await board.submit(flow="other")
         for death in range(DEATHS):
             claim = await board.take()
             assert (claim.job, claim.attempt) == (job, death + 1)

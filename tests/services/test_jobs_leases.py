@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_each_task_is_claimed_once_however_many_workers_want_it(board: Board) -> None:
-    jobs = [await board.submit(owner=str(number), kind="frame", tasks=1) for number in range(40)]
+    jobs = [await board.submit(flow=str(number), kind="frame", tasks=1) for number in range(40)]
     claims = await together(*(board.jobs.claim(f"worker {number % 7}") for number in range(50)))
     taken = [claim for claim in claims if claim is not None]
     while (claim := await board.jobs.claim("last")) is not None:  # one that was locked is passed over
@@ -125,8 +125,8 @@ class TestLease:
         assert await board.status(job) == "completed"
 
     async def test_worker_that_is_started_again_takes_back_what_it_had(self, board: Board) -> None:
-        await board.submit(owner="a")
-        await board.submit(owner="b")
+        await board.submit(flow="a")
+        await board.submit(flow="b")
         mine, theirs = await board.take("machine:1"), await board.take("machine:2")
         assert await board.jobs.reclaim("machine:1") == 1
         again = await board.take("machine:1")
@@ -136,7 +136,7 @@ class TestLease:
 
     async def test_two_that_look_for_lost_tasks_take_each_once(self, board: Board, clock: Clock) -> None:
         for number in range(20):
-            await board.submit(owner=str(number))
+            await board.submit(flow=str(number))
             await board.take()
         clock.step(seconds=LEASE + 1)
         assert sum(await together(*(board.jobs.reap() for _ in range(6)))) == 20
@@ -286,7 +286,7 @@ async def test_changes_that_are_cancelled_lock_nobody_out(board: Board) -> None:
     chance = random.Random(1)
     claims = []
     for number in range(8):
-        await board.submit(owner=str(number))
+        await board.submit(flow=str(number))
         claims.append(await board.take())
 
     async def cancel_again_and_again() -> None:

@@ -38,7 +38,7 @@ async def done(board: Board, number: int | None = None) -> list[str]:
 
 async def flood(board: Board, owner: str) -> None:
     """Thousands of queued jobs of one owner, one behind the other; submitting them would take a while."""
-    job = {"owner": owner, "system_id": owner, "scene": {}, "output_path": "x.mp4", "kind": "frame", "cost": 0.25}
+    job = {"flow": owner, "system_id": owner, "scene": {}, "output_path": "x.mp4", "kind": "frame", "cost": 0.25}
     jobs = [job | {"id": new_id(), "scene_key": new_id(), "turn": n / WEIGHTS["normal"]} for n in range(MANY)]
     tasks = [{"id": ordered_id(), "job_id": row["id"], "kind": "frame", "turn": row["turn"]} for row in jobs]
     async with board.sessions.begin() as session:
@@ -61,16 +61,16 @@ async def test_many_jobs_of_one_owner_do_not_delay_anothers(board: Board) -> Non
     await flood(board, "many")
     began = time.monotonic()
     await done(board, 10)
-    (one,) = await frames(board, 1, owner="one")
+    (one,) = await frames(board, 1, flow="one")
     assert one in await done(board, 2)
-    video = await board.submit(owner="another")
+    video = await board.submit(flow="another")
     after = await done(board, 2 * (len(FRAMES) + 2) + 1)
     assert await board.status(video) == "completed", Counter(after)
     assert time.monotonic() - began < 20, "finding the next task takes too long"
 
 
 async def test_owners_take_turns(board: Board) -> None:
-    first, second = await frames(board, 10, owner="first"), await frames(board, 10, owner="second")
+    first, second = await frames(board, 10, flow="first"), await frames(board, 10, owner="second")
     order = await done(board)
     for share in range(2, 21, 2):
         taken = Counter(job in first for job in order[:share])
@@ -79,7 +79,7 @@ async def test_owners_take_turns(board: Board) -> None:
 
 
 async def test_priorities_have_their_shares_where_all_have_work(board: Board) -> None:
-    jobs = {priority: await frames(board, 40, owner=priority, priority=priority) for priority in WEIGHTS}
+    jobs = {priority: await frames(board, 40, flow=priority, priority=priority) for priority in WEIGHTS}
     order = await done(board, 42)
     shares = {priority: sum(job in own for job in order) for priority, own in jobs.items()}
     assert shares["high"] >= 30
@@ -96,30 +96,30 @@ async def test_high_priority_overtakes_what_the_same_owner_queued(board: Board) 
 
 
 async def test_low_priority_is_done_under_a_stream_of_one_owners_high(board: Board) -> None:
-    low = await board.submit(owner="low", priority="low")
-    high = await frames(board, 5, owner="high", priority="high")
+    low = await board.submit(flow="low", priority="low")
+    high = await frames(board, 5, flow="high", priority="high")
     while await board.status(low) != "completed":
-        high += await frames(board, 1, owner="high", priority="high")
+        high += await frames(board, 1, flow="high", priority="high")
         await done(board, 1)
         assert len(high) < 20 * (len(FRAMES) + 2)
 
 
 async def test_low_priority_is_done_under_a_stream_of_many_owners_high(board: Board) -> None:
-    low = await board.submit(owner="low", priority="low")
+    low = await board.submit(flow="low", priority="low")
     high: list[str] = []
     while await board.status(low) != "completed":  # more work arrives than is done, and always from somebody new
         for _ in range(1 + len(high) % 3 % 2):
-            high += await frames(board, 1, owner=f"high {len(high)}", priority="high")
+            high += await frames(board, 1, flow=f"high {len(high)}", priority="high")
         await done(board, 1)
         assert len(high) < 3 * OLDEST_EVERY * (len(FRAMES) + 2), "it starves"
 
 
 async def test_task_that_waits_for_the_disk_holds_up_nobody(board: Board, clock: Clock) -> None:
-    (full,) = await frames(board, 1, owner="full")
+    (full,) = await frames(board, 1, flow="full")
     await board.jobs.give_back(await board.take(), wait="the disk is full")
-    queue = await frames(board, 8, owner="queue")
+    queue = await frames(board, 8, flow="queue")
     assert await done(board, 4) == queue[:4]
-    late = await frames(board, 4, owner="late")  # it begins where the others are, not where the one that waits is
+    late = await frames(board, 4, flow="late")  # it begins where the others are, not where the one that waits is
     assert await done(board) == [job for pair in zip(queue[4:], late, strict=True) for job in pair]
     clock.step(seconds=6)
     assert await done(board) == [full]
@@ -142,6 +142,6 @@ async def test_join_is_next_when_the_segments_are_done(board: Board) -> None:
     job = await board.submit()
     for _ in range(len(FRAMES) + 1):
         await board.do(await board.take())
-    await frames(board, 5, owner="other", priority="high")
+    await frames(board, 5, flow="other", priority="high")
     assert job in await done(board, 6)
     assert await board.status(job) == "completed"
