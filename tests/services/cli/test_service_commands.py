@@ -169,7 +169,7 @@ def submit(seed: int = 0, *, kind: str = "video", job_id: str | None = None, web
     scene = frozen("snow", {"seed": seed, "duration": 4}, None, "draft")
     row = JobRow(
         id=job_id or new_id(),
-        owner="x",
+        flow="x",
         kind=kind,
         system_id="x",
         scene=scene,
