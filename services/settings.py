@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +25,10 @@ class ServiceSettings(BaseSettings):
     media_root: Path | None = Field(default=None, description="folder whose songs clients may name; none: uploads only")
     host: str = Field(default="127.0.0.1", description="address the API listens on")
     port: int = Field(default=8000, ge=0, le=65535, description="port the API listens on; 0: any that is free")
+    auth: Literal["auto", "required", "off"] = Field(
+        default="auto",
+        description="required, off, or auto: API keys are required unless only this machine is listened to",
+    )
     upload_limit: int = Field(default=500_000_000, ge=1, description="bytes of an upload")
     lease_seconds: float = Field(
         default=15.0, ge=1, le=3600, description="after this long without a sign of life work is given again"
@@ -47,6 +53,11 @@ class ServiceSettings(BaseSettings):
         return secret
 
     @property
+    def keys_required(self) -> bool:
+        """Whether requests need a key, as far as the settings say."""
+        return self.auth == "required" or (self.auth == "auto" and not is_loopback(self.host))
+
+    @property
     def database(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data.absolute() / 'motes.db'}"
@@ -55,3 +66,11 @@ class ServiceSettings(BaseSettings):
     def storage(self) -> str:
         """The storage's URL."""
         return self.storage_url or f"file://{self.data.absolute() / 'storage'}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there; of a name other than localhost that is not known."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -20,10 +20,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 
 from ecs_core import AudioError
-from services.database import AudioRow, Sessions
+from services.credentials import Caller
+from services.database import AudioRow, Sessions, UploadRow, now
 from services.keys import audio_key
 from services.settings import ServiceSettings
 from services.storage import Storage
@@ -59,25 +61,25 @@ class Songs:
         async with self._sessions() as session:
             return await session.get(AudioRow, sha256)
 
-    async def find(self, audio_path: str) -> AudioRow:
-        """The song that a client names: one it uploaded, or one under the media root.
+    async def find(self, audio_path: str, caller: Caller) -> AudioRow:
+        """The song that a caller names: one that its owner uploaded, or one under the media root.
 
         Raises:
             AudioError: there is none, or it may not be named.
         """
         uploaded = _UPLOADED.fullmatch(audio_path)
         if uploaded:
-            row = await self.get(uploaded[1])
+            row = await self._noted(uploaded[1], caller.owner, new=caller.is_admin)
             if row is None:
                 raise AudioError(f"audio_path {audio_path!r}: no such upload")
             return row
         file = await asyncio.to_thread(self._under_media_root, audio_path)
-        known = await self.get(self._known.get(file))
-        if known is not None:
-            return known
+        known = self._known.get(file)
+        if known is not None and (row := await self._noted(known, caller.owner, new=True)) is not None:
+            return row
         async with self.place() as copy:
             sha256 = await asyncio.to_thread(_copy, file.path, copy)
-            row = await self.keep(copy, sha256=sha256, name=audio_path)
+            row = await self.keep(copy, sha256=sha256, name=audio_path, owner=caller.owner)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[file] = sha256
@@ -109,33 +111,54 @@ class Songs:
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def keep(self, path: Path, *, sha256: str, name: str) -> AudioRow:
-        """Move a file with that content, which lies in such a place, into storage if it is a song.
+    async def keep(self, path: Path, *, sha256: str, name: str, owner: str) -> AudioRow:
+        """Move a file with that content, which lies in such a place, into storage if it is a song, for its owner to use.
 
         Raises:
             AudioError: it is none, by the ``name`` that the client knows.
         """
-        known = await self.get(sha256)
+        known = await self._noted(sha256, owner, new=True)
         if known is not None:
             return known
         async with self._looking:
             facts = await _look(path, name)
         size = await asyncio.to_thread(self._storage.put, audio_key(sha256), path)
-        suffix = Path(name).suffix.lower()
-        suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
-        row = AudioRow(sha256=sha256, suffix=suffix, size=size, **facts)
+        row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
         try:
             async with self._sessions.begin() as session:
                 session.add(row)
+                await session.flush()
+                session.add(UploadRow(owner=owner, sha256=sha256))
         except IntegrityError:  # somebody else kept the same song meanwhile
-            async with self._sessions() as session:
-                return await session.get_one(AudioRow, sha256)
+            known = await self._noted(sha256, owner, new=True)
+            if known is None:
+                raise
+            return known
+        return row
+
+    async def _noted(self, sha256: str, owner: str, *, new: bool) -> AudioRow | None:
+        """A song in storage, noted as used by its owner; None where there is none, or it is not the owner's yet.
+
+        With ``new``, it may become the owner's.
+        """
+        found = select(AudioRow).where(AudioRow.sha256 == sha256)
+        if not new:
+            found = found.where(exists().where(UploadRow.owner == owner, UploadRow.sha256 == sha256))
+        async with self._sessions.begin() as session:
+            row = (await session.scalars(found.with_for_update())).one_or_none()
+            if row is not None:
+                await session.merge(UploadRow(owner=owner, sha256=sha256, used_at=now()))
         return row
 
 
-def path_of(row: AudioRow) -> str:
-    """What clients call a song."""
-    return f"uploads/{row.sha256}{row.suffix}"
+def path_of(sha256: str, name: str) -> str:
+    """What clients call a song that one of them uploaded under a name."""
+    return f"uploads/{sha256}{_suffix(name)}"
+
+
+def _suffix(name: str) -> str:
+    suffix = Path(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
 
 
 def _copy(path: Path, copy: Path) -> str:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 
 from ecs_core import AudioError
 from services.api import schemas
+from services.api.callers import CallerDep
 from services.api.errors import problems
 from services.api.route import Route
 from services.api.service import ServiceDep
@@ -36,13 +37,13 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/audio", operation_id="upload_audio", status_code=201, openapi_extra=_BODY, responses=problems(413, 415, 422)
 )
-async def upload_audio(service: ServiceDep, request: Request) -> schemas.UploadedAudio:
+async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request) -> schemas.UploadedAudio:
     """Upload a song; the same song twice is kept once."""
     try:
         async with service.songs.place() as path:
             upload = await received(request, path, limit=service.settings.upload_limit)
             name = PurePosixPath(upload.name.replace("\\", "/")).name or "upload"
-            row = await service.songs.keep(path, sha256=upload.sha256, name=name)
+            row = await service.songs.keep(path, sha256=upload.sha256, name=name, owner=caller.owner)
     except AudioError as error:
         raise HTTPException(415, str(error)) from None
     except OSError as error:
@@ -51,7 +52,7 @@ async def upload_audio(service: ServiceDep, request: Request) -> schemas.Uploade
         raise
     return schemas.UploadedAudio(
         audio_id=row.sha256,
-        audio_path=path_of(row),
+        audio_path=path_of(row.sha256, name),
         duration=row.duration,
         sample_rate=row.sample_rate,
         channels=row.channels,

@@ -13,6 +13,7 @@ from ecs_core.scene import particle_type
 from ecs_core.settings import validate
 from services.api import schemas
 from services.api.service import Service
+from services.credentials import Caller
 from services.database import SystemRow
 from services.scenes import SONG
 
@@ -44,7 +45,9 @@ async def check(service: Service, particle_type: str, config: dict[str, Any]) ->
     await service.compute(lambda: Scene(particle_type, audio=SONG, config=config).resolve())
 
 
-async def change(service: Service, system_id: str, wanted: Callable[[SystemRow], dict[str, Any]]) -> SystemRow:
+async def change(
+    service: Service, caller: Caller, system_id: str, wanted: Callable[[SystemRow], dict[str, Any]]
+) -> SystemRow:
     """Store what is ``wanted`` of a system as it stands; where it was changed meanwhile, of that.
 
     Raises:
@@ -52,7 +55,7 @@ async def change(service: Service, system_id: str, wanted: Callable[[SystemRow],
         SceneError: no system can be like that.
     """
     for _ in range(_TRIES):
-        row = await service.system_or_404(system_id)
+        row = await service.system_or_404(caller, system_id)
         values = wanted(row)
         await check(service, values.get("particle_type", row.particle_type), values.get("config", row.config))
         unchanged = update(SystemRow).where(SystemRow.id == row.id, SystemRow.revision == row.revision)
@@ -67,6 +70,6 @@ async def change(service: Service, system_id: str, wanted: Callable[[SystemRow],
     raise HTTPException(409, "System is being changed by many others; try again", {"Retry-After": "1"})
 
 
-async def configure(service: Service, system_id: str, config: dict[str, Any]) -> SystemRow:
+async def configure(service: Service, caller: Caller, system_id: str, config: dict[str, Any]) -> SystemRow:
     """Change settings of a system; those that are not named stay."""
-    return await change(service, system_id, lambda row: {"config": {**row.config, **config}})
+    return await change(service, caller, system_id, lambda row: {"config": {**row.config, **config}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from services.api.callers import CallerDep
 from services.api.errors import problems
 from services.api.files import VALIDATORS, stored_file
 from services.api.route import Route
@@ -27,9 +28,9 @@ VIDEO = {"content": {"video/mp4": {"schema": {"type": "string", "format": "binar
         **problems(400, 404, 416),
     },
 )
-async def download(job_id: str, service: ServiceDep, request: Request) -> Response:
+async def download(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """The finished video; 400 where it is not finished."""
-    row = await service.job_or_404(job_id)
+    row = await service.job_or_404(caller, job_id)
     if row.status != "completed":
         raise HTTPException(400, f"Job not completed: it is {row.status}")
     made = await service.jobs.artefact(result_key(row.scene_key, row.kind))

@@ -33,6 +33,8 @@ _SCHEMA = {
 }
 _EXAMPLES = {
     400: "Invalid particle type: rain. Available types: ['bouncing', 'snow', 'zen']",
+    401: "A valid API key is needed, as Authorization: Bearer motes_… or as X-API-Key",
+    403: "The API key has not the scope 'render', which this needs; it has read",
     404: "System not found",
     409: "Job is completed already",
     413: "The body is larger than 1000000 bytes",
@@ -66,8 +68,8 @@ def problem_of(error: Exception) -> JSONResponse:
     return problem(503, "The database does not answer; try again", {"Retry-After": "1"})
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for its OpenAPI."""
+def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for its OpenAPI; ``key`` is whether it may ask for one."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -83,7 +85,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
                 }
             },
         }
-        for status in sorted({*statuses, 503})
+        for status in sorted({*statuses, 503, *((401, 403) if key else ())})
     } | {
         "default": {
             "description": "Any other error",

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from services.api.callers import Caller, FollowerDep
 from services.api.errors import UNREACHABLE, problems
 from services.api.jobs import shown
 from services.api.route import Route
@@ -23,7 +24,7 @@ from services.jobs import OPEN
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["jobs"], route_class=Route)
 _LOOK_EVERY = 0.4  # seconds
-_EXISTS_EVERY = 2.0  # seconds between looks whether the job was deleted
+_EXISTS_EVERY = 2.0  # seconds between looks whether the job was deleted, or the key revoked
 _ALIVE_EVERY = 15.0  # seconds of silence after which proxies might think that nobody is there
 _LAST = 2**63 - 1  # of the ids that a database can have
 
@@ -50,16 +51,17 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 async def follow_job(
     job_id: str,
     service: ServiceDep,
+    caller: FollowerDep,
     last_event_id: Annotated[str | None, Header(description="go on after this one")] = None,
 ) -> Response:
     """Follow a job from its beginning, or from where the connection broke off."""
     after = _number(last_event_id)
-    row = await service.job_or_404(job_id)
+    row = await service.job_or_404(caller, job_id)
     events = await service.jobs.events(job_id, after)
     if row.status not in OPEN and not events:
         return Response(status_code=204)  # a browser connects again after anything else
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return _Stream(_stream(service, row, events, after), headers=headers, media_type="text/event-stream")
+    return _Stream(_stream(service, caller, row, events, after), headers=headers, media_type="text/event-stream")
 
 
 def _number(last_event_id: str | None) -> int:
@@ -80,7 +82,9 @@ class _Stream(StreamingResponse):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _stream(service: Service, row: JobRow, events: list[EventRow], after: int) -> AsyncIterator[str]:
+async def _stream(
+    service: Service, caller: Caller, row: JobRow, events: list[EventRow], after: int
+) -> AsyncIterator[str]:
     """The ``events``, which follow the one with the number ``after``, and those to come."""
     yield "retry: 1000\n\n"
     spoke = looked = time.monotonic()
@@ -89,7 +93,7 @@ async def _stream(service: Service, row: JobRow, events: list[EventRow], after: 
             for event in events:
                 after = event.id
                 if event is events[-1] and event.data["status"] not in OPEN:
-                    row = await service.job(row.id) or row  # for when it ended
+                    row = await service.job(caller, row.id) or row  # for when it ended
                 yield f"id: {event.id}\nevent: job\ndata: {shown(row, event.data).model_dump_json()}\n\n"
             if events:
                 spoke = time.monotonic()
@@ -101,9 +105,9 @@ async def _stream(service: Service, row: JobRow, events: list[EventRow], after: 
             await asyncio.sleep(_LOOK_EVERY)
             with CancelScope(shield=True):  # whoever goes away in the middle of a look would cost a connection
                 events = await service.jobs.events(row.id, after)
-                if not events and time.monotonic() - looked > _EXISTS_EVERY:
+                if time.monotonic() - looked > _EXISTS_EVERY:
                     looked = time.monotonic()
-                    if await service.job(row.id) is None:
+                    if not await service.keys.hold(caller) or await service.job(caller, row.id) is None:
                         return
     except UNREACHABLE as error:  # whoever follows connects again, and goes on after the last event
         _log.warning("the database does not answer: %s", error)

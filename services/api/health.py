@@ -9,9 +9,11 @@ from sqlalchemy import func, select
 
 from ecs_core.plugin_api import particle_types
 from services.api import schemas
+from services.api.callers import CallerDep
 from services.api.errors import UNREACHABLE, problems
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
+from services.credentials import ANYBODY, Caller
 from services.database import JobRow, SystemRow
 from services.jobs import OPEN
 
@@ -20,9 +22,9 @@ router = APIRouter(tags=["health"], route_class=Route)
 
 
 @router.get("/metrics", operation_id="count", responses=problems())
-async def count(service: ServiceDep) -> schemas.Counts:
+async def count(service: ServiceDep, caller: CallerDep) -> schemas.Counts:
     """What there is, in numbers."""
-    systems, jobs = await _counts(service)
+    systems, jobs = await _counts(service, caller)
     return schemas.Counts(
         active_systems=systems,
         queued_jobs=jobs.get("queued", 0),
@@ -43,7 +45,7 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
     redis = await service.waker.answers()
     database, systems, jobs = True, 0, dict[str, int]()
     try:
-        systems, jobs = await _counts(service)
+        systems, jobs = await _counts(service, ANYBODY)
     except UNREACHABLE as error:
         _log.warning("the database does not answer: %s", error)
         database, response.status_code = False, 503
@@ -59,9 +61,10 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
     )
 
 
-async def _counts(service: Service) -> tuple[int, dict[str, int]]:
+async def _counts(service: Service, caller: Caller) -> tuple[int, dict[str, int]]:
     """Systems, and renders by status."""
     async with service.sessions() as session:
-        systems = await session.scalar(select(func.count()).select_from(SystemRow))
-        rows = select(JobRow.status, func.count()).where(JobRow.kind == "video").group_by(JobRow.status)
+        systems = await session.scalar(select(func.count()).select_from(SystemRow).where(caller.sees(SystemRow)))
+        mine = (JobRow.kind == "video", caller.sees(JobRow))
+        rows = select(JobRow.status, func.count()).where(*mine).group_by(JobRow.status)
         return systems or 0, {str(status): int(number) for status, number in await session.execute(rows)}

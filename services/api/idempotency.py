@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ecs_core import MotesError
 from services.api.service import Service
+from services.credentials import Caller
 from services.database import IdempotencyRow, new_id, now
 
 _DEAD_AFTER = timedelta(seconds=10)
@@ -48,7 +49,7 @@ class Answer:
 
 
 async def once(
-    service: Service, request: Request, key: str | None, make: Callable[[str], Awaitable[Answer]]
+    service: Service, caller: Caller, request: Request, key: str | None, make: Callable[[str], Awaitable[Answer]]
 ) -> Response:
     """The answer of ``make``, which is given the id of what it shall make; under a ``key``, the first answer.
 
@@ -57,6 +58,7 @@ async def once(
     if key is None:
         answer = await make(new_id())
         return _response(answer.status, answer.headers, answer.content.model_dump_json())
+    key = f"{caller.owner} {key}" if caller.owner else key  # everybody may think of the same
     asked = await _digest(request)
     row = await _begun(service, key, asked)
     if row.answer is not None:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from services.api import schemas
+from services.api.callers import CallerDep
 from services.api.errors import problems
 from services.api.paging import CURSOR, LIMIT, LINK, listed, page
 from services.api.route import Route
@@ -29,6 +30,7 @@ def shown(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
         state
         | {
             "job_id": row.id,
+            "owner": row.owner,
             "priority": row.priority,
             "created_at": row.created_at,
             "output_path": row.output_path,
@@ -46,6 +48,7 @@ def shown(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
 )
 async def list_jobs(
     service: ServiceDep,
+    caller: CallerDep,
     request: Request,
     status: Annotated[list[schemas.JobStatus] | None, Query(description="only these; may be repeated")] = None,
     system_id: Annotated[str | None, Query(description="only of this system")] = None,
@@ -53,7 +56,7 @@ async def list_jobs(
     cursor: str | None = CURSOR,
 ) -> Response:
     """All renders, the newest first."""
-    rows = select(*_COLUMNS).where(JobRow.kind == "video")
+    rows = select(*_COLUMNS).where(JobRow.kind == "video", caller.sees(JobRow))
     if status:
         rows = rows.where(JobRow.status.in_(status))
     if system_id is not None:
@@ -65,26 +68,26 @@ async def list_jobs(
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", response_model=schemas.Job, responses=problems(404))
-async def get_job(job_id: str, service: ServiceDep) -> schemas.Job:
+async def get_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Job:
     """A job."""
-    return shown(await service.job_or_404(job_id))
+    return shown(await service.job_or_404(caller, job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=problems(404, 409))
-async def cancel_job(job_id: str, service: ServiceDep) -> schemas.Cancelled:
+async def cancel_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Cancelled:
     """Stop a job that is not over; 409 where it is."""
-    await service.job_or_404(job_id)
+    await service.job_or_404(caller, job_id)
     cancelled = await service.jobs.cancel(job_id)
-    row = await service.job_or_404(job_id)
+    row = await service.job_or_404(caller, job_id)
     if not cancelled and row.status != "cancelled":
         raise HTTPException(409, f"Job is {row.status} already")
     return schemas.Cancelled(job_id=job_id, status="cancelled")
 
 
 @router.get("/jobs/{job_id}/deliveries", operation_id="list_deliveries", responses=problems(404))
-async def list_deliveries(job_id: str, service: ServiceDep) -> list[schemas.Delivery]:
+async def list_deliveries(job_id: str, service: ServiceDep, caller: CallerDep) -> list[schemas.Delivery]:
     """The messages to the job's ``webhook_url``, and every attempt to deliver them."""
-    await service.job_or_404(job_id)
+    await service.job_or_404(caller, job_id)
     async with service.sessions() as session:
         rows = select(DeliveryRow).where(DeliveryRow.job_id == job_id)
         found = (await session.scalars(rows.order_by(DeliveryRow.created_at, DeliveryRow.id))).all()
@@ -98,9 +101,9 @@ async def list_deliveries(job_id: str, service: ServiceDep) -> list[schemas.Deli
 
 
 @router.delete("/jobs/{job_id}", operation_id="delete_job", responses=problems(404))
-async def delete_job(job_id: str, service: ServiceDep) -> schemas.Message:
+async def delete_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
     """Cancel a job that is not over, and forget it and its video."""
-    await service.job_or_404(job_id)
+    await service.job_or_404(caller, job_id)
     await service.jobs.cancel(job_id)
     await forget(service, job_id)
     return schemas.Message(message="Job deleted")

@@ -12,6 +12,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
 
 from ecs_core import MotesError
+from services.api.callers import Caller, allow, identify, unknown
 from services.api.configs import configure, status_of
 from services.api.errors import UNREACHABLE
 from services.api.plain import LONGEST, parse
@@ -28,38 +29,43 @@ _COMMAND = 'must be {"action": "update_config", "config": {…}}'
 async def live_system(websocket: WebSocket, system_id: str, service: ServiceDep) -> None:
     """Send the status at once, on change, and at least every second; take {"action": "update_config", "config": …}."""
     await websocket.accept()
-    telling = asyncio.create_task(_tell(websocket, service, system_id))
-    heeding = asyncio.create_task(_heed(websocket, service, system_id))
+    tasks: list[asyncio.Task[None]] = []
     try:
-        done, _ = await asyncio.wait((telling, heeding), return_when=asyncio.FIRST_COMPLETED)
+        caller = await identify(service, websocket, query=True)  # browsers can set no headers
+        tasks = [asyncio.create_task(do(websocket, service, caller, system_id)) for do in (_tell, _heed)]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
         code, reason = 1008, "System not found"
+    except HTTPException as error:
+        code, reason = 1008, error.detail
     except UNREACHABLE as error:
         _log.warning("the database does not answer: %s", error)
         code, reason = 1013, "The database does not answer; try again"
     except (WebSocketDisconnect, RuntimeError):  # starlette's word for sending to somebody who went
         return
     finally:
-        telling.cancel()
-        heeding.cancel()
-        await asyncio.gather(telling, heeding, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         await websocket.close(code, reason)
 
 
-async def _tell(websocket: WebSocket, service: Service, system_id: str) -> None:
+async def _tell(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
     """Tell how the system stands, until there is none."""
     loop = asyncio.get_running_loop()
     revision, due = 0, loop.time()
-    while (row := await service.system(system_id)) is not None:
+    while (row := await service.system(caller, system_id)) is not None:
         if row.revision != revision or loop.time() >= due:
+            if not await service.keys.hold(caller):
+                raise unknown()
             revision, due = row.revision, loop.time() + _AT_LEAST_EVERY - _LOOK_EVERY
             await websocket.send_text(status_of(row).model_dump_json())
         await asyncio.sleep(_LOOK_EVERY)
 
 
-async def _heed(websocket: WebSocket, service: Service, system_id: str) -> None:
+async def _heed(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
     """Do what the client asks for, until there is no system."""
     while True:
         message = await websocket.receive()
@@ -67,7 +73,8 @@ async def _heed(websocket: WebSocket, service: Service, system_id: str) -> None:
             raise WebSocketDisconnect(message.get("code", 1005))
         try:
             config = _config(message.get("text") or message.get("bytes") or "")
-            await configure(service, system_id, config)
+            allow(caller, "render")
+            await configure(service, caller, system_id, config)
         except HTTPException as error:
             if error.status_code == 404:
                 return

@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from ecs_core import SceneError
+from services.api.callers import Caller, CallerDep
 from services.api.downloads import VIDEO
 from services.api.errors import problems
 from services.api.files import VALIDATORS, stored_file
@@ -44,11 +45,12 @@ _ERRORS = _UNCHANGED | problems(400, 404, 416)
 async def frame_of_system(
     system_id: str,
     service: ServiceDep,
+    caller: CallerDep,
     request: Request,
     t: float = Query(0.0, ge=0, allow_inf_nan=False, description="when, in seconds"),
 ) -> Response:
     """One frame as a PNG, equal to the one in the video."""
-    row = await service.system_or_404(system_id)
+    row = await service.system_or_404(caller, system_id)
     scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "standard")
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(length * rate + Fraction(1, 2))
@@ -56,7 +58,7 @@ async def frame_of_system(
     if number >= frames:
         raise HTTPException(400, f"t = {t:g}: must be from 0 to {float((frames - 1) / rate):g} seconds")
     scene, key = await scene_of(service, row.particle_type, row.config, row.audio, "standard", at=float(number / rate))
-    return await _look(service, request, _job(row, scene, key, kind="frame"))
+    return await _look(service, caller, request, _job(caller, row, scene, key, kind="frame"))
 
 
 @router.get(
@@ -68,17 +70,18 @@ async def frame_of_system(
 async def preview_of_system(
     system_id: str,
     service: ServiceDep,
+    caller: CallerDep,
     request: Request,
     duration: float = Query(4.0, gt=0, le=15, allow_inf_nan=False, description="how long, in seconds"),
 ) -> Response:
     """The first seconds of the video, as a draft."""
-    row = await service.system_or_404(system_id)
+    row = await service.system_or_404(caller, system_id)
     scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "draft")
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(min(Fraction(str(duration)), length) * rate + Fraction(1, 2))
     config = {**row.config, "duration": float(max(1, frames) / rate)}
     scene, key = await scene_of(service, row.particle_type, config, row.audio, "draft")
-    return await _look(service, request, _job(row, scene, key, kind="preview"))
+    return await _look(service, caller, request, _job(caller, row, scene, key, kind="preview"))
 
 
 async def _length(service: Service, scene: dict[str, Any]) -> Fraction:
@@ -92,10 +95,11 @@ async def _length(service: Service, scene: dict[str, Any]) -> Fraction:
     return Fraction(song.duration)
 
 
-def _job(system: SystemRow, scene: dict[str, Any], key: str, *, kind: str) -> JobRow:
+def _job(caller: Caller, system: SystemRow, scene: dict[str, Any], key: str, *, kind: str) -> JobRow:
     return JobRow(
-        id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kind} {key}")),
-        flow=system.id,
+        id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{caller.owner} {kind} {key}")),
+        owner=caller.owner,
+        flow=caller.owner or system.id,
         kind=kind,
         system_id=system.id,
         scene=scene,
@@ -105,8 +109,9 @@ def _job(system: SystemRow, scene: dict[str, Any], key: str, *, kind: str) -> Jo
     )
 
 
-async def _look(service: Service, request: Request, job: JobRow) -> Response:
-    made = await service.jobs.artefact(result_key(job.scene_key, job.kind)) or await _made(service, request, job)
+async def _look(service: Service, caller: Caller, request: Request, job: JobRow) -> Response:
+    made = await service.jobs.artefact(result_key(job.scene_key, job.kind))
+    made = made or await _made(service, caller, request, job)
     media_type = "image/png" if job.kind == "frame" else "video/mp4"
     try:
         return await stored_file(request, service.storage, made, cache=_CACHE, media_type=media_type)
@@ -115,7 +120,7 @@ async def _look(service: Service, request: Request, job: JobRow) -> Response:
         raise HTTPException(503, "It was lost, and is made again; try again", {"Retry-After": "1"}) from None
 
 
-async def _made(service: Service, request: Request, job: JobRow) -> Artefact:
+async def _made(service: Service, caller: Caller, request: Request, job: JobRow) -> Artefact:
     """What the job makes, as soon as it is there.
 
     Raises:
@@ -132,7 +137,7 @@ async def _made(service: Service, request: Request, job: JobRow) -> Artefact:
         made = await service.jobs.artefact(result_key(job.scene_key, job.kind))
         if made is not None:
             return made
-        row = await service.job_or_404(job.id)
+        row = await service.job_or_404(caller, job.id)
         if row.status in ("failed", "cancelled"):
             raise HTTPException(400, row.error or "it was cancelled")
         await asyncio.sleep(_LOOK_EVERY)

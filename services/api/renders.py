@@ -9,10 +9,12 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import IntegrityError
 
 from services.api import schemas
+from services.api.callers import CallerDep
 from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, once
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
+from services.credentials import ANYBODY
 from services.database import JobRow
 from services.scenes import frozen, key_of, segments_of
 from services.webhooks import check_target
@@ -37,24 +39,26 @@ async def render_system(
     system_id: str,
     body: schemas.RenderRequest,
     service: ServiceDep,
+    caller: CallerDep,
     request: Request,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Render the system as it stands now; what is changed later touches no render."""
 
     async def make(job_id: str) -> Answer:
-        row = await service.system_or_404(system_id)
+        row = await service.system_or_404(caller, system_id)
         if body.system_id not in (None, system_id):
             raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
         output = _output_name(body.output_path)
         if body.webhook_url is not None:
             await check_target(body.webhook_url, service.settings)
-        audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path)).sha256
+        audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
         over = {name: value for name in _OVER if (value := getattr(body, name)) is not None}
         scene, key = await scene_of(service, row.particle_type, {**row.config, **over}, audio, body.quality)
         job = JobRow(
             id=job_id,
-            flow=system_id,
+            owner=caller.owner,
+            flow=caller.owner or system_id,
             kind="video",
             system_id=system_id,
             scene=scene,
@@ -68,7 +72,7 @@ async def render_system(
         accepted = schemas.RenderAccepted(job_id=job_id, message="Rendering started", output_path=output)
         return Answer(accepted, 202, {"Location": f"{base}/jobs/{job_id}"})
 
-    return await once(service, request, idempotency_key, make)
+    return await once(service, caller, request, idempotency_key, make)
 
 
 async def scene_of(
@@ -100,7 +104,7 @@ async def submit(service: Service, job: JobRow) -> JobRow:
     try:
         stored = await service.jobs.submit(job, tasks=tasks)
     except IntegrityError:  # at the same moment by somebody else
-        stored = await service.job_or_404(job.id)
+        stored = await service.job_or_404(ANYBODY, job.id)
     service.waker.wake()
     return stored
 

@@ -11,8 +11,10 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
+from services.api.callers import identify
 from services.api.errors import KNOWN, problem_of
 from services.api.plain import LONGEST, parse
+from services.api.service import service_of
 
 
 class Route(APIRoute):
@@ -24,6 +26,8 @@ class Route(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
+                if self.body_field is not None:
+                    await identify(service_of(request), request)  # of whom nobody knows, not even a body is read
                 return await handle(_Request(request.scope, request.receive))
             except KNOWN as error:
                 return problem_of(error)

@@ -52,9 +52,10 @@ class SystemStatus(BaseModel):
 class System(BaseModel):
     """A particle system."""
 
-    model_config = _example(system_id=_SYSTEM, particle_type="snow", status=_STATUS, created_at=_MOMENT)
+    model_config = _example(system_id=_SYSTEM, owner="alice", particle_type="snow", status=_STATUS, created_at=_MOMENT)
 
     system_id: str
+    owner: str = Field(description="whose it is, by the key that made it; empty where no keys are asked for")
     particle_type: str
     status: SystemStatus
     created_at: datetime
@@ -128,6 +129,7 @@ class Job(BaseModel):
 
     model_config = _example(
         job_id=_JOB,
+        owner="alice",
         system_id=_SYSTEM,
         status="rendering",
         stage="rendering",
@@ -145,6 +147,7 @@ class Job(BaseModel):
     )
 
     job_id: str
+    owner: str = Field(description="as of systems")
     system_id: str
     status: JobStatus
     stage: str = Field(description="queued, analysing, rendering, joining, or as `status` when it is over")

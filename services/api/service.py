@@ -11,10 +11,12 @@ from typing import Annotated, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException
+from sqlalchemy import select
 from starlette.requests import HTTPConnection
 
 from ecs_core.plugin_api import particle_types
 from services.api.waker import Waker
+from services.credentials import Caller, Keys
 from services.database import JobRow, Sessions, SystemRow, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
@@ -36,6 +38,7 @@ class Service:
     waker: Waker
     storage: Storage
     songs: Songs
+    keys: Keys
     folder: Path
     processor: CapacityLimiter
 
@@ -43,30 +46,32 @@ class Service:
         """What takes the processor more than a moment, in a thread; one at a time, as threads hold up the loop too."""
         return await to_thread.run_sync(work, limiter=self.processor)
 
-    async def system(self, system_id: str) -> SystemRow | None:
-        """A system by its id."""
+    async def system(self, caller: Caller, system_id: str) -> SystemRow | None:
+        """A system by its id; somebody else's is none."""
         if not is_id(system_id):
             return None
         async with self.sessions() as session:
-            return await session.get(SystemRow, system_id)
+            found = select(SystemRow).where(SystemRow.id == system_id, caller.sees(SystemRow))
+            return (await session.scalars(found)).one_or_none()
 
-    async def system_or_404(self, system_id: str) -> SystemRow:
+    async def system_or_404(self, caller: Caller, system_id: str) -> SystemRow:
         """The system, or the answer that there is none."""
-        row = await self.system(system_id)
+        row = await self.system(caller, system_id)
         if row is None:
             raise HTTPException(404, "System not found")
         return row
 
-    async def job(self, job_id: str) -> JobRow | None:
-        """A job by its id."""
+    async def job(self, caller: Caller, job_id: str) -> JobRow | None:
+        """A job by its id; somebody else's is none."""
         if not is_id(job_id):
             return None
         async with self.sessions() as session:
-            return await session.get(JobRow, job_id)
+            found = select(JobRow).where(JobRow.id == job_id, caller.sees(JobRow))
+            return (await session.scalars(found)).one_or_none()
 
-    async def job_or_404(self, job_id: str) -> JobRow:
+    async def job_or_404(self, caller: Caller, job_id: str) -> JobRow:
         """The job, or the answer that there is none."""
-        row = await self.job(job_id)
+        row = await self.job(caller, job_id)
         if row is None:
             raise HTTPException(404, "Job not found")
         return row
@@ -89,17 +94,18 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     try:
         with workplace(storage.scratch, "api") as folder:
             async with Waker(settings.redis_url, jobs) as waker:
-                songs = Songs(settings, sessions, storage, folder)
-                yield Service(settings, sessions, jobs, waker, storage, songs, folder, CapacityLimiter(1))
+                songs, keys = Songs(settings, sessions, storage, folder), Keys(sessions)
+                yield Service(settings, sessions, jobs, waker, storage, songs, keys, folder, CapacityLimiter(1))
     finally:
         await engine.dispose()
 
 
-def _service(connection: HTTPConnection) -> Service:
+def service_of(connection: HTTPConnection) -> Service:
+    """What the application that received it has opened."""
     service: Service | None = getattr(connection.state, "motes", None)
     if service is None:
         raise RuntimeError("the lifespan of particle_router did not run: include it in the application that is served")
     return service
 
 
-ServiceDep = Annotated[Service, Depends(_service)]
+ServiceDep = Annotated[Service, Depends(service_of)]

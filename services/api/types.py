@@ -18,7 +18,9 @@ router = APIRouter(tags=["types"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.ParticleTypeInfo])
 
 
-@router.get("/types", operation_id="list_types", response_model=list[schemas.ParticleTypeInfo], responses=problems())
+@router.get(
+    "/types", operation_id="list_types", response_model=list[schemas.ParticleTypeInfo], responses=problems(key=False)
+)
 async def list_types(service: ServiceDep) -> Response:
     """Every particle type, what it does and what it can be told."""
     return Response(await service.compute(all_types), media_type="application/json")
