@@ -112,7 +112,7 @@ class Songs:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def keep(self, path: Path, *, sha256: str, name: str, owner: str) -> AudioRow:
-        """Move a file with that content, which lies in such a place, into storage if it is a song, for its owner to use.
+        """Move a file with that content, which lies in such a place, into storage if it is a song, as its owner's.
 
         Raises:
             AudioError: it is none, by the ``name`` that the client knows.

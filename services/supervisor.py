@@ -187,7 +187,8 @@ def programs(settings: ServiceSettings, *, workers: int, listener: socket.socket
 
     ``MOTES_REDIS_URL`` in the environment means that Redis runs elsewhere.
     """
-    environment = {**os.environ, "MOTES_DATA": str(settings.data.absolute())}
+    # The API is given a socket, but whether it asks for keys depends on who may reach that.
+    environment = {**os.environ, "MOTES_DATA": str(settings.data.absolute()), "MOTES_HOST": settings.host}
     if "MOTES_WEBHOOK_SECRET" not in os.environ:
         environment["MOTES_WEBHOOK_SECRET"] = _webhook_secret(settings.data)
     found: list[Program] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import logging
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,15 +12,30 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from services.api import audio, downloads, events, health, jobs, live, looks, renders, systems, types
+from services.api.callers import keep_keys_out_of_logs
 from services.api.errors import handle_errors
 from services.api.service import Service, open_service
-from services.settings import ServiceSettings
+from services.settings import ServiceSettings, is_loopback
+
+_log = logging.getLogger("motes.api")
 
 
 @asynccontextmanager
 async def _lifespan(app: Any) -> AsyncIterator[dict[str, Service]]:
+    keep_keys_out_of_logs()
     async with open_service(ServiceSettings()) as service:
+        await _say_who_gets_in(service)
         yield {"motes": service}
+
+
+async def _say_who_gets_in(service: Service) -> None:
+    """Warn of what an operator can hardly want: that everybody gets in, or nobody."""
+    settings = service.settings
+    if settings.auth == "off" and not is_loopback(settings.host):
+        _log.warning("MOTES_AUTH=off: whoever reaches %s port %s may do anything", settings.host, settings.port)
+    if settings.keys_required and not await service.keys.exist():
+        where = "" if settings.database_url else f" --data {shlex.quote(str(settings.data))}"
+        _log.warning("no API keys yet, so nobody gets in: motes keys create --owner NAME%s", where)
 
 
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)

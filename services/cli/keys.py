@@ -1,0 +1,166 @@
+"""``motes keys``: who may use the service, straight in its database, whether or not it runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ecs_core.errors import MotesError
+from services.cli.service_database import migrate, opened, structure
+from services.cli.service_settings import add_data_argument, settings_from
+from services.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from services.credentials import Keys
+    from services.database import KeyRow
+
+HELP = "Make an API key, list them, revoke one or put another in its place."
+EXAMPLES = """\
+examples:
+  motes keys create --owner alice
+  motes keys create --owner dashboard --scope read --expires 90d
+  motes keys create --owner operator --scope admin --data /srv/motes
+  motes keys list
+  motes keys rotate k3v9x2ab --overlap 24h
+  motes keys revoke k3v9x2ab
+"""
+_SCOPES = ("read", "render", "admin")  # as services.credentials has them, which is slow to load
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the four commands."""
+    commands = parser.add_subparsers(dest="keys_command", required=True, metavar="COMMAND")
+    create = commands.add_parser("create", help="make a key and print it, this once")
+    create.add_argument("--owner", required=True, help="whose it is: keys of one owner see the same systems and jobs")
+    create.add_argument("--name", default="", help="what it is for")
+    create.add_argument(
+        "--scope", action="append", choices=_SCOPES, help="what it may; may be repeated (default: read and render)"
+    )
+    create.add_argument(
+        "--limit", action="append", default=[], metavar="NAME=VALUE", help="a limit that differs; may be repeated"
+    )
+    create.set_defaults(do=_create)
+    listing = commands.add_parser("list", help="every key but for its secret, the newest first")
+    listing.set_defaults(do=_list)
+    revoke = commands.add_parser("revoke", help="let a key open nothing any more, in at most five seconds")
+    revoke.set_defaults(do=_revoke)
+    rotate = commands.add_parser("rotate", help="make a key that may the same, and let the old one end")
+    rotate.add_argument(
+        "--overlap", type=_span, default="24h", metavar="TIME", help="how long both work (default: %(default)s)"
+    )
+    rotate.set_defaults(do=_rotate)
+    for command in (create, rotate):
+        command.add_argument("--expires", type=_span, metavar="TIME", help="how long it works, such as 90d, 12h or 30m")
+    for command in (revoke, rotate):
+        command.add_argument("id", metavar="ID", help="the eight characters after motes_")
+    for command in (create, listing, rotate):
+        command.add_argument("--json", action="store_true", help="print it as JSON")
+    for command in commands.choices.values():
+        add_data_argument(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the command says."""
+    settings = settings_from(arguments, "data")
+    if arguments.keys_command == "create" and structure(settings)[0] is None:
+        migrate(settings)  # so that there can be a key before the service first runs
+
+    async def do() -> None:
+        async with opened(settings) as sessions:
+            from services.credentials import Keys  # noqa: PLC0415
+
+            await arguments.do(arguments, Keys(sessions))
+
+    asyncio.run(do())
+
+
+async def _create(arguments: argparse.Namespace, keys: Keys) -> None:
+    from services.database import now  # noqa: PLC0415
+
+    row, key = await keys.create(
+        owner=arguments.owner,
+        name=arguments.name,
+        scopes=arguments.scope or ("read", "render"),
+        limits=dict(_limit(each) for each in arguments.limit),
+        expires_at=None if arguments.expires is None else now() + arguments.expires,
+    )
+    _tell(arguments, row, key)
+
+
+async def _rotate(arguments: argparse.Namespace, keys: Keys) -> None:
+    from services.database import now  # noqa: PLC0415
+
+    expires_at = None if arguments.expires is None else now() + arguments.expires
+    _tell(arguments, *await keys.rotate(arguments.id, overlap=arguments.overlap, expires_at=expires_at))
+
+
+def _tell(arguments: argparse.Namespace, row: KeyRow, key: str) -> None:
+    """The key alone on standard output, for scripts to take; that it is the only time, beside it."""
+    if arguments.json:
+        print(json.dumps(_facts(row) | {"key": key}))
+        return
+    print(key)
+    print(f"key {row.id} of {row.owner}: keep it, it is shown this once", file=sys.stderr)
+
+
+async def _list(arguments: argparse.Namespace, keys: Keys) -> None:
+    rows = await keys.all()
+    if arguments.json:
+        print(json.dumps([_facts(row) for row in rows]))
+    elif not rows:
+        print("no keys; motes keys create --owner NAME makes one")
+    else:
+        headings = ("KEY", "OWNER", "NAME", "SCOPES", "LIMITS", "CREATED", "EXPIRES", "STATE")
+        print_table(headings, (_line(row) for row in rows))
+
+
+async def _revoke(arguments: argparse.Namespace, keys: Keys) -> None:
+    row = await keys.revoke(arguments.id)
+    print(f"key {row.id} of {row.owner}: revoked; it opens nothing any more in five seconds")
+
+
+def _line(row: KeyRow) -> tuple[object, ...]:
+    facts = _facts(row)
+    limits = ", ".join(f"{name}={value:g}" for name, value in row.limits.items())
+    moments = (
+        None if each is None else f"{each.astimezone():%Y-%m-%d %H:%M}" for each in (row.created_at, row.expires_at)
+    )
+    return (row.id, row.owner, row.name or None, ", ".join(row.scopes), limits or None, *moments, facts["state"])
+
+
+def _facts(row: KeyRow) -> dict[str, Any]:
+    """What is known of a key as plain data."""
+    from services.credentials import state_of  # noqa: PLC0415
+
+    moments = {name: getattr(row, name) for name in ("created_at", "expires_at", "revoked_at")}
+    return {
+        **{name: getattr(row, name) for name in ("id", "owner", "name", "scopes", "limits")},
+        **{name: None if each is None else each.isoformat(timespec="seconds") for name, each in moments.items()},
+        "state": state_of(row),
+    }
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise MotesError(f"--limit {text}: must be NAME=VALUE, the value a number") from None
+
+
+def _span(text: str) -> timedelta:
+    """A time such as 90d.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number and s, m, h or d, such as 90d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
