@@ -1,0 +1,583 @@
+"""Keys and owners, on both databases: the application on a real server in this process, and no worker."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import logging
+import socket
+import statistics
+import threading
+import time
+import wave
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from pydantic import ValidationError
+from sqlalchemy import select
+from starlette.requests import HTTPConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from ecs_core import MotesError
+from services import credentials
+from services.api import create_app, looks
+from services.api.callers import UNKNOWN, keys_needed
+from services.credentials import Keys, without_keys
+from services.database import JobRow, KeyRow, Sessions, UploadRow, new_id, now, open_database
+from services.migrations import upgrade
+from services.settings import ServiceSettings
+from services.supervisor import listen, programs, url_of
+from tests.services.servers import Postgres
+
+SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
+OPEN = {"/particles/types", "/particles/health"}
+
+
+@dataclass
+class World:
+    """The application, where keys are required, and two owners; ``keys`` are by what they are for."""
+
+    client: httpx.Client
+    database: str
+    keys: dict[str, str]
+
+    def call(self, who: str | None, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {} if who is None else {"Authorization": f"Bearer {self.keys.get(who, who)}"}
+        headers |= more.pop("headers", {})
+        return self.client.request(method, f"/particles{path}", headers=headers, **more)
+
+    @contextmanager
+    def watching(self, system: str, key: str | None = None) -> Iterator[ClientConnection]:
+        """The WebSocket of a system, with the key as browsers send it."""
+        base = str(self.client.base_url).replace("http", "ws", 1)
+        query = "" if key is None else f"?key={self.keys.get(key, key)}"
+        with connect(f"{base}/particles/ws/{system}{query}", proxy=None) as websocket:
+            yield websocket
+
+    def closed(self, system: str, key: str | None = None) -> tuple[int, str]:
+        """How a WebSocket that is told nothing is closed."""
+        with self.watching(system, key) as websocket, pytest.raises(ConnectionClosed) as told:
+            websocket.recv(timeout=20)
+        assert told.value.rcvd is not None
+        return told.value.rcvd.code, told.value.rcvd.reason
+
+    def made(self, who: str, **config: Any) -> tuple[str, str]:
+        """A system of somebody's, and a job of it that is over."""
+        body = {"particle_type": "enhanced", "config": SMALL | config}
+        system = self.call(who, "POST", "/create", json=body).json()["system_id"]
+        accepted = self.call(who, "POST", f"/systems/{system}/render", json={"webhook_url": "https://192.0.2.1/"})
+        job = accepted.json()["job_id"]
+        assert self.call(who, "POST", f"/jobs/{job}/cancel").status_code == 200
+        return system, job
+
+    def song(self, who: str, data: bytes, name: str = "song.wav") -> dict[str, Any]:
+        answer = self.call(who, "POST", "/audio", files={"file": (name, data)})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def change(self, do: Callable[[Keys, Sessions], Awaitable[Any]]) -> Any:
+        return changed(self.database, do)
+
+
+def changed(database: str, do: Callable[[Keys, Sessions], Awaitable[Any]]) -> Any:
+    """What is done to the keys of a database, from outside."""
+
+    async def run() -> Any:
+        engine, sessions = open_database(database)
+        try:
+            return await do(Keys(sessions), sessions)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
+
+
+def song(seconds: float = 0.2, level: int = 1000) -> bytes:
+    """A file that is a song, with a content of its own."""
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(level.to_bytes(2, "little") * int(8000 * seconds))
+    return made.getvalue()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    data = tmp_path_factory.mktemp("keys")
+    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
+    if request.param == "postgres":
+        server: Postgres = request.getfixturevalue("postgres_server")
+        database = server.url(server.create())
+    asyncio.run(upgrade(database))
+
+    async def make(keys: Keys, sessions: Sessions) -> dict[str, str]:
+        wanted = {"alice": ("read", "render"), "bob": ("read", "render"), "admin": ("admin",)}
+        made = {name: (await keys.create(owner=name, scopes=scopes))[1] for name, scopes in wanted.items()}
+        for scope in ("read", "render"):
+            made[f"{scope} only"] = (await keys.create(owner="alice", scopes=(scope,)))[1]
+        return made
+
+    keys = changed(database, make)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "DATA": str(data),
+            "DATABASE_URL": database,
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "AUTH": "required",
+            "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "WEBHOOK_PRIVATE_TARGETS": "true",
+        }.items():
+            patch.setenv(f"MOTES_{name}", value)
+        patch.setattr(looks, "_PATIENCE", 0.1)  # there is no worker
+        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+            yield World(client, database, keys)
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The URL of the application on a server in a thread; its log of requests is on, as uvicorn has it."""
+    with listen("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(uvicorn.Config(create_app(), log_config=None, timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            end = time.monotonic() + 30
+            while not server.started:
+                assert thread.is_alive(), "it could not be started"
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            yield url_of(listener)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every route of the API, by method and path."""
+    paths = create_app().openapi()["paths"]
+    found = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    return [*sorted(found), ("HEAD", "/particles/download/{job_id}")]
+
+
+ROUTES = [(method, path.removeprefix("/particles")) for method, path in routes() if path.startswith("/particles/")]
+WITH_ID = [each for each in ROUTES if "{" in each[1]]
+BODIES: dict[str, dict[str, Any]] = {
+    "PUT /systems/{system_id}/config": {"json": {"config": {"particle_count": 60}}},
+    "POST /systems/{system_id}/render": {"json": {"output_path": "mine.mp4"}},
+    "POST /systems/{system_id}/load-audio": {"params": {"audio_path": "uploads/" + "0" * 64}},
+}
+
+
+def request_of(method: str, path: str, system: str, job: str) -> dict[str, Any]:
+    filled = path.format(system_id=system, job_id=job, particle_type="snow")
+    return {"method": method, "path": filled, **BODIES.get(f"{method} {path}", {})}
+
+
+def all_of(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Everything that a client is told."""
+    return answer.status_code, sorted(each for each in answer.headers.raw if each[0] != b"date"), answer.content
+
+
+class TestWithoutAKey:
+    @pytest.mark.parametrize(("method", "path"), ROUTES)
+    def test_nothing_is_answered_but_what_is_open(self, world: World, method: str, path: str) -> None:
+        request = request_of(method, path, new_id(), new_id())
+        answer = world.call(None, **request)
+        if f"/particles{path}" in OPEN:
+            assert answer.status_code == 200
+            return
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        if method != "HEAD":
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["detail"] == UNKNOWN
+
+    @pytest.mark.parametrize("path", ["/create", f"/systems/{new_id()}/render", "/audio"])
+    def test_not_even_a_body_is_read(self, world: World, path: str) -> None:
+        url = world.client.base_url
+        with socket.create_connection((url.host, url.port or 0), timeout=20) as connection:
+            head = f"POST /particles{path} HTTP/1.1\r\nHost: motes\r\nContent-Type: application/json\r\n"
+            connection.sendall(f"{head}Content-Length: 100000\r\n\r\n".encode())  # which never comes
+            assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
+
+    def test_every_wrong_key_gets_the_same_answer(self, world: World) -> None:
+        async def make(keys: Keys, sessions: Sessions) -> list[str]:
+            soon = now() + timedelta(seconds=-1)
+            expired = (await keys.create(owner="alice", expires_at=soon))[1]
+            row, revoked = await keys.create(owner="alice")
+            await keys.revoke(row.id)
+            return [expired, revoked]
+
+        right = world.keys["alice"]
+        wrong = [
+            *world.change(make),
+            right[:-1] + ("a" if right[-1] != "a" else "b"),
+            right[:15],
+            right.upper(),
+            "motes_aaaaaaaa_" + "a" * 43,
+            "nonsense",
+            "ü" * 50,
+            "x" * 5000,
+        ]
+        answers = {repr(all_of(world.call(None, "GET", "/systems", headers=sent(key)))) for key in wrong}
+        assert answers == {repr(all_of(world.call(None, "GET", "/systems")))}
+
+    @pytest.mark.parametrize("headers", [{"Authorization": "Basic YWxpY2U6cA=="}, {"Authorization": "Bearer"}])
+    def test_another_kind_of_authorization_is_none(self, world: World, headers: dict[str, str]) -> None:
+        assert world.call(None, "GET", "/systems", headers=headers).status_code == 401
+
+    def test_a_websocket_is_closed_with_the_reason(self, world: World) -> None:
+        assert world.closed(new_id()) == (1008, UNKNOWN)
+
+
+def sent(key: str) -> dict[str, bytes]:
+    return {"Authorization": b"Bearer " + key.encode()}
+
+
+class TestAKey:
+    @pytest.mark.parametrize("name", ["Authorization", "authorization", "X-API-Key"])
+    @pytest.mark.parametrize("scheme", ["Bearer ", "bearer "])
+    def test_comes_in_either_header(self, world: World, name: str, scheme: str) -> None:
+        value = world.keys["alice"] if name == "X-API-Key" else scheme + world.keys["alice"]
+        assert world.call(None, "GET", "/systems", headers={name: value}).status_code == 200
+
+    def test_beside_the_name_that_a_proxy_asked_for(self, world: World) -> None:
+        headers = {"Authorization": "Basic YWxpY2U6cA==", "X-API-Key": world.keys["alice"]}
+        assert world.call(None, "GET", "/systems", headers=headers).status_code == 200
+
+    def test_in_the_url_is_for_what_browsers_cannot_ask_otherwise(self, world: World) -> None:
+        system, job = world.made("alice")
+        key = world.keys["alice"]
+        assert world.call(None, "GET", f"/jobs/{job}/events?key={key}").status_code == 200
+        assert world.call(None, "GET", f"/jobs/{job}?key={key}").status_code == 401
+        with world.watching(system, "alice") as websocket:
+            assert json.loads(websocket.recv(timeout=20))["particle_type"] == "enhanced"
+
+    def test_that_was_revoked_opens_nothing_once_it_is_not_remembered(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row, key = world.change(lambda keys, sessions: keys.create(owner="carol"))
+        assert world.call(key, "GET", "/systems").status_code == 200
+        world.change(lambda keys, sessions: keys.revoke(row.id))
+        monkeypatch.setattr(credentials, "REMEMBERED", 0.0)
+        assert world.call(key, "GET", "/systems").status_code == 401
+
+    def test_is_not_remembered_beyond_its_end(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        soon = now() + timedelta(hours=1)
+        _, key = world.change(lambda keys, sessions: keys.create(owner="carol", expires_at=soon))
+        assert world.call(key, "GET", "/systems").status_code == 200
+        monkeypatch.setattr(credentials, "now", lambda: soon)
+        assert world.call(key, "GET", "/systems").status_code == 401
+
+    def test_that_is_in_use_is_not_looked_for_each_time(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert world.call("alice", "GET", "/systems").status_code == 200
+        monkeypatch.setattr(Keys, "_look", None)
+        assert world.call("alice", "GET", "/systems").status_code == 200
+
+    def test_that_takes_the_place_of_another_opens_the_same(self, world: World) -> None:
+        async def make(keys: Keys, sessions: Sessions) -> tuple[str, str, KeyRow]:
+            expiring = now() + timedelta(days=10)
+            row, first = await keys.create(owner="dora", name="ci", limits={"jobs": 3}, expires_at=expiring)
+            new, second = await keys.rotate(row.id, overlap=timedelta(hours=1))
+            return first, second, new
+
+        first, second, new = world.change(make)
+        system = world.call(first, "POST", "/create", json={"particle_type": "snow"}).json()["system_id"]
+        assert world.call(second, "GET", f"/systems/{system}").status_code == 200
+        assert (new.owner, new.name, new.limits, new.scopes) == ("dora", "ci", {"jobs": 3}, ["read", "render"])
+        assert timedelta(days=9) < new.expires_at - now() <= timedelta(days=10)
+
+    def test_whose_place_was_taken_ends_after_the_overlap(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        row, key = world.change(lambda keys, sessions: keys.create(owner="dora"))
+        world.change(lambda keys, sessions: keys.rotate(row.id, overlap=timedelta(hours=1)))
+        assert world.call(key, "GET", "/systems").status_code == 200
+        end = now() + timedelta(hours=1)
+        monkeypatch.setattr(credentials, "now", lambda: end)
+        monkeypatch.setattr(credentials, "REMEMBERED", 0.0)
+        assert world.call(key, "GET", "/systems").status_code == 401
+
+
+class TestScopes:
+    @pytest.mark.parametrize(("method", "path"), [each for each in ROUTES if f"/particles{each[1]}" not in OPEN])
+    def test_get_needs_read_and_everything_else_render(self, world: World, method: str, path: str) -> None:
+        needed, other = ("read", "render") if method in ("GET", "HEAD") else ("render", "read")
+        request = request_of(method, path, new_id(), new_id())
+        refused = world.call(f"{other} only", **request)
+        assert refused.status_code == 403
+        if method != "HEAD":
+            said = f"The API key has not the scope '{needed}', which this needs; it has {other}"
+            assert refused.json()["detail"] == said
+        assert world.call(f"{needed} only", **request).status_code not in (401, 403)
+
+    def test_who_only_reads_can_watch_a_system_but_not_change_it(self, world: World) -> None:
+        system, _ = world.made("alice")
+        with world.watching(system, "read only") as websocket:
+            assert json.loads(websocket.recv(timeout=20))["particle_count"] == 50
+            websocket.send(json.dumps({"action": "update_config", "config": {"particle_count": 60}}))
+            while "error" not in (answer := json.loads(websocket.recv(timeout=20))):
+                assert answer["particle_count"] == 50
+        assert answer["error"] == "The API key has not the scope 'render', which this needs; it has read"
+
+
+class TestTwoOwners:
+    @pytest.mark.parametrize(("method", "path"), WITH_ID)
+    def test_what_is_another_s_looks_as_if_there_were_none(self, world: World, method: str, path: str) -> None:
+        system, job = world.made("alice")
+        of_alice = request_of(method, path, system, job)
+        of_nobody = request_of(method, path, new_id(), new_id())
+        if "audio_path" in of_alice.get("params", {}):  # of which the one that was refused must not be the song
+            of_alice["params"] = of_nobody["params"] = {"audio_path": world.song("bob", song())["audio_path"]}
+        before = world.call("alice", "GET", f"/systems/{system}").content, world.call("alice", "GET", "/jobs").content
+        foreign, unknown = world.call("bob", **of_alice), world.call("bob", **of_nobody)
+        assert all_of(foreign) == all_of(unknown)
+        assert foreign.status_code == 404
+        after = world.call("alice", "GET", f"/systems/{system}").content, world.call("alice", "GET", "/jobs").content
+        assert before == after
+        if "audio_path" in of_alice.get("params", {}):
+            of_alice["params"] = {"audio_path": world.song("alice", song())["audio_path"]}
+        assert world.call("alice", **of_alice).status_code != 404
+        if method != "DELETE":
+            assert world.call("admin", **of_alice).status_code != 404
+
+    def test_another_s_system_cannot_be_watched(self, world: World) -> None:
+        system, _ = world.made("alice")
+        assert {world.closed(each, "bob") for each in (system, new_id())} == {(1008, "System not found")}
+
+    def test_lists_show_one_s_own(self, world: World) -> None:
+        system, job = world.made("alice")
+        for path, what, made in (("/systems", "system_id", system), ("/jobs", "job_id", job)):
+            shown = {who: world.call(who, "GET", path).json() for who in ("alice", "bob", "admin")}
+            assert {each["owner"] for each in shown["alice"]} == {"alice"}
+            assert {each["owner"] for each in shown["bob"]} <= {"bob"}
+            assert {each[what]: each["owner"] for each in shown["admin"]}[made] == "alice"
+
+    def test_pages_and_filters_show_one_s_own(self, world: World) -> None:
+        system, _ = world.made("alice")
+        world.made("alice")
+        link = world.call("alice", "GET", "/jobs?limit=1").links["next"]["url"].removeprefix("/particles")
+        assert world.call("alice", "GET", link).json()
+        for path in (link, f"/jobs?system_id={system}", f"/jobs?system_id={system}&status=cancelled"):
+            assert {each["owner"] for each in world.call("bob", "GET", path).json()} <= {"bob"}
+        assert world.call("bob", "GET", f"/jobs?system_id={system}").content == b"[]"
+
+    def test_numbers_count_one_s_own(self, world: World) -> None:
+        _, key = world.change(lambda keys, sessions: keys.create(owner="erik"))
+        world.made("alice")
+        assert set(world.call(key, "GET", "/metrics").json().values()) == {0}
+        world.made(key)
+        assert world.call(key, "GET", "/metrics").json()["active_systems"] == 1
+        assert world.call("admin", "GET", "/metrics").json()["active_systems"] > 1
+
+    def test_a_song_may_be_named_by_who_uploaded_it(self, world: World) -> None:
+        system, _ = world.made("bob")
+        uploaded = world.song("alice", song(level=2))
+        unknown = "uploads/" + hashlib.sha256(b"").hexdigest() + ".wav"
+
+        def tried(path: str) -> list[tuple[int, str]]:
+            loaded = world.call("bob", "POST", f"/systems/{system}/load-audio", params={"audio_path": path})
+            rendered = world.call("bob", "POST", f"/systems/{system}/render", json={"audio_path": path})
+            return [(each.status_code, each.text.replace(path, "…")) for each in (loaded, rendered)]
+
+        assert tried(uploaded["audio_path"]) == tried(unknown)
+        assert [status for status, _ in tried(unknown)] == [400, 400]
+        assert world.song("bob", song(level=2)) == uploaded
+        assert [status for status, _ in tried(uploaded["audio_path"])] == [200, 202]
+
+    def test_the_same_song_again_tells_nothing_of_who_had_it_before(self, world: World) -> None:
+        first = world.song("alice", song(level=3), name="secret.flac")
+        again = world.song("bob", song(level=3), name="mine.wav")
+        assert first["audio_path"].endswith(".flac")
+        assert again["audio_path"] == f"uploads/{first['sha256']}.wav"
+        assert again | {"audio_path": ""} == first | {"audio_path": ""}
+        found = world.change(lambda keys, sessions: owners_of(sessions, first["sha256"]))
+        assert sorted(found) == ["alice", "bob"]
+
+    def test_the_same_words_of_two_make_two(self, world: World) -> None:
+        headers = {"Idempotency-Key": new_id()}
+        body = {"particle_type": "snow"}
+        made = {who: world.call(who, "POST", "/create", json=body, headers=headers) for who in ("alice", "bob")}
+        systems = {who: answer.json()["system_id"] for who, answer in made.items()}
+        assert systems["alice"] != systems["bob"]
+        again = world.call("alice", "POST", "/create", json=body, headers=headers)
+        assert again.json()["system_id"] == systems["alice"]
+        other = world.call("bob", "POST", "/create", json={"particle_type": "zen"}, headers=headers)
+        assert other.status_code == 422  # bob's own
+
+    def test_frames_of_equal_systems_are_jobs_of_their_own(self, world: World) -> None:
+        jobs = {}
+        for who in ("alice", "bob"):
+            system, _ = world.made(who, seed=77)
+            assert world.call(who, "GET", f"/systems/{system}/frame").status_code == 503  # it waits for a worker
+            rows = world.change(lambda keys, sessions, system=system: frames_of(sessions, system))
+            jobs[who] = [(row.owner, row.flow) for row in rows]
+        assert jobs == {"alice": [("alice", "alice")], "bob": [("bob", "bob")]}
+
+    def test_the_queue_is_fair_to_owners(self, world: World) -> None:
+        system, job = world.made("alice")
+        row = world.change(lambda keys, sessions: job_of(sessions, job))
+        assert (row.owner, row.flow, row.system_id) == ("alice", "alice", system)
+
+
+async def owners_of(sessions: Sessions, sha256: str) -> list[str]:
+    async with sessions() as session:
+        return list(await session.scalars(select(UploadRow.owner).where(UploadRow.sha256 == sha256)))
+
+
+async def frames_of(sessions: Sessions, system: str) -> list[Any]:
+    async with sessions() as session:
+        return list(await session.scalars(select(JobRow).where(JobRow.system_id == system, JobRow.kind == "frame")))
+
+
+async def job_of(sessions: Sessions, job: str) -> Any:
+    async with sessions() as session:
+        return await session.get_one(JobRow, job)
+
+
+class TestKeysInTheDatabase:
+    def test_nothing_of_a_key_is_kept_that_opens_anything(self, world: World) -> None:
+        key = world.keys["alice"]
+        rows = world.change(lambda keys, sessions: keys.all())
+        [row] = [row for row in rows if row.id == key[6:14]]
+        assert row.digest == hashlib.sha256(key.encode()).hexdigest()
+        assert key[15:] not in repr([vars(row) for row in rows])
+
+    def test_wrong_keys_take_as_long_as_right_ones(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of the look-up; what is right is remembered, which only tells who has it."""
+        monkeypatch.setattr(credentials, "REMEMBERED", 0.0)
+        right = world.keys["alice"]
+        tried = {
+            "right": right,
+            "the last letter": right[:-1] + ("a" if right[-1] != "a" else "b"),
+            "the first letter": right[:15] + ("a" if right[15] != "a" else "b") + right[16:],
+            "an unknown id": "motes_aaaaaaaa_" + right[15:],
+            "nothing": "",
+        }
+
+        async def measure(keys: Keys, sessions: Sessions) -> dict[str, float]:
+            took: dict[str, list[float]] = {name: [] for name in tried}
+            for _ in range(100):
+                for name, key in tried.items():
+                    began = time.perf_counter()
+                    caller = await keys.caller(key)
+                    took[name].append(time.perf_counter() - began)
+                    assert (caller is not None) == (name == "right")
+            return {name: statistics.median(each) for name, each in took.items()}
+
+        medians = world.change(measure)
+        wrong = [median for name, median in medians.items() if name != "right"]
+        assert max(wrong) < 1.5 * min(wrong), medians
+        assert max(medians.values()) < 3 * min(medians.values()), medians
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"owner": ""}, "owner '': must be a letter or digit"),
+            ({"owner": "a b"}, "owner 'a b': must be a letter or digit"),
+            ({"owner": "a" * 65}, "must be a letter or digit and up to 63 more"),
+            ({"owner": "a", "name": "x\ny"}, "must be at most 128 characters of one line"),
+            ({"owner": "a", "scopes": ["write"]}, "scopes ['write']: must be of read, render, admin"),
+            ({"owner": "a", "scopes": []}, "and at least one"),
+            ({"owner": "a", "limits": {"jobs": float("nan")}}, "limit jobs=nan: must be a name and a number from 0"),
+            ({"owner": "a", "limits": {"": 1.0}}, "must be a name and a number from 0"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, world: World, wrong: dict[str, Any], said: str) -> None:
+        with pytest.raises(MotesError) as refused:
+            world.change(lambda keys, sessions: keys.create(**wrong))
+        assert said in str(refused.value)
+
+
+class TestLogs:
+    @pytest.mark.parametrize("text", ["motes_abcdefgh_" + "x" * 43, "not_a_key"])
+    def test_show_no_key_of_a_url(self, world: World, caplog: pytest.LogCaptureFixture, text: str) -> None:
+        with caplog.at_level(logging.DEBUG):
+            for path in ("/jobs/x/events", "/nowhere", "/types"):
+                world.client.get(f"/particles{path}", params={"key": text})
+            world.closed(new_id(), text)
+        ours = [each for each in caplog.records if not each.name.startswith(("httpx", "httpcore", "websockets"))]
+        requests = [
+            each.getMessage() for each in ours if "/particles/" in each.getMessage() and each.levelname == "INFO"
+        ]
+        assert len(requests) == 4
+        assert all("?key=********" in each for each in requests), requests
+        assert text not in "".join(each.getMessage() for each in ours)
+
+    def test_keys_can_be_told_apart(self) -> None:
+        key = "motes_abcdefgh_" + "x-_" * 14 + "x"
+        assert without_keys(f"GET /a?b=c&key={key}&d=e with {key}.") == (
+            "GET /a?b=c&key=********&d=e with motes_abcdefgh_********."
+        )
+
+
+def connection(server: str | None) -> HTTPConnection:
+    return HTTPConnection({"type": "http", "server": None if server is None else (server, 8000), "headers": []})
+
+
+class TestWhetherKeysAreNeeded:
+    @pytest.mark.parametrize(
+        ("host", "needed"),
+        [
+            ("127.0.0.1", False),
+            ("127.8.8.8", False),
+            ("::1", False),
+            ("localhost", False),
+            ("0.0.0.0", True),
+            ("::", True),
+            ("", True),
+            ("192.168.1.5", True),
+            ("motes.example", True),
+        ],
+    )
+    def test_follows_from_where_it_listens(self, host: str, needed: bool) -> None:
+        assert keys_needed(ServiceSettings(host=host, auth="auto"), connection("127.0.0.1")) == needed
+
+    @pytest.mark.parametrize(
+        ("server", "needed"),
+        [("127.0.0.1", False), ("::1", False), (None, False), ("10.0.0.7", True), ("fe80::1", True)],
+    )
+    def test_follows_from_where_a_connection_arrives_that_somebody_else_listens_for(
+        self, server: str | None, needed: bool
+    ) -> None:
+        assert keys_needed(ServiceSettings(host="127.0.0.1", auth="auto"), connection(server)) == needed
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+    def test_can_be_said(self, host: str) -> None:
+        for server in ("127.0.0.1", "10.0.0.7"):
+            assert keys_needed(ServiceSettings(host=host, auth="required"), connection(server))
+            assert not keys_needed(ServiceSettings(host=host, auth="off"), connection(server))
+
+    def test_is_not_guessed(self) -> None:
+        with pytest.raises(ValidationError):
+            ServiceSettings(auth="of")  # type: ignore[arg-type]
+
+    def test_the_api_of_motes_serve_knows_where_it_listens(self, tmp_path: Any) -> None:
+        (tmp_path / "data").mkdir()
+        with listen("127.0.0.1", 0) as listener:
+            settings = ServiceSettings(host="0.0.0.0", data=tmp_path / "data")
+            [api] = [
+                each
+                for each in programs(settings, workers=0, listener=listener, private=tmp_path)
+                if each.name == "api"
+            ]
+        assert api.environment["MOTES_HOST"] == "0.0.0.0"
+
+
+def test_openapi_tells_how_to_send_a_key() -> None:
+    document = create_app().openapi()
+    schemes = {name: (each["type"], each.get("in")) for name, each in document["components"]["securitySchemes"].items()}
+    assert schemes == {"Bearer": ("http", None), "X-API-Key": ("apiKey", "header"), "key": ("apiKey", "query")}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            ways = [name for each in operation.get("security", []) for name in each]
+            of_all = ["Bearer", "X-API-Key"] + (["key"] if path.endswith("/events") else [])
+            assert ways == ([] if path in OPEN else of_all), (method, path)
+            assert {"401", "403"} <= set(operation["responses"]) or path in OPEN, (method, path)
