@@ -159,7 +159,8 @@ class Worker:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         holding = asyncio.create_task(self._hold(attempt))
         try:
-            attempt.child = await self._nursery.child()
+            kept = self._nursery.kept() if claim.kind == "segment" else None
+            attempt.child = kept or await self._nursery.child()
             return await self._supervise(attempt, attempt.child, folder)
         except ChildDiedError as death:
             await self._jobs.give_back(claim, died=str(death))
@@ -167,7 +168,10 @@ class Worker:
         finally:
             holding.cancel()
             if attempt.child is not None:
-                await attempt.child.stop()
+                if claim.kind == "segment" and attempt.child.done:
+                    self._nursery.keep(attempt.child)
+                else:
+                    await attempt.child.stop()
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:

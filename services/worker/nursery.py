@@ -2,8 +2,8 @@
 
 ``python -m services.worker.nursery STORAGE NICE WORKER`` has a Unix socket as its standard input. It forks a process
 for each socket that is sent through it; that process says {"pid"}, gets what to do as a line of JSON, and answers with
-lines of JSON until {"done": true}, {"wait": …} or {"error": …}. The nursery ends with its worker, its children when
-nobody listens.
+lines of JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can be given more to do.
+The nursery ends with its worker, its children when nobody listens.
 """
 
 from __future__ import annotations
@@ -70,11 +70,10 @@ def _child(connection: socket.socket, storage_url: str) -> int:
 
     try:
         say({"pid": os.getpid()})
-        spec = lines.readline()
-        if not spec:  # nobody wants it any more
-            return 0
-        work.run(json.loads(spec), Storage(storage_url), tell)
-        say({"done": True})
+        storage = Storage(storage_url)
+        while spec := lines.readline():  # until nobody wants it any more
+            work.run(json.loads(spec), storage, tell)
+            say({"done": True})
     except (BrokenPipeError, ConnectionError):
         return 1
     except MotesError as error:

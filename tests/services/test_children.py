@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from services.scenes import frozen
 from services.worker.children import Child, Nursery
 
 
@@ -82,3 +83,54 @@ def test_nursery_ends_with_its_worker_even_where_its_input_stays_open(tmp_path: 
         assert not Path(f"/proc/{int(said)}").exists()
     finally:
         os.close(control)
+
+
+def test_one_that_is_kept_is_used_again_unless_it_died_meanwhile(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+) -> None:
+    async def used(nursery: Nursery) -> None:
+        first, second = await nursery.child(), await nursery.child()
+        assert nursery.kept() is None
+        nursery.keep(first)
+        nursery.keep(second)
+        second.kill()
+        while second.lives():
+            await asyncio.sleep(0.01)
+        assert nursery.kept() is first
+        assert nursery.kept() is None
+        await stopped(first)
+
+    in_a_nursery(used)
+
+
+def test_one_that_is_kept_ends_when_nothing_comes(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+) -> None:
+    async def waited(nursery: Nursery) -> None:
+        child = await nursery.child()
+        nursery.keep(child)
+        assert child.lives()
+        end = time.monotonic() + 10
+        while not child.writer.is_closing() and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        assert child.writer.is_closing()  # when it has ended
+        assert nursery.kept() is None
+
+    in_a_nursery(waited)
+
+
+def test_it_does_one_task_after_another(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None], tmp_path: Path
+) -> None:
+    async def asked(nursery: Nursery) -> None:
+        scene = frozen("snow", {"width": 64, "height": 36, "duration": 1.0}, None, "draft")
+        child = await nursery.child()
+        for attempt in (1, 2):
+            spec = {"task": "t", "attempt": attempt, "kind": "plan", "number": 0, "scene": scene}
+            spec |= {"scene_key": "s", "folder": str(tmp_path)}
+            told = [message async for message in child.messages(dict(spec))]
+            assert told[-1] == {"done": True}
+            assert child.done
+        await stopped(child)
+
+    in_a_nursery(asked)
