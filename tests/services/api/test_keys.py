@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -161,6 +162,9 @@ def served() -> Iterator[str]:
             thread.join(30)
 
 
+on_one = pytest.mark.parametrize("world", ["sqlite"], indirect=True)  # what is no question of the database
+
+
 def routes() -> list[tuple[str, str]]:
     """Every route of the API, by method and path."""
     paths = create_app().openapi()["paths"]
@@ -187,6 +191,7 @@ def all_of(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], byte
     return answer.status_code, sorted(each for each in answer.headers.raw if each[0] != b"date"), answer.content
 
 
+@on_one
 class TestWithoutAKey:
     @pytest.mark.parametrize(("method", "path"), ROUTES)
     def test_nothing_is_answered_but_what_is_open(self, world: World, method: str, path: str) -> None:
@@ -306,6 +311,7 @@ class TestAKey:
         assert world.call(key, "GET", "/systems").status_code == 401
 
 
+@on_one
 class TestScopes:
     @pytest.mark.parametrize(("method", "path"), [each for each in ROUTES if f"/particles{each[1]}" not in OPEN])
     def test_get_needs_read_and_everything_else_render(self, world: World, method: str, path: str) -> None:
@@ -442,6 +448,7 @@ async def job_of(sessions: Sessions, job: str) -> Any:
         return await session.get_one(JobRow, job)
 
 
+@on_one
 class TestKeysInTheDatabase:
     def test_nothing_of_a_key_is_kept_that_opens_anything(self, world: World) -> None:
         key = world.keys["alice"]
@@ -496,6 +503,7 @@ class TestKeysInTheDatabase:
         assert said in str(refused.value)
 
 
+@on_one
 class TestLogs:
     @pytest.mark.parametrize("text", ["motes_abcdefgh_" + "x" * 43, "not_a_key"])
     def test_show_no_key_of_a_url(self, world: World, caplog: pytest.LogCaptureFixture, text: str) -> None:
@@ -511,11 +519,11 @@ class TestLogs:
         assert all("?key=********" in each for each in requests), requests
         assert text not in "".join(each.getMessage() for each in ours)
 
-    def test_keys_can_be_told_apart(self) -> None:
-        key = "motes_abcdefgh_" + "x-_" * 14 + "x"
-        assert without_keys(f"GET /a?b=c&key={key}&d=e with {key}.") == (
-            "GET /a?b=c&key=********&d=e with motes_abcdefgh_********."
-        )
+
+def test_keys_in_a_log_can_be_told_apart() -> None:
+    key = "motes_abcdefgh_" + "x-_" * 14 + "x"
+    said = without_keys(f"GET /a?b=c&key={key}&d=e with {key}.")
+    assert said == "GET /a?b=c&key=********&d=e with motes_abcdefgh_********."
 
 
 def connection(server: str | None) -> HTTPConnection:
@@ -559,7 +567,7 @@ class TestWhetherKeysAreNeeded:
         with pytest.raises(ValidationError):
             ServiceSettings(auth="of")  # type: ignore[arg-type]
 
-    def test_the_api_of_motes_serve_knows_where_it_listens(self, tmp_path: Any) -> None:
+    def test_the_api_of_motes_serve_knows_where_it_listens(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         with listen("127.0.0.1", 0) as listener:
             settings = ServiceSettings(host="0.0.0.0", data=tmp_path / "data")
@@ -569,6 +577,17 @@ class TestWhetherKeysAreNeeded:
                 if each.name == "api"
             ]
         assert api.environment["MOTES_HOST"] == "0.0.0.0"
+
+
+def test_that_everybody_gets_in_is_not_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = {"DATA": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "off", "HOST": "0.0.0.0"}
+    for name, value in (values | {"DATABASE_URL": ""}).items():
+        monkeypatch.setenv(f"MOTES_{name}", value)
+    with served() as url:
+        assert httpx.get(f"{url}/particles/systems", trust_env=False).status_code == 200
+    assert "MOTES_AUTH=off: whoever reaches 0.0.0.0 port 8000 may do anything" in caplog.messages
 
 
 def test_openapi_tells_how_to_send_a_key() -> None:

@@ -1,0 +1,151 @@
+"""Keys between real processes: a whole render under them, revoking one in the middle, and servers that require them."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from services.database import new_id
+from services.supervisor import free_port
+from tests.services.stack.api_calls import LONG, SMALL, create, rendered, submit
+from tests.services.stack.conftest import ROOT, Stack, running_stack, until
+
+pytestmark = pytest.mark.debian("redis-server")
+MOTES = (sys.executable, "-m", "services.cli.main")
+SOON = 5.0  # seconds until a key that was revoked opens nothing
+SLOW = 10.0  # more that a busy machine may take
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, _redis: None) -> Iterator[Stack]:
+    """Keys are required, and its client has one of alice's."""
+    with running_stack(tmp_path_factory.mktemp("keys"), MOTES_AUTH="required") as stack:
+        stack.client.headers["Authorization"] = f"Bearer {key(stack, '--owner', 'alice')}"
+        yield stack
+
+
+def motes(stack: Stack, *arguments: str) -> str:
+    """What a command says on standard output."""
+    command = (*MOTES, *arguments)
+    return subprocess.run(command, env=stack.environment, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def key(stack: Stack, *arguments: str) -> str:
+    """A new key, as an operator makes it."""
+    return motes(stack, "keys", "create", *arguments).strip()
+
+
+def as_owner(stack: Stack, owner: str) -> httpx.Client:
+    """A client with a new key."""
+    headers = {"X-API-Key": key(stack, "--owner", owner)}
+    return httpx.Client(base_url=stack.client.base_url, headers=headers, timeout=30, trust_env=False)
+
+
+@pytest.fixture(scope="module")
+def video(stack: Stack) -> str:
+    """A job of alice's that is completed."""
+    return rendered(stack, create(stack, **SMALL, seed=901))
+
+
+def test_finished_video_is_its_owner_s(stack: Stack, video: str) -> None:
+    path = f"/download/{video}"
+    assert stack.client.get(path).content[4:8] == b"ftyp"
+    with as_owner(stack, "bob") as bob:
+        for options in ({}, {"headers": {"Range": "bytes=0-9"}}, {"headers": {"If-None-Match": "*"}}):
+            foreign, unknown = bob.get(path, **options), bob.get(f"/download/{new_id()}", **options)
+            assert (foreign.status_code, foreign.content) == (unknown.status_code, unknown.content)
+            assert foreign.status_code == 404
+            assert dict(foreign.headers) | {"date": ""} == dict(unknown.headers) | {"date": ""}
+
+
+def test_what_somebody_else_rendered_before_is_only_faster(stack: Stack, video: str) -> None:
+    """The result is shared by its content; of whose it was nothing is told."""
+    own = stack.client.get(f"/jobs/{video}").json()
+    with as_owner(stack, "bob") as bob:
+        body = {"particle_type": "enhanced", "config": {**SMALL, "seed": 901}}
+        system = bob.post("/create", json=body).json()["system_id"]
+        again = bob.post(f"/systems/{system}/render", json={}).json()["job_id"]
+        told = bob.get(f"/jobs/{again}").json()
+        differ = {name for name in own if own[name] != told[name]}
+        assert differ <= {"job_id", "owner", "system_id", "created_at", "completed_at"}
+        assert told["owner"] == "bob"
+        assert bob.delete(f"/jobs/{again}").status_code == 200
+    assert stack.client.get(f"/download/{video}").status_code == 200  # and it is not the other's to delete
+
+
+def test_revoking_a_key_ends_what_it_opened(stack: Stack) -> None:
+    secret = key(stack, "--owner", "alice", "--name", "to be revoked")
+    system = create(stack, **LONG, seed=903)
+    job = submit(stack, system)
+    headers = {"Authorization": f"Bearer {secret}"}
+    base = str(stack.client.base_url).rstrip("/")
+
+    def follow(began: list[str]) -> float:
+        with httpx.stream("GET", f"{base}/jobs/{job}/events", headers=headers, timeout=60, trust_env=False) as stream:
+            for line in stream.iter_lines():
+                began.append(line)
+        return time.monotonic()
+
+    def watch(began: list[str]) -> tuple[float, str]:
+        url = f"{base}/ws/{system}?key={secret}".replace("http", "ws", 1)
+        with connect(url, proxy=None) as websocket:
+            with contextlib.suppress(ConnectionClosed):
+                for status in websocket:
+                    began.append(str(status))
+            assert websocket.close_code == 1008
+            return time.monotonic(), str(websocket.close_reason)
+
+    events: list[str] = []
+    statuses: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        following, watching = pool.submit(follow, events), pool.submit(watch, statuses)
+        until(lambda: events and statuses, stack)
+        motes(stack, "keys", "revoke", secret[6:14])
+        revoked = time.monotonic()
+        until(lambda: httpx.get(f"{base}/systems", headers=headers, trust_env=False).status_code == 401, stack)
+        refused = time.monotonic()
+        (closed, reason), ended = watching.result(60), following.result(60)
+    assert max(refused, closed, ended) - revoked < SOON + SLOW
+    assert reason.startswith("A valid API key is needed")
+    assert stack.client.post(f"/jobs/{job}/cancel").json()["status"] == "cancelled"  # it had not ended by itself
+
+
+def test_service_that_others_reach_asks_for_keys_and_says_how_to_make_one(stack: Stack, tmp_path: Path) -> None:
+    environment = {name: value for name, value in stack.environment.items() if not name.startswith("MOTES_")}
+    url = f"http://127.0.0.1:{(port := free_port())}/particles"
+    folder = tmp_path / "a folder"
+    started = (*MOTES, "serve", "--workers", "1", "--host", "0.0.0.0", "--port", str(port), "--data", str(folder))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(started, env=environment, cwd=ROOT, stdout=log, stderr=log)
+    try:
+
+        def status(**more: Any) -> int:
+            return httpx.get(f"{url}/systems", trust_env=False, timeout=10, **more).status_code
+
+        assert until(lambda: status() == 401, stack)
+        said = (tmp_path / "log").read_text()
+        assert f"no API keys yet, so nobody gets in: motes keys create --owner NAME --data '{folder}'" in said
+        made = subprocess.run(
+            (*MOTES, "keys", "create", "--owner", "alice", "--data", str(folder)),
+            env=environment,
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        assert status(headers={"X-API-Key": made}) == 200
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert made not in (tmp_path / "log").read_text()
