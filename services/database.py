@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,8 @@ from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Int
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+from services import metrics
 
 _STALLED = 10.0  # seconds without a word in a transaction until it is rolled back
 
@@ -49,6 +52,11 @@ def ordered_id() -> str:
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
     moment = milliseconds << 80 | 7 << 76 | (rest * 4096 // 1_000_000) << 64
     return str(uuid.UUID(int=moment | 2 << 62 | secrets.randbits(62)))
+
+
+def made_at(id_: str) -> datetime:
+    """When an ``ordered_id`` was made."""
+    return datetime.fromtimestamp((uuid.UUID(id_).int >> 80) / 1000, UTC)
 
 
 class Base(DeclarativeBase):
@@ -253,6 +261,11 @@ class Sessions:
         return self._writing.begin()
 
 
+def after(session: AsyncSession, do: Callable[[], object]) -> None:
+    """Do something as soon as the transaction is committed; never, if it is not."""
+    event.listen(session.sync_session, "after_commit", lambda _: do(), once=True)
+
+
 async def alone(session: AsyncSession, *names: str) -> None:
     """Until the end of this transaction, whoever names one of the same things waits."""
     if session.get_bind().dialect.name == "postgresql":  # writers of SQLite are alone anyway
@@ -298,5 +311,13 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
             # A transaction that reads first and writes then would fail where another wrote in between.
             writes = connection.get_execution_options().get("writes", False)
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def _asked(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        context.motes_asked = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def _answered(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        metrics.DATABASE.observe(time.perf_counter() - context.motes_asked)
 
     return engine, Sessions(engine)

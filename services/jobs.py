@@ -8,18 +8,34 @@ Where a transaction changes tasks and their job, it changes the tasks first, so 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import CursorResult, and_, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database import ArtefactRow, DeliveryRow, EventRow, JobRow, Sessions, TaskRow, alone, now
+from services import metrics
+from services.database import (
+    ArtefactRow,
+    DeliveryRow,
+    EventRow,
+    JobRow,
+    Sessions,
+    TaskRow,
+    after,
+    alone,
+    made_at,
+    now,
+)
 from services.keys import result_key, scene_folder, segment_key
+from services.logs import bound
 from services.turns import WEIGHTS, first_turn, present_turn, turns_of
 
+_log = logging.getLogger("motes.jobs")
 DEATHS = 3  # a task that takes its process down this often fails its job
 LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
 OLDEST_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
@@ -100,6 +116,9 @@ class Jobs:
                     await session.refresh(job, with_for_update=True)
                     begun = "rendering", "analysing" if row.kind == "plan" else "rendering"
                     if job.status in OPEN and (job.status, job.stage) != begun:
+                        if job.status == "queued" and job.kind == "video":
+                            waited = max(0.0, (now() - made_at(row.id)).total_seconds())
+                            after(session, partial(metrics.job_begun, job.scene["type"], waited))
                         job.status, job.stage = begun
                         _note(session, job)
                 self._claims += 1
@@ -218,14 +237,16 @@ class Jobs:
             what = f"{claim.kind} {claim.number}" if claim.kind == "segment" else claim.kind
             if job.status not in OPEN:
                 return True
+            reason = "died" if died else "wait" if wait else "wrong" if wrong else "stopped"
+            after(session, partial(metrics.task_retried, reason))
             if task.deaths >= DEATHS:
                 await _end(session, job, "failed", f"the process that does {what} died {DEATHS} times ({died})")
             elif task.losses >= LOSSES:
                 await _end(session, job, "failed", f"{what} was given up after {LOSSES} attempts ({wrong})")
-            elif (reason := wait or wrong) is None:
+            elif (obstacle := wait or wrong) is None:
                 await self._progress(session, claim.job)
-            elif job.error != reason:
-                job.error = reason
+            elif job.error != obstacle:
+                job.error = obstacle
                 _note(session, job)
             return True
 
@@ -266,12 +287,12 @@ class Jobs:
         async with self._sessions.begin() as session:
             # A lease that ends later than any can means that the clock was put back.
             over = or_(TaskRow.lease_until < now(), TaskRow.lease_until > now() + 2 * self._lease)
-            return await _take(session, and_(TaskRow.status == "running", over))
+            return await _take(session, and_(TaskRow.status == "running", over), "expired")
 
     async def reclaim(self, worker: str) -> int:
         """Give back what a worker of this name held before it was started again; returns how many."""
         async with self._sessions.begin() as session:
-            return await _take(session, and_(TaskRow.status == "running", TaskRow.worker == worker))
+            return await _take(session, and_(TaskRow.status == "running", TaskRow.worker == worker), "reclaimed")
 
     async def due(self) -> list[TaskRow]:
         """The next ready tasks that may not be in the queue; noted as queued now."""
@@ -389,9 +410,19 @@ def _over(session: AsyncSession, job: JobRow, status: str, *, size: int | None =
         job.progress = job.stage_progress = 100
         job.error = None
     _note(session, job)
+    after(session, partial(_tell, job))
     if job.webhook_url is not None:
         payload = {"type": f"job.{status}", "timestamp": now().isoformat(), "data": {"job_id": job.id, **told(job)}}
         session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{status}", payload=payload))
+
+
+def _tell(job: JobRow) -> None:
+    """Count a job that is over, and log it."""
+    assert job.ended_at is not None
+    with bound(job=job.id):
+        _log.info("%s %s", "render" if job.kind == "video" else job.kind, job.status)
+    if job.kind == "video":
+        metrics.job_ended(job.status, job.scene["type"], (job.ended_at - job.created_at).total_seconds())
 
 
 def _note(session: AsyncSession, job: JobRow) -> None:
@@ -427,10 +458,11 @@ def seconds_left(job: JobRow) -> float | None:
     return round(max(0.0, spent * (job.frames - job.frames_done) / job.frames_done), 1)
 
 
-async def _take(session: AsyncSession, which: Any) -> int:
+async def _take(session: AsyncSession, which: Any, reason: str) -> int:
     """Give tasks to others; jobs whose tasks were lost too often have failed."""
     taken = update(TaskRow).where(which).values(**_AGAIN, losses=TaskRow.losses + 1)
     rows = (await session.execute(taken.returning(TaskRow.losses, TaskRow.job_id))).all()
+    after(session, partial(metrics.leases_lost, reason, len(rows)))
     for losses, job_id in rows:
         if losses >= LOSSES:
             job = await session.get_one(JobRow, job_id, with_for_update=True)

@@ -40,6 +40,16 @@ class ServiceSettings(BaseSettings):
         default=False, description="let webhooks go to addresses that are not public, in a network one trusts"
     )
 
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="port, at the host, where a worker tells Prometheus; none: nowhere"
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="auto, json or text; auto: json unless a terminal shows it"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error; debug tells of every request"
+    )
+
     @field_validator("webhook_secret")
     @classmethod
     def _can_sign(cls, secret: SecretStr | None) -> SecretStr | None:

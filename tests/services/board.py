@@ -44,7 +44,7 @@ class Board:
     async def submit(self, flow: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
         """A new job; returns its id."""
         values = {"id": new_id(), "kind": "video", "priority": "normal", "scene_key": new_id(), **more}
-        job = JobRow(flow=flow, system_id=flow, scene={}, output_path="video.mp4", **values)
+        job = JobRow(flow=flow, system_id=flow, scene={"type": "snow"}, output_path="video.mp4", **values)
         return (await self.jobs.submit(job, tasks=tasks)).id
 
     async def job(self, job: str) -> JobRow:

@@ -51,7 +51,14 @@ class TestRendered:
         assert await board.work() == []
 
     async def test_submitting_again_under_the_same_id_changes_nothing(self, board: Board) -> None:
-        values = {"kind": "video", "flow": "o", "priority": "low", "system_id": "o", "scene": {}, "scene_key": "s"}
+        values = {
+            "kind": "video",
+            "flow": "o",
+            "priority": "low",
+            "system_id": "o",
+            "scene": {"type": "snow"},
+            "scene_key": "s",
+        }
         job = new_id()
         rows = [JobRow(id=job, output_path=f"{n}.mp4", **values) for n in range(5)]
         found = await together(*(board.jobs.submit(row, tasks=3) for row in rows))

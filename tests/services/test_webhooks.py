@@ -99,7 +99,7 @@ async def message(folder: Path, url: str) -> AsyncIterator[tuple[Sessions, str]]
     settings = settings_of(folder)
     await upgrade(settings.database)
     engine, sessions = open_database(settings.database)
-    job = JobRow(id=new_id(), flow="me", system_id="x", scene={}, scene_key="x", output_path="x.mp4")
+    job = JobRow(id=new_id(), flow="me", system_id="x", scene={"type": "snow"}, scene_key="x", output_path="x.mp4")
     async with sessions.begin() as session:
         session.add(job)
         await session.flush()

@@ -1,0 +1,66 @@
+"""Logs: lines to read, or JSON where nobody watches; each with the ids of the request, job and task it is about."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_ids: ContextVar[Mapping[str, str]] = ContextVar("ids")
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+@contextmanager
+def bound(**more: str) -> Iterator[None]:
+    """Whatever is logged in this context, and in asynchronous tasks that it begins, is about these ids, too."""
+    token = _ids.set({**ids(), **more})
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+def ids() -> Mapping[str, str]:
+    """What is logged now is about these."""
+    return _ids.get({})
+
+
+def set_up(*, form: str, level: str) -> None:
+    """Log to standard error. ``form`` is json, text, or auto: text for a terminal; ``level`` debug to error.
+
+    Others than Motes say only what is wrong.
+    """
+    handler = logging.StreamHandler()
+    as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    handler.setFormatter(_Text() if as_text else _Json())
+    logging.basicConfig(level=max(logging.WARNING, _LEVELS[level]), handlers=[handler])
+    logging.getLogger("motes").setLevel(_LEVELS[level])
+
+
+class _Text(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        about = " ".join(f"{name}={value}" for name, value in ids().items())
+        return super().formatMessage(record) + (f" [{about}]" if about else "")
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, whatever is said."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{at}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **ids(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
