@@ -43,6 +43,7 @@ QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turn
 REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put into the queue again
 WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
 OPEN = ("queued", "rendering")
+KINDS = ("plan", "segment", "join", "frame")  # of tasks
 AGAIN = ("failed", "cancelled")
 
 

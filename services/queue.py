@@ -17,13 +17,16 @@ from typing import Any
 from arq import func
 from arq.connections import ArqRedis
 from arq.worker import Worker as ArqWorker
-from redis.asyncio import ConnectionPool
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
+
+from services import metrics
 
 _log = logging.getLogger("motes.queue")
 _QUEUE = "motes:tasks"
 _DAY = 24 * 3600
 _PATIENCE = 2.0  # seconds until Redis must have answered
+_NOTED = 100  # durations of a kind of task
 _AGAIN = 2.0  # seconds until it is asked again
 
 
@@ -31,10 +34,37 @@ def _serialize(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
+def _took(kind: str) -> str:
+    return f"motes:took:{kind}"
+
+
+async def noted(redis: MeasuredRedis, kind: str) -> list[float]:
+    """How many seconds each of the last tasks of this kind took. RedisError or OSError where Redis is down."""
+    return [float(each) for each in await redis.execute_command("LRANGE", _took(kind), 0, -1)]
+
+
+class _Measured:
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As it was, with its time."""
+        began = time.perf_counter()
+        try:
+            return await super().execute_command(*args, **options)  # type: ignore[misc]
+        finally:
+            metrics.REDIS.observe(time.perf_counter() - began)
+
+
+class MeasuredRedis(_Measured, Redis):  # type: ignore[misc] # of its own base classes
+    """A connection to Redis whose round trips are counted."""
+
+
+class _MeasuredArqRedis(_Measured, ArqRedis):  # type: ignore[misc]
+    """The same, as arq wants it."""
+
+
 class Queue:
     """A connection to the queue."""
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: _MeasuredArqRedis) -> None:
         self._redis, self._complained, self._not_before = redis, False, 0.0
 
     @staticmethod
@@ -42,7 +72,9 @@ class Queue:
     async def open(url: str) -> AsyncIterator[Queue]:
         """Connect to the Redis at ``url``, as soon as it is there."""
         pool: Any = ConnectionPool.from_url(url, socket_connect_timeout=_PATIENCE)
-        redis = ArqRedis(pool, job_serializer=_serialize, job_deserializer=json.loads, default_queue_name=_QUEUE)
+        redis = _MeasuredArqRedis(
+            pool, job_serializer=_serialize, job_deserializer=json.loads, default_queue_name=_QUEUE
+        )
         try:
             yield Queue(redis)
         finally:
@@ -54,16 +86,30 @@ class Queue:
         if time.monotonic() < self._not_before:
             return False
         try:
+            began = time.perf_counter()
             async with asyncio.timeout(_PATIENCE):
                 await self._redis.enqueue_job(
                     "work", task, attempt, _job_id=f"{task}:{attempt}", _queue_name=_QUEUE, _expires=_DAY * 7
                 )
+            metrics.REDIS.observe(time.perf_counter() - began)
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._complain(error)
             self._not_before = time.monotonic() + _AGAIN
             return False
         self._complained = False
         return True
+
+    async def note(self, kind: str, seconds: float) -> None:
+        """A task of this kind took so long; kept of the last hundred, for whoever estimates, and where Redis is up."""
+        if time.monotonic() < self._not_before:
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._redis.execute_command("LPUSH", _took(kind), seconds)
+                await self._redis.execute_command("LTRIM", _took(kind), 0, _NOTED - 1)
+        except (RedisError, OSError) as error:
+            self._complain(error)
+            self._not_before = time.monotonic() + _AGAIN
 
     def _complain(self, error: Exception) -> None:
         """Say so once, until it works again."""

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 
 from ecs_core import AudioError
+from services.confinement import confine
 from services.credentials import Caller
 from services.database import AudioRow, Sessions, UploadRow, now
 from services.keys import audio_key
@@ -199,10 +199,7 @@ async def _look(path: Path, name: str) -> dict[str, float | int]:
 
 def main() -> None:
     """Print what kind of song the file is, as JSON."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine(memory=_MEMORY, seconds=_SECONDS, written=0)
     os.nice(5)
     from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - within the limits
 

@@ -20,7 +20,8 @@ import httpx
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
-from services.database import DeliveryRow, Sessions, now
+from services import metrics
+from services.database import DeliveryRow, Sessions, after, now
 from services.settings import ServiceSettings
 from services.targets import Resolve, TargetRefused, addresses_of, parsed, post, resolve
 
@@ -31,6 +32,7 @@ _JITTER = 0.1  # of that, so that many messages do not all come back at the same
 _AT_ONCE = 8
 _TIMEOUT = 10.0  # seconds
 _READ = 4096  # bytes of an answer, which nobody looks at
+_OUTCOMES = {"pending": "retried", "delivered": "delivered", "failed": "failed"}  # as metrics say it
 _GONE = 410  # the receiver wants nothing any more
 
 
@@ -163,7 +165,9 @@ class Deliverer:
             DeliveryRow.id == row.id, DeliveryRow.status == "pending", DeliveryRow.next_at == row.next_at
         )
         async with self._sessions.begin() as session:
-            await session.execute(mine.values(attempts=attempts, status=status, next_at=next_at))
+            noted: Any = await session.execute(mine.values(attempts=attempts, status=status, next_at=next_at))
+            if noted.rowcount:
+                after(session, lambda: metrics.webhook_attempted(_OUTCOMES[status]))
         if status == "failed":
             _log.warning("webhook %s of job %s was not delivered: %s", row.id, row.job_id, attempt["error"])
 

@@ -54,9 +54,9 @@ def keys_needed(settings: ServiceSettings, connection: HTTPConnection) -> bool:
         return settings.auth == "required"
     if settings.keys_required:
         return True
-    # An application that somebody else serves may listen elsewhere than the settings say.
-    host, _ = connection.scope.get("server") or ("", None)
-    return _is_address(host) and not is_loopback(host)
+    # An application that somebody else serves may listen elsewhere than the settings say, or behind a proxy.
+    ends = [connection.scope.get(end) or ("", None) for end in ("server", "client")]
+    return any(_is_address(host) and not is_loopback(host) for host, _ in ends)
 
 
 def allow(caller: Caller, scope: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from statistics import fmean
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.jobs import Jobs
-from services.queue import Queue
+from services.jobs import KINDS, Jobs
+from services.queue import MeasuredRedis, Queue, noted
 
 _log = logging.getLogger("motes.api")
 _PATIENCE = 1.0  # seconds until Redis must have answered
@@ -22,7 +22,7 @@ class Waker:
 
     def __init__(self, redis_url: str, jobs: Jobs) -> None:
         self._url, self._jobs = redis_url, jobs
-        self._redis = Redis.from_url(redis_url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
+        self._redis = MeasuredRedis.from_url(redis_url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
         self._wanted = asyncio.Event()
 
     async def __aenter__(self) -> Waker:
@@ -43,6 +43,13 @@ class Waker:
         with contextlib.suppress(RedisError, OSError):
             return bool(await self._redis.ping())
         return False
+
+    async def means(self) -> dict[str, float]:
+        """How many seconds a task of each kind took lately; nothing of a kind that nothing is known of."""
+        with contextlib.suppress(RedisError, OSError):
+            took = {kind: await noted(self._redis, kind) for kind in KINDS}
+            return {kind: fmean(seconds) for kind, seconds in took.items() if seconds}
+        return {}
 
     async def _run(self) -> None:
         while True:

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ecs_core.rendering.pool import ENVIRONMENT
@@ -53,6 +54,15 @@ class Nursery:
             await self._process.wait()
         if self._control is not None:
             self._control.close()
+
+    def processes(self) -> list[int]:
+        """The process that forks others, and those that there are now."""
+        if self._process is None:
+            return []
+        one = self._process.pid
+        with contextlib.suppress(OSError):
+            return [one, *map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())]
+        return []
 
     def keep(self, child: Child) -> None:
         """Have it ready for the next segment, if that comes soon."""

@@ -11,13 +11,15 @@ import signal
 import socket
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from services import metrics
 from services.database import TaskRow, open_database
 from services.jobs import Artefact, Claim, Jobs
 from services.keys import attempt_of, result_key, segment_key
+from services.logs import bound
 from services.migrations import upgrade
 from services.queue import Queue
 from services.settings import ServiceSettings
@@ -39,6 +41,7 @@ class _Attempt:
     claim: Claim
     child: Child | None = None
     done: int = 0
+    began: float = field(default_factory=time.monotonic)
 
 
 class Worker:
@@ -59,11 +62,12 @@ class Worker:
         engine, sessions = open_database(self._settings.database)
         self._jobs = Jobs(sessions, lease=self._settings.lease_seconds)
         self._storage = Storage(self._settings.storage)
-        with workplace(self._storage.scratch, self._name) as self._folder:
+        with workplace(self._storage.scratch, self._name) as self._folder, contextlib.ExitStack() as telling_numbers:
             async with (
                 Nursery(self._settings.storage, nice=self._nice) as self._nursery,
                 Queue.open(self._settings.redis_url) as self._queue,
             ):
+                telling_numbers.enter_context(self._numbers())
                 await self._jobs.reclaim(self._name)
                 looking = asyncio.create_task(self._look())
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
@@ -76,6 +80,16 @@ class Worker:
                 await asyncio.gather(*busy, return_exceptions=True)
                 await self._jobs.reclaim(self._name)  # what was being claimed when it was told to stop
         await engine.dispose()
+
+    def _numbers(self) -> contextlib.AbstractContextManager[None]:
+        settings, nursery = self._settings, self._nursery
+        return metrics.told_by_worker(
+            host=settings.host,
+            port=settings.metrics_port,
+            slots=self._size,
+            busy=lambda: len(self._running),
+            children=nursery.processes,
+        )
 
     async def _look(self) -> None:
         """Queue what is due; take over from workers that are gone."""
@@ -127,20 +141,26 @@ class Worker:
             assert this is not None
             self._running.add(this)
             try:
-                if not await self._was_done(claim) and not await self._do(claim):
-                    await self._discard(claim)
-            except asyncio.CancelledError:
-                await asyncio.shield(self._give_back(claim))
-                raise
-            except Exception as error:
-                _log.exception("%s %d of job %s went wrong here; given back", claim.kind, claim.number, claim.job)
-                if (reason := why_to_wait(error)) is not None:
-                    await self._give_back(claim, wait=reason)
-                else:
-                    await self._give_back(claim, wrong=f"the worker could not do it: {error}")
+                with bound(job=claim.job, task=claim.task, attempt=str(claim.attempt)):
+                    await self._work_on(claim)
             finally:
                 self._running.discard(this)
             return True
+
+    async def _work_on(self, claim: Claim) -> None:
+        """Do a task, or give it back."""
+        try:
+            if not await self._was_done(claim) and not await self._do(claim):
+                await self._discard(claim)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(claim))
+            raise
+        except Exception as error:
+            _log.exception("%s %d of job %s went wrong here; given back", claim.kind, claim.number, claim.job)
+            if (reason := why_to_wait(error)) is not None:
+                await self._give_back(claim, wait=reason)
+            else:
+                await self._give_back(claim, wrong=f"the worker could not do it: {error}")
 
     async def _was_done(self, claim: Claim) -> bool:
         """Whether another job with the same scene made what the task is for."""
@@ -200,7 +220,10 @@ class Worker:
                 await self._jobs.finish(claim)
                 return False
             elif "done" in message:
-                return await self._finish(claim, made)
+                counts = await self._finish(claim, made)
+                if counts:
+                    await self._count(attempt, message["spent"])
+                return counts
         raise ChildDiedError("killed, or short of memory")
 
     async def _finish(self, claim: Claim, made: Artefact | None) -> bool:
@@ -211,6 +234,13 @@ class Worker:
         counts = await self._jobs.finish(claim, made)
         await self._ring(await self._jobs.release(claim.job))
         return counts
+
+    async def _count(self, attempt: _Attempt, spent: dict[str, Any]) -> None:
+        """Tell what came of an attempt, and where its time went."""
+        claim, seconds = attempt.claim, time.monotonic() - attempt.began
+        metrics.task_done(claim.kind, claim.scene["type"], seconds=seconds, **spent)
+        _log.info("%s %d done in %.2f s", claim.kind, claim.number, seconds)
+        await self._queue.note(claim.kind, seconds)
 
     async def _give_back(self, claim: Claim, **why: str) -> None:
         """As far as the claim still holds, and the database answers; else its lease runs out."""

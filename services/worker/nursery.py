@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from services.parents import end_with_parent
@@ -72,8 +73,8 @@ def _child(connection: socket.socket, storage_url: str) -> int:
         say({"pid": os.getpid()})
         storage = Storage(storage_url)
         while spec := lines.readline():  # until nobody wants it any more
-            work.run(json.loads(spec), storage, tell)
-            say({"done": True})
+            spent = work.run(json.loads(spec), storage, tell)
+            say({"done": True, "spent": asdict(spent)})
     except (BrokenPipeError, ConnectionError):
         return 1
     except MotesError as error:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from ecs_core import Scene
@@ -27,23 +29,34 @@ from services.worker.files import load_analysis, load_plan, load_snapshot, save_
 Tell = Callable[[Mapping[str, Any]], None]
 
 
-def run(spec: Mapping[str, Any], storage: Storage, tell: Tell) -> None:
+@dataclass(frozen=True)
+class Spent:
+    """Where the time of a task went, in seconds by stage; and what it rendered."""
+
+    stages: Mapping[str, float] = field(default_factory=dict)
+    frames: int = 0
+    video_seconds: float = 0.0
+
+
+def run(spec: Mapping[str, Any], storage: Storage, tell: Tell) -> Spent:
     """Do what ``spec`` asks for: {task, attempt, kind, number, scene, scene_key, folder, segments?}.
 
     ``tell`` sends progress to whoever watches. What is not finished lies in the folder, which others remove.
     """
     do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame}[spec["kind"]]
-    do(spec, storage, tell, Path(spec["folder"]))
+    return do(spec, storage, tell, Path(spec["folder"]))
 
 
 def _scene(spec: Mapping[str, Any], audio: Path | None) -> Scene:
     return Scene(spec["scene"]["type"], audio=audio, config=spec["scene"]["config"])
 
 
-def _plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> None:
+def _plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
     """Analyse the song, cut the scene into segments, and leave a snapshot for the start of each."""
     key = spec["scene_key"]
+    began = perf_counter()
     plan = _made_plan(spec, storage, tell, folder)
+    heard = perf_counter()
     file = folder / "plan.npz"
     save_plan(plan, file)
     storage.put(plan_key(key), file)
@@ -55,9 +68,10 @@ def _plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
             save_snapshot(stage.snapshot(), file)
             storage.put(snapshot_key(key, segment.number), file)
             tell({"snapshot": segment.number})
+    return Spent({"analyse": heard - began, "simulate": perf_counter() - heard})
 
 
-def _segment(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> None:
+def _segment(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
     """Render a segment."""
     key, number = spec["scene_key"], spec["number"]
     with storage.file(plan_key(key)) as file:
@@ -65,18 +79,21 @@ def _segment(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path
     with storage.file(snapshot_key(key, number)) as file:
         snapshot = load_snapshot(file)
     target = folder / "segment.mp4"
-    SegmentRenderer(plan).render(
+    report = SegmentRenderer(plan).render(
         plan.segments[number], snapshot, target, on_frame=lambda done: tell({"progress": done})
     )
     _keep(spec, storage, tell, segment_key(key, number), target)
+    stages = {stage: report.seconds[stage] for stage in ("simulate", "rasterise", "encode")}
+    return Spent(stages, report.frames, float(report.frames / plan.video.fps))
 
 
-def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> None:
+def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
     """Put the segments end to end, with the song beside them."""
     key, audio = spec["scene_key"], spec["scene"]["audio"]
     with storage.file(plan_key(key)) as file:
         plan = load_plan(_scene(spec, Path("song") if audio else None), file)
     target = folder / "video.mp4"
+    began = perf_counter()
     with ExitStack() as closing:
         video = VideoFile(target, plan.video, frames=plan.frames)
         closing.callback(video.abandon)
@@ -91,15 +108,21 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
                 video.append(path)
             tell({"progress": 100 * number // len(spec["segments"])})
         video.close()
+    spent = Spent({"join": perf_counter() - began})
     _keep(spec, storage, tell, result_key(key, "video"), target)
+    return spent
 
 
-def _frame(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> None:
+def _frame(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
     """One frame, the same as in the video."""
+    began = perf_counter()
     plan = _made_plan(spec, storage, tell, folder)
+    heard = perf_counter()
     target = folder / "frame.png"
     write_frame(plan, spec["scene"]["at"], target)
+    spent = Spent({"analyse": heard - began, "simulate": perf_counter() - heard})  # one picture is nothing beside it
     _keep(spec, storage, tell, result_key(spec["scene_key"], "frame"), target)
+    return spent
 
 
 def _keep(spec: Mapping[str, Any], storage: Storage, tell: Tell, key: str, path: Path) -> None:

@@ -526,8 +526,9 @@ def test_keys_in_a_log_can_be_told_apart() -> None:
     assert said == "GET /a?b=c&key=********&d=e with motes_abcdefgh_********."
 
 
-def connection(server: str | None) -> HTTPConnection:
-    return HTTPConnection({"type": "http", "server": None if server is None else (server, 8000), "headers": []})
+def connection(server: str | None, client: str = "127.0.0.1") -> HTTPConnection:
+    ends = {"server": None if server is None else (server, 8000), "client": (client, 12345)}
+    return HTTPConnection({"type": "http", "headers": [], **ends})
 
 
 class TestWhetherKeysAreNeeded:
@@ -556,6 +557,10 @@ class TestWhetherKeysAreNeeded:
         self, server: str | None, needed: bool
     ) -> None:
         assert keys_needed(ServiceSettings(host="127.0.0.1", auth="auto"), connection(server)) == needed
+
+    def test_follows_from_whom_a_proxy_speaks_for(self) -> None:
+        settings = ServiceSettings(host="127.0.0.1", auth="auto")
+        assert keys_needed(settings, connection("127.0.0.1", client="203.0.113.9"))
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
     def test_can_be_said(self, host: str) -> None:
