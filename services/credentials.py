@@ -24,7 +24,6 @@ REMEMBERED = 4.0  # seconds for which a key that was found is not looked for aga
 _MANY = 1000  # keys that are remembered
 _NOBODYS = "0" * 64  # the digest of no key
 _ID = string.ascii_lowercase + string.digits
-_SECRETS = re.compile(r"(motes_[a-z0-9]{8}_)[A-Za-z0-9_-]{43}|([?&]key=)[^&\s\"]+")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 _LIMIT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -175,11 +174,6 @@ def state_of(row: KeyRow) -> str:
     if row.revoked_at is not None:
         return "revoked"
     return "expired" if row.expires_at is not None and row.expires_at <= now() else "valid"
-
-
-def without_keys(text: str) -> str:
-    """A text, such as a URL, without what is secret in its keys."""
-    return _SECRETS.sub(lambda found: f"{found[1] or found[2]}********", text)
 
 
 def _is_valid(row: KeyRow) -> bool:

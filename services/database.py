@@ -295,7 +295,8 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
     options: dict[str, Any] = {"pool_size": 10, "pool_pre_ping": True, "connect_args": patience}
     if sqlite:
         options = {"connect_args": {"factory": _Connection}}
-    engine = create_async_engine(url, **options)
+    # Errors are logged, and what is asked for holds what clients call their songs and where their webhooks go.
+    engine = create_async_engine(url, hide_parameters=True, **options)
     if sqlite:
 
         @event.listens_for(engine.sync_engine, "connect")

@@ -99,6 +99,7 @@ class Jobs:
                 _note(session, job)
             else:
                 await _completed(session, job, done)
+            after(session, partial(_log_of, job, "submitted"))
         return job
 
     async def claim(self, worker: str) -> Claim | None:
@@ -420,10 +421,15 @@ def _over(session: AsyncSession, job: JobRow, status: str, *, size: int | None =
 def _tell(job: JobRow) -> None:
     """Count a job that is over, and log it."""
     assert job.ended_at is not None
-    with bound(job=job.id):
-        _log.info("%s %s", "render" if job.kind == "video" else job.kind, job.status)
+    _log_of(job, job.status)
     if job.kind == "video":
         metrics.job_ended(job.status, job.scene["type"], (job.ended_at - job.created_at).total_seconds())
+
+
+def _log_of(job: JobRow, what: str) -> None:
+    """Log what became of a job; also where a request made it, and which."""
+    with bound(job=job.id):
+        _log.info("%s %s", "render" if job.kind == "video" else job.kind, what)
 
 
 def _note(session: AsyncSession, job: JobRow) -> None:

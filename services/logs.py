@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _ids: ContextVar[Mapping[str, str]] = ContextVar("ids")
+_SECRETS = re.compile(r"(motes_[a-z0-9]{8}_)[A-Za-z0-9_-]{43}|([?&]key=)[^&\s\"]+")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -29,6 +31,11 @@ def ids() -> Mapping[str, str]:
     return _ids.get({})
 
 
+def without_keys(text: str) -> str:
+    """A text, such as a URL, without what is secret in its API keys."""
+    return _SECRETS.sub(lambda found: f"{found[1] or found[2]}********", text)
+
+
 def set_up(*, form: str, level: str) -> None:
     """Log to standard error. ``form`` is json, text, or auto: text for a terminal; ``level`` debug to error.
 
@@ -41,13 +48,22 @@ def set_up(*, form: str, level: str) -> None:
     logging.getLogger("motes").setLevel(_LEVELS[level])
 
 
+def _about(record: logging.LogRecord) -> dict[str, object]:
+    """The ids of the context, and whatever else a line is about: what it was logged with as ``extra={"about": …}``."""
+    return {**ids(), **getattr(record, "about", {})}
+
+
 class _Text(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
-        about = " ".join(f"{name}={value}" for name, value in ids().items())
+        about = " ".join(f"{name}={value}" for name, value in _about(record).items())
         return super().formatMessage(record) + (f" [{about}]" if about else "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A line, and the traceback of an error below it."""
+        return without_keys(super().format(record))
 
 
 class _Json(logging.Formatter):
@@ -59,8 +75,8 @@ class _Json(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **ids(),
+            **_about(record),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return without_keys(json.dumps(line, ensure_ascii=False))

@@ -222,9 +222,13 @@ for _metric, _values in (
 
 # Of the API, as it finds them when it looks.
 _LOOKED = {
+    "motes_database_up": ("Whether the database answered (1) or not (0); what it says is absent then.", ()),
+    "motes_redis_up": ("Whether Redis answered (1) or not (0); without it workers look for work themselves.", ()),
+    "motes_workers": ("Workers that gave Redis a sign of life lately; absent where that is down.", ()),
     "motes_active_systems": ("Particle systems that there are.", ()),
     "motes_jobs": (
-        "Renders in the database: open ones (queued, rendering) and those that are over and not yet forgotten.",
+        "Renders in the database: open ones (queued, rendering) by type; those that are over and not yet forgotten in "
+        "one for all types.",
         ("status", "particle_type"),
     ),
     "motes_queue_tasks": ("Tasks that are ready to be done and wait for a worker.", ("priority",)),
@@ -233,8 +237,8 @@ _LOOKED = {
         ("priority",),
     ),
     "motes_queue_backlog_seconds": (
-        "Estimate of the seconds one slot of a worker needs for all tasks that are ready, from the last hundred of "
-        "each kind.",
+        "Estimate of the seconds one slot of a worker needs for all tasks that wait, those included that will follow "
+        "from planning; from how long the last hundred of each kind took.",
         (),
     ),
     "motes_storage_bytes": ("Bytes in storage by the database: songs, results and segments.", ("kind",)),
@@ -264,6 +268,13 @@ class Looked:
 def catalogue() -> list[Described]:
     """Every metric that there is, besides those of any process (``process_…``)."""
     return list(_described.values())
+
+
+@contextmanager
+def listening(kind: str) -> Iterator[None]:
+    """Somebody follows a system (websocket) or a job (events) for as long as the context lasts."""
+    with LISTENERS.labels(kind).track_inprogress():
+        yield
 
 
 def freed(reason: str, bytes: int) -> None:

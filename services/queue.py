@@ -7,6 +7,7 @@ arq never tries again by itself, as leases in the database do that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -28,6 +29,7 @@ _DAY = 24 * 3600
 _PATIENCE = 2.0  # seconds until Redis must have answered
 _NOTED = 100  # durations of a kind of task
 _AGAIN = 2.0  # seconds until it is asked again
+_WORKERS, _PRESENT = "motes:workers", 15.0  # seconds for which a sign of life counts
 
 
 def _serialize(value: Any) -> bytes:
@@ -41,6 +43,12 @@ def _took(kind: str) -> str:
 async def noted(redis: MeasuredRedis, kind: str) -> list[float]:
     """How many seconds each of the last tasks of this kind took. RedisError or OSError where Redis is down."""
     return [float(each) for each in await redis.execute_command("LRANGE", _took(kind), 0, -1)]
+
+
+async def present(redis: MeasuredRedis) -> int:
+    """How many workers gave a sign of life lately. RedisError or OSError where Redis is down."""
+    at, _ = await redis.execute_command("TIME")  # its own clock: others may differ
+    return int(await redis.execute_command("ZCOUNT", _WORKERS, int(at) - _PRESENT, "+inf"))
 
 
 class _Measured:
@@ -110,6 +118,25 @@ class Queue:
         except (RedisError, OSError) as error:
             self._complain(error)
             self._not_before = time.monotonic() + _AGAIN
+
+    async def live(self, worker: str) -> None:
+        """A sign of life of a worker; to be given every few seconds."""
+        if time.monotonic() < self._not_before:
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                at, _ = await self._redis.execute_command("TIME")
+                await self._redis.execute_command("ZADD", _WORKERS, at, worker)
+                await self._redis.execute_command("ZREMRANGEBYSCORE", _WORKERS, "-inf", int(at) - _PRESENT)
+        except (RedisError, OSError) as error:
+            self._complain(error)
+            self._not_before = time.monotonic() + _AGAIN
+
+    async def leave(self, worker: str) -> None:
+        """A worker stops; who dies without a word is forgotten a little later."""
+        with contextlib.suppress(RedisError, OSError):
+            async with asyncio.timeout(_PATIENCE):
+                await self._redis.execute_command("ZREM", _WORKERS, worker)
 
     def _complain(self, error: Exception) -> None:
         """Say so once, until it works again."""

@@ -41,13 +41,21 @@ class ServiceSettings(BaseSettings):
     )
 
     metrics_port: int | None = Field(
-        default=None, ge=1, le=65535, description="port, at the host, where a worker tells Prometheus; none: nowhere"
+        default=None,
+        ge=1,
+        le=65535,
+        description="port, at the host, where a worker tells Prometheus; the next ones are for others of motes serve",
+    )
+    metrics_open: bool = Field(
+        default=False,
+        description="let anybody read /metrics; else, where API keys are required, only an admin and this machine",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="auto, json or text; auto: json unless a terminal shows it"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="debug, info, warning or error; debug tells of every request"
+        default="info",
+        description="debug, info, warning or error; info tells of requests that change something, debug of all",
     )
 
     @field_validator("webhook_secret")

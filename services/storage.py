@@ -72,6 +72,10 @@ class Storage:
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
 
+    def free(self) -> int | None:
+        """Bytes that there is room for; None for an object store, which has no end."""
+        return None if self._folder is None else shutil.disk_usage(self._folder).free
+
     def delete(self, prefix: str) -> None:
         """Delete a file, or whatever lies under a folder; harmless where there is nothing."""
         if self._folder is not None and (self._folder / prefix).is_file():

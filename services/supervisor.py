@@ -7,6 +7,7 @@ import base64
 import contextlib
 import fcntl
 import importlib.util
+import json
 import logging
 import os
 import secrets
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -202,9 +204,29 @@ def programs(settings: ServiceSettings, *, workers: int, listener: socket.socket
     api = (*_MOTES, "api", "--fd", str(listener.fileno()))
     found.append(Program("api", api, environment, inherited=(listener.fileno(),)))
     for number in range(1, workers + 1):
-        command = (*_MOTES, "worker", "--size", "1", "--name", str(number), "--nice", str(_NICE))
+        command = [*_MOTES, "worker", "--size", "1", "--name", str(number), "--nice", str(_NICE)]
+        if settings.metrics_port is not None:
+            command += ["--metrics-port", str(settings.metrics_port + number - 1)]
         found.append(Program(f"worker {number}", command, environment))
     return found
+
+
+def _tell_prometheus(settings: ServiceSettings, *, workers: int, listener: socket.socket) -> None:
+    """Write where all processes tell their metrics to ``prometheus.json``, for Prometheus' file_sd_configs."""
+    if settings.metrics_port is None:
+        return
+    api = urlsplit(url_of(listener))
+    host = f"[{api.hostname}]" if ":" in (api.hostname or "") else api.hostname
+    targets = [{"targets": [api.netloc], "labels": {"process": "api"}}]
+    for number in range(workers):
+        labels = {"process": "worker", "worker": str(number + 1)}
+        targets.append({"targets": [f"{host}:{settings.metrics_port + number}"], "labels": labels})
+    path, part = settings.data / "prometheus.json", settings.data / ".prometheus.json.part"
+    try:
+        part.write_text(json.dumps(targets, indent=1) + "\n")
+        part.replace(path)
+    except OSError as error:
+        raise MotesError(f"cannot write {path}: {error.strerror}; Prometheus would not find the workers") from None
 
 
 async def serve(settings: ServiceSettings, *, workers: int, on_ready: Callable[[str], None]) -> None:
@@ -226,6 +248,7 @@ async def serve(settings: ServiceSettings, *, workers: int, on_ready: Callable[[
     ):
         running = programs(settings, workers=workers, listener=listener, private=Path(private))
         await _check(running[0].environment)
+        _tell_prometheus(settings, workers=workers, listener=listener)
         keeping = [asyncio.create_task(program.keep_running()) for program in running]
         [api] = (program for program in running if program.name == "api")
         starting = asyncio.create_task(_tell_when_ready(url_of(listener), api, on_ready))

@@ -1,5 +1,10 @@
-"""The REST API. ``from services.api import particle_router`` mounts it in any FastAPI application."""
+"""The REST API. ``from services.api import particle_router`` mounts it in any FastAPI application.
+
+``metrics_router`` (GET /metrics) and ``Requests``, the middleware that counts and logs, are for those who want them.
+"""
 
 from services.api.app import create_app, particle_router
+from services.api.metrics import metrics_router
+from services.api.requests import Requests
 
-__all__ = ["create_app", "particle_router"]
+__all__ = ["Requests", "create_app", "metrics_router", "particle_router"]

@@ -14,6 +14,9 @@ from fastapi import APIRouter, FastAPI
 from services.api import audio, downloads, events, health, jobs, live, looks, renders, systems, types
 from services.api.callers import keep_keys_out_of_logs
 from services.api.errors import handle_errors
+from services.api.metrics import metrics_router
+from services.api.numbers import Numbers
+from services.api.requests import Requests
 from services.api.service import Service, open_service
 from services.settings import ServiceSettings, is_loopback
 
@@ -21,11 +24,11 @@ _log = logging.getLogger("motes.api")
 
 
 @asynccontextmanager
-async def _lifespan(app: Any) -> AsyncIterator[dict[str, Service]]:
+async def _lifespan(app: Any) -> AsyncIterator[dict[str, Service | Numbers]]:
     keep_keys_out_of_logs()
-    async with open_service(ServiceSettings()) as service:
+    async with open_service(ServiceSettings()) as service, Numbers(service) as numbers:
         await _say_who_gets_in(service)
-        yield {"motes": service}
+        yield {"motes": service, "motes_numbers": numbers}
 
 
 async def _say_who_gets_in(service: Service) -> None:
@@ -56,6 +59,8 @@ def create_app() -> FastAPI:
     app = FastAPI(title="Motes", summary="Audio-reactive particle videos", version="1", lifespan=_unhindered)
     handle_errors(app)
     app.include_router(particle_router)
+    app.include_router(metrics_router)
+    app.add_middleware(Requests)  # last, so that it is around all others
     for slow in (app.openapi, types.all_types):  # once and for all, while nobody waits
         slow()
     return app

@@ -15,7 +15,8 @@ from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBearer
 from starlette.requests import HTTPConnection
 
 from services.api.service import Service, ServiceDep
-from services.credentials import ANYBODY, Caller, without_keys
+from services.credentials import ANYBODY, Caller
+from services.logs import without_keys
 from services.settings import ServiceSettings, is_loopback
 
 __all__ = ["Caller", "CallerDep", "FollowerDep", "allow", "identify", "keep_keys_out_of_logs", "unknown"]

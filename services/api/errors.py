@@ -95,12 +95,8 @@ def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Let the application answer what reaches none of the routes in the same way, and what is our own fault."""
+    """Let the application answer what reaches none of the routes in the same way."""
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         return problem_of(error)
-
-    @app.exception_handler(Exception)
-    async def _ours(request: Request, error: Exception) -> JSONResponse:
-        return problem(500, "Something went wrong here; it is noted in the log")

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from services import metrics
 from services.api.callers import Caller, FollowerDep
 from services.api.errors import UNREACHABLE, problems
 from services.api.jobs import shown
@@ -77,7 +78,8 @@ class _Stream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            with metrics.listening("events"):
+                await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 

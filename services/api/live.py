@@ -12,6 +12,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.exceptions import HTTPException
 
 from ecs_core import MotesError
+from services import metrics
 from services.api.callers import Caller, allow, identify, unknown
 from services.api.configs import configure, status_of
 from services.api.errors import UNREACHABLE
@@ -29,6 +30,11 @@ _COMMAND = 'must be {"action": "update_config", "config": {…}}'
 async def live_system(websocket: WebSocket, system_id: str, service: ServiceDep) -> None:
     """Send the status at once, on change, and at least every second; take {"action": "update_config", "config": …}."""
     await websocket.accept()
+    with metrics.listening("websocket"):
+        await _follow(websocket, system_id, service)
+
+
+async def _follow(websocket: WebSocket, system_id: str, service: Service) -> None:
     tasks: list[asyncio.Task[None]] = []
     try:
         caller = await identify(service, websocket, query=True)  # browsers can set no headers

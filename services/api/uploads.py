@@ -11,6 +11,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from services import metrics
+
 _BATCH = 1 << 20  # bytes that are taken to a thread at once
 _AROUND = 1 << 16  # bytes that a body may have beside its file
 
@@ -114,6 +116,7 @@ async def received(request: Request, path: Path, *, limit: int) -> Upload:
             async for chunk in request.stream():
                 batch += chunk
                 size += len(chunk)
+                metrics.UPLOADED.inc(len(chunk))
                 if size > limit + _AROUND:
                     raise too_large
                 if len(batch) >= _BATCH:

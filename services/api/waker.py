@@ -10,7 +10,7 @@ from statistics import fmean
 from redis.exceptions import RedisError
 
 from services.jobs import KINDS, Jobs
-from services.queue import MeasuredRedis, Queue, noted
+from services.queue import MeasuredRedis, Queue, noted, present
 
 _log = logging.getLogger("motes.api")
 _PATIENCE = 1.0  # seconds until Redis must have answered
@@ -43,6 +43,12 @@ class Waker:
         with contextlib.suppress(RedisError, OSError):
             return bool(await self._redis.ping())
         return False
+
+    async def workers(self) -> int | None:
+        """How many are alive; None where Redis does not answer."""
+        with contextlib.suppress(RedisError, OSError):
+            return await present(self._redis)
+        return None
 
     async def means(self) -> dict[str, float]:
         """How many seconds a task of each kind took lately; nothing of a kind that nothing is known of."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import socket
 from typing import TYPE_CHECKING
 
+from services import logs
 from services.cli.service_database import prepare
 from services.cli.service_settings import add_data_argument, installed, settings_from, variable
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = settings_from(arguments, "host", "port", "data")
     with installed():
         from services.supervisor import listen, url_of  # noqa: PLC0415
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.set_up(form=settings.log_format, level=settings.log_level)
     if arguments.check:
         prepare(settings)
         return
@@ -63,6 +63,11 @@ def _server(url: str | None) -> uvicorn.Server:
                 print(f"The API is ready: {url}/particles (docs: {url}/docs); Ctrl-C stops it", flush=True)
 
     config = uvicorn.Config(
-        "services.api:create_app", factory=True, log_config=None, log_level="warning", timeout_graceful_shutdown=_GRACE
+        "services.api:create_app",
+        factory=True,
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # services.api.requests has a line of its own for each
+        timeout_graceful_shutdown=_GRACE,
     )
     return Server(config)

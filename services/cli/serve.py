@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 
 from ecs_core.errors import MotesError
+from services import logs
 from services.cli.service_settings import add_data_argument, installed, settings_from
 
 HELP = "Run the whole service on this machine: the REST API, workers, and a private Redis."
@@ -31,10 +31,11 @@ def run(arguments: argparse.Namespace) -> None:
     if not 1 <= arguments.workers <= 256:
         raise MotesError(f"--workers {arguments.workers}: must be between 1 and 256")
     settings = settings_from(arguments, "host", "port", "data")
+    if (settings.metrics_port or 0) + arguments.workers - 1 > 65535:
+        raise MotesError(f"MOTES_METRICS_PORT = {settings.metrics_port}: every worker needs a port, the last is 65535")
     with installed():
         from services.supervisor import serve  # noqa: PLC0415
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.set_up(form=settings.log_format, level=settings.log_level)
     asyncio.run(serve(settings, workers=arguments.workers, on_ready=_say_ready))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 
 from ecs_core.errors import MotesError
+from services import logs
 from services.cli.service_database import prepare
 from services.cli.service_settings import add_data_argument, installed, settings_from
 
@@ -15,6 +15,7 @@ EXAMPLES = """\
 examples:
   motes worker
   motes worker --size 8 --name render-3 --nice 10
+  motes worker --metrics-port 9101
   MOTES_REDIS_URL=redis://queue MOTES_DATABASE_URL=postgresql+asyncpg://db/motes motes worker
 """
 
@@ -28,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", help="a name that it keeps when it is started again, to take back at once what it was doing"
     )
     parser.add_argument("--nice", type=int, default=0, help="how far rendering gives way to other processes, 0 to 19")
+    parser.add_argument(
+        "--metrics-port", type=int, help="where Prometheus may ask it (default: $MOTES_METRICS_PORT, or nowhere)"
+    )
     add_data_argument(parser)
 
 
@@ -37,9 +41,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise MotesError(f"--size {arguments.size}: must be between 1 and 256")
     if not 0 <= arguments.nice <= 19:
         raise MotesError(f"--nice {arguments.nice}: must be between 0 and 19")
-    settings = settings_from(arguments, "data")
+    settings = settings_from(arguments, "data", "metrics_port")
     with installed():
         from services.worker.main import run as work  # noqa: PLC0415
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.set_up(form=settings.log_format, level=settings.log_level)
     prepare(settings)
     work(settings, size=arguments.size, name=arguments.name, nice=arguments.nice)

@@ -78,6 +78,7 @@ class Worker:
                 for task in busy:
                     task.cancel()
                 await asyncio.gather(*busy, return_exceptions=True)
+                await self._queue.leave(self._name)
                 await self._jobs.reclaim(self._name)  # what was being claimed when it was told to stop
         await engine.dispose()
 
@@ -94,6 +95,7 @@ class Worker:
     async def _look(self) -> None:
         """Queue what is due; take over from workers that are gone."""
         tidied = time.monotonic()
+        await self._queue.live(self._name)
         while True:
             try:
                 if lost := await self._jobs.reap():
@@ -105,6 +107,7 @@ class Worker:
                         break
                 if time.monotonic() - tidied > _TIDY_EVERY:
                     tidied = time.monotonic()
+                    await self._queue.live(self._name)
                     for job in await self._jobs.unreleased():
                         await self._ring(await self._jobs.release(job))
             except Exception:
@@ -141,7 +144,7 @@ class Worker:
             assert this is not None
             self._running.add(this)
             try:
-                with bound(job=claim.job, task=claim.task, attempt=str(claim.attempt)):
+                with bound(**_ids(claim)):
                     await self._work_on(claim)
             finally:
                 self._running.discard(this)
@@ -274,6 +277,12 @@ class Worker:
         if not told:
             self._help_out()
         return told
+
+
+def _ids(claim: Claim) -> dict[str, str]:
+    """What is logged of a claim."""
+    ids = {"job": claim.job, "task": claim.task, "kind": claim.kind, "attempt": str(claim.attempt)}
+    return ids | ({"segment": str(claim.number)} if claim.kind == "segment" else {})
 
 
 def run(settings: ServiceSettings, *, size: int, name: str | None = None, nice: int = 0) -> None:

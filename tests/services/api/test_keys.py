@@ -32,8 +32,9 @@ from ecs_core import MotesError
 from services import credentials
 from services.api import create_app, looks
 from services.api.callers import UNKNOWN, keys_needed
-from services.credentials import Keys, without_keys
+from services.credentials import Keys
 from services.database import JobRow, KeyRow, Sessions, UploadRow, new_id, now, open_database
+from services.logs import without_keys
 from services.migrations import upgrade
 from services.settings import ServiceSettings
 from services.supervisor import listen, programs, url_of

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 
-from services.api import create_app, looks, particle_router
+from services.api import Requests, create_app, looks, metrics_router, particle_router
 
 
 @asynccontextmanager
@@ -18,6 +18,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, str]]:
 def create_host() -> FastAPI:
     app = FastAPI(title="Host", lifespan=lifespan)
     app.include_router(particle_router, prefix="/v1")
+    app.include_router(metrics_router, prefix="/ours")
+    app.add_middleware(Requests)
 
     @app.get("/greeting")
     async def greeting(request: Request) -> str:

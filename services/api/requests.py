@@ -1,0 +1,94 @@
+"""Every request: given an id, counted, timed and logged, whatever becomes of it."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services import metrics
+from services.api.errors import problem
+from services.api.service import is_id
+from services.logs import bound
+
+_log = logging.getLogger("motes.requests")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # whatever else a client makes up is one
+_READING = ("GET", "HEAD", "OPTIONS")
+_SANE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
+
+
+class Requests:
+    """Middleware of an application, around all others that answer.
+
+    A request keeps the ``X-Request-ID`` that it brings, if that is one, or is given one; the answer says which, and
+    so does everything that is logged meanwhile. What nobody expected is logged, and answered with a problem.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or follow one WebSocket to its end."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request = _id_of(scope)
+        with bound(request=request):
+            if scope["type"] == "http":
+                await self._answer(scope, receive, send, request)
+            else:
+                await self._app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request: str) -> None:
+        began = time.perf_counter()
+        status = 0
+
+        async def tell(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", ()), (b"x-request-id", request.encode())]
+                _note(scope, status, time.perf_counter() - began)
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tell)
+        except Exception:
+            _log.exception("%s %s went wrong", scope["method"], route_of(scope))
+            if status:
+                raise  # half an answer: the connection must be closed
+            await problem(500, "Something went wrong here; it is noted in the log")(scope, receive, tell)
+
+
+def route_of(scope: Scope) -> str:
+    """The template of a request's path, as ``/particles/jobs/{job_id}``; "other" where no route has it."""
+    # FastAPI keeps the path with the prefixes of included routers there; before 0.137 the route itself had it.
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
+    return f"{scope.get('root_path', '')}{path}" if path else "other"
+
+
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    """Count an answer, and log it: what changed something or went wrong at level info, the rest at debug."""
+    route, method = route_of(scope), scope["method"]
+    method = method if method in _METHODS else "other"
+    metrics.REQUESTS.labels(route, method, str(status)).inc()
+    metrics.REQUEST.labels(route, method).observe(seconds)
+    level = logging.INFO if status >= 500 or method not in _READING else logging.DEBUG
+    if _log.isEnabledFor(level):
+        # Not the path itself, and never the query: they hold what clients call their songs.
+        ids = {name.removesuffix("_id"): value for name, value in scope.get("path_params", {}).items()}
+        about = {name: value for name, value in ids.items() if is_id(str(value))}
+        about |= {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
+        _log.log(level, "answered", extra={"about": about})
+
+
+def _id_of(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE.fullmatch(value):
+            return str(value.decode())
+    return uuid.uuid4().hex
