@@ -278,7 +278,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.debian("redis-server")
 def test_api_and_workers_started_one_by_one_render_together(tmp_path: Path, redis_url: str) -> None:
-    environment = environment_of(tmp_path, {"MOTES_REDIS_URL": redis_url})
+    environment = environment_of(tmp_path, {"MOTES_REDIS_URL": redis_url, "MOTES_LOG_LEVEL": "warning"})
     url = f"http://127.0.0.1:{(port := free_port())}"
     commands = [("worker", "--size", "1", "--name", "a"), ("api", "--port", str(port)), ("worker", "--nice", "5")]
     with (tmp_path / "log").open("w") as log:
