@@ -39,12 +39,12 @@ def without_keys(text: str) -> str:
 def set_up(*, form: str, level: str) -> None:
     """Log to standard error. ``form`` is json, text, or auto: text for a terminal; ``level`` debug to error.
 
-    Others than Motes say only what is wrong.
+    Others than Motes say only what is wrong. Whatever was set up before is replaced.
     """
     handler = logging.StreamHandler()
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     handler.setFormatter(_Text() if as_text else _Json())
-    logging.basicConfig(level=max(logging.WARNING, _LEVELS[level]), handlers=[handler])
+    logging.basicConfig(level=max(logging.WARNING, _LEVELS[level]), handlers=[handler], force=True)
     logging.getLogger("motes").setLevel(_LEVELS[level])
 
 
