@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.audio.features import Analysis, analyze
+from ecs_core.audio.analysis import Analysis
+from ecs_core.audio.catalogue import FEATURES
+from ecs_core.audio.features import analyze
 from ecs_core.audio.spectrum import BANDS
 from services.cli.demo_song import beat_times, write_wav
 
@@ -102,7 +104,7 @@ def compare(ours: Analysis, tempo: float, curves: dict[str, F64], events: dict[s
         # Ours is on a logarithmic scale, or falls slowly; theirs is brought to that, so that what is heard is compared.
         if name.startswith("centroid"):
             curve = np.log(np.maximum(curve, 100.0))  # noqa: PLW2901
-        elif name in ours.hits:
+        elif any(feature.name == name and feature.kind == "hit" for feature in FEATURES):
             fall = np.arange(len(curve)) * (512 / 22_050 / 0.09)
             curve = np.exp(np.maximum.accumulate(np.log(np.maximum(curve, 1e-9)) + fall) - fall)  # noqa: PLW2901
         theirs = np.interp(times, np.arange(len(curve)) * 512 / 22_050, curve)

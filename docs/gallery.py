@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core import Scene
-from ecs_core.audio.features import Analysis, analyze
+from ecs_core.audio.analysis import Analysis
+from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.segment import SegmentRenderer

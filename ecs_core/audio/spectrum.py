@@ -1,7 +1,8 @@
 """Spectrum: the one spectrogram that all features share, reduced to a few numbers a hop while the song streams by.
 
 Samples are mixed to mono, resampled to 22 050 Hz and cut into windows of 1024 samples (46 ms) every 256 (11.6 ms), the
-k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands, rms and centroid, about 0.8 MB a minute.
+k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands, rms and the like, about 1 MB a minute.
+Pitch classes come from windows four times as long every eighth hop, since low notes lie close together.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from ecs_core.audio.filters import mel_filters
+from ecs_core.audio.filters import chroma_filters, mel_filters
+from ecs_core.audio.meters import Measured, Meters
 
 F32 = NDArray[np.float32]
 
 RATE, WINDOW, HOP = 22_050, 1024, 256
 MEL_BANDS = 64
-# Bands by name: Hz from, to. Bass includes sub, as people mean it.
+CHROMA_WINDOW, CHROMA_HOP = 4096, 2048
+# Bands by name: Hz from, to. Bass includes sub, as people mean it. What is above 10 kHz, "air", is measured by Meters.
 BANDS = {"sub": (0, 60), "bass": (0, 250), "low_mid": (250, 1000), "mid": (1000, 4000), "high": (4000, 11_025)}
 _CHUNK = 256 * HOP  # 3 s at a time
 # Hops a matrix product: few enough (7 · 513 · 64 < 2^18) that OpenBLAS uses one thread. With more it would spin on the
@@ -31,17 +34,23 @@ _AHEAD = 4096  # hops of memory that a growing spectrum takes at a time
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """``bands`` (hops, 5) amplitude in each of BANDS; ``mel`` (hops, 64) amplitude; ``rms`` and ``centroid`` (hops,).
+    """``bands`` (hops, 5) amplitude in each of BANDS; ``mel`` (hops, 64) amplitude; ``rms``, ``centroid`` and
+    ``flatness`` (hops,); ``chroma`` (hops / 8, 12) amplitude of each pitch class from C on, the k-th at hop 8 · k;
+    ``measured``: see Meters.
 
     All are float32 but ``mel``, most of what a long song takes, which is float16.
 
-    Amplitudes are linear; the centroid is in Hz. ``samples`` is the song's length at its own ``rate``.
+    Amplitudes are linear; the centroid is in Hz; flatness is 0 for a tone, about 0.6 for noise. ``samples`` is the
+    song's length at its own ``rate``.
     """
 
     bands: F32
     mel: NDArray[np.float16]
     rms: F32
     centroid: F32
+    flatness: F32
+    chroma: F32
+    measured: Measured
     samples: int
     rate: int
 
@@ -51,45 +60,74 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
     resample = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
     mel = mel_filters(rate=RATE, window=WINDOW, bands=MEL_BANDS, lowest=27.5)
-    # The periodic Hann window, scaled so that a full-scale sine has amplitude 1 in its bin.
-    window = (np.hanning(WINDOW + 1)[:-1] * (4 / WINDOW)).astype(np.float32)
+    pitch = chroma_filters(rate=RATE, window=CHROMA_WINDOW)
     edges = [(frequencies >= low) & (frequencies < high) for low, high in BANDS.values()]
     band = np.stack(edges, axis=1).astype(np.float32)
-    kept = (_Growing(len(BANDS)), _Growing(MEL_BANDS, np.float16), _Growing(1), _Growing(1))
-    waiting = [np.zeros(WINDOW // 2, np.float32)]  # so that window 0 is centred on sample 0
-    have = WINDOW // 2
+    kept = (_Growing(len(BANDS)), _Growing(MEL_BANDS, np.float16), _Growing(1), _Growing(1), _Growing(1))
+    chroma = _Growing(12)
+    short, long = _Windows(WINDOW, HOP), _Windows(CHROMA_WINDOW, CHROMA_HOP)
+    meters: Meters | None = None
     samples = 0
 
-    def reduce(signal: F32) -> F32:
-        hops = (len(signal) - WINDOW) // HOP + 1
-        if hops < 1:
-            return signal
-        windows = np.lib.stride_tricks.sliding_window_view(signal, WINDOW)[: hops * HOP : HOP]
-        bins = np.abs(np.fft.rfft(windows * window, axis=1))
-        power = bins * bins
-        total = power.sum(axis=1) + np.float32(1e-20)
-        centroid = (power @ frequencies.astype(np.float32)) / total
-        by_mel = np.concatenate([bins[at : at + _ROWS] @ mel for at in range(0, hops, _ROWS)])
-        for growing, rows in zip(kept, (np.sqrt(power @ band), by_mel, np.sqrt(total), centroid), strict=True):
-            growing.append(rows.reshape(hops, -1))
-        return signal[hops * HOP :]
-
     def take(piece: F32, *, last: bool = False) -> None:
-        nonlocal waiting, have
-        waiting.append(piece)
-        have += len(piece)
-        if last or have >= _CHUNK + WINDOW:
-            rest = reduce(np.concatenate(waiting))
-            waiting, have = [rest], len(rest)
+        windows = short.of(piece, last=last)
+        if len(windows):
+            bins = np.abs(np.fft.rfft(windows, axis=1))
+            power = bins * bins
+            total = power.sum(axis=1) + np.float32(1e-20)
+            centroid = (power @ frequencies.astype(np.float32)) / total
+            even = np.maximum(power, total[:, None] * np.float32(1e-9))  # 90 dB below nobody hears how flat it is
+            flatness = np.exp(np.log(even).mean(axis=1)) / even.mean(axis=1)
+            by_mel = np.concatenate([bins[at : at + _ROWS] @ mel for at in range(0, len(bins), _ROWS)])
+            rows = (np.sqrt(power @ band), by_mel, np.sqrt(total), centroid, flatness)
+            for growing, values in zip(kept, rows, strict=True):
+                growing.append(values.reshape(len(bins), -1))
+        windows = long.of(piece, last=last)
+        if len(windows):
+            power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
+            chroma.append(np.sqrt(np.concatenate([power[at : at + 1] @ pitch for at in range(len(power))])))
 
     for block in blocks:
         samples += block.shape[1]
+        meters = meters or Meters(rate=rate, channels=len(block), hop=HOP / RATE)
+        meters.take(block)
         take(resample.resample_chunk(block.mean(axis=0, dtype=np.float32)))
         on_samples(samples)
-    take(resample.resample_chunk(np.zeros(0, np.float32), last=True))
-    take(np.zeros(WINDOW, np.float32), last=True)  # so that the last sample lies in the middle of a window
-    bands, mels, rms, centroids = (growing.rows() for growing in kept)
-    return Spectrum(bands, mels, rms.reshape(-1), centroids.reshape(-1), samples, rate)
+    take(resample.resample_chunk(np.zeros(0, np.float32), last=True), last=True)
+    measured = (meters or Meters(rate=rate, channels=1, hop=HOP / RATE)).finish()
+    bands, mels, rms, centroids, flatness = (growing.rows() for growing in kept)
+    curves = (rms.reshape(-1), centroids.reshape(-1), flatness.reshape(-1))
+    return Spectrum(bands, mels, *curves, chroma.rows(), measured, samples, rate)
+
+
+class _Windows:
+    """Cuts a stream into windows of ``size`` samples every ``hop``, the k-th centred on sample k · hop, and weighs
+    them.
+
+    The window is the periodic Hann window, scaled so that a full-scale sine has amplitude 1 in its bin.
+    """
+
+    def __init__(self, size: int, hop: int) -> None:
+        self._size, self._hop = size, hop
+        self._hann = (np.hanning(size + 1)[:-1] * (4 / size)).astype(np.float32)
+        self._waiting = [np.zeros(size // 2, np.float32)]
+        self._have = size // 2
+
+    def of(self, piece: F32, *, last: bool) -> F32:
+        """The windows that are complete, (n, size), once there are enough; all of them with the ``last`` piece."""
+        # At the end there is silence, so that the last sample lies in the middle of a window.
+        parts = [piece, np.zeros(self._size, np.float32)] if last else [piece]
+        self._waiting += parts
+        self._have += sum(len(part) for part in parts)
+        count = (self._have - self._size) // self._hop + 1
+        if count < 1 or (not last and self._have < _CHUNK + self._size):
+            return np.zeros((0, self._size), np.float32)
+        signal = np.concatenate(self._waiting)
+        rest = signal[count * self._hop :].copy()
+        self._waiting, self._have = [rest], len(rest)
+        return (
+            np.lib.stride_tricks.sliding_window_view(signal, self._size)[: count * self._hop : self._hop] * self._hann
+        )
 
 
 class _Growing:

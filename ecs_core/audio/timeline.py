@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.audio import catalogue
 from ecs_core.errors import PluginError
 
 if TYPE_CHECKING:
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-# Every timeline has these features, each 0–1 (definitions: ecs_core/audio/features.py).
-FEATURES = ("sub", "bass", "low_mid", "mid", "high", "rms", "onset", "beat_phase", "centroid")
+# Every timeline has these features, each 0–1 (definitions: ecs_core/audio/catalogue.py).
+FEATURES = tuple(feature.name for feature in catalogue.FEATURES)
 # Besides, settings make these of the bass: amplified as ``enhanced_mode`` says, and 1 over ``bass_threshold``.
 LEVELS = ("level", "bass_high")
-EVENTS = ("onsets", "beats")
+EVENTS = tuple(catalogue.EVENTS)
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ class AudioFeature:
 class FeatureTimeline:
     """All that the simulation knows of a song.
 
-    ``features`` holds (frames,) float32 values in 0–1 by name; ``events`` ascending times in seconds by name;
-    ``duration`` is the song's, seconds; ``tempo`` in beats a minute, 0 where there is none.
+    ``features`` holds (frames,) float32 values in 0–1 by name; ``events`` ascending times in seconds by name, and
+    ``strengths`` how strong each is, 0–1, where that is known; ``duration`` is the song's, seconds; ``tempo`` in beats
+    a minute, 0 where there is none.
     """
 
     fps: Fraction
@@ -57,6 +59,7 @@ class FeatureTimeline:
     tempo: float
     features: Mapping[str, F32]
     events: Mapping[str, F64]
+    strengths: Mapping[str, F32] = field(default_factory=dict)
 
     def row(self, frame: int) -> dict[str, float]:
         """Every feature at a frame."""

@@ -20,7 +20,7 @@ from ecs_core.settings import Settings
 from ecs_core.video.encoding import Quality, VideoFormat
 
 if TYPE_CHECKING:
-    from ecs_core.audio.features import Analysis
+    from ecs_core.audio.analysis import Analysis
 
 SEGMENT_SECONDS = 2.0
 

@@ -30,8 +30,8 @@ from ecs_core.video.encoding import QUALITIES, Quality, VideoFormat
 from ecs_core.video.join import VideoFile
 
 if TYPE_CHECKING:
+    from ecs_core.audio.analysis import Analysis
     from ecs_core.audio.decode import AudioFile
-    from ecs_core.audio.features import Analysis
 
 _FEW = 4  # workers
 _PATIENCE = 0.1  # seconds between looks at the cancel flag

@@ -1,4 +1,4 @@
-"""Analyses, plans and snapshots as files: arrays and JSON in an ``.npz``, never pickled."""
+"""Plans and snapshots as files: arrays and JSON in an ``.npz``, never pickled."""
 
 from __future__ import annotations
 
@@ -10,35 +10,11 @@ from typing import Any
 import numpy as np
 
 from ecs_core import Scene
-from ecs_core.audio.features import Analysis
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.table import Rows
 from ecs_core.video.encoding import VideoFormat
 from ecs_core.world import Snapshot
-
-
-def save_analysis(analysis: Analysis, path: Path) -> None:
-    """What is heard in a song."""
-    facts = {
-        "duration": str(analysis.exact_duration),
-        "tempo": analysis.tempo,
-        "warnings": analysis.warnings,
-    }
-    curves = {"hit": analysis.hits, "slow": analysis.slow, "event": analysis.events}
-    arrays: dict[str, Any] = {f"{kind}:{name}": values for kind, of in curves.items() for name, values in of.items()}
-    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)
-
-
-def load_analysis(path: Path) -> Analysis:
-    """What is heard in a song."""
-    with np.load(path, allow_pickle=False) as kept:
-        facts = json.loads(str(kept["facts"]))
-        hits, slow, events = (
-            {name.removeprefix(kind): kept[name] for name in kept.files if name.startswith(kind)}
-            for kind in ("hit:", "slow:", "event:")
-        )
-    return Analysis(Fraction(facts["duration"]), facts["tempo"], hits, slow, events, tuple(facts["warnings"]))
 
 
 def save_plan(plan: RenderPlan, path: Path) -> None:
@@ -54,6 +30,7 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
     }
     arrays: dict[str, Any] = {f"feature:{name}": values for name, values in line.features.items()}
     arrays |= {f"event:{name}": times for name, times in line.events.items()}
+    arrays |= {f"strength:{name}": values for name, values in line.strengths.items()}
     np.savez(path, facts=np.array(json.dumps(facts)), **arrays)
 
 
@@ -62,10 +39,12 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
     particle_type, settings = scene.resolve()
     with np.load(path, allow_pickle=False) as kept:
         facts = json.loads(str(kept["facts"]))
-        features = {name.removeprefix("feature:"): kept[name] for name in kept.files if name.startswith("feature:")}
-        events = {name.removeprefix("event:"): kept[name] for name in kept.files if name.startswith("event:")}
+        features, events, strengths = (
+            {name.removeprefix(kind): kept[name] for name in kept.files if name.startswith(kind)}
+            for kind in ("feature:", "event:", "strength:")
+        )
     fps = Fraction(facts["fps"])
-    timeline = FeatureTimeline(fps, facts["frames"], facts["duration"], facts["tempo"], features, events)
+    timeline = FeatureTimeline(fps, facts["frames"], facts["duration"], facts["tempo"], features, events, strengths)
     width, height, rate, quality, gop = facts["video"]
     video = VideoFormat(width, height, Fraction(rate), quality, gop)
     segments = tuple(Segment(*each) for each in facts["segments"])

@@ -14,7 +14,9 @@ from time import perf_counter
 from typing import Any
 
 from ecs_core import Scene
-from ecs_core.audio.features import Analysis, analyze
+from ecs_core.audio import document
+from ecs_core.audio.analysis import Analysis
+from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
@@ -24,7 +26,7 @@ from ecs_core.video.join import VideoFile
 from services.keys import analysis_key, attempt_of, audio_key, plan_key, result_key, segment_key, snapshot_key
 from services.scenes import made_by
 from services.storage import Storage
-from services.worker.files import load_analysis, load_plan, load_snapshot, save_analysis, save_plan, save_snapshot
+from services.worker.files import load_plan, load_snapshot, save_plan, save_snapshot
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -144,11 +146,11 @@ def _analysis(audio: str, storage: Storage, tell: Tell, folder: Path) -> Analysi
     """What is heard in a song; heard once."""
     key = analysis_key(audio, made_by())
     with suppress(FileNotFoundError), storage.file(key) as file:
-        return load_analysis(file)
+        return document.load(file)
     more = tuple(particle_types().features.values())
     with storage.file(audio_key(audio)) as song:
         analysis = analyze(song, more=more, progress=lambda share: tell({"progress": int(100 * share)}))
     file = folder / "analysis.npz"
-    save_analysis(analysis, file)
+    document.save(analysis, file)
     storage.put(key, file)
     return analysis

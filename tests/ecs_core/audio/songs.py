@@ -9,8 +9,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.decode import AudioFile
-from ecs_core.audio.features import Analysis, features_of
+from ecs_core.audio.features import features_of
 from ecs_core.audio.spectrum import Spectrum, spectrum_of
 
 F32 = NDArray[np.float32]

@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.beats import beat_phase, beats_of, tempo_of
-from ecs_core.audio.features import Analysis
 from services.cli.demo_song import RATE, beat_times, compose
 from tests.ecs_core.audio.songs import f_measure, heard, hits
 

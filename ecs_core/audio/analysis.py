@@ -1,0 +1,183 @@
+"""Analysis: what was heard in a song, in natural units, from which a FeatureTimeline is made at any frame rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.audio.beats import beat_phase
+from ecs_core.audio.catalogue import FEATURES, Decibels, Feature, Fixed, Percentiles
+from ecs_core.audio.onsets import SECONDS_PER_HOP
+from ecs_core.audio.timeline import FeatureTimeline
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+_RELEASE = 0.09  # seconds for a hit to fall to 1/e: 200 ms to a tenth
+_SMOOTH = 0.1  # seconds, full width
+_SILENT = 1e-4  # rms below this (-80 dBFS) is silence, whatever the song
+_GATE = 10 ** (-50 / 20)  # as is what lies 50 dB below the song's loud passages
+
+
+class Hearing(NamedTuple):
+    """How one feature or event is heard, in percentiles of the song; None: as the catalogue has it.
+
+    Of a feature: 0 at and below ``threshold``, 1 from ``full`` on. Of an event: those weaker are left out.
+    """
+
+    threshold: float | None = None
+    full: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What was heard: curves on the analysis grid (a value every 11.6 ms) and events; independent of any frame rate.
+
+    ``curves`` holds (hops,) float32 by name in the unit that the catalogue names, ``chroma`` (hops, 12); features of
+    plugins, ``added`` with their kinds, are 0–1. ``events`` holds ascending times in seconds by name, ``strengths`` for
+    some of them how strong each is, 0–1; ``labels`` has a letter for each section, the same for those that are alike.
+    ``tempo`` is in beats a minute (0: none), ``metre`` in beats a bar (0: none), ``loudness`` in LUFS, ``key`` a hint;
+    ``confidence``, 0–1 by name, says how far to trust what can be wrong.
+    """
+
+    exact_duration: Fraction
+    tempo: float
+    curves: Mapping[str, F32]
+    events: Mapping[str, F64]
+    warnings: tuple[str, ...] = ()
+    strengths: Mapping[str, F32] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    metre: int = 0
+    loudness: float = -70.0
+    key: str = ""
+    confidence: Mapping[str, float] = field(default_factory=dict)
+    added: Mapping[str, Literal["hit", "slow"]] = field(default_factory=dict)
+
+    def timeline(self, fps: Fraction, frames: int, hearing: Mapping[str, Hearing] | None = None) -> FeatureTimeline:
+        """The features at each of ``frames`` video frames: the highest value within a frame for hits."""
+        hearing = hearing or {}
+        dt = float(1 / fps)
+        starts: F64 = np.arange(frames, dtype=np.float64) * dt
+        gate = gate_of(self.curves["rms"])
+        features = {}
+        for feature in FEATURES:
+            if feature.kind == "phase":
+                continue
+            level = _level(feature, self.curves[feature.curve], gate, hearing.get(feature.name, Hearing()))
+            features[feature.name] = _at_frames(level, feature.kind, starts, dt)
+        for name, kind in self.added.items():
+            curve = self.curves[name]
+            features[name] = _at_frames(_release(curve) if kind == "hit" else curve, kind, starts, dt)
+        events, strengths = self._events_heard(hearing)
+        features |= phases(events, float(self.exact_duration), starts)
+        return FeatureTimeline(fps, frames, float(self.exact_duration), self.tempo, features, events, strengths)
+
+    def _events_heard(self, hearing: Mapping[str, Hearing]) -> tuple[Mapping[str, F64], Mapping[str, F32]]:
+        events, strengths = dict(self.events), dict(self.strengths)
+        for name, (threshold, _) in hearing.items():
+            if threshold is not None and name in strengths and strengths[name].size:
+                strong = strengths[name] >= np.percentile(strengths[name], threshold)
+                events[name], strengths[name] = events[name][strong], strengths[name][strong]
+        return events, strengths
+
+
+def phases(events: Mapping[str, F64], duration: float, times: F64) -> dict[str, F32]:
+    """The features that follow from events, at the given times."""
+    sections = events["sections"]
+    section = np.zeros(len(times), np.float32)
+    if sections.size:
+        edges = np.append(sections, max(duration, sections[-1] + 1e-3))
+        within = np.interp(times, edges, np.arange(len(edges)), left=0.0, right=0.0)
+        section = np.where(times < duration, np.mod(within, 1.0), 0).astype(np.float32)
+    build = np.zeros(len(times), np.float32)
+    for start in events["builds"]:
+        ends = events["drops"][events["drops"] > start]
+        if ends.size:
+            share = (times - start) / (ends[0] - start)
+            build = np.where((share >= 0) & (share < 1), share, build).astype(np.float32)
+    return {
+        "beat_phase": beat_phase(events["beats"], times),
+        "bar_phase": beat_phase(events["downbeats"], times),
+        "section_phase": section,
+        "build": build,
+    }
+
+
+def gate_of(rms: F32) -> F32:
+    """1 where the song is heard, 0 in silence, (hops,) float32."""
+    loud = float(np.percentile(rms, 95)) if len(rms) else 0.0
+    return (rms > max(_SILENT if loud < 10 * _SILENT else 0.0, loud * _GATE)).astype(np.float32)
+
+
+def _level(feature: Feature, curve: F32, gate: F32, hearing: Hearing) -> F32:
+    """A curve as 0–1, and 0 in silence; hits fall slowly, the others are smoothed."""
+    values = curve if feature.column is None else curve[:, feature.column]
+    scale = feature.scale
+    if isinstance(scale, Fixed) and scale.log:
+        values = np.log(np.maximum(values, np.float32(min(scale.low, scale.high) * 1e-2)))
+        scale = Fixed(float(np.log(scale.low)), float(np.log(scale.high)))
+    heard = values[gate > 0]
+    if not heard.size:
+        return np.zeros(len(values), np.float32)
+    if isinstance(scale, Fixed):
+        low, high = scale.low, scale.high
+        if scale.high < scale.low:  # counted from the other end
+            values, heard, low, high = -values, -heard, -low, -high
+    elif isinstance(scale, Decibels):
+        high = float(np.percentile(heard, scale.high))
+        low = high - scale.below
+    else:
+        low, high = (float(value) for value in np.percentile(heard, (scale.low, scale.high)))
+    if hearing.threshold is not None:
+        low = float(np.percentile(heard, hearing.threshold))
+    if hearing.full is not None:
+        high = float(np.percentile(heard, hearing.full))
+    if isinstance(scale, Percentiles):
+        if high <= 0:
+            return np.zeros(len(values), np.float32)
+        low = min(low, 0.7 * high)  # a steady tone is loud, not absent
+    elif high <= low:
+        low = high - 1e-3 * max(1.0, abs(high))
+    level: F32 = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1) * gate
+    return _release(level) if feature.kind == "hit" else _smooth(level)
+
+
+def _at_frames(curve: F32, kind: str, starts: F64, dt: float) -> F32:
+    return _highest(curve, starts, dt) if kind == "hit" else _sample(curve, starts + dt / 2)
+
+
+def _release(values: F32) -> F32:
+    """Let hits fall exponentially; what rises, rises at once."""
+    # As a running maximum of logarithms, tilted so that the fall is level.
+    fall = np.arange(len(values)) * (SECONDS_PER_HOP / _RELEASE)
+    level = np.log(np.maximum(values.astype(np.float64), 1e-9)) + fall
+    out = np.exp(np.maximum.accumulate(level) - fall).astype(np.float32)
+    return np.where(out < 1e-3, np.float32(0), np.minimum(out, np.float32(1)))
+
+
+def _smooth(values: F32) -> F32:
+    """A centred Hann average over 100 ms: no lag."""
+    width = max(3, round(_SMOOTH / SECONDS_PER_HOP) | 1)
+    window = np.hanning(width + 2)[1:-1]
+    return np.convolve(values, window / window.sum(), mode="same").astype(np.float32)[: len(values)]
+
+
+def _sample(curve: F32, times: F64) -> F32:
+    """A curve of the analysis grid at any times, seconds; 0 after the end of the song."""
+    return np.interp(times / SECONDS_PER_HOP, np.arange(len(curve)), curve, right=0.0).astype(np.float32)
+
+
+def _highest(curve: F32, starts: F64, dt: float) -> F32:
+    """The highest value in [start, start + dt] of each start: at its ends or at a hop between, so no peak is lost."""
+    high = np.maximum(_sample(curve, starts), _sample(curve, starts + dt))
+    first = np.ceil(starts / SECONDS_PER_HOP).astype(np.int64)
+    for step in range(int(dt / SECONDS_PER_HOP) + 1):
+        hop = first + step
+        inside = (hop < len(curve)) & (hop * SECONDS_PER_HOP <= starts + dt)
+        high[inside] = np.maximum(high[inside], curve[hop[inside]])
+    return high

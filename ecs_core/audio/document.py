@@ -1,0 +1,256 @@
+"""The analysis as a document: JSON for people and programs, a compact binary beside it, and back again.
+
+Both say what they are and in which version. A document that was corrected by hand is checked value by value; what it
+leaves out (its curves, say) is taken from what was heard.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ecs_core.audio.analysis import Analysis
+from ecs_core.audio.catalogue import EVENTS, FEATURES
+from ecs_core.audio.onsets import SECONDS_PER_HOP
+from ecs_core.errors import SceneError
+
+SCHEMA, VERSION = "motes-analysis", 1
+_TOLD = 10  # wrong values; a document may have thousands
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Events(_Model):
+    """Events of one kind: ascending times in seconds, and how strong each is, 0–1."""
+
+    times: tuple[Seconds, ...] = Field(max_length=1_000_000, description="seconds, ascending")
+    strengths: tuple[Share, ...] | None = Field(None, description="0–1, one for each time")
+
+    @model_validator(mode="after")
+    def _right(self) -> Events:
+        if any(a >= b for a, b in zip(self.times, self.times[1:], strict=False)):
+            at = next(
+                number for number, (a, b) in enumerate(zip(self.times, self.times[1:], strict=False), 1) if a >= b
+            )
+            raise ValueError(f"times must ascend; times.{at} = {self.times[at]:g} comes after {self.times[at - 1]:g}")
+        if self.strengths is not None and len(self.strengths) != len(self.times):
+            raise ValueError(f"there are {len(self.times)} times but {len(self.strengths)} strengths")
+        return self
+
+
+class Curve(_Model):
+    """A curve on the analysis grid; ``values`` has rows where the curve has several columns."""
+
+    unit: str = Field("", max_length=100)
+    values: tuple[Number, ...] | tuple[tuple[Number, ...], ...] = Field(max_length=20_000_000)
+    kind: Literal["hit", "slow"] | None = Field(None, description="of a plugin's feature")
+
+
+class Document(_Model):
+    """What Motes heard in a song, or what somebody corrected of it."""
+
+    schema_: Literal["motes-analysis"] = Field(alias="schema")
+    version: Literal[1]
+    duration: str = Field(description="of the song, seconds, as an exact fraction", pattern=r"^\d{1,12}(/\d{1,12})?$")
+    tempo: float = Field(0.0, ge=0, le=1000, description="beats a minute; 0: none")
+    metre: int = Field(0, ge=0, le=32, description="beats a bar; 0: none")
+    loudness: float = Field(-70.0, ge=-70, le=30, description="of the whole song by BS.1770, LUFS")
+    key: str = Field("", max_length=20, description='a hint, such as "A minor"')
+    confidence: dict[str, Share] = Field(default_factory=dict, description="how far to trust what can be wrong")
+    events: dict[str, Events] = Field(default_factory=dict, description="what happens when")
+    labels: tuple[Annotated[str, Field(max_length=20)], ...] = Field(
+        (), description="a letter for each section; the same: they are alike"
+    )
+    step: float = Field(SECONDS_PER_HOP, description="seconds between values of curves")
+    curves: dict[str, Curve] | None = Field(None, description="in natural units; left out: as Motes heard them")
+    warnings: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Document:
+        if Fraction(self.duration).denominator > 1e7:
+            raise ValueError("duration must be a fraction of samples")
+        for name, of_kind in self.events.items():
+            if name not in EVENTS:
+                raise ValueError(f"events.{name}: no such event; there are: {', '.join(EVENTS)}")
+            if of_kind.times and of_kind.times[-1] > float(Fraction(self.duration)) + 1e-6:
+                raise ValueError(f"events.{name}: {of_kind.times[-1]:g} s is after the end of the song")
+        if "sections" in self.events and len(self.labels) != len(self.events["sections"].times):
+            raise ValueError(f"there are {len(self.events['sections'].times)} sections but {len(self.labels)} labels")
+        return self
+
+
+def to_json(analysis: Analysis, *, curves: bool = True) -> dict[str, Any]:
+    """The document as plain data; times to a microsecond, curves to four digits."""
+    units = {feature.curve: feature.unit for feature in FEATURES if feature.curve}
+    found: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "duration": str(analysis.exact_duration),
+        "tempo": round(analysis.tempo, 3),
+        "metre": analysis.metre,
+        "loudness": analysis.loudness,
+        "key": analysis.key,
+        "confidence": {name: round(float(value), 4) for name, value in analysis.confidence.items()},
+        "events": {name: _events(analysis, name) for name in analysis.events},
+        "labels": list(analysis.labels),
+        "step": SECONDS_PER_HOP,
+        "warnings": list(analysis.warnings),
+    }
+    if curves:
+        found["curves"] = {
+            name: {"unit": units.get(name, "0–1"), "values": _digits(values)}
+            | ({"kind": analysis.added[name]} if name in analysis.added else {})
+            for name, values in analysis.curves.items()
+        }
+    return found
+
+
+def _events(analysis: Analysis, name: str) -> dict[str, Any]:
+    # Down, not to the nearest: a last event may be no later than the song.
+    found: dict[str, Any] = {"times": (np.floor(analysis.events[name] * 1e6) / 1e6).tolist()}
+    if name in analysis.strengths:
+        found["strengths"] = [round(float(value), 4) for value in analysis.strengths[name]]
+    return found
+
+
+def _digits(values: NDArray[np.float32]) -> list[Any]:
+    """Numbers of four digits."""
+    exact = values.astype(np.float64)
+    size = np.floor(np.log10(np.maximum(np.abs(exact), 1e-12)))
+    scale = 10.0 ** (3 - size)
+    rounded: list[Any] = (np.round(exact * scale) / scale).tolist()
+    return rounded
+
+
+def check(plain: Any, *, where: str) -> Document:
+    """The document in plain data.
+
+    Raises:
+        SceneError: it is none, is of another version, or has a wrong value; says which and what is allowed.
+    """
+    if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
+        raise SceneError(f'{where}: is no analysis: "schema" must be "{SCHEMA}"; `motes analyze` writes one')
+    if plain.get("version") != VERSION:
+        raise SceneError(f"{where}: version {plain.get('version')!r:.40}: this Motes reads version {VERSION}")
+    try:
+        return Document.model_validate(plain)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        said = [_explain(detail) for detail in details[:_TOLD]]
+        more = [f"and {len(details) - _TOLD} more"] if len(details) > _TOLD else []
+        raise SceneError(f"{where}: " + "; ".join(said + more)) from None
+
+
+def _explain(detail: Any) -> str:
+    path = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return (
+        f"{path} = {str(detail['input'])[:60]}: {message}"
+        if path and not isinstance(detail["input"], dict)
+        else f"{path}: {message}"
+        if path
+        else message
+    )
+
+
+def read(path: Path) -> Document:
+    """The document in a JSON file.
+
+    Raises:
+        SceneError: as :func:`check`; also where there is no such file.
+    """
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SceneError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise SceneError(f"{path}: is no JSON: {error}") from None
+    return check(plain, where=str(path))
+
+
+def corrected(heard: Analysis, document: Document) -> Analysis:
+    """What was heard, as somebody corrected it: everything that the document has wins.
+
+    Raises:
+        SceneError: the document is of another song.
+    """
+    if abs(float(Fraction(document.duration) - heard.exact_duration)) > 1e-3:
+        said, has = float(Fraction(document.duration)), float(heard.exact_duration)
+        raise SceneError(f"the analysis is of another song: duration {said:g} s, this one has {has:g} s")
+    given = document.model_fields_set
+    events, strengths = dict(heard.events), dict(heard.strengths)
+    for name, of_kind in document.events.items():
+        events[name] = np.asarray(of_kind.times, np.float64)
+        strengths.pop(name, None)
+        if of_kind.strengths is not None:
+            strengths[name] = np.asarray(of_kind.strengths, np.float32)
+    hops = len(heard.curves["rms"])
+    curves = dict(heard.curves)
+    for name, curve in (document.curves or {}).items():
+        values = np.asarray(curve.values, np.float32)
+        if name not in curves:
+            continue  # a plugin's that is not installed here
+        if values.shape != curves[name].shape:
+            raise SceneError(f"curves.{name}: has shape {values.shape}, not {curves[name].shape}: {hops} values")
+        curves[name] = values
+    facts = {name: getattr(document, name) for name in ("tempo", "metre", "loudness", "key", "labels") if name in given}
+    confidence = {**heard.confidence, **document.confidence}
+    return replace(heard, events=events, strengths=strengths, curves=curves, confidence=confidence, **facts)
+
+
+def save(analysis: Analysis, path: Path) -> None:
+    """Write the compact binary: arrays and JSON in an ``.npz``, never pickled; exact to the last bit."""
+    facts = to_json(analysis, curves=False) | {"tempo": analysis.tempo, "added": dict(analysis.added)}
+    facts |= {"confidence": dict(analysis.confidence), "events": list(analysis.events)}
+    arrays: dict[str, Any] = {f"curve:{name}": values for name, values in analysis.curves.items()}
+    arrays |= {f"event:{name}": values for name, values in analysis.events.items()}
+    arrays |= {f"strength:{name}": values for name, values in analysis.strengths.items()}
+    with path.open("wb") as file:  # numpy would add its own suffix to a name
+        np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+
+
+def load(path: Path) -> Analysis:
+    """Read what :func:`save` wrote.
+
+    Raises:
+        SceneError: it is none, or of another version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            facts = json.loads(str(kept["facts"]))
+            if facts.get("schema") != SCHEMA or facts.get("version") != VERSION:
+                raise SceneError(f"{path}: version {facts.get('version')!r}: this Motes reads version {VERSION}")
+            curves, events, strengths = (
+                {name.removeprefix(kind): kept[name] for name in kept.files if name.startswith(kind)}
+                for kind in ("curve:", "event:", "strength:")
+            )
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise SceneError(f"{path}: is no analysis: {error}") from None
+    return Analysis(
+        Fraction(facts["duration"]),
+        facts["tempo"],
+        curves,
+        {name: events[name] for name in facts["events"]},
+        tuple(facts["warnings"]),
+        strengths,
+        tuple(facts["labels"]),
+        facts["metre"],
+        facts["loudness"],
+        facts["key"],
+        facts["confidence"],
+        facts["added"],
+    )

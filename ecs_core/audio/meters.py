@@ -1,0 +1,118 @@
+"""Meters: what is measured at the song's own rate and of each of its channels, while it streams by.
+
+Blocks go through one Fourier transform a channel (overlap-save: a filter's past is transformed again with what follows,
+so that the result is that of filtering the whole song), which weighs them for loudness and finds what is above 10 kHz.
+Kept are sums of squares: each tenth of a second for loudness and stereo, each hop for air.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.audio.loudness import weighting
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+STEP = 0.1  # seconds between sums for loudness and stereo
+AIR = (9_500.0, 10_500.0)  # Hz: what is above the middle of this is air; in between it fades in
+_PAST = 0.15  # seconds of the past that a filter remembers: the 38 Hz high-pass has forgotten all but e^-35 of it
+_BLOCK = 1 << 15  # samples transformed at a time, the past included
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Mean squares: ``loudness`` (n, channels) K-weighted, ``stereo`` (n, 3) of left, right and their product, both
+    each ``STEP`` seconds, the k-th from k · STEP to (k + 1) · STEP; ``air`` (hops,) above 10 kHz, around each hop.
+    float32.
+    """
+
+    loudness: F32
+    stereo: F32
+    air: F32
+
+
+class Meters:
+    """Takes the blocks of a song in order. ``hop`` is in seconds."""
+
+    def __init__(self, *, rate: int, channels: int, hop: float) -> None:
+        self._past = max(256, round(_PAST * rate))
+        self._size = max(_BLOCK, 1 << (4 * self._past).bit_length())
+        frequencies = np.fft.rfftfreq(self._size, 1 / rate)
+        self._weighting = weighting(frequencies, rate)
+        self._air = np.clip((frequencies - AIR[0]) / (AIR[1] - AIR[0]), 0, 1).astype(np.float32)
+        self._has_air = bool(self._air.any())
+        self._waiting = [np.zeros((channels, self._past), np.float32)]
+        self._have = self._past
+        self._loudness = _Sums(STEP * rate, channels)
+        self._stereo = _Sums(STEP * rate, 3)
+        self._cells = _Sums(hop * rate, 1, first=-0.5)
+
+    def take(self, block: F32) -> None:
+        """The next samples, (channels, n) float32."""
+        self._waiting.append(block)
+        self._have += block.shape[1]
+        while self._have >= self._size:
+            whole = np.concatenate(self._waiting, axis=1) if len(self._waiting) > 1 else self._waiting[0]
+            self._measure(whole[:, : self._size])
+            rest = whole[:, self._size - self._past :].copy()
+            self._waiting, self._have = [rest], rest.shape[1]
+
+    def finish(self) -> Measured:
+        """What was measured, the song being over."""
+        if self._have > self._past:
+            self._measure(np.concatenate(self._waiting, axis=1))
+        cells = np.pad(self._cells.means()[:, 0], 1)  # a hop's window reaches over half of its neighbours
+        air = np.sqrt(0.25 * cells[:-2] + 0.5 * cells[1:-1] + 0.25 * cells[2:])
+        return Measured(self._loudness.means(), self._stereo.means(), air.astype(np.float32))
+
+    def _measure(self, samples: F32) -> None:
+        """Samples whose first ``_past`` were measured before."""
+        spectrum = np.fft.rfft(samples, self._size, axis=1)
+        used = slice(self._past, samples.shape[1])
+        weighted = np.fft.irfft(spectrum * self._weighting, self._size, axis=1)[:, used]
+        self._loudness.add(weighted * weighted)
+        left, right = samples[0, used], samples[min(1, len(samples) - 1), used]
+        self._stereo.add(np.stack([left * left, right * right, left * right]))
+        if self._has_air:
+            above = np.fft.irfft(spectrum.mean(axis=0) * self._air, self._size)[used]
+            self._cells.add((above * above)[None])
+        else:
+            self._cells.add(np.zeros((1, samples.shape[1] - self._past), np.float32))
+
+
+class _Sums:
+    """Sums over cells of ``width`` samples, which need be no whole number; the first begins at ``first`` cells."""
+
+    def __init__(self, width: float, columns: int, *, first: float = 0.0) -> None:
+        self._width, self._first, self._at = width, first, 0
+        self._parts: list[F64] = []
+        self._open: F64 = np.zeros(columns)  # the cell that is not full yet
+        self._count = 0  # cells that are
+
+    def add(self, values: NDArray[np.floating[Any]]) -> None:
+        """The next values, (columns, n)."""
+        stop = self._at + values.shape[1]
+        edges: list[int] = []
+        while (edge := self._edge(self._count + len(edges) + 1)) <= stop:
+            edges.append(edge - self._at)
+        starts = np.array([0, *edges], np.int64)
+        sums = np.add.reduceat(np.pad(values, ((0, 0), (0, 1))), starts, axis=1, dtype=np.float64)
+        sums[:, 0] += self._open
+        self._parts.append(sums[:, :-1].T)
+        self._open, self._count, self._at = sums[:, -1], self._count + len(edges), stop
+
+    def _edge(self, cell: int) -> int:
+        return round((cell + self._first) * self._width)
+
+    def means(self) -> F32:
+        """The mean of each cell, (cells, columns) float32; the last one may be shorter than the others."""
+        parts = [*self._parts, self._open[None]] if self._at > self._edge(self._count) else self._parts
+        sums = np.concatenate(parts) if parts else np.zeros((0, len(self._open)))
+        edges = [max(0, self._edge(cell)) for cell in range(len(sums) + 1)]
+        means: F32 = (sums / np.maximum(1, np.diff(np.minimum(edges, self._at)))[:, None]).astype(np.float32)
+        return means

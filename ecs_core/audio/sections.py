@@ -1,0 +1,210 @@
+"""Sections of a song and which of them are alike; build-ups, and the drops that end them.
+
+A song is described beat by beat (timbre and pitch classes); a section begins where what follows is unlike what was
+before: the novelty along the diagonal of the beats' self-similarity (J. Foote, "Automatic audio segmentation using a
+measure of audio novelty", ICME 2000). A drop is where bass comes back; a build-up is what rises before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from string import ascii_uppercase
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.audio.onsets import SECONDS_PER_HOP
+from ecs_core.audio.spectrum import Spectrum
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+_MOST = 1500  # steps: a long song is described more coarsely, for the sake of memory
+_STEP = 0.5  # seconds, where there are no beats
+_REACH = 8.0  # seconds before and after that are compared
+_SHORTEST = 4.0  # seconds of a section
+_NOVEL = 0.22  # of the greatest novelty that is possible
+_ALIKE = 0.6  # standard deviations between two sections that are alike
+_BANDS = 16
+_QUIETER, _PASSAGE = 6.0, 4.0  # dB of bass, for so many seconds, until a drop
+_LONGEST_BUILD, _SHORTEST_BUILD = 16.0, 2.0  # seconds
+_TENTH = 0.1  # seconds: the grid on which drops are sought
+_NO_BASS = 1e-8  # a mean square of this (-80 dBFS) is nothing
+_RISING = 0.6  # correlation with a straight line
+
+
+def find_sections(spectrum: Spectrum, chroma: F32, events: Mapping[str, F64]) -> tuple[F64, tuple[str, ...]]:
+    """When sections begin, seconds, the first at 0, and a letter for each; none where nothing is heard.
+
+    ``chroma`` (hops, 12) is relative to the strongest note. Where there are downbeats, sections begin at them.
+    """
+    duration = spectrum.samples / spectrum.rate
+    if not len(spectrum.rms) or float(spectrum.rms.max()) < 1e-4:
+        return np.zeros(0), ()
+    if duration < 2 * _SHORTEST:
+        return np.zeros(1), ("A",)
+    edges = _steps(events["beats"], duration)
+    described = _described(spectrum, chroma, edges)
+    times = edges[:-1]
+    novelty = _novelty(described, max(2, round(_REACH * len(times) / duration)))
+    starts = [0.0]
+    for at in np.argsort(-novelty, kind="stable").tolist():
+        if novelty[at] < _NOVEL:
+            break
+        if all(abs(times[at] - other) >= _SHORTEST for other in (*starts, duration)):
+            starts.append(float(times[at]))
+    starts = sorted({0.0, *(_nearest(time, events["downbeats"]) for time in starts[1:])})
+    bounds = np.searchsorted(times, [*starts, duration])
+    means = [described[first : max(last, first + 1)].mean(axis=0) for first, last in pairwise(bounds.tolist())]
+    return np.asarray(starts), _labels(means)
+
+
+def _steps(beats: F64, duration: float) -> F64:
+    edges = beats if len(beats) >= 8 else np.arange(0.0, duration, _STEP)
+    edges = np.unique(np.concatenate([[0.0], edges[(edges > 0.1) & (edges < duration - 0.1)], [duration]]))
+    every = -(-len(edges) // _MOST)
+    return np.append(edges[:-1:every], duration)
+
+
+def _described(spectrum: Spectrum, chroma: F32, edges: F64) -> F32:
+    """Each step as numbers, (steps, 28): levels of 16 bands and 12 pitch classes, each with mean 0 and deviation 1 over
+    the song; what hardly changes stays near 0.
+    """
+    hops = len(spectrum.mel)
+    starts = np.minimum((edges[:-1] / SECONDS_PER_HOP).astype(np.int64), hops - 1)
+    counts = np.maximum(np.diff(np.append(starts, hops)), 1)[:, None]
+    mel = np.add.reduceat(spectrum.mel, starts, axis=0, dtype=np.float32) / counts
+    level = np.log10(mel.reshape(len(mel), _BANDS, -1).mean(axis=2) + np.float32(1e-5))
+    tones = np.add.reduceat(chroma, starts, axis=0, dtype=np.float32) / counts
+    # Pitch changes with every chord, so it says less about sections than how the song sounds.
+    parts = [_standard(level, 0.15), np.float32(0.5) * _standard(_slow(tones), 0.05)]
+    described: F32 = np.concatenate(parts, axis=1).astype(np.float32)
+    return described
+
+
+def _slow(values: NDArray[np.floating[Any]]) -> F32:
+    """The mean over four steps, a bar."""
+    padded = np.pad(values, ((2, 1), (0, 0)), "edge")
+    slow: F32 = np.lib.stride_tricks.sliding_window_view(padded, 4, axis=0).mean(axis=-1)
+    return slow
+
+
+def _standard(values: F32, least: float) -> F32:
+    standard: F32 = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), np.float32(least))
+    return standard
+
+
+def _novelty(described: F32, reach: int) -> F32:
+    """How unlike what follows a step is to what was before, about 0–1, (steps,); maxima only, 0 elsewhere."""
+    norms = np.linalg.norm(described, axis=1, keepdims=True)
+    unit = described / np.maximum(norms, np.float32(1e-6))
+    alike = np.pad(unit @ unit.T, reach, "edge")
+    side = np.arange(-reach, reach) + 0.5
+    taper = np.exp(-0.5 * (side / (0.5 * reach)) ** 2)
+    kernel = np.outer(np.sign(side) * taper, np.sign(side) * taper)
+    kernel /= np.abs(kernel).sum()
+    views = np.lib.stride_tricks.sliding_window_view(alike, (2 * reach, 2 * reach))
+    novelty = np.array([float((views[at, at] * kernel).sum()) for at in range(len(described))], np.float32)
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(novelty, 2), 5).max(axis=1)
+    return np.where(novelty >= around, novelty, np.float32(0))
+
+
+def _nearest(time: float, downbeats: F64) -> float:
+    if len(downbeats) < 2:
+        return time
+    nearest = float(downbeats[np.argmin(np.abs(downbeats - time))])
+    return nearest if abs(nearest - time) <= 0.6 * float(np.median(np.diff(downbeats))) else time
+
+
+def _labels(means: list[F32]) -> tuple[str, ...]:
+    """A, B, C …: each section has the letter of the first that it is like, or else a new one."""
+    known: list[F32] = []
+    labels = []
+    for mean in means:
+        off = [float(np.sqrt(((mean - other) ** 2).mean())) for other in known]
+        if off and min(off) < _ALIKE:
+            which = int(np.argmin(off))
+        else:
+            which = len(known)
+            known.append(mean)
+        labels.append(ascii_uppercase[which] if which < 26 else f"Z{which - 25}")
+    return tuple(labels)
+
+
+def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F64, F64]:
+    """When build-ups begin and when drops come, seconds; every build-up ends with the first drop after it."""
+    bass = _tenths(curves["bass"] ** 2)
+    passage = round(_PASSAGE / _TENTH)
+    before, after = (_mean_of(bass, first, first + passage) for first in (-passage, 0))
+    loud = float(np.percentile(after, 75)) if len(bass) > 2 * passage else 0.0
+    if loud <= _NO_BASS:
+        return np.zeros(0), np.zeros(0)
+    jump = 10 * np.log10((after + 1e-4 * loud) / (before + 1e-4 * loud))
+    jump[after < 0.5 * loud] = 0
+    jump[:passage] = 0  # a song that begins is no drop
+    drops: list[float] = []
+    for at in np.argsort(-jump, kind="stable").tolist():
+        if jump[at] < _QUIETER:
+            break
+        time = _at_event(at * _TENTH, events)
+        if all(abs(time - other) >= 2 * _PASSAGE for other in drops):
+            drops.append(time)
+    drops.sort()
+    rising = _rising(curves)
+    builds = [start for drop in drops if (start := _build(rising, drop)) is not None]
+    return np.asarray(builds), np.asarray(drops)
+
+
+def _tenths(values: F32) -> F64:
+    """The mean of each tenth of a second."""
+    starts = np.unique((np.arange(0, len(values) * SECONDS_PER_HOP, _TENTH) / SECONDS_PER_HOP).astype(np.int64))
+    starts = starts[starts < len(values)]
+    sums = np.add.reduceat(values, starts, dtype=np.float64) if len(starts) else np.zeros(0)
+    return np.asarray(sums / np.diff(np.append(starts, len(values))))
+
+
+def _mean_of(values: F64, first: int, last: int) -> F64:
+    """For each i the mean of values[i + first : i + last], as far as there are any."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(len(values))
+    start, stop = np.clip(at + first, 0, len(values)), np.clip(at + last, 0, len(values))
+    return np.asarray((total[stop] - total[start]) / np.maximum(1, stop - start))
+
+
+def _at_event(time: float, events: Mapping[str, F64]) -> float:
+    """The downbeat, or else beat or onset, that is nearest, if it is near."""
+    for name, near in (("downbeats", 0.5), ("beats", 0.3), ("onsets", 0.2)):
+        times = events[name]
+        if times.size and (off := np.abs(times - time)).min() <= near:
+            return float(times[int(np.argmin(off))])
+    return time
+
+
+def _rising(curves: Mapping[str, F32]) -> F64:
+    """What rises in a build-up: high sounds, brightness, and how much begins; each tenth of a second."""
+    parts = [
+        np.log10(_tenths(curves["high"] ** 2) + 1e-9),
+        np.log2(_tenths(curves["centroid"]) + 50),
+        _tenths(curves["onset"]),
+    ]
+    return np.asarray(sum(_mean_of((part - part.mean()) / max(1e-6, float(part.std())), -5, 5) for part in parts))
+
+
+def _build(rising: F64, drop: float) -> float | None:
+    """When the build-up before a drop begins; None where nothing rises."""
+    stop = round(drop / _TENTH)
+    best = None
+    for seconds in np.arange(_SHORTEST_BUILD, _LONGEST_BUILD + 1e-9, 1.0):
+        start = stop - round(float(seconds) / _TENTH)
+        if start < 0:
+            break
+        part = rising[start:stop]
+        if part.std() < 0.3:
+            continue
+        line = float(np.corrcoef(np.arange(len(part)), part)[0, 1])
+        worth = line * np.sqrt(seconds)
+        if line >= _RISING and (best is None or worth > best[0]):
+            best = worth, start * _TENTH
+    return None if best is None else float(best[1])
