@@ -76,7 +76,8 @@ def _described(spectrum: Spectrum, chroma: F32, edges: F64) -> F32:
     starts = np.minimum((edges[:-1] / SECONDS_PER_HOP).astype(np.int64), hops - 1)
     counts = np.maximum(np.diff(np.append(starts, hops)), 1)[:, None]
     mel = np.add.reduceat(spectrum.mel, starts, axis=0, dtype=np.float32) / counts
-    level = np.log10(mel.reshape(len(mel), _BANDS, -1).mean(axis=2) + np.float32(1e-5))
+    bands = mel.reshape(len(mel), _BANDS, -1).mean(axis=2)
+    level = np.log10(bands + np.float32(1e-3) * bands.mean())
     tones = np.add.reduceat(chroma, starts, axis=0, dtype=np.float32) / counts
     # Pitch changes with every chord, so it says less about sections than how the song sounds.
     parts = [_standard(level, 0.15), np.float32(0.5) * _standard(_slow(tones), 0.05)]

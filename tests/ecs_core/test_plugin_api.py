@@ -156,19 +156,19 @@ from ecs_core import AudioFeature, hookimpl
 
 @hookimpl
 def motes_audio_features(register):
-    register(AudioFeature("air", "what is above all", lambda spectrum: np.full(len(spectrum.rms), 3.0)))
+    register(AudioFeature("shine", "what is above all", lambda spectrum: np.full(len(spectrum.rms), 3.0)))
 """
 
 
 def test_audio_feature_of_a_plugin_is_registered(load_plugins: Load) -> None:
-    registry = load_plugins(air=FEATURE)
-    assert list(registry.features) == ["air"]
-    assert registry.plugins[0].features == ("air",)
+    registry = load_plugins(shine=FEATURE)
+    assert list(registry.features) == ["shine"]
+    assert registry.plugins[0].features == ("shine",)
 
 
 @pytest.mark.parametrize("name", ["bass", "level", "not a name"])
 def test_audio_feature_must_have_a_name_of_its_own(load_plugins: Load, name: str) -> None:
-    registry = load_plugins(air=FEATURE.replace('"air"', repr(name)))
+    registry = load_plugins(shine=FEATURE.replace('"shine"', repr(name)))
     assert f"audio feature {name!r}: the name is taken, or no identifier" in registry.failures[0]
 
 
