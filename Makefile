@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo serve test check format gallery bench lock clean
+.PHONY: help setup demo serve test check format contract gallery bench lock clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ check: $(READY)  ## lint, types, layers
 format: $(READY)  ## what can be put right by a machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+contract: $(READY)  ## try the API with more than 5 000 requests that Schemathesis makes up (about 5 minutes)
+	CONTRACT_EXAMPLES=100 $(BIN)/python -m pytest -q -s tests/services/api/test_contract.py
 
 gallery: $(READY)  ## the pictures of the docs: all types and presets
 	$(BIN)/python docs/gallery.py

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from ecs_core import MotesError
 
@@ -99,4 +100,12 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names the methods of the first route only
+            error.headers = {"Allow": ", ".join(sorted(_methods(app, request.url.path)))}
         return problem_of(error)
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    """All that can be done with what lies at a path."""
+    documented = app.openapi()["paths"].items()
+    return {each.upper() for at, methods in documented if compile_path(at)[0].match(path) for each in methods}

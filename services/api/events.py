@@ -34,7 +34,16 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "description": "Every change of status and progress, until the job is over; `data` is the job as it was then",
         "content": {
             "text/event-stream": {
-                "schema": {"type": "string"},
+                "schema": {
+                    "type": "object",
+                    "description": "an event",
+                    "required": ["id", "event", "data"],
+                    "properties": {
+                        "id": {"type": "string", "description": "for `Last-Event-ID`"},
+                        "event": {"const": "job"},
+                        "data": {"type": "string", "contentMediaType": "application/json"},
+                    },
+                },
                 "example": 'id: 7\nevent: job\ndata: {"job_id": "…", "status": "rendering", "progress": 42}\n\n',
             }
         },

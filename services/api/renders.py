@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import IntegrityError
 
-from services.api import schemas
+from services.api import links, schemas
 from services.api.callers import CallerDep
 from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, once
@@ -31,7 +31,10 @@ _OVER = ("width", "height", "fps", "duration", "seed")
     status_code=202,
     response_model=schemas.RenderAccepted,
     responses={
-        202: {"headers": {"Location": {"description": "the job", "schema": {"type": "string"}}}},
+        202: {
+            "headers": {"Location": {"description": "the job", "schema": {"type": "string"}}},
+            "links": links.JOB,
+        },
         **problems(400, 404, 409, 413, 415, 422),
     },
 )

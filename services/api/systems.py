@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from services.api import schemas
+from services.api import links, schemas
 from services.api.callers import CallerDep
 from services.api.configs import change, check, configure, status_of
 from services.api.errors import problems
@@ -36,7 +36,7 @@ def shown(row: SystemRow) -> schemas.System:
     "/create",
     operation_id="create_system",
     response_model=schemas.System,
-    responses=problems(400, 409, 413, 415, 422),
+    responses={200: {"links": links.SYSTEM}, **problems(400, 409, 413, 415, 422)},
 )
 async def create_system(
     body: schemas.CreateSystem,

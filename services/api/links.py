@@ -1,0 +1,19 @@
+"""Links of the OpenAPI document: what can be done next with what an answer tells, for tools that follow them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_OF_A_SYSTEM = (
+    *("get_system", "update_config", "change_type", "load_audio", "frame_of_system", "preview_of_system"),
+    *("render_system", "delete_system"),
+)
+_OF_A_JOB = ("get_job", "follow_job", "cancel_job", "download", "list_deliveries", "delete_job")
+
+
+def _links(name: str, operations: tuple[str, ...]) -> dict[str, Any]:
+    """From the id of this name in an answer to what it is for."""
+    return {each: {"operationId": each, "parameters": {name: f"$response.body#/{name}"}} for each in operations}
+
+
+SYSTEM, JOB = _links("system_id", _OF_A_SYSTEM), _links("job_id", _OF_A_JOB)

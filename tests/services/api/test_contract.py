@@ -1,0 +1,120 @@
+"""Schemathesis tries the whole OpenAPI document: no 5xx, no answer outside its schema, none across owners.
+
+By default so many requests as CI has time for; ``make contract`` tries more than 5 000.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.credentials import Keys
+from services.database import Sessions, open_database
+from services.jobs import Jobs
+from services.migrations import upgrade
+from tests.services.api.test_keys import changed, served
+
+HERE = Path(__file__).parent / "contract"
+ROOT = Path(__file__).parents[3]
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "4"))  # of what is made up, for each operation
+MARKER = "somebody-elses-4f1c"
+SMALL = {"width": 160, "height": 90, "duration": 1.0, "particle_count": 20}
+
+
+async def _two_keys(keys: Keys, sessions: Sessions) -> list[str]:
+    return [(await keys.create(owner=owner, scopes=("read", "render")))[1] for owner in ("mine", MARKER)]
+
+
+def _made(client: httpx.Client, name: str) -> dict[str, str]:
+    """A system and a job."""
+    system = client.post("/particles/create", json={"particle_type": "snow", "config": SMALL}).json()["system_id"]
+    job = client.post(f"/particles/systems/{system}/render", json={"output_path": f"{name}.mp4"}).json()["job_id"]
+    return {"SYSTEM": system, "JOB": job}
+
+
+@contextmanager
+def _failing_everything(database: str) -> Iterator[None]:
+    """A worker that can do nothing; without any, whoever follows a job would wait for ever."""
+    stop = threading.Event()
+
+    async def work() -> None:
+        engine, sessions = open_database(database)
+        jobs = Jobs(sessions, lease=15)
+        while not stop.is_set():
+            claim = await jobs.claim("none")
+            if claim is None:
+                await asyncio.sleep(0.1)
+            else:
+                await jobs.fail(claim.job, "there is no worker")
+        await engine.dispose()
+
+    thread = threading.Thread(target=asyncio.run, args=(work(),))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("auth", ["required", "off"])
+def test_every_answer_is_as_the_document_says(
+    auth: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
+    asyncio.run(upgrade(database))
+    mine, theirs = changed(database, _two_keys)
+    for name, value in {
+        "DATA": str(tmp_path),
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "AUTH": auth,
+        "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    }.items():
+        monkeypatch.setenv(f"MOTES_{name}", value)
+    with (
+        _failing_everything(database),
+        served() as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+    ):
+        client.headers["Authorization"] = f"Bearer {theirs}"
+        there = _made(client, MARKER)
+        client.headers["Authorization"] = f"Bearer {mine}"
+        here = _made(client, "mine")
+        environment = {
+            **os.environ,
+            **{f"MY_{name}": value for name, value in here.items()},
+            **{f"THEIR_{name}": value for name, value in there.items()},
+            "MARKER": MARKER if auth == "required" else "nothing is anybody's",
+            "EVERYBODY": "" if auth == "required" else "yes",
+            "PYTHONPATH": str(ROOT),
+        }
+        report = tmp_path / "report.json"
+        key = ("-H", f"Authorization: Bearer {mine}") if auth == "required" else ("--exclude-checks", "ignored_auth")
+        done = subprocess.run(
+            (
+                *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml")),
+                *("run", f"{url}/openapi.json", "--checks", "all", "--max-examples", str(EXAMPLES), *key),
+                *("--report-json-path", str(report), "--no-color", "--generation-database", "none", "--no-shrink"),
+            ),
+            cwd=tmp_path_factory.mktemp("schemathesis"),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert client.get("/particles/health").status_code == 200
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]
+    tried = json.loads(report.read_text())
+    assert tried["operations"]["tested"] == tried["operations"]["selected"] > 20
+    assert tried["test_cases"]["generated"] >= (2500 if EXAMPLES >= 100 else 500)
+    print(f"\n{auth}: {tried['test_cases']['generated']} requests")
