@@ -9,13 +9,26 @@ Where a transaction changes tasks and their job, it changes the tasks first, so 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    and_,
+    column,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    table,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import metrics
@@ -33,6 +46,8 @@ from services.database import (
 )
 from services.keys import result_key, scene_folder, segment_key
 from services.logs import bound
+from services.migrations import newest
+from services.scenes import VERSION
 from services.turns import WEIGHTS, first_turn, present_turn, turns_of
 
 _log = logging.getLogger("motes.jobs")
@@ -44,6 +59,8 @@ REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put int
 WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
 OPEN = ("queued", "rendering")
 KINDS = ("plan", "segment", "join", "frame")  # of tasks
+_STRUCTURE = table("alembic_version", column("version_num"))  # the one row says which the database has
+_RENDERER = func.substr(JobRow.scene_key, 1, VERSION)  # the version that renders a job
 AGAIN = ("failed", "cancelled")
 
 
@@ -70,10 +87,13 @@ class Artefact:
 
 
 class Jobs:
-    """All changes of jobs and tasks. ``lease`` is how many seconds a claim holds without being renewed."""
+    """All changes of jobs and tasks. ``lease`` is how many seconds a claim holds without being renewed.
 
-    def __init__(self, sessions: Sessions, *, lease: float) -> None:
-        self._sessions, self._lease = sessions, timedelta(seconds=lease)
+    ``versions`` are those that whoever claims can render, see ``services.scenes``; None where that is not asked.
+    """
+
+    def __init__(self, sessions: Sessions, *, lease: float, versions: Collection[str] | None = None) -> None:
+        self._sessions, self._lease, self._versions = sessions, timedelta(seconds=lease), versions
         self._claims = 0
 
     async def submit(self, job: JobRow, *, tasks: int) -> JobRow:
@@ -92,22 +112,22 @@ class Jobs:
             job.created_at = now()
             session.add(job)
             await session.flush()
-            done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
-            if done is None:
-                kind = "frame" if job.kind == "frame" else "plan"
-                session.add(TaskRow(job_id=job.id, kind=kind, turn=job.turn))
-                _note(session, job)
-            else:
-                await _completed(session, job, done)
+            await _begin(session, job)
             after(session, partial(_log_of, job, "submitted"))
         return job
 
     async def claim(self, worker: str) -> Claim | None:
-        """Take the ready task whose turn it is; None where there is none."""
+        """Take the ready task whose turn it is; None where there is none that is for us.
+
+        That is none at all in a database with a structure that this Motes does not know.
+        """
+        known = exists(select(_STRUCTURE.c.version_num).where(_STRUCTURE.c.version_num == newest()))
         order = (TaskRow.id,) if self._claims % OLDEST_EVERY == OLDEST_EVERY - 1 else (TaskRow.turn, TaskRow.id)
         async with self._sessions.begin() as session:
-            best = select(TaskRow).where(TaskRow.status == "ready", _may_begin()).order_by(*order).limit(1)
-            while (row := (await session.scalars(best.with_for_update(skip_locked=True))).first()) is not None:
+            best = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(*order).limit(1)
+            best = best.where(TaskRow.status == "ready", _may_begin(), self._ours(), known)
+            best = best.with_for_update(skip_locked=True, of=TaskRow)
+            while (row := (await session.scalars(best)).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
                 if job.status not in OPEN:
                     row.status = "done"
@@ -299,7 +319,8 @@ class Jobs:
     async def due(self) -> list[TaskRow]:
         """The next ready tasks that may not be in the queue; noted as queued now."""
         async with self._sessions() as session:
-            first = select(TaskRow).where(TaskRow.status == "ready", _may_begin()).order_by(TaskRow.turn, TaskRow.id)
+            first = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(TaskRow.turn, TaskRow.id)
+            first = first.where(TaskRow.status == "ready", _may_begin(), self._ours())
             rows = list(await session.scalars(first.limit(QUEUED_AT_ONCE)))
         rows = [row for row in rows if row.queued_at is None or abs(now() - row.queued_at) > REQUEUE_AFTER]
         if rows:
@@ -307,6 +328,54 @@ class Jobs:
                 mine = update(TaskRow).where(TaskRow.id.in_([row.id for row in rows]), TaskRow.status == "ready")
                 await session.execute(mine.values(queued_at=now()))
         return rows
+
+    async def structure(self) -> str | None:
+        """The structure that the database has."""
+        async with self._sessions() as session:
+            found: str | None = await session.scalar(select(_STRUCTURE.c.version_num))
+            return found
+
+    async def left_alone(self) -> dict[str, list[JobRow]]:
+        """Open jobs that we cannot render and of whose version no task is running, by that version."""
+        working = select(_RENDERER).join(TaskRow, TaskRow.job_id == JobRow.id).where(TaskRow.status == "running")
+        alone: dict[str, list[JobRow]] = {}
+        async with self._sessions() as session:
+            others = select(JobRow).where(JobRow.status.in_(OPEN), ~self._ours(), _RENDERER.not_in(working))
+            for job in await session.scalars(others):
+                alone.setdefault(job.scene_key[:VERSION], []).append(job)
+        return alone
+
+    async def adopt(self, job: JobRow, scene: dict[str, Any], key: str) -> str | None:
+        """Render a job as another version does, from its plan on.
+
+        Returns the folder of its former scene, to be deleted from storage; None where other jobs have the same scene,
+        or the job is over or was adopted by others.
+        """
+        async with self._sessions.begin() as session:
+            same = exists().where(JobRow.id == job.id, JobRow.status.in_(OPEN), JobRow.scene_key == job.scene_key)
+            await session.execute(delete(TaskRow).where(TaskRow.job_id == job.id, same))
+            await alone(session, *sorted((job.scene_key, key)))
+            row = await session.get(JobRow, job.id, with_for_update=True)
+            if row is None or row.status not in OPEN or row.scene_key != job.scene_key:
+                return None
+            row.scene, row.scene_key, row.status, row.stage = scene, key, "queued", "queued"
+            row.error = row.rendering_at = None
+            row.progress = row.stage_progress = row.frames = row.frames_done = 0
+            await session.flush()
+            await _begin(session, row)
+            return await _forget_scene(session, job.scene_key)
+
+    async def say(self, job: JobRow, obstacle: str) -> None:
+        """What a job has to wait for."""
+        async with self._sessions.begin() as session:
+            row = await session.get(JobRow, job.id, with_for_update=True)
+            if row is not None and row.status in OPEN and row.error != obstacle:
+                row.error = obstacle
+                _note(session, row)
+
+    def _ours(self) -> ColumnElement[bool]:
+        """Whether a job is of a version that we can render."""
+        return true() if self._versions is None else _RENDERER.in_(self._versions)
 
     async def artefact(self, key: str) -> Artefact | None:
         """Something finished, by its key."""
@@ -343,11 +412,7 @@ class Jobs:
             await session.delete(row)
             await session.flush()
             await alone(session, row.scene_key)  # or a job that is submitted now would take what is deleted for done
-            folder = scene_folder(row.scene_key)
-            if await session.scalar(select(exists().where(JobRow.scene_key == row.scene_key))):
-                return None
-            await session.execute(delete(ArtefactRow).where(ArtefactRow.key.startswith(folder)))
-            return folder
+            return await _forget_scene(session, row.scene_key)
 
     async def _progress(
         self, session: AsyncSession, job_id: str, *, worked: bool = False, before: tuple[Any, ...] | None = None
@@ -372,6 +437,25 @@ class Jobs:
         if _state(job) != before:
             _note(session, job)
         return True
+
+
+async def _begin(session: AsyncSession, job: JobRow) -> None:
+    """The first task of a job; where the same was done before the job is over at once."""
+    done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
+    if done is None:
+        session.add(TaskRow(job_id=job.id, kind="frame" if job.kind == "frame" else "plan", turn=job.turn))
+        _note(session, job)
+    else:
+        await _completed(session, job, done)
+
+
+async def _forget_scene(session: AsyncSession, key: str) -> str | None:
+    """Forget what was made of a scene; returns its folder, or None where there are jobs with it."""
+    if await session.scalar(select(exists().where(JobRow.scene_key == key))):
+        return None
+    folder = scene_folder(key)
+    await session.execute(delete(ArtefactRow).where(ArtefactRow.key.startswith(folder)))
+    return folder
 
 
 async def _publish(session: AsyncSession, made: Artefact) -> ArtefactRow:

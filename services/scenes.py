@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import SEGMENT_SECONDS
 
 SONG = "song"  # stands for the song where only its presence matters
+VERSION = 12  # characters of a key that say what version renders it
 
 
 def frozen(
@@ -27,9 +29,24 @@ def frozen(
     return scene if at is None else scene | {"at": at}
 
 
+def thawed(scene: dict[str, Any]) -> dict[str, Any]:
+    """A frozen scene as this version would have frozen it.
+
+    Raises:
+        SceneError: this version cannot render it.
+    """
+    return frozen(scene["type"], scene["config"], scene["audio"], scene["quality"], at=scene.get("at"))
+
+
 def key_of(scene: dict[str, Any]) -> str:
-    """The sha256 of a frozen scene and of what renders it."""
-    return _digest([scene, made_by(scene["type"]), SEGMENT_SECONDS])
+    """What renders a frozen scene, by its version, and the sha256 of both, as 64 characters in all."""
+    version = made_by(scene["type"])
+    return version[:VERSION] + _digest([scene, version, SEGMENT_SECONDS])[VERSION:]
+
+
+def versions() -> frozenset[str]:
+    """How the keys begin of whatever this process can render."""
+    return frozenset(made_by(name)[:VERSION] for name in particle_types().types)
 
 
 def segments_of(scene: dict[str, Any], seconds: float) -> int:
@@ -39,6 +56,7 @@ def segments_of(scene: dict[str, Any], seconds: float) -> int:
     return max(1, round(length / SEGMENT_SECONDS))
 
 
+@functools.cache  # what is installed later is not what this process has loaded
 def made_by(particle_type: str | None = None) -> str:
     """The sha256 of the versions of what analyses songs and renders a type: another version, another result."""
     versions = {name: version(name) for name in ("motes", "numpy", "numba", "librosa", "av")}

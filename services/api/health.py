@@ -16,6 +16,7 @@ from services.api.service import Service, ServiceDep
 from services.credentials import ANYBODY, Caller
 from services.database import JobRow, SystemRow
 from services.jobs import OPEN
+from services.migrations import NewerStructureError, newest
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["health"], route_class=Route)
@@ -46,6 +47,9 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
     database, systems, jobs = True, 0, dict[str, int]()
     try:
         systems, jobs = await _counts(service, ANYBODY)
+        if (structure := await service.jobs.structure()) != newest():
+            _log.warning("%s", NewerStructureError(structure or "none"))
+            database, response.status_code = False, 503
     except UNREACHABLE as error:
         _log.warning("the database does not answer: %s", error)
         database, response.status_code = False, 503

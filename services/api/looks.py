@@ -134,10 +134,10 @@ async def _made(service: Service, caller: Caller, request: Request, job: JobRow)
     elif row.status not in OPEN and await service.jobs.retry(row.id):  # it failed earlier, perhaps for want of memory
         service.waker.wake()
     while time.monotonic() < end and not await request.is_disconnected():
-        made = await service.jobs.artefact(result_key(job.scene_key, job.kind))
+        row = await service.job_or_404(caller, job.id)
+        made = await service.jobs.artefact(result_key(row.scene_key, job.kind))  # another version may have adopted it
         if made is not None:
             return made
-        row = await service.job_or_404(caller, job.id)
         if row.status in ("failed", "cancelled"):
             raise HTTPException(400, row.error or "it was cancelled")
         await asyncio.sleep(_LOOK_EVERY)

@@ -103,9 +103,11 @@ def _one_line(settings: ServiceSettings) -> Iterator[None]:
         from alembic.util import CommandError  # noqa: PLC0415
         from asyncpg import PostgresError  # type: ignore[import-untyped] # noqa: PLC0415
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+        from services.migrations import NewerStructureError  # noqa: PLC0415
     try:
         yield
-    except (SQLAlchemyError, CommandError, PostgresError, OSError, ImportError) as error:
+    except (SQLAlchemyError, CommandError, PostgresError, NewerStructureError, OSError, ImportError) as error:
         cause = getattr(error, "orig", None) or error
         said = " ".join(str(cause).split()) or type(cause).__name__
         raise MotesError(f"the database {masked(settings.database)}: {masked(said)}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
 
 from alembic import command
@@ -10,11 +11,29 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from ecs_core.errors import MotesError
 from services.database import open_database
 
 
+class NewerStructureError(MotesError):
+    """The database has been upgraded by a newer Motes than this one."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"structure {found} is newer than this Motes knows ({newest()}): a newer Motes upgraded the database; "
+            "upgrade this one too, or restore the backup from before"
+        )
+
+
 async def upgrade(url: str) -> None:
-    """Bring the database at ``url`` up to date; harmless where it is."""
+    """Bring the database at ``url`` up to date; harmless where it is.
+
+    Raises:
+        NewerStructureError: this Motes is too old for it.
+    """
+    found = await present(url)
+    if found is not None and found not in _known():
+        raise NewerStructureError(found)
     await asyncio.to_thread(_upgrade, url)
 
 
@@ -28,11 +47,17 @@ async def present(url: str) -> str | None:
         await engine.dispose()
 
 
+@functools.cache
 def newest() -> str:
     """The structure that this Motes needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None
     return head
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    return frozenset(step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 def _upgrade(url: str) -> None:

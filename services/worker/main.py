@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ecs_core.errors import MotesError
 from services import metrics
 from services.database import TaskRow, open_database
 from services.jobs import Artefact, Claim, Jobs
 from services.keys import attempt_of, result_key, segment_key
 from services.logs import bound
-from services.migrations import upgrade
+from services.migrations import NewerStructureError, newest, upgrade
 from services.queue import Queue
+from services.scenes import key_of, thawed, versions
 from services.settings import ServiceSettings
 from services.storage import Storage, why_to_wait, workplace
 from services.webhooks import Deliverer
@@ -54,13 +56,20 @@ class Worker:
         self._stopping = False
         self._running: set[asyncio.Task[Any]] = set()
         self._helping: set[asyncio.Task[Any]] = set()
+        self._alone: dict[str, float] = {}  # since when nobody works for a version
+        self._outdated: NewerStructureError | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; what is unfinished then is given back."""
+        """Work until ``stop`` is set; what is unfinished then is given back.
+
+        Raises:
+            NewerStructureError: a newer Motes upgraded the database.
+        """
         self._settings.data.mkdir(parents=True, exist_ok=True)
         await upgrade(self._settings.database)
         engine, sessions = open_database(self._settings.database)
-        self._jobs = Jobs(sessions, lease=self._settings.lease_seconds)
+        self._versions = await asyncio.to_thread(versions)
+        self._jobs = Jobs(sessions, lease=self._settings.lease_seconds, versions=self._versions)
         self._storage = Storage(self._settings.storage)
         with workplace(self._storage.scratch, self._name) as self._folder, contextlib.ExitStack() as telling_numbers:
             async with (
@@ -69,7 +78,7 @@ class Worker:
             ):
                 telling_numbers.enter_context(self._numbers())
                 await self._jobs.reclaim(self._name)
-                looking = asyncio.create_task(self._look())
+                looking = asyncio.create_task(self._look(stop))
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
                 telling = asyncio.create_task(Deliverer(sessions, self._settings).run())
                 await stop.wait()
@@ -81,6 +90,8 @@ class Worker:
                 await self._queue.leave(self._name)
                 await self._jobs.reclaim(self._name)  # what was being claimed when it was told to stop
         await engine.dispose()
+        if self._outdated is not None:
+            raise self._outdated
 
     def _numbers(self) -> contextlib.AbstractContextManager[None]:
         settings, nursery = self._settings, self._nursery
@@ -92,12 +103,17 @@ class Worker:
             children=nursery.processes,
         )
 
-    async def _look(self) -> None:
-        """Queue what is due; take over from workers that are gone."""
+    async def _look(self, stop: asyncio.Event) -> None:
+        """Queue what is due; take over from workers that are gone. Stops where the database is not for us any more."""
         tidied = time.monotonic()
         await self._queue.live(self._name)
         while True:
             try:
+                structure = await self._jobs.structure()
+                if structure is not None and structure != newest():
+                    self._outdated = NewerStructureError(structure)
+                    stop.set()
+                    return
                 if lost := await self._jobs.reap():
                     _log.warning("took over %d tasks whose worker gave no sign of life", lost)
                 for row in await self._jobs.due():
@@ -110,9 +126,28 @@ class Worker:
                     await self._queue.live(self._name)
                     for job in await self._jobs.unreleased():
                         await self._ring(await self._jobs.release(job))
+                    await self._adopt()
             except Exception:
                 _log.exception("looking for work failed; trying again")
             await asyncio.sleep(_LOOK_EVERY)
+
+    async def _adopt(self) -> None:
+        """Take over jobs of versions that no worker is left of: those on which nobody worked for two leases."""
+        alone, moment = await self._jobs.left_alone(), time.monotonic()
+        self._alone = {version: self._alone.get(version, moment) for version in alone}
+        for version, since in self._alone.items():
+            if moment - since < 2 * self._settings.lease_seconds:
+                continue
+            for job in alone[version]:
+                try:
+                    scene = await asyncio.to_thread(thawed, job.scene)
+                except MotesError as error:
+                    obstacle = f"waiting for a worker of the version that it was for; others cannot render it: {error}"
+                    await self._jobs.say(job, obstacle)
+                    continue
+                _log.info("no worker is left of the version that job %s was for; it is planned anew", job.id)
+                if (folder := await self._jobs.adopt(job, scene, key_of(scene))) is not None:
+                    await asyncio.to_thread(self._storage.delete, folder)
 
     def _help_out(self) -> None:
         """Do what there is without being told by Redis, which is down or forgot it."""

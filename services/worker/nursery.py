@@ -29,9 +29,11 @@ def main() -> None:
     end_with_parent(int(sys.argv[3]), signal.SIGKILL)
     from ecs_core.errors import MotesError  # noqa: F401, PLC0415
     from ecs_core.warmup import rehearse  # noqa: PLC0415
+    from services.scenes import versions  # noqa: PLC0415
     from services.storage import Storage  # noqa: F401, PLC0415
     from services.worker import work  # noqa: F401, PLC0415
 
+    versions()  # those that are loaded, whatever is installed later
     os.nice(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -77,6 +79,9 @@ def _child(connection: socket.socket, storage_url: str) -> int:
             say({"done": True, "spent": asdict(spent)})
     except (BrokenPipeError, ConnectionError):
         return 1
+    except work.OtherVersionError:
+        changed = "Motes was upgraded under this worker"
+        say({"wait": f"{changed}; it waits for another one", "trace": f"{changed}: start it again"})
     except MotesError as error:
         say({"error": str(error)})
     except Exception as error:

@@ -24,11 +24,15 @@ from ecs_core.rendering.stage import Stage
 from ecs_core.rendering.still import write_frame
 from ecs_core.video.join import VideoFile
 from services.keys import analysis_key, attempt_of, audio_key, plan_key, result_key, segment_key, snapshot_key
-from services.scenes import made_by
+from services.scenes import key_of, made_by
 from services.storage import Storage
 from services.worker.files import load_plan, load_snapshot, save_plan, save_snapshot
 
 Tell = Callable[[Mapping[str, Any]], None]
+
+
+class OtherVersionError(Exception):
+    """What is to be done is for another version than this process has loaded."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,12 @@ def run(spec: Mapping[str, Any], storage: Storage, tell: Tell) -> Spent:
     """Do what ``spec`` asks for: {task, attempt, kind, number, scene, scene_key, folder, segments?}.
 
     ``tell`` sends progress to whoever watches. What is not finished lies in the folder, which others remove.
+
+    Raises:
+        OtherVersionError: another version has to do it, or its frames could differ from those beside them.
     """
+    if key_of(spec["scene"]) != spec["scene_key"]:
+        raise OtherVersionError
     do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame}[spec["kind"]]
     return do(spec, storage, tell, Path(spec["folder"]))
 
