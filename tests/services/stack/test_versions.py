@@ -1,0 +1,99 @@
+"""Two versions of Motes on one queue: workers that are processes of their own, one of which takes itself for newer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from services.database import open_database
+from services.migrations import newest
+from services.scenes import VERSION, versions
+from tests.services.stack.api_calls import SMALL, create, rendered, submit
+from tests.services.stack.conftest import LEASE, Stack, until
+
+pytestmark = pytest.mark.debian("redis-server")
+
+LONG = {"width": 480, "height": 270, "duration": 16.0, "particle_count": 300}
+# What Python loads before anything else where this lies on its path.
+PRETEND = """
+from importlib.metadata import Distribution
+real = Distribution.version.fget
+Distribution.version = property(lambda self: "9.9" if self.metadata["Name"] == "motes" else real(self))
+"""
+
+
+@pytest.fixture
+def next_worker(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A worker of the next version, beside the one that there is."""
+    (tmp_path / "sitecustomize.py").write_text(PRETEND)
+    with monkeypatch.context() as patched:
+        patched.setitem(stack.environment, "PYTHONPATH", str(tmp_path))
+        stack.start_worker("next")
+    yield
+    if "next" in stack.processes:
+        stack.stop("next")
+
+
+def whose(stack: Stack, job: str) -> set[str]:
+    """The workers that did a job's tasks."""
+    rows = stack.rows("SELECT worker FROM tasks WHERE job_id = :job", job=job)
+    return {str(row["worker"]).rpartition(":")[2] for row in rows}
+
+
+def key(stack: Stack, job: str) -> str:
+    [row] = stack.rows("SELECT scene_key FROM jobs WHERE id = :job", job=job)
+    return str(row["scene_key"])
+
+
+def move_database(stack: Stack, structure: str) -> None:
+    async def move() -> None:
+        engine, sessions = open_database(stack.database)
+        async with sessions.begin() as session:
+            await session.execute(text("UPDATE alembic_version SET version_num = :structure"), {"structure": structure})
+        await engine.dispose()
+
+    asyncio.run(move())
+
+
+@pytest.mark.usefixtures("next_worker")
+def test_worker_of_another_version_keeps_off_and_adopts_when_it_is_alone(stack: Stack) -> None:
+    first = rendered(stack, create(stack, **SMALL, seed=71))
+    assert whose(stack, first) == {"worker"}
+
+    # The old one goes in the middle of a job; what it made of it may not be mixed with what the other one makes.
+    second = submit(stack, create(stack, **LONG, seed=72))
+    until(lambda: stack.client.get(f"/jobs/{second}").json()["frames_done"] > 0, stack)
+    before = key(stack, second)
+    stack.stop("worker")
+    job = stack.wait_for(second, "completed", "failed", seconds=90 + 2 * LEASE)
+    assert job["status"] == "completed", job
+    after = key(stack, second)
+    assert before[:VERSION] in versions()
+    assert after[:VERSION] not in versions()
+    assert whose(stack, second) == {"next"}
+    assert not [name for name in stack.files() if before in name]
+    assert stack.client.get(f"/download/{second}").status_code == 200
+    assert stack.client.get(f"/download/{first}").status_code == 200
+
+
+def test_worker_ends_with_one_line_when_a_newer_one_upgrades_the_database(stack: Stack) -> None:
+    if "worker" not in stack.processes:  # the test above has stopped it
+        stack.start_worker()
+    job = submit(stack, create(stack, **LONG, seed=74))
+    until(lambda: stack.client.get(f"/jobs/{job}").json()["frames_done"] > 0, stack)
+    move_database(stack, "9999")
+    try:
+        process = stack.processes.pop("worker")
+        assert process.wait(30) == 2
+        last = stack.log("worker").strip().splitlines()[-1]
+        assert last.startswith(f"motes: error: structure 9999 is newer than this Motes knows ({newest()})")
+        assert stack.client.get("/health").status_code == 503
+    finally:
+        move_database(stack, newest())
+    assert stack.client.get("/health").status_code == 200
+    stack.start_worker()
+    assert stack.wait_for(job, "completed", "failed")["status"] == "completed"
