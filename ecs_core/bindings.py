@@ -17,7 +17,7 @@ from ecs_core.components import Drag, Gravity, Hue, Jitter, Look, Speed, Turbule
 from ecs_core.errors import SceneError
 from ecs_core.resources import Canvas
 from ecs_core.settings import BindingSettings, Settings
-from ecs_core.systems.audio_reaction import Binding, Reactive
+from ecs_core.systems.audio_reaction import Binding, Reactive, no_source
 from ecs_core.table import Column, Table
 from ecs_core.values import Curve, Pareto, Range
 from ecs_core.world import World
@@ -68,9 +68,8 @@ def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
         SceneError: a source or a target that does not exist; names those that do.
     """
     for number, binding in enumerate(wanted):
-        if binding.source not in world.timeline.features:
-            known = ", ".join(sorted(world.timeline.features))
-            raise SceneError(f"bindings.{number}.source = {binding.source!r}: no such feature; there are: {known}")
+        if binding.source not in world.timeline.features and world.timeline.event_of(binding.source) is None:
+            raise SceneError(f"bindings.{number}.source = {binding.source!r}: {no_source(world.timeline)}")
     bound = set()
     every: dict[str, Target] = {}
     for entity, _ in world.query(Table):
@@ -134,6 +133,8 @@ def _resolve(binding: BindingSettings, target: Target, components: Sequence[obje
         curve=_CURVES[binding.curve] if isinstance(binding.curve, str) else Curve(binding.curve),
         attack=binding.attack,
         release=binding.release,
+        look_ahead=binding.look_ahead,
+        quantise=binding.quantise,
     )
 
 

@@ -101,13 +101,15 @@ class EnhancedMode(Model):
 class BindingSettings(Model):
     """Lets any feature of the song move any bindable parameter (``motes types TYPE`` lists both)."""
 
-    source: str = option(..., "a feature of the song: bass, onset, beat_phase, level …", group="music")
+    source: str = option(
+        ..., "a feature of the song: bass, onset, level …; or an event: kick, beat, drop …", group="music"
+    )
     target: str = option(..., "a parameter: size, speed, light, color, emission.rate …", group="music")
     op: Literal["multiply", "add", "set"] | None = option(
         None, "value × (1 + v), value + v or v; null: multiply, or add to a parameter that rests at 0", group="music"
     )
     gain: float = option(1.0, "v is the curve's value times this", group="music", ge=-1e6, le=1e6)
-    threshold: Share = option(0.0, "the feature counts as 0 below this", group="music")
+    threshold: Share = option(0.0, "the feature counts as 0 below this; weaker events are left out", group="music")
     curve: (
         Literal["linear", "square", "root", "smooth", "step"]
         | Annotated[
@@ -115,7 +117,13 @@ class BindingSettings(Model):
         ]
     ) = option("linear", "from feature to v: a name, or points [[feature, v], …] in ascending order", group="music")
     attack: float = option(0.0, "time constant of rising", group="music", unit="s", ge=0, le=60)
-    release: float = option(0.0, "time constant of falling", group="music", unit="s", ge=0, le=60)
+    release: float = option(
+        0.0, "time constant of falling; of an event, 0 means 0.15", group="music", unit="s", ge=0, le=60
+    )
+    look_ahead: float = option(0.0, "how far ahead of the song", group="music", unit="s", ge=-10, le=10)
+    quantise: Literal["bar", "beat", "half", "quarter"] | None = option(
+        None, "events move to the nearest bar, beat or part of a beat; features change there alone", group="music"
+    )
 
     @field_validator("curve")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecs_core.audio.timeline import FEATURES, LEVELS
+from ecs_core.audio.timeline import EVENTS, FEATURES, LEVELS
 from ecs_core.bindings import ALIASES, rehearse
 from ecs_core.plugin_api import ParticleType, particle_types
 
@@ -11,7 +11,7 @@ def bindable(kind: ParticleType) -> tuple[list[str], list[str]]:
     """What bindings of a type can have as source and as target."""
     features = particle_types().features
     targets = rehearse(kind, kind.settings(), features)
-    return [*FEATURES, *LEVELS, *features], [*ALIASES, *sorted(targets)]
+    return [*FEATURES, *LEVELS, *features, *EVENTS], [*ALIASES, *sorted(targets)]
 
 
 def describe(kind: ParticleType) -> dict[str, object]:

@@ -24,6 +24,7 @@ FEATURES = tuple(feature.name for feature in catalogue.FEATURES)
 # Besides, settings make these of the bass: amplified as ``enhanced_mode`` says, and 1 over ``bass_threshold``.
 LEVELS = ("level", "bass_high")
 EVENTS = tuple(catalogue.EVENTS)
+_TAKEN = {*FEATURES, *LEVELS, *EVENTS, *(name.removesuffix("s") for name in EVENTS)}
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class AudioFeature:
     kind: Literal["hit", "slow"] = "slow"
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier() or self.name in (*FEATURES, *LEVELS):
+        if not self.name.isidentifier() or self.name in _TAKEN:
             raise PluginError(f"audio feature {self.name!r}: the name is taken, or no identifier")
 
 
@@ -70,6 +71,12 @@ class FeatureTimeline:
         edges = [float(frame / self.fps), float((frame + 1) / self.fps)]
         first, last = np.searchsorted(self.events[event], edges)
         return int(last - first)
+
+    def event_of(self, source: str) -> str | None:
+        """The events that a binding's source names, "kicks" or "kick"; None where it is a feature, or nothing."""
+        if source in self.features:
+            return None
+        return next((name for name in (source, f"{source}s") if name in self.events), None)
 
     def to_json(self) -> dict[str, Any]:
         """The timeline as plain data: {fps, duration, tempo, features, onsets, beats}."""

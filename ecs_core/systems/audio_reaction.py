@@ -17,6 +17,7 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.components import Color, Lifetime, Look, Position, Size, Velocity
 from ecs_core.errors import SceneError
 from ecs_core.schedule import Phase, System
+from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
 from ecs_core.table import Column
 from ecs_core.values import Curve, Pareto, Range
 
@@ -25,10 +26,14 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Lets a feature move a parameter.
+    """Lets a feature, or the events of a kind, move a parameter.
 
-    The feature's value, 0–1, goes through the gate (0 below ``threshold``), the ``curve``, and the follower (rising
+    A feature's value, 0–1, goes through the gate (0 below ``threshold``), the ``curve``, and the follower (rising
     within ``attack``, falling within ``release`` seconds, time constants); times ``gain`` it is the binding's value v.
+    Of an event it is its strength that goes through gate and curve; it is seen at its exact time, by an envelope that
+    does not depend on the frame rate (see ``ecs_core/systems/envelope.py``). ``look_ahead`` is by how many seconds the
+    parameter is ahead of the song; ``quantise`` moves events to the nearest bar, beat or part of one, and lets a
+    feature change at these alone.
     ``op``: "multiply" makes the parameter base × (1 + v), "add" base + v, "set" v. ``target`` is a component type and
     ``field`` a number of it, or a Range or Pareto, both ends of which move. Columns other than Look last, so they
     change a second: "multiply" e^v-fold, "add" by v; "set" is at once.
@@ -43,34 +48,45 @@ class Binding:
     curve: Curve = Curve()
     attack: float = 0.0
     release: float = 0.0
+    look_ahead: float = 0.0
+    quantise: Grid | None = None
 
     def course(self, timeline: FeatureTimeline) -> F32:
         """The binding's value at every frame, (frames,) float32.
 
         Raises:
-            SceneError: the timeline has no such feature.
+            SceneError: the timeline has no such feature and no such event.
         """
+        grid = np.zeros(0)
+        if self.quantise is not None:
+            beats, downbeats = (timeline.events.get(name, grid) for name in ("beats", "downbeats"))
+            grid = grid_of(beats, downbeats, self.quantise)
+        times = np.arange(timeline.frames) / float(timeline.fps)
+        event = timeline.event_of(self.source)
+        if event is not None:
+            events, strong = timeline.events[event], timeline.strengths.get(event)
+            heights = np.ones(len(events)) if strong is None else strong.astype(np.float64)
+            loud = heights >= self.threshold
+            events, heights = quantised(events[loud], self.curve(heights[loud]).astype(np.float64), grid)
+            ahead = times + self.look_ahead
+            value = envelope(ahead, events, heights, attack=self.attack, release=self.release)
+            return (self.gain * value).astype(np.float32)
         if self.source not in timeline.features:
-            known = ", ".join(sorted(timeline.features))
-            raise SceneError(f"binding source {self.source!r}: no such feature; there are: {known}")
-        heard = timeline.features[self.source]
+            raise SceneError(f"binding source {self.source!r}: {no_source(timeline)}")
+        # By whole frames, so that no peak is lost between two.
+        shifted = np.arange(timeline.frames) + round(self.look_ahead * timeline.fps)
+        heard = timeline.features[self.source][np.clip(shifted, 0, max(0, timeline.frames - 1))]
+        if self.quantise is not None:
+            heard = held(heard, times + self.look_ahead, grid)
         wanted = np.where(heard >= self.threshold, self.curve(heard), 0.0)
         dt = float(1 / timeline.fps)
         return (self.gain * follow(wanted, self.attack / dt, self.release / dt)).astype(np.float32)
 
 
-def follow(wanted: NDArray[np.float64], attack: float, release: float) -> NDArray[np.float64]:
-    """An envelope that rises and falls exponentially with time constants in frames; 0 follows at once."""
-    rise = 1.0 if attack <= 0 else 1.0 - float(np.exp(-1.0 / attack))
-    fall = 1.0 if release <= 0 else 1.0 - float(np.exp(-1.0 / release))
-    out = np.empty(len(wanted))
-    if rise == fall == 1.0:
-        return wanted
-    level = 0.0
-    for i, value in enumerate(wanted.tolist()):
-        level += (value - level) * (rise if value > level else fall)
-        out[i] = level
-    return out
+def no_source(timeline: FeatureTimeline) -> str:
+    """That a timeline has nothing of a name, and what it has."""
+    features, events = (", ".join(sorted(names)) for names in (timeline.features, timeline.events))
+    return f"no such feature; there are: {features}; and events: {events}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.audio.timeline import FEATURES, FeatureTimeline
+from ecs_core.audio.timeline import EVENTS, FEATURES, FeatureTimeline
 from ecs_core.plugin_api import particle_types
 
 Song = Callable[[Fraction, int], FeatureTimeline]  # at so many frames a second, so many frames long
@@ -24,12 +24,12 @@ def silence(fps: Fraction, frames: int) -> FeatureTimeline:
 
 
 def loud(fps: Fraction, frames: int) -> FeatureTimeline:
-    """Every feature is 1 all the time, with an onset and a beat every quarter of a second."""
+    """Every feature is 1 all the time, with an event of every kind each quarter of a second."""
     return _song(fps, frames, lambda t, number: np.ones_like(t), every=0.25)
 
 
 def pulsing(fps: Fraction, frames: int) -> FeatureTimeline:
-    """Features swell and fade every two seconds, one after the other; an onset and a beat every half second.
+    """Features swell and fade every two seconds, one after the other; an event of every kind each half second.
 
     They are smooth, so that their mean is the same at any frame rate.
     """
@@ -45,4 +45,4 @@ def _song(
     names = (*FEATURES, *particle_types().features)
     features = {name: curve(middles, number).astype(np.float32) for number, name in enumerate(names)}
     times = np.arange(every / 2, seconds, every)
-    return FeatureTimeline(fps, frames, seconds, 60 / every, features, {"onsets": times, "beats": times})
+    return FeatureTimeline(fps, frames, seconds, 60 / every, features, dict.fromkeys(EVENTS, times))

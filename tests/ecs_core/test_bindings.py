@@ -254,7 +254,7 @@ class TestAttach:
 class TestRefused:
     def test_unknown_source_with_its_number_and_those_there_are(self, bound: MakeBound) -> None:
         with pytest.raises(
-            SceneError, match=r"^bindings\.1\.source = 'treble': no such feature; there are: bass, beat"
+            SceneError, match=r"^bindings\.1\.source = 'treble': no such feature; there are: air, bar_phase, bass"
         ):
             bound(bind(), bind("treble"))
 
