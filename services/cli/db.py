@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
-from services.cli.service_database import migrate, structure
+from services.cli.service_database import in_one_line, migrate, prepare, structure
 from services.cli.service_settings import add_data_argument, masked, settings_from
 
 HELP = "Bring the structure of the database up to date, or tell how it stands."
@@ -12,18 +13,23 @@ EXAMPLES = """\
 examples:
   motes db current
   motes db upgrade
+  motes db repair
   MOTES_DATABASE_URL=postgresql+asyncpg://db/motes motes db upgrade
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the two commands."""
+    """Add the commands."""
     commands = parser.add_subparsers(dest="db_command", required=True, metavar="COMMAND")
     upgrade = commands.add_parser("upgrade", help="bring it up to date; harmless where it is, and while others use it")
     upgrade.set_defaults(do=_upgrade)
     current = commands.add_parser("current", help="which structure it has, and which this Motes needs")
     current.set_defaults(do=_current)
-    for command in (upgrade, current):
+    repair = commands.add_parser(
+        "repair", help="after a restore: forget what has no file in storage, plan unfinished jobs anew"
+    )
+    repair.set_defaults(do=_repair)
+    for command in (upgrade, current, repair):
         add_data_argument(command)
 
 
@@ -45,3 +51,15 @@ def _current(arguments: argparse.Namespace) -> None:
     here, needed = structure(settings)
     advice = "up to date" if here == needed else f"this Motes needs {needed}: run motes db upgrade"
     print(f"{masked(settings.database)}: {here or 'none'}, {advice}")
+
+
+def _repair(arguments: argparse.Namespace) -> None:
+    settings = settings_from(arguments, "data")
+    prepare(settings)
+    from services.backup import repair  # noqa: PLC0415
+    from services.storage import Storage  # noqa: PLC0415
+
+    with in_one_line(settings):
+        done = asyncio.run(repair(settings.database, Storage(settings.storage).exists))
+    gone = f"{done.songs} songs, {done.artefacts} segments and results, {done.videos} videos"
+    print(f"{masked(settings.database)}: forgotten {gone}; planned anew {done.jobs} jobs")

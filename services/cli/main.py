@@ -12,7 +12,22 @@ from types import FrameType
 from typing import NoReturn
 
 from ecs_core.errors import MotesError, RenderCancelled
-from services.cli import analyze, api, config, db, frame, jobs, keys, plugin, render, serve, types, worker
+from services.cli import (
+    analyze,
+    api,
+    backup,
+    config,
+    db,
+    frame,
+    jobs,
+    keys,
+    plugin,
+    render,
+    restore,
+    serve,
+    types,
+    worker,
+)
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -29,6 +44,7 @@ examples:
   motes serve
   motes keys create --owner alice
   motes jobs list --status failed
+  motes backup /mnt/backup/motes
 """
 
 
@@ -50,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (render, frame, analyze, types, plugin, serve, api, worker, config, db, keys, jobs):
+    for command in (render, frame, analyze, types, plugin, serve, api, worker, config, db, keys, jobs, backup, restore):
         name = command.__name__.rpartition(".")[2]
         sub = commands.add_parser(
             name,

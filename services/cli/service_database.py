@@ -43,7 +43,7 @@ def migrate(settings: ServiceSettings) -> None:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MotesError(f"the data folder {settings.data}: {error.strerror}; give another one with --data") from None
-    with _one_line(settings):
+    with in_one_line(settings):
         asyncio.run(upgrade(settings.database))
 
 
@@ -57,7 +57,7 @@ def structure(settings: ServiceSettings) -> tuple[str | None, str]:
         from services.migrations import newest, present  # noqa: PLC0415
     if _is_missing(settings):
         return None, newest()
-    with _one_line(settings):
+    with in_one_line(settings):
         return asyncio.run(present(settings.database)), newest()
 
 
@@ -74,7 +74,7 @@ async def opened(settings: ServiceSettings) -> AsyncIterator[Sessions]:
     if _is_missing(settings):
         where = f"there is no database {masked(settings.database)}"
         raise MotesError(f"{where}: start the service (motes serve), or say where it is: --data or MOTES_DATABASE_URL")
-    with _one_line(settings):
+    with in_one_line(settings):
         if (here := await present(settings.database)) != newest():
             raise MotesError(
                 f"the database {masked(settings.database)} has structure {here or 'none'}, this Motes needs "
@@ -91,13 +91,13 @@ def _is_missing(settings: ServiceSettings) -> bool:
     """Whether it is a file that is not there; to connect would make an empty one."""
     with installed():
         from sqlalchemy import make_url  # noqa: PLC0415
-    with _one_line(settings):
+    with in_one_line(settings):
         url = make_url(settings.database)
     return url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file()
 
 
 @contextmanager
-def _one_line(settings: ServiceSettings) -> Iterator[None]:
+def in_one_line(settings: ServiceSettings) -> Iterator[None]:
     """Whatever a database's driver raises becomes one line that says which database it was."""
     with installed():
         from alembic.util import CommandError  # noqa: PLC0415

@@ -43,8 +43,14 @@ class Board:
 
     async def submit(self, flow: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
         """A new job; returns its id."""
-        values = {"id": new_id(), "kind": "video", "priority": "normal", "scene_key": new_id(), **more}
-        job = JobRow(flow=flow, system_id=flow, scene={"type": "snow"}, output_path="video.mp4", **values)
+        values = {
+            "id": new_id(),
+            "kind": "video",
+            "priority": "normal",
+            "scene_key": new_id(),
+            "scene": {"type": "snow"},
+        }
+        job = JobRow(flow=flow, system_id=flow, output_path="video.mp4", **{**values, **more})
         return (await self.jobs.submit(job, tasks=tasks)).id
 
     async def job(self, job: str) -> JobRow:

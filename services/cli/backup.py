@@ -1,0 +1,53 @@
+"""``motes backup``: the database and every file that it names, into a folder, while the service runs."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ecs_core.errors import MotesError
+from services.cli.service_settings import add_data_argument, installed, settings_from
+
+HELP = "Back up the service into a folder while it runs (SQLite; for PostgreSQL see docs/operations.md)."
+EXAMPLES = """\
+examples:
+  motes backup /mnt/backup/motes
+  motes backup --data /srv/motes /mnt/backup/motes    # again: copies only what is new
+  motes restore /mnt/backup/motes --data /srv/motes
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a new folder, or that of an earlier backup")
+    add_data_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Back it up; say how much it was."""
+    settings = settings_from(arguments, "data")
+    with installed():
+        from services.backup import back_up  # noqa: PLC0415
+        from services.storage import Storage  # noqa: PLC0415
+    if settings.database_url:
+        raise MotesError("motes backup copies the SQLite database of a data folder; for PostgreSQL use pg_dump")
+    with copying(arguments.folder):
+        made = back_up(settings.data, Storage(settings.storage), arguments.folder.absolute())
+    print(f"{arguments.folder}: {made.files} files, {made.size / 1e6:.1f} MB; {made.copied} of them are new")
+
+
+@contextmanager
+def copying(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong with a backup in this folder becomes one line."""
+    from obstore.exceptions import BaseError  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    try:
+        yield
+    except OSError as error:
+        raise MotesError(f"{error.filename or folder}: {error.strerror or error}") from None
+    except (sqlite3.Error, SQLAlchemyError, BaseError) as error:
+        raise MotesError(f"the backup {folder}: {error}") from None

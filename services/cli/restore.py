@@ -1,0 +1,35 @@
+"""``motes restore``: a data folder as it was when it was backed up."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ecs_core.errors import MotesError
+from services.cli.backup import copying
+from services.cli.service_settings import add_data_argument, installed, settings_from
+
+HELP = "Make a data folder from a backup; `motes serve` then goes on where the backup was made."
+EXAMPLES = """\
+examples:
+  motes restore /mnt/backup/motes --data /srv/motes
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument("folder", metavar="DIR", type=Path, help="what motes backup made")
+    add_data_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Restore it; say how much it was."""
+    settings = settings_from(arguments, "data")
+    with installed():
+        from services.backup import restore  # noqa: PLC0415
+        from services.storage import Storage  # noqa: PLC0415
+    if settings.database_url:
+        raise MotesError("motes restore makes a data folder with SQLite; for PostgreSQL use pg_restore")
+    with copying(arguments.folder):
+        made = restore(arguments.folder.absolute(), settings.data, Storage(settings.storage))
+    print(f"{settings.data}: {made.files} files, {made.size / 1e6:.1f} MB; {made.copied} of them were copied")
