@@ -92,13 +92,17 @@ def children(pid: int) -> list[int]:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Stack]:
-    """``motes serve`` while the context lasts."""
+def serving(data: Path, **environment: str) -> Iterator[Stack]:
+    """``motes serve`` while the context lasts, with these variables besides."""
     workers = str(os.cpu_count() or 1)
     command = (sys.executable, "-m", "services.cli.main", "serve", "--port", "0", "--workers", workers)
     with (data.parent / "serve.log").open("w") as log:
         process = subprocess.Popen(
-            (*command, "--data", str(data)), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=log, text=True
+            (*command, "--data", str(data)),
+            env=ENVIRONMENT | environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
     try:
         assert process.stdout is not None
