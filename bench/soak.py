@@ -185,12 +185,8 @@ def grown(before: Left, after: Left) -> list[str]:
             found.append(what)
 
     for name in PROGRAMS:
-        compare(
-            f"MB of memory, {name}",
-            before.memory[name] / 1e6,
-            after.memory[name] / 1e6,
-            GROWTH * before.memory[name] / 1e6,
-        )
+        old, new = before.memory[name] / 1e6, after.memory[name] / 1e6
+        compare(f"MB of memory, {name}", old, new, GROWTH * old)
         compare(f"open files, {name}", before.files[name], after.files[name], before.files[name] + 12)
     compare("processes", before.processes, after.processes, before.processes)
     compare("keys of Redis", before.keys, after.keys, before.keys + 2)
