@@ -21,6 +21,7 @@ from services.database import KeyRow, Sessions, now
 
 SCOPES = ("read", "render", "admin")
 REMEMBERED = 4.0  # seconds for which a key that was found is not looked for again; with the look-up, less than five
+HELD = 2.0  # likewise, for connections that last
 _MANY = 1000  # keys that are remembered
 _NOBODYS = "0" * 64  # the digest of no key
 _ID = string.ascii_lowercase + string.digits
@@ -59,6 +60,7 @@ class Keys:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._held: dict[str, tuple[float, KeyRow | None]] = {}  # by id
         self._found: dict[str, tuple[float, KeyRow]] = {}  # by digest; what is wrong is never remembered
 
     async def caller(self, key: str) -> Caller | None:
@@ -89,8 +91,13 @@ class Keys:
         """Whether who called may still do so: for connections that last."""
         if caller.key is None:
             return True
-        async with self._sessions() as session:
-            row = await session.get(KeyRow, caller.key)
+        at, row = self._held.get(caller.key, (-math.inf, None))
+        if time.monotonic() - at > HELD:
+            async with self._sessions() as session:
+                row = await session.get(KeyRow, caller.key)
+            if len(self._held) >= _MANY:
+                self._held.clear()
+            self._held[caller.key] = (time.monotonic(), row)
         return row is not None and _is_valid(row)
 
     async def all(self) -> list[KeyRow]:

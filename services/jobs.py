@@ -9,7 +9,7 @@ Where a transaction changes tasks and their job, it changes the tasks first, so 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -397,6 +397,12 @@ class Jobs:
         async with self._sessions() as session:
             later = select(EventRow).where(EventRow.job_id == job, EventRow.id > after)
             return list(await session.scalars(later.order_by(EventRow.id)))
+
+    async def last_events(self, jobs: Set[str]) -> dict[str, int]:
+        """The id of the last event of each job; none of one that was deleted."""
+        async with self._sessions() as session:
+            last = select(EventRow.job_id, func.max(EventRow.id)).where(EventRow.job_id.in_(jobs))
+            return dict((await session.execute(last.group_by(EventRow.job_id))).tuples().all())
 
     async def delete(self, job: str) -> str | None:
         """Forget a job, its tasks and what was told of it.

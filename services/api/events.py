@@ -24,8 +24,7 @@ from services.jobs import OPEN
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["jobs"], route_class=Route)
-_LOOK_EVERY = 0.4  # seconds
-_EXISTS_EVERY = 2.0  # seconds between looks whether the job was deleted, or the key revoked
+_HOLDS_EVERY = 2.0  # seconds between looks whether the key was revoked
 _ALIVE_EVERY = 15.0  # seconds of silence after which proxies might think that nobody is there
 _LAST = 2**63 - 1  # of the ids that a database can have
 
@@ -113,12 +112,14 @@ async def _stream(
             elif time.monotonic() - spoke > _ALIVE_EVERY:
                 spoke = time.monotonic()
                 yield ": still here\n\n"
-            await asyncio.sleep(_LOOK_EVERY)
+            number = await service.events.number(row.id)
+            if number is None:  # the job was deleted
+                return
             with CancelScope(shield=True):  # whoever goes away in the middle of a look would cost a connection
-                events = await service.jobs.events(row.id, after)
-                if time.monotonic() - looked > _EXISTS_EVERY:
+                events = await service.jobs.events(row.id, after) if number > after else []
+                if time.monotonic() - looked > _HOLDS_EVERY:
                     looked = time.monotonic()
-                    if not await service.keys.hold(caller) or await service.job(caller, row.id) is None:
+                    if not await service.keys.hold(caller):
                         return
     except UNREACHABLE as error:  # whoever follows connects again, and goes on after the last event
         _log.warning("the database does not answer: %s", error)

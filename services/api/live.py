@@ -17,12 +17,11 @@ from services.api.callers import Caller, allow, identify, unknown
 from services.api.configs import configure, status_of
 from services.api.errors import UNREACHABLE
 from services.api.plain import LONGEST, parse
-from services.api.service import Service, ServiceDep
+from services.api.service import SYSTEMS_EVERY, Service, ServiceDep
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["live"])
 _AT_LEAST_EVERY = 1.0  # seconds between two statuses
-_LOOK_EVERY = 0.2
 _COMMAND = 'must be {"action": "update_config", "config": {…}}'
 
 
@@ -61,14 +60,20 @@ async def _follow(websocket: WebSocket, system_id: str, service: Service) -> Non
 async def _tell(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
     """Tell how the system stands, until there is none."""
     loop = asyncio.get_running_loop()
-    revision, due = 0, loop.time()
-    while (row := await service.system(caller, system_id)) is not None:
-        if row.revision != revision or loop.time() >= due:
+    told, due, status = -1, 0.0, ""
+    revision: int | None = 0
+    while revision is not None:
+        if revision != told:
+            if (row := await service.system(caller, system_id)) is None:
+                return
+            told = revision = row.revision
+            due, status = 0.0, status_of(row).model_dump_json()
+        if loop.time() >= due:
             if not await service.keys.hold(caller):
                 raise unknown()
-            revision, due = row.revision, loop.time() + _AT_LEAST_EVERY - _LOOK_EVERY
-            await websocket.send_text(status_of(row).model_dump_json())
-        await asyncio.sleep(_LOOK_EVERY)
+            due = loop.time() + _AT_LEAST_EVERY - SYSTEMS_EVERY
+            await websocket.send_text(status)
+        revision = await service.systems.number(system_id)
 
 
 async def _heed(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:

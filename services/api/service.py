@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from sqlalchemy import select
 from starlette.requests import HTTPConnection
 
 from ecs_core.plugin_api import particle_types
+from services.api.lookout import Lookout
 from services.api.waker import Waker
 from services.credentials import Caller, Keys
 from services.database import JobRow, Sessions, SystemRow, open_database
@@ -25,6 +26,7 @@ from services.songs import Songs
 from services.storage import Storage, workplace
 
 T = TypeVar("T")
+SYSTEMS_EVERY, EVENTS_EVERY = 0.2, 0.4  # seconds between looks for those who follow
 _ID = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -39,6 +41,8 @@ class Service:
     storage: Storage
     songs: Songs
     keys: Keys
+    systems: Lookout  # the revision of each
+    events: Lookout  # of a job, the last one's id
     folder: Path
     processor: CapacityLimiter
 
@@ -95,9 +99,31 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
         with workplace(storage.scratch, "api") as folder:
             async with Waker(settings.redis_url, jobs) as waker:
                 songs, keys = Songs(settings, sessions, storage, folder), Keys(sessions)
-                yield Service(settings, sessions, jobs, waker, storage, songs, keys, folder, CapacityLimiter(1))
+                async with _systems(sessions) as systems, Lookout(jobs.last_events, every=EVENTS_EVERY) as events:
+                    yield Service(
+                        settings=settings,
+                        sessions=sessions,
+                        jobs=jobs,
+                        waker=waker,
+                        storage=storage,
+                        songs=songs,
+                        keys=keys,
+                        systems=systems,
+                        events=events,
+                        folder=folder,
+                        processor=CapacityLimiter(1),
+                    )
     finally:
         await engine.dispose()
+
+
+def _systems(sessions: Sessions) -> Lookout:
+    async def revisions(ids: Set[str]) -> dict[str, int]:
+        async with sessions() as session:
+            found = select(SystemRow.id, SystemRow.revision).where(SystemRow.id.in_(ids))
+            return dict((await session.execute(found)).tuples().all())
+
+    return Lookout(revisions, every=SYSTEMS_EVERY)
 
 
 def service_of(connection: HTTPConnection) -> Service:

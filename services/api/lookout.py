@@ -1,0 +1,62 @@
+"""Lookout: looks at rows for everybody who follows one; however many there are, it is one query each time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Set
+
+from services.api.errors import UNREACHABLE
+
+Look = Callable[[Set[str]], Awaitable[Mapping[str, int]]]
+
+
+class Lookout:
+    """``look`` tells a number for each of some ids, which changes with the row; nothing for one that is not there.
+
+    It is asked ``every`` so many seconds, as long as anybody wants to know.
+    """
+
+    def __init__(self, look: Look, *, every: float) -> None:
+        self._look, self._every = look, every
+        self._wanted: Counter[str] = Counter()
+        self._somebody = asyncio.Event()
+        self._next: asyncio.Future[Mapping[str, int]] = asyncio.get_running_loop().create_future()
+
+    async def __aenter__(self) -> Lookout:
+        self._running = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+
+    async def number(self, of: str) -> int | None:
+        """The number of a row at the next look; None where there is none.
+
+        Raises:
+            OperationalError, ConnectionError, …: the database does not answer, see ``UNREACHABLE``.
+        """
+        self._wanted[of] += 1
+        self._somebody.set()
+        try:
+            return (await asyncio.shield(self._next)).get(of)
+        finally:
+            self._wanted[of] -= 1
+            if not self._wanted[of]:
+                del self._wanted[of]
+
+    async def _run(self) -> None:
+        while True:
+            await self._somebody.wait()
+            await asyncio.sleep(self._every)
+            told, self._next = self._next, asyncio.get_running_loop().create_future()
+            try:
+                told.set_result(await self._look(self._wanted.keys()) if self._wanted else {})
+            except UNREACHABLE as error:
+                told.set_exception(error)
+                told.exception()  # perhaps nobody is there any more to hear of it
+            if not self._wanted:
+                self._somebody.clear()
