@@ -1,18 +1,14 @@
 """Songs: from an upload, or a name that a client gave, to a song in storage, kept once per content.
 
-Whether a file is a song is found out in a process of its own, with limits on its memory and time, and on how long the
-song is: an hour of silence is small on disk.
+Whether a file is a song is found out by ``services.probing``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
-import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,16 +19,14 @@ from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 
 from ecs_core import AudioError
-from services.confinement import confine
 from services.credentials import Caller
 from services.database import AudioRow, Sessions, UploadRow, now
 from services.keys import audio_key
+from services.probing import probe
 from services.settings import ServiceSettings
 from services.storage import Storage
 
-_LONGEST = 3 * 3600  # seconds of a song
-_MEMORY, _SECONDS = 2 << 30, 120  # of the process that looks at a song
-_AT_ONCE = 2  # such processes
+_AT_ONCE = 2  # songs that are looked at
 _REMEMBERED = 1000  # files under the media root
 _CHUNK = 1 << 20
 _UPLOADED = re.compile(r"uploads/([0-9a-f]{64})(\.[a-z0-9]{1,8})?")
@@ -121,7 +115,7 @@ class Songs:
         if known is not None:
             return known
         async with self._looking:
-            facts = await _look(path, name)
+            facts = await probe(path, name)
         size = await asyncio.to_thread(self._storage.put, audio_key(sha256), path)
         row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
         try:
@@ -169,56 +163,3 @@ def _copy(path: Path, copy: Path) -> str:
             digest.update(chunk)
             target.write(chunk)
     return digest.hexdigest()
-
-
-async def _look(path: Path, name: str) -> dict[str, float | int]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.songs", str(path)),
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        out, _ = await asyncio.wait_for(process.communicate(), _SECONDS)
-    except TimeoutError:
-        raise AudioError(f"{name}: cannot be read in {_SECONDS} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    try:
-        answer = json.loads(out)
-    except ValueError:
-        raise AudioError(f"{name}: is no audio that can be read") from None
-    if "error" in answer:
-        raise AudioError(str(answer["error"]).replace(str(path), name))
-    facts: dict[str, float | int] = answer
-    return facts
-
-
-def main() -> None:
-    """Print what kind of song the file is, as JSON."""
-    confine(memory=_MEMORY, seconds=_SECONDS, written=0)
-    os.nice(5)
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - within the limits
-
-    path = sys.argv[1]
-    try:
-        with AudioFile(path) as song:
-            samples = 0
-            for block in song.blocks():
-                samples += block.shape[1]
-                if samples > _LONGEST * song.rate:
-                    raise AudioError(f"{path}: is longer than {_LONGEST // 3600} hours")
-            facts = {"duration": samples / song.rate, "sample_rate": song.rate, "channels": song.channels}
-    except AudioError as error:
-        print(json.dumps({"error": str(error)}))
-    except MemoryError:
-        print(json.dumps({"error": f"{path}: needs more memory than a song should"}))
-    else:
-        print(json.dumps(facts))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import av
 import av.error
@@ -25,13 +26,37 @@ _FORMATS = (
     "wav,w64,aiff,au,caf,flac,mp3,ogg,aac,ac3,eac3,dts,amr,ape,tta,wv,asf,avi,flv,matroska,webm,"
     "mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
 )
+# Decoders of sound that people keep songs in. Those of pictures, of games and of telephones are never fed with a file,
+# though FFmpeg would, only to find out what else it holds.
+_CODECS = (
+    "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,ape,dca,eac3,flac,gsm_ms,libopus,mlp,mp1float,"
+    "mp2float,mp3,mp3float,opus,pcm_alaw,pcm_bluray,pcm_dvd,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,"
+    "pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,truehd,tta,vorbis,wavpack,"
+    "wmalossless,wmapro,wmav1,wmav2"
+)
+_STREAMS = 64  # of a file; a film has fewer
 _ALLOWED = "WAV, FLAC, MP3, OGG, Opus, AAC, M4A, or a video with a sound track"
 _UNKNOWN_SIZE = 0x7FFFFFFF  # from here on, what programs write that did not know the size
 _OGG_PAGE = 65_307  # bytes of the longest page
 _EARLY = 0.5  # seconds that may be missing at the end before it is worth a warning
-_RATES = range(1_000, 768_001)  # samples a second; anything else is a damaged header, and hours of work
-_FEW = 7  # channels; PyAV crashes on the planes of more, and nobody has as many ears
+RATES = range(1_000, 768_001)  # samples a second; anything else is a damaged header, and hours of work
+MOST_CHANNELS = 7  # channels; PyAV crashes on the planes of more, and nobody has as many ears
 _FLAC_EARLY = 0.01  # FLAC says how long it is to the sample, and what is damaged is missing
+
+
+class Song(Protocol):
+    """What the analysis needs of a song: samples in order, and what is known of them; as AudioFile says it."""
+
+    rate: int
+    channels: int
+    warnings: list[str]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the file says it is; None where it does not say."""
+
+    def blocks(self) -> Iterator[F32]:
+        """Yield the samples in order as blocks of shape (channels, n)."""
 
 
 class AudioFile:
@@ -49,6 +74,7 @@ class AudioFile:
         self.warnings: list[str] = []
         self._check_file()
         options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+        options |= {"codec_whitelist": _CODECS, "max_streams": str(_STREAMS)}
         try:
             self._container = av.open(str(self.path.absolute()), "r", options=options, metadata_errors="replace")
         except (av.error.FFmpegError, ValueError) as error:
@@ -58,6 +84,9 @@ class AudioFile:
             raise AudioError(f"{self.path}: has no sound track; allowed: {_ALLOWED}")
         self._stream = self._container.streams.audio[0]
         codec = self._stream.codec_context
+        if codec is None or codec.name not in _CODECS.split(","):
+            self._container.close()
+            raise AudioError(f"{self.path}: its sound is encoded in a way that Motes does not read; allowed: {_ALLOWED}")
         self._is_flac = codec.name == "flac"
         if self._is_flac:  # decodes damage to loud noise unless told to look at checksums; then it skips it in silence
             codec.options = {"err_detect": "crccheck+explode"}
@@ -65,11 +94,11 @@ class AudioFile:
             self._container.close()
             raise AudioError(f"{self.path}: its sound track is damaged: no sample rate or no channels")
         self.rate, self.channels = int(codec.sample_rate), int(codec.layout.nb_channels)
-        if self.rate not in _RATES:
+        if self.rate not in RATES:
             self._container.close()
-            allowed = f"allowed: {_RATES[0]} to {_RATES[-1]}"
+            allowed = f"allowed: {RATES[0]} to {RATES[-1]}"
             raise AudioError(f"{self.path}: says it has {self.rate} samples a second: damaged? {allowed}")
-        if self.channels > _FEW:
+        if self.channels > MOST_CHANNELS:
             self.channels = 2
 
     def _check_file(self) -> None:
@@ -159,7 +188,7 @@ class AudioFile:
                     # Also where a stream changes its format in mid-song: everything becomes what it began as.
                     shape = (frame.format.name, frame.layout.name, frame.sample_rate)
                     ordered = not frame.layout.name.endswith("channels")  # else FFmpeg does not know how to mix them
-                    layout = "stereo" if frame.layout.nb_channels > _FEW and ordered else frame.layout
+                    layout = "stereo" if frame.layout.nb_channels > MOST_CHANNELS and ordered else frame.layout
                     convert = av.AudioResampler(format="flt", layout=layout, rate=self.rate)
                 for converted in convert.resample(frame):
                     samples = converted.to_ndarray().reshape(-1, converted.layout.nb_channels)

@@ -14,7 +14,7 @@ from ecs_core.audio import loudness, stereo
 from ecs_core.audio.analysis import Analysis, gate_of
 from ecs_core.audio.beats import beats_of, tempo_of
 from ecs_core.audio.catalogue import EVENTS
-from ecs_core.audio.decode import AudioFile
+from ecs_core.audio.decode import AudioFile, Song
 from ecs_core.audio.meters import STEP
 from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets
 from ecs_core.audio.sections import find_drops, find_sections
@@ -38,14 +38,21 @@ def analyze(
         AudioError: the song cannot be read.
     """
     with AudioFile(path) as song:
-        expected = (song.seconds or 180.0) * song.rate
+        return analyze_song(song, more=more, progress=progress)
 
-        def on_samples(done: int) -> None:
-            progress(min(0.99, done / expected) if expected > 0 else 0.0)
 
-        progress(0.0)
-        spectrum = spectrum_of(song.blocks(), rate=song.rate, on_samples=on_samples)
-        warnings = tuple(song.warnings)
+def analyze_song(
+    song: Song, *, more: Sequence[AudioFeature] = (), progress: Callable[[float], None] = lambda share: None
+) -> Analysis:
+    """Analyse a song that is open, as :func:`analyze` does."""
+    expected = (song.seconds or 180.0) * song.rate
+
+    def on_samples(done: int) -> None:
+        progress(min(0.99, done / expected) if expected > 0 else 0.0)
+
+    progress(0.0)
+    spectrum = spectrum_of(song.blocks(), rate=song.rate, on_samples=on_samples)
+    warnings = tuple(song.warnings)
     analysis = features_of(spectrum, warnings, more=more)
     progress(1.0)
     return analysis

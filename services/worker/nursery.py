@@ -55,6 +55,7 @@ def _child(connection: socket.socket, storage_url: str) -> int:
     from services.storage import Storage, why_to_wait  # noqa: PLC0415
     from services.worker import work  # noqa: PLC0415
 
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # it wants to know how what decodes a song ends
     lines = connection.makefile("rw", encoding="utf-8")
 
     def say(message: Mapping[str, Any]) -> None:

@@ -16,18 +16,20 @@ from typing import Any
 from ecs_core import Scene
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
-from ecs_core.audio.features import analyze
+from ecs_core.audio.features import analyze_song
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.stage import Stage
 from ecs_core.rendering.still import write_frame
 from ecs_core.video.join import VideoFile
+from services.decoding import DecodedSong
 from services.keys import analysis_key, attempt_of, audio_key, plan_key, result_key, segment_key, snapshot_key
 from services.scenes import key_of, made_by
 from services.storage import Storage
 from services.worker.files import load_plan, load_snapshot, save_plan, save_snapshot
 
+_SONG = "the song"  # what a job's error calls it: where it lies is nobody's concern
 Tell = Callable[[Mapping[str, Any]], None]
 
 
@@ -109,9 +111,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
         video = VideoFile(target, plan.video, frames=plan.frames)
         closing.callback(video.abandon)
         if audio is not None:
-            from ecs_core.audio.decode import AudioFile  # noqa: PLC0415
-
-            song = closing.enter_context(AudioFile(closing.enter_context(storage.file(audio_key(audio)))))
+            song = closing.enter_context(DecodedSong(closing.enter_context(storage.file(audio_key(audio))), name=_SONG))
             duration = Fraction(plan.frames) / plan.video.fps
             video.add_sound(song.blocks(), rate=song.rate, channels=song.channels, duration=duration)
         for number, segment in enumerate(spec["segments"], 1):
@@ -157,8 +157,8 @@ def _analysis(audio: str, storage: Storage, tell: Tell, folder: Path) -> Analysi
     with suppress(FileNotFoundError), storage.file(key) as file:
         return document.load(file)
     more = tuple(particle_types().features.values())
-    with storage.file(audio_key(audio)) as song:
-        analysis = analyze(song, more=more, progress=lambda share: tell({"progress": int(100 * share)}))
+    with storage.file(audio_key(audio)) as path, DecodedSong(path, name=_SONG) as song:
+        analysis = analyze_song(song, more=more, progress=lambda share: tell({"progress": int(100 * share)}))
     file = folder / "analysis.npz"
     document.save(analysis, file)
     storage.put(key, file)
