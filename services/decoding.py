@@ -14,13 +14,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import av.audio.stream
 import av.subtitles.stream  # as the next one: PyAV loads it with the first file, when no file can be loaded any more
 import av.video.stream  # noqa: F401
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ecs_core.audio.decode import MOST_CHANNELS, RATES, AudioFile
 from ecs_core.errors import AudioError
@@ -28,12 +29,34 @@ from services.confinement import confine
 from services.parents import end_with_parent
 
 F32 = NDArray[np.float32]
+_Line = Annotated[str, Field(max_length=1000, pattern=r"^\P{C}*$")]  # to be shown: no control characters
 
 LONGEST = 3 * 3600  # seconds of a song
-MEMORY, SECONDS = 512 << 20, 120  # that a process may take to decode one: bytes, and seconds of the processor
+MEMORY, SECONDS = 512 << 20, 120  # that a process may take to decode one, in bytes and in seconds of the processor
 _PATIENCE = 300.0  # seconds until the next samples come
 _PIECE = 1 << 15  # samples a message at most
 _LINE = _BUFFER = 1 << 18  # bytes
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Begin(_Said):
+    rate: int = Field(ge=RATES[0], le=RATES[-1])
+    channels: int = Field(ge=1, le=MOST_CHANNELS)
+    seconds: float | None = Field(ge=0)
+
+
+class _End(_Said):
+    warnings: list[_Line]
+
+
+class _Refusal(_Said):
+    error: _Line
+
+
+_MESSAGE: TypeAdapter[_Begin | _End | _Refusal] = TypeAdapter(_Begin | _End | _Refusal)
 
 
 class DecodedSong:
@@ -64,13 +87,10 @@ class DecodedSong:
         ours.settimeout(_PATIENCE)
         self._socket, self._stream = ours, ours.makefile("rb", buffering=_BUFFER)
         try:
-            begin = self._next()
-            if isinstance(begin, bytes):
+            begin = self._next(channels=0)
+            if not isinstance(begin, _Begin):
                 raise self._nonsense()
-            self.rate, self.channels = int(begin["rate"]), int(begin["channels"])
-            self.seconds: float | None = None if begin["seconds"] is None else max(0.0, float(begin["seconds"]))
-            if self.rate not in RATES or self.channels not in range(1, MOST_CHANNELS + 1):
-                raise self._nonsense()
+            self.rate, self.channels, self.seconds = begin.rate, begin.channels, begin.seconds
         except BaseException:
             self.close()
             raise
@@ -78,28 +98,31 @@ class DecodedSong:
     def blocks(self) -> Iterator[F32]:
         """Yield the samples in order as blocks of shape (channels, n), float32, nominally ±1, as AudioFile does."""
         samples = 0
-        while isinstance(message := self._next(), bytes):
-            block = np.frombuffer(message, "<f4").reshape(self.channels, -1)
-            samples += block.shape[1]
+        while isinstance(message := self._next(channels=self.channels), np.ndarray):
+            samples += message.shape[1]
             if samples > LONGEST * self.rate:
                 raise AudioError(f"{self._name}: is longer than {LONGEST // 3600} hours")
-            yield block
-        self.warnings += message["warnings"]
+            yield message
+        if not isinstance(message, _End):
+            raise self._nonsense()
+        self.warnings += message.warnings
 
-    def _next(self) -> bytes | dict[str, Any]:
+    def _next(self, *, channels: int) -> F32 | _Begin | _End:
         """Samples, or something that is said about them."""
         try:
             size = int.from_bytes(self._read(4), "little")
-            if size > _PIECE:
+            if size > (_PIECE if channels else 0):
                 raise self._nonsense()
             if size:
-                return self._read(4 * size * self.channels)
-            said: dict[str, Any] = json.loads(self._stream.readline(_LINE) or "{}")
+                return np.frombuffer(self._read(4 * size * channels), "<f4").reshape(channels, size)
+            message = _MESSAGE.validate_json(self._stream.readline(_LINE))
         except TimeoutError:
             raise AudioError(f"{self._name}: cannot be decoded in reasonable time") from None
-        if "error" in said:
-            raise AudioError(said["error"])
-        return said
+        except ValidationError:
+            raise self._nonsense() from None
+        if isinstance(message, _Refusal):
+            raise AudioError(message.error)
+        return message
 
     def _read(self, size: int) -> bytes:
         data = self._stream.read(size)
@@ -160,7 +183,8 @@ def _decode(path: Path, name: str, target: socket.socket) -> None:
 
         try:
             with AudioFile(path) as song:
-                say(rate=song.rate, channels=song.channels, seconds=song.seconds)
+                seconds = None if song.seconds is None else max(0.0, song.seconds)
+                say(rate=song.rate, channels=song.channels, seconds=seconds)
                 for block in song.blocks():
                     for at in range(0, block.shape[1], _PIECE):
                         piece = np.ascontiguousarray(block[:, at : at + _PIECE], "<f4")
