@@ -56,8 +56,10 @@ def confine(*, memory: int, seconds: int, reads: Sequence[Path] = ()) -> tuple[s
 
 def _limit(which: int, soft: int, hard: int | None = None) -> None:
     highest = resource.getrlimit(which)[1]
-    wanted = (soft, soft if hard is None else hard)
-    resource.setrlimit(which, wanted if highest == resource.RLIM_INFINITY else tuple(min(n, highest) for n in wanted))
+    hard = soft if hard is None else hard
+    if highest != resource.RLIM_INFINITY:
+        soft, hard = min(soft, highest), min(hard, highest)
+    resource.setrlimit(which, (soft, hard))
 
 
 def _mapped() -> int:

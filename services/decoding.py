@@ -125,7 +125,7 @@ class DecodedSong:
         return message
 
     def _read(self, size: int) -> bytes:
-        data = self._stream.read(size)
+        data: bytes = self._stream.read(size)
         if len(data) < size:
             status, self._process = os.waitpid(self._process, 0)[1], 0
             raise why_it_ended(os.waitstatus_to_exitcode(status), self._name)
@@ -152,7 +152,7 @@ class DecodedSong:
 
 def why_it_ended(code: int, name: str) -> Exception:
     """What it means that a process which decoded a song ended, with that code, before it was finished."""
-    if code == -signal.SIGKILL:  # by the system, short of memory, or by an operator; not by the song, as far as is known
+    if code == -signal.SIGKILL:  # by a system short of memory, or an operator: not by the song, as far as is known
         return ConnectionResetError(f"what decodes {name} was killed")
     if code == -signal.SIGXCPU:
         return AudioError(f"{name}: takes more than {SECONDS} s of the processor to decode")

@@ -51,7 +51,7 @@ async def probe(path: Path, name: str) -> dict[str, float | int]:
     if "error" in answer:
         raise AudioError(str(answer["error"]).replace(str(path), name))
     if answer["lacking"]:
-        _log.warning("this kernel or container lets what decodes clients' files keep: %s", ", ".join(answer["lacking"]))
+        _log.warning("this kernel or container lets what decodes clients' files keep: %s", answer["lacking"])
     return {key: kind(answer[key]) for key, kind in _FACTS.items()}
 
 

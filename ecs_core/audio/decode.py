@@ -84,9 +84,9 @@ class AudioFile:
             raise AudioError(f"{self.path}: has no sound track; allowed: {_ALLOWED}")
         self._stream = self._container.streams.audio[0]
         codec = self._stream.codec_context
-        if codec is None or codec.name not in _CODECS.split(","):
+        if getattr(codec, "name", None) not in _CODECS.split(","):  # None where FFmpeg has no decoder at all
             self._container.close()
-            raise AudioError(f"{self.path}: its sound is encoded in a way that Motes does not read; allowed: {_ALLOWED}")
+            raise AudioError(f"{self.path}: its sound is encoded in no way that Motes reads; allowed: {_ALLOWED}")
         self._is_flac = codec.name == "flac"
         if self._is_flac:  # decodes damage to loud noise unless told to look at checksums; then it skips it in silence
             codec.options = {"err_detect": "crccheck+explode"}

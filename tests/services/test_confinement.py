@@ -46,7 +46,13 @@ def trying(code: str, who: str, *more: object, **options: object) -> subprocess.
     begin, end = textwrap.dedent(BEGIN), textwrap.dedent(code)
     command = (sys.executable, "-c", begin + end, who, *map(str, more))
     return subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=False, **options  # type: ignore[call-overload,no-any-return]
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,  # type: ignore[call-overload,no-any-return]
     )
 
 

@@ -166,7 +166,7 @@ NONSENSE = [
     _BEGIN + b"\x05\0\0\0" + bytes(39),
     _BEGIN + b"\0\0\0\0{}\n",
     _BEGIN + b'\0\0\0\0{"warnings": 3}\n',
-    _BEGIN + b'\0\0\0\0{"warnings": ["', # the end is missing
+    _BEGIN + b'\0\0\0\0{"warnings": ["',  # the end is missing
 ]
 
 
