@@ -16,8 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import av.audio.stream
-import av.subtitles.stream  # as the next one: PyAV loads it with the first file, when no file can be loaded any more
+import av.audio.stream  # these are what PyAV loads with the first file, when no module can be loaded any more
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.video.codeccontext
 import av.video.stream  # noqa: F401
 import numpy as np
 from numpy.typing import NDArray

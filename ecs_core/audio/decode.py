@@ -190,9 +190,17 @@ class AudioFile:
                     ordered = not frame.layout.name.endswith("channels")  # else FFmpeg does not know how to mix them
                     layout = "stereo" if frame.layout.nb_channels > MOST_CHANNELS and ordered else frame.layout
                     convert = av.AudioResampler(format="flt", layout=layout, rate=self.rate)
-                for converted in convert.resample(frame):
-                    samples = converted.to_ndarray().reshape(-1, converted.layout.nb_channels)
-                    yield self._as_wide(np.ascontiguousarray(samples.T)), 0
+                try:
+                    blocks = [
+                        self._as_wide(np.ascontiguousarray(each.to_ndarray().reshape(-1, each.layout.nb_channels).T))
+                        for each in convert.resample(frame)
+                    ]
+                except (av.error.FFmpegError, ValueError):  # a frame that says of itself what cannot be
+                    yield None, 1
+                    convert = None
+                    continue
+                for block in blocks:
+                    yield block, 0
 
     def _as_wide(self, block: F32) -> F32:
         """The block with as many channels as the song has."""
