@@ -18,6 +18,7 @@ from services.api.uploads import received
 from services.songs import path_of
 
 router = APIRouter(tags=["audio"], route_class=Route)
+_LONGEST_NAME = 200  # letters; the end counts, where the suffix is
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -42,7 +43,7 @@ async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request)
     try:
         async with service.songs.place() as path:
             upload = await received(request, path, limit=service.settings.upload_limit)
-            name = PurePosixPath(upload.name.replace("\\", "/")).name or "upload"
+            name = _shown(upload.name)
             row = await service.songs.keep(path, sha256=upload.sha256, name=name, owner=caller.owner)
     except AudioError as error:
         raise HTTPException(415, str(error)) from None
@@ -58,3 +59,9 @@ async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request)
         channels=row.channels,
         sha256=row.sha256,
     )
+
+
+def _shown(name: str) -> str:
+    """A file's name as it can be repeated in a line: without folders and what is not printed, and not too long."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_LONGEST_NAME:] or "upload"

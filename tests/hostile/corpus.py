@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from tests.hostile.bait import Bait
 from tests.hostile.songs import (
     OPUS_TAGS,
     box,
@@ -51,31 +52,33 @@ class Hostile:
     data: bytes
     verdict: Verdict = "either"
 
-
-@dataclass(frozen=True)
-class Bait:
-    """What files refer to, and must not get: a file that is a song, its folder, and a port that somebody listens to."""
-
-    file: Path
-    port: int
-
     @property
-    def targets(self) -> dict[str, str]:
-        """References by kind."""
-        return {
-            "relative": self.file.name,
-            "absolute": str(self.file),
-            "file": f"file://{self.file}",
-            "passwd": "/etc/passwd",
-            "http": f"http://127.0.0.1:{self.port}/song.wav",
-            "tcp": f"tcp://127.0.0.1:{self.port}",
-            "udp": f"udp://127.0.0.1:{self.port}",
-            "concat": f"concat:{self.file}|/etc/passwd",
-            "subfile": f"subfile,,start,0,end,64,,:{self.file}",
-            "crypto": f"crypto:{self.file}",
-            "cache": f"cache:http://127.0.0.1:{self.port}/",
-            "data": "data:audio/wav;base64," + base64.b64encode(wav(SOUND)).decode(),
-        }
+    def family(self) -> str:
+        return self.name.partition("/")[0]
+
+    def put(self, folder: Path) -> Path:
+        """Write it, beside all others."""
+        path = folder / self.name.replace("/", "--")
+        path.write_bytes(self.data)
+        return path
+
+
+def targets(bait: Bait) -> dict[str, str]:
+    """What files can refer to, by kind."""
+    return {
+        "relative": bait.file.name,
+        "absolute": str(bait.file),
+        "file": f"file://{bait.file}",
+        "passwd": "/etc/passwd",
+        "http": f"http://127.0.0.1:{bait.port}/song.wav",
+        "tcp": f"tcp://127.0.0.1:{bait.port}",
+        "udp": f"udp://127.0.0.1:{bait.port}",
+        "concat": f"concat:{bait.file}|/etc/passwd",
+        "subfile": f"subfile,,start,0,end,64,,:{bait.file}",
+        "crypto": f"crypto:{bait.file}",
+        "cache": f"cache:http://127.0.0.1:{bait.port}/",
+        "data": "data:audio/wav;base64," + base64.b64encode(wav(SOUND)).decode(),
+    }
 
 
 def corpus(folder: Path, bait: Bait) -> list[Hostile]:
@@ -161,10 +164,10 @@ def _references(good: dict[str, bytes], bait: Bait) -> Iterator[Hostile]:
     }
     suffixes = ("wav", "mp3", "m4a", "flac", "ogg")
     for number, (kind, write) in enumerate(lists.items()):
-        for at, (target, url) in enumerate(bait.targets.items()):
+        for at, (target, url) in enumerate(targets(bait).items()):
             suffix = suffixes[(number + at) % len(suffixes)]
             yield Hostile(f"references/{kind}-{target}.{suffix}", write(url).encode(), "refused")
-    url = bait.targets["http"]
+    url = targets(bait)["http"]
     sdp = f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {bait.port} RTP/AVP 0\n"
     yield Hostile("references/sdp.wav", sdp.encode(), "refused")
     yield Hostile("references/rtsp.wav", f"RTSPtext\nrtsp://127.0.0.1:{bait.port}/\n".encode(), "refused")
@@ -499,7 +502,7 @@ def _pictures(good: dict[str, bytes], bait: Bait) -> Iterator[Hostile]:
         ),
         "bmp": (b"image/bmp", b"BM" + struct.pack("<IIIIiiHHI", 54, 0, 54, 40, 60_000, 60_000, 1, 32, 0) + bytes(20)),
         "svg": (b"image/svg+xml", f'<svg><image href="file://{bait.file}"/></svg>'.encode()),
-        "link": (b"-->", bait.targets["http"].encode()),
+        "link": (b"-->", targets(bait)["http"].encode()),
         "large": (b"image/png", png(8, 8) + bytes(4 << 20)),
     }
     song = good["m4a"]
@@ -547,7 +550,7 @@ def _polyglots(good: dict[str, bytes], bait: Bait) -> Iterator[Hostile]:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr(zipfile.ZipInfo("../../etc/passwd"), "root")
     archive_bytes = packed.getvalue()
-    page = f'<html><img src="{bait.targets["http"]}"><script>1</script>'.encode()
+    page = f'<html><img src="{targets(bait)["http"]}"><script>1</script>'.encode()
     yield Hostile("polyglots/wav-zip.wav", good["wav"] + archive_bytes, "heard")
     yield Hostile("polyglots/zip-wav.wav", archive_bytes + good["wav"], "refused")
     for name, head in {
@@ -561,7 +564,7 @@ def _polyglots(good: dict[str, bytes], bait: Bait) -> Iterator[Hostile]:
         "pickle": b"\x80\x04cos\nsystem\n",
         "gzip": b"\x1f\x8b\x08\0" + bytes(6),
         "list": b"ffconcat version 1.0\nfile " + bait.file.name.encode() + b"\n",
-        "m3u": b"#EXTM3U\n" + bait.targets["http"].encode() + b"\n",
+        "m3u": b"#EXTM3U\n" + targets(bait)["http"].encode() + b"\n",
     }.items():
         yield Hostile(f"polyglots/{name}.mp3", head + good["mp3"])
         yield Hostile(f"polyglots/{name}-tagged.mp3", id3() + head + good["mp3"])

@@ -1,0 +1,182 @@
+"""Every file of the corpus, given to the child that decodes uploads: refused in one line, or decoded, within limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecs_core.audio.decode import MOST_CHANNELS, RATES
+from services.decoding import LONGEST, MEMORY, SECONDS
+from tests.hostile.bait import Bait, laid
+from tests.hostile.corpus import Hostile, corpus
+from tests.hostile.songs import FORMATS
+
+ROOT = Path(__file__).parents[2]
+BEFORE = 150 << 20  # bytes that a child has when it begins, and more
+FAMILIES = (
+    *("truncated", "flipped", "spliced", "references", "wav", "flac", "mp4", "mp3", "bombs", "streams", "rates"),
+    *("channels", "empty-packets", "numbers", "pictures", "polyglots", "trivial", "nested", "matroska", "ogg"),
+)
+
+
+@dataclass
+class Probed:
+    """What came of a file."""
+
+    hostile: Hostile
+    path: Path
+    code: int
+    said: str
+    memory: int
+    seconds: float
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.said)
+        return found
+
+    @property
+    def complaints(self) -> list[str]:
+        """What is wrong with it."""
+        if self.code != 0 or self.said.count("\n") != 1:
+            return [f"ended with {self.code}, saying {self.said!r}"]
+        error = self.answer.get("error")
+        verdict = "heard" if error is None else "refused"
+        found = []
+        if self.hostile.verdict not in ("either", verdict):
+            found.append(f"was {verdict}: {self.said}")
+        if error is None:
+            found += self._impossible()
+        elif (
+            not error.startswith(f"{self.path}: ") or error.count(str(self.path.parent)) != 1 or not error.isprintable()
+        ):
+            found.append(f"is refused by another name, or in more than a line: {error!r}")
+        return [f"{self.hostile.name} {each}" for each in found]
+
+    def _impossible(self) -> list[str]:
+        duration, rate, channels = (self.answer[key] for key in ("duration", "sample_rate", "channels"))
+        possible = 0 < duration <= LONGEST and rate in RATES and 1 <= channels <= MOST_CHANNELS
+        return [] if possible else [f"was heard as what cannot be: {self.said}"]
+
+
+@dataclass
+class Run:
+    """What came of all files, and how the bait was touched."""
+
+    probed: list[Probed]
+    taken: list[str]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hostile")
+
+
+@pytest.fixture(scope="module")
+def bait(folder: Path) -> Iterator[Bait]:
+    with laid(folder) as bait:
+        yield bait
+
+
+@pytest.fixture(scope="module")
+def files(bait: Bait, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Hostile, Path]]:
+    return [(each, each.put(folder)) for each in corpus(tmp_path_factory.mktemp("songs"), bait)]
+
+
+@pytest.fixture(scope="module")
+def run(files: list[tuple[Hostile, Path]], bait: Bait, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two servers at once, each with half of the files."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    command = (sys.executable, "-m", "tests.hostile.fork_server")
+    bait.taken()
+    halves = [files[::2], files[1::2]]
+    servers = []
+    for number, half in enumerate(halves):
+        (wanted, came) = (tmp_path_factory.getbasetemp() / f"{what}-{number}" for what in ("wanted", "came"))
+        wanted.write_text("".join(f"{path}\n" for _, path in half))
+        with wanted.open() as source, came.open("w") as target:
+            server = subprocess.Popen(command, stdin=source, stdout=target, cwd=ROOT, env=environment)
+        servers.append((server, half, came))
+    probed = []
+    for server, half, came in servers:
+        assert server.wait(600) == 0
+        lines = map(json.loads, came.read_text().splitlines())
+        probed += [Probed(hostile, path, **line) for (hostile, path), line in zip(half, lines, strict=True)]
+    return Run(probed, bait.taken())
+
+
+def test_there_are_hundreds_of_files_and_every_format(files: list[tuple[Hostile, Path]]) -> None:
+    assert len(files) >= 300
+    assert {hostile.family for hostile, _ in files} == set(FAMILIES)
+    assert {path.suffix[1:] for _, path in files} >= {suffix for suffix, _, _ in FORMATS}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_is_refused_in_one_line_or_heard(run: Run, family: str) -> None:
+    mine = [each for each in run.probed if each.hostile.family == family]
+    assert mine
+    assert [complaint for each in mine for complaint in each.complaints] == []
+
+
+def test_no_child_passes_its_limits(run: Run, record_property: Any) -> None:
+    memory = max(run.probed, key=lambda each: each.memory)
+    seconds = max(run.probed, key=lambda each: each.seconds)
+    record_property("largest", f"{memory.hostile.name}: {memory.memory >> 20} MB")
+    record_property("longest", f"{seconds.hostile.name}: {seconds.seconds:.2f} s")
+    assert memory.memory < BEFORE + MEMORY, memory
+    assert seconds.seconds < SECONDS, seconds
+
+
+def test_no_child_opens_another_file_or_calls_anybody(run: Run) -> None:
+    assert run.taken == []
+    assert not any("canary" in each.said.replace(str(each.path), "") for each in run.probed)
+
+
+def test_bait_is_noticed_when_it_is_taken(bait: Bait, run: Run) -> None:
+    """Else the test above says nothing."""
+    import socket
+
+    bait.file.read_bytes()
+    with socket.create_connection(("127.0.0.1", bait.port)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.sendto(b"x", ("127.0.0.1", bait.port))
+        assert bait.taken() == ["opened", "called", "sent to"]
+    assert bait.taken() == []
+
+
+def test_what_refers_to_others_is_refused_also_where_nothing_confines(
+    files: list[tuple[Hostile, Path]], bait: Bait, run: Run
+) -> None:
+    """``motes render`` decodes its user's file in its own process: there the allow-lists must do."""
+    mine = [(hostile, path) for hostile, path in files if hostile.family in ("references", "polyglots", "pictures")]
+    code = """
+import sys
+from ecs_core.audio.decode import AudioFile
+from ecs_core.errors import AudioError
+for path in sys.stdin.read().splitlines():
+    try:
+        with AudioFile(path) as song:
+            for _ in song.blocks():
+                pass
+        print("heard")
+    except AudioError as error:
+        print(error)
+"""
+    bait.taken()
+    paths = "".join(f"{path}\n" for _, path in mine)
+    done = subprocess.run(
+        (sys.executable, "-c", code), input=paths, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=120, check=True
+    )
+    said = done.stdout.splitlines()
+    assert len(said) == len(mine)
+    for (hostile, path), line in zip(mine, said, strict=True):
+        assert line == "heard" or line.startswith(f"{path}: "), hostile.name
+        assert hostile.verdict in ("either", "heard" if line == "heard" else "refused"), hostile.name
+    assert bait.taken() == []
