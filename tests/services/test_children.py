@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.scenes import frozen
+from services.scenes import frozen, key_of
 from services.worker.children import Child, Nursery
 
 
@@ -127,7 +127,7 @@ def test_it_does_one_task_after_another(
         child = await nursery.child()
         for attempt in (1, 2):
             spec = {"task": "t", "attempt": attempt, "kind": "plan", "number": 0, "scene": scene}
-            spec |= {"scene_key": "s", "folder": str(tmp_path)}
+            spec |= {"scene_key": key_of(scene), "folder": str(tmp_path)}
             told = [message async for message in child.messages(dict(spec))]
             assert told[-1]["done"]
             assert told[-1]["spent"]["stages"].keys() == {"analyse", "simulate"}
