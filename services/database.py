@@ -145,6 +145,7 @@ class JobRow(Base):
     scene_key: Mapped[str] = mapped_column(String(64), index=True)
     output_path: Mapped[str] = mapped_column(String(255))
     webhook_url: Mapped[str | None] = mapped_column(Text)
+    traceparent: Mapped[str | None] = mapped_column(String(55))  # the span that its tasks are part of
     priority: Mapped[str] = mapped_column(String(8), default="normal")
     turn: Mapped[float] = mapped_column(Float, default=0.0)
     cost: Mapped[float] = mapped_column(Float, default=1.0)

@@ -75,6 +75,7 @@ class Claim:
     job: str
     scene: dict[str, Any]
     scene_key: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ class Jobs:
                         job.status, job.stage = begun
                         _note(session, job)
                 self._claims += 1
-                return Claim(row.id, row.attempt, row.kind, row.number, job.id, job.scene, job.scene_key)
+                what = (row.id, row.attempt, row.kind, row.number)
+                return Claim(*what, job.id, job.scene, job.scene_key, job.traceparent)
         return None
 
     async def renew(self, claim: Claim, done: int) -> bool:

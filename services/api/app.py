@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
+from services import traces
 from services.api import audio, downloads, events, health, jobs, live, looks, renders, systems, types
 from services.api.callers import keep_keys_out_of_logs
 from services.api.errors import handle_errors
@@ -26,6 +27,7 @@ _log = logging.getLogger("motes.api")
 @asynccontextmanager
 async def _lifespan(app: Any) -> AsyncIterator[dict[str, Service | Numbers]]:
     keep_keys_out_of_logs()
+    traces.set_up()
     async with open_service(ServiceSettings()) as service, Numbers(service) as numbers:
         await _say_who_gets_in(service)
         yield {"motes": service, "motes_numbers": numbers}

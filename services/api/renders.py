@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import IntegrityError
 
+from services import traces
 from services.api import links, schemas
 from services.api.callers import CallerDep
 from services.api.errors import problems
@@ -104,10 +105,12 @@ async def submit(service: Service, job: JobRow) -> JobRow:
     """Store a job and wake workers; one that was stored before is left as it is."""
     song = await service.songs.get(job.scene["audio"])
     tasks = 1 if job.kind == "frame" else segments_of(job.scene, song.duration if song else 0.0) + 1
-    try:
-        stored = await service.jobs.submit(job, tasks=tasks)
-    except IntegrityError:  # at the same moment by somebody else
-        stored = await service.job_or_404(ANYBODY, job.id)
+    with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
+        job.traceparent = traces.traceparent()
+        try:
+            stored = await service.jobs.submit(job, tasks=tasks)
+        except IntegrityError:  # at the same moment by somebody else
+            stored = await service.job_or_404(ANYBODY, job.id)
     service.waker.wake()
     return stored
 

@@ -6,10 +6,11 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Iterator
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services import metrics
+from services import metrics, traces
 from services.api.errors import problem
 from services.api.service import is_id
 from services.logs import bound
@@ -37,10 +38,13 @@ class Requests:
             return
         request = _id_of(scope)
         with bound(request=request):
-            if scope["type"] == "http":
-                await self._answer(scope, receive, send, request)
-            else:
+            if scope["type"] == "websocket":
                 await self._app(scope, receive, send)
+                return
+            sent = {name: value.decode("latin-1") for name, value in _headers(scope, b"traceparent", b"tracestate")}
+            about = {"http.request.method": _method(scope), "motes.request": request}
+            with traces.span(_method(scope), "server", parent=sent, attributes=about):
+                await self._answer(scope, receive, send, request)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request: str) -> None:
         began = time.perf_counter()
@@ -74,10 +78,11 @@ def route_of(scope: Scope) -> str:
 
 def _note(scope: Scope, status: int, seconds: float) -> None:
     """Count an answer, and log it: what changed something or went wrong at level info, the rest at debug."""
-    route, method = route_of(scope), scope["method"]
-    method = method if method in _METHODS else "other"
+    route, method = route_of(scope), _method(scope)
     metrics.REQUESTS.labels(route, method, str(status)).inc()
     metrics.REQUEST.labels(route, method).observe(seconds)
+    told: traces.Attributes = {"http.route": route, "http.response.status_code": status}
+    traces.note(told, name=f"{method} {route}", failed=status >= 500)
     level = logging.INFO if status >= 500 or method not in _READING else logging.DEBUG
     if _log.isEnabledFor(level):
         # Not the path itself, and never the query: they hold what clients call their songs.
@@ -87,8 +92,18 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
         _log.log(level, "answered", extra={"about": about})
 
 
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
+
+
 def _id_of(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE.fullmatch(value):
+    for _, value in _headers(scope, b"x-request-id"):
+        if _SANE.fullmatch(value):
             return str(value.decode())
     return uuid.uuid4().hex
+
+
+def _headers(scope: Scope, *names: bytes) -> Iterator[tuple[str, bytes]]:
+    for name, value in scope["headers"]:
+        if name in names:
+            yield name.decode(), value

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ecs_core.errors import MotesError
-from services import metrics
+from services import metrics, traces
 from services.database import TaskRow, open_database
 from services.jobs import Artefact, Claim, Jobs
 from services.keys import attempt_of, result_key, segment_key
@@ -65,6 +65,7 @@ class Worker:
         Raises:
             NewerStructureError: a newer Motes upgraded the database.
         """
+        traces.set_up()
         self._settings.data.mkdir(parents=True, exist_ok=True)
         await upgrade(self._settings.database)
         engine, sessions = open_database(self._settings.database)
@@ -179,7 +180,7 @@ class Worker:
             assert this is not None
             self._running.add(this)
             try:
-                with bound(**_ids(claim)):
+                with bound(**_ids(claim)), _span(claim):
                     await self._work_on(claim)
             finally:
                 self._running.discard(this)
@@ -194,6 +195,7 @@ class Worker:
             await asyncio.shield(self._give_back(claim))
             raise
         except Exception as error:
+            traces.note({}, failed=True)
             _log.exception("%s %d of job %s went wrong here; given back", claim.kind, claim.number, claim.job)
             if (reason := why_to_wait(error)) is not None:
                 await self._give_back(claim, wait=reason)
@@ -221,6 +223,7 @@ class Worker:
             attempt.child = kept or await self._nursery.child()
             return await self._supervise(attempt, attempt.child, folder)
         except ChildDiedError as death:
+            traces.note({}, failed=True)
             await self._jobs.give_back(claim, died=str(death))
             return False
         finally:
@@ -253,6 +256,7 @@ class Worker:
                 await self._jobs.give_back(claim, wait=message["wait"])
                 return False
             elif "error" in message:
+                traces.note({}, failed=True)
                 _log.error("job %s failed: %s", claim.job, message.get("trace", message["error"]))
                 await self._jobs.fail(claim.job, message["error"])
                 await self._jobs.finish(claim)
@@ -277,6 +281,7 @@ class Worker:
         """Tell what came of an attempt, and where its time went."""
         claim, seconds = attempt.claim, time.monotonic() - attempt.began
         metrics.task_done(claim.kind, claim.scene["type"], seconds=seconds, **spent)
+        traces.note({f"motes.seconds.{stage}": spent for stage, spent in spent["stages"].items()})
         _log.info("%s %d done in %.2f s", claim.kind, claim.number, seconds)
         await self._queue.note(claim.kind, seconds)
 
@@ -318,6 +323,13 @@ def _ids(claim: Claim) -> dict[str, str]:
     """What is logged of a claim."""
     ids = {"job": claim.job, "task": claim.task, "kind": claim.kind, "attempt": str(claim.attempt)}
     return ids | ({"segment": str(claim.number)} if claim.kind == "segment" else {})
+
+
+def _span(claim: Claim) -> contextlib.AbstractContextManager[None]:
+    """What is traced of a claim."""
+    parent = {} if claim.traceparent is None else {"traceparent": claim.traceparent}
+    about = {f"motes.{name}": value for name, value in _ids(claim).items()}
+    return traces.span(claim.kind, "consumer", parent=parent, attributes=about)
 
 
 def run(settings: ServiceSettings, *, size: int, name: str | None = None, nice: int = 0) -> None:

@@ -1,0 +1,15 @@
+"""The span that a job's tasks are part of."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("traceparent", sa.String(length=55), nullable=True))

@@ -1,0 +1,105 @@
+"""Traces: what became of a request, its job and the job's tasks, over all processes, for OpenTelemetry.
+
+Spans go to ``OTEL_EXPORTER_OTLP_ENDPOINT``; where that is not set nothing is loaded, and a span is nothing. They have a
+provider of their own: with a global one FastAPI would tell of URLs, and those may hold keys and titles.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+_log = logging.getLogger("motes.traces")
+_TIMEOUT = 2.0  # seconds that a process waits in the end for a collector that does not answer, unless told otherwise
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+Attributes = Mapping[str, str | int | float]
+
+
+@cache
+def set_up() -> Tracer | None:
+    """Who makes spans, loaded when it is first asked for; None where nobody wants any."""
+    if not any(map(os.environ.get, _ENDPOINTS)):
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ImportError as error:
+        _log.warning("no traces: %s is missing, which pip install motes[otel] brings", error.name)
+        return None
+    named = Resource.create().attributes.get(SERVICE_NAME)  # as the environment has it
+    known = isinstance(named, str) and not named.startswith("unknown_service")
+    provider = TracerProvider(resource=Resource.create({} if known else {SERVICE_NAME: "motes"}))
+    told = any(map(os.environ.get, ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=None if told else _TIMEOUT)))
+    return provider.get_tracer("motes")
+
+
+@contextmanager
+def span(
+    name: str,
+    kind: Literal["server", "producer", "consumer"],
+    *,
+    parent: Mapping[str, str],
+    attributes: Attributes,
+) -> Iterator[None]:
+    """Something that is done for as long as the context lasts.
+
+    It is part of the span around it, or else of the one whose ``traceparent`` is in ``parent``.
+    """
+    tracer = set_up()
+    if tracer is None:
+        yield
+        return
+    from opentelemetry.trace import SpanKind, StatusCode, get_current_span  # noqa: PLC0415
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+    around = None
+    if not get_current_span().get_span_context().is_valid:
+        around = TraceContextTextMapPropagator().extract(parent)
+    with tracer.start_as_current_span(
+        name,
+        around,
+        SpanKind[kind.upper()],
+        attributes,
+        record_exception=False,  # its words may hold anything
+        set_status_on_exception=False,
+    ) as current:
+        try:
+            yield
+        except Exception:
+            current.set_status(StatusCode.ERROR)
+            raise
+
+
+def note(attributes: Attributes, *, name: str | None = None, failed: bool = False) -> None:
+    """Say more of the span that lasts; a better name, or that what it tells of went wrong."""
+    if set_up() is None:
+        return
+    from opentelemetry.trace import StatusCode, get_current_span  # noqa: PLC0415
+
+    current = get_current_span()
+    current.set_attributes(attributes)
+    if name is not None:
+        current.update_name(name)
+    if failed:
+        current.set_status(StatusCode.ERROR)
+
+
+def traceparent() -> str | None:
+    """The span that lasts, for whoever goes on elsewhere; None where there is none."""
+    if set_up() is None:
+        return None
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent")
