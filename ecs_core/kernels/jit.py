@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
@@ -30,6 +32,30 @@ def _load_array_support() -> None:
 
 
 _load_array_support()
+
+
+def _use_caches_that_cannot_be_written() -> None:
+    """Let numba load what was compiled when Motes was installed, where this process may write nothing.
+
+    By itself numba passes over such a folder, and compiles everything again in every process. What cannot be kept there
+    is compiled and not kept.
+    """
+    caching: Any = importlib.import_module("numba.core.caching")
+    ensure = caching._CacheLocator.ensure_cache_path
+
+    def ensure_cache_path(locator: Any) -> None:
+        try:
+            ensure(locator)
+        except OSError:
+            module = Path(locator._py_file).stem
+            if next(Path(locator.get_cache_path()).glob(f"{module}.*.nbi"), None) is None:
+                raise
+
+    caching._CacheLocator.ensure_cache_path = ensure_cache_path
+    caching.Cache._guard_against_spurious_io_errors = lambda cache: suppress(OSError)
+
+
+_use_caches_that_cannot_be_written()
 
 # LLVM finds the vector operations in our unrolled rows only with its SLP pass, which numba leaves off by default.
 numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # set up at run time
