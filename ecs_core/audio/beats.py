@@ -1,97 +1,175 @@
-"""Tempo and beats from the onset envelope.
+"""Beats: where people would tap, and how sure that is.
 
-The tempo is where a comb over the envelope's autocorrelation, weighted towards 125 beats a minute, is highest. The
-beats are then the path of evenly spaced strong onsets that dynamic programming finds: D. Ellis, "Beat tracking by
-dynamic programming", J. New Music Research 36, 2007 (librosa.beat does the same, but compiles for two seconds at every
-import and places beats on hops).
+A comb over the envelope's autocorrelation, in windows of twelve seconds, says how much each tempo is worth when. The
+beats are the chain of hops that gathers most of the envelope at tempi that are worth most, found by dynamic programming
+over hop and tempo together, so that the tempo may drift, or change at once at a price: D. Ellis, "Beat tracking by
+dynamic programming", J. New Music Research 36, 2007, with the tempo as a part of the state, as in N. Whiteley,
+A. Cemgil and S. Godsill, "Bayesian modelling of temporal structure in musical audio", ISMIR 2006.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ecs_core.audio.onsets import SECONDS_PER_HOP, refine
+from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, onset_envelope, refine
+from ecs_core.kernels.beats import best_chain
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-_SLOWEST, _FASTEST = 40.0, 240.0
-_USUAL, _OCTAVES = 125.0, 0.9  # centre and width of the log-normal prior
-_TIGHTNESS = 400.0
+SLOWEST, FASTEST = 40.0, 240.0  # beats a minute
+_STATES = 48  # tempi an octave
+_USUAL, _OCTAVES = 132.0, 0.88  # centre and width of the log-normal prior
+_OWN = 0.5  # octaves: how far a song strays from its own tempo
+_GIVEN = 0.04  # octaves: how far it may from one that is given
+_TEETH = ((0.5, 0.12), (1, 0.53), (4, 0.35))  # multiples of the period at which something should come back, and weights
+_WHOLE = np.float32(0.33)  # of what begins anywhere; the rest is of what begins in the middle of the spectrum
+_WINDOW, _ROW = 1024, 86  # hops of an autocorrelation, and from one to the next
+_ROWS = 256  # worked on at a time, for the sake of memory
+_GUIDE = 10.0  # how much the tempo counts, the envelope's deviation being 1
+_CHANGE, _JUMP, _MISS = 20.0, 500.0, 0.5  # what changing the tempo costs, and being off a beat
 _BEGINS = 0.05  # an envelope above this is something that begins
 
 
-def tempo_of(envelope: F32) -> float:
-    """Beats a minute, 0 where nothing repeats."""
-    longest = round(4 * 60 / _SLOWEST / SECONDS_PER_HOP)
-    if len(envelope) < 3 or envelope.max() <= 0:
-        return 0.0
-    size = 1 << int(np.ceil(np.log2(len(envelope) + longest)))
-    transform = np.fft.rfft(envelope - envelope.mean(), size)
-    correlation = np.fft.irfft(transform * transform.conj())[: longest + 2]
-    if correlation[0] <= 0:
-        return 0.0
-    correlation = correlation / correlation[0]
-    tempi = _SLOWEST * (_FASTEST / _SLOWEST) ** np.linspace(0, 1, 1200)
-    lags = 60.0 / tempi / SECONDS_PER_HOP
-    positions = np.arange(len(correlation))
-    comb = sum(np.interp(lags * tooth, positions, correlation) / weight for tooth, weight in ((1, 1), (2, 2), (4, 2)))
-    prior = np.exp(-0.5 * (np.log2(tempi / _USUAL) / _OCTAVES) ** 2)
-    score = np.maximum(comb, 0) * prior
-    best = int(np.argmax(score))
-    return float(tempi[best]) if score[best] > 0.05 else 0.0
-
-
-def beats_of(envelope: F32, tempo: float) -> F64:
-    """Times of the beats, seconds, ascending; none where there is no tempo or fewer than three beats."""
-    if tempo <= 0:
-        return np.zeros(0)
-    period = 60.0 / tempo / SECONDS_PER_HOP
-    smooth = np.exp(-0.5 * (np.arange(-8, 9) * 32.0 / period) ** 2)  # a beat may be off by a 32nd of a beat or so
-    strength = np.convolve(np.minimum(envelope, 2.0), smooth, mode="same").astype(np.float64)
-    deviation = float(strength.std())
-    if deviation <= 0 or len(strength) < 3 * period:
-        return np.zeros(0)
-    score, previous = _chain(strength / deviation, period)
-    tail = len(score) - round(period)
-    at = tail + int(np.argmax(score[tail:]))
-    hops = []
-    while at >= 0:
-        hops.append(at)
-        at = int(previous[at])
-    found = np.asarray(hops[::-1], np.int64)
-    found = _without_silence(found, envelope)
-    if len(found) < 3:
-        return np.zeros(0)
-    # A beat is where the sound begins that is nearest to it, if there is one within a twelfth of a beat.
-    reach = max(1, round(period / 12))
-    nearest = np.asarray([_strongest(envelope, hop, reach) for hop in found.tolist()], np.int64)
-    if (envelope[nearest] > _BEGINS).sum() < 3:  # two sounds, such as the two ends of a tone, are no beat
-        return np.zeros(0)
-    return np.unique(refine(envelope, nearest))
-
-
-def _chain(strength: F64, period: float) -> tuple[F64, NDArray[np.int64]]:
-    """Best score of a chain of beats that ends at each hop, and the beat before it (-1: none).
-
-    ``strength`` (hops,) is the reward of a beat; a step of d hops costs tightness × (ln(d / period))². No step is
-    shorter than half a period, so that many hops depend only on what is known already and are worked out together.
+@dataclass(frozen=True, eq=False)
+class Beats:
+    """``times`` (n,) in seconds, ascending; ``tempo`` in beats a minute, the median, 0 where there is none;
+    ``confidence`` 0–1, how sure it is that people would tap there.
     """
-    shortest, longest = max(1, int(np.ceil(period / 2))), int(2 * period)
-    steps = np.arange(shortest, longest + 1)
-    cost = _TIGHTNESS * np.log(steps / period) ** 2
-    score = np.concatenate([np.full(longest, -np.inf), strength])  # before the song there is no beat
-    previous = np.full(len(strength), -1, np.int64)
-    for first in range(0, len(strength), shortest):
-        hops = np.arange(first, min(first + shortest, len(strength)))
-        values = score[longest + hops[:, None] - steps] - cost
-        best = np.argmax(values, axis=1)
-        gain = values[np.arange(len(hops)), best]
-        follows = gain > 0
-        score[longest + hops[follows]] += gain[follows]
-        previous[hops[follows]] = hops[follows] - steps[best[follows]]
-    return score[longest:], previous
+
+    times: F64
+    tempo: float
+    confidence: float
+
+
+NO_BEATS = Beats(np.zeros(0), 0.0, 0.0)
+
+
+def beats_of(rise: Rise, *, bpm: float | None = None, beat_at: float | None = None, octave: int = 0) -> Beats:
+    """The beats of a song.
+
+    ``bpm`` is the tempo if it is known (the song is followed within 3 %), ``beat_at`` the time in seconds of any beat:
+    the others are moved with it. With both, beats lie on an even grid through the whole song. ``octave`` 1 doubles
+    the tempo that is heard, -1 halves it.
+    """
+    seconds = len(rise.whole) * SECONDS_PER_HOP
+    if bpm is not None and beat_at is not None:
+        first = beat_at % (60 / bpm)
+        return Beats(np.arange(first, seconds, 60 / bpm), bpm, 1.0)
+    envelope, middle = onset_envelope(rise.whole), onset_envelope(rise.middle)
+    found = _track(rise.whole, envelope, middle, around=bpm)
+    if octave and found.tempo > 0:
+        around = float(np.clip(found.tempo * 2.0**octave, SLOWEST / 2, FASTEST * 2))
+        found = _track(rise.whole, envelope, middle, around=around)
+    if beat_at is not None and len(found.times) > 1:
+        found = Beats(_moved(found.times, beat_at, seconds), found.tempo, found.confidence)
+    return found
+
+
+def tempo_curve(beats: F64, times: F64) -> F32:
+    """Beats a minute at the given times, (n,) float32: the median of five intervals around; 0 without beats."""
+    if len(beats) < 3:
+        return np.zeros(len(times), np.float32)
+    intervals = np.diff(beats)
+    usual = np.median(sliding_window_view(np.pad(intervals, 2, mode="edge"), 5), axis=1)
+    return np.interp(times, (beats[:-1] + beats[1:]) / 2, 60.0 / usual).astype(np.float32)
+
+
+def beat_phase(beats: F64, times: F64) -> F32:
+    """0 at a beat, rising to 1 at the next, at the given times; carried on before the first and after the last."""
+    if len(beats) < 2:
+        return np.zeros(len(times), np.float32)
+    return np.mod(beat_position(beats, times), 1.0).astype(np.float32)
+
+
+def beat_position(beats: F64, times: F64) -> F64:
+    """How many beats have passed at the given times, in fractions: 0 at the first beat, negative before it."""
+    first, last = beats[1] - beats[0], beats[-1] - beats[-2]
+    inside: F64 = np.interp(times, beats, np.arange(len(beats), dtype=np.float64))
+    inside += np.minimum(times - beats[0], 0) / first + np.maximum(times - beats[-1], 0) / last
+    return inside
+
+
+def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> Beats:
+    if len(envelope) < 3 or envelope.max() <= 0:
+        return NO_BEATS
+    periods = _periods(around)
+    guide, clarity = _guide(envelope, middle, periods, around)
+    if clarity <= 0:
+        return NO_BEATS
+    strength = np.convolve(np.minimum(envelope, 2.0), (0.5, 1.0, 0.5), mode="same")
+    strength /= strength.std() + 1e-9
+    change = (_CHANGE * np.arange(4, dtype=np.float32) ** 2).astype(np.float32)
+    hops, states = best_chain(strength.astype(np.float32), guide, _ROW, periods, change, _JUMP, _MISS)
+    hops, states = _without_silence(hops, states, envelope)
+    if len(hops) < 3:
+        return NO_BEATS
+    # A beat is where the sound begins that is nearest to it, if there is one within a twelfth of a beat.
+    reach = np.maximum(1, np.round(periods[states] / 12)).astype(np.int64)
+    nearest = np.asarray([_strongest(envelope, *each) for each in zip(hops.tolist(), reach.tolist(), strict=True)])
+    if (envelope[nearest] > _BEGINS).sum() < 3:  # two sounds, such as the two ends of a tone, are no beat
+        return NO_BEATS
+    times = np.unique(refine(curve, nearest))
+    on = float(np.minimum(envelope[nearest], 1.0).mean())
+    return Beats(times, float(60 / np.median(np.diff(times))), round(min(1.0, 2 * clarity * on), 3))
+
+
+def _periods(around: float | None) -> F32:
+    """The periods of the tempi that are thought of, hops, ascending."""
+    fastest, slowest = (FASTEST, SLOWEST) if around is None else (around * 2**_GIVEN, around * 2**-_GIVEN)
+    octaves = np.arange(int(np.log2(fastest / slowest) * _STATES + 1e-9) + 1) / _STATES
+    return (60.0 / (fastest * 2.0**-octaves) / SECONDS_PER_HOP).astype(np.float32)
+
+
+def _guide(envelope: F32, middle: F32, periods: F32, around: float | None) -> tuple[F32, float]:
+    """How much each tempo is worth at every ``_ROW``-th hop, (rows, states), and how clearly something comes back, 0–1.
+
+    What comes back among all that begins, and what does in the middle of the spectrum, where snares and chords are and
+    not the even hi-hat that would say twice the tempo.
+    """
+    comb = np.maximum(_WHOLE * _comb(envelope, periods) + (1 - _WHOLE) * _comb(middle, periods), 0)
+    if around is None:
+        tempi = 60.0 / periods / SECONDS_PER_HOP
+        weight = np.exp(-0.5 * (np.log2(tempi / _USUAL) / _OCTAVES) ** 2)
+        own = tempi[np.argmax(comb.mean(axis=0) * weight)]
+        comb *= (weight * np.exp(-0.5 * (np.log2(tempi / own) / _OWN) ** 2)).astype(np.float32)
+    best = comb.max(axis=1, keepdims=True)
+    guide = _GUIDE * (comb / np.maximum(best, 0.05)) ** 2
+    return guide.astype(np.float32), float(np.clip(np.median(best[best > 0]), 0, 1)) if best.any() else 0.0
+
+
+def _comb(envelope: F32, periods: F32) -> F32:
+    """The envelope's autocorrelation at multiples of each period, weighted: (rows, states), 1 where all repeats."""
+    rows = -(-len(envelope) // _ROW) + 1
+    padded = np.concatenate(
+        [np.zeros(_WINDOW // 2, np.float32), np.minimum(envelope, 2.0), np.zeros(_WINDOW + _ROW, "f4")]
+    )
+    window = np.hanning(_WINDOW).astype(np.float32)
+    overlap = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * _WINDOW)) ** 2)[:_WINDOW]
+    unbiased = np.maximum(overlap / overlap[0], 0.05)
+    out = np.zeros((rows, len(periods)), np.float32)
+    weights = np.zeros(len(periods), np.float32)
+    teeth = []
+    for multiple, share in _TEETH:
+        lags = periods * np.float32(multiple)
+        weight = np.float32(share) * (lags < 0.85 * _WINDOW)
+        weights += weight
+        teeth.append((np.minimum(lags, _WINDOW - 2), weight))
+    for first in range(0, rows, _ROWS):
+        last = min(rows, first + _ROWS)
+        parts = sliding_window_view(padded, _WINDOW)[first * _ROW : (last - 1) * _ROW + 1 : _ROW]
+        parts = (parts - parts.mean(axis=1, keepdims=True)) * window
+        correlation = np.fft.irfft(np.abs(np.fft.rfft(parts, 2 * _WINDOW, axis=1)) ** 2, axis=1)[:, :_WINDOW] / unbiased
+        correlation /= np.maximum(correlation[:, :1], 1e-6)
+        for lags, weight in teeth:
+            whole = lags.astype(np.int64)
+            part = lags - whole
+            out[first:last] += weight * ((1 - part) * correlation[:, whole] + part * correlation[:, whole + 1])
+    return out / weights
 
 
 def _strongest(envelope: F32, hop: int, reach: int) -> int:
@@ -100,24 +178,23 @@ def _strongest(envelope: F32, hop: int, reach: int) -> int:
     return first + int(np.argmax(around)) if around.max() > _BEGINS else hop
 
 
-def _without_silence(hops: NDArray[np.int64], envelope: F32) -> NDArray[np.int64]:
+def _without_silence(
+    hops: NDArray[np.int32], states: NDArray[np.int16], envelope: F32
+) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
     """Drop beats before the first and after the last thing that is heard."""
     heard = np.flatnonzero(envelope > 0.1)
     if not heard.size:
-        return hops[:0]
+        return hops[:0], states[:0]
     slack = round(0.1 / SECONDS_PER_HOP)
-    kept: NDArray[np.int64] = hops[(hops >= heard[0] - slack) & (hops <= heard[-1] + slack)]
-    return kept
+    kept = (hops >= heard[0] - slack) & (hops <= heard[-1] + slack)
+    return hops[kept], states[kept]
 
 
-def beat_phase(beats: F64, times: F64) -> F32:
-    """0 at a beat, rising to 1 at the next, at the given times; carried on before the first and after the last."""
-    if len(beats) < 2:
-        return np.zeros(len(times), np.float32)
+def _moved(beats: F64, beat_at: float, seconds: float) -> F64:
+    """All beats moved by the same part of a beat, so that one falls at a time; no more than half a beat."""
+    off = float(beat_position(beats, np.array([beat_at]))[0])
+    off -= round(off)
     first, last = beats[1] - beats[0], beats[-1] - beats[-2]
-    before = int(beats[0] / first) + 2
-    after = max(0, int((times[-1] - beats[-1]) / last)) + 2 if len(times) else 1
-    ahead, beyond = beats[0] - first * np.arange(before, 0, -1), beats[-1] + last * np.arange(1, after + 1)
-    grid = np.concatenate([ahead, beats, beyond])
-    phase = np.mod(np.interp(times, grid, np.arange(len(grid))), 1.0)
-    return phase.astype(np.float32)
+    wide = np.concatenate([[beats[0] - first], beats, [beats[-1] + last]])
+    moved: F64 = np.interp(np.arange(len(wide)) + off, np.arange(len(wide)), wide)[1:-1]
+    return moved[(moved >= 0) & (moved < seconds)]

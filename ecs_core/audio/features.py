@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ecs_core.audio import loudness, stereo
 from ecs_core.audio.analysis import Analysis, gate_of
-from ecs_core.audio.beats import beats_of, tempo_of
+from ecs_core.audio.beats import beats_of
 from ecs_core.audio.catalogue import EVENTS
 from ecs_core.audio.decode import AudioFile, Song
 from ecs_core.audio.meters import STEP
-from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets
+from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets, rise_of, whitening
 from ecs_core.audio.sections import find_drops, find_sections
 from ecs_core.audio.spectrum import BANDS, CHROMA_HOP, HOP, Spectrum, spectrum_of
 from ecs_core.audio.timeline import AudioFeature
@@ -24,6 +24,8 @@ from ecs_core.audio.tonal import harmonic_share, key_of, pitch_classes
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+
+_CUT = 0.02  # seconds: that a song is cut off sounds like a click, but is the end of something
 
 
 def analyze(
@@ -62,13 +64,13 @@ def features_of(spectrum: Spectrum, warnings: tuple[str, ...] = (), *, more: Seq
     """The features of a song, from its spectrum; one of ``more`` that fails is 0 and a warning."""
     gate = gate_of(spectrum.rms)
     duration = Fraction(spectrum.samples, spectrum.rate)
-    envelope = onset_envelope(spectrum.mel) * gate
+    rise = rise_of(spectrum.mel, whitening(spectrum.mel), gate)
+    envelope = onset_envelope(rise.whole)
     events: dict[str, F64] = {name: np.zeros(0) for name in EVENTS}
-    onsets = pick_onsets(envelope)
-    events["onsets"] = onsets[onsets < float(duration)]
-    tempo = tempo_of(envelope)
-    beats = beats_of(envelope, tempo)
-    events["beats"] = beats[beats < float(duration)]
+    _, onsets = pick_onsets(rise)
+    events["onsets"] = onsets[onsets < float(duration) - _CUT]
+    beats = beats_of(rise)
+    events["beats"] = beats.times[beats.times < float(duration)]
     curves, energy = _curves(spectrum, envelope)
     events["sections"], labels = find_sections(spectrum, curves["chroma"], events)
     events["builds"], events["drops"] = find_drops(curves, events)
@@ -83,7 +85,7 @@ def features_of(spectrum: Spectrum, warnings: tuple[str, ...] = (), *, more: Seq
         added[feature.name] = feature.kind
     return Analysis(
         duration,
-        tempo if len(events["beats"]) else 0.0,
+        beats.tempo,
         curves,
         events,
         warnings,
@@ -91,7 +93,7 @@ def features_of(spectrum: Spectrum, warnings: tuple[str, ...] = (), *, more: Seq
         labels=labels,
         loudness=round(loudness.integrated(energy), 2),
         key=key,
-        confidence={"key": sure},
+        confidence={"beats": beats.confidence, "key": sure},
         added=added,
     )
 

@@ -29,16 +29,18 @@ _CHUNK = 256 * HOP  # 3 s at a time
 # Hops a matrix product: few enough (7 · 513 · 64 < 2^18) that OpenBLAS uses one thread. With more it would spin on the
 # others, which costs ten times as much where the cores are busy.
 _ROWS = 7
+_LOUDEST = np.float32(60_000)  # what float16 holds
 _AHEAD = 4096  # hops of memory that a growing spectrum takes at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """``bands`` (hops, 5) amplitude in each of BANDS; ``mel`` (hops, 64) amplitude; ``rms``, ``centroid`` and
-    ``flatness`` (hops,); ``chroma`` (hops / 8, 12) amplitude of each pitch class from C on, the k-th at hop 8 · k;
+    """``bands`` (hops, 5) amplitude in each of BANDS; ``mel`` (hops, 64) amplitude a kHz; ``rms``,
+    ``centroid`` and ``flatness`` (hops,); ``chroma`` (hops / 8, 12) amplitude of each pitch class from C on, the k-th at hop 8 · k;
     ``measured``: see Meters.
 
-    All are float32 but ``mel``, most of what a long song takes, which is float16.
+    All are float32 but ``mel``, most of what a long song takes, which is float16: a kHz, since a Hz of a quiet song is
+    too little for it.
 
     Amplitudes are linear; the centroid is in Hz; flatness is 0 for a tone, about 0.6 for noise. ``samples`` is the
     song's length at its own ``rate``.
@@ -59,7 +61,7 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
     """Reduce a song, given as blocks (channels, n) float32; ``on_samples`` hears how many were read."""
     resample = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
-    mel = mel_filters(rate=RATE, window=WINDOW, bands=MEL_BANDS, lowest=27.5)
+    mel = mel_filters(rate=RATE, window=WINDOW, bands=MEL_BANDS, lowest=27.5) * np.float32(1000)
     pitch = chroma_filters(rate=RATE, window=CHROMA_WINDOW)
     edges = [(frequencies >= low) & (frequencies < high) for low, high in BANDS.values()]
     band = np.stack(edges, axis=1).astype(np.float32)
@@ -79,6 +81,7 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
             even = np.maximum(power, total[:, None] * np.float32(1e-9))  # 90 dB below nobody hears how flat it is
             flatness = np.exp(np.log(even).mean(axis=1)) / even.mean(axis=1)
             by_mel = np.concatenate([bins[at : at + _ROWS] @ mel for at in range(0, len(bins), _ROWS)])
+            np.minimum(by_mel, _LOUDEST, out=by_mel)
             rows = (np.sqrt(power @ band), by_mel, np.sqrt(total), centroid, flatness)
             for growing, values in zip(kept, rows, strict=True):
                 growing.append(values.reshape(len(bins), -1))

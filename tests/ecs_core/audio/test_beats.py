@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ecs_core.audio.analysis import Analysis
-from ecs_core.audio.beats import beat_phase, beats_of, tempo_of
+from ecs_core.audio.beats import beat_phase, beats_of
+from ecs_core.audio.onsets import Rise
 from services.cli.demo_song import RATE, beat_times, compose
 from tests.ecs_core.audio.songs import f_measure, heard, hits
 
@@ -72,15 +73,11 @@ def test_beat_phase_in_the_timeline_wraps_once_a_beat(demo: Analysis) -> None:
     assert ((phase >= 0) & (phase < 1)).all()
 
 
-def test_where_nothing_repeats_there_is_no_tempo() -> None:
-    assert tempo_of(np.zeros(1000, np.float32)) == 0.0
-    assert tempo_of(np.ones(1000, np.float32)) == 0.0
-    assert tempo_of(np.zeros(0, np.float32)) == 0.0
-
-
-def test_without_a_tempo_there_are_no_beats() -> None:
-    assert beats_of(np.ones(1000, np.float32), 0.0).size == 0
-    assert beats_of(np.zeros(1000, np.float32), 120.0).size == 0
+def test_where_nothing_rises_there_is_no_beat() -> None:
+    for curve in (np.zeros(1000, np.float32), np.ones(1000, np.float32), np.zeros(0, np.float32)):
+        found = beats_of(Rise(curve, curve, curve))
+        assert found.times.size == 0
+        assert (found.tempo, found.confidence) == (0.0, 0.0)
 
 
 def test_a_single_hit_is_no_beat() -> None:

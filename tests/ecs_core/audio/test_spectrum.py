@@ -44,7 +44,7 @@ def test_mel_filters_are_those_of_librosa(cache: Path) -> None:
 def test_the_mel_spectrogram_is_that_of_librosa(sound: F32, bins: F32) -> None:
     expected = librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=MEL_BANDS, fmin=27.5, fmax=RATE / 2, htk=True) @ bins
     found = spectrum(sound, rate=RATE).mel
-    np.testing.assert_allclose(found[: expected.shape[1]], expected.T, atol=1e-6, rtol=2**-11)  # it is float16
+    np.testing.assert_allclose(found[: expected.shape[1]], 1000 * expected.T, atol=1e-4, rtol=2**-11)  # it is float16
 
 
 def test_bands_are_those_of_librosas_spectrogram(sound: F32, bins: F32) -> None:
@@ -77,7 +77,7 @@ def test_hops_cover_the_whole_song() -> None:
 
 def test_the_size_of_blocks_makes_no_difference(sound: F32) -> None:
     one, other = spectrum(sound, rate=RATE, block=300), spectrum(sound, rate=RATE, block=44_100)
-    np.testing.assert_allclose(one.mel, other.mel, atol=1e-5)
+    np.testing.assert_allclose(one.mel, other.mel, atol=1e-3, rtol=2**-10)
     np.testing.assert_allclose(one.bands, other.bands, atol=1e-5)
 
 

@@ -1,0 +1,83 @@
+"""The best chain of beats: tempo and place together, by dynamic programming over hops and tempi."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.kernels.jit import kernel
+
+F32 = NDArray[np.float32]
+
+NEIGHBOURS = 3  # tempo states either side that a beat may go on with
+
+
+@kernel
+def best_chain(
+    strength: F32, guide: F32, guide_hops: int, periods: F32, change: F32, jump: float, miss: float
+) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+    """The hops of the beats, ascending, and the tempo state of each.
+
+    ``strength`` (hops,) is how much a beat at a hop is worth, ``guide`` (rows, states) how much a tempo is worth at hop
+    row · ``guide_hops``, both per hop of the beat's period; ``periods`` (states,) hops, ascending. A change by n states
+    costs ``change[n]``, any other ``jump``; a beat that is d hops off its period costs ``miss`` · d². The score of a
+    chain is the sum of all, so that its mean a hop does not depend on the tempo.
+    """
+    hops, states = len(strength), len(periods)
+    ring = int(periods[-1]) + 3
+    score = np.full((ring, states), -np.inf, np.float32)  # of the best chain with a beat here and this tempo after it
+    came = np.zeros((hops, states), np.int16)  # 4 · the tempo state before + which of three steps; -1: the first beat
+    before = np.zeros((ring, states), np.int16)  # the best tempo state before, if this one follows
+    worth = np.empty(states, np.float32)
+    end_score, end_hop, end_state = np.float32(-np.inf), 0, 0
+    for hop in range(hops):
+        row = hop / guide_hops
+        low = min(int(row), len(guide) - 1)
+        high = min(low + 1, len(guide) - 1)
+        part = np.float32(row - low)
+        here = hop % ring
+        top, top_state = np.float32(-np.inf), 0
+        for state in range(states):
+            period = periods[state]
+            nearest = int(period + np.float32(0.5))
+            gain = period * (strength[hop] + (1 - part) * guide[low, state] + part * guide[high, state])
+            best, step = np.float32(-np.inf), 0
+            for offset in range(3):
+                length = nearest + offset - 1
+                if length <= hop and length > 0:
+                    off = np.float32(length) - period
+                    value = score[(hop - length) % ring, state] - np.float32(miss) * off * off
+                    if value > best:
+                        best, step = value, offset
+            if (
+                hop < 2 * period and best < 0
+            ):  # a chain begins in the first two beats; what came before is worth nothing
+                best, came[hop, state] = np.float32(0), -1
+            else:
+                length = nearest + step - 1
+                came[hop, state] = 4 * before[(hop - length) % ring, state] + step if best > -np.inf else -1
+            worth[state] = best + gain
+            if worth[state] > top:
+                top, top_state = worth[state], state
+            if hop >= hops - period and worth[state] > end_score:
+                end_score, end_hop, end_state = worth[state], hop, state
+        for state in range(states):
+            best, source = top - np.float32(jump), top_state
+            for other in range(max(0, state - NEIGHBOURS), min(states, state + NEIGHBOURS + 1)):
+                value = worth[other] - change[abs(other - state)]
+                if value > best:
+                    best, source = value, other
+            score[here, state] = best
+            before[here, state] = source
+    found = np.empty(hops, np.int32)
+    tempi = np.empty(hops, np.int16)
+    count, hop, state = 0, end_hop, end_state
+    while True:
+        found[count], tempi[count] = hop, state
+        count += 1
+        code = came[hop, state]
+        if code < 0:
+            break
+        hop -= int(periods[state] + np.float32(0.5)) + code % 4 - 1
+        state = code // 4
+    return found[:count][::-1].copy(), tempi[:count][::-1].copy()
