@@ -35,8 +35,8 @@ _AHEAD = 4096  # hops of memory that a growing spectrum takes at a time
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """``bands`` (hops, 5) amplitude in each of BANDS; ``mel`` (hops, 64) amplitude a kHz; ``rms``,
-    ``centroid`` and ``flatness`` (hops,); ``chroma`` (hops / 8, 12) amplitude of each pitch class from C on, the k-th at hop 8 · k;
+    """``bands`` (hops, 5) amplitude in each of BANDS; ``mel`` (hops, 64) amplitude a kHz; ``rms``, ``centroid`` and
+    ``flatness`` (hops,); ``chroma`` (hops / 8, 12) amplitude of each pitch class from C on, the k-th at hop 8 · k;
     ``measured``: see Meters.
 
     All are float32 but ``mel``, most of what a long song takes, which is float16: a kHz, since a Hz of a quiet song is
