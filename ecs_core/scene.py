@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Scene:
     """What to render: a particle type, a song or none, and settings of the type (see ``motes types``).
 
+    ``analysis`` is a document of what is heard in the song, perhaps corrected (see ``motes analyze``).
+
     >>> Scene("snow", audio="song.ogg", config={"particle_count": 500, "duration": "audio"}).type
     'snow'
     """
@@ -27,10 +29,18 @@ class Scene:
     type: str
     audio: Path | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    analysis: Path | None = None
 
-    def __init__(self, type: str, audio: str | Path | None = None, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        type: str,
+        audio: str | Path | None = None,
+        config: Mapping[str, Any] | None = None,
+        analysis: str | Path | None = None,
+    ) -> None:
         object.__setattr__(self, "type", type)
         object.__setattr__(self, "audio", None if audio is None else Path(audio))
+        object.__setattr__(self, "analysis", None if analysis is None else Path(analysis))
         try:
             plain = json.loads(json.dumps(dict(config or {})))
         except (TypeError, ValueError) as error:
@@ -43,7 +53,8 @@ class Scene:
     def to_json(self) -> str:
         """The scene as canonical JSON: the same text for equal scenes."""
         audio = None if self.audio is None else str(self.audio)
-        return json.dumps({"type": self.type, "audio": audio, "config": dict(self.config)}, sort_keys=True)
+        plain = {"type": self.type, "audio": audio, "config": dict(self.config)}
+        return json.dumps(plain | ({"analysis": str(self.analysis)} if self.analysis else {}), sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Scene:

@@ -24,6 +24,8 @@ from pydantic import (
     model_validator,
 )
 
+from ecs_core.audio.guidance import Guidance, Hearing
+from ecs_core.audio.timeline import EVENTS, FEATURES
 from ecs_core.components import FRAME
 from ecs_core.errors import SceneError
 from ecs_core.raster.colour import linear_from_srgb
@@ -32,6 +34,7 @@ from ecs_core.values import Gradient, Range
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 RGB = tuple[Byte, Byte, Byte]
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 # Rates that people write as decimals but that are fractions: 23.976, 29.97, 59.94, 119.88.
@@ -133,6 +136,23 @@ class BindingSettings(Model):
         return value
 
 
+class HearingSettings(Model):
+    """How a feature or an event is heard, in percentiles of the song."""
+
+    threshold: Percent | None = option(
+        None, "the feature is 0 up to here; weaker events are left out", group="music", unit="%"
+    )
+    full: Percent | None = option(
+        None, "the feature is 1 from here on: the lower, the more sensitive", group="music", unit="%"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.threshold is not None and self.full is not None and self.threshold >= self.full:
+            raise ValueError(f"threshold {self.threshold:g} must be under full {self.full:g}")
+        return self
+
+
 class Settings(Model):
     """What all particle types share: the output, where and how many, colours, and how strongly music moves them."""
 
@@ -169,6 +189,24 @@ class Settings(Model):
     inner_movement_strength: float = option(1.0, "pull inward when the bass is low", group="music", ge=0, le=100)
     enhanced_mode: EnhancedMode = option(
         lambda: EnhancedMode.model_validate({}), "how much louder loud passages count", group="music"
+    )
+    bpm: float | None = option(
+        None, "tempo of the song; null: as heard", group="music", unit="beats/min", ge=20, le=400
+    )
+    beat_offset: float | None = option(
+        None,
+        "when any beat is; with bpm, beats lie on an even grid; null: as heard",
+        group="music",
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
+    beat_octave: Literal["half", "double"] | None = option(
+        None, "count half or double the beats that are heard; not with bpm", group="music"
+    )
+    metre: int | None = option(None, "beats a bar; null: as heard", group="music", unit="beats", ge=2, le=12)
+    hearing: dict[str, HearingSettings] = option(
+        dict, "how features and events are heard, by name: {bass: {threshold: 40, full: 90}}", group="music"
     )
     steady_spawn_rate: float = option(
         0.5,
@@ -212,6 +250,33 @@ class Settings(Model):
         if isinstance(self.duration, float) and self.frames(Fraction(0)) < 1:
             raise ValueError(f"duration {self.duration:g} s is shorter than half a frame at {self.fps} fps")
         return self
+
+    @field_validator("hearing")
+    @classmethod
+    def _known(cls, value: dict[str, HearingSettings]) -> dict[str, HearingSettings]:
+        for name in value:
+            if name not in (*FEATURES, *EVENTS):
+                known = ", ".join(sorted((*FEATURES, *EVENTS)))
+                raise ValueError(f"{name!r}: no such feature or event; there are: {known}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_tempo(self) -> Self:
+        if self.bpm is not None and self.beat_octave is not None:
+            raise ValueError(
+                f"beat_octave {self.beat_octave!r} is of the tempo that is heard; not with bpm {self.bpm:g}"
+            )
+        return self
+
+    @property
+    def guidance(self) -> Guidance:
+        """How the song is counted."""
+        return Guidance(self.bpm, self.beat_offset, self.beat_octave, self.metre)
+
+    @property
+    def heard(self) -> dict[str, Hearing]:
+        """How features and events are heard."""
+        return {name: Hearing(each.threshold, each.full) for name, each in self.hearing.items()}
 
     @property
     def rate(self) -> Fraction:

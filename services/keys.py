@@ -8,9 +8,9 @@ def audio_key(sha256: str) -> str:
     return f"audio/{sha256}"
 
 
-def analysis_key(audio: str, made_by: str) -> str:
-    """What was heard in a song, and by what version."""
-    return f"analyses/{audio}/{made_by}.npz"
+def analysis_key(audio: str, heard_by: str) -> str:
+    """What was heard in a song, by what version, and counted in which way."""
+    return f"analyses/{audio}/{heard_by}.npz"
 
 
 def scene_folder(scene_key: str) -> str:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from ecs_core import Scene
+from ecs_core.audio.guidance import Guidance
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import SEGMENT_SECONDS
 
@@ -64,6 +65,11 @@ def made_by(particle_type: str | None = None) -> str:
         if plugin.failure is None and (plugin.features or particle_type in plugin.types):
             versions[plugin.distribution] = plugin.version
     return _digest(versions)
+
+
+def heard_by(guidance: Guidance) -> str:
+    """The sha256 of what analyses songs, and of how they are to be counted."""
+    return _digest([made_by(), guidance.to_json()])
 
 
 def _digest(data: object) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.beats import beat_phase
 from ecs_core.audio.catalogue import FEATURES, Decibels, Feature, Fixed, Percentiles
+from ecs_core.audio.guidance import Hearing
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.timeline import FeatureTimeline
 
@@ -22,16 +23,6 @@ _RELEASE = 0.09  # seconds for a hit to fall to 1/e: 200 ms to a tenth
 _SMOOTH = 0.1  # seconds, full width
 _SILENT = 1e-4  # rms below this (-80 dBFS) is silence, whatever the song
 _GATE = 10 ** (-50 / 20)  # as is what lies 50 dB below the song's loud passages
-
-
-class Hearing(NamedTuple):
-    """How one feature or event is heard, in percentiles of the song; None: as the catalogue has it.
-
-    Of a feature: 0 at and below ``threshold``, 1 from ``full`` on. Of an event: those weaker are left out.
-    """
-
-    threshold: float | None = None
-    full: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -65,7 +66,7 @@ class Document(_Model):
 
     schema_: Literal["motes-analysis"] = Field(alias="schema")
     version: Literal[1]
-    duration: str = Field(description="of the song, seconds, as an exact fraction", pattern=r"^\d{1,12}(/\d{1,12})?$")
+    duration: str = Field(description="seconds of the song, an exact fraction", pattern=r"^\d{1,12}(/[1-9]\d{0,11})?$")
     tempo: float = Field(0.0, ge=0, le=1000, description="beats a minute; 0: none")
     metre: int = Field(0, ge=0, le=32, description="beats a bar; 0: none")
     loudness: float = Field(-70.0, ge=-70, le=30, description="of the whole song by BS.1770, LUFS")
@@ -78,6 +79,7 @@ class Document(_Model):
     step: float = Field(SECONDS_PER_HOP, description="seconds between values of curves")
     curves: dict[str, Curve] | None = Field(None, description="in natural units; left out: as Motes heard them")
     warnings: tuple[str, ...] = ()
+    frames: dict[str, Any] | None = Field(None, description="features at each video frame, 0–1; not read back")
 
     @model_validator(mode="after")
     def _fits(self) -> Document:
@@ -212,6 +214,27 @@ def corrected(heard: Analysis, document: Document) -> Analysis:
     return replace(heard, events=events, strengths=strengths, curves=curves, confidence=confidence, **facts)
 
 
+def whole(document: Document, more: Sequence[str]) -> Analysis | None:
+    """The analysis that a document holds, with the features of plugins named ``more``; None where one is left out."""
+    curves = document.curves or {}
+    if not {*(feature.curve for feature in FEATURES if feature.curve), *more} <= curves.keys():
+        return None
+    found = {name: np.asarray(curve.values, np.float32) for name, curve in curves.items()}
+    hops = len(found["rms"])
+    for name, values in found.items():
+        shape = (hops, 12) if name == "chroma" else (hops,)
+        if values.shape != shape:
+            raise SceneError(f"curves.{name}: has shape {values.shape}, not {shape}")
+    nothing = Analysis(
+        Fraction(document.duration),
+        0.0,
+        found,
+        {name: np.zeros(0) for name in EVENTS},
+        added={name: curve.kind for name, curve in curves.items() if curve.kind is not None},
+    )
+    return corrected(nothing, document)
+
+
 def save(analysis: Analysis, path: Path) -> None:
     """Write the compact binary: arrays and JSON in an ``.npz``, never pickled; exact to the last bit."""
     facts = to_json(analysis, curves=False) | {"tempo": analysis.tempo, "added": dict(analysis.added)}
@@ -238,6 +261,8 @@ def load(path: Path) -> Analysis:
                 {name.removeprefix(kind): kept[name] for name in kept.files if name.startswith(kind)}
                 for kind in ("curve:", "event:", "strength:")
             )
+    except OSError as error:
+        raise SceneError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise SceneError(f"{path}: is no analysis: {error}") from None
     return Analysis(

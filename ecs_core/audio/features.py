@@ -15,6 +15,7 @@ from ecs_core.audio.analysis import Analysis, gate_of
 from ecs_core.audio.beats import beats_of
 from ecs_core.audio.catalogue import EVENTS
 from ecs_core.audio.decode import AudioFile, Song
+from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.meters import STEP
 from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets, rise_of, whitening
 from ecs_core.audio.sections import find_drops, find_sections
@@ -32,19 +33,26 @@ def analyze(
     path: str | Path,
     *,
     more: Sequence[AudioFeature] = (),
+    guidance: Guidance = AS_HEARD,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Analysis:
-    """Analyse a song; ``progress`` hears shares from 0 to 1. A pure function of the decoded samples and ``more``.
+    """Analyse a song, counted as ``guidance`` says; ``progress`` hears shares from 0 to 1.
+
+    A pure function of the decoded samples, ``more`` and ``guidance``.
 
     Raises:
         AudioError: the song cannot be read.
     """
     with AudioFile(path) as song:
-        return analyze_song(song, more=more, progress=progress)
+        return analyze_song(song, more=more, guidance=guidance, progress=progress)
 
 
 def analyze_song(
-    song: Song, *, more: Sequence[AudioFeature] = (), progress: Callable[[float], None] = lambda share: None
+    song: Song,
+    *,
+    more: Sequence[AudioFeature] = (),
+    guidance: Guidance = AS_HEARD,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Analysis:
     """Analyse a song that is open, as :func:`analyze` does."""
     expected = (song.seconds or 180.0) * song.rate
@@ -55,12 +63,18 @@ def analyze_song(
     progress(0.0)
     spectrum = spectrum_of(song.blocks(), rate=song.rate, on_samples=on_samples)
     warnings = tuple(song.warnings)
-    analysis = features_of(spectrum, warnings, more=more)
+    analysis = features_of(spectrum, warnings, more=more, guidance=guidance)
     progress(1.0)
     return analysis
 
 
-def features_of(spectrum: Spectrum, warnings: tuple[str, ...] = (), *, more: Sequence[AudioFeature] = ()) -> Analysis:
+def features_of(
+    spectrum: Spectrum,
+    warnings: tuple[str, ...] = (),
+    *,
+    more: Sequence[AudioFeature] = (),
+    guidance: Guidance = AS_HEARD,
+) -> Analysis:
     """The features of a song, from its spectrum; one of ``more`` that fails is 0 and a warning."""
     gate = gate_of(spectrum.rms)
     duration = Fraction(spectrum.samples, spectrum.rate)
@@ -69,7 +83,7 @@ def features_of(spectrum: Spectrum, warnings: tuple[str, ...] = (), *, more: Seq
     events: dict[str, F64] = {name: np.zeros(0) for name in EVENTS}
     _, onsets = pick_onsets(rise)
     events["onsets"] = onsets[onsets < float(duration) - _CUT]
-    beats = beats_of(rise)
+    beats = beats_of(rise, bpm=guidance.bpm, beat_at=guidance.beat_offset, octave=guidance.octave)
     events["beats"] = beats.times[beats.times < float(duration)]
     curves, energy = _curves(spectrum, envelope)
     events["sections"], labels = find_sections(spectrum, curves["chroma"], events)

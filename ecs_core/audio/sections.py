@@ -23,15 +23,17 @@ F64 = NDArray[np.float64]
 
 _MOST = 1500  # steps: a long song is described more coarsely, for the sake of memory
 _STEP = 0.5  # seconds, where there are no beats
-_REACH = 8.0  # seconds before and after that are compared
-_SHORTEST = 4.0  # seconds of a section
+_REACH = 8.0  # seconds before and after that are compared; less in a short song
+_SHORTEST = 4.0  # seconds of a section; likewise
 _NOVEL = 0.22  # of the greatest novelty that is possible
 _ALIKE = 0.6  # standard deviations between two sections that are alike
+_USUAL = 2.0  # length of a step that is described by less than what is usual
 _BANDS = 16
 _QUIETER, _PASSAGE = 6.0, 4.0  # dB of bass, for so many seconds, until a drop
 _LONGEST_BUILD, _SHORTEST_BUILD = 16.0, 2.0  # seconds
 _TENTH = 0.1  # seconds: the grid on which drops are sought
 _NO_BASS = 1e-8  # a mean square of this (-80 dBFS) is nothing
+_LET_GO = 2.0  # standard deviations by which what rose falls at a drop
 _RISING = 0.6  # correlation with a straight line
 
 
@@ -48,12 +50,13 @@ def find_sections(spectrum: Spectrum, chroma: F32, events: Mapping[str, F64]) ->
     edges = _steps(events["beats"], duration)
     described = _described(spectrum, chroma, edges)
     times = edges[:-1]
-    novelty = _novelty(described, max(2, round(_REACH * len(times) / duration)))
+    reach, shortest = min(_REACH, max(2.0, duration / 12)), min(_SHORTEST, duration / 10)
+    novelty = _novelty(described, max(2, round(reach * len(times) / duration)))
     starts = [0.0]
     for at in np.argsort(-novelty, kind="stable").tolist():
         if novelty[at] < _NOVEL:
             break
-        if all(abs(times[at] - other) >= _SHORTEST for other in (*starts, duration)):
+        if all(abs(times[at] - other) >= shortest for other in (*starts, duration)):
             starts.append(float(times[at]))
     starts = sorted({0.0, *(_nearest(time, events["downbeats"]) for time in starts[1:])})
     bounds = np.searchsorted(times, [*starts, duration])
@@ -100,7 +103,7 @@ def _standard(values: F32, least: float) -> F32:
 def _novelty(described: F32, reach: int) -> F32:
     """How unlike what follows a step is to what was before, about 0–1, (steps,); maxima only, 0 elsewhere."""
     norms = np.linalg.norm(described, axis=1, keepdims=True)
-    unit = described / np.maximum(norms, np.float32(1e-6))
+    unit = described / np.maximum(norms, np.float32(_USUAL))  # what hardly changes is alike
     alike = np.pad(unit @ unit.T, reach, "edge")
     side = np.arange(-reach, reach) + 0.5
     taper = np.exp(-0.5 * (side / (0.5 * reach)) ** 2)
@@ -142,19 +145,24 @@ def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F6
     loud = float(np.percentile(after, 75)) if len(bass) > 2 * passage else 0.0
     if loud <= _NO_BASS:
         return np.zeros(0), np.zeros(0)
-    jump = 10 * np.log10((after + 1e-4 * loud) / (before + 1e-4 * loud))
-    jump[after < 0.5 * loud] = 0
-    jump[:passage] = 0  # a song that begins is no drop
+    jump = 10 * np.log10((after + 0.03 * loud) / (before + 0.03 * loud)) / _QUIETER
+    rising = _rising(curves)
+    # What rose falls away, and the bass stays.
+    fall = (_mean_of(rising, -2, 1) - _mean_of(rising, 8, 28)) / _LET_GO
+    fall[[at for at in np.flatnonzero(fall >= 1) if _build(rising, at * _TENTH) is None]] = 0
+    worth = np.where(jump >= 1, 10 + jump, fall)  # bass first
+    worth[after < 0.5 * loud] = 0
+    worth[:passage] = 0  # a song that begins is no drop
     drops: list[float] = []
-    for at in np.argsort(-jump, kind="stable").tolist():
-        if jump[at] < _QUIETER:
+    for at in np.argsort(-worth, kind="stable").tolist():
+        if worth[at] < 1:
             break
         time = _at_event(at * _TENTH, events)
-        if all(abs(time - other) >= 2 * _PASSAGE for other in drops):
+        if all(abs(time - other) >= _PASSAGE for other in drops):
             drops.append(time)
     drops.sort()
-    rising = _rising(curves)
-    builds = [start for drop in drops if (start := _build(rising, drop)) is not None]
+    before_it = zip([0.0, *drops], drops, strict=False)
+    builds = [start for last, drop in before_it if (start := _build(rising, drop, after=last)) is not None]
     return np.asarray(builds), np.asarray(drops)
 
 
@@ -184,22 +192,22 @@ def _at_event(time: float, events: Mapping[str, F64]) -> float:
 
 
 def _rising(curves: Mapping[str, F32]) -> F64:
-    """What rises in a build-up: high sounds, brightness, and how much begins; each tenth of a second."""
+    """What rises in a build-up: high sounds, brightness, and how much begins, in the 0.8 s before each tenth."""
     parts = [
         np.log10(_tenths(curves["high"] ** 2) + 1e-9),
         np.log2(_tenths(curves["centroid"]) + 50),
         _tenths(curves["onset"]),
     ]
-    return np.asarray(sum(_mean_of((part - part.mean()) / max(1e-6, float(part.std())), -5, 5) for part in parts))
+    return np.asarray(sum(_mean_of((part - part.mean()) / max(1e-6, float(part.std())), -8, 0) for part in parts))
 
 
-def _build(rising: F64, drop: float) -> float | None:
-    """When the build-up before a drop begins; None where nothing rises."""
+def _build(rising: F64, drop: float, *, after: float = 0.0) -> float | None:
+    """When the build-up before a drop begins, ``after`` the last one; None where nothing rises."""
     stop = round(drop / _TENTH)
     best = None
     for seconds in np.arange(_SHORTEST_BUILD, _LONGEST_BUILD + 1e-9, 1.0):
         start = stop - round(float(seconds) / _TENTH)
-        if start < 0:
+        if start < round(after / _TENTH):
             break
         part = rising[start:stop]
         if part.std() < 0.3:

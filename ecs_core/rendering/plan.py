@@ -69,7 +69,7 @@ def make_plan(
     if analysis is None:
         timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:
-        timeline = analysis.timeline(settings.rate, frames)
+        timeline = analysis.timeline(settings.rate, frames, settings.heard)
     timeline = with_levels(timeline, settings)
     longest = max(1, round(segment_seconds * settings.rate))
     video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)

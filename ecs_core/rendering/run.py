@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import OutputError, RenderCancelled, SceneError
-from ecs_core.interrupts import undisturbed
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.child import Advanced, Begin, Work
+from ecs_core.rendering.listening import listen
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.progress import Progress, Reporter
@@ -95,7 +95,7 @@ def render(
     warnings = plugins.before_render(scene)
     rehearsal = _rehearsal(particle_type, settings, quality)
     with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder, rehearsal=rehearsal) as pool:
-        analysis = _analyse(scene, reporter, cancel)
+        analysis = _analyse(scene, settings, reporter, cancel)
         analysed = time.perf_counter()
         plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
         finished = folder / "finished.mp4"
@@ -125,17 +125,12 @@ def _rehearsal(particle_type: ParticleType, settings: Settings, quality: Quality
     return Begin(particle_type.name, small, with_levels(silence, settings), video, digests=False)
 
 
-def _analyse(scene: Scene, reporter: Reporter, cancel: threading.Event) -> Analysis | None:
-    if scene.audio is None:
-        return None
-    with undisturbed():
-        from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
-
+def _analyse(scene: Scene, settings: Settings, reporter: Reporter, cancel: threading.Event) -> Analysis | None:
     def on_progress(share: float) -> None:
         _heed(cancel)
         reporter.stage("analysing", share)
 
-    return analyze(scene.audio, more=tuple(particle_types().features.values()), progress=on_progress)
+    return listen(scene, settings, on_progress)
 
 
 def _render_segments(

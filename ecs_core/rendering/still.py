@@ -7,8 +7,7 @@ from math import inf
 from pathlib import Path
 
 from ecs_core.errors import SceneError
-from ecs_core.interrupts import undisturbed
-from ecs_core.plugin_api import particle_types
+from ecs_core.rendering.listening import listen
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.run import check_output, output_error
 from ecs_core.rendering.segment import SegmentRenderer
@@ -29,12 +28,7 @@ def render_frame(scene: Scene, at: float, output: str | Path) -> str:
     output = Path(output)
     particle_type, settings = scene.resolve()
     check_output(output, scene.audio)
-    analysis = None
-    if scene.audio is not None:
-        with undisturbed():
-            from ecs_core.audio.features import analyze  # noqa: PLC0415 - librosa is slow to import
-
-        analysis = analyze(scene.audio, more=tuple(particle_types().features.values()))
+    analysis = listen(scene, settings)
     return write_frame(make_plan(particle_type, settings, analysis), at, output)
 
 

@@ -1,61 +1,112 @@
-"""``motes analyze``: what Motes hears in a song, as JSON."""
+"""``motes analyze``: what Motes hears in a song, as a document and as a picture."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ecs_core.interrupts import undisturbed
+if TYPE_CHECKING:
+    from fractions import Fraction
 
-HELP = "Write what Motes hears in a song: features per video frame, onsets, beats, tempo."
+    from ecs_core.audio.analysis import Analysis
+    from ecs_core.audio.guidance import Guidance
+
+HELP = "Write what Motes hears in a song: beats, drums, bars, sections, loudness and all features."
 EXAMPLES = """\
 examples:
-  motes analyze song.mp3 -o features.json
-  motes analyze song.mp3 --fps 60 | jq .tempo
+  motes analyze song.mp3 -o features.json --plot analysis.png
+  motes analyze song.mp3 --bpm 174 --beat-offset 0.31 -o features.json
+  motes analyze song.mp3 --fps 60 | jq .frames.features.bass
+  motes analyze song.mp3 -o features.npz
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("song", metavar="SONG", type=Path, help="any audio or video file")
-    parser.add_argument("--fps", default="30", help="rows a second (default: 30)")
-    parser.add_argument("-o", "--output", metavar="FILE.json", type=Path, help="default: stdout")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="a .json, or a compact .npz (default: JSON on stdout)"
+    )
+    parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw it (needs motes[plot])")
+    parser.add_argument("--fps", help="add what a video of this rate sees: features per frame, 0–1")
+    parser.add_argument("--bpm", metavar="N", type=float, help="the tempo, where it is known")
+    parser.add_argument(
+        "--beat-offset", metavar="SECONDS", type=float, help="when any beat is; with --bpm an even grid"
+    )
+    parser.add_argument("--beat-octave", choices=["half", "double"], help="count half or double the beats heard")
+    parser.add_argument("--metre", metavar="N", type=int, help="beats a bar")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Analyse the song and write the timeline."""
-    from ecs_core.errors import SceneError  # noqa: PLC0415
-    from ecs_core.settings import frame_rate  # noqa: PLC0415
-
-    try:
-        fps: Fraction = frame_rate(arguments.fps)
-    except ValueError as error:
-        raise SceneError(f"--fps {arguments.fps}: {error}") from None
-    with undisturbed():
-        from ecs_core.audio.features import analyze  # noqa: PLC0415 - slow, so after the arguments are right
+    """Analyse the song; write and draw what was heard."""
+    from ecs_core.interrupts import undisturbed  # noqa: PLC0415
     from ecs_core.plugin_api import particle_types  # noqa: PLC0415
+    from ecs_core.rendering.progress import Progress  # noqa: PLC0415
     from ecs_core.rendering.run import check_output  # noqa: PLC0415
-    from services.cli.files import write_text  # noqa: PLC0415
     from services.cli.progress_bar import progress_bar  # noqa: PLC0415
 
-    if arguments.output is not None:
-        check_output(arguments.output, arguments.song)
+    guidance, fps = _guidance(arguments), _rate(arguments.fps)
+    for path in (arguments.output, arguments.plot):
+        if path is not None:
+            check_output(path, arguments.song)
+    with undisturbed():
+        from ecs_core.audio.features import analyze  # noqa: PLC0415 - slow, so after the arguments are right
     with progress_bar() as show:
-        from ecs_core.rendering.progress import Progress  # noqa: PLC0415
 
         def on_progress(share: float) -> None:
             show(Progress("analysing", share))
 
         more = tuple(particle_types().features.values())
-        analysis = analyze(arguments.song, more=more, progress=on_progress)
+        analysis = analyze(arguments.song, more=more, guidance=guidance, progress=on_progress)
     for warning in analysis.warnings:
         print(f"motes: warning: {warning}", file=sys.stderr)
-    frames = max(1, round(analysis.exact_duration * fps))
-    text = json.dumps(analysis.timeline(fps, frames).to_json())
-    if arguments.output is None:
+    _write(analysis, fps, arguments.output)
+    if arguments.plot is not None:
+        from services.cli.plot import draw  # noqa: PLC0415
+
+        draw(analysis, arguments.song, arguments.plot)
+
+
+def _guidance(arguments: argparse.Namespace) -> Guidance:
+    """How the song is to be counted, checked as the settings of a render are."""
+    from ecs_core.settings import Settings, validate  # noqa: PLC0415
+
+    names = ("bpm", "beat_offset", "beat_octave", "metre")
+    said = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    return validate(Settings, said, owner="motes analyze").guidance
+
+
+def _rate(text: str | None) -> Fraction | None:
+    from ecs_core.errors import SceneError  # noqa: PLC0415
+    from ecs_core.settings import frame_rate  # noqa: PLC0415
+
+    try:
+        return None if text is None else frame_rate(text)
+    except ValueError as error:
+        raise SceneError(f"--fps {text}: {error}") from None
+
+
+def _write(analysis: Analysis, fps: Fraction | None, output: Path | None) -> None:
+    from ecs_core.audio import document  # noqa: PLC0415
+    from services.cli.files import write_file, write_text  # noqa: PLC0415
+
+    if output is not None and output.suffix == ".npz":
+        write_file(output, lambda part: document.save(analysis, part))
+        return
+    plain: dict[str, Any] = document.to_json(analysis)
+    if fps is not None:
+        plain["frames"] = _frames(analysis, fps)
+    text = json.dumps(plain, ensure_ascii=False)
+    if output is None:
         print(text)
     else:
-        write_text(arguments.output, text)
+        write_text(output, text)
+
+
+def _frames(analysis: Analysis, fps: Fraction) -> dict[str, Any]:
+    timeline = analysis.timeline(fps, max(1, round(analysis.exact_duration * fps)))
+    features = {name: [round(float(value), 5) for value in values] for name, values in timeline.features.items()}
+    return {"fps": str(fps), "features": features}

@@ -17,6 +17,7 @@ examples:
   motes render song.ogg --type enhanced --preset aurora -o aurora.mp4
   motes render song.flac --type snow --set particle_count=800 --duration 30 -o video.mp4
   motes render song.ogg --type snow --size 1080x1920 --fps 30000/1001 --quality high -o story.mp4
+  motes render song.ogg --analysis corrected.json -o video.mp4
   motes render --type snow --duration 8 --seed 7 -o silent.mp4
 """
 

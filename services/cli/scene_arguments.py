@@ -12,7 +12,7 @@ from ecs_core.scene import Scene, particle_type
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add SONG, --type, --preset, --config, --set, --size, --fps, --duration and --seed."""
+    """Add SONG, --type, --preset, --config, --set, --size, --fps, --duration, --analysis and --seed."""
     parser.add_argument("song", nargs="?", metavar="SONG", type=Path, help="any audio or video file; none: silence")
     parser.add_argument("--type", default="enhanced", help="particle type, see `motes types` (default: %(default)s)")
     parser.add_argument("--preset", metavar="NAME", help="a look that comes with the type, see `motes types`")
@@ -24,6 +24,9 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", help="frames a second: 30, 29.97, 30000/1001 (default: 30)")
     parser.add_argument(
         "--duration", metavar="SECONDS|audio", help="length (default: the song's, or 10 s where there is no song)"
+    )
+    parser.add_argument(
+        "--analysis", metavar="FILE.json", type=Path, help="what is heard in the song, from `motes analyze`, corrected"
     )
     parser.add_argument("--seed", type=int, help="another seed, another video (default: 0)")
 
@@ -51,7 +54,7 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
         config.setdefault("duration", "audio")
     if arguments.seed is not None:
         config["seed"] = arguments.seed
-    return Scene(arguments.type, audio=arguments.song, config=config)
+    return Scene(arguments.type, audio=arguments.song, config=config, analysis=arguments.analysis)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

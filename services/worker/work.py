@@ -17,6 +17,7 @@ from ecs_core import Scene
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
+from ecs_core.audio.guidance import Guidance
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
@@ -25,7 +26,7 @@ from ecs_core.rendering.still import write_frame
 from ecs_core.video.join import VideoFile
 from services.decoding import DecodedSong
 from services.keys import analysis_key, attempt_of, audio_key, plan_key, result_key, segment_key, snapshot_key
-from services.scenes import key_of, made_by
+from services.scenes import heard_by, key_of
 from services.storage import Storage
 from services.worker.files import load_plan, load_snapshot, save_plan, save_snapshot
 
@@ -147,18 +148,20 @@ def _made_plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Pa
     particle_type, settings = _scene(spec, Path("song") if scene["audio"] else None).resolve()
     analysis = None
     if scene["audio"] is not None:
-        analysis = _analysis(scene["audio"], storage, tell, folder)
+        analysis = _analysis(scene["audio"], settings.guidance, storage, tell, folder)
     return make_plan(particle_type, settings, analysis, quality=scene["quality"])
 
 
-def _analysis(audio: str, storage: Storage, tell: Tell, folder: Path) -> Analysis:
-    """What is heard in a song; heard once."""
-    key = analysis_key(audio, made_by())
+def _analysis(audio: str, guidance: Guidance, storage: Storage, tell: Tell, folder: Path) -> Analysis:
+    """What is heard in a song, counted in a way; heard once."""
+    key = analysis_key(audio, heard_by(guidance))
     with suppress(FileNotFoundError), storage.file(key) as file:
         return document.load(file)
     more = tuple(particle_types().features.values())
     with storage.file(audio_key(audio)) as path, DecodedSong(path, name=_SONG) as song:
-        analysis = analyze_song(song, more=more, progress=lambda share: tell({"progress": int(100 * share)}))
+        analysis = analyze_song(
+            song, more=more, guidance=guidance, progress=lambda share: tell({"progress": int(100 * share)})
+        )
     file = folder / "analysis.npz"
     document.save(analysis, file)
     storage.put(key, file)

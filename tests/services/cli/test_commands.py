@@ -224,20 +224,56 @@ class TestSettings:
 
 
 class TestAnalyze:
-    def test_writes_one_value_per_frame(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
+    def test_writes_a_document(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
         assert run("analyze", demo_song, "-o", tmp_path / "features.json").code == 0
         heard = json.loads((tmp_path / "features.json").read_text())
-        assert heard["fps"] == 30
-        assert heard["duration"] == pytest.approx(6.0)
+        assert heard["schema"] == "motes-analysis"
+        assert heard["duration"] == "6"
         assert heard["tempo"] == pytest.approx(120, rel=0.02)
-        assert {len(values) for values in heard["features"].values()} == {180}
-        assert {"bass", "rms"} <= set(heard["features"])
-        assert heard["onsets"]
-        assert heard["beats"]
+        assert {"bass", "rms", "chroma"} <= set(heard["curves"])
+        assert heard["events"]["onsets"]["times"]
+        assert heard["events"]["beats"]["times"]
+        assert "frames" not in heard
+
+    def test_draws_it(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
+        picture = tmp_path / "analysis.png"
+        assert run("analyze", demo_song, "-o", tmp_path / "features.npz", "--plot", picture).code == 0
+        assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert int.from_bytes(picture.read_bytes()[16:20], "big") == 2000
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["analysis.png", "features.npz"]
+
+    def test_counts_as_it_is_told(self, run: Run, demo_song: Path) -> None:
+        outcome = run("analyze", demo_song, "--bpm", "60", "--beat-offset", "0.5")
+        beats = json.loads(outcome.stdout)["events"]["beats"]["times"]
+        assert beats == pytest.approx([0.5, 1.5, 2.5, 3.5, 4.5, 5.5])
+
+    def test_bad_tempo_is_named(self, run: Run, demo_song: Path) -> None:
+        outcome = run("analyze", demo_song, "--bpm", "0")
+        assert outcome.code == 2
+        assert "bpm = 0" in outcome.error
+
+    def test_a_corrected_document_is_rendered(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
+        said = {"schema": "motes-analysis", "version": 1, "duration": "6", "events": {"kicks": {"times": [0.5]}}}
+        (tmp_path / "said.json").write_text(json.dumps(said))
+        light = 'bindings=[{"source": "kick", "target": "light", "gain": 20}]'
+        frame = ["frame", demo_song, "--type", "zen", "--size", "64x64", "--at", "0.5", "--set", light]
+        hashes = []
+        for more in ([], ["--analysis", tmp_path / "said.json"]):
+            assert run(*frame, *more, "-o", tmp_path / "frame.png").code == 0
+            hashes.append((tmp_path / "frame.png").read_bytes())
+        assert hashes[0] != hashes[1]
+
+    def test_a_document_of_another_song_is_refused(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
+        said = {"schema": "motes-analysis", "version": 1, "duration": "7"}
+        (tmp_path / "said.json").write_text(json.dumps(said))
+        arguments = ["--size", "64x64", "--at", "0", "--analysis", tmp_path / "said.json", "-o", tmp_path / "x.png"]
+        outcome = run("frame", demo_song, *arguments)
+        assert outcome.code == 2
+        assert "another song" in outcome.error
 
     def test_prints_without_output(self, run: Run, demo_song: Path) -> None:
         outcome = run("analyze", demo_song, "--fps", "24000/1001")
-        assert len(json.loads(outcome.stdout)["features"]["bass"]) == 144
+        assert len(json.loads(outcome.stdout)["frames"]["features"]["bass"]) == 144
         assert outcome.stderr == ""
 
     def test_bad_rate_is_named(self, run: Run, demo_song: Path) -> None:

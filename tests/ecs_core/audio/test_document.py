@@ -1,0 +1,187 @@
+"""The analysis as a document: there and back, checked value by value, corrected by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecs_core.audio import document
+from ecs_core.audio.analysis import Analysis
+from ecs_core.audio.catalogue import EVENTS, FEATURES
+from ecs_core.audio.features import features_of
+from ecs_core.audio.guidance import Guidance, Hearing
+from ecs_core.errors import SceneError
+from services.cli.demo_song import compose
+from tests.ecs_core.audio.songs import spectrum
+
+
+@pytest.fixture(scope="module")
+def heard() -> Analysis:
+    return features_of(spectrum(compose(10.0)))
+
+
+@pytest.fixture
+def plain(heard: Analysis) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(document.to_json(heard)))
+    return found
+
+
+def test_the_binary_is_exact(heard: Analysis, tmp_path: Path) -> None:
+    document.save(heard, tmp_path / "song.npz")
+    back = document.load(tmp_path / "song.npz")
+    assert (back.exact_duration, back.tempo, back.labels, back.key) == (
+        heard.exact_duration,
+        heard.tempo,
+        heard.labels,
+        heard.key,
+    )
+    assert back.curves.keys() == heard.curves.keys()
+    for name, values in heard.curves.items():
+        np.testing.assert_array_equal(back.curves[name], values)
+    for name, values in heard.events.items():
+        np.testing.assert_array_equal(back.events[name], values)
+    for name, strong in heard.strengths.items():
+        np.testing.assert_array_equal(back.strengths[name], strong)
+
+
+def test_the_json_says_what_it_is_and_holds_everything(plain: dict[str, Any], heard: Analysis) -> None:
+    assert (plain["schema"], plain["version"]) == ("motes-analysis", 1)
+    assert set(plain["events"]) == set(EVENTS)
+    assert set(plain["curves"]) == {feature.curve for feature in FEATURES if feature.curve}
+    assert Fraction(plain["duration"]) == heard.exact_duration
+    assert all(curve["unit"] for curve in plain["curves"].values())
+
+
+def test_a_whole_document_is_the_analysis_again(plain: dict[str, Any], heard: Analysis) -> None:
+    back = document.whole(document.check(plain, where="it"), [])
+    assert back is not None
+    for name, values in heard.curves.items():
+        np.testing.assert_allclose(back.curves[name], values, rtol=1e-3, atol=1e-9)
+    for name, times in heard.events.items():
+        np.testing.assert_allclose(back.events[name], times, atol=1e-6)
+    one, other = (each.timeline(Fraction(30), 300).features for each in (heard, back))
+    for name in one:
+        assert np.abs(one[name] - other[name]).max() < 0.01, name
+
+
+def test_a_document_without_curves_is_a_correction(plain: dict[str, Any], heard: Analysis) -> None:
+    del plain["curves"]
+    plain["events"] = {"beats": {"times": [1.0, 2.0, 3.0]}}
+    plain["tempo"] = 60
+    given = document.check(plain, where="it")
+    assert document.whole(given, []) is None
+    mended = document.corrected(heard, given)
+    assert mended.events["beats"].tolist() == [1, 2, 3]
+    assert mended.tempo == 60
+    np.testing.assert_array_equal(mended.events["onsets"], heard.events["onsets"])
+    np.testing.assert_array_equal(mended.curves["bass"], heard.curves["bass"])
+
+
+def test_what_a_correction_leaves_out_stays_as_heard(heard: Analysis) -> None:
+    least = {"schema": "motes-analysis", "version": 1, "duration": "10"}
+    mended = document.corrected(heard, document.check(least, where="it"))
+    assert (mended.tempo, mended.key, mended.labels) == (heard.tempo, heard.key, heard.labels)
+
+
+def test_a_document_of_another_song_is_refused(heard: Analysis) -> None:
+    other = document.check({"schema": "motes-analysis", "version": 1, "duration": "12"}, where="it")
+    with pytest.raises(SceneError, match=r"another song: duration 12 s, this one has 10 s"):
+        document.corrected(heard, other)
+
+
+BAD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "version": (lambda plain: plain.update(version=2), r"it: version 2: this Motes reads version 1"),
+    "no version": (lambda plain: plain.pop("version"), r"version None"),
+    "schema": (lambda plain: plain.update(schema="x"), r'"schema" must be "motes-analysis"'),
+    "tempo": (lambda plain: plain.update(tempo=-1), r"tempo = -1: .*greater than or equal to 0"),
+    "unknown": (lambda plain: plain.update(swing=1), r"swing = 1: Extra inputs are not permitted"),
+    "event": (
+        lambda plain: plain["events"].update(claps={"times": []}),
+        r"events\.claps: no such event; there are: on",
+    ),
+    "order": (
+        lambda plain: plain["events"]["beats"].update(times=[2, 1]),
+        r"times must ascend; times\.1 = 1 comes aft",
+    ),
+    "late": (lambda plain: plain["events"]["beats"].update(times=[11]), r"events\.beats: 11 s is after the end"),
+    "negative": (lambda plain: plain["events"]["beats"].update(times=[-1]), r"events\.beats\.times\.0 = -1"),
+    "infinite": (lambda plain: plain["events"]["beats"].update(times=[float("inf")]), r"finite"),
+    "strengths": (lambda plain: plain["events"]["beats"].update(strengths=[1.0]), r"strengths"),
+    "labels": (lambda plain: plain.update(labels=["A"] * 99), r"99 labels"),
+    "duration": (lambda plain: plain.update(duration="1/0"), r"duration"),
+    "text": (lambda plain: plain.update(tempo="fast"), r"tempo = fast"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_wrong_value_is_named_with_what_is_allowed(plain: dict[str, Any], case: str) -> None:
+    spoil, said = BAD[case]
+    del plain["curves"]
+    spoil(plain)
+    with pytest.raises(SceneError, match=said) as caught:
+        document.check(plain, where="it")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"a": 1}', b"\xff\xfe", b"[" * 100_000, None])
+def test_what_is_no_document_is_refused_by_its_name(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "song.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SceneError, match=r"^\S*song\.json: "):
+        document.read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_what_is_no_binary_is_refused_by_its_name(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "song.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SceneError, match=r"^\S*song\.npz: "):
+        document.load(path)
+
+
+# --- what a user says of a song ---
+
+
+def counted(**said: Any) -> Analysis:
+    return features_of(spectrum(compose(10.0)), guidance=Guidance(**said))
+
+
+def test_a_tempo_and_a_beat_make_an_even_grid() -> None:
+    analysis = counted(bpm=100.0, beat_offset=1.3)
+    np.testing.assert_allclose(analysis.events["beats"], np.arange(0.1, 10, 0.6))
+    assert analysis.tempo == 100
+
+
+def test_a_beat_that_is_named_is_one() -> None:
+    beats = counted(beat_offset=5.2).events["beats"]
+    assert np.abs(beats - 5.2).min() < 1e-6
+
+
+@pytest.mark.parametrize(("octave", "tempo"), [("half", 60), ("double", 240)])
+def test_half_and_double_the_tempo(octave: Any, tempo: float) -> None:
+    assert counted(beat_octave=octave).tempo == pytest.approx(tempo, rel=0.03)
+
+
+# --- how it is heard ---
+
+
+def test_percentiles_of_the_song_say_where_a_feature_begins_and_is_full(heard: Analysis) -> None:
+    plain = heard.timeline(Fraction(30), 300).features["bass"]
+    strict = heard.timeline(Fraction(30), 300, {"bass": Hearing(threshold=80)}).features["bass"]
+    eager = heard.timeline(Fraction(30), 300, {"bass": Hearing(full=50)}).features["bass"]
+    assert strict.mean() < plain.mean() < eager.mean()
+    assert (strict <= plain + 1e-6).all()
+
+
+def test_weak_events_are_left_out_by_their_percentile(heard: Analysis) -> None:
+    line = heard.timeline(Fraction(30), 300, {"onsets": Hearing(threshold=50)})
+    assert len(line.events["onsets"]) == pytest.approx(len(heard.events["onsets"]) / 2, abs=1)
+    assert line.strengths["onsets"].min() >= np.median(heard.strengths["onsets"])

@@ -1,0 +1,97 @@
+"""Sections begin where the song changes, and those that are alike have the same letter; drops and what leads there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecs_core.audio.analysis import Analysis, phases
+from services.cli.demo_song import DROP, INTRO, compose
+from tests.ecs_core.audio.songs import F32, heard, hits
+from tests.media import noise
+
+RATE = 44_100
+
+
+def part(kind: str, seconds: float) -> F32:
+    """Kicks and a low chord; clicks and a high one; or noise."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    beats = np.arange(0, seconds - 0.1, 0.5).tolist()
+    if kind == "low":
+        chord = sum(0.1 * np.sin(2 * np.pi * pitch * t) for pitch in (110, 138.6, 164.8))
+        return (hits(seconds, beats, kind="kick") + chord).astype(np.float32)
+    if kind == "high":
+        chord = sum(0.1 * np.sin(2 * np.pi * pitch * t) for pitch in (1568, 1976, 2349))
+        return (0.5 * hits(seconds, beats) + chord).astype(np.float32)
+    return 0.3 * noise(seconds, rate=RATE)
+
+
+def song(*parts: tuple[str, float]) -> Analysis:
+    return heard(np.concatenate([part(*each) for each in parts], axis=1))
+
+
+def test_sections_of_a_song_are_found_and_labelled_by_likeness() -> None:
+    analysis = song(("low", 16), ("high", 12), ("low", 16), ("noise", 10), ("high", 12))
+    starts = analysis.events["sections"]
+    assert starts == pytest.approx([0, 16, 28, 44, 54], abs=0.6)
+    assert analysis.labels == ("A", "B", "A", "C", "B")
+
+
+def test_a_song_that_stays_the_same_is_one_section() -> None:
+    analysis = song(("low", 30))
+    assert analysis.events["sections"].tolist() == [0.0]
+    assert analysis.labels == ("A",)
+
+
+def test_silence_has_no_sections() -> None:
+    analysis = heard(np.zeros((1, 20 * RATE), np.float32))
+    assert analysis.events["sections"].size == 0
+    assert analysis.labels == ()
+
+
+def test_sections_of_the_demo_song_begin_with_bars() -> None:
+    starts = heard(compose()).events["sections"]
+    assert 3 <= len(starts) <= 6
+    assert np.abs(starts - np.round(starts * 2) / 2).max() < 0.05  # on a beat
+
+
+def test_drops_of_the_demo_song_are_where_the_drums_come_in() -> None:
+    drops = heard(compose()).events["drops"]
+    assert drops == pytest.approx([INTRO * 2, DROP * 2], abs=0.1)
+
+
+def test_what_rises_before_a_drop_is_a_build_up() -> None:
+    rise = part("high", 8) * np.linspace(0.05, 0.5, 8 * RATE, dtype=np.float32) + noise(8, rate=RATE) * np.linspace(
+        0.0, 0.3, 8 * RATE, dtype=np.float32
+    )
+    analysis = heard(np.concatenate([part("low", 16), rise, part("low", 16)], axis=1))
+    assert analysis.events["drops"] == pytest.approx([24], abs=0.2)
+    (build,) = analysis.events["builds"]
+    assert 15 <= build <= 21
+
+
+def test_a_song_that_begins_is_no_drop_and_neither_is_one_that_goes_on() -> None:
+    assert song(("low", 30)).events["drops"].size == 0
+
+
+def test_phases_run_from_nothing_to_one() -> None:
+    events = {
+        "beats": np.array([0.0, 0.5, 1.0]),
+        "downbeats": np.array([0.0, 2.0]),
+        "sections": np.array([0.0, 4.0]),
+        "builds": np.array([1.0]),
+        "drops": np.array([0.5, 3.0]),
+    }
+    found = phases(events, 10.0, np.array([0.25, 1.0, 2.0, 3.0, 5.5, 10.0]))
+    assert found["beat_phase"][0] == pytest.approx(0.5)
+    assert found["bar_phase"][[0, 1]] == pytest.approx([0.125, 0.5])
+    assert found["section_phase"] == pytest.approx([0.0625, 0.25, 0.5, 0.75, 0.25, 0.0])
+    assert found["build"] == pytest.approx([0, 0, 0.5, 0, 0, 0])
+
+
+def test_an_hour_is_described_in_no_more_steps_than_fit() -> None:
+    from ecs_core.audio.sections import _MOST, _steps
+
+    edges = _steps(np.arange(0.0, 3600, 0.4), 3600.0)
+    assert len(edges) <= _MOST + 2
+    assert (np.diff(edges) > 0).all()
