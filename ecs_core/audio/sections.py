@@ -204,7 +204,7 @@ def _rising(curves: Mapping[str, F32]) -> F64:
 def _build(rising: F64, drop: float, *, after: float = 0.0) -> float | None:
     """When the build-up before a drop begins, ``after`` the last one; None where nothing rises."""
     stop = round(drop / _TENTH)
-    best = None
+    found: list[tuple[float, float]] = []
     for seconds in np.arange(_SHORTEST_BUILD, _LONGEST_BUILD + 1e-9, 1.0):
         start = stop - round(float(seconds) / _TENTH)
         if start < round(after / _TENTH):
@@ -213,7 +213,7 @@ def _build(rising: F64, drop: float, *, after: float = 0.0) -> float | None:
         if part.std() < 0.3:
             continue
         line = float(np.corrcoef(np.arange(len(part)), part)[0, 1])
-        worth = line * np.sqrt(seconds)
-        if line >= _RISING and (best is None or worth > best[0]):
-            best = worth, start * _TENTH
-    return None if best is None else float(best[1])
+        if line >= _RISING:
+            found.append((line, start * _TENTH))
+    best = max(found, default=(0.0, 0.0))[0]
+    return min((start for line, start in found if line >= 0.95 * best), default=None)  # the longest that is as straight
