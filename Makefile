@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo serve test check format contract gallery bench lock clean
+.PHONY: help setup demo serve test check format contract gallery dashboards bench lock clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ contract: $(READY)  ## try the API with more than 5 000 requests that Schemathes
 
 gallery: $(READY)  ## the pictures of the docs: all types and presets
 	$(BIN)/python docs/gallery.py
+
+dashboards: $(READY)  ## the dashboards of deploy/grafana, as Grafana reads them
+	$(BIN)/python -m deploy.grafana
 
 bench: $(READY)  ## every measurement, one after the other (about 20 minutes)
 	for script in bench/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

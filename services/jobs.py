@@ -141,7 +141,7 @@ class Jobs:
                     if job.status in OPEN and (job.status, job.stage) != begun:
                         if job.status == "queued" and job.kind == "video":
                             waited = max(0.0, (now() - made_at(row.id)).total_seconds())
-                            after(session, partial(metrics.job_begun, job.scene["type"], waited))
+                            after(session, partial(metrics.job_begun, waited))
                         job.status, job.stage = begun
                         _note(session, job)
                 self._claims += 1

@@ -287,11 +287,17 @@ def limited(limit: str) -> None:
     _LIMITED.labels(limit).inc()
 
 
-def job_begun(particle_type: str, waited: float) -> None:
+def expect(types: Iterable[str]) -> None:
+    """Renders of these particle types may end: they are there from the beginning, too."""
+    for particle_type in types:
+        _JOB.labels(particle_type)
+        for outcome in _OUTCOMES:
+            _ENDED.labels(outcome, particle_type)
+
+
+def job_begun(waited: float) -> None:
     """A worker began with a render, which had waited for so many seconds."""
     _WAIT.observe(waited)
-    for outcome in _OUTCOMES:
-        _ENDED.labels(outcome, particle_type)
 
 
 def job_ended(outcome: str, particle_type: str, seconds: float) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from starlette.requests import HTTPConnection
 
 from ecs_core.plugin_api import particle_types
+from services import metrics
 from services.api.lookout import Lookout
 from services.api.waker import Waker
 from services.credentials import Caller, Keys
@@ -91,7 +92,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     """Open everything; the database is brought up to date, and plugins are loaded."""
     settings.data.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.database)
-    await to_thread.run_sync(particle_types)
+    metrics.expect((await to_thread.run_sync(particle_types)).types)
     engine, sessions = open_database(settings.database)
     storage = Storage(settings.storage)
     jobs = Jobs(sessions, lease=settings.lease_seconds)

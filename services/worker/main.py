@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ecs_core.errors import MotesError
+from ecs_core.plugin_api import particle_types
 from services import metrics, traces
 from services.database import TaskRow, open_database
 from services.jobs import Artefact, Claim, Jobs
@@ -70,6 +71,7 @@ class Worker:
         await upgrade(self._settings.database)
         engine, sessions = open_database(self._settings.database)
         self._versions = await asyncio.to_thread(versions)
+        metrics.expect(particle_types().types)
         self._jobs = Jobs(sessions, lease=self._settings.lease_seconds, versions=self._versions)
         self._storage = Storage(self._settings.storage)
         with workplace(self._storage.scratch, self._name) as self._folder, contextlib.ExitStack() as telling_numbers:
