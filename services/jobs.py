@@ -31,20 +31,23 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ecs_core import SceneError
 from services import metrics
 from services.database import (
     ArtefactRow,
+    AudioRow,
     DeliveryRow,
     EventRow,
     JobRow,
     Sessions,
     TaskRow,
+    UploadRow,
     after,
     alone,
     made_at,
     now,
 )
-from services.keys import result_key, scene_folder, segment_key
+from services.keys import plan_folder, result_key, scene_folder, segment_key, song_lock
 from services.logs import bound
 from services.migrations import newest
 from services.scenes import VERSION
@@ -56,6 +59,7 @@ LOSSES = 20  # a task whose worker vanished or failed at it this often fails its
 OLDEST_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
 QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turns count
 REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put into the queue again
+USED_EVERY = timedelta(minutes=10)  # as exactly is it known when something was used last
 WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
 OPEN = ("queued", "rendering")
 KINDS = ("plan", "segment", "join", "frame")  # of tasks
@@ -75,6 +79,7 @@ class Claim:
     job: str
     scene: dict[str, Any]
     scene_key: str
+    plan: str | None = None  # the task that plans the job; a frame has none
     traceparent: str | None = None
 
 
@@ -85,6 +90,14 @@ class Artefact:
     key: str
     object: str
     size: int
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What is to be deleted from storage with a job: files that counted, and folders."""
+
+    artefacts: tuple[Artefact, ...]
+    folders: tuple[str, ...]
 
 
 class Jobs:
@@ -101,6 +114,9 @@ class Jobs:
         """Store a new job of about so many tasks, and its first; where the same was done before it is over at once.
 
         Submitting a job again, by its id, changes nothing.
+
+        Raises:
+            SceneError: its song is gone.
         """
         async with self._sessions.begin() as session:
             await alone(session, job.flow, job.id, job.scene_key)
@@ -145,8 +161,9 @@ class Jobs:
                         job.status, job.stage = begun
                         _note(session, job)
                 self._claims += 1
+                plan = await session.scalar(select(TaskRow.id).where(_of(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
-                return Claim(*what, job.id, job.scene, job.scene_key, job.traceparent)
+                return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent)
         return None
 
     async def renew(self, claim: Claim, done: int) -> bool:
@@ -172,7 +189,8 @@ class Jobs:
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
             known = set(await session.scalars(select(TaskRow.number).where(_of(job.id, "segment"))))
             keys = {number: segment_key(job.scene_key, number) for number in range(len(segments))}
-            there = set(await session.scalars(select(ArtefactRow.key).where(ArtefactRow.key.in_(keys.values()))))
+            found = update(ArtefactRow).where(ArtefactRow.key.in_(keys.values())).values(used_at=now())
+            there = set(await session.scalars(found.returning(ArtefactRow.key)))
             turns = turns_of(job.turn, job.priority, len(segments) + 1)[1:]
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
                 row = TaskRow(job_id=job.id, kind="segment", number=number, frames=frames, turn=turn, status="waiting")
@@ -274,16 +292,18 @@ class Jobs:
                 _note(session, job)
             return True
 
-    async def fail(self, job: str, reason: str) -> bool:
-        """The job has failed for good; False where it is over."""
-        return await self._end(job, "failed", reason)
+    async def fail(self, job: str, reason: str, *, by: Claim | None = None) -> bool:
+        """The job has failed for good; False where it is over, or where who says so has lost its claim."""
+        return await self._end(job, "failed", reason, by=by)
 
     async def cancel(self, job: str) -> bool:
         """Cancel a job; False where it is over."""
         return await self._end(job, "cancelled", None)
 
-    async def _end(self, job: str, status: str, reason: str | None) -> bool:
+    async def _end(self, job: str, status: str, reason: str | None, *, by: Claim | None = None) -> bool:
         async with self._sessions.begin() as session:
+            if by is not None and not _changed(await session.execute(_held(by).values(attempt=by.attempt))):
+                return False
             row = await session.get(JobRow, job)
             if row is None or row.status not in OPEN:
                 return False
@@ -292,6 +312,7 @@ class Jobs:
     async def retry(self, job: str) -> bool:
         """Do a job that failed or was cancelled again; False where it did not. What is finished of it is kept."""
         async with self._sessions.begin() as session:
+            await alone(session, await _scene_of(session, job))  # or segments that are there now were removed soon
             await session.execute(
                 delete(TaskRow).where(TaskRow.job_id == job, exists().where(JobRow.id == job, JobRow.status.in_(AGAIN)))
             )
@@ -347,16 +368,16 @@ class Jobs:
                 alone.setdefault(job.scene_key[:VERSION], []).append(job)
         return alone
 
-    async def adopt(self, job: JobRow, scene: dict[str, Any], key: str) -> str | None:
+    async def adopt(self, job: JobRow, scene: dict[str, Any], key: str) -> Forgotten | None:
         """Render a job as another version does, from its plan on.
 
-        Returns the folder of its former scene, to be deleted from storage; None where other jobs have the same scene,
-        or the job is over or was adopted by others.
+        Returns what is to be deleted from storage; None where the job is over or was adopted by others.
         """
         async with self._sessions.begin() as session:
+            await alone(session, *sorted((job.scene_key, key)))
+            plans = list(await session.scalars(select(TaskRow.id).where(_of(job.id, "plan"))))
             same = exists().where(JobRow.id == job.id, JobRow.status.in_(OPEN), JobRow.scene_key == job.scene_key)
             await session.execute(delete(TaskRow).where(TaskRow.job_id == job.id, same))
-            await alone(session, *sorted((job.scene_key, key)))
             row = await session.get(JobRow, job.id, with_for_update=True)
             if row is None or row.status not in OPEN or row.scene_key != job.scene_key:
                 return None
@@ -365,7 +386,7 @@ class Jobs:
             row.progress = row.stage_progress = row.frames = row.frames_done = 0
             await session.flush()
             await _begin(session, row)
-            return await _forget_scene(session, job.scene_key)
+            return await _forget_scene(session, job.scene_key, plans)
 
     async def say(self, job: JobRow, obstacle: str) -> None:
         """What a job has to wait for."""
@@ -406,21 +427,28 @@ class Jobs:
             last = select(EventRow.job_id, func.max(EventRow.id)).where(EventRow.job_id.in_(jobs))
             return dict((await session.execute(last.group_by(EventRow.job_id))).tuples().all())
 
-    async def delete(self, job: str) -> str | None:
-        """Forget a job, its tasks and what was told of it.
+    async def use(self, artefact: str) -> None:
+        """Somebody wants what is finished: it counts as new. To be called often it costs little."""
+        fresh = now() - USED_EVERY
+        async with self._sessions() as session:
+            mine = select(ArtefactRow.key).where(ArtefactRow.key == artefact, ArtefactRow.used_at < fresh)
+            if await session.scalar(mine) is None:
+                return
+        async with self._sessions.begin() as session:
+            await session.execute(update(ArtefactRow).where(ArtefactRow.key == artefact).values(used_at=now()))
 
-        Returns the folder of its scene, to be deleted from storage; None where other jobs have the same scene.
+    async def delete(self, job: str) -> Forgotten | None:
+        """Forget a job, its tasks and what was told of it; None where there is none.
+
+        Returns what is to be deleted from storage. What other jobs have too stays.
         """
         async with self._sessions.begin() as session:
-            for table in (TaskRow, EventRow, DeliveryRow):
-                await session.execute(delete(table).where(table.job_id == job))
-            row = await session.get(JobRow, job)
-            if row is None:
+            scene_key = await _scene_of(session, job)
+            await alone(session, scene_key)  # or a job that is submitted now would take what is deleted for done
+            plans = list(await session.scalars(select(TaskRow.id).where(_of(job, "plan"))))
+            if not await forget(session, [job]):
                 return None
-            await session.delete(row)
-            await session.flush()
-            await alone(session, row.scene_key)  # or a job that is submitted now would take what is deleted for done
-            return await _forget_scene(session, row.scene_key)
+            return await _forget_scene(session, scene_key, plans)
 
     async def _progress(
         self, session: AsyncSession, job_id: str, *, worked: bool = False, before: tuple[Any, ...] | None = None
@@ -448,22 +476,28 @@ class Jobs:
 
 
 async def _begin(session: AsyncSession, job: JobRow) -> None:
-    """The first task of a job; where the same was done before the job is over at once."""
+    """The first task of a job; where the same was done before the job is over at once.
+
+    Raises:
+        SceneError: its song is gone.
+    """
     done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
     if done is None:
+        await use_song(session, job.scene.get("audio"), job.owner)
         session.add(TaskRow(job_id=job.id, kind="frame" if job.kind == "frame" else "plan", turn=job.turn))
         _note(session, job)
     else:
         await _completed(session, job, done)
 
 
-async def _forget_scene(session: AsyncSession, key: str) -> str | None:
-    """Forget what was made of a scene; returns its folder, or None where there are jobs with it."""
+async def _forget_scene(session: AsyncSession, key: str, plans: Sequence[str]) -> Forgotten:
+    """Forget what these tasks planned for a scene and, unless there are jobs with it, what was made of it."""
+    folders = tuple(plan_folder(key, plan) for plan in plans)
     if await session.scalar(select(exists().where(JobRow.scene_key == key))):
-        return None
-    folder = scene_folder(key)
-    await session.execute(delete(ArtefactRow).where(ArtefactRow.key.startswith(folder)))
-    return folder
+        return Forgotten((), folders)
+    gone = delete(ArtefactRow).where(ArtefactRow.key.startswith(scene_folder(key), autoescape=True))
+    rows = await session.execute(gone.returning(ArtefactRow.key, ArtefactRow.object, ArtefactRow.size))
+    return Forgotten(tuple(Artefact(*row) for row in rows), folders)
 
 
 async def _publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
@@ -479,6 +513,7 @@ async def _publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
 
 async def _completed(session: AsyncSession, job: JobRow, result: ArtefactRow) -> None:
     """The job's result is there; another of the same scene may have made it."""
+    result.used_at = now()
     if not job.frames:
         alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
         job.frames = await session.scalar(alike) or 0
@@ -508,6 +543,33 @@ def _over(session: AsyncSession, job: JobRow, status: str, *, size: int | None =
     if job.webhook_url is not None:
         payload = {"type": f"job.{status}", "timestamp": now().isoformat(), "data": {"job_id": job.id, **told(job)}}
         session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{status}", payload=payload))
+
+
+async def forget(session: AsyncSession, jobs: Sequence[str]) -> bool:
+    """Forget jobs, their tasks and what was told of them; False where there were none."""
+    for of_jobs in (TaskRow, EventRow, DeliveryRow):
+        await session.execute(delete(of_jobs).where(of_jobs.job_id.in_(jobs)))
+    return _changed(await session.execute(delete(JobRow).where(JobRow.id.in_(jobs))))
+
+
+async def _scene_of(session: AsyncSession, job: str) -> str:
+    """The key of a job's scene; of a job that there is not, nobody's."""
+    return await session.scalar(select(JobRow.scene_key).where(JobRow.id == job)) or ""
+
+
+async def use_song(session: AsyncSession, sha256: str | None, owner: str) -> None:
+    """Until the end of this transaction a song is not removed; it counts as used by its owner.
+
+    Raises:
+        SceneError: it is not there.
+    """
+    if sha256 is None:
+        return
+    await alone(session, song_lock(sha256))
+    if await session.get(AudioRow, sha256) is None:
+        raise SceneError("the song is gone; upload it again")
+    mine = update(UploadRow).where(UploadRow.sha256 == sha256, UploadRow.owner == owner)
+    await session.execute(mine.values(used_at=now()))
 
 
 def _tell(job: JobRow) -> None:

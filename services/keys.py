@@ -1,4 +1,8 @@
-"""What is finished, and where things lie in storage: keys by content, made here and never by clients."""
+"""What is finished, and where things lie in storage: keys by content, made here and never by clients.
+
+But for songs, and for what was heard in them, no two attempts write under the same name, ever: so a file that does not
+count any more can be deleted at any moment, whatever others are about to write.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,19 @@ def audio_key(sha256: str) -> str:
     return f"audio/{sha256}"
 
 
+def song_lock(sha256: str) -> str:
+    """What whoever keeps, uses or removes a song is alone with (``services.database.alone``)."""
+    return f"song {sha256}"
+
+
+def analyses_folder(audio: str) -> str:
+    """Whatever was heard in a song."""
+    return f"analyses/{audio}/"
+
+
 def analysis_key(audio: str, heard_by: str) -> str:
     """What was heard in a song, by what version, and counted in which way."""
-    return f"analyses/{audio}/{heard_by}.npz"
+    return f"{analyses_folder(audio)}{heard_by}.npz"
 
 
 def scene_folder(scene_key: str) -> str:
@@ -18,14 +32,19 @@ def scene_folder(scene_key: str) -> str:
     return f"scenes/{scene_key}/"
 
 
-def plan_key(scene_key: str) -> str:
-    """What the segments of a scene share."""
-    return f"scenes/{scene_key}/plan.npz"
+def plan_folder(scene_key: str, task: str) -> str:
+    """What a plan's task leaves for the segments of its job, and for nobody else."""
+    return f"scenes/{scene_key}/plans/{task}/"
 
 
-def snapshot_key(scene_key: str, number: int) -> str:
+def plan_key(scene_key: str, task: str) -> str:
+    """What the segments of a job share."""
+    return f"{plan_folder(scene_key, task)}plan.npz"
+
+
+def snapshot_key(scene_key: str, task: str, number: int) -> str:
     """The state before a segment."""
-    return f"scenes/{scene_key}/snapshots/{number}.npz"
+    return f"{plan_folder(scene_key, task)}snapshots/{number}.npz"
 
 
 def segment_key(scene_key: str, number: int) -> str:

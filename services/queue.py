@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from arq import func
+from arq import cron, func
 from arq.connections import ArqRedis
 from arq.worker import Worker as ArqWorker
 from redis.asyncio import ConnectionPool, Redis
@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from services import metrics
 
 _log = logging.getLogger("motes.queue")
-_QUEUE = "motes:tasks"
+_QUEUE, _TICKS = "motes:tasks", "motes:ticks"
 _DAY = 24 * 3600
 _PATIENCE = 2.0  # seconds until Redis must have answered
 _NOTED = 100  # durations of a kind of task
@@ -137,6 +137,40 @@ class Queue:
         with contextlib.suppress(RedisError, OSError):
             async with asyncio.timeout(_PATIENCE):
                 await self._redis.execute_command("ZREM", _WORKERS, worker)
+
+    async def tick(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
+        """Call ``do`` every so many seconds, for ever: of all that wait for this, one at a time is called.
+
+        ``every`` divides a minute, or is minutes that divide an hour. While Redis is down nobody is called.
+        """
+
+        async def tick(context: Any) -> None:
+            await do()
+
+        seconds = set(range(0, 60, every)) if every < 60 else {0}
+        minutes = set(range(0, 60, every // 60)) if every >= 60 else None
+        # A tick that was done is remembered until no clock is late enough to want it once more.
+        job = cron(tick, name="retention", minute=minutes, second=seconds, unique=True, timeout=_DAY, keep_result=120)  # type: ignore[arg-type]
+        while True:
+            # A queue and a worker of its own: the others may be busy for hours.
+            clock = ArqWorker(
+                cron_jobs=[job],
+                queue_name=_TICKS,
+                redis_pool=self._redis,
+                max_jobs=1,
+                poll_delay=0.5,
+                handle_signals=False,
+                health_check_interval=60,
+                job_serializer=_serialize,
+                job_deserializer=json.loads,
+            )
+            try:
+                await clock.async_run()
+            except (RedisError, OSError) as error:
+                self._complain(error)
+                await asyncio.sleep(_AGAIN)
+            finally:
+                await asyncio.gather(*clock.tasks.values(), return_exceptions=True)
 
     def _complain(self, error: Exception) -> None:
         """Say so once, until it works again."""

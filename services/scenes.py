@@ -52,9 +52,13 @@ def versions() -> frozenset[str]:
 
 def segments_of(scene: dict[str, Any], seconds: float) -> int:
     """About how many segments a frozen scene has, if its song is so many ``seconds`` long."""
+    return max(1, round(seconds_of(scene, seconds) / SEGMENT_SECONDS))
+
+
+def seconds_of(scene: dict[str, Any], seconds: float) -> float:
+    """How long a frozen scene's video will be, if its song is so many ``seconds`` long."""
     duration = scene["config"]["duration"]
-    length = seconds if duration in (None, "audio") else float(duration)
-    return max(1, round(length / SEGMENT_SECONDS))
+    return seconds if duration in (None, "audio") else float(duration)
 
 
 @functools.cache  # what is installed later is not what this process has loaded

@@ -10,6 +10,9 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_DAY = 24 * 3600  # seconds
+_EVER = "0: for ever"
+_SHARE = r"^(\d{1,18}|\d{1,2}(\.\d+)?%)$"
 _SHORTEST_KEY = 24  # bytes, as Standard Webhooks has it
 
 
@@ -58,6 +61,51 @@ class ServiceSettings(BaseSettings):
         description="debug, info, warning or error; info tells of requests that change something, debug of all",
     )
 
+    keep_videos: int = Field(default=30 * _DAY, ge=0, description=f"seconds since a video was last used; {_EVER}")
+    keep_previews: int = Field(default=_DAY, ge=0, description=f"seconds of previews and frames; {_EVER}")
+    keep_segments: int = Field(
+        default=_DAY, ge=0, description=f"seconds since segments were last used, and nobody renders them; {_EVER}"
+    )
+    keep_uploads: int = Field(default=30 * _DAY, ge=0, description=f"seconds since a song was last used; {_EVER}")
+    keep_bytes: int = Field(
+        default=0, ge=0, description="bytes of songs and results of an owner, beyond which the oldest go; 0: no limit"
+    )
+    keep_free: str = Field(
+        default="2000000000",
+        pattern=_SHARE,
+        description="bytes or per cent of the disk to be free, or else what was used least lately goes; 0: never",
+    )
+    keep_at_least: int = Field(
+        default=3600, ge=0, description="seconds that anything is kept, whatever an owner has and however full the disk"
+    )
+    keep_jobs: int = Field(
+        default=365 * _DAY, ge=0, description=f"seconds since a job ended whose video has expired; {_EVER}"
+    )
+    keep_history: int = Field(
+        default=7 * _DAY, ge=0, description=f"seconds of events, tasks and webhooks of jobs that ended; {_EVER}"
+    )
+    keep_requests: int = Field(default=_DAY, ge=0, description=f"seconds of answers to an Idempotency-Key; {_EVER}")
+    keep_orphans: int = Field(
+        default=3600,
+        ge=60,
+        description="seconds until a file that nothing refers to is taken for left by the dead",
+    )
+    keep_every: int = Field(
+        default=60, ge=1, le=3600, description="seconds between looks for what may go; must divide a minute or an hour"
+    )
+    reserve: str = Field(
+        default="1000000000",
+        pattern=_SHARE,
+        description="bytes or per cent of the disk that new jobs and uploads leave free; 0: none",
+    )
+
+    @field_validator("keep_every")
+    @classmethod
+    def _regular(cls, seconds: int) -> int:
+        if 60 % seconds and (seconds % 60 or 3600 % seconds):
+            raise ValueError("must divide a minute, or be minutes that divide an hour")
+        return seconds
+
     @field_validator("webhook_secret")
     @classmethod
     def _can_sign(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -75,6 +123,14 @@ class ServiceSettings(BaseSettings):
         """Whether requests need a key, as far as the settings say."""
         return self.auth == "required" or (self.auth == "auto" and not is_loopback(self.host))
 
+    def reserve_of(self, disk: int) -> int:
+        """Bytes of a disk of so many that new jobs and uploads leave free."""
+        return _of(self.reserve, disk)
+
+    def free_of(self, disk: int) -> int:
+        """Bytes of a disk of so many that retention keeps free."""
+        return _of(self.keep_free, disk)
+
     @property
     def database(self) -> str:
         """The database's URL."""
@@ -84,6 +140,10 @@ class ServiceSettings(BaseSettings):
     def storage(self) -> str:
         """The storage's URL."""
         return self.storage_url or f"file://{self.data.absolute() / 'storage'}"
+
+
+def _of(share: str, disk: int) -> int:
+    return int(disk * float(share[:-1]) / 100) if share.endswith("%") else int(share)
 
 
 def is_loopback(host: str) -> bool:

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import exists, select
-from sqlalchemy.exc import IntegrityError
 
 from ecs_core import AudioError
 from services.credentials import Caller
-from services.database import AudioRow, Sessions, UploadRow, now
-from services.keys import audio_key
+from services.database import AudioRow, Sessions, UploadRow, alone, now
+from services.keys import audio_key, song_lock
 from services.probing import probe
 from services.settings import ServiceSettings
 from services.storage import Storage
@@ -29,6 +28,7 @@ from services.storage import Storage
 _AT_ONCE = 2  # songs that are looked at
 _REMEMBERED = 1000  # files under the media root
 _CHUNK = 1 << 20
+_TRIES = 5
 _UPLOADED = re.compile(r"uploads/([0-9a-f]{64})(\.[a-z0-9]{1,8})?")
 
 
@@ -111,24 +111,30 @@ class Songs:
         Raises:
             AudioError: it is none, by the ``name`` that the client knows.
         """
+        key = audio_key(sha256)
         known = await self._noted(sha256, owner, new=True)
-        if known is not None:
+        if known is not None and await asyncio.to_thread(self._storage.exists, key):
             return known
         async with self._looking:
             facts = await probe(path, name)
-        size = await asyncio.to_thread(self._storage.put, audio_key(sha256), path)
-        row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
-        try:
+        spare = path.with_name(f"{path.name}.spare")
+        for _ in range(_TRIES):
+            spare.hardlink_to(path)
+            size = await asyncio.to_thread(self._storage.put, key, path)
             async with self._sessions.begin() as session:
-                session.add(row)
-                await session.flush()
-                session.add(UploadRow(owner=owner, sha256=sha256))
-        except IntegrityError:  # somebody else kept the same song meanwhile
-            known = await self._noted(sha256, owner, new=True)
-            if known is None:
-                raise
-            return known
-        return row
+                await alone(session, song_lock(sha256))
+                row = await session.get(AudioRow, sha256)
+                if row is None:  # else somebody else kept the same song meanwhile
+                    row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
+                    session.add(row)
+                    await session.flush()
+                await session.merge(UploadRow(owner=owner, sha256=sha256, used_at=now()))
+                # Who removed the same song before may have deleted the file after it was put there; from now on nobody.
+                if await asyncio.to_thread(self._storage.exists, key):
+                    return row
+                await session.rollback()
+            spare.rename(path)
+        raise RuntimeError(f"song {sha256} was removed {_TRIES} times while it was being kept")
 
     async def _noted(self, sha256: str, owner: str, *, new: bool) -> AudioRow | None:
         """A song in storage, noted as used by its owner; None where there is none, or it is not the owner's yet.
@@ -139,7 +145,8 @@ class Songs:
         if not new:
             found = found.where(exists().where(UploadRow.owner == owner, UploadRow.sha256 == sha256))
         async with self._sessions.begin() as session:
-            row = (await session.scalars(found.with_for_update())).one_or_none()
+            await alone(session, song_lock(sha256))
+            row = (await session.scalars(found)).one_or_none()
             if row is not None:
                 await session.merge(UploadRow(owner=owner, sha256=sha256, used_at=now()))
         return row

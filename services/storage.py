@@ -8,14 +8,27 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
+
+_TRIES = 20  # to move a file into a folder that others remove whenever it is empty
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file in storage: its key, its size in bytes, and when it was put there."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class Storage:
@@ -40,13 +53,20 @@ class Storage:
     def put(self, key: str, path: Path) -> int:
         """Move the file, which lies in the scratch folder, to ``key``. Returns its size in bytes."""
         size = path.stat().st_size
-        if self._folder is not None:
-            target = self._folder / key
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
-        else:
+        if self._folder is None:
             obstore.put(self._store, key, path)
             path.unlink()
+            return size
+        os.utime(path)  # it counts as new, however long it took to be written
+        target = self._folder / key
+        for left in reversed(range(_TRIES)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.replace(path, target)
+                break
+            except FileNotFoundError:  # the folder was empty and is gone again
+                if not left or not path.exists():
+                    raise
         return size
 
     def exists(self, key: str) -> bool:
@@ -72,18 +92,37 @@ class Storage:
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
 
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete files; harmless where they are gone. Whoever reads one at the moment reads it to its end."""
+        if self._folder is None:
+            if found := list(keys):
+                obstore.delete(self._store, found)
+            return
+        for key in keys:
+            path = self._folder / key
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # until one is not empty
+                for parent in path.relative_to(self._folder).parents[:-1]:
+                    (self._folder / parent).rmdir()
+
+    def delete_folder(self, folder: str) -> int:
+        """Delete whatever lies under a folder. Returns how many bytes that were."""
+        found = [each for batch in self.list(folder) for each in batch]
+        self.delete(each.key for each in found)
+        return sum(each.size for each in found)
+
+    def list(self, folder: str) -> Iterator[list[Stored]]:
+        """Whatever lies under a folder, in batches."""
+        for batch in obstore.list(self._store, folder, chunk_size=1000):
+            yield [Stored(each["path"], each["size"], each["last_modified"]) for each in batch]
+
     def free(self) -> int | None:
         """Bytes that there is room for; None for an object store, which has no end."""
         return None if self._folder is None else shutil.disk_usage(self._folder).free
 
-    def delete(self, prefix: str) -> None:
-        """Delete a file, or whatever lies under a folder; harmless where there is nothing."""
-        if self._folder is not None and (self._folder / prefix).is_file():
-            (self._folder / prefix).unlink(missing_ok=True)
-            return
-        found = [each["path"] for batch in obstore.list(self._store, prefix) for each in batch]
-        if found:
-            obstore.delete(self._store, found)
+    def total(self) -> int:
+        """Bytes of the whole disk; 0 for an object store."""
+        return 0 if self._folder is None else shutil.disk_usage(self._folder).total
 
 
 def why_to_wait(error: Exception) -> str | None:
@@ -98,10 +137,7 @@ def why_to_wait(error: Exception) -> str | None:
 @contextmanager
 def workplace(scratch: Path, name: str) -> Iterator[Path]:
     """A folder below ``scratch`` that is there as long as this process; those of processes that died are removed."""
-    for lock in scratch.glob("*.lock"):
-        with suppress(FileNotFoundError), lock.open("rb") as held:
-            if _locked(held.fileno()):
-                _remove(lock)
+    tidy(scratch)
     folder = scratch / f"{name}-{secrets.token_hex(4)}".replace("/", "-")
     lock = folder.with_name(f"{folder.name}.lock")
     new = lock.with_suffix(".new")
@@ -113,6 +149,28 @@ def workplace(scratch: Path, name: str) -> Iterator[Path]:
             yield folder
         finally:
             _remove(lock)
+
+
+def tidy(scratch: Path, *, dry_run: bool = False) -> int:
+    """Remove the workplaces of processes that died. Returns how many bytes that are, or would be in a dry run."""
+    freed = 0
+    for lock in scratch.glob("*.lock"):
+        with suppress(FileNotFoundError), lock.open("rb") as held:
+            if _locked(held.fileno()):
+                freed += _size(lock.with_suffix(""))
+                if not dry_run:
+                    _remove(lock)
+    return freed
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder that others may be removing, too."""
+    size = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                size += os.lstat(os.path.join(path, name)).st_size
+    return size
 
 
 def _remove(lock: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
+from sqlalchemy import select
 
 from ecs_core import AudioError
 from services.api import schemas
@@ -15,10 +18,15 @@ from services.api.errors import problems
 from services.api.route import Route
 from services.api.service import ServiceDep
 from services.api.uploads import received
+from services.database import UploadRow, now
+from services.removal import in_use
 from services.songs import path_of
 
 router = APIRouter(tags=["audio"], route_class=Route)
 _LONGEST_NAME = 200  # letters; the end counts, where the suffix is
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DAY = timedelta(days=1)  # whatever clocks say
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -36,10 +44,12 @@ _BODY: dict[str, Any] = {
 
 
 @router.post(
-    "/audio", operation_id="upload_audio", status_code=201, openapi_extra=_BODY, responses=problems(413, 415, 422)
+    "/audio", operation_id="upload_audio", status_code=201, openapi_extra=_BODY, responses=problems(413, 415, 422, 507)
 )
 async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request) -> schemas.UploadedAudio:
     """Upload a song; the same song twice is kept once."""
+    said = int(request.headers.get("content-length") or 0)
+    await service.room.for_upload(min(said, service.settings.upload_limit))
     try:
         async with service.songs.place() as path:
             upload = await received(request, path, limit=service.settings.upload_limit)
@@ -65,3 +75,19 @@ def _shown(name: str) -> str:
     """A file's name as it can be repeated in a line: without folders and what is not printed, and not too long."""
     last = PurePosixPath(name.replace("\\", "/")).name
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_LONGEST_NAME:] or "upload"
+
+@router.delete("/audio/{audio_id}", operation_id="delete_audio", responses=problems(404, 409))
+async def delete_audio(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
+    """Forget a song; 409 while jobs that are not over need it. Systems that have it cannot be rendered any more."""
+    if not _SHA256.fullmatch(audio_id):
+        raise HTTPException(404, "Song not found")
+    mine = (UploadRow.sha256 == audio_id, caller.sees(UploadRow))
+    async with service.sessions() as session:
+        owners = list(await session.scalars(select(UploadRow.owner).where(*mine)))
+        needed = await in_use(session, audio_id, owners)
+    if not owners:
+        raise HTTPException(404, "Song not found")
+    if needed:
+        raise HTTPException(409, f"The song is needed by {needed} jobs that are not over: cancel them first")
+    await service.remover.song(audio_id, owners, unused_since=now() + _DAY, reason="deleted")
+    return schemas.Message(message="Song deleted")

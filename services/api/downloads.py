@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from services.api.callers import CallerDep
+from services.api.callers import Caller, CallerDep
 from services.api.errors import problems
 from services.api.files import VALIDATORS, stored_file
 from services.api.route import Route
-from services.api.service import ServiceDep
+from services.api.service import Service, ServiceDep
+from services.database import JobRow
 from services.keys import result_key
 
 router = APIRouter(tags=["jobs"], route_class=Route)
@@ -25,16 +26,19 @@ VIDEO = {"content": {"video/mp4": {"schema": {"type": "string", "format": "binar
         200: {"description": "The video", "headers": VALIDATORS, **VIDEO},
         206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **VIDEO},
         304: {"description": "The client has it, by `If-None-Match`"},
-        **problems(400, 404, 416),
+        **problems(400, 404, 410, 416),
     },
 )
 async def download(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
-    """The finished video; 400 where it is not finished."""
-    row = await service.job_or_404(caller, job_id)
+    """The finished video; 400 where it is not finished, 410 where it has expired."""
+    row = await _unexpired(service, caller, job_id)
     if row.status != "completed":
         raise HTTPException(400, f"Job not completed: it is {row.status}")
-    made = await service.jobs.artefact(result_key(row.scene_key, row.kind))
+    key = result_key(row.scene_key, row.kind)
+    await service.jobs.use(key)
+    made = await service.jobs.artefact(key)
     if made is None:
+        await _unexpired(service, caller, job_id)
         raise HTTPException(404, "Output file not found")
     try:
         return await stored_file(
@@ -47,4 +51,13 @@ async def download(job_id: str, service: ServiceDep, caller: CallerDep, request:
             name=row.output_path,
         )
     except FileNotFoundError:
+        await _unexpired(service, caller, job_id)  # at this very moment
         raise HTTPException(404, "Output file not found") from None
+
+
+async def _unexpired(service: Service, caller: Caller, job_id: str) -> JobRow:
+    """The job, as long as its video is kept."""
+    row = await service.job_or_404(caller, job_id)
+    if row.expired_at is not None:
+        raise HTTPException(410, f"The video expired at {row.expired_at:%Y-%m-%d %H:%M} UTC; render it again")
+    return row

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from ecs_core import MotesError
+from services.room import NoRoomError
 
 _log = logging.getLogger("motes.api")
 _LONGEST = 2000  # characters of a detail: a client may have sent a thousand wrong settings
@@ -38,11 +39,13 @@ _EXAMPLES = {
     403: "The API key has not the scope 'render', which this needs; it has read",
     404: "System not found",
     409: "Job is completed already",
+    410: "The video expired at 2026-01-31 12:00 UTC; render it again",
     413: "The body is larger than 1000000 bytes",
     415: "Content-Type: must be application/json",
     416: "Range: the file has 1024 bytes",
     422: "config: Input should be a valid dictionary",
     503: "The database does not answer; try again",
+    507: "no room: this needs about 120.0 MB, 1.0 GB are free, but 1.0 GB of that are a reserve",
 }
 
 
@@ -58,6 +61,8 @@ def problem_of(error: Exception) -> JSONResponse:
     """What is answered to one of the errors that are ``KNOWN``."""
     if isinstance(error, HTTPException):
         return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+    if isinstance(error, NoRoomError):
+        return problem(507, str(error))
     if isinstance(error, MotesError):
         return problem(400, str(error))
     if isinstance(error, RequestValidationError):

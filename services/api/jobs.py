@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import TypeAdapter
 from sqlalchemy import select
-from starlette.concurrency import run_in_threadpool
 
 from services.api import schemas
 from services.api.callers import CallerDep
@@ -35,6 +34,7 @@ def shown(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
             "created_at": row.created_at,
             "output_path": row.output_path,
             "completed_at": row.ended_at if state["status"] == "completed" else None,
+            "expired_at": row.expired_at,
             "failed_at": row.ended_at if state["status"] == "failed" else None,
         }
     )
@@ -111,6 +111,4 @@ async def delete_job(job_id: str, service: ServiceDep, caller: CallerDep) -> sch
 
 async def forget(service: Service, job_id: str) -> None:
     """Delete a job, and what only it made."""
-    folder = await service.jobs.delete(job_id)
-    if folder is not None:
-        await run_in_threadpool(service.storage.delete, folder)
+    await service.remover.job(service.jobs, job_id)

@@ -33,7 +33,7 @@ _LOOK_EVERY = 0.1
 _CACHE = "private, max-age=0, must-revalidate"  # another config, another picture
 _PICTURE = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it, by `If-None-Match`"}}
-_ERRORS = _UNCHANGED | problems(400, 404, 416)
+_ERRORS = _UNCHANGED | problems(400, 404, 416, 507)
 
 
 @router.get(
@@ -91,7 +91,7 @@ async def _length(service: Service, scene: dict[str, Any]) -> Fraction:
         return Fraction(str(duration))
     song = await service.songs.get(scene["audio"])
     if song is None:
-        raise SceneError("the system's song is gone; load it again")
+        raise SceneError("the song is gone; upload it again")
     return Fraction(song.duration)
 
 
@@ -110,7 +110,9 @@ def _job(caller: Caller, system: SystemRow, scene: dict[str, Any], key: str, *, 
 
 
 async def _look(service: Service, caller: Caller, request: Request, job: JobRow) -> Response:
-    made = await service.jobs.artefact(result_key(job.scene_key, job.kind))
+    key = result_key(job.scene_key, job.kind)
+    await service.jobs.use(key)
+    made = await service.jobs.artefact(key)
     made = made or await _made(service, caller, request, job)
     media_type = "image/png" if job.kind == "frame" else "video/mp4"
     try:

@@ -17,7 +17,8 @@ from services.api.route import Route
 from services.api.service import Service, ServiceDep
 from services.credentials import ANYBODY
 from services.database import JobRow
-from services.scenes import frozen, key_of, segments_of
+from services.keys import result_key
+from services.scenes import frozen, key_of, seconds_of, segments_of
 from services.webhooks import check_target
 
 router = APIRouter(tags=["jobs"], route_class=Route)
@@ -36,7 +37,7 @@ _OVER = ("width", "height", "fps", "duration", "seed")
             "headers": {"Location": {"description": "the job", "schema": {"type": "string"}}},
             "links": links.JOB,
         },
-        **problems(400, 404, 409, 413, 415, 422),
+        **problems(400, 404, 409, 413, 415, 422, 507),
     },
 )
 async def render_system(
@@ -102,9 +103,18 @@ async def scene_of(
 
 
 async def submit(service: Service, job: JobRow) -> JobRow:
-    """Store a job and wake workers; one that was stored before is left as it is."""
+    """Store a job and wake workers; one that was stored before is left as it is.
+
+    Raises:
+        NoRoomError: it is new, nobody rendered the same before, and there is no room for it.
+    """
     song = await service.songs.get(job.scene["audio"])
-    tasks = 1 if job.kind == "frame" else segments_of(job.scene, song.duration if song else 0.0) + 1
+    seconds = song.duration if song else 0.0
+    tasks = 1 if job.kind == "frame" else segments_of(job.scene, seconds) + 1
+    job.seconds = seconds_of(job.scene, seconds)
+    known = await service.job(ANYBODY, job.id)
+    if known is None and await service.jobs.artefact(result_key(job.scene_key, job.kind)) is None:
+        await service.room.for_job(job.scene, seconds)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         job.traceparent = traces.traceparent()
         try:

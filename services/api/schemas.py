@@ -142,6 +142,7 @@ class Job(BaseModel):
         created_at=_MOMENT,
         output_path="my_visualization.mp4",
         completed_at=None,
+        expired_at=None,
         failed_at=None,
         error=None,
     )
@@ -160,6 +161,7 @@ class Job(BaseModel):
     created_at: datetime
     output_path: str
     completed_at: datetime | None = None
+    expired_at: datetime | None = Field(None, description="when its video was removed; render it again")
     failed_at: datetime | None = None
     error: str | None = Field(None, description="why it failed, or why it has to wait")
 

@@ -22,6 +22,8 @@ from services.credentials import Caller, Keys
 from services.database import JobRow, Sessions, SystemRow, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
+from services.removal import Remover
+from services.room import Room
 from services.settings import ServiceSettings
 from services.songs import Songs
 from services.storage import Storage, workplace
@@ -42,6 +44,8 @@ class Service:
     storage: Storage
     songs: Songs
     keys: Keys
+    remover: Remover
+    room: Room
     systems: Lookout  # the revision of each
     events: Lookout  # of a job, the last one's id
     folder: Path
@@ -109,6 +113,8 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         storage=storage,
                         songs=songs,
                         keys=keys,
+                        remover=Remover(sessions, storage),
+                        room=Room(settings, sessions, storage),
                         systems=systems,
                         events=events,
                         folder=folder,

@@ -12,10 +12,11 @@ from services.api.callers import CallerDep
 from services.api.configs import change, check, configure, status_of
 from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, once
+from services.api.jobs import forget
 from services.api.paging import CURSOR, LIMIT, LINK, listed, page
 from services.api.route import Route
 from services.api.service import ServiceDep
-from services.database import SystemRow
+from services.database import JobRow, SystemRow
 
 router = APIRouter(tags=["systems"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.System])
@@ -112,8 +113,13 @@ async def load_audio(system_id: str, audio_path: str, service: ServiceDep, calle
 
 @router.delete("/systems/{system_id}", operation_id="delete_system", responses=problems(404))
 async def delete_system(system_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
-    """Forget a system; its jobs stay."""
+    """Forget a system, its previews and its frames; its renders stay."""
     await service.system_or_404(caller, system_id)
     async with service.sessions.begin() as session:
         await session.execute(delete(SystemRow).where(SystemRow.id == system_id))
+        looks = select(JobRow.id).where(JobRow.system_id == system_id, JobRow.kind != "video")
+        found = list(await session.scalars(looks))
+    for job in found:
+        await service.jobs.cancel(job)
+        await forget(service, job)
     return schemas.Message(message="System deleted")

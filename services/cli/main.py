@@ -25,6 +25,7 @@ from services.cli import (
     render,
     restore,
     serve,
+    storage,
     types,
     worker,
 )
@@ -45,6 +46,7 @@ examples:
   motes keys create --owner alice
   motes jobs list --status failed
   motes backup /mnt/backup/motes
+  motes storage show
 """
 
 
@@ -66,7 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (render, frame, analyze, types, plugin, serve, api, worker, config, db, keys, jobs, backup, restore):
+    later = (backup, restore, storage)
+    for command in (render, frame, analyze, types, plugin, serve, api, worker, config, db, keys, jobs, *later):
         name = command.__name__.rpartition(".")[2]
         sub = commands.add_parser(
             name,

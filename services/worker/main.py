@@ -20,10 +20,12 @@ from ecs_core.plugin_api import particle_types
 from services import metrics, traces
 from services.database import TaskRow, open_database
 from services.jobs import Artefact, Claim, Jobs
+from services.keeper import Keeper
 from services.keys import attempt_of, result_key, segment_key
 from services.logs import bound
 from services.migrations import NewerStructureError, newest, upgrade
 from services.queue import Queue
+from services.removal import Remover
 from services.scenes import key_of, thawed, versions
 from services.settings import ServiceSettings
 from services.storage import Storage, why_to_wait, workplace
@@ -74,6 +76,7 @@ class Worker:
         metrics.expect(particle_types().types)
         self._jobs = Jobs(sessions, lease=self._settings.lease_seconds, versions=self._versions)
         self._storage = Storage(self._settings.storage)
+        self._remover = Remover(sessions, self._storage)
         with workplace(self._storage.scratch, self._name) as self._folder, contextlib.ExitStack() as telling_numbers:
             async with (
                 Nursery(self._settings.storage, nice=self._nice) as self._nursery,
@@ -84,9 +87,12 @@ class Worker:
                 looking = asyncio.create_task(self._look(stop))
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
                 telling = asyncio.create_task(Deliverer(sessions, self._settings).run())
+                keeper = Keeper(self._settings, sessions, self._storage)
+                ticking = asyncio.create_task(self._queue.tick(keeper.tick, every=self._settings.keep_every))
+                keeping = asyncio.create_task(keeper.run())
                 await stop.wait()
                 self._stopping = True
-                busy = {looking, consuming, telling, *self._running, *self._helping}
+                busy = {looking, consuming, telling, ticking, keeping, *self._running, *self._helping}
                 for task in busy:
                     task.cancel()
                 await asyncio.gather(*busy, return_exceptions=True)
@@ -149,8 +155,8 @@ class Worker:
                     await self._jobs.say(job, obstacle)
                     continue
                 _log.info("no worker is left of the version that job %s was for; it is planned anew", job.id)
-                if (folder := await self._jobs.adopt(job, scene, key_of(scene))) is not None:
-                    await asyncio.to_thread(self._storage.delete, folder)
+                if (gone := await self._jobs.adopt(job, scene, key_of(scene))) is not None:
+                    await self._remover.files(gone)
 
     def _help_out(self) -> None:
         """Do what there is without being told by Redis, which is down or forgot it."""
@@ -240,7 +246,8 @@ class Worker:
     async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:
         claim = attempt.claim
         made: Artefact | None = None
-        spec = {"task": claim.task, "attempt": claim.attempt, "kind": claim.kind, "number": claim.number}
+        spec: dict[str, Any] = {"task": claim.task, "attempt": claim.attempt, "plan": claim.plan}
+        spec |= {"kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
         if claim.kind == "join":
             spec["segments"] = await self._jobs.segments(claim)
@@ -260,7 +267,7 @@ class Worker:
             elif "error" in message:
                 traces.note({}, failed=True)
                 _log.error("job %s failed: %s", claim.job, message.get("trace", message["error"]))
-                await self._jobs.fail(claim.job, message["error"])
+                await self._jobs.fail(claim.job, message["error"], by=claim)
                 await self._jobs.finish(claim)
                 return False
             elif "done" in message:
@@ -301,7 +308,7 @@ class Worker:
             return
         segment = claim.kind == "segment"
         key = segment_key(claim.scene_key, claim.number) if segment else result_key(claim.scene_key, claim.kind)
-        await asyncio.to_thread(self._storage.delete, attempt_of(key, claim.task, claim.attempt))
+        await asyncio.to_thread(self._storage.delete, [attempt_of(key, claim.task, claim.attempt)])
 
     async def _hold(self, attempt: _Attempt) -> None:
         """Renew the lease; kill the child once the claim is lost or the job is over."""

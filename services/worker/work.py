@@ -5,15 +5,15 @@ What passes from a plan to its segments lies in storage, as ``services.worker.fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ecs_core import Scene
+from ecs_core import MotesError, Scene
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
@@ -48,7 +48,7 @@ class Spent:
 
 
 def run(spec: Mapping[str, Any], storage: Storage, tell: Tell) -> Spent:
-    """Do what ``spec`` asks for: {task, attempt, kind, number, scene, scene_key, folder, segments?}.
+    """Do what ``spec`` asks for: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?}.
 
     ``tell`` sends progress to whoever watches. What is not finished lies in the folder, which others remove.
 
@@ -73,14 +73,14 @@ def _plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
     heard = perf_counter()
     file = folder / "plan.npz"
     save_plan(plan, file)
-    storage.put(plan_key(key), file)
+    storage.put(plan_key(key, spec["plan"]), file)
     tell({"segments": [segment.stop - segment.start for segment in plan.segments]})
     with Stage(plan.particle_type, plan.settings, plan.timeline) as stage:
         for segment in plan.segments:
             stage.skip_to(segment.start)
             file = folder / "snapshot.npz"
             save_snapshot(stage.snapshot(), file)
-            storage.put(snapshot_key(key, segment.number), file)
+            storage.put(snapshot_key(key, spec["plan"], segment.number), file)
             tell({"snapshot": segment.number})
     return Spent({"analyse": heard - began, "simulate": perf_counter() - heard})
 
@@ -88,9 +88,9 @@ def _plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
 def _segment(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
     """Render a segment."""
     key, number = spec["scene_key"], spec["number"]
-    with storage.file(plan_key(key)) as file:
+    with storage.file(plan_key(key, spec["plan"])) as file:
         plan = load_plan(_scene(spec, Path("song") if spec["scene"]["audio"] else None), file)
-    with storage.file(snapshot_key(key, number)) as file:
+    with storage.file(snapshot_key(key, spec["plan"], number)) as file:
         snapshot = load_snapshot(file)
     target = folder / "segment.mp4"
     report = SegmentRenderer(plan).render(
@@ -104,7 +104,7 @@ def _segment(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path
 def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
     """Put the segments end to end, with the song beside them."""
     key, audio = spec["scene_key"], spec["scene"]["audio"]
-    with storage.file(plan_key(key)) as file:
+    with storage.file(plan_key(key, spec["plan"])) as file:
         plan = load_plan(_scene(spec, Path("song") if audio else None), file)
     target = folder / "video.mp4"
     began = perf_counter()
@@ -112,7 +112,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
         video = VideoFile(target, plan.video, frames=plan.frames)
         closing.callback(video.abandon)
         if audio is not None:
-            song = closing.enter_context(DecodedSong(closing.enter_context(storage.file(audio_key(audio))), name=_SONG))
+            song = closing.enter_context(DecodedSong(closing.enter_context(_song(audio, storage)), name=_SONG))
             duration = Fraction(plan.frames) / plan.video.fps
             video.add_sound(song.blocks(), rate=song.rate, channels=song.channels, duration=duration)
         for number, segment in enumerate(spec["segments"], 1):
@@ -143,6 +143,21 @@ def _keep(spec: Mapping[str, Any], storage: Storage, tell: Tell, key: str, path:
     tell({"made": {"key": key, "object": target, "size": storage.put(target, path)}})
 
 
+@contextmanager
+def _song(audio: str, storage: Storage) -> Iterator[Path]:
+    """The song, as a file to read.
+
+    Raises:
+        MotesError: it is not in storage any more, as when a job is retried months later.
+    """
+    with ExitStack() as held:
+        try:
+            file = held.enter_context(storage.file(audio_key(audio)))
+        except FileNotFoundError:
+            raise MotesError("the song is gone; upload it again") from None
+        yield file
+
+
 def _made_plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> RenderPlan:
     scene = spec["scene"]
     particle_type, settings = _scene(spec, Path("song") if scene["audio"] else None).resolve()
@@ -158,7 +173,7 @@ def _analysis(audio: str, guidance: Guidance, storage: Storage, tell: Tell, fold
     with suppress(FileNotFoundError), storage.file(key) as file:
         return document.load(file)
     more = tuple(particle_types().features.values())
-    with storage.file(audio_key(audio)) as path, DecodedSong(path, name=_SONG) as song:
+    with _song(audio, storage) as path, DecodedSong(path, name=_SONG) as song:
         analysis = analyze_song(
             song, more=more, guidance=guidance, progress=lambda share: tell({"progress": int(100 * share)})
         )

@@ -8,7 +8,7 @@ import pytest
 
 from services.database import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
 from services.jobs import DEATHS, QUEUED_AT_ONCE
-from services.keys import result_key, scene_folder
+from services.keys import plan_folder, result_key
 from tests.services.board import FRAMES, Board, Clock, made_by, together
 
 pytestmark = pytest.mark.anyio
@@ -285,13 +285,17 @@ class TestDeleted:
     @pytest.mark.parametrize("at", ["queued", "plan", "segment", "join", "completed"])
     async def test_leaves_nothing(self, board: Board, at: str) -> None:
         job = await board.submit(scene_key="scene", webhook_url="https://example.org")
+        [plan] = [task.id for task in await board.tasks(job)]
         claim = None
         if at == "completed":
             await board.work()
         elif at != "queued":
             claim = await board.until(at)
         await board.jobs.cancel(job)
-        assert await board.jobs.delete(job) == scene_folder("scene")
+        gone = await board.jobs.delete(job)
+        assert gone is not None
+        assert {made.key: made.object for made in gone.artefacts} == board.made
+        assert gone.folders == (plan_folder("scene", plan),)
         if claim is not None:
             assert not await board.jobs.renew(claim, 1)
             board.made.clear()
@@ -305,21 +309,21 @@ class TestDeleted:
         first = await board.submit(scene_key="scene")
         await board.work()
         second = await board.submit(scene_key="scene")
-        assert await board.jobs.delete(first) is None
+        assert (await board.jobs.delete(first)).artefacts == ()
         assert await board.jobs.artefact(result_key("scene", "video")) is not None
-        assert await board.jobs.delete(second) == scene_folder("scene")
+        assert {made.key for made in (await board.jobs.delete(second)).artefacts} == set(board.made)
 
     async def test_keeps_what_others_get_at_the_same_time(self, board: Board) -> None:
         for number in range(20):
             key = f"scene{number}"
             first = await board.submit(scene_key=key)
             await board.work()
-            folder, second = await together(board.jobs.delete(first), board.submit(scene_key=key), seed=number)
+            gone, second = await together(board.jobs.delete(first), board.submit(scene_key=key), seed=number)
             made = await board.jobs.artefact(result_key(key, "video"))
             if await board.status(second) == "completed":
-                assert (folder, made is not None) == (None, True), "it was completed by what is deleted"
+                assert (gone.artefacts, made is not None) == ((), True), "it was completed by what is deleted"
             else:
-                assert (folder, made) == (scene_folder(key), None)
+                assert ({each.key for each in gone.artefacts}, made) == (set(board.made), None)
                 await board.jobs.cancel(second)
             board.made.clear()
 
@@ -343,8 +347,8 @@ class TestDeleted:
 def test_made_by_names_another_file_for_every_attempt() -> None:
     from services.jobs import Claim
 
-    first = Claim("task", 1, "segment", 3, "job", {}, "scene")
-    second = Claim("task", 2, "segment", 3, "job", {}, "scene")
+    first = Claim("task", 1, "segment", 3, "job", {}, "scene", "plan")
+    second = Claim("task", 2, "segment", 3, "job", {}, "scene", "plan")
     made = [made_by(claim) for claim in (first, second)]
     assert made[0] is not None
     assert made[1] is not None

@@ -175,8 +175,9 @@ async def change(board: Board, job: str, what: str) -> None:
     """What a client may ask for."""
     if what == "delete":
         await board.jobs.cancel(job)
-        folder = await board.jobs.delete(job)
-        board.made = {key: made for key, made in board.made.items() if folder is None or not key.startswith(folder)}
+        gone = await board.jobs.delete(job)
+        keys = {made.key for made in gone.artefacts} if gone is not None else set()
+        board.made = {key: made for key, made in board.made.items() if key not in keys}
     elif what == "fail":
         await board.jobs.fail(job, "broken")
     else:

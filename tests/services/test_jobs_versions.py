@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from services import scenes
 from services.database import ArtefactRow, open_database
-from services.jobs import Jobs
+from services.jobs import Forgotten, Jobs
 from services.keys import result_key, scene_folder, segment_key
 from services.scenes import VERSION, frozen, key_of, thawed, versions
 from tests.services.board import LEASE, Board, together

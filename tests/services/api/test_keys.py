@@ -185,7 +185,7 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def request_of(method: str, path: str, system: str, job: str) -> dict[str, Any]:
-    filled = path.format(system_id=system, job_id=job, particle_type="snow")
+    filled = path.format(system_id=system, job_id=job, audio_id="0" * 64, particle_type="snow")
     return {"method": method, "path": filled, **BODIES.get(f"{method} {path}", {})}
 
 

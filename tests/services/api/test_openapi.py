@@ -23,6 +23,7 @@ OPERATIONS = {
     "preview_of_system": "GET /systems/{system_id}/preview",
     "render_system": "POST /systems/{system_id}/render",
     "upload_audio": "POST /audio",
+    "delete_audio": "DELETE /audio/{audio_id}",
     "list_jobs": "GET /jobs",
     "get_job": "GET /jobs/{job_id}",
     "delete_job": "DELETE /jobs/{job_id}",

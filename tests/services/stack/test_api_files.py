@@ -186,7 +186,7 @@ def test_frame_that_cannot_be_made_says_why(stack: Stack, demo_song: Path) -> No
     remove(stack, f"audio/{body['sha256']}")
     answer = stack.client.get(f"/systems/{system}/frame", params={"t": 1})
     assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM)
-    assert "FileNotFoundError" in answer.json()["detail"]
+    assert answer.json()["detail"] == "the song is gone; upload it again"
 
 
 def remove(stack: Stack, key: str) -> None:

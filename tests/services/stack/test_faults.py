@@ -320,7 +320,9 @@ class TestFullDisk:
 
     def test_while_segments_are_rendered_and_while_they_are_joined(self, small_disk: Path, tmp_path: Path) -> None:
         (tmp_path / "stack").mkdir()
-        with running_stack(tmp_path / "stack", MOTES_STORAGE_URL=f"file://{small_disk / 'storage'}") as stack:
+        with running_stack(
+            tmp_path / "stack", MOTES_STORAGE_URL=f"file://{small_disk / 'storage'}", MOTES_RESERVE="0"
+        ) as stack:
             config = VIDEO | {"seed": 30}
             system = create(stack, **config)
             right = undisturbed(config, tmp_path)

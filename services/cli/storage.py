@@ -1,0 +1,100 @@
+"""``motes storage``: what is stored, of what kind and whose; and letting go now what retention would let go later."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from ecs_core.errors import MotesError
+from services.cli.service_database import opened
+from services.cli.service_settings import add_data_argument, masked, settings_from
+from services.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from services.database import Sessions
+    from services.settings import ServiceSettings
+    from services.storage import Storage
+
+HELP = "Show how much is stored, by kind and owner; remove what has expired and what nobody knows."
+EXAMPLES = """\
+examples:
+  motes storage show
+  motes storage gc --dry-run
+  motes storage gc --data /srv/motes
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the two commands."""
+    commands = parser.add_subparsers(dest="storage_command", required=True, metavar="COMMAND")
+    show = commands.add_parser("show", help="how many bytes of what kind there are, and whose they are")
+    show.set_defaults(do=_show)
+    gc = commands.add_parser("gc", help="remove what the MOTES_KEEP_… settings say, and files that nothing refers to")
+    gc.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    gc.set_defaults(do=_gc)
+    for command in (show, gc):
+        command.add_argument("--json", action="store_true", help="print it as JSON")
+        add_data_argument(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the command says."""
+    settings = settings_from(arguments, "data")
+
+    async def do() -> None:
+        async with opened(settings) as sessions:
+            await arguments.do(arguments, settings, sessions, _storage(settings))
+
+    asyncio.run(do())
+
+
+def _storage(settings: ServiceSettings) -> Storage:
+    from services.storage import Storage  # noqa: PLC0415
+
+    try:
+        return Storage(settings.storage)
+    except Exception as error:  # whatever the client of an object store raises
+        raise MotesError(f"the storage {masked(settings.storage)}: {masked(str(error))}") from error
+
+
+async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
+    from services.usage import by_owner, in_storage  # noqa: PLC0415
+
+    async with sessions() as session:
+        stored, owned = await in_storage(session), sorted(await by_owner(session))
+    facts: dict[str, Any] = {"storage": masked(settings.storage), "free": storage.free()}
+    facts["reserve"] = None if facts["free"] is None else settings.reserve_of(storage.total())
+    if arguments.json:
+        kinds = {each.kind: {"number": each.number, "bytes": each.bytes} for each in stored}
+        print(json.dumps(facts | {"stored": kinds, "owners": [each._asdict() for each in owned]}))
+        return
+    for name, value in facts.items():
+        print(f"{name:<8} {value if value is not None else '–'}")
+    print()
+    print_table(("STORED", "NUMBER", "BYTES"), ((f"{each.kind}s", each.number, each.bytes) for each in stored))
+    if owned:
+        print()
+        rows = ((each.owner or None, f"{each.kind}s", each.number, each.bytes) for each in owned)
+        print_table(("OWNER", "HAS", "NUMBER", "BYTES"), rows)
+
+
+async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
+    from services.keeper import Busy, Keeper  # noqa: PLC0415
+
+    keeper = Keeper(settings, sessions, storage)
+    try:
+        report = await (keeper.forecast() if arguments.dry_run else keeper.gc())
+    except Busy:
+        raise MotesError("a worker is removing what may go at this moment; try again in a minute") from None
+    freed = [
+        {"reason": reason, "kind": kind, "number": number, "bytes": size}
+        for (reason, kind), (number, size) in sorted(report.freed.items())
+    ]
+    if arguments.json:
+        print(json.dumps({"dry_run": arguments.dry_run, "freed": freed, "bytes": report.bytes, "rows": report.rows}))
+        return
+    if freed:
+        print_table(("WHY", "WHAT", "NUMBER", "BYTES"), (tuple(each.values()) for each in freed))
+    print(f"{'would have ' if arguments.dry_run else ''}{report}")
