@@ -11,7 +11,7 @@ from sqlalchemy import text
 from services import scenes
 from services.database import ArtefactRow, open_database
 from services.jobs import Forgotten, Jobs
-from services.keys import result_key, scene_folder, segment_key
+from services.keys import plan_folder, result_key, segment_key
 from services.scenes import VERSION, frozen, key_of, thawed, versions
 from tests.services.board import LEASE, Board, together
 
@@ -27,7 +27,7 @@ class Sides:
     old: Board
     new: Board
 
-    async def adopt(self, key: str, *, by: Board | None = None) -> list[str | None]:
+    async def adopt(self, key: str, *, by: Board | None = None) -> list[Forgotten | None]:
         """Adopt all jobs that the old version left; returns folders to delete."""
         board = by or self.new
         alone = await board.jobs.left_alone()
@@ -82,7 +82,10 @@ async def test_adopted_job_is_planned_anew_and_done_by_one_version_alone(sides: 
     await sides.old.do(begun)
     late = await sides.old.take()
     await sides.old.jobs.give_back(late)
-    assert await sides.adopt(NEW + "1") == [scene_folder(OLD + "1")]
+    [gone] = await sides.adopt(NEW + "1")
+    assert gone is not None
+    assert {made.key for made in gone.artefacts} == {segment_key(OLD + "1", begun.number)}
+    assert gone.folders == (plan_folder(OLD + "1", begun.plan or ""),)
     assert (await sides.new.job(job)).progress == 0
     assert not await sides.old.jobs.renew(late, 5)
     done = await sides.new.work()
@@ -99,7 +102,9 @@ async def test_adopting_keeps_what_other_jobs_made_of_the_same_scene(sides: Side
         row = await session.get_one(ArtefactRow, result_key(OLD + "1", "video"))
         await session.delete(row)  # so that the next one has something to do
     await sides.old.submit(scene_key=OLD + "1")
-    assert await sides.adopt(NEW + "1") == [None]
+    [gone] = await sides.adopt(NEW + "1")
+    assert gone is not None
+    assert gone.artefacts == ()
     assert await sides.old.jobs.artefact(segment_key(OLD + "1", 0)) is not None
     assert await sides.old.status(finished) == "completed"
 

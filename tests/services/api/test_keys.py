@@ -353,6 +353,9 @@ class TestTwoOwners:
         assert before == after
         if "audio_path" in of_alice.get("params", {}):
             of_alice["params"] = {"audio_path": world.song("alice", song())["audio_path"]}
+        if "audio_id" in path:  # of which everybody may have one of the same name
+            of_alice["path"] = f"/audio/{world.song('alice', song(level=77))['audio_id']}"
+            assert all_of(world.call("bob", **of_alice)) == all_of(unknown)
         assert world.call("alice", **of_alice).status_code != 404
         if method != "DELETE":
             assert world.call("admin", **of_alice).status_code != 404
