@@ -180,6 +180,7 @@ class Jobs:
     async def planned(self, claim: Claim, segments: Sequence[int]) -> None:
         """The segments, by their numbers of frames, and joining them, all waiting; what stands already stays."""
         async with self._sessions.begin() as session:
+            await alone(session, claim.scene_key)  # of jobs with the same segments one notes at a time that it has them
             if not _changed(await session.execute(_held(claim).values(done=100))):
                 return
             job = await session.get_one(JobRow, claim.job, with_for_update=True)

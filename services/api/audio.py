@@ -76,6 +76,7 @@ def _shown(name: str) -> str:
     last = PurePosixPath(name.replace("\\", "/")).name
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_LONGEST_NAME:] or "upload"
 
+
 @router.delete("/audio/{audio_id}", operation_id="delete_audio", responses=problems(404, 409))
 async def delete_audio(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
     """Forget a song; 409 while jobs that are not over need it. Systems that have it cannot be rendered any more."""

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from ecs_core import SceneError
-from services import metrics
+from services import metrics, orphans, retention
 from services.database import (
     AudioRow,
     DeliveryRow,
@@ -535,8 +535,10 @@ class TestRaces:
             assert await shelf.board.status(job) == "completed"
             await shelf.whole()
 
-    async def test_everything_at_once(self, shelf: Shelf) -> None:
+    async def test_everything_at_once(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         """Clients that submit, retry, cancel and delete; workers; and retention that wants everything gone."""
+        for module in (retention, orphans):  # for which everything is old
+            monkeypatch.setattr(module, "now", lambda: now() + timedelta(hours=1))
         rng = random.Random(1)
         keepers = [shelf.keeper(keep_videos=1, keep_segments=1, keep_previews=1) for _ in range(2)]
         for keeper in keepers:
@@ -566,7 +568,6 @@ class TestRaces:
 
         async def remove(keeper: object) -> None:
             for _ in range(6):
-                await shelf.age(seconds=30)
                 await keeper.clear(thorough=True)  # type: ignore[attr-defined]
                 await asyncio.sleep(0.02)
 
@@ -589,7 +590,7 @@ def keeping(shelf: Shelf, folder: Path) -> object:
         return {"duration": 1.0, "sample_rate": 44100, "channels": 2}
 
     songs_ = songs.Songs(shelf.settings, shelf.board.sessions, shelf.storage, folder)
-    songs._look = look
+    songs.probe = look
     return songs_
 
 
