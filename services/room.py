@@ -40,11 +40,11 @@ class Room:
             NoRoomError: says how much is free and how much is needed.
         """
         free = await asyncio.to_thread(self._storage.free)
-        if free is None:
+        reserve = self._settings.reserve_of(await asyncio.to_thread(self._storage.total))
+        if free is None or not reserve:
             return
         needed = bytes_of(scene, seconds)
         promised = await self._for_open_jobs()
-        reserve = self._settings.reserve_of(await asyncio.to_thread(self._storage.total))
         if free - reserve - promised < needed:
             kept = f"{mb(reserve)} of that are a reserve, {mb(promised)} are for jobs that are not over"
             raise NoRoomError(f"no room: this needs about {mb(needed)}, {mb(free)} are free, but {kept}")
@@ -57,8 +57,11 @@ class Room:
             NoRoomError: says how much is free and how much is needed.
         """
         disk = await asyncio.to_thread(shutil.disk_usage, self._storage.scratch)
-        is_local = await asyncio.to_thread(self._storage.free) is not None
-        reserve = self._settings.reserve_of(disk.total) if is_local else 0  # else it only passes through here
+        reserve = self._settings.reserve_of(disk.total)
+        if not reserve:
+            return
+        if await asyncio.to_thread(self._storage.free) is None:  # it only passes through here
+            reserve = 0
         if disk.free - reserve < size:
             kept = f", but {mb(reserve)} of that are a reserve" if reserve else ""
             raise NoRoomError(f"no room: this needs {mb(size)}, {mb(disk.free)} are free{kept}")

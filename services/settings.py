@@ -96,7 +96,7 @@ class ServiceSettings(BaseSettings):
     reserve: str = Field(
         default="1000000000",
         pattern=_SHARE,
-        description="bytes or per cent of the disk that new jobs and uploads leave free; 0: none",
+        description="bytes or per cent of the disk that new jobs and uploads leave free; 0: none is refused",
     )
 
     @field_validator("keep_every")
