@@ -13,7 +13,7 @@ import pytest
 from ecs_core import MotesError
 from services.backup import back_up, repair, restore
 from services.cli.main import main
-from services.database import ArtefactRow, JobRow
+from services.database import ArtefactRow, AudioRow, JobRow
 from services.keys import audio_key, result_key
 from services.storage import Storage
 from tests.conftest import CommandLine
@@ -196,9 +196,12 @@ class TestRepair:
         begun = await board.submit(scene_key="begun", scene={"type": "snow", "audio": None})
         segment = await board.until("segment")
         await board.do(segment)
+        async with board.sessions.begin() as session:
+            facts = {"suffix": ".wav", "size": 1, "duration": 1.0, "sample_rate": 44100, "channels": 2}
+            session.add(AudioRow(sha256="gone", **facts))
         deaf = await board.submit(scene_key="deaf", scene={"type": "snow", "audio": "gone"})
-        repaired = await repair(database, lambda key: "lost" not in key)
-        assert (repaired.songs, repaired.artefacts, repaired.videos, repaired.jobs) == (0, 4, 1, 2)
+        repaired = await repair(database, lambda key: "lost" not in key and "gone" not in key)
+        assert (repaired.songs, repaired.artefacts, repaired.videos, repaired.jobs) == (1, 4, 1, 2)
         assert (await board.job(done)).expired_at is None
         assert (await board.job(lost)).expired_at is not None
         assert (await board.job(deaf)).error == "its song is gone"
