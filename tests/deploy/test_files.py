@@ -1,0 +1,258 @@
+"""What deploys Motes, as far as that can be checked without a daemon: it parses, it fits its schemas, what it names is
+there, and it is not less strict than the documents say."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.cli.main import build_parser
+from services.metrics import catalogue
+from services.settings import ServiceSettings
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, Any] = COMPOSE["services"]
+KUBERNETES = sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
+VARIABLES = {f"MOTES_{name.upper()}" for name in ServiceSettings.model_fields}
+CACHE = {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_CACHE_DIR"}
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def tool(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def accepted(arguments: list[str]) -> bool:
+    """Whether the command line takes them; else argparse exits."""
+    return bool(build_parser().parse_args(arguments).run)
+
+
+def variables(text: str) -> set[str]:
+    return set(re.findall(r"\bMOTES_[A-Z_]+", text))
+
+
+# --- the image ---
+
+
+def instructions(name: str) -> list[str]:
+    joined = re.sub(r"\\\n\s*", "", DOCKERFILE)
+    return re.findall(rf"^{name} (.+)$", joined, re.MULTILINE)
+
+
+def test_dockerfile_is_linted() -> None:
+    done = run(tool("hadolint"), "Dockerfile")
+    assert done.returncode == 0, done.stdout
+
+
+def test_everything_that_the_image_copies_is_there_and_not_ignored() -> None:
+    copied = [word for line in instructions("COPY") if "--from" not in line for word in line.split()[:-1]]
+    assert copied
+    kept = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(copied) == set(kept)
+    assert all((ROOT / path).exists() for path in copied)
+
+
+def test_image_has_the_tested_versions_of_what_the_service_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    printed = run(sys.executable, "deploy/requirements.py").stdout.splitlines()
+    assert printed == [*project["dependencies"], *project["optional-dependencies"]["service"]]
+    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {re.split(r"[\[<>=;!~ ]", each)[0].lower() for each in printed} <= {name.lower() for name in pinned}
+
+
+def test_image_runs_as_nobody_in_particular_without_what_built_it() -> None:
+    assert instructions("USER") == ["10001"]
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert not re.search(r"\b(pip|apt-get|gcc|make)\b", last)
+    assert accepted([*yaml.safe_load(instructions("CMD")[-1])])
+    assert variables(DOCKERFILE) <= VARIABLES
+
+
+def test_image_finds_its_kernels_where_it_compiled_them() -> None:
+    """What numba keeps is for one kind of processor, in one folder: both stages must say the same."""
+    build, last = re.sub(r"\\\n\s*", "", DOCKERFILE).split("\nFROM ")[1:]
+    said = [{name: re.findall(rf"{name}=(\S+)", stage) for name in CACHE | {"CPU"}} for stage in (build, last)]
+    assert said[0] == said[1]
+    assert all(len(values) == 1 for name, values in said[0].items()), said[0]
+
+
+# --- compose ---
+
+
+def test_compose_file_fits_its_schema() -> None:
+    done = run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", "compose.yaml")
+    assert done.returncode == 0, done.stdout
+
+
+def test_compose_starts_what_there_is_with_settings_that_there_are() -> None:
+    ours = [service for service in SERVICES.values() if service.get("image") == "motes"]
+    assert len(ours) == 2
+    for service in ours:
+        assert accepted(service["command"])
+        assert {name for name in service["environment"] if name.startswith("MOTES_")} <= VARIABLES
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert set(service["depends_on"]) <= set(SERVICES)
+    assert all(SERVICES[name].get("healthcheck") for name in ("redis", "postgres", "worker"))
+
+
+def test_everything_that_compose_mounts_is_there() -> None:
+    mounts = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())]
+    files = [mount for mount in mounts if mount.startswith(".")]
+    assert files
+    assert [file for file in files if not (ROOT / file).exists()] == []
+    assert {mount for mount in mounts if not mount.startswith(".")} == set(COMPOSE["volumes"])
+
+
+def test_compose_is_reached_from_this_machine_alone() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert len(ports) == 3
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_prometheus_of_compose_asks_services_at_their_ports_and_knows_its_rules() -> None:
+    config = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text(encoding="utf-8"))
+    asked = {
+        scrape["job_name"]: (lookup["names"][0], lookup["port"])
+        for scrape in config["scrape_configs"]
+        for lookup in scrape["dns_sd_configs"]
+    }
+    port = int(SERVICES["worker"]["environment"]["MOTES_METRICS_PORT"])
+    assert asked == {"motes-api": ("api", 8000), "motes-worker": ("worker", port)}
+    mounted = {volume.split(":")[1] for volume in SERVICES["prometheus"]["volumes"]}
+    assert {f"/etc/prometheus/{rules}" for rules in config["rule_files"]} <= mounted
+    assert SERVICES["grafana"]["environment"]["PROMETHEUS_URL"] == "http://prometheus:9090"
+
+
+@pytest.mark.debian("prometheus")
+def test_prometheus_accepts_what_compose_mounts(tmp_path: Path) -> None:
+    for volume in SERVICES["prometheus"]["volumes"]:
+        if volume.startswith("."):
+            source, target, _ = volume.split(":")
+            (tmp_path / Path(target).name).write_bytes((ROOT / source).read_bytes())
+    if shutil.which("promtool") is None:
+        pytest.skip("needs promtool")
+    done = run("promtool", "check", "config", tmp_path / "prometheus.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- systemd ---
+
+
+@pytest.mark.debian("systemd")
+def test_units_are_verified(tmp_path: Path) -> None:
+    """By systemd itself, with the motes of this environment in the place of an installed one."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze")
+    for unit in UNITS:
+        text = unit.read_text(encoding="utf-8").replace("/opt/motes/bin/motes", tool("motes"))
+        (tmp_path / unit.name).write_text(text)
+        done = run("systemd-analyze", "verify", "--man=no", tmp_path / unit.name.replace("@.", "@1."))
+        assert (done.returncode, [line for line in done.stderr.splitlines() if "motes" in line]) == (0, []), unit.name
+        done = run("systemd-analyze", "security", "--offline=true", "--threshold=25", tmp_path / unit.name)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_unit_starts_a_command_that_there_is_and_can_confine_what_decodes(unit: Path) -> None:
+    text = unit.read_text(encoding="utf-8")
+    [command] = re.findall(r"^ExecStart=/opt/motes/bin/motes (.+)$", text, re.MULTILINE)
+    assert accepted(shlex.split(command.replace("%i", "1")))
+    assert "NoNewPrivileges=yes" in text
+    assert "ProtectSystem=strict" in text
+    [calls] = re.findall(r"^SystemCallFilter=@system-service (.+)$", text, re.MULTILINE)
+    assert {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"} <= set(calls.split())
+    assert "MemoryDenyWriteExecute" not in text  # kernels are compiled
+    assert variables(text + (ROOT / "deploy/systemd/motes.env").read_text(encoding="utf-8")) <= VARIABLES
+
+
+# --- Kubernetes ---
+
+
+@functools.cache
+def objects() -> list[dict[str, Any]]:
+    found = [each for path in KUBERNETES for each in yaml.safe_load_all(path.read_text(encoding="utf-8"))]
+    assert found
+    return found
+
+
+def of(kind: str) -> Iterator[dict[str, Any]]:
+    return (each for each in objects() if each["kind"] == kind)
+
+
+def containers() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for deployment in of("Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        yield from ((pod, container) for container in pod["containers"])
+
+
+def test_objects_fit_the_schemas_of_kubernetes() -> None:
+    import kubernetes_validate
+
+    for each in objects():
+        if each["apiVersion"] != "keda.sh/v1alpha1":  # not its own
+            kubernetes_validate.validate(each, "1.31", strict=True)
+
+
+def test_containers_start_what_there_is_with_settings_that_there_are() -> None:
+    [config] = of("ConfigMap")
+    shared = set(config["data"])
+    for pod, container in containers():
+        assert accepted(container["args"])
+        names = shared | {each["name"] for each in container["env"]}
+        assert {name for name in names if name.startswith("MOTES_")} <= VARIABLES
+        assert {"MOTES_DATABASE_URL", "MOTES_STORAGE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET"} <= names
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["runAsUser"] == int(instructions("USER")[0])
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert container["livenessProbe"]
+        assert container["startupProbe"]
+        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_secrets_are_named_and_never_said() -> None:
+    for _, container in containers():
+        for each in container["env"]:
+            secret = re.search(r"SECRET|PASSWORD|DATABASE_URL|ACCESS_KEY", each["name"])
+            assert ("valueFrom" in each) == bool(secret), each["name"]
+    told = (ROOT / "deploy/kubernetes/motes.yaml").read_text(encoding="utf-8")
+    named = [each["valueFrom"] for _, container in containers() for each in container["env"] if "valueFrom" in each]
+    assert {each["secretKeyRef"]["key"] for each in named} == set(re.findall(r"--from-literal=([\w-]+)=", told))
+
+
+def test_selectors_find_the_pods_that_they_are_for() -> None:
+    labels = {each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"] for each in of("Deployment")}
+    for each in objects():
+        selector = each.get("spec", {}).get("selector", {})
+        selector = selector.get("matchLabels", selector)
+        if selector:
+            assert selector == labels[each["metadata"]["name"]], each["metadata"]["name"]
+
+
+def test_workers_are_scaled_by_metrics_that_there_are_and_by_their_slots() -> None:
+    [scaled] = of("ScaledObject")
+    assert scaled["spec"]["scaleTargetRef"]["name"] in {each["metadata"]["name"] for each in of("Deployment")}
+    [trigger] = scaled["spec"]["triggers"]
+    asked = set(re.findall(r"motes_\w+", trigger["metadata"]["query"]))
+    assert "motes_queue_backlog_seconds" in asked
+    assert asked <= {metric.name for metric in catalogue()}
+    [worker] = [container for _, container in containers() if container["name"] == "worker"]
+    assert worker["args"] == ["worker", "--size", trigger["metadata"]["threshold"]]
+    assert worker["resources"]["limits"]["cpu"] == trigger["metadata"]["threshold"]
