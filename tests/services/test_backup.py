@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -13,12 +15,15 @@ import pytest
 from ecs_core import MotesError
 from services.backup import back_up, repair, restore
 from services.cli.main import main
-from services.database import ArtefactRow, AudioRow, JobRow
+from services.database import ArtefactRow, AudioRow, JobRow, open_database
+from services.jobs import Jobs
 from services.keys import audio_key, result_key
+from services.migrations import upgrade
 from services.storage import Storage
 from tests.conftest import CommandLine
 from tests.service import serving, wait_for
-from tests.services.board import Board
+from tests.services.board import LEASE, Board
+from tests.services.servers import Postgres, postgres_programs
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 
@@ -208,6 +213,29 @@ class TestRepair:
         claims = await board.work()
         assert {claim.job for claim in claims} == {begun}
         assert [claim.kind for claim in claims] == ["plan", "segment", "segment", "join"]
+
+    async def test_goes_on_after_pg_restore(self, postgres_server: Postgres, tmp_path: Path) -> None:
+        """As docs/operations.md has it: the dump first, the files after it."""
+        names = [await asyncio.to_thread(postgres_server.create) for _ in range(2)]
+        url, restored = [postgres_server.url(name) for name in names]
+        await upgrade(url)
+        engine, sessions = open_database(url)
+        board = Board(Jobs(sessions, lease=LEASE), sessions)
+        done, begun = [await board.submit(scene={"type": "snow", "audio": None}) for _ in range(2)]
+        while (claim := await board.take()).job == done or claim.kind == "plan":
+            await board.do(claim)
+        programs = postgres_programs()
+        where = ("--host", str(postgres_server.socket), "--username", "postgres")
+        dump = ("--format=custom", f"--file={tmp_path / 'dump'}", "--dbname", names[0])
+        subprocess.run((programs / "pg_dump", *where, *dump), check=True)
+        subprocess.run((programs / "pg_restore", *where, "--dbname", names[1], tmp_path / "dump"), check=True)
+        await engine.dispose()
+        assert (await repair(restored, lambda key: True)).jobs == 1
+        engine, sessions = open_database(restored)
+        board = Board(Jobs(sessions, lease=LEASE), sessions)
+        assert {claim.job for claim in await board.work()} == {begun}
+        assert await board.status(done) == await board.status(begun) == "completed"
+        await engine.dispose()
 
     async def test_of_what_is_in_order_changes_nothing(self, database: str, board: Board) -> None:
         await board.submit()
