@@ -47,7 +47,7 @@ from services.database import (
     made_at,
     now,
 )
-from services.keys import plan_folder, result_key, scene_folder, segment_key, song_lock
+from services.keys import ALONE, plan_folder, result_key, scene_folder, segment_key, song_lock
 from services.logs import bound
 from services.migrations import newest
 from services.scenes import VERSION
@@ -62,7 +62,7 @@ REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put int
 USED_EVERY = timedelta(minutes=10)  # as exactly is it known when something was used last
 WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
 OPEN = ("queued", "rendering")
-KINDS = ("plan", "segment", "join", "frame")  # of tasks
+KINDS = ("plan", "segment", "join", *ALONE)  # of tasks
 _STRUCTURE = table("alembic_version", column("version_num"))  # the one row says which the database has
 _RENDERER = func.substr(JobRow.scene_key, 1, VERSION)  # the version that renders a job
 AGAIN = ("failed", "cancelled")
@@ -151,9 +151,9 @@ class Jobs:
                     await session.flush()
                     continue
                 row.status, row.worker, row.lease_until, row.done = "running", worker, now() + self._lease, 0
-                if row.kind in ("plan", "frame"):
+                if row.kind == "plan" or row.kind in ALONE:
                     await session.refresh(job, with_for_update=True)
-                    begun = "rendering", "analysing" if row.kind == "plan" else "rendering"
+                    begun = "rendering", "rendering" if row.kind == "frame" else "analysing"
                     if job.status in OPEN and (job.status, job.stage) != begun:
                         if job.status == "queued" and job.kind == "video":
                             waited = max(0.0, (now() - made_at(row.id)).total_seconds())
@@ -245,7 +245,7 @@ class Jobs:
         """Jobs that wait to be joined although all is done: who was to release them died just before."""
         rendered = and_(JobRow.stage == "rendering", JobRow.frames > 0, JobRow.frames_done == JobRow.frames)
         async with self._sessions() as session:
-            found = select(JobRow.id).where(JobRow.status == "rendering", JobRow.kind != "frame", rendered)
+            found = select(JobRow.id).where(JobRow.status == "rendering", JobRow.kind.not_in(ALONE), rendered)
             return list(await session.scalars(found))
 
     async def complete(self, claim: Claim, made: Artefact) -> bool:
@@ -324,7 +324,7 @@ class Jobs:
             row.error = row.ended_at = row.rendering_at = None
             row.progress = row.stage_progress = row.frames_done = 0
             row.turn = await first_turn(session, row.flow, row.priority)
-            session.add(TaskRow(job_id=job, kind="frame" if row.kind == "frame" else "plan", turn=row.turn))
+            session.add(TaskRow(job_id=job, kind=row.kind if row.kind in ALONE else "plan", turn=row.turn))
             _note(session, row)
             return True
 
@@ -485,7 +485,7 @@ async def _begin(session: AsyncSession, job: JobRow) -> None:
     done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
     if done is None:
         await use_song(session, job.scene.get("audio"), job.owner)
-        session.add(TaskRow(job_id=job.id, kind="frame" if job.kind == "frame" else "plan", turn=job.turn))
+        session.add(TaskRow(job_id=job.id, kind=job.kind if job.kind in ALONE else "plan", turn=job.turn))
         _note(session, job)
     else:
         await _completed(session, job, done)

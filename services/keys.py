@@ -6,6 +6,11 @@ count any more can be deleted at any moment, whatever others are about to write.
 
 from __future__ import annotations
 
+from hashlib import sha256
+
+ALONE = ("frame", "analysis", "curves")  # kinds of jobs that are one task, of the same kind
+_FILES = {"frame": "frame.png", "analysis": "analysis.json", "curves": "curves.json"}
+
 
 def audio_key(sha256: str) -> str:
     """A song."""
@@ -25,6 +30,16 @@ def analyses_folder(audio: str) -> str:
 def analysis_key(audio: str, heard_by: str) -> str:
     """What was heard in a song, by what version, and counted in which way."""
     return f"{analyses_folder(audio)}{heard_by}.npz"
+
+
+def correction_key(audio: str, digest: str) -> str:
+    """What somebody corrected of that, by its content."""
+    return f"analyses/{audio}/corrections/{digest}.json"
+
+
+def corrected_key(audio: str, owner: str) -> str:
+    """Which correction counts for an owner."""
+    return f"analyses/{audio}/corrections/of-{sha256(owner.encode()).hexdigest()}.txt"
 
 
 def scene_folder(scene_key: str) -> str:
@@ -53,8 +68,8 @@ def segment_key(scene_key: str, number: int) -> str:
 
 
 def result_key(scene_key: str, kind: str) -> str:
-    """What a job makes: a video, or a frame of one."""
-    return f"scenes/{scene_key}/{'frame.png' if kind == 'frame' else 'video.mp4'}"
+    """What a job makes: a video, a frame of one, or what is heard in its song, with curves or without."""
+    return f"scenes/{scene_key}/{_FILES.get(kind, 'video.mp4')}"
 
 
 def attempt_of(key: str, task: str, attempt: int) -> str:

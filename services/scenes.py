@@ -18,16 +18,24 @@ VERSION = 12  # characters of a key that say what version renders it
 
 
 def frozen(
-    particle_type: str, config: dict[str, Any], audio: str | None, quality: str, *, at: float | None = None
+    particle_type: str,
+    config: dict[str, Any],
+    audio: str | None,
+    quality: str,
+    *,
+    at: float | None = None,
+    analysis: str | None = None,
 ) -> dict[str, Any]:
-    """A scene as plain data; ``audio`` is the song's sha256, ``at`` the moment of a frame. Defaults are written out.
+    """A scene as plain data; ``audio`` is the song's sha256, ``analysis`` that of what was corrected of it, ``at`` the
+    moment of a frame. Defaults are written out.
 
     Raises:
         SceneError: the type or the config is wrong.
     """
     _, settings = Scene(particle_type, audio=SONG if audio else None, config=config).resolve()
     scene = {"type": particle_type, "config": settings.model_dump(mode="json"), "audio": audio, "quality": quality}
-    return scene if at is None else scene | {"at": at}
+    more = {"at": at, "analysis": analysis}
+    return scene | {name: value for name, value in more.items() if value is not None}
 
 
 def thawed(scene: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +44,14 @@ def thawed(scene: dict[str, Any]) -> dict[str, Any]:
     Raises:
         SceneError: this version cannot render it.
     """
-    return frozen(scene["type"], scene["config"], scene["audio"], scene["quality"], at=scene.get("at"))
+    return frozen(
+        scene["type"],
+        scene["config"],
+        scene["audio"],
+        scene["quality"],
+        at=scene.get("at"),
+        analysis=scene.get("analysis"),
+    )
 
 
 def key_of(scene: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from services import traces
-from services.api import audio, downloads, events, health, jobs, live, looks, renders, systems, types
+from services.api import analysis, audio, downloads, events, health, jobs, live, looks, renders, systems, types
 from services.api.callers import keep_keys_out_of_logs
 from services.api.errors import handle_errors
 from services.api.metrics import metrics_router
@@ -44,7 +44,7 @@ async def _say_who_gets_in(service: Service) -> None:
 
 
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)
-for part in (types, systems, audio, renders, jobs, events, downloads, looks, live, health):
+for part in (types, systems, audio, analysis, renders, jobs, events, downloads, looks, live, health):
     particle_router.include_router(part.router)
 
 

@@ -31,6 +31,7 @@ router = APIRouter(tags=["systems"], route_class=Route)
 _PATIENCE = 60.0  # seconds until a client is told to come again
 _LOOK_EVERY = 0.1
 _CACHE = "private, max-age=0, must-revalidate"  # another config, another picture
+_MEDIA = {"frame": "image/png", "analysis": "application/json", "curves": "application/json"}
 _PICTURE = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it, by `If-None-Match`"}}
 _ERRORS = _UNCHANGED | problems(400, 404, 416, 507)
@@ -51,14 +52,16 @@ async def frame_of_system(
 ) -> Response:
     """One frame as a PNG, equal to the one in the video."""
     row = await service.system_or_404(caller, system_id)
-    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "standard")
+    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner)
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(length * rate + Fraction(1, 2))
     number = int(Fraction(str(t)) * rate + Fraction(1, 10**6))  # as motes frame has it
     if number >= frames:
         raise HTTPException(400, f"t = {t:g}: must be from 0 to {float((frames - 1) / rate):g} seconds")
-    scene, key = await scene_of(service, row.particle_type, row.config, row.audio, "standard", at=float(number / rate))
-    return await _look(service, caller, request, _job(caller, row, scene, key, kind="frame"))
+    scene, key = await scene_of(
+        service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner, at=float(number / rate)
+    )
+    return await look(service, caller, request, _job(caller, row, scene, key, kind="frame"))
 
 
 @router.get(
@@ -76,12 +79,12 @@ async def preview_of_system(
 ) -> Response:
     """The first seconds of the video, as a draft."""
     row = await service.system_or_404(caller, system_id)
-    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "draft")
+    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "draft", owner=caller.owner)
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(min(Fraction(str(duration)), length) * rate + Fraction(1, 2))
     config = {**row.config, "duration": float(max(1, frames) / rate)}
-    scene, key = await scene_of(service, row.particle_type, config, row.audio, "draft")
-    return await _look(service, caller, request, _job(caller, row, scene, key, kind="preview"))
+    scene, key = await scene_of(service, row.particle_type, config, row.audio, "draft", owner=caller.owner)
+    return await look(service, caller, request, _job(caller, row, scene, key, kind="preview"))
 
 
 async def _length(service: Service, scene: dict[str, Any]) -> Fraction:
@@ -109,12 +112,17 @@ def _job(caller: Caller, system: SystemRow, scene: dict[str, Any], key: str, *, 
     )
 
 
-async def _look(service: Service, caller: Caller, request: Request, job: JobRow) -> Response:
+async def look(service: Service, caller: Caller, request: Request, job: JobRow) -> Response:
+    """What the job makes, as soon as it is there.
+
+    Raises:
+        HTTPException: it could not be made, or not in time.
+    """
     key = result_key(job.scene_key, job.kind)
     await service.jobs.use(key)
     made = await service.jobs.artefact(key)
     made = made or await _made(service, caller, request, job)
-    media_type = "image/png" if job.kind == "frame" else "video/mp4"
+    media_type = _MEDIA.get(job.kind, "video/mp4")
     try:
         return await stored_file(request, service.storage, made, cache=_CACHE, media_type=media_type)
     except FileNotFoundError:

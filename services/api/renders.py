@@ -15,9 +15,10 @@ from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, once
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
+from services.corrections import Corrections
 from services.credentials import ANYBODY
 from services.database import JobRow
-from services.keys import result_key
+from services.keys import ALONE, result_key
 from services.scenes import frozen, key_of, seconds_of, segments_of
 from services.webhooks import check_target
 
@@ -59,7 +60,9 @@ async def render_system(
             await check_target(body.webhook_url, service.settings)
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
         over = {name: value for name in _OVER if (value := getattr(body, name)) is not None}
-        scene, key = await scene_of(service, row.particle_type, {**row.config, **over}, audio, body.quality)
+        scene, key = await scene_of(
+            service, row.particle_type, {**row.config, **over}, audio, body.quality, owner=caller.owner
+        )
         job = JobRow(
             id=job_id,
             owner=caller.owner,
@@ -87,16 +90,18 @@ async def scene_of(
     audio: str | None,
     quality: str,
     *,
+    owner: str,
     at: float | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """A frozen scene and its key; see ``services.scenes``.
+    """A frozen scene and its key, with the song as its ``owner`` corrected it; see ``services.scenes``.
 
     Raises:
         SceneError: the type or the config is wrong.
     """
 
     def freeze() -> tuple[dict[str, Any], str]:
-        scene = frozen(particle_type, config, audio, quality, at=at)
+        analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
+        scene = frozen(particle_type, config, audio, quality, at=at, analysis=analysis)
         return scene, key_of(scene)
 
     return await service.compute(freeze)
@@ -110,7 +115,7 @@ async def submit(service: Service, job: JobRow) -> JobRow:
     """
     song = await service.songs.get(job.scene["audio"])
     seconds = song.duration if song else 0.0
-    tasks = 1 if job.kind == "frame" else segments_of(job.scene, seconds) + 1
+    tasks = 1 if job.kind in ALONE else segments_of(job.scene, seconds) + 1
     job.seconds = seconds_of(job.scene, seconds)
     known = await service.job(ANYBODY, job.id)
     if known is None and await service.jobs.artefact(result_key(job.scene_key, job.kind)) is None:

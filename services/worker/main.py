@@ -21,7 +21,7 @@ from services import metrics, traces
 from services.database import TaskRow, open_database
 from services.jobs import Artefact, Claim, Jobs
 from services.keeper import Keeper
-from services.keys import attempt_of, result_key, segment_key
+from services.keys import ALONE, attempt_of, result_key, segment_key
 from services.logs import bound
 from services.migrations import NewerStructureError, newest, upgrade
 from services.queue import Queue
@@ -279,7 +279,7 @@ class Worker:
 
     async def _finish(self, claim: Claim, made: Artefact | None) -> bool:
         """Let what was made count; False where the claim was lost or somebody else was faster."""
-        if claim.kind in ("join", "frame"):
+        if claim.kind == "join" or claim.kind in ALONE:
             assert made is not None
             return await self._jobs.complete(claim, made)
         counts = await self._jobs.finish(claim, made)

@@ -5,6 +5,7 @@ What passes from a plan to its segments lies in storage, as ``services.worker.fi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,16 @@ from ecs_core.rendering.stage import Stage
 from ecs_core.rendering.still import write_frame
 from ecs_core.video.join import VideoFile
 from services.decoding import DecodedSong
-from services.keys import analysis_key, attempt_of, audio_key, plan_key, result_key, segment_key, snapshot_key
+from services.keys import (
+    analysis_key,
+    attempt_of,
+    audio_key,
+    correction_key,
+    plan_key,
+    result_key,
+    segment_key,
+    snapshot_key,
+)
 from services.scenes import heard_by, key_of
 from services.storage import Storage
 from services.worker.files import load_plan, load_snapshot, save_plan, save_snapshot
@@ -57,7 +67,9 @@ def run(spec: Mapping[str, Any], storage: Storage, tell: Tell) -> Spent:
     """
     if key_of(spec["scene"]) != spec["scene_key"]:
         raise OtherVersionError
-    do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame}[spec["kind"]]
+    do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame, "analysis": _hear, "curves": _hear}[
+        spec["kind"]
+    ]
     return do(spec, storage, tell, Path(spec["folder"]))
 
 
@@ -137,6 +149,18 @@ def _frame(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) 
     return spent
 
 
+def _hear(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+    """What is heard in the scene's song, as a document."""
+    began = perf_counter()
+    _, settings = _scene(spec, Path("song")).resolve()
+    analysis = _analysis(spec["scene"], settings.guidance, storage, tell, folder)
+    target = folder / "analysis.json"
+    plain = document.to_json(analysis, curves=spec["kind"] == "curves")
+    target.write_text(json.dumps(plain, ensure_ascii=False), encoding="utf-8")
+    _keep(spec, storage, tell, result_key(spec["scene_key"], spec["kind"]), target)
+    return Spent({"analyse": perf_counter() - began})
+
+
 def _keep(spec: Mapping[str, Any], storage: Storage, tell: Tell, key: str, path: Path) -> None:
     """Put what was made where only this attempt writes; whether it counts is for the database to say."""
     target = attempt_of(key, spec["task"], spec["attempt"])
@@ -163,11 +187,20 @@ def _made_plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Pa
     particle_type, settings = _scene(spec, Path("song") if scene["audio"] else None).resolve()
     analysis = None
     if scene["audio"] is not None:
-        analysis = _analysis(scene["audio"], settings.guidance, storage, tell, folder)
+        analysis = _analysis(scene, settings.guidance, storage, tell, folder)
     return make_plan(particle_type, settings, analysis, quality=scene["quality"])
 
 
-def _analysis(audio: str, guidance: Guidance, storage: Storage, tell: Tell, folder: Path) -> Analysis:
+def _analysis(scene: Mapping[str, Any], guidance: Guidance, storage: Storage, tell: Tell, folder: Path) -> Analysis:
+    """What is heard in a scene's song, as its owner corrected it."""
+    heard = _heard(scene["audio"], guidance, storage, tell, folder)
+    if scene.get("analysis") is None:
+        return heard
+    with storage.file(correction_key(scene["audio"], scene["analysis"])) as file:
+        return document.corrected(heard, document.read(file))
+
+
+def _heard(audio: str, guidance: Guidance, storage: Storage, tell: Tell, folder: Path) -> Analysis:
     """What is heard in a song, counted in a way; heard once."""
     key = analysis_key(audio, heard_by(guidance))
     with suppress(FileNotFoundError), storage.file(key) as file:

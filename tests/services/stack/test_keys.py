@@ -16,6 +16,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from ecs_core.audio import document
+from services.cli.demo_song import write_wav
 from services.database import new_id
 from services.supervisor import free_port
 from tests.services.stack.api_calls import LONG, SMALL, create, rendered, submit
@@ -149,3 +151,86 @@ def test_service_that_others_reach_asks_for_keys_and_says_how_to_make_one(stack:
         process.terminate()
         process.wait(20)
     assert made not in (tmp_path / "log").read_text()
+
+
+# --- what is heard, and what an owner corrects of it ---
+
+
+@pytest.fixture(scope="module")
+def song(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The id of a song of four seconds that alice and bob have uploaded."""
+    path = tmp_path_factory.mktemp("song") / "song.wav"
+    write_wav(path, 4.0)
+    with as_owner(stack, "bob") as bob:
+        for client in (stack.client, bob):
+            answer = client.post("/audio", files={"file": ("song.wav", path.read_bytes())})
+            assert answer.status_code == 201, answer.text
+    return str(answer.json()["audio_id"])
+
+
+def frame_of(client: httpx.Client, song: str) -> bytes:
+    """A frame that is bright where there is a kick."""
+    config = {**SMALL, "bindings": [{"source": "kick", "target": "light", "gain": 30.0}]}
+    system = client.post("/create", json={"particle_type": "zen", "config": config}).json()["system_id"]
+    assert client.post(f"/systems/{system}/load-audio", params={"audio_path": f"uploads/{song}"}).status_code == 200
+    answer = client.get(f"/systems/{system}/frame", params={"t": 1.5})
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def test_what_is_heard_in_a_song_is_a_document(stack: Stack, song: str) -> None:
+    answer = stack.client.get(f"/audio/{song}/analysis")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    heard = document.check(answer.json(), where="it")
+    assert heard.curves is None
+    assert heard.events["onsets"].times is not None
+    again = stack.client.get(f"/audio/{song}/analysis", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+    whole = document.check(stack.client.get(f"/audio/{song}/analysis", params={"curves": True}).json(), where="it")
+    assert document.whole(whole, []) is not None
+
+
+def test_a_song_is_counted_as_is_asked(stack: Stack, song: str) -> None:
+    answer = stack.client.get(f"/audio/{song}/analysis", params={"bpm": 60, "beat_offset": 0.25})
+    assert answer.json()["events"]["beats"]["times"] == [0.25, 1.25, 2.25, 3.25]
+
+
+def test_what_an_owner_corrects_counts_for_that_owner_alone(stack: Stack, song: str) -> None:
+    with as_owner(stack, "bob") as bob:
+        before = frame_of(stack.client, song)
+        said = {"schema": "motes-analysis", "version": 1, "duration": "4", "events": {"kicks": {"times": [1.5]}}}
+        assert stack.client.put(f"/audio/{song}/analysis", json=said).status_code == 200
+        assert stack.client.get(f"/audio/{song}/analysis").json()["events"]["kicks"] == {"times": [1.5]}
+        assert frame_of(stack.client, song) != before
+        assert frame_of(bob, song) == before
+        assert bob.get(f"/audio/{song}/analysis").json()["events"]["kicks"] != {"times": [1.5]}
+        assert stack.client.delete(f"/audio/{song}/analysis").status_code == 200
+        assert frame_of(stack.client, song) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": 7}, "version 7"),
+        ({"duration": "5"}, "another song"),
+        ({"events": {"kicks": {"times": [2, 1]}}}, "times must ascend"),
+        ({"events": {"bells": {"times": []}}}, "events.bells: no such event"),
+    ],
+)
+def test_a_wrong_correction_is_refused(stack: Stack, song: str, change: dict[str, Any], said: str) -> None:
+    good = {"schema": "motes-analysis", "version": 1, "duration": "4"}
+    answer = stack.client.put(f"/audio/{song}/analysis", json=good | change)
+    assert answer.status_code == 400
+    assert said in answer.json()["detail"]
+
+
+def test_the_analysis_of_a_song_that_is_not_ones_own_is_not_found(stack: Stack, song: str) -> None:
+    with as_owner(stack, "carol") as carol:
+        for answer in (
+            carol.get(f"/audio/{song}/analysis"),
+            carol.delete(f"/audio/{song}/analysis"),
+            carol.put(f"/audio/{song}/analysis", json={}),
+            stack.client.get(f"/audio/{'0' * 64}/analysis"),
+            stack.client.get("/audio/song/analysis"),
+        ):
+            assert answer.status_code == 404, answer.text
