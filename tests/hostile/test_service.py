@@ -1,0 +1,209 @@
+"""Hostile files as clients send them, to a real API; what it takes for songs, rendered by a real worker; and decoders
+that die there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.hostile.bait import Bait, laid
+from tests.hostile.corpus import Hostile, corpus
+from tests.hostile.songs import flac, wav
+from tests.service import redis_or_skip
+from tests.services.stack.api_calls import create, submit
+from tests.services.stack.conftest import Stack, forked, running_stack, until
+
+pytestmark = pytest.mark.debian("redis-server")
+SMALL = {"width": 64, "height": 36, "duration": 0.2, "fps": 10, "particle_count": 5}
+EVERY = 71  # of so many files one is sent
+ALSO = (
+    "bombs/slow.wav",
+    "pictures/large.mp3",
+    "numbers/nan-f32.wav",
+    "ogg/chained.opus",
+    "streams/5000.mkv",
+    "nested/moov.m4a",
+)
+RENDERED = ("numbers/nan-f32.wav", "ogg/chained.opus", "channels/64.wav")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    redis_or_skip()
+    with running_stack(tmp_path_factory.mktemp("hostile-stack")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def bait(stack: Stack) -> Iterator[Bait]:
+    with laid(stack.folder / "media") as bait:
+        yield bait
+
+
+@pytest.fixture(scope="module")
+def hostile(bait: Bait, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Hostile]:
+    return {each.name: each for each in corpus(tmp_path_factory.mktemp("songs"), bait)}
+
+
+def upload(stack: Stack, name: str, data: bytes) -> httpx.Response:
+    return stack.client.post("/audio", files={"file": (name, data)}, timeout=120)
+
+
+def is_a_refusal(answer: httpx.Response, name: str, stack: Stack) -> bool:
+    """Whether it is refused in one line, by the client's name for it, without a word of where it lay."""
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    detail = answer.json()["detail"]
+    return bool(
+        answer.status_code == 415
+        and detail.startswith(f"{name}: ")
+        and detail.isprintable()
+        and str(stack.folder) not in answer.text
+        and "scratch" not in answer.text
+    )
+
+
+def test_files_that_are_sent_are_refused_or_kept_and_rendered(
+    stack: Stack, hostile: dict[str, Hostile], bait: Bait
+) -> None:
+    chosen = [*list(hostile.values())[::EVERY], *(hostile[name] for name in {*ALSO, *RENDERED})]
+    bait.taken()
+    api = stack.processes["api"]
+    kept = {}
+    with ThreadPoolExecutor(2) as clients:
+        for each, answer in zip(
+            chosen,
+            clients.map(lambda each: upload(stack, each.name.rpartition("/")[2], each.data), chosen),
+            strict=True,
+        ):
+            if answer.status_code == 201:
+                kept[each.name] = answer.json()["audio_path"]
+            else:
+                assert is_a_refusal(answer, each.name.rpartition("/")[2], stack), (each.name, answer.text)
+            verdict = "heard" if answer.status_code == 201 else "refused"
+            assert each.verdict in ("either", verdict), (each.name, answer.text)
+    assert api.poll() is None
+    assert bait.taken() == []
+    system = create(stack, **SMALL)
+    jobs = {name: submit(stack, system, audio_path=kept[name]) for name in RENDERED}
+    for name, job in jobs.items():
+        done = stack.wait_for(job, "completed", "failed")
+        assert done["status"] == "completed", (name, done)
+    assert stack.processes["worker"].poll() is None
+    assert api.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("../../../etc/passwd", "passwd"),
+        ("C:\\windows\\nul.wav", "nul.wav"),
+        ("a\x1b[2Jb\x07.wav", "a\ufffd[2Jb\ufffd.wav"),
+        ("x" * 1000 + ".wav", "x" * 196 + ".wav"),
+        ("file:///etc/passwd", "passwd"),
+        ("%s%n{0}.wav", "%s%n{0}.wav"),
+        ("", "upload"),
+    ],
+)
+def test_a_name_is_no_path_and_is_shown_in_a_line(stack: Stack, sent: str, shown: str) -> None:
+    head = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="'
+        + sent.replace("\\", "\\\\").encode()
+        + b'"\r\n\r\n'
+    )
+    answer = stack.client.post(
+        "/audio", content=head + b"no song\r\n--x--\r\n", headers={"Content-Type": "multipart/form-data; boundary=x"}
+    )
+    assert is_a_refusal(answer, shown, stack), answer.text
+
+
+def test_what_is_no_file_under_the_media_root_is_not_opened(stack: Stack) -> None:
+    media = stack.folder / "media"
+    (media / "folder").mkdir()
+    os.mkfifo(media / "fifo")
+    (media / "zero").symlink_to("/dev/zero")
+    (media / "passwd").symlink_to("/etc/passwd")
+    (media / "circle").symlink_to("circle")
+    system = create(stack, **SMALL)
+    for name in (
+        "folder",
+        "fifo",
+        "zero",
+        "passwd",
+        "circle",
+        "/dev/stdin",
+        "../motes.db",
+        "con",
+        "http://127.0.0.1/",
+        "",
+    ):
+        answer = stack.client.post(f"/systems/{system}/load-audio", params={"audio_path": name})
+        assert answer.status_code in (400, 404, 422), (name, answer.text)
+        assert str(stack.folder) not in answer.text
+
+
+def long_song(stack: Stack, seed: int) -> str:
+    """Its path for clients: small, and analysed long enough for its decoder to be struck meanwhile."""
+    answer = upload(stack, f"long-{seed}.flac", flac(0.06 + seed / 100))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["audio_path"])
+
+
+def decoder(stack: Stack) -> int | None:
+    """The process that decodes for one that does a task."""
+    return next((each for task in stack.children() for each in forked(task)), None)
+
+
+def test_a_song_that_crashes_the_decoder_fails_its_job_at_once_and_nothing_else(stack: Stack) -> None:
+    path = long_song(stack, 1)
+    worker = stack.processes["worker"]
+    job = submit(stack, create(stack, **SMALL), audio_path=path)
+    os.kill(until(lambda: decoder(stack), stack), signal.SIGSEGV)
+    failed = stack.wait_for(job, "completed", "failed")
+    assert (failed["status"], failed["error"]) == (
+        "failed",
+        "the song: crashes what decodes it (SIGSEGV): damaged?",
+    )
+    (plan,) = stack.rows("SELECT attempt, deaths FROM tasks WHERE job_id = :job", job=job)
+    assert (plan["attempt"], plan["deaths"]) == (1, 0)
+    assert worker.poll() is None
+    after = submit(stack, create(stack, **SMALL, seed=5))
+    assert stack.wait_for(after, "completed", "failed")["status"] == "completed"
+
+
+def test_a_decoder_that_the_system_kills_costs_another_attempt(stack: Stack) -> None:
+    path = long_song(stack, 2)
+    job = submit(stack, create(stack, **SMALL), audio_path=path)
+    os.kill(until(lambda: decoder(stack), stack), signal.SIGKILL)
+    assert stack.wait_for(job, "completed", "failed")["status"] == "completed"
+    plan, *_ = stack.rows("SELECT deaths FROM tasks WHERE job_id = :job AND kind = 'plan'", job=job)
+    assert plan["deaths"] == 1
+
+
+def test_a_decoder_ends_with_the_task_it_decodes_for(stack: Stack) -> None:
+    path = long_song(stack, 3)
+    job = submit(stack, create(stack, **SMALL), audio_path=path)
+    process = until(lambda: decoder(stack), stack)
+    assert stack.client.post(f"/jobs/{job}/cancel").status_code == 200
+    end = time.monotonic() + 20
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_song_that_is_damaged_in_storage_fails_its_job_in_a_line(stack: Stack) -> None:
+    answer = upload(stack, "song.wav", wav(bytes(range(256)) * 100))
+    stored = stack.folder / "data" / "storage" / "audio" / answer.json()["sha256"]
+    stored.write_bytes(b"ffconcat version 1.0\nfile /etc/passwd\n")
+    job = submit(stack, create(stack, **SMALL), audio_path=answer.json()["audio_path"])
+    failed = stack.wait_for(job, "completed", "failed")
+    assert failed["status"] == "failed"
+    error = str(failed["error"])
+    assert error.startswith("the song: not audio that Motes can read; allowed: ")
+    assert str(stack.folder) not in error
