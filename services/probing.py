@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from ecs_core.audio.decode import AudioFile
@@ -51,8 +52,14 @@ async def probe(path: Path, name: str) -> dict[str, float | int]:
     if "error" in answer:
         raise AudioError(str(answer["error"]).replace(str(path), name))
     if answer["lacking"]:
-        _log.warning("this kernel or container lets what decodes clients' files keep: %s", answer["lacking"])
+        _warn(str(answer["lacking"]))
     return {key: kind(answer[key]) for key, kind in _FACTS.items()}
+
+
+@cache
+def _warn(lacking: str) -> None:
+    """Say once what the kernel, or the container, cannot take from processes that decode what clients send."""
+    _log.warning("what decodes clients' files keeps its access to %s: docs/untrusted-media.md", lacking)
 
 
 def _understood(line: bytes) -> Mapping[str, object] | None:
@@ -87,7 +94,7 @@ def main() -> None:
     except MemoryError:
         print(json.dumps({"error": f"{path}: needs more memory than a song should"}))
     else:
-        print(json.dumps({**facts, "lacking": lacking}))
+        print(json.dumps({**facts, "lacking": " and ".join(lacking)}))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from ecs_core.rendering.pool import ENVIRONMENT
 
 _PATIENCE = 60.0  # seconds until a process must have been forked, loading everything included
 _LINE = 1 << 24  # bytes of a message
+# What a process that touches what clients sent, or runs plugins, has no business with.
+_SECRETS = ("MOTES_DATABASE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET")
 _KEPT = 1.0  # seconds that a process waits for another segment
 
 
@@ -132,7 +134,8 @@ class Nursery:
                     self._control.close()
                 command = (sys.executable, "-m", "services.worker.nursery", self._storage_url)
                 arguments = (str(self._nice), str(os.getpid()))
-                environment = {**os.environ, **ENVIRONMENT}
+                kept = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+                environment = {**kept, **ENVIRONMENT}
                 self._control, theirs = socket.socketpair()
                 with theirs:
                     self._process = await asyncio.create_subprocess_exec(

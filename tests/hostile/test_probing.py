@@ -15,6 +15,7 @@ import pytest
 
 from ecs_core.audio.decode import MOST_CHANNELS, RATES
 from services.decoding import LONGEST, MEMORY, SECONDS
+from tests.conftest import CommandLine
 from tests.hostile.bait import Bait, laid
 from tests.hostile.corpus import Hostile, corpus
 from tests.hostile.songs import FORMATS
@@ -179,4 +180,16 @@ for path in sys.stdin.read().splitlines():
     for (hostile, path), line in zip(mine, said, strict=True):
         assert line == "heard" or line.startswith(f"{path}: "), hostile.name
         assert hostile.verdict in ("either", "heard" if line == "heard" else "refused"), hostile.name
+    assert bait.taken() == []
+
+
+def test_the_command_line_refuses_a_playlist_in_a_line(
+    motes: CommandLine, files: list[tuple[Hostile, Path]], bait: Bait
+) -> None:
+    path = next(path for hostile, path in files if hostile.name == "references/ffconcat-absolute.mp3")
+    bait.taken()
+    done = motes("analyze", path)
+    assert done.returncode == 2
+    assert f"{path}: not audio that Motes can read" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert bait.taken() == []

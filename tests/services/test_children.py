@@ -135,3 +135,22 @@ def test_it_does_one_task_after_another(
         await stopped(child)
 
     in_a_nursery(asked)
+
+
+def test_no_process_that_does_tasks_has_secrets_it_does_not_need(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MOTES_DATABASE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET"):
+        monkeypatch.setenv(name, "canary")
+
+    async def looked(nursery: Nursery) -> None:
+        child = await nursery.child()
+        processes = nursery.processes()
+        assert len(processes) == 2
+        for process in processes:
+            environment = Path(f"/proc/{process}/environ").read_bytes()
+            assert b"OPENBLAS_NUM_THREADS" in environment
+            assert b"canary" not in environment
+        await stopped(child)
+
+    in_a_nursery(looked)
