@@ -346,7 +346,6 @@ def _bombs() -> Iterator[Hostile]:
     yield Hostile("bombs/four-hours.flac", flac(4.0, rate=16_000), "refused")
     yield Hostile("bombs/hundreds-of-hours.flac", flac(0.001, says=300 * 3600 * 44_100))
     yield Hostile("bombs/hundreds-of-hours.wav", wav(SOUND, rate=1_000, size=0x7FFFFFF0))
-    yield Hostile("bombs/slow.wav", wav(bytes(12_000_000), rate=1_000, channels=1, bits=8), "refused")
     yield Hostile(
         "bombs/adpcm.wav",
         wav(bytes(400_000), form=0x11, channels=1, bits=4, align=65_535, more=struct.pack("<HH", 2, 65_529)),

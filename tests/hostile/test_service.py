@@ -24,7 +24,7 @@ pytestmark = pytest.mark.debian("redis-server")
 SMALL = {"width": 64, "height": 36, "duration": 0.2, "fps": 10, "particle_count": 5}
 EVERY = 71  # of so many files one is sent
 ALSO = (
-    "bombs/slow.wav",
+    "bombs/four-hours.flac",
     "pictures/large.mp3",
     "numbers/nan-f32.wav",
     "ogg/chained.opus",

@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -145,13 +147,19 @@ def test_starts_no_program_and_makes_no_namespace(who: str, kernel: tuple[bool, 
     assert said(code, who) == ["PermissionError", "-1", "1", "-1", "1"]
 
 
-def test_opens_only_what_it_is_told_to_read(who: str, kernel: tuple[bool, int], tmp_path: Path) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that anybody may enter; pytest's are for their owner."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_opens_only_what_it_is_told_to_read(who: str, kernel: tuple[bool, int], open_folder: Path) -> None:
     if kernel[1] < 1:
         pytest.skip("this kernel has no Landlock; that it is said is tested above")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    (tmp_path / "song").write_text("the song")
-    (tmp_path / "other").write_text("canary")
+    (open_folder / "song").write_text("the song")
+    (open_folder / "other").write_text("canary")
     code = """
     song, folder = Path(sys.argv[2]), Path(sys.argv[2]).parent
     confine(memory=1 << 28, seconds=5, reads=[song])
@@ -166,8 +174,8 @@ def test_opens_only_what_it_is_told_to_read(who: str, kernel: tuple[bool, int], 
     refused(song.unlink)
     refused(os.execv, "/bin/true", ["true"])
     """
-    assert said(code, who, tmp_path / "song") == ["True"] + ["PermissionError"] * 9
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "song"]
+    assert said(code, who, open_folder / "song") == ["True"] + ["PermissionError"] * 9
+    assert sorted(path.name for path in open_folder.iterdir()) == ["other", "song"]
 
 
 def test_reads_a_song_that_has_no_name_any_more(who: str) -> None:
