@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Iterator
+from functools import cache
 
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services import metrics, traces
@@ -41,6 +43,9 @@ class Requests:
             if scope["type"] == "websocket":
                 await self._app(scope, receive, send)
                 return
+            if traces.set_up() is None:
+                await self._answer(scope, receive, send, request)
+                return
             sent = {name: value.decode("latin-1") for name, value in _headers(scope, b"traceparent", b"tracestate")}
             about = {"http.request.method": _method(scope), "motes.request": request}
             with traces.span(_method(scope), "server", parent=sent, attributes=about):
@@ -70,7 +75,7 @@ class Requests:
 
 def route_of(scope: Scope) -> str:
     """The template of a request's path, as ``/particles/jobs/{job_id}``; "other" where no route has it."""
-    # FastAPI keeps the path with the prefixes of included routers there; before 0.137 the route itself had it.
+    # There FastAPI keeps the path with the prefixes of included routers; in older ones the route itself has it.
     context = scope.get("fastapi", {}).get("effective_route_context")
     path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
     return f"{scope.get('root_path', '')}{path}" if path else "other"
@@ -79,10 +84,12 @@ def route_of(scope: Scope) -> str:
 def _note(scope: Scope, status: int, seconds: float) -> None:
     """Count an answer, and log it: what changed something or went wrong at level info, the rest at debug."""
     route, method = route_of(scope), _method(scope)
-    metrics.REQUESTS.labels(route, method, str(status)).inc()
-    metrics.REQUEST.labels(route, method).observe(seconds)
-    told: traces.Attributes = {"http.route": route, "http.response.status_code": status}
-    traces.note(told, name=f"{method} {route}", failed=status >= 500)
+    number, duration = _counted_by(route, method, status)
+    number.inc()
+    duration.observe(seconds)
+    if traces.set_up() is not None:
+        told: traces.Attributes = {"http.route": route, "http.response.status_code": status}
+        traces.note(told, name=f"{method} {route}", failed=status >= 500)
     level = logging.INFO if status >= 500 or method not in _READING else logging.DEBUG
     if _log.isEnabledFor(level):
         # Not the path itself, and never the query: they hold what clients call their songs.
@@ -90,6 +97,12 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
         about = {name: value for name, value in ids.items() if is_id(str(value))}
         about |= {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
         _log.log(level, "answered", extra={"about": about})
+
+
+@cache
+def _counted_by(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    """What counts such answers; to look for it each time would take most of what counting takes."""
+    return metrics.REQUESTS.labels(route, method, str(status)), metrics.REQUEST.labels(route, method)
 
 
 def _method(scope: Scope) -> str:
@@ -100,7 +113,7 @@ def _id_of(scope: Scope) -> str:
     for _, value in _headers(scope, b"x-request-id"):
         if _SANE.fullmatch(value):
             return str(value.decode())
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _headers(scope: Scope, *names: bytes) -> Iterator[tuple[str, bytes]]:
