@@ -264,6 +264,14 @@ class TestWorker:
     def test_bad_argument_is_named(self, run: Run, arguments: tuple[str, str]) -> None:
         assert run("worker", *arguments).error.startswith(f"{' '.join(arguments)}: must be between")
 
+    @pytest.mark.parametrize("port", ["0", "65536", "-1"])
+    def test_bad_port_for_metrics_is_named(self, run: Run, port: str) -> None:
+        assert run("worker", "--metrics-port", port).error.startswith(f"--metrics-port = {port}: should be ")
+
+    def test_ports_for_metrics_must_be_enough(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_METRICS_PORT", "65534")
+        assert run("serve", "--workers", "3").error.startswith("MOTES_METRICS_PORT = 65534: every worker needs a port")
+
     def test_bad_storage_is_one_line(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_STORAGE_URL", "nonsense://x?secret=hush")
         outcome = run("worker")
