@@ -207,7 +207,7 @@ def test_objects_fit_the_schemas_of_kubernetes() -> None:
     import kubernetes_validate
 
     for each in objects():
-        if each["apiVersion"] != "keda.sh/v1alpha1":  # not its own
+        if each["kind"] not in ("ScaledObject", "PodMonitor"):  # not its own
             kubernetes_validate.validate(each, "1.31", strict=True)
 
 
@@ -237,6 +237,17 @@ def test_secrets_are_named_and_never_said() -> None:
     assert {each["secretKeyRef"]["key"] for each in named} == set(re.findall(r"--from-literal=([\w-]+)=", told))
 
 
+def test_prometheus_asks_ports_that_there_are_under_the_names_that_rules_know() -> None:
+    ports = {each["name"]: {port["name"] for port in each["ports"]} for _, each in containers()}
+    named = set()
+    for monitor in of("PodMonitor"):
+        [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+        assert endpoint["port"] in ports[monitor["spec"]["selector"]["matchLabels"]["app.kubernetes.io/component"]]
+        named |= {each["replacement"] for each in endpoint["relabelings"]}
+    config = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text(encoding="utf-8"))
+    assert named == {scrape["job_name"] for scrape in config["scrape_configs"]}
+
+
 def test_selectors_find_the_pods_that_they_are_for() -> None:
     labels = {each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"] for each in of("Deployment")}
     for each in objects():
@@ -256,3 +267,17 @@ def test_workers_are_scaled_by_metrics_that_there_are_and_by_their_slots() -> No
     [worker] = [container for _, container in containers() if container["name"] == "worker"]
     assert worker["args"] == ["worker", "--size", trigger["metadata"]["threshold"]]
     assert worker["resources"]["limits"]["cpu"] == trigger["metadata"]["threshold"]
+
+
+# --- what people are told to type ---
+
+TOLD = [ROOT / "docs/operations.md", ROOT / "compose.yaml", *KUBERNETES, ROOT / "deploy/systemd/motes.env"]
+
+
+@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.name)
+def test_commands_of_motes_are_accepted(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)) if path.suffix == ".md" else text
+    commands = re.findall(r"(?:^|[ /(])motes ((?:keys|backup|restore|serve|db|render|jobs) [^#|)\n]*)", blocks, re.M)
+    assert all(accepted(shlex.split(command)) for command in commands)
+    assert commands or path.suffix != ".md"

@@ -121,6 +121,9 @@ class TestInstalledFromWheels:
         told = fresh.run("python", "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "tests_of_embers")
         assert " passed" in told
 
+    def test_service_makes_its_database(self, fresh: Fresh) -> None:
+        assert " none → " in fresh.run("motes", "db", "upgrade", "--data", fresh.folder / "data")
+
     def test_typing_marker_and_data_are_packaged(self, fresh: Fresh) -> None:
         code = "import ecs_core, pathlib; print((pathlib.Path(ecs_core.__file__).parent / 'py.typed').exists())"
         assert fresh.run("python", "-c", code).strip() == "True"
