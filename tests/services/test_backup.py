@@ -20,7 +20,6 @@ from services.jobs import Jobs
 from services.keys import audio_key, result_key
 from services.migrations import upgrade
 from services.storage import Storage
-from tests.conftest import CommandLine
 from tests.service import serving, wait_for
 from tests.services.board import LEASE, Board
 from tests.services.servers import Postgres, postgres_programs
@@ -45,7 +44,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.debian("redis-server")
-def test_backup_of_a_service_at_work_is_served_elsewhere(tmp_path: Path, demo_song: Path, motes: CommandLine) -> None:
+def test_backup_of_a_service_at_work_is_served_elsewhere(
+    tmp_path: Path, demo_song: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, second, backup = tmp_path / "first", tmp_path / "second", tmp_path / "backup"
     first.mkdir()
     second.mkdir()
@@ -54,17 +55,17 @@ def test_backup_of_a_service_at_work_is_served_elsewhere(tmp_path: Path, demo_so
         done = render(client, seed=1)
         wait_for(lambda: job(client, done)["status"] == "completed", 60)
         video = client.get(f"/download/{done}").content
-        going_on = render(client, seed=2, width=480, height=270, duration=16.0)
+        going_on = render(client, seed=2, width=480, height=270, duration=20.0)
         queued = render(client, seed=3)
         wait_for(lambda: int(str(job(client, going_on)["frames_done"])) >= 60, 60)
-        told = motes("backup", backup, "--data", first / "data")
-        assert told.returncode == 0, told.stderr
-        assert "of them are new" in told.stdout
-        assert job(client, going_on)["status"] == "rendering"
+        assert main(["backup", str(backup), "--data", str(first / "data")]) == 0
+        assert "of them are new" in capsys.readouterr().out
+    with closing(sqlite3.connect(backup / "motes.db")) as database:
+        found = dict(database.execute("SELECT id, status FROM jobs").fetchall())
+    assert (found[done], found[going_on]) == ("completed", "queued")
     finished_segments = [name for name in files(backup) if "/segments/" in name]
     assert finished_segments
-    told = motes("restore", backup, "--data", second / "data")
-    assert told.returncode == 0, told.stderr
+    assert main(["restore", str(backup), "--data", str(second / "data")]) == 0
     # No settings but those of the folder: what the first one has is gone.
     shutil.rmtree(first / "data")
     with serving(second) as service, service.client() as client:
