@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
 from websockets.sync.client import connect
 
 from services import metrics
@@ -132,6 +134,8 @@ def test_what_the_database_says_follows_in_seconds(counted: Stack) -> None:
     counted.stop("worker")
     system = create(counted, "snow", **SMALL | {"seed": 1})
     job = submit(counted, system, priority="high")
+    with Redis(port=counted.redis_port) as redis:  # another one died a minute ago without a word
+        redis.zadd("motes:workers", {"ghost": time.time() - 60})
 
     def waits() -> bool:
         found = samples(api_text(counted))
