@@ -21,7 +21,7 @@ F64 = NDArray[np.float64]
 STEP = 0.1  # seconds between sums for loudness and stereo
 AIR = (9_500.0, 10_500.0)  # Hz: what is above the middle of this is air; in between it fades in
 _PAST = 0.15  # seconds of the past that a filter remembers: the 38 Hz high-pass has forgotten all but e^-35 of it
-_BLOCK = 1 << 15  # samples transformed at a time, the past included
+_BLOCK = 1 << 16  # samples transformed at a time, the past included
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +100,11 @@ class _Sums:
         edges: list[int] = []
         while (edge := self._edge(self._count + len(edges) + 1)) <= stop:
             edges.append(edge - self._at)
-        starts = np.array([0, *edges], np.int64)
-        sums = np.add.reduceat(np.pad(values, ((0, 0), (0, 1))), starts, axis=1, dtype=np.float64)
+        full = bool(edges) and edges[-1] == values.shape[1]  # the last cell ends here, and the open one is empty
+        starts = np.array([0, *(edges[:-1] if full else edges)], np.int64)
+        sums = np.add.reduceat(values, starts, axis=1, dtype=np.float64)
+        if full:
+            sums = np.concatenate([sums, np.zeros((len(sums), 1))], axis=1)
         sums[:, 0] += self._open
         self._parts.append(sums[:, :-1].T)
         self._open, self._count, self._at = sums[:, -1], self._count + len(edges), stop

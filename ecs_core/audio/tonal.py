@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-_LONG, _BROAD = 17, 17  # cells: 0.4 s, and a quarter of the mel bands
+_LONG, _BROAD = 9, 17  # cells: 0.4 s, and a quarter of the mel bands
 _FAINT = 1e-3  # what is 60 dB below the loudest moment has no pitch
-_CELL = 2  # hops
+_CELL = 4  # hops
 _PART = 512  # cells worked on at a time, for the sake of memory
 # How well each note fits a key of C: C. Krumhansl, "Cognitive Foundations of Musical Pitch", 1990, p. 30.
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
