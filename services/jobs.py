@@ -353,6 +353,13 @@ class Jobs:
                 await session.execute(mine.values(queued_at=now()))
         return rows
 
+    async def unfinished(self, tasks: Collection[str]) -> set[tuple[str, int]]:
+        """Which of the tasks are ready or running, with their attempts."""
+        async with self._sessions() as session:
+            found = select(TaskRow.id, TaskRow.attempt).where(TaskRow.id.in_(tasks))
+            found = found.where(TaskRow.status.in_(("ready", "running")))
+            return set((await session.execute(found)).tuples())
+
     async def structure(self) -> str | None:
         """The structure that the database has."""
         async with self._sessions() as session:

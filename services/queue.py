@@ -11,12 +11,13 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Set
 from contextlib import asynccontextmanager
 from typing import Any
 
 from arq import cron, func
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from arq.worker import Worker as ArqWorker
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
@@ -27,6 +28,7 @@ _log = logging.getLogger("motes.queue")
 _QUEUE, _TICKS = "motes:tasks", "motes:ticks"
 _DAY = 24 * 3600
 _PATIENCE = 2.0  # seconds until Redis must have answered
+_TIDIED = 1000  # ids of the queue that are looked at at a time
 _NOTED = 100  # durations of a kind of task
 _AGAIN = 2.0  # seconds until it is asked again
 _WORKERS, _PRESENT = "motes:workers", 15.0  # seconds for which a sign of life counts
@@ -115,6 +117,27 @@ class Queue:
             async with asyncio.timeout(_PATIENCE):
                 await self._redis.execute_command("LPUSH", _took(kind), seconds)
                 await self._redis.execute_command("LTRIM", _took(kind), 0, _NOTED - 1)
+        except (RedisError, OSError) as error:
+            self._complain(error)
+            self._not_before = time.monotonic() + _AGAIN
+
+    async def tidy(self, unfinished: Callable[[Collection[str]], Awaitable[Set[tuple[str, int]]]]) -> None:
+        """Forget what is over: what a worker that was killed had taken would stay for a day.
+
+        ``unfinished`` tells which of some tasks are still to be done, with their attempts.
+        """
+        if time.monotonic() < self._not_before:
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                queued = [each.decode() for each in await self._redis.execute_command("ZRANGE", _QUEUE, 0, _TIDIED - 1)]
+            left = await unfinished([each.rpartition(":")[0] for each in queued])
+            over = [each for each in queued if (each.rpartition(":")[0], int(each.rpartition(":")[2])) not in left]
+            if over:
+                async with asyncio.timeout(_PATIENCE):
+                    prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
+                    await self._redis.execute_command("ZREM", _QUEUE, *over)
+                    await self._redis.execute_command("DEL", *(prefix + each for prefix in prefixes for each in over))
         except (RedisError, OSError) as error:
             self._complain(error)
             self._not_before = time.monotonic() + _AGAIN

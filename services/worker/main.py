@@ -133,6 +133,7 @@ class Worker:
                 if time.monotonic() - tidied > _TIDY_EVERY:
                     tidied = time.monotonic()
                     await self._queue.live(self._name)
+                    await self._queue.tidy(self._jobs.unfinished)
                     for job in await self._jobs.unreleased():
                         await self._ring(await self._jobs.release(job))
                     await self._adopt()

@@ -1,0 +1,29 @@
+"""The short form of bench/load.py and bench/soak.py: many clients at once, and everything as it was in the end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.service import ROOT
+
+pytestmark = pytest.mark.debian("redis-server")
+
+
+def bench(*words: str) -> str:
+    done = subprocess.run((sys.executable, *words), cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.usefixtures("_redis")
+def test_many_clients_see_no_error_and_leave_nothing_open() -> None:
+    said = bench("bench/load.py", "--clients", "60", "--seconds", "12", "--jobs", "40")
+    assert "no error, flat memory, no file left open: True; the other owner's job started next: True" in said
+
+
+@pytest.mark.usefixtures("_redis")
+def test_after_work_with_faults_everything_is_as_it_was() -> None:
+    assert "everything is as it was: True" in bench("bench/soak.py", "--minutes", "0.25")
