@@ -76,7 +76,7 @@ class FeatureTimeline:
         """The events that a binding's source names, "kicks" or "kick"; None where it is a feature, or nothing."""
         if source in self.features:
             return None
-        return next((name for name in (source, f"{source}s") if name in self.events), None)
+        return next((name for name in (source, f"{source}s") if name in EVENTS or name in self.events), None)
 
     def to_json(self) -> dict[str, Any]:
         """The timeline as plain data: {fps, duration, tempo, features, onsets, beats}."""

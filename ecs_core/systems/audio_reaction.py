@@ -64,7 +64,7 @@ class Binding:
         times = np.arange(timeline.frames) / float(timeline.fps)
         event = timeline.event_of(self.source)
         if event is not None:
-            events, strong = timeline.events[event], timeline.strengths.get(event)
+            events, strong = timeline.events.get(event, np.zeros(0)), timeline.strengths.get(event)
             heights = np.ones(len(events)) if strong is None else strong.astype(np.float64)
             loud = heights >= self.threshold
             events, heights = quantised(events[loud], self.curve(heights[loud]).astype(np.float64), grid)

@@ -86,4 +86,5 @@ def _reactions(settings: EnhancedSettings) -> tuple[Binding, ...]:
         Binding("level", Twinkle, "pace", gain=2.0),
         Binding("level", Look, "light", gain=2.0),
         Binding("level", Look, "radius", gain=0.35),
+        Binding("beats", Look, "light", gain=0.2, release=0.2),
     )

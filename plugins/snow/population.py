@@ -90,4 +90,5 @@ def _reactions(high: float, share: float) -> tuple[Binding, ...]:
         Binding("level", Twinkle, "pace", gain=3.0),
         Binding("level", Look, "light", gain=1.06),
         Binding("level", Look, "radius", gain=0.2),
+        Binding("sections", Speed, "factor", gain=0.4, attack=0.5, release=2.0),  # it breathes out
     )

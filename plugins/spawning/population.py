@@ -82,4 +82,5 @@ def _reactions(high: float, per_level: float) -> tuple[Binding, ...]:
         Binding("level", Emission, "light", gain=1.0),
         Binding("level", Speed, "factor", threshold=high, gain=0.6),
         Binding("level", Look, "light", gain=0.5),
+        Binding("drops", Emission, "rate", op="add", gain=20 * per_level, release=0.6),
     )
