@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections import defaultdict
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.cli.main import build_parser
 from services.metrics import catalogue
 from tests.deploy.observing import PROMETHEUS, ROOT, RULES, alerts, debian, expressions, metrics_in, rules
 
@@ -75,6 +77,14 @@ def test_runbook_says_what_it_means_why_where_to_look_and_what_to_do(name: str) 
     found = re.search(rf"^### {name}\n(.*?)(?=^##|\Z)", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert found
     assert re.findall(r"^\*\*(.+?)\*\*", found[1], re.MULTILINE) == ["Means.", "Causes.", "Look.", "Do."]
+
+
+def test_commands_of_the_runbooks_are_commands_of_motes() -> None:
+    shell = "".join(re.findall(r"^```sh\n(.*?)^```", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    commands = re.findall(r"\b(motes [a-z].*)", shell)
+    assert len(commands) > 10
+    for command in commands:
+        build_parser().parse_args(shlex.split(command, comments=True)[1:])
 
 
 def test_an_objective_is_the_same_over_every_window() -> None:
