@@ -86,6 +86,8 @@ def watched(stack: Stack, folder: Path, workers: list[int]) -> Iterator[Watching
     watching = Watching(f"http://127.0.0.1:{port}")
     try:
         until(watching.is_ready, stack)
+        # It takes some seconds to find its targets, and says until then that there are none.
+        until(lambda: watching.ask("motes_worker_slots") and not watching.firing("3s"), stack)
         yield watching
     finally:
         watching.close()

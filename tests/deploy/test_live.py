@@ -35,7 +35,6 @@ HEAVY = {"width": 640, "height": 360, "duration": 30.0, "particle_count": 10000}
 NOT_YET = {
     "overview / Alerts / A": "nothing is wrong yet; asked for at the end",
     "api / Refused by limits, per minute / A": "nothing is limited yet",
-    "capacity / Freed / A": "nothing is counted yet",
 }
 
 
