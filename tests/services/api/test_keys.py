@@ -179,6 +179,7 @@ ROUTES = [(method, path.removeprefix("/particles")) for method, path in routes()
 WITH_ID = [each for each in ROUTES if "{" in each[1]]
 BODIES: dict[str, dict[str, Any]] = {
     "PUT /systems/{system_id}/config": {"json": {"config": {"particle_count": 60}}},
+    "PUT /audio/{audio_id}/analysis": {"json": {}},
     "POST /systems/{system_id}/render": {"json": {"output_path": "mine.mp4"}},
     "POST /systems/{system_id}/load-audio": {"params": {"audio_path": "uploads/" + "0" * 64}},
 }
@@ -354,7 +355,7 @@ class TestTwoOwners:
         if "audio_path" in of_alice.get("params", {}):
             of_alice["params"] = {"audio_path": world.song("alice", song())["audio_path"]}
         if "audio_id" in path:  # of which everybody may have one of the same name
-            of_alice["path"] = f"/audio/{world.song('alice', song(level=77))['audio_id']}"
+            of_alice["path"] = path.format(audio_id=world.song("alice", song(level=77))["audio_id"])
             assert all_of(world.call("bob", **of_alice)) == all_of(unknown)
         assert world.call("alice", **of_alice).status_code != 404
         if method != "DELETE":
