@@ -66,7 +66,10 @@ class Document(_Model):
 
     schema_: Literal["motes-analysis"] = Field(alias="schema")
     version: Literal[1]
-    duration: str = Field(description="seconds of the song, an exact fraction", pattern=r"^\d{1,12}(/[1-9]\d{0,11})?$")
+    duration: float = Field(gt=0, le=86_400, description="seconds of the song")
+    exact_duration: str | None = Field(
+        None, description="the same as an exact fraction", pattern=r"^\d{1,12}(/[1-9]\d{0,11})?$"
+    )
     tempo: float = Field(0.0, ge=0, le=1000, description="beats a minute; 0: none")
     metre: int = Field(0, ge=0, le=32, description="beats a bar; 0: none")
     loudness: float = Field(-70.0, ge=-70, le=30, description="of the whole song by BS.1770, LUFS")
@@ -79,16 +82,28 @@ class Document(_Model):
     step: float = Field(SECONDS_PER_HOP, description="seconds between values of curves")
     curves: dict[str, Curve] | None = Field(None, description="in natural units; left out: as Motes heard them")
     warnings: tuple[str, ...] = ()
-    frames: dict[str, Any] | None = Field(None, description="features at each video frame, 0–1; not read back")
+    # What a video sees, for programs that want no more than that; not read back.
+    fps: Any = Field(None, description="frames a second of ``features``")
+    features: Any = Field(None, description="by name, a value of 0–1 for each video frame")
+    onsets: Any = Field(None, description="the times of ``events``")
+    beats: Any = Field(None, description="likewise")
+
+    @property
+    def seconds(self) -> Fraction:
+        """The song's duration, exactly if that is said."""
+        return Fraction(self.exact_duration or str(self.duration))
 
     @model_validator(mode="after")
     def _fits(self) -> Document:
-        if Fraction(self.duration).denominator > 1e7:
-            raise ValueError("duration must be a fraction of samples")
+        if self.exact_duration is not None:
+            if abs(float(self.seconds) - self.duration) > 1e-3:
+                raise ValueError("exact_duration must be the duration, as a fraction")
+            if self.seconds.denominator > 1e7:
+                raise ValueError("exact_duration must be a fraction of samples")
         for name, of_kind in self.events.items():
             if name not in EVENTS:
                 raise ValueError(f"events.{name}: no such event; there are: {', '.join(EVENTS)}")
-            if of_kind.times and of_kind.times[-1] > float(Fraction(self.duration)) + 1e-6:
+            if of_kind.times and of_kind.times[-1] > float(self.seconds) + 1e-6:
                 raise ValueError(f"events.{name}: {of_kind.times[-1]:g} s is after the end of the song")
         if "sections" in self.events and len(self.labels) != len(self.events["sections"].times):
             raise ValueError(f"there are {len(self.events['sections'].times)} sections but {len(self.labels)} labels")
@@ -101,7 +116,8 @@ def to_json(analysis: Analysis, *, curves: bool = True) -> dict[str, Any]:
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,
-        "duration": str(analysis.exact_duration),
+        "duration": float(analysis.exact_duration),
+        "exact_duration": str(analysis.exact_duration),
         "tempo": round(analysis.tempo, 3),
         "metre": analysis.metre,
         "loudness": analysis.loudness,
@@ -190,8 +206,8 @@ def corrected(heard: Analysis, document: Document) -> Analysis:
     Raises:
         SceneError: the document is of another song.
     """
-    if abs(float(Fraction(document.duration) - heard.exact_duration)) > 1e-3:
-        said, has = float(Fraction(document.duration)), float(heard.exact_duration)
+    if abs(float(document.seconds - heard.exact_duration)) > 1e-3:
+        said, has = float(document.seconds), float(heard.exact_duration)
         raise SceneError(f"the analysis is of another song: duration {said:g} s, this one has {has:g} s")
     given = document.model_fields_set
     events, strengths = dict(heard.events), dict(heard.strengths)
@@ -226,7 +242,7 @@ def whole(document: Document, more: Sequence[str]) -> Analysis | None:
         if values.shape != shape:
             raise SceneError(f"curves.{name}: has shape {values.shape}, not {shape}")
     nothing = Analysis(
-        Fraction(document.duration),
+        document.seconds,
         0.0,
         found,
         {name: np.zeros(0) for name in EVENTS},
@@ -266,7 +282,7 @@ def load(path: Path) -> Analysis:
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise SceneError(f"{path}: is no analysis: {error}") from None
     return Analysis(
-        Fraction(facts["duration"]),
+        Fraction(facts["exact_duration"]),
         facts["tempo"],
         curves,
         {name: events[name] for name in facts["events"]},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, HTTPException, Query, Request, Response
@@ -82,7 +81,7 @@ async def correct_analysis(
     plain = {name: value for name, value in body.items() if name not in ("curves", "frames")}
 
     def checked() -> None:
-        seconds = float(Fraction(check(plain, where="analysis").duration))
+        seconds = float(check(plain, where="analysis").seconds)
         if abs(seconds - song.duration) > _NEAR:
             raise SceneError(f"analysis: duration {seconds:g} s: is of another song, this one has {song.duration:g} s")
         Corrections(service.storage).keep(song.sha256, caller.owner, json.dumps(plain, sort_keys=True))

@@ -19,7 +19,7 @@ EXAMPLES = """\
 examples:
   motes analyze song.mp3 -o features.json --plot analysis.png
   motes analyze song.mp3 --bpm 174 --beat-offset 0.31 -o features.json
-  motes analyze song.mp3 --fps 60 | jq .frames.features.bass
+  motes analyze song.mp3 --fps 60 | jq .features.bass
   motes analyze song.mp3 -o features.npz
 """
 
@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", metavar="FILE", type=Path, help="a .json, or a compact .npz (default: JSON on stdout)"
     )
     parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw it (needs motes[plot])")
-    parser.add_argument("--fps", help="add what a video of this rate sees: features per frame, 0–1")
+    parser.add_argument(
+        "--fps", default="30", help="of the video whose features are written, a value a frame (default: 30)"
+    )
     parser.add_argument("--bpm", metavar="N", type=float, help="the tempo, where it is known")
     parser.add_argument(
         "--beat-offset", metavar="SECONDS", type=float, help="when any beat is; with --bpm an even grid"
@@ -79,34 +81,31 @@ def _guidance(arguments: argparse.Namespace) -> Guidance:
     return validate(Settings, said, owner="motes analyze").guidance
 
 
-def _rate(text: str | None) -> Fraction | None:
+def _rate(text: str) -> Fraction:
     from ecs_core.errors import SceneError  # noqa: PLC0415
     from ecs_core.settings import frame_rate  # noqa: PLC0415
 
     try:
-        return None if text is None else frame_rate(text)
+        return frame_rate(text)
     except ValueError as error:
         raise SceneError(f"--fps {text}: {error}") from None
 
 
-def _write(analysis: Analysis, fps: Fraction | None, output: Path | None) -> None:
+def _write(analysis: Analysis, fps: Fraction, output: Path | None) -> None:
     from ecs_core.audio import document  # noqa: PLC0415
     from services.cli.files import write_file, write_text  # noqa: PLC0415
 
     if output is not None and output.suffix == ".npz":
         write_file(output, lambda part: document.save(analysis, part))
         return
-    plain: dict[str, Any] = document.to_json(analysis)
-    if fps is not None:
-        plain["frames"] = _frames(analysis, fps)
-    text = json.dumps(plain, ensure_ascii=False)
+    text = json.dumps(_seen(analysis, fps) | document.to_json(analysis), ensure_ascii=False)
     if output is None:
         print(text)
     else:
         write_text(output, text)
 
 
-def _frames(analysis: Analysis, fps: Fraction) -> dict[str, Any]:
-    timeline = analysis.timeline(fps, max(1, round(analysis.exact_duration * fps)))
-    features = {name: [round(float(value), 5) for value in values] for name, values in timeline.features.items()}
-    return {"fps": str(fps), "features": features}
+def _seen(analysis: Analysis, fps: Fraction) -> dict[str, Any]:
+    """What a video sees: {fps, features: {name: a value a frame}, onsets, beats}."""
+    seen = analysis.timeline(fps, max(1, round(analysis.exact_duration * fps))).to_json()
+    return {name: seen[name] for name in ("fps", "features", "onsets", "beats")}

@@ -54,7 +54,7 @@ def test_the_json_says_what_it_is_and_holds_everything(plain: dict[str, Any], he
     assert (plain["schema"], plain["version"]) == ("motes-analysis", 1)
     assert set(plain["events"]) == set(EVENTS)
     assert set(plain["curves"]) == {feature.curve for feature in FEATURES if feature.curve}
-    assert Fraction(plain["duration"]) == heard.exact_duration
+    assert Fraction(plain["exact_duration"]) == heard.exact_duration
     assert all(curve["unit"] for curve in plain["curves"].values())
 
 
@@ -84,13 +84,13 @@ def test_a_document_without_curves_is_a_correction(plain: dict[str, Any], heard:
 
 
 def test_what_a_correction_leaves_out_stays_as_heard(heard: Analysis) -> None:
-    least = {"schema": "motes-analysis", "version": 1, "duration": "10"}
+    least = {"schema": "motes-analysis", "version": 1, "duration": 10}
     mended = document.corrected(heard, document.check(least, where="it"))
     assert (mended.tempo, mended.key, mended.labels) == (heard.tempo, heard.key, heard.labels)
 
 
 def test_a_document_of_another_song_is_refused(heard: Analysis) -> None:
-    other = document.check({"schema": "motes-analysis", "version": 1, "duration": "12"}, where="it")
+    other = document.check({"schema": "motes-analysis", "version": 1, "duration": 12}, where="it")
     with pytest.raises(SceneError, match=r"another song: duration 12 s, this one has 10 s"):
         document.corrected(heard, other)
 
@@ -114,7 +114,9 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "infinite": (lambda plain: plain["events"]["beats"].update(times=[float("inf")]), r"finite"),
     "strengths": (lambda plain: plain["events"]["beats"].update(strengths=[1.0]), r"strengths"),
     "labels": (lambda plain: plain.update(labels=["A"] * 99), r"99 labels"),
-    "duration": (lambda plain: plain.update(duration="1/0"), r"duration"),
+    "duration": (lambda plain: plain.update(duration=0), r"duration"),
+    "exact duration": (lambda plain: plain.update(exact_duration="1/0"), r"exact_duration"),
+    "two durations": (lambda plain: plain.update(exact_duration="7"), r"exact_duration must be the duration"),
     "text": (lambda plain: plain.update(tempo="fast"), r"tempo = fast"),
 }
 

@@ -198,7 +198,7 @@ def test_a_song_is_counted_as_is_asked(stack: Stack, song: str) -> None:
 def test_what_an_owner_corrects_counts_for_that_owner_alone(stack: Stack, song: str) -> None:
     with as_owner(stack, "bob") as bob:
         before = frame_of(stack.client, song)
-        said = {"schema": "motes-analysis", "version": 1, "duration": "4", "events": {"kicks": {"times": [1.5]}}}
+        said = {"schema": "motes-analysis", "version": 1, "duration": 4, "events": {"kicks": {"times": [1.5]}}}
         assert stack.client.put(f"/audio/{song}/analysis", json=said).status_code == 200
         assert stack.client.get(f"/audio/{song}/analysis").json()["events"]["kicks"] == {"times": [1.5]}
         assert frame_of(stack.client, song) != before
@@ -212,13 +212,13 @@ def test_what_an_owner_corrects_counts_for_that_owner_alone(stack: Stack, song: 
     ("change", "said"),
     [
         ({"version": 7}, "version 7"),
-        ({"duration": "5"}, "another song"),
+        ({"duration": 5}, "another song"),
         ({"events": {"kicks": {"times": [2, 1]}}}, "times must ascend"),
         ({"events": {"bells": {"times": []}}}, "events.bells: no such event"),
     ],
 )
 def test_a_wrong_correction_is_refused(stack: Stack, song: str, change: dict[str, Any], said: str) -> None:
-    good = {"schema": "motes-analysis", "version": 1, "duration": "4"}
+    good = {"schema": "motes-analysis", "version": 1, "duration": 4}
     answer = stack.client.put(f"/audio/{song}/analysis", json=good | change)
     assert answer.status_code == 400
     assert said in answer.json()["detail"]
