@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, select, true
 
 from ecs_core import MotesError
 from services.database import KeyRow, Sessions, now
+from services.settings import LIMITS
 
 SCOPES = ("read", "render", "admin")
 REMEMBERED = 4.0  # seconds for which a key that was found is not looked for again; with the look-up, less than five
@@ -26,7 +27,6 @@ _MANY = 1000  # keys that are remembered
 _NOBODYS = "0" * 64  # the digest of no key
 _ID = string.ascii_lowercase + string.digits
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
-_LIMIT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ class Keys:
         if not wanted or not wanted <= set(SCOPES):
             raise MotesError(f"scopes {sorted(wanted)}: must be of {', '.join(SCOPES)}, and at least one")
         for limit, value in (limits or {}).items():
-            if not _LIMIT.fullmatch(limit) or not 0 <= value < math.inf:
-                raise MotesError(f"limit {limit}={value:g}: must be a name and a number from 0")
+            if limit not in LIMITS or not 0 <= value < math.inf:
+                raise MotesError(f"limit {limit}={value:g}: must be one of {', '.join(LIMITS)}, and a number from 0")
         row, key = _new(owner, name, [scope for scope in SCOPES if scope in wanted], dict(limits or {}), expires_at)
         async with self._sessions.begin() as session:
             session.add(row)

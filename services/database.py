@@ -122,6 +122,16 @@ class KeyRow(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class UsageRow(Base):
+    """How much was rendered for an owner in a day, which counts when its jobs are deleted, too."""
+
+    __tablename__ = "usage"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)  # in UTC, such as 2026-01-31
+    seconds: Mapped[float] = mapped_column(Float)  # of video, those of open jobs included
+
+
 class JobRow(Base):
     """A render: the scene as it was when it was asked for, and how far it is.
 

@@ -50,6 +50,7 @@ from services.database import (
 from services.keys import ALONE, plan_folder, result_key, scene_folder, segment_key, song_lock
 from services.logs import bound
 from services.migrations import newest
+from services.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, give_back_seconds, lock_of
 from services.scenes import VERSION
 from services.turns import WEIGHTS, first_turn, present_turn, turns_of
 
@@ -110,23 +111,30 @@ class Jobs:
         self._sessions, self._lease, self._versions = sessions, timedelta(seconds=lease), versions
         self._claims = 0
 
-    async def submit(self, job: JobRow, *, tasks: int) -> JobRow:
+    async def submit(self, job: JobRow, *, tasks: int, quotas: Quotas = NO_QUOTAS) -> JobRow:
         """Store a new job of about so many tasks, and its first; where the same was done before it is over at once.
 
         Submitting a job again, by its id, changes nothing.
 
         Raises:
             SceneError: its song is gone.
+            QuotaError: its owner may not have it done now.
         """
         async with self._sessions.begin() as session:
-            await alone(session, job.flow, job.id, job.scene_key)
+            await alone(session, lock_of(job.owner or ""), job.flow, job.id, job.scene_key)
             if (before := await session.get(JobRow, job.id)) is not None:
                 return before
+            job.owner, job.seconds = job.owner or "", job.seconds or 0.0
             job.turn = await first_turn(session, job.flow, job.priority)
             job.cost = tasks / WEIGHTS[job.priority]
             job.status = job.stage = "queued"
             job.progress = job.stage_progress = job.frames = job.frames_done = 0
             job.created_at = now()
+            done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
+            if done is None:
+                await admit_job(session, job, quotas)
+            else:
+                await admit_bytes(session, job.owner, done.size, quotas)
             session.add(job)
             await session.flush()
             await _begin(session, job)
@@ -310,16 +318,25 @@ class Jobs:
                 return False
             return await _end(session, row, status, reason)
 
-    async def retry(self, job: str) -> bool:
-        """Do a job that failed or was cancelled again; False where it did not. What is finished of it is kept."""
+    async def retry(self, job: str, *, quotas: Quotas = NO_QUOTAS) -> bool:
+        """Do a job that failed or was cancelled again; False where it did not. What is finished of it is kept.
+
+        Raises:
+            QuotaError: its owner may not have it done now.
+        """
         async with self._sessions.begin() as session:
-            await alone(session, await _scene_of(session, job))  # or segments that are there now were removed soon
+            await alone(
+                session,
+                lock_of(await session.scalar(select(JobRow.owner).where(JobRow.id == job)) or ""),
+                await _scene_of(session, job),  # or segments that are there now were removed soon
+            )
             await session.execute(
                 delete(TaskRow).where(TaskRow.job_id == job, exists().where(JobRow.id == job, JobRow.status.in_(AGAIN)))
             )
             row = await session.get(JobRow, job, with_for_update=True)
             if row is None or row.status not in AGAIN:
                 return False
+            await admit_job(session, row, quotas)
             row.status = row.stage = "queued"
             row.error = row.ended_at = row.rendering_at = None
             row.progress = row.stage_progress = row.frames_done = 0
@@ -454,6 +471,10 @@ class Jobs:
             scene_key = await _scene_of(session, job)
             await alone(session, scene_key)  # or a job that is submitted now would take what is deleted for done
             plans = list(await session.scalars(select(TaskRow.id).where(_of(job, "plan"))))
+            await session.execute(delete(TaskRow).where(TaskRow.job_id == job))
+            row = await session.get(JobRow, job, with_for_update=True)
+            if row is not None and row.status in OPEN:
+                await give_back_seconds(session, row)
             if not await forget(session, [job]):
                 return None
             return await _forget_scene(session, scene_key, plans)
@@ -536,6 +557,7 @@ async def _end(session: AsyncSession, job: JobRow, status: str, reason: str | No
     if job.status not in OPEN:
         return False
     job.error = reason
+    await give_back_seconds(session, job)
     _over(session, job, status)
     return True
 

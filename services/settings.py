@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
-from ipaddress import ip_address
+import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")  # as browsers write it
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
 _DAY = 24 * 3600  # seconds
 _EVER = "0: for ever"
 _SHARE = r"^(\d{1,18}|\d{1,2}(\.\d+)?%)$"
@@ -31,6 +34,34 @@ class ServiceSettings(BaseSettings):
     auth: Literal["auto", "required", "off"] = Field(
         default="auto",
         description="required, off, or auto: API keys are required unless only this machine is listened to",
+    )
+    cors_origins: str = Field(
+        default="", description="origins whose pages may use the API, such as https://example.org, with commas between"
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="names, besides addresses and localhost, that requests on this machine may be for without a key",
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="addresses or networks of proxies whose word counts for where a request came from",
+    )
+    limit_requests_per_minute: int = Field(default=600, ge=0, description="requests a minute with a key")
+    limit_open_jobs: int = Field(default=200, ge=0, description="jobs of an owner that are not over")
+    limit_queued_jobs: int = Field(default=100, ge=0, description="jobs of an owner that nobody has begun")
+    limit_rendered_seconds_per_day: int = Field(
+        default=36_000, ge=0, description="seconds of video that are rendered for an owner in a day, in UTC"
+    )
+    limit_stored_bytes: int = Field(
+        default=50_000_000_000, ge=0, description="bytes of an owner's songs and results in storage"
+    )
+    max_pixels: int = Field(default=7680 * 4320, ge=256, description="width × height of any video")
+    max_fps: float = Field(default=120, ge=1, description="frames a second of any video")
+    max_seconds: float = Field(default=10_800, gt=0, description="duration of any video")
+    max_particles: int = Field(default=250_000, ge=1000, description="particle_count, and max_particles, of any system")
+    max_song_seconds: float = Field(default=10_800, gt=0, le=10_800, description="duration of any song")
+    max_song_samples: int = Field(
+        default=5_000_000_000, ge=1, description="samples of any song: duration × sample rate × channels"
     )
     upload_limit: int = Field(default=500_000_000, ge=1, description="bytes of an upload")
     lease_seconds: float = Field(
@@ -118,6 +149,32 @@ class ServiceSettings(BaseSettings):
                 raise ValueError(f"must be whsec_ and at least {_SHORTEST_KEY} bytes as base64")
         return secret
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, text: str) -> str:
+        for each in listed(text):
+            if not _ORIGIN.fullmatch(each):
+                raise ValueError(f"must be origins such as https://example.org, not {each[:200]!r}")
+        return text
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_names(cls, text: str) -> str:
+        for each in listed(text):
+            if not _NAME.fullmatch(each):
+                raise ValueError(f"must be names such as motes.example.org, not {each[:200]!r}")
+        return text
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for each in listed(text):
+            try:
+                ip_network(each)
+            except ValueError:
+                raise ValueError(f"must be addresses or networks such as 10.0.0.0/8, not {each[:200]!r}") from None
+        return text
+
     @property
     def keys_required(self) -> bool:
         """Whether requests need a key, as far as the settings say."""
@@ -144,6 +201,15 @@ class ServiceSettings(BaseSettings):
 
 def _of(share: str, disk: int) -> int:
     return int(disk * float(share[:-1]) / 100) if share.endswith("%") else int(share)
+
+
+# What a key can be given a limit of its own for.
+LIMITS = tuple(name.removeprefix("limit_") for name in ServiceSettings.model_fields if name.startswith("limit_"))
+
+
+def listed(text: str) -> list[str]:
+    """What a setting lists, with commas between."""
+    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def is_loopback(host: str) -> bool:

@@ -15,13 +15,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import exists, select
+from sqlalchemy import Exists, exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import AudioError
 from services.credentials import Caller
 from services.database import AudioRow, Sessions, UploadRow, alone, now
 from services.keys import audio_key, song_lock
+from services.limits import check_song
 from services.probing import probe
+from services.quotas import admit_bytes, lock_of, quotas_of
 from services.settings import ServiceSettings
 from services.storage import Storage
 
@@ -63,17 +66,17 @@ class Songs:
         """
         uploaded = _UPLOADED.fullmatch(audio_path)
         if uploaded:
-            row = await self._noted(uploaded[1], caller.owner, new=caller.is_admin)
+            row = await self._noted(uploaded[1], caller, new=caller.is_admin)
             if row is None:
                 raise AudioError(f"audio_path {audio_path!r}: no such upload")
             return row
         file = await asyncio.to_thread(self._under_media_root, audio_path)
         known = self._known.get(file)
-        if known is not None and (row := await self._noted(known, caller.owner, new=True)) is not None:
+        if known is not None and (row := await self._noted(known, caller, new=True)) is not None:
             return row
         async with self.place() as copy:
             sha256 = await asyncio.to_thread(_copy, file.path, copy)
-            row = await self.keep(copy, sha256=sha256, name=audio_path, owner=caller.owner)
+            row = await self.keep(copy, sha256=sha256, name=audio_path, caller=caller)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[file] = sha256
@@ -105,30 +108,36 @@ class Songs:
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def keep(self, path: Path, *, sha256: str, name: str, owner: str) -> AudioRow:
-        """Move a file with that content, which lies in such a place, into storage if it is a song, as its owner's.
+    async def keep(self, path: Path, *, sha256: str, name: str, caller: Caller) -> AudioRow:
+        """Move a file with that content, which lies in such a place, into storage if it is a song, as a caller's.
 
         Raises:
             AudioError: it is none, by the ``name`` that the client knows.
+            LimitError: it is longer than any may be, or the caller's owner has no room for it.
         """
         key = audio_key(sha256)
-        known = await self._noted(sha256, owner, new=True)
+        known = await self._noted(sha256, caller, new=True)
         if known is not None and await asyncio.to_thread(self._storage.exists, key):
             return known
+        if known is None:  # what has no room need not be looked at
+            async with self._sessions() as session:
+                size = (await asyncio.to_thread(path.stat)).st_size
+                await admit_bytes(session, caller.owner, size, quotas_of(self._settings, caller))
         async with self._looking:
             facts = await probe(path, name)
+        check_song(self._settings, name, facts)
         spare = path.with_name(f"{path.name}.spare")
         for _ in range(_TRIES):
             spare.hardlink_to(path)
             size = await asyncio.to_thread(self._storage.put, key, path)
             async with self._sessions.begin() as session:
-                await alone(session, song_lock(sha256))
+                await alone(session, lock_of(caller.owner), song_lock(sha256))
                 row = await session.get(AudioRow, sha256)
                 if row is None:  # else somebody else kept the same song meanwhile
                     row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
                     session.add(row)
                     await session.flush()
-                await session.merge(UploadRow(owner=owner, sha256=sha256, used_at=now()))
+                await self._use(session, row, caller)
                 # Who removed the same song before may have deleted the file after it was put there; from now on nobody.
                 if await asyncio.to_thread(self._storage.exists, key):
                     return row
@@ -136,20 +145,31 @@ class Songs:
             spare.rename(path)
         raise RuntimeError(f"song {sha256} was removed {_TRIES} times while it was being kept")
 
-    async def _noted(self, sha256: str, owner: str, *, new: bool) -> AudioRow | None:
-        """A song in storage, noted as used by its owner; None where there is none, or it is not the owner's yet.
+    async def _noted(self, sha256: str, caller: Caller, *, new: bool) -> AudioRow | None:
+        """A song in storage, noted as used by a caller's owner; None where there is none, or it is not theirs yet.
 
-        With ``new``, it may become the owner's.
+        With ``new``, it may become theirs, if there is room.
         """
         found = select(AudioRow).where(AudioRow.sha256 == sha256)
         if not new:
-            found = found.where(exists().where(UploadRow.owner == owner, UploadRow.sha256 == sha256))
+            found = found.where(_is_of(caller.owner, sha256))
         async with self._sessions.begin() as session:
-            await alone(session, song_lock(sha256))
+            await alone(session, lock_of(caller.owner), song_lock(sha256))
             row = (await session.scalars(found)).one_or_none()
             if row is not None:
-                await session.merge(UploadRow(owner=owner, sha256=sha256, used_at=now()))
+                await self._use(session, row, caller)
         return row
+
+    async def _use(self, session: AsyncSession, row: AudioRow, caller: Caller) -> None:
+        """Note that a caller's owner uses a song, which becomes theirs, if there is room."""
+        if not await session.scalar(select(_is_of(caller.owner, row.sha256))):
+            await admit_bytes(session, caller.owner, row.size, quotas_of(self._settings, caller))
+        await session.merge(UploadRow(owner=caller.owner, sha256=row.sha256, used_at=now()))
+
+
+def _is_of(owner: str, sha256: str) -> Exists:
+    """Whether a song is an owner's."""
+    return exists().where(UploadRow.owner == owner, UploadRow.sha256 == sha256)
 
 
 def path_of(sha256: str, name: str) -> str:

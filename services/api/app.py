@@ -15,6 +15,7 @@ from services import traces
 from services.api import analysis, audio, downloads, events, health, jobs, live, looks, renders, systems, types
 from services.api.callers import keep_keys_out_of_logs
 from services.api.errors import handle_errors
+from services.api.hardening import harden
 from services.api.metrics import metrics_router
 from services.api.numbers import Numbers
 from services.api.requests import Requests
@@ -62,7 +63,8 @@ def create_app() -> FastAPI:
     handle_errors(app)
     app.include_router(particle_router)
     app.include_router(metrics_router)
-    app.add_middleware(Requests)  # last, so that it is around all others
+    app.add_middleware(Requests)  # around all others that answer
+    harden(app, ServiceSettings())
     for slow in (app.openapi, types.all_types):  # once and for all, while nobody waits
         slow()
     return app

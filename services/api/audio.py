@@ -54,7 +54,7 @@ async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request)
         async with service.songs.place() as path:
             upload = await received(request, path, limit=service.settings.upload_limit)
             name = _shown(upload.name)
-            row = await service.songs.keep(path, sha256=upload.sha256, name=name, owner=caller.owner)
+            row = await service.songs.keep(path, sha256=upload.sha256, name=name, caller=caller)
     except AudioError as error:
         raise HTTPException(415, str(error)) from None
     except OSError as error:

@@ -14,6 +14,8 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBearer
 from starlette.requests import HTTPConnection
 
+from services.api.limits import count
+from services.api.origins import refuse_strangers
 from services.api.service import Service, ServiceDep
 from services.credentials import ANYBODY, Caller
 from services.logs import without_keys
@@ -22,6 +24,7 @@ from services.settings import ServiceSettings, is_loopback
 __all__ = ["Caller", "CallerDep", "FollowerDep", "allow", "identify", "keep_keys_out_of_logs", "unknown"]
 
 UNKNOWN = "A valid API key is needed, as Authorization: Bearer motes_… or as X-API-Key"
+_CALLER = "motes.caller"  # in the scope of a request
 _LOGS = ("uvicorn.access", "uvicorn.error")
 
 _BEARER = HTTPBearer(
@@ -34,12 +37,23 @@ _QUERY = APIKeyQuery(
 
 
 async def identify(service: Service, connection: HTTPConnection, *, query: bool = False) -> Caller:
-    """Who sends a request, if it may do what that asks for; with ``query``, the key may be in the URL.
+    """Who sends a request, if it may do what that asks for, counted once; with ``query``, the key may be in the URL.
 
     Raises:
-        HTTPException: 401 where there is no valid key, 403 where it has not the scope.
+        HTTPException: 401 where there is no valid key, 403 where it has not the scope, or a page of a stranger's asks.
+        QuotaError: there were too many requests in the last minute.
     """
+    caller: Caller | None = connection.scope.get(_CALLER)
+    if caller is None:
+        caller = await _caller_of(service, connection, query=query)
+        await count(service.rates, service.settings, caller, connection)
+        connection.scope[_CALLER] = caller
+    return caller
+
+
+async def _caller_of(service: Service, connection: HTTPConnection, *, query: bool) -> Caller:
     if not keys_needed(service.settings, connection):
+        refuse_strangers(service.settings, connection)
         return ANYBODY
     key = _key_of(connection, query=query)
     caller = None if key is None else await service.keys.caller(key)

@@ -15,6 +15,7 @@ from services.api import schemas
 from services.api.service import Service
 from services.credentials import Caller
 from services.database import SystemRow
+from services.limits import check_scene
 from services.scenes import SONG
 
 _TRIES = 100  # where so many are changing one system at once, the next is told to wait
@@ -41,8 +42,14 @@ async def check(service: Service, particle_type: str, config: dict[str, Any]) ->
 
     Raises:
         SceneError: says what is wrong.
+        LimitError: it is more than this server renders.
     """
-    await service.compute(lambda: Scene(particle_type, audio=SONG, config=config).resolve())
+
+    def resolve() -> None:
+        _, settings = Scene(particle_type, audio=SONG, config=config).resolve()
+        check_scene(service.settings, settings.model_dump(mode="json"))
+
+    await service.compute(resolve)
 
 
 async def change(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -15,10 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from ecs_core import MotesError
+from services import metrics
+from services.limits import LimitError, QuotaError
 from services.room import NoRoomError
 
 _log = logging.getLogger("motes.api")
 _LONGEST = 2000  # characters of a detail: a client may have sent a thousand wrong settings
+_QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"  # as the draft of RateLimit has it
 UNREACHABLE = (OperationalError, InterfaceError, NoFreeConnection, ConnectionError)
 KNOWN = (HTTPException, MotesError, RequestValidationError, *UNREACHABLE)
 
@@ -31,6 +35,8 @@ _SCHEMA = {
         "title": {"type": "string", "description": "the name of the status"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "what is wrong, and what is allowed"},
+        "limit": {"type": "string", "description": "which limit was passed, where one was"},
+        "value": {"type": "number", "description": "its value"},
     },
 }
 _EXAMPLES = {
@@ -44,17 +50,28 @@ _EXAMPLES = {
     415: "Content-Type: must be application/json",
     416: "Range: the file has 1024 bytes",
     422: "config: Input should be a valid dictionary",
+    429: "Too many requests a minute: at most 600 here (limit requests_per_minute)",
     503: "The database does not answer; try again",
     507: "no room: this needs about 120.0 MB, 1.0 GB are free, but 1.0 GB of that are a reserve",
 }
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An error as RFC 9457 has it."""
+def problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
+    """An error as RFC 9457 has it; ``more`` are members of this one."""
     detail = detail if len(detail) <= _LONGEST else detail[:_LONGEST] + " …"
     detail = detail.encode(errors="backslashreplace").decode()  # a name may hold half a character
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
     return JSONResponse(body, status, headers, "application/problem+json")
+
+
+def refused(error: LimitError) -> JSONResponse:
+    """What is answered to who asks for too much: 429 where it helps to come again, else 400."""
+    about: dict[str, Any] = {"limit": error.limit, "value": error.value}
+    if not isinstance(error, QuotaError):
+        return problem(400, str(error), **about)
+    metrics.limited(error.limit)
+    about |= {"type": _QUOTA_EXCEEDED, "violated-policies": [error.limit]}
+    return problem(429, str(error), {"Retry-After": str(max(1, math.ceil(error.seconds)))}, **about)
 
 
 def problem_of(error: Exception) -> JSONResponse:
@@ -63,6 +80,8 @@ def problem_of(error: Exception) -> JSONResponse:
         return problem(error.status_code, str(error.detail), dict(error.headers or {}))
     if isinstance(error, NoRoomError):
         return problem(507, str(error))
+    if isinstance(error, LimitError):
+        return refused(error)
     if isinstance(error, MotesError):
         return problem(400, str(error))
     if isinstance(error, RequestValidationError):
@@ -91,7 +110,7 @@ def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]
                 }
             },
         }
-        for status in sorted({*statuses, 503, *((401, 403) if key else ())})
+        for status in sorted({*statuses, 503, *((401, 403, 429) if key else ())})
     } | {
         "default": {
             "description": "Any other error",

@@ -16,8 +16,10 @@ from services import metrics
 from services.api.callers import Caller, allow, identify, unknown
 from services.api.configs import configure, status_of
 from services.api.errors import UNREACHABLE
+from services.api.limits import count
 from services.api.plain import LONGEST, parse
 from services.api.service import SYSTEMS_EVERY, Service, ServiceDep
+from services.limits import QuotaError
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["live"])
@@ -44,6 +46,9 @@ async def _follow(websocket: WebSocket, system_id: str, service: Service) -> Non
         code, reason = 1008, "System not found"
     except HTTPException as error:
         code, reason = 1008, error.detail
+    except QuotaError as error:
+        metrics.limited(error.limit)
+        code, reason = 1013, str(error)
     except UNREACHABLE as error:
         _log.warning("the database does not answer: %s", error)
         code, reason = 1013, "The database does not answer; try again"
@@ -85,12 +90,15 @@ async def _heed(websocket: WebSocket, service: Service, caller: Caller, system_i
         try:
             config = _config(message.get("text") or message.get("bytes") or "")
             allow(caller, "render")
+            await count(service.rates, service.settings, caller, websocket)
             await configure(service, caller, system_id, config)
         except HTTPException as error:
             if error.status_code == 404:
                 return
             await _refuse(websocket, error.detail)
         except (ValueError, MotesError) as error:
+            if isinstance(error, QuotaError):
+                metrics.limited(error.limit)
             await _refuse(websocket, str(error))
 
 

@@ -26,6 +26,7 @@ from services.api.service import Service, ServiceDep
 from services.database import JobRow, SystemRow
 from services.jobs import OPEN, Artefact
 from services.keys import result_key
+from services.quotas import quotas_of
 
 router = APIRouter(tags=["systems"], route_class=Route)
 _PATIENCE = 60.0  # seconds until a client is told to come again
@@ -136,13 +137,13 @@ async def _made(service: Service, caller: Caller, request: Request, job: JobRow)
     Raises:
         HTTPException: it could not be made, or not in time.
     """
-    end = time.monotonic() + _PATIENCE
-    row = await submit(service, job)
+    end, quotas = time.monotonic() + _PATIENCE, quotas_of(service.settings, caller)
+    row = await submit(service, caller, job)
     if row.status == "completed" and await service.jobs.artefact(result_key(job.scene_key, job.kind)) is None:
         await forget(service, row.id)
-        row = await submit(service, job)
-    elif row.status not in OPEN and await service.jobs.retry(row.id):  # it failed earlier, perhaps for want of memory
-        service.waker.wake()
+        row = await submit(service, caller, job)
+    elif row.status not in OPEN and await service.jobs.retry(row.id, quotas=quotas):
+        service.waker.wake()  # it failed earlier, perhaps for want of memory
     while time.monotonic() < end and not await request.is_disconnected():
         row = await service.job_or_404(caller, job.id)
         made = await service.jobs.artefact(result_key(row.scene_key, job.kind))  # another version may have adopted it

@@ -16,9 +16,11 @@ from services.api.idempotency import Answer, IdempotencyKey, once
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
 from services.corrections import Corrections
-from services.credentials import ANYBODY
+from services.credentials import ANYBODY, Caller
 from services.database import JobRow
 from services.keys import ALONE, result_key
+from services.limits import check_length, check_scene
+from services.quotas import quotas_of
 from services.scenes import frozen, key_of, seconds_of, segments_of
 from services.webhooks import check_target
 
@@ -75,7 +77,7 @@ async def render_system(
             priority=body.priority,
             webhook_url=body.webhook_url,
         )
-        await submit(service, job)
+        await submit(service, caller, job)
         base = request.url.path.removesuffix(f"/systems/{system_id}/render")
         accepted = schemas.RenderAccepted(job_id=job_id, message="Rendering started", output_path=output)
         return Answer(accepted, 202, {"Location": f"{base}/jobs/{job_id}"})
@@ -107,23 +109,28 @@ async def scene_of(
     return await service.compute(freeze)
 
 
-async def submit(service: Service, job: JobRow) -> JobRow:
+async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
     """Store a job and wake workers; one that was stored before is left as it is.
 
     Raises:
+        LimitError: it is more than this server renders, or its owner may have no more.
         NoRoomError: it is new, nobody rendered the same before, and there is no room for it.
     """
     song = await service.songs.get(job.scene["audio"])
-    seconds = song.duration if song else 0.0
-    tasks = 1 if job.kind in ALONE else segments_of(job.scene, seconds) + 1
-    job.seconds = seconds_of(job.scene, seconds)
+    heard = song.duration if song else 0.0
+    seconds = seconds_of(job.scene, heard)
+    if job.kind == "frame" or job.kind not in ALONE:  # what else there is only listens
+        check_scene(service.settings, job.scene["config"])
+        check_length(service.settings, seconds)
+    job.seconds = 0.0 if job.kind in ALONE else seconds
+    tasks = 1 if job.kind in ALONE else segments_of(job.scene, heard) + 1
     known = await service.job(ANYBODY, job.id)
     if known is None and await service.jobs.artefact(result_key(job.scene_key, job.kind)) is None:
-        await service.room.for_job(job.scene, seconds)
+        await service.room.for_job(job.scene, heard)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         job.traceparent = traces.traceparent()
         try:
-            stored = await service.jobs.submit(job, tasks=tasks)
+            stored = await service.jobs.submit(job, tasks=tasks, quotas=quotas_of(service.settings, caller))
         except IntegrityError:  # at the same moment by somebody else
             stored = await service.job_or_404(ANYBODY, job.id)
     service.waker.wake()

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 
 from services.api.callers import identify
 from services.api.errors import KNOWN, problem_of
+from services.api.limits import tell
 from services.api.plain import LONGEST, parse
 from services.api.service import service_of
 
@@ -24,15 +25,16 @@ class Route(APIRoute):
         """The handler, with bodies and errors as said above."""
         handle = super().get_route_handler()
 
-        async def answer(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             try:
                 if self.body_field is not None:
                     await identify(service_of(request), request)  # of whom nobody knows, not even a body is read
-                return await handle(_Request(request.scope, request.receive))
+                answer = await handle(_Request(request.scope, request.receive))
             except KNOWN as error:
-                return problem_of(error)
+                answer = problem_of(error)
+            return tell(answer, request)
 
-        return answer
+        return respond
 
 
 class _Request(Request):

@@ -22,6 +22,7 @@ from services.credentials import Caller, Keys
 from services.database import JobRow, Sessions, SystemRow, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
+from services.rates import Rates
 from services.removal import Remover
 from services.room import Room
 from services.settings import ServiceSettings
@@ -46,6 +47,7 @@ class Service:
     keys: Keys
     remover: Remover
     room: Room
+    rates: Rates
     systems: Lookout  # the revision of each
     events: Lookout  # of a job, the last one's id
     folder: Path
@@ -102,7 +104,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     jobs = Jobs(sessions, lease=settings.lease_seconds)
     try:
         with workplace(storage.scratch, "api") as folder:
-            async with Waker(settings.redis_url, jobs) as waker:
+            async with Waker(settings.redis_url, jobs) as waker, Rates(settings.redis_url) as rates:
                 songs, keys = Songs(settings, sessions, storage, folder), Keys(sessions)
                 async with _systems(sessions) as systems, Lookout(jobs.last_events, every=EVENTS_EVERY) as events:
                     yield Service(
@@ -115,6 +117,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         keys=keys,
                         remover=Remover(sessions, storage),
                         room=Room(settings, sessions, storage),
+                        rates=rates,
                         systems=systems,
                         events=events,
                         folder=folder,

@@ -14,6 +14,8 @@ from services.cli.service_settings import add_data_argument, installed, settings
 if TYPE_CHECKING:
     import uvicorn
 
+    from services.settings import ServiceSettings
+
 HELP = "Run the REST API alone; `motes serve` runs everything on one machine."
 EXAMPLES = """\
 examples:
@@ -49,12 +51,14 @@ def run(arguments: argparse.Namespace) -> None:
         prepare(settings)
         for name in ("data", "host", "port"):
             os.environ[variable(name)] = str(getattr(settings, name))  # where the application looks
-        _server(None if supervised else url_of(listener)).run([listener])
+        _server(settings, None if supervised else url_of(listener)).run([listener])
 
 
-def _server(url: str | None) -> uvicorn.Server:
+def _server(settings: ServiceSettings, url: str | None) -> uvicorn.Server:
     """A server that says when it is ready, at this address."""
     import uvicorn  # noqa: PLC0415
+
+    from services.api.connections import server_options  # noqa: PLC0415
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -69,5 +73,6 @@ def _server(url: str | None) -> uvicorn.Server:
         log_level="warning",
         access_log=False,  # services.api.requests has a line of its own for each
         timeout_graceful_shutdown=_GRACE,
+        **server_options(settings),
     )
     return Server(config)

@@ -22,6 +22,7 @@ from services.database import TaskRow, open_database
 from services.jobs import Artefact, Claim, Jobs
 from services.keeper import Keeper
 from services.keys import ALONE, attempt_of, result_key, segment_key
+from services.limits import LimitError, check_scene
 from services.logs import bound
 from services.migrations import NewerStructureError, newest, upgrade
 from services.queue import Queue
@@ -200,6 +201,9 @@ class Worker:
         try:
             if not await self._was_done(claim) and not await self._do(claim):
                 await self._discard(claim)
+        except LimitError as error:  # taken by an API with other limits, or before they were set
+            await self._jobs.fail(claim.job, str(error))
+            await self._jobs.finish(claim)
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(claim))
             raise
@@ -223,7 +227,13 @@ class Worker:
         return made is not None and await self._jobs.complete(claim, made)
 
     async def _do(self, claim: Claim) -> bool:
-        """Let a process do the task; whether what it made counts."""
+        """Let a process do the task; whether what it made counts.
+
+        Raises:
+            LimitError: it is more than this worker does for anybody.
+        """
+        if claim.kind in ("plan", "frame"):
+            check_scene(self._settings, claim.scene["config"])
         attempt = _Attempt(claim)
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         holding = asyncio.create_task(self._hold(attempt))

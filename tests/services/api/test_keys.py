@@ -4,114 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import json
 import logging
 import socket
 import statistics
-import threading
 import time
-import wave
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from pydantic import ValidationError
 from sqlalchemy import select
 from starlette.requests import HTTPConnection
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
 
 from ecs_core import MotesError
 from services import credentials
 from services.api import create_app, looks
 from services.api.callers import UNKNOWN, keys_needed
 from services.credentials import Keys
-from services.database import JobRow, KeyRow, Sessions, UploadRow, new_id, now, open_database
+from services.database import JobRow, KeyRow, Sessions, UploadRow, new_id, now
 from services.logs import without_keys
 from services.migrations import upgrade
 from services.settings import ServiceSettings
-from services.supervisor import listen, programs, url_of
+from services.supervisor import listen, programs
+from tests.services.api.world import World, changed, served, song
 from tests.services.servers import Postgres
 
-SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 OPEN = {"/particles/types", "/particles/health"}
-_OF_EACH = (b"date", b"x-request-id")  # headers that differ from answer to answer
+_OF_EACH = (b"date", b"x-request-id", b"ratelimit")  # headers that differ from answer to answer
 SOMEBODYS = "00000000-0000-4000-8000-000000000000"  # an id; a new one would be another test in each process
-
-
-@dataclass
-class World:
-    """The application, where keys are required, and two owners; ``keys`` are by what they are for."""
-
-    client: httpx.Client
-    database: str
-    keys: dict[str, str]
-
-    def call(self, who: str | None, method: str, path: str, **more: Any) -> httpx.Response:
-        headers = {} if who is None else {"Authorization": f"Bearer {self.keys.get(who, who)}"}
-        headers |= more.pop("headers", {})
-        return self.client.request(method, f"/particles{path}", headers=headers, **more)
-
-    @contextmanager
-    def watching(self, system: str, key: str | None = None) -> Iterator[ClientConnection]:
-        """The WebSocket of a system, with the key as browsers send it."""
-        base = str(self.client.base_url).replace("http", "ws", 1)
-        query = "" if key is None else f"?key={self.keys.get(key, key)}"
-        with connect(f"{base}/particles/ws/{system}{query}", proxy=None) as websocket:
-            yield websocket
-
-    def closed(self, system: str, key: str | None = None) -> tuple[int, str]:
-        """How a WebSocket that is told nothing is closed."""
-        with self.watching(system, key) as websocket, pytest.raises(ConnectionClosed) as told:
-            websocket.recv(timeout=20)
-        assert told.value.rcvd is not None
-        return told.value.rcvd.code, told.value.rcvd.reason
-
-    def made(self, who: str, **config: Any) -> tuple[str, str]:
-        """A system of somebody's, and a job of it that is over."""
-        body = {"particle_type": "enhanced", "config": SMALL | config}
-        system = self.call(who, "POST", "/create", json=body).json()["system_id"]
-        accepted = self.call(who, "POST", f"/systems/{system}/render", json={"webhook_url": "https://192.0.2.1/"})
-        job = accepted.json()["job_id"]
-        assert self.call(who, "POST", f"/jobs/{job}/cancel").status_code == 200
-        return system, job
-
-    def song(self, who: str, data: bytes, name: str = "song.wav") -> dict[str, Any]:
-        answer = self.call(who, "POST", "/audio", files={"file": (name, data)})
-        assert answer.status_code == 201, answer.text
-        return dict(answer.json())
-
-    def change(self, do: Callable[[Keys, Sessions], Awaitable[Any]]) -> Any:
-        return changed(self.database, do)
-
-
-def changed(database: str, do: Callable[[Keys, Sessions], Awaitable[Any]]) -> Any:
-    """What is done to the keys of a database, from outside."""
-
-    async def run() -> Any:
-        engine, sessions = open_database(database)
-        try:
-            return await do(Keys(sessions), sessions)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
-
-
-def song(seconds: float = 0.2, level: int = 1000) -> bytes:
-    """A file that is a song, with a content of its own."""
-    made = io.BytesIO()
-    with wave.open(made, "wb") as file:
-        file.setparams((1, 2, 8000, 0, "NONE", ""))
-        file.writeframes(level.to_bytes(2, "little") * int(8000 * seconds))
-    return made.getvalue()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -137,6 +61,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             "DATABASE_URL": database,
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "AUTH": "required",
+            "LIMIT_REQUESTS_PER_MINUTE": "100000",
             "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "WEBHOOK_PRIVATE_TARGETS": "true",
         }.items():
@@ -144,25 +69,6 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         patch.setattr(looks, "_PATIENCE", 0.1)  # there is no worker
         with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
             yield World(client, database, keys)
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The URL of the application on a server in a thread; its log of requests is on, as uvicorn has it."""
-    with listen("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(), log_config=None, timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            end = time.monotonic() + 30
-            while not server.started:
-                assert thread.is_alive(), "it could not be started"
-                assert time.monotonic() < end
-                time.sleep(0.01)
-            yield url_of(listener)
-        finally:
-            server.should_exit = True
-            thread.join(30)
 
 
 on_one = pytest.mark.parametrize("world", ["sqlite"], indirect=True)  # what is no question of the database
@@ -295,14 +201,14 @@ class TestAKey:
     def test_that_takes_the_place_of_another_opens_the_same(self, world: World) -> None:
         async def make(keys: Keys, sessions: Sessions) -> tuple[str, str, KeyRow]:
             expiring = now() + timedelta(days=10)
-            row, first = await keys.create(owner="dora", name="ci", limits={"jobs": 3}, expires_at=expiring)
+            row, first = await keys.create(owner="dora", name="ci", limits={"open_jobs": 3}, expires_at=expiring)
             new, second = await keys.rotate(row.id, overlap=timedelta(hours=1))
             return first, second, new
 
         first, second, new = world.change(make)
         system = world.call(first, "POST", "/create", json={"particle_type": "snow"}).json()["system_id"]
         assert world.call(second, "GET", f"/systems/{system}").status_code == 200
-        assert (new.owner, new.name, new.limits, new.scopes) == ("dora", "ci", {"jobs": 3}, ["read", "render"])
+        assert (new.owner, new.name, new.limits, new.scopes) == ("dora", "ci", {"open_jobs": 3}, ["read", "render"])
         assert timedelta(days=9) < new.expires_at - now() <= timedelta(days=10)
 
     def test_whose_place_was_taken_ends_after_the_overlap(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -500,8 +406,12 @@ class TestKeysInTheDatabase:
             ({"owner": "a", "name": "x\ny"}, "must be at most 128 characters of one line"),
             ({"owner": "a", "scopes": ["write"]}, "scopes ['write']: must be of read, render, admin"),
             ({"owner": "a", "scopes": []}, "and at least one"),
-            ({"owner": "a", "limits": {"jobs": float("nan")}}, "limit jobs=nan: must be a name and a number from 0"),
-            ({"owner": "a", "limits": {"": 1.0}}, "must be a name and a number from 0"),
+            (
+                {"owner": "a", "limits": {"open_jobs": float("nan")}},
+                "limit open_jobs=nan: must be one of requests_per_m",
+            ),
+            ({"owner": "a", "limits": {"open_jobs": -1.0}}, "limit open_jobs=-1: must be one of requests_per_minute"),
+            ({"owner": "a", "limits": {"jobs": 1.0}}, "limit jobs=1: must be one of requests_per_minute, open_jobs"),
         ],
     )
     def test_what_cannot_be_is_refused(self, world: World, wrong: dict[str, Any], said: str) -> None:

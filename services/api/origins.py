@@ -1,0 +1,58 @@
+"""Strangers' pages: where no keys are asked for, a browser on this machine must not be driven by a page it shows.
+
+What a page of another site sends has its origin or the browser's word that it crosses sites; what comes under a name
+that the page's owner has pointed at this machine (DNS rebinding) has that name as its host. Keys make all of this
+needless: no page knows them.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException
+from starlette.requests import HTTPConnection
+
+from services.settings import ServiceSettings, is_loopback, listed
+
+_READING = ("GET", "HEAD")
+
+
+def refuse_strangers(settings: ServiceSettings, connection: HTTPConnection) -> None:
+    """Let nobody through who may be a page of a stranger's.
+
+    Raises:
+        HTTPException: 403, which says why.
+    """
+    host = connection.headers.get("host", "")
+    server = (connection.scope.get("server") or ("", None))[0]
+    if is_loopback(server) and not _is_ours(settings, host):
+        raise HTTPException(403, f"Host: {host[:200]!r} is not this machine; MOTES_ALLOWED_HOSTS would allow it")
+    origin = connection.headers.get("origin")
+    if origin is not None:
+        if urlsplit(origin).netloc != host and origin not in listed(settings.cors_origins):
+            raise HTTPException(403, f"Origin: {origin[:200]!r} may not use this; MOTES_CORS_ORIGINS would allow it")
+    elif connection.headers.get("sec-fetch-site") == "cross-site" and not _is_link(connection):
+        raise HTTPException(403, "Sec-Fetch-Site: a page of another site may not use this")
+
+
+def _is_ours(settings: ServiceSettings, host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return _is_address(name) or name == "localhost" or name in listed(settings.allowed_hosts.lower())
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_link(connection: HTTPConnection) -> bool:
+    """Whether somebody followed a link, which opens what it leads to."""
+    reads = connection.scope.get("method") in _READING
+    return reads and connection.headers.get("sec-fetch-dest") == "document"
