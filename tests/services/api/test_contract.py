@@ -22,7 +22,7 @@ from services.credentials import Keys
 from services.database import Sessions, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
-from tests.services.api.test_keys import changed, served
+from tests.services.api.world import changed, served
 
 HERE = Path(__file__).parent / "contract"
 ROOT = Path(__file__).parents[3]
@@ -78,6 +78,10 @@ def test_every_answer_is_as_the_document_says(
         "DATA": str(tmp_path),
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "AUTH": auth,
+        "LIMIT_REQUESTS_PER_MINUTE": "1000000",
+        "LIMIT_OPEN_JOBS": "1000000",
+        "LIMIT_QUEUED_JOBS": "1000000",
+        "LIMIT_RENDERED_SECONDS_PER_DAY": "1000000000",
         "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     }.items():
         monkeypatch.setenv(f"MOTES_{name}", value)

@@ -95,10 +95,10 @@ def song(seconds: float = 0.2, level: int = 1000) -> bytes:
 
 
 @contextmanager
-def served() -> Iterator[str]:
+def served(**options: Any) -> Iterator[str]:
     """The URL of the application on a server in a thread; its log of requests is on, as uvicorn has it."""
     with listen("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(), log_config=None, timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(create_app(), log_config=None, timeout_graceful_shutdown=1, **options))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -1,0 +1,413 @@
+"""What browsers are told, which pages get in where no keys are asked for, and how long anybody is waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import ValidationError
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from services.api import connections, hardening, systems
+from services.api.connections import server_options
+from services.credentials import Keys
+from services.database import Sessions, new_id
+from services.settings import ServiceSettings
+from tests.services.api.world import SMALL, changed, served
+
+OURS = "https://app.example.org"
+EVIL = "https://evil.example"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder, and settings that servers of these tests share: no keys, as on one's own machine."""
+    folder = tmp_path_factory.mktemp("hardening")
+    values = {"DATA": str(folder), "DATABASE_URL": "", "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "auto"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(f"MOTES_{name}", value)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def client(data: Path) -> Iterator[httpx.Client]:
+    """As ``motes api`` serves it, and impatient."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOTES_CORS_ORIGINS", f"{OURS}, http://localhost:3000")
+        patch.setenv("MOTES_ALLOWED_HOSTS", "motes.local")
+        patch.setattr(connections, "HEADERS", 0.7)
+        patch.setattr(connections, "STALLED", 0.7)
+        patch.setattr(connections, "_PINGS", 0.5)
+        patch.setattr(hardening, "_GRACE", 0.7)
+        with (
+            served(**server_options(ServiceSettings())) as url,
+            httpx.Client(base_url=f"{url}/particles", trust_env=False, timeout=30) as client,
+        ):
+            patch.delenv("MOTES_CORS_ORIGINS")  # it has been read
+            patch.delenv("MOTES_ALLOWED_HOSTS")
+            yield client
+
+
+@pytest.fixture(scope="module")
+def system(client: httpx.Client) -> str:
+    return str(client.post("/create", json={"particle_type": "snow", "config": SMALL}).json()["system_id"])
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [
+            ("GET", "/systems", 200),
+            ("GET", "/health", 200),
+            ("GET", f"/systems/{new_id()}", 404),
+            ("POST", "/create", 422),
+            ("POST", "/audio", 415),
+            ("PATCH", "/systems", 405),
+            ("GET", "/nowhere", 404),
+        ],
+    )
+    def test_all_trust_nobody(self, client: httpx.Client, method: str, path: str, status: int) -> None:
+        answer = client.request(method, path)
+        assert answer.status_code == status
+        self.trusts_nobody(answer)
+
+    def trusts_nobody(self, answer: httpx.Response) -> None:
+        wanted = {
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Referrer-Policy": "no-referrer",
+            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+            "Cache-Control": "no-store",
+        }
+        assert {name: answer.headers.get(name) for name in wanted} == wanted
+        assert "Strict-Transport-Security" not in answer.headers  # it was no TLS
+
+    def test_to_what_went_wrong_here_too(self, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(systems, "shown", broken)
+        answer = client.post("/create", json={"particle_type": "snow"})
+        assert answer.status_code == 500
+        assert "ZeroDivisionError" not in answer.text
+        self.trusts_nobody(answer)
+
+    def test_through_a_proxy_with_tls_are_asked_for_with_tls_from_now_on(self, client: httpx.Client) -> None:
+        answer = client.get("/health", headers={"X-Forwarded-Proto": "https"})
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+    def test_of_the_documents_may_load_what_these_need(self, client: httpx.Client) -> None:
+        answer = client.get(client.base_url.join("/docs"))
+        assert "https://cdn.jsdelivr.net" in answer.text
+        policy = answer.headers["Content-Security-Policy"]
+        assert "script-src 'unsafe-inline' https://cdn.jsdelivr.net" in policy
+        assert "default-src 'none'; frame-ancestors 'none'" in policy
+
+    def test_that_may_be_kept_say_so_themselves(self, client: httpx.Client, system: str) -> None:
+        assert client.get("/types").headers["Cache-Control"] == "no-store"
+        assert client.head(f"/download/{new_id()}").headers["Cache-Control"] == "no-store"
+
+
+class TestPagesOfOthers:
+    """Where no keys are asked for, what a browser sends for a page of a stranger's does nothing."""
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Host": "evil.example"},
+            {"Host": "127.0.0.1.evil.example:8000"},
+            {"Host": "localhost.evil.example"},
+            {"Host": "evil.example", "Origin": "http://evil.example"},  # what rebinding looks like
+            {"Origin": EVIL},
+            {"Origin": "null"},
+            {"Origin": "http://127.0.0.1"},  # another port of this machine
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+        ],
+    )
+    def test_get_nothing(self, client: httpx.Client, system: str, headers: dict[str, str]) -> None:
+        for method, path, more in (
+            ("GET", f"/systems/{system}/frame", {}),
+            ("GET", "/jobs", {}),
+            ("DELETE", f"/systems/{system}", {}),
+            ("POST", "/create", {"json": {"particle_type": "snow"}}),
+            ("POST", "/audio", {"files": {"file": ("a.wav", b"x")}}),
+        ):
+            answer = client.request(method, path, headers=headers, **more)
+            assert answer.status_code == 403, (method, path)
+            assert re_says_why(answer.json()["detail"])
+        assert client.get(f"/systems/{system}").status_code == 200
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"Host": "localhost:8000"},
+            {"Host": "LOCALHOST"},
+            {"Host": "[::1]:8000"},
+            {"Host": "192.168.1.5:8000"},
+            {"Host": "motes.local"},
+            {"Host": "localhost:8000", "Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"},
+            {"Origin": OURS, "Sec-Fetch-Site": "cross-site"},
+            {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site"},
+            {"Sec-Fetch-Site": "none"},
+        ],
+    )
+    def test_are_told_from_one_s_own(self, client: httpx.Client, headers: dict[str, str]) -> None:
+        for method, path, more in (("GET", "/jobs", {}), ("POST", "/create", {"json": {"particle_type": "snow"}})):
+            assert client.request(method, path, headers=headers, **more).status_code == 200
+
+    def test_may_link_here(self, client: httpx.Client) -> None:
+        headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        assert client.get("/jobs", headers=headers).status_code == 200
+        assert client.post("/create", json={"particle_type": "snow"}, headers=headers).status_code == 403
+
+    @pytest.mark.parametrize("headers", [{"Origin": EVIL}, {"Host": "evil.example"}])
+    def test_watch_nothing(self, client: httpx.Client, system: str, headers: dict[str, str]) -> None:
+        host = headers.get("Host", f"127.0.0.1:{client.base_url.port}")
+        with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as plain:
+            uri = f"ws://{host}/particles/ws/{system}"
+            origin: Any = headers.get("Origin")
+            with connect(uri, sock=plain, origin=origin, proxy=None) as websocket, pytest.raises(ConnectionClosed):
+                websocket.recv(timeout=20)
+            assert websocket.close_code == 1008
+            assert re_says_why(websocket.close_reason or "")
+
+    def test_need_a_key_where_one_needs_one(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No page knows it, so whoever sends it may be called by any name."""
+
+        async def make(keys: Keys, sessions: Sessions) -> str:
+            return (await keys.create(owner="alice"))[1]
+
+        key = changed(f"sqlite+aiosqlite:///{data / 'motes.db'}", make)
+        monkeypatch.setenv("MOTES_AUTH", "required")
+        with served() as url, httpx.Client(base_url=f"{url}/particles", trust_env=False) as client:
+            strange = {"Host": "motes.example.org", "Origin": EVIL}
+            assert client.get("/jobs", headers=strange).status_code == 401
+            assert client.get("/jobs", headers=strange | {"X-API-Key": key}).status_code == 200
+
+
+def re_says_why(text: str) -> bool:
+    return text.startswith(("Host: ", "Origin: ", "Sec-Fetch-Site: "))
+
+
+class TestCors:
+    def test_is_off_unless_set(self, data: Path) -> None:
+        with served() as url:
+            asked = {"Origin": OURS, "Access-Control-Request-Method": "POST"}
+            preflight = httpx.options(f"{url}/particles/create", headers=asked, trust_env=False)
+            assert preflight.status_code == 405
+            read = httpx.get(f"{url}/particles/types", headers={"Origin": OURS}, trust_env=False)
+            assert not [name for name in (*preflight.headers, *read.headers) if name.startswith("access-control")]
+            assert read.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+    @pytest.mark.parametrize("origin", [OURS, "http://localhost:3000"])
+    def test_lets_pages_in_that_are_listed(self, client: httpx.Client, origin: str) -> None:
+        asked = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": "authorization, x-api-key, content-type, idempotency-key",
+        }
+        preflight = client.options("/create", headers=asked)
+        assert preflight.status_code == 200
+        assert preflight.headers["Access-Control-Allow-Origin"] == origin
+        assert "PUT" in preflight.headers["Access-Control-Allow-Methods"]
+        for path in ("/jobs", f"/systems/{new_id()}"):
+            answer = client.get(path, headers={"Origin": origin})
+            assert answer.headers["Access-Control-Allow-Origin"] == origin
+            assert "RateLimit" in answer.headers["Access-Control-Expose-Headers"]
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+
+    @pytest.mark.parametrize("origin", [EVIL, "null", f"{OURS}.evil.example", "http://app.example.org"])
+    def test_lets_no_others_in(self, client: httpx.Client, origin: str) -> None:
+        preflight = client.options("/create", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+        assert preflight.status_code == 400
+        read = client.get("/health", headers={"Origin": origin})
+        for answer in (preflight, read):
+            assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("name", "wrong"),
+        [
+            ("cors_origins", "*"),
+            ("cors_origins", "app.example.org"),
+            ("cors_origins", "https://app.example.org/"),
+            ("cors_origins", "https://app.example.org, null"),
+            ("allowed_hosts", "*"),
+            ("allowed_hosts", "motes.local:8000"),
+            ("allowed_hosts", "http://motes.local"),
+            ("trusted_proxies", "*"),
+            ("trusted_proxies", "proxy.example"),
+            ("trusted_proxies", "10.0.0.1/8"),
+            ("max_particles", "10"),
+            ("limit_open_jobs", "-1"),
+        ],
+    )
+    def test_that_cannot_be_are_refused(self, name: str, wrong: str) -> None:
+        with pytest.raises(ValidationError, match=name):
+            ServiceSettings(**{name: wrong})  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("name", "right"),
+        [
+            ("cors_origins", "https://app.example.org,http://localhost:3000 , http://[::1]:3000"),
+            ("allowed_hosts", "motes.local, motes"),
+            ("trusted_proxies", "10.0.0.0/8, ::1,192.0.2.1"),
+            ("trusted_proxies", ""),
+        ],
+    )
+    def test_that_can_be_are_taken(self, name: str, right: str) -> None:
+        assert getattr(ServiceSettings(**{name: right}), name) == right  # type: ignore[arg-type]
+
+
+class TestProxies:
+    """A proxy's word for where a request came from counts; of others it does not."""
+
+    @pytest.mark.parametrize(("trusted", "status"), [("127.0.0.1", 401), ("", 200), ("10.0.0.0/8", 200)])
+    def test_are_those_that_are_trusted(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch, trusted: str, status: int
+    ) -> None:
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")  # uvicorn's own, which is not asked
+        options = server_options(ServiceSettings(trusted_proxies=trusted))
+        with served(**options) as url:
+            headers = {"X-Forwarded-For": "203.0.113.9"}  # from where a key would be needed
+            answer = httpx.get(f"{url}/particles/jobs", headers=headers, trust_env=False)
+        assert answer.status_code == status
+
+    def test_tell_of_the_last_that_is_not_one_of_them(self, data: Path) -> None:
+        """What a client says before them does not count."""
+        with served(**server_options(ServiceSettings())) as url:
+            headers = {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}
+            assert httpx.get(f"{url}/particles/jobs", headers=headers, trust_env=False).status_code == 401
+
+
+def plain(client: httpx.Client) -> socket.socket:
+    """A connection that sends what it is told to, and reads when it wants to."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(20)
+    connection.connect(("127.0.0.1", client.base_url.port))
+    return connection
+
+
+def ended(connection: socket.socket) -> bytes:
+    """What is said until the other side ends the connection."""
+    said = b""
+    try:
+        while more := connection.recv(65536):
+            said += more
+    except ConnectionResetError:
+        pass
+    return said
+
+
+def slowly(connection: socket.socket, text: Callable[[], bytes], every: float = 0.1) -> float:
+    """How long one can go on sending a little now and then."""
+    began = time.monotonic()
+    try:
+        while time.monotonic() - began < 15:
+            connection.sendall(text())
+            time.sleep(every)
+    except (BrokenPipeError, ConnectionResetError):
+        return time.monotonic() - began
+    raise AssertionError("nobody minds")
+
+
+HEAD = b"POST /particles/create HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+class TestSlowClients:
+    def test_that_say_nothing_are_not_waited_for(self, client: httpx.Client) -> None:
+        with closing(plain(client)) as connection:
+            assert ended(connection) == b""
+
+    def test_that_never_come_to_the_end_of_their_headers_are_not_waited_for(self, client: httpx.Client) -> None:
+        with closing(plain(client)) as connection:
+            connection.sendall(b"GET /particles/jobs HTTP/1.1\r\n")
+            slowly(connection, lambda: b"X-A: b\r\n")
+
+    def test_that_have_asked_before_are_not_waited_for_either(self, client: httpx.Client) -> None:
+        with closing(plain(client)) as connection:
+            connection.sendall(b"GET /particles/nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(9) == b"HTTP/1.1 "
+            slowly(connection, lambda: b"G")
+
+    @pytest.mark.parametrize("length", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+    def test_whose_body_does_not_come_are_told_so(self, client: httpx.Client, length: bytes) -> None:
+        with closing(plain(client)) as connection:
+            connection.sendall(HEAD + length)
+            said = ended(connection)
+        assert said.startswith(b"HTTP/1.1 408 ")
+        assert b"The body comes too slowly" in said
+        assert b"connection: close" in said.lower()
+
+    def test_whose_body_comes_by_letters_are_not_waited_for(self, client: httpx.Client) -> None:
+        with closing(plain(client)) as connection:
+            connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+            slowly(connection, lambda: b"1\r\n \r\n")
+
+    def test_whose_song_comes_by_letters_are_not_waited_for(self, client: httpx.Client) -> None:
+        with closing(plain(client)) as connection:
+            head = b"POST /particles/audio HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+            connection.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n")
+            slowly(connection, lambda: b"x")
+
+    def test_that_are_merely_not_fast_are_waited_for(self, client: httpx.Client) -> None:
+        """Longer than for one that sends nothing: each thousand bytes earn a second."""
+        body = b'{"particle_type": "snow", "config": {}}'.ljust(5000)
+        with closing(plain(client)) as connection:
+            connection.sendall(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body))
+            for start in range(0, len(body), 1000):
+                connection.sendall(body[start : start + 1000])
+                time.sleep(0.3)
+            assert ended(connection).startswith(b"HTTP/1.1 200 ")
+
+    def test_that_read_no_answers_are_not_waited_for(self, client: httpx.Client) -> None:
+        with closing(plain(client)) as connection:
+            ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            slowly(connection, lambda: ask * 20, every=0.02)
+
+    def test_that_read_nothing_of_a_websocket_are_not_waited_for(self, client: httpx.Client, system: str) -> None:
+        with closing(plain(client)) as connection:
+            path = f"/particles/ws/{system}".encode()
+            connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n")
+            connection.sendall(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")
+            connection.sendall(b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+            frame = b"\x81\xfe" + (1000).to_bytes(2, "big") + bytes(4) + b"?" * 1000  # which is answered at length
+            slowly(connection, lambda: frame * 20, every=0.02)
+
+    def test_whose_websocket_says_too_much_at_once_are_cut_off(self, client: httpx.Client, system: str) -> None:
+        with connect(f"ws://localhost:{client.base_url.port}/particles/ws/{system}", proxy=None) as websocket:
+            websocket.send("x" * 600_000)
+            with contextlib.suppress(ConnectionClosed):
+                for _ in websocket:
+                    pass
+            assert websocket.close_code == 1009
+
+    def test_leave_nothing_behind(self, client: httpx.Client) -> None:
+        """The server still answers, and is not full of connections that nobody uses."""
+        assert client.get("/health").json()["database"] is True
+
+
+def test_a_server_takes_as_many_connections_as_it_may_have_files() -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        options = server_options(ServiceSettings())
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert before[0] <= soft <= (hard if hard != resource.RLIM_INFINITY else soft)
+        assert 0 < options["limit_concurrency"] < soft
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

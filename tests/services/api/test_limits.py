@@ -1,0 +1,374 @@
+"""Limits as clients meet them: in every answer, in every refusal, on every way in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services import metrics
+from services.api import create_app
+from services.credentials import ANYBODY, Caller
+from services.database import new_id
+from services.limits import LimitError, check_scene, limit_of
+from services.migrations import upgrade
+from services.settings import LIMITS, ServiceSettings
+from tests.services.api.world import SMALL, World, changed, served, song
+
+WIDE = {  # what this server does for nobody: the limits, and what is over them
+    "max_pixels": 500_000,
+    "max_fps": 50,
+    "max_seconds": 20,
+    "max_particles": 3000,
+}
+OVER: list[tuple[dict[str, Any], str, str]] = [
+    ({"width": 1000, "height": 502}, "max_pixels", "width × height = 1000 × 502: at most 500000 here"),
+    ({"fps": 51}, "max_fps", "fps = 51: at most 50 here"),
+    ({"fps": "60000/1001"}, "max_fps", "fps = 60000/1001: at most 50 here"),
+    ({"duration": 20.5}, "max_seconds", "duration = 20.5 s: at most 20 here"),
+    ({"particle_count": 3001}, "max_particles", "particle_count = 3001: at most 3000 here"),
+    ({"max_particles": 3001}, "max_particles", "max_particles = 3001: at most 3000 here"),
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    data = tmp_path_factory.mktemp("limits")
+    database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
+    asyncio.run(upgrade(database))
+    values = {"DATA": data, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "required"}
+    values |= {"LIMIT_REQUESTS_PER_MINUTE": 100_000, "UPLOAD_LIMIT": 50_000, "MAX_SONG_SECONDS": 25}
+    values |= {name.upper(): value for name, value in WIDE.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(f"MOTES_{name}", str(value))
+        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+            world = World(client, database, {})
+            world.keys["alice"] = key(world, "alice")
+            yield world
+
+
+def key(world: World, owner: str, **limits: float) -> str:
+    """A new key, with limits of its own."""
+    return str(changed(world.database, lambda keys, sessions: keys.create(owner=owner, limits=limits))[1])
+
+
+def counted(limit: str) -> float:
+    return metrics.API.get_sample_value("motes_rate_limited_total", {"limit": limit}) or 0.0
+
+
+def create(world: World, who: str, **config: Any) -> str:
+    answer = world.call(who, "POST", "/create", json={"particle_type": "enhanced", "config": SMALL | config})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["system_id"])
+
+
+class TestRequestsAMinute:
+    def test_are_told_with_every_answer(self, world: World) -> None:
+        who = key(world, "told", requests_per_minute=20)
+        system = create(world, who)
+        answers = [
+            world.call(who, "GET", "/systems"),
+            world.call(who, "GET", f"/systems/{new_id()}"),
+            world.call(who, "POST", "/create", json={"particle_type": "rain"}),
+            world.call(who, "POST", "/create", content=b"?"),
+            world.call(who, "PUT", f"/systems/{system}/config", json={"config": {}}),
+            world.call(who, "POST", "/audio", files={"file": ("a.wav", song())}),
+        ]
+        assert [answer.status_code for answer in answers] == [200, 404, 400, 415, 200, 201]
+        for used, answer in enumerate(answers, 2):
+            assert answer.headers["RateLimit-Policy"] == '"requests_per_minute";q=20;w=60'
+            left = re.fullmatch(r'"requests_per_minute";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
+            assert left, answer.headers["RateLimit"]
+            assert int(left[1]) == 20 - used  # each counts once
+            assert 0 < int(left[2]) <= 60
+
+    def test_that_are_too_many_are_refused_with_when_to_come_again(self, world: World) -> None:
+        who, before = key(world, "hasty", requests_per_minute=3), counted("requests_per_minute")
+        assert [world.call(who, "GET", "/jobs").status_code for _ in range(3)] == [200] * 3
+        refused = world.call(who, "GET", "/jobs")
+        assert refused.status_code == 429
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert refused.json() == {
+            "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+            "title": "Too Many Requests",
+            "status": 429,
+            "detail": "Too many requests a minute: at most 3 here (limit requests_per_minute)",
+            "limit": "requests_per_minute",
+            "value": 3,
+            "violated-policies": ["requests_per_minute"],
+        }
+        assert 0 < int(refused.headers["Retry-After"]) <= 60
+        assert refused.headers["RateLimit"] == f'"requests_per_minute";r=0;t={refused.headers["Retry-After"]}'
+        assert counted("requests_per_minute") == before + 1
+
+    def test_are_refused_before_a_body_is_read(self, world: World) -> None:
+        who = key(world, "full", requests_per_minute=0)
+        for path, body in (("/create", {"content": b"?"}), ("/audio", {"content": b"?"})):
+            assert world.call(who, "POST", path, **body).status_code == 429
+
+    def test_do_not_count_what_is_open_to_all(self, world: World) -> None:
+        who = key(world, "watchdog", requests_per_minute=0)
+        for path in ("/health", "/types"):
+            answer = world.call(who, "GET", path)
+            assert answer.status_code == 200
+            assert "RateLimit" not in answer.headers
+
+    def test_without_a_valid_key_are_nobody_s(self, world: World) -> None:
+        refused = world.call("nonsense", "GET", "/jobs")
+        assert refused.status_code == 401
+        assert "RateLimit" not in refused.headers
+
+    def test_of_two_keys_of_one_owner_are_counted_apart(self, world: World) -> None:
+        keys = [key(world, "twice", requests_per_minute=1) for _ in range(2)]
+        assert [world.call(each, "GET", "/jobs").status_code for each in (*keys, *keys)] == [200, 200, 429, 429]
+
+    def test_let_no_websocket_in_either(self, world: World) -> None:
+        who = key(world, "watcher", requests_per_minute=1)
+        system = create(world, who)
+        assert world.closed(system, who) == (
+            1013,
+            "Too many requests a minute: at most 1 here (limit requests_per_minute)",
+        )
+
+    def test_count_what_a_websocket_is_told(self, world: World) -> None:
+        who = key(world, "teller", requests_per_minute=4)
+        system = create(world, who)
+        with world.watching(system, who) as websocket:
+            for number in range(4):
+                websocket.send(json.dumps({"action": "update_config", "config": {"particle_count": 10 + number}}))
+            while "error" not in (answer := json.loads(websocket.recv(timeout=20))):
+                pass
+        assert answer["error"].startswith("Too many requests a minute: at most 4 here")
+        shown = changed_config(world, system)
+        assert shown["particle_count"] == 11  # create, watch and two commands
+
+
+def changed_config(world: World, system: str) -> dict[str, Any]:
+    """A system's config as an admin sees it, who has no part in anybody's limits."""
+    admin = changed(world.database, lambda keys, sessions: keys.create(owner="admin", scopes=("admin",)))[1]
+    return dict(world.call(admin, "GET", f"/systems/{system}").json()["status"]["config"])
+
+
+@pytest.mark.parametrize(("config", "limit", "said"), OVER)
+class TestWhatNobodyMayAskFor:
+    """Each refusal says which limit, its value, and what was given."""
+
+    def refused(self, answer: httpx.Response, limit: str, said: str) -> None:
+        assert answer.status_code == 400, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["detail"] == f"{said} (limit {limit})"
+        assert (problem["limit"], problem["value"]) == (limit, WIDE[limit])
+
+    def test_is_no_system(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
+        body = {"particle_type": "enhanced", "config": SMALL | config}
+        self.refused(world.call("alice", "POST", "/create", json=body), limit, said)
+
+    def test_is_no_change_of_one(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
+        system = create(world, "alice")
+        self.refused(world.call("alice", "PUT", f"/systems/{system}/config", json={"config": config}), limit, said)
+        with world.watching(system, "alice") as websocket:
+            websocket.send(json.dumps({"action": "update_config", "config": config}))
+            while "error" not in (answer := json.loads(websocket.recv(timeout=20))):
+                pass
+        assert answer["error"] == f"{said} (limit {limit})"
+
+    def test_is_no_render(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
+        if limit == "max_particles":  # which a render cannot ask for
+            return
+        system = create(world, "alice")
+        self.refused(world.call("alice", "POST", f"/systems/{system}/render", json=config), limit, said)
+
+    def test_is_not_looked_at(
+        self, world: World, config: dict[str, Any], limit: str, said: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a system that was made before there was such a limit."""
+        system = create(world, "alice")
+        changed(world.database, lambda keys, sessions: keep(sessions, system, SMALL | config))
+        assert world.call("alice", "GET", f"/systems/{system}").status_code == 200
+        for what in ("frame", "preview?duration=1", "render"):
+            method = "POST" if what == "render" else "GET"
+            more = {"json": {}} if what == "render" else {}
+            self.refused(world.call("alice", method, f"/systems/{system}/{what}", **more), limit, said)
+
+
+async def keep(sessions: Any, system: str, config: dict[str, Any]) -> None:
+    from sqlalchemy import update
+
+    from services.database import SystemRow
+
+    async with sessions.begin() as session:
+        await session.execute(update(SystemRow).where(SystemRow.id == system).values(config=config))
+
+
+class TestSongs:
+    def test_that_are_too_large_are_refused(self, world: World) -> None:
+        refused = world.call("alice", "POST", "/audio", files={"file": ("a.wav", song(4.0))})
+        assert refused.status_code == 413
+        assert refused.json()["detail"] == "The upload is larger than 50000 bytes"
+
+    def test_in_chunks_that_never_end_are_refused_as_soon_as_they_are_too_large(self, world: World) -> None:
+        head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        sent = []
+
+        def body() -> Iterator[bytes]:
+            yield head
+            while len(sent) < 10_000:
+                sent.append(1)
+                yield b"x" * 10_000
+
+        try:
+            refused = world.call(
+                "alice", "POST", "/audio", content=body(), headers={"Content-Type": "multipart/form-data; boundary=b"}
+            )
+            assert refused.status_code == 413
+        except (httpx.WriteError, httpx.ReadError):  # told while it was still talking
+            pass
+        assert len(sent) < 10_000
+
+    def test_that_last_too_long_are_refused(self, world: World) -> None:
+        refused = world.call("alice", "POST", "/audio", files={"file": ("a.wav", slow_song(26))})
+        assert refused.status_code == 400
+        assert refused.json()["detail"] == "a.wav: its duration is 26 s: at most 25 here (limit max_song_seconds)"
+
+    def test_whose_video_would_last_too_long_are_not_rendered(self, world: World) -> None:
+        uploaded = world.song("alice", slow_song(22))
+        system = create(world, "alice", duration="audio")
+        body = {"audio_path": uploaded["audio_path"]}
+        refused = world.call("alice", "POST", f"/systems/{system}/render", json=body)
+        assert (refused.status_code, refused.json()["limit"]) == (400, "max_seconds")
+        assert refused.json()["detail"] == "duration = 22 s: at most 20 here (limit max_seconds)"
+
+
+def slow_song(seconds: int) -> bytes:
+    """A song of few samples."""
+    import io
+    import wave
+
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setparams((1, 1, 1000, 0, "NONE", ""))
+        file.writeframes(bytes([128]) * 1000 * seconds)
+    return made.getvalue()
+
+
+class TestQuotas:
+    def test_refuse_a_render_with_which_of_them_it_was(self, world: World) -> None:
+        before = counted("open_jobs")
+        who = key(world, "busy", open_jobs=2)
+        system = create(world, who)
+        tried = [
+            world.call(who, "POST", f"/systems/{system}/render", json={"seed": seed}).status_code for seed in (1, 2)
+        ]
+        assert tried == [202, 202]
+        refused = world.call(who, "POST", f"/systems/{system}/render", json={"seed": 3})
+        assert refused.status_code == 429
+        assert refused.json()["detail"] == "2 jobs are open: at most 2 here (limit open_jobs)"
+        assert refused.json()["violated-policies"] == ["open_jobs"]
+        assert int(refused.headers["Retry-After"]) > 0
+        assert counted("open_jobs") == before + 1
+        assert world.call(who, "GET", f"/systems/{system}/frame").status_code == 429  # which would be a job, too
+        assert world.call(who, "GET", f"/systems/{system}/preview").status_code == 429
+
+    def test_are_told_apart_from_what_was_refused_before(self, world: World) -> None:
+        """A request that was refused can be sent again under its Idempotency-Key."""
+        who = key(world, "patient", open_jobs=1)
+        system = create(world, who)
+        path, headers = f"/systems/{system}/render", {"Idempotency-Key": new_id()}
+        first = world.call(who, "POST", path, json={"seed": 1})
+        assert world.call(who, "POST", path, json={"seed": 2}, headers=headers).status_code == 429
+        world.call(who, "POST", f"/jobs/{first.json()['job_id']}/cancel")
+        assert world.call(who, "POST", path, json={"seed": 2}, headers=headers).status_code == 202
+        assert world.call(who, "POST", path, json={"seed": 2}, headers=headers).status_code == 202
+
+    def test_are_of_the_owner_whichever_key_asks(self, world: World) -> None:
+        keys = [key(world, "pair", open_jobs=1) for _ in range(2)]
+        system = create(world, keys[0])
+        assert [
+            world.call(each, "POST", f"/systems/{system}/render", json={"seed": seed}).status_code
+            for seed, each in enumerate(keys)
+        ] == [202, 429]
+
+    def test_of_a_day_say_when_it_ends(self, world: World) -> None:
+        who = key(world, "long", rendered_seconds_per_day=3)
+        system = create(world, who)
+        assert world.call(who, "POST", f"/systems/{system}/render", json={"seed": 1}).status_code == 202
+        refused = world.call(who, "POST", f"/systems/{system}/render", json={"seed": 2})
+        assert refused.json()["limit"] == "rendered_seconds_per_day"
+        assert 0 < int(refused.headers["Retry-After"]) <= 24 * 3600
+
+    def test_of_bytes_refuse_an_upload(self, world: World) -> None:
+        who = key(world, "small", stored_bytes=5000)
+        assert world.call(who, "POST", "/audio", files={"file": ("a.wav", song(0.2, 5))}).status_code == 201
+        refused = world.call(who, "POST", "/audio", files={"file": ("a.wav", song(0.2, 6))})
+        assert (refused.status_code, refused.json()["limit"]) == (429, "stored_bytes")
+        assert refused.json()["detail"] == (
+            "3244 bytes are stored, and this is 3244 more; delete something: at most 5000 here (limit stored_bytes)"
+        )
+
+
+class TestWhoseLimitsCount:
+    def test_everybody_s_with_a_key(self) -> None:
+        settings = ServiceSettings(limit_open_jobs=7)
+        caller = Caller("alice", "key", frozenset(), {})
+        assert limit_of(settings, caller, "open_jobs") == 7
+        for name in LIMITS:
+            assert limit_of(settings, caller, name) == getattr(settings, f"limit_{name}")
+
+    def test_those_of_the_key_before_everybody_s(self) -> None:
+        caller = Caller("alice", "key", frozenset(), {"open_jobs": 3.0})
+        assert limit_of(ServiceSettings(limit_open_jobs=7), caller, "open_jobs") == 3
+
+    def test_none_without_keys_but_what_was_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in LIMITS:
+            monkeypatch.delenv(f"MOTES_LIMIT_{name.upper()}", raising=False)
+            assert limit_of(ServiceSettings(), ANYBODY, name) is None
+        monkeypatch.setenv("MOTES_LIMIT_OPEN_JOBS", "200")
+        assert limit_of(ServiceSettings(), ANYBODY, "open_jobs") == 200
+
+    def test_of_addresses_where_there_are_no_keys(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in (("DATA", str(tmp_path)), ("REDIS_URL", "redis://127.0.0.1:1/0"), ("DATABASE_URL", "")):
+            monkeypatch.setenv(f"MOTES_{name}", value)
+        monkeypatch.setenv("MOTES_LIMIT_REQUESTS_PER_MINUTE", "2")
+        monkeypatch.setenv("MOTES_AUTH", "off")
+        with served() as url, httpx.Client(base_url=f"{url}/particles", trust_env=False) as client:
+
+            def status(address: str) -> int:
+                return client.get("/jobs", headers={"X-Forwarded-For": address}).status_code
+
+            assert [status("203.0.113.5") for _ in range(3)] == [200, 200, 429]
+            assert [status(f"2001:db8::{number}") for number in range(3)] == [200, 200, 429]  # one has them all
+            assert status("203.0.113.6") == 200
+
+
+LARGEST = {"width": 7680, "height": 4320, "fps": 120, "particle_count": 250_000, "max_particles": 1000}
+
+
+class TestAConfig:
+    @pytest.fixture(autouse=True)
+    def _nothing_is_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in WIDE:
+            monkeypatch.delenv(f"MOTES_{name.upper()}", raising=False)
+
+    @pytest.mark.parametrize("duration", [10_800.0, "audio", None])
+    def test_of_the_largest_size_is_allowed_unless_told_otherwise(self, duration: float | str | None) -> None:
+        check_scene(ServiceSettings(), {**LARGEST, "duration": duration})
+
+    def test_is_compared_exactly(self) -> None:
+        config = {**LARGEST, "duration": None, "fps": "120000/1001"}  # 119.8801…
+        check_scene(ServiceSettings(max_fps=119.89), config)
+        with pytest.raises(LimitError):
+            check_scene(ServiceSettings(max_fps=119.88), config)
+
+
+def test_openapi_tells_of_them() -> None:
+    for path, methods in create_app().openapi()["paths"].items():
+        for operation in methods.values():
+            assert ("429" in operation["responses"]) == bool(operation.get("security")), path
