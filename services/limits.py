@@ -21,7 +21,7 @@ class LimitError(MotesError):
 
     def __init__(self, limit: str, value: float, said: str) -> None:
         super().__init__(f"{said}: at most {value:.15g} here (limit {limit})")
-        self.limit, self.value = limit, value
+        self.limit, self.value = limit, int(value) if value == int(value) else value
 
 
 class QuotaError(LimitError):

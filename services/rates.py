@@ -137,4 +137,4 @@ def _rest(times: deque[float]) -> float:
 
 
 def _too_many(limit: float, seconds: float) -> QuotaError:
-    return QuotaError(NAME, int(limit), "Too many requests a minute", seconds=seconds)
+    return QuotaError(NAME, limit, "Too many requests a minute", seconds=seconds)

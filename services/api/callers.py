@@ -47,6 +47,7 @@ async def identify(service: Service, connection: HTTPConnection, *, query: bool 
     if caller is None:
         caller = await _caller_of(service, connection, query=query)
         await count(service.rates, service.settings, caller, connection)
+        allow(caller, "read" if connection.scope.get("method", "GET") in ("GET", "HEAD") else "render")
         connection.scope[_CALLER] = caller
     return caller
 
@@ -59,7 +60,6 @@ async def _caller_of(service: Service, connection: HTTPConnection, *, query: boo
     caller = None if key is None else await service.keys.caller(key)
     if caller is None:
         raise unknown()
-    allow(caller, "read" if connection.scope.get("method", "GET") in ("GET", "HEAD") else "render")
     return caller
 
 

@@ -24,6 +24,7 @@ EXAMPLES = """\
 examples:
   motes keys create --owner alice
   motes keys create --owner dashboard --scope read --expires 90d
+  motes keys create --owner bob --limit requests_per_minute=100 --limit open_jobs=5
   motes keys create --owner operator --scope admin --data /srv/motes
   motes keys list
   motes keys rotate k3v9x2ab --overlap 24h
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scope", action="append", choices=_SCOPES, help="what it may; may be repeated (default: read and render)"
     )
     create.add_argument(
-        "--limit", action="append", default=[], metavar="NAME=VALUE", help="a limit that differs; may be repeated"
+        "--limit", action="append", default=[], metavar="NAME=VALUE", help="a limit that differs, such as open_jobs=5"
     )
     create.set_defaults(do=_create)
     listing = commands.add_parser("list", help="every key but for its secret, the newest first")

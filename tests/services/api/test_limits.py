@@ -113,6 +113,13 @@ class TestRequestsAMinute:
         for path, body in (("/create", {"content": b"?"}), ("/audio", {"content": b"?"})):
             assert world.call(who, "POST", path, **body).status_code == 429
 
+    def test_count_what_the_key_may_not_do(self, world: World) -> None:
+        made = changed(
+            world.database,
+            lambda keys, sessions: keys.create(owner="peeker", scopes=("read",), limits={"requests_per_minute": 2}),
+        )
+        assert [world.call(made[1], "DELETE", f"/jobs/{new_id()}").status_code for _ in range(3)] == [403, 403, 429]
+
     def test_do_not_count_what_is_open_to_all(self, world: World) -> None:
         who = key(world, "watchdog", requests_per_minute=0)
         for path in ("/health", "/types"):

@@ -359,7 +359,7 @@ def test_upload_that_says_it_is_too_large_is_refused_before_it_is_sent(stack: St
     url = stack.client.base_url
     assert url.port is not None
     request = (
-        f"POST {url.path}audio HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+        f"POST {url.path}audio HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000000000\r\n\r\n"
     )
     with socket.create_connection((url.host, url.port), timeout=5) as connection:
