@@ -18,10 +18,11 @@ from services.credentials import Caller
 from services.database import AudioRow, JobRow, Sessions, UploadRow, UsageRow, new_id, now, open_database
 from services.jobs import Jobs
 from services.limits import LimitError, QuotaError
-from services.quotas import NO_QUOTAS, Quotas, stored_bytes
+from services.quotas import NO_QUOTAS, Quotas
 from services.settings import ServiceSettings
 from services.songs import Songs
 from services.storage import Storage
+from services.usage import stored_bytes
 from tests.services.board import FRAMES, LEASE, Board, together
 
 pytestmark = pytest.mark.anyio
