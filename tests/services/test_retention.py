@@ -18,6 +18,7 @@ from sqlalchemy import func, select, update
 
 from ecs_core import SceneError
 from services import metrics, orphans, retention
+from services.credentials import Caller
 from services.database import (
     AudioRow,
     DeliveryRow,
@@ -40,6 +41,7 @@ from tests.services.board import LEASE, Board, together
 from tests.services.shelf import HEARD, PLAN, SIZE, Shelf, settings_for
 
 pytestmark = pytest.mark.anyio
+BOB = Caller("bob", "key", frozenset({"render"}), {})
 
 
 @pytest.fixture
@@ -484,7 +486,7 @@ class TestRaces:
 
             _, row, job = await together(
                 remover.song(sha256, None, unused_since=later, reason="expired"),
-                songs.keep(source / "song", sha256=sha256, name="song.wav", owner="bob"),
+                songs.keep(source / "song", sha256=sha256, name="song.wav", caller=BOB),
                 with_song(shelf, sha256),
                 seed=number,
             )
@@ -514,7 +516,7 @@ class TestRaces:
         monkeypatch.setattr(shelf.storage, "put", late)
         (tmp_path / "upload").mkdir()
         (tmp_path / "upload" / "song").write_bytes(bytes(500))
-        await songs.keep(tmp_path / "upload" / "song", sha256=sha256, name="song.wav", owner="bob")
+        await songs.keep(tmp_path / "upload" / "song", sha256=sha256, name="song.wav", caller=BOB)
         assert len(deleted) == 2
         await shelf.whole()
         assert await shelf.owners_of(sha256) == {"bob"}
