@@ -53,14 +53,16 @@ def bars_of(
     """The bars of a song with these beats, seconds.
 
     ``gains`` (bands,) makes bands as loud as each other (onsets.whitening), ``chroma`` (n, 12) is the Spectrum's,
-    ``strength`` (hops,) how much begins (onsets.Rise.whole). ``metre`` is the number of beats a bar if it is known.
+    ``strength`` (hops,) how much begins (onsets.Rise.whole). ``metre`` is the number of beats a bar if it is known; then
+    no bar has more or less.
     """
     if len(beats) < 8:
         return Bars(beats[:0], 0, 0.0)
     numbers = described(mel, gains, chroma, strength, beats)
     logits = numbers @ np.asarray(WEIGHTS[:-1]) + WEIGHTS[-1]
     ways = {metre: 0.0} if metre else _METRES
-    scored = [_path(logits, beats_a_bar, likely) for beats_a_bar, likely in ways.items()]
+    slip = np.inf if metre else _SLIP
+    scored = [_path(logits, beats_a_bar, likely, slip) for beats_a_bar, likely in ways.items()]
     best, first, beats_a_bar = max(scored, key=lambda each: each[0])
     # How much worse the best of the other ways is, a bar.
     others = [score for score, _, other in scored if other != beats_a_bar]
@@ -119,7 +121,7 @@ def _gains(logits: F64) -> tuple[F64, F64]:
     return -np.logaddexp(0, -logits) - np.log(_USUAL), -np.logaddexp(0, logits) - np.log(1 - _USUAL)
 
 
-def _path(logits: F64, metre: int, likely: float) -> tuple[float, NDArray[np.bool_], int]:
+def _path(logits: F64, metre: int, likely: float, slip: float) -> tuple[float, NDArray[np.bool_], int]:
     """The best path through bars of so many beats: its score, which beats are downbeats, and the metre."""
     is_first, is_other = _gains(logits)
     places = np.arange(metre)
@@ -128,9 +130,9 @@ def _path(logits: F64, metre: int, likely: float) -> tuple[float, NDArray[np.boo
     for beat in range(1, len(logits)):
         following = np.roll(worth, 1)
         best = int(np.argmax(worth))
-        slips = worth[best] - _SLIP > following
+        slips = worth[best] - slip > following
         came[beat] = np.where(slips, best, (places - 1) % metre)
-        worth = np.where(slips, worth[best] - _SLIP, following)
+        worth = np.where(slips, worth[best] - slip, following)
         worth = worth + np.where(places == 0, is_first[beat], is_other[beat])
     place = int(np.argmax(worth))
     score = float(worth[place]) + likely

@@ -32,6 +32,8 @@ _WINDOW, _ROW = 1024, 86  # hops of an autocorrelation, and from one to the next
 _ROWS = 256  # worked on at a time, for the sake of memory
 _GUIDE = 10.0  # how much the tempo counts, the envelope's deviation being 1
 _CHANGE, _JUMP, _MISS = 20.0, 500.0, 0.5  # what changing the tempo costs, and being off a beat
+_PAUSE = 8.0  # seconds that people would go on tapping while nothing is heard
+_UNCLEAR = 0.03  # a comb below this is chance
 _BEGINS = 0.05  # an envelope above this is something that begins
 
 
@@ -99,7 +101,7 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
         return NO_BEATS
     periods = _periods(around)
     guide, clarity = _guide(envelope, middle, periods, around)
-    if clarity <= 0:
+    if clarity < _UNCLEAR:
         return NO_BEATS
     strength = np.convolve(np.minimum(envelope, 2.0), (0.5, 1.0, 0.5), mode="same")
     strength /= strength.std() + 1e-9
@@ -181,12 +183,14 @@ def _strongest(envelope: F32, hop: int, reach: int) -> int:
 def _without_silence(
     hops: NDArray[np.int32], states: NDArray[np.int16], envelope: F32
 ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-    """Drop beats before the first and after the last thing that is heard."""
+    """Drop beats before the first and after the last thing that is heard, and within a long pause."""
     heard = np.flatnonzero(envelope > 0.1)
     if not heard.size:
         return hops[:0], states[:0]
-    slack = round(0.1 / SECONDS_PER_HOP)
-    kept = (hops >= heard[0] - slack) & (hops <= heard[-1] + slack)
+    slack, pause = round(0.1 / SECONDS_PER_HOP), round(_PAUSE / SECONDS_PER_HOP)
+    since = hops - heard[np.clip(np.searchsorted(heard, hops + slack, "right") - 1, 0, None)]
+    until = heard[np.clip(np.searchsorted(heard, hops - slack), None, len(heard) - 1)] - hops
+    kept = (since >= -slack) & (until >= -slack) & (since + until <= pause)
     return hops[kept], states[kept]
 
 

@@ -76,6 +76,7 @@ FEATURES = (
     Feature("momentary", "loudness of 0.4 s around, by BS.1770", "LUFS", "slow", Decibels(), "momentary"),
     Feature("short_term", "loudness of 3 s around, by BS.1770", "LUFS", "slow", Decibels(), "short_term"),
     Feature("onset", "how much begins now", "1 = a strong onset of the song", "hit", Fixed(0, 1), "onset"),
+    Feature("tempo", "how fast the beats come", "beats a minute", "slow", Fixed(60, 180, log=True), "tempo"),
     Feature(
         "centroid", "brightness: the spectrum's centre of power", "Hz", "slow", Fixed(100, 8000, log=True), "centroid"
     ),

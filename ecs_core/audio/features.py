@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from ecs_core.audio import loudness, stereo
 from ecs_core.audio.analysis import Analysis, gate_of
-from ecs_core.audio.beats import beats_of
+from ecs_core.audio.bars import bars_of
+from ecs_core.audio.beats import beats_of, tempo_curve
 from ecs_core.audio.catalogue import EVENTS
 from ecs_core.audio.decode import AudioFile, Song
+from ecs_core.audio.drums import drums_of
 from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.meters import STEP
 from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets, rise_of, whitening
@@ -78,14 +80,22 @@ def features_of(
     """The features of a song, from its spectrum; one of ``more`` that fails is 0 and a warning."""
     gate = gate_of(spectrum.rms)
     duration = Fraction(spectrum.samples, spectrum.rate)
-    rise = rise_of(spectrum.mel, whitening(spectrum.mel), gate)
+    gains = whitening(spectrum.mel)
+    rise = rise_of(spectrum.mel, gains, gate)
     envelope = onset_envelope(rise.whole)
     events: dict[str, F64] = {name: np.zeros(0) for name in EVENTS}
-    _, onsets = pick_onsets(rise)
-    events["onsets"] = onsets[onsets < float(duration) - _CUT]
+    hops, onsets = pick_onsets(rise)
+    hops, onsets = hops[onsets < float(duration) - _CUT], onsets[onsets < float(duration) - _CUT]
+    drums = drums_of(spectrum.mel, gains, hops, onsets)
+    events["onsets"] = onsets
+    events |= {name: struck.times for name, struck in drums.items()}
     beats = beats_of(rise, bpm=guidance.bpm, beat_at=guidance.beat_offset, octave=guidance.octave)
     events["beats"] = beats.times[beats.times < float(duration)]
+    bars = bars_of(spectrum.mel, gains, spectrum.chroma, rise.whole, events["beats"], metre=guidance.metre)
+    events["downbeats"] = bars.downbeats
     curves, energy = _curves(spectrum, envelope)
+    grid: F64 = np.arange(len(envelope), dtype=np.float64) * SECONDS_PER_HOP
+    curves["tempo"] = tempo_curve(events["beats"], grid)
     events["sections"], labels = find_sections(spectrum, curves["chroma"], events)
     events["builds"], events["drops"] = find_drops(curves, events)
     key, sure = key_of(spectrum.chroma)
@@ -103,11 +113,17 @@ def features_of(
         curves,
         events,
         warnings,
-        strengths={"onsets": _strengths(envelope, events["onsets"])},
+        strengths={"onsets": _strengths(envelope, onsets)} | {name: struck.strengths for name, struck in drums.items()},
         labels=labels,
+        metre=bars.metre,
         loudness=round(loudness.integrated(energy), 2),
         key=key,
-        confidence={"beats": beats.confidence, "key": sure},
+        confidence={
+            "beats": beats.confidence,
+            "downbeats": round(beats.confidence * bars.confidence, 3),
+            **{name: struck.confidence for name, struck in drums.items()},
+            "key": sure,
+        },
         added=added,
     )
 
