@@ -53,8 +53,8 @@ def bars_of(
     """The bars of a song with these beats, seconds.
 
     ``gains`` (bands,) makes bands as loud as each other (onsets.whitening), ``chroma`` (n, 12) is the Spectrum's,
-    ``strength`` (hops,) how much begins (onsets.Rise.whole). ``metre`` is the number of beats a bar if it is known; then
-    no bar has more or less.
+    ``strength`` (hops,) how much begins (onsets.Rise.whole). ``metre`` is the number of beats a bar if it is known:
+    then no bar has more or less.
     """
     if len(beats) < 8:
         return Bars(beats[:0], 0, 0.0)
