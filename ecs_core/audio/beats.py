@@ -23,7 +23,7 @@ F64 = NDArray[np.float64]
 
 SLOWEST, FASTEST = 40.0, 240.0  # beats a minute
 _STATES = 48  # tempi an octave
-_USUAL, _OCTAVES = 132.0, 0.88  # centre and width of the log-normal prior
+_USUAL, _OCTAVES = 125.0, 0.88  # centre and width of the log-normal prior
 _OWN = 0.5  # octaves: how far a song strays from its own tempo
 _GIVEN = 0.04  # octaves: how far it may from one that is given
 _TEETH = ((0.5, 0.12), (1, 0.53), (4, 0.35))  # multiples of the period at which something should come back, and weights
