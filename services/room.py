@@ -18,6 +18,7 @@ from services.settings import ServiceSettings
 from services.storage import Storage
 
 _BITS = {"draft": 0.4, "standard": 0.15, "high": 0.2}  # a pixel of a busy video; measured: 0.04 to 0.46, 0.16 and 0.19
+_HEARD = 8_000  # bytes for a second of a song's analysis
 _COPIES = 2  # of a video while it is rendered: its segments, and itself
 _REMEMBERED = 2.0  # seconds
 
@@ -79,6 +80,8 @@ class Room:
 
 def bytes_of(scene: dict[str, Any], seconds: float) -> int:
     """About how many bytes rendering a frozen scene takes in storage, if its song is so many ``seconds`` long."""
+    if "config" not in scene:
+        return int(_HEARD * seconds)
     config = scene["config"]
     pixels = config["width"] * config["height"]
     if "at" in scene:

@@ -58,8 +58,9 @@ def main(folder: Path) -> int:
 
 @contextmanager
 def _service(data: Path, log: Path) -> Iterator[str]:
-    """The address of a service that runs while the context lasts, with nothing set but its data folder."""
+    """The address of a service that runs while the context lasts, with nothing set but its data folder and its log."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}
+    environment |= {"MOTES_LOG_LEVEL": "warning", "MOTES_LOG_FORMAT": "text"}  # it is shown where something fails
     command = (sys.executable, "-m", "services.cli.main", "serve", "--port", "0", "--data", data)
     with (
         log.open("w") as errors,

@@ -175,7 +175,7 @@ def test_audio_frame_names_the_features_there_are(make_world: MakeWorld) -> None
 def test_audio_frame_names_the_events_there_are(make_world: MakeWorld) -> None:
     world = make_world()
     world.step()
-    with pytest.raises(SceneError, match=r"'claps'.*beats, onsets"):
+    with pytest.raises(SceneError, match=r"'claps'.*beats.*onsets"):
         world.get(AudioFrame).count("claps")
 
 
