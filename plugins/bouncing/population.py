@@ -68,6 +68,7 @@ def _reactions(high: float) -> tuple[Binding, ...]:
 
     return (
         Binding("level", Jitter, "strength", op="add", threshold=high, curve=Curve(((0, kick(0)), (1, kick(1))))),
+        Binding("kicks", Jitter, "strength", op="add", gain=kick(0.5), release=0.1),
         Binding("level", Look, "light", gain=1.4),
         Binding("level", Look, "radius", gain=0.25),
         Binding("level", Twinkle, "pace", gain=2.0),
