@@ -68,7 +68,7 @@ class TestAnswers:
         [
             ("GET", "/systems", 200),
             ("GET", "/health", 200),
-            ("GET", f"/systems/{new_id()}", 404),
+            ("GET", "/systems/00000000-0000-4000-8000-000000000000", 404),
             ("POST", "/create", 422),
             ("POST", "/audio", 415),
             ("PATCH", "/systems", 405),

@@ -20,10 +20,10 @@ def bench(*words: str) -> str:
 
 @pytest.mark.usefixtures("_redis")
 def test_many_clients_see_no_error_and_leave_nothing_open() -> None:
-    said = bench("bench/load.py", "--clients", "60", "--seconds", "12", "--jobs", "40")
+    said = bench("bench/load.py", "--clients", "40", "--seconds", "8", "--jobs", "25")
     assert "no error, flat memory, no file left open: True; the other owner's job started next: True" in said
 
 
 @pytest.mark.usefixtures("_redis")
 def test_after_work_with_faults_everything_is_as_it_was() -> None:
-    assert "everything is as it was: True" in bench("bench/soak.py", "--minutes", "0.25")
+    assert "everything is as it was: True" in bench("bench/soak.py", "--minutes", "0.15")
