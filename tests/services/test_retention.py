@@ -474,9 +474,11 @@ class TestRaces:
                 assert freed  # it was completed at once, and then removed with the other
             await shelf.whole()
 
-    async def test_song_uploaded_or_used_while_it_is_removed(self, shelf: Shelf, tmp_path: Path) -> None:
+    async def test_song_uploaded_or_used_while_it_is_removed(
+        self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         remover = Remover(shelf.board.sessions, shelf.storage)
-        songs = keeping(shelf, tmp_path)
+        songs = keeping(shelf, tmp_path, monkeypatch)
         for number in range(6):
             sha256 = await shelf.song(f"song {number}", "alice")
             later = now() + timedelta(seconds=0 if number % 2 else 60)
@@ -503,7 +505,7 @@ class TestRaces:
     async def test_song_whose_file_is_deleted_between_putting_it_there_and_saying_so(
         self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        songs, sha256, put = keeping(shelf, tmp_path), "c" * 64, shelf.storage.put
+        songs, sha256, put = keeping(shelf, tmp_path, monkeypatch), "c" * 64, shelf.storage.put
         deleted = []
 
         def late(key: str, path: Path) -> int:
@@ -591,7 +593,7 @@ class TestRaces:
                 assert await shelf.board.jobs.artefact(result_key(row.scene_key, row.kind)) is not None
 
 
-def keeping(shelf: Shelf, folder: Path) -> object:
+def keeping(shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     """Songs that are not looked into."""
     from services import songs
 
@@ -599,7 +601,7 @@ def keeping(shelf: Shelf, folder: Path) -> object:
         return {"duration": 1.0, "sample_rate": 44100, "channels": 2}
 
     songs_ = songs.Songs(shelf.settings, shelf.board.sessions, shelf.storage, folder)
-    songs.probe = look
+    monkeypatch.setattr(songs, "probe", look)
     return songs_
 
 
