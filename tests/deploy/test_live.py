@@ -34,7 +34,7 @@ HEAVY = {"width": 640, "height": 360, "duration": 30.0, "particle_count": 10000}
 # What is not answered in the first test, and why.
 NOT_YET = {
     "overview / Alerts / A": "nothing is wrong yet; asked for at the end",
-    "api / Refused by limits, per minute / A": "nothing is limited yet",
+    "api / Refused by limits, per minute / A": "nobody is refused here; tests/services/api/test_limits.py counts it",
 }
 
 
