@@ -94,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.unraisablehook = _unraisable
     try:
         arguments.run(arguments)
     except (KeyboardInterrupt, RenderCancelled):
@@ -120,6 +121,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not disturb the tidying up
     raise _Interrupted
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """An interruption within a callback of native code or a destructor, where Python drops it, comes again soon."""
+    if isinstance(unraisable.exc_value, _Interrupted):
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 if __name__ == "__main__":

@@ -146,6 +146,34 @@ def test_interrupted_between_the_start_of_a_process_and_the_note_of_it(
         assert names(tmp_path) == []
 
 
+def test_interrupted_while_python_drops_exceptions(tmp_path: Path) -> None:
+    """As in a callback of native code, or while an object is destroyed."""
+    code = """
+import sys, time
+from services.cli import main, types
+
+class Slow:
+    def __del__(self):
+        print("destroyed", flush=True)
+        time.sleep(0.5)
+        print("not reached", flush=True)
+
+def run(arguments):
+    slow = Slow()
+    del slow
+    time.sleep(60)
+
+types.run = run
+sys.exit(main.main(["types"]))
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "destroyed\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (130, "", "motes: cancelled; nothing was left behind\n")
+
+
 def test_interrupted_before_the_command_line_is_loaded(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("motes")), "render", *LONG, "-o", str(tmp_path / "out.mp4")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -28,6 +29,19 @@ def s3_server() -> Iterator[dict[str, str]]:
     """The environment in which an S3 server is found; its bucket is ``servers.BUCKET``."""
     with s3() as environment:
         yield environment
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Whoever sets up logging does so for this test only: later ones would log to what it had as standard error."""
+    root, motes = logging.getLogger(), logging.getLogger("motes")
+    handlers, levels = root.handlers[:], (root.level, motes.level)
+    for handler in handlers:
+        root.removeHandler(handler)  # a set-up closes what it finds
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    motes.setLevel(levels[1])
 
 
 @pytest.fixture(scope="session")

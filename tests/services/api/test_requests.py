@@ -7,7 +7,6 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,22 +99,12 @@ async def test_line_tells_the_template_of_a_path_and_no_query(app: FastAPI, said
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def said(monkeypatch: pytest.MonkeyPatch, own_logging: None) -> io.StringIO:
     """What is logged as JSON at level info."""
-    root = logging.getLogger()
-    handlers, levels = root.handlers[:], (root.level, logging.getLogger("motes").level)
-    for handler in handlers:
-        root.removeHandler(handler)
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     logs.set_up(form="json", level="info")
-    yield stream
-    for handler in root.handlers[:]:
-        root.removeHandler(handler)
-    for handler in handlers:
-        root.addHandler(handler)
-    root.setLevel(levels[0])
-    logging.getLogger("motes").setLevel(levels[1])
+    return stream
 
 
 def lines(said: io.StringIO) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,9 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logging: None) -> Iterator[Run]:
     """Runs a command line; output is captured where FFmpeg and child processes write it, too."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # a command sets its own
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*arguments: str | Path) -> Outcome:
