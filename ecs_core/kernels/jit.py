@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numba
 
 
-def _load_array_support() -> None:
+def _load_what_compiling_needs() -> None:
     """Load what numba needs to know of arrays, and let it find no scipy.linalg on the way.
 
     Only ``np.cov`` and ``np.corrcoef`` in a kernel would need that; importing it takes every process 0.2 s.
@@ -31,7 +31,23 @@ def _load_array_support() -> None:
         del sys.modules["scipy.linalg"]
 
 
-_load_array_support()
+def _load_compiled_kernels_alone() -> None:
+    """Let numba load a kernel from the cache without all that it would need to compile one, which takes it 0.12 s.
+
+    Compiling loads that by itself, whenever it is needed.
+    """
+    caching: Any = importlib.import_module("numba.core.caching")
+    runtime: Any = importlib.import_module("numba.core.runtime")
+
+    def load_overload(cache: Any, signature: Any, target: Any) -> Any:
+        runtime.rtsys.initialize(target)
+        with cache._guard_against_spurious_io_errors():
+            if (found := cache._load_overload(signature, target)) is not None:
+                return found
+        _load_what_compiling_needs()
+        return None
+
+    caching.Cache.load_overload = load_overload
 
 
 def _use_caches_that_cannot_be_written() -> None:
@@ -56,6 +72,7 @@ def _use_caches_that_cannot_be_written() -> None:
 
 
 _use_caches_that_cannot_be_written()
+_load_compiled_kernels_alone()
 
 # LLVM finds the vector operations in our unrolled rows only with its SLP pass, which numba leaves off by default.
 numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # set up at run time

@@ -20,7 +20,7 @@ from ecs_core.raster.drawlist import DrawList
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
-BAND_ROWS = 32  # the accumulators of 32 rows of 1920 are 0.4 MB: they stay in the second-level cache
+BAND_ROWS = 32
 _CORE, _SKIRT = np.float32(2.1), np.float32(6.5)  # reach of a glow's core and skirt, in radii
 
 

@@ -163,8 +163,6 @@ def _render_segments(
         with Stage(plan.particle_type, plan.settings, plan.timeline) as stage:
             while joined < len(plan.segments):
                 _heed(cancel)
-                while planned and pool.has_room:
-                    pool.give(planned.pop(0))
                 # Stay a few snapshots ahead of the workers and no more: memory is flat however long the song is.
                 segment = next(todo, None) if len(planned) < 3 else None
                 if segment is not None:
@@ -175,7 +173,9 @@ def _render_segments(
                         stage.skip_to(segment.start)
                     planned.append(Work(segment, stage.snapshot(), path.with_name(f"{segment.number}.mp4")))
                     spent["plan"] += time.perf_counter() - t0
-                for message in pool.messages(0.0 if segment is not None else _PATIENCE):
+                # While they load, a core is idle.
+                busy = segment is not None or (len(pool.pids) < pool.size and video.encode_sound_ahead())
+                for message in pool.messages(0.0 if busy else _PATIENCE):
                     if isinstance(message, Advanced):
                         done[message.number] = message.frames
                         continue
@@ -185,6 +185,8 @@ def _render_segments(
                     for stage_name, value in message.seconds.items():
                         spent[stage_name] = spent.get(stage_name, 0.0) + value
                 reporter.frames("rendering", sum(done.values()), plan.frames)
+                while planned and pool.has_room:  # before joining, which takes longer than a worker should wait
+                    pool.give(planned.pop(0))
                 t0 = time.perf_counter()
                 while joined in ready:
                     segment_file = ready.pop(joined)

@@ -43,6 +43,11 @@ class VideoFormat:
     quality: Quality
     gop: int
 
+    @property
+    def reordered(self) -> int:
+        """How many frames are decoded ahead of those shown before them: two for x264's pyramid of B-frames."""
+        return 0 if self.quality == "draft" else 2
+
 
 def add_video_stream(
     container: av.container.OutputContainer, video: VideoFormat, *, threads: int

@@ -17,7 +17,8 @@ from ecs_core.errors import RenderError
 from ecs_core.video.encoding import VideoFormat
 from ecs_core.video.sound import F32, SoundTrack
 
-_REORDERED = 2  # frames that a B-pyramid needs to be decoded ahead of those shown before them
+# Packets are enough; to learn what we know FFmpeg would decode frames, for 25 ms a segment.
+_UNSEEN = [{"skip_frame": "all"}]
 
 
 class VideoFile:
@@ -37,7 +38,7 @@ class VideoFile:
         Raises:
             RenderError: the segment was encoded with other settings than the first one.
         """
-        with av.open(str(segment)) as source:
+        with av.open(str(segment), stream_options=_UNSEEN) as source:  # type: ignore[arg-type]  # dicts, says PyAV
             track = source.streams.video[0]
             extradata = bytes(track.codec_context.extradata or b"")
             if self._stream is None:
@@ -48,7 +49,7 @@ class VideoFile:
                 raise RenderError(f"segment {segment.name} was encoded with other settings than the ones before it")
             first = self.frames
             scale = Fraction(track.time_base or 0) * self._video.fps
-            delay = _REORDERED if track.codec_context.has_b_frames else 0
+            delay = self._video.reordered
             for packet in source.demux(track):
                 if packet.pts is None or packet.dts is None:
                     continue  # the empty packet that ends a stream
@@ -67,6 +68,10 @@ class VideoFile:
     def add_sound(self, blocks: Iterable[F32], *, rate: int, channels: int, duration: Fraction) -> None:
         """Let the file have a sound track; call it before the first segment is appended."""
         self._sound = SoundTrack(self._container, blocks, rate=rate, channels=channels, duration=duration)
+
+    def encode_sound_ahead(self) -> bool:
+        """Encode a second of the sound before it is needed; False if there is nothing to do."""
+        return self._sound is not None and self._sound.encode_ahead()
 
     def close(self) -> None:
         """Finish the sound and the file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 
 _BIT_RATE = 192_000
+_AHEAD = 60  # seconds: 1.4 MB
 _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 
 
@@ -47,9 +49,22 @@ class SoundTrack:
         self._blocks = _exactly(blocks, channels, self._samples)
         self._read = 0
         self._open = True
+        self._held: deque[av.Packet[av.AudioStream]] = deque()  # encoded, not yet muxed
 
     def encode_until(self, seconds: Fraction) -> None:
         """Encode and mux until the track reaches ``seconds`` of the video, or its end."""
+        self._encode(seconds)
+        while self._held and (self._held[0].pts or 0) * (self._held[0].time_base or 0) <= seconds:
+            self._container.mux_one(self._held.popleft())
+
+    def encode_ahead(self) -> bool:
+        """Encode a little and hold it until it is wanted; False if that was too much already, or everything."""
+        before = self._read
+        if before < _AHEAD * self._rate:
+            self._encode(Fraction(before, self._rate) + 1)
+        return self._read > before
+
+    def _encode(self, seconds: Fraction) -> None:
         end = min(self._samples, int(seconds * self._rate))
         while self._open and self._read < end:
             block = next(self._blocks)
@@ -58,19 +73,19 @@ class SoundTrack:
             frame.time_base = Fraction(1, self._rate)
             frame.pts = self._read
             self._read += block.shape[1]
-            self._mux(self._resampler.resample(frame))
+            self._hold(self._resampler.resample(frame))
 
     def finish(self) -> None:
         """Encode the rest and flush."""
         self.encode_until(Fraction(self._samples, self._rate))
         if self._open:
             self._open = False
-            self._mux(self._resampler.resample(None))
-            self._container.mux(self._stream.encode(None))
+            self._hold(self._resampler.resample(None))
+            self._container.mux([*self._held, *self._stream.encode(None)])
 
-    def _mux(self, frames: list[av.AudioFrame]) -> None:
+    def _hold(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
-            self._container.mux(self._stream.encode(frame))
+            self._held += self._stream.encode(frame)
 
 
 def _layout(channels: int) -> str:

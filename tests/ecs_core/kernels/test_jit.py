@@ -62,3 +62,11 @@ def test_what_was_compiled_is_used_where_nothing_can_be_written(tmp_path: Path) 
     finally:
         for folder in folders:
             folder.chmod(0o755)
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_what_was_compiled_is_used_without_what_compiling_needs(tmp_path: Path) -> None:
+    (tmp_path / "a_kernel.py").write_text(MODULE)
+    assert call(tmp_path, "2") == [[4], 0, 1]
+    loaded = "[sys.modules.get('numba.np.linalg') is not None, a_kernel.twice(1.5), a_kernel.twice(4)]"
+    assert call(tmp_path, f"3), {loaded}, a_kernel.twice(5")[0] == [6, [False, 3.0, 8], 10]

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from ecs_core import RenderError
@@ -34,6 +35,23 @@ def join(folder: Path, lengths: list[int], video: VideoFormat = FORMAT) -> Path:
         file.append(segment(folder / f"{number}.mp4", frames, video))
     file.close()
     return folder / "out.mp4"
+
+
+def test_sound_that_was_encoded_ahead_is_the_same(tmp_path: Path) -> None:
+    files = []
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 48_000)).astype(np.float32)
+    for ahead in (0, 1, 100):
+        files.append(tmp_path / f"{ahead}.mp4")
+        video = VideoFile(files[-1], FORMAT, frames=90)
+        video.add_sound([noise, noise, noise], rate=48_000, channels=2, duration=Fraction(3))
+        encoded = 0
+        while encoded < ahead and video.encode_sound_ahead():
+            encoded += 1
+        assert encoded == min(ahead, 3)
+        for _ in range(3):
+            video.append(segment(tmp_path / "segment.mp4", 30))
+        video.close()
+    assert files[0].read_bytes() == files[1].read_bytes() == files[2].read_bytes()
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
