@@ -20,6 +20,7 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from arq.worker import Worker as ArqWorker
 from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from services import metrics
@@ -67,8 +68,20 @@ class MeasuredRedis(_Measured, Redis):  # type: ignore[misc] # of its own base c
     """A connection to Redis whose round trips are counted."""
 
 
+class _Pipeline(Pipeline):
+    """A worker that stops may leave one half done: Redis forgets it with the connection, and nobody need hear of it."""
+
+    def __del__(self, *_: Any) -> None:
+        if self.connection is not None:
+            self.connection._close()  # type: ignore[no-untyped-call]
+
+
 class _MeasuredArqRedis(_Measured, ArqRedis):  # type: ignore[misc]
     """The same, as arq wants it."""
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
+        """Commands that are done all or none."""
+        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
 class Queue:
