@@ -21,8 +21,8 @@ from pathlib import Path
 from sqlalchemy import delete, select, update
 
 from ecs_core.errors import MotesError
-from services.database import ArtefactRow, AudioRow, JobRow, Sessions, SystemRow, now, open_database
-from services.jobs import OPEN, Jobs
+from services.database import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, SystemRow, now, open_database
+from services.jobs import Jobs
 from services.keys import audio_key, result_key
 from services.migrations import newest, present
 from services.storage import Storage

@@ -132,6 +132,9 @@ class UsageRow(Base):
     seconds: Mapped[float] = mapped_column(Float)  # of video, those of open jobs included
 
 
+OPEN, AGAIN = ("queued", "rendering"), ("failed", "cancelled")  # jobs that go on, and that can be tried again
+
+
 class JobRow(Base):
     """A render: the scene as it was when it was asked for, and how far it is.
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, or_, select
 
-from services.database import DeliveryRow, EventRow, IdempotencyRow, JobRow, Sessions, TaskRow, now
-from services.jobs import AGAIN, forget
+from services.database import AGAIN, DeliveryRow, EventRow, IdempotencyRow, JobRow, Sessions, TaskRow, now
+from services.job_steps import forget
 from services.settings import ServiceSettings
 
 _AT_ONCE = 200  # jobs in a transaction, so that nobody waits for long

@@ -8,7 +8,6 @@ Where a transaction changes tasks and their job, it changes the tasks first, so 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +16,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CursorResult,
     and_,
     column,
     delete,
@@ -29,44 +27,51 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from ecs_core import SceneError
 from services import metrics
+from services.artefacts import Artefact, Forgotten, forget_scene, publish
 from services.database import (
+    AGAIN,
+    OPEN,
     ArtefactRow,
-    AudioRow,
-    DeliveryRow,
     EventRow,
     JobRow,
     Sessions,
     TaskRow,
-    UploadRow,
     after,
     alone,
     made_at,
     now,
 )
-from services.keys import ALONE, plan_folder, result_key, scene_folder, segment_key, song_lock
-from services.logs import bound
+from services.job_steps import (
+    LOSSES,
+    READY_AGAIN,
+    begin,
+    changed,
+    complete,
+    end,
+    forget,
+    of_kind,
+    progress,
+    scene_of,
+    take,
+)
+from services.keys import ALONE, result_key, segment_key
 from services.migrations import newest
+from services.news import log, note, state
 from services.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, give_back_seconds, lock_of
 from services.scenes import VERSION
 from services.turns import WEIGHTS, first_turn, present_turn, turns_of
 
-_log = logging.getLogger("motes.jobs")
 DEATHS = 3  # a task that takes its process down this often fails its job
-LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
 OLDEST_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
 QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turns count
 REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put into the queue again
 USED_EVERY = timedelta(minutes=10)  # as exactly is it known when something was used last
 WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
-OPEN = ("queued", "rendering")
 KINDS = ("plan", "segment", "join", *ALONE)  # of tasks
 _STRUCTURE = table("alembic_version", column("version_num"))  # the one row says which the database has
 _RENDERER = func.substr(JobRow.scene_key, 1, VERSION)  # the version that renders a job
-AGAIN = ("failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -82,23 +87,6 @@ class Claim:
     scene_key: str
     plan: str | None = None  # the task that plans the job; a frame has none
     traceparent: str | None = None
-
-
-@dataclass(frozen=True)
-class Artefact:
-    """A finished file: what it is, by its key, where it lies in storage, and its size in bytes."""
-
-    key: str
-    object: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Forgotten:
-    """What is to be deleted from storage with a job: files that counted, and folders."""
-
-    artefacts: tuple[Artefact, ...]
-    folders: tuple[str, ...]
 
 
 class Jobs:
@@ -137,8 +125,8 @@ class Jobs:
                 await admit_bytes(session, job.owner, done.size, quotas)
             session.add(job)
             await session.flush()
-            await _begin(session, job)
-            after(session, partial(_log_of, job, "submitted"))
+            await begin(session, job)
+            after(session, partial(log, job, "submitted"))
         return job
 
     async def claim(self, worker: str) -> Claim | None:
@@ -167,9 +155,9 @@ class Jobs:
                             waited = max(0.0, (now() - made_at(row.id)).total_seconds())
                             after(session, partial(metrics.job_begun, waited))
                         job.status, job.stage = begun
-                        _note(session, job)
+                        note(session, job)
                 self._claims += 1
-                plan = await session.scalar(select(TaskRow.id).where(_of(job.id, "plan")))
+                plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
                 return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent)
         return None
@@ -181,22 +169,22 @@ class Jobs:
         """
         async with self._sessions.begin() as session:
             kept = _held(claim).values(lease_until=now() + self._lease, done=done)
-            if not _changed(await session.execute(kept)):
+            if not changed(await session.execute(kept)):
                 return False
-            return await self._progress(session, claim.job)
+            return await progress(session, claim.job)
 
     async def planned(self, claim: Claim, segments: Sequence[int]) -> None:
         """The segments, by their numbers of frames, and joining them, all waiting; what stands already stays."""
         async with self._sessions.begin() as session:
             await alone(session, claim.scene_key)  # of jobs with the same segments one notes at a time that it has them
-            if not _changed(await session.execute(_held(claim).values(done=100))):
+            if not changed(await session.execute(_held(claim).values(done=100))):
                 return
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
             if job.status not in OPEN:
                 return
-            before = _state(job)
+            before = state(job)
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
-            known = set(await session.scalars(select(TaskRow.number).where(_of(job.id, "segment"))))
+            known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
             keys = {number: segment_key(job.scene_key, number) for number in range(len(segments))}
             found = update(ArtefactRow).where(ArtefactRow.key.in_(keys.values())).values(used_at=now())
             there = set(await session.scalars(found.returning(ArtefactRow.key)))
@@ -210,12 +198,12 @@ class Jobs:
             if not known:
                 session.add(TaskRow(job_id=job.id, kind="join", status="waiting"))
             await session.flush()
-            await self._progress(session, job.id, before=before)
+            await progress(session, job.id, before=before)
 
     async def ready(self, claim: Claim, number: int) -> TaskRow | None:
         """A segment whose snapshot is there can be rendered; None where it could be before."""
         async with self._sessions.begin() as session:
-            found = select(TaskRow).where(_of(claim.job, "segment"), TaskRow.number == number)
+            found = select(TaskRow).where(of_kind(claim.job, "segment"), TaskRow.number == number)
             row = (await session.scalars(found.with_for_update())).one_or_none()
             if row is None or row.status != "waiting":  # the job may be over
                 return None
@@ -229,25 +217,25 @@ class Jobs:
         """
         async with self._sessions.begin() as session:
             done = _held(claim).values(status="done", lease_until=None, done=TaskRow.frames)
-            if not _changed(await session.execute(done)):
+            if not changed(await session.execute(done)):
                 return False
-            counts = made is None or (await _publish(session, made)).object == made.object
-            await self._progress(session, claim.job, worked=True)
+            counts = made is None or (await publish(session, made)).object == made.object
+            await progress(session, claim.job, worked=True)
             return counts
 
     async def release(self, job: str) -> TaskRow | None:
         """Let the segments be joined if all of them are done and nobody did before."""
         unfinished = exists().where(TaskRow.job_id == job, TaskRow.kind != "join", TaskRow.status != "done")
         async with self._sessions.begin() as session:
-            flip = update(TaskRow).where(_of(job, "join"), TaskRow.status == "waiting", ~unfinished)
+            flip = update(TaskRow).where(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
             turn = await present_turn(session)
-            if not _changed(await session.execute(flip.values(status="ready", turn=turn, queued_at=now()))):
+            if not changed(await session.execute(flip.values(status="ready", turn=turn, queued_at=now()))):
                 return None
             row = await session.get_one(JobRow, job, with_for_update=True)
             if row.status in OPEN:
                 row.stage, row.stage_progress = "joining", 0
-                _note(session, row)
-            return (await session.scalars(select(TaskRow).where(_of(job, "join")))).one()
+                note(session, row)
+            return (await session.scalars(select(TaskRow).where(of_kind(job, "join")))).one()
 
     async def unreleased(self) -> list[str]:
         """Jobs that wait to be joined although all is done: who was to release them died just before."""
@@ -260,13 +248,13 @@ class Jobs:
         """The result is in its place, and the job completed. False where what was made must be deleted."""
         async with self._sessions.begin() as session:
             done = _held(claim).values(status="done", lease_until=None, done=100)
-            if not _changed(await session.execute(done)):
+            if not changed(await session.execute(done)):
                 return False
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
             if job.status not in OPEN:
                 return False
-            published = await _publish(session, made)
-            await _completed(session, job, published)
+            published = await publish(session, made)
+            await complete(session, job, published)
             return published.object == made.object
 
     async def give_back(
@@ -280,8 +268,8 @@ class Jobs:
         async with self._sessions.begin() as session:
             later = now() + WAIT if wait or wrong else None
             counted = {"deaths": TaskRow.deaths + (1 if died else 0), "losses": TaskRow.losses + (1 if wrong else 0)}
-            given = _held(claim).values(**_AGAIN, **counted, not_before=later)
-            if not _changed(await session.execute(given)):
+            given = _held(claim).values(**READY_AGAIN, **counted, not_before=later)
+            if not changed(await session.execute(given)):
                 return False
             task = await session.get_one(TaskRow, claim.task)
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
@@ -291,14 +279,14 @@ class Jobs:
             reason = "died" if died else "wait" if wait else "wrong" if wrong else "stopped"
             after(session, partial(metrics.task_retried, reason))
             if task.deaths >= DEATHS:
-                await _end(session, job, "failed", f"the process that does {what} died {DEATHS} times ({died})")
+                await end(session, job, "failed", f"the process that does {what} died {DEATHS} times ({died})")
             elif task.losses >= LOSSES:
-                await _end(session, job, "failed", f"{what} was given up after {LOSSES} attempts ({wrong})")
+                await end(session, job, "failed", f"{what} was given up after {LOSSES} attempts ({wrong})")
             elif (obstacle := wait or wrong) is None:
-                await self._progress(session, claim.job)
+                await progress(session, claim.job)
             elif job.error != obstacle:
                 job.error = obstacle
-                _note(session, job)
+                note(session, job)
             return True
 
     async def fail(self, job: str, reason: str, *, by: Claim | None = None) -> bool:
@@ -311,12 +299,12 @@ class Jobs:
 
     async def _end(self, job: str, status: str, reason: str | None, *, by: Claim | None = None) -> bool:
         async with self._sessions.begin() as session:
-            if by is not None and not _changed(await session.execute(_held(by).values(attempt=by.attempt))):
+            if by is not None and not changed(await session.execute(_held(by).values(attempt=by.attempt))):
                 return False
             row = await session.get(JobRow, job)
             if row is None or row.status not in OPEN:
                 return False
-            return await _end(session, row, status, reason)
+            return await end(session, row, status, reason)
 
     async def retry(self, job: str, *, quotas: Quotas = NO_QUOTAS) -> bool:
         """Do a job that failed or was cancelled again; False where it did not. What is finished of it is kept.
@@ -328,7 +316,7 @@ class Jobs:
             await alone(
                 session,
                 lock_of(await session.scalar(select(JobRow.owner).where(JobRow.id == job)) or ""),
-                await _scene_of(session, job),  # or segments that are there now were removed soon
+                await scene_of(session, job),  # or segments that are there now were removed soon
             )
             await session.execute(
                 delete(TaskRow).where(TaskRow.job_id == job, exists().where(JobRow.id == job, JobRow.status.in_(AGAIN)))
@@ -342,7 +330,7 @@ class Jobs:
             row.progress = row.stage_progress = row.frames_done = 0
             row.turn = await first_turn(session, row.flow, row.priority)
             session.add(TaskRow(job_id=job, kind=row.kind if row.kind in ALONE else "plan", turn=row.turn))
-            _note(session, row)
+            note(session, row)
             return True
 
     async def reap(self) -> int:
@@ -350,12 +338,12 @@ class Jobs:
         async with self._sessions.begin() as session:
             # A lease that ends later than any can means that the clock was put back.
             over = or_(TaskRow.lease_until < now(), TaskRow.lease_until > now() + 2 * self._lease)
-            return await _take(session, and_(TaskRow.status == "running", over), "expired")
+            return await take(session, and_(TaskRow.status == "running", over), "expired")
 
     async def reclaim(self, worker: str) -> int:
         """Give back what a worker of this name held before it was started again; returns how many."""
         async with self._sessions.begin() as session:
-            return await _take(session, and_(TaskRow.status == "running", TaskRow.worker == worker), "reclaimed")
+            return await take(session, and_(TaskRow.status == "running", TaskRow.worker == worker), "reclaimed")
 
     async def due(self) -> list[TaskRow]:
         """The next ready tasks that may not be in the queue; noted as queued now."""
@@ -400,7 +388,7 @@ class Jobs:
         """
         async with self._sessions.begin() as session:
             await alone(session, *sorted((job.scene_key, key)))
-            plans = list(await session.scalars(select(TaskRow.id).where(_of(job.id, "plan"))))
+            plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job.id, "plan"))))
             same = exists().where(JobRow.id == job.id, JobRow.status.in_(OPEN), JobRow.scene_key == job.scene_key)
             await session.execute(delete(TaskRow).where(TaskRow.job_id == job.id, same))
             row = await session.get(JobRow, job.id, with_for_update=True)
@@ -410,8 +398,8 @@ class Jobs:
             row.error = row.rendering_at = None
             row.progress = row.stage_progress = row.frames = row.frames_done = 0
             await session.flush()
-            await _begin(session, row)
-            return await _forget_scene(session, job.scene_key, plans)
+            await begin(session, row)
+            return await forget_scene(session, job.scene_key, plans)
 
     async def say(self, job: JobRow, obstacle: str) -> None:
         """What a job has to wait for."""
@@ -419,7 +407,7 @@ class Jobs:
             row = await session.get(JobRow, job.id, with_for_update=True)
             if row is not None and row.status in OPEN and row.error != obstacle:
                 row.error = obstacle
-                _note(session, row)
+                note(session, row)
 
     def _ours(self) -> ColumnElement[bool]:
         """Whether a job is of a version that we can render."""
@@ -434,7 +422,7 @@ class Jobs:
     async def segments(self, claim: Claim) -> list[str]:
         """Where the segments to be joined lie in storage, in their order."""
         async with self._sessions() as session:
-            count = await session.scalar(select(func.count()).where(_of(claim.job, "segment")))
+            count = await session.scalar(select(func.count()).where(of_kind(claim.job, "segment")))
             keys = [segment_key(claim.scene_key, number) for number in range(count or 0)]
             rows = await session.scalars(select(ArtefactRow).where(ArtefactRow.key.in_(keys)))
             objects = {row.key: row.object for row in rows}
@@ -468,201 +456,16 @@ class Jobs:
         Returns what is to be deleted from storage. What other jobs have too stays.
         """
         async with self._sessions.begin() as session:
-            scene_key = await _scene_of(session, job)
+            scene_key = await scene_of(session, job)
             await alone(session, scene_key)  # or a job that is submitted now would take what is deleted for done
-            plans = list(await session.scalars(select(TaskRow.id).where(_of(job, "plan"))))
+            plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job, "plan"))))
             await session.execute(delete(TaskRow).where(TaskRow.job_id == job))
             row = await session.get(JobRow, job, with_for_update=True)
             if row is not None and row.status in OPEN:
                 await give_back_seconds(session, row)
             if not await forget(session, [job]):
                 return None
-            return await _forget_scene(session, scene_key, plans)
-
-    async def _progress(
-        self, session: AsyncSession, job_id: str, *, worked: bool = False, before: tuple[Any, ...] | None = None
-    ) -> bool:
-        """Work out how far a job is, and tell it if that is news; False where it is over.
-
-        Once something ``worked``, the job does not wait any more. It may have been changed since ``before``.
-        """
-        job = await session.get_one(JobRow, job_id, with_for_update=True, populate_existing=True)
-        if job.status not in OPEN:
-            return False
-        before = before or _state(job)
-        done = await session.scalar(select(func.sum(TaskRow.done)).where(_of(job_id, "segment")))
-        job.frames_done = int(done or 0)
-        if job.stage == "rendering":
-            job.stage_progress = 100 * job.frames_done // max(1, job.frames)
-        elif job.stage in ("analysing", "joining"):
-            kind = "plan" if job.stage == "analysing" else "join"
-            job.stage_progress = await session.scalar(select(TaskRow.done).where(_of(job_id, kind))) or 0
-        job.progress = 99 * job.frames_done // max(1, job.frames)  # the last per cent is joining
-        job.error = None if worked else job.error
-        if _state(job) != before:
-            _note(session, job)
-        return True
-
-
-async def _begin(session: AsyncSession, job: JobRow) -> None:
-    """The first task of a job; where the same was done before the job is over at once.
-
-    Raises:
-        SceneError: its song is gone.
-    """
-    done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
-    if done is None:
-        await use_song(session, job.scene.get("audio"), job.owner)
-        session.add(TaskRow(job_id=job.id, kind=job.kind if job.kind in ALONE else "plan", turn=job.turn))
-        _note(session, job)
-    else:
-        await _completed(session, job, done)
-
-
-async def _forget_scene(session: AsyncSession, key: str, plans: Sequence[str]) -> Forgotten:
-    """Forget what these tasks planned for a scene and, unless there are jobs with it, what was made of it."""
-    folders = tuple(plan_folder(key, plan) for plan in plans)
-    if await session.scalar(select(exists().where(JobRow.scene_key == key))):
-        return Forgotten((), folders)
-    gone = delete(ArtefactRow).where(ArtefactRow.key.startswith(scene_folder(key), autoescape=True))
-    rows = await session.execute(gone.returning(ArtefactRow.key, ArtefactRow.object, ArtefactRow.size))
-    return Forgotten(tuple(Artefact(*row) for row in rows), folders)
-
-
-async def _publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
-    """Let a file be what counts as finished, unless another does already; returns the one that counts."""
-    await alone(session, made.key)
-    row = await session.get(ArtefactRow, made.key)
-    if row is None:
-        row = ArtefactRow(key=made.key, object=made.object, size=made.size)
-        session.add(row)
-        await session.flush()
-    return row
-
-
-async def _completed(session: AsyncSession, job: JobRow, result: ArtefactRow) -> None:
-    """The job's result is there; another of the same scene may have made it."""
-    result.used_at = now()
-    if not job.frames:
-        alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
-        job.frames = await session.scalar(alike) or 0
-    job.frames_done = job.frames
-    _over(session, job, "completed", size=result.size)
-
-
-async def _end(session: AsyncSession, job: JobRow, status: str, reason: str | None) -> bool:
-    left = and_(TaskRow.job_id == job.id, TaskRow.status.in_(("waiting", "ready")))
-    await session.execute(update(TaskRow).where(left).values(status="done"))
-    await session.refresh(job, with_for_update=True)
-    if job.status not in OPEN:
-        return False
-    job.error = reason
-    await give_back_seconds(session, job)
-    _over(session, job, status)
-    return True
-
-
-def _over(session: AsyncSession, job: JobRow, status: str, *, size: int | None = None) -> None:
-    job.status = job.stage = status
-    job.ended_at, job.size = now(), size
-    if status == "completed":
-        job.progress = job.stage_progress = 100
-        job.error = None
-    _note(session, job)
-    after(session, partial(_tell, job))
-    if job.webhook_url is not None:
-        payload = {"type": f"job.{status}", "timestamp": now().isoformat(), "data": {"job_id": job.id, **told(job)}}
-        session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{status}", payload=payload))
-
-
-async def forget(session: AsyncSession, jobs: Sequence[str]) -> bool:
-    """Forget jobs, their tasks and what was told of them; False where there were none."""
-    for of_jobs in (TaskRow, EventRow, DeliveryRow):
-        await session.execute(delete(of_jobs).where(of_jobs.job_id.in_(jobs)))
-    return _changed(await session.execute(delete(JobRow).where(JobRow.id.in_(jobs))))
-
-
-async def _scene_of(session: AsyncSession, job: str) -> str:
-    """The key of a job's scene; of a job that there is not, nobody's."""
-    return await session.scalar(select(JobRow.scene_key).where(JobRow.id == job)) or ""
-
-
-async def use_song(session: AsyncSession, sha256: str | None, owner: str) -> None:
-    """Until the end of this transaction a song is not removed; it counts as used by its owner.
-
-    Raises:
-        SceneError: it is not there.
-    """
-    if sha256 is None:
-        return
-    await alone(session, song_lock(sha256))
-    if await session.get(AudioRow, sha256) is None:
-        raise SceneError("the song is gone; upload it again")
-    mine = update(UploadRow).where(UploadRow.sha256 == sha256, UploadRow.owner == owner)
-    await session.execute(mine.values(used_at=now()))
-
-
-def _tell(job: JobRow) -> None:
-    """Count a job that is over, and log it."""
-    assert job.ended_at is not None
-    _log_of(job, job.status)
-    if job.kind == "video":
-        metrics.job_ended(job.status, job.scene["type"], (job.ended_at - job.created_at).total_seconds())
-
-
-def _log_of(job: JobRow, what: str) -> None:
-    """Log what became of a job; also where a request made it, and which."""
-    with bound(job=job.id):
-        _log.info("%s %s", "render" if job.kind == "video" else job.kind, what)
-
-
-def _note(session: AsyncSession, job: JobRow) -> None:
-    session.add(EventRow(job_id=job.id, data=told(job)))
-
-
-def _state(job: JobRow) -> tuple[Any, ...]:
-    return job.progress, job.stage_progress, job.stage, job.frames, job.error
-
-
-def told(job: JobRow) -> dict[str, Any]:
-    """What followers are told of a job."""
-    return {
-        "system_id": job.system_id,
-        "status": job.status,
-        "stage": job.stage,
-        "stage_progress": job.stage_progress,
-        "progress": job.progress,
-        "frames": job.frames,
-        "frames_done": job.frames_done,
-        "seconds_left": seconds_left(job),
-        "error": job.error,
-    }
-
-
-def seconds_left(job: JobRow) -> float | None:
-    """How long the rest of the frames will take if they are rendered as fast as those before; None if unknown."""
-    if job.status == "completed":
-        return 0.0
-    if job.status != "rendering" or job.rendering_at is None or not job.frames_done:
-        return None
-    spent = (now() - job.rendering_at).total_seconds()
-    return round(max(0.0, spent * (job.frames - job.frames_done) / job.frames_done), 1)
-
-
-async def _take(session: AsyncSession, which: Any, reason: str) -> int:
-    """Give tasks to others; jobs whose tasks were lost too often have failed."""
-    taken = update(TaskRow).where(which).values(**_AGAIN, losses=TaskRow.losses + 1)
-    rows = (await session.execute(taken.returning(TaskRow.losses, TaskRow.job_id))).all()
-    after(session, partial(metrics.leases_lost, reason, len(rows)))
-    for losses, job_id in rows:
-        if losses >= LOSSES:
-            job = await session.get_one(JobRow, job_id, with_for_update=True)
-            if job.status in OPEN:
-                await _end(session, job, "failed", f"given up: its workers vanished {LOSSES} times")
-    return len(rows)
-
-
-_AGAIN = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
+            return await forget_scene(session, scene_key, plans)
 
 
 def _may_begin() -> Any:
@@ -676,12 +479,3 @@ def _held(claim: Claim) -> Any:
     return update(TaskRow).where(
         TaskRow.id == claim.task, TaskRow.attempt == claim.attempt, TaskRow.status == "running"
     )
-
-
-def _of(job: str, kind: str) -> Any:
-    return and_(TaskRow.job_id == job, TaskRow.kind == kind)
-
-
-def _changed(result: Any) -> bool:
-    assert isinstance(result, CursorResult)
-    return result.rowcount > 0

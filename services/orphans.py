@@ -16,8 +16,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import metrics
-from services.database import ArtefactRow, AudioRow, JobRow, Sessions, TaskRow, now
-from services.jobs import OPEN
+from services.database import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, TaskRow, now
 from services.removal import Remover
 from services.storage import Storage, Stored
 

@@ -15,8 +15,10 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import metrics
-from services.database import ArtefactRow, AudioRow, JobRow, Sessions, UploadRow, alone, now
-from services.jobs import OPEN, Artefact, Forgotten, Jobs, forget
+from services.artefacts import Artefact, Forgotten
+from services.database import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, UploadRow, alone, now
+from services.job_steps import forget
+from services.jobs import Jobs
 from services.keys import analyses_folder, audio_key, song_lock
 from services.storage import Storage
 

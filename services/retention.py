@@ -14,8 +14,7 @@ from typing import Any
 from sqlalchemy import and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database import ArtefactRow, AudioRow, JobRow, Sessions, UploadRow, now
-from services.jobs import OPEN
+from services.database import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, UploadRow, now
 from services.keys import analyses_folder
 from services.removal import Remover
 from services.settings import ServiceSettings

@@ -11,8 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from ecs_core import MotesError
-from services.database import JobRow, Sessions
-from services.jobs import OPEN
+from services.database import OPEN, JobRow, Sessions
 from services.scenes import seconds_of
 from services.settings import ServiceSettings
 from services.storage import Storage

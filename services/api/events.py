@@ -19,8 +19,7 @@ from services.api.errors import UNREACHABLE, problems
 from services.api.jobs import shown
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
-from services.database import EventRow, JobRow
-from services.jobs import OPEN
+from services.database import OPEN, EventRow, JobRow
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["jobs"], route_class=Route)

@@ -18,7 +18,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from services.jobs import Artefact
+from services.artefacts import Artefact
 from services.storage import Storage
 
 _CHUNK = 1 << 18

@@ -14,8 +14,7 @@ from services.api.errors import UNREACHABLE, problems
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
 from services.credentials import ANYBODY, Caller
-from services.database import JobRow, SystemRow
-from services.jobs import OPEN
+from services.database import OPEN, JobRow, SystemRow
 from services.migrations import NewerStructureError, newest
 
 _log = logging.getLogger("motes.api")

@@ -15,7 +15,7 @@ from services.api.paging import CURSOR, LIMIT, LINK, listed, page
 from services.api.route import Route
 from services.api.service import Service, ServiceDep, is_id
 from services.database import DeliveryRow, JobRow
-from services.jobs import told
+from services.news import told
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.Job])

@@ -23,8 +23,8 @@ from services.api.jobs import forget
 from services.api.renders import scene_of, submit
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
-from services.database import JobRow, SystemRow
-from services.jobs import OPEN, Artefact
+from services.artefacts import Artefact
+from services.database import OPEN, JobRow, SystemRow
 from services.keys import result_key
 from services.quotas import quotas_of
 

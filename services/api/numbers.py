@@ -14,8 +14,8 @@ from ecs_core.plugin_api import particle_types
 from services import metrics
 from services.api.errors import UNREACHABLE
 from services.api.service import Service
-from services.database import ArtefactRow, AudioRow, DeliveryRow, JobRow, SystemRow, TaskRow, made_at, now
-from services.jobs import AGAIN, KINDS, OPEN
+from services.database import AGAIN, OPEN, ArtefactRow, AudioRow, DeliveryRow, JobRow, SystemRow, TaskRow, made_at, now
+from services.jobs import KINDS
 from services.turns import WEIGHTS
 
 _log = logging.getLogger("motes.api")

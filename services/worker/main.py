@@ -18,8 +18,9 @@ from typing import Any
 from ecs_core.errors import MotesError
 from ecs_core.plugin_api import particle_types
 from services import metrics, traces
+from services.artefacts import Artefact
 from services.database import TaskRow, open_database
-from services.jobs import Artefact, Claim, Jobs
+from services.jobs import Claim, Jobs
 from services.keeper import Keeper
 from services.keys import ALONE, attempt_of, result_key, segment_key
 from services.limits import LimitError, check_scene

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from services.artefacts import Artefact
 from services.database import JobRow, Sessions, TaskRow, new_id, now
-from services.jobs import Artefact, Claim, Jobs
+from services.jobs import Claim, Jobs
 from services.keys import attempt_of, result_key, segment_key
 
 LEASE = 15.0

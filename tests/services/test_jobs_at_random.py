@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import func, select
 
-from services.database import ArtefactRow, JobRow, TaskRow, open_database
-from services.jobs import DEATHS, LOSSES, OPEN, Claim, Jobs
+from services.database import OPEN, ArtefactRow, JobRow, TaskRow, open_database
+from services.job_steps import LOSSES
+from services.jobs import DEATHS, Claim, Jobs
 from services.keys import result_key, scene_folder
 from services.migrations import upgrade
 from tests.services.board import FRAMES, LEASE, Board, Clock, made_by
@@ -82,7 +83,7 @@ class Machine(RuleBasedStateMachine):
         self.engine, sessions = open_database(f"sqlite+aiosqlite:///{path}")
         self.board = Board(Jobs(sessions, lease=LEASE), sessions)
         self.clock = Clock()
-        self.patches = [patch("services.jobs.now", self.clock), patch("services.turns.now", self.clock)]
+        self.patches = [patch(f"services.{name}.now", self.clock) for name in ("job_steps", "jobs", "news", "turns")]
         for each in self.patches:
             each.start()
         self.jobs: list[str] = []

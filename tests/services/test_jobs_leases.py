@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
+from services.artefacts import Artefact
 from services.database import ArtefactRow, TaskRow
-from services.jobs import LOSSES, REQUEUE_AFTER, Artefact, Jobs
+from services.job_steps import LOSSES
+from services.jobs import REQUEUE_AFTER, Jobs
 from tests.services.board import FRAMES, LEASE, Board, Clock, made_by, together
 
 pytestmark = pytest.mark.anyio

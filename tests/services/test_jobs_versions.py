@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from services import scenes
+from services.artefacts import Forgotten
 from services.database import ArtefactRow, open_database
-from services.jobs import Forgotten, Jobs
+from services.jobs import Jobs
 from services.keys import plan_folder, result_key, segment_key
 from services.scenes import VERSION, frozen, key_of, thawed, versions
 from tests.services.board import LEASE, Board, together
