@@ -22,6 +22,8 @@ from services.room import NoRoomError
 
 _log = logging.getLogger("motes.api")
 _LONGEST = 2000  # characters of a detail: a client may have sent a thousand wrong settings
+_LONGEST_VALUE = 100  # characters of a value in it
+_TOLD = 20  # wrong values
 _QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"  # as the draft of RateLimit has it
 UNREACHABLE = (OperationalError, InterfaceError, NoFreeConnection, ConnectionError)
 KNOWN = (HTTPException, MotesError, RequestValidationError, *UNREACHABLE)
@@ -49,7 +51,7 @@ _EXAMPLES = {
     413: "The body is larger than 1000000 bytes",
     415: "Content-Type: must be application/json",
     416: "Range: the file has 1024 bytes",
-    422: "config: Input should be a valid dictionary",
+    422: "The body is no JSON: Expecting value: line 1 column 1 (char 0)",
     429: "Too many requests a minute: at most 600 here (limit requests_per_minute)",
     503: "The database does not answer; try again",
     507: "no room: this needs about 120.0 MB, 1.0 GB are free, but 1.0 GB of that are a reserve",
@@ -85,12 +87,24 @@ def problem_of(error: Exception) -> JSONResponse:
     if isinstance(error, MotesError):
         return problem(400, str(error))
     if isinstance(error, RequestValidationError):
-        # Only a body can be malformed; what is wrong in a query or a header is a wrong value.
-        status = 422 if all(each["loc"][0] == "body" for each in error.errors()) else 400
-        said = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()[:20]]
-        return problem(status, "; ".join(said))
+        return problem(400, "; ".join(_explain(each) for each in error.errors()[:_TOLD]))
     _log.warning("the database does not answer: %s", error)
     return problem(503, "The database does not answer; try again", {"Retry-After": "1"})
+
+
+def _explain(wrong: Any) -> str:
+    """What is wrong with a value of a request: its name, itself, and what is allowed."""
+    name = ".".join(str(part) for part in wrong["loc"][1:])
+    if wrong["type"] == "missing":
+        return f"{name}: is missing" if name else "The body is missing"
+    said = wrong["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if wrong["type"] in ("dict_type", "model_attributes_type"):
+        said = "must be an object"
+    elif not name:  # it is said of the body, and names what is wrong in it
+        return str(said)
+    value = repr(wrong["input"])
+    value = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…"
+    return f"{name or 'The body'} = {value}: {said}"
 
 
 def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]]:

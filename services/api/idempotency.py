@@ -97,7 +97,7 @@ async def _begun(service: Service, key: str, asked: str) -> IdempotencyRow:
 
 
 async def _digest(request: Request) -> str:
-    body = json.dumps(await request.json(), sort_keys=True)
+    body = json.dumps(await request.json() if await request.body() else {}, sort_keys=True)
     return hashlib.sha256(f"{request.method} {request.url.path}\n{body}".encode()).hexdigest()
 
 

@@ -27,6 +27,7 @@ from services.webhooks import check_target
 router = APIRouter(tags=["jobs"], route_class=Route)
 _NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]{1,200}\.mp4")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_AS_IT_IS = schemas.RenderRequest.model_validate({})
 _OVER = ("width", "height", "fps", "duration", "seed")
 
 
@@ -45,10 +46,10 @@ _OVER = ("width", "height", "fps", "duration", "seed")
 )
 async def render_system(
     system_id: str,
-    body: schemas.RenderRequest,
     service: ServiceDep,
     caller: CallerDep,
     request: Request,
+    body: schemas.RenderRequest = _AS_IT_IS,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Render the system as it stands now; what is changed later touches no render."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 Priority = Literal["low", "normal", "high"]
 JobStatus = Literal["queued", "rendering", "completed", "failed", "cancelled"]
@@ -28,10 +28,24 @@ def _example(**values: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-class CreateSystem(BaseModel):
+class _Body(BaseModel):
+    """What a client sends: nothing that has no meaning."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: Any) -> Any:
+        unknown = [name for name in values if name not in cls.model_fields] if isinstance(values, dict) else []
+        if unknown:
+            raise ValueError(f"unknown field {unknown[0][:100]!r}; there are: {', '.join(cls.model_fields)}")
+        return values
+
+
+class CreateSystem(_Body):
     """A new particle system."""
 
-    model_config = ConfigDict(extra="forbid") | _example(particle_type="snow", config=_CONFIG)
+    model_config = _example(particle_type="snow", config=_CONFIG)
 
     particle_type: str = Field(description="one of `GET /types`")
     config: dict[str, Any] = Field(default_factory=dict, description="settings of the type; the others have defaults")
@@ -70,10 +84,10 @@ class Changed(BaseModel):
     status: SystemStatus
 
 
-class NewConfig(BaseModel):
+class NewConfig(_Body):
     """Settings that shall change."""
 
-    model_config = ConfigDict(extra="forbid") | _example(config={"particle_count": 400, "bounce": True})
+    model_config = _example(config={"particle_count": 400, "bounce": True})
 
     config: dict[str, Any]
 
@@ -90,12 +104,10 @@ class ParticleTypeInfo(BaseModel):
     bindable: dict[str, list[str]] = Field(description="the sources and targets that `bindings` can have")
 
 
-class RenderRequest(BaseModel):
+class RenderRequest(_Body):
     """A render; everything is optional. Output settings count over the system's own."""
 
-    model_config = ConfigDict(extra="forbid") | _example(
-        output_path="my_visualization.mp4", audio_path=f"uploads/{_SHA256}.wav", quality="high"
-    )
+    model_config = _example(output_path="my_visualization.mp4", audio_path=f"uploads/{_SHA256}.wav", quality="high")
 
     system_id: str | None = Field(None, description="accepted, as in the guide; must be the one in the path")
     output_path: str | None = Field(None, description="a file name ending in .mp4")

@@ -69,7 +69,7 @@ class TestAnswers:
             ("GET", "/systems", 200),
             ("GET", "/health", 200),
             ("GET", "/systems/00000000-0000-4000-8000-000000000000", 404),
-            ("POST", "/create", 422),
+            ("POST", "/create", 400),
             ("POST", "/audio", 415),
             ("PATCH", "/systems", 405),
             ("GET", "/nowhere", 404),

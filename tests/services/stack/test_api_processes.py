@@ -32,7 +32,7 @@ def test_router_works_in_an_application_with_its_own_lifespan(stack: Stack) -> N
         for answer, status in (
             (client.get("/v1/particles/systems/x"), 404),
             (client.post("/v1/particles/create", json={"particle_type": "rain"}), 400),
-            (client.post("/v1/particles/create", json=[]), 422),
+            (client.post("/v1/particles/create", json=[]), 400),
             (client.post("/v1/particles/create", content=b"x"), 415),
         ):
             assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
