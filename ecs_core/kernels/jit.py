@@ -31,15 +31,14 @@ def _load_what_compiling_needs() -> None:
         del sys.modules["scipy.linalg"]
 
 
-def _load_compiled_kernels_alone() -> None:
-    """Let numba load a kernel from the cache without all that it would need to compile one, which takes it 0.12 s.
+def _load_alone(cache: Any) -> None:
+    """Let numba load a kernel from its cache without all that it would need to compile one, which takes it 0.12 s.
 
-    Compiling loads that by itself, whenever it is needed.
+    Compiling loads that by itself, whenever it is needed; what others than Motes compiled may need it to be called.
     """
-    caching: Any = importlib.import_module("numba.core.caching")
     runtime: Any = importlib.import_module("numba.core.runtime")
 
-    def load_overload(cache: Any, signature: Any, target: Any) -> Any:
+    def load_overload(signature: Any, target: Any) -> Any:
         runtime.rtsys.initialize(target)
         with cache._guard_against_spurious_io_errors():
             if (found := cache._load_overload(signature, target)) is not None:
@@ -47,7 +46,7 @@ def _load_compiled_kernels_alone() -> None:
         _load_what_compiling_needs()
         return None
 
-    caching.Cache.load_overload = load_overload
+    cache.load_overload = load_overload
 
 
 def _use_caches_that_cannot_be_written() -> None:
@@ -72,7 +71,6 @@ def _use_caches_that_cannot_be_written() -> None:
 
 
 _use_caches_that_cannot_be_written()
-_load_compiled_kernels_alone()
 
 # LLVM finds the vector operations in our unrolled rows only with its SLP pass, which numba leaves off by default.
 numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # set up at run time
@@ -83,9 +81,16 @@ R = TypeVar("R")
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` in nopython mode, cached, without fastmath; division follows IEEE 754, as numpy's does."""
-    return cast(Callable[P, R], numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return _compiled(function)
 
 
 def inline_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """As :func:`kernel`, for a small function that kernels call in their inner loop."""
-    return cast(Callable[P, R], numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function))
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    if compiled is not function:  # as it is where nothing shall be compiled
+        _load_alone(compiled._cache)
+    return cast(Callable[P, R], compiled)

@@ -18,6 +18,16 @@ from ecs_core.kernels.jit import kernel
 def twice(x):
     return x + x
 """
+OTHERS = """
+import numba
+
+def others():
+    # Made when it is called, as librosa makes such where it first needs one.
+    return float(numba.vectorize(["float64(float64)"], cache=True, nopython=True)(_plus_one)(6.0))
+
+def _plus_one(x):
+    return x + 1
+"""
 CALL = """
 import json, sys
 import a_kernel
@@ -70,3 +80,10 @@ def test_what_was_compiled_is_used_without_what_compiling_needs(tmp_path: Path) 
     assert call(tmp_path, "2") == [[4], 0, 1]
     loaded = "[sys.modules.get('numba.np.linalg') is not None, a_kernel.twice(1.5), a_kernel.twice(4)]"
     assert call(tmp_path, f"3), {loaded}, a_kernel.twice(5")[0] == [6, [False, 3.0, 8], 10]
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_what_others_compiled_finds_all_that_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "a_kernel.py").write_text(MODULE + OTHERS)
+    call(tmp_path, "2), a_kernel.others(")
+    assert call(tmp_path, "2), a_kernel.others(") == [[4, 7.0], 1, 0]
