@@ -56,7 +56,7 @@ def beats_of(rise: Rise, *, bpm: float | None = None, beat_at: float | None = No
 
     ``bpm`` is the tempo if it is known (the song is followed within 3 %), ``beat_at`` the time in seconds of any beat:
     the others are moved with it. With both, beats lie on an even grid through the whole song. ``octave`` 1 doubles
-    the tempo that is heard, -1 halves it.
+    the tempo that is heard, -1 halves it. Where nothing comes back at such a tempo, beats are a grid of confidence 0.
     """
     seconds = len(rise.whole) * SECONDS_PER_HOP
     if bpm is not None and beat_at is not None:
@@ -102,7 +102,7 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     periods = _periods(around)
     guide, clarity = _guide(envelope, middle, periods, around)
     if clarity < _UNCLEAR:
-        return NO_BEATS
+        return NO_BEATS if around is None else _even(envelope, around)
     strength = np.convolve(np.minimum(envelope, 2.0), (0.5, 1.0, 0.5), mode="same")
     strength /= strength.std() + 1e-9
     change = (_CHANGE * np.arange(4, dtype=np.float32) ** 2).astype(np.float32)
@@ -118,6 +118,17 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     times = np.unique(refine(curve, nearest))
     on = float(np.minimum(envelope[nearest], 1.0).mean())
     return Beats(times, float(60 / np.median(np.diff(times))), round(min(1.0, 2 * clarity * on), 3))
+
+
+def _even(envelope: F32, bpm: float) -> Beats:
+    """A grid of the tempo that was asked for, though nothing comes back at it, where most begins on its beats."""
+    period = 60 / bpm / SECONDS_PER_HOP
+    phases = np.arange(0, min(period, len(envelope)))
+    hops = [np.arange(phase, len(envelope) - 0.5, period) for phase in phases.tolist()]
+    grid = max(hops, key=lambda each: float(np.minimum(envelope[np.rint(each).astype(np.int64)], 1.0).mean()))
+    kept, _ = _without_silence(np.rint(grid).astype(np.int32), np.zeros(len(grid), np.int16), envelope)
+    grid = grid[np.isin(np.rint(grid), kept)]
+    return Beats(grid * SECONDS_PER_HOP, bpm, 0.0) if len(grid) > 2 else NO_BEATS
 
 
 def _periods(around: float | None) -> F32:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ecs_core.audio import loudness, stereo
 from ecs_core.audio.analysis import Analysis, gate_of
 from ecs_core.audio.bars import bars_of
-from ecs_core.audio.beats import beats_of, tempo_curve
+from ecs_core.audio.beats import Beats, beats_of, tempo_curve
 from ecs_core.audio.catalogue import EVENTS
 from ecs_core.audio.decode import AudioFile, Song
 from ecs_core.audio.drums import drums_of
@@ -91,6 +91,7 @@ def features_of(
     events |= {name: struck.times for name, struck in drums.items()}
     beats = beats_of(rise, bpm=guidance.bpm, beat_at=guidance.beat_offset, octave=guidance.octave)
     events["beats"] = beats.times[beats.times < float(duration)]
+    warnings += _doubts(guidance, beats)
     bars = bars_of(spectrum.mel, gains, spectrum.chroma, rise.whole, events["beats"], metre=guidance.metre)
     events["downbeats"] = bars.downbeats
     curves, energy = _curves(spectrum, envelope)
@@ -126,6 +127,16 @@ def features_of(
         },
         added=added,
     )
+
+
+def _doubts(guidance: Guidance, beats: Beats) -> tuple[str, ...]:
+    """What speaks against the tempo that somebody gave."""
+    if (guidance.bpm is None and not guidance.octave) or beats.confidence > 0:
+        return ()
+    said = f"beat_octave {guidance.beat_octave}" if guidance.bpm is None else f"bpm {guidance.bpm:g}"
+    if not beats.times.size:
+        return (f"{said}: no beats are heard in the song",)
+    return (f"{said}: nothing in the song comes back at this tempo; its beats are an even grid",)
 
 
 def _curves(spectrum: Spectrum, envelope: F32) -> tuple[dict[str, F32], F64]:

@@ -121,6 +121,28 @@ def test_a_given_tempo_is_followed() -> None:
     assert heard.tempo == pytest.approx(true, rel=0.01)
 
 
+@pytest.mark.parametrize(("times", "met"), [(0.75, 0.3), (1.1, 0.1)])
+def test_a_given_tempo_that_the_song_has_not_is_an_even_grid_and_a_warning(times: float, met: float) -> None:
+    made, spectrum, heard = song("house", 301)
+    bpm = times * heard.tempo
+    told = features_of(spectrum, guidance=Guidance(bpm=bpm))
+    beats = told.events["beats"]
+    assert told.tempo == bpm
+    np.testing.assert_allclose(np.diff(beats), 60 / bpm, atol=1e-9)
+    assert len(beats) == pytest.approx(16 * bpm / 60, abs=2)
+    assert told.confidence["beats"] == 0
+    assert told.warnings == (f"bpm {bpm:g}: nothing in the song comes back at this tempo; its beats are an even grid",)
+    assert (np.abs(beats[:, None] - made.beats).min(axis=1) < 0.03).mean() >= met  # most of those that can be
+    assert not heard.warnings
+
+
+@pytest.mark.parametrize("said", [Guidance(bpm=90.0), Guidance(beat_octave="half")])
+def test_that_a_tempo_is_given_to_silence_is_a_warning(said: Guidance) -> None:
+    told = features_of(spectrum_of([np.zeros((1, 3 * RATE), np.float32)], rate=RATE), guidance=said)
+    assert (told.tempo, told.events["beats"].size) == (0, 0)
+    assert [warning.partition(": ")[2] for warning in told.warnings] == ["no beats are heard in the song"]
+
+
 def test_a_given_beat_moves_the_others_with_it() -> None:
     _, spectrum, heard = song("house", 301)
     beats = heard.events["beats"]
