@@ -51,6 +51,10 @@ class Caller:
         """Which rows of a table with owners there are for it."""
         return true() if self.is_admin else table.owner == self.owner
 
+    def has(self, owner: str) -> bool:
+        """Whether what an owner has is there for it."""
+        return self.is_admin or owner == self.owner
+
 
 ANYBODY = Caller(owner="", key=None, scopes=frozenset(SCOPES), limits={})  # where no keys are asked for
 

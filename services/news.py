@@ -11,6 +11,7 @@ from services import metrics
 from services.database import EventRow, JobRow, now
 from services.logs import bound
 
+COLUMNS = tuple(column for column in JobRow.__table__.c if column.name != "scene")  # which is large, and not told
 _log = logging.getLogger("motes.jobs")
 
 

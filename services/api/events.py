@@ -111,7 +111,7 @@ async def _stream(
             elif time.monotonic() - spoke > _ALIVE_EVERY:
                 spoke = time.monotonic()
                 yield ": still here\n\n"
-            number = await service.events.number(row.id)
+            number = await service.events.next_look(row.id)
             if number is None:  # the job was deleted
                 return
             with CancelScope(shield=True):  # whoever goes away in the middle of a look would cost a connection

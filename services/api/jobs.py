@@ -15,11 +15,10 @@ from services.api.paging import CURSOR, LIMIT, LINK, listed, page
 from services.api.route import Route
 from services.api.service import Service, ServiceDep, is_id
 from services.database import DeliveryRow, JobRow
-from services.news import told
+from services.news import COLUMNS, told
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.Job])
-_COLUMNS = [column for column in JobRow.__table__.c if column.name != "scene"]  # which is large, and not shown
 
 
 def shown(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
@@ -56,7 +55,7 @@ async def list_jobs(
     cursor: str | None = CURSOR,
 ) -> Response:
     """All renders, the newest first."""
-    rows = select(*_COLUMNS).where(JobRow.kind == "video", caller.sees(JobRow))
+    rows = select(*COLUMNS).where(JobRow.kind == "video", caller.sees(JobRow))
     if status:
         rows = rows.where(JobRow.status.in_(status))
     if system_id is not None:

@@ -13,12 +13,15 @@ from starlette.exceptions import HTTPException
 
 from ecs_core import MotesError
 from services import metrics
+from services.api import schemas
 from services.api.callers import Caller, allow, identify, unknown
 from services.api.configs import configure, status_of
 from services.api.errors import UNREACHABLE
+from services.api.jobs import shown
 from services.api.limits import count
 from services.api.plain import LONGEST, parse
-from services.api.service import SYSTEMS_EVERY, Service, ServiceDep
+from services.api.service import SYSTEMS_EVERY, Service, ServiceDep, is_id
+from services.api.standing import standings
 from services.limits import QuotaError
 
 _log = logging.getLogger("motes.api")
@@ -29,7 +32,7 @@ _COMMAND = 'must be {"action": "update_config", "config": {…}}'
 
 @router.websocket("/ws/{system_id}")
 async def live_system(websocket: WebSocket, system_id: str, service: ServiceDep) -> None:
-    """Send the status at once, on change, and at least every second; take {"action": "update_config", "config": …}."""
+    """Send the status and jobs at once, on change and at least every second; take {"action": "update_config", …}."""
     await websocket.accept()
     with metrics.listening("websocket"):
         await _follow(websocket, system_id, service)
@@ -65,20 +68,20 @@ async def _follow(websocket: WebSocket, system_id: str, service: Service) -> Non
 async def _tell(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
     """Tell how the system stands, until there is none."""
     loop = asyncio.get_running_loop()
-    told, due, status = -1, 0.0, ""
-    revision: int | None = 0
-    while revision is not None:
-        if revision != told:
+    told, due, revision = None, 0.0, 0
+    standing = (await standings(service.sessions, {system_id})).get(system_id) if is_id(system_id) else None
+    while standing is not None:
+        if standing.revision != revision:
             if (row := await service.system(caller, system_id)) is None:
                 return
-            told = revision = row.revision
-            due, status = 0.0, status_of(row).model_dump_json()
-        if loop.time() >= due:
+            revision, status = row.revision, dict(status_of(row))
+        if standing != told or loop.time() >= due:
             if not await service.keys.hold(caller):
                 raise unknown()
-            due = loop.time() + _AT_LEAST_EVERY - SYSTEMS_EVERY
-            await websocket.send_text(status)
-        revision = await service.systems.number(system_id)
+            told, due = standing, loop.time() + _AT_LEAST_EVERY - SYSTEMS_EVERY
+            jobs = [shown(job) for job in standing.jobs if caller.has(job.owner)]
+            await websocket.send_text(schemas.LiveSystem(**status, jobs=jobs).model_dump_json())
+        standing = await service.systems.next_look(system_id)
 
 
 async def _heed(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:

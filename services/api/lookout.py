@@ -6,25 +6,27 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Set
+from typing import Generic, TypeVar
 
 from services.api.errors import UNREACHABLE
 
-Look = Callable[[Set[str]], Awaitable[Mapping[str, int]]]
+T = TypeVar("T")
+Look = Callable[[Set[str]], Awaitable[Mapping[str, T]]]
 
 
-class Lookout:
-    """``look`` tells a number for each of some ids, which changes with the row; nothing for one that is not there.
+class Lookout(Generic[T]):
+    """``look`` tells for each of some ids what changes with its row; nothing for one that is not there.
 
     It is asked ``every`` so many seconds, as long as anybody wants to know.
     """
 
-    def __init__(self, look: Look, *, every: float) -> None:
+    def __init__(self, look: Look[T], *, every: float) -> None:
         self._look, self._every = look, every
         self._wanted: Counter[str] = Counter()
         self._somebody = asyncio.Event()
-        self._next: asyncio.Future[Mapping[str, int]] = asyncio.get_running_loop().create_future()
+        self._next: asyncio.Future[Mapping[str, T]] = asyncio.get_running_loop().create_future()
 
-    async def __aenter__(self) -> Lookout:
+    async def __aenter__(self) -> Lookout[T]:
         self._running = asyncio.create_task(self._run())
         return self
 
@@ -33,8 +35,8 @@ class Lookout:
         with contextlib.suppress(asyncio.CancelledError):
             await self._running
 
-    async def number(self, of: str) -> int | None:
-        """The number of a row at the next look; None where there is none.
+    async def next_look(self, of: str) -> T | None:
+        """What the next look tells of a row; None where there is none.
 
         Raises:
             OperationalError, ConnectionError, …: the database does not answer, see ``UNREACHABLE``.

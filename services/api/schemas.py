@@ -178,6 +178,12 @@ class Job(BaseModel):
     error: str | None = Field(None, description="why it failed, or why it has to wait")
 
 
+class LiveSystem(SystemStatus):
+    """What who watches a system is told."""
+
+    jobs: list[Job] = Field(description="those that are not over, and those that ended in the last ten seconds")
+
+
 class Cancelled(BaseModel):
     """A job that was cancelled."""
 

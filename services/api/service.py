@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -17,6 +18,7 @@ from starlette.requests import HTTPConnection
 from ecs_core.plugin_api import particle_types
 from services import metrics
 from services.api.lookout import Lookout
+from services.api.standing import Standing, standings
 from services.api.waker import Waker
 from services.credentials import Caller, Keys
 from services.database import JobRow, Sessions, SystemRow, open_database
@@ -48,8 +50,8 @@ class Service:
     remover: Remover
     room: Room
     rates: Rates
-    systems: Lookout  # the revision of each
-    events: Lookout  # of a job, the last one's id
+    systems: Lookout[Standing]
+    events: Lookout[int]  # of a job, the last one's id
     folder: Path
     processor: CapacityLimiter
 
@@ -106,7 +108,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
         with workplace(storage.scratch, "api") as folder:
             async with Waker(settings.redis_url, jobs) as waker, Rates(settings.redis_url) as rates:
                 songs, keys = Songs(settings, sessions, storage, folder), Keys(sessions)
-                async with _systems(sessions) as systems, Lookout(jobs.last_events, every=EVENTS_EVERY) as events:
+                async with _lookouts(sessions, jobs) as (systems, events):
                     yield Service(
                         settings=settings,
                         sessions=sessions,
@@ -127,13 +129,13 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
         await engine.dispose()
 
 
-def _systems(sessions: Sessions) -> Lookout:
-    async def revisions(ids: Set[str]) -> dict[str, int]:
-        async with sessions() as session:
-            found = select(SystemRow.id, SystemRow.revision).where(SystemRow.id.in_(ids))
-            return dict((await session.execute(found)).tuples().all())
-
-    return Lookout(revisions, every=SYSTEMS_EVERY)
+@asynccontextmanager
+async def _lookouts(sessions: Sessions, jobs: Jobs) -> AsyncIterator[tuple[Lookout[Standing], Lookout[int]]]:
+    async with (
+        Lookout(partial(standings, sessions), every=SYSTEMS_EVERY) as systems,
+        Lookout(jobs.last_events, every=EVENTS_EVERY) as events,
+    ):
+        yield systems, events
 
 
 def service_of(connection: HTTPConnection) -> Service:

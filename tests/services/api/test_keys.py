@@ -271,6 +271,16 @@ class TestTwoOwners:
         system, _ = world.made("alice")
         assert {world.closed(each, "bob") for each in (system, new_id())} == {(1008, "System not found")}
 
+    def test_who_watches_a_system_is_told_one_s_own_jobs(self, world: World) -> None:
+        system, _ = world.made("alice")
+        of_admin = world.call("admin", "POST", f"/systems/{system}/render", json={}).json()["job_id"]
+        seen = {}
+        for who in ("alice", "admin"):
+            with world.watching(system, who) as websocket:
+                seen[who] = {each["job_id"] for each in json.loads(websocket.recv(timeout=20))["jobs"]}
+        assert world.call("admin", "POST", f"/jobs/{of_admin}/cancel").status_code == 200
+        assert seen["admin"] - seen["alice"] == {of_admin}
+
     def test_lists_show_one_s_own(self, world: World) -> None:
         system, job = world.made("alice")
         for path, what, made in (("/systems", "system_id", system), ("/jobs", "job_id", job)):

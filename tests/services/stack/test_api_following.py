@@ -144,10 +144,16 @@ def until_config(connection: ClientConnection, name: str, value: object) -> None
         assert time.monotonic() < end
 
 
+def until_job(connection: ClientConnection, job: str, status: str) -> None:
+    end = time.monotonic() + 10
+    while (job, status) not in {(each["job_id"], each["status"]) for each in heard(connection)["jobs"]}:
+        assert time.monotonic() < end
+
+
 def test_socket_tells_the_status_at_once_and_at_least_every_second(stack: Stack) -> None:
     system = create(stack, **SMALL)
     with socket(stack, system) as connection:
-        assert heard(connection, 0.5) == stack.client.get(f"/systems/{system}").json()["status"]
+        assert heard(connection, 0.5) == stack.client.get(f"/systems/{system}").json()["status"] | {"jobs": []}
         began = time.monotonic()
         for _ in range(4):
             assert set(heard(connection)) == {
@@ -156,8 +162,34 @@ def test_socket_tells_the_status_at_once_and_at_least_every_second(stack: Stack)
                 "max_particles",
                 "config",
                 "audio_loaded",
+                "jobs",
             }
         assert time.monotonic() - began < 4.5
+
+
+def test_socket_tells_the_progress_of_jobs_and_how_they_end(stack: Stack) -> None:
+    system = create(stack, **LONG, seed=106)
+    submit(stack, create(stack, **SMALL, seed=107))  # another system's is not told
+    told: list[dict[str, Any]] = []
+    with socket(stack, system) as connection:
+        heard(connection)
+        job = submit(stack, system)
+        end = time.monotonic() + 40
+        while len({each["progress"] for each in told}) < 4:
+            told += heard(connection)["jobs"]
+            assert time.monotonic() < end, told
+        stack.client.post(f"/jobs/{job}/cancel")
+        until_job(connection, job, "cancelled")
+        assert heard(connection)["jobs"] == [stack.client.get(f"/jobs/{job}").json()]
+    assert {(each["job_id"], each["status"]) for each in told} <= {(job, "queued"), (job, "rendering")}
+
+
+def test_socket_tells_a_job_that_is_over_at_once(stack: Stack) -> None:
+    """As one is that was rendered before."""
+    system = create(stack, **SMALL, seed=108)
+    rendered(stack, system)
+    with socket(stack, system) as connection:
+        until_job(connection, submit(stack, system), "completed")
 
 
 def test_change_is_seen_by_every_listener(stack: Stack) -> None:
