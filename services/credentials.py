@@ -21,7 +21,7 @@ from services.database import KeyRow, Sessions, now
 from services.settings import LIMITS
 
 SCOPES = ("read", "render", "admin")
-REMEMBERED = 4.0  # seconds for which a key that was found is not looked for again; with the look-up, less than five
+REMEMBERED = 4.0  # seconds for which no key is looked for again; with the look-up, less than five
 HELD = 2.0  # likewise, for connections that last
 _MANY = 1000  # keys that are remembered
 _NOBODYS = "0" * 64  # the digest of no key
@@ -65,16 +65,16 @@ class Keys:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._held: dict[str, tuple[float, KeyRow | None]] = {}  # by id
-        self._found: dict[str, tuple[float, KeyRow]] = {}  # by digest; what is wrong is never remembered
+        self._found: dict[str, tuple[float, KeyRow | None]] = {}  # by digest; also that there is none
 
     async def caller(self, key: str) -> Caller | None:
         """Who calls with a key; None where it is none, has expired or was revoked, after the same work.
 
-        What was found may be remembered for ``REMEMBERED`` seconds.
+        What was found, or that nothing was, is remembered for ``REMEMBERED`` seconds.
         """
         digest = _digest(key)
         at, row = self._found.get(digest, (-math.inf, None))
-        if row is None or time.monotonic() - at > REMEMBERED:
+        if time.monotonic() - at > REMEMBERED:
             row = await self._look(digest)
         if row is None or not _is_valid(row):
             return None
@@ -83,9 +83,8 @@ class Keys:
     async def _look(self, digest: str) -> KeyRow | None:
         async with self._sessions() as session:
             row = (await session.scalars(select(KeyRow).where(KeyRow.digest == digest))).one_or_none()
-        if not hmac.compare_digest(_NOBODYS if row is None else row.digest, digest) or row is None:
-            self._found.pop(digest, None)
-            return None
+        if not hmac.compare_digest(_NOBODYS if row is None else row.digest, digest):
+            row = None
         if len(self._found) >= _MANY:
             self._found.clear()
         self._found[digest] = (time.monotonic(), row)

@@ -71,6 +71,9 @@ def keys_needed(settings: ServiceSettings, connection: HTTPConnection) -> bool:
         return True
     # An application that somebody else serves may listen elsewhere than the settings say, or behind a proxy.
     ends = [connection.scope.get(end) or ("", None) for end in ("server", "client")]
+    told = connection.headers.getlist("x-forwarded-for")
+    if told and not all(_is_address(each.strip()) for each in [ends[1][0], *",".join(told).split(",")]):
+        return True  # a proxy does not know where it came from, so that is not known to be this machine
     return any(_is_address(host) and not is_loopback(host) for host, _ in ends)
 
 

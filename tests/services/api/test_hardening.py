@@ -291,6 +291,12 @@ class TestProxies:
             headers = {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}
             assert httpx.get(f"{url}/particles/jobs", headers=headers, trust_env=False).status_code == 401
 
+    def test_need_a_key_for_whom_they_do_not_know(self, data: Path) -> None:
+        with served(**server_options(ServiceSettings())) as url, httpx.Client(trust_env=False) as client:
+            for said, status in {"127.0.0.1": 200, "unknown": 401, "foo": 401, "8.8.8.8,": 401, ",": 401}.items():
+                answer = client.get(f"{url}/particles/jobs", headers={"X-Forwarded-For": said})
+                assert (said, answer.status_code) == (said, status)
+
 
 def plain(client: httpx.Client) -> socket.socket:
     """A connection that sends what it is told to, and reads when it wants to."""

@@ -18,6 +18,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from ecs_core import MotesError
@@ -381,7 +382,7 @@ class TestKeysInTheDatabase:
         assert key[15:] not in repr([vars(row) for row in rows])
 
     def test_wrong_keys_take_as_long_as_right_ones(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Of the look-up; what is right is remembered, which only tells who has it."""
+        """Of the look-up; what it found is remembered, right or wrong."""
         monkeypatch.setattr(credentials, "REMEMBERED", 0.0)
         right = world.keys["alice"]
         tried = {
@@ -406,6 +407,47 @@ class TestKeysInTheDatabase:
         wrong = [median for name, median in medians.items() if name != "right"]
         assert max(wrong) < 1.5 * min(wrong), medians
         assert max(medians.values()) < 3 * min(medians.values()), medians
+
+    def test_wrong_keys_are_remembered_as_long_as_right_ones(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(credentials, "REMEMBERED", 3600.0)  # however slow this machine is
+
+        async def look_ups(keys: Keys, sessions: Sessions) -> dict[str, int]:
+            revoked, key = await keys.create(owner="alice")
+            await keys.revoke(revoked.id)
+            expired = await keys.create(owner="alice", expires_at=now() - timedelta(seconds=1))
+            tried = {"right": world.keys["alice"], "revoked": key, "expired": expired[1]}
+            tried |= {"unknown": "motes_aaaaaaaa_" + key[15:], "nothing": ""}
+            made = 0
+
+            def counted() -> AsyncSession:
+                nonlocal made
+                made += 1
+                return sessions()
+
+            monkeypatch.setattr(keys, "_sessions", counted)
+            found = {}
+            for name, each in tried.items():
+                made = 0
+                assert [await keys.caller(each) is not None for _ in range(3)] == 3 * [name == "right"]
+                found[name] = made
+            return found
+
+        assert set(world.change(look_ups).values()) == {1}
+
+    def test_no_more_wrong_keys_are_remembered_than_there_is_room_for(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(credentials, "_MANY", 5)
+
+        async def try_many(keys: Keys, sessions: Sessions) -> int:
+            for number in range(20):
+                assert await keys.caller(f"motes_aaaaaaaa_{number}") is None
+                assert await keys.caller(world.keys["alice"]) is not None
+            return len(keys._found)
+
+        assert world.change(try_many) <= 5
 
     @pytest.mark.parametrize(
         ("wrong", "said"),
@@ -453,9 +495,10 @@ def test_keys_in_a_log_can_be_told_apart() -> None:
     assert said == "GET /a?b=c&key=********&d=e with motes_abcdefgh_********."
 
 
-def connection(server: str | None, client: str = "127.0.0.1") -> HTTPConnection:
-    ends = {"server": None if server is None else (server, 8000), "client": (client, 12345)}
-    return HTTPConnection({"type": "http", "headers": [], **ends})
+def connection(server: str | None, client: str | None = "127.0.0.1", *forwarded: str) -> HTTPConnection:
+    ends = {"server": server and (server, 8000), "client": client and (client, 12345)}
+    headers = [(b"x-forwarded-for", each.encode()) for each in forwarded]
+    return HTTPConnection({"type": "http", "headers": headers, **ends})
 
 
 class TestWhetherKeysAreNeeded:
@@ -488,6 +531,28 @@ class TestWhetherKeysAreNeeded:
     def test_follows_from_whom_a_proxy_speaks_for(self) -> None:
         settings = ServiceSettings(host="127.0.0.1", auth="auto")
         assert keys_needed(settings, connection("127.0.0.1", client="203.0.113.9"))
+
+    @pytest.mark.parametrize(
+        ("client", "forwarded", "needed"),
+        [
+            ("127.0.0.1", ["127.0.0.1"], False),
+            ("::1", ["::1", "127.0.0.1"], False),
+            ("127.0.0.1", ["203.0.113.9"], False),  # what a proxy says that nobody trusts
+            (None, [], False),  # a socket with a path
+            (None, ["127.0.0.1"], True),
+            ("unknown", ["unknown"], True),
+            ("127.0.0.1", [""], True),
+            ("127.0.0.1", ["203.0.113.9,"], True),
+            ("127.0.0.1", ["203.0.113.9", ""], True),
+            ("127.0.0.1", [":80"], True),
+            ("127.0.0.1", ["_hidden, 127.0.0.1"], True),
+        ],
+    )
+    def test_a_proxy_that_names_no_address_speaks_for_somebody_elsewhere(
+        self, client: str | None, forwarded: list[str], needed: bool
+    ) -> None:
+        settings = ServiceSettings(host="127.0.0.1", auth="auto")
+        assert keys_needed(settings, connection("127.0.0.1", client, *forwarded)) == needed
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
     def test_can_be_said(self, host: str) -> None:
