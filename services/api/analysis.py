@@ -17,13 +17,20 @@ from services.api.errors import problems
 from services.api.files import VALIDATORS
 from services.api.looks import look
 from services.api.renders import scene_of
-from services.api.route import Route
+from services.api.route import Bounds, Route
 from services.api.service import Service, ServiceDep
 from services.corrections import Corrections
 from services.database import AudioRow, JobRow
 from services.songs import path_of
 
-router = APIRouter(tags=["audio"], route_class=Route)
+
+class _Route(Route):
+    """Documents may be longer than what else clients send: three hours of music fit."""
+
+    bounds = Bounds(size=3_000_000, values=500_000, advice="; leave out the curves, and events that are as heard")
+
+
+router = APIRouter(tags=["audio"], route_class=_Route)
 _FOUND: dict[int | str, dict[str, Any]] = {
     200: {"headers": VALIDATORS},
     304: {"description": "The client has it, by `If-None-Match`"},

@@ -7,12 +7,12 @@ import math
 from typing import Any
 
 LONGEST = 500_000  # bytes; the largest config that makes sense has a third of it
-_VALUES = 20_000
+VALUES = 20_000
 _DEEPEST = 32
 
 
-def parse(text: bytes | str) -> Any:
-    """The value that the JSON text stands for.
+def parse(text: bytes | str, *, values: int = VALUES) -> Any:
+    """The value that the JSON text stands for, of so many ``values`` within it.
 
     Raises:
         ValueError: it is no JSON, or holds numbers that are not finite, text that is no Unicode, or far too much.
@@ -27,11 +27,11 @@ def parse(text: bytes | str) -> Any:
         raise ValueError("has a number of thousands of digits") from None
     except RecursionError:
         raise ValueError(f"is nested more than {_DEEPEST} deep") from None
-    _check(value)
+    _check(value, values)
     return value
 
 
-def _check(value: Any) -> None:
+def _check(value: Any, values: int) -> None:
     level, count = [value], 0
     for _ in range(_DEEPEST):
         below: list[Any] = []
@@ -46,8 +46,8 @@ def _check(value: Any) -> None:
             elif isinstance(each, str) and not _is_unicode(each):
                 raise ValueError("has a text with half a character in it (a lone surrogate)")
         count += len(below)
-        if count > _VALUES:
-            raise ValueError(f"has more than {_VALUES} values")
+        if count > values:
+            raise ValueError(f"has more than {values} values")
         if not below:
             return
         level = below

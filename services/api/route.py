@@ -6,20 +6,31 @@ Bodies are read within limits, and errors become problems here: a host applicati
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope
 
 from services.api.callers import identify
 from services.api.errors import KNOWN, problem_of
 from services.api.limits import tell
-from services.api.plain import LONGEST, parse
+from services.api.plain import LONGEST, VALUES, parse
 from services.api.service import service_of
+
+
+class Bounds(NamedTuple):
+    """How many bytes and values a body has at most, and what helps one whose body has more bytes."""
+
+    size: int = LONGEST
+    values: int = VALUES
+    advice: str = ""
 
 
 class Route(APIRoute):
     """A route that answers what a client does wrong with a problem."""
+
+    bounds: ClassVar = Bounds()
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, with bodies and errors as said above."""
@@ -29,7 +40,7 @@ class Route(APIRoute):
             try:
                 if self.body_field is not None:
                     await identify(service_of(request), request)  # of whom nobody knows, not even a body is read
-                answer = await handle(_Request(request.scope, request.receive))
+                answer = await handle(_Request(request.scope, request.receive, self.bounds))
             except KNOWN as error:
                 answer = problem_of(error)
             return tell(answer, request)
@@ -38,17 +49,22 @@ class Route(APIRoute):
 
 
 class _Request(Request):
-    """A request whose body is JSON of moderate size."""
+    """A request whose body is JSON within bounds."""
+
+    def __init__(self, scope: Scope, receive: Receive, bounds: Bounds) -> None:
+        super().__init__(scope, receive)
+        self._bounds = bounds
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
-            too_large = HTTPException(413, f"The body is larger than {LONGEST} bytes")
-            if int(self.headers.get("content-length") or 0) > LONGEST:
+            size, _, advice = self._bounds
+            too_large = HTTPException(413, f"The body is larger than {size} bytes{advice}")
+            if int(self.headers.get("content-length") or 0) > size:
                 raise too_large
             body = bytearray()
             async for chunk in self.stream():
                 body += chunk
-                if len(body) > LONGEST:
+                if len(body) > size:
                     raise too_large
             kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
             if body and kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
@@ -58,8 +74,12 @@ class _Request(Request):
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
+            body, values = await self.body(), self._bounds.values
             try:
-                self._json = parse(await self.body())
+                if len(body) > LONGEST:  # more than a moment's work
+                    self._json = await service_of(self).compute(lambda: parse(body, values=values))
+                else:
+                    self._json = parse(body, values=values)
             except ValueError as error:
                 raise HTTPException(422, f"The body {error}") from None
         return self._json
