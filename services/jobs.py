@@ -8,7 +8,7 @@ Where a transaction changes tasks and their job, it changes the tasks first, so 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -27,6 +27,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import metrics
 from services.artefacts import Artefact, Forgotten, forget_scene, publish
@@ -99,14 +100,22 @@ class Jobs:
         self._sessions, self._lease, self._versions = sessions, timedelta(seconds=lease), versions
         self._claims = 0
 
-    async def submit(self, job: JobRow, *, tasks: int, quotas: Quotas = NO_QUOTAS) -> JobRow:
+    async def submit(
+        self,
+        job: JobRow,
+        *,
+        tasks: int,
+        quotas: Quotas = NO_QUOTAS,
+        room: Callable[[AsyncSession], Awaitable[None]] | None = None,
+    ) -> JobRow:
         """Store a new job of about so many tasks, and its first; where the same was done before it is over at once.
 
-        Submitting a job again, by its id, changes nothing.
+        Submitting a job again, by its id, changes nothing. ``room`` refuses what there is no room for.
 
         Raises:
             SceneError: its song is gone.
             QuotaError: its owner may not have it done now.
+            NoRoomError: the disk is too full for it.
         """
         async with self._sessions.begin() as session:
             await alone(session, lock_of(job.owner or ""), job.flow, job.id, job.scene_key)
@@ -120,6 +129,8 @@ class Jobs:
             job.created_at = now()
             done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
             if done is None:
+                if room is not None:
+                    await room(session)
                 await admit_job(session, job, quotas)
             else:
                 await admit_bytes(session, job.owner, done.size, quotas)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
-from services.database import OPEN, JobRow, Sessions
+from services.database import OPEN, JobRow, Sessions, alone
 from services.scenes import seconds_of
 from services.settings import ServiceSettings
 from services.storage import Storage
@@ -19,7 +20,7 @@ from services.storage import Storage
 _BITS = {"draft": 0.4, "standard": 0.15, "high": 0.2}  # a pixel of a busy video; measured: 0.04 to 0.46, 0.16 and 0.19
 _HEARD = 8_000  # bytes for a second of a song's analysis
 _COPIES = 2  # of a video while it is rendered: its segments, and itself
-_REMEMBERED = 2.0  # seconds
+_MANY = 500  # values in a query
 
 
 class NoRoomError(MotesError):
@@ -31,50 +32,66 @@ class Room:
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
-        self._promised, self._at = 0, -_REMEMBERED
+        self._needs: Mapping[str, int] = {}  # of open jobs, by their id, so that a scene is read once
 
-    async def for_job(self, scene: dict[str, Any], seconds: float) -> None:
+    async def for_job(self, session: AsyncSession, scene: dict[str, Any], seconds: float) -> None:
         """Refuse to render a frozen scene, whose song is so many ``seconds`` long, where there is no room for it.
 
+        Until the end of the transaction, which is to store the job, nobody else is given room for one.
+
         Raises:
             NoRoomError: says how much is free and how much is needed.
         """
-        free = await asyncio.to_thread(self._storage.free)
         reserve = self._settings.reserve_of(await asyncio.to_thread(self._storage.total))
-        if free is None or not reserve:
+        if not reserve:
             return
-        needed = bytes_of(scene, seconds)
-        promised = await self._for_open_jobs()
-        if free - reserve - promised < needed:
-            kept = f"{mb(reserve)} of that are a reserve, {mb(promised)} are for jobs that are not over"
-            raise NoRoomError(f"no room: this needs about {mb(needed)}, {mb(free)} are free, but {kept}")
-        self._promised += needed
+        await alone(session, "room")
+        promised = await self._promised(session)
+        free = await asyncio.to_thread(
+            self._storage.free
+        )  # after that: a job that ends meanwhile counts twice, not never
+        if free is not None:
+            _check(bytes_of(scene, seconds), free, reserve, promised, about="about ")
 
     async def for_upload(self, size: int) -> None:
-        """Refuse an upload of so many bytes where there is no room for it.
+        """Refuse an upload of which so many bytes are still to come where there is no room for them.
 
         Raises:
             NoRoomError: says how much is free and how much is needed.
         """
-        disk = await asyncio.to_thread(shutil.disk_usage, self._storage.scratch)
-        reserve = self._settings.reserve_of(disk.total)
+        reserve, promised = self._settings.reserve_of((await self._disk()).total), 0
         if not reserve:
             return
         if await asyncio.to_thread(self._storage.free) is None:  # it only passes through here
             reserve = 0
-        if disk.free - reserve < size:
-            kept = f", but {mb(reserve)} of that are a reserve" if reserve else ""
-            raise NoRoomError(f"no room: this needs {mb(size)}, {mb(disk.free)} are free{kept}")
-
-    async def _for_open_jobs(self) -> int:
-        """What they may still write; looked up every few seconds."""
-        if time.monotonic() - self._at >= _REMEMBERED:
-            self._at = time.monotonic()
-            wanted = select(JobRow.scene, JobRow.seconds).where(JobRow.status.in_(OPEN))
+        else:
             async with self._sessions() as session:
-                rows = (await session.execute(wanted)).all()
-            self._promised = sum(bytes_of(scene, seconds) for scene, seconds in rows)
-        return self._promised
+                promised = await self._promised(session)
+        _check(size, (await self._disk()).free, reserve, promised)
+
+    async def _disk(self) -> Any:
+        return await asyncio.to_thread(shutil.disk_usage, self._storage.scratch)
+
+    async def _promised(self, session: AsyncSession) -> int:
+        """Bytes that open jobs may still write."""
+        known = self._needs
+        ids = list(await session.scalars(select(JobRow.id).where(JobRow.status.in_(OPEN))))
+        needs = {id_: known[id_] for id_ in ids if id_ in known}
+        new = [id_ for id_ in ids if id_ not in known]
+        for first in range(0, len(new), _MANY):
+            rows = select(JobRow.id, JobRow.scene, JobRow.seconds).where(JobRow.id.in_(new[first : first + _MANY]))
+            needs |= {id_: bytes_of(scene, seconds) for id_, scene, seconds in await session.execute(rows)}
+        self._needs = needs
+        return sum(needs.values())
+
+
+def _check(needed: int, free: int, reserve: int, promised: int, *, about: str = "") -> None:
+    if free - reserve - promised < needed:
+        kept = [f"{mb(reserve)} of that are a reserve"] if reserve else []
+        kept += [f"{mb(promised)} are for jobs that are not over"] if promised else []
+        this = f"this needs {about}{mb(needed)}, " if needed else ""
+        said = f"no room: {this}{mb(free)} are free"
+        raise NoRoomError(f"{said}, but {', '.join(kept)}" if kept else said)
 
 
 def bytes_of(scene: dict[str, Any], seconds: float) -> int:

@@ -48,11 +48,9 @@ _BODY: dict[str, Any] = {
 )
 async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request) -> schemas.UploadedAudio:
     """Upload a song; the same song twice is kept once."""
-    said = int(request.headers.get("content-length") or 0)
-    await service.room.for_upload(min(said, service.settings.upload_limit))
     try:
         async with service.songs.place() as path:
-            upload = await received(request, path, limit=service.settings.upload_limit)
+            upload = await received(request, path, limit=service.settings.upload_limit, room=service.room.for_upload)
             name = _shown(upload.name)
             row = await service.songs.keep(path, sha256=upload.sha256, name=name, caller=caller)
     except AudioError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -18,7 +19,7 @@ from services.api.service import Service, ServiceDep
 from services.corrections import Corrections
 from services.credentials import ANYBODY, Caller
 from services.database import JobRow
-from services.keys import ALONE, result_key
+from services.keys import ALONE
 from services.limits import check_length, check_scene
 from services.quotas import quotas_of
 from services.scenes import frozen, key_of, seconds_of, segments_of
@@ -125,13 +126,12 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
         check_length(service.settings, seconds)
     job.seconds = 0.0 if job.kind in ALONE else seconds
     tasks = 1 if job.kind in ALONE else segments_of(job.scene, heard) + 1
-    known = await service.job(ANYBODY, job.id)
-    if known is None and await service.jobs.artefact(result_key(job.scene_key, job.kind)) is None:
-        await service.room.for_job(job.scene, heard)
+    room = partial(service.room.for_job, scene=job.scene, seconds=heard)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         job.traceparent = traces.traceparent()
         try:
-            stored = await service.jobs.submit(job, tasks=tasks, quotas=quotas_of(service.settings, caller))
+            quotas = quotas_of(service.settings, caller)
+            stored = await service.jobs.submit(job, tasks=tasks, quotas=quotas, room=room)
         except IntegrityError:  # at the same moment by somebody else
             stored = await service.job_or_404(ANYBODY, job.id)
     service.waker.wake()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi import HTTPException, Request
@@ -12,8 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from services import metrics
+from services.room import NoRoomError
 
 _BATCH = 1 << 20  # bytes that are taken to a thread at once
+_LOOK_EVERY = 4 << 20  # bytes, for whether there is still room
 _AROUND = 1 << 16  # bytes that a body may have beside its file
 
 
@@ -97,22 +100,25 @@ class TooLarge(Exception):  # noqa: N818 - named for what it says
     """The file is larger than it may be."""
 
 
-async def received(request: Request, path: Path, *, limit: int) -> Upload:
-    """The file of the request's body, written to ``path``.
+async def received(request: Request, path: Path, *, limit: int, room: Callable[[int], Awaitable[None]]) -> Upload:
+    """The file of the request's body, written to ``path``; ``room`` refuses so many more bytes where there is none.
 
     Raises:
-        HTTPException: 413 if it is larger than ``limit`` bytes, as soon as that is known; 415 or 422 for other bodies.
+        HTTPException: 413 if it is larger than ``limit`` bytes, as soon as that is known; 507 if there is no room for
+            it, or no longer; 415 or 422 for other bodies.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise HTTPException(415, "Content-Type: must be multipart/form-data with a boundary")
     too_large = HTTPException(413, f"The upload is larger than {limit} bytes", {"Connection": "close"})
-    if int(request.headers.get("content-length") or 0) > limit + _AROUND:
+    said = int(request.headers.get("content-length") or 0)  # nothing, where it comes in chunks
+    if said > limit + _AROUND:
         raise too_large
     try:
+        await room(said)
         upload = await run_in_threadpool(Upload, path, options[b"boundary"], limit=limit)
         try:
-            batch, size = bytearray(), 0
+            batch, size, looked = bytearray(), 0, 0
             async for chunk in request.stream():
                 batch += chunk
                 size += len(chunk)
@@ -122,11 +128,16 @@ async def received(request: Request, path: Path, *, limit: int) -> Upload:
                 if len(batch) >= _BATCH:
                     await run_in_threadpool(upload.write, bytes(batch))
                     batch.clear()
+                if size - looked >= _LOOK_EVERY:
+                    await room(max(0, said - size))
+                    looked = size
             await run_in_threadpool(upload.write, bytes(batch))
         finally:
             await run_in_threadpool(upload.close)
     except TooLarge:
         raise too_large from None
+    except NoRoomError as error:
+        raise HTTPException(507, str(error), {"Connection": "close"}) from None
     except (FormParserError, ClientDisconnect):
         raise HTTPException(422, "The body is no whole multipart/form-data") from None
     if not upload.whole:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from fastapi import HTTPException, Request
 from sqlalchemy import func, select, update
+from starlette.types import Message
 
 from ecs_core import SceneError
 from services import metrics, orphans, retention
+from services.api.uploads import received
 from services.credentials import Caller
 from services.database import (
     AudioRow,
@@ -27,6 +33,7 @@ from services.database import (
     JobRow,
     TaskRow,
     UploadRow,
+    new_id,
     now,
     open_database,
 )
@@ -767,28 +774,84 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(("umount", "--lazy", disk), check=True)
 
 
+SCENE = {
+    "type": "snow",
+    "config": {"width": 320, "height": 180, "fps": 30, "duration": 10.0},
+    "audio": None,
+    "quality": "standard",
+}
+
+
+def room_of(shelf: Shelf, storage: Storage, reserve: str = "25%") -> Room:
+    return Room(shelf.settings.model_copy(update={"reserve": reserve}), shelf.board.sessions, storage)
+
+
+async def taken(shelf: Shelf, room: Room) -> bool:
+    """Whether there was room for a job; then it is in the queue."""
+    job = JobRow(id=new_id(), kind="video", system_id="system", output_path="v.mp4", priority="normal")
+    job.owner = job.flow = new_id()  # so that nothing waits for anything but for room
+    job.scene, job.scene_key = SCENE, new_id()
+    try:
+        await shelf.board.jobs.submit(job, tasks=3, room=partial(room.for_job, scene=SCENE, seconds=0.0))
+    except NoRoomError:
+        return False
+    return True
+
+
+async def test_no_race_is_given_room_twice(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bytes_of(SCENE, 0.0) == 648_000
+
+    def free() -> int:
+        time.sleep(0.05)  # enough for another to look, too
+        return 1_000_000 + 3 * 648_000
+
+    monkeypatch.setattr(shelf.storage, "free", free)
+    both = [room_of(shelf, shelf.storage, "1000000") for _ in range(2)]  # as of two processes
+    tried = await together(*(taken(shelf, both[number % 2]) for number in range(8)))
+    assert sorted(tried) == [False] * 5 + [True] * 3
+    await shelf.work()
+    assert await taken(shelf, both[0])
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 class TestSmallDisk:
     async def test_takes_what_there_is_room_for_and_no_more(self, shelf: Shelf, small_disk: Path) -> None:
         storage = Storage(f"file://{small_disk}")
-        settings = shelf.settings.model_copy(update={"reserve": "25%"})
-        config = {"width": 320, "height": 180, "fps": 30, "duration": 10.0}
-        scene = {"type": "snow", "config": config, "audio": None, "quality": "standard"}
-        assert bytes_of(scene, 0.0) == 648_000
-        await Room(settings, shelf.board.sessions, storage).for_job(scene, 0.0)
-        for _ in range(9):  # of 6 MB, 5.8 are for them
-            await shelf.submit(scene=None)
+        room = room_of(shelf, storage)
+        for _ in range(9):  # of 6.3 MB, 5.8 are for them
+            assert await taken(shelf, room)
         async with shelf.board.sessions.begin() as session:
-            await session.execute(update(JobRow).values(scene=scene))
-        with pytest.raises(
-            NoRoomError, match=r"this needs about 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"
-        ):
-            await Room(settings, shelf.board.sessions, storage).for_job(scene, 0.0)
-        await Room(settings, shelf.board.sessions, storage).for_upload(6_000_000)
-        with pytest.raises(NoRoomError, match=r"this needs 6.5 MB, 8.4 MB are free, but 2.1 MB of that are a reserve"):
-            await Room(settings, shelf.board.sessions, storage).for_upload(6_500_000)
+            with pytest.raises(
+                NoRoomError, match=r"this needs about 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"
+            ):
+                await room.for_job(session, SCENE, 0.0)
+        await room.for_upload(400_000)
+        with pytest.raises(NoRoomError, match=r"this needs 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"):
+            await room.for_upload(600_000)
+        await shelf.work()
+        await room.for_upload(6_000_000)
+        with pytest.raises(NoRoomError, match=r"needs 6.5 MB, 8.4 MB are free, but 2.1 MB of that are a reserve$"):
+            await room.for_upload(6_500_000)
         (small_disk / "filler").write_bytes(bytes(7_000_000))
         with pytest.raises(NoRoomError, match=r"1\.4 MB are free"):
-            await Room(settings, shelf.board.sessions, storage).for_upload(1)
-        everything_goes = settings.model_copy(update={"reserve": "0"})
-        await Room(everything_goes, shelf.board.sessions, storage).for_job(scene, 0.0)
+            await room.for_upload(1)
+        assert not await taken(shelf, room)
+        assert await taken(shelf, room_of(shelf, storage, "0"))  # everything goes
+
+    async def test_what_is_received_leaves_it_although_nobody_said_how_much_it_is(
+        self, shelf: Shelf, small_disk: Path
+    ) -> None:
+        async def song() -> Message:
+            return {"type": "http.request", "body": next(pieces), "more_body": True}
+
+        pieces = itertools.chain(
+            [b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n'], itertools.repeat(bytes(65_536))
+        )
+        request = Request({"type": "http", "headers": [(b"content-type", b"multipart/form-data; boundary=x")]}, song)
+        room = room_of(shelf, Storage(f"file://{small_disk}"), "50%")
+        for _ in range(3):
+            assert await taken(shelf, room)
+        with pytest.raises(HTTPException, match=r"4\.2 MB of that are a reserve, 1\.9 MB are for jobs") as refused:
+            await received(request, small_disk / "song", limit=100_000_000, room=room.for_upload)
+        assert refused.value.status_code == 507
+        assert (small_disk / "song").stat().st_size <= 4 << 20
