@@ -2,18 +2,29 @@
 
 Units: the canvas is 1080 units high whatever the output's size; speeds are units a second, rates per second, so that a
 scene looks the same at any size and frame rate. Emitter components are frozen; a binding replaces them with copies.
+
+``bindable`` names the fields that a user's bindings may move, where that is not every number; ``limits`` says between
+what values bindings of any kind keep a field, where that is not ± ``FAR``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal, Self
 
 from ecs_core.table import F32, Column
 from ecs_core.values import Curve, Draw, Gradient, Range
 
 FRAME = 30.0  # settings speak of frames at 30 a second
+FAR = 1e9  # what no binding moves a number beyond, so that none becomes infinite
+
+Limits = Mapping[str, tuple[float, float]]
+_LIGHT = (0.0, 1e4)  # less than none cannot be shown; more is as white
+_RADIUS = (0.0, 1e4)  # units: nine pictures high
+_KEPT = (0.0, 1.0)
 
 # --- columns -----------------------------------------------------------------------------------------------------
 
@@ -42,11 +53,15 @@ class Lifetime(Column, span=math.inf):
 class Size(Column, value=2.0):
     """Its radius at rest, units."""
 
+    limits = MappingProxyType({"value": _RADIUS})
+
     value: F32
 
 
 class Color(Column, r=1.0, g=1.0, b=1.0):
     """Its light at rest: linear red, green, blue, 0 upward, 1 about diffuse white."""
+
+    limits = MappingProxyType({"r": _LIGHT, "g": _LIGHT, "b": _LIGHT})
 
     r: F32
     g: F32
@@ -71,6 +86,8 @@ class Growth(Column, high=math.inf):
 class Look(Column):
     """What is seen of it this frame, computed afresh in SHADE: radius in units, light as a factor on its colour."""
 
+    limits = MappingProxyType({"radius": _RADIUS, "light": _LIGHT})
+
     radius: F32
     light: F32
 
@@ -89,6 +106,8 @@ class Gravity:
 @dataclass(frozen=True, slots=True)
 class Drag:
     """Velocity shrinks by exp(-rate · t); ``rate`` 1/s, >= 0."""
+
+    limits: ClassVar[Limits] = MappingProxyType({"rate": (0.0, FAR)})
 
     rate: float = 0.0
 
@@ -150,6 +169,8 @@ class Speed:
 class Walls:
     """What the edges of the canvas do: "reflect" (losing 1 - ``restitution`` of the speed) or "wrap"."""
 
+    limits: ClassVar[Limits] = MappingProxyType({"restitution": _KEPT})
+
     mode: Literal["reflect", "wrap"] = "reflect"
     restitution: float = 1.0
 
@@ -166,6 +187,8 @@ class Bounds:
 @dataclass(frozen=True, slots=True)
 class Collide:
     """Particles bounce off each other as discs of equal mass; ``restitution`` 0–1 of the speed is kept."""
+
+    limits: ClassVar[Limits] = MappingProxyType({"restitution": _KEPT})
 
     restitution: float = 1.0
 
@@ -185,6 +208,7 @@ class Birth:
     """
 
     bindable: ClassVar[tuple[str, ...]] = ("speed", "orbit", "spread", "size", "light")
+    limits: ClassVar[Limits] = MappingProxyType({"spread": (0.0, math.pi), "size": _RADIUS, "light": _LIGHT})
 
     x: float
     y: float
@@ -228,6 +252,7 @@ class Emission(Birth):
     """
 
     bindable: ClassVar[tuple[str, ...]] = (*Birth.bindable, "rate", "per_event")
+    limits: ClassVar[Limits] = MappingProxyType({**Birth.limits, "rate": (0.0, FAR), "per_event": (0, FAR)})
 
     rate: float = 0.0
     event: str | None = None
@@ -277,6 +302,8 @@ class ColorOverLife:
 class Twinkle:
     """Light swings between ``low`` and ``high``, each particle at the rate of its Pulse, times ``pace``."""
 
+    limits: ClassVar[Limits] = MappingProxyType({"low": _LIGHT, "high": _LIGHT})
+
     low: float = 0.6
     high: float = 1.0
     pace: float = 1.0
@@ -294,6 +321,7 @@ class FadeWithDistance:
     """Light falls from 1 at (``x``, ``y``) to ``floor`` at ``reach`` units from it."""
 
     bindable: ClassVar[tuple[str, ...]] = ("reach", "floor")
+    limits: ClassVar[Limits] = MappingProxyType({"reach": (1.0, FAR), "floor": _KEPT})
 
     x: float
     y: float

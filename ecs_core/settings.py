@@ -41,6 +41,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _NTSC = {round(n * 1000 / 1001, digits): Fraction(n * 1000, 1001) for n in (24, 30, 60, 120) for digits in (2, 3)}
 _SLOWEST, _FASTEST = 1, 240
 _TOLD = 20  # wrong settings; somebody may send thousands
+_BRANCHES = ("literal[", "tuple[", "union[")
 
 
 def frame_rate(value: object) -> Fraction:
@@ -334,15 +335,20 @@ def validate(model: type[Settings], values: Mapping[str, Any], *, owner: str) ->
         return model.model_validate(dict(values))
     except ValidationError as error:
         details = error.errors(include_url=False)
-        said = [_explain(detail, model, owner) for detail in details[:_TOLD]]
+        said: dict[str, list[str]] = {}  # of a union each branch says what it allows
+        for detail in details[:_TOLD]:
+            what, message = _explain(detail, model, owner)
+            said.setdefault(what, []).append(message)
+        each = [f"{what}{', or '.join(messages)}" for what, messages in said.items()]
         more = [f"and {len(details) - _TOLD} more"] if len(details) > _TOLD else []
-        raise SceneError("; ".join(said + more)) from None
+        raise SceneError("; ".join(each + more)) from None
 
 
-def _explain(detail: Any, model: type[Settings], owner: str) -> str:
+def _explain(detail: Any, model: type[Settings], owner: str) -> tuple[str, str]:
+    """Which value is wrong ("gain = 7: "), and what it must be; or all there is to say, and nothing."""
     # pydantic also names the branch of a union that it tried.
     parts = [str(part) for part in detail["loc"]]
-    path = ".".join(part for part in parts if part not in ("float", "str", "int") and not part.startswith("literal["))
+    path = ".".join(part for part in parts if part not in ("float", "str", "int") and not part.startswith(_BRANCHES))
     if detail["type"] == "extra_forbidden":
         fields = model.model_fields
         for part in parts[:-1]:
@@ -350,6 +356,6 @@ def _explain(detail: Any, model: type[Settings], owner: str) -> str:
             for each in (nested, *get_args(nested)):
                 if isinstance(each, type) and issubclass(each, BaseModel):
                     fields = each.model_fields
-        return f"unknown setting {path!r} for {owner}; it has: {', '.join(fields)}"
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{path} = {detail['input']!r}: {message}" if path else message
+        return f"unknown setting {path!r} for {owner}; it has: {', '.join(fields)}", ""
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("Tuple ")
+    return (f"{path} = {detail['input']!r}: ", message.replace("valid tuple", "list")) if path else (message, "")

@@ -33,6 +33,7 @@ class Column:
 
     fields: ClassVar[tuple[str, ...]] = ()
     at_birth: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({})
 
     def __init_subclass__(cls, **at_birth: float) -> None:
         """Keywords are what fields begin as where that is not 0: ``class Size(Column, value=2.0)``."""

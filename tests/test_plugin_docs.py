@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ecs_core import ParticleType, hookimpl
+from ecs_core.audio.timeline import EVENTS, FEATURES, LEVELS
 from ecs_core.plugin_api import hooks
 from ecs_core.testing import check_particle_type
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w[\w ]*)\n(.*?)^```", TEXT, re.M | re.S)
 COMMANDS = [line[2:] for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line[:2] == "$ "]
+CHROMA = [name for name in FEATURES if name.startswith("chroma_")]
 SOURCES = [text for kind, text in BLOCKS if kind == "python"]
 
 
@@ -47,7 +49,13 @@ def test_commands_run_one_after_the_other(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", range(len(SOURCES)))
 def test_python_runs(number: int) -> None:
-    exec(compile(SOURCES[number], f"docs/plugins.md, block {number}", "exec"), {"__name__": "docs"})
+    exec(compile(SOURCES[number], f"docs/plugins.md, block {number}", "exec", dont_inherit=True), {"__name__": "docs"})
+
+
+def test_table_of_sources_has_every_feature_and_every_event() -> None:
+    table = TEXT[TEXT.index("| Source |") : TEXT.index("| your own |")]
+    names = {*re.findall(r"`(\w+)`(?=.* \|)", table.replace("`chroma_cs` … `chroma_b`", "")), *CHROMA}
+    assert names - {"bass_threshold", "s"} == {*FEATURES, *LEVELS, *EVENTS}
 
 
 def test_plugin_of_the_docs_keeps_the_contract() -> None:

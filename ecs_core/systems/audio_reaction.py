@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.components import Color, Lifetime, Look, Position, Size, Velocity
+from ecs_core.components import FAR, Color, Lifetime, Look, Position, Size, Velocity
 from ecs_core.errors import SceneError
 from ecs_core.schedule import Phase, System
 from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
@@ -22,6 +22,8 @@ from ecs_core.table import Column
 from ecs_core.values import Curve, Pareto, Range
 
 F32 = NDArray[np.float32]
+
+_STEEPEST = np.float32(20)  # e^20 in a frame leads from a billionth to all that is allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Binding:
     feature change at these alone.
     ``op``: "multiply" makes the parameter base × (1 + v), "add" base + v, "set" v. ``target`` is a component type and
     ``field`` a number of it, or a Range or Pareto, both ends of which move. Columns other than Look last, so they
-    change a second: "multiply" e^v-fold, "add" by v; "set" is at once.
+    change a second: "multiply" e^v-fold, "add" by v; "set" is at once. What comes of it stays within the ``limits``
+    that the target declares.
     """
 
     source: str
@@ -137,6 +140,21 @@ def _apply(op: str, base: Any, value: Any) -> Any:
     return Range(value, value) if isinstance(base, Range | Pareto) else value
 
 
+def _within(low: float, high: float, value: Any) -> Any:
+    if isinstance(value, Range | Pareto):
+        return replace(value, low=_within(low, high, value.low), high=_within(low, high, value.high))
+    return min(max(value, low), high)
+
+
+def _limits(target: type[Any], field: str) -> tuple[float, float]:
+    found: tuple[float, float] = getattr(target, "limits", {}).get(field, (-FAR, FAR))
+    return found
+
+
+def _change(binding: Binding, values: F32, value: Any) -> None:
+    values[:] = np.clip(_apply(binding.op, values, value), *_limits(binding.target, binding.field))
+
+
 class React(System):
     """Bindings of emitter components: each frame a copy of the base component with the bound fields moved."""
 
@@ -152,12 +170,14 @@ class React(System):
                 base = self._base(entity, reactive, binding.target)
                 fields_so_far = changes.setdefault(binding.target, {})
                 before = fields_so_far.get(binding.field, getattr(base, binding.field))
-                fields_so_far[binding.field] = _apply(binding.op, before, float(course[self.world.frame]))
+                moved = _apply(binding.op, before, float(course[self.world.frame]))
+                fields_so_far[binding.field] = _within(-FAR, FAR, moved)
             for kind, values in changes.items():
                 base = self._base(entity, reactive, kind)
                 for name, value in values.items():
+                    values[name] = _within(*_limits(kind, name), value)
                     if isinstance(getattr(base, name), int):  # a number of particles stays a whole one
-                        values[name] = round(value)
+                        values[name] = round(values[name])
                 self.world.replace(entity, replace(base, **values))
 
     def _base(self, entity: int, reactive: Reactive, kind: type[Any]) -> Any:
@@ -184,8 +204,8 @@ class ReactInMotion(System):
                     value = course[self.world.frame]
                     change = value if binding.op == "set" else value * np.float32(self.world.dt)
                     if binding.op == "multiply":  # exact, so that growth and decay are alike at any frame rate
-                        change = np.expm1(change)
-                    values[:] = _apply(binding.op, values, change)
+                        change = np.expm1(np.minimum(change, _STEEPEST))
+                    _change(binding, values, change)
 
 
 class ReactInLook(System):
@@ -198,5 +218,4 @@ class ReactInLook(System):
         for _, (reactive, look) in self.world.query(Reactive, Look):
             for binding, course in zip(reactive.bindings, _courses(reactive, self.world.timeline), strict=True):
                 if binding.target is Look:
-                    values = getattr(look, binding.field)
-                    values[:] = _apply(binding.op, values, course[self.world.frame])
+                    _change(binding, getattr(look, binding.field), course[self.world.frame])

@@ -5,18 +5,23 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from ecs_core.bindings import ALIASES, attach, parameters
+from ecs_core.audio.timeline import LEVELS, FeatureTimeline
+from ecs_core.bindings import ALIASES, attach, parameters, rehearse
 from ecs_core.components import (
     Attraction,
     Bounds,
     Burst,
+    Collide,
     Drag,
     Emission,
+    FadeWithDistance,
     Gravity,
     Growth,
     Hue,
@@ -31,10 +36,11 @@ from ecs_core.components import (
     Walls,
 )
 from ecs_core.errors import SceneError
+from ecs_core.rendering.stage import Stage
 from ecs_core.scene import Scene
 from ecs_core.settings import BindingSettings
 from ecs_core.systems.audio_reaction import Binding, Reactive
-from ecs_core.table import Table
+from ecs_core.table import F32, Column, Table
 from ecs_core.values import Pareto, Range
 from ecs_core.world import World
 
@@ -249,6 +255,95 @@ class TestAttach:
         assert seen[Drag] == Drag(3.0)
         assert seen[Speed] is None
         assert seen[Look].radius.tolist() == [4]
+
+
+class Stretched(Column):
+    """A column of a plugin that says what its values may be."""
+
+    limits = MappingProxyType({"by": (-1.0, 3.0)})
+
+    by: F32
+
+
+WILD = [-1e6, -30.0, 0.0, 30.0, 1e6]
+
+
+class TestWithinLimits:
+    """Whatever a binding asks for, a parameter stays what its system can work with."""
+
+    @pytest.mark.parametrize(
+        ("target", "component", "gain", "wanted"),
+        [
+            ("drag.rate", Drag(3.0), -50.0, 0.0),
+            ("drag.rate", Drag(3.0), 1e6, 1_500_003.0),
+            ("walls.restitution", Walls(), 2.0, 1.0),
+            ("walls.restitution", Walls(), -4.0, 0.0),
+            ("collide.restitution", Collide(0.9), 2.0, 1.0),
+            ("fade_with_distance.reach", FadeWithDistance(0, 0, reach=90.0), -2.0, 1.0),
+            ("fade_with_distance.floor", FadeWithDistance(0, 0, reach=90.0), -20.0, 0.0),
+            ("twinkle.low", Twinkle(), -8.0, 0.0),
+            ("emission.rate", Emission(0, 0, rate=5.0), -8.0, 0.0),
+            ("emission.per_event", Emission(0, 0, event="beats", per_event=5), -8.0, 0),
+            ("emission.size", Emission(0, 0, size=Range(2.0, 4.0)), -8.0, Range(0.0, 0.0)),
+            ("emission.size", Emission(0, 0, size=Pareto(2.0, 4.0)), 1e6, Pareto(1e4, 1e4)),
+            ("emission.light", Emission(0, 0, light=Range(1.0, 2.0)), -8.0, Range(0.0, 0.0)),
+            ("spring.stiffness", Spring(2.0), 1e6, 1_000_002.0),  # a plugin's, which says nothing of limits
+        ],
+    )
+    def test_of_components(self, bound: MakeBound, target: str, component: object, gain: float, wanted: object) -> None:
+        moved = bound(bind(target=target, gain=gain), components=(component,))[type(component)]
+        assert getattr(moved, target.split(".")[1]) == wanted
+
+    @pytest.mark.parametrize("value", [0.0, -1e6, 1e6])
+    def test_of_components_that_are_set(self, bound: MakeBound, value: float) -> None:
+        fade = FadeWithDistance(0, 0, reach=90.0)
+        moved = bound(
+            bind(target="fade_with_distance.reach", op="set", gain=value),
+            bind(target="drag.rate", op="set", gain=value),
+            components=(fade, Drag(1.0)),
+        )
+        assert moved[FadeWithDistance].reach >= 1
+        assert moved[Drag].rate >= 0
+
+    @pytest.mark.parametrize("target", ["size", "light"])
+    @pytest.mark.parametrize(("gain", "wanted"), [(-50.0, 0.0), (1e6, 1e4)])
+    def test_of_what_is_seen(self, bound: MakeBound, target: str, gain: float, wanted: float) -> None:
+        look = bound(bind(target=target, gain=gain))[Look]
+        assert (look.radius if target == "size" else look.light).tolist() == [wanted]
+
+    def test_what_several_bindings_make_together_counts(self, bound: MakeBound) -> None:
+        less, more = bind(target="drag.rate", op="add", gain=-10.0), bind(target="drag.rate", op="add", gain=8.0)
+        assert bound(less, more, components=(Drag(3.0),))[Drag] == Drag(2.0)
+
+    def test_of_columns_of_plugins(self, make_world: MakeWorld) -> None:
+        world = make_world(features={"bass": [1.0] * 40})
+        own = Reactive((Binding("bass", Stretched, "by", op="add", gain=1e6),))
+        entity = world.populate((*COLUMNS, Stretched), (own,))
+        attach(world)
+        world.component(entity, Table).spawn(1)
+        world.step()
+        assert world.component(entity, Stretched).by.tolist() == [3.0]
+
+    @pytest.mark.parametrize("op", ["multiply", "add", "set"])
+    @pytest.mark.parametrize("kind", ["snow", "bouncing", "continuous_spawning"])
+    def test_nothing_becomes_infinite_and_nothing_warns(self, kind: str, op: str) -> None:
+        """Every target there is, moved as far as settings allow, several times over."""
+        particle_type, settings = Scene(kind, config={"duration": 1.0, "particle_count": 30}).resolve()
+        targets = rehearse(particle_type, settings, ())
+        for gain in WILD:
+            wild = [bind("bass", target, op=op, gain=gain, curve=((0, 1e6), (1, 1e6))) for target in targets]
+            config = {"bindings": [binding.model_dump() for binding in wild], "duration": 1.0, "particle_count": 30}
+            _, wanted = Scene(kind, config=config).resolve()
+            song = FeatureTimeline.silence(Fraction(30), 30, more=LEVELS)
+            with Stage(particle_type, wanted, song) as stage:
+                for _ in range(12):
+                    seen = stage.frame()
+                    for table in stage.world.snapshot().tables:
+                        assert not np.isnan(table.values).any()
+                    for values in (seen.x, seen.y, seen.radius):
+                        assert np.isfinite(values).all()
+                    for light in (seen.red, seen.green, seen.blue):
+                        assert ((light >= 0) & (light < 1e15)).all()  # more would be too much for the tone curve
 
 
 class TestRefused:

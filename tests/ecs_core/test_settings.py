@@ -126,3 +126,25 @@ def test_thousands_of_wrong_settings_are_not_all_told() -> None:
     with pytest.raises(SceneError, match="and 4980 more") as error:
         validate(Settings, {f"unknown{number}": 1 for number in range(5000)}, owner="x")
     assert len(str(error.value)) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            {"bindings": [{"source": "bass", "target": "size", "curve": "cube"}]},
+            "bindings.0.curve = 'cube': should be 'linear', 'square', 'root', 'smooth' or 'step', or should be a list",
+        ),
+        (
+            {"fps": [1]},
+            "fps = [1]: should be a valid integer, or should be a valid number, or should be a valid string",
+        ),
+        ({"background": "red"}, "background = 'red': should be a list"),
+        ({"seed": -1, "hud": 5}, "seed = -1: should be greater than or equal to 0; hud = 5: should be a valid boolean"),
+    ],
+)
+def test_what_may_be_several_things_says_so_in_one_sentence(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(SceneError) as refused:
+        validate(Settings, config, owner="this type")
+    assert said in str(refused.value)
+    assert "[constrained" not in str(refused.value)
