@@ -7,6 +7,7 @@ import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,7 +16,7 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
 _DAY = 24 * 3600  # seconds
 _EVER = "0: for ever"
-_SHARE = r"^(\d{1,18}|\d{1,2}(\.\d+)?%)$"
+_SHARE = re.compile(r"\d{1,18}|\d{1,2}(\.\d+)?%", re.ASCII)
 _SHORTEST_KEY = 24  # bytes, as Standard Webhooks has it
 
 
@@ -55,10 +56,12 @@ class ServiceSettings(BaseSettings):
     limit_stored_bytes: int = Field(
         default=50_000_000_000, ge=0, description="bytes of an owner's songs and results in storage"
     )
-    max_pixels: int = Field(default=7680 * 4320, ge=256, description="width × height of any video")
-    max_fps: float = Field(default=120, ge=1, description="frames a second of any video")
-    max_seconds: float = Field(default=10_800, gt=0, description="duration of any video")
-    max_particles: int = Field(default=250_000, ge=1000, description="particle_count, and max_particles, of any system")
+    max_pixels: int = Field(default=7680 * 4320, ge=256, le=7680 * 4320, description="width × height of any video")
+    max_fps: float = Field(default=120, ge=1, le=240, description="frames a second of any video")
+    max_seconds: float = Field(default=10_800, gt=0, le=86_400, description="duration of any video")
+    max_particles: int = Field(
+        default=250_000, ge=1000, le=1_000_000, description="particle_count, and max_particles, of any system"
+    )
     max_song_seconds: float = Field(default=10_800, gt=0, le=10_800, description="duration of any song")
     max_song_samples: int = Field(
         default=5_000_000_000, ge=1, description="samples of any song: duration × sample rate × channels"
@@ -89,7 +92,8 @@ class ServiceSettings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        description="debug, info, warning or error; info tells of requests that change something, debug of all",
+        description="debug, info, warning or error; info tells of requests that change something or are refused by "
+        "key or rate, debug of all",
     )
 
     keep_videos: int = Field(default=30 * _DAY, ge=0, description=f"seconds since a video was last used; {_EVER}")
@@ -103,7 +107,6 @@ class ServiceSettings(BaseSettings):
     )
     keep_free: str = Field(
         default="2000000000",
-        pattern=_SHARE,
         description="bytes or per cent of the disk to be free, or else what was used least lately goes; 0: never",
     )
     keep_at_least: int = Field(
@@ -126,7 +129,6 @@ class ServiceSettings(BaseSettings):
     )
     reserve: str = Field(
         default="1000000000",
-        pattern=_SHARE,
         description="bytes or per cent of the disk that new jobs and uploads leave free; 0: none is refused",
     )
 
@@ -173,6 +175,26 @@ class ServiceSettings(BaseSettings):
                 ip_network(each)
             except ValueError:
                 raise ValueError(f"must be addresses or networks such as 10.0.0.0/8, not {each[:200]!r}") from None
+        return text
+
+    @field_validator("storage_url")
+    @classmethod
+    def _is_storage(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            is_folder = (parts.scheme, parts.netloc) == ("file", "") and parts.path.startswith("/")
+            right = is_folder or (parts.scheme == "s3" and bool(parts.netloc))
+        except ValueError:
+            right = False
+        if url and not right:
+            raise ValueError("must be file:///folder or s3://bucket/prefix")
+        return url
+
+    @field_validator("keep_free", "reserve")
+    @classmethod
+    def _is_share(cls, text: str) -> str:
+        if not _SHARE.fullmatch(text):
+            raise ValueError("must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%")
         return text
 
     @property

@@ -139,7 +139,9 @@ def handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names the methods of the first route only
-            error.headers = {"Allow": ", ".join(sorted(_methods(app, request.url.path)))}
+            first = (error.headers or {}).get("Allow", "")  # all there is where nothing is documented
+            methods = {each.strip() for each in first.split(",") if first} | _methods(app, request.url.path)
+            error.headers = {"Allow": ", ".join(sorted(methods))}
         return problem_of(error)
 
 

@@ -20,6 +20,7 @@ from services.logs import bound
 _log = logging.getLogger("motes.requests")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # whatever else a client makes up is one
 _READING = ("GET", "HEAD", "OPTIONS")
+_REFUSED = (401, 403, 429)  # as somebody is who tries keys
 _SANE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
 
 
@@ -82,7 +83,7 @@ def route_of(scope: Scope) -> str:
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:
-    """Count an answer, and log it: what changed something or went wrong at level info, the rest at debug."""
+    """Count an answer, and log it: at level info what changed something, went wrong or was refused, else at debug."""
     route, method = route_of(scope), _method(scope)
     number, duration = _counted_by(route, method, status)
     number.inc()
@@ -90,7 +91,7 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     if traces.set_up() is not None:
         told: traces.Attributes = {"http.route": route, "http.response.status_code": status}
         traces.note(told, name=f"{method} {route}", failed=status >= 500)
-    level = logging.INFO if status >= 500 or method not in _READING else logging.DEBUG
+    level = logging.INFO if status >= 500 or status in _REFUSED or method not in _READING else logging.DEBUG
     if _log.isEnabledFor(level):
         # Not the path itself, and never the query: they hold what clients call their songs.
         ids = {name.removesuffix("_id"): value for name, value in scope.get("path_params", {}).items()}

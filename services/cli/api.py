@@ -49,8 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
     listener = socket.socket(fileno=arguments.fd) if supervised else listen(settings.host, settings.port)
     with listener:
         prepare(settings)
-        for name in ("data", "host", "port"):
-            os.environ[variable(name)] = str(getattr(settings, name))  # where the application looks
+        where = {"data": settings.data, "host": settings.host, "port": listener.getsockname()[1]}
+        for name, value in where.items():
+            os.environ[variable(name)] = str(value)  # where the application looks
         _server(settings, None if supervised else url_of(listener)).run([listener])
 
 

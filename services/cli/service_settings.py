@@ -53,7 +53,7 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
     except ValidationError as error:
         wrong = error.errors()[0]
         name = str(wrong["loc"][0]) if wrong["loc"] else ""
-        given = HIDDEN if _SECRET.search(name) else wrong["input"]
+        given = HIDDEN if _SECRET.search(name) else masked(str(wrong["input"]))
         where = f"--{name.replace('_', '-')}" if name in over else variable(name)
         message = re.sub("^(Input|Value error, )", "", wrong["msg"]).strip()
         raise MotesError(f"{where} = {given}: {message}; motes config --help tells more") from None

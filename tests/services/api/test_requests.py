@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from fastapi.responses import StreamingResponse
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
@@ -85,6 +85,35 @@ async def test_what_nobody_expected_is_a_problem_with_the_id_under_which_it_is_l
 async def test_answer_that_breaks_off_is_logged(app: FastAPI, said: io.StringIO) -> None:
     assert (await get(app, "/half")).status_code == 200
     assert any("nobody expected this" in line.get("exception", "") for line in lines(said))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("HEAD", "/metrics", "GET"),
+        ("POST", "/docs", "GET, HEAD"),
+        ("PATCH", "/particles/types", "GET"),
+        ("PATCH", "/particles/systems/7", "DELETE, GET"),
+    ],
+)
+async def test_wrong_method_is_told_the_right_ones(app: FastAPI, method: str, path: str, allowed: str) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://motes") as client:
+        answer = await client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(("status", "lines_said"), [(200, 0), (404, 0), (401, 1), (403, 1), (429, 1)])
+async def test_whoever_is_refused_is_logged(said: io.StringIO, status: int, lines_said: int) -> None:
+    """As somebody is who tries keys."""
+    app = create_app()
+
+    @app.get("/answered")
+    async def answered() -> None:
+        raise HTTPException(status)
+
+    assert (await get(app, "/answered")).status_code == status
+    found = [(line["level"], line["status"], line["route"]) for line in lines(said)]
+    assert found == lines_said * [("info", status, "/answered")]
 
 
 async def test_line_tells_the_template_of_a_path_and_no_query(app: FastAPI, said: io.StringIO) -> None:

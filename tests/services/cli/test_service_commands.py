@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from services.jobs import Jobs
 from services.migrations import upgrade
 from services.scenes import frozen, key_of
 from services.settings import ServiceSettings
-from services.supervisor import free_port
+from services.supervisor import free_port, listen
 from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
 from tests.services.cli.conftest import Run
 
@@ -96,6 +98,30 @@ class TestConfig:
             assert "hush" not in text
             assert value.replace("hush", "********") in text
 
+    @pytest.mark.parametrize(
+        ("name", "value", "said"),
+        [
+            ("STORAGE_URL", "ftp://x", "must be file:///folder or s3://bucket/prefix;"),
+            ("STORAGE_URL", "/srv/motes", "must be file:///folder or s3://bucket/prefix;"),
+            ("STORAGE_URL", "file://srv/motes", "must be file:///folder or s3://bucket/prefix;"),
+            ("STORAGE_URL", "s3:///prefix", "must be file:///folder or s3://bucket/prefix;"),
+            ("STORAGE_URL", "s3://[x", "must be file:///folder or s3://bucket/prefix;"),
+            ("STORAGE_URL", "gopher://x?token=********", "must be file:///folder or s3://bucket/prefix;"),
+            ("KEEP_FREE", "abc", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
+            ("RESERVE", "150%", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
+            ("RESERVE", "-1", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
+            ("MAX_FPS", "500", "should be less than or equal to 240;"),
+            ("MAX_SECONDS", "86401", "should be less than or equal to 86400;"),
+            ("MAX_PARTICLES", "1000001", "should be less than or equal to 1000000;"),
+            ("MAX_PIXELS", "33177601", "should be less than or equal to 33177600;"),
+        ],
+    )
+    def test_what_is_allowed_is_said_in_words(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+    ) -> None:
+        monkeypatch.setenv(f"MOTES_{name}", value.replace("********", "hush"))
+        assert run("config").error.startswith(f"MOTES_{name} = {value}: {said}")
+
     @pytest.mark.parametrize(("variable", "value"), [("MOTES_PORT", "many"), ("MOTES_PORT", "99999")])
     def test_wrong_variable_is_named(
         self, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
@@ -107,6 +133,28 @@ class TestConfig:
 
     def test_wrong_argument_is_named(self, run: Run) -> None:
         assert run("serve", "--port", "99999").error.startswith("--port = 99999: should be less than")
+
+
+class TestApi:
+    @pytest.mark.parametrize("supervised", [True, False])
+    def test_tells_the_application_the_port_that_it_listens_on(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, supervised: bool
+    ) -> None:
+        for name in ("DATA", "HOST", "PORT"):
+            monkeypatch.setenv(f"MOTES_{name}", "0")  # so that what is set is set back
+        monkeypatch.setattr("services.cli.api.prepare", lambda settings: None)
+        told: list[tuple[int, int]] = []
+
+        class Server:
+            def run(self, sockets: list[socket.socket]) -> None:
+                told.append((sockets[0].getsockname()[1], ServiceSettings().port))
+
+        monkeypatch.setattr("services.cli.api._server", lambda settings, url: Server())
+        with listen("127.0.0.1", 0) as listener:
+            given = ("--fd", str(os.dup(listener.fileno()))) if supervised else ("--host", "127.0.0.1")
+            assert run("api", *given).code == 0
+        [(listens, said)] = told
+        assert said == listens
 
 
 class TestDatabase:
@@ -273,9 +321,9 @@ class TestWorker:
         assert run("serve", "--workers", "3").error.startswith("MOTES_METRICS_PORT = 65534: every worker needs a port")
 
     def test_bad_storage_is_one_line(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("MOTES_STORAGE_URL", "nonsense://x?secret=hush")
+        monkeypatch.setenv("MOTES_STORAGE_URL", "file:///dev/null/x?secret=hush")
         outcome = run("worker")
-        assert outcome.error.startswith("the storage nonsense://x?secret=********: ")
+        assert outcome.error.startswith("the storage file:///dev/null/x?secret=********: ")
 
 
 @pytest.fixture

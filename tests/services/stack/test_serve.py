@@ -128,7 +128,9 @@ def test_database_that_cannot_be_reached_is_said_in_one_line(tmp_path: Path) -> 
 
 def test_storage_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
     said = refused(tmp_path, "--port", "0", MOTES_STORAGE_URL="nonsense://bucket?secret=hush")
-    assert said.startswith("motes: error: the storage nonsense://bucket?secret=********: ")
+    assert said.startswith(
+        "motes: error: MOTES_STORAGE_URL = nonsense://bucket?secret=********: must be file:///folder"
+    )
 
 
 def test_api_that_never_answers_is_given_up(tmp_path: Path) -> None:
