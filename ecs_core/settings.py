@@ -24,6 +24,8 @@ from pydantic import (
     model_validator,
 )
 
+from ecs_core.audio.catalogue import FEATURES as CATALOGUE
+from ecs_core.audio.catalogue import STRONG
 from ecs_core.audio.guidance import Guidance, Hearing
 from ecs_core.audio.timeline import EVENTS, FEATURES
 from ecs_core.components import FRAME
@@ -40,6 +42,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 # Rates that people write as decimals but that are fractions: 23.976, 29.97, 59.94, 119.88.
 _NTSC = {round(n * 1000 / 1001, digits): Fraction(n * 1000, 1001) for n in (24, 30, 60, 120) for digits in (2, 3)}
 _SLOWEST, _FASTEST = 1, 240
+_PHASES = tuple(feature.name for feature in CATALOGUE if feature.kind == "phase")
 _TOLD = 20  # wrong settings; somebody may send thousands
 _BRANCHES = ("literal[", "tuple[", "union[")
 
@@ -255,10 +258,16 @@ class Settings(Model):
     @field_validator("hearing")
     @classmethod
     def _known(cls, value: dict[str, HearingSettings]) -> dict[str, HearingSettings]:
-        for name in value:
+        for name, hearing in value.items():
             if name not in (*FEATURES, *EVENTS):
                 known = ", ".join(sorted((*FEATURES, *EVENTS)))
                 raise ValueError(f"{name!r}: no such feature or event; there are: {known}")
+            if name in _PHASES:
+                raise ValueError(f"{name}: follows from events, and is heard in one way alone")
+            if name in EVENTS and name not in STRONG:
+                raise ValueError(f"{name}: have no strength to go by; of events, these have: {', '.join(STRONG)}")
+            if name in EVENTS and hearing.full is not None:
+                raise ValueError(f"{name}.full = {hearing.full:g}: is of features; events have threshold alone")
         return value
 
     @model_validator(mode="after")

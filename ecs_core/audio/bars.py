@@ -40,11 +40,12 @@ _SLIP = 8.0  # what a bar too short or too long costs
 
 
 class Bars(NamedTuple):
-    """The downbeats, seconds, ascending; beats a bar, 0 where there are none; how sure that is, 0–1."""
+    """The downbeats, seconds, ascending; beats a bar, 0 where there are none; how sure each of the two is, 0–1."""
 
     downbeats: F64
     metre: int
     confidence: float
+    sure_of_metre: float
 
 
 def bars_of(
@@ -57,18 +58,33 @@ def bars_of(
     then no bar has more or less.
     """
     if len(beats) < 8:
-        return Bars(beats[:0], 0, 0.0)
+        return Bars(beats[:0], 0, 0.0, 0.0)
     numbers = described(mel, gains, chroma, strength, beats)
     logits = numbers @ np.asarray(WEIGHTS[:-1]) + WEIGHTS[-1]
     ways = {metre: 0.0} if metre else _METRES
     slip = np.inf if metre else _SLIP
     scored = [_path(logits, beats_a_bar, likely, slip) for beats_a_bar, likely in ways.items()]
     best, first, beats_a_bar = max(scored, key=lambda each: each[0])
-    # How much worse the best of the other ways is, a bar.
-    others = [score for score, _, other in scored if other != beats_a_bar]
-    others += [_steady(logits, first, beats_a_bar, shift) + ways[beats_a_bar] for shift in range(1, beats_a_bar)]
-    margin = (best - max(others, default=best - 10.0)) / (len(beats) / beats_a_bar)
-    return Bars(beats[first], beats_a_bar, round(float(np.tanh(max(0.0, margin))), 3))
+    metres = [score for score, _, other in scored if other != beats_a_bar]
+    shifts = [_steady(logits, first, beats_a_bar, shift) + ways[beats_a_bar] for shift in range(1, beats_a_bar)]
+
+    def sure(others: list[float]) -> float:  # by how much worse the best of the other ways is, a bar
+        margin = (best - max(others, default=0.0)) / (len(beats) / beats_a_bar)
+        return round(float(np.tanh(max(0.0, margin))), 3) if others else 1.0
+
+    return Bars(beats[first], beats_a_bar, sure(metres + shifts), sure(metres))
+
+
+def counted(beats: F64, metre: int, near: F64) -> F64:
+    """The downbeats of even bars: of the ways to count, that whose downbeats are nearest to times that were some."""
+    if metre < 1:
+        return beats[:0]
+    if not near.size or not beats.size:
+        return beats[::metre]
+    around = np.clip(np.searchsorted(near, beats)[:, None] - (0, 1), 0, len(near) - 1)
+    off = np.abs(beats[:, None] - near[around]).min(axis=1)
+    first = min(range(min(metre, len(beats))), key=lambda way: float(off[way::metre].mean()))
+    return beats[first::metre]
 
 
 def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength: F32, beats: F64) -> F64:

@@ -34,12 +34,13 @@ _GUIDE = 10.0  # how much the tempo counts, the envelope's deviation being 1
 _CHANGE, _JUMP, _MISS = 20.0, 500.0, 0.5  # what changing the tempo costs, and being off a beat
 _PAUSE = 8.0  # seconds that people would go on tapping while nothing is heard
 _UNCLEAR = 0.03  # a comb below this is chance
+_EVEN = 0.15  # of a beat that beats on an even grid are off it at most
 _BEGINS = 0.05  # an envelope above this is something that begins
 
 
 @dataclass(frozen=True, eq=False)
 class Beats:
-    """``times`` (n,) in seconds, ascending; ``tempo`` in beats a minute, the median, 0 where there is none;
+    """``times`` (n,) in seconds, ascending; ``tempo`` in beats a minute, 0 where there is none;
     ``confidence`` 0–1, how sure it is that people would tap there.
     """
 
@@ -70,6 +71,18 @@ def beats_of(rise: Rise, *, bpm: float | None = None, beat_at: float | None = No
     if beat_at is not None and len(found.times) > 1:
         found = Beats(_moved(found.times, beat_at, seconds), found.tempo, found.confidence)
     return found
+
+
+def tempo_of(beats: F64) -> float:
+    """The tempo of beats, in beats a minute: of the even grid that they lie on, else the median; 0 without beats."""
+    if len(beats) < 3:
+        return 0.0
+    intervals = np.diff(beats)
+    usual = float(np.median(intervals))
+    numbers = np.concatenate([[0.0], np.cumsum(np.rint(intervals / usual))])  # a pause is several beats
+    slope, start = np.polyfit(numbers, beats, 1)
+    steady = np.abs(beats - (start + slope * numbers)).max() < _EVEN * usual
+    return float(60 / (slope if steady else usual))
 
 
 def tempo_curve(beats: F64, times: F64) -> F32:
@@ -117,7 +130,7 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
         return NO_BEATS
     times = np.unique(refine(curve, nearest))
     on = float(np.minimum(envelope[nearest], 1.0).mean())
-    return Beats(times, float(60 / np.median(np.diff(times))), round(min(1.0, 2 * clarity * on), 3))
+    return Beats(times, tempo_of(times), round(min(1.0, 2 * clarity * on), 3))
 
 
 def _even(envelope: F32, bpm: float) -> Beats:

@@ -112,6 +112,7 @@ FEATURES = (
     _phase("section_phase", "0 where a section begins, rising to 1 at its end"),
     _phase("build", "0 where a build-up begins, rising to 1 at the drop; 0 elsewhere"),
 )
+STRONG = ("onsets", "kicks", "snares", "hats")  # events of which it is heard how strong each is
 # Events by name: what happens at their times.
 EVENTS = {
     "onsets": "something begins",

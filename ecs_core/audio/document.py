@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ecs_core.audio.analysis import Analysis
+from ecs_core.audio.bars import counted
+from ecs_core.audio.beats import tempo_curve, tempo_of
 from ecs_core.audio.catalogue import EVENTS, FEATURES
+from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.errors import SceneError
 
@@ -105,6 +108,8 @@ class Document(_Model):
                 raise ValueError(f"events.{name}: no such event; there are: {', '.join(EVENTS)}")
             if of_kind.times and of_kind.times[-1] > float(self.seconds) + 1e-6:
                 raise ValueError(f"events.{name}: {of_kind.times[-1]:g} s is after the end of the song")
+        if abs(self.step - SECONDS_PER_HOP) > 1e-6:
+            raise ValueError(f"step = {self.step:g}: must be {SECONDS_PER_HOP:.6f}, which all curves have, or left out")
         if "sections" in self.events and len(self.labels) != len(self.events["sections"].times):
             raise ValueError(f"there are {len(self.events['sections'].times)} sections but {len(self.labels)} labels")
         return self
@@ -200,15 +205,30 @@ def read(path: Path) -> Document:
     return check(plain, where=str(path))
 
 
-def corrected(heard: Analysis, document: Document) -> Analysis:
-    """What was heard, as somebody corrected it: everything that the document has wins.
+def corrected(heard: Analysis, document: Document, guidance: Guidance = AS_HEARD) -> Analysis:
+    """What was heard, counted as ``guidance`` says, as somebody corrected it: everything that the document has wins.
+
+    The tempo, its curve and the downbeats follow beats that are not as heard, and downbeats follow the metre, where the
+    document leaves them out or has them as heard.
 
     Raises:
-        SceneError: the document is of another song.
+        SceneError: the document is of another song, or has labels for other sections.
     """
     if abs(float(document.seconds - heard.exact_duration)) > 1e-3:
         said, has = float(document.seconds), float(heard.exact_duration)
         raise SceneError(f"the analysis is of another song: duration {said:g} s, this one has {has:g} s")
+    found = _with(heard, document)
+    if len(found.labels) != len(found.events["sections"]):
+        raise SceneError(f"there are {len(found.events['sections'])} sections but {len(found.labels)} labels")
+    ignored = [
+        f"{name} {value}: the analysis that was given has {what} of its own"
+        for name, value in guidance.to_json().items()
+        if (what := "downbeats" if name == "metre" else "beats") in document.events and not _same(found, heard, what)
+    ]
+    return replace(_consistent(found, heard), warnings=(*heard.warnings, *ignored))
+
+
+def _with(heard: Analysis, document: Document) -> Analysis:
     given = document.model_fields_set
     events, strengths = dict(heard.events), dict(heard.strengths)
     for name, of_kind in document.events.items():
@@ -230,9 +250,38 @@ def corrected(heard: Analysis, document: Document) -> Analysis:
     return replace(heard, events=events, strengths=strengths, curves=curves, confidence=confidence, **facts)
 
 
+def _consistent(found: Analysis, heard: Analysis) -> Analysis:
+    """What was found, and what follows from its beats if these are not as heard and it still is."""
+    beats, other = found.events["beats"], not _same(found, heard, "beats")
+    if other and abs(found.tempo - heard.tempo) < 1e-3:
+        found = replace(found, tempo=tempo_of(beats))
+    if other and np.allclose(found.curves["tempo"], heard.curves["tempo"], rtol=1e-3):
+        found = replace(found, curves={**found.curves, "tempo": _tempo_curve(found)})
+    if (other or found.metre != heard.metre) and _same(found, heard, "downbeats"):
+        downbeats = counted(beats, found.metre, heard.events["downbeats"])
+        found = replace(found, events={**found.events, "downbeats": downbeats})
+    return found
+
+
+def _tempo_curve(analysis: Analysis) -> NDArray[np.float32]:
+    times: NDArray[np.float64] = np.arange(len(analysis.curves["tempo"]), dtype=np.float64) * SECONDS_PER_HOP
+    return tempo_curve(analysis.events["beats"], times)
+
+
+def _same(one: Analysis, other: Analysis, name: str) -> bool:
+    """Whether events are those of the other analysis, as a document writes them."""
+    times, others = one.events[name], other.events[name]
+    return len(times) == len(others) and bool((np.abs(times - others) < 2e-6).all())
+
+
 def whole(document: Document, more: Sequence[str]) -> Analysis | None:
-    """The analysis that a document holds, with the features of plugins named ``more``; None where one is left out."""
+    """The analysis that a document holds, with the features of plugins named ``more``.
+
+    None where something is left out, or beats were corrected and not what follows from them.
+    """
     curves = document.curves or {}
+    if not (document.events.keys() >= EVENTS.keys() and document.model_fields_set >= {"tempo", "metre", "labels"}):
+        return None
     if not {*(feature.curve for feature in FEATURES if feature.curve), *more} <= curves.keys():
         return None
     found = {name: np.asarray(curve.values, np.float32) for name, curve in curves.items()}
@@ -248,7 +297,10 @@ def whole(document: Document, more: Sequence[str]) -> Analysis | None:
         {name: np.zeros(0) for name in EVENTS},
         added={name: curve.kind for name, curve in curves.items() if curve.kind is not None},
     )
-    return corrected(nothing, document)
+    given = _with(nothing, document)
+    beats, downbeats = given.events["beats"], given.events["downbeats"]
+    follows = np.allclose(given.curves["tempo"], _tempo_curve(given), rtol=2e-3)
+    return given if follows and np.isin(downbeats, beats).all() else None
 
 
 def save(analysis: Analysis, path: Path) -> None:

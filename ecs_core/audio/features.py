@@ -121,6 +121,7 @@ def features_of(
         key=key,
         confidence={
             "beats": beats.confidence,
+            "metre": round(beats.confidence * bars.sure_of_metre, 3) if guidance.metre is None else 1.0,
             "downbeats": round(beats.confidence * bars.confidence, 3),
             **{name: struck.confidence for name, struck in drums.items()},
             "key": sure,

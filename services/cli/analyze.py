@@ -21,6 +21,7 @@ examples:
   motes analyze song.mp3 --bpm 174 --beat-offset 0.31 -o features.json
   motes analyze song.mp3 --fps 60 | jq .features.bass
   motes analyze song.mp3 -o features.npz
+  motes analyze song.mp3 --analysis corrected.json --plot corrected.png -o whole.json
 """
 
 
@@ -34,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", default="30", help="of the video whose features are written, a value a frame (default: 30)"
     )
+    parser.add_argument(
+        "--analysis", metavar="FILE.json", type=Path, help="what was heard before, corrected: see docs/listening.md"
+    )
     parser.add_argument("--bpm", metavar="N", type=float, help="the tempo, where it is known")
     parser.add_argument(
         "--beat-offset", metavar="SECONDS", type=float, help="when any beat is; with --bpm an even grid"
@@ -44,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Analyse the song; write and draw what was heard."""
+    from ecs_core.errors import OutputError  # noqa: PLC0415
     from ecs_core.interrupts import undisturbed  # noqa: PLC0415
-    from ecs_core.plugin_api import particle_types  # noqa: PLC0415
     from ecs_core.rendering.progress import Progress  # noqa: PLC0415
     from ecs_core.rendering.run import check_output  # noqa: PLC0415
     from services.cli.progress_bar import progress_bar  # noqa: PLC0415
@@ -54,15 +58,16 @@ def run(arguments: argparse.Namespace) -> None:
     for path in (arguments.output, arguments.plot):
         if path is not None:
             check_output(path, arguments.song)
+    if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
+        raise OutputError(f"--plot {arguments.plot}: must end in .png")
     with undisturbed():
-        from ecs_core.audio.features import analyze  # noqa: PLC0415 - slow, so after the arguments are right
+        from ecs_core.rendering.listening import heard_in  # noqa: PLC0415 - slow, so after the arguments are right
     with progress_bar() as show:
 
         def on_progress(share: float) -> None:
             show(Progress("analysing", share))
 
-        more = tuple(particle_types().features.values())
-        analysis = analyze(arguments.song, more=more, guidance=guidance, progress=on_progress)
+        analysis = heard_in(arguments.song, arguments.analysis, guidance, on_progress)
     for warning in analysis.warnings:
         print(f"motes: warning: {warning}", file=sys.stderr)
     _write(analysis, fps, arguments.output)

@@ -29,6 +29,7 @@ _EVENTS = {
     "hats": "#8a9a5b",
     "onsets": "#b8860b",
 }
+_WORDS = ((0.5, "sure"), (0.2, "fairly sure"), (0.0, "unsure"))  # from a confidence on
 _BANDS = ("air", "high", "mid", "low_mid", "bass", "sub")
 
 
@@ -77,7 +78,10 @@ def _title(analysis: Analysis, song: Path) -> str:
 
 
 def _sure(analysis: Analysis, name: str) -> str:
-    return f" ({analysis.confidence[name]:.0%} sure)" if name in analysis.confidence else ""
+    """The confidence in words: it is no probability."""
+    if name not in analysis.confidence:
+        return ""
+    return f" ({next(word for least, word in _WORDS if analysis.confidence[name] >= least)})"
 
 
 def _waveform(axis: Any, analysis: Analysis, song: Path, duration: float) -> None:

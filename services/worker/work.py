@@ -197,7 +197,7 @@ def _analysis(scene: Mapping[str, Any], guidance: Guidance, storage: Storage, te
     if scene.get("analysis") is None:
         return heard
     with storage.file(correction_key(scene["audio"], scene["analysis"])) as file:
-        return document.corrected(heard, document.read(file))
+        return document.corrected(heard, document.read(file), guidance)
 
 
 def _heard(audio: str, guidance: Guidance, storage: Storage, tell: Tell, folder: Path) -> Analysis:

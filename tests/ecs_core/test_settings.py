@@ -88,6 +88,13 @@ def test_length_of_the_song() -> None:
         ({"duration": 0.01}, r"shorter than half a frame"),
         ({"fps": 0}, r"fps = 0: fps must be between 1 and 240"),
         ({"seed": -1}, r"seed = -1"),
+        ({"hearing": {"bas": {}}}, r"'bas': no such feature or event"),
+        (
+            {"hearing": {"beats": {"threshold": 50}}},
+            r"beats: have no strength .* these have: onsets, kicks, snares, hats",
+        ),
+        ({"hearing": {"onsets": {"full": 50}}}, r"onsets\.full = 50: is of features"),
+        ({"hearing": {"beat_phase": {"full": 50}}}, r"beat_phase: follows from events"),
     ],
     ids=str,
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ecs_core.audio.analysis import Analysis
-from ecs_core.audio.beats import beat_phase, beats_of
+from ecs_core.audio.beats import beat_phase, beats_of, tempo_of
 from ecs_core.audio.onsets import Rise
 from services.cli.demo_song import RATE, beat_times, compose
 from tests.ecs_core.audio.songs import f_measure, heard, hits
@@ -21,7 +21,21 @@ def demo() -> Analysis:
 
 
 def test_the_tempo_of_the_demo_song_is_found(demo: Analysis) -> None:
-    assert demo.tempo == pytest.approx(120, rel=0.02)
+    assert demo.tempo == pytest.approx(120, rel=0.001)
+
+
+def test_the_tempo_is_that_of_the_grid_that_beats_lie_on() -> None:
+    rng = np.random.Generator(np.random.Philox(4))
+    beats = np.arange(90) * 0.5 + rng.choice([-0.005, 0.005, 0.007], 90)
+    paused = np.delete(beats, np.arange(30, 40))
+    for each in (beats, paused):
+        assert tempo_of(each) == pytest.approx(120, abs=0.05)
+    assert tempo_of(beats[:2]) == 0
+
+
+def test_the_tempo_of_beats_that_change_theirs_is_the_median() -> None:
+    beats = np.cumsum([0.5] * 40 + [0.4] * 50)
+    assert tempo_of(beats) == pytest.approx(150)
 
 
 def test_the_beats_of_the_demo_song_are_found_while_drums_play(demo: Analysis) -> None:

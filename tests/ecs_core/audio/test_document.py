@@ -89,6 +89,60 @@ def test_what_a_correction_leaves_out_stays_as_heard(heard: Analysis) -> None:
     assert (mended.tempo, mended.key, mended.labels) == (heard.tempo, heard.key, heard.labels)
 
 
+def said(**said: Any) -> document.Document:
+    return document.check({"schema": "motes-analysis", "version": 1, "duration": 10, **said}, where="it")
+
+
+SLOW = {"beats": {"times": (0.25 + 0.75 * np.arange(13)).tolist()}}
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_follows_from_beats_follows_corrected_ones(plain: dict[str, Any], heard: Analysis, full: bool) -> None:
+    del plain["curves"]
+    events = {**plain["events"], **SLOW} if full else SLOW
+    mended = document.corrected(
+        heard, document.check(plain | {"events": events}, where="it") if full else said(events=SLOW)
+    )
+    assert mended.tempo == pytest.approx(80)
+    np.testing.assert_allclose(mended.curves["tempo"], 80, rtol=1e-5)
+    beats, downbeats = mended.events["beats"], mended.events["downbeats"]
+    np.testing.assert_array_equal(downbeats, beats[np.searchsorted(beats, downbeats[0]) :: heard.metre])
+    assert heard.tempo == pytest.approx(120, rel=0.01)
+
+
+def test_a_metre_that_is_corrected_is_counted_from_a_bar_that_was_heard(heard: Analysis) -> None:
+    mended = document.corrected(heard, said(metre=2))
+    at = np.searchsorted(mended.events["beats"], mended.events["downbeats"])
+    assert (np.diff(at) == 2).all()
+    assert np.isin(heard.events["downbeats"], mended.events["downbeats"]).mean() > 0.9
+
+
+def test_of_what_follows_from_beats_what_is_said_wins(heard: Analysis) -> None:
+    events = {**SLOW, "downbeats": {"times": [1.0, 4.0]}}
+    mended = document.corrected(heard, said(events=events, tempo=40))
+    assert (mended.tempo, mended.events["downbeats"].tolist()) == (40, [1, 4])
+
+
+def test_beats_corrected_in_a_whole_document_make_it_a_correction(plain: dict[str, Any]) -> None:
+    assert document.whole(document.check(plain, where="it"), []) is not None
+    assert document.whole(document.check(plain | {"events": {**plain["events"], **SLOW}}, where="it"), []) is None
+    del plain["events"]["hats"]
+    assert document.whole(document.check(plain, where="it"), []) is None
+
+
+def test_a_tempo_beside_corrected_beats_is_a_warning(heard: Analysis) -> None:
+    mended = document.corrected(heard, said(events=SLOW), Guidance(bpm=60.0, metre=3))
+    assert mended.warnings == ("bpm 60.0: the analysis that was given has beats of its own",)
+    assert document.corrected(heard, said(), Guidance(bpm=60.0)).warnings == ()
+
+
+def test_labels_must_be_of_the_sections_that_are_heard(heard: Analysis) -> None:
+    right = ["A", "B", "C", "D", "E"][: len(heard.labels)]
+    assert document.corrected(heard, said(labels=right)).labels == tuple(right)
+    with pytest.raises(SceneError, match=f"there are {len(right)} sections but {len(right) - 1} labels"):
+        document.corrected(heard, said(labels=right[1:]))
+
+
 def test_a_document_of_another_song_is_refused(heard: Analysis) -> None:
     other = document.check({"schema": "motes-analysis", "version": 1, "duration": 12}, where="it")
     with pytest.raises(SceneError, match=r"another song: duration 12 s, this one has 10 s"):
@@ -114,6 +168,7 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "infinite": (lambda plain: plain["events"]["beats"].update(times=[float("inf")]), r"finite"),
     "strengths": (lambda plain: plain["events"]["beats"].update(strengths=[1.0]), r"strengths"),
     "labels": (lambda plain: plain.update(labels=["A"] * 99), r"99 labels"),
+    "step": (lambda plain: plain.update(step=0.5), r"step = 0\.5: must be 0\.011610"),
     "duration": (lambda plain: plain.update(duration=0), r"duration"),
     "exact duration": (lambda plain: plain.update(exact_duration="1/0"), r"exact_duration"),
     "two durations": (lambda plain: plain.update(exact_duration="7"), r"exact_duration must be the duration"),

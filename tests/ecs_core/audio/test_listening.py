@@ -87,7 +87,7 @@ def test_every_drum_has_a_strength_and_everything_a_confidence() -> None:
     for name in ("onsets", "kicks", "snares", "hats"):
         assert len(heard.strengths[name]) == len(heard.events[name]) > 0
         assert ((heard.strengths[name] > 0) & (heard.strengths[name] <= 1)).all()
-    for name in ("beats", "downbeats", "kicks", "snares", "hats"):
+    for name in ("beats", "metre", "downbeats", "kicks", "snares", "hats"):
         assert 0 < heard.confidence[name] <= 1
 
 
@@ -174,7 +174,7 @@ def test_the_tempo_is_halved_and_doubled(octave: str, times: float) -> None:
 def test_a_given_metre_is_counted(metre: int) -> None:
     _, spectrum, _ = song("rock", 302)
     told = features_of(spectrum, guidance=Guidance(metre=metre))
-    assert told.metre == metre
+    assert (told.metre, told.confidence["metre"]) == (metre, 1)
     at = np.searchsorted(told.events["beats"], told.events["downbeats"])
     np.testing.assert_array_equal(told.events["beats"][at], told.events["downbeats"])
     assert (np.diff(at) == metre).all()

@@ -267,6 +267,23 @@ class TestAnalyze:
             hashes.append((tmp_path / "frame.png").read_bytes())
         assert hashes[0] != hashes[1]
 
+    def test_a_corrected_document_is_drawn_and_made_whole(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
+        said = {"schema": "motes-analysis", "version": 1, "duration": 6, "events": {"kicks": {"times": [0.5]}}}
+        (tmp_path / "said.json").write_text(json.dumps(said))
+        whole, picture = tmp_path / "whole.json", tmp_path / "it.png"
+        arguments = ["--analysis", tmp_path / "said.json", "-o", whole, "--plot", picture]
+        assert run("analyze", demo_song, *arguments).code == 0
+        assert json.loads(whole.read_text())["events"]["kicks"] == {"times": [0.5]}
+        assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        outcome = run("analyze", demo_song, "--analysis", whole, "--bpm", "60")
+        assert outcome.code == 2
+        assert f"bpm = 60.0: {whole} has all its beats and bars" in outcome.error
+
+    def test_another_kind_of_picture_is_refused_before_any_work(self, run: Run, tmp_path: Path) -> None:
+        outcome = run("analyze", tmp_path / "nothing.mp3", "--plot", tmp_path / "it.jpg")
+        assert "it.jpg: must end in .png" in outcome.error
+        assert outcome.code > 0
+
     def test_a_document_of_another_song_is_refused(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
         said = {"schema": "motes-analysis", "version": 1, "duration": 7}
         (tmp_path / "said.json").write_text(json.dumps(said))
