@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")  # as browsers write it
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
+_HOST = r"(.*@)?(\[[^]]+\]|[^]/:?@[]*)(:\d{1,4}|:[1-6]\d{4})?([/?].*)?"  # a password may hold anything
+_DATABASE = re.compile(rf"postgresql\+asyncpg://{_HOST}|sqlite\+aiosqlite:///.+")
+_DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _DAY = 24 * 3600  # seconds
 _EVER = "0: for ever"
 _SHARE = re.compile(r"\d{1,18}|\d{1,2}(\.\d+)?%", re.ASCII)
@@ -131,6 +135,38 @@ class ServiceSettings(BaseSettings):
         default="1000000000",
         description="bytes or per cent of the disk that new jobs and uploads leave free; 0: none is refused",
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, url: str) -> str:
+        scheme, separator, rest = url.partition("://")
+        # As URLs are given away with a database, by names that its other clients have for the same.
+        url = _DRIVERS.get(scheme, scheme) + separator + re.sub(r"([?&])sslmode=", r"\1ssl=", rest)
+        if url and not _DATABASE.fullmatch(url):
+            raise ValueError("must be postgresql+asyncpg://user:password@host:port/name or sqlite+aiosqlite:///path")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: str) -> str:
+        with suppress(ValueError):  # a port that is none
+            parts = urlsplit(url)  # as the client reads it
+            host = parts.hostname, parts.port
+            if parts.scheme in ("redis", "rediss") or (parts.scheme == "unix" and parts.path and host == (None, None)):
+                return url
+        raise ValueError("must be redis://host:port/number, rediss://… or unix:///path")
+
+    @field_validator("media_root", mode="before")
+    @classmethod
+    def _empty_is_none(cls, root: object) -> object:
+        return None if root == "" else root  # and not the folder in which the service was started
+
+    @field_validator("media_root")
+    @classmethod
+    def _is_folder(cls, root: Path | None) -> Path | None:
+        if root is not None and not root.is_dir():
+            raise ValueError("must be a folder that is there")
+        return root
 
     @field_validator("keep_every")
     @classmethod

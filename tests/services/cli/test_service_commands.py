@@ -131,6 +131,60 @@ class TestConfig:
         assert outcome.code == 2
         assert outcome.error.startswith(f"{variable} = {value}: should be ")
 
+    @pytest.mark.parametrize(
+        ("variable", "value", "allowed"),
+        [
+            ("MOTES_REDIS_URL", "nonsense", "must be redis://host:port/number"),
+            ("MOTES_REDIS_URL", "", "must be redis://host:port/number"),
+            ("MOTES_REDIS_URL", "redis://queue:many/0", "must be redis://host:port/number"),
+            ("MOTES_REDIS_URL", "unix://socket", "must be redis://host:port/number"),
+            ("MOTES_DATABASE_URL", "mysql://db/motes", "must be postgresql+asyncpg://user:password@host:port/name"),
+            ("MOTES_DATABASE_URL", "postgresql+psycopg://db/motes", "must be postgresql+asyncpg://"),
+            ("MOTES_DATABASE_URL", "postgresql+asyncpg://db:many/motes", "must be postgresql+asyncpg://"),
+            ("MOTES_MEDIA_ROOT", "/nope", "must be a folder that is there"),
+        ],
+    )
+    def test_wrong_place_is_named_with_what_is_allowed(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
+    ) -> None:
+        monkeypatch.setenv(variable, value)
+        outcome = run("config")
+        assert outcome.code == 2
+        assert outcome.error.startswith(f"{variable} = {value}: {allowed}")
+
+    @pytest.mark.parametrize("command", ["serve", "api", "worker"])
+    def test_nothing_starts_with_a_wrong_place(self, run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+        monkeypatch.setenv("MOTES_REDIS_URL", "nonsense")
+        assert run(command).error.startswith("MOTES_REDIS_URL = nonsense: must be redis://")
+
+    def test_wrong_place_is_named_without_its_password(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_DATABASE_URL", "mysql://motes:hush@db/motes")
+        assert run("config").error.startswith("MOTES_DATABASE_URL = mysql://motes:********@db/motes: must be")
+
+    @pytest.mark.parametrize(
+        ("given", "meant"),
+        [
+            ("postgres://m:a/b#c@db:5432/motes", "postgresql+asyncpg://m:a/b#c@db:5432/motes"),
+            ("postgresql://[::1]/motes?sslmode=require", "postgresql+asyncpg://[::1]/motes?ssl=require"),
+            ("postgresql+asyncpg:///motes?host=/run/pg", "postgresql+asyncpg:///motes?host=/run/pg"),
+            ("sqlite:////srv/motes.db", "sqlite+aiosqlite:////srv/motes.db"),
+        ],
+    )
+    def test_database_may_be_named_as_others_name_it(self, given: str, meant: str) -> None:
+        assert ServiceSettings(database_url=given).database == meant
+
+    @pytest.mark.parametrize(
+        "url",
+        ["redis://", "redis://queue/0", "rediss://:hush@[::1]:6380/0", "unix:///run/redis", "unix://u@/run/redis"],
+    )
+    def test_redis_may_be_anywhere(self, url: str) -> None:
+        assert ServiceSettings(redis_url=url).redis_url == url
+
+    def test_empty_media_root_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And not the folder in which the service was started."""
+        monkeypatch.setenv("MOTES_MEDIA_ROOT", "")
+        assert ServiceSettings().media_root is None
+
     def test_wrong_argument_is_named(self, run: Run) -> None:
         assert run("serve", "--port", "99999").error.startswith("--port = 99999: should be less than")
 
