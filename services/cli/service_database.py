@@ -107,6 +107,8 @@ def in_one_line(settings: ServiceSettings) -> Iterator[None]:
         from services.migrations import NewerStructureError  # noqa: PLC0415
     try:
         yield
+    except BrokenPipeError:  # who read our output has left
+        raise
     except (SQLAlchemyError, CommandError, PostgresError, NewerStructureError, OSError, ImportError) as error:
         cause = getattr(error, "orig", None) or error
         said = " ".join(str(cause).split()) or type(cause).__name__

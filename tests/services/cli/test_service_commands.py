@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.cli.service_database import in_one_line
 from services.database import JobRow, Sessions, new_id, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
@@ -248,6 +249,10 @@ class TestDatabase:
     def test_url_that_means_nothing_is_one_line(self, run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         monkeypatch.setenv("MOTES_DATABASE_URL", url)
         assert url in run("db", "current").error
+
+    def test_reader_of_the_output_that_leaves_is_no_fault_of_it(self) -> None:
+        with pytest.raises(BrokenPipeError), in_one_line(ServiceSettings()):
+            raise BrokenPipeError
 
 
 def change(do: Callable[[Jobs, Sessions], Awaitable[Any]]) -> Any:
