@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -62,6 +63,27 @@ def test_events_go_on_after_the_last_that_was_received(stack: Stack) -> None:
                 break  # the connection breaks off
     rest = [number for number, _ in follow(stack, job, first[-1])]
     assert first + rest == [number for number, _ in follow(stack, job)]
+
+
+def test_events_miss_nothing_where_the_api_is_killed_and_started_again(stack: Stack) -> None:
+    job = submit(stack, create(stack, **LONG, seed=110))
+    told: list[tuple[int, dict[str, Any]]] = []
+    with suppress(httpx.TransportError), stack.client.stream("GET", f"/jobs/{job}/events") as stream:
+        for event in events(stream.iter_lines()):
+            told.append(event)
+            if "api" in stack.processes and event[1]["frames_done"]:
+                stack.stop("api", signal.SIGKILL)
+    assert "api" not in stack.processes
+    stack.start_api()
+    headers, cancelled = {"Last-Event-ID": str(told[-1][0])}, False
+    with stack.client.stream("GET", f"/jobs/{job}/events", headers=headers) as stream:
+        for event in events(stream.iter_lines()):
+            told.append(event)
+            if not cancelled:
+                stack.client.post(f"/jobs/{job}/cancel")  # it has been followed for long enough
+                cancelled = True
+    assert told[-1][1]["status"] in ("cancelled", "completed")
+    assert told == follow(stack, job)
 
 
 def test_whoever_was_told_everything_is_not_asked_to_connect_again(stack: Stack) -> None:
