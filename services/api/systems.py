@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
+from ecs_core.scene import particle_type as type_of
 from services.api import links, schemas
 from services.api.callers import CallerDep
 from services.api.configs import change, check, configure, status_of
@@ -97,9 +100,20 @@ async def update_config(
 
 @router.put("/systems/{system_id}/type/{particle_type}", operation_id="change_type", responses=problems(400, 404, 409))
 async def change_type(system_id: str, particle_type: str, service: ServiceDep, caller: CallerDep) -> schemas.Changed:
-    """Make it a system of another type; its config stays."""
-    row = await change(service, caller, system_id, lambda row: {"particle_type": particle_type})
-    return schemas.Changed(message=f"Particle type changed to {particle_type}", status=status_of(row))
+    """Make it a system of another type; its config stays, without settings that the new type does not have."""
+    dropped: list[str] = []
+
+    def wanted(row: SystemRow) -> dict[str, Any]:
+        known = type_of(particle_type).settings.model_fields
+        dropped[:] = [name for name in row.config if name not in known]
+        return {
+            "particle_type": particle_type,
+            "config": {name: value for name, value in row.config.items() if name in known},
+        }
+
+    row = await change(service, caller, system_id, wanted)
+    more = f"; it has no {', '.join(dropped)}, dropped" if dropped else ""
+    return schemas.Changed(message=f"Particle type changed to {particle_type}{more}", status=status_of(row))
 
 
 @router.post("/systems/{system_id}/load-audio", operation_id="load_audio", responses=problems(400, 404, 409))

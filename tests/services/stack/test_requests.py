@@ -65,6 +65,17 @@ def test_type_of_a_system_can_change(stack: Stack, system: str) -> None:
     assert stack.client.put(f"/systems/{system}/type/rain").status_code == 400
 
 
+def test_settings_that_another_type_does_not_have_are_dropped(stack: Stack) -> None:
+    body = {"particle_type": "bouncing", "config": {"collide": True, "particle_count": 7}}
+    system = stack.client.post("/create", json=body).json()["system_id"]
+    changed = stack.client.put(f"/systems/{system}/type/snow").json()
+    assert changed["message"] == "Particle type changed to snow; it has no collide, dropped"
+    assert changed["status"]["config"]["particle_count"] == 7
+    assert "collide" not in changed["status"]["config"]
+    back = stack.client.put(f"/systems/{system}/type/bouncing").json()
+    assert (back["message"], back["status"]["config"]["collide"]) == ("Particle type changed to bouncing", False)
+
+
 def test_config_that_is_wrong_changes_nothing(stack: Stack, system: str) -> None:
     assert stack.client.put(f"/systems/{system}/config", json={"config": {"fps": 0}}).status_code == 400
     assert stack.client.get(f"/systems/{system}").json()["status"]["config"]["fps"] == 30
