@@ -78,5 +78,10 @@ async def change(
 
 
 async def configure(service: Service, caller: Caller, system_id: str, config: dict[str, Any]) -> SystemRow:
-    """Change settings of a system; those that are not named stay."""
-    return await change(service, caller, system_id, lambda row: {"config": {**row.config, **config}})
+    """Change settings of a system; those that are not named stay, also within a setting that is an object."""
+    return await change(service, caller, system_id, lambda row: {"config": _merged(row.config, config)})
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    both = (name for name in old if isinstance(old[name], dict) and isinstance(new.get(name), dict))
+    return {**old, **new, **{name: _merged(old[name], new[name]) for name in both}}

@@ -93,7 +93,7 @@ async def get_system(system_id: str, service: ServiceDep, caller: CallerDep) -> 
 async def update_config(
     system_id: str, body: schemas.NewConfig, service: ServiceDep, caller: CallerDep
 ) -> schemas.Changed:
-    """Change settings; those that are not named stay."""
+    """Change settings; those that are not named stay, also within a setting that is an object."""
     row = await configure(service, caller, system_id, body.config)
     return schemas.Changed(message="Configuration updated", status=status_of(row))
 

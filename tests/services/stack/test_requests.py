@@ -81,6 +81,18 @@ def test_config_that_is_wrong_changes_nothing(stack: Stack, system: str) -> None
     assert stack.client.get(f"/systems/{system}").json()["status"]["config"]["fps"] == 30
 
 
+def test_part_of_a_setting_can_be_changed(stack: Stack, system: str) -> None:
+    def told(config: dict[str, Any]) -> dict[str, Any]:
+        answer = stack.client.put(f"/systems/{system}/config", json={"config": config})
+        return dict(answer.json()["status"]["config"])
+
+    told({"enhanced_mode": {"active": False, "threshold": 0.5}, "hearing": {"bass": {"full": 90}}, "bounce": True})
+    now = told({"enhanced_mode": {"factor": 3}, "hearing": {"bass": {"threshold": 40}, "kick": {}}})
+    assert now["enhanced_mode"] == {"active": False, "threshold": 0.5, "factor": 3}
+    assert now["hearing"] == {"bass": {"threshold": 40, "full": 90}, "kick": {"threshold": None, "full": None}}
+    assert now["bounce"] is True
+
+
 def test_types_tell_everything(stack: Stack) -> None:
     types = {each["type"]: each for each in stack.client.get("/types").json()}
     assert set(types) == {"bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen"}
