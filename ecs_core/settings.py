@@ -6,6 +6,7 @@ A particle type's own model inherits from :class:`Settings` and adds fields. Num
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
@@ -64,6 +65,18 @@ def frame_rate(value: object) -> Fraction:
     if not _SLOWEST <= rate <= _FASTEST:
         raise ValueError(f"fps must be between {_SLOWEST} and {_FASTEST}")
     return rate
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """The width and height meant by ``"1920x1080"``.
+
+    Raises:
+        ValueError: it is not like that.
+    """
+    size = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", text, re.IGNORECASE)
+    if size is None:
+        raise ValueError("must be WIDTHxHEIGHT, for example 1920x1080")
+    return int(size[1]), int(size[2])
 
 
 class Model(BaseModel):

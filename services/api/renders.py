@@ -29,7 +29,6 @@ router = APIRouter(tags=["jobs"], route_class=Route)
 _NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]{1,200}\.mp4")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _AS_IT_IS = schemas.RenderRequest.model_validate({})
-_OVER = ("width", "height", "fps", "duration", "seed")
 
 
 @router.post(
@@ -63,10 +62,8 @@ async def render_system(
         if body.webhook_url is not None:
             await check_target(body.webhook_url, service.settings)
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
-        over = {name: value for name in _OVER if (value := getattr(body, name)) is not None}
-        scene, key = await scene_of(
-            service, row.particle_type, {**row.config, **over}, audio, body.quality, owner=caller.owner
-        )
+        config = {**row.config, **body.over}
+        scene, key = await scene_of(service, row.particle_type, config, audio, body.quality, owner=caller.owner)
         job = JobRow(
             id=job_id,
             owner=caller.owner,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, field_validator, model_validator
+
+from ecs_core.errors import SceneError
+from ecs_core.settings import picture_size
 
 Priority = Literal["low", "normal", "high"]
 JobStatus = Literal["queued", "rendering", "completed", "failed", "cancelled"]
@@ -112,11 +115,14 @@ class RenderRequest(_Body):
     system_id: str | None = Field(None, description="accepted, as in the guide; must be the one in the path")
     output_path: str | None = Field(None, description="a file name ending in .mp4")
     audio_path: str | None = Field(None, description="an uploaded song's path, or one under the media root")
+    size: str | None = Field(None, description="instead of width and height, such as 1280x720", examples=["1280x720"])
     # Checked where all settings are, and with the same words.
     width: Annotated[int | None, SkipValidation] = None
     height: Annotated[int | None, SkipValidation] = None
     fps: Annotated[float | str | None, SkipValidation] = None
-    duration: Annotated[float | Literal["audio"] | None, SkipValidation] = None
+    duration: Annotated[float | Literal["audio"] | None, SkipValidation] = Field(
+        None, description='seconds; null or "audio": as long as the song'
+    )
     seed: Annotated[int | None, SkipValidation] = None
     quality: Literal["draft", "standard", "high"] = "standard"
     format: Literal["mp4"] = "mp4"
@@ -124,6 +130,24 @@ class RenderRequest(_Body):
     webhook_url: str | None = Field(
         None, description="a public address that is told when the job is over", examples=["https://example.com/x"]
     )
+
+    @field_validator("size")
+    @classmethod
+    def _is_size(cls, value: str | None) -> str | None:
+        if value is not None:
+            picture_size(value)
+        return value
+
+    @property
+    def over(self) -> dict[str, Any]:
+        """The settings that count over the system's."""
+        named = {name: getattr(self, name) for name in ("width", "height", "fps", "seed")}
+        over = {name: value for name, value in named.items() if value is not None}
+        if self.size is not None:
+            if "width" in over or "height" in over:
+                raise SceneError(f"size {self.size!r}: give that, or width and height, not both")
+            over["width"], over["height"] = picture_size(self.size)
+        return over | ({"duration": self.duration} if "duration" in self.model_fields_set else {})
 
 
 class RenderAccepted(BaseModel):

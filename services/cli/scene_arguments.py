@@ -9,6 +9,7 @@ from typing import Any
 
 from ecs_core.errors import SceneError
 from ecs_core.scene import Scene, particle_type
+from ecs_core.settings import picture_size
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,11 +87,10 @@ def _assign(config: dict[str, Any], assignment: str) -> None:
 
 
 def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.lower().partition("x")
     try:
-        return int(width), int(height)
-    except ValueError:
-        raise SceneError(f"--size {text}: must be WIDTHxHEIGHT, for example 1920x1080") from None
+        return picture_size(text)
+    except ValueError as error:
+        raise SceneError(f"--size {text}: {error}") from None
 
 
 def _duration(text: str) -> float | str:

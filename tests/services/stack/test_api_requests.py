@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from base64 import b64encode
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import av
 import httpx
 import pytest
 from sqlalchemy import null, update
 
 from services.database import DeliveryRow, IdempotencyRow, JobRow, new_id, now, open_database
+from tests.services.api.world import song
 from tests.services.stack.api_calls import API, LONG, PROBLEM, SMALL, create, process, submit
 from tests.services.stack.conftest import Stack
 
@@ -318,9 +321,22 @@ def test_render_takes_output_settings_over_those_of_the_system(stack: Stack) -> 
     assert stack.client.get(f"/systems/{system}").json()["status"]["config"]["width"] == 160
 
 
+def test_render_takes_a_size_and_the_length_of_the_song(stack: Stack) -> None:
+    system = create(stack, **SMALL)
+    audio = stack.client.post("/audio", files={"file": ("song.wav", song(0.5))}).json()["audio_path"]
+    done = stack.wait_for(submit(stack, system, size="320x180", duration=None, audio_path=audio), "completed", "failed")
+    assert (done["status"], done["frames"]) == ("completed", 15)
+    with av.open(io.BytesIO(stack.client.get(f"/download/{done['job_id']}").content)) as video:
+        assert (video.streams.video[0].width, video.streams.video[0].height) == (320, 180)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
+        ({"size": "wide"}, "size = 'wide': must be WIDTHxHEIGHT, for example 1920x1080"),
+        ({"size": "161x90"}, "width = 161: must be even"),
+        ({"size": "320x180", "width": 320}, "size '320x180': give that, or width and height, not both"),
+        ({"duration": None}, "needs a song"),
         ({"width": 161}, "width = 161: must be even"),
         ({"width": "wide"}, "width = 'wide'"),
         ({"duration": "audio"}, "needs a song"),
