@@ -23,6 +23,7 @@ from services.credentials import Caller
 from services.database import AudioRow, Sessions, UploadRow, alone, now
 from services.keys import audio_key, song_lock
 from services.limits import QuotaError, check_song
+from services.names import is_reserved
 from services.probing import probe
 from services.quotas import admit_bytes, lock_of, quotas_of
 from services.settings import ServiceSettings
@@ -32,6 +33,7 @@ _AT_ONCE = 2  # songs that are looked at
 _REMEMBERED = 1000  # files under the media root
 _CHUNK = 1 << 20
 _TRIES = 5
+_LONGEST_PART = 255  # bytes of a name in most file systems
 _UPLOADED = re.compile(r"uploads/([0-9a-f]{64})(\.[a-z0-9]{1,8})?")
 
 
@@ -86,8 +88,11 @@ class Songs:
         root = self._settings.media_root
         if root is None:
             raise AudioError(f"audio_path {audio_path!r}: upload the song first: POST /particles/audio")
-        if not audio_path or "\0" in audio_path or len(audio_path) > 1024 or Path(audio_path).is_absolute():
-            raise AudioError(f"audio_path {audio_path!r}: must be a path relative to the media root")
+        parts = Path(audio_path).parts
+        if not parts or "\0" in audio_path or len(audio_path) > 1024 or Path(audio_path).is_absolute() or ".." in parts:
+            raise AudioError(f"audio_path {audio_path!r}: must be a path relative to the media root, without ..")
+        if any(is_reserved(part) or len(part.encode(errors="replace")) > _LONGEST_PART for part in parts):
+            raise AudioError(f"audio_path {audio_path!r}: holds a name that is reserved or too long")
         try:
             path = (root / audio_path).resolve()
             if not path.is_relative_to(root.resolve()):

@@ -21,13 +21,13 @@ from services.credentials import ANYBODY, Caller
 from services.database import JobRow
 from services.keys import ALONE
 from services.limits import check_length, check_scene
+from services.names import is_reserved
 from services.quotas import quotas_of
 from services.scenes import frozen, key_of, seconds_of, segments_of
 from services.webhooks import check_target
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]{1,200}\.mp4")
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _AS_IT_IS = schemas.RenderRequest.model_validate({})
 
 
@@ -139,7 +139,6 @@ def _output_name(name: str | None) -> str:
     """The name under which the video is downloaded: a name and nothing else."""
     if name is None:
         return "video.mp4"
-    stem = name.removesuffix(".mp4")
-    if not _NAME.fullmatch(name) or stem.startswith(".") or stem.lower() in _RESERVED or name != name.strip():
+    if not _NAME.fullmatch(name) or name.startswith(".") or is_reserved(name) or name != name.strip():
         raise HTTPException(400, f"output_path {name!r}: must be a plain file name that ends in .mp4")
     return name

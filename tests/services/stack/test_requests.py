@@ -37,7 +37,20 @@ def test_unknown_is_404(stack: Stack, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../up.mp4", "/tmp/x.mp4", "a/b.mp4", "x.avi", "", ".mp4", "nul.mp4", "x\u0000.mp4", "x" * 300 + ".mp4"]
+    "name",
+    [
+        "../up.mp4",
+        "/tmp/x.mp4",
+        "a/b.mp4",
+        "x.avi",
+        "",
+        ".mp4",
+        "nul.mp4",
+        "CON.foo.mp4",
+        "COM1.x.mp4",
+        "x\u0000.mp4",
+        "x" * 300 + ".mp4",
+    ],
 )
 def test_output_path_that_is_no_plain_name_is_refused(stack: Stack, system: str, name: str) -> None:
     answer = stack.client.post(f"/systems/{system}/render", json={"output_path": name})
