@@ -37,6 +37,10 @@ _LONGEST_PART = 255  # bytes of a name in most file systems
 _UPLOADED = re.compile(r"uploads/([0-9a-f]{64})(\.[a-z0-9]{1,8})?")
 
 
+class NoSongError(AudioError):
+    """There is no song of that name."""
+
+
 class _File(NamedTuple):
     """A file under the media root as it is; a changed one is another."""
 
@@ -64,13 +68,14 @@ class Songs:
         """The song that a caller names: one that its owner uploaded, or one under the media root.
 
         Raises:
-            AudioError: there is none, or it may not be named.
+            NoSongError: there is none.
+            AudioError: it may not be named.
         """
         uploaded = _UPLOADED.fullmatch(audio_path)
         if uploaded:
             row = await self._noted(uploaded[1], caller, new=caller.is_admin)
             if row is None:
-                raise AudioError(f"audio_path {audio_path!r}: no such upload")
+                raise NoSongError(f"audio_path {audio_path!r}: no such upload")
             return row
         file = await asyncio.to_thread(self._under_media_root, audio_path)
         known = self._known.get(file)
@@ -100,9 +105,9 @@ class Songs:
             if path.is_file():
                 facts = path.stat()
                 return _File(path, facts.st_size, facts.st_mtime_ns)
-        except (OSError, RuntimeError):  # a name that is too long, or links that lead in a circle
+        except (OSError, RuntimeError):  # in a folder that is closed, or links that lead in a circle
             pass
-        raise AudioError(f"audio_path {audio_path!r}: no such file")
+        raise NoSongError(f"audio_path {audio_path!r}: no such file")
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Path]:

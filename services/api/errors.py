@@ -19,6 +19,7 @@ from ecs_core import MotesError
 from services import metrics
 from services.limits import LimitError, QuotaError
 from services.room import NoRoomError
+from services.songs import NoSongError
 
 _log = logging.getLogger("motes.api")
 _LONGEST = 2000  # characters of a detail: a client may have sent a thousand wrong settings
@@ -85,7 +86,7 @@ def problem_of(error: Exception) -> JSONResponse:
     if isinstance(error, LimitError):
         return refused(error)
     if isinstance(error, MotesError):
-        return problem(400, str(error))
+        return problem(404 if isinstance(error, NoSongError) else 400, str(error))
     if isinstance(error, RequestValidationError):
         return problem(400, "; ".join(_explain(each) for each in error.errors()[:_TOLD]))
     _log.warning("the database does not answer: %s", error)

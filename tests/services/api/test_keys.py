@@ -318,7 +318,7 @@ class TestTwoOwners:
             return [(each.status_code, each.text.replace(path, "…")) for each in (loaded, rendered)]
 
         assert tried(uploaded["audio_path"]) == tried(unknown)
-        assert [status for status, _ in tried(unknown)] == [400, 400]
+        assert [status for status, _ in tried(unknown)] == [404, 404]
         assert world.song("bob", song(level=2)) == uploaded
         assert [status for status, _ in tried(uploaded["audio_path"])] == [200, 202]
 

@@ -58,12 +58,20 @@ def test_output_path_that_is_no_plain_name_is_refused(stack: Stack, system: str,
     assert "output_path" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["../secret.wav", "/etc/passwd", "missing.wav", "", "uploads/" + "0" * 64, "a\u0000b"])
-def test_audio_path_that_leads_nowhere_or_out_is_refused(stack: Stack, system: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *((path, 400) for path in ("../secret.wav", "a/../missing.wav", "/etc/passwd", "", ".", "a\u0000b", "aux.wav")),
+        *((path, 404) for path in ("missing.wav", "missing/missing.wav", "uploads/" + "0" * 64)),
+    ],
+)
+def test_audio_path_that_leads_out_or_nowhere_is_refused(stack: Stack, system: str, path: str, status: int) -> None:
     (stack.folder / "secret.wav").write_text("not yours")
-    answer = stack.client.post(f"/systems/{system}/load-audio", params={"audio_path": path})
-    assert answer.status_code == 400
-    assert "audio_path" in answer.json()["detail"]
+    loaded = stack.client.post(f"/systems/{system}/load-audio", params={"audio_path": path})
+    rendered = stack.client.post(f"/systems/{system}/render", json={"audio_path": path})
+    assert [loaded.status_code, rendered.status_code] == [status, status]
+    assert loaded.json() == rendered.json()
+    assert "audio_path" in loaded.json()["detail"]
 
 
 def test_upload_that_is_no_song_is_refused(stack: Stack) -> None:
