@@ -349,7 +349,7 @@ def test_render_takes_a_size_and_the_length_of_the_song(stack: Stack) -> None:
         ({"format": "webm"}, "format = 'webm': should be 'mp4'"),
         ({"quality": "ultra"}, "quality = 'ultra': should be 'draft', 'standard' or 'high'"),
         ({"priority": 1}, "priority = 1: should be 'low', 'normal' or 'high'"),
-        ({"colour": 1}, "unknown field 'colour'; there are: system_id, output_path, audio_path, width"),
+        ({"colour": 1}, "unknown field 'colour'; there are: system_id, output_path, audio_path, size"),
     ],
 )
 def test_render_that_cannot_be_is_refused(stack: Stack, body: dict[str, Any], words: str) -> None:

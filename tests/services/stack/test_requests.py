@@ -108,9 +108,9 @@ def test_part_of_a_setting_can_be_changed(stack: Stack, system: str) -> None:
         return dict(answer.json()["status"]["config"])
 
     told({"enhanced_mode": {"active": False, "threshold": 0.5}, "hearing": {"bass": {"full": 90}}, "bounce": True})
-    now = told({"enhanced_mode": {"factor": 3}, "hearing": {"bass": {"threshold": 40}, "kick": {}}})
+    now = told({"enhanced_mode": {"factor": 3}, "hearing": {"bass": {"threshold": 40}, "kicks": {}}})
     assert now["enhanced_mode"] == {"active": False, "threshold": 0.5, "factor": 3}
-    assert now["hearing"] == {"bass": {"threshold": 40, "full": 90}, "kick": {"threshold": None, "full": None}}
+    assert now["hearing"] == {"bass": {"threshold": 40, "full": 90}, "kicks": {"threshold": None, "full": None}}
     assert now["bounce"] is True
 
 
