@@ -205,6 +205,8 @@ class Job(BaseModel):
 class LiveSystem(SystemStatus):
     """What who watches a system is told."""
 
+    model_config = _example(**_STATUS, jobs=[])
+
     jobs: list[Job] = Field(description="those that are not over, and those that ended in the last ten seconds")
 
 
