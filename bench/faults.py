@@ -8,6 +8,11 @@ redis-server is killed with SIGKILL, or Redis is told to forget everything; mean
 are always enough. In the end each must be completed, once, and its video must hold the frames of an undisturbed render
 of the same scene, decoded and compared by hash. It prints how long each segment that was lost waited until somebody
 rendered it again (goal: 99 % within 20 s). The exit code is 1 if anything is not as it should be.
+
+Compared is what a client downloads, not raw frames, of which workers keep no hashes. So a segment that was encoded, put
+in order or joined wrongly is found, too. A difference in a raw frame that is too small for the encoder to keep may not
+be: that raw frames are the same to the last bit, by any number of processes, in segments of any length and after a
+kill, is what tests/ecs_core/rendering/test_same_frames.py and tests/faults/test_processes.py compare.
 """
 
 from __future__ import annotations

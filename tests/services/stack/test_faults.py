@@ -30,7 +30,7 @@ LONG = {"width": 640, "height": 360, "duration": 120.0, "particle_count": 1000}
 
 
 def pictures(path: Path) -> list[str]:
-    """Every frame of a video, decoded."""
+    """Every frame of a video as a client gets it, decoded; see ``bench/faults.py`` for what that does not show."""
     with av.open(str(path)) as container:
         return [hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for frame in container.decode(video=0)]
 
