@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from ecs_core.audio.catalogue import EVENTS
 from ecs_core.audio.decode import AudioFile, Song
 from ecs_core.audio.drums import drums_of
 from ecs_core.audio.guidance import AS_HEARD, Guidance
-from ecs_core.audio.meters import STEP
+from ecs_core.audio.meters import STEP, Measured
 from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets, rise_of, whitening
 from ecs_core.audio.sections import find_drops, find_sections
 from ecs_core.audio.spectrum import BANDS, CHROMA_HOP, HOP, Spectrum, spectrum_of
@@ -27,6 +28,8 @@ from ecs_core.audio.tonal import harmonic_share, key_of, pitch_classes
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+
+_Arrays = TypeVar("_Arrays", Spectrum, Measured)
 
 _CUT = 0.02  # seconds: that a song is cut off sounds like a click, but is the end of something
 
@@ -103,7 +106,7 @@ def features_of(
     added = {}
     for feature in more:
         try:
-            curves[feature.name] = _checked(feature.compute(spectrum), hops=len(spectrum.rms))
+            curves[feature.name] = _checked(feature.compute(_read_only(spectrum)), hops=len(spectrum.rms))
         except Exception as error:
             warnings += (f"audio feature {feature.name!r} is left out: {type(error).__name__}: {error}",)
             curves[feature.name] = np.zeros(len(spectrum.rms), np.float32)
@@ -177,6 +180,20 @@ def _strengths(envelope: F32, times: F64) -> F32:
     hops = np.rint(times / SECONDS_PER_HOP).astype(np.int64)
     around = [envelope[np.clip(hops + offset, 0, len(envelope) - 1)] for offset in (-1, 0, 1)]
     return np.minimum(np.max(around, axis=0), 1).astype(np.float32) if times.size else np.zeros(0, np.float32)
+
+
+def _read_only(what: _Arrays) -> _Arrays:
+    """The same for a plugin, whose writing would change what others hear."""
+
+    def seen(value: Any) -> Any:
+        if isinstance(value, Measured):
+            return _read_only(value)
+        if isinstance(value, np.ndarray):
+            value = value.view()
+            value.setflags(write=False)
+        return value
+
+    return replace(what, **{each.name: seen(getattr(what, each.name)) for each in fields(what)})
 
 
 def _checked(values: NDArray[Any], *, hops: int) -> F32:

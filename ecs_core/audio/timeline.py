@@ -43,6 +43,8 @@ class AudioFeature:
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name in _TAKEN:
             raise PluginError(f"audio feature {self.name!r}: the name is taken, or no identifier")
+        if self.kind not in ("hit", "slow"):
+            raise PluginError(f"audio feature {self.name!r}: kind = {self.kind!r}: must be 'hit' or 'slow'")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ is being written and not installed.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import logging
@@ -95,7 +96,8 @@ def particle_types() -> Registry:
     """Everything registered by the installed plugins; loaded once per process."""
     points, failed = _found()
     chosen, missing = _wanted(points)
-    return load(chosen, [*failed, *missing])
+    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints must not end up in the output of a command
+        return load(chosen, [*failed, *missing])
 
 
 def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registry:

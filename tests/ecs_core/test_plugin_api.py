@@ -172,6 +172,11 @@ def test_audio_feature_must_have_a_name_of_its_own(load_plugins: Load, name: str
     assert f"audio feature {name!r}: the name is taken, or no identifier" in registry.failures[0]
 
 
+def test_audio_feature_must_be_of_a_kind_that_there_is(load_plugins: Load) -> None:
+    registry = load_plugins(shine=FEATURE.replace("3.0)", '3.0), kind="nix"'))
+    assert "audio feature 'shine': kind = 'nix': must be 'hit' or 'slow'" in registry.failures[0]
+
+
 HOOKS = """
 from ecs_core import hookimpl
 
@@ -229,3 +234,13 @@ class TestSelection:
         monkeypatch.setattr(sys, "path", [*sys.path])
         monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
         assert "rain" in particle_types().types
+
+    def test_what_a_plugin_prints_is_no_output_of_a_command(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nrain = "motes_test_loud"\n')
+        (tmp_path / "motes_test_loud.py").write_text("print('hello')\n" + good("rain"))
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
+        assert "rain" in particle_types().types
+        assert capsys.readouterr() == ("", "hello\n")

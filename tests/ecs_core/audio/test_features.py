@@ -13,7 +13,8 @@ from ecs_core.audio import catalogue
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze, features_of
 from ecs_core.audio.onsets import SECONDS_PER_HOP
-from ecs_core.audio.timeline import EVENTS, FEATURES, FeatureTimeline
+from ecs_core.audio.spectrum import Spectrum
+from ecs_core.audio.timeline import EVENTS, FEATURES, AudioFeature, FeatureTimeline
 from services.cli.demo_song import RATE, compose
 from tests.ecs_core.audio.songs import F32, heard, hits, spectrum
 from tests.media import noise, tone, write_song
@@ -243,6 +244,29 @@ def test_a_song_at_another_rate_is_heard_alike(song: F32, demo: Analysis) -> Non
     one, other = timeline(demo).features, timeline(heard(at_48, rate=48_000)).features
     for name in ("sub", "bass", "low_mid", "mid", "rms", "onset"):
         assert np.abs(one[name] - other[name]).max() < 0.05, name
+
+
+def test_a_plugins_feature_cannot_change_what_others_hear(song: F32, demo: Analysis) -> None:
+    def louder(heard: Spectrum) -> F32:
+        heard.rms[:] *= 3
+        return heard.rms
+
+    def airless(heard: Spectrum) -> F32:
+        heard.measured.air[:] = 0
+        return heard.rms
+
+    def itself(heard: Spectrum) -> F32:
+        return heard.rms
+
+    more = [AudioFeature(each.__name__, "tries", each) for each in (louder, airless, itself)]
+    analysis = features_of(spectrum(song, rate=RATE), more=more)
+    for name, curve in demo.curves.items():
+        np.testing.assert_array_equal(analysis.curves[name], curve)
+    assert [warning.split(" is left")[0] for warning in analysis.warnings if "is read-only" in warning] == [
+        "audio feature 'louder'",
+        "audio feature 'airless'",
+    ]
+    np.testing.assert_array_equal(analysis.curves["itself"], np.clip(demo.curves["rms"], 0, 1))
 
 
 def test_progress_rises_to_one(demo_song: Path) -> None:
