@@ -109,7 +109,8 @@ def main() -> None:
             for kind in arguments.types
             for count in arguments.counts
         ]
-    print("every goal reached" if all(reached) else f"{reached.count(False)} goals MISSED")
+    missed = f"{reached.count(False)} goals MISSED" if False in reached else "every goal reached"
+    print(missed if AT in arguments.counts else f"no goal was tried: there is one at {AT} particles alone")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import to_jsonable_python
 
 from ecs_core.audio.catalogue import FEATURES as CATALOGUE
 from ecs_core.audio.catalogue import STRONG
@@ -106,7 +107,11 @@ def option(default: Any, description: str, *, group: str, unit: str | None = Non
     """
     extra: dict[str, Any] = {"group": group} | ({"unit": unit} if unit else {})
     if callable(default):
-        return Field(default_factory=default, description=description, json_schema_extra=extra, **limits)
+
+        def shown(schema: dict[str, Any]) -> None:
+            schema |= extra | {"default": to_jsonable_python(default())}
+
+        return Field(default_factory=default, description=description, json_schema_extra=shown, **limits)
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
 

@@ -135,6 +135,12 @@ def test_thousands_of_wrong_settings_are_not_all_told() -> None:
     assert len(str(error.value)) < 20_000
 
 
+def test_the_schema_has_the_default_of_every_setting() -> None:
+    defaults = Settings().model_dump(mode="json")
+    shown = {name: field["default"] for name, field in Settings.model_json_schema()["properties"].items()}
+    assert shown == defaults
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
