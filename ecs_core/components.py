@@ -204,7 +204,7 @@ class Birth:
     units. They leave in ``direction``, radians ± ``spread``, or away from the centre when None, at ``speed``, of which
     the share ``speed_with_size`` is decided by their size (large ones fast); across that, clockwise, at ``orbit``;
     and all at ``drift_x``, ``drift_y`` besides, units/s. ``growth``, units/s, swings their size between the factors
-    ``swing`` of what it was. Each unit of radius adds ``light_by_size`` to ``light``.
+    ``swing`` of what it was; it never leaves ``sizes``, units. Each unit of radius adds ``light_by_size`` to ``light``.
     """
 
     bindable: ClassVar[tuple[str, ...]] = ("speed", "orbit", "spread", "size", "light")
@@ -229,6 +229,7 @@ class Birth:
     size: Draw = Range(1.0, 4.0)
     growth: Draw = Range(0.0, 0.0)
     swing: tuple[float, float] = (0.6, 1.5)
+    sizes: tuple[float, float] = (0.0, math.inf)
     light: Draw = Range(1.0, 1.0)
     light_by_size: float = 0.0
     pulse: Draw = Range(0.3, 1.2)

@@ -52,7 +52,8 @@ class Emit(System):
         if n <= 0:
             return
         world, rng, new = self.world, self.world.rng(self, entity), table.spawn(n)
-        radius = birth.size.draw(rng, n)
+        smallest, largest = (np.float32(size) for size in birth.sizes)
+        radius = np.clip(birth.size.draw(rng, n), smallest, largest)
         dx, dy = _offsets(birth, rng, n)
         if birth.direction is None:
             away = np.hypot(dx, dy)
@@ -72,7 +73,8 @@ class Emit(System):
             size.value[new] = radius
         if (growth := world.component(entity, Growth)) is not None:
             growth.rate[new] = birth.growth.draw(rng, n)
-            growth.low[new], growth.high[new] = birth.swing[0] * radius, birth.swing[1] * radius
+            growth.low[new] = np.maximum(birth.swing[0] * radius, smallest)
+            growth.high[new] = np.minimum(birth.swing[1] * radius, largest)
         if (pulse := world.component(entity, Pulse)) is not None:
             pulse.phase[new], pulse.rate[new] = rng.uniform(0.0, 1.0, n), birth.pulse.draw(rng, n)
         if (color := world.component(entity, Color)) is not None:

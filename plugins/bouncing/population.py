@@ -44,6 +44,7 @@ def populate(world: World, settings: BouncingSettings) -> None:
                 drift_y=drift_y,
                 size=Range(2.5, 10.0, tail=1.4),
                 growth=settings.growth,
+                sizes=(0.5, 10.0),
                 swing=(0.85, 1.0),
                 light=Range(0.45, 1.5, tail=1.5),
                 pulse=Range(0.3, 0.7),

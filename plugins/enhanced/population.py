@@ -40,6 +40,7 @@ def populate(world: World, settings: EnhancedSettings) -> None:
         "y": y,
         "size": Pareto(0.9, 10.0),  # many specks, few stars
         "growth": settings.growth,
+        "sizes": (0.5, 10.0),
         "light": Range(0.5, 3.1, tail=2.5),
         "light_by_size": 0.42,
         "pulse": Range(0.25, 0.8),

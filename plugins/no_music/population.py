@@ -43,6 +43,7 @@ def populate(world: World, settings: NoMusicSettings) -> None:
                 drift_y=drift_y,
                 size=Pareto(1.1, 10.0, 1.5),
                 growth=settings.growth,
+                sizes=(0.5, 10.0),
                 light=Range(0.6, 3.2, tail=2.5),
                 light_by_size=0.4,
                 pulse=Range(0.15, 0.5),

@@ -51,6 +51,7 @@ def populate(world: World, settings: ContinuousSpawningSettings) -> None:
                 span=Range(1000 / F, 1000 / F),
                 size=Pareto(0.8, 8.0, 1.6),
                 growth=settings.growth,
+                sizes=(0.5, 10.0),
                 light=Range(0.7, 3.2, tail=2),
                 light_by_size=0.3,
                 palette=settings.palette,

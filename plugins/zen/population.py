@@ -33,24 +33,26 @@ MOST_DISCS = 120  # more would be a fog, and take longer to draw than all else
 def populate(world: World, settings: ZenSettings) -> None:
     """Two populations: discs behind, lights before them."""
     discs = min(MOST_DISCS, settings.particle_count // DISCS)
-    _add(world, settings, discs, Range(26, 90, tail=1.6), Range(0.016, 0.075), Sprite("disc"))
-    _add(
-        world, settings, settings.particle_count - discs, Pareto(1.2, 9.0, 1.6), Range(1.2, 5.0, tail=2), Sprite("glow")
-    )
+    disc: dict[str, Any] = {"count": discs, "size": Range(26, 90, tail=1.6), "light": Range(0.016, 0.075)}
+    light: dict[str, Any] = {
+        "count": settings.particle_count - discs,
+        "size": Pareto(1.2, 9.0, 1.6),
+        "sizes": (0.5, 10.0),
+        "light": Range(1.2, 5.0, tail=2),
+    }
+    _add(world, settings, disc, Sprite("disc"))
+    _add(world, settings, light, Sprite("glow"))
 
 
-def _add(world: World, settings: ZenSettings, count: int, size: Range | Pareto, light: Range, sprite: Sprite) -> None:
+def _add(world: World, settings: ZenSettings, kind: dict[str, Any], sprite: Sprite) -> None:
     canvas = world.get(Canvas)
     x, y = settings.centre(canvas)
     drift_x, drift_y = settings.drift
-    one: dict[str, Any] = {
-        "size": size,
+    one: dict[str, Any] = kind | {
         "growth": settings.growth,
         "swing": (0.8, 1.25),
-        "light": light,
         "pulse": Range(0.06, 0.2),
         "palette": settings.palette,
-        "count": count,
         "speed": Range(0, 0),
         "drift_x": drift_x,
         "drift_y": drift_y,

@@ -45,6 +45,12 @@ class TestTenMinutesOfLoudMusic:
         assert max(moment.radius.max() for moment in moments(kind)) < largest
         assert min(moment.radius.min() for moment in moments(kind)) > 0
 
+    def test_what_is_in_focus_stays_within_half_a_unit_and_ten_at_rest(self, kind: str) -> None:
+        for moment in moments(kind):
+            sizes = moment.size[moment.population == moment.population.max()]  # discs out of focus come first
+            assert sizes.min(initial=9) >= 0.5
+            assert sizes.max(initial=0) <= 10
+
     def test_brightness_is_bounded(self, kind: str) -> None:
         minutes = np.reshape([moment.brightness.mean() for moment in moments(kind)], (MINUTES, 12)).mean(axis=1)
         assert minutes[1:] == pytest.approx(np.full(MINUTES - 1, minutes[1:].mean()), rel=0.25)

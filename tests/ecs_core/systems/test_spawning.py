@@ -91,6 +91,17 @@ def test_growth_and_pulse_are_given_where_there_are_columns_for_them(make_world:
     assert ((pulse.phase >= 0) & (pulse.phase < 1) & (pulse.rate >= 0.3) & (pulse.rate <= 1.2)).all()
 
 
+def test_sizes_are_never_left_neither_at_birth_nor_later(make_world: MakeWorld) -> None:
+    world = make_world()
+    entity = world.populate(
+        (Size, Growth), [burst(50, size=Range(0.1, 20.0), sizes=(2.0, 5.0), growth=Range(-90.0, 90.0))]
+    )
+    for _ in range(20):
+        world.step()
+        size = world.component(entity, Size).value
+        assert (size.min(), size.max()) == (2, 5)
+
+
 def test_light_grows_with_size_where_it_is_told_to(make_world: MakeWorld) -> None:
     born = Born(make_world(), burst(size=Range(1.0, 5.0), light_by_size=0.5))
     np.testing.assert_allclose(born.color.r, 1 + 0.5 * born.size.value, rtol=1e-5)
