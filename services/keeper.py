@@ -80,9 +80,7 @@ class Keeper:
         try:
             async with self._alone(lately) as thorough:
                 _log.debug("looking for what may go%s", ", thoroughly" if thorough else "")
-                report = await self.clear(thorough=thorough)
-                if report.freed or any(report.rows.values()):
-                    _log.info("%s", report)
+                _tell(await self.clear(thorough=thorough))
         except Busy:
             pass
         except Exception:
@@ -95,7 +93,9 @@ class Keeper:
             Busy: somebody else is at it.
         """
         async with self._alone(timedelta(0), thorough=True):
-            return await self.clear(thorough=True)
+            report = await self.clear(thorough=True)
+            _tell(report)
+            return report
 
     async def forecast(self) -> Report:
         """What ``gc`` would do; changes nothing."""
@@ -169,6 +169,11 @@ class Keeper:
             await asyncio.sleep(_RENEW_EVERY)
             async with self._sessions.begin() as session:
                 await session.execute(update(IdempotencyRow).where(*_mine(me)).values(created_at=now()))
+
+
+def _tell(report: Report) -> None:
+    if report.freed or any(report.rows.values()):
+        _log.info("%s", report)
 
 
 def _mine(me: str) -> tuple[ColumnElement[bool], ...]:

@@ -5,14 +5,18 @@ Requests are counted by ``services.rates``, everything else of an owner by ``ser
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from ecs_core import MotesError
 from services.credentials import Caller
+from services.decoding import LONGEST
 from services.settings import ServiceSettings
 
+_RATE = re.compile(r"[0-9]{1,9}(/[1-9][0-9]{0,8})?")
+_HUGE = 1e100
 _BUSY = 10  # seconds after which a job may have ended, or something may have been deleted
 
 
@@ -57,6 +61,26 @@ def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
         check_length(settings, float(config["duration"]))
 
 
+def check_given(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
+    """Refuse a config as a client gave it, if it is more than this server renders; whether it is right is not asked.
+
+    So who asks for too much is told what this server allows, not what some other might.
+
+    Raises:
+        LimitError: as above.
+    """
+    nothing = {"width": 0, "height": 0, "fps": 0, "particle_count": 0, "max_particles": 0, "duration": None}
+    given = {name: config[name] for name in nothing if _is_number(config.get(name))}
+    if isinstance(rate := config.get("fps"), str) and _RATE.fullmatch(rate):
+        given["fps"] = rate
+    check_scene(settings, nothing | given)
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a positive one that can be compared, and in no time."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _HUGE
+
+
 def check_length(settings: ServiceSettings, seconds: float) -> None:
     """Refuse a video of so many seconds if that is more than this server renders for anybody.
 
@@ -73,7 +97,8 @@ def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, float])
         LimitError: as above.
     """
     duration = facts["duration"]
-    _check("max_song_seconds", settings.max_song_seconds, duration, f"{name}: its duration is {duration:g} s")
+    said = f"{duration:g} s" if duration <= LONGEST else f"more than {LONGEST} s"  # nobody looked any further
+    _check("max_song_seconds", settings.max_song_seconds, duration, f"{name}: its duration is {said}")
     samples = round(duration * facts["sample_rate"] * facts["channels"])
     _check("max_song_samples", settings.max_song_samples, samples, f"{name}: has {samples} samples")
 

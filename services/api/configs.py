@@ -15,7 +15,7 @@ from services.api import schemas
 from services.api.service import Service
 from services.credentials import Caller
 from services.database import SystemRow
-from services.limits import check_scene
+from services.limits import check_given, check_scene
 from services.scenes import SONG
 
 _TRIES = 100  # where so many are changing one system at once, the next is told to wait
@@ -46,6 +46,7 @@ async def check(service: Service, particle_type: str, config: dict[str, Any]) ->
     """
 
     def resolve() -> None:
+        check_given(service.settings, config)
         _, settings = Scene(particle_type, audio=SONG, config=config).resolve()
         check_scene(service.settings, settings.model_dump(mode="json"))
 

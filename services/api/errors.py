@@ -68,8 +68,10 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None, **m
 
 
 def refused(error: LimitError) -> JSONResponse:
-    """What is answered to who asks for too much: 429 where it helps to come again, else 400."""
+    """What is answered to who asks for too much: 429 where it helps to come again, 413 to an upload, else 400."""
     about: dict[str, Any] = {"limit": error.limit, "value": error.value}
+    if error.limit == "upload_limit":  # the rest of it is not read
+        return problem(413, str(error), {"Connection": "close"}, **about)
     if not isinstance(error, QuotaError):
         return problem(400, str(error), **about)
     metrics.limited(error.limit)

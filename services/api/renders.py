@@ -20,7 +20,7 @@ from services.corrections import Corrections
 from services.credentials import ANYBODY, Caller
 from services.database import JobRow
 from services.keys import ALONE
-from services.limits import check_length, check_scene
+from services.limits import check_given, check_length, check_scene
 from services.names import is_reserved
 from services.quotas import quotas_of
 from services.scenes import frozen, key_of, seconds_of, segments_of
@@ -63,6 +63,7 @@ async def render_system(
             await check_target(body.webhook_url, service.settings)
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
         config = {**row.config, **body.over}
+        check_given(service.settings, config)
         scene, key = await scene_of(service, row.particle_type, config, audio, body.quality, owner=caller.owner)
         job = JobRow(
             id=job_id,

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from services import metrics
+from services.limits import LimitError
 from services.room import NoRoomError
 
 _BATCH = 1 << 20  # bytes that are taken to a thread at once
@@ -86,7 +87,7 @@ class Upload:
             return
         self.size += end - start
         if self.size > self._limit:
-            raise TooLarge
+            raise _too_large(self._limit)
         piece = data[start:end]
         self._digest.update(piece)
         self._file.write(piece)
@@ -96,24 +97,23 @@ class Upload:
         self._wanted = False
 
 
-class TooLarge(Exception):  # noqa: N818 - named for what it says
-    """The file is larger than it may be."""
+def _too_large(limit: int) -> LimitError:
+    return LimitError("upload_limit", limit, "the upload has too many bytes")
 
 
 async def received(request: Request, path: Path, *, limit: int, room: Callable[[int], Awaitable[None]]) -> Upload:
     """The file of the request's body, written to ``path``; ``room`` refuses so many more bytes where there is none.
 
     Raises:
-        HTTPException: 413 if it is larger than ``limit`` bytes, as soon as that is known; 507 if there is no room for
-            it, or no longer; 415 or 422 for other bodies.
+        LimitError: it is larger than ``limit`` bytes; as soon as that is known.
+        HTTPException: 507 if there is no room for it, or no longer; 415 or 422 for other bodies.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise HTTPException(415, "Content-Type: must be multipart/form-data with a boundary")
-    too_large = HTTPException(413, f"The upload is larger than {limit} bytes", {"Connection": "close"})
     said = int(request.headers.get("content-length") or 0)  # nothing, where it comes in chunks
     if said > limit + _AROUND:
-        raise too_large
+        raise _too_large(limit)
     try:
         await room(said)
         upload = await run_in_threadpool(Upload, path, options[b"boundary"], limit=limit)
@@ -124,7 +124,7 @@ async def received(request: Request, path: Path, *, limit: int, room: Callable[[
                 size += len(chunk)
                 metrics.UPLOADED.inc(len(chunk))
                 if size > limit + _AROUND:
-                    raise too_large
+                    raise _too_large(limit)
                 if len(batch) >= _BATCH:
                     await run_in_threadpool(upload.write, bytes(batch))
                     batch.clear()
@@ -134,8 +134,6 @@ async def received(request: Request, path: Path, *, limit: int, room: Callable[[
             await run_in_threadpool(upload.write, bytes(batch))
         finally:
             await run_in_threadpool(upload.close)
-    except TooLarge:
-        raise too_large from None
     except NoRoomError as error:
         raise HTTPException(507, str(error), {"Connection": "close"}) from None
     except (FormParserError, ClientDisconnect):

@@ -81,8 +81,10 @@ async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessio
 
 
 async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
+    from services import logs  # noqa: PLC0415
     from services.keeper import Busy, Keeper  # noqa: PLC0415
 
+    logs.set_up(form=settings.log_format, level=settings.log_level)
     keeper = Keeper(settings, sessions, storage)
     try:
         report = await (keeper.forecast() if arguments.dry_run else keeper.gc())

@@ -736,7 +736,7 @@ class TestKilledBetween:
 
         async def run(*command: str) -> tuple[int, str]:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, *command, env=environment, stdout=asyncio.subprocess.PIPE
+                sys.executable, *command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
             said, _ = await process.communicate()
             assert process.returncode is not None
@@ -752,7 +752,7 @@ class TestKilledBetween:
         again = await shelf.rendered("bob", scene="scene")
         await shelf.whole()
         code, said = await run("-m", "services.cli.main", "storage", "gc")
-        assert (code, "leftover" in said) == (0, True)
+        assert (code, "leftover" in said, "motes.retention" in said) == (0, True, True)  # it is told, and logged
         await shelf.whole()
         assert (await shelf.board.job(again)).expired_at is None
         assert await shelf.owners_of(song) == set()
