@@ -30,7 +30,7 @@ serve: $(READY)  ## run the service: the REST API, workers, Redis
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 20
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/ecs_core/kernels tests/ecs_core/systems
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m 'not compiled' $(addprefix tests/ecs_core/,kernels systems raster test_rng.py)
 
 check: $(READY)  ## lint, types, layers
 	$(BIN)/ruff check .

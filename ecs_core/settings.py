@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from ecs_core.audio.timeline import EVENTS, FEATURES
 from ecs_core.components import FRAME
 from ecs_core.errors import SceneError
 from ecs_core.raster.colour import linear_from_srgb
+from ecs_core.refusal import refusal
 from ecs_core.resources import Canvas
 from ecs_core.values import Gradient, Range
 
@@ -45,8 +46,6 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _NTSC = {round(n * 1000 / 1001, digits): Fraction(n * 1000, 1001) for n in (24, 30, 60, 120) for digits in (2, 3)}
 _SLOWEST, _FASTEST = 1, 240
 _PHASES = tuple(feature.name for feature in CATALOGUE if feature.kind == "phase")
-_TOLD = 20  # wrong settings; somebody may send thousands
-_BRANCHES = ("literal[", "tuple[", "union[")
 
 
 def frame_rate(value: object) -> Fraction:
@@ -127,9 +126,14 @@ class BindingSettings(Model):
     """Lets any feature of the song move any bindable parameter (``motes types TYPE`` lists both)."""
 
     source: str = option(
-        ..., "a feature of the song: bass, onset, level …; or an event: kick, beat, drop …", group="music"
+        ...,
+        "a feature of the song: bass, onset, level …; or an event: kick, beat, drop …",
+        group="music",
+        examples=["bass"],
     )
-    target: str = option(..., "a parameter: size, speed, light, color, emission.rate …", group="music")
+    target: str = option(
+        ..., "a parameter: size, speed, light, color, emission.rate …", group="music", examples=["size"]
+    )
     op: Literal["multiply", "add", "set"] | None = option(
         None, "value × (1 + v), value + v or v; null: multiply, or add to a parameter that rests at 0", group="music"
     )
@@ -140,7 +144,12 @@ class BindingSettings(Model):
         | Annotated[
             tuple[tuple[Share, Annotated[float, Field(ge=-1e6, le=1e6)]], ...], Field(min_length=2, max_length=64)
         ]
-    ) = option("linear", "from feature to v: a name, or points [[feature, v], …] in ascending order", group="music")
+    ) = option(
+        "linear",
+        "from feature to v: a name, or points [[feature, v], …] in ascending order",
+        group="music",
+        examples=["smooth", [[0, 0], [0.5, 0.2], [1, 1]]],
+    )
     attack: float = option(0.0, "time constant of rising", group="music", unit="s", ge=0, le=60)
     release: float = option(
         0.0, "time constant of falling; of an event, 0 means 0.15", group="music", unit="s", ge=0, le=60
@@ -361,28 +370,4 @@ def validate(model: type[Settings], values: Mapping[str, Any], *, owner: str) ->
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        said: dict[str, list[str]] = {}  # of a union each branch says what it allows
-        for detail in details[:_TOLD]:
-            what, message = _explain(detail, model, owner)
-            said.setdefault(what, []).append(message)
-        each = [f"{what}{', or '.join(messages)}" for what, messages in said.items()]
-        more = [f"and {len(details) - _TOLD} more"] if len(details) > _TOLD else []
-        raise SceneError("; ".join(each + more)) from None
-
-
-def _explain(detail: Any, model: type[Settings], owner: str) -> tuple[str, str]:
-    """Which value is wrong ("gain = 7: "), and what it must be; or all there is to say, and nothing."""
-    # pydantic also names the branch of a union that it tried.
-    parts = [str(part) for part in detail["loc"]]
-    path = ".".join(part for part in parts if part not in ("float", "str", "int") and not part.startswith(_BRANCHES))
-    if detail["type"] == "extra_forbidden":
-        fields = model.model_fields
-        for part in parts[:-1]:
-            nested = fields[part].annotation if part in fields else None
-            for each in (nested, *get_args(nested)):
-                if isinstance(each, type) and issubclass(each, BaseModel):
-                    fields = each.model_fields
-        return f"unknown setting {path!r} for {owner}; it has: {', '.join(fields)}", ""
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("Tuple ")
-    return (f"{path} = {detail['input']!r}: ", message.replace("valid tuple", "list")) if path else (message, "")
+        raise SceneError(refusal(error, model, owner)) from None

@@ -41,6 +41,7 @@ _OGG_PAGE = 65_307  # bytes of the longest page
 _EARLY = 0.5  # seconds that may be missing at the end before it is worth a warning
 RATES = range(1_000, 768_001)  # samples a second; anything else is a damaged header, and hours of work
 MOST_CHANNELS = 7  # channels; PyAV crashes on the planes of more, and nobody has as many ears
+_LOUDEST = np.float32(1e6)  # 120 dB over full scale: no sound, and its powers would not fit into float32
 _FLAC_EARLY = 0.01  # FLAC says how long it is to the sample, and what is damaged is missing
 
 
@@ -102,8 +103,12 @@ class AudioFile:
             self.channels = 2
 
     def _check_file(self) -> None:
-        if not self.path.exists():
-            raise AudioError(f"{self.path}: no such file")
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            raise AudioError(f"{self.path}: no such file") from None
+        except (OSError, ValueError) as error:  # a name that is too long, or has a NUL
+            raise AudioError(f"{self.path}: cannot be read: {getattr(error, 'strerror', error)}") from None
         if self.path.is_dir():
             raise AudioError(f"{self.path}: is a folder; give an audio file: {_ALLOWED}")
         if not self.path.is_file():
@@ -131,7 +136,7 @@ class AudioFile:
     def blocks(self) -> Iterator[F32]:
         """Yield the samples in order as blocks of shape (channels, n), float32, nominally ±1.
 
-        What is damaged is left out with a warning; values that are not numbers become silence with a warning.
+        What is damaged is left out, and values that are no numbers, or absurd, become silence, each with a warning.
 
         Raises:
             AudioError: nothing at all could be decoded.
@@ -141,10 +146,10 @@ class AudioFile:
             damaged += bad
             if block is None:
                 continue
-            finite = np.isfinite(block)
-            if not finite.all():
-                unreal += int(block.size - finite.sum())
-                block = np.where(finite, block, np.float32(0))  # noqa: PLW2901 - the same block, mended
+            real = np.abs(block) <= _LOUDEST  # which no NaN is
+            if not real.all():
+                unreal += int(block.size - real.sum())
+                block = np.where(real, block, np.float32(0))  # noqa: PLW2901 - the same block, mended
             samples += block.shape[1]
             yield block
         if not samples:
@@ -152,7 +157,7 @@ class AudioFile:
         if damaged:
             self.warnings.append(f"{self.path}: {damaged} damaged packets were left out")
         if unreal:
-            self.warnings.append(f"{self.path}: {unreal} samples are not numbers and were taken as silence")
+            self.warnings.append(f"{self.path}: {unreal} samples are no numbers, or absurd, and were taken as silence")
         said = self.seconds
         if _breaks_off(self.path):
             self.warnings.append(f"{self.path}: breaks off after {samples / self.rate:.2f} s: truncated?")

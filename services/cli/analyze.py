@@ -51,13 +51,11 @@ def run(arguments: argparse.Namespace) -> None:
     from ecs_core.errors import OutputError  # noqa: PLC0415
     from ecs_core.interrupts import undisturbed  # noqa: PLC0415
     from ecs_core.rendering.progress import Progress  # noqa: PLC0415
-    from ecs_core.rendering.run import check_output  # noqa: PLC0415
+    from services.cli.files import check_outputs  # noqa: PLC0415
     from services.cli.progress_bar import progress_bar  # noqa: PLC0415
 
     guidance, fps = _guidance(arguments), _rate(arguments.fps)
-    for path in (arguments.output, arguments.plot):
-        if path is not None:
-            check_output(path, arguments.song)
+    check_outputs(arguments.output, arguments.plot, song=arguments.song)
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
         raise OutputError(f"--plot {arguments.plot}: must end in .png")
     with undisturbed():

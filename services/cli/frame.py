@@ -27,8 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Draw what the arguments describe."""
     from ecs_core.rendering.still import render_frame  # noqa: PLC0415 - after the arguments are known to be right
+    from services.cli.files import check_outputs  # noqa: PLC0415
 
-    digest = render_frame(scene_from(arguments), arguments.at, arguments.output)
+    scene = scene_from(arguments)
+    check_outputs(arguments.output, song=scene.audio, form="PNG")
+    digest = render_frame(scene, arguments.at, arguments.output)
     if arguments.json:
         print(json.dumps({"output": str(arguments.output), "at": arguments.at, "sha256": digest}))
     else:

@@ -39,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Render what the arguments describe."""
-    from ecs_core.rendering.run import check_output, render  # noqa: PLC0415 - after the arguments are known to be right
-    from services.cli.files import write_text  # noqa: PLC0415
+    from ecs_core.rendering.run import render  # noqa: PLC0415 - after the arguments are known to be right
+    from services.cli.files import check_outputs, write_text  # noqa: PLC0415
     from services.cli.progress_bar import progress_bar  # noqa: PLC0415
 
     scene = scene_from(arguments)
-    if arguments.frame_hashes is not None:
-        check_output(arguments.frame_hashes, scene.audio)  # better now than when the video is finished
+    # Better now than when the video is finished.
+    check_outputs(arguments.output, arguments.frame_hashes, song=scene.audio, form="MP4")
     with progress_bar() as show:
         result = render(
             scene,

@@ -63,8 +63,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SceneError(f"--config {path}: {error.strerror}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SceneError(f"--config {path}: not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:  # of bytes, of syntax, of a number too long; of brackets too deep
+        raise SceneError(f"--config {path}: not JSON that Motes reads: {error}") from None
     if not isinstance(values, dict):
         raise SceneError(f'--config {path}: must be a JSON object such as {{"particle_count": 500}}')
     return values
@@ -76,7 +76,7 @@ def _assign(config: dict[str, Any], assignment: str) -> None:
         raise SceneError(f"--set {assignment}: must be KEY=VALUE, for example particle_count=500")
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # also of a number with thousands of digits
         value = text
     *parents, last = key.split(".")
     for parent in parents:

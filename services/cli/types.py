@@ -9,6 +9,7 @@ from typing import Any
 
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.refusal import limits
 from ecs_core.scene import particle_type
 from services.types import bindable, describe
 
@@ -49,10 +50,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _show(kind: ParticleType, *, whole: bool) -> None:
     print(f"{kind.name}: {kind.description}")
+    schema = kind.settings.model_json_schema()
     for name, field in kind.settings.model_fields.items():
-        default = json.dumps(kind.settings.model_fields[name].get_default(call_default_factory=True), default=_plain)
-        unit = (field.json_schema_extra or {}).get("unit") if isinstance(field.json_schema_extra, dict) else None
-        print(f"  {name:<24} {default:<12} {field.description or ''}{f' ({unit})' if unit else ''}")
+        default = json.dumps(field.get_default(call_default_factory=True), default=_plain)
+        unit = schema["properties"][name].get("unit")
+        facts = ", ".join(each for each in (limits(schema["properties"][name], schema), unit) if each)
+        print(f"  {name:<24} {default:<12} {field.description or ''}{f' ({facts})' if facts else ''}")
     if kind.preset_names():
         print(f"  presets: {', '.join(kind.preset_names())}")
     if whole:

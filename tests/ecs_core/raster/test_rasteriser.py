@@ -42,6 +42,7 @@ def test_nothing_is_black_and_colourless() -> None:
     assert set(np.unique(planes.cb)) | set(np.unique(planes.cr)) == {128}
 
 
+@pytest.mark.compiled
 def test_values_stay_within_limited_range_however_bright() -> None:
     planes = painted(sprites([50.0] * 200, [50.0] * 200, radius=20.0, light=(90.0, 0.0, 90.0)))
     assert planes.luma.min() >= 16
@@ -111,6 +112,7 @@ def test_red_is_red_and_blue_is_blue() -> None:
     )
 )
 @settings(max_examples=40, deadline=None)
+@pytest.mark.compiled
 def test_painting_over_the_last_frame_equals_painting_afresh(frames) -> None:
     background = Background(base=(0.003, 0.004, 0.006), glow=(0.01, 0.01, 0.02))
     rasteriser, planes = Rasteriser(WIDTH, HEIGHT, background=background), Planes.empty(WIDTH, HEIGHT)
@@ -141,6 +143,7 @@ def test_rows_may_be_longer_than_the_picture_is_wide() -> None:
     assert not wide.luma[:, WIDTH:].any()
 
 
+@pytest.mark.compiled
 def test_draw_order_does_not_depend_on_how_many_sprites_there_were_before() -> None:
     rng = np.random.default_rng(1)
     many = sprites(rng.uniform(0, WIDTH, 3000), rng.uniform(0, HEIGHT, 3000), radius=3.0)

@@ -101,6 +101,57 @@ def test_bad_song(run: Run, tmp_path: Path, name: str) -> None:
     assert names(tmp_path) == before
 
 
+def test_absurdly_loud_samples_are_silence_and_the_analysis_has_numbers_only(run: Run, tmp_path: Path) -> None:
+    samples = tone(1.0)
+    samples[:, 1000:1100] = 1e30
+    song = write_float_wav(tmp_path / "song.wav", samples)
+    outcome = run("analyze", song, "-o", tmp_path / "out.json")
+    assert (outcome.code, outcome.stdout) == (0, "")
+    assert "samples are no numbers, or absurd, and were taken as silence" in outcome.stderr
+    assert "NaN" not in (tmp_path / "out.json").read_text()
+
+
+@pytest.mark.parametrize("command", ["render", "frame", "analyze"])
+def test_name_that_no_file_can_have(run: Run, tmp_path: Path, command: str) -> None:
+    long = tmp_path / ("a" * 300)
+    song = write_song(tmp_path / "song.wav", tone(0.5))
+    assert f"{long}: cannot be read: File name too long" in run(command, long, "-o", tmp_path / "out").error
+    assert f"cannot write {long}: File name too long" in run(command, song, "-o", long).error
+    assert names(tmp_path) == ["song.wav"]
+
+
+@pytest.mark.parametrize(
+    ("command", "other"), [("render", "--frame-hashes"), ("analyze", "--plot")], ids=["render", "analyze"]
+)
+def test_one_file_is_not_written_twice(run: Run, tmp_path: Path, command: str, other: str) -> None:
+    song = write_song(tmp_path / "song.wav", tone(0.5))
+    out = tmp_path / "out.mp4"
+    assert run(command, song, "-o", out, other, out).error == f"{out} is to be written twice; give two names"
+    assert names(tmp_path) == ["song.wav"]
+
+
+@pytest.mark.parametrize(("command", "name", "form"), [("render", "a.mkv", "MP4"), ("frame", "a.jpg", "PNG")])
+def test_name_of_another_format(run: Run, tmp_path: Path, command: str, name: str, form: str) -> None:
+    error = run(command, "-o", tmp_path / name).error
+    assert error == f"{tmp_path / name}: Motes writes {form} here; give a name that ends in .{form.lower()}"
+
+
+def test_output_in_what_is_no_folder(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    error = run(*RENDER, "-o", tmp_path / "file" / "out.mp4").error
+    assert error == f"cannot write {tmp_path / 'file' / 'out.mp4'}: {tmp_path / 'file'} is no folder"
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000], ids=["digits", "brackets"])
+def test_json_that_is_too_much(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.json").write_text(text)
+    assert (
+        "c.json: not JSON that Motes reads"
+        in run(*RENDER, "-o", tmp_path / "a.mp4", "--config", tmp_path / "c.json").error
+    )
+    assert "particle_count = " in run(*RENDER, "-o", tmp_path / "a.mp4", "--set", f"particle_count={text}").error
+
+
 @pytest.mark.parametrize("command", ["frame", "analyze"])
 def test_bad_song_in_other_commands(run: Run, tmp_path: Path, command: str) -> None:
     song = _file("song.mp3", "Dear diary,\n" * 100)(tmp_path)
@@ -142,7 +193,7 @@ DAMAGED_SONGS: dict[str, tuple[Make, str]] = {
     "truncated flac": (_truncated(".flac"), "truncated"),
     "truncated mp3": (_truncated(".mp3"), "truncated"),
     "corrupt mp3": (_corrupt_mp3, "damaged"),
-    "not numbers": (_not_numbers, "101 samples are not numbers"),
+    "not numbers": (_not_numbers, "101 samples are no numbers"),
 }
 
 
@@ -180,7 +231,7 @@ BAD_ARGUMENTS: list[tuple[list[str], list[str]]] = [
     (["--set", "bounce.up=1", "--set", "bounce=1.5"], ["bounce"]),
     (["--set", "seed=1", "--set", "seed.low=1"], ["seed"]),
     (["--set", "particle_count=-1"], ["particle_count = -1", "0"]),
-    (["--set", "particle_count=many"], ["particle_count = 'many'", "integer"]),
+    (["--set", "particle_count=many"], ["particle_count = 'many'", "whole number"]),
     (["--set", "particle_colors=[[1,2,999]]"], ["particle_colors", "999", "255"]),
     (["--set", "x_position=NaN"], ["x_position = nan", "finite"]),
     (["--set", "particle_count"], ["particle_count", "KEY=VALUE"]),

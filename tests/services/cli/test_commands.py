@@ -65,6 +65,7 @@ class TestTypes:
         text = run("types", "snow").stdout
         assert "snow: " in text
         assert "enhanced: " not in text
+        assert "particles at the start (between 0 and 1000000)" in text
 
     def test_json(self, run: Run) -> None:
         kinds = {kind["type"]: kind for kind in json.loads(run("types", "--json").stdout)}

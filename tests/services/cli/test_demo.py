@@ -66,7 +66,7 @@ def test_refused_request_is_said_in_one_line(tmp_path: Path) -> None:
     process = demo(tmp_path, {"particle_count": -1})
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert said == "motes: error: particle_count = -1: should be greater than or equal to 0\n"
+    assert said == "motes: error: particle_count = -1: must be between 0 and 1000000\n"
     assert names(tmp_path) == ["demo.log", "demo.wav"]
 
 

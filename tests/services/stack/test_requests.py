@@ -20,7 +20,7 @@ def system(stack: Stack) -> str:
     ("body", "words"),
     [
         ({"particle_type": "rain"}, "Invalid particle type: rain. Available types: ["),
-        ({"particle_type": "snow", "config": {"particle_count": -1}}, "particle_count = -1: should be greater"),
+        ({"particle_type": "snow", "config": {"particle_count": -1}}, "particle_count = -1: must be between 0"),
         ({"particle_type": "snow", "config": {"colour": 1}}, "unknown setting 'colour'"),
     ],
 )
