@@ -374,7 +374,7 @@ class Jobs:
         async with self._sessions() as session:
             found = select(TaskRow.id, TaskRow.attempt).where(TaskRow.id.in_(tasks))
             found = found.where(TaskRow.status.in_(("ready", "running")))
-            return set((await session.execute(found)).tuples())
+            return {(task, attempt) for task, attempt in await session.execute(found)}
 
     async def structure(self) -> str | None:
         """The structure that the database has."""
@@ -449,7 +449,8 @@ class Jobs:
         """The id of the last event of each job; none of one that was deleted."""
         async with self._sessions() as session:
             last = select(EventRow.job_id, func.max(EventRow.id)).where(EventRow.job_id.in_(jobs))
-            return dict((await session.execute(last.group_by(EventRow.job_id))).tuples().all())
+            rows = (await session.execute(last.group_by(EventRow.job_id))).all()
+            return {row[0]: row[1] for row in rows}
 
     async def use(self, artefact: str) -> None:
         """Somebody wants what is finished: it counts as new. To be called often it costs little."""

@@ -20,6 +20,7 @@ _DATABASE = re.compile(rf"postgresql\+asyncpg://{_HOST}|sqlite\+aiosqlite:///.+"
 _DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _DAY = 24 * 3600  # seconds
 _EVER = "0: for ever"
+_STORES = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https")  # that obstore reads
 _SHARE = re.compile(r"\d{1,18}|\d{1,2}(\.\d+)?%", re.ASCII)
 _SHORTEST_KEY = 24  # bytes, as Standard Webhooks has it
 
@@ -219,11 +220,11 @@ class ServiceSettings(BaseSettings):
         try:
             parts = urlsplit(url)
             is_folder = (parts.scheme, parts.netloc) == ("file", "") and parts.path.startswith("/")
-            right = is_folder or (parts.scheme == "s3" and bool(parts.netloc))
+            right = is_folder or (parts.scheme in _STORES and bool(parts.netloc))
         except ValueError:
             right = False
         if url and not right:
-            raise ValueError("must be file:///folder or s3://bucket/prefix")
+            raise ValueError("must be file:///folder or s3://bucket/prefix, or gs:// or az:// likewise")
         return url
 
     @field_validator("keep_free", "reserve")

@@ -102,12 +102,12 @@ class TestConfig:
     @pytest.mark.parametrize(
         ("name", "value", "said"),
         [
-            ("STORAGE_URL", "ftp://x", "must be file:///folder or s3://bucket/prefix;"),
-            ("STORAGE_URL", "/srv/motes", "must be file:///folder or s3://bucket/prefix;"),
-            ("STORAGE_URL", "file://srv/motes", "must be file:///folder or s3://bucket/prefix;"),
-            ("STORAGE_URL", "s3:///prefix", "must be file:///folder or s3://bucket/prefix;"),
-            ("STORAGE_URL", "s3://[x", "must be file:///folder or s3://bucket/prefix;"),
-            ("STORAGE_URL", "gopher://x?token=********", "must be file:///folder or s3://bucket/prefix;"),
+            ("STORAGE_URL", "ftp://x", "must be file:///folder or s3://bucket/prefix,"),
+            ("STORAGE_URL", "/srv/motes", "must be file:///folder or s3://bucket/prefix,"),
+            ("STORAGE_URL", "file://srv/motes", "must be file:///folder or s3://bucket/prefix,"),
+            ("STORAGE_URL", "s3:///prefix", "must be file:///folder or s3://bucket/prefix,"),
+            ("STORAGE_URL", "s3://[x", "must be file:///folder or s3://bucket/prefix,"),
+            ("STORAGE_URL", "gopher://x?token=********", "must be file:///folder or s3://bucket/prefix,"),
             ("KEEP_FREE", "abc", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
             ("RESERVE", "150%", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
             ("RESERVE", "-1", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
