@@ -10,6 +10,11 @@ class MotesError(Exception):
     """Root of all errors that Motes raises on purpose; the message names what is wrong and what is allowed."""
 
 
+def in_a_line(error: BaseException) -> str:
+    """What somebody else's code raised, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 class SceneError(MotesError):
     """A scene cannot be rendered as described: an unknown type or setting, or a value out of range."""
 

@@ -47,6 +47,9 @@ class Scene:
             raise SceneError(f"config is not plain JSON: {error}") from None
         object.__setattr__(self, "config", MappingProxyType(plain))
 
+    def __deepcopy__(self, memo: object) -> Scene:
+        return Scene.from_json(self.to_json())  # a MappingProxyType cannot be copied
+
     def __hash__(self) -> int:
         return hash(self.to_json())
 
@@ -83,11 +86,13 @@ def particle_type(name: str) -> ParticleType:
     """The particle type of that name.
 
     Raises:
-        SceneError: there is none; says which there are.
+        SceneError: there is none; says which there are, and which plugins are left out.
     """
     from ecs_core.plugin_api import particle_types  # noqa: PLC0415 - plugins import this package
 
-    types = particle_types().types
+    registry = particle_types()
+    types = registry.types
     if name not in types:
-        raise SceneError(f"Invalid particle type: {name}. Available types: {sorted(types)}")
+        available = f"Invalid particle type: {name}. Available types: {sorted(types)}"
+        raise SceneError("; ".join((available, *registry.failures)))
     return types[name]

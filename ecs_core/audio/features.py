@@ -107,7 +107,9 @@ def features_of(
     for feature in more:
         try:
             curves[feature.name] = _checked(feature.compute(_read_only(spectrum)), hops=len(spectrum.rms))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             warnings += (f"audio feature {feature.name!r} is left out: {type(error).__name__}: {error}",)
             curves[feature.name] = np.zeros(len(spectrum.rms), np.float32)
         added[feature.name] = feature.kind

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.components import Color, Look, Size, Sprite
-from ecs_core.errors import PluginError, SceneError
+from ecs_core.errors import MotesError, PluginError, SceneError, in_a_line
 from ecs_core.raster.background import Background
 from ecs_core.settings import Settings
 from ecs_core.table import Column
@@ -57,6 +57,12 @@ class ParticleType:
             refuse("its name must be of small letters, digits and _, and begin with a letter")
         if not _is_class(self.settings, Settings):
             refuse(f"settings must be a class that inherits from Settings, not {self.settings!r}")
+        for name, setting in self.settings.model_fields.items():
+            if setting.is_required():
+                refuse(f"its setting {name!r} has no default; every setting needs one")
+        for text in (self.description, *self.features):
+            if not isinstance(text, str):
+                refuse(f"description and features must be text, not {text!r}")
         for system in self.systems:
             if not _is_class(system, System) or not hasattr(system, "phase"):
                 refuse(f"systems must be classes that inherit from System and have a phase, not {system!r}")
@@ -67,9 +73,18 @@ class ParticleType:
             refuse("give either populate or an archetype")
 
     def fill(self, world: World, settings: Settings) -> None:
-        """Create the populations of a fresh world."""
+        """Create the populations of a fresh world.
+
+        Raises:
+            PluginError: ``populate`` raised.
+        """
         if self.populate is not None:
-            self.populate(world, settings)
+            try:
+                self.populate(world, settings)
+            except (KeyboardInterrupt, MotesError):
+                raise
+            except BaseException as error:
+                raise PluginError(f"particle type {self.name!r}: populate failed: {in_a_line(error)}") from error
             return
         archetype = [*self.archetype, *(kind for kind in (Size, Color, Look) if kind not in self.archetype)]
         seen = any(component is Sprite or isinstance(component, Sprite) for component in self.components)
@@ -83,13 +98,19 @@ class ParticleType:
         """The config of a preset.
 
         Raises:
-            SceneError: there is none of that name; says which there are.
+            SceneError: there is none of that name; says which there are. Or its file is no JSON object.
         """
         known = self.preset_names()
         if name not in known or self.presets is None:
             there_are = ", ".join(known) or "none"
             raise SceneError(f"particle type {self.name!r} has no preset {name!r}; there are: {there_are}")
-        config: Mapping[str, Any] = json.loads((Path(self.presets) / f"{name}.json").read_text(encoding="utf-8"))
+        file = Path(self.presets) / f"{name}.json"
+        try:
+            config = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SceneError(f"preset {name!r} of {self.name!r}: {file}: not JSON: {error}") from None
+        if not isinstance(config, dict):
+            raise SceneError(f"preset {name!r} of {self.name!r}: {file}: must be a JSON object, a config")
         return config
 
 

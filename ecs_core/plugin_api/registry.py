@@ -7,32 +7,38 @@ is being written and not installed.
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import copy
 import functools
-import importlib
+import importlib.util
+import json
 import logging
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import FunctionType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
+from pydantic import PydanticUserError
 
 from ecs_core.audio.timeline import AudioFeature
-from ecs_core.errors import PluginError
+from ecs_core.errors import PluginError, in_a_line
 from ecs_core.plugin_api import hooks
 from ecs_core.plugin_api.particle_type import API_VERSION, ParticleType
+from ecs_core.settings import validate
 
 if TYPE_CHECKING:
     from ecs_core.rendering.run import RenderResult
     from ecs_core.scene import Scene
 
 GROUP = "motes"
+_OWN = "motes"  # the distribution of Motes itself
 _log = logging.getLogger("motes.plugins")
 _log.addHandler(logging.NullHandler())  # heard by those who listen; the command line tells it in its own way
 _ONLY, _PATH = "MOTES_PLUGINS", "MOTES_PLUGIN_PATH"
@@ -81,13 +87,16 @@ class Registry:
         warnings = []
         for name, module in self._manager.list_name_plugin():
             # One by one: an exception in one plugin must not keep the others from hearing.
+            # Each is given a copy of its own, as it may only observe.
             caller = self._manager.subset_hook_caller(
                 hook, [other for _, other in self._manager.list_name_plugin() if other is not module]
             )
             try:
-                caller(**arguments)
-            except Exception as error:
-                warnings.append(f"plugin {name!r}: {hook} failed: {_line(error)}")
+                caller(**copy.deepcopy(arguments))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                warnings.append(f"plugin {name!r}: {hook} failed: {in_a_line(error)}")
         return tuple(warnings)
 
 
@@ -116,10 +125,15 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
             alone.check_pending()  # a misspelt hook is an error, not a silence
             new_types = _collect(alone.hook.motes_particle_types, ParticleType, types)
             new_features = _collect(alone.hook.motes_audio_features, AudioFeature, features)
+            if not _is_own(point):  # ours are tried in our tests; it takes as long as loading them
+                for each in new_types.values():
+                    _try(each, {*features, *new_features})
             together.register(module, name=f"{owner}:{point.name}")
-        except (Exception, SystemExit) as error:
-            plugins.append(plugin(failure=_line(error)))
-            _log.warning("%s: plugin %r (%s) is left out: %s", owner, point.name, point.value, _line(error))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit, what pytest skips with, what Rust panics with
+            plugins.append(plugin(failure=in_a_line(error)))
+            _log.warning("%s: plugin %r (%s) is left out: %s", owner, point.name, point.value, in_a_line(error))
             continue
         types |= new_types  # all of a plugin or nothing
         features |= new_features
@@ -136,11 +150,49 @@ def _manager() -> pluggy.PluginManager:
 def _load(point: EntryPoint) -> ModuleType:
     if EntryPoint.pattern.match(point.value) is None:
         raise PluginError(f"{point.value!r} does not name a module")
-    module: ModuleType = point.load()
-    version = getattr(module, "motes_api_version", API_VERSION)
+    try:
+        module: ModuleType = point.load()
+    except ImportError:
+        _check(_stated(point.module))  # a name that this version lacks is the consequence
+        raise
+    _check(getattr(module, "motes_api_version", API_VERSION))
+    for name, value in vars(module).items():
+        own = isinstance(value, FunctionType) and value.__module__ == module.__name__
+        if own and name.startswith("motes_") and not hasattr(value, f"{GROUP}_impl"):
+            raise PluginError(f"{name} is not marked with @hookimpl, so it would never be called")
+    return module
+
+
+def _check(version: object) -> None:
     if version != API_VERSION:
         raise PluginError(f"is written for plugin API {version!r}; this Motes has API {API_VERSION}")
-    return module
+
+
+def _stated(module: str) -> object:
+    """The ``motes_api_version`` in the source of a module that cannot be imported; where it cannot be read, ours."""
+    with contextlib.suppress(Exception):
+        spec = importlib.util.find_spec(module)
+        source = Path(str(spec and spec.origin)).read_text(encoding="utf-8")
+        for statement in ast.parse(source).body:
+            match statement:
+                case ast.Assign([ast.Name("motes_api_version")], ast.Constant(version)) | ast.AnnAssign(
+                    ast.Name("motes_api_version"), _, ast.Constant(version)
+                ):
+                    return version
+    return API_VERSION
+
+
+def _try(kind: ParticleType, features: Iterable[str]) -> None:
+    """Ask of a type what the service asks of every type, so that none that fails stops it."""
+    from ecs_core.bindings import rehearse  # noqa: PLC0415 - only where there are others' types
+
+    try:
+        rehearse(kind, validate(kind.settings, {}, owner=f"particle type {kind.name!r}"), features)
+        json.dumps(kind.settings.model_json_schema())
+    except PydanticUserError as error:
+        raise PluginError(f"particle type {kind.name!r}: settings: {error.message}") from None
+    for name in kind.preset_names():
+        kind.preset(name)
 
 
 def _collect(hook: Callable[..., Any], kind: type[Any], taken: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,7 +232,7 @@ def declared(folder: Path) -> dict[str, str]:
 
 def _found() -> tuple[list[EntryPoint], list[Plugin]]:
     """The entry points of installed distributions and of the plugin that is being written, and why it has none."""
-    points = sorted(entry_points(group=GROUP), key=lambda point: (point.value, point.name))
+    points = sorted(entry_points(group=GROUP), key=lambda point: (not _is_own(point), point.value, point.name))
     folder = os.environ.get(_PATH)
     if not folder:
         return points, []
@@ -188,13 +240,18 @@ def _found() -> tuple[list[EntryPoint], list[Plugin]]:
         own = declared(Path(folder))
     except PluginError as error:
         _log.warning("%s: %s", _PATH, error)
-        return points, [Plugin(Path(folder).name, "", _PATH, "", failure=_line(error))]
+        return points, [Plugin(Path(folder).name, "", _PATH, "", failure=in_a_line(error))]
     for place in (Path(folder) / "src", Path(folder)):
         if str(place) not in sys.path:
             sys.path.insert(0, str(place))
     importlib.invalidate_caches()
     points = [point for point in points if point.name not in own]
     return [*points, *(EntryPoint(name, module, GROUP) for name, module in own.items())], []
+
+
+def _is_own(point: EntryPoint) -> bool:
+    """Whether it is of Motes itself, whose names nobody takes away."""
+    return point.dist is not None and point.dist.name == _OWN
 
 
 def _wanted(points: list[EntryPoint]) -> tuple[list[EntryPoint], list[Plugin]]:
@@ -213,7 +270,3 @@ def _wanted(points: list[EntryPoint]) -> tuple[list[EntryPoint], list[Plugin]]:
 
 def _names(point: EntryPoint) -> set[str]:
     return {point.name} | ({point.dist.name} if point.dist else set())
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -10,10 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from ecs_core import FeatureTimeline, ParticleType, Position, Settings, Upkeep, Velocity
+from ecs_core import (
+    FeatureTimeline,
+    ParticleType,
+    Position,
+    RenderResult,
+    Scene,
+    SceneError,
+    Settings,
+    Upkeep,
+    Velocity,
+)
 from ecs_core.plugin_api import particle_types
 from ecs_core.plugin_api.registry import GROUP, Registry, load
 from ecs_core.rendering.stage import Stage
+from ecs_core.scene import particle_type
 
 GOOD = """
 from ecs_core import ParticleType, Settings, hookimpl
@@ -69,6 +80,31 @@ BROKEN = {
         "'rain', which is not a ParticleType",
     ),
     "exit at import": ("raise SystemExit(3)\n", "SystemExit"),
+    "no Exception at import": ("class Skipped(BaseException): pass\nraise Skipped('not here')\n", "Skipped: not here"),
+    "unmarked hook": (
+        good("rain").replace("@hookimpl\n", ""),
+        "motes_particle_types is not marked with @hookimpl, so it would never be called",
+    ),
+    "populate that raises": (
+        good("rain").replace("None)", "1 / 0)"),
+        "particle type 'rain': populate failed: ZeroDivisionError: division by zero",
+    ),
+    "setting without a default": (
+        "from ecs_core import option\n"
+        + good("rain").replace('test", Settings', 'test", Mine')
+        + "\nclass Mine(Settings):\n    power: float = option(..., 'how strong', group='look')\n",
+        "particle type 'rain': its setting 'power' has no default; every setting needs one",
+    ),
+    "setting without a schema": (
+        "from collections.abc import Callable\nfrom ecs_core import option\n"
+        + good("rain").replace('test", Settings', 'test", Mine')
+        + "\nclass Mine(Settings):\n    how: Callable[[], None] = option(print, 'how', group='look')\n",
+        "particle type 'rain': settings: Cannot generate a JsonSchema",
+    ),
+    "description that is none": (
+        good("rain").replace('"a test"', "5"),
+        "particle type 'rain': description and features must be text, not 5",
+    ),
 }
 
 
@@ -81,6 +117,26 @@ def test_broken_plugin_is_left_out_and_named(load_plugins: Load, name: str) -> N
     assert "plugin 'broken' (motes_test_broken) is left out" in registry.failures[0]
     assert reason in registry.failures[0]
     assert "\n" not in registry.failures[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (b'{"seed": 1,}', "not JSON: "),
+        (b'{"seed": "\xff"}', "not JSON: 'utf-8' codec can't decode"),
+        (b"[1]", "must be a JSON object, a config"),
+    ],
+)
+def test_preset_that_is_none_is_named_with_its_file(
+    load_plugins: Load, tmp_path: Path, written: bytes, reason: str
+) -> None:
+    file = tmp_path / "calm.json"
+    file.write_bytes(written)
+    kind = ParticleType("rain", archetype=(Position,), presets=tmp_path)
+    with pytest.raises(SceneError, match=f"preset 'calm' of 'rain': {file}: {reason}"):
+        kind.preset("calm")
+    source = "import pathlib\n" + good("rain").replace("None)", f"None, presets=pathlib.Path({str(tmp_path)!r}))")
+    assert str(file) in load_plugins(rain=source).failures[0]
 
 
 def test_plugin_without_the_hook_brings_nothing(load_plugins: Load) -> None:
@@ -120,6 +176,14 @@ def test_plugin_for_another_version_is_refused_with_the_reason(load_plugins: Loa
     registry = load_plugins(old="motes_api_version = 99\n" + good("rain"))
     assert list(registry.types) == []
     assert "is written for plugin API 99; this Motes has API 1" in registry.failures[0]
+
+
+@pytest.mark.parametrize("stated", ["motes_api_version = 99", "motes_api_version: int = 99"])
+def test_version_is_the_reason_also_where_a_name_of_that_version_is_missing(load_plugins: Load, stated: str) -> None:
+    registry = load_plugins(old=f"{stated}\nfrom ecs_core import SomethingOf99\n")
+    assert "is written for plugin API 99; this Motes has API 1" in registry.failures[0]
+    registry = load_plugins(old="motes_api_version = 1\nfrom ecs_core import SomethingOf99\n")
+    assert "ImportError: cannot import name 'SomethingOf99'" in registry.failures[0]
 
 
 @pytest.mark.parametrize(
@@ -191,6 +255,19 @@ def motes_before_render(scene):
 def motes_after_render(scene, stats):
     heard.append(("after", scene, stats))
 """
+MEDDLER = """
+from ecs_core import hookimpl
+
+@hookimpl
+def motes_before_render(scene):
+    scene.config["particle_colors"].append("mine")
+
+@hookimpl
+def motes_after_render(scene, stats):
+    stats.seconds.clear()
+    scene.config["particle_colors"].append("mine")
+    raise SystemExit(1)
+"""
 
 
 def test_hooks_hear_of_a_render_even_when_another_plugin_fails(load_plugins: Load) -> None:
@@ -201,6 +278,17 @@ def test_hooks_hear_of_a_render_even_when_another_plugin_fails(load_plugins: Loa
     assert registry.after_render("a scene", "figures") == ()  # type: ignore[arg-type]
     for name in ("bad", "good"):
         assert sys.modules[f"motes_test_{name}"].heard == [("before", "a scene"), ("after", "a scene", "figures")]
+
+
+def test_hooks_cannot_change_what_they_observe_nor_end_the_render(load_plugins: Load) -> None:
+    registry = load_plugins(a=MEDDLER, b=HOOKS.replace("FAIL", "pass"))
+    scene = Scene("snow", "song.ogg", {"particle_colors": [[255, 0, 0]]}, analysis="heard.json")
+    stats = RenderResult(Path("v.mp4"), 30, 1.0, "30", 64, 36, seconds={"total": 2.0})
+    assert registry.before_render(scene) == ()
+    [warning] = registry.after_render(scene, stats)
+    assert warning == "plugin 'not installed:a': motes_after_render failed: SystemExit: 1"
+    assert (scene.config["particle_colors"], stats.seconds) == ([[255, 0, 0]], {"total": 2.0})
+    assert sys.modules["motes_test_b"].heard == [("before", scene), ("after", scene, stats)]
 
 
 class TestSelection:
@@ -225,6 +313,23 @@ class TestSelection:
         assert particle_types().failures == (
             "MOTES_PLUGINS: plugin 'rain' () is left out: no installed plugin has this name",
         )
+
+    def test_own_types_keep_their_names_whatever_is_installed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        about = tmp_path / "a_thief-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: a-thief\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text("[motes]\nthief = a_motes_test_thief\n")
+        (tmp_path / "a_motes_test_thief.py").write_text(good("snow"))
+        monkeypatch.syspath_prepend(tmp_path)
+        assert particle_types().types["snow"].description != "a test"
+        assert particle_types().failures == (
+            "a-thief: plugin 'thief' (a_motes_test_thief) is left out: "
+            "PluginError: particle type 'snow' is registered already",
+        )
+        with pytest.raises(SceneError, match=r"Invalid particle type: rain\. Available .*; a-thief: plugin 'thief' "):
+            particle_type("rain")
 
     def test_plugin_that_is_being_written_is_found_in_its_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
