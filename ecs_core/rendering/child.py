@@ -20,6 +20,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ecs_core.errors import MotesError, in_a_line
+
 if TYPE_CHECKING:
     from ecs_core.audio.timeline import FeatureTimeline
     from ecs_core.rendering.plan import Segment
@@ -90,7 +92,13 @@ def main(fds: Sequence[int], folder: str) -> None:
     particle_types()
     connection = Connection(fds[0])
     try:
-        renderer = _prepare(connection.recv(), None)
+        try:
+            renderer = _prepare(connection.recv(), None)
+        except Exception as error:
+            failed = _failed(error)
+            for each in (connection, *map(Connection, fds[1:])):  # whichever is looked at first
+                each.send(failed)
+            return
         for fd in fds[1:]:
             if os.fork() == 0:
                 connection.close()
@@ -106,10 +114,15 @@ def main(fds: Sequence[int], folder: str) -> None:
         connection.send(Ready(os.getpid()))
         while True:
             message = connection.recv()
-            if isinstance(message, Begin):
-                renderer = _prepare(message, renderer)
-            elif isinstance(message, Work):
-                _render(renderer, message, connection)
+            try:
+                if isinstance(message, Begin):
+                    renderer = _prepare(message, renderer)
+                elif isinstance(message, Work):
+                    _render(renderer, message, connection)
+            except (EOFError, ConnectionError):
+                raise
+            except Exception as error:
+                connection.send(_failed(error))
     except (EOFError, ConnectionError):
         return
 
@@ -137,14 +150,14 @@ def _render(renderer: SegmentRenderer, work: Work, connection: Connection) -> No
             reported = now
             connection.send(Advanced(work.segment.number, done))
 
-    try:
-        connection.send(renderer.render(work.segment, work.snapshot, work.path, on_frame=on_frame))
-    except (EOFError, ConnectionError):
-        raise
-    except Exception as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = f"{type(error).__name__}: {error}"
-        connection.send(Failed("full" if full else "error", reason, traceback.format_exc()))
+    connection.send(renderer.render(work.segment, work.snapshot, work.path, on_frame=on_frame))
+
+
+def _failed(error: Exception) -> Failed:
+    """What is told of an exception that is being handled."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    reason = str(error) if isinstance(error, MotesError) else in_a_line(error)
+    return Failed("full" if full else "error", reason, traceback.format_exc())
 
 
 def _leave_with_parent(folder: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.bindings import attach
 from ecs_core.components import Color, Hue, Look, Position, Sprite
+from ecs_core.errors import RenderError, in_a_line
 from ecs_core.plugin_api import ParticleType
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import linear_from_srgb, turn_hue
@@ -41,6 +42,7 @@ class Stage:
         canvas = Canvas(width=REFERENCE_HEIGHT * aspect, height=float(REFERENCE_HEIGHT))
         self.world = World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=timeline)
         self._scale = np.float32(settings.height / REFERENCE_HEIGHT)
+        self._type = particle_type.name
         for system in (*BUILT_IN, *particle_type.systems):
             self.world.add(system())
         particle_type.fill(self.world, settings)
@@ -48,8 +50,12 @@ class Stage:
         self._hud = settings.hud
 
     def frame(self) -> DrawList:
-        """Simulate the next frame and return what is seen of it, in pixels."""
-        self.world.step()
+        """Simulate the next frame and return what is seen of it, in pixels.
+
+        Raises:
+            RenderError: a system raised; names the particle type and the frame.
+        """
+        self._step()
         seen = self.world.query(Table, Position, Look, Color, Sprite)
         crowd = max(1.0, sum(len(table) for _, (table, *_) in seen) / _CROWD) ** 0.5
         lists = [self._sprites(entity, np.float32(crowd), *parts) for entity, (_, *parts) in seen if len(parts[0].x)]
@@ -77,9 +83,22 @@ class Stage:
         )
 
     def skip_to(self, frame: int) -> None:
-        """Simulate, without looking, up to but not including ``frame``."""
+        """Simulate, without looking, up to but not including ``frame``.
+
+        Raises:
+            RenderError: a system raised; names the particle type and the frame.
+        """
         while self.world.frame < frame:
+            self._step()
+
+    def _step(self) -> None:
+        try:
             self.world.step()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            failed = f"particle type {self._type!r} failed in frame {self.world.frame}"
+            raise RenderError(f"{failed}: {in_a_line(error)}") from error
 
     def snapshot(self) -> Snapshot:
         """The state before the next frame."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecs_core.errors import MotesError
 from ecs_core.plugin_api import ParticleType
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.rendering.plan import with_levels
@@ -146,6 +147,8 @@ def _seen(sprites: DrawList, settings: Settings) -> int:
 
 def _told(error: Exception) -> str:
     """The exception in a line, with the place in the plugin where it came from."""
+    if isinstance(error, MotesError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # what the type raised itself
     places = traceback.extract_tb(error.__traceback__)
     theirs = [place for place in places if _is_plugin(place.filename)]
     where = ""

@@ -84,7 +84,8 @@ def _child(connection: socket.socket, storage_url: str) -> int:
         changed = "Motes was upgraded under this worker"
         say({"wait": f"{changed}; it waits for another one", "trace": f"{changed}: start it again"})
     except MotesError as error:
-        say({"error": str(error)})
+        said = {"error": str(error)}
+        say(said if error.__cause__ is None else {**said, "trace": traceback.format_exc()})
     except Exception as error:
         if (reason := why_to_wait(error)) is not None:
             say({"wait": reason, "trace": traceback.format_exc()})

@@ -68,3 +68,51 @@ def test_hooks_hear_of_a_render_and_a_binding_uses_the_feature(
     assert hashes[0] != hashes[1]
     assert Path(environment["HEARD"]).read_text() == "zen 12"
     assert "motes_after_render failed: ValueError: that was it" in done.stderr
+
+
+FAILING = """
+from ecs_core import ParticleType, Phase, Position, Settings, System, hookimpl
+
+class Breaks(System):
+    phase = Phase.FORCE
+
+    def process(self):
+        raise RuntimeError("not\\nnow")
+
+def populate(world, settings):
+    if settings.seed == 13:
+        raise KeyError("bad luck")
+    world.populate([Position])
+
+@hookimpl
+def motes_particle_types(register):
+    register(ParticleType("throb", populate=populate, systems=(Breaks,)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("seed", "said"),
+    [
+        (0, "rendering failed: particle type 'throb' failed in frame 0: RuntimeError: not now"),
+        (13, "particle type 'throb': populate failed: KeyError: 'bad luck'"),
+    ],
+)
+def test_type_that_fails_is_named_in_one_line(
+    environment: dict[str, str], tmp_path: Path, seed: int, said: str
+) -> None:
+    (tmp_path / "motes_test_throb.py").write_text(FAILING)
+    common = ("--type", "throb", "--size", "64x36", "--duration", "0.4", "--seed", seed)
+    done = motes(environment, "render", *common, "-o", tmp_path / "v.mp4")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"motes: error: {said}")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "v.mp4").exists()
+
+
+def test_type_that_would_fail_is_left_out_and_the_others_are_told(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "motes_test_throb.py").write_text(FAILING.replace("seed == 13", "seed == 0"))
+    code = "from services.api.types import all_types; print(all_types().decode())"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert len(json.loads(done.stdout)) == 6
+    done = motes(environment, "frame", "--type", "throb", "--at", "0", "-o", tmp_path / "f.png")
+    assert done.returncode == 2
+    assert done.stderr.endswith("left out: PluginError: particle type 'throb': populate failed: KeyError: 'bad luck'\n")
