@@ -272,6 +272,8 @@ class Worker:
                 await self._ring(await self._jobs.ready(claim, message["snapshot"]))
             elif "made" in message:
                 made = Artefact(**message["made"])
+            elif "warning" in message:
+                _log.warning("job %s: %s", claim.job, message["warning"])
             elif "wait" in message:
                 _log.warning("%s %d of job %s must wait: %s", claim.kind, claim.number, claim.job, message["trace"])
                 await self._jobs.give_back(claim, wait=message["wait"])

@@ -21,6 +21,7 @@ from ecs_core.audio.features import analyze_song
 from ecs_core.audio.guidance import Guidance
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
+from ecs_core.rendering.run import RenderResult
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.stage import Stage
 from ecs_core.rendering.still import write_frame
@@ -77,9 +78,17 @@ def _scene(spec: Mapping[str, Any], audio: Path | None) -> Scene:
     return Scene(spec["scene"]["type"], audio=audio, config=spec["scene"]["config"])
 
 
+def _observed(spec: Mapping[str, Any]) -> Scene:
+    """The scene as plugins are told of it: its song by the sha256 that it is kept under."""
+    audio = spec["scene"]["audio"]
+    return _scene(spec, None if audio is None else Path(audio))
+
+
 def _plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
     """Analyse the song, cut the scene into segments, and leave a snapshot for the start of each."""
     key = spec["scene_key"]
+    for warning in particle_types().before_render(_observed(spec)):
+        tell({"warning": warning})
     began = perf_counter()
     plan = _made_plan(spec, storage, tell, folder)
     heard = perf_counter()
@@ -133,7 +142,12 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
             tell({"progress": 100 * number // len(spec["segments"])})
         video.close()
     spent = Spent({"join": perf_counter() - began})
-    _keep(spec, storage, tell, result_key(key, "video"), target)
+    settings, seconds = plan.settings, float(plan.frames / plan.video.fps)
+    size = (settings.width, settings.height)
+    stats = RenderResult(target, plan.frames, seconds, str(plan.video.fps), *size, seconds=dict(spent.stages))
+    for warning in particle_types().after_render(_observed(spec), stats):
+        tell({"warning": warning})
+    _keep(spec, storage, tell, result_key(key, "video"), target)  # the file moves
     return spent
 
 
