@@ -1,4 +1,5 @@
-"""How well songs are heard: beats, onsets, drums and bars against known truth, side by side with other libraries.
+"""How well songs are heard: beats, onsets, drums and bars against known truth, side by side with other libraries; and
+sections and drops.
 
 python bench/listening.py             # 88 songs nobody tuned anything on, ours and librosa's: some minutes
 python bench/listening.py --songs     # real songs of Debian's games, for which there is no truth, only agreement
@@ -19,6 +20,8 @@ from typing import Any
 
 import mir_eval
 import numpy as np
+from music.forms import FORMS, arrange
+from music.forms import score as score_form
 from music.songs import KINDS, RATE, Song, compose
 from numpy.typing import NDArray
 
@@ -217,6 +220,18 @@ def measure(seeds: tuple[int, ...], kinds: tuple[str, ...]) -> bool:
     return not missed
 
 
+def measure_forms(seeds: tuple[int, ...]) -> None:
+    """Score the sections and drops of songs whose form is known."""
+    print("\nSections and drops:")
+    for form in FORMS:
+        scores = []
+        for seed in seeds:
+            song = arrange(form, seed)
+            heard = features_of(spectrum_of([song.sound[None]], rate=RATE))
+            scores.append(score_form(song, heard.events["sections"], heard.labels, heard.events["drops"]))
+        print(f"{form:24}" + "   ".join(f"{name} {mean(scores, name):.2f}" for name in scores[0]))
+
+
 def listen(path: Path) -> NDArray[np.float32]:
     """A song's samples as mono at RATE."""
     import soxr
@@ -266,8 +281,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     if arguments.songs:
         real_songs(arguments.most)
-    elif not measure(tuple(arguments.seeds), tuple(arguments.kinds)):
-        sys.exit(1)
+    else:
+        met = measure(tuple(arguments.seeds), tuple(arguments.kinds))
+        measure_forms(tuple(arguments.seeds))
+        if not met:
+            sys.exit(1)
 
 
 if __name__ == "__main__":

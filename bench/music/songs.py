@@ -219,7 +219,7 @@ def compose(kind: str, seed: int, *, seconds: float = 30.0) -> Song:
     start = float(rng.uniform(0.0, 0.6))
     grid = _tempo_map(kind, rng, tempo, start, seconds, style)
     bars = (len(grid) - 1) // style.metre
-    score = _Score(style, rng, bars)
+    score = Score(style, rng, bars)
     onsets: list[tuple[float, float]] = []  # time, level
     drums: dict[str, list[float]] = {"kicks": [], "snares": [], "hats": []}
     beats = grid[: bars * style.metre]
@@ -247,11 +247,7 @@ def compose(kind: str, seed: int, *, seconds: float = 30.0) -> Song:
             onsets.append((time, level))
         if part in drums:
             drums[part].append(time)
-    mix = dry + rng.uniform(0.05, 0.3) * play.reverb(rng, wet, float(rng.uniform(0.3, 1.2)))
-    mix = np.tanh(rng.uniform(1.0, 2.2) * mix / np.percentile(np.abs(mix), 99.9))
-    hiss = 10 ** (-(rng.uniform(18, 28) if kind == "noise" else rng.uniform(55, 80)) / 20)
-    mix = mix + hiss * mix.std() * rng.standard_normal(len(mix))
-    sound = (mix[: round(seconds * RATE)] * rng.uniform(0.3, 0.9) / np.abs(mix).max()).astype(np.float32)
+    sound = mixed(rng, dry, wet, hiss=(18, 28) if kind == "noise" else (55, 80))[: round(seconds * RATE)]
     return Song(
         f"{kind} {seed} {tempo:.0f}",
         kind,
@@ -264,11 +260,20 @@ def compose(kind: str, seed: int, *, seconds: float = 30.0) -> Song:
     )
 
 
-class _Score:
+def mixed(rng: np.random.Generator, dry: F64, wet: F64, *, hiss: tuple[float, float]) -> F32:
+    """What is dry, and what also goes through the reverb, as one; the hiss is so many dB below."""
+    mix = dry + rng.uniform(0.05, 0.3) * play.reverb(rng, wet, float(rng.uniform(0.3, 1.2)))
+    mix = np.tanh(rng.uniform(1.0, 2.2) * mix / np.percentile(np.abs(mix), 99.9))
+    level = 10 ** (-rng.uniform(*hiss) / 20)
+    mix = mix + level * mix.std() * rng.standard_normal(len(mix))
+    return np.asarray(mix * rng.uniform(0.3, 0.9) / np.abs(mix).max(), np.float32)
+
+
+class Score:
     """Who plays what when: events (part, step from the first beat, level, sound), bar after bar."""
 
-    def __init__(self, style: Style, rng: np.random.Generator, bars: int) -> None:
-        self.style, self.rng = style, rng
+    def __init__(self, style: Style, rng: np.random.Generator, bars: int, *, everybody: bool = False) -> None:
+        self.style, self.rng, self.everybody = style, rng, everybody
         self.events: list[tuple[str, float, float, F64]] = []
         self.length = style.metre * style.steps
         kit = self._kit()
@@ -336,6 +341,7 @@ class _Score:
         chords = self._pick(style.chords).ljust(self.length, ".")[: self.length]
         every = 1 if rng.random() < 0.7 else 2
         has = {"keys": rng.random() < 0.85 or not style.kick, "lead": rng.random() < 0.5, "pad": rng.random() < 0.5}
+        has = dict.fromkeys(has, True) if self.everybody else has
         level = {"keys": rng.uniform(0.08, 0.2), "bass": rng.uniform(0.3, 0.55), "lead": rng.uniform(0.12, 0.3)}
         bass_steps = self._bass_steps()
         sounds: dict[tuple[str, int, int], F64] = {}
@@ -343,7 +349,9 @@ class _Score:
 
         def note(part: str, voice: play.Voice, midi: int, steps: int) -> F64:
             length = min(3.0 if part == "pad" else 1.5, steps * step_seconds)
-            return sounds.setdefault((part, midi, steps), voice.note(midi, length))
+            if (part, midi, steps) not in sounds:
+                sounds[part, midi, steps] = voice.note(midi, length)
+            return sounds[part, midi, steps]
 
         for bar in range(bars):
             degree = degrees[(bar // every) % len(degrees)]
