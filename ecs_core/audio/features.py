@@ -100,8 +100,8 @@ def features_of(
     curves, energy = _curves(spectrum, envelope)
     grid: F64 = np.arange(len(envelope), dtype=np.float64) * SECONDS_PER_HOP
     curves["tempo"] = tempo_curve(events["beats"], grid)
-    events["sections"], labels = find_sections(spectrum, curves["chroma"], events)
     events["builds"], events["drops"] = find_drops(curves, events)
+    events["sections"], labels = find_sections(spectrum, curves["chroma"], events)
     key, sure = key_of(spectrum.chroma)
     added = {}
     for feature in more:

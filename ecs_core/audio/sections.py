@@ -26,10 +26,11 @@ _STEP = 0.5  # seconds, where there are no beats
 _REACH = 8.0  # seconds before and after that are compared; less in a short song
 _SHORTEST = 4.0  # seconds of a section; likewise
 _NOVEL = 0.22  # of the greatest novelty that is possible
-_ALIKE = 0.6  # standard deviations between two sections that are alike
+_ALIKE = 0.65  # between two sections that are alike, in standard deviations of two bars of the song
 _USUAL = 2.0  # length of a step that is described by less than what is usual
 _BANDS = 16
 _QUIETER, _PASSAGE = 6.0, 4.0  # dB of bass, for so many seconds, until a drop
+_LESS_QUIET = 3.0  # dB, where something also rose that falls away
 _LONGEST_BUILD, _SHORTEST_BUILD = 16.0, 2.0  # seconds
 _TENTH = 0.1  # seconds: the grid on which drops are sought
 _NO_BASS = 1e-8  # a mean square of this (-80 dBFS) is nothing
@@ -40,7 +41,8 @@ _RISING = 0.6  # correlation with a straight line
 def find_sections(spectrum: Spectrum, chroma: F32, events: Mapping[str, F64]) -> tuple[F64, tuple[str, ...]]:
     """When sections begin, seconds, the first at 0, and a letter for each; none where nothing is heard.
 
-    ``chroma`` (hops, 12) is relative to the strongest note. Where there are downbeats, sections begin at them.
+    ``chroma`` (hops, 12) is relative to the strongest note. A section begins at each drop; others begin at downbeats,
+    where there are any.
     """
     duration = spectrum.samples / spectrum.rate
     if not len(spectrum.rms) or float(spectrum.rms.max()) < 1e-4:
@@ -52,16 +54,35 @@ def find_sections(spectrum: Spectrum, chroma: F32, events: Mapping[str, F64]) ->
     times = edges[:-1]
     reach, shortest = min(_REACH, max(2.0, duration / 12)), min(_SHORTEST, duration / 10)
     novelty = _novelty(described, max(2, round(reach * len(times) / duration)))
-    starts = [0.0]
+    drops = [time for time in events["drops"].tolist() if shortest <= time <= duration - shortest]
+    starts = [0.0, *drops]
     for at in np.argsort(-novelty, kind="stable").tolist():
         if novelty[at] < _NOVEL:
             break
         if all(abs(times[at] - other) >= shortest for other in (*starts, duration)):
             starts.append(float(times[at]))
-    starts = sorted({0.0, *(_nearest(time, events["downbeats"]) for time in starts[1:])})
-    bounds = np.searchsorted(times, [*starts, duration])
-    means = [described[first : max(last, first + 1)].mean(axis=0) for first, last in pairwise(bounds.tolist())]
+    others = {_nearest(time, events["downbeats"]) for time in starts[1 + len(drops) :]}
+    starts = sorted({0.0, *drops, *others})
+    usual = _standard(_slow(described, 8), 0.5)  # of two bars: what a beat does says nothing of a section
+    means = _means(usual, times, starts, duration)
+    while len(starts) > 1:
+        off = [
+            np.inf if start in drops else _off(*pair) for start, pair in zip(starts[1:], pairwise(means), strict=True)
+        ]
+        if min(off) >= _ALIKE:
+            break
+        del starts[1 + int(np.argmin(off))]  # it goes on as before
+        means = _means(usual, times, starts, duration)
     return np.asarray(starts), _labels(means)
+
+
+def _means(described: F32, times: F64, starts: list[float], duration: float) -> list[F32]:
+    bounds = np.searchsorted(times, [*starts, duration]).tolist()
+    return [described[first : max(last, first + 1)].mean(axis=0) for first, last in pairwise(bounds)]
+
+
+def _off(one: F32, other: F32) -> float:
+    return float(np.sqrt(((one - other) ** 2).mean()))
 
 
 def _steps(beats: F64, duration: float) -> F64:
@@ -83,15 +104,15 @@ def _described(spectrum: Spectrum, chroma: F32, edges: F64) -> F32:
     level = np.log10(bands + np.float32(1e-3) * bands.mean())
     tones = np.add.reduceat(chroma, starts, axis=0, dtype=np.float32) / counts
     # Pitch changes with every chord, so it says less about sections than how the song sounds.
-    parts = [_standard(level, 0.15), np.float32(0.5) * _standard(_slow(tones), 0.05)]
+    parts = [_standard(level, 0.15), np.float32(0.5) * _standard(_slow(tones, 4), 0.05)]
     described: F32 = np.concatenate(parts, axis=1).astype(np.float32)
     return described
 
 
-def _slow(values: NDArray[np.floating[Any]]) -> F32:
-    """The mean over four steps, a bar."""
-    padded = np.pad(values, ((2, 1), (0, 0)), "edge")
-    slow: F32 = np.lib.stride_tricks.sliding_window_view(padded, 4, axis=0).mean(axis=-1)
+def _slow(values: NDArray[np.floating[Any]], steps: int) -> F32:
+    """The mean over so many steps."""
+    padded = np.pad(values, ((steps // 2, steps - 1 - steps // 2), (0, 0)), "edge")
+    slow: F32 = np.lib.stride_tricks.sliding_window_view(padded, steps, axis=0).mean(axis=-1)
     return slow
 
 
@@ -123,18 +144,22 @@ def _nearest(time: float, downbeats: F64) -> float:
 
 
 def _labels(means: list[F32]) -> tuple[str, ...]:
-    """A, B, C …: each section has the letter of the first that it is like, or else a new one."""
-    known: list[F32] = []
-    labels = []
-    for mean in means:
-        off = [float(np.sqrt(((mean - other) ** 2).mean())) for other in known]
-        if off and min(off) < _ALIKE:
-            which = int(np.argmin(off))
-        else:
-            which = len(known)
-            known.append(mean)
-        labels.append(ascii_uppercase[which] if which < 26 else f"Z{which - 25}")
-    return tuple(labels)
+    """A, B, C …: sections have the same letter where all of them are alike, the most alike first; neighbours never."""
+    off = np.array([[_off(one, other) for other in means] for one in means])
+    first, second = np.arange(len(means))[:-1], np.arange(len(means))[1:]
+    off[first, second] = off[second, first] = np.inf
+    alike = [[which] for which in range(len(means))]
+    for pair in np.argsort(off, axis=None, kind="stable").tolist():
+        one, other = (alike[which] for which in divmod(pair, len(means)))
+        if off.flat[pair] >= _ALIKE:
+            break
+        if one is not other and off[np.ix_(one, other)].max() < _ALIKE:
+            one += other
+            for which in other:
+                alike[which] = one
+    order = {min(group): None for group in alike}
+    letters = {which: ascii_uppercase[at] if at < 26 else f"Z{at - 25}" for at, which in enumerate(order)}
+    return tuple(letters[min(group)] for group in alike)
 
 
 def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F64, F64]:
@@ -145,22 +170,23 @@ def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F6
     loud = float(np.percentile(after, 75)) if len(bass) > 2 * passage else 0.0
     if loud <= _NO_BASS:
         return np.zeros(0), np.zeros(0)
-    jump = 10 * np.log10((after + 0.03 * loud) / (before + 0.03 * loud)) / _QUIETER
+    more = 10 * np.log10((after + 0.03 * loud) / (before + 0.03 * loud))
     rising = _rising(curves)
-    # What rose falls away, and the bass stays.
+    # What rose falls away, and some bass comes back.
     fall = (_mean_of(rising, -2, 1) - _mean_of(rising, 8, 28)) / _LET_GO
+    fall[more < _LESS_QUIET] = 0
     fall[[at for at in np.flatnonzero(fall >= 1) if _build(rising, at * _TENTH) is None]] = 0
-    worth = np.where(jump >= 1, 10 + jump, fall)  # bass first
+    worth = np.where(more >= _QUIETER, 10 + more, fall)  # bass first
     worth[after < 0.5 * loud] = 0
     worth[:passage] = 0  # a song that begins is no drop
     drops: list[float] = []
     for at in np.argsort(-worth, kind="stable").tolist():
         if worth[at] < 1:
             break
-        time = _at_event(at * _TENTH, events)
+        time = _at_event(at * _TENTH, curves["bass"], events)
         if all(abs(time - other) >= _PASSAGE for other in drops):
             drops.append(time)
-    drops.sort()
+    drops = sorted(time for time in drops if time <= len(bass) * _TENTH - _PASSAGE)  # that a song ends is none
     before_it = zip([0.0, *drops], drops, strict=False)
     builds = [start for last, drop in before_it if (start := _build(rising, drop, after=last)) is not None]
     return np.asarray(builds), np.asarray(drops)
@@ -182,13 +208,20 @@ def _mean_of(values: F64, first: int, last: int) -> F64:
     return np.asarray((total[stop] - total[start]) / np.maximum(1, stop - start))
 
 
-def _at_event(time: float, events: Mapping[str, F64]) -> float:
-    """The downbeat, or else beat or onset, that is nearest, if it is near."""
-    for name, near in (("downbeats", 0.5), ("beats", 0.3), ("onsets", 0.2)):
-        times = events[name]
-        if times.size and (off := np.abs(times - time)).min() <= near:
-            return float(times[int(np.argmin(off))])
+def _at_event(time: float, bass: F32, events: Mapping[str, F64]) -> float:
+    """When the kick that is near begins, or else the onset: the one with most bass after it that was not before."""
+    for name, near in (("kicks", 0.5), ("onsets", 0.2)):
+        times = events[name][np.abs(events[name] - time) <= near]
+        if times.size:
+            return float(max(times.tolist(), key=lambda each: _change(bass, each)))
     return time
+
+
+def _change(bass: F32, time: float) -> float:
+    """How much more energy the half second after a time has than the half second before."""
+    at, span = round(time / SECONDS_PER_HOP), round(0.5 / SECONDS_PER_HOP)
+    before, after = bass[max(0, at - span) : at], bass[at : at + span]
+    return float((after**2).sum() - (before**2).sum())
 
 
 def _rising(curves: Mapping[str, F32]) -> F64:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from bench.music.forms import arrange, score
 from ecs_core.audio.analysis import Analysis, phases
-from services.cli.demo_song import DROP, INTRO, compose
+from services.cli.demo_song import INTRO, compose
 from tests.ecs_core.audio.songs import F32, heard, hits
 from tests.media import noise
 
@@ -49,15 +52,13 @@ def test_silence_has_no_sections() -> None:
     assert analysis.labels == ()
 
 
-def test_sections_of_the_demo_song_begin_with_bars() -> None:
-    starts = heard(compose()).events["sections"]
+def test_sections_of_the_demo_song_begin_with_beats_and_its_drop_where_kick_and_bass_come_in() -> None:
+    analysis = heard(compose())
+    starts, drops = analysis.events["sections"], analysis.events["drops"]
     assert 3 <= len(starts) <= 6
-    assert np.abs(starts - np.round(starts * 2) / 2).max() < 0.05  # on a beat
-
-
-def test_drops_of_the_demo_song_are_where_the_drums_come_in() -> None:
-    drops = heard(compose()).events["drops"]
-    assert drops == pytest.approx([INTRO * 2, DROP * 2], abs=0.1)
+    assert np.abs(starts - np.round(starts * 2) / 2).max() < 0.05
+    assert drops == pytest.approx([INTRO * 2], abs=0.1)
+    assert drops[0] in starts
 
 
 def test_what_rises_before_a_drop_is_a_build_up() -> None:
@@ -72,6 +73,41 @@ def test_what_rises_before_a_drop_is_a_build_up() -> None:
 
 def test_a_song_that_begins_is_no_drop_and_neither_is_one_that_goes_on() -> None:
     assert song(("low", 30)).events["drops"].size == 0
+
+
+def test_what_rises_and_falls_away_is_no_drop_where_the_bass_has_played_on() -> None:
+    rise = noise(8, rate=RATE) * np.linspace(0.0, 0.3, 8 * RATE, dtype=np.float32)
+    analysis = heard(np.concatenate([part("low", 16), part("low", 8) + rise, part("low", 16)], axis=1))
+    assert analysis.events["drops"].size == 0
+    assert analysis.events["builds"].size == 0
+
+
+def test_bass_that_comes_back_just_before_the_end_is_no_drop() -> None:
+    assert song(("low", 16), ("high", 8), ("low", 3)).events["drops"].size == 0
+
+
+def test_a_drop_is_at_the_kick_that_brings_the_bass_wherever_bars_begin_and_a_section_begins_with_it() -> None:
+    analysis = song(("low", 16), ("high", 8.5), ("low", 16))
+    (drop,) = analysis.events["drops"]
+    assert drop == pytest.approx(24.5, abs=0.02)
+    assert drop in analysis.events["kicks"]
+    assert drop in analysis.events["sections"]
+
+
+def test_neighbours_that_are_alike_are_one_section_unless_a_drop_parts_them() -> None:
+    none = np.zeros((2, 3 * RATE), np.float32)
+    pauses = heard(np.concatenate([part("low", 16), none, part("low", 16), none, part("low", 16)], axis=1))
+    assert all(one != other for one, other in pairwise(pauses.labels))
+
+
+def test_form_and_drops_of_an_arranged_song_are_found() -> None:
+    arranged = arrange("club", 401)
+    analysis = heard(arranged.sound[None])
+    scores = score(arranged, analysis.events["sections"], analysis.labels, analysis.events["drops"])
+    assert scores["drops true"] == scores["found"] == 1
+    assert scores["begin 0.5 s"] >= 0.8
+    assert scores["alike"] >= 0.6
+    assert set(analysis.events["drops"]) <= set(analysis.events["sections"])
 
 
 def test_phases_run_from_nothing_to_one() -> None:
