@@ -9,6 +9,7 @@ import pytest
 
 from bench.music.forms import arrange, score
 from ecs_core.audio.analysis import Analysis, phases
+from ecs_core.audio.sections import find_drops
 from services.cli.demo_song import INTRO, compose
 from tests.ecs_core.audio.songs import F32, heard, hits
 from tests.media import noise
@@ -89,6 +90,8 @@ def test_bass_that_comes_back_just_before_the_end_is_no_drop() -> None:
 def test_a_drop_is_at_the_kick_that_brings_the_bass_wherever_bars_begin_and_a_section_begins_with_it() -> None:
     analysis = song(("low", 16), ("high", 8.5), ("low", 16))
     (drop,) = analysis.events["drops"]
+    elsewhere = {**analysis.events, "downbeats": np.arange(0.1, 40, 2)}
+    assert find_drops(analysis.curves, elsewhere)[1].tolist() == [drop]
     assert drop == pytest.approx(24.5, abs=0.02)
     assert drop in analysis.events["kicks"]
     assert drop in analysis.events["sections"]
