@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from ecs_core.plugin_api import particle_types
 from services.scenes import frozen, key_of
 from services.worker.children import Child, Nursery
 
@@ -132,6 +134,48 @@ def test_it_does_one_task_after_another(
             assert told[-1].get("done"), told
             assert told[-1]["spent"]["stages"].keys() == {"analyse", "simulate"}
             assert child.done
+        await stopped(child)
+
+    in_a_nursery(asked)
+
+
+FAILING = """
+from ecs_core import ParticleType, Phase, Position, System, hookimpl
+
+class Breaks(System):
+    phase = Phase.FORCE
+
+    def process(self):
+        raise RuntimeError("not now")
+
+@hookimpl
+def motes_particle_types(register):
+    register(ParticleType("breaks", archetype=(Position,), systems=(Breaks,)))
+"""
+
+
+def test_type_that_fails_is_named_to_the_client_and_its_place_to_the_operator(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nbreaks = "motes_test_breaks"\n')
+    (tmp_path / "motes_test_breaks.py").write_text(FAILING)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
+
+    async def asked(nursery: Nursery) -> None:
+        particle_types.cache_clear()
+        try:
+            scene = frozen("breaks", {"width": 64, "height": 36, "duration": 1.0}, None, "draft", at=0.1)
+            spec = {"task": "t", "attempt": 1, "kind": "frame", "number": 0, "scene": scene}
+            spec |= {"scene_key": key_of(scene), "folder": str(tmp_path), "plan": "plan"}
+        finally:
+            particle_types.cache_clear()
+        child = await nursery.child()
+        told = [message async for message in child.messages(spec)][-1]
+        assert told["error"] == "particle type 'breaks' failed in frame 0: RuntimeError: not now"
+        assert "motes_test_breaks.py" in told["trace"]
         await stopped(child)
 
     in_a_nursery(asked)

@@ -12,7 +12,7 @@ import pytest
 
 PYPROJECT = '[project.entry-points.motes]\nthrob = "motes_test_throb"\n'
 MODULE = """
-import json, os
+import json, os, sys
 import numpy as np
 from ecs_core import AudioFeature, hookimpl
 
@@ -23,6 +23,7 @@ def throb(spectrum):
 def motes_audio_features(register):
     register(AudioFeature("throb", "on and off", throb))
     register(AudioFeature("broken", "of the wrong shape", lambda spectrum: np.zeros(3)))
+    register(AudioFeature("leaves", "ends the process", lambda spectrum: sys.exit(1)))
 
 @hookimpl
 def motes_before_render(scene):
@@ -52,6 +53,7 @@ def test_feature_of_a_plugin_is_in_the_timeline(environment: dict[str, str], dem
     values = json.loads(done.stdout)["features"]["throb"]
     assert set(values) >= {0.0, 1.0}
     assert "audio feature 'broken' is left out: ValueError: returned shape (3,)" in done.stderr
+    assert "audio feature 'leaves' is left out: SystemExit: 1" in done.stderr
 
 
 def test_hooks_hear_of_a_render_and_a_binding_uses_the_feature(
