@@ -21,7 +21,7 @@ F64 = NDArray[np.float64]
 
 _RELEASE = 0.09  # seconds for a hit to fall to 1/e: 200 ms to a tenth
 _SMOOTH = 0.1  # seconds, full width
-_SILENT = 1e-4  # rms below this (-80 dBFS) is silence, whatever the song
+_SILENT = 1e-4 * 3**-0.5  # rms below this (-85 dBFS) is silence, whatever the song
 _GATE = 10 ** (-50 / 20)  # as is what lies 50 dB below the song's loud passages
 
 

@@ -58,7 +58,7 @@ class Feature:
 
 
 def _band(name: str, hertz: str) -> Feature:
-    return Feature(name, f"amplitude of what sounds {hertz}", "1 = full scale", "hit", Percentiles(), name)
+    return Feature(name, f"amplitude (RMS) of what sounds {hertz}", "1 = full scale", "hit", Percentiles(), name)
 
 
 def _phase(name: str, description: str) -> Feature:
@@ -72,7 +72,7 @@ FEATURES = (
     _band("mid", "from 1 to 4 kHz"),
     _band("high", "from 4 to 11 kHz"),
     _band("air", "from 10 kHz up"),
-    Feature("rms", "loudness as amplitude", "1 = full scale", "slow", Percentiles(), "rms"),
+    Feature("rms", "loudness as amplitude (RMS)", "1 = full scale", "slow", Percentiles(), "rms"),
     Feature("momentary", "loudness of 0.4 s around, by BS.1770", "LUFS", "slow", Decibels(), "momentary"),
     Feature("short_term", "loudness of 3 s around, by BS.1770", "LUFS", "slow", Decibels(), "short_term"),
     Feature("onset", "how much begins now", "1 = a strong onset of the song", "hit", Fixed(0, 1), "onset"),

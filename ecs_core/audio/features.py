@@ -22,7 +22,7 @@ from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.meters import STEP, Measured
 from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets, rise_of, whitening
 from ecs_core.audio.sections import find_drops, find_sections
-from ecs_core.audio.spectrum import BANDS, CHROMA_HOP, HOP, Spectrum, spectrum_of
+from ecs_core.audio.spectrum import BANDS, CHROMA_HOP, HOP, RMS, Spectrum, spectrum_of
 from ecs_core.audio.timeline import AudioFeature
 from ecs_core.audio.tonal import harmonic_share, key_of, pitch_classes
 
@@ -81,7 +81,7 @@ def features_of(
     guidance: Guidance = AS_HEARD,
 ) -> Analysis:
     """The features of a song, from its spectrum; one of ``more`` that fails is 0 and a warning."""
-    gate = gate_of(spectrum.rms)
+    gate = gate_of(spectrum.rms * RMS)
     duration = Fraction(spectrum.samples, spectrum.rate)
     gains = whitening(spectrum.mel)
     rise = rise_of(spectrum.mel, gains, gate)
@@ -161,9 +161,9 @@ def _curves(spectrum: Spectrum, envelope: F32) -> tuple[dict[str, F32], F64]:
     chroma = pitch_classes(spectrum.chroma)
     air = np.zeros(hops, np.float32)
     air[: min(hops, len(measured.air))] = measured.air[:hops]
-    curves = {name: spectrum.bands[:, band] for band, name in enumerate(BANDS)} | {
+    curves = {name: spectrum.bands[:, band] * RMS for band, name in enumerate(BANDS)} | {
         "air": air,
-        "rms": spectrum.rms,
+        "rms": spectrum.rms * RMS,
         "momentary": on_grid(edges, loudness.momentary(energy)),
         "short_term": on_grid(edges, loudness.short_term(energy)),
         "onset": envelope,

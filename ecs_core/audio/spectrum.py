@@ -25,6 +25,9 @@ MEL_BANDS = 64
 CHROMA_WINDOW, CHROMA_HOP = 4096, 2048
 # Bands by name: Hz from, to. Bass includes sub, as people mean it. What is above 10 kHz, "air", is measured by Meters.
 BANDS = {"sub": (0, 60), "bass": (0, 250), "low_mid": (250, 1000), "mid": (1000, 4000), "high": (4000, 11_025)}
+RMS = np.float32(
+    3**-0.5
+)  # of what has this amplitude: a sine of amplitude 1 is 1, ½ and ½ in three bins, and 0.707 RMS
 _CHUNK = 256 * HOP  # 3 s at a time
 # Hops a matrix product: few enough (7 · 513 · 64 < 2^18) that OpenBLAS uses one thread. With more it would spin on the
 # others, which costs ten times as much where the cores are busy.

@@ -13,7 +13,7 @@ from ecs_core.audio import catalogue
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze, features_of
 from ecs_core.audio.onsets import SECONDS_PER_HOP
-from ecs_core.audio.spectrum import Spectrum
+from ecs_core.audio.spectrum import RMS, Spectrum
 from ecs_core.audio.timeline import EVENTS, FEATURES, AudioFeature, FeatureTimeline
 from services.cli.demo_song import RATE, compose
 from tests.ecs_core.audio.songs import F32, heard, hits, spectrum
@@ -130,6 +130,17 @@ def test_a_very_short_song_does_no_harm(samples: int) -> None:
 
 def test_direct_current_does_no_harm() -> None:
     check(heard(np.full((2, 2 * 44_100), 0.7, np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("hertz", "band"), [(100, "bass"), (600, "low_mid"), (2000, "mid"), (8000, "high"), (15_000, "air")]
+)
+def test_amplitudes_are_rms_in_every_band(hertz: int, band: str) -> None:
+    sine = 0.5 * np.sin(2 * np.pi * hertz * np.arange(3 * 44_100) / 44_100)
+    curves = heard(np.stack([sine, sine]).astype(np.float32), rate=44_100).curves
+    assert float(np.median(curves[band])) == pytest.approx(0.5 / 2**0.5, rel=0.02)
+    if band != "air":  # which lies above what rms is of
+        assert float(np.median(curves["rms"])) == pytest.approx(0.5 / 2**0.5, rel=0.02)
 
 
 def test_a_steady_tone_is_loud_and_has_no_beat() -> None:
@@ -266,7 +277,7 @@ def test_a_plugins_feature_cannot_change_what_others_hear(song: F32, demo: Analy
         "audio feature 'louder'",
         "audio feature 'airless'",
     ]
-    np.testing.assert_array_equal(analysis.curves["itself"], np.clip(demo.curves["rms"], 0, 1))
+    np.testing.assert_array_equal(analysis.curves["itself"] * RMS, demo.curves["rms"])
 
 
 def test_progress_rises_to_one(demo_song: Path) -> None:
