@@ -8,7 +8,7 @@ from typing import Any
 
 from ecs_core.plugin_api import ParticleType
 from ecs_core.scene import particle_type as named
-from ecs_core.testing.endurance import bounds, finite, loud, silence
+from ecs_core.testing.endurance import bounds, empty, finite, loud, silence
 from ecs_core.testing.likeness import frame_rates, sizes
 from ecs_core.testing.repeatable import determinism, resume
 from ecs_core.testing.report import ConformanceError, Problem, Report, UnjudgedError
@@ -27,6 +27,7 @@ CHECKS: Mapping[str, Check] = {
         silence,
         loud,
         finite,
+        empty,
         determinism,
         resume,
         frame_rates,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
+from ecs_core.errors import SceneError
 from ecs_core.rendering.stage import REFERENCE_HEIGHT
 from ecs_core.testing import songs
 from ecs_core.testing.compare import not_finite
 from ecs_core.testing.report import Problem
-from ecs_core.testing.simulate import State, simulate
+from ecs_core.testing.simulate import State, TypeFailedError, simulate
 from ecs_core.testing.subject import Subject
 
 _LONG = 180.0  # seconds
@@ -18,6 +20,8 @@ _SLOW = 10  # frames a second: large steps, in which what is unstable is most so
 _HOPELESS = 100_000  # particles: no use in going on
 _HEIGHTS = 10.0  # canvas heights a second: past the picture within three frames
 _RADIUS = 2.0  # canvas heights
+_FAST = 200.0  # units/s: what is slower may become faster
+_FASTER = 1.3  # from quarter to quarter; a walk at random without any drag is below that
 
 
 def finite(subject: Subject) -> Iterator[Problem]:
@@ -36,6 +40,24 @@ def finite(subject: Subject) -> Iterator[Problem]:
                 "negative numbers; add a small number, or leave those particles out.",
             )
             return
+
+
+def empty(subject: Subject) -> Iterator[Problem]:
+    """Without particles nothing raises."""
+    try:
+        settings = subject.settings(duration=1.0, particle_count=0, max_particles=0)
+    except SceneError:
+        return  # the type does not allow it
+    _ = subject.pulsing  # what raises with particles, too, has nothing to do with their number
+    try:
+        simulate(subject.particle_type, settings, songs.pulsing)
+    except TypeFailedError as failure:
+        yield Problem(
+            "empty",
+            f"with particle_count = 0 it {failure.what} ({failure.when}).",
+            "There may be no particles at any moment: leave out what has no meaning then, such as the highest or the "
+            "mean of nothing.",
+        )
 
 
 def silence(subject: Subject) -> Iterator[Problem]:
@@ -58,10 +80,19 @@ def bounds(subject: Subject) -> Iterator[Problem]:
         keep=range(_SLOW - 1, 1_000_000, _SLOW),
         watch=lambda state: state.count < _HOPELESS,
     )
+    too_much = list(_too_much(states))
+    wrong = None if too_much or not_finite(subject.loud) else not_finite(states)
+    if wrong is not None:
+        yield Problem(
+            "bounds",
+            f"in {_LONG:g} s of loud music at {_SLOW} frames a second, {wrong}.",
+            "Look for roots and logarithms of what becomes negative with time, and for speeds that grow without end.",
+        )
+        return
     last = states[-1]
     seconds = (last.frame + 1) // _SLOW
     halfway = states[len(states) // 2].count
-    allowed = 1.5 * max(2 * settings.particle_count, settings.max_particles)
+    allowed = max(2 * settings.particle_count, settings.max_particles)
     if last.count >= _HOPELESS or (last.count > allowed and last.count > 1.2 * halfway):
         yield Problem(
             "bounds",
@@ -75,7 +106,30 @@ def bounds(subject: Subject) -> Iterator[Problem]:
             f"after {seconds} s of loud music none of {last.count} particles is seen any more.",
             "Give the population Bounds and an Upkeep, or Walls, so that who leaves dies and is born again.",
         )
-    yield from _too_much(states)
+    yield from too_much or _ever_faster(states)
+
+
+def _ever_faster(states: list[State]) -> Iterator[Problem]:
+    """Speeds that are not too high yet, but grow from quarter to quarter of the run."""
+    speeds = [speed for state in states if (speed := _mean_speed(state)) is not None]
+    quarters = [float(np.mean(quarter)) for quarter in np.array_split(speeds, 4)] if len(speeds) >= 8 else [0.0]
+    if quarters[-1] > _FAST and all(now > _FASTER * before for before, now in pairwise(quarters)):
+        yield Problem(
+            "bounds",
+            f"through {_LONG:g} s of loud music the mean speed grows from {quarters[0]:.3g} units/s in the first "
+            f"quarter to {quarters[-1]:.3g} in the last.",
+            "Give the population a Drag, or limit what is added to velocities.",
+        )
+
+
+def _mean_speed(state: State) -> float | None:
+    """Of all particles that have one, units/s."""
+    speeds = [
+        np.hypot(x, y)
+        for population in state.populations
+        if (x := population.column("Velocity.x")) is not None and (y := population.column("Velocity.y")) is not None
+    ]
+    return float(np.concatenate(speeds).mean()) if sum(map(len, speeds)) else None
 
 
 def _dark(check: str, states: list[State]) -> Iterator[Problem]:

@@ -21,14 +21,14 @@ _MOST = 3  # quantities that are named
 
 
 def frame_rates(subject: Subject) -> Iterator[Problem]:
-    """24, 30 and 60 frames a second look alike."""
+    """24, 30 and 60 frames a second look alike, and so do 10 and 120, where a small mistake has become a large one."""
     require_determinism(subject)
-    for fps in (24, 60):
-        differences = _differences(subject, f"at {fps} frames a second", {"fps": 30}, {"fps": fps})
+    for usual, fps in ((30, 24), (30, 60), (10, 120)):
+        differences = _differences(subject, f"at {fps} frames a second", {"fps": usual}, {"fps": fps})
         if differences:
             yield Problem(
                 "frame_rates",
-                f"compared with 30 frames a second, {differences}.",
+                f"compared with {usual} frames a second, {differences}.",
                 "Nothing may be a constant per frame: multiply speeds and rates by self.world.dt, spawn "
                 "rng.poisson(rate * dt), let decay be exp(-rate * dt), and scale steps of a random walk by sqrt(dt).",
             )

@@ -77,6 +77,8 @@ def _means(now: Population) -> Iterator[tuple[str, Mean]]:
         yield "the mean radius (units)", _mean(radius, trifle=0.05)
     if light is not None and red is not None and green is not None and blue is not None:
         yield "the mean light", _mean(light * (red + green + blue) / 3, trifle=0.01)
+        for name, channel in (("red", red), ("green", green), ("blue", blue)):
+            yield f"the mean {name}", _mean(light * channel, trifle=0.02)
 
 
 def _covered(before: Population, now: Population) -> Iterator[Mean]:

@@ -23,8 +23,8 @@ def determinism(subject: Subject) -> Iterator[Problem]:
             "determinism",
             f"two runs with the same seed differ {where}.",
             "Draw random numbers from self.world.rng(self, entity), never from numpy.random or random; take the time "
-            "from Clock, never from time or datetime; keep nothing in variables of a module or class, nor in a "
-            "component that is changed in place.",
+            "from Clock, never from time or datetime; never use hash() of a text, which is another in every process; "
+            "keep nothing in variables of a module or class, nor in a component that is changed in place.",
         )
 
 

@@ -81,7 +81,11 @@ def staged(particle_type: ParticleType, settings: Settings, song: Song) -> Itera
     when = "while it was set up"
     try:
         # Warnings of numpy are not looked at: the values are.
-        with elsewhere(), np.errstate(all="ignore"), Stage(particle_type, settings, timeline) as stage:
+        with (
+            elsewhere(_packages(particle_type)),
+            np.errstate(all="ignore"),
+            Stage(particle_type, settings, timeline) as stage,
+        ):
             try:
                 yield stage
             except Exception:
@@ -89,6 +93,12 @@ def staged(particle_type: ParticleType, settings: Settings, song: Song) -> Itera
                 raise
     except Exception as error:
         raise TypeFailedError(_told(error), f"{when}, {settings.fps} fps, song: {song.__name__}") from error
+
+
+def _packages(particle_type: ParticleType) -> set[str]:
+    """Where the code of a type lies."""
+    code = (particle_type.populate, *particle_type.systems)
+    return {each.__module__.partition(".")[0] for each in code if each is not None} - {"ecs_core"}
 
 
 def simulate(

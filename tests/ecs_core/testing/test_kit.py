@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import os
 import random
@@ -44,16 +45,25 @@ MISTAKES = {
     "endless_growth": ("bounds", "they grow without end"),
     "global_numpy_random": ("determinism", "differ from frame 0 on, in Position.x, Velocity.x"),
     "global_random": ("determinism", "never from numpy.random or random"),
+    "hour_of_day": ("determinism", "never from time or datetime"),
+    "hue_per_frame": ("frame_rates", "the mean green is"),
     "kept_view": ("resume", "systems keep something of their own from frame to frame: Sway.speeds"),
+    "late_not_a_number": ("bounds", "Position.x, Velocity.x of 9 of 200 particles is NaN or infinite in frame 10"),
     "move_per_frame": ("frame_rates", "the mean distance covered in 0.5 s (units) is"),
     "nameless_setting": ("schema", "strength has no description and no group and no minimum and no maximum"),
     "needs_a_song": ("silence finite", "raises IndexError: index -1 is out of bounds"),
     "not_a_number": ("finite", "Position.x, Velocity.x of 1 of 200 particles is NaN or infinite in frame 0"),
+    "not_without_particles": ("empty", "with particle_count = 0 it raises ValueError"),
     "pixels": ("sizes", "never from settings.width and settings.height"),
     "runaway_speed": ("bounds", "more than 10 heights of the canvas a second"),
+    "seconds_of_day": ("determinism", "never from time or datetime"),
+    "slow_decay_per_frame": ("frame_rates", "compared with 10 frames a second"),
+    "slow_growth": ("bounds", "they grow without end"),
+    "slow_runaway": ("bounds", "the mean speed grows from"),
     "state_in_component": ("resume", "in Position.x, Velocity.x"),
     "state_in_module": ("determinism", "keep nothing in variables of a module"),
     "state_on_system": ("resume", "Sway.angle"),
+    "text_hash": ("determinism", "never use hash() of a text"),
     "wall_clock": ("determinism", "take the time from Clock"),
 }
 ONCE_FOR_ALL = {"late_births", "loop_over_particles"}  # these have tests of their own
@@ -97,11 +107,18 @@ def test_a_config_that_is_not_valid_is_refused() -> None:
         check_particle_type(EMBERS, config={"particle_count": -1})
 
 
+def surroundings() -> tuple[object, ...]:
+    clocks = time.time, time.time_ns, time.monotonic, time.perf_counter, time.localtime, time.strftime
+    theirs = vars(importlib.import_module("tests.ecs_core.testing.broken.hour_of_day"))
+    return (*clocks, datetime.datetime, datetime.date, theirs["datetime"], theirs.get("hash"))
+
+
 def test_nothing_of_the_surroundings_is_changed() -> None:
-    clocks = time.time, time.monotonic, time.perf_counter
+    before = surroundings()
     pythons, numpys = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     check_particle_type(EMBERS, checks=("determinism",))
-    assert (time.time, time.monotonic, time.perf_counter) == clocks
+    refused(broken("hour_of_day"), "determinism")
+    assert surroundings() == before
     assert (random.getstate(), np.random.get_state()[1].tolist()) == (pythons, numpys)  # noqa: NPY002
 
 
