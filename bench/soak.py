@@ -32,9 +32,7 @@ from services.cli.demo_song import write_wav
 
 GROWTH = 1.15  # of memory
 SLACK = 5.0  # MB that a program may grow by, however small it was
-SWEPT = (
-    180.0  # seconds until what killed attempts left behind is swept away: kept for one minute, looked at every minute
-)
+SWEPT = 180.0  # seconds until what killed attempts left is swept: kept for a minute, looked at every minute
 KILL_EVERY = (3.0, 15.0)  # seconds, at random
 PROGRAMS = ("api", "worker", "redis")
 
