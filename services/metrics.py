@@ -115,7 +115,8 @@ _JOB = _histogram(
 )
 _FREED = _counter(
     "motes_storage_freed_bytes_total",
-    "Bytes removed from storage, by why: what had expired, was deleted, left over, or made room for more.",
+    "Bytes removed from storage, by why: what had expired, was deleted, left over, or made room for more; "
+    "not what `motes storage gc` removes, which logs it.",
     "reason",
     by=_BOTH,
 )

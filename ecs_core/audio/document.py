@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +24,7 @@ from ecs_core.audio.beats import tempo_curve, tempo_of
 from ecs_core.audio.catalogue import EVENTS, FEATURES
 from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.onsets import SECONDS_PER_HOP
+from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
 
 SCHEMA, VERSION = "motes-analysis", 1
@@ -117,7 +118,6 @@ class Document(_Model):
 
 def to_json(analysis: Analysis, *, curves: bool = True) -> dict[str, Any]:
     """The document as plain data; times to a microsecond, curves to four digits."""
-    units = {feature.curve: feature.unit for feature in FEATURES if feature.curve}
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -134,12 +134,39 @@ def to_json(analysis: Analysis, *, curves: bool = True) -> dict[str, Any]:
         "warnings": list(analysis.warnings),
     }
     if curves:
-        found["curves"] = {
-            name: {"unit": units.get(name, "0–1"), "values": _digits(values)}
-            | ({"kind": analysis.added[name]} if name in analysis.added else {})
-            for name, values in analysis.curves.items()
-        }
+        found["curves"] = {name: _curve(analysis, name) for name in analysis.curves}
     return found
+
+
+def pieces(analysis: Analysis, *, curves: bool = True, seen: FeatureTimeline | None = None) -> Iterator[str]:
+    """The document as JSON in pieces of a curve each, so that hours of music need little memory.
+
+    With ``seen``, it also has what a video sees: {fps, features: {name: a value a frame}, onsets, beats}.
+    """
+    facts = to_json(analysis, curves=False)
+    if seen is not None:
+        told = replace(seen, features={}).to_json()
+        facts = {name: told[name] for name in ("fps", "onsets", "beats")} | facts
+    yield json.dumps(facts, ensure_ascii=False).removesuffix("}")
+    if seen is not None:
+        yield from _members("features", seen.features, seen.values)
+    if curves:
+        yield from _members("curves", analysis.curves, lambda name: _curve(analysis, name))
+    yield "}"
+
+
+def _members(key: str, names: Iterable[str], value: Callable[[str], Any]) -> Iterator[str]:
+    """An object as the last member so far of another one."""
+    yield f', "{key}": '
+    for number, name in enumerate(names):
+        yield f"{', ' if number else '{'}{json.dumps(name)}: {json.dumps(value(name), ensure_ascii=False)}"
+    yield "}"
+
+
+def _curve(analysis: Analysis, name: str) -> dict[str, Any]:
+    unit = next((feature.unit for feature in FEATURES if feature.curve == name), "0–1")
+    found = {"unit": unit, "values": _digits(analysis.curves[name])}
+    return found | ({"kind": analysis.added[name]} if name in analysis.added else {})
 
 
 def _events(analysis: Analysis, name: str) -> dict[str, Any]:

@@ -80,6 +80,10 @@ class FeatureTimeline:
             return None
         return next((name for name in (source, f"{source}s") if name in EVENTS or name in self.events), None)
 
+    def values(self, feature: str) -> list[float]:
+        """A feature at each frame, to five digits."""
+        return [round(float(value), 5) for value in self.features[feature]]
+
     def to_json(self) -> dict[str, Any]:
         """The timeline as plain data: {fps, duration, tempo, features, onsets, beats}."""
         whole = self.fps.denominator == 1
@@ -87,7 +91,7 @@ class FeatureTimeline:
             "fps": int(self.fps) if whole else f"{self.fps.numerator}/{self.fps.denominator}",
             "duration": self.duration,
             "tempo": self.tempo,
-            "features": {name: [round(float(value), 5) for value in values] for name, values in self.features.items()},
+            "features": {name: self.values(name) for name in self.features},
             **{name: [round(float(time), 6) for time in times] for name, times in self.events.items()},
         }
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -96,19 +95,14 @@ def _rate(text: str) -> Fraction:
 
 def _write(analysis: Analysis, fps: Fraction, output: Path | None) -> None:
     from ecs_core.audio import document  # noqa: PLC0415
-    from services.cli.files import write_file, write_text  # noqa: PLC0415
+    from services.cli.files import write_file, write_pieces  # noqa: PLC0415
 
     if output is not None and output.suffix == ".npz":
         write_file(output, lambda part: document.save(analysis, part))
         return
-    text = json.dumps(_seen(analysis, fps) | document.to_json(analysis), ensure_ascii=False)
+    pieces = document.pieces(analysis, seen=analysis.timeline(fps, max(1, round(analysis.exact_duration * fps))))
     if output is None:
-        print(text)
+        sys.stdout.writelines(pieces)
+        print()
     else:
-        write_text(output, text)
-
-
-def _seen(analysis: Analysis, fps: Fraction) -> dict[str, Any]:
-    """What a video sees: {fps, features: {name: a value a frame}, onsets, beats}."""
-    seen = analysis.timeline(fps, max(1, round(analysis.exact_duration * fps))).to_json()
-    return {name: seen[name] for name in ("fps", "features", "onsets", "beats")}
+        write_pieces(output, pieces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,6 +43,20 @@ def write_text(path: Path, text: str) -> None:
         OutputError: the file cannot be written.
     """
     write_file(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Write a text that is too long to be held, likewise.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
+
+    write_file(path, write)
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:

@@ -5,7 +5,6 @@ What passes from a plan to its segments lies in storage, as ``services.worker.fi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -169,8 +168,8 @@ def _hear(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
     _, settings = _scene(spec, Path("song")).resolve()
     analysis = _analysis(spec["scene"], settings.guidance, storage, tell, folder)
     target = folder / "analysis.json"
-    plain = document.to_json(analysis, curves=spec["kind"] == "curves")
-    target.write_text(json.dumps(plain, ensure_ascii=False), encoding="utf-8")
+    with target.open("w", encoding="utf-8") as file:
+        file.writelines(document.pieces(analysis, curves=spec["kind"] == "curves"))
     _keep(spec, storage, tell, result_key(spec["scene_key"], spec["kind"]), target)
     return Spent({"analyse": perf_counter() - began})
 

@@ -50,12 +50,13 @@ class Probed:
         if self.code != 0 or self.said.count("\n") != 1:
             return [f"ended with {self.code}, saying {self.said!r}"]
         error = self.answer.get("error")
-        verdict = "heard" if error is None else "refused"
+        too_long = error is None and self.answer["duration"] > LONGEST  # whoever asks refuses it
+        verdict = "heard" if error is None and not too_long else "refused"
         found = []
         if self.hostile.verdict not in ("either", verdict):
             found.append(f"was {verdict}: {self.said}")
         if error is None:
-            found += self._impossible()
+            found += [] if too_long else self._impossible()
         elif (
             not error.startswith(f"{self.path}: ") or error.count(str(self.path.parent)) != 1 or not error.isprintable()
         ):

@@ -60,8 +60,9 @@ def is_a_refusal(answer: httpx.Response, name: str, stack: Stack) -> bool:
     """Whether it is refused in one line, by the client's name for it, without a word of where it lay."""
     assert answer.headers["content-type"].startswith("application/problem+json")
     detail = answer.json()["detail"]
+    too_long = answer.status_code == 400 and answer.json().get("limit") == "max_song_seconds"
     return bool(
-        answer.status_code == 415
+        (answer.status_code == 415 or too_long)
         and detail.startswith(f"{name}: ")
         and detail.isprintable()
         and str(stack.folder) not in answer.text

@@ -32,6 +32,17 @@ def plain(heard: Analysis) -> dict[str, Any]:
     return found
 
 
+def test_pieces_are_the_document_and_what_a_video_sees(heard: Analysis, plain: dict[str, Any]) -> None:
+    assert json.loads("".join(document.pieces(heard))) == plain
+    facts = {name: value for name, value in plain.items() if name != "curves"}
+    assert json.loads("".join(document.pieces(heard, curves=False))) == facts
+    seen = heard.timeline(Fraction(30), 300)
+    found = json.loads("".join(document.pieces(heard, seen=seen)))
+    told = {name: value for name, value in seen.to_json().items() if name in ("fps", "features", "onsets", "beats")}
+    assert found == told | plain
+    assert max(map(len, document.pieces(heard, seen=seen))) < 0.4 * sum(map(len, document.pieces(heard, seen=seen)))
+
+
 def test_the_binary_is_exact(heard: Analysis, tmp_path: Path) -> None:
     document.save(heard, tmp_path / "song.npz")
     back = document.load(tmp_path / "song.npz")
