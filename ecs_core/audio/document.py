@@ -116,9 +116,9 @@ class Document(_Model):
         return self
 
 
-def to_json(analysis: Analysis, *, curves: bool = True) -> dict[str, Any]:
-    """The document as plain data; times to a microsecond, curves to four digits."""
-    found: dict[str, Any] = {
+def _facts(analysis: Analysis) -> dict[str, Any]:
+    """The document without its curves as plain data; times to a microsecond."""
+    return {
         "schema": SCHEMA,
         "version": VERSION,
         "duration": float(analysis.exact_duration),
@@ -133,17 +133,14 @@ def to_json(analysis: Analysis, *, curves: bool = True) -> dict[str, Any]:
         "step": SECONDS_PER_HOP,
         "warnings": list(analysis.warnings),
     }
-    if curves:
-        found["curves"] = {name: _curve(analysis, name) for name in analysis.curves}
-    return found
 
 
 def pieces(analysis: Analysis, *, curves: bool = True, seen: FeatureTimeline | None = None) -> Iterator[str]:
-    """The document as JSON in pieces of a curve each, so that hours of music need little memory.
+    """The document as JSON in pieces of a curve each, so that hours of music need little memory; curves to four digits.
 
     With ``seen``, it also has what a video sees: {fps, features: {name: a value a frame}, onsets, beats}.
     """
-    facts = to_json(analysis, curves=False)
+    facts = _facts(analysis)
     if seen is not None:
         told = replace(seen, features={}).to_json()
         facts = {name: told[name] for name in ("fps", "onsets", "beats")} | facts
@@ -332,7 +329,7 @@ def whole(document: Document, more: Sequence[str]) -> Analysis | None:
 
 def save(analysis: Analysis, path: Path) -> None:
     """Write the compact binary: arrays and JSON in an ``.npz``, never pickled; exact to the last bit."""
-    facts = to_json(analysis, curves=False) | {"tempo": analysis.tempo, "added": dict(analysis.added)}
+    facts = _facts(analysis) | {"tempo": analysis.tempo, "added": dict(analysis.added)}
     facts |= {"confidence": dict(analysis.confidence), "events": list(analysis.events)}
     arrays: dict[str, Any] = {f"curve:{name}": values for name, values in analysis.curves.items()}
     arrays |= {f"event:{name}": values for name, values in analysis.events.items()}

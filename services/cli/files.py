@@ -42,7 +42,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    write_file(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_pieces(path, [text])
 
 
 def write_pieces(path: Path, pieces: Iterable[str]) -> None:
