@@ -188,9 +188,9 @@ class TestPagesOfOthers:
         async def make(keys: Keys, sessions: Sessions) -> str:
             return (await keys.create(owner="alice"))[1]
 
-        key = changed(f"sqlite+aiosqlite:///{data / 'motes.db'}", make)
         monkeypatch.setenv("MOTES_AUTH", "required")
         with served() as url, httpx.Client(base_url=f"{url}/particles", trust_env=False) as client:
+            key = changed(f"sqlite+aiosqlite:///{data / 'motes.db'}", make)  # which has tables once it is served
             strange = {"Host": "motes.example.org", "Origin": EVIL}
             assert client.get("/jobs", headers=strange).status_code == 401
             assert client.get("/jobs", headers=strange | {"X-API-Key": key}).status_code == 200
