@@ -45,16 +45,19 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
         config |= _read_config(arguments.config)
     for assignment in arguments.set:
         _assign(config, assignment)
+    named: dict[str, Any] = {}
     if arguments.size is not None:
-        config["width"], config["height"] = _size(arguments.size)
+        named["width"], named["height"] = _size(arguments.size)
     if arguments.fps is not None:
-        config["fps"] = arguments.fps
+        named["fps"] = arguments.fps
     if arguments.duration is not None:
-        config["duration"] = _duration(arguments.duration)
+        named["duration"] = _duration(arguments.duration)
     elif arguments.song is not None:
         config.setdefault("duration", "audio")
     if arguments.seed is not None:
-        config["seed"] = arguments.seed
+        named["seed"] = arguments.seed
+    # None of these has parts: an object (of --set width.x=3, say) is left in, to be refused.
+    config |= {name: value for name, value in named.items() if not isinstance(config.get(name), dict)}
     return Scene(arguments.type, audio=arguments.song, config=config, analysis=arguments.analysis)
 
 

@@ -236,6 +236,8 @@ BAD_ARGUMENTS: list[tuple[list[str], list[str]]] = [
     (["--set", "x_position=NaN"], ["x_position = nan", "finite"]),
     (["--set", "particle_count"], ["particle_count", "KEY=VALUE"]),
     (["--set", "=3"], ["=3", "KEY=VALUE"]),
+    (["--set", "width.x=3", "--size", "320x180"], ["width = {'x': 3}", "between 16 and 7680"]),
+    (["--set", "seed.low=3", "--seed", "1"], ["seed = {'low': 3}", "between 0 and"]),
     (["--size", "321x180"], ["width = 321", "even"]),
     (["--size", "320x181"], ["height = 181", "even"]),
     (["--size", "8x180"], ["width = 8", "16"]),
