@@ -31,6 +31,7 @@ F64 = NDArray[np.float64]
 
 _Arrays = TypeVar("_Arrays", Spectrum, Measured)
 
+_OUT_OF_PHASE = 0.999  # share of the sides in a song whose mix to mono is 30 dB below it
 _CUT = 0.02  # seconds: that a song is cut off sounds like a click, but is the end of something
 
 
@@ -94,7 +95,7 @@ def features_of(
     events |= {name: struck.times for name, struck in drums.items()}
     beats = beats_of(rise, bpm=guidance.bpm, beat_at=guidance.beat_offset, octave=guidance.octave)
     events["beats"] = beats.times[beats.times < float(duration)]
-    warnings += _doubts(guidance, beats)
+    warnings += _doubts(guidance, beats) + _cancelled(spectrum.measured)
     bars = bars_of(spectrum.mel, gains, spectrum.chroma, rise.whole, events["beats"], metre=guidance.metre)
     events["downbeats"] = bars.downbeats
     curves, energy = _curves(spectrum, envelope)
@@ -143,6 +144,14 @@ def _doubts(guidance: Guidance, beats: Beats) -> tuple[str, ...]:
     if not beats.times.size:
         return (f"{said}: no beats are heard in the song",)
     return (f"{said}: nothing in the song comes back at this tempo; its beats are an even grid",)
+
+
+def _cancelled(measured: Measured) -> tuple[str, ...]:
+    """What is to be said where two channels leave next to nothing of each other in their mix."""
+    sides = float(stereo.width(measured.stereo.sum(axis=0, keepdims=True))[0])
+    if measured.loudness.shape[1] != 2 or sides < _OUT_OF_PHASE:
+        return ()
+    return ("left and right cancel: their mix to mono, in which beats are heard, is silent; is one inverted?",)
 
 
 def _curves(spectrum: Spectrum, envelope: F32) -> tuple[dict[str, F32], F64]:

@@ -300,6 +300,14 @@ def test_warnings_reach_the_analysis(tmp_path: Path) -> None:
     assert any("truncated" in warning for warning in analyze(path).warnings)
 
 
+@pytest.mark.parametrize(("right", "said"), [(-1.0, 1), (-0.97, 1), (-0.5, 0), (0.0, 0), (1.0, 0)])
+def test_channels_that_cancel_are_a_warning(right: float, said: int) -> None:
+    """Since nothing is heard in their mix, though the song is loud."""
+    left = hits(2.0, [0.5, 1.0, 1.5])[:1]
+    analysis = heard(np.concatenate([left, right * left]).astype(np.float32))
+    assert [warning.partition(":")[0] for warning in analysis.warnings] == ["left and right cancel"] * said
+
+
 @pytest.mark.debian("neverball-data")
 def test_a_real_song_is_heard(real_song: Path) -> None:
     analysis = analyze(real_song)
