@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 
 from services.api.limits import count
 from services.api.origins import refuse_strangers
+from services.api.queries import refuse_unknown
 from services.api.service import Service, ServiceDep
 from services.credentials import ANYBODY, Caller
 from services.logs import without_keys
@@ -115,7 +116,9 @@ async def _caller(
     _bearer: Annotated[object, Depends(_BEARER)],
     _header: Annotated[object, Depends(_HEADER)],
 ) -> Caller:
-    return await identify(service, request)
+    caller = await identify(service, request)
+    refuse_unknown(request)
+    return caller
 
 
 async def _follower(
@@ -125,7 +128,9 @@ async def _follower(
     _header: Annotated[object, Depends(_HEADER)],
     _query: Annotated[object, Depends(_QUERY)],
 ) -> Caller:
-    return await identify(service, request, query=True)
+    caller = await identify(service, request, query=True)
+    refuse_unknown(request, _QUERY.model.name)
+    return caller
 
 
 CallerDep = Annotated[Caller, Depends(_caller)]

@@ -38,6 +38,7 @@ _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The client 
 _ERRORS = _UNCHANGED | problems(400, 404, 416, 507)
 
 
+@router.head("/systems/{system_id}/frame", include_in_schema=False)
 @router.get(
     "/systems/{system_id}/frame",
     operation_id="frame_of_system",
@@ -65,6 +66,7 @@ async def frame_of_system(
     return await look(service, caller, request, _job(caller, row, scene, key, kind="frame"))
 
 
+@router.head("/systems/{system_id}/preview", include_in_schema=False)
 @router.get(
     "/systems/{system_id}/preview",
     operation_id="preview_of_system",

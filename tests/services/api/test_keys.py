@@ -79,7 +79,8 @@ def routes() -> list[tuple[str, str]]:
     """Every route of the API, by method and path."""
     paths = create_app().openapi()["paths"]
     found = [(method.upper(), path) for path, methods in paths.items() for method in methods]
-    return [*sorted(found), ("HEAD", "/particles/download/{job_id}")]
+    headed = ("health", "systems/{system_id}/frame", "systems/{system_id}/preview", "download/{job_id}")
+    return [*sorted(found), *(("HEAD", f"/particles/{path}") for path in headed)]
 
 
 ROUTES = [(method, path.removeprefix("/particles")) for method, path in routes() if path.startswith("/particles/")]

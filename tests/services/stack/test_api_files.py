@@ -49,6 +49,15 @@ def test_download_comes_whole_with_its_name(stack: Stack, video: str) -> None:
         assert head.headers[name] == answer.headers[name]
 
 
+def test_head_of_a_frame_and_a_preview_is_that_of_the_file(stack: Stack) -> None:
+    system = create(stack, **SMALL, seed=314)
+    for path in ("frame?t=0.5", "preview?duration=0.5"):
+        head, answer = (stack.client.request(how, f"/systems/{system}/{path}") for how in ("HEAD", "GET"))
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("content-length", "etag", "content-type", "accept-ranges"):
+            assert head.headers[name] == answer.headers[name]
+
+
 @pytest.mark.parametrize(
     ("asked", "part"),
     [

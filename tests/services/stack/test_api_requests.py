@@ -140,6 +140,23 @@ def test_wrong_query_is_refused_with_400(stack: Stack, path: str) -> None:
     assert_refused(stack.client.get(path), 400, path.partition("?")[2].partition("=")[0])
 
 
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("/systems/{}/frame?at=12.5", "unknown query parameter 'at'; there are: t"),
+        ("/systems/{}/preview?seconds=2", "unknown query parameter 'seconds'; there are: duration"),
+        ("/jobs?stauts=failed&limit=1", "parameter 'stauts'; there are: status, system_id, limit, cursor"),
+        ("/systems/{}?key=mine", "unknown query parameter 'key'; there are none here"),
+        ("/jobs/x/events?from=3", "unknown query parameter 'from'; there are none here"),
+    ],
+)
+def test_unknown_query_parameter_is_refused_as_an_unknown_field_is(stack: Stack, path: str, there: str) -> None:
+    """Else a frame of another moment would come back, or the list of everything."""
+    system = create(stack, **SMALL)
+    assert_refused(stack.client.get(path.format(system)), 400, there)
+    assert stack.client.get("/health?nocache=1").status_code == 200  # who asks whether we live is let do as it likes
+
+
 ODD = ["x", "%00", "%ff%fe", "..%2f..%2fetc", "a" * 3000, "00000000-0000-0000-0000-000000000000", "'; DROP", "\u00e9"]
 
 
