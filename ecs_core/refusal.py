@@ -1,133 +1,156 @@
-"""What a wrong setting is told: its name, its value, and all that is allowed there."""
+"""What whoever gives a wrong value is told: its name, itself, and all that is allowed there.
+
+pydantic tells of one limit at a time, in words of its own; a JSON schema, where there is one, knows the others.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-_TOLD = 20  # wrong settings; somebody may send thousands
-_NUMBERS = ("int", "float", "finite")
-_LIMITS = ("greater_than_equal", "less_than_equal", "greater_than", "less_than")
+_Schema: TypeAlias = Mapping[str, Any]
+
+_TOLD = 20  # wrong values
+_SORTED = 5000  # of them at most, by where they are: somebody may send a million
+_LONGEST = 100  # characters of a value
+# A limit of numbers as JSON schemas call it, as pydantic does, and in words.
+_LIMITS = (
+    ("minimum", "ge", "at least"),
+    ("exclusiveMinimum", "gt", "over"),
+    ("maximum", "le", "at most"),
+    ("exclusiveMaximum", "lt", "under"),
+)
 
 
-def refusal(error: ValidationError, model: type[BaseModel], owner: str) -> str:
-    """One line for whatever ``model`` refused; ``owner`` says whose settings these are."""
-    schema = model.model_json_schema()
+def refusal(error: ValidationError, model: type[BaseModel], owner: str, *, kind: str = "setting") -> str:
+    """One line for whatever ``model`` refused; ``kind`` says what its values are, ``owner`` whose."""
+    whole = model.model_json_schema()
+    wrong: dict[tuple[str, ...], list[Any]] = {}  # by path; of a union every branch says something
     details = error.errors(include_url=False)
-    said: dict[str, tuple[str, list[str]]] = {}  # what is wrong by path; of a union every branch says something
-    for detail in details:
-        path = ".".join(_steps(detail["loc"]))
-        if detail["type"] == "extra_forbidden":
-            inside = _resolved(_at(schema, _steps(detail["loc"])[:-1], schema) or schema, schema)
-            said[path] = f"unknown setting {path!r} for {owner}; it has: {', '.join(inside['properties'])}", []
-            continue
-        if detail["type"] == "missing":
-            said[path] = f"{path} is missing", []
-            continue
-        beginning = f"{path} = {detail['input']!r}: " if path else ""
-        words = _words(detail, _at(schema, _steps(detail["loc"]), schema) or {}, schema)
-        kept = said.setdefault(path, (beginning, []))[1]
-        if words not in kept:
-            kept.append(words)
-    lines = [
-        beginning + ", or ".join([words[0], *(each.removeprefix("must be ") for each in words[1:])] if words else [])
-        for path, (beginning, words) in said.items()
-        if not any(other.startswith(f"{path}.") for other in said)  # what is wrong within says more
-    ]
-    more = [f"and {len(lines) - _TOLD} more"] if len(lines) > _TOLD else []
-    return "; ".join(lines[:_TOLD] + more)
+    for detail in details[:_SORTED]:
+        wrong.setdefault(_place(detail, whole)[0], []).append(detail)
+    above = {path[:length] for path in wrong for length in range(1, len(path))}
+    told = [path for path in wrong if path not in above]  # what is wrong within says more
+    lines = []
+    for path in told[:_TOLD]:
+        name, first = ".".join(path), wrong[path][0]
+        if first["type"] == "extra_forbidden":
+            around = _branches(_place(first, whole)[1], whole)
+            known = dict.fromkeys(each for branch in around for each in branch.get("properties", ()))
+            lines.append(f"unknown {kind} {name!r} for {owner}; it has: {', '.join(known)}")
+        else:
+            lines.append(sentence(name, *wrong[path], schema=whole))
+    more = len(told[_TOLD:]) + len(details[_SORTED:])
+    return "; ".join(lines + ([f"and {more} more"] if more else []))
 
 
-def _steps(location: Sequence[int | str]) -> list[str]:
-    """The way to a setting. pydantic also names the branch of a union that it tried."""
-    parts = [str(part) for part in location]
-    return [part for part in parts if part not in ("float", "str", "int") and "[" not in part]
+def sentence(name: str, *details: Any, schema: _Schema | None = None) -> str:
+    """``NAME = VALUE: must be …``, from what pydantic says of one value; ``schema`` is that of the whole model."""
+    first = details[0]
+    if first["type"] == "missing":
+        return f"{name} is missing"
+    words = list(dict.fromkeys(allowed(detail, schema) for detail in details))
+    said = ", or ".join([words[0], *(each.removeprefix("must be ") for each in words[1:])])
+    if first["type"] == "value_error" and isinstance(first["input"], dict):  # it names what is wrong within
+        return f"{name}: {said}" if name else said
+    value = repr(first["input"])
+    return f"{name} = {value if len(value) <= _LONGEST else value[:_LONGEST] + '…'}: {said}"
 
 
-def _resolved(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
-    while "$ref" in schema:
-        schema = whole["$defs"][schema["$ref"].rpartition("/")[2]]
-    return schema
-
-
-def _branches(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    schema = _resolved(schema, whole)
-    return [each for part in schema["anyOf"] for each in _branches(part, whole)] if "anyOf" in schema else [schema]
-
-
-def _at(schema: Mapping[str, Any], steps: Sequence[str], whole: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The part of a JSON schema that is about the setting to which ``steps`` lead."""
-    if not steps:
-        return schema
-    for branch in _branches(schema, whole):
-        inside = branch.get("properties", {}).get(steps[0]) or branch.get("items")
-        if inside is None and steps[0].isdigit() and int(steps[0]) < len(branch.get("prefixItems", [])):
-            inside = branch["prefixItems"][int(steps[0])]
-        if inside is None and isinstance(branch.get("additionalProperties"), dict):
-            inside = branch["additionalProperties"]
-        if inside is not None and (found := _at(inside, steps[1:], whole)) is not None:
-            return found
-    return None
-
-
-def _words(detail: Any, schema: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
-    kind, branches = detail["type"], _branches(schema, whole)
-    if kind in _LIMITS or kind.startswith(_NUMBERS):
-        is_whole = kind.startswith("int") or any(branch.get("type") == "integer" for branch in branches)
-        of_range = limits(schema, whole)
+def allowed(detail: Any, schema: _Schema | None = None) -> str:
+    """What is allowed where pydantic refused a value, without that value: ``must be …``."""
+    whole = schema or {}
+    part = _place(detail, whole)[1] if whole else {}
+    kind, branches, about = detail["type"], _branches(part, whole), detail.get("ctx", {})
+    passed = {name: about[short] for name, short, _ in _LIMITS if short in about}
+    of_range = limits(part, whole) or limits(passed, whole)
+    if passed:
+        return f"must be {of_range}"
+    if kind.startswith(("int_", "float_", "finite_")):
+        is_whole = kind.startswith("int_") or any(branch.get("type") == "integer" for branch in branches)
         a_number = "a whole number" if is_whole else "a finite number" if kind == "finite_number" else "a number"
-        if of_range and kind in _LIMITS:
-            return f"must be {of_range}"
-        return f"must be {a_number}" + (f" {of_range}" if of_range else "")
-    if kind in ("tuple_type", "list_type", "too_short", "too_long"):
-        return f"must be a list{_size(branches)}, such as {_example(schema, whole, 'array')}"
+        return f"must be {a_number} {of_range}".rstrip()
+    if kind in ("tuple_type", "list_type") or (part and kind in ("too_short", "too_long")):
+        return f"must be a list{_size(branches)}{_such_as(part, whole, 'array')}"
     if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return f"must be an object, such as {_example(schema, whole, 'object')}"
-    if kind.startswith("bool"):
+        return f"must be an object{_such_as(part, whole, 'object')}"
+    if kind.startswith("bool_"):
         return "must be true or false"
     if kind == "string_type":
         return "must be a text"
-    message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return message.replace("should be ", "must be ", 1) if message.startswith("should be ") else message
+    return re.sub(r"^\w+ should ", "must ", str(detail["msg"]).removeprefix("Value error, "))
 
 
-def limits(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
+def limits(schema: _Schema, whole: _Schema) -> str:
     """The range of numbers that a JSON schema allows, in words; empty where it names none."""
     for branch in _branches(schema, whole):
-        low, high = branch.get("minimum"), branch.get("maximum")
-        if low is not None and high is not None:
-            return f"between {_number(low)} and {_number(high)}"
-        if low is not None:
-            return f"at least {_number(low)}"
-        if high is not None:
-            return f"at most {_number(high)}"
+        if "minimum" in branch and "maximum" in branch:
+            return f"between {_number(branch['minimum'])} and {_number(branch['maximum'])}"
+        if edges := [f"{words} {_number(branch[name])}" for name, _, words in _LIMITS if name in branch]:
+            return " and ".join(edges)
     return ""
+
+
+def _place(detail: Any, whole: _Schema) -> tuple[tuple[str, ...], _Schema]:
+    """The way to a value, and what a JSON schema says there; of an unknown value, what it says of all around it."""
+    way = [str(step) for step in detail["loc"]]
+    unknown = [way.pop()] if detail["type"] == "extra_forbidden" else []
+    path, part = [], whole
+    for step in way:
+        inside = _inside(part, step, whole)
+        if inside is not None:  # else it is the name of the branch of a union that pydantic tried
+            path.append(step)
+            part = inside
+    return (*path, *unknown), part
+
+
+def _inside(schema: _Schema, step: str, whole: _Schema) -> _Schema | None:
+    found = []
+    for branch in _branches(schema, whole):
+        inside = branch.get("properties", {}).get(step)
+        if inside is None and step.isdecimal():
+            places = branch.get("prefixItems", [])
+            inside = places[int(step)] if int(step) < len(places) else branch.get("items")
+        if inside is None and isinstance(branch.get("additionalProperties"), dict):
+            inside = branch["additionalProperties"]
+        if inside is not None:
+            found.append(inside)
+    return found[0] if len(found) == 1 else {"anyOf": found} if found else None
+
+
+def _branches(schema: _Schema, whole: _Schema) -> list[_Schema]:
+    while "$ref" in schema:
+        schema = whole["$defs"][schema["$ref"].rpartition("/")[2]]
+    parts = schema.get("anyOf", schema.get("oneOf"))
+    return [schema] if parts is None else [each for part in parts for each in _branches(part, whole)]
 
 
 def _number(value: float) -> str:
     return str(int(value) if value == int(value) else value)
 
 
-def _size(branches: Sequence[Mapping[str, Any]]) -> str:
+def _size(branches: Sequence[_Schema]) -> str:
     for branch in branches:
         low, high = branch.get("minItems"), branch.get("maxItems")
         if high is not None:
-            return f" of {high}" if low == high else f" of {low or 0} to {high}"
+            return f" of {high}" if low == high else f" of {low} to {high}" if low else f" of up to {high}"
     return ""
 
 
-def _example(schema: Mapping[str, Any], whole: Mapping[str, Any], kind: str) -> str:
-    """Something of this JSON type that would be allowed."""
+def _such_as(schema: _Schema, whole: _Schema, kind: str) -> str:
+    """Something of this JSON type that would be allowed, where the schema knows of any."""
     branch = next((each for each in _branches(schema, whole) if each.get("type") == kind), schema)
     known = [*schema.get("examples", []), schema.get("default")]
     fit = [each for each in known if each and isinstance(each, list if kind == "array" else dict)]
-    return json.dumps(fit[0] if fit else _sample(branch, whole))
+    example = fit[0] if fit else _sample(branch, whole)
+    return f", such as {json.dumps(example)}" if example else ""
 
 
-def _sample(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Any:
+def _sample(schema: _Schema, whole: _Schema) -> Any:
     if schema.get("examples") or schema.get("default"):
         return schema["examples"][0] if schema.get("examples") else schema["default"]
     branch = next((each for each in _branches(schema, whole) if each.get("type") != "null"), {})
@@ -140,4 +163,6 @@ def _sample(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Any:
         return {name: _sample(inside[name], whole) for name in asked}
     if "enum" in branch:
         return branch["enum"][0]
-    return branch.get("maximum", branch.get("minimum", 1)) if branch.get("type") in ("integer", "number") else None
+    if branch.get("type") in ("integer", "number"):
+        return branch.get("maximum", branch.get("minimum", 1))
+    return "text" if branch.get("type") == "string" else None

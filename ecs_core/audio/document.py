@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.bars import counted
@@ -26,9 +26,9 @@ from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
+from ecs_core.refusal import refusal
 
 SCHEMA, VERSION = "motes-analysis", 1
-_TOLD = 10  # wrong values; a document may have thousands
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -42,7 +42,7 @@ class _Model(BaseModel):
 class Events(_Model):
     """Events of one kind: ascending times in seconds, and how strong each is, 0–1."""
 
-    times: tuple[Seconds, ...] = Field(max_length=1_000_000, description="seconds, ascending")
+    times: tuple[Seconds, ...] = Field(max_length=1_000_000, description="seconds, ascending", examples=[[0.5, 1.0]])
     strengths: tuple[Share, ...] | None = Field(None, description="0–1, one for each time")
 
     @model_validator(mode="after")
@@ -57,11 +57,20 @@ class Events(_Model):
         return self
 
 
+def _shape(values: Any) -> str:
+    """What a curve's values are by the first of them, so that one that is wrong is measured against that alone."""
+    return "rows" if isinstance(values, list) and values and isinstance(values[0], list) else "numbers"
+
+
 class Curve(_Model):
     """A curve on the analysis grid; ``values`` has rows where the curve has several columns."""
 
     unit: str = Field("", max_length=100)
-    values: tuple[Number, ...] | tuple[tuple[Number, ...], ...] = Field(max_length=20_000_000)
+    values: Annotated[
+        Annotated[tuple[Number, ...], Field(max_length=20_000_000), Tag("numbers")]
+        | Annotated[tuple[tuple[Number, ...], ...], Field(min_length=1, max_length=20_000_000), Tag("rows")],
+        Discriminator(_shape),
+    ] = Field(examples=[[0.1, 0.2]])
     kind: Literal["hit", "slow"] | None = Field(None, description="of a plugin's feature")
 
 
@@ -81,7 +90,7 @@ class Document(_Model):
     confidence: dict[str, Share] = Field(default_factory=dict, description="how far to trust what can be wrong")
     events: dict[str, Events] = Field(default_factory=dict, description="what happens when")
     labels: tuple[Annotated[str, Field(max_length=20)], ...] = Field(
-        (), description="a letter for each section; the same: they are alike"
+        (), description="a letter for each section; the same: they are alike", examples=[["A", "B", "A"]]
     )
     step: float = Field(SECONDS_PER_HOP, description="seconds between values of curves")
     curves: dict[str, Curve] | None = Field(None, description="in natural units; left out: as Motes heard them")
@@ -196,22 +205,7 @@ def check(plain: Any, *, where: str) -> Document:
     try:
         return Document.model_validate(plain)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        said = [_explain(detail) for detail in details[:_TOLD]]
-        more = [f"and {len(details) - _TOLD} more"] if len(details) > _TOLD else []
-        raise SceneError(f"{where}: " + "; ".join(said + more)) from None
-
-
-def _explain(detail: Any) -> str:
-    path = ".".join(str(part) for part in detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return (
-        f"{path} = {str(detail['input'])[:60]}: {message}"
-        if path and not isinstance(detail["input"], dict)
-        else f"{path}: {message}"
-        if path
-        else message
-    )
+        raise SceneError(f"{where}: {refusal(error, Document, 'an analysis', kind='field')}") from None
 
 
 def read(path: Path) -> Document:

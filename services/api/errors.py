@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from ecs_core import MotesError
+from ecs_core.refusal import sentence
 from services import metrics
 from services.limits import LimitError, QuotaError
 from services.room import NoRoomError
@@ -23,7 +24,6 @@ from services.songs import NoSongError
 
 _log = logging.getLogger("motes.api")
 _LONGEST = 2000  # characters of a detail: a client may have sent a thousand wrong settings
-_LONGEST_VALUE = 100  # characters of a value in it
 _TOLD = 20  # wrong values
 _QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"  # as the draft of RateLimit has it
 UNREACHABLE = (OperationalError, InterfaceError, NoFreeConnection, ConnectionError)
@@ -98,16 +98,7 @@ def problem_of(error: Exception) -> JSONResponse:
 def _explain(wrong: Any) -> str:
     """What is wrong with a value of a request: its name, itself, and what is allowed."""
     name = ".".join(str(part) for part in wrong["loc"][1:])
-    if wrong["type"] == "missing":
-        return f"{name}: is missing" if name else "The body is missing"
-    said = wrong["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if wrong["type"] in ("dict_type", "model_attributes_type"):
-        said = "must be an object"
-    elif not name:  # it is said of the body, and names what is wrong in it
-        return str(said)
-    value = repr(wrong["input"])
-    value = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…"
-    return f"{name or 'The body'} = {value}: {said}"
+    return sentence(name or ("" if wrong["type"] == "value_error" else "The body"), wrong)
 
 
 def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]]:

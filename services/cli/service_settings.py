@@ -46,6 +46,7 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
         from pydantic import ValidationError  # noqa: PLC0415
         from pydantic_settings import SettingsError  # noqa: PLC0415
 
+        from ecs_core.refusal import allowed  # noqa: PLC0415
         from services.settings import ServiceSettings  # noqa: PLC0415
     over = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     try:
@@ -55,8 +56,8 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
         name = str(wrong["loc"][0]) if wrong["loc"] else ""
         given = HIDDEN if _SECRET.search(name) else masked(str(wrong["input"]))
         where = f"--{name.replace('_', '-')}" if name in over else variable(name)
-        message = re.sub("^(Input|Value error, )", "", wrong["msg"]).strip()
-        raise MotesError(f"{where} = {given}: {message}; motes config --help tells more") from None
+        words = allowed(wrong, ServiceSettings.model_json_schema())
+        raise MotesError(f"{where} = {given}: {words}; motes config --help tells more") from None
     except SettingsError as error:
         raise MotesError(f"{error}; motes config --help tells more") from None
 

@@ -165,8 +165,11 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "version": (lambda plain: plain.update(version=2), r"it: version 2: this Motes reads version 1"),
     "no version": (lambda plain: plain.pop("version"), r"version None"),
     "schema": (lambda plain: plain.update(schema="x"), r'"schema" must be "motes-analysis"'),
-    "tempo": (lambda plain: plain.update(tempo=-1), r"tempo = -1: .*greater than or equal to 0"),
-    "unknown": (lambda plain: plain.update(swing=1), r"swing = 1: Extra inputs are not permitted"),
+    "tempo": (lambda plain: plain.update(tempo=-1), r"tempo = -1: must be between 0 and 1000$"),
+    "unknown": (
+        lambda plain: plain.update(swing=1),
+        r"unknown field 'swing' for an analysis; it has: schema, vers",
+    ),
     "event": (
         lambda plain: plain["events"].update(claps={"times": []}),
         r"events\.claps: no such event; there are: on",
@@ -181,10 +184,18 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "strengths": (lambda plain: plain["events"]["beats"].update(strengths=[1.0]), r"strengths"),
     "labels": (lambda plain: plain.update(labels=["A"] * 99), r"99 labels"),
     "step": (lambda plain: plain.update(step=0.5), r"step = 0\.5: must be 0\.011610"),
-    "duration": (lambda plain: plain.update(duration=0), r"duration"),
+    "duration": (lambda plain: plain.update(duration=0), r"duration = 0: must be over 0 and at most 86400$"),
+    "curve": (
+        lambda plain: plain.update(curves={"rms": {"values": [0.5, "x", 0.5]}}),
+        r"it: curves\.rms\.values\.1 = 'x': must be a number between -1000000 and 1000000$",
+    ),
+    "curve of several columns": (
+        lambda plain: plain.update(curves={"chroma": {"values": [[0.5, 0.5], [0.5, "x"]]}}),
+        r"it: curves\.chroma\.values\.1\.1 = 'x': must be a number between -1000000 and 1000000$",
+    ),
     "exact duration": (lambda plain: plain.update(exact_duration="1/0"), r"exact_duration"),
     "two durations": (lambda plain: plain.update(exact_duration="7"), r"exact_duration must be the duration"),
-    "text": (lambda plain: plain.update(tempo="fast"), r"tempo = fast"),
+    "text": (lambda plain: plain.update(tempo="fast"), r"tempo = 'fast': must be a number between 0 and 1000$"),
 }
 
 

@@ -111,26 +111,23 @@ class TestConfig:
             ("KEEP_FREE", "abc", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
             ("RESERVE", "150%", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
             ("RESERVE", "-1", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
-            ("MAX_FPS", "500", "should be less than or equal to 240;"),
-            ("MAX_SECONDS", "86401", "should be less than or equal to 86400;"),
-            ("MAX_PARTICLES", "1000001", "should be less than or equal to 1000000;"),
-            ("MAX_PIXELS", "33177601", "should be less than or equal to 33177600;"),
+            ("PORT", "many", "must be a whole number between 0 and 65535;"),
+            ("PORT", "99999", "must be between 0 and 65535;"),
+            ("METRICS_OPEN", "perhaps", "must be true or false;"),
+            ("LOG_FORMAT", "xml", "must be 'auto', 'json' or 'text';"),
+            ("MAX_FPS", "500", "must be between 1 and 240;"),
+            ("MAX_SECONDS", "86401", "must be over 0 and at most 86400;"),
+            ("MAX_PARTICLES", "1000001", "must be between 1000 and 1000000;"),
+            ("MAX_PIXELS", "33177601", "must be between 256 and 33177600;"),
         ],
     )
     def test_what_is_allowed_is_said_in_words(
         self, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
     ) -> None:
         monkeypatch.setenv(f"MOTES_{name}", value.replace("********", "hush"))
-        assert run("config").error.startswith(f"MOTES_{name} = {value}: {said}")
-
-    @pytest.mark.parametrize(("variable", "value"), [("MOTES_PORT", "many"), ("MOTES_PORT", "99999")])
-    def test_wrong_variable_is_named(
-        self, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
-    ) -> None:
-        monkeypatch.setenv(variable, value)
         outcome = run("config")
         assert outcome.code == 2
-        assert outcome.error.startswith(f"{variable} = {value}: should be ")
+        assert outcome.error.startswith(f"MOTES_{name} = {value}: {said}")
 
     @pytest.mark.parametrize(
         ("variable", "value", "allowed"),
@@ -187,7 +184,7 @@ class TestConfig:
         assert ServiceSettings().media_root is None
 
     def test_wrong_argument_is_named(self, run: Run) -> None:
-        assert run("serve", "--port", "99999").error.startswith("--port = 99999: should be less than")
+        assert run("serve", "--port", "99999").error.startswith("--port = 99999: must be between 0 and 65535;")
 
 
 class TestApi:
@@ -373,7 +370,7 @@ class TestWorker:
 
     @pytest.mark.parametrize("port", ["0", "65536", "-1"])
     def test_bad_port_for_metrics_is_named(self, run: Run, port: str) -> None:
-        assert run("worker", "--metrics-port", port).error.startswith(f"--metrics-port = {port}: should be ")
+        assert run("worker", "--metrics-port", port).error.startswith(f"--metrics-port = {port}: must be between 1 and")
 
     def test_ports_for_metrics_must_be_enough(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_METRICS_PORT", "65534")
