@@ -113,11 +113,13 @@ def compare(ours: Analysis, tempo: float, curves: dict[str, F64], events: dict[s
     for name, curve in curves.items():
         # Ours is on a logarithmic scale, or falls slowly; theirs is brought to that, so that what is heard is compared.
         if name.startswith("centroid"):
-            curve = np.log(np.maximum(curve, 100.0))  # noqa: PLW2901
+            scaled = np.log(np.maximum(curve, 100.0))
         elif any(feature.name == name and feature.kind == "hit" for feature in FEATURES):
             fall = np.arange(len(curve)) * (512 / 22_050 / 0.09)
-            curve = np.exp(np.maximum.accumulate(np.log(np.maximum(curve, 1e-9)) + fall) - fall)  # noqa: PLW2901
-        theirs = np.interp(times, np.arange(len(curve)) * 512 / 22_050, curve)
+            scaled = np.exp(np.maximum.accumulate(np.log(np.maximum(curve, 1e-9)) + fall) - fall)
+        else:
+            scaled = curve
+        theirs = np.interp(times, np.arange(len(scaled)) * 512 / 22_050, scaled)
         likeness[name] = float(np.corrcoef(found[name.split()[0]], theirs)[0, 1])
     print("  correlation at 30 fps   " + "  ".join(f"{name} {value:.2f}" for name, value in likeness.items()))
     onsets, beats = ours.events["onsets"], ours.events["beats"]

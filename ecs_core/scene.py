@@ -75,8 +75,8 @@ class Scene:
         if self.audio is None and settings.takes_length_of_song:
             raise SceneError('duration "audio" needs a song; give one, or a duration in seconds')
         if settings.bindings:
-            from ecs_core.bindings import rehearse  # noqa: PLC0415
-            from ecs_core.plugin_api import particle_types  # noqa: PLC0415
+            from ecs_core.bindings import rehearse  # noqa: PLC0415 - slow, and not needed where there are no bindings
+            from ecs_core.plugin_api import particle_types  # noqa: PLC0415 - plugins import this package
 
             rehearse(kind, settings, particle_types().features)
         return kind, settings

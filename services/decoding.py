@@ -20,7 +20,7 @@ import av.audio.stream  # these are what PyAV loads with the first file, when no
 import av.subtitles.codeccontext
 import av.subtitles.stream
 import av.video.codeccontext
-import av.video.stream  # noqa: F401
+import av.video.stream  # noqa: F401 - see above
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError

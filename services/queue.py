@@ -59,7 +59,7 @@ class _Measured:
         """As it was, with its time."""
         began = time.perf_counter()
         try:
-            return await super().execute_command(*args, **options)  # type: ignore[misc]
+            return await super().execute_command(*args, **options)  # type: ignore[misc]  # of the class it is mixed into
         finally:
             metrics.REDIS.observe(time.perf_counter() - began)
 
@@ -73,10 +73,10 @@ class _Pipeline(Pipeline):
 
     def __del__(self, *_: Any) -> None:
         if self.connection is not None:
-            self.connection._close()  # type: ignore[no-untyped-call]
+            self.connection._close()  # type: ignore[no-untyped-call]  # Redis has none else
 
 
-class _MeasuredArqRedis(_Measured, ArqRedis):  # type: ignore[misc]
+class _MeasuredArqRedis(_Measured, ArqRedis):  # type: ignore[misc] # likewise
     """The same, as arq wants it."""
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
@@ -186,7 +186,7 @@ class Queue:
         seconds = set(range(0, 60, every)) if every < 60 else {0}
         minutes = set(range(0, 60, every // 60)) if every >= 60 else None
         # A tick that was done is remembered until no clock is late enough to want it once more.
-        job = cron(tick, name="retention", minute=minutes, second=seconds, unique=True, timeout=_DAY, keep_result=120)  # type: ignore[arg-type]
+        job = cron(tick, name="retention", minute=minutes, second=seconds, unique=True, timeout=_DAY, keep_result=120)  # type: ignore[arg-type]  # arq wants what takes any arguments
         while True:
             # A queue and a worker of its own: the others may be busy for hours.
             clock = ArqWorker(
@@ -222,7 +222,7 @@ class Queue:
 
         while True:
             worker = ArqWorker(
-                functions=[func(called, name="work", max_tries=1, keep_result=0, timeout=_DAY)],  # type: ignore[arg-type]
+                functions=[func(called, name="work", max_tries=1, keep_result=0, timeout=_DAY)],  # type: ignore[arg-type]  # likewise
                 queue_name=_QUEUE,
                 redis_pool=self._redis,
                 max_jobs=size,

@@ -93,14 +93,15 @@ class Retention:
 
     async def remove(self, removal: Removal) -> int:
         """Do it, if nobody needs or used the thing meanwhile; returns how many bytes were freed."""
-        thing, how = removal.thing, {"unused_since": removal.unused_since, "reason": removal.reason}
+        thing = removal.thing
+        how: dict[str, Any] = {"unused_since": removal.unused_since, "reason": removal.reason}
         if thing.kind == "song":
-            return await self._remover.song(thing.name, removal.owners, **how)  # type: ignore[arg-type]
+            return await self._remover.song(thing.name, removal.owners, **how)
         if thing.kind == "segment":
-            return await self._remover.segments(thing.name, thing.artefacts, **how)  # type: ignore[arg-type]
+            return await self._remover.segments(thing.name, thing.artefacts, **how)
         [artefact] = thing.artefacts
         owner = None if removal.owners is None else removal.owners[0]
-        return await self._remover.result(thing.name, artefact, owner=owner, **how)  # type: ignore[arg-type]
+        return await self._remover.result(thing.name, artefact, owner=owner, **how)
 
     def _limits(self, at: datetime) -> dict[str, datetime | None]:
         """By kind, what was used last before then may go; None where it is kept for ever."""

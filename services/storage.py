@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, ObjectStore, from_url
 
 _TRIES = 20  # to move a file into a folder that others remove whenever it is empty
 
@@ -44,10 +44,10 @@ class Storage:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self.scratch = self._folder / ".scratch"
-            self._store = LocalStore(self._folder, automatic_cleanup=True)
+            self._store: ObjectStore = LocalStore(self._folder, automatic_cleanup=True)
         else:
             self.scratch = Path(tempfile.gettempdir()) / f"motes-scratch-{os.getuid()}"
-            self._store = from_url(url)  # type: ignore[assignment]
+            self._store = from_url(url)
         self.scratch.mkdir(mode=0o700, exist_ok=True)
 
     def put(self, key: str, path: Path) -> int:

@@ -28,10 +28,10 @@ def set_up() -> Tracer | None:
     if not any(map(os.environ.get, _ENDPOINTS)):
         return None
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-        from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         _log.warning("no traces: %s is missing, which pip install motes[otel] brings", error.name)
         return None
@@ -59,8 +59,8 @@ def span(
     if tracer is None:
         yield
         return
-    from opentelemetry.trace import SpanKind, StatusCode, get_current_span  # noqa: PLC0415
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+    from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     around = None
     if not get_current_span().get_span_context().is_valid:
@@ -84,7 +84,7 @@ def note(attributes: Attributes, *, name: str | None = None, failed: bool = Fals
     """Say more of the span that lasts; a better name, or that what it tells of went wrong."""
     if set_up() is None:
         return
-    from opentelemetry.trace import StatusCode, get_current_span  # noqa: PLC0415
+    from opentelemetry.trace import StatusCode, get_current_span
 
     current = get_current_span()
     current.set_attributes(attributes)
@@ -98,7 +98,7 @@ def traceparent() -> str | None:
     """The span that lasts, for whoever goes on elsewhere; None where there is none."""
     if set_up() is None:
         return None
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     carrier: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carrier)

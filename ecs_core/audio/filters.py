@@ -39,7 +39,7 @@ def chroma_filters(*, rate: int, window: int) -> F32:
     """
 
     def make() -> F32:
-        from librosa.filters import chroma  # noqa: PLC0415
+        from librosa.filters import chroma  # noqa: PLC0415 - likewise
 
         bank: F32 = chroma(sr=rate, n_fft=window, tuning=0.0, norm=None, ctroct=4.2, octwidth=1.5)
         return bank

@@ -86,8 +86,8 @@ def main(fds: Sequence[int], folder: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever was forked is not waited for
     if len(fds) == 1:
         threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
-    from ecs_core.plugin_api import particle_types  # noqa: PLC0415 - while the parent still analyses the song
-    from ecs_core.rendering import segment  # noqa: PLC0415, F401
+    from ecs_core.plugin_api import particle_types  # while the parent still analyses the song
+    from ecs_core.rendering import segment  # noqa: F401 - for whoever is forked
 
     particle_types()
     connection = Connection(fds[0])
@@ -128,9 +128,9 @@ def main(fds: Sequence[int], folder: str) -> None:
 
 
 def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
-    from ecs_core.plugin_api import particle_types  # noqa: PLC0415
-    from ecs_core.rendering.plan import RenderPlan  # noqa: PLC0415
-    from ecs_core.rendering.segment import SegmentRenderer  # noqa: PLC0415
+    from ecs_core.plugin_api import particle_types
+    from ecs_core.rendering.plan import RenderPlan
+    from ecs_core.rendering.segment import SegmentRenderer
 
     if before is not None:
         before.stage.world.close()

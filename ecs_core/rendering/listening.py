@@ -42,7 +42,7 @@ def heard_in(
     """
     with undisturbed():
         from ecs_core.audio import document  # noqa: PLC0415 - slow, and not needed where there is no song
-        from ecs_core.audio.features import analyze  # noqa: PLC0415
+        from ecs_core.audio.features import analyze  # noqa: PLC0415 - likewise
 
     more = tuple(particle_types().features.values())
     given = None
@@ -68,7 +68,7 @@ def _check_guidance(guidance: Guidance, analysis: Path) -> None:
 
 
 def _check_length(song: Path, seconds: float, analysis: Path) -> None:
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415
+    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - likewise
 
     with AudioFile(song) as file:
         said = file.seconds

@@ -24,7 +24,10 @@ from ecs_core.rendering.segment import SegmentReport
 
 _PATIENCE = 2.0  # seconds that a killed process may take to vanish
 ATTEMPTS = 3  # a segment that takes its process down this often fails the render
-_START = "import json,sys; sys.path[:] = json.loads(sys.argv[3]); from ecs_core.rendering.child import main; main(json.loads(sys.argv[1]), sys.argv[2])"  # noqa: E501
+_START = (
+    "import json,sys; sys.path[:] = json.loads(sys.argv[3]); from ecs_core.rendering.child import main; "
+    "main(json.loads(sys.argv[1]), sys.argv[2])"
+)
 ENVIRONMENT = {  # of every process that renders
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",

@@ -208,7 +208,7 @@ def _render_segments(
 
 
 def _open_song(path: Path) -> AudioFile:
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415
+    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed where there is no song
 
     return AudioFile(path)
 

@@ -31,7 +31,7 @@ def elsewhere(packages: Collection[str] = ()) -> Iterator[None]:
     # Not whole seconds, minutes, hours or days: whatever is cut off a time, it is another.
     clocks, dates = _clocks(94_261.37 * run), _dates(94_261.37 * run)
     random.seed(run)
-    np.random.seed(run)  # noqa: NPY002
+    np.random.seed(run)  # noqa: NPY002 - likewise
     before: list[tuple[Any, str, Any]] = []
     for module, others in ((time, clocks), (days, dates)):
         before += [(module, name, getattr(module, name)) for name in others]
@@ -48,7 +48,7 @@ def elsewhere(packages: Collection[str] = ()) -> Iterator[None]:
         for module, name, value in before:
             setattr(module, name, others_of[id(value)])
         for module in salted:
-            module.hash = _hash(run)  # type: ignore[attr-defined]
+            module.hash = _hash(run)  # type: ignore[attr-defined]  # in place of the builtin
         yield
     finally:
         for module, name, value in before:
@@ -56,7 +56,7 @@ def elsewhere(packages: Collection[str] = ()) -> Iterator[None]:
         for module in salted:
             del module.hash
         random.setstate(pythons)
-        np.random.set_state(numpys)  # noqa: NPY002
+        np.random.set_state(numpys)  # noqa: NPY002 - likewise
 
 
 def _clocks(by: float) -> dict[str, Any]:

@@ -33,18 +33,18 @@ class _Stalled:
 
     def pause_writing(self) -> None:
         """It has fallen behind."""
-        super().pause_writing()  # type: ignore[misc]
+        super().pause_writing()  # type: ignore[misc]  # of the protocol it is mixed into
         self._stalled = self._stalled or self.loop.call_later(STALLED, self._end, "reads nothing")
 
     def resume_writing(self) -> None:
         """It has caught up."""
         self._stalled = _stop(self._stalled)
-        super().resume_writing()  # type: ignore[misc]
+        super().resume_writing()  # type: ignore[misc]  # of the protocol it is mixed into
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._stalled = _stop(self._stalled)
-        super().connection_lost(exc)  # type: ignore[misc]
+        super().connection_lost(exc)  # type: ignore[misc]  # of the protocol it is mixed into
 
     def _end(self, why: str) -> None:
         _log.debug("a client %s: its connection is ended", why)
@@ -56,7 +56,7 @@ class Connection(_Stalled, HttpToolsProtocol):
 
     _late: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """It has to send a request soon."""
         super().connection_made(transport)
         self._expect()

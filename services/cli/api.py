@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Answer until Ctrl-C or SIGTERM."""
     settings = settings_from(arguments, "host", "port", "data")
     with installed():
-        from services.supervisor import listen, url_of  # noqa: PLC0415
+        from services.supervisor import listen, url_of
     logs.set_up(form=settings.log_format, level=settings.log_level)
     if arguments.check:
         prepare(settings)
@@ -57,9 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _server(settings: ServiceSettings, url: str | None) -> uvicorn.Server:
     """A server that says when it is ready, at this address."""
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from services.api.connections import server_options  # noqa: PLC0415
+    from services.api.connections import server_options
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Back it up; say how much it was."""
     settings = settings_from(arguments, "data")
     with installed():
-        from services.backup import back_up  # noqa: PLC0415
-        from services.storage import Storage  # noqa: PLC0415
+        from services.backup import back_up
+        from services.storage import Storage
     if settings.database_url:
         raise MotesError("motes backup copies the SQLite database of a data folder; for PostgreSQL use pg_dump")
     with copying(arguments.folder):
@@ -42,8 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
 @contextmanager
 def copying(folder: Path) -> Iterator[None]:
     """Whatever goes wrong with a backup in this folder becomes one line."""
-    from obstore.exceptions import BaseError  # noqa: PLC0415
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+    from obstore.exceptions import BaseError
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw what the arguments describe."""
-    from ecs_core.rendering.still import render_frame  # noqa: PLC0415 - after the arguments are known to be right
-    from services.cli.files import check_outputs  # noqa: PLC0415
+    from ecs_core.rendering.still import render_frame  # after the arguments are known to be right
+    from services.cli.files import check_outputs
 
     scene = scene_from(arguments)
     check_outputs(arguments.output, song=scene.audio, form="PNG")

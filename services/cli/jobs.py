@@ -63,9 +63,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 async def _list(arguments: argparse.Namespace, sessions: Sessions) -> None:
-    from sqlalchemy import select  # noqa: PLC0415
+    from sqlalchemy import select
 
-    from services.database import JobRow  # noqa: PLC0415
+    from services.database import JobRow
 
     if arguments.limit < 1:
         raise MotesError(f"--limit {arguments.limit}: must be at least 1")
@@ -93,9 +93,9 @@ def _line(row: JobRow) -> tuple[object, ...]:
 
 
 async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
-    from sqlalchemy import select  # noqa: PLC0415
+    from sqlalchemy import select
 
-    from services.database import DeliveryRow, EventRow, TaskRow  # noqa: PLC0415
+    from services.database import DeliveryRow, EventRow, TaskRow
 
     if arguments.events < 0:
         raise MotesError(f"--events {arguments.events}: must be at least 0")
@@ -154,7 +154,7 @@ async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
 
 
 async def _retry(arguments: argparse.Namespace, sessions: Sessions) -> None:
-    from services.jobs import Jobs  # noqa: PLC0415
+    from services.jobs import Jobs
 
     job = await _find(sessions, arguments.job)
     if not await Jobs(sessions, lease=settings_from(arguments, "data").lease_seconds).retry(job.id):
@@ -163,7 +163,7 @@ async def _retry(arguments: argparse.Namespace, sessions: Sessions) -> None:
 
 
 async def _cancel(arguments: argparse.Namespace, sessions: Sessions) -> None:
-    from services.jobs import Jobs  # noqa: PLC0415
+    from services.jobs import Jobs
 
     job = await _find(sessions, arguments.job)
     if not await Jobs(sessions, lease=settings_from(arguments, "data").lease_seconds).cancel(job.id):
@@ -177,9 +177,9 @@ async def _find(sessions: Sessions, beginning: str) -> JobRow:
     Raises:
         MotesError: there is none, or more than one.
     """
-    from sqlalchemy import select  # noqa: PLC0415
+    from sqlalchemy import select
 
-    from services.database import JobRow  # noqa: PLC0415
+    from services.database import JobRow
 
     async with sessions() as session:
         alike = select(JobRow).where(JobRow.id.startswith(beginning, autoescape=True)).limit(3)

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     async def do() -> None:
         async with opened(settings) as sessions:
-            from services.credentials import Keys  # noqa: PLC0415
+            from services.credentials import Keys
 
             await arguments.do(arguments, Keys(sessions))
 
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 async def _create(arguments: argparse.Namespace, keys: Keys) -> None:
-    from services.database import now  # noqa: PLC0415
+    from services.database import now
 
     row, key = await keys.create(
         owner=arguments.owner,
@@ -95,7 +95,7 @@ async def _create(arguments: argparse.Namespace, keys: Keys) -> None:
 
 
 async def _rotate(arguments: argparse.Namespace, keys: Keys) -> None:
-    from services.database import now  # noqa: PLC0415
+    from services.database import now
 
     expires_at = None if arguments.expires is None else now() + arguments.expires
     _tell(arguments, *await keys.rotate(arguments.id, overlap=arguments.overlap, expires_at=expires_at))
@@ -137,7 +137,7 @@ def _line(row: KeyRow) -> tuple[object, ...]:
 
 def _facts(row: KeyRow) -> dict[str, Any]:
     """What is known of a key as plain data."""
-    from services.credentials import state_of  # noqa: PLC0415
+    from services.credentials import state_of
 
     moments = {name: getattr(row, name) for name in ("created_at", "expires_at", "revoked_at")}
     return {

@@ -40,7 +40,7 @@ def draw(analysis: Analysis, song: Path, output: Path) -> None:
         OutputError: matplotlib is not installed, or the file cannot be written.
     """
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow
+        from matplotlib.figure import Figure  # an extra, and slow
     except ImportError:
         raise OutputError("--plot needs matplotlib: pip install 'motes[plot]'") from None
     duration = float(analysis.exact_duration)

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
         if code := _preview(arguments, folder, output):
             raise SystemExit(code)  # the render has said why
         return
-    from watchfiles import watch  # noqa: PLC0415
+    from watchfiles import watch
 
     changes = watch(folder, watch_filter=_ours(folder, output.resolve()), yield_on_timeout=True, rust_timeout=200)
     next(changes)  # watching from before the first preview on: what is saved while it is rendered counts
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _ours(folder: Path, output: Path) -> Callable[[object, str], bool]:
     """Whether a change is the author's: not the preview, nothing hidden, as the render's own files are, no caches."""
-    from watchfiles import Change, DefaultFilter  # noqa: PLC0415
+    from watchfiles import Change, DefaultFilter
 
     usual = DefaultFilter()
 

@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Render what the arguments describe."""
-    from ecs_core.rendering.run import render  # noqa: PLC0415 - after the arguments are known to be right
-    from services.cli.files import check_outputs, write_text  # noqa: PLC0415
-    from services.cli.progress_bar import progress_bar  # noqa: PLC0415
+    from ecs_core.rendering.run import render  # after the arguments are known to be right
+    from services.cli.files import check_outputs, write_text
+    from services.cli.progress_bar import progress_bar
 
     scene = scene_from(arguments)
     # Better now than when the video is finished.

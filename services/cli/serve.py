@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     if (settings.metrics_port or 0) + arguments.workers - 1 > 65535:
         raise MotesError(f"MOTES_METRICS_PORT = {settings.metrics_port}: every worker needs a port, the last is 65535")
     with installed():
-        from services.supervisor import serve  # noqa: PLC0415
+        from services.supervisor import serve
     logs.set_up(form=settings.log_format, level=settings.log_level)
     asyncio.run(serve(settings, workers=arguments.workers, on_ready=_say_ready))
 

@@ -23,7 +23,7 @@ def prepare(settings: ServiceSettings) -> None:
         MotesError: one of them cannot.
     """
     with installed():
-        from services.storage import Storage  # noqa: PLC0415
+        from services.storage import Storage
     migrate(settings)
     try:
         Storage(settings.storage)
@@ -38,7 +38,7 @@ def migrate(settings: ServiceSettings) -> None:
         MotesError: it cannot be reached, or is newer than this Motes.
     """
     with installed():
-        from services.migrations import upgrade  # noqa: PLC0415
+        from services.migrations import upgrade
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -54,7 +54,7 @@ def structure(settings: ServiceSettings) -> tuple[str | None, str]:
         MotesError: it cannot be reached.
     """
     with installed():
-        from services.migrations import newest, present  # noqa: PLC0415
+        from services.migrations import newest, present
     if _is_missing(settings):
         return None, newest()
     with in_one_line(settings):
@@ -69,8 +69,8 @@ async def opened(settings: ServiceSettings) -> AsyncIterator[Sessions]:
         MotesError: there is none, it cannot be reached, or it must be brought up to date before.
     """
     with installed():
-        from services.database import open_database  # noqa: PLC0415
-        from services.migrations import newest, present  # noqa: PLC0415
+        from services.database import open_database
+        from services.migrations import newest, present
     if _is_missing(settings):
         where = f"there is no database {masked(settings.database)}"
         raise MotesError(f"{where}: start the service (motes serve), or say where it is: --data or MOTES_DATABASE_URL")
@@ -90,7 +90,7 @@ async def opened(settings: ServiceSettings) -> AsyncIterator[Sessions]:
 def _is_missing(settings: ServiceSettings) -> bool:
     """Whether it is a file that is not there; to connect would make an empty one."""
     with installed():
-        from sqlalchemy import make_url  # noqa: PLC0415
+        from sqlalchemy import make_url
     with in_one_line(settings):
         url = make_url(settings.database)
     return url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file()
@@ -100,11 +100,11 @@ def _is_missing(settings: ServiceSettings) -> bool:
 def in_one_line(settings: ServiceSettings) -> Iterator[None]:
     """Whatever a database's driver raises becomes one line that says which database it was."""
     with installed():
-        from alembic.util import CommandError  # noqa: PLC0415
-        from asyncpg import PostgresError  # type: ignore[import-untyped] # noqa: PLC0415
-        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+        from alembic.util import CommandError
+        from asyncpg import PostgresError
+        from sqlalchemy.exc import SQLAlchemyError
 
-        from services.migrations import NewerStructureError  # noqa: PLC0415
+        from services.migrations import NewerStructureError
     try:
         yield
     except BrokenPipeError:  # who read our output has left

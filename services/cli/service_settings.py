@@ -43,11 +43,11 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
         MotesError: a variable or an argument that is not what it should be, by name.
     """
     with installed():
-        from pydantic import ValidationError  # noqa: PLC0415
-        from pydantic_settings import SettingsError  # noqa: PLC0415
+        from pydantic import ValidationError
+        from pydantic_settings import SettingsError
 
-        from ecs_core.refusal import allowed  # noqa: PLC0415
-        from services.settings import ServiceSettings  # noqa: PLC0415
+        from ecs_core.refusal import allowed
+        from services.settings import ServiceSettings
     over = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     try:
         return ServiceSettings(**over)

@@ -9,6 +9,6 @@ def main() -> int:
     """Load the command line and run it; returns the exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from services.cli.main import main as run  # noqa: PLC0415 - after the signal
+    from services.cli.main import main as run  # after the signal
 
     return run()

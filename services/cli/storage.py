@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _storage(settings: ServiceSettings) -> Storage:
-    from services.storage import Storage  # noqa: PLC0415
+    from services.storage import Storage
 
     try:
         return Storage(settings.storage)
@@ -60,7 +60,7 @@ def _storage(settings: ServiceSettings) -> Storage:
 
 
 async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
-    from services.usage import by_owner, in_storage  # noqa: PLC0415
+    from services.usage import by_owner, in_storage
 
     async with sessions() as session:
         stored, owned = await in_storage(session), sorted(await by_owner(session))
@@ -81,8 +81,8 @@ async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessio
 
 
 async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
-    from services import logs  # noqa: PLC0415
-    from services.keeper import Busy, Keeper  # noqa: PLC0415
+    from services import logs
+    from services.keeper import Busy, Keeper
 
     logs.set_up(form=settings.log_format, level=settings.log_level)
     keeper = Keeper(settings, sessions, storage)

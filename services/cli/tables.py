@@ -10,9 +10,9 @@ _UNBOUNDED = 10_000  # columns
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under their headings; None is shown as a dash."""
-    from rich.console import Console  # noqa: PLC0415 - slow to load, and most commands print no table
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console  # slow to load, and most commands print no table
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in headings:

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise MotesError(f"--nice {arguments.nice}: must be between 0 and 19")
     settings = settings_from(arguments, "data", "metrics_port")
     with installed():
-        from services.worker.main import run as work  # noqa: PLC0415
+        from services.worker.main import run as work
     logs.set_up(form=settings.log_format, level=settings.log_level)
     prepare(settings)
     work(settings, size=arguments.size, name=arguments.name, nice=arguments.nice)

@@ -27,11 +27,11 @@ _TELL_EVERY = 0.2  # seconds between reports of frames
 def main() -> None:
     """Serve until standard input closes."""
     end_with_parent(int(sys.argv[3]), signal.SIGKILL)
-    from ecs_core.errors import MotesError  # noqa: F401, PLC0415
-    from ecs_core.warmup import rehearse  # noqa: PLC0415
-    from services.scenes import versions  # noqa: PLC0415
-    from services.storage import Storage  # noqa: F401, PLC0415
-    from services.worker import work  # noqa: F401, PLC0415
+    from ecs_core.errors import MotesError  # noqa: F401 - for whoever is forked
+    from ecs_core.warmup import rehearse
+    from services.scenes import versions
+    from services.storage import Storage  # noqa: F401 - for whoever is forked
+    from services.worker import work  # noqa: F401 - for whoever is forked
 
     versions()  # those that are loaded, whatever is installed later
     os.nice(int(sys.argv[2]))
@@ -51,9 +51,9 @@ def main() -> None:
 
 
 def _child(connection: socket.socket, storage_url: str) -> int:
-    from ecs_core.errors import MotesError  # noqa: PLC0415
-    from services.storage import Storage, why_to_wait  # noqa: PLC0415
-    from services.worker import work  # noqa: PLC0415
+    from ecs_core.errors import MotesError
+    from services.storage import Storage, why_to_wait
+    from services.worker import work
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # it wants to know how what decodes a song ends
     lines = connection.makefile("rw", encoding="utf-8")

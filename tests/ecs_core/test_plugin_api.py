@@ -272,10 +272,10 @@ def motes_after_render(scene, stats):
 
 def test_hooks_hear_of_a_render_even_when_another_plugin_fails(load_plugins: Load) -> None:
     registry = load_plugins(bad=HOOKS.replace("FAIL", "raise ValueError('no')"), good=HOOKS.replace("FAIL", "pass"))
-    warnings = registry.before_render("a scene")  # type: ignore[arg-type]
+    warnings = registry.before_render("a scene")
     assert len(warnings) == 1
     assert warnings[0].endswith("bad': motes_before_render failed: ValueError: no")
-    assert registry.after_render("a scene", "figures") == ()  # type: ignore[arg-type]
+    assert registry.after_render("a scene", "figures") == ()
     for name in ("bad", "good"):
         assert sys.modules[f"motes_test_{name}"].heard == [("before", "a scene"), ("after", "a scene", "figures")]
 

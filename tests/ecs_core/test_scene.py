@@ -35,9 +35,9 @@ def test_other_scenes_differ(other: Scene) -> None:
 def test_is_frozen() -> None:
     scene = Scene("snow", config={"seed": 1})
     with pytest.raises(FrozenInstanceError):
-        scene.type = "enhanced"  # type: ignore[misc]
+        scene.type = "enhanced"
     with pytest.raises(TypeError):
-        scene.config["seed"] = 2  # type: ignore[index]
+        scene.config["seed"] = 2
 
 
 def test_keeps_no_hold_of_the_callers_dictionary() -> None:

@@ -47,7 +47,7 @@ class Spy(System):
 
     def __init__(self, notes: list[str], name: str, phase: Phase, act: Callable[[World], None] | None = None) -> None:
         self.notes, self.name, self.act = notes, name, act
-        self.phase = phase  # type: ignore[misc]
+        self.phase = phase
 
     def process(self) -> None:
         self.notes.append(self.name)
@@ -303,5 +303,5 @@ def watched(system: System, entity: int, undeclared: list[str]) -> System:
                 undeclared.append(f"{type(system).__name__} writes {kind.__name__}")
         return None
 
-    system.process = watch  # type: ignore[method-assign]
+    system.process = watch
     return system

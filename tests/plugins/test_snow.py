@@ -110,8 +110,8 @@ def covered(moments: list[Moment]) -> float:
     _, first, second = np.intersect1d(
         one.birth[one.population == SMALL], other.birth[other.population == SMALL], return_indices=True
     )
-    pick = lambda moment, rows: (moment.x[moment.population == SMALL][rows], moment.y[moment.population == SMALL][rows])  # noqa: E731
-    (x0, y0), (x1, y1) = pick(one, first), pick(other, second)
+    x0, y0 = (values[one.population == SMALL][first] for values in (one.x, one.y))
+    x1, y1 = (values[other.population == SMALL][second] for values in (other.x, other.y))
     path = np.hypot(x1 - x0, y1 - y0)
     return float(np.median(path / one.speed[one.population == SMALL][first]) * FRAME)
 

@@ -55,7 +55,7 @@ def trying(code: str, who: str, *more: object, **options: object) -> subprocess.
         text=True,
         timeout=60,
         check=False,
-        **options,  # type: ignore[call-overload,no-any-return]
+        **options,
     )
 
 
@@ -67,7 +67,7 @@ def said(code: str, who: str, *more: object, **options: object) -> list[str]:
 
 @pytest.fixture(scope="module", params=WHO)
 def who(request: pytest.FixtureRequest) -> str:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture(scope="module")

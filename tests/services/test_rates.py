@@ -143,7 +143,7 @@ async def test_what_was_refused_counts_nothing(redis: Redis, monkeypatch: pytest
 async def test_whom_this_process_refuses_redis_is_not_asked_about(redis: Redis) -> None:
     async with processes(redis, 1) as [one]:
         assert await passes(one, who := new_id(), 1)
-        one._script = None  # type: ignore[assignment]
+        one._script = None
         assert not await passes(one, who, 1)
 
 

@@ -47,7 +47,7 @@ def test_plugins_hear_of_a_video_when_it_is_planned_and_when_it_is_joined(
         common = {"task": 1, "attempt": 1, "plan": "p", "number": 0, "scene": scene, "scene_key": key_of(scene)}
         work.run({**common, "kind": kind, "folder": str(folder), **more}, storage, told.append)
 
-    import motes_test_ears  # type: ignore[import-not-found]
+    import motes_test_ears
 
     do("plan")
     [before] = motes_test_ears.heard

@@ -120,7 +120,7 @@ def _png(path: Path) -> None:
     frame = av.VideoFrame.from_ndarray(np.zeros((8, 8, 3), np.uint8), format="rgb24")
     codec = av.CodecContext.create("png", "w")
     codec.width, codec.height, codec.pix_fmt = 8, 8, "rgb24"
-    codec.time_base = 1  # type: ignore[assignment]
+    codec.time_base = 1
     path.write_bytes(b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)]))
 
 

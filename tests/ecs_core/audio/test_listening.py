@@ -166,7 +166,7 @@ def test_a_given_tempo_and_beat_are_an_even_grid() -> None:
 @pytest.mark.parametrize(("octave", "times"), [("half", 0.5), ("double", 2.0)])
 def test_the_tempo_is_halved_and_doubled(octave: str, times: float) -> None:
     _, spectrum, heard = song("house", 301)
-    told = features_of(spectrum, guidance=Guidance(beat_octave=octave))  # type: ignore[arg-type]
+    told = features_of(spectrum, guidance=Guidance(beat_octave=octave))
     assert told.tempo == pytest.approx(times * heard.tempo, rel=0.02)
 
 

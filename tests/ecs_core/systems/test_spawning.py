@@ -27,8 +27,8 @@ class Born:
         for _ in range(frames):
             world.step()
             self.counts.append(len(table))
-        get: Callable[[type[Any]], Any] = lambda kind: world.component(entity, kind)  # noqa: E731
-        self.position, self.velocity, self.life, self.size, self.color = map(get, ALL)
+        columns: list[Any] = [world.component(entity, kind) for kind in ALL]
+        self.position, self.velocity, self.life, self.size, self.color = columns
 
     def offsets(self, emission: Birth) -> tuple[np.ndarray, np.ndarray]:
         """From the centre, at the moment of birth."""

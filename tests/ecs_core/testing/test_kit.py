@@ -115,11 +115,11 @@ def surroundings() -> tuple[object, ...]:
 
 def test_nothing_of_the_surroundings_is_changed() -> None:
     before = surroundings()
-    pythons, numpys = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    numbers = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002 - what must not be changed
     check_particle_type(EMBERS, checks=("determinism",))
     refused(broken("hour_of_day"), "determinism")
     assert surroundings() == before
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == (pythons, numpys)  # noqa: NPY002
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == numbers  # noqa: NPY002 - likewise
 
 
 # --- what is wrong -----------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def test_segments_of_other_settings_are_refused(tmp_path: Path, other: dict[str,
     file = VideoFile(tmp_path / "out.mp4", FORMAT, frames=20)
     file.append(segment(tmp_path / "first.mp4", 10))
     with pytest.raises(RenderError, match=r"second\.mp4 was encoded with other settings"):
-        file.append(segment(tmp_path / "second.mp4", 10, replace(FORMAT, **other)))  # type: ignore[arg-type]
+        file.append(segment(tmp_path / "second.mp4", 10, replace(FORMAT, **other)))
     file.abandon()
 
 
@@ -89,7 +89,7 @@ def test_abandoning_a_file_on_a_full_disk_raises_nothing_more(tmp_path: Path) ->
             raise OSError(errno.ENOSPC, "No space left on device")
 
     file = VideoFile(tmp_path / "out.mp4", FORMAT, frames=20)
-    file._container = Full()  # type: ignore[assignment]
+    file._container = Full()
     file.abandon()
 
 

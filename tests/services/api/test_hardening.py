@@ -256,7 +256,7 @@ class TestSettings:
     )
     def test_that_cannot_be_are_refused(self, name: str, wrong: str) -> None:
         with pytest.raises(ValidationError, match=name):
-            ServiceSettings(**{name: wrong})  # type: ignore[arg-type]
+            ServiceSettings(**{name: wrong})
 
     @pytest.mark.parametrize(
         ("name", "right"),
@@ -268,7 +268,7 @@ class TestSettings:
         ],
     )
     def test_that_can_be_are_taken(self, name: str, right: str) -> None:
-        assert getattr(ServiceSettings(**{name: right}), name) == right  # type: ignore[arg-type]
+        assert getattr(ServiceSettings(**{name: right}), name) == right
 
 
 class TestProxies:

@@ -563,7 +563,7 @@ class TestWhetherKeysAreNeeded:
 
     def test_is_not_guessed(self) -> None:
         with pytest.raises(ValidationError):
-            ServiceSettings(auth="of")  # type: ignore[arg-type]
+            ServiceSettings(auth="of")
 
     def test_the_api_of_motes_serve_knows_where_it_listens(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()

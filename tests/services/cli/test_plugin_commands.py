@@ -172,7 +172,7 @@ class TestDev:
 
 def _until(what: object, log: Path, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + 30
-    while not what():  # type: ignore[operator]
+    while not what():
         assert time.monotonic() < end, log.read_text()
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)

@@ -111,7 +111,7 @@ class Stack:
             return sorted(str(path.relative_to(root)) for path in (root / folder).rglob("*") if path.is_file())
         keys = {name.lower(): value for name, value in self.environment.items() if name.startswith("AWS_")}
         keys.pop("aws_allow_http", None)
-        store = from_url(url, client_options={"allow_http": True}, **keys)  # type: ignore[arg-type]
+        store = from_url(url, client_options={"allow_http": True}, **keys)
         return sorted(each["path"] for batch in obstore.list(store, folder) for each in batch)
 
     def wait_for(self, job: str, *statuses: str, seconds: float = 60.0) -> dict[str, object]:

@@ -37,7 +37,7 @@ class Watchdog:
             if spent > self.seconds:
                 self.seconds, self.where = spent, self._seen or repr(handle)
 
-        asyncio.Handle._run = timed  # type: ignore[method-assign]
+        asyncio.Handle._run = timed
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self) -> None:

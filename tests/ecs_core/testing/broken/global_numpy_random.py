@@ -39,7 +39,7 @@ class Push(System):
 
     def process(self) -> None:
         for _, (velocity,) in self.world.query(Velocity):
-            velocity.x += np.random.normal(0.0, 20.0 * self.world.dt**0.5, len(velocity.x))  # noqa: NPY002
+            velocity.x += np.random.normal(0.0, 20.0 * self.world.dt**0.5, len(velocity.x))  # noqa: NPY002 - which is wrong
 
 
 BROKEN = ParticleType("global_numpy_random", populate=populate, systems=(Push,))
