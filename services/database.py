@@ -317,7 +317,7 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
         def _pragmas(connection: Any, record: Any) -> None:
             connection.isolation_level = None  # no transaction that the driver begins by itself, and too late
             cursor = connection.cursor()
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=20000"):
+            for pragma in ("busy_timeout=20000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 

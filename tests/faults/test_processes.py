@@ -32,6 +32,17 @@ def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
     return found
 
 
+def took_at_most(seconds: float, since: float) -> bool:
+    """Whether it did, by the clock that counts from ``since``; where processes queue for a core, as much longer."""
+    took = time.monotonic() - since
+    if took < seconds:
+        return True
+    began, used = time.monotonic(), time.process_time()
+    while time.process_time() - used < 0.1:
+        pass
+    return took < seconds * (time.monotonic() - began) / 0.1
+
+
 def children(pid: int) -> list[int]:
     """The processes that a process started, and those that they started."""
     try:
@@ -122,8 +133,8 @@ def test_interrupted(
     assert workers
     process.send_signal(sent)
     began = time.monotonic()
-    out, err = process.communicate(timeout=10)
-    assert time.monotonic() - began < 1.0
+    out, err = process.communicate(timeout=60)
+    assert took_at_most(1.0, began)
     assert process.returncode == 130
     assert out == ""
     assert err == "motes: cancelled; nothing was left behind\n"
@@ -140,7 +151,7 @@ def test_interrupted_between_the_start_of_a_process_and_the_note_of_it(
         workers = analysing(process, tmp_path)
         time.sleep(milliseconds / 1000)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (130, "motes: cancelled; nothing was left behind\n")
         assert not any(alive(worker) for worker in workers)
         assert names(tmp_path) == []
@@ -170,7 +181,7 @@ sys.exit(main.main(["types"]))
     assert process.stdout is not None
     assert process.stdout.readline() == "destroyed\n"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "motes: cancelled; nothing was left behind\n")
 
 
@@ -179,7 +190,7 @@ def test_interrupted_before_the_command_line_is_loaded(tmp_path: Path) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     wait_for(lambda: "pydantic_core" in Path(f"/proc/{process.pid}/maps").read_text())  # the command line is not yet
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert b"Traceback" not in err
     assert out == b""
     assert process.returncode in (-signal.SIGINT, 130)
@@ -190,7 +201,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_whole_group(motes: CommandLine, tmp_pa
     process = motes.start("render", *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
     workers = rendering(process, tmp_path)
     os.killpg(process.pid, signal.SIGINT)  # the test started it in a session of its own
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "motes: cancelled; nothing was left behind\n"
     assert not any(alive(worker) for worker in workers)
@@ -203,7 +214,7 @@ def test_second_ctrl_c_does_not_disturb_the_tidying_up(motes: CommandLine, tmp_p
     for _ in range(5):
         process.send_signal(signal.SIGINT)
         time.sleep(0.01)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "motes: cancelled; nothing was left behind\n"
     assert not any(alive(worker) for worker in workers)
@@ -228,11 +239,11 @@ def test_killed_parent_takes_its_children_and_its_folder_along(motes: CommandLin
     workers = rendering(process, tmp_path)
     assert len(workers) == 2
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     began = time.monotonic()
     wait_for(lambda: not any(alive(worker) for worker in workers), 5.0)
     wait_for(lambda: names(tmp_path) == [], 5.0)
-    assert time.monotonic() - began < 2.0
+    assert took_at_most(2.0, began)
 
 
 class TestLibrary:
@@ -254,7 +265,7 @@ class TestLibrary:
         with pytest.raises(RenderCancelled, match="nothing was left behind"):
             render(scene, tmp_path / "out.mp4", workers=2, progress=on_progress, cancel=cancel)
         assert asked
-        assert time.monotonic() - asked < 1.0
+        assert took_at_most(1.0, asked)
         assert names(tmp_path) == ["out.mp4"]
         assert (tmp_path / "out.mp4").read_text() == "an earlier video"
         assert set(children(os.getpid())) <= mine

@@ -90,10 +90,20 @@ def send(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
+def moving(pid: int) -> bool:
+    """Whether a thread of a process that was told to stop has not yet."""
+    try:
+        threads = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:
+        return False
+    return any(state not in "TXZ" for state in threads)
+
+
 def stop_between_transactions(stack: Stack, pids: list[int]) -> None:
     """Stop processes that the test started. Of one that is stopped while it writes SQLite keeps the lock, rightly."""
     while True:
         send(pids, signal.SIGSTOP)
+        until(lambda: not any(map(moving, pids)), stack)  # who is about to get the lock gets it first
         with contextlib.closing(sqlite3.connect(stack.database.partition("///")[2], timeout=0.5)) as database:
             try:
                 database.execute("BEGIN IMMEDIATE")
