@@ -81,7 +81,9 @@ def test_spans_lead_from_the_request_to_the_last_segment(traced: Stack, collecto
     song = write_song(tmp_path / f"{TITLE}.wav", tone(2.0))
     upload = traced.client.post("/audio", files={"file": (f"{TITLE}.wav", song.read_bytes())}).json()
     system = create(traced, "snow", **SMALL | {"duration": "audio"})
-    traced.client.post(f"/systems/{system}/load-audio", params={"audio_path": upload["audio_path"], "x": TITLE})
+    for path in (TITLE, upload["audio_path"]):  # the first is refused
+        answer = traced.client.post(f"/systems/{system}/load-audio", params={"audio_path": path})
+        assert answer.is_success == (path != TITLE)
     headers = {"traceparent": f"00-{TRACE}-{CALLER}-01", "X-Request-ID": "the-request"}
     answer = traced.client.post(f"/systems/{system}/render", json={"output_path": f"{TITLE}.mp4"}, headers=headers)
     job = answer.raise_for_status().json()["job_id"]
