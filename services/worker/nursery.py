@@ -8,6 +8,7 @@ The nursery ends with its worker, its children when nobody listens.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -38,6 +39,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     rehearse()
+    # Where kernels had to be compiled, errors that the compiler met keep the frame that was drawn, and FFmpeg's threads
+    # with it. Threads are not inherited: a process that threw the frame away would wait for their end for ever.
+    gc.collect()
+    gc.freeze()
     with socket.socket(fileno=0) as control:
         while files := socket.recv_fds(control, 1, 1)[1]:
             with socket.socket(fileno=files[0]) as connection:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ecs_core.plugin_api import particle_types
+from ecs_core.rendering.pool import ENVIRONMENT
 from services.scenes import frozen, key_of
 from services.worker.children import Child, Nursery
 
@@ -198,3 +201,37 @@ def test_no_process_that_does_tasks_has_secrets_it_does_not_need(
         await stopped(child)
 
     in_a_nursery(looked)
+
+
+_LEAVES_GARBAGE = """
+import av
+
+from ecs_core import warmup
+from services.worker import nursery
+
+
+def rehearse(real=warmup.rehearse):
+    real()
+    frame = av.VideoFrame(64, 64, "yuv420p")
+    frame.reformat(format="rgb24")
+    garbage = [frame]
+    garbage.append(garbage)
+
+
+warmup.rehearse = rehearse
+nursery.main()
+"""
+
+
+def test_what_a_rehearsal_leaves_is_gone_before_it_forks(tmp_path: Path) -> None:
+    """As compiling kernels leaves a frame whose threads no other process has: throwing it away there never ended."""
+    ours, control = socket.socketpair()
+    command = (sys.executable, "-c", _LEAVES_GARBAGE, tmp_path.as_uri(), "0", str(os.getpid()))
+    with subprocess.Popen(command, stdin=control, env={**os.environ, **ENVIRONMENT}) as process, ours:
+        control.close()
+        here, there = socket.socketpair()
+        socket.send_fds(ours, [b"."], [there.fileno()])
+        there.close()
+        with here, here.makefile() as said:
+            assert "pid" in json.loads(said.readline())
+            assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 1
