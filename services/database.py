@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text, event, func, select
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -20,6 +22,8 @@ from sqlalchemy.types import TypeDecorator
 from services import metrics
 
 _STALLED = 10.0  # seconds without a word in a transaction until it is rolled back
+# What PostgreSQL says when it ends a connection or begins none: it was lost, stalled, one too many, or it is no time.
+_NO_ANSWER = ("08", "25P03", "53300", "57P")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -301,7 +305,10 @@ class _Connection(sqlite3.Connection):
 
 
 def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
-    """An engine and its sessions; SQLite in WAL mode, so that readers never wait for a writer."""
+    """An engine and its sessions; SQLite in WAL mode, so that readers never wait for a writer.
+
+    A database that cannot be reached, or that ends a connection, raises OperationalError, whatever the driver says.
+    """
     sqlite = url.startswith("sqlite")
     # SQLite waits for others' writes; with many connections of one process it would wait for itself.
     # PostgreSQL would keep the locks of a machine that vanished in a transaction for hours.
@@ -326,6 +333,24 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
             # A transaction that reads first and writes then would fail where another wrote in between.
             writes = connection.get_execution_options().get("writes", False)
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    else:
+
+        @event.listens_for(engine.sync_engine, "do_connect")
+        def _connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+            try:
+                return dialect.connect(*arguments, **options)
+            except OSError as error:  # no such host, no such socket, refused, or too slow
+                raise dialect.loaded_dbapi.OperationalError(str(error)) from error
+
+        @event.listens_for(engine.sync_engine, "handle_error")
+        def _no_answer(context: ExceptionContext) -> None:
+            said = getattr(context.original_exception, "sqlstate", None) or ""
+            gone = context.is_disconnect and context.sqlalchemy_exception is not None  # else who asked was cancelled
+            if gone or said.startswith(_NO_ANSWER):
+                context.is_disconnect = True
+                what = context.statement, context.parameters, context.original_exception
+                raise OperationalError(*what, hide_parameters=True, connection_invalidated=True)
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
     def _asked(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
