@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
 
@@ -54,6 +56,11 @@ class AudioFrame:
             known = ", ".join(sorted(self.timeline.events))
             raise SceneError(f"no audio event {event!r}; there are: {known}")
         return self.timeline.count(event, self.frame)
+
+    def before(self, event: str) -> int:
+        """How many events of a kind there were before this frame: the number of the first that falls into it."""
+        self.count(event)  # names the events that there are
+        return int(np.searchsorted(self.timeline.events[event], float(self.frame / self.timeline.fps)))
 
     @property
     def values(self) -> Mapping[str, Any]:

@@ -47,7 +47,7 @@ class System(esper.Processor):
 
     def process(self) -> None:
         """Do this frame's work."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no process()")
 
 
 def priority(phase: Phase, added: int) -> int:

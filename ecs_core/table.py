@@ -40,6 +40,17 @@ class Column:
         cls.fields = tuple(cls.__annotations__)
         cls.at_birth = MappingProxyType(at_birth)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse another array in place of a field's: nothing would be written into the table.
+
+        ``position.x += 1`` writes into the array, and only then sets it where it is.
+        """
+        if vars(self).get(name) is not value:
+            kind, known = type(self).__name__, ", ".join(self.fields)
+            if name not in self.fields:
+                raise AttributeError(f"{kind} has no field {name!r}; it has: {known}")
+            raise AttributeError(f"{kind}.{name} is a view of the table: write into it, as with [:] =")
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Rows:
@@ -140,7 +151,7 @@ class Table:
         field = 0
         for column in self._columns:
             for name in column.fields:
-                setattr(column, name, self._values[field, : self._rows])
+                vars(column)[name] = self._values[field, : self._rows]
                 field += 1
 
 

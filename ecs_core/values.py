@@ -60,6 +60,17 @@ class Curve:
 
     points: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
 
+    def __post_init__(self) -> None:
+        try:
+            positions = [float(position) for position, _ in self.points]
+        except (TypeError, ValueError):
+            positions = []
+        if not positions or positions != sorted(positions):
+            raise ValueError(
+                f"Curve({self.points!r}): must be (position, value) pairs with ascending positions, such as "
+                "((0, 0), (0.5, 1), (1, 0))"
+            )
+
     def __call__(self, at: ArrayLike) -> F32:
         """The values at the positions ``at``; float32, same shape."""
         positions, values = zip(*self.points, strict=True)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.makeup import check_makeup
 from ecs_core.resources import AudioFrame, Canvas, Clock
 from ecs_core.rng import generator, stream_of, uniform_by_birth
 from ecs_core.schedule import FIRST_FROZEN, Phase, System, priority
@@ -107,7 +108,11 @@ class World:
         """Create a population whose particles have the columns of ``archetype``; returns its entity.
 
         A component given as a class is a tag: it is instantiated without arguments.
+
+        Raises:
+            PluginError: something is no column or no component, or has a value that it cannot have.
         """
+        check_makeup(archetype, components)
         columns = [column() for column in archetype]
         others = [component() if isinstance(component, type) else component for component in components]
         with self._context():
@@ -190,11 +195,14 @@ class World:
         """Nanoseconds by system since :meth:`measure`."""
         return dict(self._spent or {})
 
-    def rng(self, system: System, entity: int = 0) -> np.random.Generator:
+    def rng(self, system: System, entity: int = 0, *, nth: int | None = None) -> np.random.Generator:
         """A generator for what ``system`` draws for ``entity`` in this frame.
 
-        Asking again in the same frame gives another one: the draws of a frame are numbered.
+        Asking again in the same frame gives another one: the draws of a frame are numbered. With ``nth``, it is for the
+        n-th of something, such as the kicks of a song (``AudioFrame.before``): the same one at any frame rate.
         """
+        if nth is not None:
+            return generator(self.seed, stream_of(type(system).__qualname__, entity, "nth"), nth)
         key = (type(system).__qualname__, entity)
         draw = self._draws.get(key, 0)
         self._draws[key] = draw + 1

@@ -56,10 +56,13 @@ class ParticleType:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", str(self.name)):
             refuse("its name must be of small letters, digits and _, and begin with a letter")
         if not _is_class(self.settings, Settings):
-            refuse(f"settings must be a class that inherits from Settings, not {self.settings!r}")
+            refuse(f"settings must be a class that inherits from Settings, not {_short(self.settings)}")
         for name, setting in self.settings.model_fields.items():
             if setting.is_required():
                 refuse(f"its setting {name!r} has no default; every setting needs one")
+        for name in ("systems", "features", "archetype", "components"):
+            if not isinstance(getattr(self, name), tuple | list):
+                refuse(f"{name} must be a tuple, not {_short(getattr(self, name))}")
         for text in (self.description, *self.features):
             if not isinstance(text, str):
                 refuse(f"description and features must be text, not {text!r}")
@@ -112,6 +115,11 @@ class ParticleType:
         if not isinstance(config, dict):
             raise SceneError(f"preset {name!r} of {self.name!r}: {file}: must be a JSON object, a config")
         return config
+
+
+def _short(value: object) -> str:
+    """A value as it would be written, or what it is where that is long."""
+    return repr(value) if len(repr(value)) <= 80 else f"one {type(value).__name__}"
 
 
 def _is_class(value: object, base: type) -> bool:

@@ -122,7 +122,8 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
             module = _load(point)
             alone = _manager()
             alone.register(module, name=point.name)
-            alone.check_pending()  # a misspelt hook is an error, not a silence
+            _check_hooks(module)
+            alone.check_pending()  # whatever else pluggy finds wrong with a hook
             new_types = _collect(alone.hook.motes_particle_types, ParticleType, types)
             new_features = _collect(alone.hook.motes_audio_features, AudioFeature, features)
             if not _is_own(point):  # ours are tried in our tests; it takes as long as loading them
@@ -161,6 +162,14 @@ def _load(point: EntryPoint) -> ModuleType:
         if own and name.startswith("motes_") and not hasattr(value, f"{GROUP}_impl"):
             raise PluginError(f"{name} is not marked with @hookimpl, so it would never be called")
     return module
+
+
+def _check_hooks(module: ModuleType) -> None:
+    """A misspelt hook is an error, not a silence."""
+    known = [name for name in vars(hooks) if name.startswith("motes_")]
+    for name, value in vars(module).items():
+        if hasattr(value, f"{GROUP}_impl") and name not in known:
+            raise PluginError(f"there is no hook {name!r}; there are: {', '.join(known)}")
 
 
 def _check(version: object) -> None:

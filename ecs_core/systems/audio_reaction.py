@@ -184,7 +184,7 @@ class React(System):
         for component in reactive.base:
             if type(component) is kind:
                 return component
-        raise SceneError(f"binding target {kind.__name__}: give the component it starts from in Reactive.base")
+        raise SceneError(f"binding target {kind.__name__}: the population has none; give it one to move")
 
 
 class ReactInMotion(System):

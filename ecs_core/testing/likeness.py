@@ -30,7 +30,8 @@ def frame_rates(subject: Subject) -> Iterator[Problem]:
                 "frame_rates",
                 f"compared with {usual} frames a second, {differences}.",
                 "Nothing may be a constant per frame: multiply speeds and rates by self.world.dt, spawn "
-                "rng.poisson(rate * dt), let decay be exp(-rate * dt), and scale steps of a random walk by sqrt(dt).",
+                "rng.poisson(rate * dt), let decay be exp(-rate * dt), and scale steps of a random walk by sqrt(dt). "
+                "Where one draw decides for all, take it from self.world.rng(self, entity, nth=…).",
             )
             return
 

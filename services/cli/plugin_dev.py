@@ -13,7 +13,7 @@ from pathlib import Path
 from ecs_core.errors import PluginError
 from ecs_core.plugin_api.registry import declared
 
-_QUICK = ("--size", "640x360", "--quality", "draft")
+_SIZE = ("--size", "640x360")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,11 +92,16 @@ def _preview(arguments: argparse.Namespace, folder: Path, output: Path) -> int:
         if plugin["failure"]:
             raise PluginError(f"{plugin['name']}: {plugin['failure']}")
     types = [name for plugin in mine for name in plugin["types"]]
-    if not types or (arguments.type is not None and arguments.type not in types):
-        raise PluginError(f"the plugin has no type {arguments.type or 'at all'}; it has: {', '.join(types) or 'none'}")
+    if not types:
+        raise PluginError("the plugin has no particle type: its motes_particle_types registers none")
+    if arguments.type is not None and arguments.type not in types:
+        raise PluginError(f"the plugin has no type {arguments.type}; it has: {', '.join(types)}")
     song = () if arguments.song is None else (str(arguments.song),)
-    chosen = ("--type", arguments.type or types[0], "--duration", str(arguments.seconds), "-o", str(output))
+    chosen = ("--type", arguments.type or types[0], "--quality", "draft", "-o", str(output))
+    told = {assignment.partition("=")[0].strip() for assignment in arguments.set}
+    size = () if told & {"width", "height"} else _SIZE
+    length = () if "duration" in told else ("--duration", str(arguments.seconds))
     preset = () if arguments.preset is None else ("--preset", arguments.preset)
     settings = [word for assignment in arguments.set for word in ("--set", assignment)]
-    command = (*motes, "render", *song, *chosen, *_QUICK, *preset, *settings)
+    command = (*motes, "render", *song, *chosen, *size, *length, *preset, *settings)
     return subprocess.run(command, env=environment, check=False).returncode

@@ -73,6 +73,14 @@ BROKEN = {
         "ZeroDivisionError",
     ),
     "misspelt hook": (good("rain").replace("def motes_particle_types", "def motes_particle_type"), "motes_particle_t"),
+    "hook that there is not": (
+        good("rain").replace("def motes_particle_types", "def motes_particle_type"),
+        "there is no hook 'motes_particle_type'; there are: motes_particle_types, motes_audio_features, motes_before",
+    ),
+    "sprite that there is not": (
+        "from ecs_core import Sprite\n" + good("rain").replace("None)", "world.populate((), (Sprite('star'),)))"),
+        "Sprite.shape = 'star': must be 'glow' or 'disc'",
+    ),
     "misspelt argument": (good("rain").replace("(register)", "(registrar)"), "registrar"),
     "duplicate name": (good("sparks"), "particle type 'sparks' is registered already"),
     "not a particle type": (
@@ -191,6 +199,9 @@ def test_version_is_the_reason_also_where_a_name_of_that_version_is_missing(load
     [
         ("'Bad-Name', '', Settings, populate", "its name must be of small letters, digits and _"),
         ("'rain', '', dict, populate", "settings must be a class that inherits from Settings"),
+        ("'rain', '', Settings(), populate", "settings must be a class that inherits from Settings, not one Settings"),
+        ("'rain', '', Settings, populate, systems=dict", "systems must be a tuple, not <class 'dict'>"),
+        ("'rain', '', Settings, populate, features='loud'", "features must be a tuple, not 'loud'"),
         ("'rain', '', Settings, populate, systems=(dict,)", "systems must be classes that inherit from System"),
         ("'rain', '', Settings, archetype=(dict,)", "archetype must be classes that inherit from Column"),
         ("'rain', '', Settings", "give either populate or an archetype"),

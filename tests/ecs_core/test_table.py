@@ -31,6 +31,18 @@ def test_column_knows_its_fields_in_order() -> None:
     assert Lifetime.fields == ("age", "span")
 
 
+def test_array_in_place_of_a_view_is_refused_as_it_would_be_forgotten(table: Table, position: Position) -> None:
+    table.spawn(2)
+    position.x += 3
+    position.x *= np.array([1.0, 2.0])
+    assert position.x.tolist() == [3, 6]
+    with pytest.raises(AttributeError, match=r"Position.x is a view of the table: write into it, as with \[:\] ="):
+        position.x = position.x + 1
+    with pytest.raises(AttributeError, match=r"Position has no field 'z'; it has: x, y"):
+        position.z = 1
+    assert table.snapshot().values[0].tolist() == [3, 6]
+
+
 def test_new_rows_are_zero_at_the_end_and_numbered_by_birth(table: Table, position: Position) -> None:
     assert table.spawn(3) == slice(0, 3)
     position.x[:] = 7

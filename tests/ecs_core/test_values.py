@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,12 @@ def test_range_of_one_number_is_that_number(rng: np.random.Generator) -> None:
 def test_curve_is_straight_between_its_points_and_flat_outside() -> None:
     curve = Curve(((0.2, 1.0), (0.4, 3.0)))
     assert curve([0.0, 0.2, 0.3, 0.4, 1.0]).tolist() == [1, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize("points", [(0.0, 1.0, 0.0), (), ((0, 0), (1,)), ((1, 0), (0, 1)), "smooth"])
+def test_curve_of_anything_but_ascending_pairs_is_refused(points: Any) -> None:
+    with pytest.raises(ValueError, match=r"must be \(position, value\) pairs with ascending positions, such as"):
+        Curve(points)
 
 
 def test_curve_keeps_the_shape_and_gives_float32() -> None:

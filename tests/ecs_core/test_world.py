@@ -63,6 +63,16 @@ def test_systems_run_by_phase_then_in_the_order_they_were_added(make_world: Make
     assert notes == ["sense", "a", "b", "shade"]
 
 
+def test_system_that_does_nothing_is_named(make_world: MakeWorld) -> None:
+    class Idle(System):
+        phase = Phase.SHADE
+
+    world = make_world()
+    world.add(Idle())
+    with pytest.raises(NotImplementedError, match=r"Idle has no process\(\)"):
+        world.step()
+
+
 def test_order_is_the_same_when_systems_are_timed(make_world: MakeWorld) -> None:
     world, notes = make_world(systems=False), []
     for name, phase in [("b", Phase.SHADE), ("a", Phase.EMIT)]:
@@ -158,11 +168,13 @@ def test_resource_of_a_kind_is_replaced_by_inserting_another(make_world: MakeWor
 
 
 def test_audio_frame_gives_features_of_the_frame(make_world: MakeWorld) -> None:
-    world = make_world(features={"bass": [0.25, 0.5]}, events={"beats": [0.04]})
+    world = make_world(features={"bass": [0.25, 0.5, 0.5]}, events={"beats": [0.04]})
     run(world, 2)
     audio = world.get(AudioFrame)
     assert audio.bass == audio["bass"] == audio.values["bass"] == 0.5
-    assert audio.count("beats") == 1
+    assert (audio.before("beats"), audio.count("beats")) == (0, 1)
+    world.step()
+    assert (world.get(AudioFrame).before("beats"), world.get(AudioFrame).count("beats")) == (1, 0)
 
 
 def test_audio_frame_names_the_features_there_are(make_world: MakeWorld) -> None:
@@ -177,6 +189,8 @@ def test_audio_frame_names_the_events_there_are(make_world: MakeWorld) -> None:
     world.step()
     with pytest.raises(SceneError, match=r"'claps'.*beats.*onsets"):
         world.get(AudioFrame).count("claps")
+    with pytest.raises(SceneError, match=r"'claps'.*beats.*onsets"):
+        world.get(AudioFrame).before("claps")
 
 
 def test_rng_gives_other_draws_to_the_same_system_asking_twice_in_a_frame(make_world: MakeWorld) -> None:
@@ -193,6 +207,17 @@ def test_rng_differs_between_entities_systems_and_frames(make_world: MakeWorld) 
     world.step()
     drawn.append(world.rng(a, 1).uniform())
     assert len(set(drawn)) == 4
+
+
+def test_rng_for_the_nth_of_something_is_the_same_in_any_frame(make_world: MakeWorld) -> None:
+    world = make_world()
+    system = BUILT_IN[0]()
+    before = [world.rng(system, 1, nth=n).uniform() for n in (0, 1, 1)]
+    in_a_frame = world.rng(system, 1).uniform()
+    world.step()
+    assert [world.rng(system, 1, nth=n).uniform() for n in (0, 1, 1)] == before
+    assert before[1] == before[2]
+    assert len({*before, in_a_frame, world.rng(system, 2, nth=0).uniform()}) == 4
 
 
 def test_rng_is_the_same_in_a_world_that_starts_at_that_frame(make_world: MakeWorld) -> None:

@@ -98,7 +98,7 @@ def test_unknown_field_is_refused_with_those_there_are(target: type, there: str)
 def test_binding_without_its_base_component_is_refused(make_world: MakeWorld) -> None:
     world = make_world()
     world.populate([Position], [Reactive((PLAIN,))])
-    with pytest.raises(SceneError, match=r"Drag.*Reactive\.base"):
+    with pytest.raises(SceneError, match="Drag: the population has none"):
         world.step()
 
 

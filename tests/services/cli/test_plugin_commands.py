@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.services.cli.conftest import Run
@@ -133,6 +134,23 @@ class TestDev:
         outcome = run("plugin", "dev", str(folder), "--once")
         assert outcome.code == 2
         assert outcome.error == "rain: ValueError: a mistake"
+
+    def test_settings_count_before_what_is_quick(self, run: Run, tmp_path: Path) -> None:
+        folder = tmp_path / "rain"
+        assert run("plugin", "new", str(folder)).code == 0
+        sets = ("--set", "width=160", "--set", "height=90", "--set", "duration=0.2")
+        run("plugin", "dev", str(folder), "--once", *sets)
+        with av.open(str(folder / "preview.mp4")) as video:
+            stream = video.streams.video[0]
+            assert (stream.width, stream.height, stream.frames) == (160, 90, 6)
+
+    def test_plugin_without_a_type_is_told_how_to_bring_one(self, run: Run, tmp_path: Path) -> None:
+        folder = tmp_path / "rain"
+        assert run("plugin", "new", str(folder)).code == 0
+        module = folder / "motes_rain.py"
+        module.write_text(module.read_text().replace("    register(RAIN)", "    return None"))
+        outcome = run("plugin", "dev", str(folder), "--once")
+        assert outcome.error == "the plugin has no particle type: its motes_particle_types registers none"
 
     def test_renders_again_when_a_file_is_saved_and_only_then(self, run: Run, tmp_path: Path) -> None:
         folder = tmp_path / "rain"
