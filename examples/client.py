@@ -149,10 +149,14 @@ def main() -> None:
     parser.add_argument("song", type=Path, help="any audio file")
     parser.add_argument("video", type=Path, help="the video to write")
     parser.add_argument("--type", default="enhanced", help="particle type (default: %(default)s)")
-    parser.add_argument("--config", type=json.loads, default={}, help="""settings as JSON: '{"particle_count": 500}'""")
+    parser.add_argument(
+        "--config", type=json_object, default={}, help="""settings as JSON: '{"particle_count": 500}'"""
+    )
     parser.add_argument("--quality", choices=["draft", "standard", "high"], default="standard")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="default: %(default)s")
     arguments = parser.parse_args()
+    if not arguments.video.parent.is_dir():  # not after the render
+        parser.error(f"{arguments.video}: there is no folder {arguments.video.parent}")
     try:
         with Motes(arguments.url) as motes:
             make_video(motes, arguments)
@@ -161,6 +165,14 @@ def main() -> None:
     except httpx.TransportError as error:
         raise SystemExit(f"{arguments.url} does not answer: {error}") from None
     print(arguments.video)
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """What a JSON object holds; argparse says what is none."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(text)
+    return value
 
 
 def make_video(motes: Motes, arguments: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from services.cli.service_settings import add_data_argument, settings_from, shown, variable
+from services.cli.service_settings import add_data_argument, settings_from, shown, variable, warn_of_misspelt
 from services.cli.tables import print_table
 
 HELP = "List every setting of the service: its variable, its value, its default, and what it is."
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the settings, without what is secret in them."""
     settings = settings_from(arguments, "data")
+    warn_of_misspelt()
     found: list[dict[str, Any]] = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, _IN_FORCE.get(name, name))

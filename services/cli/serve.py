@@ -8,7 +8,7 @@ import os
 
 from ecs_core.errors import MotesError
 from services import logs
-from services.cli.service_settings import add_data_argument, installed, settings_from
+from services.cli.service_settings import add_data_argument, installed, settings_from, warn_of_misspelt
 
 HELP = "Run the whole service on this machine: the REST API, workers, and a private Redis."
 EXAMPLES = """\
@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not 1 <= arguments.workers <= 256:
         raise MotesError(f"--workers {arguments.workers}: must be between 1 and 256")
     settings = settings_from(arguments, "host", "port", "data")
+    warn_of_misspelt()
     if (settings.metrics_port or 0) + arguments.workers - 1 > 65535:
         raise MotesError(f"MOTES_METRICS_PORT = {settings.metrics_port}: every worker needs a port, the last is 65535")
     with installed():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +68,16 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return f"MOTES_{name.upper()}"
+
+
+def warn_of_misspelt() -> None:
+    """Say which variables of the environment are almost a setting's: nobody reads them."""
+    with installed():
+        from services.settings import ServiceSettings
+    known = [variable(name) for name in ServiceSettings.model_fields]
+    for name in sorted(os.environ.keys() - known):
+        if name.startswith("MOTES_") and (meant := get_close_matches(name, known, n=1, cutoff=0.85)):
+            print(f"motes: warning: {name} is no setting; {meant[0]} is", file=sys.stderr)
 
 
 def shown(name: str, value: Any) -> str:

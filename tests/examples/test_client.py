@@ -53,6 +53,20 @@ def test_script_renders_a_song_as_long_as_it_is(service: Service, demo_song: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("song.wav", "nowhere/out.mp4"), "nowhere/out.mp4: there is no folder nowhere"),
+        (("song.wav", "out.mp4", "--config", "[1]"), "argument --config: invalid json_object value: '[1]'"),
+    ],
+)
+def test_mistake_is_told_before_anything_is_rendered(arguments: tuple[str, ...], said: str) -> None:
+    process = client(*arguments)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said in error
+
+
 def test_few_plain_requests_will_do(service: Service, tmp_path: Path) -> None:
     """Create with three colours, name a song of the server's, render, ask how far it is, download."""
     base = f"{service.url}/particles"

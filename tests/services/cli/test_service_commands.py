@@ -81,6 +81,13 @@ class TestConfig:
         }
         assert not found["host"]["given"]
 
+    def test_variable_that_is_almost_one_is_warned_of(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_MAXFPS", "30")
+        monkeypatch.setenv("MOTES_GLITTER_COLOUR", "red")  # a plugin may read it
+        outcome = run("config")
+        assert outcome.code == 0
+        assert outcome.stderr == "motes: warning: MOTES_MAXFPS is no setting; MOTES_MAX_FPS is\n"
+
     def test_shows_what_an_empty_url_stands_for(self, run: Run, tmp_path: Path) -> None:
         found = {each["name"]: each["value"] for each in json.loads(run("config", "--json").stdout)}
         assert found["database_url"] == f"sqlite+aiosqlite:///{tmp_path}/motes-data/motes.db"
