@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core import SceneError, Settings
@@ -48,6 +48,7 @@ def test_frame_rate_that_would_take_hours_to_work_out_is_refused_at_once(written
         frame_rate(written)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.fractions(min_value=1, max_value=240, max_denominator=1001))
 def test_settings_keep_the_rate(rate: Fraction) -> None:
     settings = Settings.model_validate({"fps": f"{rate.numerator}/{rate.denominator}", "duration": 2})
