@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database import ArtefactRow, JobRow, alone
+from services.database import ArtefactRow, JobRow, Sessions, alone, now
 from services.keys import plan_folder, scene_folder
+
+USED_EVERY = timedelta(minutes=10)  # as exactly is it known when something was used last
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,24 @@ class Forgotten:
 
     artefacts: tuple[Artefact, ...]
     folders: tuple[str, ...]
+
+
+async def finished(sessions: Sessions, key: str) -> Artefact | None:
+    """Something finished, by its key."""
+    async with sessions() as session:
+        row = await session.get(ArtefactRow, key)
+        return None if row is None else Artefact(row.key, row.object, row.size)
+
+
+async def use(sessions: Sessions, key: str) -> None:
+    """Somebody wants what is finished: it counts as new. To be called often it costs little."""
+    fresh = now() - USED_EVERY
+    async with sessions() as session:
+        mine = select(ArtefactRow.key).where(ArtefactRow.key == key, ArtefactRow.used_at < fresh)
+        if await session.scalar(mine) is None:
+            return
+    async with sessions.begin() as session:
+        await session.execute(update(ArtefactRow).where(ArtefactRow.key == key).values(used_at=now()))
 
 
 async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:

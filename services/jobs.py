@@ -8,7 +8,7 @@ Where a transaction changes tasks and their job, it changes the tasks first, so 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -17,13 +17,11 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     and_,
-    column,
     delete,
     exists,
     func,
     or_,
     select,
-    table,
     true,
     update,
 )
@@ -35,7 +33,6 @@ from services.database import (
     AGAIN,
     OPEN,
     ArtefactRow,
-    EventRow,
     JobRow,
     Sessions,
     TaskRow,
@@ -58,7 +55,7 @@ from services.job_steps import (
     take,
 )
 from services.keys import ALONE, result_key, segment_key
-from services.migrations import newest
+from services.migrations import is_newest
 from services.news import log, note, state
 from services.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, give_back_seconds, lock_of
 from services.scenes import VERSION
@@ -68,10 +65,8 @@ DEATHS = 3  # a task that takes its process down this often fails its job
 OLDEST_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
 QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turns count
 REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put into the queue again
-USED_EVERY = timedelta(minutes=10)  # as exactly is it known when something was used last
 WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
 KINDS = ("plan", "segment", "join", *ALONE)  # of tasks
-_STRUCTURE = table("alembic_version", column("version_num"))  # the one row says which the database has
 _RENDERER = func.substr(JobRow.scene_key, 1, VERSION)  # the version that renders a job
 
 
@@ -145,11 +140,10 @@ class Jobs:
 
         That is none at all in a database with a structure that this Motes does not know.
         """
-        known = exists(select(_STRUCTURE.c.version_num).where(_STRUCTURE.c.version_num == newest()))
         order = (TaskRow.id,) if self._claims % OLDEST_EVERY == OLDEST_EVERY - 1 else (TaskRow.turn, TaskRow.id)
         async with self._sessions.begin() as session:
             best = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(*order).limit(1)
-            best = best.where(TaskRow.status == "ready", _may_begin(), self._ours(), known)
+            best = best.where(TaskRow.status == "ready", _may_begin(), self._ours(), is_newest())
             best = best.with_for_update(skip_locked=True, of=TaskRow)
             while (row := (await session.scalars(best)).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
@@ -376,12 +370,6 @@ class Jobs:
             found = found.where(TaskRow.status.in_(("ready", "running")))
             return {(task, attempt) for task, attempt in await session.execute(found)}
 
-    async def structure(self) -> str | None:
-        """The structure that the database has."""
-        async with self._sessions() as session:
-            found: str | None = await session.scalar(select(_STRUCTURE.c.version_num))
-            return found
-
     async def left_alone(self) -> dict[str, list[JobRow]]:
         """Open jobs that we cannot render and of whose version no task is running, by that version."""
         working = select(_RENDERER).join(TaskRow, TaskRow.job_id == JobRow.id).where(TaskRow.status == "running")
@@ -424,12 +412,6 @@ class Jobs:
         """Whether a job is of a version that we can render."""
         return true() if self._versions is None else _RENDERER.in_(self._versions)
 
-    async def artefact(self, key: str) -> Artefact | None:
-        """Something finished, by its key."""
-        async with self._sessions() as session:
-            row = await session.get(ArtefactRow, key)
-            return None if row is None else Artefact(row.key, row.object, row.size)
-
     async def segments(self, claim: Claim) -> list[str]:
         """Where the segments to be joined lie in storage, in their order."""
         async with self._sessions() as session:
@@ -438,29 +420,6 @@ class Jobs:
             rows = await session.scalars(select(ArtefactRow).where(ArtefactRow.key.in_(keys)))
             objects = {row.key: row.object for row in rows}
         return [objects[key] for key in keys]
-
-    async def events(self, job: str, after: int) -> list[EventRow]:
-        """What happened to a job after an event, in order."""
-        async with self._sessions() as session:
-            later = select(EventRow).where(EventRow.job_id == job, EventRow.id > after)
-            return list(await session.scalars(later.order_by(EventRow.id)))
-
-    async def last_events(self, jobs: Set[str]) -> dict[str, int]:
-        """The id of the last event of each job; none of one that was deleted."""
-        async with self._sessions() as session:
-            last = select(EventRow.job_id, func.max(EventRow.id)).where(EventRow.job_id.in_(jobs))
-            rows = (await session.execute(last.group_by(EventRow.job_id))).all()
-            return {row[0]: row[1] for row in rows}
-
-    async def use(self, artefact: str) -> None:
-        """Somebody wants what is finished: it counts as new. To be called often it costs little."""
-        fresh = now() - USED_EVERY
-        async with self._sessions() as session:
-            mine = select(ArtefactRow.key).where(ArtefactRow.key == artefact, ArtefactRow.used_at < fresh)
-            if await session.scalar(mine) is None:
-                return
-        async with self._sessions.begin() as session:
-            await session.execute(update(ArtefactRow).where(ArtefactRow.key == artefact).values(used_at=now()))
 
     async def delete(self, job: str) -> Forgotten | None:
         """Forget a job, its tasks and what was told of it; None where there is none.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
 from typing import Any
 
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services import metrics
-from services.database import EventRow, JobRow, now
+from services.database import EventRow, JobRow, Sessions, now
 from services.logs import bound
 
 COLUMNS = tuple(column for column in JobRow.__table__.c if column.name != "scene")  # which is large, and not told
@@ -48,6 +50,21 @@ def state(job: JobRow) -> tuple[Any, ...]:
 def note(session: AsyncSession, job: JobRow) -> None:
     """Tell followers how a job stands now, once this is committed."""
     session.add(EventRow(job_id=job.id, data=told(job)))
+
+
+async def events_after(sessions: Sessions, job: str, event: int) -> list[EventRow]:
+    """What happened to a job after an event, by its id, in order."""
+    async with sessions() as session:
+        later = select(EventRow).where(EventRow.job_id == job, EventRow.id > event)
+        return list(await session.scalars(later.order_by(EventRow.id)))
+
+
+async def last_events(sessions: Sessions, jobs: Set[str]) -> dict[str, int]:
+    """The id of the last event of each job; none of one that was deleted."""
+    async with sessions() as session:
+        last = select(EventRow.job_id, func.max(EventRow.id)).where(EventRow.job_id.in_(jobs))
+        rows = (await session.execute(last.group_by(EventRow.job_id))).all()
+        return {row[0]: row[1] for row in rows}
 
 
 def log(job: JobRow, what: str) -> None:

@@ -9,6 +9,7 @@ from services.api.errors import problems
 from services.api.files import VALIDATORS, stored_file
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
+from services.artefacts import finished, use
 from services.database import JobRow
 from services.keys import result_key
 
@@ -35,8 +36,8 @@ async def download(job_id: str, service: ServiceDep, caller: CallerDep, request:
     if row.status != "completed":
         raise HTTPException(400, f"Job not completed: it is {row.status}")
     key = result_key(row.scene_key, row.kind)
-    await service.jobs.use(key)
-    made = await service.jobs.artefact(key)
+    await use(service.sessions, key)
+    made = await finished(service.sessions, key)
     if made is None:
         await _unexpired(service, caller, job_id)
         raise HTTPException(404, "Output file not found")

@@ -20,6 +20,7 @@ from services.api.jobs import shown
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
 from services.database import OPEN, EventRow, JobRow
+from services.news import events_after
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["jobs"], route_class=Route)
@@ -65,7 +66,7 @@ async def follow_job(
     """Follow a job from its beginning, or from where the connection broke off."""
     after = _number(last_event_id)
     row = await service.job_or_404(caller, job_id)
-    events = await service.jobs.events(job_id, after)
+    events = await events_after(service.sessions, job_id, after)
     if row.status not in OPEN and not events:
         return Response(status_code=204)  # a browser connects again after anything else
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -115,7 +116,7 @@ async def _stream(
             if number is None:  # the job was deleted
                 return
             with CancelScope(shield=True):  # whoever goes away in the middle of a look would cost a connection
-                events = await service.jobs.events(row.id, after) if number > after else []
+                events = await events_after(service.sessions, row.id, after) if number > after else []
                 if time.monotonic() - looked > _HOLDS_EVERY:
                     looked = time.monotonic()
                     if not await service.keys.hold(caller):

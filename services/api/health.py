@@ -15,7 +15,7 @@ from services.api.route import Route
 from services.api.service import Service, ServiceDep
 from services.credentials import ANYBODY, Caller
 from services.database import OPEN, JobRow, SystemRow
-from services.migrations import NewerStructureError, newest
+from services.migrations import NewerStructureError, newest, structure
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["health"], route_class=Route)
@@ -47,8 +47,8 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
     database, systems, jobs = True, 0, dict[str, int]()
     try:
         systems, jobs = await _counts(service, ANYBODY)
-        if (structure := await service.jobs.structure()) != newest():
-            _log.warning("%s", NewerStructureError(structure or "none"))
+        if (found := await structure(service.sessions)) != newest():
+            _log.warning("%s", NewerStructureError(found or "none"))
             database, response.status_code = False, 503
     except UNREACHABLE as error:
         _log.warning("the database does not answer: %s", error)

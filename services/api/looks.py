@@ -23,7 +23,7 @@ from services.api.jobs import forget
 from services.api.renders import scene_of, submit
 from services.api.route import Route
 from services.api.service import Service, ServiceDep
-from services.artefacts import Artefact
+from services.artefacts import Artefact, finished, use
 from services.database import OPEN, JobRow, SystemRow
 from services.keys import result_key
 from services.quotas import quotas_of
@@ -122,8 +122,8 @@ async def look(service: Service, caller: Caller, request: Request, job: JobRow) 
         HTTPException: it could not be made, or not in time.
     """
     key = result_key(job.scene_key, job.kind)
-    await service.jobs.use(key)
-    made = await service.jobs.artefact(key)
+    await use(service.sessions, key)
+    made = await finished(service.sessions, key)
     made = made or await _made(service, caller, request, job)
     media_type = _MEDIA.get(job.kind, "video/mp4")
     try:
@@ -141,14 +141,15 @@ async def _made(service: Service, caller: Caller, request: Request, job: JobRow)
     """
     end, quotas = time.monotonic() + _PATIENCE, quotas_of(service.settings, caller)
     row = await submit(service, caller, job)
-    if row.status == "completed" and await service.jobs.artefact(result_key(job.scene_key, job.kind)) is None:
+    if row.status == "completed" and await finished(service.sessions, result_key(job.scene_key, job.kind)) is None:
         await forget(service, row.id)
         row = await submit(service, caller, job)
     elif row.status not in OPEN and await service.jobs.retry(row.id, quotas=quotas):
         service.waker.wake()  # it failed earlier, perhaps for want of memory
     while time.monotonic() < end and not await request.is_disconnected():
         row = await service.job_or_404(caller, job.id)
-        made = await service.jobs.artefact(result_key(row.scene_key, job.kind))  # another version may have adopted it
+        key = result_key(row.scene_key, job.kind)  # another version may have adopted it
+        made = await finished(service.sessions, key)
         if made is not None:
             return made
         if row.status in ("failed", "cancelled"):

@@ -24,6 +24,7 @@ from services.credentials import Caller, Keys
 from services.database import JobRow, Sessions, SystemRow, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
+from services.news import last_events
 from services.rates import Rates
 from services.removal import Remover
 from services.room import Room
@@ -108,7 +109,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
         with workplace(storage.scratch, "api") as folder:
             async with Waker(settings.redis_url, jobs) as waker, Rates(settings.redis_url) as rates:
                 songs, keys = Songs(settings, sessions, storage, folder), Keys(sessions)
-                async with _lookouts(sessions, jobs) as (systems, events):
+                async with _lookouts(sessions) as (systems, events):
                     yield Service(
                         settings=settings,
                         sessions=sessions,
@@ -130,10 +131,10 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def _lookouts(sessions: Sessions, jobs: Jobs) -> AsyncIterator[tuple[Lookout[Standing], Lookout[int]]]:
+async def _lookouts(sessions: Sessions) -> AsyncIterator[tuple[Lookout[Standing], Lookout[int]]]:
     async with (
         Lookout(partial(standings, sessions), every=SYSTEMS_EVERY) as systems,
-        Lookout(jobs.last_events, every=EVENTS_EVERY) as events,
+        Lookout(partial(last_events, sessions), every=EVENTS_EVERY) as events,
     ):
         yield systems, events
 

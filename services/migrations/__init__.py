@@ -10,9 +10,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import ColumnElement, column, exists, select, table
 
 from ecs_core.errors import MotesError
-from services.database import open_database
+from services.database import Sessions, open_database
+
+_PRESENT = table("alembic_version", column("version_num"))  # its one row says which structure the database has
 
 
 class NewerStructureError(MotesError):
@@ -45,6 +48,18 @@ async def present(url: str) -> str | None:
             return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
     finally:
         await engine.dispose()
+
+
+async def structure(sessions: Sessions) -> str | None:
+    """The structure that an open database has."""
+    async with sessions() as session:
+        found: str | None = await session.scalar(select(_PRESENT.c.version_num))
+        return found
+
+
+def is_newest() -> ColumnElement[bool]:
+    """Whether the structure is the one that this Motes needs, to ask together with something else."""
+    return exists(select(_PRESENT.c.version_num).where(_PRESENT.c.version_num == newest()))
 
 
 @functools.cache

@@ -18,14 +18,14 @@ from typing import Any
 from ecs_core.errors import MotesError
 from ecs_core.plugin_api import particle_types
 from services import metrics, traces
-from services.artefacts import Artefact
+from services.artefacts import Artefact, finished
 from services.database import TaskRow, open_database
 from services.jobs import Claim, Jobs
 from services.keeper import Keeper
 from services.keys import ALONE, attempt_of, result_key, segment_key
 from services.limits import LimitError, check_scene
 from services.logs import bound
-from services.migrations import NewerStructureError, newest, upgrade
+from services.migrations import NewerStructureError, newest, structure, upgrade
 from services.queue import Queue
 from services.removal import Remover
 from services.scenes import key_of, thawed, versions
@@ -73,12 +73,12 @@ class Worker:
         traces.set_up()
         self._settings.data.mkdir(parents=True, exist_ok=True)
         await upgrade(self._settings.database)
-        engine, sessions = open_database(self._settings.database)
+        engine, self._sessions = open_database(self._settings.database)
         self._versions = await asyncio.to_thread(versions)
         metrics.expect(particle_types().types)
-        self._jobs = Jobs(sessions, lease=self._settings.lease_seconds, versions=self._versions)
+        self._jobs = Jobs(self._sessions, lease=self._settings.lease_seconds, versions=self._versions)
         self._storage = Storage(self._settings.storage)
-        self._remover = Remover(sessions, self._storage)
+        self._remover = Remover(self._sessions, self._storage)
         with workplace(self._storage.scratch, self._name) as self._folder, contextlib.ExitStack() as telling_numbers:
             async with (
                 Nursery(self._settings.storage, nice=self._nice) as self._nursery,
@@ -88,8 +88,8 @@ class Worker:
                 await self._jobs.reclaim(self._name)
                 looking = asyncio.create_task(self._look(stop))
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
-                telling = asyncio.create_task(Deliverer(sessions, self._settings).run())
-                keeper = Keeper(self._settings, sessions, self._storage)
+                telling = asyncio.create_task(Deliverer(self._sessions, self._settings).run())
+                keeper = Keeper(self._settings, self._sessions, self._storage)
                 ticking = asyncio.create_task(self._queue.tick(keeper.tick, every=self._settings.keep_every))
                 keeping = asyncio.create_task(keeper.run())
                 await stop.wait()
@@ -120,9 +120,9 @@ class Worker:
         await self._queue.live(self._name)
         while True:
             try:
-                structure = await self._jobs.structure()
-                if structure is not None and structure != newest():
-                    self._outdated = NewerStructureError(structure)
+                found = await structure(self._sessions)
+                if found is not None and found != newest():
+                    self._outdated = NewerStructureError(found)
                     stop.set()
                     return
                 if lost := await self._jobs.reap():
@@ -219,12 +219,12 @@ class Worker:
     async def _was_done(self, claim: Claim) -> bool:
         """Whether another job with the same scene made what the task is for."""
         if claim.kind == "segment":
-            if await self._jobs.artefact(segment_key(claim.scene_key, claim.number)) is None:
+            if await finished(self._sessions, segment_key(claim.scene_key, claim.number)) is None:
                 return False
             await self._jobs.finish(claim)
             await self._ring(await self._jobs.release(claim.job))
             return True
-        made = await self._jobs.artefact(result_key(claim.scene_key, claim.kind))
+        made = await finished(self._sessions, result_key(claim.scene_key, claim.kind))
         return made is not None and await self._jobs.complete(claim, made)
 
     async def _do(self, claim: Claim) -> bool:

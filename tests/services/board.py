@@ -15,6 +15,7 @@ from services.artefacts import Artefact
 from services.database import JobRow, Sessions, TaskRow, new_id, now
 from services.jobs import Claim, Jobs
 from services.keys import attempt_of, result_key, segment_key
+from services.news import events_after
 
 LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job
@@ -71,7 +72,7 @@ class Board:
             return await session.scalar(select(func.count()).select_from(table)) or 0
 
     async def events(self, job: str) -> list[dict[str, Any]]:
-        return [event.data for event in await self.jobs.events(job, 0)]
+        return [event.data for event in await events_after(self.sessions, job, 0)]
 
     async def take(self, worker: str = "worker") -> Claim:
         claim = await self.jobs.claim(worker)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services import job_steps, jobs, news, turns
+from services import artefacts, job_steps, jobs, news, turns
 from services.database import Base, open_database
 from services.jobs import Jobs
 from services.migrations import upgrade
@@ -88,6 +88,6 @@ async def board(database: str) -> AsyncIterator[Board]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """What all changes of jobs take for the present moment."""
     clock = Clock()
-    for module in (job_steps, jobs, news, turns):
+    for module in (artefacts, job_steps, jobs, news, turns):
         monkeypatch.setattr(module, "now", clock)
     return clock

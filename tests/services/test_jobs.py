@@ -6,9 +6,11 @@ from itertools import groupby, pairwise
 
 import pytest
 
+from services.artefacts import finished
 from services.database import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
 from services.jobs import DEATHS, QUEUED_AT_ONCE
 from services.keys import plan_folder, result_key
+from services.news import events_after
 from tests.services.board import FRAMES, Board, Clock, made_by, together
 
 pytestmark = pytest.mark.anyio
@@ -39,9 +41,9 @@ class TestRendered:
         assert progress == sorted(progress)
         assert (progress[-1], stages.count("completed")) == (100, 1)
         assert all(before != after for before, after in pairwise(told)), "something is told twice"
-        last = (await board.jobs.events(job, 0))[-1].id
-        assert [event.data["stage"] for event in await board.jobs.events(job, last - 1)] == ["completed"]
-        assert await board.jobs.events(job, last) == []
+        last = (await events_after(board.sessions, job, 0))[-1].id
+        assert [event.data["stage"] for event in await events_after(board.sessions, job, last - 1)] == ["completed"]
+        assert await events_after(board.sessions, job, last) == []
 
     async def test_over_at_once_where_the_same_was_rendered_before(self, board: Board) -> None:
         await board.submit(scene_key="scene")
@@ -99,7 +101,7 @@ class TestRendered:
             else:
                 await board.do(claim)
         assert sorted(await together(*map(board.do, joins))) == [False, False, True]
-        made = await board.jobs.artefact(result_key("scene", "video"))
+        made = await finished(board.sessions, result_key("scene", "video"))
         assert made is not None
         for job in jobs:
             row = await board.job(job)
@@ -110,7 +112,7 @@ class TestRendered:
         plans = {claim.job: claim for claim in (await board.take(), await board.take())}
         await board.do(plans[first])
         await board.work()
-        made = await board.jobs.artefact(result_key("scene", "video"))
+        made = await finished(board.sessions, result_key("scene", "video"))
         assert made is not None
         assert await board.jobs.complete(plans[second], made)  # as a worker does that finds it
         row = await board.job(second)
@@ -310,7 +312,7 @@ class TestDeleted:
         await board.work()
         second = await board.submit(scene_key="scene")
         assert (await board.jobs.delete(first)).artefacts == ()
-        assert await board.jobs.artefact(result_key("scene", "video")) is not None
+        assert await finished(board.sessions, result_key("scene", "video")) is not None
         assert {made.key for made in (await board.jobs.delete(second)).artefacts} == set(board.made)
 
     async def test_keeps_what_others_get_at_the_same_time(self, board: Board) -> None:
@@ -319,7 +321,7 @@ class TestDeleted:
             first = await board.submit(scene_key=key)
             await board.work()
             gone, second = await together(board.jobs.delete(first), board.submit(scene_key=key), seed=number)
-            made = await board.jobs.artefact(result_key(key, "video"))
+            made = await finished(board.sessions, result_key(key, "video"))
             if await board.status(second) == "completed":
                 assert (gone.artefacts, made is not None) == ((), True), "it was completed by what is deleted"
             else:

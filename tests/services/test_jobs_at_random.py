@@ -83,7 +83,9 @@ class Machine(RuleBasedStateMachine):
         self.engine, sessions = open_database(f"sqlite+aiosqlite:///{path}")
         self.board = Board(Jobs(sessions, lease=LEASE), sessions)
         self.clock = Clock()
-        self.patches = [patch(f"services.{name}.now", self.clock) for name in ("job_steps", "jobs", "news", "turns")]
+        self.patches = [
+            patch(f"services.{name}.now", self.clock) for name in ("artefacts", "job_steps", "jobs", "news", "turns")
+        ]
         for each in self.patches:
             each.start()
         self.jobs: list[str] = []

@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from services import scenes
-from services.artefacts import Forgotten
+from services.artefacts import Forgotten, finished
 from services.database import ArtefactRow, open_database
 from services.jobs import Jobs
 from services.keys import plan_folder, result_key, segment_key
+from services.migrations import structure
 from services.scenes import VERSION, frozen, key_of, thawed, versions
 from tests.services.board import LEASE, Board, together
 
@@ -54,12 +55,12 @@ async def test_worker_takes_what_its_version_renders_and_nothing_else(sides: Sid
 
 async def test_worker_takes_nothing_of_a_database_with_another_structure(sides: Sides) -> None:
     await sides.old.submit(scene_key=OLD + "1")
-    was = await sides.old.jobs.structure()
+    was = await structure(sides.old.sessions)
     change = text("UPDATE alembic_version SET version_num = :structure")
     async with sides.old.sessions.begin() as session:
         await session.execute(change, {"structure": "9999"})
     try:
-        assert await sides.old.jobs.structure() == "9999"
+        assert await structure(sides.old.sessions) == "9999"
         assert await sides.old.jobs.claim("worker") is None
     finally:
         async with sides.old.sessions.begin() as session:  # the database is shared by tests
@@ -93,11 +94,11 @@ async def test_adopted_job_is_planned_anew_and_done_by_one_version_alone(sides: 
     assert [claim.kind for claim in done] == ["plan", "segment", "segment", "segment", "join"]
     assert {claim.scene_key for claim in done} == {NEW + "1"}
     assert await sides.new.status(job) == "completed"
-    assert await sides.new.jobs.artefact(segment_key(OLD + "1", begun.number)) is None
+    assert await finished(sides.new.sessions, segment_key(OLD + "1", begun.number)) is None
 
 
 async def test_adopting_keeps_what_other_jobs_made_of_the_same_scene(sides: Sides) -> None:
-    finished = await sides.old.submit(scene_key=OLD + "1")
+    over = await sides.old.submit(scene_key=OLD + "1")
     await sides.old.work()
     async with sides.old.sessions.begin() as session:
         row = await session.get_one(ArtefactRow, result_key(OLD + "1", "video"))
@@ -106,8 +107,8 @@ async def test_adopting_keeps_what_other_jobs_made_of_the_same_scene(sides: Side
     [gone] = await sides.adopt(NEW + "1")
     assert gone is not None
     assert gone.artefacts == ()
-    assert await sides.old.jobs.artefact(segment_key(OLD + "1", 0)) is not None
-    assert await sides.old.status(finished) == "completed"
+    assert await finished(sides.old.sessions, segment_key(OLD + "1", 0)) is not None
+    assert await sides.old.status(over) == "completed"
 
 
 async def test_adopted_job_is_over_at_once_where_the_same_was_rendered_before(sides: Sides) -> None:

@@ -24,6 +24,7 @@ from starlette.types import Message
 from ecs_core import SceneError
 from services import metrics, orphans, retention
 from services.api.uploads import received
+from services.artefacts import finished, use
 from services.credentials import Caller
 from services.database import (
     AudioRow,
@@ -110,7 +111,7 @@ class TestAge:
         second = await shelf.rendered(scene="downloaded")
         await shelf.age(days=40)
         await shelf.rendered(scene="rendered again")
-        await shelf.board.jobs.use(result_key((await shelf.board.job(second)).scene_key, "video"))
+        await use(shelf.board.sessions, result_key((await shelf.board.job(second)).scene_key, "video"))
         assert (await shelf.clear(keep_segments=0)).freed.keys() == {("expired", "plan")}
         assert (await shelf.board.job(first)).expired_at is None
         await shelf.whole()
@@ -476,7 +477,7 @@ class TestRaces:
             await shelf.work()
             assert await shelf.board.status(second) == "completed"
             row = await shelf.board.job(second)
-            assert (row.expired_at is None) == (await shelf.board.jobs.artefact(key) is not None)
+            assert (row.expired_at is None) == (await finished(shelf.board.sessions, key) is not None)
             if row.expired_at is not None:
                 assert freed  # it was completed at once, and then removed with the other
             await shelf.whole()
@@ -600,7 +601,7 @@ class TestRaces:
         assert {row.status for row in left.values()} <= {"completed", "cancelled"}
         for row in left.values():
             if row.status == "completed" and row.expired_at is None:
-                assert await shelf.board.jobs.artefact(result_key(row.scene_key, row.kind)) is not None
+                assert await finished(shelf.board.sessions, result_key(row.scene_key, row.kind)) is not None
         freed.append((await keepers[0].clear(thorough=True)).bytes)
         assert sum(freed)  # if not while all was at work, then what is completed
         await shelf.whole()
