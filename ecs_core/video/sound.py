@@ -42,7 +42,7 @@ class SoundTrack:
         stream.bit_rate = _BIT_RATE if channels > 1 else _BIT_RATE // 2
         stream.codec_context.time_base = Fraction(1, out_rate)
         self._container, self._stream = container, stream
-        self._rate, self._channels = rate, channels
+        self._rate = rate
         self._in_layout = _layout(channels)
         self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=out_rate)
         self._samples = round(duration * rate)
