@@ -121,8 +121,8 @@ async def time_of(app: FastAPI, path: str, state: dict[str, Any]) -> float:
 
 async def ask(sessions: Sessions, rounds: int) -> None:
     """With and without, in turns."""
-    row = await Jobs(sessions, lease=15).submit(job(0), tasks=3)
-    await Jobs(sessions, lease=15).cancel(row.id)
+    row = await Jobs(sessions).submit(job(0), tasks=3)
+    await Jobs(sessions).cancel(row.id)
     path = f"/particles/jobs/{row.id}"
     app, bare = create_app(), create_app()
     bare.user_middleware = [each for each in bare.user_middleware if each.cls is not Requests]
@@ -202,7 +202,7 @@ async def working(settings: ServiceSettings) -> AsyncIterator[Worker]:
 
 async def renders(settings: ServiceSettings, sessions: Sessions, rounds: int) -> None:
     """What is counted while a worker renders."""
-    jobs = Jobs(sessions, lease=15)
+    jobs = Jobs(sessions)
     seeds = iter(range(1, 1000))
 
     async def render() -> None:

@@ -139,7 +139,7 @@ async def repair(url: str, exists: Callable[[str], bool]) -> Repaired:
             videos = [job for job in await session.scalars(over) if result_key(job.scene_key, job.kind) not in kept]
             for job in videos:
                 job.expired_at = now()
-        jobs = Jobs(sessions, lease=1.0)
+        jobs = Jobs(sessions)
         async with sessions() as session:
             unfinished = list(await session.scalars(select(JobRow).where(JobRow.status.in_(OPEN))))
             there = set(await session.scalars(select(AudioRow.sha256)))

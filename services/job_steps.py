@@ -10,7 +10,6 @@ from sqlalchemy import CursorResult, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import SceneError
-from services import metrics
 from services.database import (
     OPEN,
     ArtefactRow,
@@ -24,12 +23,12 @@ from services.database import (
     alone,
     now,
 )
-from services.keys import ALONE, result_key, song_lock
+from services.keys import ONE_TASK, result_key, song_lock
 from services.news import note, state, tell_of_end, told
 from services.quotas import give_back_seconds
+from services.scenes import VERSION
 
-LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
-READY_AGAIN = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
+RENDERER = func.substr(JobRow.scene_key, 1, VERSION)  # the version that renders a job
 
 
 async def begin(session: AsyncSession, job: JobRow) -> None:
@@ -41,10 +40,15 @@ async def begin(session: AsyncSession, job: JobRow) -> None:
     done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
     if done is None:
         await use_song(session, job.scene.get("audio"), job.owner)
-        session.add(TaskRow(job_id=job.id, kind=job.kind if job.kind in ALONE else "plan", turn=job.turn))
+        session.add(first_task(job))
         note(session, job)
     else:
         await complete(session, job, done)
+
+
+def first_task(job: JobRow) -> TaskRow:
+    """What a job begins with: its plan, or what is all of it."""
+    return TaskRow(job_id=job.id, kind=job.kind if job.kind in ONE_TASK else "plan", turn=job.turn)
 
 
 async def progress(
@@ -106,19 +110,6 @@ def _over(session: AsyncSession, job: JobRow, status: str, *, size: int | None =
     if job.webhook_url is not None:
         payload = {"type": f"job.{status}", "timestamp": now().isoformat(), "data": {"job_id": job.id, **told(job)}}
         session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{status}", payload=payload))
-
-
-async def take(session: AsyncSession, which: Any, reason: str) -> int:
-    """Give tasks to others; jobs whose tasks were lost too often have failed."""
-    taken = update(TaskRow).where(which).values(**READY_AGAIN, losses=TaskRow.losses + 1)
-    rows = (await session.execute(taken.returning(TaskRow.losses, TaskRow.job_id))).all()
-    after(session, partial(metrics.leases_lost, reason, len(rows)))
-    for losses, job_id in rows:
-        if losses >= LOSSES:
-            job = await session.get_one(JobRow, job_id, with_for_update=True)
-            if job.status in OPEN:
-                await end(session, job, "failed", f"given up: its workers vanished {LOSSES} times")
-    return len(rows)
 
 
 async def forget(session: AsyncSession, jobs: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-ALONE = ("frame", "analysis", "curves")  # kinds of jobs that are one task, of the same kind
+ONE_TASK = ("frame", "analysis", "curves")  # kinds of jobs that are one task, of the same kind
 _FILES = {"frame": "frame.png", "analysis": "analysis.json", "curves": "curves.json"}
 
 

@@ -6,7 +6,7 @@ tasks, divided by the weight of its priority. So one job among thousands of some
 priority is done faster. Everything is derived from work that is not done yet: there is no clock to keep.
 
 Where more work arrives than is done, and always from new owners, the clock stands still, and what is behind it would
-wait for ever; so some claims take the oldest task (``services.jobs``).
+wait for ever; so some claims take the oldest task (``services.tasks``).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from services import metrics
 from services.api.errors import UNREACHABLE
 from services.api.service import Service
 from services.database import AGAIN, OPEN, ArtefactRow, AudioRow, DeliveryRow, JobRow, SystemRow, TaskRow, made_at, now
-from services.jobs import KINDS
+from services.tasks import KINDS
 from services.turns import WEIGHTS
 
 _log = logging.getLogger("motes.api")

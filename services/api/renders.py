@@ -19,7 +19,7 @@ from services.api.service import Service, ServiceDep
 from services.corrections import Corrections
 from services.credentials import ANYBODY, Caller
 from services.database import JobRow
-from services.keys import ALONE
+from services.keys import ONE_TASK
 from services.limits import check_given, check_length, check_scene
 from services.names import is_reserved
 from services.quotas import quotas_of
@@ -119,11 +119,11 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
     song = await service.songs.get(job.scene["audio"])
     heard = song.duration if song else 0.0
     seconds = seconds_of(job.scene, heard)
-    if job.kind == "frame" or job.kind not in ALONE:  # what else there is only listens
+    if job.kind == "frame" or job.kind not in ONE_TASK:  # what else there is only listens
         check_scene(service.settings, job.scene["config"])
         check_length(service.settings, seconds)
-    job.seconds = 0.0 if job.kind in ALONE else seconds
-    tasks = 1 if job.kind in ALONE else segments_of(job.scene, heard) + 1
+    job.seconds = 0.0 if job.kind in ONE_TASK else seconds
+    tasks = 1 if job.kind in ONE_TASK else segments_of(job.scene, heard) + 1
     room = partial(service.room.for_job, scene=job.scene, seconds=heard)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         job.traceparent = traces.traceparent()

@@ -31,6 +31,7 @@ from services.room import Room
 from services.settings import ServiceSettings
 from services.songs import Songs
 from services.storage import Storage, workplace
+from services.tasks import Tasks
 
 T = TypeVar("T")
 SYSTEMS_EVERY, EVENTS_EVERY = 0.2, 0.4  # seconds between looks for those who follow
@@ -104,16 +105,16 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     metrics.expect((await to_thread.run_sync(particle_types)).types)
     engine, sessions = open_database(settings.database)
     storage = Storage(settings.storage)
-    jobs = Jobs(sessions, lease=settings.lease_seconds)
+    tasks = Tasks(sessions, lease=settings.lease_seconds)
     try:
         with workplace(storage.scratch, "api") as folder:
-            async with Waker(settings.redis_url, jobs) as waker, Rates(settings.redis_url) as rates:
+            async with Waker(settings.redis_url, tasks) as waker, Rates(settings.redis_url) as rates:
                 songs, keys = Songs(settings, sessions, storage, folder), Keys(sessions)
                 async with _lookouts(sessions) as (systems, events):
                     yield Service(
                         settings=settings,
                         sessions=sessions,
-                        jobs=jobs,
+                        jobs=Jobs(sessions),
                         waker=waker,
                         storage=storage,
                         songs=songs,

@@ -9,8 +9,8 @@ from statistics import fmean
 
 from redis.exceptions import RedisError
 
-from services.jobs import KINDS, Jobs
 from services.queue import MeasuredRedis, Queue, noted, present
+from services.tasks import KINDS, Tasks
 
 _log = logging.getLogger("motes.api")
 _PATIENCE = 1.0  # seconds until Redis must have answered
@@ -20,8 +20,8 @@ _AGAIN = 1.0  # seconds until it is looked for again
 class Waker:
     """A connection to the queue in the background. Use as an asynchronous context manager."""
 
-    def __init__(self, redis_url: str, jobs: Jobs) -> None:
-        self._url, self._jobs = redis_url, jobs
+    def __init__(self, redis_url: str, tasks: Tasks) -> None:
+        self._url, self._tasks = redis_url, tasks
         self._redis = MeasuredRedis.from_url(redis_url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
         self._wanted = asyncio.Event()
 
@@ -72,6 +72,6 @@ class Waker:
     async def _put(self, queue: Queue) -> None:
         if not await self.answers():  # what is noted as queued is not looked for by workers for a while
             return
-        for task in await self._jobs.due():
+        for task in await self._tasks.due():
             if not await queue.put(task.id, task.attempt):
                 return

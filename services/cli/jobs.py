@@ -157,7 +157,7 @@ async def _retry(arguments: argparse.Namespace, sessions: Sessions) -> None:
     from services.jobs import Jobs
 
     job = await _find(sessions, arguments.job)
-    if not await Jobs(sessions, lease=settings_from(arguments, "data").lease_seconds).retry(job.id):
+    if not await Jobs(sessions).retry(job.id):
         raise MotesError(f"job {job.id} is {job.status}: only a job that failed or was cancelled can be done again")
     print(f"job {job.id}: queued again; follow it with motes jobs show {job.id[:_SHORT]}")
 
@@ -166,7 +166,7 @@ async def _cancel(arguments: argparse.Namespace, sessions: Sessions) -> None:
     from services.jobs import Jobs
 
     job = await _find(sessions, arguments.job)
-    if not await Jobs(sessions, lease=settings_from(arguments, "data").lease_seconds).cancel(job.id):
+    if not await Jobs(sessions).cancel(job.id):
         raise MotesError(f"job {job.id} is {job.status} already")
     print(f"job {job.id}: cancelled; motes jobs retry {job.id[:_SHORT]} takes it up again")
 

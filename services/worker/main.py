@@ -20,9 +20,9 @@ from ecs_core.plugin_api import particle_types
 from services import metrics, traces
 from services.artefacts import Artefact, finished
 from services.database import TaskRow, open_database
-from services.jobs import Claim, Jobs
+from services.jobs import Jobs
 from services.keeper import Keeper
-from services.keys import ALONE, attempt_of, result_key, segment_key
+from services.keys import ONE_TASK, attempt_of, result_key, segment_key
 from services.limits import LimitError, check_scene
 from services.logs import bound
 from services.migrations import NewerStructureError, newest, structure, upgrade
@@ -31,6 +31,7 @@ from services.removal import Remover
 from services.scenes import key_of, thawed, versions
 from services.settings import ServiceSettings
 from services.storage import Storage, why_to_wait, workplace
+from services.tasks import Claim, Tasks
 from services.webhooks import Deliverer
 from services.worker.children import Child, ChildDiedError, Nursery
 
@@ -61,7 +62,7 @@ class Worker:
         self._stopping = False
         self._running: set[asyncio.Task[Any]] = set()
         self._helping: set[asyncio.Task[Any]] = set()
-        self._alone: dict[str, float] = {}  # since when nobody works for a version
+        self._left: dict[str, float] = {}  # since when nobody works for a version
         self._outdated: NewerStructureError | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -76,7 +77,8 @@ class Worker:
         engine, self._sessions = open_database(self._settings.database)
         self._versions = await asyncio.to_thread(versions)
         metrics.expect(particle_types().types)
-        self._jobs = Jobs(self._sessions, lease=self._settings.lease_seconds, versions=self._versions)
+        self._jobs = Jobs(self._sessions)
+        self._tasks = Tasks(self._sessions, lease=self._settings.lease_seconds, versions=self._versions)
         self._storage = Storage(self._settings.storage)
         self._remover = Remover(self._sessions, self._storage)
         with workplace(self._storage.scratch, self._name) as self._folder, contextlib.ExitStack() as telling_numbers:
@@ -85,7 +87,7 @@ class Worker:
                 Queue.open(self._settings.redis_url) as self._queue,
             ):
                 telling_numbers.enter_context(self._numbers())
-                await self._jobs.reclaim(self._name)
+                await self._tasks.reclaim(self._name)
                 looking = asyncio.create_task(self._look(stop))
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
                 telling = asyncio.create_task(Deliverer(self._sessions, self._settings).run())
@@ -99,7 +101,7 @@ class Worker:
                     task.cancel()
                 await asyncio.gather(*busy, return_exceptions=True)
                 await self._queue.leave(self._name)
-                await self._jobs.reclaim(self._name)  # what was being claimed when it was told to stop
+                await self._tasks.reclaim(self._name)  # what was being claimed when it was told to stop
         await engine.dispose()
         if self._outdated is not None:
             raise self._outdated
@@ -125,9 +127,9 @@ class Worker:
                     self._outdated = NewerStructureError(found)
                     stop.set()
                     return
-                if lost := await self._jobs.reap():
+                if lost := await self._tasks.reap():
                     _log.warning("took over %d tasks whose worker gave no sign of life", lost)
-                for row in await self._jobs.due():
+                for row in await self._tasks.due():
                     if row.queued_at is not None:  # nobody took it
                         self._help_out()
                     if not await self._ring(row):
@@ -135,9 +137,9 @@ class Worker:
                 if time.monotonic() - tidied > _TIDY_EVERY:
                     tidied = time.monotonic()
                     await self._queue.live(self._name)
-                    await self._queue.tidy(self._jobs.unfinished)
-                    for job in await self._jobs.unreleased():
-                        await self._ring(await self._jobs.release(job))
+                    await self._queue.tidy(self._tasks.unfinished)
+                    for job in await self._tasks.unreleased():
+                        await self._ring(await self._tasks.release(job))
                     await self._adopt()
             except Exception:
                 _log.exception("looking for work failed; trying again")
@@ -145,12 +147,12 @@ class Worker:
 
     async def _adopt(self) -> None:
         """Take over jobs of versions that no worker is left of: those on which nobody worked for two leases."""
-        alone, moment = await self._jobs.left_alone(), time.monotonic()
-        self._alone = {version: self._alone.get(version, moment) for version in alone}
-        for version, since in self._alone.items():
+        left, moment = await self._jobs.left_alone(self._versions), time.monotonic()
+        self._left = {version: self._left.get(version, moment) for version in left}
+        for version, since in self._left.items():
             if moment - since < 2 * self._settings.lease_seconds:
                 continue
-            for job in alone[version]:
+            for job in left[version]:
                 try:
                     scene = await asyncio.to_thread(thawed, job.scene)
                 except MotesError as error:
@@ -181,7 +183,7 @@ class Worker:
         """Do the task whose turn it is; False if there is none."""
         async with self._slots:
             # Who waited for a slot is not cancelled with who had it: it would begin something new.
-            claim = None if self._stopping else await self._jobs.claim(self._name)
+            claim = None if self._stopping else await self._tasks.claim(self._name)
             if claim is None:
                 return False
             if self._stopping:
@@ -203,8 +205,7 @@ class Worker:
             if not await self._was_done(claim) and not await self._do(claim):
                 await self._discard(claim)
         except LimitError as error:  # taken by an API with other limits, or before they were set
-            await self._jobs.fail(claim.job, str(error))
-            await self._jobs.finish(claim)
+            await self._tasks.fail(claim, str(error))
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(claim))
             raise
@@ -221,11 +222,11 @@ class Worker:
         if claim.kind == "segment":
             if await finished(self._sessions, segment_key(claim.scene_key, claim.number)) is None:
                 return False
-            await self._jobs.finish(claim)
-            await self._ring(await self._jobs.release(claim.job))
+            await self._tasks.finish(claim)
+            await self._ring(await self._tasks.release(claim.job))
             return True
         made = await finished(self._sessions, result_key(claim.scene_key, claim.kind))
-        return made is not None and await self._jobs.complete(claim, made)
+        return made is not None and await self._tasks.complete(claim, made)
 
     async def _do(self, claim: Claim) -> bool:
         """Let a process do the task; whether what it made counts.
@@ -244,7 +245,7 @@ class Worker:
             return await self._supervise(attempt, attempt.child, folder)
         except ChildDiedError as death:
             traces.note({}, failed=True)
-            await self._jobs.give_back(claim, died=str(death))
+            await self._tasks.give_back(claim, died=str(death))
             return False
         finally:
             holding.cancel()
@@ -262,27 +263,26 @@ class Worker:
         spec |= {"kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
         if claim.kind == "join":
-            spec["segments"] = await self._jobs.segments(claim)
+            spec["segments"] = await self._tasks.segments(claim)
         async for message in child.messages(spec):
             if "progress" in message:
                 attempt.done = message["progress"]
             elif "segments" in message:
-                await self._jobs.planned(claim, message["segments"])
+                await self._tasks.planned(claim, message["segments"])
             elif "snapshot" in message:
-                await self._ring(await self._jobs.ready(claim, message["snapshot"]))
+                await self._ring(await self._tasks.ready(claim, message["snapshot"]))
             elif "made" in message:
                 made = Artefact(**message["made"])
             elif "warning" in message:
                 _log.warning("job %s: %s", claim.job, message["warning"])
             elif "wait" in message:
                 _log.warning("%s %d of job %s must wait: %s", claim.kind, claim.number, claim.job, message["trace"])
-                await self._jobs.give_back(claim, wait=message["wait"])
+                await self._tasks.give_back(claim, wait=message["wait"])
                 return False
             elif "error" in message:
                 traces.note({}, failed=True)
                 _log.error("job %s failed: %s", claim.job, message.get("trace", message["error"]))
-                await self._jobs.fail(claim.job, message["error"], by=claim)
-                await self._jobs.finish(claim)
+                await self._tasks.fail(claim, message["error"])
                 return False
             elif "done" in message:
                 counts = await self._finish(claim, made)
@@ -293,11 +293,11 @@ class Worker:
 
     async def _finish(self, claim: Claim, made: Artefact | None) -> bool:
         """Let what was made count; False where the claim was lost or somebody else was faster."""
-        if claim.kind == "join" or claim.kind in ALONE:
+        if claim.kind in ("join", *ONE_TASK):
             assert made is not None
-            return await self._jobs.complete(claim, made)
-        counts = await self._jobs.finish(claim, made)
-        await self._ring(await self._jobs.release(claim.job))
+            return await self._tasks.complete(claim, made)
+        counts = await self._tasks.finish(claim, made)
+        await self._ring(await self._tasks.release(claim.job))
         return counts
 
     async def _count(self, attempt: _Attempt, spent: dict[str, Any]) -> None:
@@ -311,7 +311,7 @@ class Worker:
     async def _give_back(self, claim: Claim, **why: str) -> None:
         """As far as the claim still holds, and the database answers; else its lease runs out."""
         try:
-            if await self._jobs.give_back(claim, **why):
+            if await self._tasks.give_back(claim, **why):
                 await self._discard(claim)
         except Exception:
             _log.exception("%s %d of job %s cannot be given back", claim.kind, claim.number, claim.job)
@@ -329,7 +329,7 @@ class Worker:
         while True:
             await asyncio.sleep(min(_RENEW_EVERY, self._settings.lease_seconds / 3))
             try:
-                if not await self._jobs.renew(attempt.claim, attempt.done) and attempt.child is not None:
+                if not await self._tasks.renew(attempt.claim, attempt.done) and attempt.child is not None:
                     attempt.child.kill()
             except Exception:
                 _log.exception("renewing a lease failed; trying again")

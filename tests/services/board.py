@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,16 +13,19 @@ from sqlalchemy import func, select
 
 from services.artefacts import Artefact
 from services.database import JobRow, Sessions, TaskRow, new_id, now
-from services.jobs import Claim, Jobs
+from services.jobs import Jobs
 from services.keys import attempt_of, result_key, segment_key
 from services.news import events_after
+from services.tasks import Claim, Tasks
 
 LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job
 
 
 class Clock:
-    """A clock that can be put forward and back."""
+    """A clock that can be put forward and back; ``TELLS`` are the modules that change jobs by it."""
+
+    TELLS = ("artefacts", "job_steps", "jobs", "news", "tasks", "turns")
 
     def __init__(self) -> None:
         self._off = timedelta()
@@ -39,9 +42,13 @@ class Clock:
 class Board:
     """The jobs, and what tests ask of them."""
 
-    jobs: Jobs
     sessions: Sessions
+    versions: Collection[str] | None = None
     made: dict[str, str] = field(default_factory=dict)  # by key: the file that counts
+
+    def __post_init__(self) -> None:
+        self.jobs = Jobs(self.sessions)
+        self.tasks = Tasks(self.sessions, lease=LEASE, versions=self.versions)
 
     async def submit(self, flow: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
         """A new job; returns its id."""
@@ -62,7 +69,7 @@ class Board:
     async def status(self, job: str) -> str:
         return (await self.job(job)).status
 
-    async def tasks(self, job: str) -> list[TaskRow]:
+    async def tasks_of(self, job: str) -> list[TaskRow]:
         async with self.sessions() as session:
             found = select(TaskRow).where(TaskRow.job_id == job).order_by(TaskRow.kind, TaskRow.number)
             return list(await session.scalars(found))
@@ -75,23 +82,23 @@ class Board:
         return [event.data for event in await events_after(self.sessions, job, 0)]
 
     async def take(self, worker: str = "worker") -> Claim:
-        claim = await self.jobs.claim(worker)
+        claim = await self.tasks.claim(worker)
         assert claim is not None, "there is nothing to do"
         return claim
 
     async def do(self, claim: Claim) -> bool:
         """What a worker does for a task; whether what it made counts."""
         if claim.kind == "plan":
-            await self.jobs.planned(claim, FRAMES)
+            await self.tasks.planned(claim, FRAMES)
             for number in range(len(FRAMES)):
-                await self.jobs.ready(claim, number)
+                await self.tasks.ready(claim, number)
         made = made_by(claim)
         if claim.kind in ("join", "frame"):
             assert made is not None
-            counts = await self.jobs.complete(claim, made)
+            counts = await self.tasks.complete(claim, made)
         else:
-            counts = await self.jobs.finish(claim, made)
-            await self.jobs.release(claim.job)
+            counts = await self.tasks.finish(claim, made)
+            await self.tasks.release(claim.job)
         if counts and made is not None:
             assert made.key not in self.made, "it was done twice, and counted twice"
             self.made[made.key] = made.object
@@ -100,7 +107,7 @@ class Board:
     async def work(self, worker: str = "worker") -> list[Claim]:
         """Do whatever there is to do."""
         done = []
-        while (claim := await self.jobs.claim(worker)) is not None:
+        while (claim := await self.tasks.claim(worker)) is not None:
             await self.do(claim)
             done.append(claim)
         return done

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from services import artefacts, job_steps, jobs, news, turns
 from services.database import Base, open_database
-from services.jobs import Jobs
 from services.migrations import upgrade
-from tests.services.board import LEASE, Board, Clock
+from tests.disk import disk_of
+from tests.services.board import Board, Clock
 from tests.services.servers import Postgres, postgres, s3
 
 
@@ -29,6 +28,14 @@ def s3_server() -> Iterator[dict[str, str]]:
     """The environment in which an S3 server is found; its bucket is ``servers.BUCKET``."""
     with s3() as environment:
         yield environment
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 8 MB."""
+    (tmp_path / "disk").mkdir()
+    with disk_of(8 << 20, tmp_path / "disk") as disk:
+        yield disk
 
 
 @pytest.fixture
@@ -80,7 +87,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def board(database: str) -> AsyncIterator[Board]:
     """Its jobs."""
     engine, sessions = open_database(database)
-    yield Board(Jobs(sessions, lease=LEASE), sessions)
+    yield Board(sessions)
     await engine.dispose()
 
 
@@ -88,6 +95,6 @@ async def board(database: str) -> AsyncIterator[Board]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """What all changes of jobs take for the present moment."""
     clock = Clock()
-    for module in (artefacts, job_steps, jobs, news, turns):
-        monkeypatch.setattr(module, "now", clock)
+    for name in Clock.TELLS:
+        monkeypatch.setattr(f"services.{name}.now", clock)
     return clock

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import select
 
 from services.database import ArtefactRow, AudioRow, JobRow, UploadRow, new_id, now
-from services.jobs import Claim
 from services.keeper import Keeper, Report
 from services.keys import analysis_key, audio_key, plan_key, snapshot_key
 from services.settings import ServiceSettings
 from services.storage import Storage
+from services.tasks import Claim
 from tests.services.board import FRAMES, Board, made_by
 
 SIZE = 1001  # bytes of what a first attempt makes
@@ -67,7 +67,7 @@ class Shelf:
 
     async def work(self) -> None:
         """Whatever there is to do."""
-        while (claim := await self.board.jobs.claim("worker")) is not None:
+        while (claim := await self.board.tasks.claim("worker")) is not None:
             await self.do(claim)
 
     async def submit(self, owner: str = "alice", scene: str | None = None, **more: Any) -> str:

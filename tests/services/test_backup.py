@@ -16,12 +16,11 @@ from ecs_core import MotesError
 from services.backup import back_up, repair, restore
 from services.cli.main import main
 from services.database import ArtefactRow, AudioRow, JobRow, open_database
-from services.jobs import Jobs
 from services.keys import audio_key, result_key
 from services.migrations import upgrade
 from services.storage import Storage
 from tests.service import serving, wait_for
-from tests.services.board import LEASE, Board
+from tests.services.board import Board
 from tests.services.servers import Postgres, postgres_programs
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
@@ -221,7 +220,7 @@ class TestRepair:
         url, restored = [postgres_server.url(name) for name in names]
         await upgrade(url)
         engine, sessions = open_database(url)
-        board = Board(Jobs(sessions, lease=LEASE), sessions)
+        board = Board(sessions)
         done, begun = [await board.submit(scene={"type": "snow", "audio": None}) for _ in range(2)]
         while (claim := await board.take()).job == done or claim.kind == "plan":
             await board.do(claim)
@@ -233,7 +232,7 @@ class TestRepair:
         await engine.dispose()
         assert (await repair(restored, lambda key: True)).jobs == 1
         engine, sessions = open_database(restored)
-        board = Board(Jobs(sessions, lease=LEASE), sessions)
+        board = Board(sessions)
         assert {claim.job for claim in await board.work()} == {begun}
         assert await board.status(done) == await board.status(begun) == "completed"
         await engine.dispose()

@@ -8,9 +8,9 @@ import pytest
 
 from services.artefacts import finished
 from services.database import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
-from services.jobs import DEATHS, QUEUED_AT_ONCE
 from services.keys import plan_folder, result_key
 from services.news import events_after
+from services.tasks import DEATHS, QUEUED_AT_ONCE, Claim
 from tests.services.board import FRAMES, Board, Clock, made_by, together
 
 pytestmark = pytest.mark.anyio
@@ -25,13 +25,13 @@ class TestRendered:
         assert (row.status, row.stage, row.progress, row.size) == ("completed", "completed", 100, 1001)
         assert (row.frames, row.frames_done) == (25, 25)
         assert row.created_at <= row.rendering_at <= row.ended_at
-        assert {task.status for task in await board.tasks(job)} == {"done"}
+        assert {task.status for task in await board.tasks_of(job)} == {"done"}
 
     async def test_every_change_is_told_in_order_and_nothing_after_the_end(self, board: Board) -> None:
         job = await board.submit()
-        while (claim := await board.jobs.claim("worker")) is not None:
+        while (claim := await board.tasks.claim("worker")) is not None:
             for done in range(0, 5, 2):
-                assert await board.jobs.renew(claim, done)
+                assert await board.tasks.renew(claim, done)
             await board.do(claim)
         await board.jobs.cancel(job)
         told = await board.events(job)
@@ -83,7 +83,7 @@ class TestRendered:
         plan = await board.take()
         assert (plan.job, plan.kind) == (second, "plan")
         await board.do(plan)
-        assert [task.status for task in await board.tasks(second)][-3:] == ["done", "done", "ready"]
+        assert [task.status for task in await board.tasks_of(second)][-3:] == ["done", "done", "ready"]
         assert (await board.job(second)).frames_done == 20
         # Both render the last one: it counts once, and is done for both.
         assert sorted(await together(board.do(claim), board.do(await board.take()))) == [False, True]
@@ -95,7 +95,7 @@ class TestRendered:
     async def test_equal_jobs_that_are_joined_at_the_same_time_have_one_result(self, board: Board) -> None:
         jobs = [await board.submit(scene_key="scene", flow=owner) for owner in ("a", "b", "c")]
         joins = []
-        while (claim := await board.jobs.claim("worker")) is not None:
+        while (claim := await board.tasks.claim("worker")) is not None:
             if claim.kind == "join":
                 joins.append(claim)
             else:
@@ -114,7 +114,7 @@ class TestRendered:
         await board.work()
         made = await finished(board.sessions, result_key("scene", "video"))
         assert made is not None
-        assert await board.jobs.complete(plans[second], made)  # as a worker does that finds it
+        assert await board.tasks.complete(plans[second], made)  # as a worker does that finds it
         row = await board.job(second)
         assert (row.status, row.progress, row.frames, row.frames_done) == ("completed", 100, 25, 25)
 
@@ -123,14 +123,14 @@ class TestRendered:
     ) -> None:
         for number in range(QUEUED_AT_ONCE + 6):
             await board.submit(flow=str(number))
-        queued = [row.id for row in await board.jobs.due()]
+        queued = [row.id for row in await board.tasks.due()]
         assert len(queued) == QUEUED_AT_ONCE
-        assert await board.jobs.due() == []
+        assert await board.tasks.due() == []
         taken = [(await board.take()).task for _ in range(6)]
         assert taken == queued[:6]
-        assert len(await board.jobs.due()) == 6  # the next ones
+        assert len(await board.tasks.due()) == 6  # the next ones
         clock.step(seconds=11)
-        assert [row.id for row in await board.jobs.due()][:58] == queued[6:]
+        assert [row.id for row in await board.tasks.due()][:58] == queued[6:]
 
 
 class TestCancelled:
@@ -141,9 +141,9 @@ class TestCancelled:
         assert await board.jobs.cancel(job)
         assert not await board.jobs.cancel(job)
         if claim is not None:
-            assert not await board.jobs.renew(claim, 1), "whoever works on it must be told to stop"
+            assert not await board.tasks.renew(claim, 1), "whoever works on it must be told to stop"
             assert not (claim.kind == "join" and await board.do(claim)), "it was completed after it was cancelled"
-            await board.jobs.give_back(claim, died="killed")
+            await board.tasks.give_back(claim, died="killed")
         assert await board.work() == []
         assert await board.status(job) == "cancelled"
         assert [event["status"] for event in await board.events(job)].count("cancelled") == 1
@@ -153,9 +153,9 @@ class TestCancelled:
         job = await board.submit()
         plan = await board.take()
         await board.jobs.cancel(job)
-        await board.jobs.planned(plan, FRAMES)
-        assert await board.jobs.ready(plan, 0) is None
-        assert [task.kind for task in await board.tasks(job)] == ["plan"]
+        await board.tasks.planned(plan, FRAMES)
+        assert await board.tasks.ready(plan, 0) is None
+        assert [task.kind for task in await board.tasks_of(job)] == ["plan"]
 
     async def test_completed_or_cancelled_but_never_both(self, board: Board) -> None:
         for _ in range(20):
@@ -171,12 +171,12 @@ class TestCancelled:
             claim = await board.until("segment")
             await together(
                 board.do(claim),
-                board.jobs.claim("other"),
+                board.tasks.claim("other"),
                 board.jobs.cancel(job),
                 board.jobs.fail(job, "broken"),
-                board.jobs.renew(claim, 5),
-                board.jobs.due(),
-                board.jobs.reap(),
+                board.tasks.renew(claim, 5),
+                board.tasks.due(),
+                board.tasks.reap(),
             )
             row = await board.job(job)
             assert row.status in ("cancelled", "failed")
@@ -193,7 +193,7 @@ class TestFailed:
         for death in range(DEATHS):
             claim = await board.take()
             assert (claim.job, claim.attempt) == (job, death + 1)
-            await board.jobs.give_back(claim, died="killed by SIGKILL")
+            await board.tasks.give_back(claim, died="killed by SIGKILL")
         row = await board.job(job)
         assert row.status == "failed"
         assert row.error == "the process that does plan died 3 times (killed by SIGKILL)"
@@ -205,7 +205,7 @@ class TestFailed:
         await board.do(await board.take())
         for _ in FRAMES:
             for _ in range(DEATHS - 1):
-                await board.jobs.give_back(await board.take(), died="killed")
+                await board.tasks.give_back(await board.take(), died="killed")
             await board.do(await board.take())
         await board.work()
         assert await board.status(job) == "completed"
@@ -214,8 +214,8 @@ class TestFailed:
         for _ in range(10):
             job = await board.submit()
             claim = await board.until("segment")
-            await board.jobs.give_back(claim, wait="the disk is full")
-            await together(board.jobs.fail(job, "broken"), board.jobs.claim("other"), board.jobs.claim("third"))
+            await board.tasks.give_back(claim, wait="the disk is full")
+            await together(board.jobs.fail(job, "broken"), board.tasks.claim("other"), board.tasks.claim("third"))
             row = await board.job(job)
             assert (row.status, row.error) == ("failed", "broken")
             assert (await board.events(job))[-1]["error"] == "broken"
@@ -224,11 +224,11 @@ class TestFailed:
         job = await board.submit()
         for _ in range(30):  # longer than any limit of attempts
             claim = await board.until("segment")
-            await board.jobs.give_back(claim, wait="the disk is full")
+            await board.tasks.give_back(claim, wait="the disk is full")
             row = await board.job(job)
             assert (row.status, row.error) == ("rendering", "the disk is full")
-            while (claim := await board.jobs.claim("worker")) is not None:
-                await board.jobs.give_back(claim, wait="the disk is full")
+            while (claim := await board.tasks.claim("worker")) is not None:
+                await board.tasks.give_back(claim, wait="the disk is full")
             clock.step(seconds=6)
         told = [event["error"] for event in await board.events(job)]
         assert told.count("the disk is full") == 1, "waiting is told again and again"
@@ -259,9 +259,9 @@ class TestRetried:
         job = await board.submit()
         assert not await board.jobs.retry(job)
         await board.work()
-        before = await board.tasks(job)
+        before = await board.tasks_of(job)
         assert not await board.jobs.retry(job)
-        assert [task.id for task in await board.tasks(job)] == [task.id for task in before]
+        assert [task.id for task in await board.tasks_of(job)] == [task.id for task in before]
         assert not await board.jobs.retry(new_id())
 
     async def test_nothing_of_an_earlier_try_counts(self, board: Board) -> None:
@@ -269,9 +269,9 @@ class TestRetried:
         stale = await board.until("segment")
         await board.jobs.cancel(job)
         assert await board.jobs.retry(job)
-        assert not await board.jobs.renew(stale, 5)
+        assert not await board.tasks.renew(stale, 5)
         assert not await board.do(stale)
-        await board.jobs.give_back(stale, died="killed")
+        await board.tasks.give_back(stale, died="killed")
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -280,14 +280,14 @@ class TestRetried:
         await board.until("segment")
         await board.jobs.cancel(job)
         assert sorted(await together(*(board.jobs.retry(job) for _ in range(4)))) == [False, False, False, True]
-        assert [task.kind for task in await board.tasks(job)] == ["plan"]
+        assert [task.kind for task in await board.tasks_of(job)] == ["plan"]
 
 
 class TestDeleted:
     @pytest.mark.parametrize("at", ["queued", "plan", "segment", "join", "completed"])
     async def test_leaves_nothing(self, board: Board, at: str) -> None:
         job = await board.submit(scene_key="scene", webhook_url="https://example.org")
-        [plan] = [task.id for task in await board.tasks(job)]
+        [plan] = [task.id for task in await board.tasks_of(job)]
         claim = None
         if at == "completed":
             await board.work()
@@ -299,10 +299,10 @@ class TestDeleted:
         assert {made.key: made.object for made in gone.artefacts} == board.made
         assert gone.folders == (plan_folder("scene", plan),)
         if claim is not None:
-            assert not await board.jobs.renew(claim, 1)
+            assert not await board.tasks.renew(claim, 1)
             board.made.clear()
             assert not await board.do(claim), "its file would stay for ever"
-            await board.jobs.give_back(claim, died="killed")
+            await board.tasks.give_back(claim, died="killed")
         for table in (JobRow, TaskRow, EventRow, DeliveryRow, ArtefactRow):
             assert await board.count(table) == 0, table
         assert await board.jobs.delete(job) is None
@@ -336,10 +336,10 @@ class TestDeleted:
             other = await board.take("other")
             await together(
                 board.do(claim),
-                board.jobs.renew(other, 5),
+                board.tasks.renew(other, 5),
                 board.jobs.delete(job),
-                board.jobs.claim("third"),
-                board.jobs.give_back(other, died="killed"),
+                board.tasks.claim("third"),
+                board.tasks.give_back(other, died="killed"),
                 seed=number,
             )
             assert await board.work() == []
@@ -347,8 +347,6 @@ class TestDeleted:
 
 
 def test_made_by_names_another_file_for_every_attempt() -> None:
-    from services.jobs import Claim
-
     first = Claim("task", 1, "segment", 3, "job", {}, "scene", "plan")
     second = Claim("task", 2, "segment", 3, "job", {}, "scene", "plan")
     made = [made_by(claim) for claim in (first, second)]

@@ -17,10 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import func, select
 
 from services.database import OPEN, ArtefactRow, JobRow, TaskRow, open_database
-from services.job_steps import LOSSES
-from services.jobs import DEATHS, Claim, Jobs
 from services.keys import result_key, scene_folder
 from services.migrations import upgrade
+from services.tasks import DEATHS, LOSSES, Claim
 from tests.services.board import FRAMES, LEASE, Board, Clock, made_by
 
 T = TypeVar("T")
@@ -35,9 +34,9 @@ async def drain(board: Board, clock: Clock) -> None:
     """Whatever happened before: workers that live finish everything."""
     for _ in range(ROUNDS):
         clock.step(seconds=LEASE + 6)
-        await board.jobs.reap()
-        for job in await board.jobs.unreleased():
-            await board.jobs.release(job)
+        await board.tasks.reap()
+        for job in await board.tasks.unreleased():
+            await board.tasks.release(job)
         await board.work()
         async with board.sessions() as session:
             if not await session.scalar(select(func.count()).where(JobRow.status.in_(OPEN))):
@@ -54,7 +53,7 @@ async def assert_whole(board: Board) -> None:
         artefacts = {row.key: row.object for row in await session.scalars(select(ArtefactRow))}
     assert artefacts == board.made, "what counts is not what was told to count"
     for job in jobs:
-        tasks = await board.tasks(job.id)
+        tasks = await board.tasks_of(job.id)
         last = (await board.events(job.id))[-1]
         told = {name: getattr(job, name) for name in ("status", "stage", "progress", "frames", "frames_done", "error")}
         assert {name: last[name] for name in told} == told, "followers were not told"
@@ -81,11 +80,9 @@ class Machine(RuleBasedStateMachine):
         path = Path(self.folder.name) / "motes.db"
         path.write_bytes(self.template.read_bytes())
         self.engine, sessions = open_database(f"sqlite+aiosqlite:///{path}")
-        self.board = Board(Jobs(sessions, lease=LEASE), sessions)
+        self.board = Board(sessions)
         self.clock = Clock()
-        self.patches = [
-            patch(f"services.{name}.now", self.clock) for name in ("artefacts", "job_steps", "jobs", "news", "turns")
-        ]
+        self.patches = [patch(f"services.{name}.now", self.clock) for name in Clock.TELLS]
         for each in self.patches:
             each.start()
         self.jobs: list[str] = []
@@ -112,7 +109,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(worker=WORKERS)
     def claim(self, worker: str) -> None:
-        if (claim := self.run(self.board.jobs.claim(worker))) is not None:
+        if (claim := self.run(self.board.tasks.claim(worker))) is not None:
             self.claims.append(claim)
 
     @precondition(lambda self: self.claims)
@@ -126,7 +123,7 @@ class Machine(RuleBasedStateMachine):
     def die_before_the_release(self, data: st.DataObject) -> None:
         claim = data.draw(st.sampled_from(self.claims))
         made = made_by(claim)
-        if claim.kind == "segment" and made is not None and self.run(self.board.jobs.finish(claim, made)):
+        if claim.kind == "segment" and made is not None and self.run(self.board.tasks.finish(claim, made)):
             self.board.made.setdefault(made.key, made.object)
 
     @precondition(lambda self: self.claims)
@@ -134,23 +131,23 @@ class Machine(RuleBasedStateMachine):
     def die_while_planning(self, data: st.DataObject, snapshots: int) -> None:
         claim = data.draw(st.sampled_from(self.claims))
         if claim.kind == "plan":
-            self.run(self.board.jobs.planned(claim, FRAMES))
+            self.run(self.board.tasks.planned(claim, FRAMES))
             for number in range(snapshots):
-                self.run(self.board.jobs.ready(claim, number))
+                self.run(self.board.tasks.ready(claim, number))
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), done=st.integers(0, 5))
     def renew(self, data: st.DataObject, done: int) -> None:
-        self.run(self.board.jobs.renew(data.draw(st.sampled_from(self.claims)), done))
+        self.run(self.board.tasks.renew(data.draw(st.sampled_from(self.claims)), done))
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), why=st.sampled_from([{}, {"died": "killed"}, {"wait": "full"}, {"wrong": "odd"}]))
     def give_back(self, data: st.DataObject, why: dict[str, str]) -> None:
-        self.run(self.board.jobs.give_back(data.draw(st.sampled_from(self.claims)), **why))
+        self.run(self.board.tasks.give_back(data.draw(st.sampled_from(self.claims)), **why))
 
     @rule(worker=WORKERS)
     def start_again(self, worker: str) -> None:
-        self.run(self.board.jobs.reclaim(worker))
+        self.run(self.board.tasks.reclaim(worker))
 
     @rule(seconds=STEPS)
     def step(self, seconds: float) -> None:
@@ -158,8 +155,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def look(self) -> None:
-        self.run(self.board.jobs.reap())
-        self.run(self.board.jobs.due())
+        self.run(self.board.tasks.reap())
+        self.run(self.board.tasks.due())
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), what=st.sampled_from(["cancel", "retry", "fail", "delete"]))
@@ -208,21 +205,21 @@ async def test_at_the_same_time(board: Board, clock: Clock, seed: int) -> None:
 
     async def worker(name: str) -> None:
         for _ in range(40):
-            claim = await board.jobs.claim(name)
+            claim = await board.tasks.claim(name)
             fate = chance.random()
             if claim is None:
                 await asyncio.sleep(0.01)
             elif fate < 0.1:  # it dies
-                await board.jobs.reclaim(name)
+                await board.tasks.reclaim(name)
             elif fate < 0.2:
-                await board.jobs.give_back(claim)
+                await board.tasks.give_back(claim)
             elif fate < 0.3:  # it stalls, and finishes late
-                await board.jobs.reap()
+                await board.tasks.reap()
                 clock.step(seconds=LEASE + 1)
-                await board.jobs.reap()
+                await board.tasks.reap()
                 await board.do(claim)
             else:
-                await board.jobs.renew(claim, 3)
+                await board.tasks.renew(claim, 3)
                 await board.do(claim)
 
     async def client() -> None:

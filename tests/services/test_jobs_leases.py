@@ -13,8 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.artefacts import Artefact
 from services.database import ArtefactRow, TaskRow
-from services.job_steps import LOSSES
-from services.jobs import REQUEUE_AFTER, Jobs
+from services.tasks import LOSSES, REQUEUE_AFTER, Tasks
 from tests.services.board import FRAMES, LEASE, Board, Clock, made_by, together
 
 pytestmark = pytest.mark.anyio
@@ -22,9 +21,9 @@ pytestmark = pytest.mark.anyio
 
 async def test_each_task_is_claimed_once_however_many_workers_want_it(board: Board) -> None:
     jobs = [await board.submit(flow=str(number), kind="frame", tasks=1) for number in range(40)]
-    claims = await together(*(board.jobs.claim(f"worker {number % 7}") for number in range(50)))
+    claims = await together(*(board.tasks.claim(f"worker {number % 7}") for number in range(50)))
     taken = [claim for claim in claims if claim is not None]
-    while (claim := await board.jobs.claim("last")) is not None:  # one that was locked is passed over
+    while (claim := await board.tasks.claim("last")) is not None:  # one that was locked is passed over
         taken.append(claim)
     assert Counter(claim.job for claim in taken) == Counter(jobs)
 
@@ -33,27 +32,27 @@ async def test_segment_that_two_workers_have_counts_once_two_hundred_times(board
     """The first worker stalls with 200 segments; their leases end, a second does them, and both finish at once."""
     job = await board.submit()
     plan = await board.take()
-    await board.jobs.planned(plan, [2] * 200)
+    await board.tasks.planned(plan, [2] * 200)
     for number in range(200):
-        await board.jobs.ready(plan, number)
-    await board.jobs.finish(plan)
+        await board.tasks.ready(plan, number)
+    await board.tasks.finish(plan)
     stale = [await board.take("stalled") for _ in range(200)]
     clock.step(seconds=LEASE + 1)
-    assert await board.jobs.reap() == 200
+    assert await board.tasks.reap() == 200
     fresh = [await board.take("second") for _ in range(200)]
     assert {(claim.number, claim.attempt) for claim in fresh} == {(number, 2) for number in range(200)}
     for first in range(0, 200, 5):
         part = slice(first, first + 5)
         answers = await together(
-            *(board.jobs.finish(claim, made_by(claim)) for claim in stale[part]),
-            *(board.jobs.finish(claim, made_by(claim)) for claim in fresh[part]),
-            *(board.jobs.renew(claim, 1) for claim in stale[part]),
+            *(board.tasks.finish(claim, made_by(claim)) for claim in stale[part]),
+            *(board.tasks.finish(claim, made_by(claim)) for claim in fresh[part]),
+            *(board.tasks.renew(claim, 1) for claim in stale[part]),
             seed=first,
         )
         assert answers == [False] * 5 + [True] * 5 + [False] * 5
-    await board.jobs.release(job)
+    await board.tasks.release(job)
     assert await board.count(ArtefactRow) == 200
-    assert await board.jobs.segments(fresh[0]) == [
+    assert await board.tasks.segments(fresh[0]) == [
         made.object for claim in sorted(fresh, key=lambda claim: claim.number) if (made := made_by(claim))
     ]
     await board.work()
@@ -66,16 +65,16 @@ class TestLease:
         claim = await board.take()
         for _ in range(5):
             clock.step(seconds=LEASE - 1)
-            assert await board.jobs.reap() == 0
-            assert await board.jobs.renew(claim, 10)
-        assert await board.jobs.claim("other") is None
+            assert await board.tasks.reap() == 0
+            assert await board.tasks.renew(claim, 10)
+        assert await board.tasks.claim("other") is None
 
     async def test_that_is_over_gives_the_task_to_another_at_once(self, board: Board, clock: Clock) -> None:
         await board.submit()
         claim = await board.take("stalled")
         clock.step(seconds=LEASE + 1)
-        assert await board.jobs.reap() == 1
-        assert await board.jobs.reap() == 0
+        assert await board.tasks.reap() == 1
+        assert await board.tasks.reap() == 0
         again = await board.take("second")
         assert (again.task, again.attempt) == (claim.task, 2)
 
@@ -84,16 +83,17 @@ class TestLease:
         job = await board.submit()
         stale = await board.until(kind)
         clock.step(seconds=LEASE + 1)
-        await board.jobs.reap()
-        before = [(task.status, task.attempt, task.deaths, task.losses) for task in await board.tasks(job)]
+        await board.tasks.reap()
+        before = [(task.status, task.attempt, task.deaths, task.losses) for task in await board.tasks_of(job)]
         told = await board.events(job)
-        assert not await board.jobs.renew(stale, 1)
-        await board.jobs.planned(stale, [1, 2, 3])
-        assert not await board.jobs.finish(stale, made_by(stale))
-        assert not await board.jobs.complete(stale, made_by(stale) or Artefact("key", "object", 1))
-        await board.jobs.give_back(stale, died="killed")
-        await board.jobs.give_back(stale, wait="the disk is full")
-        assert [(task.status, task.attempt, task.deaths, task.losses) for task in await board.tasks(job)] == before
+        assert not await board.tasks.renew(stale, 1)
+        await board.tasks.planned(stale, [1, 2, 3])
+        assert not await board.tasks.finish(stale, made_by(stale))
+        assert not await board.tasks.fail(stale, "broken")
+        assert not await board.tasks.complete(stale, made_by(stale) or Artefact("key", "object", 1))
+        await board.tasks.give_back(stale, died="killed")
+        await board.tasks.give_back(stale, wait="the disk is full")
+        assert [(task.status, task.attempt, task.deaths, task.losses) for task in await board.tasks_of(job)] == before
         assert await board.events(job) == told
         fresh = await board.take("second")
         assert (fresh.task, fresh.attempt) == (stale.task, 2)
@@ -107,7 +107,7 @@ class TestLease:
         for _ in range(LOSSES):
             await board.take()
             clock.step(seconds=LEASE + 1)
-            await board.jobs.reap()
+            await board.tasks.reap()
         row = await board.job(job)
         assert (row.status, row.error) == ("failed", f"given up: its workers vanished {LOSSES} times")
         assert await board.work() == []
@@ -117,12 +117,12 @@ class TestLease:
     ) -> None:
         job = await board.submit()
         for _ in range(2 * LOSSES):
-            await board.jobs.give_back(await board.take(), wait="the disk is full")
+            await board.tasks.give_back(await board.take(), wait="the disk is full")
             clock.step(seconds=6)
-            await board.jobs.give_back(await board.take())  # its worker was told to stop
+            await board.tasks.give_back(await board.take())  # its worker was told to stop
         await board.take()
         clock.step(seconds=LEASE + 1)
-        await board.jobs.reap()
+        await board.tasks.reap()
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -130,18 +130,18 @@ class TestLease:
         await board.submit(flow="a")
         await board.submit(flow="b")
         mine, theirs = await board.take("machine:1"), await board.take("machine:2")
-        assert await board.jobs.reclaim("machine:1") == 1
+        assert await board.tasks.reclaim("machine:1") == 1
         again = await board.take("machine:1")
         assert (again.task, again.attempt) == (mine.task, 2)
-        assert not await board.jobs.renew(mine, 1)
-        assert await board.jobs.renew(theirs, 1)
+        assert not await board.tasks.renew(mine, 1)
+        assert await board.tasks.renew(theirs, 1)
 
     async def test_two_that_look_for_lost_tasks_take_each_once(self, board: Board, clock: Clock) -> None:
         for number in range(20):
             await board.submit(flow=str(number))
             await board.take()
         clock.step(seconds=LEASE + 1)
-        assert sum(await together(*(board.jobs.reap() for _ in range(6)))) == 20
+        assert sum(await together(*(board.tasks.reap() for _ in range(6)))) == 20
         claims = [await board.take() for _ in range(20)]
         assert {claim.attempt for claim in claims} == {2}
 
@@ -151,9 +151,9 @@ class TestClock:
 
     async def test_job_that_waits_for_a_day_is_done(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
-        await board.jobs.due()
+        await board.tasks.due()
         clock.step(hours=24)
-        assert len(await board.jobs.due()) == 1  # into the queue again, in case that Redis forgot
+        assert len(await board.tasks.due()) == 1  # into the queue again, in case that Redis forgot
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -161,7 +161,7 @@ class TestClock:
         job = await board.submit()
         await board.do(await board.take())
         clock.step(hours=24)
-        assert await board.jobs.reap() == 0
+        assert await board.tasks.reap() == 0
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -169,7 +169,7 @@ class TestClock:
         job = await board.submit()
         await board.take("dead")
         clock.step(hours=-24)
-        assert await board.jobs.reap() == 1
+        assert await board.tasks.reap() == 1
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -178,36 +178,36 @@ class TestClock:
         await board.take("dead")
         clock.step(seconds=-LEASE / 2)
         clock.step(seconds=2 * LEASE)
-        assert await board.jobs.reap() == 1
+        assert await board.tasks.reap() == 1
 
     async def test_put_back_leaves_whoever_works_alone(self, board: Board, clock: Clock) -> None:
         await board.submit()
         claim = await board.take()
         clock.step(hours=-24)
-        assert await board.jobs.renew(claim, 1)  # twice a second
-        assert await board.jobs.reap() == 0
+        assert await board.tasks.renew(claim, 1)  # twice a second
+        assert await board.tasks.reap() == 0
 
     async def test_put_forward_costs_an_attempt_and_no_job(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         claim = await board.take()
         clock.step(hours=24)
-        assert await board.jobs.reap() == 1
-        assert not await board.jobs.renew(claim, 1)
+        assert await board.tasks.reap() == 1
+        assert not await board.tasks.renew(claim, 1)
         await board.work()
         assert await board.status(job) == "completed"
 
     async def test_put_back_while_a_task_waits_for_room_on_the_disk(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
-        await board.jobs.give_back(await board.take(), wait="the disk is full")
+        await board.tasks.give_back(await board.take(), wait="the disk is full")
         clock.step(hours=-24)
         await board.work()
         assert await board.status(job) == "completed"
 
     async def test_put_back_while_tasks_are_queued(self, board: Board, clock: Clock) -> None:
         await board.submit()
-        await board.jobs.due()
+        await board.tasks.due()
         clock.step(hours=-24)
-        assert len(await board.jobs.due()) == 1
+        assert len(await board.tasks.due()) == 1
 
 
 class TestWorkerThatDiesBetweenTwoSteps:
@@ -215,38 +215,38 @@ class TestWorkerThatDiesBetweenTwoSteps:
         job = await board.submit()
         await board.do(await board.take())
         for _ in FRAMES:
-            assert await board.jobs.unreleased() == []
+            assert await board.tasks.unreleased() == []
             claim = await board.take()
-            assert await board.jobs.finish(claim, made_by(claim))
-        assert await board.jobs.claim("other") is None
-        assert await board.jobs.unreleased() == [job]
-        assert await board.jobs.release(job) is not None
-        assert await board.jobs.unreleased() == []
+            assert await board.tasks.finish(claim, made_by(claim))
+        assert await board.tasks.claim("other") is None
+        assert await board.tasks.unreleased() == [job]
+        assert await board.tasks.release(job) is not None
+        assert await board.tasks.unreleased() == []
         await board.work()
         assert await board.status(job) == "completed"
 
     async def test_before_it_told_of_the_last_snapshots(self, board: Board) -> None:
         job = await board.submit()
         plan = await board.take("dead")
-        await board.jobs.planned(plan, FRAMES)
-        await board.jobs.ready(plan, 0)
-        assert await board.jobs.reclaim("dead") == 1
+        await board.tasks.planned(plan, FRAMES)
+        await board.tasks.ready(plan, 0)
+        assert await board.tasks.reclaim("dead") == 1
         segment = await board.until("segment")
         assert segment.number == 0
         await board.do(segment)
         await board.work()
         assert await board.status(job) == "completed"
-        assert len(await board.tasks(job)) == len(FRAMES) + 2
+        assert len(await board.tasks_of(job)) == len(FRAMES) + 2
 
     async def test_before_it_queued_what_became_ready(self, board: Board, clock: Clock) -> None:
         await board.submit()
         plan = await board.take()
-        await board.jobs.planned(plan, FRAMES)
-        row = await board.jobs.ready(plan, 0)
+        await board.tasks.planned(plan, FRAMES)
+        row = await board.tasks.ready(plan, 0)
         assert row is not None
-        assert await board.jobs.due() == []  # it is on its way
+        assert await board.tasks.due() == []  # it is on its way
         clock.step(seconds=REQUEUE_AFTER.total_seconds() + 1)
-        assert [task.id for task in await board.jobs.due()] == [row.id]
+        assert [task.id for task in await board.tasks.due()] == [row.id]
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)  # the locks of SQLite go with the process
@@ -256,7 +256,7 @@ async def test_machine_that_vanishes_in_a_transaction_holds_nobody_up(board: Boa
     async with board.sessions.begin() as session:
         await session.get_one(TaskRow, claim.task, with_for_update=True)
         clock.step(seconds=LEASE + 1)
-        assert await asyncio.wait_for(board.jobs.reap(), 20) == 1
+        assert await asyncio.wait_for(board.tasks.reap(), 20) == 1
         with pytest.raises(DBAPIError):
             await session.execute(select(TaskRow))
         await session.rollback()
@@ -264,12 +264,12 @@ async def test_machine_that_vanishes_in_a_transaction_holds_nobody_up(board: Boa
 
 
 async def test_leases_are_as_long_as_they_were_set(board: Board) -> None:
-    jobs = Jobs(board.sessions, lease=0.3)
+    tasks = Tasks(board.sessions, lease=0.3)
     await board.submit()
-    await jobs.claim("stalled")
-    assert await jobs.reap() == 0
+    await tasks.claim("stalled")
+    assert await tasks.reap() == 0
     await asyncio.sleep(0.4)
-    assert await jobs.reap() == 1
+    assert await tasks.reap() == 1
 
 
 async def test_lease_of_a_machine_whose_clock_is_ahead_is_not_taken_from_it(board: Board) -> None:
@@ -280,7 +280,7 @@ async def test_lease_of_a_machine_whose_clock_is_ahead_is_not_taken_from_it(boar
         assert row.lease_until is not None
         later = row.lease_until + timedelta(seconds=LEASE * 0.9)
         await session.execute(update(TaskRow).where(TaskRow.id == claim.task).values(lease_until=later))
-    assert await board.jobs.reap() == 0
+    assert await board.tasks.reap() == 0
 
 
 async def test_changes_that_are_cancelled_lock_nobody_out(board: Board) -> None:
@@ -293,7 +293,7 @@ async def test_changes_that_are_cancelled_lock_nobody_out(board: Board) -> None:
 
     async def cancel_again_and_again() -> None:
         for _ in range(100):
-            changes = (board.jobs.renew(chance.choice(claims), chance.randrange(100)), board.jobs.reap())
+            changes = (board.tasks.renew(chance.choice(claims), chance.randrange(100)), board.tasks.reap())
             changing = [asyncio.create_task(change) for change in changes]
             await asyncio.sleep(chance.uniform(0, 0.02))
             for task in changing:
@@ -301,4 +301,4 @@ async def test_changes_that_are_cancelled_lock_nobody_out(board: Board) -> None:
             await asyncio.gather(*changing, return_exceptions=True)
 
     await asyncio.gather(*(cancel_again_and_again() for _ in range(3)))
-    assert await asyncio.wait_for(board.jobs.renew(claims[0], 50), 5)
+    assert await asyncio.wait_for(board.tasks.renew(claims[0], 50), 5)

@@ -23,7 +23,7 @@ from services.settings import ServiceSettings
 from services.songs import Songs
 from services.storage import Storage
 from services.usage import stored_bytes
-from tests.services.board import FRAMES, LEASE, Board, together
+from tests.services.board import FRAMES, Board, together
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ async def processes(database: str, number: int = 2) -> AsyncIterator[list[Jobs]]
         for _ in range(number):
             engine, sessions = open_database(database)
             stack.push_async_callback(engine.dispose)
-            made.append(Jobs(sessions, lease=LEASE))
+            made.append(Jobs(sessions))
         yield made
 
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -38,14 +38,13 @@ from services.database import (
     now,
     open_database,
 )
-from services.jobs import Jobs
 from services.keeper import Busy, Keeper
 from services.keys import audio_key, result_key, scene_folder
 from services.removal import Remover
 from services.room import NoRoomError, Room, bytes_of
 from services.storage import Storage, workplace
 from services.usage import by_owner, in_storage, stored_bytes
-from tests.services.board import LEASE, Board, together
+from tests.services.board import Board, together
 from tests.services.shelf import HEARD, PLAN, SIZE, Shelf, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +56,7 @@ async def shelf(database: str, tmp_path: Path) -> AsyncIterator[Shelf]:
     """Both databases, a folder."""
     engine, sessions = open_database(database)
     url = f"file://{tmp_path / 'storage'}"
-    yield Shelf(Board(Jobs(sessions, lease=LEASE), sessions), Storage(url), settings_for(tmp_path, database, url))
+    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
     await engine.dispose()
 
 
@@ -74,7 +73,7 @@ async def cloud(
     database = f"sqlite+aiosqlite:///{shutil.copy(_sqlite_template, tmp_path / 'motes.db')}"
     engine, sessions = open_database(database)
     url = f"s3://motes/{tmp_path.name}"
-    yield Shelf(Board(Jobs(sessions, lease=LEASE), sessions), Storage(url), settings_for(tmp_path, database, url))
+    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
     await engine.dispose()
 
 
@@ -101,7 +100,7 @@ class TestAge:
         await shelf.clear()
         assert not await shelf.artefacts()
         again = await shelf.rendered(scene="scene")
-        assert [claim.kind for claim in await shelf.board.tasks(again)].count("segment") == 3
+        assert [claim.kind for claim in await shelf.board.tasks_of(again)].count("segment") == 3
         assert (await shelf.board.job(again)).expired_at is None
         assert (await shelf.board.job(old)).expired_at is not None
         await shelf.whole()
@@ -332,7 +331,7 @@ class TestOrphans:
         shelf.put(made.object, made.size)
         await shelf.age(hours=20)  # a laptop was closed in the meantime
         await shelf.clear()
-        assert await shelf.board.jobs.finish(claim, made)
+        assert await shelf.board.tasks.finish(claim, made)
         await shelf.whole()
 
     async def test_workplaces_of_dead_processes_go(self, shelf: Shelf) -> None:
@@ -383,7 +382,7 @@ class TestRows:
         assert report.rows["histories"] == 2
         assert [event["status"] for event in await shelf.board.events(old)] == ["completed"]
         assert await shelf.board.events(new) == events
-        assert (await shelf.board.tasks(old), len(await shelf.board.tasks(new))) == ([], 5)
+        assert (await shelf.board.tasks_of(old), len(await shelf.board.tasks_of(new))) == ([], 5)
         async with shelf.board.sessions() as session:
             assert list(await session.scalars(select(DeliveryRow.job_id))) == [pending]
         assert (await shelf.clear()).rows["histories"] == 0
@@ -577,7 +576,7 @@ class TestRaces:
 
         async def work() -> None:
             for _ in range(60):
-                claim = await shelf.board.jobs.claim("worker")
+                claim = await shelf.board.tasks.claim("worker")
                 if claim is not None:
                     await shelf.do(claim)
                 await asyncio.sleep(0.005)
@@ -764,21 +763,6 @@ class TestKilledBetween:
         assert (await shelf.board.job(again)).expired_at is None
         assert await shelf.owners_of(song) == set()
         assert set(shelf.files()) - await shelf.artefacts() == {key for key in shelf.files() if "/plans/" in key}
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, of 8 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk)
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"only root may mount a small disk: {mounted.stderr.strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(("umount", "--lazy", disk), check=True)
 
 
 SCENE = {

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from services.database import JobRow, TaskRow, new_id, ordered_id
-from services.jobs import OLDEST_EVERY
+from services.tasks import OLDEST_EVERY
 from services.turns import WEIGHTS, turns_of
 from tests.services.board import FRAMES, Board, Clock, together
 
@@ -28,7 +28,7 @@ async def done(board: Board, number: int | None = None) -> list[str]:
     """Do so many tasks, or all; the jobs they belonged to, in that order."""
     jobs = []
     while number is None or len(jobs) < number:
-        claim = await board.jobs.claim("worker")
+        claim = await board.tasks.claim("worker")
         if claim is None:
             break
         await board.do(claim)
@@ -116,7 +116,7 @@ async def test_low_priority_is_done_under_a_stream_of_many_owners_high(board: Bo
 
 async def test_task_that_waits_for_the_disk_holds_up_nobody(board: Board, clock: Clock) -> None:
     (full,) = await frames(board, 1, flow="full")
-    await board.jobs.give_back(await board.take(), wait="the disk is full")
+    await board.tasks.give_back(await board.take(), wait="the disk is full")
     queue = await frames(board, 8, flow="queue")
     assert await done(board, 4) == queue[:4]
     late = await frames(board, 4, flow="late")  # it begins where the others are, not where the one that waits is
@@ -134,7 +134,7 @@ async def test_job_that_is_retried_goes_to_the_end_of_its_owners_queue(board: Bo
 
 async def test_what_was_given_back_is_next(board: Board) -> None:
     jobs = await frames(board, 3)
-    await board.jobs.give_back(await board.take())
+    await board.tasks.give_back(await board.take())
     assert await done(board) == jobs
 
 

@@ -20,8 +20,8 @@ import pytest
 
 from services.credentials import Keys
 from services.database import Sessions, open_database
-from services.jobs import Jobs
 from services.migrations import upgrade
+from services.tasks import Tasks
 from tests.services.api.world import changed, served
 
 HERE = Path(__file__).parent / "contract"
@@ -49,13 +49,13 @@ def _failing_everything(database: str) -> Iterator[None]:
 
     async def work() -> None:
         engine, sessions = open_database(database)
-        jobs = Jobs(sessions, lease=15)
+        tasks = Tasks(sessions, lease=15)
         while not stop.is_set():
-            claim = await jobs.claim("none")
+            claim = await tasks.claim("none")
             if claim is None:
                 await asyncio.sleep(0.1)
             else:
-                await jobs.fail(claim.job, "there is no worker")
+                await tasks.fail(claim, "there is no worker")
         await engine.dispose()
 
     thread = threading.Thread(target=asyncio.run, args=(work(),))

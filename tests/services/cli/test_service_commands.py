@@ -25,6 +25,7 @@ from services.migrations import upgrade
 from services.scenes import frozen, key_of
 from services.settings import ServiceSettings
 from services.supervisor import free_port, listen
+from services.tasks import Tasks
 from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
 from tests.services.cli.conftest import Run
 
@@ -259,7 +260,7 @@ class TestDatabase:
             raise BrokenPipeError
 
 
-def change(do: Callable[[Jobs, Sessions], Awaitable[Any]]) -> Any:
+def change(do: Callable[[Sessions], Awaitable[Any]]) -> Any:
     """Do something to the database in the default place, as the service would."""
 
     async def doing() -> Any:
@@ -268,7 +269,7 @@ def change(do: Callable[[Jobs, Sessions], Awaitable[Any]]) -> Any:
         await upgrade(settings.database)
         engine, sessions = open_database(settings.database)
         try:
-            return await do(Jobs(sessions, lease=15), sessions)
+            return await do(sessions)
         finally:
             await engine.dispose()
 
@@ -289,7 +290,7 @@ def submit(seed: int = 0, *, kind: str = "video", job_id: str | None = None, web
         priority="normal",
         webhook_url=webhook_url,
     )
-    change(lambda jobs, sessions: jobs.submit(row, tasks=3))
+    change(lambda sessions: Jobs(sessions).submit(row, tasks=3))
     return row.id
 
 
@@ -303,7 +304,7 @@ class TestJobs:
 
     def test_list_of_a_status_and_a_length(self, run: Run) -> None:
         failed, *_ = submit(1), submit(2), submit(3)
-        change(lambda jobs, sessions: jobs.fail(failed, "no reason"))
+        change(lambda sessions: Jobs(sessions).fail(failed, "no reason"))
         assert [each["job_id"] for each in json.loads(run("jobs", "list", "--status", "failed", "--json").stdout)] == [
             failed
         ]
@@ -319,7 +320,7 @@ class TestJobs:
 
     def test_show_tells_of_tasks_and_events(self, run: Run) -> None:
         job = submit()
-        change(lambda jobs, sessions: jobs.claim("here"))
+        change(lambda sessions: Tasks(sessions, lease=15).claim("here"))
         text = run("jobs", "show", job).stdout
         assert re.search(rf"^job_id +{job}$", text, re.M)
         assert re.search(r"^plan +running +1 +0 +– +here$", text, re.M)
@@ -334,7 +335,7 @@ class TestJobs:
 
     def test_show_tells_of_the_webhook(self, run: Run) -> None:
         job = submit(webhook_url="https://example.com/heard?token=hush")
-        change(lambda jobs, sessions: jobs.fail(job, "no reason"))
+        change(lambda sessions: Jobs(sessions).fail(job, "no reason"))
         text = run("jobs", "show", job).stdout
         assert re.search(r"^webhook_url +https://example.com/heard\?token=\*{8}$", text, re.M)
         assert re.search(r"^job\.failed +pending +0 +–$", text, re.M)
