@@ -24,8 +24,10 @@ MOTES = (sys.executable, "-m", "services.cli.main")
 ROOT = Path(__file__).parents[1]
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What it says, as soon as that is true."""
+def wait_for(
+    what: Callable[[], Any], seconds: float = 30.0, *, why: Callable[[], object] = lambda: "it never happened"
+) -> Any:
+    """What it says, as soon as that is true; an answer that does not come is not. ``why`` says what was instead."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -33,27 +35,31 @@ def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
                 return found
         except httpx.TransportError:
             pass
-        assert time.monotonic() < end, "it never happened"
+        assert time.monotonic() < end, why()
         time.sleep(0.05)
 
 
 def children(pid: int) -> dict[str, int]:
     """The processes that a process started, by what they run."""
     found = {}
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    for child in forked(pid):
         words = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
         tell_tale = {"redis-server": "redis-server", " api --fd": "api", " worker ": "worker"}
-        found[next((name for part, name in tell_tale.items() if part in words), "?")] = int(child)
+        found[next((name for part, name in tell_tale.items() if part in words), "?")] = child
     return found
+
+
+def forked(pid: int) -> list[int]:
+    """The processes that a process started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def descendants(pid: int) -> list[int]:
     """Every process below a process."""
-    try:
-        own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
-    return [each for child in own for each in (child, *descendants(child))]
+    return [each for child in forked(pid) for each in (child, *descendants(child))]
 
 
 def alive(pid: int) -> bool:

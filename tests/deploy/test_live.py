@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from services.keys import audio_key
 from services.supervisor import free_port
 from tests.deploy.live import FULL, Watching, every_part, faster, watched
 from tests.deploy.observing import expressions, rules
+from tests.disk import disk_of
 from tests.services.stack.api_calls import SMALL, create, submit
 from tests.services.stack.conftest import Stack, running_stack, until
 from tests.services.test_webhooks import receiver
@@ -41,15 +41,8 @@ NOT_YET = {
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A disk of its own, small enough to be filled."""
-    disk = tmp_path_factory.mktemp("disk")
-    command = ("mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", disk)
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"only root may mount a small disk: {mounted.stderr.strip()}")
-    try:
+    with disk_of(DISK, tmp_path_factory.mktemp("disk")) as disk:
         yield disk
-    finally:
-        subprocess.run(("umount", "--lazy", disk), check=True)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 
 from services.supervisor import free_port
-from tests.services.stack.conftest import Stack
+from tests.services.stack.conftest import Stack, until
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 LONG = {"width": 640, "height": 360, "duration": 60.0, "particle_count": 500}
@@ -29,6 +28,7 @@ def create(stack: Stack, particle_type: str = "enhanced", **config: Any) -> str:
 def submit(stack: Stack, system: str, **body: Any) -> str:
     answer = stack.client.post(f"/systems/{system}/render", json=body)
     assert answer.status_code == 202, answer.text
+    assert answer.headers["Location"] == f"/particles/jobs/{answer.json()['job_id']}"
     return str(answer.json()["job_id"])
 
 
@@ -44,16 +44,23 @@ def process(stack: Stack, app: str, ready: str, *options: str) -> Iterator[httpx
     port = free_port()
     stack.start(app, sys.executable, "-m", "uvicorn", "--factory", app, "--port", str(port), *options)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-        end = time.monotonic() + 40
-        while True:
-            try:
-                client.get(ready).raise_for_status()
-                break
-            except httpx.HTTPError:
-                assert time.monotonic() < end, stack.log(app)
-                time.sleep(0.05)
         try:
+            until(lambda: client.get(ready).is_success, stack)
             yield client
         finally:
             if app in stack.processes:
                 stack.stop(app)
+
+
+@contextmanager
+def another_api(stack: Stack, **environment: str) -> Iterator[httpx.Client]:
+    """An API of its own, in this environment, and a client of it."""
+    before = dict(stack.environment)
+    stack.environment.update(environment)
+    try:
+        with process(stack, API, "/particles/health") as client:
+            client.base_url = client.base_url.join("/particles")
+            yield client
+    finally:
+        stack.environment.clear()
+        stack.environment.update(before)

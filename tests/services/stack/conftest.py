@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,9 +19,10 @@ import pytest
 from obstore.store import from_url
 from sqlalchemy import text
 
-from ecs_core import MotesError
 from services.database import open_database
 from services.supervisor import free_port, redis_server
+from tests.service import forked, redis_or_skip, wait_for
+from tests.services.servers import BUCKET, Postgres
 
 ROOT = Path(__file__).parents[3]
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -126,27 +126,13 @@ class Stack:
         return found
 
 
-def forked(pid: int) -> list[int]:
-    """The processes that a process started."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
 def until(what: Callable[[], Any], stack: Stack, *, seconds: float = 60.0, **told: object) -> Any:
     """What it says, as soon as that is true; an answer that does not come is not."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if found := what():
-                return found
-        except httpx.TransportError:
-            pass
-        if time.monotonic() > end:
-            logs = {path.name: path.read_text()[-4000:] for path in stack.folder.glob("*.log")}
-            raise AssertionError(told, *logs.values())
-        time.sleep(0.05)
+
+    def logs() -> object:
+        return told, *(path.read_text()[-4000:] for path in stack.folder.glob("*.log"))
+
+    return wait_for(what, seconds, why=logs)
 
 
 @contextmanager
@@ -179,14 +165,27 @@ def running_stack(folder: Path, **more: str) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def _redis() -> None:
     """Skip, loudly (see the marker), where there is no redis-server: no wheel brings one for this Python."""
-    try:
-        redis_server()
-    except MotesError as error:
-        pytest.skip(str(error))
+    redis_or_skip()
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, _redis: None) -> Iterator[Stack]:
     """SQLite and a local folder."""
     with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def stack_on_servers(
+    tmp_path_factory: pytest.TempPathFactory, _redis: None, postgres_server: Postgres, s3_server: dict[str, str]
+) -> Iterator[Stack]:
+    """PostgreSQL and S3."""
+    folder = tmp_path_factory.mktemp("servers")
+    (folder / "tmp").mkdir()
+    places = {
+        "MOTES_DATABASE_URL": postgres_server.url(postgres_server.create()),
+        "MOTES_STORAGE_URL": f"s3://{BUCKET}/{folder.name}",
+        "TMPDIR": str(folder / "tmp"),
+    }
+    with running_stack(folder, **places, **s3_server) as stack:
         yield stack

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.services.servers import BUCKET, Postgres
-from tests.services.stack.conftest import Stack, running_stack
+from tests.services.stack.conftest import Stack
 from tests.services.stack.test_api_files import (
     test_download_comes_whole_with_its_name,
     test_download_of_a_file_that_is_gone_is_404,
@@ -66,16 +63,5 @@ pytestmark = pytest.mark.debian("redis-server")
 
 
 @pytest.fixture(scope="module")
-def stack(
-    tmp_path_factory: pytest.TempPathFactory, _redis: None, postgres_server: Postgres, s3_server: dict[str, str]
-) -> Iterator[Stack]:
-    """PostgreSQL and S3."""
-    folder = tmp_path_factory.mktemp("servers")
-    (folder / "tmp").mkdir()
-    places = {
-        "MOTES_DATABASE_URL": postgres_server.url(postgres_server.create()),
-        "MOTES_STORAGE_URL": f"s3://{BUCKET}/{folder.name}",
-        "TMPDIR": str(folder / "tmp"),
-    }
-    with running_stack(folder, **places, **s3_server) as stack:
-        yield stack
+def stack(stack_on_servers: Stack) -> Stack:
+    return stack_on_servers

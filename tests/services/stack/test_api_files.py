@@ -23,7 +23,7 @@ from ecs_core import Scene, render_frame
 from services.database import ArtefactRow, JobRow, open_database
 from services.keys import result_key
 from tests.media import read_video
-from tests.services.stack.api_calls import API, IMPATIENT, PROBLEM, SMALL, create, process, rendered
+from tests.services.stack.api_calls import IMPATIENT, PROBLEM, SMALL, another_api, create, process, rendered
 from tests.services.stack.conftest import Stack
 
 pytestmark = pytest.mark.debian("redis-server")
@@ -421,15 +421,8 @@ def test_upload_within_the_limit_is_taken(limited: httpx.Client, tmp_path: Path)
 @pytest.fixture
 def limited(stack: Stack) -> Iterator[httpx.Client]:
     """An API that takes 2 MB at most."""
-    before = dict(stack.environment)
-    stack.environment["MOTES_UPLOAD_LIMIT"] = "2000000"
-    try:
-        with process(stack, API, "/particles/health") as client:
-            client.base_url = client.base_url.join("/particles")
-            yield client
-    finally:
-        stack.environment.clear()
-        stack.environment.update(before)
+    with another_api(stack, MOTES_UPLOAD_LIMIT="2000000") as client:
+        yield client
 
 
 def test_uploads_leave_nothing_on_the_way(stack: Stack, demo_song: Path) -> None:

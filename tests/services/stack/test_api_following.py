@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from services.supervisor import free_port
-from tests.services.stack.api_calls import LONG, SMALL, create, rendered, submit
+from tests.services.stack.api_calls import LONG, SMALL, another_api, create, rendered, submit
 from tests.services.stack.conftest import Stack
 
 pytestmark = pytest.mark.debian("redis-server")
@@ -216,20 +214,12 @@ def test_socket_tells_a_job_that_is_over_at_once(stack: Stack) -> None:
 
 def test_change_is_seen_by_every_listener(stack: Stack) -> None:
     """Also by those of another process, and also where it was made by HTTP."""
-    port = free_port()
-    app = ("uvicorn", "--factory", "services.api:create_app", "--port", str(port))
-    stack.start("another api", sys.executable, "-m", *app)
-    other = f"http://127.0.0.1:{port}/particles"
-    end = time.monotonic() + 30
-    while True:
-        try:
-            httpx.get(f"{other}/health").raise_for_status()
-            break
-        except httpx.HTTPError:
-            assert time.monotonic() < end, stack.log("another api")
-            time.sleep(0.05)
     system = create(stack, **SMALL)
-    with socket(stack, system) as one, socket(stack, system, other) as two:
+    with (
+        another_api(stack) as other,
+        socket(stack, system) as one,
+        socket(stack, system, str(other.base_url)) as two,
+    ):
         one.send(json.dumps({"action": "update_config", "config": {"particle_count": 77}}))
         began = time.monotonic()
         until_config(one, "particle_count", 77)
@@ -238,7 +228,6 @@ def test_change_is_seen_by_every_listener(stack: Stack) -> None:
         until_config(one, "bounce", True)
         until_config(two, "bounce", True)
         assert time.monotonic() - began < 3
-    stack.stop("another api")
 
 
 @pytest.mark.parametrize(

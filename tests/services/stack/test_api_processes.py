@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from services.supervisor import redis_server
 from tests.services.stack.api_calls import API, HOST, LONG, PROBLEM, SMALL, create, process, submit
-from tests.services.stack.conftest import Stack
+from tests.services.stack.conftest import Stack, until
 
 pytestmark = pytest.mark.debian("redis-server")
 
@@ -57,10 +57,8 @@ def test_everything_but_waking_workers_works_without_redis(stack: Stack) -> None
             assert time.monotonic() - began < 3
         port = stack.environment["MOTES_REDIS_URL"].rpartition(":")[2].partition("/")[0]
         stack.start("redis", redis_server(), "--port", port, "--bind", "127.0.0.1", "--save", "")
-        end = time.monotonic() + 10
-        while {each.get("/health").json()["status"] for each in (stack.client, client)} != {"healthy"}:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        apis = (stack.client, client)
+        until(lambda: {each.get("/health").json()["status"] for each in apis} == {"healthy"}, stack)
         for job in jobs:
             stack.wait_for(job, "completed")
 
@@ -85,10 +83,7 @@ def test_open_streams_do_not_keep_a_server_that_shall_stop(stack: Stack) -> None
 
         following: set[str] = set()
         streams = [pool.submit(follow), pool.submit(listen)]
-        end = time.monotonic() + 10
-        while len(following) < 2:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(lambda: len(following) == 2, stack)
         began = time.monotonic()
         stack.stop(API)
         assert time.monotonic() - began < 5

@@ -19,7 +19,7 @@ from sqlalchemy import null, update
 
 from services.database import DeliveryRow, IdempotencyRow, JobRow, new_id, now, open_database
 from tests.services.api.world import song
-from tests.services.stack.api_calls import API, LONG, PROBLEM, SMALL, create, process, submit
+from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, another_api, create, submit
 from tests.services.stack.conftest import Stack
 
 pytestmark = pytest.mark.debian("redis-server")
@@ -422,15 +422,9 @@ def test_webhook_is_told_of_when_the_job_is_over(stack: Stack) -> None:
 @contextmanager
 def with_webhooks(stack: Stack, **environment: str) -> Iterator[httpx.Client]:
     """An API that sends webhooks."""
-    before = dict(stack.environment)
-    stack.environment.update(environment, MOTES_WEBHOOK_SECRET=f"whsec_{b64encode(bytes(24)).decode()}")
-    try:
-        with process(stack, API, "/particles/health") as client:
-            client.base_url = client.base_url.join("/particles")
-            yield client
-    finally:
-        stack.environment.clear()
-        stack.environment.update(before)
+    secret = f"whsec_{b64encode(bytes(24)).decode()}"
+    with another_api(stack, **environment, MOTES_WEBHOOK_SECRET=secret) as client:
+        yield client
 
 
 def test_changes_of_one_system_by_many_lose_none(stack: Stack) -> None:

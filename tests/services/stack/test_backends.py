@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.services.servers import BUCKET, Postgres
 from tests.services.stack.api_calls import SMALL, create, rendered
-from tests.services.stack.conftest import Stack, running_stack
+from tests.services.stack.conftest import Stack
 from tests.services.stack.test_render_jobs import (
     test_cancelled_job_stops_at_once,
     test_events_tell_of_a_job_until_it_is_over,
@@ -33,19 +30,8 @@ pytestmark = pytest.mark.debian("redis-server")
 
 
 @pytest.fixture(scope="module")
-def stack(
-    tmp_path_factory: pytest.TempPathFactory, _redis: None, postgres_server: Postgres, s3_server: dict[str, str]
-) -> Iterator[Stack]:
-    """PostgreSQL and S3."""
-    folder = tmp_path_factory.mktemp("servers")
-    (folder / "tmp").mkdir()
-    places = {
-        "MOTES_DATABASE_URL": postgres_server.url(postgres_server.create()),
-        "MOTES_STORAGE_URL": f"s3://{BUCKET}/{folder.name}",
-        "TMPDIR": str(folder / "tmp"),
-    }
-    with running_stack(folder, **places, **s3_server) as stack:
-        yield stack
+def stack(stack_on_servers: Stack) -> Stack:
+    return stack_on_servers
 
 
 def test_nothing_lies_where_it_would_without_them(stack: Stack) -> None:

@@ -6,41 +6,18 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ecs_core import Scene, render
 from tests.media import read_video
-from tests.services.stack.conftest import Stack
+from tests.services.stack.api_calls import LONG, SMALL, create, submit
+from tests.services.stack.conftest import Stack, until
 
 pytestmark = pytest.mark.debian("redis-server")
 
-SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 # As in the guide: three colours at once.
 COLOURS = {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]]}
-LONG = {"width": 640, "height": 360, "duration": 60.0, "particle_count": 500}
-
-
-def create(stack: Stack, **config: Any) -> str:
-    answer = stack.client.post("/create", json={"particle_type": "enhanced", "config": config})
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["system_id"])
-
-
-def submit(stack: Stack, system: str, **body: Any) -> str:
-    answer = stack.client.post(f"/systems/{system}/render", json=body)
-    assert answer.status_code == 202, answer.text
-    assert answer.headers["Location"] == f"/particles/jobs/{answer.json()['job_id']}"
-    return str(answer.json()["job_id"])
-
-
-def children(pid: int) -> list[int]:
-    """Processes that do tasks: forked by the nursery, which the worker started."""
-    own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [
-        task for child in own for task in map(int, Path(f"/proc/{child}/task/{child}/children").read_text().split())
-    ]
 
 
 def test_guide_from_upload_to_download(stack: Stack, demo_song: Path, tmp_path: Path) -> None:
@@ -89,10 +66,7 @@ def test_cancelled_job_stops_at_once(stack: Stack) -> None:
     early = stack.client.get(f"/download/{job}")
     assert (early.status_code, early.json()["detail"]) == (400, "Job not completed: it is rendering")
     assert stack.client.post(f"/jobs/{job}/cancel").json() == {"job_id": job, "status": "cancelled"}
-    end = time.monotonic() + 2
-    while children(stack.processes["worker"].pid):
-        assert time.monotonic() < end, "a process still works on the cancelled job"
-        time.sleep(0.02)
+    until(lambda: not stack.children(), stack, seconds=10)  # far sooner than it would have been done
     assert stack.client.post(f"/jobs/{job}/cancel").status_code == 200  # again is no error
 
 
@@ -100,7 +74,7 @@ def test_killed_render_process_costs_its_task_another_attempt(stack: Stack) -> N
     job = submit(stack, create(stack, **SMALL | {"duration": 8.0}, seed=9))
     killed = 0
     while killed < 2:
-        for child in children(stack.processes["worker"].pid):
+        for child in stack.children():
             os.kill(child, signal.SIGKILL)
             killed += 1
         time.sleep(0.05)
