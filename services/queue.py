@@ -32,6 +32,7 @@ _PATIENCE = 2.0  # seconds until Redis must have answered
 _TIDIED = 1000  # ids of the queue that are looked at at a time
 _NOTED = 100  # durations of a kind of task
 _AGAIN = 2.0  # seconds until it is asked again
+_PAUSE = 0.5  # seconds until work is looked for again
 _WORKERS, _PRESENT = "motes:workers", 15.0  # seconds for which a sign of life counts
 
 
@@ -106,67 +107,52 @@ class Queue:
 
     async def put(self, task: str, attempt: int) -> bool:
         """Wake a worker, as the task is ready; False where Redis is down."""
-        if time.monotonic() < self._not_before:
+        if self._is_down():
             return False
-        try:
+        async with self._asking():
             began = time.perf_counter()
-            async with asyncio.timeout(_PATIENCE):
-                await self._redis.enqueue_job(
-                    "work", task, attempt, _job_id=f"{task}:{attempt}", _queue_name=_QUEUE, _expires=_DAY * 7
-                )
+            await self._redis.enqueue_job(
+                "work", task, attempt, _job_id=f"{task}:{attempt}", _queue_name=_QUEUE, _expires=_DAY * 7
+            )
             metrics.REDIS.observe(time.perf_counter() - began)
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            self._complain(error)
-            self._not_before = time.monotonic() + _AGAIN
-            return False
-        self._complained = False
-        return True
+            self._complained = False
+            return True
+        return False
 
     async def note(self, kind: str, seconds: float) -> None:
         """A task of this kind took so long; kept of the last hundred, for whoever estimates, and where Redis is up."""
-        if time.monotonic() < self._not_before:
+        if self._is_down():
             return
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._redis.execute_command("LPUSH", _took(kind), seconds)
-                await self._redis.execute_command("LTRIM", _took(kind), 0, _NOTED - 1)
-        except (RedisError, OSError) as error:
-            self._complain(error)
-            self._not_before = time.monotonic() + _AGAIN
+        async with self._asking():
+            await self._redis.execute_command("LPUSH", _took(kind), seconds)
+            await self._redis.execute_command("LTRIM", _took(kind), 0, _NOTED - 1)
 
     async def tidy(self, unfinished: Callable[[Collection[str]], Awaitable[Set[tuple[str, int]]]]) -> None:
         """Forget what is over: what a worker that was killed had taken would stay for a day.
 
         ``unfinished`` tells which of some tasks are still to be done, with their attempts.
         """
-        if time.monotonic() < self._not_before:
+        if self._is_down():
             return
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                queued = [each.decode() for each in await self._redis.execute_command("ZRANGE", _QUEUE, 0, _TIDIED - 1)]
-            left = await unfinished([each.rpartition(":")[0] for each in queued])
-            over = [each for each in queued if (each.rpartition(":")[0], int(each.rpartition(":")[2])) not in left]
-            if over:
-                async with asyncio.timeout(_PATIENCE):
-                    prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
-                    await self._redis.execute_command("ZREM", _QUEUE, *over)
-                    await self._redis.execute_command("DEL", *(prefix + each for prefix in prefixes for each in over))
-        except (RedisError, OSError) as error:
-            self._complain(error)
-            self._not_before = time.monotonic() + _AGAIN
+        queued: list[str] = []
+        async with self._asking():
+            queued = [each.decode() for each in await self._redis.execute_command("ZRANGE", _QUEUE, 0, _TIDIED - 1)]
+        left = await unfinished([each.rpartition(":")[0] for each in queued])
+        over = [each for each in queued if (each.rpartition(":")[0], int(each.rpartition(":")[2])) not in left]
+        if over:
+            async with self._asking():
+                prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
+                await self._redis.execute_command("ZREM", _QUEUE, *over)
+                await self._redis.execute_command("DEL", *(prefix + each for prefix in prefixes for each in over))
 
     async def live(self, worker: str) -> None:
         """A sign of life of a worker; to be given every few seconds."""
-        if time.monotonic() < self._not_before:
+        if self._is_down():
             return
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                at, _ = await self._redis.execute_command("TIME")
-                await self._redis.execute_command("ZADD", _WORKERS, at, worker)
-                await self._redis.execute_command("ZREMRANGEBYSCORE", _WORKERS, "-inf", int(at) - _PRESENT)
-        except (RedisError, OSError) as error:
-            self._complain(error)
-            self._not_before = time.monotonic() + _AGAIN
+        async with self._asking():
+            at, _ = await self._redis.execute_command("TIME")
+            await self._redis.execute_command("ZADD", _WORKERS, at, worker)
+            await self._redis.execute_command("ZREMRANGEBYSCORE", _WORKERS, "-inf", int(at) - _PRESENT)
 
     async def leave(self, worker: str) -> None:
         """A worker stops; who dies without a word is forgotten a little later."""
@@ -174,39 +160,19 @@ class Queue:
             async with asyncio.timeout(_PATIENCE):
                 await self._redis.execute_command("ZREM", _WORKERS, worker)
 
-    async def tick(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
-        """Call ``do`` every so many seconds, for ever: of all that wait for this, one at a time is called.
+    def _is_down(self) -> bool:
+        """Whether Redis did not answer a moment ago; then nobody waits for it."""
+        return time.monotonic() < self._not_before
 
-        ``every`` divides a minute, or is minutes that divide an hour. While Redis is down nobody is called.
-        """
-
-        async def tick(context: Any) -> None:
-            await do()
-
-        seconds = set(range(0, 60, every)) if every < 60 else {0}
-        minutes = set(range(0, 60, every // 60)) if every >= 60 else None
-        # A tick that was done is remembered until no clock is late enough to want it once more.
-        job = cron(tick, name="retention", minute=minutes, second=seconds, unique=True, timeout=_DAY, keep_result=120)  # type: ignore[arg-type]  # arq wants what takes any arguments
-        while True:
-            # A queue and a worker of its own: the others may be busy for hours.
-            clock = ArqWorker(
-                cron_jobs=[job],
-                queue_name=_TICKS,
-                redis_pool=self._redis,
-                max_jobs=1,
-                poll_delay=0.5,
-                handle_signals=False,
-                health_check_interval=60,
-                job_serializer=_serialize,
-                job_deserializer=json.loads,
-            )
-            try:
-                await clock.async_run()
-            except (RedisError, OSError) as error:
-                self._complain(error)
-                await asyncio.sleep(_AGAIN)
-            finally:
-                await asyncio.gather(*clock.tasks.values(), return_exceptions=True)
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Ask Redis something; where it does not answer, that is said, and what follows in the context is left out."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                yield
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            self._complain(error)
+            self._not_before = time.monotonic() + _AGAIN
 
     def _complain(self, error: Exception) -> None:
         """Say so once, until it works again."""
@@ -220,22 +186,40 @@ class Queue:
         async def called(context: Any, task: str, attempt: int) -> None:
             await work()
 
+        task = func(called, name="work", max_tries=1, keep_result=0, timeout=_DAY)  # type: ignore[arg-type]  # arq wants what takes any arguments
+        await self._run(functions=[task], queue_name=_QUEUE, max_jobs=size, poll_delay=0.05)
+
+    async def tick(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
+        """Call ``do`` every so many seconds, for ever: of all that wait for this, one at a time is called.
+
+        ``every`` divides a minute, or is minutes that divide an hour. While Redis is down nobody is called.
+        """
+
+        async def tick(context: Any) -> None:
+            await do()
+
+        seconds = set(range(0, 60, every)) if every < 60 else {0}
+        minutes = set(range(0, 60, every // 60)) if every >= 60 else None
+        # A tick that was done is remembered until no clock is late enough to want it once more.
+        job = cron(tick, name="retention", minute=minutes, second=seconds, unique=True, timeout=_DAY, keep_result=120)  # type: ignore[arg-type]  # likewise
+        # A queue of its own: the workers of the other may be busy for hours.
+        await self._run(cron_jobs=[job], queue_name=_TICKS, max_jobs=1, poll_delay=0.5)
+
+    async def _run(self, **options: Any) -> None:
+        """Run a worker of arq, for ever: another one where it ends, as it does where Redis is down."""
         while True:
             worker = ArqWorker(
-                functions=[func(called, name="work", max_tries=1, keep_result=0, timeout=_DAY)],  # type: ignore[arg-type]  # likewise
-                queue_name=_QUEUE,
                 redis_pool=self._redis,
-                max_jobs=size,
-                poll_delay=0.05,
                 handle_signals=False,
                 health_check_interval=60,
                 job_serializer=_serialize,
                 job_deserializer=json.loads,
+                **options,
             )
             try:
                 await worker.async_run()
             except (RedisError, OSError) as error:
                 self._complain(error)
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(_PAUSE)
             finally:
                 await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
