@@ -1,19 +1,18 @@
 """Metrics: what every process tells Prometheus of itself, each under its name with what it means, and how to count.
 
 The API tells what it is asked for and what the database says (``services.api.metrics``), a worker what it and the
-processes that it forks do. What is an outcome is counted where a transaction made it one (``services.database.after``),
-so that the sums over all processes are right. Labels are of a handful of values each, never an id.
+processes that it forks do (``services.worker.metrics``). What is an outcome is counted where a transaction made it one
+(``services.database.after``), so that the sums over all processes are right. Labels are of a handful of values each,
+never an id.
 """
 
 from __future__ import annotations
 
-import logging
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import (
@@ -23,11 +22,9 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     disable_created_metrics,
-    start_http_server,
 )
 from prometheus_client.core import GaugeMetricFamily
 
-_log = logging.getLogger("motes.metrics")
 _ROUND_TRIPS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _ANSWERS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _TASKS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 120.0, 300.0)
@@ -340,40 +337,3 @@ def leases_lost(reason: str, number: int) -> None:
 def webhook_attempted(outcome: str) -> None:
     """A webhook was delivered, is to be retried, or has failed."""
     _DELIVERIES.labels(outcome).inc()
-
-
-@contextmanager
-def told_by_worker(
-    *, host: str, port: int | None, slots: int, busy: Callable[[], int], children: Callable[[], Iterable[int]]
-) -> Iterator[None]:
-    """Let Prometheus ask a worker, in a thread, for as long as the context lasts; without a port nobody can.
-
-    ``children`` are the processes that it has forked.
-    """
-    SLOTS.set(slots)
-    BUSY.set_function(busy)
-    MEMORY.labels("worker").set_function(lambda: _memory("self"))
-    MEMORY.labels("children").set_function(lambda: sum(_memory(child) for child in children()))
-    if port is None:
-        yield
-        return
-    try:
-        server, _ = start_http_server(port, host, registry=WORKER)
-    except OSError as error:  # to render is worth more than to be counted
-        _log.error("nobody can ask for metrics: cannot listen on %s port %d: %s", host, port, error.strerror)
-        yield
-        return
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def _memory(process: int | str) -> int:
-    """Bytes of a process, with its share of what it shares; 0 where it is gone."""
-    try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)

@@ -34,6 +34,7 @@ from services.storage import Storage, why_to_wait, workplace
 from services.tasks import Claim, Tasks
 from services.webhooks import Deliverer
 from services.worker.children import Child, ChildDiedError, Nursery
+from services.worker.metrics import answering
 
 _log = logging.getLogger("motes.worker")
 _LOOK_EVERY = 0.5  # seconds between looks for what is due and whose lease is over
@@ -108,7 +109,7 @@ class Worker:
 
     def _numbers(self) -> contextlib.AbstractContextManager[None]:
         settings, nursery = self._settings, self._nursery
-        return metrics.told_by_worker(
+        return answering(
             host=settings.host,
             port=settings.metrics_port,
             slots=self._size,
