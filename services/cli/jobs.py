@@ -14,7 +14,7 @@ from services.cli.service_settings import add_data_argument, masked, settings_fr
 from services.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from services.database import JobRow, Sessions
+    from services.database import DeliveryRow, EventRow, JobRow, Sessions, TaskRow
 
 HELP = "List jobs, show one, do one again or cancel it."
 EXAMPLES = """\
@@ -107,17 +107,23 @@ async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
         events = list(reversed(list(await session.scalars(last))))
         told = list(await session.scalars(select(DeliveryRow).where(DeliveryRow.job_id == job.id)))
     if arguments.json:
-        of_task = ("kind", "number", "status", "attempt", "deaths", "frames", "done", "worker", "lease_until")
-        of_delivery = ("event", "status", "attempts", "next_at")
-        print(
-            json.dumps(
-                _facts(job)
-                | {"tasks": [{name: _plain(getattr(task, name)) for name in of_task} for task in tasks]}
-                | {"events": [{"id": each.id, **each.data} for each in events]}
-                | {"deliveries": [{name: _plain(getattr(each, name)) for name in of_delivery} for each in told]}
-            )
-        )
-        return
+        print(json.dumps(_all_facts(job, tasks, events, told)))
+    else:
+        _print(job, tasks, events, told)
+
+
+def _all_facts(job: JobRow, tasks: list[TaskRow], events: list[EventRow], told: list[DeliveryRow]) -> dict[str, Any]:
+    of_task = ("kind", "number", "status", "attempt", "deaths", "frames", "done", "worker", "lease_until")
+    of_delivery = ("event", "status", "attempts", "next_at")
+    return {
+        **_facts(job),
+        "tasks": [{name: _plain(getattr(task, name)) for name in of_task} for task in tasks],
+        "events": [{"id": each.id, **each.data} for each in events],
+        "deliveries": [{name: _plain(getattr(each, name)) for name in of_delivery} for each in told],
+    }
+
+
+def _print(job: JobRow, tasks: list[TaskRow], events: list[EventRow], told: list[DeliveryRow]) -> None:
     for name, value in _facts(job).items():
         if value is not None:
             print(f"{name:<14} {value}")
