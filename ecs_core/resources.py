@@ -1,11 +1,9 @@
-"""Resources: what there is one of in a world. Frozen; a system replaces them, nobody changes them."""
+"""Resources: what there is one of in a world. Frozen: a new one takes the place of an old one, nobody changes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -61,8 +59,3 @@ class AudioFrame:
         """How many events of a kind there were before this frame: the number of the first that falls into it."""
         self.count(event)  # names the events that there are
         return int(np.searchsorted(self.timeline.events[event], float(self.frame / self.timeline.fps)))
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """All features of this frame."""
-        return {name: self[name] for name in self.timeline.features}

@@ -64,10 +64,6 @@ class FeatureTimeline:
     events: Mapping[str, F64]
     strengths: Mapping[str, F32] = field(default_factory=dict)
 
-    def row(self, frame: int) -> dict[str, float]:
-        """Every feature at a frame."""
-        return {name: float(values[frame]) for name, values in self.features.items()}
-
     def count(self, event: str, frame: int) -> int:
         """How many events of a kind fall into [frame / fps, (frame + 1) / fps)."""
         edges = [float(frame / self.fps), float((frame + 1) / self.fps)]

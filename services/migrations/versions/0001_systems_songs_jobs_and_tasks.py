@@ -138,35 +138,3 @@ def upgrade() -> None:
     with op.batch_alter_table("tasks", schema=None) as batch_op:
         batch_op.create_index("tasks_by_job", ["job_id", "kind", "number"], unique=True)
         batch_op.create_index("tasks_by_turn", ["status", "turn"], unique=False)
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("tasks", schema=None) as batch_op:
-        batch_op.drop_index("tasks_by_turn")
-        batch_op.drop_index("tasks_by_job")
-
-    op.drop_table("tasks")
-    with op.batch_alter_table("events", schema=None) as batch_op:
-        batch_op.drop_index("events_by_job")
-
-    op.drop_table("events")
-    with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_deliveries_job_id"))
-        batch_op.drop_index("deliveries_by_status")
-
-    op.drop_table("deliveries")
-    with op.batch_alter_table("systems", schema=None) as batch_op:
-        batch_op.drop_index("systems_by_age")
-
-    op.drop_table("systems")
-    with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.drop_index("jobs_by_status")
-        batch_op.drop_index("jobs_by_flow")
-        batch_op.drop_index("jobs_by_age")
-        batch_op.drop_index(batch_op.f("ix_jobs_system_id"))
-        batch_op.drop_index(batch_op.f("ix_jobs_scene_key"))
-
-    op.drop_table("jobs")
-    op.drop_table("idempotency")
-    op.drop_table("audio")
-    op.drop_table("artefacts")
