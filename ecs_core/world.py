@@ -92,6 +92,10 @@ class World:
 
     # --- resources ---
 
+    def insert(self, resource: object) -> None:
+        """Set the one resource of its type."""
+        self._resources[type(resource)] = resource
+
     def get(self, kind: type[T]) -> T:
         """The resource of a type. KeyError where there is none."""
         resource: T = self._resources[kind]

@@ -13,7 +13,7 @@ import pytest
 from ecs_core import components as c
 from ecs_core.components import Color, Drag, Emission, Gravity, Lifetime, Look, Position, Size, Velocity
 from ecs_core.errors import SceneError, StructuralChangeError
-from ecs_core.resources import AudioFrame, Clock
+from ecs_core.resources import AudioFrame, Canvas, Clock
 from ecs_core.schedule import Phase, System
 from ecs_core.systems import BUILT_IN
 from ecs_core.systems.audio_reaction import Binding, Reactive
@@ -159,6 +159,12 @@ def test_clock_tells_the_frame_and_its_exact_time(make_world: MakeWorld) -> None
     run(world, 4)
     clock = world.get(Clock)
     assert (clock.frame, clock.t, clock.dt) == (3, 3 / 30, 1 / 30)
+
+
+def test_resource_of_a_kind_is_replaced_by_inserting_another(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.insert(Canvas(500.0))
+    assert world.get(Canvas).width == 500
 
 
 def test_audio_frame_gives_features_of_the_frame(make_world: MakeWorld) -> None:
