@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticKnownError, to_jsonable_python
 
 from ecs_core.audio.catalogue import FEATURES as CATALOGUE
 from ecs_core.audio.catalogue import STRONG
@@ -79,6 +80,14 @@ def picture_size(text: str) -> tuple[int, int]:
     return int(size[1]), int(size[2])
 
 
+def _among(annotation: Any) -> set[Any]:
+    """What a value may be, of all that an annotation names; without what a list or an object has in it."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _among(parts[0])
+    return {each for part in parts for each in _among(part)} if origin in (Union, UnionType) else {annotation}
+
+
 class Model(BaseModel):
     """A strict, frozen settings model: unknown fields are refused."""
 
@@ -88,8 +97,10 @@ class Model(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
-            raise ValueError("must not be true or false")
+        if isinstance(value, bool):
+            numbers = _among(cls.model_fields[str(info.field_name)].annotation) & {int, float}
+            if numbers:  # for which pydantic takes it; anything else it refuses by itself
+                raise PydanticKnownError("float_type" if float in numbers else "int_type")
         return value
 
 

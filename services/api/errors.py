@@ -98,6 +98,8 @@ def problem_of(error: Exception) -> JSONResponse:
 def _explain(wrong: Any) -> str:
     """What is wrong with a value of a request: its name, itself, and what is allowed."""
     name = ".".join(str(part) for part in wrong["loc"][1:])
+    if wrong["type"] == "missing" and wrong["loc"][0] == "query":
+        return f"{name} is missing in the query: ?{name}=…"  # people send it in the body
     return sentence(name or ("" if wrong["type"] == "value_error" else "The body"), wrong)
 
 
@@ -136,6 +138,7 @@ def handle_errors(app: FastAPI) -> None:
             first = (error.headers or {}).get("Allow", "")  # all there is where nothing is documented
             methods = {each.strip() for each in first.split(",") if first} | _methods(app, request.url.path)
             error.headers = {"Allow": ", ".join(sorted(methods))}
+            error.detail = f"{request.method}: must be {' or '.join(sorted(methods))}"
         return problem_of(error)
 
 

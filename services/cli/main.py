@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 from types import FrameType
 from typing import NoReturn
 
@@ -57,6 +59,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EXIT_BAD_INPUT, f"motes: error: {message} (see {self.prog} --help)\n")
 
 
+class _Version(argparse.Action):
+    """Says which versions are installed: frames of two are never in one video."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        of = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "librosa", "av"))
+        print(f"motes {version('motes')} (Python {platform.python_version()}, {of})")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line, with help for each command."""
     parser = _Parser(
@@ -67,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and of what")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     later = (backup, restore, storage)
     for command in (render, frame, analyze, types, plugin, serve, api, worker, config, db, keys, jobs, *later):

@@ -48,6 +48,24 @@ def test_frame_rate_that_would_take_hours_to_work_out_is_refused_at_once(written
         frame_rate(written)
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"enhanced_mode": True}, "must be an object, such as"),
+        ({"particle_count": True}, "must be a whole number between 0 and 1000000"),
+        ({"fps": True}, "must be a number between 1 and 240"),
+        ({"duration": False}, "must be a number between 0 and 86400"),
+        ({"bpm": True}, "must be a number between 20 and 400"),
+        ({"background": True}, "must be a list of 3"),
+    ],
+)
+def test_true_is_no_number_and_what_is_allowed_is_said(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(SceneError) as refused:
+        validate(Settings, config, owner="it")
+    name, value = next(iter(config.items()))
+    assert str(refused.value).startswith(f"{name} = {value}: {said}")
+
+
 @settings(deadline=None)  # the machine may be busy
 @given(st.fractions(min_value=1, max_value=240, max_denominator=1001))
 def test_settings_keep_the_rate(rate: Fraction) -> None:

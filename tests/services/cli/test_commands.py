@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,14 @@ import pytest
 from tests.conftest import CommandLine
 from tests.media import SIZE, read_video, tone, write_song
 from tests.services.cli.conftest import Run
+
+
+class TestVersion:
+    def test_names_motes_and_what_a_video_depends_on(self, run: Run) -> None:
+        outcome = run("--version")
+        words = r"motes [\d.]+ \(Python 3[\d.]+, numpy [\d.]+, numba [\d.]+, librosa [\d.]+, av [\d.]+\)\n"
+        assert outcome.code == 0
+        assert re.fullmatch(words, outcome.stdout)
 
 
 class TestHelp:

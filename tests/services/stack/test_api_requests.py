@@ -183,9 +183,15 @@ def test_id_of_nothing_is_404_whatever_it_is(stack: Stack, odd: str) -> None:
     assert stack.client.get("/jobs", params={"system_id": odd}).json() == []
 
 
+def test_song_named_in_the_body_of_load_audio_is_looked_for_in_the_query(stack: Stack) -> None:
+    answer = stack.client.post(f"/systems/{create(stack)}/load-audio", json={"audio_path": "uploads/x.wav"})
+    assert_refused(answer, 400, "audio_path is missing in the query: ?audio_path=…")
+
+
 def test_unknown_path_and_method_are_problems_too(stack: Stack) -> None:
     assert_refused(stack.client.get("/nothing"), 404)
-    assert_refused(stack.client.delete("/types"), 405)
+    assert_refused(stack.client.delete("/types"), 405, "DELETE: must be GET")
+    assert_refused(stack.client.patch(f"/systems/{create(stack)}"), 405, "PATCH: must be DELETE or GET")
 
 
 # --- lists ---
