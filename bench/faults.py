@@ -2,12 +2,15 @@
 
     python bench/faults.py                                   # 60 kills while 20 jobs are open, about five minutes
     python bench/faults.py --kills 10 --jobs 5 --seed 7      # sooner
+    python -m tests.services.servers bench/faults.py         # with PostgreSQL and S3 instead of SQLite and a folder
 
-``motes serve`` runs with a worker for each core. At random moments a process that renders, a worker, the API or
-redis-server is killed with SIGKILL, or Redis is told to forget everything; meanwhile jobs are submitted so that there
-are always enough. In the end each must be completed, once, and its video must hold the frames of an undisturbed render
-of the same scene, decoded and compared by hash. It prints how long each segment that was lost waited until somebody
-rendered it again (goal: 99 % within 20 s). The exit code is 1 if anything is not as it should be.
+``motes serve`` runs with a worker for each core, and with the database and the storage that MOTES_DATABASE_URL and
+MOTES_STORAGE_URL name: an empty database, and nothing that anybody else needs. At random moments a process that
+renders, a worker, the API or redis-server is killed with SIGKILL, Redis is told to forget everything, or PostgreSQL to
+end all connections, each once before any happens again; meanwhile jobs are submitted so that there are always enough.
+In the end each must be completed, once, and its video must hold the frames of an undisturbed render of the same scene,
+decoded and compared by hash. It prints how long each segment that was lost waited until somebody rendered it again
+(goal: 99 % within 20 s). The exit code is 1 if anything is not as it should be.
 
 Compared is what a client downloads, not raw frames, of which workers keep no hashes. So a segment that was encoded, put
 in order or joined wrongly is found, too. A difference in a raw frame that is too small for the encoder to keep may not
@@ -18,12 +21,12 @@ kill, is what tests/ecs_core/rendering/test_same_frames.py and tests/faults/test
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import os
 import random
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -39,15 +42,21 @@ from typing import Any
 import av
 import httpx
 import redis
+from sqlalchemy import Select, select, text
 
 from ecs_core import Scene, render
 from services.cli.demo_song import write_wav
+from services.database import EventRow, open_database
+from services.settings import ServiceSettings
 
 WITHIN = 20.0  # seconds
 PATIENCE = 900.0  # seconds that everything may take to be completed after the last kill
 KINDS = ("renderer", "worker", "api", "redis", "flush")
+DISCONNECT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid != pg_backend_pid()"""
 TYPES = ("enhanced", "snow", "zen", "bouncing", "no_music")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}
+PLACES = {name: os.environ[name] for name in ("MOTES_DATABASE_URL", "MOTES_STORAGE_URL") if name in os.environ}
 
 
 def scene_of(number: int) -> tuple[str, dict[str, Any]]:
@@ -66,6 +75,16 @@ class Stack:
     url: str
     pid: int
     data: Path
+    database: str
+
+    def __post_init__(self) -> None:
+        self._engine, self._sessions = open_database(self.database)
+        self._loop, self._turn = asyncio.Runner(), threading.Lock()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What can happen to it."""
+        return KINDS if self.database.startswith("sqlite") else (*KINDS, "database")
 
     def programs(self, name: str) -> list[tuple[int, str]]:
         """Its processes whose command line says so, with that line."""
@@ -82,10 +101,22 @@ class Stack:
         nurseries = [nursery for worker, _ in self.programs("worker") for nursery in children(worker)]
         return [task for nursery in nurseries for task in children(nursery)]
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def rows(self, query: str | Select[Any]) -> list[tuple[Any, ...]]:
         """What the database says."""
-        with closing(sqlite3.connect(f"file:{self.data / 'motes.db'}?mode=ro", uri=True, timeout=20)) as database:
-            return database.execute(query).fetchall()
+
+        async def ask() -> list[tuple[Any, ...]]:
+            async with self._sessions() as session:
+                asked = await session.execute(text(query) if isinstance(query, str) else query)
+                return [tuple(row) for row in asked]
+
+        with self._turn:  # two threads ask
+            return self._loop.run(ask())
+
+    def close(self) -> None:
+        """Leave the database."""
+        with self._turn:
+            self._loop.run(self._engine.dispose())
+            self._loop.close()
 
 
 def children(pid: int) -> list[int]:
@@ -114,7 +145,9 @@ def serving(data: Path, **environment: str) -> Iterator[Stack]:
         url = re.search(r"http://\S+/particles", process.stdout.readline())
         if url is None:
             raise SystemExit(f"motes serve did not start: {(data.parent / 'serve.log').read_text()}")
-        yield Stack(url[0], process.pid, data)
+        database = ServiceSettings(data=data, database_url=environment.get("MOTES_DATABASE_URL", "")).database
+        with closing(Stack(url[0], process.pid, data, database)) as stack:
+            yield stack
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -159,7 +192,7 @@ class Clients:
                 answer = self._client.request(method, path, headers=headers, **more)
                 if answer.status_code < 400:
                     return answer
-                if answer.status_code not in (409, 500, 502, 503):
+                if answer.status_code not in (409, 503):
                     raise RuntimeError(f"{method} {path}: {answer.status_code}: {answer.text}")
             time.sleep(0.2)
 
@@ -176,29 +209,39 @@ class Faults:
     kills: Counter[str] = field(default_factory=Counter)
     lost: dict[tuple[str, int], float] = field(default_factory=dict)  # task and attempt, and when it was lost
     waited: list[float] = field(default_factory=list)
+    due: list[str] = field(default_factory=list)  # what must happen before anything happens once more
 
     def strike(self) -> None:
-        """Do one of them."""
-        kind = self.chance.choice(KINDS)
+        """Do the first of what is due that can be done now."""
+        self.due = self.due or self.chance.sample(self.stack.kinds, len(self.stack.kinds))
+        for kind in self.due:
+            before = self._running()
+            if self._do(kind):
+                self.kills[kind] += 1
+                self.due.remove(kind)
+                if kind in ("worker", "renderer", "database"):
+                    self.lost = dict.fromkeys(before, time.monotonic()) | self.lost
+                return
+
+    def _do(self, kind: str) -> bool:
+        """Whether it could be done."""
+        if kind == "database":
+            self.stack.rows(DISCONNECT)
+            return True
         if kind == "flush":
             for _, line in self.stack.programs("redis"):
-                path = line.rpartition("unixsocket:")[2].split()[0]
                 with suppress(redis.RedisError, OSError):
-                    redis.Redis(unix_socket_path=path).flushall()
-                    self.kills[kind] += 1
-            return
+                    redis.Redis(unix_socket_path=line.rpartition("unixsocket:")[2].split()[0]).flushall()
+                    return True
+            return False
         victims = self.stack.renderers() if kind == "renderer" else [pid for pid, _ in self.stack.programs(kind)]
         # A third death would fail the job, as it should: that is no loss, but nothing that this looks for.
         endangered = self.stack.rows("SELECT 1 FROM tasks WHERE status != 'done' AND deaths >= 2")
-        if not victims or (kind == "renderer" and endangered):
-            return
-        victim = self.chance.choice(victims)
-        before = self._running()
-        with suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
-            self.kills[kind] += 1
-            if kind in ("worker", "renderer"):
-                self.lost.update({each: time.monotonic() for each in before if each not in self.lost})
+        if victims and not (kind == "renderer" and endangered):
+            with suppress(ProcessLookupError):
+                os.kill(self.chance.choice(victims), signal.SIGKILL)
+                return True
+        return False
 
     def _running(self) -> list[tuple[str, int]]:
         return [(task, attempt) for task, attempt, status in self._tasks() if status == "running"]
@@ -231,9 +274,8 @@ def frames_of(path: Path) -> list[str]:
 def wrong_with(clients: Clients, stack: Stack, song: Path, folder: Path) -> list[str]:
     """Everything that is not as it should be."""
     found = [] if clients.done_well else ["the clients gave up"]
-    completions = Counter(
-        job for (job,) in stack.rows("SELECT job_id FROM events WHERE json_extract(data, '$.status') = 'completed'")
-    )
+    completed = select(EventRow.job_id).where(EventRow.data["status"].as_string() == "completed")
+    completions = Counter(job for (job,) in stack.rows(completed))
     reasons = dict(stack.rows("SELECT id, coalesce(error, status) FROM jobs"))
     for job, number in sorted(clients.jobs.items(), key=lambda item: item[1]):
         if completions[job] != 1:
@@ -261,11 +303,16 @@ def main() -> None:
         folder = Path(name)
         song = folder / "song.wav"
         write_wav(song, 10.0)
-        with serving(folder / "data") as stack:
+        # What killed workers leave behind goes with the folder.
+        with serving(folder / "data", TMPDIR=name, **PLACES) as stack:
+            if stack.rows("SELECT 1 FROM jobs"):
+                raise SystemExit("MOTES_DATABASE_URL: this database has jobs; give one that is empty")
             clients, faults = Clients(stack, song, arguments.jobs), Faults(stack, random.Random(arguments.seed))
             submitting = threading.Thread(target=clients.run)
             submitting.start()
-            strike_at = time.monotonic() + 5
+            while len(clients.jobs) < arguments.jobs and submitting.is_alive():
+                time.sleep(0.05)
+            strike_at = time.monotonic()
             while sum(faults.kills.values()) < arguments.kills:
                 faults.look()
                 if time.monotonic() >= strike_at:
@@ -284,6 +331,7 @@ def main() -> None:
                 faults.look()
                 time.sleep(0.05)
             wrong = wrong_with(clients, stack, song, folder)
+        said = [line for line in (folder / "serve.log").open() if '"level": "info"' not in line]
     waited = sorted(faults.waited)
     print(f"{len(waited)} tasks were lost and done again; seconds until they were begun again:")
     if waited:
@@ -292,12 +340,14 @@ def main() -> None:
         for low, high in ((0, 1), (1, 2), (2, 5), (5, 10), (10, 15), (15, 20), (20, 1e9)):
             count = sum(low <= value < high for value in waited)
             print(f"  {low:2d}–{high if high < 1e9 else '…'} s: {'#' * count} {count}")
-        if at[0.99] > WITHIN:
-            wrong.append(f"99 % of what was lost was begun again within {at[0.99]:.1f} s, not {WITHIN:g}")
+    soon = not waited or at[0.99] <= WITHIN
+    if wrong:
+        sys.stderr.writelines(said)
     for each in wrong:
         print(f"WRONG: {each}")
+    print(f"99 % were begun again within {WITHIN:g} s: {soon}")
     print(f"every job completed once, every frame as in an undisturbed render: {not wrong}")
-    raise SystemExit(1 if wrong else 0)
+    raise SystemExit(0 if soon and not wrong else 1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Servers that tests start for themselves: PostgreSQL and one that speaks S3. Both come as wheels."""
+"""Servers that tests start for themselves: PostgreSQL and one that speaks S3. Both come as wheels.
+
+``python -m tests.services.servers SCRIPT …`` runs a script in Python while there are both, empty, as what the service
+keeps everything in.
+"""
 
 from __future__ import annotations
 
@@ -138,3 +142,14 @@ def _until(
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.05)
+
+
+def main() -> None:
+    """Run a script, such as one of bench/, with both."""
+    with postgres() as server, s3() as places:
+        places |= {"MOTES_DATABASE_URL": server.url(server.create()), "MOTES_STORAGE_URL": f"s3://{BUCKET}/motes"}
+        raise SystemExit(subprocess.call((sys.executable, *sys.argv[1:]), env={**os.environ, **places}))
+
+
+if __name__ == "__main__":
+    main()
