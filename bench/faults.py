@@ -96,10 +96,10 @@ class Stack:
                     found.append((pid, line))
         return found
 
-    def renderers(self) -> list[int]:
-        """Processes that do tasks: forked by the nurseries that workers started."""
-        nurseries = [nursery for worker, _ in self.programs("worker") for nursery in children(worker)]
-        return [task for nursery in nurseries for task in children(nursery)]
+    def renderers(self) -> list[tuple[int, str]]:
+        """Processes that do tasks, forked by the nurseries that workers started, with the line of their worker."""
+        nurseries = [(nursery, line) for worker, line in self.programs("worker") for nursery in children(worker)]
+        return [(task, line) for nursery, line in nurseries for task in children(nursery)]
 
     def rows(self, query: str | Select[Any]) -> list[tuple[Any, ...]]:
         """What the database says."""
@@ -215,12 +215,9 @@ class Faults:
         """Do the first of what is due that can be done now."""
         self.due = self.due or self.chance.sample(self.stack.kinds, len(self.stack.kinds))
         for kind in self.due:
-            before = self._running()
             if self._do(kind):
                 self.kills[kind] += 1
                 self.due.remove(kind)
-                if kind in ("worker", "renderer", "database"):
-                    self.lost = dict.fromkeys(before, time.monotonic()) | self.lost
                 return
 
     def _do(self, kind: str) -> bool:
@@ -234,32 +231,37 @@ class Faults:
                     redis.Redis(unix_socket_path=line.rpartition("unixsocket:")[2].split()[0]).flushall()
                     return True
             return False
-        victims = self.stack.renderers() if kind == "renderer" else [pid for pid, _ in self.stack.programs(kind)]
+        victims = self.stack.renderers() if kind == "renderer" else self.stack.programs(kind)
         # A third death would fail the job, as it should: that is no loss, but nothing that this looks for.
         endangered = self.stack.rows("SELECT 1 FROM tasks WHERE status != 'done' AND deaths >= 2")
         if victims and not (kind == "renderer" and endangered):
+            pid, line = self.chance.choice(victims)
+            held = self._held_by(line)
             with suppress(ProcessLookupError):
-                os.kill(self.chance.choice(victims), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+                self.lost = dict.fromkeys(held, time.monotonic()) | self.lost
                 return True
         return False
 
-    def _running(self) -> list[tuple[str, int]]:
-        return [(task, attempt) for task, attempt, status in self._tasks() if status == "running"]
-
-    def _tasks(self) -> list[tuple[Any, ...]]:
-        return self.stack.rows("SELECT id, attempt, status FROM tasks WHERE status IN ('ready', 'running')")
+    def _held_by(self, line: str) -> list[tuple[str, int]]:
+        """The tasks and attempts of the worker with this command line; whatever else it is the line of has none."""
+        name = line.partition("--name ")[2].partition(" ")[0]
+        running = self.stack.rows("SELECT id, attempt, worker FROM tasks WHERE status = 'running'")
+        return [(task, attempt) for task, attempt, worker in running if worker.endswith(f":{name}")]
 
     def look(self) -> None:
         """Whether what may have been lost is done again: a task whose attempt went on, or is over, was not lost."""
+        if not self.lost:
+            return
         now = time.monotonic()
-        tasks = {task: (attempt, status) for task, attempt, status in self._tasks()}
+        tasks = {task: rest for task, *rest in self.stack.rows("SELECT id, attempt, status FROM tasks")}
         for (task, before), since in list(self.lost.items()):
-            attempt, status = tasks.get(task, (before, "done"))
-            if attempt > before and status == "running":
+            attempt, status = tasks[task]
+            if attempt > before and status != "ready":
                 self.waited.append(now - since)
                 del self.lost[task, before]
             elif status == "done" or (attempt == before and now - since > 2 * WITHIN):
-                del self.lost[task, before]  # another worker held it, and nothing happened to it
+                del self.lost[task, before]  # it was just over
 
 
 # --- what must be true in the end ---
