@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ecs_core.errors import SceneError
+from ecs_core.plugin_api import particle_types
 from ecs_core.scene import Scene, particle_type
 from ecs_core.settings import picture_size
 
@@ -40,7 +42,7 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
     """
     config: dict[str, Any] = {}
     if arguments.preset is not None:
-        config |= particle_type(arguments.type).preset(arguments.preset)
+        config |= _preset(arguments.type, arguments.preset)
     if arguments.config is not None:
         config |= _read_config(arguments.config)
     for assignment in arguments.set:
@@ -59,6 +61,17 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
     # None of these has parts: an object (of --set width.x=3, say) is left in, to be refused.
     config |= {name: value for name, value in named.items() if not isinstance(config.get(name), dict)}
     return Scene(arguments.type, audio=arguments.song, config=config, analysis=arguments.analysis)
+
+
+def _preset(kind: str, name: str) -> Mapping[str, Any]:
+    """The config of a preset; the refusal names the type that has it."""
+    try:
+        return particle_type(kind).preset(name)
+    except SceneError as error:
+        having = [other for other, each in particle_types().types.items() if name in each.preset_names()]
+        if not having or kind in having or kind not in particle_types().types:
+            raise
+        raise SceneError(f"{error}; --type {' or '.join(having)} has it") from None
 
 
 def _read_config(path: Path) -> dict[str, Any]:
