@@ -29,8 +29,8 @@ serve: $(READY)  ## run the service: the REST API, workers, Redis
 	$(BIN)/motes serve
 
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 20
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m 'not compiled' $(addprefix tests/ecs_core/,kernels systems raster test_rng.py)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 -m 'not compiled' $(addprefix tests/ecs_core/,kernels systems raster test_rng.py)
 
 check: $(READY)  ## lint, types, layers
 	$(BIN)/ruff check .

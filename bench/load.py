@@ -69,7 +69,8 @@ class Client:
                 except Exception as error:
                     self._seen.wrong[f"{kind}: {type(error).__name__} {str(error)[:100]}"] += 1
                 self._seen.seconds[kind].append(time.perf_counter() - began)
-                await asyncio.sleep(self._chance.expovariate(1 / PAUSE))
+                pause = self._chance.expovariate(1 / PAUSE)
+                await asyncio.sleep(min(pause, max(0.0, until - time.monotonic())))
 
     async def _status(self) -> None:
         (await self._http.get(f"/jobs/{self._job}")).raise_for_status()
@@ -179,7 +180,8 @@ def under_load(stack: Stack, key: str, *, count: int, seconds: float) -> bool:
     with client_of(stack, key) as http:
         job = submit(http, system(http, SMALL))
         finished(http, job)
-        asyncio.run(clients(stack, key, job, count=count, seconds=min(15.0, seconds / 3)))  # connections stay open
+        before_that = min(15.0, max(6.0, seconds / 3))  # connections stay open
+        asyncio.run(clients(stack, key, job, count=count, seconds=before_that))
         time.sleep(3)
         before = open_files(stack)
         work = system(http, LONG)

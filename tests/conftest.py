@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 NEVERBALL = Path("/usr/share/games/neverball/bgm")
+LONG = ("stack", "deploy", "faults", "hostile", "plugins_installed")  # folders of tests that start whole programs
 _missing: dict[str, list[str]] = {}
 
 
@@ -23,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background without it
     os.environ.setdefault("XDG_CACHE_HOME", str(config.rootpath / ".pytest_cache" / "xdg"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that take long come first: at the end a core would be idle while the other one still has a long file."""
+    items.sort(key=lambda item: not any(folder in item.path.parts for folder in LONG))
 
 
 @pytest.hookimpl(wrapper=True)

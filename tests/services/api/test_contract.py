@@ -26,7 +26,7 @@ from tests.services.api.world import changed, served
 
 HERE = Path(__file__).parent / "contract"
 ROOT = Path(__file__).parents[3]
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "4"))  # of what is made up, for each operation
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "3"))  # of what is made up, for each operation
 MARKER = "somebody-elses-4f1c"
 SMALL = {"width": 160, "height": 90, "duration": 1.0, "particle_count": 20}
 
