@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.disk import disk_of
 from tests.media import SIZE, noise, read_video, tone, write_float_wav, write_silent_video, write_song
 from tests.services.cli.conftest import Run
 
@@ -368,13 +369,9 @@ def test_folder_without_permission(run: Run, tmp_path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A disk of a few kilobytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={request.param}k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("only root may mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    (tmp_path / "disk").mkdir()
+    with disk_of(request.param << 10, tmp_path / "disk") as disk:
+        yield disk
 
 
 # From no room for a segment to no room for the index at the front of a video that is all there. It takes about 240 kB.

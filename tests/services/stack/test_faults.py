@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -306,22 +305,6 @@ class TestKilledProcesses:
         stack.start_worker()
         until(lambda: not before & set(stack.scratch.glob("*worker*")), stack, seconds=20)
         assert len(downloaded(stack, job, tmp_path)) == 90
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, of 8 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk), capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"only root may mount a small disk: {mounted.stderr.strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(("umount", "--lazy", disk), check=True)
 
 
 @pytest.mark.usefixtures("_redis")

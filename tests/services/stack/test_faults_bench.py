@@ -16,13 +16,13 @@ pytestmark = pytest.mark.debian("redis-server")
 
 
 def nothing_is_lost(*, kills: int, jobs: int, **places: str) -> None:
-    """Each kind of fault happens once. How soon what was lost is done again depends on what else this machine does."""
+    """Each kind of fault happens once; what was lost is begun again in time."""
     command = (sys.executable, "bench/faults.py", "--kills", str(kills), "--jobs", str(jobs), "--seed", "5")
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **places}, capture_output=True, text=True, check=False, timeout=600
     )
-    expected = "every job completed once, every frame as in an undisturbed render: True"
-    assert expected in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every job completed once, every frame as in an undisturbed render: True" in done.stdout
 
 
 @pytest.mark.usefixtures("_redis")
