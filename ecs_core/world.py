@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 
 import esper
 import numpy as np
+from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.makeup import check_makeup
 from ecs_core.resources import AudioFrame, Canvas, Clock
-from ecs_core.rng import generator, stream_of
+from ecs_core.rng import generator, stream_of, uniform_by_birth
 from ecs_core.schedule import FIRST_FROZEN, Phase, System, priority
 from ecs_core.table import Column, Rows, Table
 
@@ -206,6 +207,10 @@ class World:
         draw = self._draws.get(key, 0)
         self._draws[key] = draw + 1
         return generator(self.seed, stream_of(*key, draw), self.frame)
+
+    def traits(self, system: System, entity: int, table: Table) -> NDArray[np.float32]:
+        """A number in [0, 1) for each row, (rows,) float32, that stays with its particle for life."""
+        return uniform_by_birth(self.seed, stream_of(type(system).__qualname__, entity), table.birth)
 
     @property
     def systems(self) -> tuple[System, ...]:

@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from ecs_core.rng import generator, stream_of
+from ecs_core import kernels
+from ecs_core.rng import generator, stream_of, uniform_by_birth
 
 
 def draws(seed: int, stream: int, frame: int, n: int = 8) -> list[float]:
@@ -60,3 +61,42 @@ def test_streams_and_seeds_of_64_bits_that_differ_in_the_last_give_other_draws(s
     assert draws(3, stream, 0) != draws(3, stream ^ 1, 0)
     assert draws(2**53, stream, 0) != draws(2**53 + 1, stream, 0)
     assert draws(2**63 - 1, stream, 0) != draws(2**63 - 2, stream, 0)
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "answer"),
+    [  # kat_vectors of Random123
+        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0),
+            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+        ),
+    ],
+)
+def test_philox_gives_the_known_answers(counter, key, answer) -> None:
+    assert kernels.rng.philox(*counter, *key) == answer
+
+
+def test_a_draw_by_birth_id_does_not_depend_on_the_row() -> None:
+    births = np.array([0, 3, 7, 2**40], np.int64)
+    drawn = uniform_by_birth(5, 6, births)
+    assert np.array_equal(uniform_by_birth(5, 6, births[2:]), drawn[2:])
+    assert len(set(drawn.tolist())) == 4
+
+
+def test_draws_by_birth_id_are_even() -> None:
+    drawn = uniform_by_birth(1, 2, np.arange(20_000))
+    assert drawn.min() >= 0
+    assert drawn.max() < 1
+    counts, _ = np.histogram(drawn, 20, (0, 1))
+    assert abs(counts - 1000).max() < 150
+
+
+def test_another_seed_or_stream_draws_other_numbers_by_birth_id() -> None:
+    births = np.arange(10)
+    one = uniform_by_birth(1, 1, births)
+    assert not np.array_equal(one, uniform_by_birth(2, 1, births))
+    assert not np.array_equal(one, uniform_by_birth(1 + (1 << 32), 1, births))
+    assert not np.array_equal(one, uniform_by_birth(1, 2, births))
