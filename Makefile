@@ -28,8 +28,8 @@ demo: $(READY)  ## start the service, let it render 20 s of the demo song at 108
 serve: $(READY)  ## run the service: the REST API, workers, Redis
 	$(BIN)/motes serve
 
-test: $(READY)  ## all tests; three processes on two cores, because many tests wait for others
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 20
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 -m 'not compiled' $(addprefix tests/ecs_core/,kernels systems raster test_rng.py)
 
 check: $(READY)  ## lint, types, layers

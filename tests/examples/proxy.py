@@ -31,9 +31,7 @@ class Proxy:
             answering.start()
             with suppress(OSError):
                 while data := client.recv(1 << 16):
-                    if found := re.search(
-                        rb"/events HTTP/1\.1\r\n(?:.*\r\n)*?last-event-id: ?(\d*)", data, re.IGNORECASE
-                    ):
+                    if found := _ASKED.search(data):
                         self.asked_after.append(found[1].decode())
                         if len(self.asked_after) <= self.breaks:
                             budget[0] = self.let_through
@@ -45,8 +43,9 @@ class Proxy:
     def _answers(self, server: socket.socket, client: socket.socket, budget: list[int]) -> None:
         with suppress(OSError):
             while budget[0] > 0 and (data := server.recv(1 << 16)):
-                client.sendall(data[: budget[0]])
-                budget[0] -= len(data)
+                through = data[: budget[0]]
+                budget[0] -= len(data)  # before it is sent: then the next request may come, with a budget of its own
+                client.sendall(through)
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
 
