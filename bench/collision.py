@@ -13,8 +13,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ecs_core import kernels
-from ecs_core.resources import Canvas
-from ecs_core.rng import generator
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.rng import generator
 from ecs_core.systems.collision import cell_size
 
 GOAL = 0.3

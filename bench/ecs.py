@@ -16,13 +16,13 @@ import esper
 import numpy as np
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.components import Drag, Emission, Lifetime, Position, Velocity, Walls
-from ecs_core.resources import Canvas
-from ecs_core.rng import generator
+from ecs_core.ecs.components import Drag, Emission, Lifetime, Position, Velocity, Walls
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.rng import generator
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.values import Range
+from ecs_core.ecs.world import World
 from ecs_core.systems import BUILT_IN, Move
-from ecs_core.table import Table
-from ecs_core.values import Range
-from ecs_core.world import World
 
 COLUMNS = (Position, Velocity, Lifetime)
 DRAG, WALLS, WIDTH, HEIGHT, FPS = Drag(0.2), Walls("reflect", 0.9), 1920.0, 1080.0, Fraction(30)

@@ -31,7 +31,7 @@ import numpy as np
 from ecs_core.audio.features import analyze
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
-from ecs_core.scene import Scene
+from ecs_core.scene.scene import Scene
 from ecs_core.video.encoding import Picture, SegmentWriter
 from services.cli.demo_song import write_wav
 
@@ -40,7 +40,7 @@ _RENDER = """
 import sys, json, time
 t0 = time.perf_counter()
 from ecs_core.rendering.run import render
-from ecs_core.scene import Scene
+from ecs_core.scene.scene import Scene
 import ecs_core.audio.features
 t1 = time.perf_counter()
 scene, out, quality, hashes = json.loads(sys.argv[1])

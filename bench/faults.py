@@ -46,7 +46,7 @@ from sqlalchemy import Select, select, text
 
 from ecs_core import Scene, render
 from services.cli.demo_song import write_wav
-from services.database import EventRow, open_database
+from services.database.models import EventRow, open_database
 from services.settings import ServiceSettings
 
 WITHIN = 20.0  # seconds

@@ -28,15 +28,16 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Message, Scope
 
-from services import metrics
-from services.api import Requests, create_app, requests
-from services.database import JobRow, Sessions, new_id, open_database
-from services.jobs import Jobs
-from services.migrations import upgrade
-from services.scenes import frozen, key_of
+from services.api import Requests, create_app
+from services.api.middleware import request_context
+from services.database.migrations import upgrade
+from services.database.models import JobRow, Sessions, new_id, open_database
+from services.jobs.lifecycle import Jobs
+from services.jobs.render_spec import frozen, key_of
+from services.observability import metrics
+from services.processes.supervisor import free_port, redis_server
 from services.settings import ServiceSettings
-from services.supervisor import free_port, redis_server
-from services.worker.children import Nursery
+from services.worker.child_processes import Nursery
 from services.worker.main import Worker
 
 GOAL = 0.02
@@ -54,7 +55,7 @@ SILENT = {"DATABASE": MUTE, "REDIS": MUTE, "_counted_by": lambda *labels: (MUTE,
 @contextmanager
 def instead(of: dict[str, Any]) -> Iterator[None]:
     """The metrics of these names are others. Without mocks: those leave garbage to be collected in the next turn."""
-    homes = {name: requests if hasattr(requests, name) else metrics for name in of}
+    homes = {name: request_context if hasattr(request_context, name) else metrics for name in of}
     before = {name: getattr(home, name) for name, home in homes.items()}
     for name, other in of.items():
         setattr(homes[name], name, other)

@@ -25,7 +25,7 @@ from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.stage import Stage
-from ecs_core.scene import Scene
+from ecs_core.scene.scene import Scene
 from services.cli.demo_song import write_wav
 
 GOAL, AT = 1.2, 10_000

@@ -12,34 +12,48 @@ if TYPE_CHECKING:
     from ecs_core.audio.spectrum import Spectrum as Spectrum
     from ecs_core.audio.timeline import AudioFeature as AudioFeature
     from ecs_core.audio.timeline import FeatureTimeline as FeatureTimeline
-    from ecs_core.components import FRAME as FRAME
-    from ecs_core.components import Attraction as Attraction
-    from ecs_core.components import Bounds as Bounds
-    from ecs_core.components import Burst as Burst
-    from ecs_core.components import Collide as Collide
-    from ecs_core.components import Color as Color
-    from ecs_core.components import ColorOverLife as ColorOverLife
-    from ecs_core.components import Drag as Drag
-    from ecs_core.components import Emission as Emission
-    from ecs_core.components import FadeWithDistance as FadeWithDistance
-    from ecs_core.components import Gravity as Gravity
-    from ecs_core.components import Growth as Growth
-    from ecs_core.components import Hue as Hue
-    from ecs_core.components import Jitter as Jitter
-    from ecs_core.components import Lifetime as Lifetime
-    from ecs_core.components import LightOverLife as LightOverLife
-    from ecs_core.components import Look as Look
-    from ecs_core.components import Position as Position
-    from ecs_core.components import Pulse as Pulse
-    from ecs_core.components import Size as Size
-    from ecs_core.components import SizeOverLife as SizeOverLife
-    from ecs_core.components import Speed as Speed
-    from ecs_core.components import Sprite as Sprite
-    from ecs_core.components import Turbulence as Turbulence
-    from ecs_core.components import Twinkle as Twinkle
-    from ecs_core.components import Upkeep as Upkeep
-    from ecs_core.components import Velocity as Velocity
-    from ecs_core.components import Walls as Walls
+    from ecs_core.ecs.components import FRAME as FRAME
+    from ecs_core.ecs.components import Attraction as Attraction
+    from ecs_core.ecs.components import Bounds as Bounds
+    from ecs_core.ecs.components import Burst as Burst
+    from ecs_core.ecs.components import Collide as Collide
+    from ecs_core.ecs.components import Color as Color
+    from ecs_core.ecs.components import ColorOverLife as ColorOverLife
+    from ecs_core.ecs.components import Drag as Drag
+    from ecs_core.ecs.components import Emission as Emission
+    from ecs_core.ecs.components import FadeWithDistance as FadeWithDistance
+    from ecs_core.ecs.components import Gravity as Gravity
+    from ecs_core.ecs.components import Growth as Growth
+    from ecs_core.ecs.components import Hue as Hue
+    from ecs_core.ecs.components import Jitter as Jitter
+    from ecs_core.ecs.components import Lifetime as Lifetime
+    from ecs_core.ecs.components import LightOverLife as LightOverLife
+    from ecs_core.ecs.components import Look as Look
+    from ecs_core.ecs.components import Position as Position
+    from ecs_core.ecs.components import Pulse as Pulse
+    from ecs_core.ecs.components import Size as Size
+    from ecs_core.ecs.components import SizeOverLife as SizeOverLife
+    from ecs_core.ecs.components import Speed as Speed
+    from ecs_core.ecs.components import Sprite as Sprite
+    from ecs_core.ecs.components import Turbulence as Turbulence
+    from ecs_core.ecs.components import Twinkle as Twinkle
+    from ecs_core.ecs.components import Upkeep as Upkeep
+    from ecs_core.ecs.components import Velocity as Velocity
+    from ecs_core.ecs.components import Walls as Walls
+    from ecs_core.ecs.resources import AudioFrame as AudioFrame
+    from ecs_core.ecs.resources import Canvas as Canvas
+    from ecs_core.ecs.resources import Clock as Clock
+    from ecs_core.ecs.schedule import Phase as Phase
+    from ecs_core.ecs.schedule import System as System
+    from ecs_core.ecs.table import F32 as F32
+    from ecs_core.ecs.table import Column as Column
+    from ecs_core.ecs.table import Table as Table
+    from ecs_core.ecs.values import Curve as Curve
+    from ecs_core.ecs.values import Gradient as Gradient
+    from ecs_core.ecs.values import Pareto as Pareto
+    from ecs_core.ecs.values import Range as Range
+    from ecs_core.ecs.world import Snapshot as Snapshot
+    from ecs_core.ecs.world import World as World
     from ecs_core.errors import AudioError as AudioError
     from ecs_core.errors import MotesError as MotesError
     from ecs_core.errors import OutputError as OutputError
@@ -57,33 +71,19 @@ if TYPE_CHECKING:
     from ecs_core.rendering.run import RenderResult as RenderResult
     from ecs_core.rendering.run import render as render
     from ecs_core.rendering.still import render_frame as render_frame
-    from ecs_core.resources import AudioFrame as AudioFrame
-    from ecs_core.resources import Canvas as Canvas
-    from ecs_core.resources import Clock as Clock
-    from ecs_core.scene import Scene as Scene
-    from ecs_core.schedule import Phase as Phase
-    from ecs_core.schedule import System as System
-    from ecs_core.settings import RGB as RGB
-    from ecs_core.settings import Settings as Settings
-    from ecs_core.settings import option as option
+    from ecs_core.scene.scene import Scene as Scene
+    from ecs_core.scene.settings import RGB as RGB
+    from ecs_core.scene.settings import Settings as Settings
+    from ecs_core.scene.settings import option as option
     from ecs_core.systems.audio_reaction import Binding as Binding
     from ecs_core.systems.audio_reaction import Reactive as Reactive
-    from ecs_core.table import F32 as F32
-    from ecs_core.table import Column as Column
-    from ecs_core.table import Table as Table
-    from ecs_core.values import Curve as Curve
-    from ecs_core.values import Gradient as Gradient
-    from ecs_core.values import Pareto as Pareto
-    from ecs_core.values import Range as Range
-    from ecs_core.world import Snapshot as Snapshot
-    from ecs_core.world import World as World
 
 _PUBLIC = {
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
-    "components": "Attraction Bounds Burst Collide Color ColorOverLife Drag Emission FadeWithDistance Gravity Growth "
-    "Hue Jitter Lifetime LightOverLife Look Position Pulse Size SizeOverLife Speed Sprite Turbulence Twinkle Upkeep "
-    "Velocity Walls FRAME",
+    "ecs.components": "Attraction Bounds Burst Collide Color ColorOverLife Drag Emission FadeWithDistance Gravity "
+    "Growth Hue Jitter Lifetime LightOverLife Look Position Pulse Size SizeOverLife Speed Sprite Turbulence Twinkle "
+    "Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",
@@ -93,14 +93,14 @@ _PUBLIC = {
     "rendering.progress": "Progress",
     "rendering.run": "RenderResult render",
     "rendering.still": "render_frame",
-    "resources": "AudioFrame Canvas Clock",
-    "scene": "Scene",
-    "schedule": "Phase System",
-    "settings": "RGB Settings option",
+    "ecs.resources": "AudioFrame Canvas Clock",
+    "scene.scene": "Scene",
+    "ecs.schedule": "Phase System",
+    "scene.settings": "RGB Settings option",
     "systems.audio_reaction": "Binding Reactive",
-    "table": "F32 Column Table",
-    "values": "Curve Gradient Pareto Range",
-    "world": "Snapshot World",
+    "ecs.table": "F32 Column Table",
+    "ecs.values": "Curve Gradient Pareto Range",
+    "ecs.world": "Snapshot World",
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.still import render_frame
-from ecs_core.scene import Scene
+from ecs_core.scene.scene import Scene
 
 
 def warm_up() -> list[str]:

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from ecs_core import MotesError
-from services.supervisor import free_port, redis_server
+from services.processes.supervisor import free_port, redis_server
 
 MOTES = (sys.executable, "-m", "services.cli.main")
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ import pytest
 
 from ecs_core.audio import document
 from ecs_core.audio.catalogue import EVENTS, FEATURES
-from ecs_core.scene import Scene
+from ecs_core.scene.scene import Scene
 
 TEXT = (Path(__file__).parent.parent / "docs/listening.md").read_text(encoding="utf-8")
 

@@ -26,7 +26,7 @@ from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
-from ecs_core.refusal import refusal
+from ecs_core.validation_messages import refusal
 
 SCHEMA, VERSION = "motes-analysis", 1
 

@@ -12,7 +12,7 @@ from ecs_core.plugin_api.particle_type import ParticleType
 
 if TYPE_CHECKING:
     from ecs_core.rendering.run import RenderResult
-    from ecs_core.scene import Scene
+    from ecs_core.scene.scene import Scene
 
 hookspec = pluggy.HookspecMarker("motes")
 hookimpl = pluggy.HookimplMarker("motes")

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecs_core.components import Color, Look, Size, Sprite
+from ecs_core.ecs.components import Color, Look, Size, Sprite
+from ecs_core.ecs.table import Column
 from ecs_core.errors import MotesError, PluginError, SceneError, in_a_line
 from ecs_core.raster.background import Background
-from ecs_core.settings import Settings
-from ecs_core.table import Column
+from ecs_core.scene.settings import Settings
 
 if TYPE_CHECKING:
-    from ecs_core.schedule import System
-    from ecs_core.world import World
+    from ecs_core.ecs.schedule import System
+    from ecs_core.ecs.world import World
 
 API_VERSION = 1  # raised when a plugin that was right would be so no more
 
@@ -48,7 +48,7 @@ class ParticleType:
     presets: Path | None = None
 
     def __post_init__(self) -> None:
-        from ecs_core.schedule import System  # noqa: PLC0415 - esper is not needed to read this module
+        from ecs_core.ecs.schedule import System  # noqa: PLC0415 - esper is not needed to read this module
 
         def refuse(what: str) -> None:
             raise PluginError(f"particle type {self.name!r}: {what}")

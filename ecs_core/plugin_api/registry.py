@@ -31,11 +31,11 @@ from ecs_core.audio.timeline import AudioFeature
 from ecs_core.errors import PluginError, in_a_line
 from ecs_core.plugin_api import hooks
 from ecs_core.plugin_api.particle_type import API_VERSION, ParticleType
-from ecs_core.settings import validate
+from ecs_core.scene.settings import validate
 
 if TYPE_CHECKING:
     from ecs_core.rendering.run import RenderResult
-    from ecs_core.scene import Scene
+    from ecs_core.scene.scene import Scene
 
 GROUP = "motes"
 _OWN = "motes"  # the distribution of Motes itself
@@ -193,7 +193,7 @@ def _stated(module: str) -> object:
 
 def _try(kind: ParticleType, features: Iterable[str]) -> None:
     """Ask of a type what the service asks of every type, so that none that fails stops it."""
-    from ecs_core.bindings import rehearse  # noqa: PLC0415 - only where there are others' types
+    from ecs_core.scene.bindings import rehearse  # noqa: PLC0415 - only where there are others' types
 
     try:
         rehearse(kind, validate(kind.settings, {}, owner=f"particle type {kind.name!r}"), features)

@@ -24,11 +24,11 @@ from ecs_core.errors import MotesError, in_a_line
 
 if TYPE_CHECKING:
     from ecs_core.audio.timeline import FeatureTimeline
+    from ecs_core.ecs.world import Snapshot
     from ecs_core.rendering.plan import Segment
     from ecs_core.rendering.segment import SegmentRenderer
-    from ecs_core.settings import Settings
+    from ecs_core.scene.settings import Settings
     from ecs_core.video.encoding import VideoFormat
-    from ecs_core.world import Snapshot
 
 _REPORT_EVERY = 0.1  # seconds
 

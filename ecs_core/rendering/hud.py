@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ecs_core.ecs.resources import AudioFrame
 from ecs_core.raster.drawlist import DrawList
-from ecs_core.resources import AudioFrame
 
 ROWS = ("sub", "bass", "low_mid", "mid", "high", "rms", "onset", "beat_phase")  # from the top
 _LIGHTS = 16

@@ -16,7 +16,7 @@ import numpy as np
 from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import ParticleType, particle_types
-from ecs_core.settings import Settings
+from ecs_core.scene.settings import Settings
 from ecs_core.video.encoding import Quality, VideoFormat
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from ecs_core.errors import OutputError, RenderError
-from ecs_core.interrupts import undisturbed
 from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.segment import SegmentReport
+from ecs_core.signals import undisturbed
 
 _PATIENCE = 2.0  # seconds that a killed process may take to vanish
 ATTEMPTS = 3  # a segment that takes its process down this often fails the render

@@ -19,13 +19,13 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import OutputError, RenderCancelled, SceneError
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.child import Advanced, Begin, Work
-from ecs_core.rendering.listening import listen
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.progress import Progress, Reporter
+from ecs_core.rendering.song_analysis import listen
 from ecs_core.rendering.stage import Stage
-from ecs_core.scene import Scene
-from ecs_core.settings import Settings
+from ecs_core.scene.scene import Scene
+from ecs_core.scene.settings import Settings
 from ecs_core.video.encoding import QUALITIES, Quality, VideoFormat
 from ecs_core.video.join import VideoFile
 

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ecs_core.ecs.world import Snapshot
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.raster.rasteriser import Rasteriser
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.stage import Stage, backdrop
 from ecs_core.video.encoding import Picture, SegmentWriter
-from ecs_core.world import Snapshot
 
 _AHEAD = 6  # frames
 

@@ -11,19 +11,19 @@ from types import TracebackType
 import numpy as np
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.bindings import attach
-from ecs_core.components import Color, Hue, Look, Position, Sprite
+from ecs_core.ecs.components import Color, Hue, Look, Position, Sprite
+from ecs_core.ecs.resources import AudioFrame, Canvas
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.world import Snapshot, World
 from ecs_core.errors import RenderError, in_a_line
 from ecs_core.plugin_api import ParticleType
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import linear_from_srgb, turn_hue
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.rendering.hud import meters
-from ecs_core.resources import AudioFrame, Canvas
-from ecs_core.settings import Settings
+from ecs_core.scene.bindings import attach
+from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
-from ecs_core.table import Table
-from ecs_core.world import Snapshot, World
 
 REFERENCE_HEIGHT = 1080
 # Specks are points; from one radius (units) to the next they gain the wide faint glow of a star. Most particles are

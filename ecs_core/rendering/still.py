@@ -7,11 +7,11 @@ from math import inf
 from pathlib import Path
 
 from ecs_core.errors import SceneError
-from ecs_core.rendering.listening import listen
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.run import check_output, output_error
 from ecs_core.rendering.segment import SegmentRenderer
-from ecs_core.scene import Scene
+from ecs_core.rendering.song_analysis import listen
+from ecs_core.scene.scene import Scene
 from ecs_core.video.png import rgb_of, write_png
 
 

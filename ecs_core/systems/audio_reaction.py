@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.components import FAR, Color, Lifetime, Look, Position, Size, Velocity
+from ecs_core.ecs.components import FAR, Color, Lifetime, Look, Position, Size, Velocity
+from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.table import Column
+from ecs_core.ecs.values import Curve, Pareto, Range
 from ecs_core.errors import SceneError
-from ecs_core.schedule import Phase, System
 from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
-from ecs_core.table import Column
-from ecs_core.values import Curve, Pareto, Range
 
 F32 = NDArray[np.float32]
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.components import Collide, Position, Size, Velocity, Walls
-from ecs_core.resources import Canvas
-from ecs_core.schedule import Phase, System
+from ecs_core.ecs.components import Collide, Position, Size, Velocity, Walls
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.schedule import Phase, System
 
 _MOST_CELLS = 1 << 20
 

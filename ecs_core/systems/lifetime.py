@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.components import Bounds, Lifetime, Position
-from ecs_core.resources import Canvas
-from ecs_core.schedule import Phase, System
-from ecs_core.table import Table
+from ecs_core.ecs.components import Bounds, Lifetime, Position
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.table import Table
 
 
 class Reap(System):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.components import (
+from ecs_core.ecs.components import (
     Attraction,
     Drag,
     Gravity,
@@ -21,9 +21,9 @@ from ecs_core.components import (
     Velocity,
     Walls,
 )
-from ecs_core.resources import Canvas, Clock
-from ecs_core.rng import stream_of
-from ecs_core.schedule import Phase, System
+from ecs_core.ecs.resources import Canvas, Clock
+from ecs_core.ecs.rng import stream_of
+from ecs_core.ecs.schedule import Phase, System
 
 f32 = np.float32
 

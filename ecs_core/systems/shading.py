@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecs_core.components import (
+from ecs_core.ecs.components import (
     Color,
     ColorOverLife,
     FadeWithDistance,
@@ -17,8 +17,8 @@ from ecs_core.components import (
     SizeOverLife,
     Twinkle,
 )
-from ecs_core.schedule import Phase, System
-from ecs_core.table import F32
+from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.table import F32
 
 f32 = np.float32
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.components import (
+from ecs_core.ecs.components import (
     Birth,
     Burst,
     Color,
@@ -18,9 +18,9 @@ from ecs_core.components import (
     Upkeep,
     Velocity,
 )
-from ecs_core.resources import AudioFrame
-from ecs_core.schedule import Phase, System
-from ecs_core.table import Table
+from ecs_core.ecs.resources import AudioFrame
+from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.table import Table
 
 F64 = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ecs_core.plugin_api import ParticleType
-from ecs_core.scene import particle_type as named
+from ecs_core.scene.scene import particle_type as named
 from ecs_core.testing.endurance import bounds, empty, finite, loud, silence
-from ecs_core.testing.likeness import frame_rates, sizes
+from ecs_core.testing.invariance import frame_rates, sizes
 from ecs_core.testing.repeatable import determinism, resume
 from ecs_core.testing.report import ConformanceError, Problem, Report, UnjudgedError
 from ecs_core.testing.schema import presets, schema

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ecs_core.errors import SceneError
-from ecs_core.settings import Settings
+from ecs_core.scene.settings import Settings
 from ecs_core.testing import songs
 from ecs_core.testing.report import Problem
 from ecs_core.testing.simulate import TypeFailedError, simulate

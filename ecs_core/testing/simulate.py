@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ecs_core.ecs.table import Column, Rows, Table
+from ecs_core.ecs.world import Snapshot, World
 from ecs_core.errors import MotesError
 from ecs_core.plugin_api import ParticleType
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.stage import Stage
-from ecs_core.settings import Settings
-from ecs_core.table import Column, Rows, Table
+from ecs_core.scene.settings import Settings
 from ecs_core.testing.songs import Song
 from ecs_core.testing.surroundings import elsewhere
-from ecs_core.world import Snapshot, World
 
 _DARK = 1e-3  # linear light below this is not seen
 _OWN, _PYTHON = Path(__file__).parents[1], Path(traceback.__file__).parent

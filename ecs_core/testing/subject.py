@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ecs_core.plugin_api import ParticleType
-from ecs_core.settings import Settings, validate
+from ecs_core.scene.settings import Settings, validate
 from ecs_core.testing import songs
 from ecs_core.testing.simulate import State, simulate
 

@@ -4,7 +4,7 @@
 """
 
 from services.api.app import create_app, particle_router
-from services.api.metrics import metrics_router
-from services.api.requests import Requests
+from services.api.middleware.request_context import Requests
+from services.api.routes.metrics import metrics_router
 
 __all__ = ["Requests", "create_app", "metrics_router", "particle_router"]

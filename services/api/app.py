@@ -11,15 +11,27 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from services import traces
-from services.api import analysis, audio, downloads, events, health, jobs, live, looks, renders, systems, types
-from services.api.callers import keep_keys_out_of_logs
+from services.api.authentication import keep_keys_out_of_logs
+from services.api.dependencies import Service, open_service
 from services.api.errors import handle_errors
-from services.api.hardening import harden
-from services.api.metrics import metrics_router
-from services.api.numbers import Numbers
-from services.api.requests import Requests
-from services.api.service import Service, open_service
+from services.api.middleware.hardening import harden
+from services.api.middleware.request_context import Requests
+from services.api.routes import (
+    analysis,
+    audio,
+    downloads,
+    events,
+    health,
+    jobs,
+    live,
+    particle_types,
+    previews,
+    renders,
+    systems,
+)
+from services.api.routes.metrics import metrics_router
+from services.api.stats_collector import Numbers
+from services.observability import traces
 from services.settings import ServiceSettings, is_loopback
 
 _log = logging.getLogger("motes.api")
@@ -45,7 +57,7 @@ async def _say_who_gets_in(service: Service) -> None:
 
 
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)
-for part in (types, systems, audio, analysis, renders, jobs, events, downloads, looks, live, health):
+for part in (particle_types, systems, audio, analysis, renders, jobs, events, downloads, previews, live, health):
     particle_router.include_router(part.router)
 
 
@@ -65,6 +77,6 @@ def create_app() -> FastAPI:
     app.include_router(metrics_router)
     app.add_middleware(Requests)  # around all others that answer
     harden(app, ServiceSettings())
-    for slow in (app.openapi, types.all_types):  # once and for all, while nobody waits
+    for slow in (app.openapi, particle_types.all_types):  # once and for all, while nobody waits
         slow()
     return app

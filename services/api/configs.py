@@ -9,14 +9,14 @@ from fastapi import HTTPException
 from sqlalchemy import CursorResult, update
 
 from ecs_core import Scene, SceneError
-from ecs_core.scene import particle_type
-from ecs_core.settings import validate
+from ecs_core.scene.scene import particle_type
+from ecs_core.scene.settings import validate
 from services.api import schemas
-from services.api.service import Service
-from services.credentials import Caller
-from services.database import SystemRow
-from services.limits import check_given, check_scene
-from services.scenes import SONG
+from services.api.dependencies import Service
+from services.auth.api_keys import Caller
+from services.auth.limits import check_given, check_scene
+from services.database.models import SystemRow
+from services.jobs.render_spec import SONG
 
 _TRIES = 100  # where so many are changing one system at once, the next is told to wait
 

@@ -16,11 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from ecs_core import MotesError
-from ecs_core.refusal import sentence
-from services import metrics
-from services.limits import LimitError, QuotaError
-from services.room import NoRoomError
-from services.songs import NoSongError
+from ecs_core.validation_messages import sentence
+from services.auth.limits import LimitError, QuotaError
+from services.media.songs import NoSongError
+from services.observability import metrics
+from services.storage.disk_admission import NoRoomError
 
 _log = logging.getLogger("motes.api")
 _LONGEST = 2000  # characters of a detail: a client may have sent a thousand wrong settings

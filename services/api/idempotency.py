@@ -20,9 +20,9 @@ from sqlalchemy import delete, null, update
 from sqlalchemy.exc import IntegrityError
 
 from ecs_core import MotesError
-from services.api.service import Service
-from services.credentials import Caller
-from services.database import IdempotencyRow, new_id, now
+from services.api.dependencies import Service
+from services.auth.api_keys import Caller
+from services.database.models import IdempotencyRow, new_id, now
 
 _DEAD_AFTER = timedelta(seconds=10)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from fastapi import HTTPException, Query, Request, Response
 from sqlalchemy import ColumnElement, Select, and_, or_
 
-from services.api.service import Service
+from services.api.dependencies import Service
 
 LIMIT = Query(50, ge=1, le=500, description="how many at most")
 CURSOR = Query(None, max_length=200, description="where the page before ended, as its `Link` header says")

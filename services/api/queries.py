@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import HTTPException, Request
 
-from services.api.requests import route_of
+from services.api.middleware.request_context import route_of
 
 
 def refuse_unknown(request: Request, *others: str) -> None:

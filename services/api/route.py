@@ -12,11 +12,11 @@ from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope
 
-from services.api.callers import identify
+from services.api.authentication import identify
+from services.api.dependencies import service_of
 from services.api.errors import KNOWN, problem_of
-from services.api.limits import tell
-from services.api.plain import LONGEST, VALUES, parse
-from services.api.service import service_of
+from services.api.json_limits import LONGEST, VALUES, parse
+from services.api.middleware.rate_headers import tell
 
 
 class Bounds(NamedTuple):

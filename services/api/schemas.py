@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, field_validator, model_validator
 
 from ecs_core.errors import SceneError
-from ecs_core.settings import picture_size
+from ecs_core.scene.settings import picture_size
 
 Priority = Literal["low", "normal", "high"]
 JobStatus = Literal["queued", "rendering", "completed", "failed", "cancelled"]

@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Analyse the song; write and draw what was heard."""
     from ecs_core.errors import OutputError
-    from ecs_core.interrupts import undisturbed
     from ecs_core.rendering.progress import Progress
-    from services.cli.files import check_outputs
+    from ecs_core.signals import undisturbed
+    from services.cli.output_files import check_outputs
     from services.cli.progress_bar import progress_bar
 
     guidance, fps = _guidance(arguments), _rate(arguments.fps)
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
         raise OutputError(f"--plot {arguments.plot}: must end in .png")
     with undisturbed():
-        from ecs_core.rendering.listening import heard_in  # slow, so after the arguments are right
+        from ecs_core.rendering.song_analysis import heard_in  # slow, so after the arguments are right
     with progress_bar() as show:
 
         def on_progress(share: float) -> None:
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _guidance(arguments: argparse.Namespace) -> Guidance:
     """How the song is to be counted, checked as the settings of a render are."""
-    from ecs_core.settings import Settings, validate
+    from ecs_core.scene.settings import Settings, validate
 
     names = ("bpm", "beat_offset", "beat_octave", "metre")
     said = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
@@ -85,7 +85,7 @@ def _guidance(arguments: argparse.Namespace) -> Guidance:
 
 def _rate(text: str) -> Fraction:
     from ecs_core.errors import SceneError
-    from ecs_core.settings import frame_rate
+    from ecs_core.scene.settings import frame_rate
 
     try:
         return frame_rate(text)
@@ -95,7 +95,7 @@ def _rate(text: str) -> Fraction:
 
 def _write(analysis: Analysis, fps: Fraction, output: Path | None) -> None:
     from ecs_core.audio import document
-    from services.cli.files import write_file, write_pieces
+    from services.cli.output_files import write_file, write_pieces
 
     if output is not None and output.suffix == ".npz":
         write_file(output, lambda part: document.save(analysis, part))

@@ -7,9 +7,9 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from services import logs
 from services.cli.service_database import prepare
 from services.cli.service_settings import add_data_argument, installed, settings_from, variable
+from services.observability import logs
 
 if TYPE_CHECKING:
     import uvicorn
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Answer until Ctrl-C or SIGTERM."""
     settings = settings_from(arguments, "host", "port", "data")
     with installed():
-        from services.supervisor import listen, url_of
+        from services.processes.supervisor import listen, url_of
     logs.set_up(form=settings.log_format, level=settings.log_level)
     if arguments.check:
         prepare(settings)
@@ -59,7 +59,7 @@ def _server(settings: ServiceSettings, url: str | None) -> uvicorn.Server:
     """A server that says when it is ready, at this address."""
     import uvicorn
 
-    from services.api.connections import server_options
+    from services.api.middleware.connections import server_options
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -72,7 +72,7 @@ def _server(settings: ServiceSettings, url: str | None) -> uvicorn.Server:
         factory=True,
         log_config=None,
         log_level="warning",
-        access_log=False,  # services.api.requests has a line of its own for each
+        access_log=False,  # services.api.middleware.request_context has a line of its own for each
         timeout_graceful_shutdown=_GRACE,
         **server_options(settings),
     )

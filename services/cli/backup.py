@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Back it up; say how much it was."""
     settings = settings_from(arguments, "data")
     with installed():
-        from services.backup import back_up
-        from services.storage import Storage
+        from services.retention.backup import back_up
+        from services.storage.object_store import Storage
     if settings.database_url:
         raise MotesError("motes backup copies the SQLite database of a data folder; for PostgreSQL use pg_dump")
     with copying(arguments.folder):

@@ -56,8 +56,8 @@ def _current(arguments: argparse.Namespace) -> None:
 def _repair(arguments: argparse.Namespace) -> None:
     settings = settings_from(arguments, "data")
     prepare(settings)
-    from services.backup import repair
-    from services.storage import Storage
+    from services.retention.backup import repair
+    from services.storage.object_store import Storage
 
     with in_one_line(settings):
         done = asyncio.run(repair(settings.database, Storage(settings.storage).exists))

@@ -21,7 +21,7 @@ from ecs_core.errors import MotesError
 from ecs_core.rendering.progress import Progress
 from services.cli.demo_song import write_wav
 from services.cli.progress_bar import progress_bar
-from services.parents import end_with_parent
+from services.processes.parent_death import end_with_parent
 
 SECONDS = 20.0
 POSTER_AT = 12.4  # shortly after the drop

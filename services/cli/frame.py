@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Draw what the arguments describe."""
     from ecs_core.rendering.still import render_frame  # after the arguments are known to be right
-    from services.cli.files import check_outputs
+    from services.cli.output_files import check_outputs
 
     scene = scene_from(arguments)
     check_outputs(arguments.output, song=scene.audio, form="PNG")

@@ -14,7 +14,7 @@ from services.cli.service_settings import add_data_argument, masked, settings_fr
 from services.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from services.database import DeliveryRow, EventRow, JobRow, Sessions, TaskRow
+    from services.database.models import DeliveryRow, EventRow, JobRow, Sessions, TaskRow
 
 HELP = "List jobs, show one, do one again or cancel it."
 EXAMPLES = """\
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
 async def _list(arguments: argparse.Namespace, sessions: Sessions) -> None:
     from sqlalchemy import select
 
-    from services.database import JobRow
+    from services.database.models import JobRow
 
     if arguments.limit < 1:
         raise MotesError(f"--limit {arguments.limit}: must be at least 1")
@@ -95,7 +95,7 @@ def _line(row: JobRow) -> tuple[object, ...]:
 async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
     from sqlalchemy import select
 
-    from services.database import DeliveryRow, EventRow, TaskRow
+    from services.database.models import DeliveryRow, EventRow, TaskRow
 
     if arguments.events < 0:
         raise MotesError(f"--events {arguments.events}: must be at least 0")
@@ -160,7 +160,7 @@ def _print(job: JobRow, tasks: list[TaskRow], events: list[EventRow], told: list
 
 
 async def _retry(arguments: argparse.Namespace, sessions: Sessions) -> None:
-    from services.jobs import Jobs
+    from services.jobs.lifecycle import Jobs
 
     job = await _find(sessions, arguments.job)
     if not await Jobs(sessions).retry(job.id):
@@ -169,7 +169,7 @@ async def _retry(arguments: argparse.Namespace, sessions: Sessions) -> None:
 
 
 async def _cancel(arguments: argparse.Namespace, sessions: Sessions) -> None:
-    from services.jobs import Jobs
+    from services.jobs.lifecycle import Jobs
 
     job = await _find(sessions, arguments.job)
     if not await Jobs(sessions).cancel(job.id):
@@ -185,7 +185,7 @@ async def _find(sessions: Sessions, beginning: str) -> JobRow:
     """
     from sqlalchemy import select
 
-    from services.database import JobRow
+    from services.database.models import JobRow
 
     async with sessions() as session:
         alike = select(JobRow).where(JobRow.id.startswith(beginning, autoescape=True)).limit(3)

@@ -16,8 +16,8 @@ from services.cli.service_settings import add_data_argument, settings_from
 from services.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from services.credentials import Keys
-    from services.database import KeyRow
+    from services.auth.api_keys import Keys
+    from services.database.models import KeyRow
 
 HELP = "Make an API key, list them, revoke one or put another in its place."
 EXAMPLES = """\
@@ -30,7 +30,7 @@ examples:
   motes keys rotate k3v9x2ab --overlap 24h
   motes keys revoke k3v9x2ab
 """
-_SCOPES = ("read", "render", "admin")  # as services.credentials has them, which is slow to load
+_SCOPES = ("read", "render", "admin")  # as services.auth.api_keys has them, which is slow to load
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     async def do() -> None:
         async with opened(settings) as sessions:
-            from services.credentials import Keys
+            from services.auth.api_keys import Keys
 
             await arguments.do(arguments, Keys(sessions))
 
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 async def _create(arguments: argparse.Namespace, keys: Keys) -> None:
-    from services.database import now
+    from services.database.models import now
 
     row, key = await keys.create(
         owner=arguments.owner,
@@ -95,7 +95,7 @@ async def _create(arguments: argparse.Namespace, keys: Keys) -> None:
 
 
 async def _rotate(arguments: argparse.Namespace, keys: Keys) -> None:
-    from services.database import now
+    from services.database.models import now
 
     expires_at = None if arguments.expires is None else now() + arguments.expires
     _tell(arguments, *await keys.rotate(arguments.id, overlap=arguments.overlap, expires_at=expires_at))
@@ -137,7 +137,7 @@ def _line(row: KeyRow) -> tuple[object, ...]:
 
 def _facts(row: KeyRow) -> dict[str, Any]:
     """What is known of a key as plain data."""
-    from services.credentials import state_of
+    from services.auth.api_keys import state_of
 
     moments = {name: getattr(row, name) for name in ("created_at", "expires_at", "revoked_at")}
     return {

@@ -23,12 +23,12 @@ from services.cli import (
     frame,
     jobs,
     keys,
+    particle_types,
     plugin,
     render,
     restore,
     serve,
     storage,
-    types,
     worker,
 )
 
@@ -81,8 +81,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and of what")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     later = (backup, restore, storage)
-    for command in (render, frame, analyze, types, plugin, serve, api, worker, config, db, keys, jobs, *later):
-        name = command.__name__.rpartition(".")[2]
+    for command in (render, frame, analyze, particle_types, plugin, serve, api, worker, config, db, keys, jobs, *later):
+        name = getattr(command, "NAME", command.__name__.rpartition(".")[2])
         sub = commands.add_parser(
             name,
             help=command.HELP,

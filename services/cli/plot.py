@@ -12,7 +12,7 @@ from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.tonal import NOTES
 from ecs_core.errors import OutputError
-from services.cli.files import write_file
+from services.cli.output_files import write_file
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Render what the arguments describe."""
     from ecs_core.rendering.run import render  # after the arguments are known to be right
-    from services.cli.files import check_outputs, write_text
+    from services.cli.output_files import check_outputs, write_text
     from services.cli.progress_bar import progress_bar
 
     scene = scene_from(arguments)

@@ -26,8 +26,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Restore it; say how much it was."""
     settings = settings_from(arguments, "data")
     with installed():
-        from services.backup import restore
-        from services.storage import Storage
+        from services.retention.backup import restore
+        from services.storage.object_store import Storage
     if settings.database_url:
         raise MotesError("motes restore makes a data folder with SQLite; for PostgreSQL use pg_restore")
     with copying(arguments.folder):

@@ -10,8 +10,8 @@ from typing import Any
 
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import particle_types
-from ecs_core.scene import Scene, particle_type
-from ecs_core.settings import picture_size
+from ecs_core.scene.scene import Scene, particle_type
+from ecs_core.scene.settings import picture_size
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from ecs_core.errors import MotesError
 from services.cli.service_settings import installed, masked
 
 if TYPE_CHECKING:
-    from services.database import Sessions
+    from services.database.models import Sessions
     from services.settings import ServiceSettings
 
 
@@ -23,7 +23,7 @@ def prepare(settings: ServiceSettings) -> None:
         MotesError: one of them cannot.
     """
     with installed():
-        from services.storage import Storage
+        from services.storage.object_store import Storage
     migrate(settings)
     try:
         Storage(settings.storage)
@@ -38,7 +38,7 @@ def migrate(settings: ServiceSettings) -> None:
         MotesError: it cannot be reached, or is newer than this Motes.
     """
     with installed():
-        from services.migrations import upgrade
+        from services.database.migrations import upgrade
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -54,7 +54,7 @@ def structure(settings: ServiceSettings) -> tuple[str | None, str]:
         MotesError: it cannot be reached.
     """
     with installed():
-        from services.migrations import newest, present
+        from services.database.migrations import newest, present
     if _is_missing(settings):
         return None, newest()
     with in_one_line(settings):
@@ -69,8 +69,8 @@ async def opened(settings: ServiceSettings) -> AsyncIterator[Sessions]:
         MotesError: there is none, it cannot be reached, or it must be brought up to date before.
     """
     with installed():
-        from services.database import open_database
-        from services.migrations import newest, present
+        from services.database.migrations import newest, present
+        from services.database.models import open_database
     if _is_missing(settings):
         where = f"there is no database {masked(settings.database)}"
         raise MotesError(f"{where}: start the service (motes serve), or say where it is: --data or MOTES_DATABASE_URL")
@@ -104,7 +104,7 @@ def in_one_line(settings: ServiceSettings) -> Iterator[None]:
         from asyncpg import PostgresError
         from sqlalchemy.exc import SQLAlchemyError
 
-        from services.migrations import NewerStructureError
+        from services.database.migrations import NewerStructureError
     try:
         yield
     except BrokenPipeError:  # who read our output has left

@@ -49,7 +49,7 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
         from pydantic import ValidationError
         from pydantic_settings import SettingsError
 
-        from ecs_core.refusal import allowed
+        from ecs_core.validation_messages import allowed
         from services.settings import ServiceSettings
     over = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     try:

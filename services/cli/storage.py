@@ -13,9 +13,9 @@ from services.cli.service_settings import add_data_argument, masked, settings_fr
 from services.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from services.database import Sessions
+    from services.database.models import Sessions
     from services.settings import ServiceSettings
-    from services.storage import Storage
+    from services.storage.object_store import Storage
 
 HELP = "Show how much is stored, by kind and owner; remove what has expired and what nobody knows."
 EXAMPLES = """\
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _storage(settings: ServiceSettings) -> Storage:
-    from services.storage import Storage
+    from services.storage.object_store import Storage
 
     try:
         return Storage(settings.storage)
@@ -60,7 +60,7 @@ def _storage(settings: ServiceSettings) -> Storage:
 
 
 async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
-    from services.usage import by_owner, in_storage
+    from services.storage.usage import by_owner, in_storage
 
     async with sessions() as session:
         stored, owned = await in_storage(session), sorted(await by_owner(session))
@@ -81,8 +81,8 @@ async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessio
 
 
 async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
-    from services import logs
-    from services.keeper import Busy, Keeper
+    from services.observability import logs
+    from services.retention.collector import Busy, Keeper
 
     logs.set_up(form=settings.log_format, level=settings.log_level)
     keeper = Keeper(settings, sessions, storage)

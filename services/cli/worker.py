@@ -6,9 +6,9 @@ import argparse
 import os
 
 from ecs_core.errors import MotesError
-from services import logs
 from services.cli.service_database import prepare
 from services.cli.service_settings import add_data_argument, installed, settings_from
+from services.observability import logs
 
 HELP = "Run a worker, which renders what the API accepts; `motes serve` runs everything on one machine."
 EXAMPLES = """\

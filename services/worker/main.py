@@ -17,24 +17,24 @@ from typing import Any
 
 from ecs_core.errors import MotesError
 from ecs_core.plugin_api import particle_types
-from services import metrics, traces
-from services.artefacts import Artefact, finished
-from services.database import TaskRow, open_database
-from services.jobs import Jobs
-from services.keeper import Keeper
-from services.keys import ONE_TASK, attempt_of, result_key, segment_key
-from services.limits import LimitError, check_scene
-from services.logs import bound
-from services.migrations import NewerStructureError, newest, structure, upgrade
-from services.queue import Queue
-from services.removal import Remover
-from services.scenes import key_of, thawed, versions
+from services.auth.limits import LimitError, check_scene
+from services.database.migrations import NewerStructureError, newest, structure, upgrade
+from services.database.models import TaskRow, open_database
+from services.jobs.arq_queue import Queue
+from services.jobs.artefacts import Artefact, finished
+from services.jobs.lifecycle import Jobs
+from services.jobs.render_spec import key_of, thawed, versions
+from services.jobs.tasks import Claim, Tasks
+from services.observability import metrics, traces
+from services.observability.logs import bound
+from services.retention.collector import Keeper
+from services.retention.deletion import Remover
 from services.settings import ServiceSettings
-from services.storage import Storage, why_to_wait, workplace
-from services.tasks import Claim, Tasks
-from services.webhooks import Deliverer
-from services.worker.children import Child, ChildDiedError, Nursery
-from services.worker.metrics import answering
+from services.storage.object_keys import ONE_TASK, attempt_of, result_key, segment_key
+from services.storage.object_store import Storage, why_to_wait, workplace
+from services.webhooks.delivery import Deliverer
+from services.worker.child_processes import Child, ChildDiedError, Nursery
+from services.worker.exporter import answering
 
 _log = logging.getLogger("motes.worker")
 _LOOK_EVERY = 0.5  # seconds between looks for what is due and whose lease is over

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from services.supervisor import free_port
+from services.processes.supervisor import free_port
 from tests.deploy.observing import PROMETHEUS, RULES, debian
 from tests.services.stack.conftest import Stack, until
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from services.cli.main import build_parser
-from services.metrics import catalogue
+from services.observability.metrics import catalogue
 from services.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]

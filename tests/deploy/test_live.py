@@ -17,14 +17,14 @@ from typing import IO
 import pytest
 from websockets.sync.client import connect
 
-from services.keys import audio_key
-from services.supervisor import free_port
+from services.processes.supervisor import free_port
+from services.storage.object_keys import audio_key
 from tests.deploy.live import FULL, Watching, every_part, faster, watched
 from tests.deploy.observing import expressions, rules
 from tests.disk import disk_of
 from tests.services.stack.api_calls import SMALL, create, submit
 from tests.services.stack.conftest import Stack, running_stack, until
-from tests.services.test_webhooks import receiver
+from tests.services.webhooks.test_delivery import receiver
 
 pytestmark = [pytest.mark.debian("prometheus"), pytest.mark.slow]
 

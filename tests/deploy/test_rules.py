@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from services.cli.main import build_parser
-from services.metrics import catalogue
+from services.observability.metrics import catalogue
 from tests.deploy.observing import PROMETHEUS, ROOT, RULES, alerts, debian, expressions, metrics_in, rules
 
 CASES = sorted(PROMETHEUS.glob("*_test.yml"))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ecs_core.audio.timeline import EVENTS, FEATURES, FeatureTimeline
-from ecs_core.resources import Canvas
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.world import World
 from ecs_core.systems import BUILT_IN
-from ecs_core.world import World
 
 MakeWorld = Callable[..., World]
 

@@ -24,7 +24,7 @@ from ecs_core import (
 from ecs_core.plugin_api import particle_types
 from ecs_core.plugin_api.registry import GROUP, Registry, load
 from ecs_core.rendering.stage import Stage
-from ecs_core.scene import particle_type
+from ecs_core.scene.scene import particle_type
 
 GOOD = """
 from ecs_core import ParticleType, Settings, hookimpl
@@ -168,12 +168,12 @@ def test_own_types_are_found_through_entry_points() -> None:
 def test_broken_plugin_is_told_by_motes_types(
     load_plugins: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from services.cli import types
+    from services.cli import particle_types
     from services.cli.main import build_parser
 
     registry = load_plugins(good=good("sparks"), broken="1 / 0")
-    monkeypatch.setattr(types, "particle_types", lambda: registry)
-    types.run(build_parser().parse_args(["types"]))
+    monkeypatch.setattr(particle_types, "particle_types", lambda: registry)
+    particle_types.run(build_parser().parse_args(["types"]))
     out, err = capsys.readouterr()
     assert "sparks: a test" in out
     assert err.startswith("motes: warning: ")

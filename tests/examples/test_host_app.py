@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.supervisor import free_port
+from services.processes.supervisor import free_port
 from tests.media import read_video
 from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
 

@@ -161,7 +161,8 @@ def test_interrupted_while_python_drops_exceptions(tmp_path: Path) -> None:
     """As in a callback of native code, or while an object is destroyed."""
     code = """
 import sys, time
-from services.cli import main, types
+from services.cli import main
+from services.cli import particle_types
 
 class Slow:
     def __del__(self):
@@ -174,7 +175,7 @@ def run(arguments):
     del slow
     time.sleep(60)
 
-types.run = run
+particle_types.run = run
 sys.exit(main.main(["types"]))
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -224,9 +225,9 @@ def test_second_ctrl_c_does_not_disturb_the_tidying_up(motes: CommandLine, tmp_p
 def test_interrupted_in_generated_code() -> None:
     # Libraries exec() code while they are imported; a KeyboardInterrupt from there makes Python forget our exit code.
     code = (
-        "import sys, services.cli.types, services.cli.main as motes\n"
+        "import sys, services.cli.particle_types, services.cli.main as motes\n"
         "strike = 'import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(5)'\n"
-        "services.cli.types.run = lambda arguments: exec(strike)\n"
+        "services.cli.particle_types.run = lambda arguments: exec(strike)\n"
         "sys.exit(motes.main(['types']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)

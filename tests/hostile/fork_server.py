@@ -15,7 +15,7 @@ import sys
 import time
 from contextlib import suppress
 
-from services import probing
+from services.media import probe
 
 _LONGEST = 60.0  # seconds until a child has failed the test
 
@@ -31,7 +31,7 @@ def probed(path: str) -> dict[str, object]:
             os.dup2(os.open(os.devnull, os.O_RDWR), 2)
             sys.argv = ["probing", path, str(os.getppid())]
             gc.freeze()
-            probing.main()
+            probe.main()
             sys.stdout.flush()
             os._exit(0)
         os._exit(1)

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FEATURES, FeatureTimeline
-from ecs_core.components import Color, Look, Position, Pulse, Size, Velocity
+from ecs_core.ecs.components import Color, Look, Position, Pulse, Size, Velocity
+from ecs_core.ecs.table import Table
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.stage import Stage
-from ecs_core.scene import Scene
-from ecs_core.table import Table
+from ecs_core.scene.scene import Scene
 
 TYPES = ("bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen")
 FRAME = 30.0  # the contract speaks of frames at 30 a second

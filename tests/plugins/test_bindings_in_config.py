@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ecs_core.errors import SceneError
-from ecs_core.scene import Scene
+from ecs_core.scene.scene import Scene
 from tests.plugins.simulate import TYPES, Moment, last, loud, play, silence, steady
 
 SIZE = {"source": "bass", "target": "size", "gain": 2.0}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ecs_core.plugin_api import particle_types
-from ecs_core.scene import Scene
+from ecs_core.scene.scene import Scene
 from tests.plugins.simulate import TYPES, kicks, last, play
 
 PRESETS = [(kind, name) for kind in TYPES for name in particle_types().types[kind].preset_names()]

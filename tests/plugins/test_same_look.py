@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.segment import SegmentRenderer
-from ecs_core.scene import Scene
+from ecs_core.scene.scene import Scene
 from ecs_core.video.png import rgb_of
 from tests.plugins.simulate import TYPES, Moment, last, play, swells
 

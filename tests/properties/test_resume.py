@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core.audio.timeline import FEATURES, FeatureTimeline
-from ecs_core.components import (
+from ecs_core.ecs.components import (
     Attraction,
     Bounds,
     Burst,
@@ -41,13 +41,13 @@ from ecs_core.components import (
     Velocity,
     Walls,
 )
-from ecs_core.resources import Canvas
-from ecs_core.rng import generator
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.rng import generator
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.values import Curve, Gradient, Range
+from ecs_core.ecs.world import Snapshot, World
 from ecs_core.systems import BUILT_IN
 from ecs_core.systems.audio_reaction import Binding, Reactive
-from ecs_core.table import Table
-from ecs_core.values import Curve, Gradient, Range
-from ecs_core.world import Snapshot, World
 
 FRAMES = 24
 COLUMNS = (Position, Velocity, Lifetime, Size, Color, Look, Pulse, Growth)

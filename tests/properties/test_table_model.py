@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ecs_core.components import Lifetime, Position
-from ecs_core.table import Rows, Table
+from ecs_core.ecs.components import Lifetime, Position
+from ecs_core.ecs.table import Rows, Table
 
 FIELDS = ("x", "y", "age", "span")
 AT_BIRTH = dict.fromkeys(FIELDS, 0.0) | {"span": float("inf")}

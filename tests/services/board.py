@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from services.artefacts import Artefact
-from services.database import JobRow, Sessions, TaskRow, new_id, now
-from services.jobs import Jobs
-from services.keys import attempt_of, result_key, segment_key
-from services.news import events_after
-from services.tasks import Claim, Tasks
+from services.database.models import JobRow, Sessions, TaskRow, new_id, now
+from services.jobs.artefacts import Artefact
+from services.jobs.events import events_after
+from services.jobs.lifecycle import Jobs
+from services.jobs.tasks import Claim, Tasks
+from services.storage.object_keys import attempt_of, result_key, segment_key
 
 LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services.database import Base, open_database
-from services.migrations import upgrade
+from services.database.migrations import upgrade
+from services.database.models import Base, open_database
 from tests.disk import disk_of
 from tests.services.board import Board, Clock
 from tests.services.servers import Postgres, postgres, s3

@@ -26,7 +26,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from services.supervisor import free_port
+from services.processes.supervisor import free_port
 
 BUCKET = "motes"
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from services.database import ArtefactRow, AudioRow, JobRow, UploadRow, new_id, now
-from services.keeper import Keeper, Report
-from services.keys import analysis_key, audio_key, plan_key, snapshot_key
+from services.database.models import ArtefactRow, AudioRow, JobRow, UploadRow, new_id, now
+from services.jobs.tasks import Claim
+from services.retention.collector import Keeper, Report
 from services.settings import ServiceSettings
-from services.storage import Storage
-from services.tasks import Claim
+from services.storage.object_keys import analysis_key, audio_key, plan_key, snapshot_key
+from services.storage.object_store import Storage
 from tests.services.board import FRAMES, Board, made_by
 
 SIZE = 1001  # bytes of what a first attempt makes

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ecs_core import kernels
-from ecs_core.rng import generator
+from ecs_core.ecs.rng import generator
 
 F32 = np.float32
 SIZE = 100.0

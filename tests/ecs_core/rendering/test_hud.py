@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.ecs.resources import AudioFrame
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.rendering.hud import ROWS, meters
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.stage import Stage
-from ecs_core.resources import AudioFrame
-from ecs_core.scene import Scene
-from ecs_core.settings import Settings
+from ecs_core.scene.scene import Scene
+from ecs_core.scene.settings import Settings
 
 LIGHTS = 16
 

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from ecs_core.audio.timeline import EVENTS, FeatureTimeline
-from ecs_core.components import Drag, Emission, Look, Position, Size, Velocity
+from ecs_core.ecs.components import Drag, Emission, Look, Position, Size, Velocity
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.values import Curve, Range
+from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
-from ecs_core.resources import Canvas
 from ecs_core.systems.audio_reaction import Binding, React, Reactive
 from ecs_core.systems.envelope import follow
-from ecs_core.table import Table
-from ecs_core.values import Curve, Range
-from ecs_core.world import World
 
 MakeWorld = Callable[..., World]
 Op = Literal["multiply", "add", "set"]

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ecs_core.components import Collide, Position, Size, Velocity
-from ecs_core.resources import Canvas
-from ecs_core.rng import generator
+from ecs_core.ecs.components import Collide, Position, Size, Velocity
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.rng import generator
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.world import World
 from ecs_core.systems.collision import cell_size
-from ecs_core.table import Table
-from ecs_core.world import World
 
 MakeWorld = Callable[..., World]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ecs_core.audio.timeline import EVENTS, FEATURES, FeatureTimeline
-from ecs_core.components import Drag
+from ecs_core.ecs.components import Drag
 from ecs_core.errors import SceneError
 from ecs_core.systems.audio_reaction import Binding
 from ecs_core.systems.envelope import LEAD, RELEASE, envelope, grid_of, held, quantised

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ecs_core.components import Bounds, Lifetime, Position
-from ecs_core.table import Table
-from ecs_core.world import World
+from ecs_core.ecs.components import Bounds, Lifetime, Position
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.world import World
 
 MakeWorld = Callable[..., World]
 

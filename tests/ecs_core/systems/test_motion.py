@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ecs_core.components import Attraction, Drag, Gravity, Lifetime, Position, Speed, Turbulence, Velocity, Walls
-from ecs_core.rng import generator
-from ecs_core.table import Table
-from ecs_core.world import World
+from ecs_core.ecs.components import Attraction, Drag, Gravity, Lifetime, Position, Speed, Turbulence, Velocity, Walls
+from ecs_core.ecs.rng import generator
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.world import World
 
 MakeWorld = Callable[..., World]
 RATES = (24, 30, 60)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ecs_core.components import (
+from ecs_core.ecs.components import (
     Color,
     ColorOverLife,
     FadeWithDistance,
@@ -20,9 +20,9 @@ from ecs_core.components import (
     SizeOverLife,
     Twinkle,
 )
-from ecs_core.table import Table
-from ecs_core.values import Curve, Gradient
-from ecs_core.world import World
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.values import Curve, Gradient
+from ecs_core.ecs.world import World
 
 MakeWorld = Callable[..., World]
 HALVES = np.array([0.0, 0.25, 0.5, 0.75], np.float32)

@@ -8,10 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ecs_core.components import Birth, Burst, Color, Emission, Growth, Lifetime, Position, Pulse, Size, Upkeep, Velocity
-from ecs_core.table import Table
-from ecs_core.values import Gradient, Range
-from ecs_core.world import World
+from ecs_core.ecs.components import (
+    Birth,
+    Burst,
+    Color,
+    Emission,
+    Growth,
+    Lifetime,
+    Position,
+    Pulse,
+    Size,
+    Upkeep,
+    Velocity,
+)
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.values import Gradient, Range
+from ecs_core.ecs.world import World
 
 MakeWorld = Callable[..., World]
 ALL = (Position, Velocity, Lifetime, Size, Color)

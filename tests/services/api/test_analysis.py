@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.credentials import ANYBODY, Keys
-from services.database import AudioRow, Sessions, UploadRow
-from services.migrations import upgrade
+from services.auth.api_keys import ANYBODY, Keys
+from services.database.migrations import upgrade
+from services.database.models import AudioRow, Sessions, UploadRow
 from tests.services.api.world import changed, served
 
 SONG, SECONDS = "a" * 64, 3600

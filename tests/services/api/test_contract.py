@@ -18,10 +18,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.credentials import Keys
-from services.database import Sessions, open_database
-from services.migrations import upgrade
-from services.tasks import Tasks
+from services.auth.api_keys import Keys
+from services.database.migrations import upgrade
+from services.database.models import Sessions, open_database
+from services.jobs.tasks import Tasks
 from tests.services.api.world import changed, served
 
 HERE = Path(__file__).parent / "contract"

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from services.api import connections, hardening, systems
-from services.api.connections import server_options
-from services.credentials import Keys
-from services.database import Sessions, new_id
+from services.api.middleware import connections, hardening
+from services.api.middleware.connections import server_options
+from services.api.routes import systems
+from services.auth.api_keys import Keys
+from services.database.models import Sessions, new_id
 from services.settings import ServiceSettings
 from tests.services.api.world import SMALL, changed, served
 

@@ -22,15 +22,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from ecs_core import MotesError
-from services import credentials
-from services.api import create_app, looks
-from services.api.callers import UNKNOWN, keys_needed
-from services.credentials import Keys
-from services.database import JobRow, KeyRow, Sessions, UploadRow, new_id, now
-from services.logs import without_keys
-from services.migrations import upgrade
+from services.api import create_app
+from services.api.authentication import UNKNOWN, keys_needed
+from services.api.routes import previews
+from services.auth import api_keys
+from services.auth.api_keys import Keys
+from services.database.migrations import upgrade
+from services.database.models import JobRow, KeyRow, Sessions, UploadRow, new_id, now
+from services.observability.logs import without_keys
+from services.processes.supervisor import listen, programs
 from services.settings import ServiceSettings
-from services.supervisor import listen, programs
 from tests.services.api.world import World, changed, served, song
 from tests.services.servers import Postgres
 
@@ -67,7 +68,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             "WEBHOOK_PRIVATE_TARGETS": "true",
         }.items():
             patch.setenv(f"MOTES_{name}", value)
-        patch.setattr(looks, "_PATIENCE", 0.1)  # there is no worker
+        patch.setattr(previews, "_PATIENCE", 0.1)  # there is no worker
         with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
             yield World(client, database, keys)
 
@@ -185,14 +186,14 @@ class TestAKey:
         row, key = world.change(lambda keys, sessions: keys.create(owner="carol"))
         assert world.call(key, "GET", "/systems").status_code == 200
         world.change(lambda keys, sessions: keys.revoke(row.id))
-        monkeypatch.setattr(credentials, "REMEMBERED", 0.0)
+        monkeypatch.setattr(api_keys, "REMEMBERED", 0.0)
         assert world.call(key, "GET", "/systems").status_code == 401
 
     def test_is_not_remembered_beyond_its_end(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         soon = now() + timedelta(hours=1)
         _, key = world.change(lambda keys, sessions: keys.create(owner="carol", expires_at=soon))
         assert world.call(key, "GET", "/systems").status_code == 200
-        monkeypatch.setattr(credentials, "now", lambda: soon)
+        monkeypatch.setattr(api_keys, "now", lambda: soon)
         assert world.call(key, "GET", "/systems").status_code == 401
 
     def test_that_is_in_use_is_not_looked_for_each_time(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,8 +219,8 @@ class TestAKey:
         world.change(lambda keys, sessions: keys.rotate(row.id, overlap=timedelta(hours=1)))
         assert world.call(key, "GET", "/systems").status_code == 200
         end = now() + timedelta(hours=1)
-        monkeypatch.setattr(credentials, "now", lambda: end)
-        monkeypatch.setattr(credentials, "REMEMBERED", 0.0)
+        monkeypatch.setattr(api_keys, "now", lambda: end)
+        monkeypatch.setattr(api_keys, "REMEMBERED", 0.0)
         assert world.call(key, "GET", "/systems").status_code == 401
 
 
@@ -384,7 +385,7 @@ class TestKeysInTheDatabase:
 
     def test_wrong_keys_take_as_long_as_right_ones(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of the look-up; what it found is remembered, right or wrong."""
-        monkeypatch.setattr(credentials, "REMEMBERED", 0.0)
+        monkeypatch.setattr(api_keys, "REMEMBERED", 0.0)
         right = world.keys["alice"]
         tried = {
             "right": right,
@@ -412,7 +413,7 @@ class TestKeysInTheDatabase:
     def test_wrong_keys_are_remembered_as_long_as_right_ones(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(credentials, "REMEMBERED", 3600.0)  # however slow this machine is
+        monkeypatch.setattr(api_keys, "REMEMBERED", 3600.0)  # however slow this machine is
 
         async def look_ups(keys: Keys, sessions: Sessions) -> dict[str, int]:
             revoked, key = await keys.create(owner="alice")
@@ -440,7 +441,7 @@ class TestKeysInTheDatabase:
     def test_no_more_wrong_keys_are_remembered_than_there_is_room_for(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(credentials, "_MANY", 5)
+        monkeypatch.setattr(api_keys, "_MANY", 5)
 
         async def try_many(keys: Keys, sessions: Sessions) -> int:
             for number in range(20):

@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from services import metrics
 from services.api import create_app
-from services.credentials import ANYBODY, Caller
-from services.database import new_id
-from services.limits import LimitError, check_scene, check_song, limit_of
-from services.migrations import upgrade
+from services.auth.api_keys import ANYBODY, Caller
+from services.auth.limits import LimitError, check_scene, check_song, limit_of
+from services.database.migrations import upgrade
+from services.database.models import new_id
+from services.observability import metrics
 from services.settings import LIMITS, ServiceSettings
 from tests.services.api.world import SMALL, World, changed, served, song
 
@@ -235,7 +235,7 @@ class TestWhatNobodyMayAskFor:
 async def keep(sessions: Any, system: str, config: dict[str, Any]) -> None:
     from sqlalchemy import update
 
-    from services.database import SystemRow
+    from services.database.models import SystemRow
 
     async with sessions.begin() as session:
         await session.execute(update(SystemRow).where(SystemRow.id == system).values(config=config))

@@ -18,10 +18,10 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 from starlette.types import Receive, Scope, Send
 
-from services import logs
 from services.api import create_app
-from services.credentials import Keys
-from services.database import SystemRow, open_database
+from services.auth.api_keys import Keys
+from services.database.models import SystemRow, open_database
+from services.observability import logs
 
 pytestmark = pytest.mark.anyio
 

@@ -19,9 +19,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from services.api import create_app
-from services.credentials import Keys
-from services.database import Sessions, open_database
-from services.supervisor import listen, url_of
+from services.auth.api_keys import Keys
+from services.database.models import Sessions, open_database
+from services.processes.supervisor import listen, url_of
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 

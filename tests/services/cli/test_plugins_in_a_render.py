@@ -112,7 +112,7 @@ def test_type_that_fails_is_named_in_one_line(
 
 def test_type_that_would_fail_is_left_out_and_the_others_are_told(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "motes_test_throb.py").write_text(FAILING.replace("seed == 13", "seed == 0"))
-    code = "from services.api.types import all_types; print(all_types().decode())"
+    code = "from services.api.routes.particle_types import all_types; print(all_types().decode())"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert len(json.loads(done.stdout)) == 6
     done = motes(environment, "frame", "--type", "throb", "--at", "0", "-o", tmp_path / "f.png")

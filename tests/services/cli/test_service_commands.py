@@ -19,13 +19,13 @@ import httpx
 import pytest
 
 from services.cli.service_database import in_one_line
-from services.database import JobRow, Sessions, new_id, open_database
-from services.jobs import Jobs
-from services.migrations import upgrade
-from services.scenes import frozen, key_of
+from services.database.migrations import upgrade
+from services.database.models import JobRow, Sessions, new_id, open_database
+from services.jobs.lifecycle import Jobs
+from services.jobs.render_spec import frozen, key_of
+from services.jobs.tasks import Tasks
+from services.processes.supervisor import free_port, listen
 from services.settings import ServiceSettings
-from services.supervisor import free_port, listen
-from services.tasks import Tasks
 from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
 from tests.services.cli.conftest import Run
 

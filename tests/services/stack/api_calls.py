@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from services.supervisor import free_port
+from services.processes.supervisor import free_port
 from tests.services.stack.conftest import Stack, until
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}

@@ -19,8 +19,8 @@ import pytest
 from obstore.store import from_url
 from sqlalchemy import text
 
-from services.database import open_database
-from services.supervisor import free_port, redis_server
+from services.database.models import open_database
+from services.processes.supervisor import free_port, redis_server
 from tests.service import forked, redis_or_skip, wait_for
 from tests.services.servers import BUCKET, Postgres
 

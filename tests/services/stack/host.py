@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 
-from services.api import Requests, create_app, looks, metrics_router, particle_router
+from services.api import Requests, create_app, metrics_router, particle_router
+from services.api.routes import previews
 
 
 @asynccontextmanager
@@ -30,5 +31,5 @@ def create_host() -> FastAPI:
 
 def create_impatient() -> FastAPI:
     """Ours, where nobody waits longer than a second for a frame."""
-    looks._PATIENCE = 1.0
+    previews._PATIENCE = 1.0
     return create_app()

@@ -20,8 +20,8 @@ from obstore.store import from_url
 from sqlalchemy import select
 
 from ecs_core import Scene, render_frame
-from services.database import ArtefactRow, JobRow, open_database
-from services.keys import result_key
+from services.database.models import ArtefactRow, JobRow, open_database
+from services.storage.object_keys import result_key
 from tests.media import read_video
 from tests.services.stack.api_calls import IMPATIENT, PROBLEM, SMALL, another_api, create, process, rendered
 from tests.services.stack.conftest import Stack

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from services.supervisor import redis_server
+from services.processes.supervisor import redis_server
 from tests.services.stack.api_calls import API, HOST, LONG, PROBLEM, SMALL, create, process, submit
 from tests.services.stack.conftest import Stack, until
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from sqlalchemy import null, update
 
-from services.database import DeliveryRow, IdempotencyRow, JobRow, new_id, now, open_database
+from services.database.models import DeliveryRow, IdempotencyRow, JobRow, new_id, now, open_database
 from tests.services.api.world import song
 from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, another_api, create, submit
 from tests.services.stack.conftest import Stack

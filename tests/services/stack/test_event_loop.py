@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
-from services.database import JobRow, new_id, open_database
+from services.database.models import JobRow, new_id, open_database
 from services.settings import ServiceSettings
 from tests.service import wait_for
 from tests.services.stack.conftest import Stack

@@ -18,8 +18,8 @@ from websockets.sync.client import connect
 
 from ecs_core.audio import document
 from services.cli.demo_song import write_wav
-from services.database import new_id
-from services.supervisor import free_port
+from services.database.models import new_id
+from services.processes.supervisor import free_port
 from tests.services.stack.api_calls import LONG, SMALL, create, rendered, submit
 from tests.services.stack.conftest import ROOT, Stack, running_stack, until
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.supervisor import free_port
+from services.processes.supervisor import free_port
 from tests.media import tone, write_song
 from tests.service import Service, serving, wait_for
 

@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from websockets.sync.client import connect
 
-from services import metrics
-from services.supervisor import free_port
+from services.observability import metrics
+from services.processes.supervisor import free_port
 from tests.services.stack.api_calls import HOST, SMALL, create, process, rendered, submit
 from tests.services.stack.conftest import Stack, running_stack, until
 

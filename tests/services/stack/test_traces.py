@@ -17,7 +17,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from services.supervisor import free_port
+from services.processes.supervisor import free_port
 from tests.media import tone, write_song
 from tests.service import ROOT
 from tests.services.stack.api_calls import SMALL, create, submit
@@ -159,7 +159,7 @@ def test_collector_that_is_gone_holds_nothing_up(tmp_path: Path) -> None:
 
 CODE = """
 import asyncio, sys
-from services import traces
+from services.observability import traces
 from services.api import create_app
 import services.worker.main
 create_app()

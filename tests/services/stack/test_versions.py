@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from services.database import open_database
-from services.migrations import newest
-from services.scenes import VERSION, versions
+from services.database.migrations import newest
+from services.database.models import open_database
+from services.jobs.render_spec import VERSION, versions
 from tests.services.stack.api_calls import SMALL, create, rendered, submit
 from tests.services.stack.conftest import LEASE, Stack, until
 

@@ -8,7 +8,7 @@ from standardwebhooks import Webhook
 from tests.service import wait_for
 from tests.services.stack.api_calls import LONG, SMALL, create, submit
 from tests.services.stack.conftest import Stack
-from tests.services.test_webhooks import SECRET, receiver
+from tests.services.webhooks.test_delivery import SECRET, receiver
 
 pytestmark = pytest.mark.debian("redis-server")
 

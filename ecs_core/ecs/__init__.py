@@ -1,0 +1,1 @@
+"""The entity-component-system: worlds, tables of particles, components, the schedule of systems, randomness."""

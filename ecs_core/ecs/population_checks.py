@@ -1,0 +1,65 @@
+"""What a population is made of: columns, components, and whether each number, choice and curve of these is one.
+
+Looked at when a population is made: a wrong one would fail in the middle of a render, or draw something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from numbers import Real
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from ecs_core.ecs import components as ours
+from ecs_core.ecs.table import Column
+from ecs_core.ecs.values import Draw
+from ecs_core.errors import PluginError
+
+
+def check_makeup(archetype: Sequence[object], components: Sequence[object]) -> None:
+    """Look at what is about to become a population.
+
+    Raises:
+        PluginError: something is no column or no component, or a component of ours has a value that it cannot have.
+    """
+    for column in archetype:
+        if not (isinstance(column, type) and issubclass(column, Column)):
+            kind = column if isinstance(column, type) else type(column)
+            raise PluginError(
+                f"{kind.__name__} is no column: columns are classes such as Position; components come after them"
+            )
+    for component in components:
+        kind = component if isinstance(component, type) else type(component)
+        if issubclass(kind, Column):
+            raise PluginError(f"{kind.__name__} is a column: give it among the columns, before the components")
+        if kind.__module__ == ours.__name__ and kind is not component:
+            _check(component)
+
+
+def _check(component: Any) -> None:
+    hints = get_type_hints(type(component))
+    for each in fields(component):
+        hint, value = hints[each.name], getattr(component, each.name)
+        if not _fits(value, hint):
+            name = f"{type(component).__name__}.{each.name}"
+            such = f", such as Range({value}, {value})" if hint == Draw and _fits(value, float) else ""
+            raise PluginError(f"{name} = {repr(value)[:100]}: must be {_words(hint)}{such}")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if isinstance(hint, UnionType):
+        return any(_fits(value, each) for each in get_args(hint))
+    if hint in (int, float):
+        return isinstance(value, Real)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _words(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " or ".join(repr(each) for each in get_args(hint))
+    if isinstance(hint, UnionType):
+        return " or ".join(_words(each) for each in get_args(hint))
+    return {int: "a number", float: "a number", str: "a text", NoneType: "None"}.get(hint) or f"a {hint.__name__}"

@@ -1,0 +1,242 @@
+"""World: one simulation, in an esper context of its own.
+
+esper's state is one per process, so every method that touches it takes one lock and switches to its context first: any
+number of worlds can live side by side, in threads too, but only one at a time is in a step. Queries are sorted by
+entity, because esper iterates over sets.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import esper
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.ecs.population_checks import check_makeup
+from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
+from ecs_core.ecs.rng import generator, stream_of, uniform_by_birth
+from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, System, priority
+from ecs_core.ecs.table import Column, Rows, Table
+
+T = TypeVar("T")
+
+_numbers = itertools.count(1)
+_ENTERED = nullcontext()
+_esper = threading.RLock()  # esper's context is a global of the process
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Snapshot:
+    """All columns before a frame is simulated: enough to go on from there, anywhere, to the last bit."""
+
+    frame: int
+    tables: tuple[Rows, ...]
+
+
+class _Thaw(System):
+    """From here on rows may be removed and added."""
+
+    phase = Phase.REAP
+
+    def process(self) -> None:
+        for _, (table,) in self.world.query(Table):
+            table.frozen = False
+
+
+class _Freeze(System):
+    """From here on rows stay as they are."""
+
+    phase = FIRST_FROZEN
+
+    def process(self) -> None:
+        for _, (table,) in self.world.query(Table):
+            table.frozen = True
+
+
+class World:
+    """A simulation of a scene: populations, resources and systems. Use as a context manager."""
+
+    def __init__(self, *, seed: int, fps: Fraction, canvas: Canvas, timeline: FeatureTimeline) -> None:
+        self.seed, self.fps, self.dt = seed, fps, float(1 / fps)
+        self.timeline = timeline
+        self.frame = 0  # the next frame to simulate
+        self._name = f"motes-{next(_numbers)}"
+        self._resources: dict[type, Any] = {Canvas: canvas}
+        self._added = 0
+        self._stepping = 0  # the thread that is in a step
+        self._systems: list[System] = []
+        self._spent: dict[str, int] | None = None
+        self._draws: dict[tuple[str, int], int] = {}
+        # Which entities have certain components. esper forgets its own such lists at every replacement of a component.
+        self._having: dict[tuple[type[Any], ...], list[int]] = {}
+        for gate in (_Thaw(), _Freeze()):
+            self._add(gate, priority(gate.phase, -1))
+
+    @contextmanager
+    def _switched(self) -> Iterator[None]:
+        with _esper:
+            esper.switch_world(self._name)
+            yield
+
+    def _context(self) -> AbstractContextManager[None]:
+        # Within a step the context is ours already, and systems ask a hundred times.
+        return _ENTERED if self._stepping == threading.get_ident() else self._switched()
+
+    # --- resources ---
+
+    def insert(self, resource: object) -> None:
+        """Set the one resource of its type."""
+        self._resources[type(resource)] = resource
+
+    def get(self, kind: type[T]) -> T:
+        """The resource of a type. KeyError where there is none."""
+        resource: T = self._resources[kind]
+        return resource
+
+    # --- populations ---
+
+    def populate(self, archetype: Sequence[type[Column]], components: Sequence[object] = ()) -> int:
+        """Create a population whose particles have the columns of ``archetype``; returns its entity.
+
+        A component given as a class is a tag: it is instantiated without arguments.
+
+        Raises:
+            PluginError: something is no column or no component, or has a value that it cannot have.
+        """
+        check_makeup(archetype, components)
+        columns = [column() for column in archetype]
+        others = [component() if isinstance(component, type) else component for component in components]
+        with self._context():
+            self._having.clear()
+            entity: int = esper.create_entity(Table(columns), *columns, *others)
+        return entity
+
+    def query(self, *kinds: type[Any]) -> list[tuple[int, tuple[Any, ...]]]:
+        """The entities that have all the given components, in order, with those components."""
+        with self._context():
+            if kinds not in self._having:
+                self._having[kinds] = sorted(entity for entity, _ in esper.get_components(*kinds))
+            get = esper.component_for_entity
+            return [(entity, tuple([get(entity, kind) for kind in kinds])) for entity in self._having[kinds]]
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables of all populations, in order."""
+        return [table for _, (table,) in self.query(Table)]
+
+    def component(self, entity: int, kind: type[T]) -> T | None:
+        """An entity's component of a type, or None."""
+        with self._context():
+            found: T | None = esper.try_component(entity, kind)
+        return found
+
+    def components(self, entity: int) -> tuple[Any, ...]:
+        """All components of an entity, in the order in which it got them."""
+        with self._context():
+            return tuple(esper.components_for_entity(entity))
+
+    def replace(self, entity: int, component: object) -> None:
+        """Give an entity a component in place of the one of the same type, or anew."""
+        with self._context():
+            if not esper.has_component(entity, type(component)):
+                self._having.clear()
+            esper.add_component(entity, component)
+
+    # --- time ---
+
+    def add(self, system: System) -> None:
+        """Let ``system`` run in its phase, after those of the phase that were added before."""
+        self._add(system, priority(system.phase, self._added))
+        self._added += 1
+
+    def _add(self, system: System, rank: int) -> None:
+        system.world = self
+        with self._context():
+            esper.add_processor(system, priority=rank)
+        self._systems = sorted((*self._systems, system), key=lambda each: -each.priority)
+
+    def step(self) -> None:
+        """Simulate frame ``self.frame``."""
+        self._resources[Clock] = Clock(self.frame, float(self.frame / self.fps), self.dt, self.fps)
+        self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
+        self._draws.clear()
+        with self._switched():
+            self._stepping = threading.get_ident()
+            try:
+                self._process()
+            finally:
+                self._stepping = 0
+        self.frame += 1
+
+    def _process(self) -> None:
+        if self._spent is None:
+            esper.process()
+        else:
+            for system in self._systems:
+                began = time.perf_counter_ns()
+                system.process()
+                name = type(system).__name__
+                self._spent[name] = self._spent.get(name, 0) + time.perf_counter_ns() - began
+
+    def measure(self) -> None:
+        """Start to measure how long each system takes (esper's own times are whole milliseconds)."""
+        self._spent = {}
+
+    def timings(self) -> dict[str, int]:
+        """Nanoseconds by system since :meth:`measure`."""
+        return dict(self._spent or {})
+
+    def rng(self, system: System, entity: int = 0, *, nth: int | None = None) -> np.random.Generator:
+        """A generator for what ``system`` draws for ``entity`` in this frame.
+
+        Asking again in the same frame gives another one: the draws of a frame are numbered. With ``nth``, it is for the
+        n-th of something, such as the kicks of a song (``AudioFrame.before``): the same one at any frame rate.
+        """
+        if nth is not None:
+            return generator(self.seed, stream_of(type(system).__qualname__, entity, "nth"), nth)
+        key = (type(system).__qualname__, entity)
+        draw = self._draws.get(key, 0)
+        self._draws[key] = draw + 1
+        return generator(self.seed, stream_of(*key, draw), self.frame)
+
+    def traits(self, system: System, entity: int, table: Table) -> NDArray[np.float32]:
+        """A number in [0, 1) for each row, (rows,) float32, that stays with its particle for life."""
+        return uniform_by_birth(self.seed, stream_of(type(system).__qualname__, entity), table.birth)
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """All systems, in the order in which they run."""
+        return tuple(self._systems)
+
+    # --- state ---
+
+    def snapshot(self) -> Snapshot:
+        """The state before frame ``self.frame``."""
+        return Snapshot(self.frame, tuple(table.snapshot() for _, (table,) in self.query(Table)))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from ``snapshot``, taken from a world set up like this one."""
+        self.frame = snapshot.frame
+        for (_, (table,)), rows in zip(self.query(Table), snapshot.tables, strict=True):
+            table.restore(rows)
+
+    def close(self) -> None:
+        """Forget everything."""
+        with self._context():
+            esper.switch_world("default")
+            esper.delete_world(self._name)
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()

@@ -1,0 +1,76 @@
+"""What a render hears of its song: analysed, read from a document, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecs_core.errors import SceneError
+from ecs_core.plugin_api import particle_types
+from ecs_core.scene.scene import Scene
+from ecs_core.scene.settings import Settings
+from ecs_core.signals import undisturbed
+
+if TYPE_CHECKING:
+    from ecs_core.audio.analysis import Analysis
+    from ecs_core.audio.guidance import Guidance
+
+_NEAR = 0.5  # seconds by which the length that a file says it has may differ
+
+
+def listen(scene: Scene, settings: Settings, progress: Callable[[float], None] = lambda share: None) -> Analysis | None:
+    """What is heard in the scene's song, as :func:`heard_in` has it; None where it has none."""
+    if scene.audio is None:
+        if scene.analysis is not None:
+            raise SceneError(f"{scene.analysis}: is the analysis of a song, and there is none; give its song too")
+        return None
+    return heard_in(scene.audio, scene.analysis, settings.guidance, progress)
+
+
+def heard_in(
+    song: Path, analysis: Path | None, guidance: Guidance, progress: Callable[[float], None] = lambda share: None
+) -> Analysis:
+    """What is heard in a song, counted as ``guidance`` says; ``progress`` hears shares from 0 to 1.
+
+    An ``analysis``, a document, that has everything is taken as it is, and leaves nothing to count; of one that leaves
+    something out, that is heard in the song.
+
+    Raises:
+        AudioError: the song cannot be read.
+        SceneError: the document is none, has wrong values, is of another song, or leaves nothing to count.
+    """
+    with undisturbed():
+        from ecs_core.audio import document  # noqa: PLC0415 - slow, and not needed where there is no song
+        from ecs_core.audio.features import analyze  # noqa: PLC0415 - likewise
+
+    more = tuple(particle_types().features.values())
+    given = None
+    if analysis is not None:
+        whole: Analysis | None
+        if analysis.suffix == ".npz":
+            whole = document.load(analysis)
+        else:
+            given = document.read(analysis)
+            whole = document.whole(given, [feature.name for feature in more])
+        if whole is not None:
+            _check_length(song, float(whole.exact_duration), analysis)
+            _check_guidance(guidance, analysis)
+            return whole
+    heard = analyze(song, more=more, guidance=guidance, progress=progress)
+    return heard if given is None else document.corrected(heard, given, guidance)
+
+
+def _check_guidance(guidance: Guidance, analysis: Path) -> None:
+    said = ", ".join(f"{name} = {value}" for name, value in guidance.to_json().items())
+    if said:
+        raise SceneError(f"{said}: {analysis} has all its beats and bars; leave that out, or analyse the song with it")
+
+
+def _check_length(song: Path, seconds: float, analysis: Path) -> None:
+    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - likewise
+
+    with AudioFile(song) as file:
+        said = file.seconds
+    if said is not None and abs(said - seconds) > max(_NEAR, 0.02 * seconds):
+        raise SceneError(f"{analysis}: is the analysis of another song: of {seconds:g} s, and {song} has {said:g} s")

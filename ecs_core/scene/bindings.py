@@ -1,0 +1,142 @@
+"""Bindings as data: parameters by name, and the bindings of a configuration attached to the populations that have them.
+
+A parameter is a number of an emitter component (``emission.rate``, ``attraction.strength``, a plugin's own dataclass
+too) or a field of Look or Velocity. Components whose resting value changes nothing (``gravity.y``) are added where a
+binding asks for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ecs_core.audio.timeline import LEVELS, FeatureTimeline
+from ecs_core.ecs.components import Drag, Gravity, Hue, Jitter, Look, Speed, Turbulence, Velocity
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.table import Column, Table
+from ecs_core.ecs.values import Curve, Pareto, Range
+from ecs_core.ecs.world import World
+from ecs_core.errors import SceneError
+from ecs_core.scene.settings import BindingSettings, Settings
+from ecs_core.systems.audio_reaction import Binding, Reactive, no_source
+
+if TYPE_CHECKING:
+    from ecs_core.plugin_api import ParticleType
+
+Target = tuple[type[Any], str]
+
+ALIASES = {"size": "look.radius", "light": "look.light", "speed": "speed.factor", "color": "hue.shift"}
+_AT_REST = (Speed(), Hue(), Gravity(), Jitter(), Drag(), Turbulence())
+_SIXTEENTHS = [step / 16 for step in range(17)]
+_CURVES = {
+    "linear": Curve(),
+    "square": Curve(tuple((at, at * at) for at in _SIXTEENTHS)),
+    "root": Curve(tuple((at, at**0.5) for at in _SIXTEENTHS)),
+    "smooth": Curve(tuple((at, at * at * (3 - 2 * at)) for at in _SIXTEENTHS)),
+    "step": Curve(((0.0, 1.0), (1.0, 1.0))),  # with the gate: 1 at and above the threshold
+}
+
+
+def parameters(components: Iterable[object]) -> dict[str, Target]:
+    """The bindable parameters of a population, by name."""
+    found: dict[str, Target] = {}
+    for component in (*_AT_REST, *components):
+        kind = type(component)
+        if isinstance(component, Column):
+            names = kind.fields if kind in (Look, Velocity) else ()
+        elif is_dataclass(component) and not isinstance(component, Reactive):
+            allowed = getattr(kind, "bindable", None)
+            names = tuple(
+                field.name
+                for field in fields(component)
+                if type(getattr(component, field.name)) in (int, float, Range, Pareto)
+                and (allowed is None or field.name in allowed)
+            )
+        else:
+            names = ()
+        for name in names:
+            found[f"{_snake(kind.__name__)}.{name}"] = (kind, name)
+    return found
+
+
+def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
+    """Give every population the ``wanted`` bindings beside its own, and note the components they all start from.
+
+    Raises:
+        SceneError: a source or a target that does not exist; names those that do.
+    """
+    for number, binding in enumerate(wanted):
+        if binding.source not in world.timeline.features and world.timeline.event_of(binding.source) is None:
+            raise SceneError(f"bindings.{number}.source = {binding.source!r}: {no_source(world.timeline)}")
+    bound = set()
+    every: dict[str, Target] = {}
+    for entity, _ in world.query(Table):
+        components = world.components(entity)
+        known_here = parameters(components)
+        every |= known_here
+        own = world.component(entity, Reactive) or Reactive(())
+        mine = []
+        for number, binding in enumerate(wanted):
+            target = known_here.get(ALIASES.get(binding.target, binding.target))
+            if target is not None:
+                bound.add(number)
+                components = (*components, *_missing(target[0], components))
+                mine.append(_resolve(binding, target, components))
+        base = own.base
+        for component in components:
+            noted = isinstance(component, Table | Column | Reactive) or type(component) in map(type, base)
+            if not noted:
+                base = (*base, component)
+                world.replace(entity, component)
+        world.replace(entity, replace(own, bindings=own.bindings + tuple(mine), base=base))
+    for number, binding in enumerate(wanted):
+        if number not in bound:
+            names = ", ".join(sorted({*ALIASES, *every}))
+            raise SceneError(f"bindings.{number}.target = {binding.target!r}: no such parameter; there are: {names}")
+
+
+def rehearse(particle_type: ParticleType, settings: Settings, features: Iterable[str]) -> Mapping[str, Target]:
+    """Set up a silent world of the type to see whether its bindings fit; returns the parameters that it has.
+
+    Raises:
+        SceneError: as :func:`attach`.
+    """
+    silence = FeatureTimeline.silence(settings.rate, 1, more=(*LEVELS, *features))
+    canvas = Canvas(1080.0 * settings.width / settings.height)
+    with World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=silence) as world:
+        particle_type.fill(world, settings)
+        attach(world, settings.bindings)
+        found: dict[str, Target] = {}
+        for entity, _ in world.query(Table):
+            found |= parameters(world.components(entity))
+    return found
+
+
+def _missing(kind: type[Any], components: Sequence[object]) -> list[object]:
+    present = any(type(component) is kind for component in components)
+    return [] if present else [component for component in _AT_REST if type(component) is kind]
+
+
+def _resolve(binding: BindingSettings, target: Target, components: Sequence[object]) -> Binding:
+    kind, name = target
+    resting = next((getattr(each, name) for each in components if type(each) is kind), 1.0)
+    op = binding.op or ("add" if isinstance(resting, int | float) and resting == 0 else "multiply")
+    return Binding(
+        binding.source,
+        kind,
+        name,
+        op=op,
+        gain=binding.gain,
+        threshold=binding.threshold,
+        curve=_CURVES[binding.curve] if isinstance(binding.curve, str) else Curve(binding.curve),
+        attack=binding.attack,
+        release=binding.release,
+        look_ahead=binding.look_ahead,
+        quantise=binding.quantise,
+    )
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

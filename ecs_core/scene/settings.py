@@ -1,0 +1,384 @@
+"""Settings: what every particle type can be told, checked strictly at the edge.
+
+A particle type's own model inherits from :class:`Settings` and adds fields. Numbers mean what they mean at
+1920 × 1080 and 30 frames a second and are scaled to any other size and rate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import pairwise
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError, to_jsonable_python
+
+from ecs_core.audio.catalogue import FEATURES as CATALOGUE
+from ecs_core.audio.catalogue import STRONG
+from ecs_core.audio.guidance import Guidance, Hearing
+from ecs_core.audio.timeline import EVENTS, FEATURES
+from ecs_core.ecs.components import FRAME
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.values import Gradient, Range
+from ecs_core.errors import SceneError
+from ecs_core.raster.colour import linear_from_srgb
+from ecs_core.validation_messages import refusal
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+RGB = tuple[Byte, Byte, Byte]
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+# Rates that people write as decimals but that are fractions: 23.976, 29.97, 59.94, 119.88.
+_NTSC = {round(n * 1000 / 1001, digits): Fraction(n * 1000, 1001) for n in (24, 30, 60, 120) for digits in (2, 3)}
+_SLOWEST, _FASTEST = 1, 240
+_PHASES = tuple(feature.name for feature in CATALOGUE if feature.kind == "phase")
+
+
+def frame_rate(value: object) -> Fraction:
+    """The exact frame rate meant by ``30``, ``29.97``, ``"29.97"`` or ``"30000/1001"``.
+
+    Raises:
+        ValueError: not a number between 1 and 240.
+    """
+    text = str(value)
+    try:
+        if len(text) > 50 or "e" in text.lower():  # no rate, but perhaps a number that takes hours to work out
+            raise ValueError(text)
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"fps must be a number or a fraction such as 30000/1001, not {text[:50]!r}") from None
+    rate = _NTSC.get(round(float(rate), 3), rate.limit_denominator(1001)) if rate.denominator > 1 else rate
+    if not _SLOWEST <= rate <= _FASTEST:
+        raise ValueError(f"fps must be between {_SLOWEST} and {_FASTEST}")
+    return rate
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """The width and height meant by ``"1920x1080"``.
+
+    Raises:
+        ValueError: it is not like that.
+    """
+    size = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", text, re.IGNORECASE)
+    if size is None:
+        raise ValueError("must be WIDTHxHEIGHT, for example 1920x1080")
+    return int(size[1]), int(size[2])
+
+
+def _among(annotation: Any) -> set[Any]:
+    """What a value may be, of all that an annotation names; without what a list or an object has in it."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _among(parts[0])
+    return {each for part in parts for each in _among(part)} if origin in (Union, UnionType) else {annotation}
+
+
+class Model(BaseModel):
+    """A strict, frozen settings model: unknown fields are refused."""
+
+    # Built when first used: of all the types that are loaded, a render needs one.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False, defer_build=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool):
+            numbers = _among(cls.model_fields[str(info.field_name)].annotation) & {int, float}
+            if numbers:  # for which pydantic takes it; anything else it refuses by itself
+                raise PydanticKnownError("float_type" if float in numbers else "int_type")
+        return value
+
+
+def _shown(low: float, high: float) -> WithJsonSchema:
+    """Limits for the schema of a number that a validator checks, with words of its own."""
+    return WithJsonSchema({"type": "number", "minimum": low, "maximum": high})
+
+
+def option(default: Any, description: str, *, group: str, unit: str | None = None, **limits: Any) -> Any:
+    """A field of a settings model that a form can be drawn from.
+
+    ``group`` is the heading it stands under; ``unit`` what numbers are in; ``limits`` are pydantic's (``ge``, ``le``,
+    ``min_length`` …). A callable default makes a new value each time.
+    """
+    extra: dict[str, Any] = {"group": group} | ({"unit": unit} if unit else {})
+    if callable(default):
+
+        def shown(schema: dict[str, Any]) -> None:
+            schema |= extra | {"default": to_jsonable_python(default())}
+
+        return Field(default_factory=default, description=description, json_schema_extra=shown, **limits)
+    return Field(default, description=description, json_schema_extra=extra, **limits)
+
+
+class EnhancedMode(Model):
+    """A level at or over ``threshold`` counts ``factor`` times, up to 1."""
+
+    active: bool = option(True, "whether loud passages are amplified", group="music")
+    threshold: Share = option(0.3, "levels at or over this are amplified", group="music")
+    factor: float = option(2.0, "by how much", group="music", unit="times", ge=0, le=10)
+
+
+class BindingSettings(Model):
+    """Lets any feature of the song move any bindable parameter (``motes types TYPE`` lists both)."""
+
+    source: str = option(
+        ...,
+        "a feature of the song: bass, onset, level …; or an event: kick, beat, drop …",
+        group="music",
+        examples=["bass"],
+    )
+    target: str = option(
+        ..., "a parameter: size, speed, light, color, emission.rate …", group="music", examples=["size"]
+    )
+    op: Literal["multiply", "add", "set"] | None = option(
+        None, "value × (1 + v), value + v or v; null: multiply, or add to a parameter that rests at 0", group="music"
+    )
+    gain: float = option(1.0, "v is the curve's value times this", group="music", ge=-1e6, le=1e6)
+    threshold: Share = option(0.0, "the feature counts as 0 below this; weaker events are left out", group="music")
+    curve: (
+        Literal["linear", "square", "root", "smooth", "step"]
+        | Annotated[
+            tuple[tuple[Share, Annotated[float, Field(ge=-1e6, le=1e6)]], ...], Field(min_length=2, max_length=64)
+        ]
+    ) = option(
+        "linear",
+        "from feature to v: a name, or points [[feature, v], …] in ascending order",
+        group="music",
+        examples=["smooth", [[0, 0], [0.5, 0.2], [1, 1]]],
+    )
+    attack: float = option(0.0, "time constant of rising", group="music", unit="s", ge=0, le=60)
+    release: float = option(
+        0.0, "time constant of falling; of an event, 0 means 0.15", group="music", unit="s", ge=0, le=60
+    )
+    look_ahead: float = option(0.0, "how far ahead of the song", group="music", unit="s", ge=-10, le=10)
+    quantise: Literal["bar", "beat", "half", "quarter"] | None = option(
+        None, "events move to the nearest bar, beat or part of a beat; features change there alone", group="music"
+    )
+
+    @field_validator("curve")
+    @classmethod
+    def _ascending(cls, value: Any) -> Any:
+        if not isinstance(value, str) and any(a[0] >= b[0] for a, b in pairwise(value)):
+            raise ValueError("points must have ascending positions")
+        return value
+
+
+class HearingSettings(Model):
+    """How a feature or an event is heard, in percentiles of the song."""
+
+    threshold: Percent | None = option(
+        None, "the feature is 0 up to here; weaker events are left out", group="music", unit="%"
+    )
+    full: Percent | None = option(
+        None, "the feature is 1 from here on: the lower, the more sensitive", group="music", unit="%"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.threshold is not None and self.full is not None and self.threshold >= self.full:
+            raise ValueError(f"threshold {self.threshold:g} must be under full {self.full:g}")
+        return self
+
+
+class Settings(Model):
+    """What all particle types share: the output, where and how many, colours, and how strongly music moves them."""
+
+    width: int = option(1920, "picture width, even", group="output", unit="px", ge=16, le=7680)
+    height: int = option(1080, "picture height, even", group="output", unit="px", ge=16, le=4320)
+    fps: Annotated[int | float, _shown(_SLOWEST, _FASTEST)] | str = option(
+        30, 'frames per second, 1–240: 30, 29.97 or "30000/1001"', group="output", unit="1/s"
+    )
+    duration: Annotated[float, _shown(0, 86_400)] | Literal["audio"] | None = option(
+        10.0, 'length; null or "audio": as long as the song', group="output", unit="s"
+    )
+    seed: int = option(
+        0, "another seed, another video; the same seed, the same frames", group="output", ge=0, le=2**63 - 1
+    )
+    background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
+    hud: bool = option(False, "show what is heard in a corner of the picture", group="output")
+
+    x_position: Share = option(0.5, "centre, as a fraction of the width", group="place")
+    y_position: Share = option(0.5, "centre, as a fraction of the height", group="place")
+    particle_count: int = option(200, "particles at the start", group="particles", ge=0, le=1_000_000)
+    particle_colors: tuple[RGB, ...] = option(
+        ((255, 255, 255),), "one is picked per particle", group="look", min_length=1, max_length=64
+    )
+    speed_x: float = option(
+        0.0, "0: as the type has it, mostly random ±0.5", group="motion", unit="px/frame", ge=-200, le=200
+    )
+    speed_y: float = option(
+        0.0, "0: as the type has it, mostly random ±0.5", group="motion", unit="px/frame", ge=-200, le=200
+    )
+    speed_z: float = option(0.0, "change of size; 0: random ±0.1", group="motion", unit="px/frame", ge=-10, le=10)
+    bounce: bool = option(False, "reflect at the edges", group="motion")
+    bass_threshold: Share = option(0.3, 'bass over this is "high"', group="music")
+    outer_movement_strength: float = option(2.0, "push outward when the bass is high", group="music", ge=0, le=100)
+    inner_movement_strength: float = option(1.0, "pull inward when the bass is low", group="music", ge=0, le=100)
+    enhanced_mode: EnhancedMode = option(
+        lambda: EnhancedMode.model_validate({}), "how much louder loud passages count", group="music"
+    )
+    bpm: float | None = option(
+        None, "tempo of the song; null: as heard", group="music", unit="beats/min", ge=20, le=400
+    )
+    beat_offset: float | None = option(
+        None,
+        "when any beat is; with bpm, beats lie on an even grid; null: as heard",
+        group="music",
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
+    beat_octave: Literal["half", "double"] | None = option(
+        None, "count half or double the beats that are heard; not with bpm", group="music"
+    )
+    metre: int | None = option(None, "beats a bar; null: as heard", group="music", unit="beats", ge=2, le=12)
+    hearing: dict[str, HearingSettings] = option(
+        dict, "how features and events are heard, by name: {bass: {threshold: 40, full: 90}}", group="music"
+    )
+    steady_spawn_rate: float = option(
+        0.5,
+        "continuous spawning, for each 1000 of max_particles",
+        group="particles",
+        unit="particles/frame",
+        ge=0,
+        le=1000,
+    )
+    max_particles: int = option(1000, "continuous spawning stops at this many", group="particles", ge=0, le=1_000_000)
+    spawn_center_x: Share = option(0.5, "continuous spawning: from where, fraction of the width", group="place")
+    spawn_center_y: Share = option(0.5, "continuous spawning: from where, fraction of the height", group="place")
+    spawn_area_width: Share = option(0.0, "continuous spawning: fraction of the width; 0: a point", group="place")
+    spawn_area_height: Share = option(0.0, "continuous spawning: fraction of the height; 0: a point", group="place")
+    bindings: tuple[BindingSettings, ...] = option(
+        (), "lets any feature of the song move any parameter", group="music", max_length=64
+    )
+
+    @field_validator("width", "height")
+    @classmethod
+    def _even(cls, value: int) -> int:
+        if value % 2:
+            raise ValueError("must be even, as H.264 4:2:0 needs")
+        return value
+
+    @field_validator("fps")
+    @classmethod
+    def _rate(cls, value: float | str) -> float | str:
+        rate = frame_rate(value)
+        return int(rate) if rate.denominator == 1 else f"{rate.numerator}/{rate.denominator}"
+
+    @field_validator("duration")
+    @classmethod
+    def _length(cls, value: float | str | None) -> float | str | None:
+        if isinstance(value, float) and not 0 < value <= 24 * 3600:
+            raise ValueError('must be over 0 and at most 86400 seconds, or "audio"')
+        return value
+
+    @model_validator(mode="after")
+    def _one_frame_at_least(self) -> Self:
+        if isinstance(self.duration, float) and self.frames(Fraction(0)) < 1:
+            raise ValueError(f"duration {self.duration:g} s is shorter than half a frame at {self.fps} fps")
+        return self
+
+    @field_validator("hearing")
+    @classmethod
+    def _known(cls, value: dict[str, HearingSettings]) -> dict[str, HearingSettings]:
+        for name, hearing in value.items():
+            if name not in (*FEATURES, *EVENTS):
+                known = ", ".join(sorted((*FEATURES, *EVENTS)))
+                raise ValueError(f"{name!r}: no such feature or event; there are: {known}")
+            if name in _PHASES:
+                raise ValueError(f"{name}: follows from events, and is heard in one way alone")
+            if name in EVENTS and name not in STRONG:
+                raise ValueError(f"{name}: have no strength to go by; of events, these have: {', '.join(STRONG)}")
+            if name in EVENTS and hearing.full is not None:
+                raise ValueError(f"{name}.full = {hearing.full:g}: is of features; events have threshold alone")
+        return value
+
+    @model_validator(mode="after")
+    def _one_tempo(self) -> Self:
+        if self.bpm is not None and self.beat_octave is not None:
+            raise ValueError(
+                f"beat_octave {self.beat_octave!r} is of the tempo that is heard; not with bpm {self.bpm:g}"
+            )
+        return self
+
+    @property
+    def guidance(self) -> Guidance:
+        """How the song is counted."""
+        return Guidance(self.bpm, self.beat_offset, self.beat_octave, self.metre)
+
+    @property
+    def heard(self) -> dict[str, Hearing]:
+        """How features and events are heard."""
+        return {name: Hearing(each.threshold, each.full) for name, each in self.hearing.items()}
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, exactly."""
+        return Fraction(self.fps)
+
+    @property
+    def takes_length_of_song(self) -> bool:
+        """Whether the video is as long as its song."""
+        return not isinstance(self.duration, float)
+
+    @property
+    def drift(self) -> tuple[Range, Range]:
+        """``speed_x`` and ``speed_y`` in units/s, to draw from: what is set, or at random where that is 0."""
+        x, y = (speed * FRAME for speed in (self.speed_x, self.speed_y))
+        at_random = Range(-0.5 * FRAME, 0.5 * FRAME)
+        return Range(x, x) if x else at_random, Range(y, y) if y else at_random
+
+    @property
+    def growth(self) -> Range:
+        """``speed_z`` in units/s, to draw from."""
+        z = self.speed_z * FRAME
+        return Range(z, z) if z else Range(-0.1 * FRAME, 0.1 * FRAME)
+
+    @property
+    def palette(self) -> Gradient:
+        """``particle_colors`` in linear light, to pick from."""
+        linear = linear_from_srgb(np.divide(self.particle_colors, 255))
+        return Gradient(tuple((float(r), float(g), float(b)) for r, g, b in linear))
+
+    def centre(self, canvas: Canvas) -> tuple[float, float]:
+        """``x_position`` and ``y_position`` on the canvas, units."""
+        return self.x_position * canvas.width, self.y_position * canvas.height
+
+    def level(self, bass: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The bass, 0–1, as ``enhanced_mode`` has it: loud passages amplified."""
+        mode = self.enhanced_mode
+        if not mode.active:
+            return bass
+        return np.where(bass >= mode.threshold, np.minimum(bass * np.float32(mode.factor), np.float32(1)), bass)
+
+    def frames(self, song: Fraction) -> int:
+        """How many frames the video has, given the song's length in seconds: round(duration × fps), half up."""
+        seconds = Fraction(str(self.duration)) if isinstance(self.duration, float) else song
+        return int(seconds * self.rate + Fraction(1, 2))
+
+
+def validate(model: type[Settings], values: Mapping[str, Any], *, owner: str) -> Settings:
+    """The settings of ``model`` from plain values.
+
+    Raises:
+        SceneError: names each field that is wrong, its value, and what is allowed; ``owner`` says whose settings.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise SceneError(refusal(error, model, owner)) from None

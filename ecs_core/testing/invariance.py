@@ -1,0 +1,101 @@
+"""The same look at any frame rate and size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from ecs_core.scene.settings import Settings
+from ecs_core.testing import songs
+from ecs_core.testing.look import Look, look
+from ecs_core.testing.repeatable import require_determinism
+from ecs_core.testing.report import Problem
+from ecs_core.testing.simulate import simulate
+from ecs_core.testing.subject import Subject
+
+_APART = Fraction(1, 2)  # seconds between the moments that are compared
+_SEEDS = (1, 2)  # a difference that is not there with other seeds too is chance
+_LYING, _UPRIGHT = (1920, 1080), (1080, 1920)
+_MOST = 3  # quantities that are named
+
+
+def frame_rates(subject: Subject) -> Iterator[Problem]:
+    """24, 30 and 60 frames a second look alike, and so do 10 and 120, where a small mistake has become a large one."""
+    require_determinism(subject)
+    for usual, fps in ((30, 24), (30, 60), (10, 120)):
+        differences = _differences(subject, f"at {fps} frames a second", {"fps": usual}, {"fps": fps})
+        if differences:
+            yield Problem(
+                "frame_rates",
+                f"compared with {usual} frames a second, {differences}.",
+                "Nothing may be a constant per frame: multiply speeds and rates by self.world.dt, spawn "
+                "rng.poisson(rate * dt), let decay be exp(-rate * dt), and scale steps of a random walk by sqrt(dt). "
+                "Where one draw decides for all, take it from self.world.rng(self, entity, nth=…).",
+            )
+            return
+
+
+def sizes(subject: Subject) -> Iterator[Problem]:
+    """A small and a large picture look alike."""
+    require_determinism(subject)
+    for width, height in ((640, 360), (3840, 2160)):
+        size = {"width": width, "height": height}
+        differences = _differences(subject, f"at {width} × {height}", {"width": 1920, "height": 1080}, size)
+        if differences:
+            yield Problem(
+                "sizes",
+                f"compared with 1920 × 1080, {differences}.",
+                "Lengths are units, not pixels: the canvas is 1080 units high at any size. Take its width and height "
+                "from world.get(Canvas), never from settings.width and settings.height.",
+            )
+            return
+    lying, upright = (subject.settings(width=width, height=height) for width, height in (_LYING, _UPRIGHT))
+    if _seen(subject, lying) and not _seen(subject, upright):
+        yield Problem(
+            "sizes",
+            f"nothing is seen in an upright picture, {upright.width} × {upright.height}.",
+            "The canvas is as wide as the picture's shape makes it, here 607.5 units: take places as shares of the "
+            "width and height of world.get(Canvas).",
+        )
+
+
+def _seen(subject: Subject, settings: Settings) -> bool:
+    states = simulate(subject.particle_type, settings, songs.pulsing, keep=range(0, 1_000_000, 5))
+    return any(state.seen for state in states)
+
+
+def _differences(subject: Subject, label: str, usual: dict[str, int], changed: dict[str, int]) -> str:
+    """What looks otherwise with the ``changed`` output than with the ``usual``, as words; empty where nothing does."""
+    pair = _look(subject, usual), _look(subject, changed)
+    names = [key for key in pair[0].keys() & pair[1].keys() if pair[0][key].differs(pair[1][key])]
+    for seed in _SEEDS if names else ():
+        one, other = _look(subject, {**usual, "seed": seed}), _look(subject, {**changed, "seed": seed})
+        more = {key: pair[1][key].value > pair[0][key].value for key in names}
+        names = [
+            key
+            for key in names
+            if key in one
+            and key in other
+            and one[key].differs(other[key])
+            and (other[key].value > one[key].value) == more[key]
+        ]
+    names.sort(key=lambda key: (-_factor(*(each[key].value for each in pair)), key))
+    told = [
+        f"{name} is {pair[1][number, name].value:.4g} {label} instead of {pair[0][number, name].value:.4g}"
+        for number, name in names[:_MOST]
+    ]
+    return ", ".join(told) + (f" (and {len(names) - _MOST} more differences)" if len(names) > _MOST else "")
+
+
+def _look(subject: Subject, output: dict[str, Any]) -> Look:
+    settings = subject.settings(many=True, **output)
+    step = int(_APART * settings.rate)
+    states = simulate(subject.particle_type, settings, songs.pulsing, keep=range(step - 1, 1_000_000, step))
+    return look(states, seconds=float(_APART))
+
+
+def _factor(one: float, other: float) -> float:
+    """By how much the two differ: 2 for twice or half as much."""
+    small, large = sorted((abs(one) + 1e-6, abs(other) + 1e-6))
+    return large / small

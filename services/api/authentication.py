@@ -1,0 +1,151 @@
+"""Callers: who sends a request, by its key, and what it may.
+
+``CallerDep`` is who may do what the request asks for: GET needs the scope *read*, everything else *render*. Keys come
+in headers; where browsers cannot set any, which is to follow a job and to watch a system, also as ``?key=``.
+"""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import ip_address
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from services.api.dependencies import Service, ServiceDep
+from services.api.middleware.origin_check import refuse_strangers
+from services.api.middleware.rate_headers import count
+from services.api.queries import refuse_unknown
+from services.auth.api_keys import ANYBODY, Caller
+from services.observability.logs import without_keys
+from services.settings import ServiceSettings, is_loopback
+
+__all__ = ["Caller", "CallerDep", "FollowerDep", "allow", "identify", "keep_keys_out_of_logs", "unknown"]
+
+UNKNOWN = "A valid API key is needed, as Authorization: Bearer motes_… or as X-API-Key"
+_CALLER = "motes.caller"  # in the scope of a request
+_LOGS = ("uvicorn.access", "uvicorn.error")
+
+_BEARER = HTTPBearer(
+    auto_error=False, scheme_name="Bearer", description="an API key, `motes_…`, where they are required"
+)
+_HEADER = APIKeyHeader(auto_error=False, name="X-API-Key", scheme_name="X-API-Key", description="the same")
+_QUERY = APIKeyQuery(
+    auto_error=False, name="key", scheme_name="key", description="the same, for EventSource in browsers"
+)
+
+
+async def identify(service: Service, connection: HTTPConnection, *, query: bool = False) -> Caller:
+    """Who sends a request, if it may do what that asks for, counted once; with ``query``, the key may be in the URL.
+
+    Raises:
+        HTTPException: 401 where there is no valid key, 403 where it has not the scope, or a page of a stranger's asks.
+        QuotaError: there were too many requests in the last minute.
+    """
+    caller: Caller | None = connection.scope.get(_CALLER)
+    if caller is None:
+        caller = await _caller_of(service, connection, query=query)
+        await count(service.rates, service.settings, caller, connection)
+        allow(caller, "read" if connection.scope.get("method", "GET") in ("GET", "HEAD") else "render")
+        connection.scope[_CALLER] = caller
+    return caller
+
+
+async def _caller_of(service: Service, connection: HTTPConnection, *, query: bool) -> Caller:
+    if not keys_needed(service.settings, connection):
+        refuse_strangers(service.settings, connection)
+        return ANYBODY
+    key = _key_of(connection, query=query)
+    caller = None if key is None else await service.keys.caller(key)
+    if caller is None:
+        raise unknown()
+    return caller
+
+
+def keys_needed(settings: ServiceSettings, connection: HTTPConnection) -> bool:
+    """Whether a connection is asked for its key."""
+    if settings.auth != "auto":
+        return settings.auth == "required"
+    if settings.keys_required:
+        return True
+    # An application that somebody else serves may listen elsewhere than the settings say, or behind a proxy.
+    ends = [connection.scope.get(end) or ("", None) for end in ("server", "client")]
+    told = connection.headers.getlist("x-forwarded-for")
+    if told and not all(_is_address(each.strip()) for each in [ends[1][0], *",".join(told).split(",")]):
+        return True  # a proxy does not know where it came from, so that is not known to be this machine
+    return any(_is_address(host) and not is_loopback(host) for host, _ in ends)
+
+
+def allow(caller: Caller, scope: str) -> None:
+    """Refuse who has not the scope.
+
+    Raises:
+        HTTPException: 403, which names it.
+    """
+    if not caller.may(scope):
+        has = ", ".join(sorted(caller.scopes))
+        raise HTTPException(403, f"The API key has not the scope {scope!r}, which this needs; it has {has}")
+
+
+def unknown() -> HTTPException:
+    """The one answer to no key, and to any that is not valid."""
+    return HTTPException(401, UNKNOWN, {"WWW-Authenticate": "Bearer"})
+
+
+def _key_of(connection: HTTPConnection, *, query: bool) -> str | None:
+    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    return connection.headers.get("x-api-key") or (connection.query_params.get("key") if query else None) or None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:  # the path of a socket, or a name that a test made up
+        return False
+    return True
+
+
+# What security schemes are told apart by is in the signatures; `identify` reads the headers itself.
+async def _caller(
+    request: Request,
+    service: ServiceDep,
+    _bearer: Annotated[object, Depends(_BEARER)],
+    _header: Annotated[object, Depends(_HEADER)],
+) -> Caller:
+    caller = await identify(service, request)
+    refuse_unknown(request)
+    return caller
+
+
+async def _follower(
+    request: Request,
+    service: ServiceDep,
+    _bearer: Annotated[object, Depends(_BEARER)],
+    _header: Annotated[object, Depends(_HEADER)],
+    _query: Annotated[object, Depends(_QUERY)],
+) -> Caller:
+    caller = await identify(service, request, query=True)
+    refuse_unknown(request, _QUERY.model.name)
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(_caller)]
+FollowerDep = Annotated[Caller, Depends(_follower)]
+"""The same where the key may be in the URL, as browsers cannot set headers for an EventSource."""
+
+
+def _masked(record: logging.LogRecord) -> bool:
+    record.msg = without_keys(record.msg) if isinstance(record.msg, str) else record.msg
+    if isinstance(record.args, tuple):
+        record.args = tuple(without_keys(each) if isinstance(each, str) else each for each in record.args)
+    return True
+
+
+def keep_keys_out_of_logs() -> None:
+    """Let the server's log of requests show no key; to say it again changes nothing."""
+    for name in _LOGS:
+        logging.getLogger(name).addFilter(_masked)

@@ -1,0 +1,151 @@
+"""Service: what every route needs, opened with the application and closed with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, HTTPException
+from sqlalchemy import select
+from starlette.requests import HTTPConnection
+
+from ecs_core.plugin_api import particle_types
+from services.api.notifier import Waker
+from services.api.poller import Lookout
+from services.api.status_snapshot import Standing, standings
+from services.auth.api_keys import Caller, Keys
+from services.auth.rate_limit import Rates
+from services.database.migrations import upgrade
+from services.database.models import JobRow, Sessions, SystemRow, open_database
+from services.jobs.events import last_events
+from services.jobs.lifecycle import Jobs
+from services.jobs.tasks import Tasks
+from services.media.songs import Songs
+from services.observability import metrics
+from services.retention.deletion import Remover
+from services.settings import ServiceSettings
+from services.storage.disk_admission import Room
+from services.storage.object_store import Storage, workplace
+
+T = TypeVar("T")
+SYSTEMS_EVERY, EVENTS_EVERY = 0.2, 0.4  # seconds between looks for those who follow
+_ID = re.compile(r"[0-9a-f-]{36}")
+
+
+@dataclass(frozen=True)
+class Service:
+    """The database, the queue and the storage, ready to use; ``folder`` is for files on their way into storage."""
+
+    settings: ServiceSettings
+    sessions: Sessions
+    jobs: Jobs
+    waker: Waker
+    storage: Storage
+    songs: Songs
+    keys: Keys
+    remover: Remover
+    room: Room
+    rates: Rates
+    systems: Lookout[Standing]
+    events: Lookout[int]  # of a job, the last one's id
+    folder: Path
+    processor: CapacityLimiter
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """What takes the processor more than a moment, in a thread; one at a time, as threads hold up the loop too."""
+        return await to_thread.run_sync(work, limiter=self.processor)
+
+    async def system(self, caller: Caller, system_id: str) -> SystemRow | None:
+        """A system by its id; somebody else's is none."""
+        if not is_id(system_id):
+            return None
+        async with self.sessions() as session:
+            found = select(SystemRow).where(SystemRow.id == system_id, caller.sees(SystemRow))
+            return (await session.scalars(found)).one_or_none()
+
+    async def system_or_404(self, caller: Caller, system_id: str) -> SystemRow:
+        """The system, or the answer that there is none."""
+        row = await self.system(caller, system_id)
+        if row is None:
+            raise HTTPException(404, "System not found")
+        return row
+
+    async def job(self, caller: Caller, job_id: str) -> JobRow | None:
+        """A job by its id; somebody else's is none."""
+        if not is_id(job_id):
+            return None
+        async with self.sessions() as session:
+            found = select(JobRow).where(JobRow.id == job_id, caller.sees(JobRow))
+            return (await session.scalars(found)).one_or_none()
+
+    async def job_or_404(self, caller: Caller, job_id: str) -> JobRow:
+        """The job, or the answer that there is none."""
+        row = await self.job(caller, job_id)
+        if row is None:
+            raise HTTPException(404, "Job not found")
+        return row
+
+
+def is_id(text: str) -> bool:
+    """Whether it may be an id; what else a client sends is not for the database to see."""
+    return _ID.fullmatch(text) is not None
+
+
+@asynccontextmanager
+async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
+    """Open everything; the database is brought up to date, and plugins are loaded."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.database)
+    metrics.expect((await to_thread.run_sync(particle_types)).types)
+    engine, sessions = open_database(settings.database)
+    storage = Storage(settings.storage)
+    tasks = Tasks(sessions, lease=settings.lease_seconds)
+    try:
+        with workplace(storage.scratch, "api") as folder:
+            async with Waker(settings.redis_url, tasks) as waker, Rates(settings.redis_url) as rates:
+                songs, keys = Songs(settings, sessions, storage, folder), Keys(sessions)
+                async with _lookouts(sessions) as (systems, events):
+                    yield Service(
+                        settings=settings,
+                        sessions=sessions,
+                        jobs=Jobs(sessions),
+                        waker=waker,
+                        storage=storage,
+                        songs=songs,
+                        keys=keys,
+                        remover=Remover(sessions, storage),
+                        room=Room(settings, sessions, storage),
+                        rates=rates,
+                        systems=systems,
+                        events=events,
+                        folder=folder,
+                        processor=CapacityLimiter(1),
+                    )
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _lookouts(sessions: Sessions) -> AsyncIterator[tuple[Lookout[Standing], Lookout[int]]]:
+    async with (
+        Lookout(partial(standings, sessions), every=SYSTEMS_EVERY) as systems,
+        Lookout(partial(last_events, sessions), every=EVENTS_EVERY) as events,
+    ):
+        yield systems, events
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """What the application that received it has opened."""
+    service: Service | None = getattr(connection.state, "motes", None)
+    if service is None:
+        raise RuntimeError("the lifespan of particle_router did not run: include it in the application that is served")
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]

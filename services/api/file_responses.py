@@ -1,0 +1,143 @@
+"""Files out of storage as answers: whole, in part, or not at all where the client has them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+import anyio
+from fastapi import HTTPException, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
+
+from services.jobs.artefacts import Artefact
+from services.storage.object_store import Storage
+
+_CHUNK = 1 << 18
+_RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*")
+VALIDATORS = {
+    "ETag": {"description": "the same for the same frames", "schema": {"type": "string"}},
+    "Cache-Control": {"schema": {"type": "string"}},
+}
+
+
+def etag_of(made: Artefact) -> str:
+    """Its strong validator: an encoder that does the same again promises no equal bytes, so it names this very file."""
+    return f'"{hashlib.sha256(made.object.encode()).hexdigest()}"'
+
+
+async def stored_file(
+    request: Request,
+    storage: Storage,
+    made: Artefact,
+    *,
+    cache: str,
+    media_type: str,
+    modified: datetime | None = None,
+    name: str | None = None,
+) -> Response:
+    """A file in storage, unless the client has it; with a ``name``, as a download of that name.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        HTTPException: a part is asked for that it does not have.
+    """
+    etag = etag_of(made)
+    if _has(request, etag):
+        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": cache})
+    headers = {"ETag": etag, "Cache-Control": cache, "Accept-Ranges": "bytes"}
+    if modified is not None:
+        headers["Last-Modified"] = format_datetime(modified.astimezone(UTC), usegmt=True)
+    if name is not None:
+        headers["Content-Disposition"] = disposition(name)
+    if request.method == "HEAD":
+        if not await run_in_threadpool(storage.exists, made.object):
+            raise FileNotFoundError(made.object)
+        return Response(headers={**headers, "Content-Length": str(made.size)}, media_type=media_type)
+    held = ExitStack()
+    try:
+        file, size = await run_in_threadpool(_opened, held, storage, made.object)
+        wanted = request.headers.get("range", "")
+        if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
+            wanted = ""
+        found = part(wanted, size)
+    except BaseException:
+        held.close()
+        raise
+    start, stop = found or (0, size)
+    if found is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    headers["Content-Length"] = str(stop - start)
+    content = _read(file, start, stop)
+    return _File(held, content, status_code=200 if found is None else 206, headers=headers, media_type=media_type)
+
+
+def _has(request: Request, etag: str) -> bool:
+    known = request.headers.get("if-none-match", "")
+    return known.strip() == "*" or etag in (each.strip().removeprefix("W/") for each in known.split(","))
+
+
+def part(wanted: str, size: int) -> tuple[int, int] | None:
+    """First byte and end of the part that a ``Range`` asks for; None where that is the whole.
+
+    What is not understood, several parts among it, is to be ignored (RFC 9110).
+
+    Raises:
+        HTTPException: the file is too short for it.
+    """
+    found = _RANGE.fullmatch(wanted)
+    if found is None or found[0] == "" or (found[1] == found[2] == ""):
+        return None
+    if found[1] == "":  # so many at the end
+        start, stop = max(0, size - int(found[2])), size
+    else:
+        start, stop = int(found[1]), size if found[2] == "" else min(size, int(found[2]) + 1)
+        if found[2] != "" and int(found[2]) < start:
+            return None
+    if start >= size:
+        raise HTTPException(416, f"Range: the file has {size} bytes", {"Content-Range": f"bytes */{size}"})
+    return start, stop
+
+
+def disposition(name: str) -> str:
+    """The header that tells a browser under which name to save, whatever alphabet it is in (RFC 6266)."""
+    plain = "".join(letter if " " <= letter <= "~" and letter not in '"\\%' else "_" for letter in name)
+    if plain == name:
+        return f'attachment; filename="{name}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _opened(held: ExitStack, storage: Storage, key: str) -> tuple[BinaryIO, int]:
+    path = held.enter_context(storage.file(key))
+    file = held.enter_context(path.open("rb"))
+    return file, os.fstat(file.fileno()).st_size
+
+
+class _File(StreamingResponse):
+    """A part of a file, which is let go when it was sent or the client went away."""
+
+    def __init__(self, held: ExitStack, content: AsyncIterator[bytes], **rest: Any) -> None:
+        super().__init__(content, **rest)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._held.close)
+
+
+async def _read(file: BinaryIO, start: int, stop: int) -> AsyncIterator[bytes]:
+    await run_in_threadpool(file.seek, start)
+    while start < stop and (chunk := await run_in_threadpool(file.read, min(_CHUNK, stop - start))):
+        start += len(chunk)
+        yield chunk

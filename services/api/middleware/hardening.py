@@ -1,0 +1,104 @@
+"""Hardening: what our application tells browsers, and how long it waits for bodies; of an application of somebody
+else's that mounts the router, that is its own business. ``services.api.middleware.connections`` is about connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from fastapi import FastAPI, HTTPException
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.settings import ServiceSettings, listed
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_NOTHING = "default-src 'none'; frame-ancestors 'none'"
+_DOCS = (  # FastAPI's pages load their scripts from there
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; connect-src 'self'; "
+    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; worker-src blob:; "
+    "style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; "
+    "font-src https://fonts.gstatic.com; img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly"
+)
+_TLS_FOR = 365 * 24 * 3600  # seconds
+_GRACE, _SLOWEST = 30.0, 1000.0  # seconds for a body, and bytes for which it gets a second more
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+_ASKED = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range", "X-Request-ID")
+_TOLD = (
+    *("Location", "Link", "ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID"),
+    *("Content-Disposition", "Content-Range", "Accept-Ranges"),
+)
+
+
+def harden(app: FastAPI, settings: ServiceSettings) -> None:
+    """Add what every answer of the application shall have; to be called last, so that it is around everything else."""
+    app.add_middleware(_Patience)
+    if origins := listed(settings.cors_origins):
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=_METHODS,
+            allow_headers=_ASKED,
+            expose_headers=_TOLD,
+            max_age=600,
+        )
+    app.add_middleware(_Headers, shared=bool(origins))
+
+
+class _Headers:
+    """Tells browsers to trust the answers with nothing that they need not be trusted with."""
+
+    def __init__(self, app: ASGIApp, *, shared: bool) -> None:
+        self._app = app
+        self._headers = _ALWAYS | {"Cross-Origin-Resource-Policy": "cross-origin" if shared else "same-origin"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers[name] = value
+                page = headers.get("content-type", "").startswith("text/html")
+                headers["Content-Security-Policy"] = _DOCS if page else _NOTHING
+                headers.setdefault("Cache-Control", "no-store")
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = f"max-age={_TLS_FOR}"
+            await send(message)
+
+        await self._app(scope, receive, tell if scope["type"] == "http" else send)
+
+
+class _Patience:
+    """Waits for a body as long as its size justifies, and no longer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        end, whole = time.monotonic() + _GRACE, False
+
+        async def take() -> Message:
+            nonlocal end, whole
+            if whole:  # what comes now is that the client goes away
+                return await receive()
+            try:
+                async with asyncio.timeout(max(0.0, end - time.monotonic())):
+                    message = await receive()
+            except TimeoutError:
+                whole = True
+                raise HTTPException(408, "The body comes too slowly", {"Connection": "close"}) from None
+            end += len(message.get("body", b"")) / _SLOWEST
+            whole = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, take, send)

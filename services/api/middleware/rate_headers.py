@@ -1,0 +1,54 @@
+"""Limits as clients see them: requests counted, and how a caller stands in every answer.
+
+The headers are those of draft-ietf-httpapi-ratelimit-headers-10: what the policy is, and what is left of it.
+"""
+
+from __future__ import annotations
+
+import math
+from ipaddress import ip_address, ip_network
+
+from fastapi import Response
+from starlette.requests import HTTPConnection
+
+from services.auth.api_keys import Caller
+from services.auth.limits import QuotaError, limit_of
+from services.auth.rate_limit import NAME, WINDOW, Rate, Rates
+from services.settings import ServiceSettings
+
+_RATE = "motes.rate"  # in the scope of a request
+
+
+async def count(rates: Rates, settings: ServiceSettings, caller: Caller, connection: HTTPConnection) -> None:
+    """Count a request of a caller, or a message: by its key, or by where it comes from where there are none.
+
+    Raises:
+        QuotaError: there were too many in the last minute.
+    """
+    limit = limit_of(settings, caller, NAME)
+    if limit is None:
+        return
+    who = caller.key or f"from {_network(connection.client.host if connection.client else '')}"
+    try:
+        connection.scope[_RATE] = await rates.take(who, limit)
+    except QuotaError as error:
+        connection.scope[_RATE] = Rate(limit, 0, error.seconds)
+        raise
+
+
+def _network(host: str) -> str:
+    """Whoever has one address of IPv6 has 2⁶⁴ of them."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return host if address.version == 4 else str(ip_network((address, 64), strict=False))
+
+
+def tell(response: Response, connection: HTTPConnection) -> Response:
+    """The answer, with how the caller stands."""
+    rate: Rate | None = connection.scope.get(_RATE)
+    if rate is not None:
+        response.headers["RateLimit-Policy"] = f'"{NAME}";q={rate.limit:.0f};w={WINDOW}'
+        response.headers["RateLimit"] = f'"{NAME}";r={rate.left};t={math.ceil(rate.seconds)}'
+    return response

@@ -1,0 +1,123 @@
+"""Every request: given an id, counted, timed and logged, whatever becomes of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from functools import cache
+
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.dependencies import is_id
+from services.api.errors import problem
+from services.observability import metrics, traces
+from services.observability.logs import bound
+
+_log = logging.getLogger("motes.requests")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # whatever else a client makes up is one
+_READING = ("GET", "HEAD", "OPTIONS")
+_REFUSED = (401, 403, 429)  # as somebody is who tries keys
+_SANE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
+
+
+class Requests:
+    """Middleware of an application, around all others that answer.
+
+    A request keeps the ``X-Request-ID`` that it brings, if that is one, or is given one; the answer says which, and
+    so does everything that is logged meanwhile. What nobody expected is logged, and answered with a problem.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or follow one WebSocket to its end."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request = _id_of(scope)
+        with bound(request=request):
+            if scope["type"] == "websocket":
+                await self._app(scope, receive, send)
+                return
+            if traces.set_up() is None:
+                await self._answer(scope, receive, send, request)
+                return
+            sent = {name: value.decode("latin-1") for name, value in _headers(scope, b"traceparent", b"tracestate")}
+            about = {"http.request.method": _method(scope), "motes.request": request}
+            with traces.span(_method(scope), "server", parent=sent, attributes=about):
+                await self._answer(scope, receive, send, request)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request: str) -> None:
+        began = time.perf_counter()
+        status = 0
+
+        async def tell(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", ()), (b"x-request-id", request.encode())]
+                _note(scope, status, time.perf_counter() - began)
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tell)
+        except Exception:
+            _log.exception("%s %s went wrong", scope["method"], route_of(scope))
+            if status:
+                raise  # half an answer: the connection must be closed
+            await problem(500, "Something went wrong here; it is noted in the log")(scope, receive, tell)
+
+
+def route_of(scope: Scope) -> str:
+    """The template of a request's path, as ``/particles/jobs/{job_id}``; "other" where no route has it."""
+    # There FastAPI keeps the path with the prefixes of included routers; in older ones the route itself has it.
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
+    return f"{scope.get('root_path', '')}{path}" if path else "other"
+
+
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    """Count an answer, and log it: at level info what changed something, went wrong or was refused, else at debug."""
+    route, method = route_of(scope), _method(scope)
+    number, duration = _counted_by(route, method, status)
+    number.inc()
+    duration.observe(seconds)
+    if traces.set_up() is not None:
+        told: traces.Attributes = {"http.route": route, "http.response.status_code": status}
+        traces.note(told, name=f"{method} {route}", failed=status >= 500)
+    level = logging.INFO if status >= 500 or status in _REFUSED or method not in _READING else logging.DEBUG
+    if _log.isEnabledFor(level):
+        # Not the path itself, and never the query: they hold what clients call their songs.
+        ids = {name.removesuffix("_id"): value for name, value in scope.get("path_params", {}).items()}
+        about = {name: value for name, value in ids.items() if is_id(str(value))}
+        about |= {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
+        _log.log(level, "answered", extra={"about": about})
+
+
+@cache
+def _counted_by(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    """What counts such answers; to look for it each time would take most of what counting takes."""
+    return metrics.REQUESTS.labels(route, method, str(status)), metrics.REQUEST.labels(route, method)
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
+
+
+def _id_of(scope: Scope) -> str:
+    for _, value in _headers(scope, b"x-request-id"):
+        if _SANE.fullmatch(value):
+            return str(value.decode())
+    return os.urandom(16).hex()
+
+
+def _headers(scope: Scope, *names: bytes) -> Iterator[tuple[str, bytes]]:
+    for name, value in scope["headers"]:
+        if name in names:
+            yield name.decode(), value

@@ -1,0 +1,92 @@
+"""Songs: uploading them."""
+
+from __future__ import annotations
+
+import errno
+import re
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from sqlalchemy import select
+
+from ecs_core import AudioError
+from services.api import schemas
+from services.api.authentication import CallerDep
+from services.api.dependencies import ServiceDep
+from services.api.errors import problems
+from services.api.route import Route
+from services.api.routes.uploads import received
+from services.database.models import UploadRow, now
+from services.media.songs import path_of
+from services.retention.deletion import in_use
+
+router = APIRouter(tags=["audio"], route_class=Route)
+_LONGEST_NAME = 200  # letters; the end counts, where the suffix is
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DAY = timedelta(days=1)  # whatever clocks say
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary", "description": "the song"}},
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/audio", operation_id="upload_audio", status_code=201, openapi_extra=_BODY, responses=problems(413, 415, 422, 507)
+)
+async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request) -> schemas.UploadedAudio:
+    """Upload a song; the same song twice is kept once."""
+    try:
+        async with service.songs.place() as path:
+            upload = await received(request, path, limit=service.settings.upload_limit, room=service.room.for_upload)
+            name = _shown(upload.name)
+            row = await service.songs.keep(path, sha256=upload.sha256, name=name, caller=caller)
+    except AudioError as error:
+        raise HTTPException(415, str(error)) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HTTPException(507, "There is no room for the song") from None
+        raise
+    return schemas.UploadedAudio(
+        audio_id=row.sha256,
+        audio_path=path_of(row.sha256, name),
+        duration=row.duration,
+        sample_rate=row.sample_rate,
+        channels=row.channels,
+        sha256=row.sha256,
+    )
+
+
+def _shown(name: str) -> str:
+    """A file's name as it can be repeated in a line: without folders and what is not printed, and not too long."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_LONGEST_NAME:] or "upload"
+
+
+@router.delete("/audio/{audio_id}", operation_id="delete_audio", responses=problems(404, 409))
+async def delete_audio(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
+    """Forget a song; 409 while jobs that are not over need it. Systems that have it cannot be rendered any more."""
+    if not _SHA256.fullmatch(audio_id):
+        raise HTTPException(404, "Song not found")
+    mine = (UploadRow.sha256 == audio_id, caller.sees(UploadRow))
+    async with service.sessions() as session:
+        owners = list(await session.scalars(select(UploadRow.owner).where(*mine)))
+        needed = await in_use(session, audio_id, owners)
+    if not owners:
+        raise HTTPException(404, "Song not found")
+    if needed:
+        raise HTTPException(409, f"The song is needed by {needed} jobs that are not over: cancel them first")
+    await service.remover.song(audio_id, owners, unused_since=now() + _DAY, reason="deleted")
+    return schemas.Message(message="Song deleted")

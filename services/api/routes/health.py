@@ -1,0 +1,74 @@
+"""How the service is: what there is, in numbers, and whether everything works."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import APIRouter, Response
+from sqlalchemy import func, select
+
+from ecs_core.plugin_api import particle_types
+from services.api import schemas
+from services.api.authentication import CallerDep
+from services.api.dependencies import Service, ServiceDep
+from services.api.errors import UNREACHABLE, problems
+from services.api.route import Route
+from services.auth.api_keys import ANYBODY, Caller
+from services.database.migrations import NewerStructureError, newest, structure
+from services.database.models import OPEN, JobRow, SystemRow
+
+_log = logging.getLogger("motes.api")
+router = APIRouter(tags=["health"], route_class=Route)
+
+
+@router.get("/metrics", operation_id="count", responses=problems())
+async def count(service: ServiceDep, caller: CallerDep) -> schemas.Counts:
+    """What there is, in numbers."""
+    systems, jobs = await _counts(service, caller)
+    return schemas.Counts(
+        active_systems=systems,
+        queued_jobs=jobs.get("queued", 0),
+        rendering_jobs=jobs.get("rendering", 0),
+        completed_jobs=jobs.get("completed", 0),
+        failed_jobs=jobs.get("failed", 0),
+    )
+
+
+@router.head("/health", include_in_schema=False)  # which is how monitors like to ask
+@router.get(
+    "/health",
+    operation_id="health",
+    responses={503: {"model": schemas.Health, "description": "The database does not answer: nothing works"}},
+)
+async def health(service: ServiceDep, response: Response) -> schemas.Health:
+    """Whether everything works; without Redis everything does, a little later."""
+    registry = particle_types()
+    redis = await service.waker.answers()
+    database, systems, jobs = True, 0, dict[str, int]()
+    try:
+        systems, jobs = await _counts(service, ANYBODY)
+        if (found := await structure(service.sessions)) != newest():
+            _log.warning("%s", NewerStructureError(found or "none"))
+            database, response.status_code = False, 503
+    except UNREACHABLE as error:
+        _log.warning("the database does not answer: %s", error)
+        database, response.status_code = False, 503
+    fine = redis and not registry.failures
+    return schemas.Health(
+        status="unhealthy" if not database else "healthy" if fine else "degraded",
+        active_systems=systems,
+        active_jobs=sum(jobs.get(status, 0) for status in OPEN),
+        available_types=list(registry.types),
+        database=database,
+        redis=redis,
+        plugin_failures=list(registry.failures),
+    )
+
+
+async def _counts(service: Service, caller: Caller) -> tuple[int, dict[str, int]]:
+    """Systems, and renders by status."""
+    async with service.sessions() as session:
+        systems = await session.scalar(select(func.count()).select_from(SystemRow).where(caller.sees(SystemRow)))
+        mine = (JobRow.kind == "video", caller.sees(JobRow))
+        rows = select(JobRow.status, func.count()).where(*mine).group_by(JobRow.status)
+        return systems or 0, {str(status): int(number) for status, number in await session.execute(rows)}

@@ -1,0 +1,113 @@
+"""Jobs: how far they are, cancelling, forgetting, and what was told of them to others."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import TypeAdapter
+from sqlalchemy import select
+
+from services.api import schemas
+from services.api.authentication import CallerDep
+from services.api.dependencies import Service, ServiceDep, is_id
+from services.api.errors import problems
+from services.api.paging import CURSOR, LIMIT, LINK, listed, page
+from services.api.route import Route
+from services.database.models import DeliveryRow, JobRow
+from services.jobs.events import COLUMNS, told
+
+router = APIRouter(tags=["jobs"], route_class=Route)
+_LIST = TypeAdapter(list[schemas.Job])
+
+
+def shown(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
+    """A job as the API shows it: as it is, or as it was when something was told of it."""
+    state = told(row) if as_told is None else as_told
+    return schemas.Job.model_validate(
+        state
+        | {
+            "job_id": row.id,
+            "owner": row.owner,
+            "priority": row.priority,
+            "created_at": row.created_at,
+            "output_path": row.output_path,
+            "completed_at": row.ended_at if state["status"] == "completed" else None,
+            "expired_at": row.expired_at,
+            "failed_at": row.ended_at if state["status"] == "failed" else None,
+        }
+    )
+
+
+@router.get(
+    "/jobs",
+    operation_id="list_jobs",
+    response_model=list[schemas.Job],
+    responses={200: {"headers": LINK}, **problems(400)},
+)
+async def list_jobs(
+    service: ServiceDep,
+    caller: CallerDep,
+    request: Request,
+    status: Annotated[list[schemas.JobStatus] | None, Query(description="only these; may be repeated")] = None,
+    system_id: Annotated[str | None, Query(description="only of this system")] = None,
+    limit: int = LIMIT,
+    cursor: str | None = CURSOR,
+) -> Response:
+    """All renders, the newest first."""
+    rows = select(*COLUMNS).where(JobRow.kind == "video", caller.sees(JobRow))
+    if status:
+        rows = rows.where(JobRow.status.in_(status))
+    if system_id is not None:
+        rows = rows.where(JobRow.system_id == (system_id if is_id(system_id) else ""))
+    rows = page(rows, JobRow, limit=limit, cursor=cursor)
+    return await listed(
+        service, request, rows, lambda found: _LIST.dump_json([shown(row) for row in found]), limit=limit
+    )
+
+
+@router.get("/jobs/{job_id}", operation_id="get_job", response_model=schemas.Job, responses=problems(404))
+async def get_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Job:
+    """A job."""
+    return shown(await service.job_or_404(caller, job_id))
+
+
+@router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=problems(404, 409))
+async def cancel_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Cancelled:
+    """Stop a job that is not over; 409 where it is."""
+    await service.job_or_404(caller, job_id)
+    cancelled = await service.jobs.cancel(job_id)
+    row = await service.job_or_404(caller, job_id)
+    if not cancelled and row.status != "cancelled":
+        raise HTTPException(409, f"Job is {row.status} already")
+    return schemas.Cancelled(job_id=job_id, status="cancelled")
+
+
+@router.get("/jobs/{job_id}/deliveries", operation_id="list_deliveries", responses=problems(404))
+async def list_deliveries(job_id: str, service: ServiceDep, caller: CallerDep) -> list[schemas.Delivery]:
+    """The messages to the job's ``webhook_url``, and every attempt to deliver them."""
+    await service.job_or_404(caller, job_id)
+    async with service.sessions() as session:
+        rows = select(DeliveryRow).where(DeliveryRow.job_id == job_id)
+        found = (await session.scalars(rows.order_by(DeliveryRow.created_at, DeliveryRow.id))).all()
+    return [
+        schemas.Delivery.model_validate(
+            {name: getattr(row, name) for name in ("event", "url", "status", "attempts", "created_at")}
+            | {"delivery_id": row.id, "next_at": row.next_at if row.status == "pending" else None}
+        )
+        for row in found
+    ]
+
+
+@router.delete("/jobs/{job_id}", operation_id="delete_job", responses=problems(404))
+async def delete_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
+    """Cancel a job that is not over, and forget it and its video."""
+    await service.job_or_404(caller, job_id)
+    await service.jobs.cancel(job_id)
+    await forget(service, job_id)
+    return schemas.Message(message="Job deleted")
+
+
+async def forget(service: Service, job_id: str) -> None:
+    """Delete a job, and what only it made."""
+    await service.remover.job(service.jobs, job_id)

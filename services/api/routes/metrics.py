@@ -1,0 +1,45 @@
+"""GET /metrics: what this process counted and what the database says, as Prometheus reads it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from ecs_core.plugin_api import particle_types
+from services.api.authentication import allow, identify, keys_needed
+from services.api.dependencies import Service, ServiceDep
+from services.api.route import Route
+from services.api.stats_collector import Numbers
+from services.observability import metrics
+from services.settings import is_loopback
+
+metrics_router = APIRouter(route_class=Route)
+
+
+@metrics_router.get("/metrics", include_in_schema=False)
+async def scrape(request: Request, service: ServiceDep) -> Response:
+    """All metrics of this process. It answers although the database does not: what that would say is absent then."""
+    await _admit(service, request)
+    numbers: Numbers = request.state.motes_numbers
+    metrics.PLUGIN_FAILURES.set(len(particle_types().failures))
+    looked = CollectorRegistry()
+    looked.register(await numbers.latest())
+    return Response(generate_latest(metrics.API) + generate_latest(looked), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+async def _admit(service: Service, request: Request) -> None:
+    """Let in who may see how everybody's work goes: where keys are required, an admin and this machine.
+
+    Raises:
+        HTTPException: 401 or 403.
+    """
+    if service.settings.metrics_open or not keys_needed(service.settings, request) or _is_from_here(request):
+        return
+    allow(await identify(service, request), "admin")
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether it was sent from this machine, and not for somebody else by a proxy on it."""
+    forwarded = {"forwarded", "x-forwarded-for", "x-real-ip"} & set(request.headers)
+    return not forwarded and request.client is not None and is_loopback(request.client.host)

@@ -1,0 +1,33 @@
+"""Particle types: what each does and what it can be told."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from fastapi import APIRouter, Response
+from pydantic import TypeAdapter
+
+from ecs_core.plugin_api import particle_types
+from services.api import schemas
+from services.api.dependencies import ServiceDep
+from services.api.errors import problems
+from services.api.route import Route
+from services.type_catalogue import describe
+
+router = APIRouter(tags=["types"], route_class=Route)
+_LIST = TypeAdapter(list[schemas.ParticleTypeInfo])
+
+
+@router.get(
+    "/types", operation_id="list_types", response_model=list[schemas.ParticleTypeInfo], responses=problems(key=False)
+)
+async def list_types(service: ServiceDep) -> Response:
+    """Every particle type, what it does and what it can be told."""
+    return Response(await service.compute(all_types), media_type="application/json")
+
+
+@cache
+def all_types() -> bytes:
+    """They stay as they are while the process lives; describing them sets up a world of each."""
+    types = particle_types().types.values()
+    return _LIST.dump_json([schemas.ParticleTypeInfo.model_validate(describe(kind)) for kind in types])

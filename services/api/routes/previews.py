@@ -1,0 +1,159 @@
+"""Looking at a system before it is rendered: one frame, or the first seconds as a draft. Made by workers, and kept.
+
+Each is a job that no list shows, under an id that follows from what is looked at: whoever looks at the same meanwhile
+waits for the same job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from fractions import Fraction
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+
+from ecs_core import SceneError
+from services.api.authentication import Caller, CallerDep
+from services.api.dependencies import Service, ServiceDep
+from services.api.errors import problems
+from services.api.file_responses import VALIDATORS, stored_file
+from services.api.route import Route
+from services.api.routes.downloads import VIDEO
+from services.api.routes.jobs import forget
+from services.api.routes.renders import scene_of, submit
+from services.auth.quotas import quotas_of
+from services.database.models import OPEN, JobRow, SystemRow
+from services.jobs.artefacts import Artefact, finished, use
+from services.storage.object_keys import result_key
+
+router = APIRouter(tags=["systems"], route_class=Route)
+_PATIENCE = 60.0  # seconds until a client is told to come again
+_LOOK_EVERY = 0.1
+_CACHE = "private, max-age=0, must-revalidate"  # another config, another picture
+_MEDIA = {"frame": "image/png", "analysis": "application/json", "curves": "application/json"}
+_PICTURE = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it, by `If-None-Match`"}}
+_ERRORS = _UNCHANGED | problems(400, 404, 416, 507)
+
+
+@router.head("/systems/{system_id}/frame", include_in_schema=False)
+@router.get(
+    "/systems/{system_id}/frame",
+    operation_id="frame_of_system",
+    response_class=Response,
+    responses={200: {"description": "The frame", "headers": VALIDATORS, **_PICTURE}, **_ERRORS},
+)
+async def frame_of_system(
+    system_id: str,
+    service: ServiceDep,
+    caller: CallerDep,
+    request: Request,
+    t: float = Query(0.0, ge=0, allow_inf_nan=False, description="when, in seconds"),
+) -> Response:
+    """One frame as a PNG, equal to the one in the video."""
+    row = await service.system_or_404(caller, system_id)
+    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner)
+    rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
+    frames = int(length * rate + Fraction(1, 2))
+    number = int(Fraction(str(t)) * rate + Fraction(1, 10**6))  # as motes frame has it
+    if number >= frames:
+        raise HTTPException(400, f"t = {t:g}: must be from 0 to {float((frames - 1) / rate):g} seconds")
+    scene, key = await scene_of(
+        service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner, at=float(number / rate)
+    )
+    return await look(service, caller, request, _job(caller, row, scene, key, kind="frame"))
+
+
+@router.head("/systems/{system_id}/preview", include_in_schema=False)
+@router.get(
+    "/systems/{system_id}/preview",
+    operation_id="preview_of_system",
+    response_class=Response,
+    responses={200: {"description": "The video", "headers": VALIDATORS, **VIDEO}, **_ERRORS},
+)
+async def preview_of_system(
+    system_id: str,
+    service: ServiceDep,
+    caller: CallerDep,
+    request: Request,
+    duration: float = Query(4.0, gt=0, le=15, allow_inf_nan=False, description="how long, in seconds"),
+) -> Response:
+    """The first seconds of the video, as a draft."""
+    row = await service.system_or_404(caller, system_id)
+    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "draft", owner=caller.owner)
+    rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
+    frames = int(min(Fraction(str(duration)), length) * rate + Fraction(1, 2))
+    config = {**row.config, "duration": float(max(1, frames) / rate)}
+    scene, key = await scene_of(service, row.particle_type, config, row.audio, "draft", owner=caller.owner)
+    return await look(service, caller, request, _job(caller, row, scene, key, kind="preview"))
+
+
+async def _length(service: Service, scene: dict[str, Any]) -> Fraction:
+    """Seconds of the whole video."""
+    duration = scene["config"]["duration"]
+    if duration not in (None, "audio"):
+        return Fraction(str(duration))
+    song = await service.songs.get(scene["audio"])
+    if song is None:
+        raise SceneError("the song is gone; upload it again")
+    return Fraction(song.duration)
+
+
+def _job(caller: Caller, system: SystemRow, scene: dict[str, Any], key: str, *, kind: str) -> JobRow:
+    return JobRow(
+        id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{caller.owner} {kind} {key}")),
+        owner=caller.owner,
+        flow=caller.owner or system.id,
+        kind=kind,
+        system_id=system.id,
+        scene=scene,
+        scene_key=key,
+        output_path=f"{kind}.{'png' if kind == 'frame' else 'mp4'}",
+        priority="high",
+    )
+
+
+async def look(service: Service, caller: Caller, request: Request, job: JobRow) -> Response:
+    """What the job makes, as soon as it is there.
+
+    Raises:
+        HTTPException: it could not be made, or not in time.
+    """
+    key = result_key(job.scene_key, job.kind)
+    await use(service.sessions, key)
+    made = await finished(service.sessions, key)
+    made = made or await _made(service, caller, request, job)
+    media_type = _MEDIA.get(job.kind, "video/mp4")
+    try:
+        return await stored_file(request, service.storage, made, cache=_CACHE, media_type=media_type)
+    except FileNotFoundError:
+        await forget(service, job.id)
+        raise HTTPException(503, "It was lost, and is made again; try again", {"Retry-After": "1"}) from None
+
+
+async def _made(service: Service, caller: Caller, request: Request, job: JobRow) -> Artefact:
+    """What the job makes, as soon as it is there.
+
+    Raises:
+        HTTPException: it could not be made, or not in time.
+    """
+    end, quotas = time.monotonic() + _PATIENCE, quotas_of(service.settings, caller)
+    row = await submit(service, caller, job)
+    if row.status == "completed" and await finished(service.sessions, result_key(job.scene_key, job.kind)) is None:
+        await forget(service, row.id)
+        row = await submit(service, caller, job)
+    elif row.status not in OPEN and await service.jobs.retry(row.id, quotas=quotas):
+        service.waker.wake()  # it failed earlier, perhaps for want of memory
+    while time.monotonic() < end and not await request.is_disconnected():
+        row = await service.job_or_404(caller, job.id)
+        key = result_key(row.scene_key, job.kind)  # another version may have adopted it
+        made = await finished(service.sessions, key)
+        if made is not None:
+            return made
+        if row.status in ("failed", "cancelled"):
+            raise HTTPException(400, row.error or "it was cancelled")
+        await asyncio.sleep(_LOOK_EVERY)
+    what = f"The {job.kind} is {row.stage}" + (f": {row.error}" if row.error else "")
+    raise HTTPException(503, f"{what}; try again in a few seconds", {"Retry-After": "5"})

@@ -1,0 +1,139 @@
+"""Systems: create, list, change, give a song, forget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from ecs_core.scene.scene import particle_type as type_of
+from services.api import openapi_links, schemas
+from services.api.authentication import CallerDep
+from services.api.configs import change, check, configure, status_of
+from services.api.dependencies import ServiceDep
+from services.api.errors import problems
+from services.api.idempotency import Answer, IdempotencyKey, once
+from services.api.paging import CURSOR, LIMIT, LINK, listed, page
+from services.api.route import Route
+from services.api.routes.jobs import forget
+from services.database.models import JobRow, SystemRow
+
+router = APIRouter(tags=["systems"], route_class=Route)
+_LIST = TypeAdapter(list[schemas.System])
+
+
+def shown(row: SystemRow) -> schemas.System:
+    """A system as the API shows it."""
+    return schemas.System(
+        system_id=row.id,
+        owner=row.owner,
+        particle_type=row.particle_type,
+        status=status_of(row),
+        created_at=row.created_at,
+    )
+
+
+@router.post(
+    "/create",
+    operation_id="create_system",
+    response_model=schemas.System,
+    responses={200: {"links": openapi_links.SYSTEM}, **problems(400, 409, 413, 415, 422)},
+)
+async def create_system(
+    body: schemas.CreateSystem,
+    service: ServiceDep,
+    caller: CallerDep,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Create a particle system."""
+
+    async def make(system_id: str) -> Answer:
+        await check(service, body.particle_type, body.config)
+        row = SystemRow(id=system_id, owner=caller.owner, particle_type=body.particle_type, config=body.config)
+        try:
+            async with service.sessions.begin() as session:
+                session.add(row)
+        except IntegrityError:  # made by a process that died, or is slow
+            row = await service.system_or_404(caller, system_id)
+        return Answer(shown(row))
+
+    return await once(service, caller, request, idempotency_key, make)
+
+
+@router.get(
+    "/systems",
+    operation_id="list_systems",
+    response_model=list[schemas.System],
+    responses={200: {"headers": LINK}, **problems(400)},
+)
+async def list_systems(
+    service: ServiceDep, caller: CallerDep, request: Request, limit: int = LIMIT, cursor: str | None = CURSOR
+) -> Response:
+    """All systems, the newest first."""
+    mine = select(*SystemRow.__table__.c).where(caller.sees(SystemRow))
+    rows = page(mine, SystemRow, limit=limit, cursor=cursor)
+    return await listed(
+        service, request, rows, lambda found: _LIST.dump_json([shown(row) for row in found]), limit=limit
+    )
+
+
+@router.get("/systems/{system_id}", operation_id="get_system", response_model=schemas.System, responses=problems(404))
+async def get_system(system_id: str, service: ServiceDep, caller: CallerDep) -> schemas.System:
+    """A system."""
+    return shown(await service.system_or_404(caller, system_id))
+
+
+@router.put(
+    "/systems/{system_id}/config", operation_id="update_config", responses=problems(400, 404, 409, 413, 415, 422)
+)
+async def update_config(
+    system_id: str, body: schemas.NewConfig, service: ServiceDep, caller: CallerDep
+) -> schemas.Changed:
+    """Change settings; those that are not named stay, also within a setting that is an object."""
+    row = await configure(service, caller, system_id, body.config)
+    return schemas.Changed(message="Configuration updated", status=status_of(row))
+
+
+@router.put("/systems/{system_id}/type/{particle_type}", operation_id="change_type", responses=problems(400, 404, 409))
+async def change_type(system_id: str, particle_type: str, service: ServiceDep, caller: CallerDep) -> schemas.Changed:
+    """Make it a system of another type; its config stays, without settings that the new type does not have."""
+    dropped: list[str] = []
+
+    def wanted(row: SystemRow) -> dict[str, Any]:
+        known = type_of(particle_type).settings.model_fields
+        dropped[:] = [name for name in row.config if name not in known]
+        return {
+            "particle_type": particle_type,
+            "config": {name: value for name, value in row.config.items() if name in known},
+        }
+
+    row = await change(service, caller, system_id, wanted)
+    more = f"; it has no {', '.join(dropped)}, dropped" if dropped else ""
+    return schemas.Changed(message=f"Particle type changed to {particle_type}{more}", status=status_of(row))
+
+
+@router.post("/systems/{system_id}/load-audio", operation_id="load_audio", responses=problems(400, 404, 409))
+async def load_audio(system_id: str, audio_path: str, service: ServiceDep, caller: CallerDep) -> schemas.Changed:
+    """Give the system a song: one that was uploaded, or one under the media root."""
+    await service.system_or_404(caller, system_id)
+    song = await service.songs.find(audio_path, caller)
+    row = await change(service, caller, system_id, lambda row: {"audio": song.sha256})
+    return schemas.Changed(message="Audio loaded", status=status_of(row))
+
+
+@router.delete("/systems/{system_id}", operation_id="delete_system", responses=problems(404))
+async def delete_system(system_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
+    """Forget a system, its previews and its frames; its renders stay."""
+    await service.system_or_404(caller, system_id)
+    async with service.sessions.begin() as session:
+        await session.execute(delete(SystemRow).where(SystemRow.id == system_id))
+        looks = select(JobRow.id).where(JobRow.system_id == system_id, JobRow.kind != "video")
+        found = list(await session.scalars(looks))
+    for job in found:
+        await service.jobs.cancel(job)
+        await forget(service, job)
+    return schemas.Message(message="System deleted")

@@ -1,0 +1,143 @@
+"""Uploads: a multipart body whose file is written and hashed while it comes in, and refused once it is too large."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import HTTPException, Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from services.auth.limits import LimitError
+from services.observability import metrics
+from services.storage.disk_admission import NoRoomError
+
+_BATCH = 1 << 20  # bytes that are taken to a thread at once
+_LOOK_EVERY = 4 << 20  # bytes, for whether there is still room
+_AROUND = 1 << 16  # bytes that a body may have beside its file
+
+
+class Upload:
+    """The first part called ``file`` of a multipart body. Its methods block: they belong into a thread."""
+
+    def __init__(self, path: Path, boundary: bytes, *, limit: int) -> None:
+        self.path, self.name, self.size = path, "", 0
+        self._limit, self._digest, self._whole = limit, hashlib.sha256(), False
+        self._file = path.open("wb")
+        self._header, self._value, self._disposition = b"", b"", b""
+        self._wanted = self._found = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._part_begins,
+                "on_header_field": self._header_goes_on,
+                "on_header_value": self._value_goes_on,
+                "on_header_end": self._header_ends,
+                "on_headers_finished": self._headers_end,
+                "on_part_data": self._data,
+                "on_part_end": self._part_ends,
+            },
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written."""
+        return self._digest.hexdigest()
+
+    @property
+    def whole(self) -> bool:
+        """Whether there was such a part, to its end."""
+        return self._whole
+
+    def write(self, data: bytes) -> None:
+        """Some more of the body."""
+        self._parser.write(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _part_begins(self) -> None:
+        self._disposition = b""
+        self._wanted = False
+
+    def _header_goes_on(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _value_goes_on(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_ends(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._header = self._value = b""
+
+    def _headers_end(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if options.get(b"name") == b"file" and not self._found:
+            self._wanted = self._found = True
+            self.name = options.get(b"filename", b"").decode(errors="replace")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if not self._wanted:
+            return
+        self.size += end - start
+        if self.size > self._limit:
+            raise _too_large(self._limit)
+        piece = data[start:end]
+        self._digest.update(piece)
+        self._file.write(piece)
+
+    def _part_ends(self) -> None:
+        self._whole |= self._wanted
+        self._wanted = False
+
+
+def _too_large(limit: int) -> LimitError:
+    return LimitError("upload_limit", limit, "the upload has too many bytes")
+
+
+async def received(request: Request, path: Path, *, limit: int, room: Callable[[int], Awaitable[None]]) -> Upload:
+    """The file of the request's body, written to ``path``; ``room`` refuses so many more bytes where there is none.
+
+    Raises:
+        LimitError: it is larger than ``limit`` bytes; as soon as that is known.
+        HTTPException: 507 if there is no room for it, or no longer; 415 or 422 for other bodies.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise HTTPException(415, "Content-Type: must be multipart/form-data with a boundary")
+    said = int(request.headers.get("content-length") or 0)  # nothing, where it comes in chunks
+    if said > limit + _AROUND:
+        raise _too_large(limit)
+    try:
+        await room(said)
+        upload = await run_in_threadpool(Upload, path, options[b"boundary"], limit=limit)
+        try:
+            batch, size, looked = bytearray(), 0, 0
+            async for chunk in request.stream():
+                batch += chunk
+                size += len(chunk)
+                metrics.UPLOADED.inc(len(chunk))
+                if size > limit + _AROUND:
+                    raise _too_large(limit)
+                if len(batch) >= _BATCH:
+                    await run_in_threadpool(upload.write, bytes(batch))
+                    batch.clear()
+                if size - looked >= _LOOK_EVERY:
+                    await room(max(0, said - size))
+                    looked = size
+            await run_in_threadpool(upload.write, bytes(batch))
+        finally:
+            await run_in_threadpool(upload.close)
+    except NoRoomError as error:
+        raise HTTPException(507, str(error), {"Connection": "close"}) from None
+    except (FormParserError, ClientDisconnect):
+        raise HTTPException(422, "The body is no whole multipart/form-data") from None
+    if not upload.whole:
+        raise HTTPException(422, "The body has no part called 'file', or not all of it")
+    return upload

@@ -1,0 +1,213 @@
+"""API keys: making them, and finding out who calls with one. Of a key only its digest is kept, which opens nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import re
+import secrets
+import string
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, true
+
+from ecs_core import MotesError
+from services.database.models import KeyRow, Sessions, now
+from services.settings import LIMITS
+
+SCOPES = ("read", "render", "admin")
+REMEMBERED = 4.0  # seconds for which no key is looked for again; with the look-up, less than five
+HELD = 2.0  # likewise, for connections that last
+_MANY = 1000  # keys that are remembered
+_NOBODYS = "0" * 64  # the digest of no key
+_ID = string.ascii_lowercase + string.digits
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, and what it may: ``key`` is the id of its key, None where no keys are asked for."""
+
+    owner: str
+    key: str | None
+    scopes: frozenset[str]
+    limits: Mapping[str, float]  # where they differ from everybody's
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether everything of everybody is open to it."""
+        return "admin" in self.scopes
+
+    def may(self, scope: str) -> bool:
+        """Whether it has a scope; an admin has all."""
+        return scope in self.scopes or self.is_admin
+
+    def sees(self, table: Any) -> ColumnElement[bool]:
+        """Which rows of a table with owners there are for it."""
+        return true() if self.is_admin else table.owner == self.owner
+
+    def has(self, owner: str) -> bool:
+        """Whether what an owner has is there for it."""
+        return self.is_admin or owner == self.owner
+
+
+ANYBODY = Caller(owner="", key=None, scopes=frozenset(SCOPES), limits={})  # where no keys are asked for
+
+
+class Keys:
+    """The keys of a database."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._held: dict[str, tuple[float, KeyRow | None]] = {}  # by id
+        self._found: dict[str, tuple[float, KeyRow | None]] = {}  # by digest; also that there is none
+
+    async def caller(self, key: str) -> Caller | None:
+        """Who calls with a key; None where it is none, has expired or was revoked, after the same work.
+
+        What was found, or that nothing was, is remembered for ``REMEMBERED`` seconds.
+        """
+        digest = _digest(key)
+        at, row = self._found.get(digest, (-math.inf, None))
+        if time.monotonic() - at > REMEMBERED:
+            row = await self._look(digest)
+        if row is None or not _is_valid(row):
+            return None
+        return Caller(row.owner, row.id, frozenset(row.scopes), row.limits)
+
+    async def _look(self, digest: str) -> KeyRow | None:
+        async with self._sessions() as session:
+            row = (await session.scalars(select(KeyRow).where(KeyRow.digest == digest))).one_or_none()
+        if not hmac.compare_digest(_NOBODYS if row is None else row.digest, digest):
+            row = None
+        if len(self._found) >= _MANY:
+            self._found.clear()
+        self._found[digest] = (time.monotonic(), row)
+        return row
+
+    async def hold(self, caller: Caller) -> bool:
+        """Whether who called may still do so: for connections that last."""
+        if caller.key is None:
+            return True
+        at, row = self._held.get(caller.key, (-math.inf, None))
+        if time.monotonic() - at > HELD:
+            async with self._sessions() as session:
+                row = await session.get(KeyRow, caller.key)
+            if len(self._held) >= _MANY:
+                self._held.clear()
+            self._held[caller.key] = (time.monotonic(), row)
+        return row is not None and _is_valid(row)
+
+    async def all(self) -> list[KeyRow]:
+        """Every key, the newest first, also those that open nothing any more."""
+        async with self._sessions() as session:
+            return list(await session.scalars(select(KeyRow).order_by(KeyRow.created_at.desc(), KeyRow.id)))
+
+    async def exist(self) -> bool:
+        """Whether there is any that opens something."""
+        return any(_is_valid(row) for row in await self.all())
+
+    async def create(
+        self,
+        *,
+        owner: str,
+        name: str = "",
+        scopes: Iterable[str] = ("read", "render"),
+        limits: Mapping[str, float] | None = None,
+        expires_at: datetime | None = None,
+    ) -> tuple[KeyRow, str]:
+        """A new key: what is kept of it, and the key itself, which cannot be had again.
+
+        Raises:
+            MotesError: an owner, name, scope or limit that cannot be.
+        """
+        if not _OWNER.fullmatch(owner):
+            raise MotesError(f"owner {owner[:200]!r}: must be a letter or digit and up to 63 more, or . _ @ + -")
+        if len(name) > 128 or not name.isprintable():
+            raise MotesError(f"name {name[:200]!r}: must be at most 128 characters of one line")
+        wanted = set(scopes)
+        if not wanted or not wanted <= set(SCOPES):
+            raise MotesError(f"scopes {sorted(wanted)}: must be of {', '.join(SCOPES)}, and at least one")
+        for limit, value in (limits or {}).items():
+            if limit not in LIMITS or not 0 <= value < math.inf:
+                raise MotesError(f"limit {limit}={value:g}: must be one of {', '.join(LIMITS)}, and a number from 0")
+        row, key = _new(owner, name, [scope for scope in SCOPES if scope in wanted], dict(limits or {}), expires_at)
+        async with self._sessions.begin() as session:
+            session.add(row)
+        return row, key
+
+    async def revoke(self, key_id: str) -> KeyRow:
+        """A key opens nothing any more, at the latest in five seconds.
+
+        Raises:
+            MotesError: there is none.
+        """
+        async with self._sessions.begin() as session:
+            row = await session.get(KeyRow, key_id, with_for_update=True)
+            if row is None:
+                raise MotesError(f"there is no key {key_id!r}; motes keys list shows them")
+            row.revoked_at = row.revoked_at or now()
+        return row
+
+    async def rotate(
+        self, key_id: str, *, overlap: timedelta, expires_at: datetime | None = None
+    ) -> tuple[KeyRow, str]:
+        """A new key that may what an old one may, which ends after the overlap.
+
+        Without ``expires_at`` the new one lives as long as the old one was to.
+
+        Raises:
+            MotesError: there is no such key, or it opens nothing any more.
+        """
+        async with self._sessions.begin() as session:
+            old = await session.get(KeyRow, key_id, with_for_update=True)
+            if old is None:
+                raise MotesError(f"there is no key {key_id!r}; motes keys list shows them")
+            if not _is_valid(old):
+                raise MotesError(f"key {key_id} is {state_of(old)}: make a new one with motes keys create")
+            if expires_at is None and old.expires_at is not None:
+                expires_at = now() + (old.expires_at - old.created_at)
+            row, key = _new(old.owner, old.name, old.scopes, old.limits, expires_at)
+            session.add(row)
+            end = now() + overlap
+            old.expires_at = end if old.expires_at is None else min(end, old.expires_at)
+        return row, key
+
+
+def state_of(row: KeyRow) -> str:
+    """Valid, expired or revoked."""
+    if row.revoked_at is not None:
+        return "revoked"
+    return "expired" if row.expires_at is not None and row.expires_at <= now() else "valid"
+
+
+def _is_valid(row: KeyRow) -> bool:
+    return state_of(row) == "valid"
+
+
+def _new(
+    owner: str, name: str, scopes: list[str], limits: dict[str, float], expires_at: datetime | None
+) -> tuple[KeyRow, str]:
+    key_id = "".join(secrets.choice(_ID) for _ in range(8))
+    key = f"motes_{key_id}_{secrets.token_urlsafe(32)}"
+    row = KeyRow(
+        id=key_id,
+        owner=owner,
+        name=name,
+        digest=_digest(key),
+        scopes=scopes,
+        limits=limits,
+        created_at=now(),
+        expires_at=expires_at,
+    )
+    return row, key
+
+
+def _digest(key: str) -> str:
+    # Of 256 random bits no slow hash is needed: there is nothing to guess.
+    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()

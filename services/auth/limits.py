@@ -1,0 +1,108 @@
+"""Limits: what a key may use of the service, and what nobody may ask of it; what they are, and what passing one says.
+
+Requests are counted by ``services.auth.rate_limit``, everything else of an owner by ``services.auth.quotas``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from ecs_core import MotesError
+from services.auth.api_keys import Caller
+from services.media.decoder import LONGEST
+from services.settings import ServiceSettings
+
+_RATE = re.compile(r"[0-9]{1,9}(/[1-9][0-9]{0,8})?")
+_HUGE = 1e100
+_BUSY = 10  # seconds after which a job may have ended, or something may have been deleted
+
+
+class LimitError(MotesError):
+    """Something is larger than this server does for anybody: which limit, its value, and what was asked for."""
+
+    def __init__(self, limit: str, value: float, said: str) -> None:
+        super().__init__(f"{said}: at most {value:.15g} here (limit {limit})")
+        self.limit, self.value = limit, int(value) if value == int(value) else value
+
+
+class QuotaError(LimitError):
+    """A caller has used up what it may, and can come again in so many seconds."""
+
+    def __init__(self, limit: str, value: float, said: str, *, seconds: float = _BUSY) -> None:
+        super().__init__(limit, value, said)
+        self.seconds = seconds
+
+
+def limit_of(settings: ServiceSettings, caller: Caller, name: str) -> float | None:
+    """What a caller may: as its key says, or as everybody; without a key there is a limit only where one was set."""
+    if name in caller.limits:
+        return caller.limits[name]
+    setting = f"limit_{name}"
+    if caller.key is None and setting not in settings.model_fields_set:
+        return None
+    return float(getattr(settings, setting))
+
+
+def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
+    """Refuse a config, with all its defaults, that is more than this server renders for anybody.
+
+    Raises:
+        LimitError: says which limit, its value, and what was given.
+    """
+    width, height = config["width"], config["height"]
+    _check("max_pixels", settings.max_pixels, width * height, f"width × height = {width} × {height}")
+    _check("max_fps", settings.max_fps, Fraction(str(config["fps"])), f"fps = {config['fps']}")
+    for name in ("particle_count", "max_particles"):
+        _check("max_particles", settings.max_particles, config[name], f"{name} = {config[name]}")
+    if config["duration"] not in (None, "audio"):
+        check_length(settings, float(config["duration"]))
+
+
+def check_given(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
+    """Refuse a config as a client gave it, if it is more than this server renders; whether it is right is not asked.
+
+    So who asks for too much is told what this server allows, not what some other might.
+
+    Raises:
+        LimitError: as above.
+    """
+    nothing = {"width": 0, "height": 0, "fps": 0, "particle_count": 0, "max_particles": 0, "duration": None}
+    given = {name: config[name] for name in nothing if _is_number(config.get(name))}
+    if isinstance(rate := config.get("fps"), str) and _RATE.fullmatch(rate):
+        given["fps"] = rate
+    check_scene(settings, nothing | given)
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a positive one that can be compared, and in no time."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _HUGE
+
+
+def check_length(settings: ServiceSettings, seconds: float) -> None:
+    """Refuse a video of so many seconds if that is more than this server renders for anybody.
+
+    Raises:
+        LimitError: as above.
+    """
+    _check("max_seconds", settings.max_seconds, seconds, f"duration = {seconds:g} s")
+
+
+def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, float]) -> None:
+    """Refuse a song that is longer than any may be here, or has more samples: {duration, sample_rate, channels}.
+
+    Raises:
+        LimitError: as above.
+    """
+    duration = facts["duration"]
+    said = f"{duration:g} s" if duration <= LONGEST else f"more than {LONGEST} s"  # nobody looked any further
+    _check("max_song_seconds", settings.max_song_seconds, duration, f"{name}: its duration is {said}")
+    samples = round(duration * facts["sample_rate"] * facts["channels"])
+    _check("max_song_samples", settings.max_song_samples, samples, f"{name}: has {samples} samples")
+
+
+def _check(limit: str, value: float, given: float | Fraction, said: str) -> None:
+    if given > value:
+        raise LimitError(limit, value, said)

@@ -1,0 +1,115 @@
+"""Quotas: what an owner may have at a time, and have rendered in a day. Checked where it is stored, and nowhere else.
+
+All of it happens within the transaction that stores a job or a song, and one owner's such transactions wait for each
+other (``services.database.models.alone``), so that no two of them see the same room.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.auth.api_keys import Caller
+from services.auth.limits import QuotaError, limit_of
+from services.database.models import JobRow, UsageRow, now
+from services.settings import ServiceSettings
+from services.storage.usage import stored_bytes
+
+_OPEN = ("queued", "rendering")
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """What an owner may, by the key that asks; infinite where nothing is limited."""
+
+    open_jobs: float = math.inf
+    queued_jobs: float = math.inf
+    rendered_seconds_per_day: float = math.inf
+    stored_bytes: float = math.inf
+
+
+NO_QUOTAS = Quotas()
+
+
+def quotas_of(settings: ServiceSettings, caller: Caller) -> Quotas:
+    """What a caller may."""
+    limits = {name: limit_of(settings, caller, name) for name in Quotas.__dataclass_fields__}
+    return Quotas(**{name: limit for name, limit in limits.items() if limit is not None})
+
+
+def lock_of(owner: str) -> str:
+    """What a transaction that counts something of an owner holds, for ``alone``; taken before anything else."""
+    return f"owner {owner}"
+
+
+async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas) -> None:
+    """Charge an owner for what is yet to be rendered of a job that is about to be queued.
+
+    Raises:
+        QuotaError: the owner has too many jobs, or too much was rendered or is stored.
+    """
+    if min(quotas.open_jobs, quotas.queued_jobs) < math.inf:
+        mine = select(JobRow.status, func.count()).where(JobRow.owner == job.owner, JobRow.status.in_(_OPEN))
+        there = {row[0]: int(row[1]) for row in await session.execute(mine.group_by(JobRow.status))}
+        number = sum(there.values())
+        if number + 1 > quotas.open_jobs:
+            raise QuotaError("open_jobs", quotas.open_jobs, f"{number} jobs are open")
+        if (queued := there.get("queued", 0)) + 1 > quotas.queued_jobs:
+            raise QuotaError("queued_jobs", quotas.queued_jobs, f"{queued} jobs are queued")
+    await admit_bytes(session, job.owner, 0, quotas)
+    day = day_of(now())
+    seconds = unrendered(job)
+    used = await session.scalar(select(UsageRow.seconds).where(UsageRow.owner == job.owner, UsageRow.day == day)) or 0
+    if used + seconds > quotas.rendered_seconds_per_day:
+        said = f"{used:.6g} s were rendered today, and this is {seconds:.6g} s more"
+        midnight = now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        left = (midnight - now()).total_seconds()
+        raise QuotaError("rendered_seconds_per_day", quotas.rendered_seconds_per_day, said, seconds=left)
+    await _charge(session, job.owner, day, seconds)
+
+
+async def admit_bytes(session: AsyncSession, owner: str, size: int, quotas: Quotas) -> None:
+    """Let an owner store so many bytes more; with none, what is to be made and nobody knows the size of.
+
+    Raises:
+        QuotaError: there is no room.
+    """
+    if quotas.stored_bytes == math.inf:
+        return
+    there = await stored_bytes(session, owner)
+    if there + max(size, 1) > quotas.stored_bytes:
+        more = f", and this is {size} more" if size else ""
+        raise QuotaError("stored_bytes", quotas.stored_bytes, f"{there} bytes are stored{more}; delete something")
+
+
+async def give_back_seconds(session: AsyncSession, job: JobRow) -> None:
+    """What was not rendered of a job that is over costs its owner nothing."""
+    await _charge(session, job.owner, day_of(job.created_at), -unrendered(job))
+
+
+def unrendered(job: JobRow) -> float:
+    """Seconds of a job's video that were not rendered."""
+    return job.seconds * (1 - job.frames_done / job.frames) if job.frames else job.seconds
+
+
+def day_of(moment: datetime) -> str:
+    """The day, in UTC, that something counts for."""
+    return f"{moment:%Y-%m-%d}"
+
+
+async def _charge(session: AsyncSession, owner: str, day: str, seconds: float) -> None:
+    if not seconds:
+        return
+    mine = (UsageRow.owner == owner, UsageRow.day == day)
+    known = await session.scalar(select(UsageRow.day).where(*mine))
+    if known is not None:
+        await session.execute(update(UsageRow).where(*mine).values(seconds=UsageRow.seconds + seconds))
+    elif seconds > 0:
+        yesterday = day_of(now() - timedelta(days=1))  # of which jobs may still give something back
+        await session.execute(delete(UsageRow).where(UsageRow.owner == owner, UsageRow.day < yesterday))
+        session.add(UsageRow(owner=owner, day=day, seconds=seconds))
+        await session.flush()

@@ -1,0 +1,140 @@
+"""Rates: how many requests a minute, over all processes of the API.
+
+A sliding window: of any sixty seconds none has more requests than the limit. The times of those that passed are a list
+in Redis, changed by one script, which nothing can come between. Each process keeps a list of its own as well, of what
+passed there: about whom that refuses Redis is not asked, and where it is gone or forgot everything, that list counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from redis.asyncio import BlockingConnectionPool
+from redis.exceptions import RedisError
+
+from services.auth.limits import QuotaError
+from services.jobs.arq_queue import MeasuredRedis
+
+_log = logging.getLogger("motes.api")
+NAME = "requests_per_minute"
+WINDOW = 60  # seconds
+_PATIENCE = 1.0  # seconds until Redis must have answered
+_AGAIN = 1.0  # seconds until it is asked again
+_CONNECTIONS = 16
+_MANY = 10_000  # lists of a process, until those are thrown away in which nothing is
+
+# Redis's own clock, in milliseconds, as those of several machines differ. Returns whether the request passes, how many
+# have, and in how many milliseconds the oldest of them leaves the window.
+_SCRIPT = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local oldest = redis.call('LINDEX', KEYS[1], -1)
+while oldest and tonumber(oldest) <= now - window do
+    redis.call('RPOP', KEYS[1])
+    oldest = redis.call('LINDEX', KEYS[1], -1)
+end
+local used = redis.call('LLEN', KEYS[1])
+local passes = 0
+if used < limit then
+    redis.call('LPUSH', KEYS[1], string.format('%.0f', now))
+    redis.call('PEXPIRE', KEYS[1], window)
+    passes, used = 1, used + 1
+end
+return {passes, used, tonumber(oldest or now) + window - now}
+"""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How a caller stands after a request: of ``limit`` requests so many are left, more of them in some seconds."""
+
+    limit: float
+    left: int
+    seconds: float
+
+
+class Rates:
+    """The requests of everybody. Use as an asynchronous context manager."""
+
+    def __init__(self, redis_url: str) -> None:
+        # Who waits for one of a few connections is still faster than hundreds of new ones.
+        pool = BlockingConnectionPool.from_url(
+            redis_url,
+            max_connections=_CONNECTIONS,
+            timeout=_PATIENCE,
+            socket_timeout=_PATIENCE,
+            socket_connect_timeout=_PATIENCE,
+        )
+        self._redis = MeasuredRedis.from_pool(pool)
+        self._script = self._redis.register_script(_SCRIPT)
+        self._here: dict[str, deque[float]] = {}  # when requests passed, the oldest first
+        self._alone_until, self._complained = 0.0, False
+
+    async def __aenter__(self) -> Rates:
+        return self
+
+    async def __aexit__(self, *reason: object) -> None:
+        await self._redis.aclose()
+
+    async def take(self, who: str, limit: float) -> Rate:
+        """Let a request pass, and count it.
+
+        Raises:
+            QuotaError: there were too many; they are not counted.
+        """
+        mine = self._take_here(who, limit)
+        try:
+            rate = await self._take_everywhere(who, limit) or Rate(limit, int(limit) - len(mine), _rest(mine))
+        except QuotaError:
+            mine.pop()
+            raise
+        return rate
+
+    def _take_here(self, who: str, limit: float) -> deque[float]:
+        if len(self._here) >= _MANY:
+            self._here = {each: times for each, times in self._here.items() if _passed(times)}
+        times = _passed(self._here.setdefault(who, deque()))
+        if len(times) + 1 > limit:
+            raise _too_many(limit, _rest(times))
+        times.append(time.monotonic())
+        return times
+
+    async def _take_everywhere(self, who: str, limit: float) -> Rate | None:
+        """The same in Redis; None where that does not answer."""
+        if time.monotonic() < self._alone_until:
+            return None
+        if self._complained:  # one request finds out whether it is back, and the others do not wait for that
+            self._alone_until = time.monotonic() + _AGAIN
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                passes, used, rest = await self._script(keys=[f"motes:rate:{who}"], args=[int(limit), WINDOW * 1000])
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            if not self._complained:
+                _log.warning("Redis does not answer, every process counts requests by itself: %r", error)
+            self._alone_until, self._complained = time.monotonic() + _AGAIN, True
+            return None
+        self._alone_until, self._complained = 0.0, False
+        if not passes:
+            raise _too_many(limit, rest / 1000)
+        return Rate(limit, int(limit) - used, rest / 1000)
+
+
+def _passed(times: deque[float]) -> deque[float]:
+    """Without what is out of the window."""
+    while times and times[0] <= time.monotonic() - WINDOW:
+        times.popleft()
+    return times
+
+
+def _rest(times: deque[float]) -> float:
+    """Seconds until the oldest leaves the window."""
+    return times[0] + WINDOW - time.monotonic() if times else WINDOW
+
+
+def _too_many(limit: float, seconds: float) -> QuotaError:
+    return QuotaError(NAME, limit, "Too many requests a minute", seconds=seconds)

@@ -1,0 +1,70 @@
+"""``motes types``: the particle types that are installed and their settings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from ecs_core.errors import SceneError
+from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.scene.scene import particle_type
+from ecs_core.validation_messages import limits
+from services.type_catalogue import bindable, describe
+
+NAME = "types"
+HELP = "List the particle types, what they do, and their settings."
+EXAMPLES = """\
+examples:
+  motes types
+  motes types snow
+  motes types snow --preset blizzard > mine.json
+  motes types --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument("name", nargs="?", metavar="TYPE", help="only this one")
+    parser.add_argument("--preset", metavar="NAME", help="print a preset of TYPE, to copy and edit for --config")
+    parser.add_argument("--json", action="store_true", help="print names, descriptions and JSON schemas as JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the types."""
+    registry = particle_types()
+    for failure in registry.failures:
+        print(f"motes: warning: {failure}", file=sys.stderr)
+    if arguments.preset is not None:
+        if arguments.name is None:
+            raise SceneError(f"--preset {arguments.preset}: say of which type: motes types TYPE --preset NAME")
+        print(json.dumps(particle_type(arguments.name).preset(arguments.preset), indent=2))
+        return
+    chosen = list(registry.types.values()) if arguments.name is None else [particle_type(arguments.name)]
+    if arguments.json:
+        print(json.dumps([describe(kind) for kind in chosen]))
+        return
+    for kind in chosen:
+        _show(kind, whole=arguments.name is not None)
+
+
+def _show(kind: ParticleType, *, whole: bool) -> None:
+    print(f"{kind.name}: {kind.description}")
+    schema = kind.settings.model_json_schema()
+    for name, field in kind.settings.model_fields.items():
+        default = json.dumps(field.get_default(call_default_factory=True), default=_plain)
+        unit = schema["properties"][name].get("unit")
+        facts = ", ".join(each for each in (limits(schema["properties"][name], schema), unit) if each)
+        print(f"  {name:<24} {default:<12} {field.description or ''}{f' ({facts})' if facts else ''}")
+    if kind.preset_names():
+        print(f"  presets: {', '.join(kind.preset_names())}")
+    if whole:
+        sources, targets = bindable(kind)
+        print(f"  a binding's source: {', '.join(sources)}")
+        print(f"  a binding's target: {', '.join(targets)}")
+    print()
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump()

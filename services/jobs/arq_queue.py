@@ -1,0 +1,225 @@
+"""The queue: carries the ids of ready tasks through Redis, by arq. Nothing is lost with it.
+
+The only module that knows arq. A task is enqueued as ``{task}:{attempt}``, so that twice is once; results are not kept;
+arq never tries again by itself, as leases in the database do that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Set
+from contextlib import asynccontextmanager
+from typing import Any
+
+from arq import cron, func
+from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
+from arq.worker import Worker as ArqWorker
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.client import Pipeline
+from redis.exceptions import RedisError
+
+from services.observability import metrics
+
+_log = logging.getLogger("motes.queue")
+_QUEUE, _TICKS = "motes:tasks", "motes:ticks"
+_DAY = 24 * 3600
+_PATIENCE = 2.0  # seconds until Redis must have answered
+_TIDIED = 1000  # ids of the queue that are looked at at a time
+_NOTED = 100  # durations of a kind of task
+_AGAIN = 2.0  # seconds until it is asked again
+_PAUSE = 0.5  # seconds until work is looked for again
+_WORKERS, _PRESENT = "motes:workers", 15.0  # seconds for which a sign of life counts
+
+
+def _serialize(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _took(kind: str) -> str:
+    return f"motes:took:{kind}"
+
+
+async def noted(redis: MeasuredRedis, kind: str) -> list[float]:
+    """How many seconds each of the last tasks of this kind took. RedisError or OSError where Redis is down."""
+    return [float(each) for each in await redis.execute_command("LRANGE", _took(kind), 0, -1)]
+
+
+async def present(redis: MeasuredRedis) -> int:
+    """How many workers gave a sign of life lately. RedisError or OSError where Redis is down."""
+    at, _ = await redis.execute_command("TIME")  # its own clock: others may differ
+    return int(await redis.execute_command("ZCOUNT", _WORKERS, int(at) - _PRESENT, "+inf"))
+
+
+class _Measured:
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As it was, with its time."""
+        began = time.perf_counter()
+        try:
+            return await super().execute_command(*args, **options)  # type: ignore[misc]  # of the class it is mixed into
+        finally:
+            metrics.REDIS.observe(time.perf_counter() - began)
+
+
+class MeasuredRedis(_Measured, Redis):  # type: ignore[misc] # of its own base classes
+    """A connection to Redis whose round trips are counted."""
+
+
+class _Pipeline(Pipeline):
+    """A worker that stops may leave one half done: Redis forgets it with the connection, and nobody need hear of it."""
+
+    def __del__(self, *_: Any) -> None:
+        if self.connection is not None:
+            self.connection._close()  # type: ignore[no-untyped-call]  # Redis has none else
+
+
+class _MeasuredArqRedis(_Measured, ArqRedis):  # type: ignore[misc] # likewise
+    """The same, as arq wants it."""
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
+        """Commands that are done all or none."""
+        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+class Queue:
+    """A connection to the queue."""
+
+    def __init__(self, redis: _MeasuredArqRedis) -> None:
+        self._redis, self._complained, self._not_before = redis, False, 0.0
+
+    @staticmethod
+    @asynccontextmanager
+    async def open(url: str) -> AsyncIterator[Queue]:
+        """Connect to the Redis at ``url``, as soon as it is there."""
+        pool: Any = ConnectionPool.from_url(url, socket_connect_timeout=_PATIENCE)
+        redis = _MeasuredArqRedis(
+            pool, job_serializer=_serialize, job_deserializer=json.loads, default_queue_name=_QUEUE
+        )
+        try:
+            yield Queue(redis)
+        finally:
+            await redis.aclose()
+            await pool.aclose()
+
+    async def put(self, task: str, attempt: int) -> bool:
+        """Wake a worker, as the task is ready; False where Redis is down."""
+        if self._is_down():
+            return False
+        async with self._asking():
+            began = time.perf_counter()
+            await self._redis.enqueue_job(
+                "work", task, attempt, _job_id=f"{task}:{attempt}", _queue_name=_QUEUE, _expires=_DAY * 7
+            )
+            metrics.REDIS.observe(time.perf_counter() - began)
+            self._complained = False
+            return True
+        return False
+
+    async def note(self, kind: str, seconds: float) -> None:
+        """A task of this kind took so long; kept of the last hundred, for whoever estimates, and where Redis is up."""
+        if self._is_down():
+            return
+        async with self._asking():
+            await self._redis.execute_command("LPUSH", _took(kind), seconds)
+            await self._redis.execute_command("LTRIM", _took(kind), 0, _NOTED - 1)
+
+    async def tidy(self, unfinished: Callable[[Collection[str]], Awaitable[Set[tuple[str, int]]]]) -> None:
+        """Forget what is over: what a worker that was killed had taken would stay for a day.
+
+        ``unfinished`` tells which of some tasks are still to be done, with their attempts.
+        """
+        if self._is_down():
+            return
+        queued: list[str] = []
+        async with self._asking():
+            queued = [each.decode() for each in await self._redis.execute_command("ZRANGE", _QUEUE, 0, _TIDIED - 1)]
+        left = await unfinished([each.rpartition(":")[0] for each in queued])
+        over = [each for each in queued if (each.rpartition(":")[0], int(each.rpartition(":")[2])) not in left]
+        if over:
+            async with self._asking():
+                prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
+                await self._redis.execute_command("ZREM", _QUEUE, *over)
+                await self._redis.execute_command("DEL", *(prefix + each for prefix in prefixes for each in over))
+
+    async def live(self, worker: str) -> None:
+        """A sign of life of a worker; to be given every few seconds."""
+        if self._is_down():
+            return
+        async with self._asking():
+            at, _ = await self._redis.execute_command("TIME")
+            await self._redis.execute_command("ZADD", _WORKERS, at, worker)
+            await self._redis.execute_command("ZREMRANGEBYSCORE", _WORKERS, "-inf", int(at) - _PRESENT)
+
+    async def leave(self, worker: str) -> None:
+        """A worker stops; who dies without a word is forgotten a little later."""
+        with contextlib.suppress(RedisError, OSError):
+            async with asyncio.timeout(_PATIENCE):
+                await self._redis.execute_command("ZREM", _WORKERS, worker)
+
+    def _is_down(self) -> bool:
+        """Whether Redis did not answer a moment ago; then nobody waits for it."""
+        return time.monotonic() < self._not_before
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Ask Redis something; where it does not answer, that is said, and what follows in the context is left out."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                yield
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            self._complain(error)
+            self._not_before = time.monotonic() + _AGAIN
+
+    def _complain(self, error: Exception) -> None:
+        """Say so once, until it works again."""
+        if not self._complained:
+            _log.warning("the queue does not answer, workers look for work themselves: %r", error)
+        self._complained = True
+
+    async def consume(self, work: Callable[[], Awaitable[Any]], *, size: int) -> None:
+        """Call ``work``, which does what there is, when something was queued; ``size`` at a time, for ever."""
+
+        async def called(context: Any, task: str, attempt: int) -> None:
+            await work()
+
+        task = func(called, name="work", max_tries=1, keep_result=0, timeout=_DAY)  # type: ignore[arg-type]  # arq wants what takes any arguments
+        await self._run(functions=[task], queue_name=_QUEUE, max_jobs=size, poll_delay=0.05)
+
+    async def tick(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
+        """Call ``do`` every so many seconds, for ever: of all that wait for this, one at a time is called.
+
+        ``every`` divides a minute, or is minutes that divide an hour. While Redis is down nobody is called.
+        """
+
+        async def tick(context: Any) -> None:
+            await do()
+
+        seconds = set(range(0, 60, every)) if every < 60 else {0}
+        minutes = set(range(0, 60, every // 60)) if every >= 60 else None
+        # A tick that was done is remembered until no clock is late enough to want it once more.
+        job = cron(tick, name="retention", minute=minutes, second=seconds, unique=True, timeout=_DAY, keep_result=120)  # type: ignore[arg-type]  # likewise
+        # A queue of its own: the workers of the other may be busy for hours.
+        await self._run(cron_jobs=[job], queue_name=_TICKS, max_jobs=1, poll_delay=0.5)
+
+    async def _run(self, **options: Any) -> None:
+        """Run a worker of arq, for ever: another one where it ends, as it does where Redis is down."""
+        while True:
+            worker = ArqWorker(
+                redis_pool=self._redis,
+                handle_signals=False,
+                health_check_interval=60,
+                job_serializer=_serialize,
+                job_deserializer=json.loads,
+                **options,
+            )
+            try:
+                await worker.async_run()
+            except (RedisError, OSError) as error:
+                self._complain(error)
+                await asyncio.sleep(_PAUSE)
+            finally:
+                await asyncio.gather(*worker.tasks.values(), return_exceptions=True)

@@ -1,0 +1,81 @@
+"""What followers, logs and metrics are told of a job."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Set
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.database.models import EventRow, JobRow, Sessions, now
+from services.observability import metrics
+from services.observability.logs import bound
+
+COLUMNS = tuple(column for column in JobRow.__table__.c if column.name != "scene")  # which is large, and not told
+_log = logging.getLogger("motes.jobs")
+
+
+def told(job: JobRow) -> dict[str, Any]:
+    """What followers are told of a job."""
+    return {
+        "system_id": job.system_id,
+        "status": job.status,
+        "stage": job.stage,
+        "stage_progress": job.stage_progress,
+        "progress": job.progress,
+        "frames": job.frames,
+        "frames_done": job.frames_done,
+        "seconds_left": seconds_left(job),
+        "error": job.error,
+    }
+
+
+def seconds_left(job: JobRow) -> float | None:
+    """How long the rest of the frames will take if they are rendered as fast as those before; None if unknown."""
+    if job.status == "completed":
+        return 0.0
+    if job.status != "rendering" or job.rendering_at is None or not job.frames_done:
+        return None
+    spent = (now() - job.rendering_at).total_seconds()
+    return round(max(0.0, spent * (job.frames - job.frames_done) / job.frames_done), 1)
+
+
+def state(job: JobRow) -> tuple[Any, ...]:
+    """What of a job is news when it changes."""
+    return job.progress, job.stage_progress, job.stage, job.frames, job.error
+
+
+def note(session: AsyncSession, job: JobRow) -> None:
+    """Tell followers how a job stands now, once this is committed."""
+    session.add(EventRow(job_id=job.id, data=told(job)))
+
+
+async def events_after(sessions: Sessions, job: str, event: int) -> list[EventRow]:
+    """What happened to a job after an event, by its id, in order."""
+    async with sessions() as session:
+        later = select(EventRow).where(EventRow.job_id == job, EventRow.id > event)
+        return list(await session.scalars(later.order_by(EventRow.id)))
+
+
+async def last_events(sessions: Sessions, jobs: Set[str]) -> dict[str, int]:
+    """The id of the last event of each job; none of one that was deleted."""
+    async with sessions() as session:
+        last = select(EventRow.job_id, func.max(EventRow.id)).where(EventRow.job_id.in_(jobs))
+        rows = (await session.execute(last.group_by(EventRow.job_id))).all()
+        return {row[0]: row[1] for row in rows}
+
+
+def log(job: JobRow, what: str) -> None:
+    """Log what became of a job; also where a request made it, and which."""
+    with bound(job=job.id):
+        _log.info("%s %s", "render" if job.kind == "video" else job.kind, what)
+
+
+def tell_of_end(job: JobRow) -> None:
+    """Count a job that is over, and log it."""
+    assert job.ended_at is not None
+    log(job, job.status)
+    if job.kind == "video":
+        metrics.job_ended(job.status, job.scene["type"], (job.ended_at - job.created_at).total_seconds())

@@ -1,0 +1,300 @@
+"""Tasks: what workers do with the pieces of jobs. Every change of state is a compare-and-set in the database.
+
+A video is a plan, then segments, then joining them; a frame is one task. A task is *waiting* for others, *ready*,
+*running* under a lease, or *done*. Redis only says that something is ready: whatever it loses is said again.
+
+Where a transaction changes tasks and their job, it changes the tasks first, so that no two wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.database.migrations import is_newest
+from services.database.models import OPEN, ArtefactRow, JobRow, Sessions, TaskRow, after, alone, made_at, now
+from services.jobs.artefacts import Artefact, publish
+from services.jobs.events import note, state
+from services.jobs.fair_scheduler import present_turn, turns_of
+from services.jobs.transitions import RENDERER, changed, complete, end, of_kind, progress
+from services.observability import metrics
+from services.storage.object_keys import ONE_TASK, segment_key
+
+DEATHS = 3  # a task that takes its process down this often fails its job
+LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
+OLDEST_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
+QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turns count
+REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put into the queue again
+WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
+KINDS = ("plan", "segment", "join", *ONE_TASK)  # of tasks
+_READY_AGAIN = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A task that a worker holds, with what it needs to know of its job."""
+
+    task: str
+    attempt: int
+    kind: str
+    number: int
+    job: str
+    scene: dict[str, Any]
+    scene_key: str
+    plan: str | None = None  # the task that plans the job; a frame has none
+    traceparent: str | None = None
+
+
+class Tasks:
+    """The tasks of all jobs. ``lease`` is how many seconds a claim holds without being renewed.
+
+    ``versions`` are those that whoever claims can render, see ``services.jobs.render_spec``; None where
+    that is not asked.
+    """
+
+    def __init__(self, sessions: Sessions, *, lease: float, versions: Collection[str] | None = None) -> None:
+        self._sessions, self._lease, self._versions = sessions, timedelta(seconds=lease), versions
+        self._claims = 0
+
+    async def claim(self, worker: str) -> Claim | None:
+        """Take the ready task whose turn it is; None where there is none that is for us.
+
+        That is none at all in a database with a structure that this Motes does not know.
+        """
+        order = (TaskRow.id,) if self._claims % OLDEST_EVERY == OLDEST_EVERY - 1 else (TaskRow.turn, TaskRow.id)
+        async with self._sessions.begin() as session:
+            best = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(*order).limit(1)
+            best = best.where(TaskRow.status == "ready", _may_begin(), self._ours(), is_newest())
+            best = best.with_for_update(skip_locked=True, of=TaskRow)
+            while (row := (await session.scalars(best)).first()) is not None:
+                job = await session.get_one(JobRow, row.job_id)
+                if job.status not in OPEN:
+                    row.status = "done"
+                    await session.flush()
+                    continue
+                row.status, row.worker, row.lease_until, row.done = "running", worker, now() + self._lease, 0
+                if row.kind in ("plan", *ONE_TASK):
+                    await session.refresh(job, with_for_update=True)
+                    begun = "rendering", "rendering" if row.kind == "frame" else "analysing"
+                    if job.status in OPEN and (job.status, job.stage) != begun:
+                        if job.status == "queued" and job.kind == "video":
+                            waited = max(0.0, (now() - made_at(row.id)).total_seconds())
+                            after(session, partial(metrics.job_begun, waited))
+                        job.status, job.stage = begun
+                        note(session, job)
+                self._claims += 1
+                plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
+                what = (row.id, row.attempt, row.kind, row.number)
+                return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent)
+        return None
+
+    async def renew(self, claim: Claim, done: int) -> bool:
+        """Hold the claim for longer and note how much is done; False where it was lost or the job is over.
+
+        ``done`` is in frames for a segment, else in per cent.
+        """
+        async with self._sessions.begin() as session:
+            kept = _held(claim).values(lease_until=now() + self._lease, done=done)
+            if not changed(await session.execute(kept)):
+                return False
+            return await progress(session, claim.job)
+
+    async def planned(self, claim: Claim, segments: Sequence[int]) -> None:
+        """The segments, by their numbers of frames, and joining them, all waiting; what stands already stays."""
+        async with self._sessions.begin() as session:
+            await alone(session, claim.scene_key)  # of jobs with the same segments one notes at a time that it has them
+            if not changed(await session.execute(_held(claim).values(done=100))):
+                return
+            job = await session.get_one(JobRow, claim.job, with_for_update=True)
+            if job.status not in OPEN:
+                return
+            before = state(job)
+            job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
+            known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
+            keys = {number: segment_key(job.scene_key, number) for number in range(len(segments))}
+            found = update(ArtefactRow).where(ArtefactRow.key.in_(keys.values())).values(used_at=now())
+            there = set(await session.scalars(found.returning(ArtefactRow.key)))
+            turns = turns_of(job.turn, job.priority, len(segments) + 1)[1:]
+            for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
+                row = TaskRow(job_id=job.id, kind="segment", number=number, frames=frames, turn=turn, status="waiting")
+                if keys[number] in there:
+                    row.status, row.done = "done", frames
+                if number not in known:
+                    session.add(row)
+            if not known:
+                session.add(TaskRow(job_id=job.id, kind="join", status="waiting"))
+            await session.flush()
+            await progress(session, job.id, before=before)
+
+    async def ready(self, claim: Claim, number: int) -> TaskRow | None:
+        """A segment whose snapshot is there can be rendered; None where it could be before."""
+        async with self._sessions.begin() as session:
+            found = select(TaskRow).where(of_kind(claim.job, "segment"), TaskRow.number == number)
+            row = (await session.scalars(found.with_for_update())).one_or_none()
+            if row is None or row.status != "waiting":  # the job may be over
+                return None
+            row.status, row.queued_at = "ready", now()
+            return row
+
+    async def finish(self, claim: Claim, made: Artefact | None = None) -> bool:
+        """The claimed task is done. False where what was ``made`` does not count and its file must be deleted.
+
+        That is so where the claim was lost, and where the same was finished before.
+        """
+        async with self._sessions.begin() as session:
+            done = _held(claim).values(status="done", lease_until=None, done=TaskRow.frames)
+            if not changed(await session.execute(done)):
+                return False
+            counts = made is None or (await publish(session, made)).object == made.object
+            await progress(session, claim.job, worked=True)
+            return counts
+
+    async def release(self, job: str) -> TaskRow | None:
+        """Let the segments be joined if all of them are done and nobody did before."""
+        unfinished = exists().where(TaskRow.job_id == job, TaskRow.kind != "join", TaskRow.status != "done")
+        async with self._sessions.begin() as session:
+            flip = update(TaskRow).where(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
+            turn = await present_turn(session)
+            if not changed(await session.execute(flip.values(status="ready", turn=turn, queued_at=now()))):
+                return None
+            row = await session.get_one(JobRow, job, with_for_update=True)
+            if row.status in OPEN:
+                row.stage, row.stage_progress = "joining", 0
+                note(session, row)
+            return (await session.scalars(select(TaskRow).where(of_kind(job, "join")))).one()
+
+    async def unreleased(self) -> list[str]:
+        """Jobs that wait to be joined although all is done: who was to release them died just before."""
+        rendered = and_(JobRow.stage == "rendering", JobRow.frames > 0, JobRow.frames_done == JobRow.frames)
+        async with self._sessions() as session:
+            found = select(JobRow.id).where(JobRow.status == "rendering", JobRow.kind.not_in(ONE_TASK), rendered)
+            return list(await session.scalars(found))
+
+    async def segments(self, claim: Claim) -> list[str]:
+        """Where the segments to be joined lie in storage, in their order."""
+        async with self._sessions() as session:
+            count = await session.scalar(select(func.count()).where(of_kind(claim.job, "segment")))
+            keys = [segment_key(claim.scene_key, number) for number in range(count or 0)]
+            rows = await session.scalars(select(ArtefactRow).where(ArtefactRow.key.in_(keys)))
+            objects = {row.key: row.object for row in rows}
+        return [objects[key] for key in keys]
+
+    async def complete(self, claim: Claim, made: Artefact) -> bool:
+        """The result is in its place, and the job completed. False where what was made must be deleted."""
+        async with self._sessions.begin() as session:
+            done = _held(claim).values(status="done", lease_until=None, done=100)
+            if not changed(await session.execute(done)):
+                return False
+            job = await session.get_one(JobRow, claim.job, with_for_update=True)
+            if job.status not in OPEN:
+                return False
+            published = await publish(session, made)
+            await complete(session, job, published)
+            return published.object == made.object
+
+    async def give_back(
+        self, claim: Claim, *, died: str | None = None, wait: str | None = None, wrong: str | None = None
+    ) -> bool:
+        """The claimed task shall be done by somebody else; False where the claim was lost, or the task is done.
+
+        If its process ``died``, and how, too often, the job has failed. If it has to ``wait``, and why, it is done in
+        some seconds, however often; also if something is ``wrong`` with the worker, but not that often.
+        """
+        async with self._sessions.begin() as session:
+            later = now() + WAIT if wait or wrong else None
+            counted = {"deaths": TaskRow.deaths + (1 if died else 0), "losses": TaskRow.losses + (1 if wrong else 0)}
+            given = _held(claim).values(**_READY_AGAIN, **counted, not_before=later)
+            if not changed(await session.execute(given)):
+                return False
+            task = await session.get_one(TaskRow, claim.task)
+            job = await session.get_one(JobRow, claim.job, with_for_update=True)
+            what = f"{claim.kind} {claim.number}" if claim.kind == "segment" else claim.kind
+            if job.status not in OPEN:
+                return True
+            reason = "died" if died else "wait" if wait else "wrong" if wrong else "stopped"
+            after(session, partial(metrics.task_retried, reason))
+            if task.deaths >= DEATHS:
+                await end(session, job, "failed", f"the process that does {what} died {DEATHS} times ({died})")
+            elif task.losses >= LOSSES:
+                await end(session, job, "failed", f"{what} was given up after {LOSSES} attempts ({wrong})")
+            elif (obstacle := wait or wrong) is None:
+                await progress(session, claim.job)
+            elif job.error != obstacle:
+                job.error = obstacle
+                note(session, job)
+            return True
+
+    async def fail(self, claim: Claim, reason: str) -> bool:
+        """The claimed task fails its job for good; False where the claim was lost, or the job is over."""
+        async with self._sessions.begin() as session:
+            if not changed(await session.execute(_held(claim).values(status="done", lease_until=None))):
+                return False
+            return await end(session, await session.get_one(JobRow, claim.job), "failed", reason)
+
+    async def reap(self) -> int:
+        """Give the tasks of workers that gave no sign of life to others; returns how many."""
+        async with self._sessions.begin() as session:
+            # A lease that ends later than any can means that the clock was put back.
+            over = or_(TaskRow.lease_until < now(), TaskRow.lease_until > now() + 2 * self._lease)
+            return await _take(session, and_(TaskRow.status == "running", over), "expired")
+
+    async def reclaim(self, worker: str) -> int:
+        """Give back what a worker of this name held before it was started again; returns how many."""
+        async with self._sessions.begin() as session:
+            return await _take(session, and_(TaskRow.status == "running", TaskRow.worker == worker), "reclaimed")
+
+    async def due(self) -> list[TaskRow]:
+        """The next ready tasks that may not be in the queue; noted as queued now."""
+        async with self._sessions() as session:
+            first = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(TaskRow.turn, TaskRow.id)
+            first = first.where(TaskRow.status == "ready", _may_begin(), self._ours())
+            rows = list(await session.scalars(first.limit(QUEUED_AT_ONCE)))
+        rows = [row for row in rows if row.queued_at is None or abs(now() - row.queued_at) > REQUEUE_AFTER]
+        if rows:
+            async with self._sessions.begin() as session:
+                mine = update(TaskRow).where(TaskRow.id.in_([row.id for row in rows]), TaskRow.status == "ready")
+                await session.execute(mine.values(queued_at=now()))
+        return rows
+
+    async def unfinished(self, tasks: Collection[str]) -> set[tuple[str, int]]:
+        """Which of the tasks are ready or running, with their attempts."""
+        async with self._sessions() as session:
+            found = select(TaskRow.id, TaskRow.attempt).where(TaskRow.id.in_(tasks))
+            found = found.where(TaskRow.status.in_(("ready", "running")))
+            return {(task, attempt) for task, attempt in await session.execute(found)}
+
+    def _ours(self) -> ColumnElement[bool]:
+        """Whether a job is of a version that we can render."""
+        return true() if self._versions is None else RENDERER.in_(self._versions)
+
+
+async def _take(session: AsyncSession, which: Any, reason: str) -> int:
+    """Give running tasks to others; jobs whose tasks were lost too often have failed."""
+    taken = update(TaskRow).where(which).values(**_READY_AGAIN, losses=TaskRow.losses + 1)
+    rows = (await session.execute(taken.returning(TaskRow.losses, TaskRow.job_id))).all()
+    after(session, partial(metrics.leases_lost, reason, len(rows)))
+    for losses, job_id in rows:
+        if losses >= LOSSES:
+            job = await session.get_one(JobRow, job_id, with_for_update=True)
+            if job.status in OPEN:
+                await end(session, job, "failed", f"given up: its workers vanished {LOSSES} times")
+    return len(rows)
+
+
+def _may_begin() -> Any:
+    """Which tasks need not wait, or only because the clock was put back."""
+    moment = TaskRow.not_before
+    return or_(moment.is_(None), moment <= now(), moment > now() + 2 * WAIT)
+
+
+def _held(claim: Claim) -> Any:
+    """An update of the claimed task, as long as the claim holds."""
+    return update(TaskRow).where(
+        TaskRow.id == claim.task, TaskRow.attempt == claim.attempt, TaskRow.status == "running"
+    )

@@ -1,0 +1,150 @@
+"""Steps of the transactions that change jobs: how a job begins, gets on, ends and is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import CursorResult, and_, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ecs_core import SceneError
+from services.auth.quotas import give_back_seconds
+from services.database.models import (
+    OPEN,
+    ArtefactRow,
+    AudioRow,
+    DeliveryRow,
+    EventRow,
+    JobRow,
+    TaskRow,
+    UploadRow,
+    after,
+    alone,
+    now,
+)
+from services.jobs.events import note, state, tell_of_end, told
+from services.jobs.render_spec import VERSION
+from services.storage.object_keys import ONE_TASK, result_key, song_lock
+
+RENDERER = func.substr(JobRow.scene_key, 1, VERSION)  # the version that renders a job
+
+
+async def begin(session: AsyncSession, job: JobRow) -> None:
+    """The first task of a job; where the same was done before the job is over at once.
+
+    Raises:
+        SceneError: its song is gone.
+    """
+    done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
+    if done is None:
+        await use_song(session, job.scene.get("audio"), job.owner)
+        session.add(first_task(job))
+        note(session, job)
+    else:
+        await complete(session, job, done)
+
+
+def first_task(job: JobRow) -> TaskRow:
+    """What a job begins with: its plan, or what is all of it."""
+    return TaskRow(job_id=job.id, kind=job.kind if job.kind in ONE_TASK else "plan", turn=job.turn)
+
+
+async def progress(
+    session: AsyncSession, job_id: str, *, worked: bool = False, before: tuple[Any, ...] | None = None
+) -> bool:
+    """Work out how far a job is, and tell it if that is news; False where it is over.
+
+    Once something ``worked``, the job does not wait any more. It may have been changed since ``before``.
+    """
+    job = await session.get_one(JobRow, job_id, with_for_update=True, populate_existing=True)
+    if job.status not in OPEN:
+        return False
+    before = before or state(job)
+    done = await session.scalar(select(func.sum(TaskRow.done)).where(of_kind(job_id, "segment")))
+    job.frames_done = int(done or 0)
+    if job.stage == "rendering":
+        job.stage_progress = 100 * job.frames_done // max(1, job.frames)
+    elif job.stage in ("analysing", "joining"):
+        kind = "plan" if job.stage == "analysing" else "join"
+        job.stage_progress = await session.scalar(select(TaskRow.done).where(of_kind(job_id, kind))) or 0
+    job.progress = 99 * job.frames_done // max(1, job.frames)  # the last per cent is joining
+    job.error = None if worked else job.error
+    if state(job) != before:
+        note(session, job)
+    return True
+
+
+async def complete(session: AsyncSession, job: JobRow, result: ArtefactRow) -> None:
+    """The job's result is there; another of the same scene may have made it."""
+    result.used_at = now()
+    if not job.frames:
+        alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
+        job.frames = await session.scalar(alike) or 0
+    job.frames_done = job.frames
+    _over(session, job, "completed", size=result.size)
+
+
+async def end(session: AsyncSession, job: JobRow, status: str, reason: str | None) -> bool:
+    """The job failed or was cancelled; False where it was over before."""
+    left = and_(TaskRow.job_id == job.id, TaskRow.status.in_(("waiting", "ready")))
+    await session.execute(update(TaskRow).where(left).values(status="done"))
+    await session.refresh(job, with_for_update=True)
+    if job.status not in OPEN:
+        return False
+    job.error = reason
+    await give_back_seconds(session, job)
+    _over(session, job, status)
+    return True
+
+
+def _over(session: AsyncSession, job: JobRow, status: str, *, size: int | None = None) -> None:
+    job.status = job.stage = status
+    job.ended_at, job.size = now(), size
+    if status == "completed":
+        job.progress = job.stage_progress = 100
+        job.error = None
+    note(session, job)
+    after(session, partial(tell_of_end, job))
+    if job.webhook_url is not None:
+        payload = {"type": f"job.{status}", "timestamp": now().isoformat(), "data": {"job_id": job.id, **told(job)}}
+        session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{status}", payload=payload))
+
+
+async def forget(session: AsyncSession, jobs: Sequence[str]) -> bool:
+    """Forget jobs, their tasks and what was told of them; False where there were none."""
+    for of_jobs in (TaskRow, EventRow, DeliveryRow):
+        await session.execute(delete(of_jobs).where(of_jobs.job_id.in_(jobs)))
+    return changed(await session.execute(delete(JobRow).where(JobRow.id.in_(jobs))))
+
+
+async def scene_of(session: AsyncSession, job: str) -> str:
+    """The key of a job's scene; of a job that there is not, nobody's."""
+    return await session.scalar(select(JobRow.scene_key).where(JobRow.id == job)) or ""
+
+
+async def use_song(session: AsyncSession, sha256: str | None, owner: str) -> None:
+    """Until the end of this transaction a song is not removed; it counts as used by its owner.
+
+    Raises:
+        SceneError: it is not there.
+    """
+    if sha256 is None:
+        return
+    await alone(session, song_lock(sha256))
+    if await session.get(AudioRow, sha256) is None:
+        raise SceneError("the song is gone; upload it again")
+    mine = update(UploadRow).where(UploadRow.sha256 == sha256, UploadRow.owner == owner)
+    await session.execute(mine.values(used_at=now()))
+
+
+def of_kind(job: str, kind: str) -> Any:
+    """Which tasks of a job are of a kind."""
+    return and_(TaskRow.job_id == job, TaskRow.kind == kind)
+
+
+def changed(result: Any) -> bool:
+    """Whether a statement changed a row."""
+    assert isinstance(result, CursorResult)
+    return result.rowcount > 0

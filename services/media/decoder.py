@@ -1,0 +1,199 @@
+"""DecodedSong: a client's song, decoded by a confined process of its own, whose samples come through a socket.
+
+FFmpeg never touches a client's bytes in a process that holds connections, credentials or others' files. What comes back
+is numbers, which are checked; so the worst that a file can do to whoever reads them is to be a strange song.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import av.audio.stream  # these are what PyAV loads with the first file, when no module can be loaded any more
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.video.codeccontext
+import av.video.stream  # noqa: F401 - see above
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from ecs_core.audio.decode import MOST_CHANNELS, RATES, AudioFile
+from ecs_core.errors import AudioError
+from services.media.sandbox import confine
+from services.processes.parent_death import end_with_parent
+
+F32 = NDArray[np.float32]
+_Line = Annotated[str, Field(max_length=1000, pattern=r"^\P{C}*$")]  # to be shown: no control characters
+
+LONGEST = 3 * 3600  # seconds of a song
+MEMORY, SECONDS = 512 << 20, 120  # that a process may take to decode one, in bytes and in seconds of the processor
+_PATIENCE = 300.0  # seconds until the next samples come
+_PIECE = 1 << 15  # samples a message at most
+_LINE = _BUFFER = 1 << 18  # bytes
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Begin(_Said):
+    rate: int = Field(ge=RATES[0], le=RATES[-1])
+    channels: int = Field(ge=1, le=MOST_CHANNELS)
+    seconds: float | None = Field(ge=0)
+
+
+class _End(_Said):
+    warnings: list[_Line]
+
+
+class _Refusal(_Said):
+    error: _Line
+
+
+_MESSAGE: TypeAdapter[_Begin | _End | _Refusal] = TypeAdapter(_Begin | _End | _Refusal)
+
+
+class DecodedSong:
+    """A song to read once, as an AudioFile is read; ``name`` is what errors and warnings call it. A context manager.
+
+    To be used in a process of one Python thread that does not ignore SIGCHLD. The process that decodes ends with it.
+
+    Raises:
+        AudioError: it is no song, or too long, or it takes down what decodes it, or takes that too long.
+        ConnectionResetError: what decodes it was killed from outside; another try may work.
+    """
+
+    def __init__(self, path: Path, *, name: str) -> None:
+        self.warnings: list[str] = []
+        self._name = name
+        parent, (ours, theirs) = os.getpid(), socket.socketpair()
+        self._process = os.fork()
+        if self._process == 0:
+            code = 1
+            try:
+                _close_all_but(theirs.fileno(), path)
+                end_with_parent(parent, signal.SIGKILL)
+                _decode(path, name, theirs)
+                code = 0
+            finally:
+                os._exit(code)
+        theirs.close()
+        ours.settimeout(_PATIENCE)
+        self._socket, self._stream = ours, ours.makefile("rb", buffering=_BUFFER)
+        try:
+            begin = self._next(channels=0)
+            if not isinstance(begin, _Begin):
+                raise self._nonsense()
+            self.rate, self.channels, self.seconds = begin.rate, begin.channels, begin.seconds
+        except BaseException:
+            self.close()
+            raise
+
+    def blocks(self) -> Iterator[F32]:
+        """Yield the samples in order as blocks of shape (channels, n), float32, nominally ±1, as AudioFile does."""
+        samples = 0
+        while isinstance(message := self._next(channels=self.channels), np.ndarray):
+            samples += message.shape[1]
+            if samples > LONGEST * self.rate:
+                raise AudioError(f"{self._name}: is longer than {LONGEST // 3600} hours")
+            yield message
+        if not isinstance(message, _End):
+            raise self._nonsense()
+        self.warnings += message.warnings
+
+    def _next(self, *, channels: int) -> F32 | _Begin | _End:
+        """Samples, or something that is said about them."""
+        try:
+            size = int.from_bytes(self._read(4), "little")
+            if size > (_PIECE if channels else 0):
+                raise self._nonsense()
+            if size:
+                return np.frombuffer(self._read(4 * size * channels), "<f4").reshape(channels, size)
+            message = _MESSAGE.validate_json(self._stream.readline(_LINE))
+        except TimeoutError:
+            raise AudioError(f"{self._name}: cannot be decoded in reasonable time") from None
+        except ValidationError:
+            raise self._nonsense() from None
+        if isinstance(message, _Refusal):
+            raise AudioError(message.error)
+        return message
+
+    def _read(self, size: int) -> bytes:
+        data: bytes = self._stream.read(size)
+        if len(data) < size:
+            status, self._process = os.waitpid(self._process, 0)[1], 0
+            raise why_it_ended(os.waitstatus_to_exitcode(status), self._name)
+        return data
+
+    def _nonsense(self) -> AudioError:
+        return AudioError(f"{self._name}: what decodes it tells nonsense: damaged?")
+
+    def close(self) -> None:
+        """End the process."""
+        self._stream.close()
+        self._socket.close()
+        if self._process:
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+            self._process = 0
+
+    def __enter__(self) -> DecodedSong:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+
+def why_it_ended(code: int, name: str) -> Exception:
+    """What it means that a process which decoded a song ended, with that code, before it was finished."""
+    if code == -signal.SIGKILL:  # by a system short of memory, or an operator: not by the song, as far as is known
+        return ConnectionResetError(f"what decodes {name} was killed")
+    if code == -signal.SIGXCPU:
+        return AudioError(f"{name}: takes more than {SECONDS} s of the processor to decode")
+    why = f" ({signal.Signals(-code).name})" if code < 0 and -code in set(signal.Signals) else ""
+    return AudioError(f"{name}: crashes what decodes it{why}: damaged?")
+
+
+def _close_all_but(kept: int, path: Path) -> None:
+    """Close all files but one, and the song if it has no name but its descriptor's; nothing can be said any more."""
+    keep = {kept, int(path.name)} if path.parent == Path("/proc/self/fd") else {kept}
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in {0, 1, 2} - keep:
+        os.dup2(nothing, standard)
+    for file in map(int, os.listdir("/proc/self/fd")):
+        if file > 2 and file not in keep:
+            with suppress(OSError):  # what listed them is closed
+                os.close(file)
+
+
+def _decode(path: Path, name: str, target: socket.socket) -> None:
+    """The process that decodes. It says {rate, channels, seconds}, sends samples, says {warnings}; or {error}."""
+    gc.disable()  # what was inherited is shared as long as nobody touches it
+    confine(memory=MEMORY, seconds=SECONDS, reads=[path])
+    with target.makefile("wb", buffering=_BUFFER) as stream:
+
+        def say(**what: Any) -> None:
+            stream.write(bytes(4) + json.dumps(what).encode() + b"\n")
+
+        try:
+            with AudioFile(path) as song:
+                seconds = None if song.seconds is None else max(0.0, song.seconds)
+                say(rate=song.rate, channels=song.channels, seconds=seconds)
+                for block in song.blocks():
+                    for at in range(0, block.shape[1], _PIECE):
+                        piece = np.ascontiguousarray(block[:, at : at + _PIECE], "<f4")
+                        stream.write(piece.shape[1].to_bytes(4, "little"))
+                        stream.write(piece.data)
+                say(warnings=[each.replace(str(path), name) for each in song.warnings])
+        except AudioError as error:
+            say(error=str(error).replace(str(path), name))
+        except MemoryError:
+            say(error=f"{name}: needs more memory than a song should")

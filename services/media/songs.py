@@ -1,0 +1,206 @@
+"""Songs: from an upload, or a name that a client gave, to a song in storage, kept once per content.
+
+Whether a file is a song is found out by ``services.media.probe``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Exists, exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ecs_core import AudioError
+from services.auth.api_keys import Caller
+from services.auth.limits import QuotaError, check_song
+from services.auth.quotas import admit_bytes, lock_of, quotas_of
+from services.database.models import AudioRow, Sessions, UploadRow, alone, now
+from services.media.probe import probe
+from services.settings import ServiceSettings
+from services.storage.object_keys import audio_key, song_lock
+from services.storage.object_store import Storage
+from services.storage.reserved_names import is_reserved
+
+_AT_ONCE = 2  # songs that are looked at
+_REMEMBERED = 1000  # files under the media root
+_CHUNK = 1 << 20
+_TRIES = 5
+_LONGEST_PART = 255  # bytes of a name in most file systems
+_UPLOADED = re.compile(r"uploads/([0-9a-f]{64})(\.[a-z0-9]{1,8})?")
+
+
+class NoSongError(AudioError):
+    """There is no song of that name."""
+
+
+class _File(NamedTuple):
+    """A file under the media root as it is; a changed one is another."""
+
+    path: Path
+    size: int
+    changed: int
+
+
+class Songs:
+    """Songs by what clients call them; ``folder``, on one file system with storage, is for those on their way."""
+
+    def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage, folder: Path) -> None:
+        self._settings, self._sessions, self._storage, self._folder = settings, sessions, storage, folder
+        self._looking = asyncio.Semaphore(_AT_ONCE)
+        self._known: dict[_File, str] = {}  # their sha256, so that a song is not read again for each of its renders
+
+    async def get(self, sha256: str | None) -> AudioRow | None:
+        """A song in storage, by its content."""
+        if sha256 is None:
+            return None
+        async with self._sessions() as session:
+            return await session.get(AudioRow, sha256)
+
+    async def find(self, audio_path: str, caller: Caller) -> AudioRow:
+        """The song that a caller names: one that its owner uploaded, or one under the media root.
+
+        Raises:
+            NoSongError: there is none.
+            AudioError: it may not be named.
+        """
+        uploaded = _UPLOADED.fullmatch(audio_path)
+        if uploaded:
+            row = await self._noted(uploaded[1], caller, new=caller.is_admin)
+            if row is None:
+                raise NoSongError(f"audio_path {audio_path!r}: no such upload")
+            return row
+        file = await asyncio.to_thread(self._under_media_root, audio_path)
+        known = self._known.get(file)
+        if known is not None and (row := await self._noted(known, caller, new=True)) is not None:
+            return row
+        async with self.place() as copy:
+            sha256 = await asyncio.to_thread(_copy, file.path, copy)
+            row = await self.keep(copy, sha256=sha256, name=audio_path, caller=caller)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[file] = sha256
+        return row
+
+    def _under_media_root(self, audio_path: str) -> _File:
+        root = self._settings.media_root
+        if root is None:
+            raise AudioError(f"audio_path {audio_path!r}: upload the song first: POST /particles/audio")
+        parts = Path(audio_path).parts
+        if not parts or "\0" in audio_path or len(audio_path) > 1024 or Path(audio_path).is_absolute() or ".." in parts:
+            raise AudioError(f"audio_path {audio_path!r}: must be a path relative to the media root, without ..")
+        if any(is_reserved(part) or len(part.encode(errors="replace")) > _LONGEST_PART for part in parts):
+            raise AudioError(f"audio_path {audio_path!r}: holds a name that is reserved or too long")
+        try:
+            path = (root / audio_path).resolve()
+            if not path.is_relative_to(root.resolve()):
+                raise AudioError(f"audio_path {audio_path!r}: leads out of the media root")
+            if path.is_file():
+                facts = path.stat()
+                return _File(path, facts.st_size, facts.st_mtime_ns)
+        except (OSError, RuntimeError):  # in a folder that is closed, or links that lead in a circle
+            pass
+        raise NoSongError(f"audio_path {audio_path!r}: no such file")
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[Path]:
+        """Where to put a song on its way; what is left there at the end is removed."""
+        folder = await asyncio.to_thread(tempfile.mkdtemp, dir=self._folder)
+        try:
+            yield Path(folder) / "song"
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def keep(self, path: Path, *, sha256: str, name: str, caller: Caller) -> AudioRow:
+        """Move a file with that content, which lies in such a place, into storage if it is a song, as a caller's.
+
+        Raises:
+            AudioError: it is none, by the ``name`` that the client knows.
+            LimitError: it is longer than any may be, or the caller's owner has no room for it.
+        """
+        key = audio_key(sha256)
+        known = await self._noted(sha256, caller, new=True)
+        if known is not None and await asyncio.to_thread(self._storage.exists, key):
+            return known
+        if known is None:  # what has no room need not be looked at
+            async with self._sessions() as session:
+                size = (await asyncio.to_thread(path.stat)).st_size
+                try:
+                    await admit_bytes(session, caller.owner, size, quotas_of(self._settings, caller))
+                except QuotaError:
+                    if not await session.scalar(select(_is_of(caller.owner, sha256))):  # it may have come meanwhile
+                        raise
+        async with self._looking:
+            facts = await probe(path, name)
+        check_song(self._settings, name, facts)
+        spare = path.with_name(f"{path.name}.spare")
+        for _ in range(_TRIES):
+            spare.hardlink_to(path)
+            size = await asyncio.to_thread(self._storage.put, key, path)
+            async with self._sessions.begin() as session:
+                await alone(session, lock_of(caller.owner), song_lock(sha256))
+                row = await session.get(AudioRow, sha256)
+                if row is None:  # else somebody else kept the same song meanwhile
+                    row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
+                    session.add(row)
+                    await session.flush()
+                await self._use(session, row, caller)
+                # Who removed the same song before may have deleted the file after it was put there; from now on nobody.
+                if await asyncio.to_thread(self._storage.exists, key):
+                    return row
+                await session.rollback()
+            spare.rename(path)
+        raise RuntimeError(f"song {sha256} was removed {_TRIES} times while it was being kept")
+
+    async def _noted(self, sha256: str, caller: Caller, *, new: bool) -> AudioRow | None:
+        """A song in storage, noted as used by a caller's owner; None where there is none, or it is not theirs yet.
+
+        With ``new``, it may become theirs, if there is room.
+        """
+        found = select(AudioRow).where(AudioRow.sha256 == sha256)
+        if not new:
+            found = found.where(_is_of(caller.owner, sha256))
+        async with self._sessions.begin() as session:
+            await alone(session, lock_of(caller.owner), song_lock(sha256))
+            row = (await session.scalars(found)).one_or_none()
+            if row is not None:
+                await self._use(session, row, caller)
+        return row
+
+    async def _use(self, session: AsyncSession, row: AudioRow, caller: Caller) -> None:
+        """Note that a caller's owner uses a song, which becomes theirs, if there is room."""
+        if not await session.scalar(select(_is_of(caller.owner, row.sha256))):
+            await admit_bytes(session, caller.owner, row.size, quotas_of(self._settings, caller))
+        await session.merge(UploadRow(owner=caller.owner, sha256=row.sha256, used_at=now()))
+
+
+def _is_of(owner: str, sha256: str) -> Exists:
+    """Whether a song is an owner's."""
+    return exists().where(UploadRow.owner == owner, UploadRow.sha256 == sha256)
+
+
+def path_of(sha256: str, name: str) -> str:
+    """What clients call a song that one of them uploaded under a name."""
+    return f"uploads/{sha256}{_suffix(name)}"
+
+
+def _suffix(name: str) -> str:
+    suffix = Path(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+
+
+def _copy(path: Path, copy: Path) -> str:
+    """Copy a file and return its sha256: of what was copied, whatever is written to the file meanwhile."""
+    digest = hashlib.sha256()
+    with path.open("rb") as source, copy.open("wb") as target:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,339 @@
+"""Metrics: what every process tells Prometheus of itself, each under its name with what it means, and how to count.
+
+The API tells what it is asked for and what the database says (``services.api.routes.metrics``), a worker what it
+and the processes that it forks do (``services.worker.exporter``). What is an outcome is counted where a transaction
+made it one (``services.database.models.after``), so that the sums over all processes are right. Labels are of a handful
+of values each, never an id.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import GaugeMetricFamily
+
+_ROUND_TRIPS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_ANSWERS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_TASKS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 120.0, 300.0)
+_JOBS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 43200.0)
+
+API, WORKER = CollectorRegistry(), CollectorRegistry()
+_BOTH = (API, WORKER)
+disable_created_metrics()  # type: ignore[no-untyped-call] # as many series again, for nothing
+
+
+@dataclass(frozen=True)
+class Described:
+    """A metric as it is documented: ``by`` is who tells it."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+    by: tuple[str, ...]
+
+
+_described: dict[str, Described] = {}
+
+
+def _register(metric: Any, by: Iterable[CollectorRegistry], labels: Iterable[str]) -> None:
+    [family] = metric.describe()
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    who = tuple(who for who, registry in (("api", API), ("worker", WORKER)) if registry in by)
+    _described[name] = Described(name, family.type, tuple(labels), family.documentation, who)
+    for registry in by:
+        registry.register(metric)
+
+
+def _counter(name: str, what: str, *labels: str, by: Iterable[CollectorRegistry]) -> Counter:
+    metric = Counter(name, what, labels, registry=None)
+    _register(metric, by, labels)
+    return metric
+
+
+def _gauge(name: str, what: str, *labels: str, by: Iterable[CollectorRegistry]) -> Gauge:
+    metric = Gauge(name, what, labels, registry=None)
+    _register(metric, by, labels)
+    return metric
+
+
+def _histogram(
+    name: str, what: str, *labels: str, by: Iterable[CollectorRegistry], buckets: tuple[float, ...]
+) -> Histogram:
+    metric = Histogram(name, what, labels, registry=None, buckets=buckets)
+    _register(metric, by, labels)
+    return metric
+
+
+for _registry in _BOTH:
+    ProcessCollector(registry=_registry)  # processor, memory and open files of the process itself
+
+# Of both.
+_gauge("motes_build_info", "Version of Motes and of Python; always 1.", "version", "python", by=_BOTH).labels(
+    version("motes"), platform.python_version()
+).set(1)
+DATABASE = _histogram(
+    "motes_database_seconds",
+    "Round trips to the database: how long each statement took to be answered.",
+    by=_BOTH,
+    buckets=_ROUND_TRIPS,
+)
+REDIS = _histogram(
+    "motes_redis_seconds",
+    "Round trips to Redis: how long each command, or putting a task into the queue, took to be answered.",
+    by=_BOTH,
+    buckets=_ROUND_TRIPS,
+)
+_ENDED = _counter(
+    "motes_jobs_ended_total",
+    "Renders that are over, by how they ended; counted by the process that ended them, once each.",
+    *("outcome", "particle_type"),
+    by=_BOTH,
+)
+_JOB = _histogram(
+    "motes_job_seconds",
+    "From the submission of a render to its completion.",
+    "particle_type",
+    by=_BOTH,
+    buckets=_JOBS,
+)
+_FREED = _counter(
+    "motes_storage_freed_bytes_total",
+    "Bytes removed from storage, by why: what had expired, was deleted, left over, or made room for more; "
+    "not what `motes storage gc` removes, which logs it.",
+    "reason",
+    by=_BOTH,
+)
+
+# Of the API.
+REQUESTS = _counter(
+    "motes_http_requests_total",
+    "Requests answered, by the template of their path ('other' where there is none) and the status of the answer.",
+    *("route", "method", "status"),
+    by=[API],
+)
+REQUEST = _histogram(
+    "motes_http_request_duration_seconds",
+    "From a request to the beginning of its answer; streams and downloads may go on for long after that.",
+    *("route", "method"),
+    by=[API],
+    buckets=_ANSWERS,
+)
+LISTENERS = _gauge(
+    "motes_listeners",
+    "Open connections that follow a system (websocket) or a job (events).",
+    "kind",
+    by=[API],
+)
+UPLOADED = _counter("motes_upload_bytes_total", "Bytes received as uploads, refused ones included.", by=[API])
+PLUGIN_FAILURES = _gauge("motes_plugin_failures", "Plugins that are broken and were left out.", by=[API])
+_LIMITED = _counter(
+    "motes_rate_limited_total",
+    "Requests refused because of a rate limit or a quota, by which.",
+    "limit",
+    by=[API],
+)
+
+# Of a worker.
+SLOTS = _gauge("motes_worker_slots", "Tasks that this worker does at a time.", by=[WORKER])
+BUSY = _gauge("motes_worker_busy", "Tasks that this worker is doing now.", by=[WORKER])
+MEMORY = _gauge(
+    "motes_worker_memory_bytes",
+    "Memory of the worker itself, and of the processes it forks; what several share is counted once.",
+    "process",
+    by=[WORKER],
+)
+_TASK = _histogram(
+    "motes_task_seconds",
+    "How long a task took, from being taken to being done; only those whose result counts.",
+    *("kind", "particle_type"),
+    by=[WORKER],
+    buckets=_TASKS,
+)
+_STAGE = _counter(
+    "motes_stage_seconds_total",
+    "Seconds that tasks spent at listening to songs, simulating, rasterising, encoding and joining.",
+    *("stage", "particle_type"),
+    by=[WORKER],
+)
+_FRAMES = _counter(
+    "motes_frames_rendered_total",
+    "Frames in the segments that were rendered and count.",
+    "particle_type",
+    by=[WORKER],
+)
+_VIDEO = _counter(
+    "motes_video_seconds_total",
+    "Seconds of video in the segments that were rendered and count: frames over frames per second.",
+    "particle_type",
+    by=[WORKER],
+)
+_WAIT = _histogram(
+    "motes_job_wait_seconds",
+    "From the submission of a render until a worker began with it.",
+    by=[WORKER],
+    buckets=_JOBS,
+)
+_RETRIED = _counter(
+    "motes_tasks_retried_total",
+    "Tasks given back to be done again, by why: the process died, the worker was lost, it has to wait (as for a full "
+    "disk), something was wrong with the worker, or it was stopped.",
+    "reason",
+    by=[WORKER],
+)
+_LEASES = _counter(
+    "motes_leases_lost_total",
+    "Leases of tasks that ended before the task did: expired, or reclaimed by the same worker started again.",
+    "reason",
+    by=[WORKER],
+)
+_DELIVERIES = _counter(
+    "motes_webhook_deliveries_total",
+    "Attempts to deliver a webhook: delivered, to be retried, or failed for good.",
+    "outcome",
+    by=[WORKER],
+)
+
+# What may never happen is there from the beginning: Prometheus sees no increase from nothing to one.
+_OUTCOMES = ("completed", "failed", "cancelled")
+for _metric, _values in (
+    (LISTENERS, ("websocket", "events")),
+    (_RETRIED, ("died", "lost", "wait", "wrong", "stopped")),
+    (_LEASES, ("expired", "reclaimed")),
+    (_DELIVERIES, ("delivered", "retried", "failed")),
+):
+    for _value in _values:
+        _metric.labels(_value)
+
+# Of the API, as it finds them when it looks.
+_LOOKED = {
+    "motes_database_up": ("Whether the database answered (1) or not (0); what it says is absent then.", ()),
+    "motes_redis_up": ("Whether Redis answered (1) or not (0); without it workers look for work themselves.", ()),
+    "motes_workers": ("Workers that gave Redis a sign of life lately; absent where that is down.", ()),
+    "motes_active_systems": ("Particle systems that there are.", ()),
+    "motes_jobs": (
+        "Renders in the database: open ones (queued, rendering) by type; those that are over and not yet forgotten in "
+        "one for all types.",
+        ("status", "particle_type"),
+    ),
+    "motes_queue_tasks": ("Tasks that are ready to be done and wait for a worker.", ("priority",)),
+    "motes_queue_oldest_seconds": (
+        "How long ago the oldest task that is ready was made; 0 where there is none.",
+        ("priority",),
+    ),
+    "motes_queue_backlog_seconds": (
+        "Estimate of the seconds one slot of a worker needs for all tasks that wait, those included that will follow "
+        "from planning; from how long the last hundred of each kind took.",
+        (),
+    ),
+    "motes_storage_bytes": ("Bytes in storage by the database: songs, results and segments.", ("kind",)),
+    "motes_storage_free_bytes": ("Bytes free where the storage is; absent for an object store.", ()),
+    "motes_webhooks_pending": ("Webhooks that are yet to be delivered.", ()),
+}
+for _name, (_what, _labels) in _LOOKED.items():
+    _described[_name] = Described(_name, "gauge", _labels, _what, ("api",))
+
+
+class Looked:
+    """Gauges of what was found at the last look; those of which nothing was found are absent."""
+
+    def __init__(self) -> None:
+        self.found: Mapping[str, Mapping[tuple[str, ...], float]] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """For a registry: ``found`` is by name and then by values of the labels."""
+        for name, values in self.found.items():
+            what, labels = _LOOKED[name]
+            family = GaugeMetricFamily(name, what, labels=labels)
+            for of, value in values.items():
+                family.add_metric(of, value)
+            yield family
+
+
+def catalogue() -> list[Described]:
+    """Every metric that there is, besides those of any process (``process_…``)."""
+    return list(_described.values())
+
+
+@contextmanager
+def listening(kind: str) -> Iterator[None]:
+    """Somebody follows a system (websocket) or a job (events) for as long as the context lasts."""
+    with LISTENERS.labels(kind).track_inprogress():
+        yield
+
+
+def freed(reason: str, bytes: int) -> None:
+    """So much was removed from storage."""
+    _FREED.labels(reason).inc(bytes)
+
+
+def limited(limit: str) -> None:
+    """A request was refused because of this limit."""
+    _LIMITED.labels(limit).inc()
+
+
+def expect(types: Iterable[str]) -> None:
+    """Renders of these particle types may end: they are there from the beginning, too."""
+    for particle_type in types:
+        _JOB.labels(particle_type)
+        for outcome in _OUTCOMES:
+            _ENDED.labels(outcome, particle_type)
+
+
+def job_begun(waited: float) -> None:
+    """A worker began with a render, which had waited for so many seconds."""
+    _WAIT.observe(waited)
+
+
+def job_ended(outcome: str, particle_type: str, seconds: float) -> None:
+    """A render is over, so many seconds after its submission."""
+    _ENDED.labels(outcome, particle_type).inc()
+    if outcome == "completed":
+        _JOB.labels(particle_type).observe(seconds)
+
+
+def task_done(
+    kind: str,
+    particle_type: str,
+    *,
+    seconds: float,
+    stages: Mapping[str, float],
+    frames: int,
+    video_seconds: float,
+) -> None:
+    """A task is done, and its result counts: what it made, and where its time went."""
+    _TASK.labels(kind, particle_type).observe(seconds)
+    for stage, spent in stages.items():
+        _STAGE.labels(stage, particle_type).inc(spent)
+    if frames:
+        _FRAMES.labels(particle_type).inc(frames)
+        _VIDEO.labels(particle_type).inc(video_seconds)
+
+
+def task_retried(reason: str) -> None:
+    """A task was given back to be done again."""
+    _RETRIED.labels(reason).inc()
+
+
+def leases_lost(reason: str, number: int) -> None:
+    """The tasks of so many leases were given to others."""
+    _LEASES.labels(reason).inc(number)
+    _RETRIED.labels("lost").inc(number)
+
+
+def webhook_attempted(outcome: str) -> None:
+    """A webhook was delivered, is to be retried, or has failed."""
+    _DELIVERIES.labels(outcome).inc()

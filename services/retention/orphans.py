@@ -1,0 +1,106 @@
+"""Orphans: files that no row knows: of attempts that died, or were too late, or of a removal that was interrupted.
+
+A file is one only if nothing can make it count any more: no attempt that writes it is running, no job of its scene is
+open. Then its name is not used again (``services.storage.object_keys``); but for songs: how they go,
+``services.retention.deletion`` says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, TaskRow, now
+from services.observability import metrics
+from services.retention.deletion import Remover
+from services.storage.object_store import Storage, Stored
+
+_MANY = 400  # values in a query
+_ATTEMPT = re.compile(r"(?P<stem>.+)\.(?P<task>[0-9a-f-]{36})\.(?P<attempt>\d{1,9})(?P<suffix>\.\w+)")
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A file to be deleted, and why: what a job left that is over has expired."""
+
+    file: Stored
+    reason: str  # leftover or expired
+
+    @property
+    def kind(self) -> str:
+        """What it is, as far as its name tells."""
+        return "plan" if self.reason == "expired" else "file"
+
+
+class Orphans:
+    """The orphans in a storage that were put there longer ago than ``grace``."""
+
+    def __init__(self, sessions: Sessions, storage: Storage, *, grace: timedelta) -> None:
+        self._sessions, self._storage, self._grace = sessions, storage, grace
+
+    async def find(self) -> list[Orphan]:
+        """All of them."""
+        limit, found = now() - self._grace, list[Orphan]()
+        for folder in ("scenes", "audio", "analyses"):
+            batches = self._storage.list(folder)
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                old = [each for each in batch if each.modified < limit]
+                for few in _batches(old):
+                    async with self._sessions() as session:
+                        found += await (_of_scenes if folder == "scenes" else _of_songs)(session, few)
+        return found
+
+    async def remove(self, orphans: Sequence[Orphan]) -> int:
+        """Delete them; returns how many bytes were freed."""
+        freed = 0
+        for folder in ("audio", "analyses"):
+            theirs = [each for each in orphans if each.file.key.startswith(f"{folder}/")]
+            for song in {each.file.key.split("/")[1] for each in theirs}:
+                size = sum(each.file.size for each in theirs if each.file.key.split("/")[1] == song)
+                freed += await Remover(self._sessions, self._storage).song_files(
+                    song, "leftover", size=size if folder == "audio" else 0
+                )
+        for reason in ("leftover", "expired"):
+            files = [each.file for each in orphans if each.reason == reason and each.file.key.startswith("scenes/")]
+            await asyncio.to_thread(self._storage.delete, [each.key for each in files])
+            size = sum(each.size for each in files)
+            metrics.freed(reason, size)
+            freed += size
+        return freed
+
+
+async def _of_scenes(session: AsyncSession, files: Sequence[Stored]) -> list[Orphan]:
+    scenes = {each.key.split("/")[1] for each in files}
+    in_use = select(JobRow.scene_key).where(JobRow.scene_key.in_(scenes), JobRow.status.in_(OPEN))
+    busy = set(await session.scalars(in_use))
+    attempts = {each.key: found for each in files if (found := _ATTEMPT.fullmatch(each.key))}
+    # First who is still at it, then what counts: whoever finishes in between is seen twice rather than never.
+    wanted = [(found["task"], int(found["attempt"])) for found in attempts.values()]
+    at_it = select(TaskRow.id, TaskRow.attempt).where(tuple_(TaskRow.id, TaskRow.attempt).in_(wanted))
+    running = {tuple(row) for row in await session.execute(at_it.where(TaskRow.status == "running"))}
+    keys = {f"{found['stem']}{found['suffix']}" for found in attempts.values()}
+    count = set(await session.scalars(select(ArtefactRow.object).where(ArtefactRow.key.in_(keys))))
+    orphans = []
+    for each in files:
+        attempt, parts = attempts.get(each.key), each.key.split("/")
+        if parts[1] in busy or each.key in count:
+            continue
+        if attempt is None or (attempt["task"], int(attempt["attempt"])) not in running:
+            orphans.append(Orphan(each, "expired" if parts[2] == "plans" else "leftover"))
+    return orphans
+
+
+async def _of_songs(session: AsyncSession, files: Sequence[Stored]) -> list[Orphan]:
+    songs = {each.key.split("/")[1] for each in files}
+    known = set(await session.scalars(select(AudioRow.sha256).where(AudioRow.sha256.in_(songs))))
+    return [Orphan(each, "leftover") for each in files if each.key.split("/")[1] not in known]
+
+
+def _batches(files: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
+    return (files[first : first + _MANY] for first in range(0, len(files), _MANY))

@@ -1,0 +1,235 @@
+"""Retention: what may go, and why. By age, by what an owner has, and by how full the disk is.
+
+Nothing goes that an open job needs. A rule only proposes; ``services.retention.deletion`` looks again before it
+removes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, UploadRow, now
+from services.retention.deletion import Remover
+from services.settings import ServiceSettings
+from services.storage.object_keys import analyses_folder
+from services.storage.object_store import Storage
+from services.storage.usage import SEGMENTS, by_owner
+
+_FIRST = {"segment": 0, "frame": 1, "preview": 1}  # to make room: what nobody asked to keep goes before the rest
+_MANY = 500  # values in a query
+
+
+@dataclass(frozen=True)
+class Thing:
+    """What can be removed as one: a scene's result, some of its segments, or a song.
+
+    ``used`` is when each owner of a song used it last; ``size`` is in bytes.
+    """
+
+    kind: str  # video, preview, frame, segment or song
+    name: str  # of its scene, or the song's sha256
+    size: int
+    used_at: datetime
+    artefacts: tuple[str, ...] = ()
+    used: dict[str, datetime] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """That a thing shall go, unless it was used since then; for these owners alone, if there are any.
+
+    ``size`` is how many bytes that frees: none, as long as others have it.
+    """
+
+    thing: Thing
+    reason: str  # expired, quota, room or leftover
+    size: int
+    unused_since: datetime
+    owners: tuple[str, ...] | None = None
+
+
+class Retention:
+    """The rules, on what there is in a database and a storage."""
+
+    def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
+        self._settings, self._sessions, self._storage = settings, sessions, storage
+        self._remover = Remover(sessions, storage)
+
+    async def due(self) -> list[Removal]:
+        """What shall go now, in the order in which it shall."""
+        at = now()
+        free, total = await asyncio.to_thread(self._storage.free), await asyncio.to_thread(self._storage.total)
+        lacking = 0 if free is None else self._settings.free_of(total) - free
+        old = self._limits(at)
+        spare = at - timedelta(seconds=self._settings.keep_at_least)
+        most = old
+        if lacking > 0 or self._settings.keep_bytes:
+            most = {kind: spare if limit is None else max(limit, spare) for kind, limit in old.items()}
+        async with self._sessions() as session:
+            things = [thing async for thing in _things(session, most)]
+            found = [removal for thing in things for removal in _expired(thing, old)]
+            found += [
+                Removal(thing, "leftover", thing.size, at)
+                async for thing in _nobodys(session, at - timedelta(seconds=self._settings.keep_orphans))
+            ]
+            if self._settings.keep_bytes:
+                found += await self._over_quota(session, things, found, spare)
+        found = await asyncio.to_thread(lambda: [self._with_analyses(removal) for removal in found])
+        lacking -= sum(removal.size for removal in found)
+        left = [thing for thing in _left(things, found) if thing.used_at < spare]
+        for thing in sorted(left, key=lambda each: (_FIRST.get(each.kind, 2), each.used_at)):
+            if lacking <= 0:
+                break
+            removal = await asyncio.to_thread(self._with_analyses, Removal(thing, "room", thing.size, spare))
+            lacking -= removal.size
+            found.append(removal)
+        return found
+
+    async def remove(self, removal: Removal) -> int:
+        """Do it, if nobody needs or used the thing meanwhile; returns how many bytes were freed."""
+        thing = removal.thing
+        how: dict[str, Any] = {"unused_since": removal.unused_since, "reason": removal.reason}
+        if thing.kind == "song":
+            return await self._remover.song(thing.name, removal.owners, **how)
+        if thing.kind == "segment":
+            return await self._remover.segments(thing.name, thing.artefacts, **how)
+        [artefact] = thing.artefacts
+        owner = None if removal.owners is None else removal.owners[0]
+        return await self._remover.result(thing.name, artefact, owner=owner, **how)
+
+    def _limits(self, at: datetime) -> dict[str, datetime | None]:
+        """By kind, what was used last before then may go; None where it is kept for ever."""
+        kept = self._settings
+        ages = {"video": kept.keep_videos, "preview": kept.keep_previews, "frame": kept.keep_previews}
+        ages |= {"segment": kept.keep_segments, "song": kept.keep_uploads}
+        return {kind: at - timedelta(seconds=age) if age else None for kind, age in ages.items()}
+
+    def _with_analyses(self, removal: Removal) -> Removal:
+        """With what was heard in a song, which goes with it."""
+        if removal.thing.kind != "song" or not removal.size:
+            return removal
+        listed = self._storage.list(analyses_folder(removal.thing.name))
+        return replace(removal, size=removal.size + sum(each.size for batch in listed for each in batch))
+
+    async def _over_quota(
+        self, session: AsyncSession, things: Sequence[Thing], expired: Sequence[Removal], spare: datetime
+    ) -> list[Removal]:
+        """Of owners who have more than they may: what they used least lately."""
+        found: list[Removal] = []
+        having: dict[str, int] = {}
+        for usage in await by_owner(session):
+            having[usage.owner] = having.get(usage.owner, 0) + usage.bytes
+        by_name = {(thing.kind == "song", thing.name): thing for thing in things if thing.kind != "segment"}
+        gone = {(removal.thing.kind == "song", removal.thing.name): removal.owners for removal in expired}
+        owners = {thing.name: set(thing.used) for thing in things if thing.kind == "song"}
+        results = [thing.name for thing in things if thing.kind not in ("song", "segment")]
+        theirs = await _owned(session, results)
+        owners |= {scene: set(sizes) for scene, sizes in theirs.items()}
+        for removal in expired:
+            owners.get(removal.thing.name, set()).difference_update(removal.owners or ())
+        for owner, size in having.items():
+            over = size - self._settings.keep_bytes
+            mine = [
+                (thing.used.get(owner, thing.used_at), key, thing, theirs.get(thing.name, {}).get(owner, thing.size))
+                for key, thing in by_name.items()
+                if owner in owners.get(thing.name, ()) or owner in (gone.get(key) or ())
+            ]
+            for used_at, key, thing, counts in sorted(mine, key=lambda each: (each[0], each[1])):
+                if key in gone and owner in (gone[key] or (owner,)):
+                    over -= counts
+                elif over > 0 and used_at < spare:
+                    over -= counts
+                    owners[thing.name].discard(owner)
+                    freed = 0 if owners[thing.name] else thing.size
+                    found.append(Removal(thing, "quota", freed, spare, (owner,)))
+        return found
+
+
+def _expired(thing: Thing, old: dict[str, datetime | None]) -> Iterator[Removal]:
+    """What has to go of a thing because of its age."""
+    limit = old[thing.kind]
+    if limit is None:
+        return
+    if thing.kind == "song":
+        theirs = tuple(owner for owner, used_at in thing.used.items() if used_at < limit)
+        if theirs:
+            yield Removal(thing, "expired", thing.size if len(theirs) == len(thing.used) else 0, limit, theirs)
+    elif thing.used_at < limit:
+        yield Removal(thing, "expired", thing.size, limit)
+
+
+def _left(things: Iterable[Thing], taken: Iterable[Removal]) -> Iterator[Thing]:
+    """What has not to go yet."""
+    known = {(removal.thing.kind, removal.thing.name, removal.thing.artefacts) for removal in taken}
+    return (thing for thing in things if (thing.kind, thing.name, thing.artefacts) not in known)
+
+
+async def _things(session: AsyncSession, limits: dict[str, datetime | None]) -> AsyncIterator[Thing]:
+    """What no open job needs and was used last before the limit of its kind."""
+    busy = set(await session.scalars(select(JobRow.scene_key).where(JobRow.status.in_(OPEN))))
+    scene_key = func.substr(ArtefactRow.key, 8, func.length(ArtefactRow.key) - 17)  # scenes/…/video.mp4
+    is_video = exists().where(JobRow.scene_key == scene_key, JobRow.kind == "video")
+    is_frame = ArtefactRow.key.like("scenes/%/frame.png")
+    columns = (ArtefactRow.key, ArtefactRow.size, ArtefactRow.used_at)
+    for kind, which in (
+        ("video", and_(ArtefactRow.key.like("scenes/%/video.mp4"), is_video)),
+        ("preview", and_(ArtefactRow.key.like("scenes/%/video.mp4"), ~is_video)),
+        ("frame", is_frame),
+    ):
+        if (limit := limits[kind]) is not None:
+            for key, size, used_at in await session.execute(select(*columns).where(which, ArtefactRow.used_at < limit)):
+                if (scene := key.split("/")[1]) not in busy:
+                    yield Thing(kind, scene, size, used_at, (key,))
+    if (limit := limits["segment"]) is not None:
+        segments: dict[str, list[Any]] = {}
+        for row in await session.execute(select(*columns).where(SEGMENTS, ArtefactRow.used_at < limit)):
+            segments.setdefault(row.key.split("/")[1], []).append(row)
+        for scene, rows in segments.items():
+            if scene not in busy:
+                sizes, last = sum(row.size for row in rows), max(row.used_at for row in rows)
+                yield Thing("segment", scene, sizes, last, tuple(row.key for row in rows))
+    if (limit := limits["song"]) is not None:
+        needed = set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
+        old = list(await session.scalars(select(UploadRow.sha256).where(UploadRow.used_at < limit).distinct()))
+        for batch in _batches([sha256 for sha256 in old if sha256 not in needed]):
+            uploads = select(UploadRow.sha256, UploadRow.owner, UploadRow.used_at, AudioRow.size)
+            uploads = uploads.join(AudioRow, AudioRow.sha256 == UploadRow.sha256).where(UploadRow.sha256.in_(batch))
+            used: dict[str, dict[str, datetime]] = {}
+            sizes_of: dict[str, int] = {}
+            for sha256, owner, used_at, size in await session.execute(uploads.order_by(UploadRow.owner)):
+                used.setdefault(sha256, {})[owner] = used_at
+                sizes_of[sha256] = size
+            for sha256, by in used.items():
+                yield Thing("song", sha256, sizes_of[sha256], max(by.values()), used=by)
+
+
+async def _nobodys(session: AsyncSession, limit: datetime) -> AsyncIterator[Thing]:
+    """Songs that nobody has any more, and no open job needs."""
+    needed = set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
+    alone = ~exists().where(UploadRow.sha256 == AudioRow.sha256)
+    for row in await session.scalars(select(AudioRow).where(AudioRow.created_at < limit, alone)):
+        if row.sha256 not in needed:
+            yield Thing("song", row.sha256, row.size, row.created_at)
+
+
+async def _owned(session: AsyncSession, scenes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """By scene and owner, how many bytes its results count for."""
+    found: dict[str, dict[str, int]] = {}
+    for batch in _batches(scenes):
+        rows = select(JobRow.scene_key, JobRow.owner, func.sum(JobRow.size)).where(
+            JobRow.scene_key.in_(batch), JobRow.status == "completed", JobRow.expired_at.is_(None)
+        )
+        for scene, owner, size in await session.execute(rows.group_by(JobRow.scene_key, JobRow.owner)):
+            found.setdefault(scene, {})[owner] = int(size or 0)
+    return found
+
+
+def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[first : first + _MANY] for first in range(0, len(values), _MANY))

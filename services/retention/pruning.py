@@ -1,0 +1,81 @@
+"""History: rows that grow with every job, forgotten when nobody asks for them any more."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, func, or_, select
+
+from services.database.models import AGAIN, DeliveryRow, EventRow, IdempotencyRow, JobRow, Sessions, TaskRow, now
+from services.jobs.transitions import forget
+from services.settings import ServiceSettings
+
+_AT_ONCE = 200  # jobs in a transaction, so that nobody waits for long
+OWN = " "  # what keys of the table of requests begin with that are no client's
+
+
+class History:
+    """What is kept of jobs that are over, and of requests."""
+
+    def __init__(self, settings: ServiceSettings, sessions: Sessions) -> None:
+        self._settings, self._sessions = settings, sessions
+
+    async def due(self) -> dict[str, int]:
+        """How many would be forgotten: jobs, all but the end of jobs' histories, requests."""
+        async with self._sessions() as session:
+            return {
+                what: await session.scalar(select(func.count()).select_from(table).where(where)) or 0
+                for what, table, where in self._rules()
+            }
+
+    async def shorten(self) -> dict[str, int]:
+        """Forget them; returns how many of each."""
+        gone = dict[str, int]()
+        for what, table, where in self._rules():
+            gone[what] = 0
+            key = table.key if table is IdempotencyRow else table.id
+            while True:
+                async with self._sessions.begin() as session:
+                    some = list(await session.scalars(select(key).where(where).limit(_AT_ONCE)))
+                    if what == "requests":
+                        await session.execute(delete(table).where(key.in_(some), where))
+                    elif what == "jobs":
+                        await forget(session, some)
+                    else:
+                        last = select(func.max(EventRow.id)).where(EventRow.job_id.in_(some)).group_by(EventRow.job_id)
+                        over = DeliveryRow.status != "pending"
+                        await session.execute(delete(TaskRow).where(TaskRow.job_id.in_(some)))
+                        await session.execute(
+                            delete(EventRow).where(EventRow.job_id.in_(some), EventRow.id.not_in(last))
+                        )
+                        await session.execute(delete(DeliveryRow).where(DeliveryRow.job_id.in_(some), over))
+                gone[what] += len(some)
+                if len(some) < _AT_ONCE:
+                    break
+        return gone
+
+    def _rules(self) -> list[tuple[str, Any, Any]]:
+        """What is forgotten, of which table, and which rows."""
+        kept, at, rules = self._settings, now(), list[tuple[str, Any, Any]]()
+        told = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status == "pending")
+        gone = [or_(JobRow.status.in_(AGAIN), JobRow.expired_at.is_not(None)), ~told]
+        old = [_before(at, kept.keep_jobs, JobRow.ended_at)] if kept.keep_jobs else []
+        if kept.keep_previews:
+            old.append(and_(JobRow.kind != "video", _before(at, kept.keep_previews, JobRow.ended_at)))
+        if old:
+            rules.append(("jobs", JobRow, and_(or_(*old), *gone)))
+        if kept.keep_history:
+            done = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status != "pending")
+            long = or_(exists().where(TaskRow.job_id == JobRow.id), done)
+            rules.append(("histories", JobRow, and_(_before(at, kept.keep_history, JobRow.ended_at), long)))
+        if kept.keep_requests:
+            client_s = ~IdempotencyRow.key.startswith(OWN)
+            rules.append(
+                ("requests", IdempotencyRow, and_(_before(at, kept.keep_requests, IdempotencyRow.created_at), client_s))
+            )
+        return rules
+
+
+def _before(at: datetime, seconds: int, moment: Any) -> Any:
+    return moment < at - timedelta(seconds=seconds)

@@ -1,0 +1,28 @@
+"""A particle type as plain data, as the command line and the API show it."""
+
+from __future__ import annotations
+
+from ecs_core.audio.timeline import EVENTS, FEATURES, LEVELS
+from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.scene.bindings import ALIASES, rehearse
+
+
+def bindable(kind: ParticleType) -> tuple[list[str], list[str]]:
+    """What bindings of a type can have as source and as target."""
+    features = particle_types().features
+    targets = rehearse(kind, kind.settings(), features)
+    return [*FEATURES, *LEVELS, *features, *EVENTS], [*ALIASES, *sorted(targets)]
+
+
+def describe(kind: ParticleType) -> dict[str, object]:
+    """A type as plain data, with the JSON schema of its settings."""
+    sources, targets = bindable(kind)
+    return {
+        "type": kind.name,
+        "name": kind.name.replace("_", " ").title(),
+        "description": kind.description,
+        "features": list(kind.features),
+        "config_schema": kind.settings.model_json_schema(),
+        "presets": {name: kind.preset(name) for name in kind.preset_names()},
+        "bindable": {"sources": sources, "targets": targets},
+    }

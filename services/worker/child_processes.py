@@ -1,0 +1,185 @@
+"""The worker's side of its nursery: fresh processes, one for each task, and what they tell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecs_core.rendering.pool import ENVIRONMENT
+
+_PATIENCE = 60.0  # seconds until a process must have been forked, loading everything included
+_LINE = 1 << 24  # bytes of a message
+# What a process that touches what clients sent, or runs plugins, has no business with.
+_SECRETS = ("MOTES_DATABASE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET")
+_KEPT = 1.0  # seconds that a process waits for another segment
+
+
+class ChildDiedError(Exception):
+    """A process died before it could be told what to do."""
+
+
+class Nursery:
+    """Processes that do tasks, forked by one that has loaded everything. Use as an asynchronous context manager.
+
+    One that has rendered a segment is kept for the next for a moment: its encoder's memory need not be cleared again,
+    which is a tenth of the work. All others touch what clients sent, and are used once.
+    """
+
+    def __init__(self, storage_url: str, *, nice: int = 0) -> None:
+        self._storage_url, self._nice = storage_url, nice
+        self._process: asyncio.subprocess.Process | None = None
+        self._control: socket.socket | None = None
+        self._starting = asyncio.Lock()  # two tasks that find it dead start one, not two
+        self._kept: dict[Child, asyncio.TimerHandle] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Nursery:
+        await self._start()  # loads everything while nothing is to be done yet
+        return self
+
+    async def __aexit__(self, *reason: object) -> None:
+        for child in list(self._kept):
+            self._end(child)
+        await asyncio.gather(*self._ending)
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        if self._control is not None:
+            self._control.close()
+
+    def processes(self) -> list[int]:
+        """The process that forks others, and those that there are now."""
+        if self._process is None:
+            return []
+        one = self._process.pid
+        with contextlib.suppress(OSError):
+            return [one, *map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())]
+        return []
+
+    def keep(self, child: Child) -> None:
+        """Have it ready for the next segment, if that comes soon."""
+        self._kept[child] = asyncio.get_running_loop().call_later(_KEPT, self._end, child)
+
+    def kept(self) -> Child | None:
+        """One that has rendered a segment and can render another."""
+        while self._kept:
+            child, timer = self._kept.popitem()
+            timer.cancel()
+            if child.lives():
+                return child
+            self._kept[child] = timer
+            self._end(child)
+        return None
+
+    def _end(self, child: Child) -> None:
+        self._kept.pop(child).cancel()
+        task = asyncio.get_running_loop().create_task(child.stop())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def child(self) -> Child:
+        """A fresh process.
+
+        Raises:
+            ChildDiedError: it was killed at once.
+            ConnectionError: the one that forks others died, and the next one too.
+            TimeoutError: it takes too long.
+        """
+        with contextlib.suppress(ConnectionError):  # once: it is started again
+            return await self._fork()
+        return await self._fork()
+
+    async def _fork(self) -> Child:
+        process, control = await self._start()
+        ours, theirs = socket.socketpair()
+        with theirs:  # only the process will have this end, so when it dies we are told
+            try:
+                socket.send_fds(control, [b"."], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                await process.wait()  # else the next one to start it does not know yet that it is dead
+                raise ConnectionError("the process that forks others died") from None
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_LINE)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                hello = json.loads(await reader.readline())
+            return Child(os.pidfd_open(hello["pid"]), reader, writer)
+        except TimeoutError:
+            writer.close()
+            raise TimeoutError("the process that forks others takes too long") from None
+        except (ValueError, ConnectionError, ProcessLookupError):  # it ended without a word
+            writer.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 0.2)
+                raise ConnectionError("the process that forks others died") from None
+            raise ChildDiedError("killed, or short of memory") from None
+        except BaseException:
+            writer.close()
+            raise
+
+    async def _start(self) -> tuple[asyncio.subprocess.Process, socket.socket]:
+        async with self._starting:
+            if self._process is None or self._control is None or self._process.returncode is not None:
+                if self._control is not None:
+                    self._control.close()
+                command = (sys.executable, "-m", "services.worker.fork_server", self._storage_url)
+                arguments = (str(self._nice), str(os.getpid()))
+                kept = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+                environment = {**kept, **ENVIRONMENT}
+                self._control, theirs = socket.socketpair()
+                with theirs:
+                    self._process = await asyncio.create_subprocess_exec(
+                        *command, *arguments, stdin=theirs.fileno(), env=environment, process_group=0
+                    )
+            return self._process, self._control
+
+
+@dataclass(eq=False)
+class Child:
+    """A process that does tasks, by a file that stands for it: its number may be another's when it is dead."""
+
+    process: int
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    done: bool = False  # with its last task, so that it can be given another
+
+    async def messages(self, spec: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Give it a task; yields what it tells, until it has done or died."""
+        self.done = False
+        self.writer.write(json.dumps(spec).encode() + b"\n")
+        with contextlib.suppress(ConnectionError):
+            while not self.done and (line := await self.reader.readline()):
+                if line.endswith(b"\n"):  # else it died in the middle of it
+                    message = json.loads(line)
+                    self.done = "done" in message
+                    yield message
+
+    def lives(self) -> bool:
+        """Whether it can be given something to do."""
+        death = select.poll()
+        death.register(self.process, select.POLLIN)
+        return not death.poll(0)
+
+    def kill(self) -> None:
+        """Stop it; there are no more messages when it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.process, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Stop it, and wait until it is gone and writes no more files."""
+        self.kill()
+        with contextlib.suppress(ConnectionError):
+            while await self.reader.read(1 << 16):
+                pass
+        self.writer.close()
+        os.close(self.process)

@@ -1,0 +1,51 @@
+"""What a worker tells Prometheus: what it counted, and how it and the processes that it forks are now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client import start_http_server
+
+from services.observability import metrics
+
+_log = logging.getLogger("motes.metrics")
+
+
+@contextmanager
+def answering(
+    *, host: str, port: int | None, slots: int, busy: Callable[[], int], children: Callable[[], Iterable[int]]
+) -> Iterator[None]:
+    """Let Prometheus ask a worker, in a thread, for as long as the context lasts; without a port nobody can.
+
+    ``children`` are the processes that it has forked.
+    """
+    metrics.SLOTS.set(slots)
+    metrics.BUSY.set_function(busy)
+    metrics.MEMORY.labels("worker").set_function(lambda: _memory("self"))
+    metrics.MEMORY.labels("children").set_function(lambda: sum(_memory(child) for child in children()))
+    if port is None:
+        yield
+        return
+    try:
+        server, _ = start_http_server(port, host, registry=metrics.WORKER)
+    except OSError as error:  # to render is worth more than to be counted
+        _log.error("nobody can ask for metrics: cannot listen on %s port %d: %s", host, port, error.strerror)
+        yield
+        return
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _memory(process: int | str) -> int:
+    """Bytes of a process, with its share of what it shares; 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)

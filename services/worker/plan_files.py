@@ -1,0 +1,69 @@
+"""Plans and snapshots as files: arrays and JSON in an ``.npz``, never pickled."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecs_core import Scene
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.ecs.table import Rows
+from ecs_core.ecs.world import Snapshot
+from ecs_core.rendering.plan import RenderPlan, Segment
+from ecs_core.video.encoding import VideoFormat
+
+
+def save_plan(plan: RenderPlan, path: Path) -> None:
+    """What the segments of a scene share, but the scene itself."""
+    line, video = plan.timeline, plan.video
+    facts = {
+        "fps": str(line.fps),
+        "frames": line.frames,
+        "duration": line.duration,
+        "tempo": line.tempo,
+        "segments": [[segment.number, segment.start, segment.stop] for segment in plan.segments],
+        "video": [video.width, video.height, str(video.fps), video.quality, video.gop],
+    }
+    arrays: dict[str, Any] = {f"feature:{name}": values for name, values in line.features.items()}
+    arrays |= {f"event:{name}": times for name, times in line.events.items()}
+    arrays |= {f"strength:{name}": values for name, values in line.strengths.items()}
+    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)
+
+
+def load_plan(scene: Scene, path: Path) -> RenderPlan:
+    """The plan of a scene."""
+    particle_type, settings = scene.resolve()
+    with np.load(path, allow_pickle=False) as kept:
+        facts = json.loads(str(kept["facts"]))
+        features, events, strengths = (
+            {name.removeprefix(kind): kept[name] for name in kept.files if name.startswith(kind)}
+            for kind in ("feature:", "event:", "strength:")
+        )
+    fps = Fraction(facts["fps"])
+    timeline = FeatureTimeline(fps, facts["frames"], facts["duration"], facts["tempo"], features, events, strengths)
+    width, height, rate, quality, gop = facts["video"]
+    video = VideoFormat(width, height, Fraction(rate), quality, gop)
+    segments = tuple(Segment(*each) for each in facts["segments"])
+    return RenderPlan(particle_type, settings, timeline, video, segments)
+
+
+def save_snapshot(snapshot: Snapshot, path: Path) -> None:
+    """The state before a frame."""
+    arrays: dict[str, Any] = {"frame": np.array(snapshot.frame)}
+    for number, rows in enumerate(snapshot.tables):
+        arrays |= {f"values{number}": rows.values, f"birth{number}": rows.birth, f"next{number}": rows.next_birth}
+    np.savez(path, **arrays)
+
+
+def load_snapshot(path: Path) -> Snapshot:
+    """The state before a frame."""
+    with np.load(path, allow_pickle=False) as kept:
+        tables: list[Rows] = []
+        while f"values{len(tables)}" in kept.files:
+            n = len(tables)
+            tables.append(Rows(kept[f"values{n}"], kept[f"birth{n}"], int(kept[f"next{n}"])))
+        return Snapshot(int(kept["frame"]), tuple(tables))

@@ -1,0 +1,229 @@
+"""What is done for a task, in a process of its own: plan a scene, render a segment, join segments. Blocking code.
+
+What passes from a plan to its segments lies in storage, as ``services.worker.plan_files`` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ecs_core import MotesError, Scene
+from ecs_core.audio import document
+from ecs_core.audio.analysis import Analysis
+from ecs_core.audio.features import analyze_song
+from ecs_core.audio.guidance import Guidance
+from ecs_core.plugin_api import particle_types
+from ecs_core.rendering.plan import RenderPlan, make_plan
+from ecs_core.rendering.run import RenderResult
+from ecs_core.rendering.segment import SegmentRenderer
+from ecs_core.rendering.stage import Stage
+from ecs_core.rendering.still import write_frame
+from ecs_core.video.join import VideoFile
+from services.jobs.render_spec import heard_by, key_of
+from services.media.decoder import DecodedSong
+from services.storage.object_keys import (
+    analysis_key,
+    attempt_of,
+    audio_key,
+    correction_key,
+    plan_key,
+    result_key,
+    segment_key,
+    snapshot_key,
+)
+from services.storage.object_store import Storage
+from services.worker.plan_files import load_plan, load_snapshot, save_plan, save_snapshot
+
+_SONG = "the song"  # what a job's error calls it: where it lies is nobody's concern
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+class OtherVersionError(Exception):
+    """What is to be done is for another version than this process has loaded."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Where the time of a task went, in seconds by stage; and what it rendered."""
+
+    stages: Mapping[str, float] = field(default_factory=dict)
+    frames: int = 0
+    video_seconds: float = 0.0
+
+
+def run(spec: Mapping[str, Any], storage: Storage, tell: Tell) -> Spent:
+    """Do what ``spec`` asks for: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?}.
+
+    ``tell`` sends progress to whoever watches. What is not finished lies in the folder, which others remove.
+
+    Raises:
+        OtherVersionError: another version has to do it, or its frames could differ from those beside them.
+    """
+    if key_of(spec["scene"]) != spec["scene_key"]:
+        raise OtherVersionError
+    do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame, "analysis": _hear, "curves": _hear}[
+        spec["kind"]
+    ]
+    return do(spec, storage, tell, Path(spec["folder"]))
+
+
+def _scene(spec: Mapping[str, Any], audio: Path | None) -> Scene:
+    return Scene(spec["scene"]["type"], audio=audio, config=spec["scene"]["config"])
+
+
+def _observed(spec: Mapping[str, Any]) -> Scene:
+    """The scene as plugins are told of it: its song by the sha256 that it is kept under."""
+    audio = spec["scene"]["audio"]
+    return _scene(spec, None if audio is None else Path(audio))
+
+
+def _plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+    """Analyse the song, cut the scene into segments, and leave a snapshot for the start of each."""
+    key = spec["scene_key"]
+    for warning in particle_types().before_render(_observed(spec)):
+        tell({"warning": warning})
+    began = perf_counter()
+    plan = _made_plan(spec, storage, tell, folder)
+    heard = perf_counter()
+    file = folder / "plan.npz"
+    save_plan(plan, file)
+    storage.put(plan_key(key, spec["plan"]), file)
+    tell({"segments": [segment.stop - segment.start for segment in plan.segments]})
+    with Stage(plan.particle_type, plan.settings, plan.timeline) as stage:
+        for segment in plan.segments:
+            stage.skip_to(segment.start)
+            file = folder / "snapshot.npz"
+            save_snapshot(stage.snapshot(), file)
+            storage.put(snapshot_key(key, spec["plan"], segment.number), file)
+            tell({"snapshot": segment.number})
+    return Spent({"analyse": heard - began, "simulate": perf_counter() - heard})
+
+
+def _segment(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+    """Render a segment."""
+    key, number = spec["scene_key"], spec["number"]
+    with storage.file(plan_key(key, spec["plan"])) as file:
+        plan = load_plan(_scene(spec, Path("song") if spec["scene"]["audio"] else None), file)
+    with storage.file(snapshot_key(key, spec["plan"], number)) as file:
+        snapshot = load_snapshot(file)
+    target = folder / "segment.mp4"
+    report = SegmentRenderer(plan).render(
+        plan.segments[number], snapshot, target, on_frame=lambda done: tell({"progress": done})
+    )
+    _keep(spec, storage, tell, segment_key(key, number), target)
+    stages = {stage: report.seconds[stage] for stage in ("simulate", "rasterise", "encode")}
+    return Spent(stages, report.frames, float(report.frames / plan.video.fps))
+
+
+def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+    """Put the segments end to end, with the song beside them."""
+    key, audio = spec["scene_key"], spec["scene"]["audio"]
+    with storage.file(plan_key(key, spec["plan"])) as file:
+        plan = load_plan(_scene(spec, Path("song") if audio else None), file)
+    target = folder / "video.mp4"
+    began = perf_counter()
+    with ExitStack() as closing:
+        video = VideoFile(target, plan.video, frames=plan.frames)
+        closing.callback(video.abandon)
+        if audio is not None:
+            song = closing.enter_context(DecodedSong(closing.enter_context(_song(audio, storage)), name=_SONG))
+            duration = Fraction(plan.frames) / plan.video.fps
+            video.add_sound(song.blocks(), rate=song.rate, channels=song.channels, duration=duration)
+        for number, segment in enumerate(spec["segments"], 1):
+            with storage.file(segment) as path:
+                video.append(path)
+            tell({"progress": 100 * number // len(spec["segments"])})
+        video.close()
+    spent = Spent({"join": perf_counter() - began})
+    settings, seconds = plan.settings, float(plan.frames / plan.video.fps)
+    size = (settings.width, settings.height)
+    stats = RenderResult(target, plan.frames, seconds, str(plan.video.fps), *size, seconds=dict(spent.stages))
+    for warning in particle_types().after_render(_observed(spec), stats):
+        tell({"warning": warning})
+    _keep(spec, storage, tell, result_key(key, "video"), target)  # the file moves
+    return spent
+
+
+def _frame(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+    """One frame, the same as in the video."""
+    began = perf_counter()
+    plan = _made_plan(spec, storage, tell, folder)
+    heard = perf_counter()
+    target = folder / "frame.png"
+    write_frame(plan, spec["scene"]["at"], target)
+    spent = Spent({"analyse": heard - began, "simulate": perf_counter() - heard})  # one picture is nothing beside it
+    _keep(spec, storage, tell, result_key(spec["scene_key"], "frame"), target)
+    return spent
+
+
+def _hear(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+    """What is heard in the scene's song, as a document."""
+    began = perf_counter()
+    _, settings = _scene(spec, Path("song")).resolve()
+    analysis = _analysis(spec["scene"], settings.guidance, storage, tell, folder)
+    target = folder / "analysis.json"
+    with target.open("w", encoding="utf-8") as file:
+        file.writelines(document.pieces(analysis, curves=spec["kind"] == "curves"))
+    _keep(spec, storage, tell, result_key(spec["scene_key"], spec["kind"]), target)
+    return Spent({"analyse": perf_counter() - began})
+
+
+def _keep(spec: Mapping[str, Any], storage: Storage, tell: Tell, key: str, path: Path) -> None:
+    """Put what was made where only this attempt writes; whether it counts is for the database to say."""
+    target = attempt_of(key, spec["task"], spec["attempt"])
+    tell({"made": {"key": key, "object": target, "size": storage.put(target, path)}})
+
+
+@contextmanager
+def _song(audio: str, storage: Storage) -> Iterator[Path]:
+    """The song, as a file to read.
+
+    Raises:
+        MotesError: it is not in storage any more, as when a job is retried months later.
+    """
+    with ExitStack() as held:
+        try:
+            file = held.enter_context(storage.file(audio_key(audio)))
+        except FileNotFoundError:
+            raise MotesError("the song is gone; upload it again") from None
+        yield file
+
+
+def _made_plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> RenderPlan:
+    scene = spec["scene"]
+    particle_type, settings = _scene(spec, Path("song") if scene["audio"] else None).resolve()
+    analysis = None
+    if scene["audio"] is not None:
+        analysis = _analysis(scene, settings.guidance, storage, tell, folder)
+    return make_plan(particle_type, settings, analysis, quality=scene["quality"])
+
+
+def _analysis(scene: Mapping[str, Any], guidance: Guidance, storage: Storage, tell: Tell, folder: Path) -> Analysis:
+    """What is heard in a scene's song, as its owner corrected it."""
+    heard = _heard(scene["audio"], guidance, storage, tell, folder)
+    if scene.get("analysis") is None:
+        return heard
+    with storage.file(correction_key(scene["audio"], scene["analysis"])) as file:
+        return document.corrected(heard, document.read(file), guidance)
+
+
+def _heard(audio: str, guidance: Guidance, storage: Storage, tell: Tell, folder: Path) -> Analysis:
+    """What is heard in a song, counted in a way; heard once."""
+    key = analysis_key(audio, heard_by(guidance))
+    with suppress(FileNotFoundError), storage.file(key) as file:
+        return document.load(file)
+    more = tuple(particle_types().features.values())
+    with _song(audio, storage) as path, DecodedSong(path, name=_SONG) as song:
+        analysis = analyze_song(
+            song, more=more, guidance=guidance, progress=lambda share: tell({"progress": int(100 * share)})
+        )
+    file = folder / "analysis.npz"
+    document.save(analysis, file)
+    storage.put(key, file)
+    return analysis

@@ -1,0 +1,102 @@
+"""Randomness: keyed by what is asked for, and by nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ecs_core import kernels
+from ecs_core.ecs.rng import generator, stream_of, uniform_by_birth
+
+
+def draws(seed: int, stream: int, frame: int, n: int = 8) -> list[float]:
+    return generator(seed, stream, frame).uniform(size=n).tolist()
+
+
+def test_same_key_same_draws() -> None:
+    assert draws(3, 4, 5) == draws(3, 4, 5)
+
+
+@pytest.mark.parametrize("other", [(4, 4, 5), (3, 5, 5), (3, 4, 6)], ids=["seed", "stream", "frame"])
+def test_another_key_gives_other_draws(other: tuple[int, int, int]) -> None:
+    assert not set(draws(3, 4, 5)) & set(draws(*other))
+
+
+def test_large_keys_that_differ_in_their_last_bit_give_other_draws() -> None:
+    """A float64, which numpy is quick to make of a list of large numbers, would not tell them apart."""
+    large = 2**64 - 2
+    keys = [(large, 4), (large + 1, 4), (4, large), (4, large + 1), (large, large), (large + 1, large + 1)]
+    assert len({draws(seed, stream, 0)[0] for seed, stream in keys}) == 6
+
+
+def test_near_seeds_with_large_streams_give_other_draws() -> None:
+    assert len({draws(seed, stream_of("Emit", 1, 0), 0)[0] for seed in range(2000)}) == 2000
+
+
+def test_long_draws_do_not_run_into_the_next_frame() -> None:
+    assert not set(draws(3, 4, 5, 20_000)) & set(draws(3, 4, 6, 20_000))
+
+
+def test_draws_of_neighbouring_frames_are_uncorrelated() -> None:
+    first, second = np.array(draws(3, 4, 5, 10_000)), np.array(draws(3, 4, 6, 10_000))
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.05
+
+
+def test_stream_depends_on_every_name_and_where_names_end() -> None:
+    streams = {stream_of(*names) for names in [("a", 1, 2), ("a", 1, 3), ("a", 2, 2), ("b", 1, 2), ("a", 12)]}
+    assert len(streams) == 5
+
+
+def test_stream_is_the_same_in_every_process() -> None:
+    code = "from ecs_core.ecs.rng import stream_of; print(stream_of('Emit', 1, 0))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(told.stdout) == stream_of("Emit", 1, 0)
+
+
+@pytest.mark.parametrize("stream", [5, 2**63 + 5, 2**64 - 1])
+def test_streams_and_seeds_of_64_bits_that_differ_in_the_last_give_other_draws(stream: int) -> None:
+    assert draws(3, stream, 0) != draws(3, stream ^ 1, 0)
+    assert draws(2**53, stream, 0) != draws(2**53 + 1, stream, 0)
+    assert draws(2**63 - 1, stream, 0) != draws(2**63 - 2, stream, 0)
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "answer"),
+    [  # kat_vectors of Random123
+        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0),
+            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+        ),
+    ],
+)
+def test_philox_gives_the_known_answers(counter, key, answer) -> None:
+    assert kernels.rng.philox(*counter, *key) == answer
+
+
+def test_a_draw_by_birth_id_does_not_depend_on_the_row() -> None:
+    births = np.array([0, 3, 7, 2**40], np.int64)
+    drawn = uniform_by_birth(5, 6, births)
+    assert np.array_equal(uniform_by_birth(5, 6, births[2:]), drawn[2:])
+    assert len(set(drawn.tolist())) == 4
+
+
+def test_draws_by_birth_id_are_even() -> None:
+    drawn = uniform_by_birth(1, 2, np.arange(20_000))
+    assert drawn.min() >= 0
+    assert drawn.max() < 1
+    counts, _ = np.histogram(drawn, 20, (0, 1))
+    assert abs(counts - 1000).max() < 150
+
+
+def test_another_seed_or_stream_draws_other_numbers_by_birth_id() -> None:
+    births = np.arange(10)
+    one = uniform_by_birth(1, 1, births)
+    assert not np.array_equal(one, uniform_by_birth(2, 1, births))
+    assert not np.array_equal(one, uniform_by_birth(1 + (1 << 32), 1, births))
+    assert not np.array_equal(one, uniform_by_birth(1, 2, births))

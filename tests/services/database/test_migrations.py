@@ -1,0 +1,74 @@
+"""Migrations: they lead to what the models say, and lose nothing on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from services.database.migrations import _config, upgrade
+from services.database.models import Base, open_database
+from tests.services.servers import Postgres
+
+pytestmark = pytest.mark.anyio
+
+OLD = (
+    "INSERT INTO systems (id, particle_type, config, revision, created_at) VALUES ('s', 'snow', '{}', 1, :now)",
+    "INSERT INTO audio (sha256, suffix, size, duration, sample_rate, channels, created_at)"
+    " VALUES ('a', '.wav', 1, 1.0, 44100, 2, :now)",
+    "INSERT INTO jobs (id, owner, kind, system_id, scene, scene_key, output_path, priority, turn, cost, status, stage,"
+    " stage_progress, progress, frames, frames_done, created_at)"
+    " VALUES ('j', 's', 'video', 's', '{}', 'k', 'v.mp4', 'normal', 0, 1, 'queued', 'queued', 0, 0, 0, 0, :now)",
+    "INSERT INTO tasks (id, job_id, kind, number, status, turn, attempt, deaths, losses, frames, done)"
+    " VALUES ('t', 'j', 'plan', 0, 'ready', 0, 1, 0, 0, 0, 0)",
+    "INSERT INTO events (job_id, data) VALUES ('j', '{}')",
+    "INSERT INTO artefacts (key, object, size, created_at) VALUES ('k', 'o', 1, :now)",
+    "INSERT INTO idempotency (key, request, made_id, created_at) VALUES ('i', 'r', 'j', :now)",
+)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def nothing(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without a table."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
+    server: Postgres = request.getfixturevalue("postgres_server")
+    return server.url(server.create())
+
+
+async def test_lead_to_what_the_models_say(nothing: str) -> None:
+    await upgrade(nothing)
+    engine, _ = open_database(nothing)
+
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Base.metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_keep_everything_that_the_first_release_stored(nothing: str) -> None:
+    config = _config()
+    config.set_main_option("sqlalchemy.url", nothing.replace("%", "%%"))
+    await asyncio.to_thread(command.upgrade, config, "0001")
+    engine, sessions = open_database(nothing)
+    async with sessions.begin() as session:
+        for statement in OLD:
+            await session.execute(text(statement.replace(":now", "'2026-01-02 03:04:05.000000'")))
+    await upgrade(nothing)
+    async with sessions() as session:
+        tables = ("systems", "audio", "jobs", "tasks", "events", "artefacts", "idempotency", "uploads")
+        counts = {name: await session.scalar(text(f"SELECT count(*) FROM {name}")) for name in tables}
+        assert counts == dict.fromkeys(tables, 1)
+        assert (await session.execute(text("SELECT owner, flow FROM jobs"))).all() == [("", "s")]
+        used = await session.scalar(text("SELECT count(*) FROM artefacts WHERE used_at = created_at"))
+        assert used == 1
+    await engine.dispose()

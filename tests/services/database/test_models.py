@@ -1,0 +1,79 @@
+"""What SQLAlchemy and the drivers do not settle by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from services.database.models import _Connection, open_database
+from tests.services.servers import Postgres
+
+
+def test_connection_that_is_closed_gives_up_its_transaction_and_may_be_closed_again(tmp_path: Path) -> None:
+    """aiosqlite closes twice what is interrupted while it closes."""
+    connection = sqlite3.connect(tmp_path / "motes.db", factory=_Connection, isolation_level=None)
+    connection.execute("CREATE TABLE numbers (number INTEGER)")
+    connection.execute("BEGIN IMMEDIATE")
+    unfinished = connection.execute("INSERT INTO numbers VALUES (1), (2) RETURNING number")
+    connection.close()
+    connection.close()
+    other = sqlite3.connect(tmp_path / "motes.db", isolation_level=None, timeout=0)
+    other.execute("BEGIN IMMEDIATE")  # nobody holds it
+    assert other.execute("SELECT * FROM numbers").fetchall() == []
+    other.close()
+    del unfinished  # it kept the transaction open for as long as it lived
+
+
+class TestPostgresqlThatDoesNotAnswer:
+    """The driver has errors of five kinds for that, of which the API would take four for faults of its own."""
+
+    @pytest.mark.anyio
+    async def test_as_it_ends_connections(self, postgres_server: Postgres) -> None:
+        name = await asyncio.to_thread(postgres_server.create)
+        engine, sessions = open_database(postgres_server.url(name))
+        end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+
+        async def ask(query: str) -> None:
+            async with sessions() as session:
+                await session.execute(text(query))
+
+        waiting = asyncio.create_task(ask("SELECT pg_sleep(600)"))
+        while not waiting.done():
+            await asyncio.to_thread(postgres_server.execute, f"{end} AND query LIKE '%pg_sleep%'")
+        with pytest.raises(OperationalError):
+            await waiting
+        async with sessions() as session:
+            await session.execute(text("SELECT 1"))
+            await asyncio.to_thread(postgres_server.execute, end)
+            with pytest.raises(OperationalError):
+                await session.execute(text("SELECT 1"))
+        await ask("SELECT 1")
+        await engine.dispose()
+
+    @pytest.mark.anyio
+    async def test_not_as_who_asked_is_cancelled(self, postgres_server: Postgres) -> None:
+        engine, sessions = open_database(postgres_server.url(await asyncio.to_thread(postgres_server.create)))
+
+        async def ask(query: str) -> None:
+            async with sessions() as session:
+                while True:
+                    await session.execute(text(query))
+
+        for query in ("SELECT 1", "SELECT pg_sleep(600)"):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(ask(query), 0.3)
+        await engine.dispose()
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("where", ["/motes?host=/nowhere", "127.0.0.1:1/motes", "nowhere.invalid/motes"])
+    async def test_as_there_is_none(self, where: str) -> None:
+        engine, sessions = open_database(f"postgresql+asyncpg://postgres@{where}")
+        with pytest.raises(OperationalError):
+            async with sessions() as session:
+                await session.execute(text("SELECT 1"))
+        await engine.dispose()

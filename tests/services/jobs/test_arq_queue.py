@@ -1,0 +1,37 @@
+"""The queue on a real Redis: what a worker leaves half done as it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from pathlib import Path
+
+import pytest
+
+from services.jobs.arq_queue import Queue
+from tests.service import running_redis
+
+pytestmark = [pytest.mark.anyio, pytest.mark.debian("redis-server")]
+
+
+async def test_transaction_that_is_cancelled_is_nothing_to_complain_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_redis(tmp_path) as url:
+        async with Queue.open(url) as queue:
+            for _ in range(100):
+                if await queue.put("a", 1):
+                    break
+                await asyncio.sleep(2.1)  # until it is asked again
+            caplog.clear()
+            pipeline = queue._redis.pipeline()
+            await pipeline.watch("key")
+            connection = pipeline.connection
+            assert connection.is_connected
+            with caplog.at_level(logging.DEBUG):
+                del pipeline
+                gc.collect()
+            assert caplog.messages == []
+            assert not connection.is_connected
+            assert await queue.put("b", 1)

@@ -1,0 +1,162 @@
+"""Versions side by side on one board: each takes what it can render, what nobody is left for is planned anew."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import text
+
+from services.database.migrations import structure
+from services.database.models import ArtefactRow, open_database
+from services.jobs import render_spec
+from services.jobs.artefacts import Forgotten, finished
+from services.jobs.render_spec import VERSION, frozen, key_of, thawed, versions
+from services.storage.object_keys import plan_folder, result_key, segment_key
+from tests.services.board import Board, together
+
+pytestmark = pytest.mark.anyio
+
+OLD, NEW = "a" * VERSION, "b" * VERSION
+
+
+@dataclass
+class Sides:
+    """The same board as workers of two versions see it."""
+
+    old: Board
+    new: Board
+
+    async def adopt(self, key: str, *, by: Board | None = None) -> list[Forgotten | None]:
+        """Adopt all jobs that the old version left; returns folders to delete."""
+        board = by or self.new
+        alone = await board.jobs.left_alone(board.versions)
+        return [await board.jobs.adopt(job, job.scene, key) for jobs in alone.values() for job in jobs]
+
+
+@pytest.fixture
+async def sides(database: str) -> AsyncIterator[Sides]:
+    engine, sessions = open_database(database)
+    old, new = (Board(sessions, [version]) for version in (OLD, NEW))
+    yield Sides(old, new)
+    await engine.dispose()
+
+
+async def test_worker_takes_what_its_version_renders_and_nothing_else(sides: Sides) -> None:
+    first, second = [await sides.old.submit(scene_key=version + "1") for version in (OLD, NEW)]
+    assert {task.job_id for task in await sides.new.tasks.due()} == {second}
+    assert {claim.job for claim in await sides.new.work()} == {second}
+    assert await sides.old.status(first) == "queued"
+    assert {claim.job for claim in await sides.old.work()} == {first}
+    assert await sides.old.status(first) == await sides.old.status(second) == "completed"
+
+
+async def test_worker_takes_nothing_of_a_database_with_another_structure(sides: Sides) -> None:
+    await sides.old.submit(scene_key=OLD + "1")
+    was = await structure(sides.old.sessions)
+    change = text("UPDATE alembic_version SET version_num = :structure")
+    async with sides.old.sessions.begin() as session:
+        await session.execute(change, {"structure": "9999"})
+    try:
+        assert await structure(sides.old.sessions) == "9999"
+        assert await sides.old.tasks.claim("worker") is None
+    finally:
+        async with sides.old.sessions.begin() as session:  # the database is shared by tests
+            await session.execute(change, {"structure": was})
+    assert await sides.old.tasks.claim("worker") is not None
+
+
+async def test_job_is_left_alone_only_while_no_task_of_its_version_runs(sides: Sides) -> None:
+    jobs = [await sides.old.submit(scene_key=OLD + str(number)) for number in range(2)]
+    claim = await sides.old.take()
+    assert await sides.new.jobs.left_alone([NEW]) == {}
+    await sides.old.tasks.give_back(claim)
+    alone = await sides.new.jobs.left_alone([NEW])
+    assert {job.id for job in alone[OLD]} == set(jobs)
+    assert await sides.old.jobs.left_alone([OLD]) == {}
+
+
+async def test_adopted_job_is_planned_anew_and_done_by_one_version_alone(sides: Sides) -> None:
+    job = await sides.old.submit(scene_key=OLD + "1")
+    begun = await sides.old.until("segment")
+    await sides.old.do(begun)
+    late = await sides.old.take()
+    await sides.old.tasks.give_back(late)
+    [gone] = await sides.adopt(NEW + "1")
+    assert gone is not None
+    assert {made.key for made in gone.artefacts} == {segment_key(OLD + "1", begun.number)}
+    assert gone.folders == (plan_folder(OLD + "1", begun.plan or ""),)
+    assert (await sides.new.job(job)).progress == 0
+    assert not await sides.old.tasks.renew(late, 5)
+    done = await sides.new.work()
+    assert [claim.kind for claim in done] == ["plan", "segment", "segment", "segment", "join"]
+    assert {claim.scene_key for claim in done} == {NEW + "1"}
+    assert await sides.new.status(job) == "completed"
+    assert await finished(sides.new.sessions, segment_key(OLD + "1", begun.number)) is None
+
+
+async def test_adopting_keeps_what_other_jobs_made_of_the_same_scene(sides: Sides) -> None:
+    over = await sides.old.submit(scene_key=OLD + "1")
+    await sides.old.work()
+    async with sides.old.sessions.begin() as session:
+        row = await session.get_one(ArtefactRow, result_key(OLD + "1", "video"))
+        await session.delete(row)  # so that the next one has something to do
+    await sides.old.submit(scene_key=OLD + "1")
+    [gone] = await sides.adopt(NEW + "1")
+    assert gone is not None
+    assert gone.artefacts == ()
+    assert await finished(sides.old.sessions, segment_key(OLD + "1", 0)) is not None
+    assert await sides.old.status(over) == "completed"
+
+
+async def test_adopted_job_is_over_at_once_where_the_same_was_rendered_before(sides: Sides) -> None:
+    await sides.new.submit(scene_key=NEW + "1")
+    await sides.new.work()
+    job = await sides.old.submit(scene_key=OLD + "1")
+    await sides.adopt(NEW + "1")
+    assert await sides.new.status(job) == "completed"
+    assert await sides.new.work() == []
+
+
+async def test_several_that_adopt_at_once_adopt_once(sides: Sides) -> None:
+    job = await sides.old.submit(scene_key=OLD + "1")
+    [row] = (await sides.new.jobs.left_alone([NEW]))[OLD]
+    await together(*(sides.new.jobs.adopt(row, row.scene, NEW + "1") for _ in range(5)))
+    assert [task.kind for task in await sides.new.tasks_of(job)] == ["plan"]
+    claim = await sides.new.take()
+    assert await sides.new.jobs.adopt(row, row.scene, NEW + "1") is None
+    assert await sides.new.tasks.renew(claim, 1), "who came late took it from who works on it"
+
+
+async def test_job_that_is_over_is_not_adopted(sides: Sides) -> None:
+    job = await sides.old.submit(scene_key=OLD + "1")
+    [row] = (await sides.new.jobs.left_alone([NEW]))[OLD]
+    await sides.old.jobs.cancel(job)
+    assert await sides.new.jobs.adopt(row, row.scene, NEW + "1") is None
+    assert await sides.new.status(job) == "cancelled"
+    assert await sides.new.jobs.left_alone([NEW]) == {}
+
+
+async def test_job_says_that_it_waits_for_another_version_once(sides: Sides) -> None:
+    job = await sides.old.submit(scene_key=OLD + "1")
+    [row] = (await sides.new.jobs.left_alone([NEW]))[OLD]
+    for _ in range(2):
+        await sides.new.jobs.say(row, "waiting")
+    assert [event["error"] for event in await sides.new.events(job)] == [None, "waiting"]
+
+
+def test_key_begins_with_the_version_and_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = frozen("snow", {"duration": 2.0}, None, "draft")
+    key = key_of(scene)
+    assert len(key) == 64
+    assert key[:VERSION] in versions()
+    assert thawed(scene) == scene
+    render_spec.made_by.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(render_spec, "version", lambda name: "9.9")
+        other = key_of(scene)
+        assert other[:VERSION] not in {key[:VERSION]}
+        assert other[VERSION:] != key[VERSION:]
+    render_spec.made_by.cache_clear()
+    assert key_of(scene) == key

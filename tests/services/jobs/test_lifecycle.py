@@ -1,0 +1,356 @@
+"""The life of a job, on SQLite and PostgreSQL: done once, told in order, cancelled, retried or deleted at any time."""
+
+from __future__ import annotations
+
+from itertools import groupby, pairwise
+
+import pytest
+
+from services.database.models import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
+from services.jobs.artefacts import finished
+from services.jobs.events import events_after
+from services.jobs.tasks import DEATHS, QUEUED_AT_ONCE, Claim
+from services.storage.object_keys import plan_folder, result_key
+from tests.services.board import FRAMES, Board, Clock, made_by, together
+
+pytestmark = pytest.mark.anyio
+
+
+class TestRendered:
+    async def test_plan_then_segments_then_join(self, board: Board) -> None:
+        job = await board.submit()
+        done = [(claim.kind, claim.number) for claim in await board.work()]
+        assert done == [("plan", 0), ("segment", 0), ("segment", 1), ("segment", 2), ("join", 0)]
+        row = await board.job(job)
+        assert (row.status, row.stage, row.progress, row.size) == ("completed", "completed", 100, 1001)
+        assert (row.frames, row.frames_done) == (25, 25)
+        assert row.created_at <= row.rendering_at <= row.ended_at
+        assert {task.status for task in await board.tasks_of(job)} == {"done"}
+
+    async def test_every_change_is_told_in_order_and_nothing_after_the_end(self, board: Board) -> None:
+        job = await board.submit()
+        while (claim := await board.tasks.claim("worker")) is not None:
+            for done in range(0, 5, 2):
+                assert await board.tasks.renew(claim, done)
+            await board.do(claim)
+        await board.jobs.cancel(job)
+        told = await board.events(job)
+        stages = [event["stage"] for event in told]
+        assert [stage for stage, _ in groupby(stages)] == ["queued", "analysing", "rendering", "joining", "completed"]
+        progress = [event["progress"] for event in told]
+        assert progress == sorted(progress)
+        assert (progress[-1], stages.count("completed")) == (100, 1)
+        assert all(before != after for before, after in pairwise(told)), "something is told twice"
+        last = (await events_after(board.sessions, job, 0))[-1].id
+        assert [event.data["stage"] for event in await events_after(board.sessions, job, last - 1)] == ["completed"]
+        assert await events_after(board.sessions, job, last) == []
+
+    async def test_over_at_once_where_the_same_was_rendered_before(self, board: Board) -> None:
+        await board.submit(scene_key="scene")
+        await board.work()
+        again = await board.job(await board.submit(scene_key="scene"))
+        assert (again.status, again.progress, again.frames, again.size) == ("completed", 100, 25, 1001)
+        assert await board.work() == []
+
+    async def test_submitting_again_under_the_same_id_changes_nothing(self, board: Board) -> None:
+        values = {
+            "kind": "video",
+            "flow": "o",
+            "priority": "low",
+            "system_id": "o",
+            "scene": {"type": "snow"},
+            "scene_key": "s",
+        }
+        job = new_id()
+        rows = [JobRow(id=job, output_path=f"{n}.mp4", **values) for n in range(5)]
+        found = await together(*(board.jobs.submit(row, tasks=3) for row in rows))
+        assert len({row.output_path for row in found}) == 1
+        await board.work()
+        late = await board.jobs.submit(JobRow(id=job, output_path="late.mp4", **values), tasks=3)
+        assert late.status == "completed"
+        assert await board.count(TaskRow) == len(FRAMES) + 2
+
+    async def test_frame_is_one_task(self, board: Board) -> None:
+        job = await board.submit(kind="frame", tasks=1)
+        assert [claim.kind for claim in await board.work()] == ["frame"]
+        assert await board.status(job) == "completed"
+
+    async def test_segments_are_shared_with_a_job_of_the_same_scene(self, board: Board) -> None:
+        first = await board.submit(scene_key="scene")
+        while (claim := await board.take()).number < 2:
+            await board.do(claim)
+        second = await board.submit(scene_key="scene")
+        plan = await board.take()
+        assert (plan.job, plan.kind) == (second, "plan")
+        await board.do(plan)
+        assert [task.status for task in await board.tasks_of(second)][-3:] == ["done", "done", "ready"]
+        assert (await board.job(second)).frames_done == 20
+        # Both render the last one: it counts once, and is done for both.
+        assert sorted(await together(board.do(claim), board.do(await board.take()))) == [False, True]
+        await board.work()
+        assert [await board.status(job) for job in (first, second)] == ["completed", "completed"]
+        assert set(board.made) == {artefact for artefact in board.made if artefact.startswith("scenes/scene/")}
+        assert await board.count(ArtefactRow) == len(board.made) == len(FRAMES) + 1
+
+    async def test_equal_jobs_that_are_joined_at_the_same_time_have_one_result(self, board: Board) -> None:
+        jobs = [await board.submit(scene_key="scene", flow=owner) for owner in ("a", "b", "c")]
+        joins = []
+        while (claim := await board.tasks.claim("worker")) is not None:
+            if claim.kind == "join":
+                joins.append(claim)
+            else:
+                await board.do(claim)
+        assert sorted(await together(*map(board.do, joins))) == [False, False, True]
+        made = await finished(board.sessions, result_key("scene", "video"))
+        assert made is not None
+        for job in jobs:
+            row = await board.job(job)
+            assert (row.status, row.size) == ("completed", made.size)
+
+    async def test_job_that_another_completed_first_has_all_its_frames(self, board: Board) -> None:
+        first, second = await board.submit(scene_key="scene"), await board.submit(scene_key="scene", flow="b")
+        plans = {claim.job: claim for claim in (await board.take(), await board.take())}
+        await board.do(plans[first])
+        await board.work()
+        made = await finished(board.sessions, result_key("scene", "video"))
+        assert made is not None
+        assert await board.tasks.complete(plans[second], made)  # as a worker does that finds it
+        row = await board.job(second)
+        assert (row.status, row.progress, row.frames, row.frames_done) == ("completed", 100, 25, 25)
+
+    async def test_at_most_so_many_tasks_are_queued_at_once_and_those_again_that_nobody_takes(
+        self, board: Board, clock: Clock
+    ) -> None:
+        for number in range(QUEUED_AT_ONCE + 6):
+            await board.submit(flow=str(number))
+        queued = [row.id for row in await board.tasks.due()]
+        assert len(queued) == QUEUED_AT_ONCE
+        assert await board.tasks.due() == []
+        taken = [(await board.take()).task for _ in range(6)]
+        assert taken == queued[:6]
+        assert len(await board.tasks.due()) == 6  # the next ones
+        clock.step(seconds=11)
+        assert [row.id for row in await board.tasks.due()][:58] == queued[6:]
+
+
+class TestCancelled:
+    @pytest.mark.parametrize("at", ["queued", "plan", "segment", "join"])
+    async def test_at_any_stage(self, board: Board, at: str) -> None:
+        job = await board.submit(webhook_url="https://example.org")
+        claim = None if at == "queued" else await board.until(at)
+        assert await board.jobs.cancel(job)
+        assert not await board.jobs.cancel(job)
+        if claim is not None:
+            assert not await board.tasks.renew(claim, 1), "whoever works on it must be told to stop"
+            assert not (claim.kind == "join" and await board.do(claim)), "it was completed after it was cancelled"
+            await board.tasks.give_back(claim, died="killed")
+        assert await board.work() == []
+        assert await board.status(job) == "cancelled"
+        assert [event["status"] for event in await board.events(job)].count("cancelled") == 1
+        assert await board.count(DeliveryRow) == 1
+
+    async def test_before_it_was_planned(self, board: Board) -> None:
+        job = await board.submit()
+        plan = await board.take()
+        await board.jobs.cancel(job)
+        await board.tasks.planned(plan, FRAMES)
+        assert await board.tasks.ready(plan, 0) is None
+        assert [task.kind for task in await board.tasks_of(job)] == ["plan"]
+
+    async def test_completed_or_cancelled_but_never_both(self, board: Board) -> None:
+        for _ in range(20):
+            job = await board.submit()
+            claim = await board.until("join")
+            completed, cancelled = await together(board.do(claim), board.jobs.cancel(job))
+            assert completed != cancelled
+            assert await board.status(job) == ("completed" if completed else "cancelled")
+
+    async def test_while_others_take_finish_and_fail_it(self, board: Board) -> None:
+        for _ in range(10):
+            job = await board.submit()
+            claim = await board.until("segment")
+            await together(
+                board.do(claim),
+                board.tasks.claim("other"),
+                board.jobs.cancel(job),
+                board.jobs.fail(job, "broken"),
+                board.tasks.renew(claim, 5),
+                board.tasks.due(),
+                board.tasks.reap(),
+            )
+            row = await board.job(job)
+            assert row.status in ("cancelled", "failed")
+            assert (row.error == "broken") == (row.status == "failed")
+            told = [event["status"] for event in await board.events(job)]
+            assert told[-1] == row.status
+            assert len({"cancelled", "failed"} & set(told)) == 1
+            assert await board.work() == []
+
+
+class TestFailed:
+    async def test_by_three_deaths_of_the_same_task(self, board: Board) -> None:
+        job, other = await board.submit(), await board.submit(flow="other")
+        for death in range(DEATHS):
+            claim = await board.take()
+            assert (claim.job, claim.attempt) == (job, death + 1)
+            await board.tasks.give_back(claim, died="killed by SIGKILL")
+        row = await board.job(job)
+        assert row.status == "failed"
+        assert row.error == "the process that does plan died 3 times (killed by SIGKILL)"
+        assert {claim.job for claim in await board.work()} == {other}
+        assert await board.status(other) == "completed"
+
+    async def test_deaths_of_different_segments_do_not_add_up(self, board: Board) -> None:
+        job = await board.submit()
+        await board.do(await board.take())
+        for _ in FRAMES:
+            for _ in range(DEATHS - 1):
+                await board.tasks.give_back(await board.take(), died="killed")
+            await board.do(await board.take())
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_reason_stays_whoever_takes_tasks_meanwhile(self, board: Board, clock: Clock) -> None:
+        for _ in range(10):
+            job = await board.submit()
+            claim = await board.until("segment")
+            await board.tasks.give_back(claim, wait="the disk is full")
+            await together(board.jobs.fail(job, "broken"), board.tasks.claim("other"), board.tasks.claim("third"))
+            row = await board.job(job)
+            assert (row.status, row.error) == ("failed", "broken")
+            assert (await board.events(job))[-1]["error"] == "broken"
+
+    async def test_wait_has_a_reason_and_ends_by_itself(self, board: Board, clock: Clock) -> None:
+        job = await board.submit()
+        for _ in range(30):  # longer than any limit of attempts
+            claim = await board.until("segment")
+            await board.tasks.give_back(claim, wait="the disk is full")
+            row = await board.job(job)
+            assert (row.status, row.error) == ("rendering", "the disk is full")
+            while (claim := await board.tasks.claim("worker")) is not None:
+                await board.tasks.give_back(claim, wait="the disk is full")
+            clock.step(seconds=6)
+        told = [event["error"] for event in await board.events(job)]
+        assert told.count("the disk is full") == 1, "waiting is told again and again"
+        await board.work()
+        row = await board.job(job)
+        assert (row.status, row.error) == ("completed", None)
+
+
+class TestRetried:
+    @pytest.mark.parametrize("end", ["failed", "cancelled"])
+    async def test_keeps_what_was_finished(self, board: Board, end: str) -> None:
+        job = await board.submit()
+        await board.do(await board.take())
+        await board.do(await board.take())
+        await (board.jobs.fail(job, "broken") if end == "failed" else board.jobs.cancel(job))
+        assert await board.jobs.retry(job)
+        row = await board.job(job)
+        assert (row.status, row.progress, row.error, row.ended_at) == ("queued", 0, None, None)
+        assert [(claim.kind, claim.number) for claim in await board.work()] == [
+            ("plan", 0),
+            ("segment", 1),
+            ("segment", 2),
+            ("join", 0),
+        ]
+        assert await board.status(job) == "completed"
+
+    async def test_only_what_failed_or_was_cancelled(self, board: Board) -> None:
+        job = await board.submit()
+        assert not await board.jobs.retry(job)
+        await board.work()
+        before = await board.tasks_of(job)
+        assert not await board.jobs.retry(job)
+        assert [task.id for task in await board.tasks_of(job)] == [task.id for task in before]
+        assert not await board.jobs.retry(new_id())
+
+    async def test_nothing_of_an_earlier_try_counts(self, board: Board) -> None:
+        job = await board.submit()
+        stale = await board.until("segment")
+        await board.jobs.cancel(job)
+        assert await board.jobs.retry(job)
+        assert not await board.tasks.renew(stale, 5)
+        assert not await board.do(stale)
+        await board.tasks.give_back(stale, died="killed")
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_twice_at_the_same_time_is_once(self, board: Board) -> None:
+        job = await board.submit()
+        await board.until("segment")
+        await board.jobs.cancel(job)
+        assert sorted(await together(*(board.jobs.retry(job) for _ in range(4)))) == [False, False, False, True]
+        assert [task.kind for task in await board.tasks_of(job)] == ["plan"]
+
+
+class TestDeleted:
+    @pytest.mark.parametrize("at", ["queued", "plan", "segment", "join", "completed"])
+    async def test_leaves_nothing(self, board: Board, at: str) -> None:
+        job = await board.submit(scene_key="scene", webhook_url="https://example.org")
+        [plan] = [task.id for task in await board.tasks_of(job)]
+        claim = None
+        if at == "completed":
+            await board.work()
+        elif at != "queued":
+            claim = await board.until(at)
+        await board.jobs.cancel(job)
+        gone = await board.jobs.delete(job)
+        assert gone is not None
+        assert {made.key: made.object for made in gone.artefacts} == board.made
+        assert gone.folders == (plan_folder("scene", plan),)
+        if claim is not None:
+            assert not await board.tasks.renew(claim, 1)
+            board.made.clear()
+            assert not await board.do(claim), "its file would stay for ever"
+            await board.tasks.give_back(claim, died="killed")
+        for table in (JobRow, TaskRow, EventRow, DeliveryRow, ArtefactRow):
+            assert await board.count(table) == 0, table
+        assert await board.jobs.delete(job) is None
+
+    async def test_keeps_what_others_have_too(self, board: Board) -> None:
+        first = await board.submit(scene_key="scene")
+        await board.work()
+        second = await board.submit(scene_key="scene")
+        assert (await board.jobs.delete(first)).artefacts == ()
+        assert await finished(board.sessions, result_key("scene", "video")) is not None
+        assert {made.key for made in (await board.jobs.delete(second)).artefacts} == set(board.made)
+
+    async def test_keeps_what_others_get_at_the_same_time(self, board: Board) -> None:
+        for number in range(20):
+            key = f"scene{number}"
+            first = await board.submit(scene_key=key)
+            await board.work()
+            gone, second = await together(board.jobs.delete(first), board.submit(scene_key=key), seed=number)
+            made = await finished(board.sessions, result_key(key, "video"))
+            if await board.status(second) == "completed":
+                assert (gone.artefacts, made is not None) == ((), True), "it was completed by what is deleted"
+            else:
+                assert ({each.key for each in gone.artefacts}, made) == (set(board.made), None)
+                await board.jobs.cancel(second)
+            board.made.clear()
+
+    async def test_while_others_work_on_it(self, board: Board) -> None:
+        for number in range(10):
+            job = await board.submit()
+            claim = await board.until("segment")
+            other = await board.take("other")
+            await together(
+                board.do(claim),
+                board.tasks.renew(other, 5),
+                board.jobs.delete(job),
+                board.tasks.claim("third"),
+                board.tasks.give_back(other, died="killed"),
+                seed=number,
+            )
+            assert await board.work() == []
+            assert await board.count(JobRow) == await board.count(TaskRow) == await board.count(EventRow) == 0
+
+
+def test_made_by_names_another_file_for_every_attempt() -> None:
+    first = Claim("task", 1, "segment", 3, "job", {}, "scene", "plan")
+    second = Claim("task", 2, "segment", 3, "job", {}, "scene", "plan")
+    made = [made_by(claim) for claim in (first, second)]
+    assert made[0] is not None
+    assert made[1] is not None
+    assert made[0].key == made[1].key
+    assert made[0].object != made[1].object

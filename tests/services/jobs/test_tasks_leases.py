@@ -1,0 +1,304 @@
+"""Claims under leases, on SQLite and PostgreSQL: a task is one worker's at a time, and who lost it changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
+
+from services.database.models import ArtefactRow, TaskRow
+from services.jobs.artefacts import Artefact
+from services.jobs.tasks import LOSSES, REQUEUE_AFTER, Tasks
+from tests.services.board import FRAMES, LEASE, Board, Clock, made_by, together
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_each_task_is_claimed_once_however_many_workers_want_it(board: Board) -> None:
+    jobs = [await board.submit(flow=str(number), kind="frame", tasks=1) for number in range(40)]
+    claims = await together(*(board.tasks.claim(f"worker {number % 7}") for number in range(50)))
+    taken = [claim for claim in claims if claim is not None]
+    while (claim := await board.tasks.claim("last")) is not None:  # one that was locked is passed over
+        taken.append(claim)
+    assert Counter(claim.job for claim in taken) == Counter(jobs)
+
+
+async def test_segment_that_two_workers_have_counts_once_two_hundred_times(board: Board, clock: Clock) -> None:
+    """The first worker stalls with 200 segments; their leases end, a second does them, and both finish at once."""
+    job = await board.submit()
+    plan = await board.take()
+    await board.tasks.planned(plan, [2] * 200)
+    for number in range(200):
+        await board.tasks.ready(plan, number)
+    await board.tasks.finish(plan)
+    stale = [await board.take("stalled") for _ in range(200)]
+    clock.step(seconds=LEASE + 1)
+    assert await board.tasks.reap() == 200
+    fresh = [await board.take("second") for _ in range(200)]
+    assert {(claim.number, claim.attempt) for claim in fresh} == {(number, 2) for number in range(200)}
+    for first in range(0, 200, 5):
+        part = slice(first, first + 5)
+        answers = await together(
+            *(board.tasks.finish(claim, made_by(claim)) for claim in stale[part]),
+            *(board.tasks.finish(claim, made_by(claim)) for claim in fresh[part]),
+            *(board.tasks.renew(claim, 1) for claim in stale[part]),
+            seed=first,
+        )
+        assert answers == [False] * 5 + [True] * 5 + [False] * 5
+    await board.tasks.release(job)
+    assert await board.count(ArtefactRow) == 200
+    assert await board.tasks.segments(fresh[0]) == [
+        made.object for claim in sorted(fresh, key=lambda claim: claim.number) if (made := made_by(claim))
+    ]
+    await board.work()
+    assert (await board.job(job)).frames_done == 400
+
+
+class TestLease:
+    async def test_holds_as_long_as_it_is_renewed(self, board: Board, clock: Clock) -> None:
+        await board.submit()
+        claim = await board.take()
+        for _ in range(5):
+            clock.step(seconds=LEASE - 1)
+            assert await board.tasks.reap() == 0
+            assert await board.tasks.renew(claim, 10)
+        assert await board.tasks.claim("other") is None
+
+    async def test_that_is_over_gives_the_task_to_another_at_once(self, board: Board, clock: Clock) -> None:
+        await board.submit()
+        claim = await board.take("stalled")
+        clock.step(seconds=LEASE + 1)
+        assert await board.tasks.reap() == 1
+        assert await board.tasks.reap() == 0
+        again = await board.take("second")
+        assert (again.task, again.attempt) == (claim.task, 2)
+
+    @pytest.mark.parametrize("kind", ["plan", "segment", "join"])
+    async def test_that_is_over_leaves_its_holder_no_say(self, board: Board, clock: Clock, kind: str) -> None:
+        job = await board.submit()
+        stale = await board.until(kind)
+        clock.step(seconds=LEASE + 1)
+        await board.tasks.reap()
+        before = [(task.status, task.attempt, task.deaths, task.losses) for task in await board.tasks_of(job)]
+        told = await board.events(job)
+        assert not await board.tasks.renew(stale, 1)
+        await board.tasks.planned(stale, [1, 2, 3])
+        assert not await board.tasks.finish(stale, made_by(stale))
+        assert not await board.tasks.fail(stale, "broken")
+        assert not await board.tasks.complete(stale, made_by(stale) or Artefact("key", "object", 1))
+        await board.tasks.give_back(stale, died="killed")
+        await board.tasks.give_back(stale, wait="the disk is full")
+        assert [(task.status, task.attempt, task.deaths, task.losses) for task in await board.tasks_of(job)] == before
+        assert await board.events(job) == told
+        fresh = await board.take("second")
+        assert (fresh.task, fresh.attempt) == (stale.task, 2)
+        assert not await board.do(stale), "it took the place of the one that has the claim now"
+        assert await board.do(fresh)
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_lost_too_often_fails_the_job_with_the_reason(self, board: Board, clock: Clock) -> None:
+        job = await board.submit()
+        for _ in range(LOSSES):
+            await board.take()
+            clock.step(seconds=LEASE + 1)
+            await board.tasks.reap()
+        row = await board.job(job)
+        assert (row.status, row.error) == ("failed", f"given up: its workers vanished {LOSSES} times")
+        assert await board.work() == []
+
+    async def test_lost_after_many_attempts_that_were_nobodys_fault_is_no_failure(
+        self, board: Board, clock: Clock
+    ) -> None:
+        job = await board.submit()
+        for _ in range(2 * LOSSES):
+            await board.tasks.give_back(await board.take(), wait="the disk is full")
+            clock.step(seconds=6)
+            await board.tasks.give_back(await board.take())  # its worker was told to stop
+        await board.take()
+        clock.step(seconds=LEASE + 1)
+        await board.tasks.reap()
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_worker_that_is_started_again_takes_back_what_it_had(self, board: Board) -> None:
+        await board.submit(flow="a")
+        await board.submit(flow="b")
+        mine, theirs = await board.take("machine:1"), await board.take("machine:2")
+        assert await board.tasks.reclaim("machine:1") == 1
+        again = await board.take("machine:1")
+        assert (again.task, again.attempt) == (mine.task, 2)
+        assert not await board.tasks.renew(mine, 1)
+        assert await board.tasks.renew(theirs, 1)
+
+    async def test_two_that_look_for_lost_tasks_take_each_once(self, board: Board, clock: Clock) -> None:
+        for number in range(20):
+            await board.submit(flow=str(number))
+            await board.take()
+        clock.step(seconds=LEASE + 1)
+        assert sum(await together(*(board.tasks.reap() for _ in range(6)))) == 20
+        claims = [await board.take() for _ in range(20)]
+        assert {claim.attempt for claim in claims} == {2}
+
+
+class TestClock:
+    """Nothing expires with time, and nothing hangs when the clock is wrong."""
+
+    async def test_job_that_waits_for_a_day_is_done(self, board: Board, clock: Clock) -> None:
+        job = await board.submit()
+        await board.tasks.due()
+        clock.step(hours=24)
+        assert len(await board.tasks.due()) == 1  # into the queue again, in case that Redis forgot
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_segments_that_wait_for_a_day_are_done(self, board: Board, clock: Clock) -> None:
+        job = await board.submit()
+        await board.do(await board.take())
+        clock.step(hours=24)
+        assert await board.tasks.reap() == 0
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_put_back_by_a_day_loses_no_task_of_a_worker_that_died(self, board: Board, clock: Clock) -> None:
+        job = await board.submit()
+        await board.take("dead")
+        clock.step(hours=-24)
+        assert await board.tasks.reap() == 1
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_put_back_a_little_costs_no_more_than_the_lease(self, board: Board, clock: Clock) -> None:
+        await board.submit()
+        await board.take("dead")
+        clock.step(seconds=-LEASE / 2)
+        clock.step(seconds=2 * LEASE)
+        assert await board.tasks.reap() == 1
+
+    async def test_put_back_leaves_whoever_works_alone(self, board: Board, clock: Clock) -> None:
+        await board.submit()
+        claim = await board.take()
+        clock.step(hours=-24)
+        assert await board.tasks.renew(claim, 1)  # twice a second
+        assert await board.tasks.reap() == 0
+
+    async def test_put_forward_costs_an_attempt_and_no_job(self, board: Board, clock: Clock) -> None:
+        job = await board.submit()
+        claim = await board.take()
+        clock.step(hours=24)
+        assert await board.tasks.reap() == 1
+        assert not await board.tasks.renew(claim, 1)
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_put_back_while_a_task_waits_for_room_on_the_disk(self, board: Board, clock: Clock) -> None:
+        job = await board.submit()
+        await board.tasks.give_back(await board.take(), wait="the disk is full")
+        clock.step(hours=-24)
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_put_back_while_tasks_are_queued(self, board: Board, clock: Clock) -> None:
+        await board.submit()
+        await board.tasks.due()
+        clock.step(hours=-24)
+        assert len(await board.tasks.due()) == 1
+
+
+class TestWorkerThatDiesBetweenTwoSteps:
+    async def test_before_it_released_the_join(self, board: Board) -> None:
+        job = await board.submit()
+        await board.do(await board.take())
+        for _ in FRAMES:
+            assert await board.tasks.unreleased() == []
+            claim = await board.take()
+            assert await board.tasks.finish(claim, made_by(claim))
+        assert await board.tasks.claim("other") is None
+        assert await board.tasks.unreleased() == [job]
+        assert await board.tasks.release(job) is not None
+        assert await board.tasks.unreleased() == []
+        await board.work()
+        assert await board.status(job) == "completed"
+
+    async def test_before_it_told_of_the_last_snapshots(self, board: Board) -> None:
+        job = await board.submit()
+        plan = await board.take("dead")
+        await board.tasks.planned(plan, FRAMES)
+        await board.tasks.ready(plan, 0)
+        assert await board.tasks.reclaim("dead") == 1
+        segment = await board.until("segment")
+        assert segment.number == 0
+        await board.do(segment)
+        await board.work()
+        assert await board.status(job) == "completed"
+        assert len(await board.tasks_of(job)) == len(FRAMES) + 2
+
+    async def test_before_it_queued_what_became_ready(self, board: Board, clock: Clock) -> None:
+        await board.submit()
+        plan = await board.take()
+        await board.tasks.planned(plan, FRAMES)
+        row = await board.tasks.ready(plan, 0)
+        assert row is not None
+        assert await board.tasks.due() == []  # it is on its way
+        clock.step(seconds=REQUEUE_AFTER.total_seconds() + 1)
+        assert [task.id for task in await board.tasks.due()] == [row.id]
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)  # the locks of SQLite go with the process
+async def test_machine_that_vanishes_in_a_transaction_holds_nobody_up(board: Board, clock: Clock) -> None:
+    await board.submit()
+    claim = await board.take("vanished")
+    async with board.sessions.begin() as session:
+        await session.get_one(TaskRow, claim.task, with_for_update=True)
+        clock.step(seconds=LEASE + 1)
+        assert await asyncio.wait_for(board.tasks.reap(), 20) == 1
+        with pytest.raises(DBAPIError):
+            await session.execute(select(TaskRow))
+        await session.rollback()
+    assert (await board.take()).attempt == 2
+
+
+async def test_leases_are_as_long_as_they_were_set(board: Board) -> None:
+    tasks = Tasks(board.sessions, lease=0.3)
+    await board.submit()
+    await tasks.claim("stalled")
+    assert await tasks.reap() == 0
+    await asyncio.sleep(0.4)
+    assert await tasks.reap() == 1
+
+
+async def test_lease_of_a_machine_whose_clock_is_ahead_is_not_taken_from_it(board: Board) -> None:
+    await board.submit()
+    claim = await board.take()
+    async with board.sessions.begin() as session:
+        row = await session.get_one(TaskRow, claim.task)
+        assert row.lease_until is not None
+        later = row.lease_until + timedelta(seconds=LEASE * 0.9)
+        await session.execute(update(TaskRow).where(TaskRow.id == claim.task).values(lease_until=later))
+    assert await board.tasks.reap() == 0
+
+
+async def test_changes_that_are_cancelled_lock_nobody_out(board: Board) -> None:
+    """As when a worker stops renewing, or a client goes away: at any moment, also within a transaction."""
+    chance = random.Random(1)
+    claims = []
+    for number in range(8):
+        await board.submit(flow=str(number))
+        claims.append(await board.take())
+
+    async def cancel_again_and_again() -> None:
+        for _ in range(100):
+            changes = (board.tasks.renew(chance.choice(claims), chance.randrange(100)), board.tasks.reap())
+            changing = [asyncio.create_task(change) for change in changes]
+            await asyncio.sleep(chance.uniform(0, 0.02))
+            for task in changing:
+                task.cancel()
+            await asyncio.gather(*changing, return_exceptions=True)
+
+    await asyncio.gather(*(cancel_again_and_again() for _ in range(3)))
+    assert await asyncio.wait_for(board.tasks.renew(claims[0], 50), 5)

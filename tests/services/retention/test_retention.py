@@ -1,0 +1,849 @@
+"""What goes and what stays, on both databases: by age, by owner, by room; orphans; old rows; and all of it in races."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from fastapi import HTTPException, Request
+from sqlalchemy import func, select, update
+from starlette.types import Message
+
+from ecs_core import SceneError
+from services.api.routes.uploads import received
+from services.auth.api_keys import Caller
+from services.database.models import (
+    AudioRow,
+    DeliveryRow,
+    EventRow,
+    IdempotencyRow,
+    JobRow,
+    TaskRow,
+    UploadRow,
+    new_id,
+    now,
+    open_database,
+)
+from services.jobs.artefacts import finished, use
+from services.observability import metrics
+from services.retention import orphans, policy
+from services.retention.collector import Busy, Keeper
+from services.retention.deletion import Remover
+from services.storage.disk_admission import NoRoomError, Room, bytes_of
+from services.storage.object_keys import audio_key, result_key, scene_folder
+from services.storage.object_store import Storage, workplace
+from services.storage.usage import by_owner, in_storage, stored_bytes
+from tests.services.board import Board, together
+from tests.services.shelf import HEARD, PLAN, SIZE, Shelf, settings_for
+
+pytestmark = pytest.mark.anyio
+BOB = Caller("bob", "key", frozenset({"render"}), {})
+
+
+@pytest.fixture
+async def shelf(database: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    """Both databases, a folder."""
+    engine, sessions = open_database(database)
+    url = f"file://{tmp_path / 'storage'}"
+    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
+    await engine.dispose()
+
+
+@pytest.fixture
+async def cloud(
+    s3_server: dict[str, str], _sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Shelf]:
+    """SQLite, an object store."""
+    import shutil
+
+    for name, value in s3_server.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    database = f"sqlite+aiosqlite:///{shutil.copy(_sqlite_template, tmp_path / 'motes.db')}"
+    engine, sessions = open_database(database)
+    url = f"s3://motes/{tmp_path.name}"
+    yield Shelf(Board(sessions), Storage(url), settings_for(tmp_path, database, url))
+    await engine.dispose()
+
+
+class TestAge:
+    async def test_video_goes_after_its_time_and_its_job_stays_known(self, shelf: Shelf) -> None:
+        old = await shelf.rendered(scene="old")
+        await shelf.age(days=2)
+        new = await shelf.rendered(scene="new")
+        await shelf.age(days=29)
+        report = await shelf.clear(keep_segments=0)
+        assert report.freed[("expired", "video")] == (1, SIZE)
+        row = await shelf.board.job(old)
+        assert row.status == "completed"
+        assert row.expired_at is not None
+        assert (await shelf.board.job(new)).expired_at is None
+        assert [key for key in shelf.files() if "/video." in key] == [
+            key for key in await shelf.artefacts() if "/video." in key
+        ]
+        await shelf.whole()
+
+    async def test_same_can_be_rendered_again(self, shelf: Shelf) -> None:
+        old = await shelf.rendered(scene="scene")
+        await shelf.age(days=40)
+        await shelf.clear()
+        assert not await shelf.artefacts()
+        again = await shelf.rendered(scene="scene")
+        assert [claim.kind for claim in await shelf.board.tasks_of(again)].count("segment") == 3
+        assert (await shelf.board.job(again)).expired_at is None
+        assert (await shelf.board.job(old)).expired_at is not None
+        await shelf.whole()
+
+    async def test_what_is_used_again_counts_as_new(self, shelf: Shelf) -> None:
+        first = await shelf.rendered(scene="rendered again")
+        second = await shelf.rendered(scene="downloaded")
+        await shelf.age(days=40)
+        await shelf.rendered(scene="rendered again")
+        await use(shelf.board.sessions, result_key((await shelf.board.job(second)).scene_key, "video"))
+        assert (await shelf.clear(keep_segments=0)).freed.keys() == {("expired", "plan")}
+        assert (await shelf.board.job(first)).expired_at is None
+        await shelf.whole()
+
+    async def test_previews_and_frames_go_sooner_and_are_forgotten(self, shelf: Shelf) -> None:
+        for kind in ("frame", "preview", "video"):
+            await shelf.rendered(kind=kind)
+        await shelf.age(hours=25)
+        report = await shelf.clear(keep_segments=0)
+        assert report.freed[("expired", "preview")] == report.freed[("expired", "frame")] == (1, SIZE)
+        async with shelf.board.sessions() as session:
+            assert list(await session.scalars(select(JobRow.kind))) == ["video"]
+        await shelf.whole()
+
+    async def test_preview_that_is_somebodys_video_too_is_kept_as_one(self, shelf: Shelf) -> None:
+        await shelf.rendered(scene="scene", kind="preview")
+        await shelf.rendered("bob", scene="scene", kind="video")
+        await shelf.age(days=2)
+        assert ("expired", "preview") not in (await shelf.clear()).freed
+        await shelf.whole()
+
+    async def test_segments_and_plans_go_when_nobody_renders_them(self, shelf: Shelf) -> None:
+        await shelf.rendered()
+        failed, still_open = await shelf.submit(), ""
+        await shelf.do(await shelf.board.take())
+        await shelf.do(await shelf.board.take())
+        await shelf.board.jobs.fail(failed, "broken")
+        still_open = await shelf.submit()
+        await shelf.do(await shelf.board.take())
+        await shelf.do(await shelf.board.take())
+        await shelf.age(days=2)
+        before = shelf.files()
+        report = await shelf.clear()
+        assert report.freed == {("expired", "segment"): (2, 4 * SIZE), ("expired", "plan"): (8, 2 * PLAN)}
+        assert report.bytes == sum(before.values()) - sum(shelf.files().values())
+        await shelf.work()
+        assert await shelf.board.status(still_open) == "completed"
+        assert await shelf.board.jobs.retry(failed)
+        await shelf.work()
+        assert await shelf.board.status(failed) == "completed"
+        await shelf.whole()
+
+    async def test_song_goes_from_each_owner_in_its_time_and_with_the_last(self, shelf: Shelf) -> None:
+        song = await shelf.song("song", "alice", "bob")
+        await shelf.age(days=31)
+        async with shelf.board.sessions.begin() as session:
+            await session.execute(update(UploadRow).where(UploadRow.owner == "bob").values(used_at=now()))
+        assert (await shelf.clear()).freed == {("expired", "song"): (1, 0)}
+        assert await shelf.owners_of(song) == {"bob"}
+        assert audio_key(song) in shelf.files()
+        await shelf.age(days=31)
+        assert (await shelf.clear()).freed == {("expired", "song"): (1, 500 + HEARD)}
+        assert shelf.files() == {}
+        assert await shelf.board.count(AudioRow) == 0
+
+    async def test_song_that_an_open_job_needs_stays(self, shelf: Shelf) -> None:
+        song = await shelf.song("song", "alice")
+        job = await shelf.submit(scene="s")
+        async with shelf.board.sessions.begin() as session:
+            await session.execute(update(JobRow).where(JobRow.id == job).values(scene={"type": "snow", "audio": song}))
+        await shelf.age(days=400)
+        await shelf.clear(keep_jobs=0)
+        assert await shelf.owners_of(song) == {"alice"}
+        await shelf.work()
+        await shelf.clear()
+        assert await shelf.owners_of(song) == set()
+
+    async def test_job_of_a_song_that_is_gone_is_refused(self, shelf: Shelf) -> None:
+        job = JobRow(id="j", flow="f", kind="video", priority="normal", system_id="s", output_path="v.mp4")
+        job.scene, job.scene_key = {"type": "snow", "audio": "0" * 64}, "k"
+        with pytest.raises(SceneError, match="the song is gone; upload it again"):
+            await shelf.board.jobs.submit(job, tasks=1)
+        assert await shelf.board.count(JobRow) == 0
+
+    async def test_nothing_goes_that_is_kept_for_ever(self, shelf: Shelf) -> None:
+        await shelf.rendered()
+        await shelf.rendered(kind="frame")
+        await shelf.song("song", "alice")
+        await shelf.age(days=10_000)
+        before = shelf.files()
+        ages = dict.fromkeys(("keep_videos", "keep_previews", "keep_segments", "keep_uploads", "keep_jobs"), 0)
+        report = await shelf.keeper(**ages).clear(thorough=False)
+        assert (report.freed, shelf.files()) == ({}, before)
+
+
+class TestOwners:
+    async def test_who_has_too_much_loses_what_was_used_least_lately(self, shelf: Shelf) -> None:
+        jobs = []
+        for number in range(4):
+            jobs.append(await shelf.rendered(scene=f"alice {number}"))
+            await shelf.age(days=1)
+        song = await shelf.song("song", "alice")
+        theirs = await shelf.rendered("bob")
+        await shelf.clear(keep_bytes=2 * SIZE + 500, keep_segments=0)
+        gone = [(await shelf.board.job(job)).expired_at is not None for job in jobs]
+        assert gone == [True, True, False, False]
+        assert (await shelf.board.job(theirs)).expired_at is None
+        assert await shelf.owners_of(song) == {"alice"}
+        async with shelf.board.sessions() as session:
+            assert await stored_bytes(session, "alice") == 2 * SIZE + 500
+            assert await stored_bytes(session, "bob") == SIZE
+        await shelf.whole()
+
+    async def test_what_another_owner_has_too_stays_there_for_that_one(self, shelf: Shelf) -> None:
+        mine, theirs = await shelf.rendered("alice", "scene"), await shelf.rendered("bob", "scene")
+        song = await shelf.song("song", "alice", "bob")
+        await shelf.age(hours=1)
+        for _ in range(2):
+            await shelf.rendered("alice")
+        await shelf.age(hours=1)
+        report = await shelf.clear(keep_bytes=2 * SIZE)
+        assert report.freed[("quota", "video")] == (1, 0)
+        assert report.freed[("quota", "song")] == (1, 0)
+        assert (await shelf.board.job(mine)).expired_at is not None
+        assert (await shelf.board.job(theirs)).expired_at is None
+        assert await shelf.owners_of(song) == {"bob"}
+        await shelf.whole()
+
+    async def test_nothing_goes_that_is_newer_than_the_least_time(self, shelf: Shelf) -> None:
+        await shelf.rendered()
+        await shelf.song("song", "alice")
+        before = shelf.files()
+        await shelf.clear(keep_bytes=1, keep_at_least=60)
+        assert shelf.files() == before
+
+    async def test_usage_is_told_by_kind_and_owner(self, shelf: Shelf) -> None:
+        await shelf.rendered("alice", "scene")
+        await shelf.rendered("bob", "scene")
+        await shelf.rendered("bob", kind="frame")
+        await shelf.song("song", "bob")
+        async with shelf.board.sessions() as session:
+            assert sorted(await by_owner(session)) == [
+                ("alice", "video", 1, SIZE),
+                ("bob", "frame", 1, SIZE),
+                ("bob", "song", 1, 500),
+                ("bob", "video", 1, SIZE),
+            ]
+            assert sorted(await in_storage(session)) == [
+                ("", "frame", 1, SIZE),
+                ("", "segment", 3, 3 * SIZE),
+                ("", "song", 1, 500),
+                ("", "video", 1, SIZE),
+            ]
+
+
+class TestRoom:
+    async def test_what_nobody_keeps_goes_first_then_what_was_used_least_lately_until_there_is_room(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        song = await shelf.song("song", "alice")
+        await shelf.age(minutes=1)
+        old = await shelf.rendered()
+        await shelf.age(minutes=1)
+        new = await shelf.rendered()
+        await shelf.rendered(kind="frame")
+        await shelf.age(minutes=1)
+        disk = 10 * SIZE + 1000  # of which that is what is free when everything is gone
+
+        def free() -> int:
+            return disk - sum(size for key, size in shelf.files().items() if "plans" not in key)
+
+        monkeypatch.setattr(shelf.storage, "free", free)
+        for more in (1, 3 * SIZE):
+            report = await shelf.keeper(keep_free=str(free() + more)).clear(thorough=False)
+            assert report.freed == {("room", "segment"): (1, 3 * SIZE)}
+        report = await shelf.keeper(keep_free=str(free() + SIZE + 500)).clear(thorough=False)
+        assert report.freed == {("room", "frame"): (1, SIZE), ("room", "song"): (1, 500 + HEARD)}
+        assert await shelf.owners_of(song) == set()
+        report = await shelf.keeper(keep_free=str(free() + 1)).clear(thorough=False)
+        assert report.freed == {("room", "video"): (1, SIZE)}
+        assert (await shelf.board.job(old)).expired_at is not None
+        assert (await shelf.board.job(new)).expired_at is None
+        await shelf.whole()
+
+    async def test_what_open_jobs_need_stays_however_full_it_is(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = await shelf.submit()
+        await shelf.do(await shelf.board.take())
+        await shelf.do(await shelf.board.take())
+        await shelf.age(days=1)
+        before = shelf.files()
+        monkeypatch.setattr(shelf.storage, "free", lambda: 0)
+        assert (await shelf.clear(keep_free="10%")).freed == {}
+        assert shelf.files() == before
+        await shelf.work()
+        assert await shelf.board.status(job) == "completed"
+
+
+class TestOrphans:
+    async def test_files_that_no_row_knows_go_after_a_while(self, shelf: Shelf) -> None:
+        job = await shelf.rendered()
+        scene = scene_folder((await shelf.board.job(job)).scene_key)
+        task = "0" * 36
+        lost = [f"{scene}segments/7.{task}.1.mp4", f"{scene}video.{task}.3.mp4", f"scenes/{'f' * 64}/plan.npz"]
+        lost += [audio_key("a" * 64), f"analyses/{'b' * 64}/version.npz"]
+        for key in lost:
+            shelf.put(key, 10)
+        elsewhere = shelf.storage.scratch.parent / "notes.txt"
+        elsewhere.write_text("not ours")
+        assert (await shelf.clear()).freed == {}  # they are new
+        await shelf.age(hours=2)
+        report = await shelf.clear()
+        assert report.freed[("leftover", "file")] == (5, 50)
+        assert not set(lost) & shelf.files().keys()
+        assert elsewhere.exists()
+        await shelf.whole()
+
+    async def test_what_a_running_attempt_has_put_there_stays_even_if_its_job_is_over(self, shelf: Shelf) -> None:
+        job = await shelf.submit()
+        await shelf.do(await shelf.board.take())
+        claim = await shelf.board.take()
+        await shelf.board.jobs.cancel(job)
+        from tests.services.board import made_by
+
+        made = made_by(claim)
+        assert made is not None
+        shelf.put(made.object, made.size)
+        await shelf.age(hours=20)  # a laptop was closed in the meantime
+        await shelf.clear()
+        assert await shelf.board.tasks.finish(claim, made)
+        await shelf.whole()
+
+    async def test_workplaces_of_dead_processes_go(self, shelf: Shelf) -> None:
+        with workplace(shelf.storage.scratch, "alive") as alive:
+            (alive / "half").write_bytes(bytes(10))
+            dead = shelf.storage.scratch / "dead"
+            dead.mkdir()
+            (dead / "half").write_bytes(bytes(20))
+            dead.with_name("dead.lock").touch()
+            assert (await shelf.clear()).freed == {("leftover", "workplace"): (1, 20)}
+            assert (dead.exists(), (alive / "half").exists()) == (False, True)
+
+    async def test_song_that_nobody_has_any_more_goes(self, shelf: Shelf) -> None:
+        await shelf.song("song")
+        assert (await shelf.clear()).freed == {}
+        await shelf.age(hours=2)
+        assert (await shelf.clear()).freed == {("leftover", "song"): (1, 500 + HEARD)}
+        assert shelf.files() == {}
+
+    async def test_in_an_object_store(self, cloud: Shelf) -> None:
+        job = await cloud.rendered(scene="scene")
+        song = await cloud.song("song", "alice")
+        task, scene = "0" * 36, scene_folder((await cloud.board.job(job)).scene_key)
+        cloud.put(f"{scene}segments/7.{task}.1.mp4", 10)
+        cloud.put(audio_key("a" * 64), 10)
+        keeper = cloud.keeper(keep_segments=0)
+        keeper._orphans._grace = timedelta(seconds=-60)
+        report = await keeper.clear(thorough=True)
+        assert report.freed == {("leftover", "file"): (2, 20), ("expired", "plan"): (4, PLAN)}
+        await cloud.whole()
+        await cloud.age(days=40)
+        report = await cloud.clear()
+        assert report.bytes == 4 * SIZE + 500 + HEARD
+        assert cloud.files() == {}
+        assert await cloud.owners_of(song) == set()
+
+
+class TestRows:
+    async def test_history_is_shortened_to_its_end(self, shelf: Shelf) -> None:
+        old = await shelf.rendered(webhook_url="https://example.org/x")
+        pending = await shelf.rendered(webhook_url="https://example.org/x")
+        async with shelf.board.sessions.begin() as session:
+            await session.execute(update(DeliveryRow).where(DeliveryRow.job_id == old).values(status="delivered"))
+        await shelf.age(days=8)
+        new = await shelf.rendered()
+        events = await shelf.board.events(new)
+        report = await shelf.clear()
+        assert report.rows["histories"] == 2
+        assert [event["status"] for event in await shelf.board.events(old)] == ["completed"]
+        assert await shelf.board.events(new) == events
+        assert (await shelf.board.tasks_of(old), len(await shelf.board.tasks_of(new))) == ([], 5)
+        async with shelf.board.sessions() as session:
+            assert list(await session.scalars(select(DeliveryRow.job_id))) == [pending]
+        assert (await shelf.clear()).rows["histories"] == 0
+
+    async def test_jobs_are_forgotten_when_their_video_is_gone_for_long(self, shelf: Shelf) -> None:
+        await shelf.rendered()
+        failed = await shelf.submit()
+        await shelf.board.jobs.fail(failed, "broken")
+        await shelf.age(days=366)
+        still_open = await shelf.submit()
+        assert (await shelf.clear(keep_videos=0)).rows["jobs"] == 1
+        await shelf.clear()
+        await shelf.clear()
+        async with shelf.board.sessions() as session:
+            assert list(await session.scalars(select(JobRow.id))) == [still_open]
+        assert {await shelf.board.count(table) for table in (TaskRow, EventRow)} == {1}
+
+    async def test_answers_to_requests_are_forgotten(self, shelf: Shelf) -> None:
+        async with shelf.board.sessions.begin() as session:
+            for key, days in (("old", 2), ("new", 0)):
+                session.add(IdempotencyRow(key=key, request="r", created_at=now() - timedelta(days=days)))
+        await shelf.keeper().gc()
+        async with shelf.board.sessions() as session:
+            assert set(await session.scalars(select(IdempotencyRow.key))) == {"new", " retention"}
+
+
+async def mixture(shelf: Shelf) -> None:
+    """Something for every rule."""
+    for number in range(3):
+        await shelf.rendered(scene=f"old {number}")
+        await shelf.song(f"old {number}", "alice", *["bob"] * (number > 0))
+    await shelf.rendered("bob", scene="old 1")
+    await shelf.age(days=28)
+    for number in range(3):
+        await shelf.rendered(scene=f"middle {number}")
+        await shelf.rendered("bob", scene=f"middle {number}")
+        await shelf.rendered(kind="frame")
+        await shelf.rendered("bob", kind="preview")
+        await shelf.song(f"middle {number}", "bob")
+    await shelf.submit()
+    await shelf.do(await shelf.board.take())
+    await shelf.age(days=3)
+    for number in range(3):
+        await shelf.rendered("carol", scene=f"new {number}")
+    shelf.put(audio_key("a" * 64), 10)
+    await shelf.age(hours=2)
+
+
+class TestDryRun:
+    async def test_predicts_exactly_and_changes_nothing(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        await mixture(shelf)
+        disk = sum(shelf.files().values()) + SIZE
+        monkeypatch.setattr(shelf.storage, "free", lambda: disk - sum(shelf.files().values()))
+        keeper = shelf.keeper(keep_bytes=6 * SIZE, keep_free=str(disk - 6 * SIZE))
+        before, rows = shelf.files(), await everything(shelf)
+        forecast = await keeper.forecast()
+        assert (shelf.files(), await everything(shelf)) == (before, rows)
+        reasons = {reason for reason, _ in forecast.freed}
+        assert reasons == {"expired", "quota", "room", "leftover"}
+        done = await keeper.gc()
+        assert (done.freed, done.rows) == (forecast.freed, forecast.rows)
+        assert sum(before.values()) - sum(shelf.files().values()) == forecast.bytes
+        await shelf.whole()
+
+
+async def everything(shelf: Shelf) -> list[object]:
+    """All rows but those that only remember when retention was."""
+    async with shelf.board.sessions() as session:
+        tables = (JobRow, TaskRow, EventRow, UploadRow, AudioRow)
+        return [
+            (await session.execute(select(*table.__table__.c).order_by(*table.__table__.primary_key))).all()
+            for table in tables
+        ]
+
+
+class TestRaces:
+    async def test_job_submitted_while_its_finished_result_is_removed(self, shelf: Shelf) -> None:
+        remover = Remover(shelf.board.sessions, shelf.storage)
+        seen = set()
+        for number in range(6):
+            first = await shelf.rendered(scene=f"scene {number}")
+            scene_key = (await shelf.board.job(first)).scene_key
+            later = now() + timedelta(seconds=0 if number % 2 else 60)
+            key = result_key(scene_key, "video")
+            freed, second = await together(
+                remover.result(scene_key, key, unused_since=later, reason="expired"),
+                shelf.submit("bob", f"scene {number}"),
+                seed=number,
+            )
+            seen.add(await shelf.board.status(second))
+            await shelf.work()
+            assert await shelf.board.status(second) == "completed"
+            row = await shelf.board.job(second)
+            assert (row.expired_at is None) == (await finished(shelf.board.sessions, key) is not None)
+            if row.expired_at is not None:
+                assert freed  # it was completed at once, and then removed with the other
+            await shelf.whole()
+
+    async def test_song_uploaded_or_used_while_it_is_removed(
+        self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        remover = Remover(shelf.board.sessions, shelf.storage)
+        songs = keeping(shelf, tmp_path, monkeypatch)
+        for number in range(6):
+            sha256 = await shelf.song(f"song {number}", "alice")
+            later = now() + timedelta(seconds=0 if number % 2 else 60)
+            source = tmp_path / "upload"
+            source.mkdir(exist_ok=True)
+            (source / "song").write_bytes(bytes(500))
+
+            _, row, job = await together(
+                remover.song(sha256, None, unused_since=later, reason="expired"),
+                songs.keep(source / "song", sha256=sha256, name="song.wav", caller=BOB),
+                with_song(shelf, sha256),
+                seed=number,
+            )
+            for left in source.iterdir():
+                left.unlink()
+            assert row.sha256 == sha256
+            if number % 2:  # what was used since then stays
+                assert "bob" in await shelf.owners_of(sha256)
+            if job is not None:
+                assert audio_key(sha256) in shelf.files()
+                await shelf.work()
+            await shelf.whole()
+
+    async def test_song_whose_file_is_deleted_between_putting_it_there_and_saying_so(
+        self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        songs, sha256, put = keeping(shelf, tmp_path, monkeypatch), "c" * 64, shelf.storage.put
+        deleted = []
+
+        def late(key: str, path: Path) -> int:
+            size = put(key, path)
+            if len(deleted) < 2:  # by who removed the same song before
+                deleted.append(key)
+                shelf.storage.delete([key])
+            return size
+
+        monkeypatch.setattr(shelf.storage, "put", late)
+        (tmp_path / "upload").mkdir()
+        (tmp_path / "upload" / "song").write_bytes(bytes(500))
+        await songs.keep(tmp_path / "upload" / "song", sha256=sha256, name="song.wav", caller=BOB)
+        assert len(deleted) == 2
+        await shelf.whole()
+        assert await shelf.owners_of(sha256) == {"bob"}
+
+    async def test_job_retried_while_its_segments_are_removed(self, shelf: Shelf) -> None:
+        remover = Remover(shelf.board.sessions, shelf.storage)
+        for number in range(6):
+            job = await shelf.submit()
+            await shelf.do(await shelf.board.take())
+            await shelf.do(await shelf.board.take())
+            await shelf.board.jobs.cancel(job)
+            row = await shelf.board.job(job)
+            key = f"{scene_folder(row.scene_key)}segments/0.mp4"
+            later = now() + timedelta(seconds=60)
+            _, retried = await together(
+                remover.segments(row.scene_key, [key], unused_since=later, reason="expired"),
+                shelf.board.jobs.retry(job),
+                seed=number,
+            )
+            assert retried
+            await shelf.work()
+            assert await shelf.board.status(job) == "completed"
+            await shelf.whole()
+
+    async def test_everything_at_once(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Clients that submit, retry, cancel and delete; workers; and retention that wants everything gone."""
+        for module in (policy, orphans):  # for which everything is old
+            monkeypatch.setattr(module, "now", lambda: now() + timedelta(hours=1))
+        rng = random.Random(1)
+        keepers = [shelf.keeper(keep_videos=1, keep_segments=1, keep_previews=1) for _ in range(2)]
+        for keeper in keepers:
+            keeper._orphans._grace = timedelta(seconds=1)
+        jobs: list[str] = []
+
+        async def client() -> None:
+            for _ in range(15):
+                what = rng.choice(("submit", "submit", "cancel", "retry", "delete"))
+                if what == "submit" or not jobs:
+                    kind = rng.choice(("video", "preview"))
+                    jobs.append(await shelf.submit(rng.choice("ab"), f"scene {rng.randrange(4)}", kind=kind))
+                elif what == "delete":
+                    job = rng.choice(jobs)
+                    await shelf.board.jobs.cancel(job)
+                    await Remover(shelf.board.sessions, shelf.storage).job(shelf.board.jobs, job)
+                else:
+                    await getattr(shelf.board.jobs, what)(rng.choice(jobs))
+                await asyncio.sleep(0.01)
+
+        async def work() -> None:
+            for _ in range(60):
+                claim = await shelf.board.tasks.claim("worker")
+                if claim is not None:
+                    await shelf.do(claim)
+                await asyncio.sleep(0.005)
+
+        freed, busy = [], True
+
+        async def remove(keeper: Keeper) -> None:
+            while busy:
+                freed.append((await keeper.clear(thorough=True)).bytes)
+                await asyncio.sleep(0.02)
+
+        removing = [asyncio.create_task(remove(keeper)) for keeper in keepers]
+        await asyncio.gather(client(), client(), work(), work())
+        await shelf.submit(scene="one that stays")  # whatever chance decided for the rest
+        await shelf.work()
+        busy = False
+        await asyncio.gather(*removing)
+        await shelf.whole()
+        async with shelf.board.sessions() as session:
+            left = {row.id: row for row in await session.scalars(select(JobRow))}
+        assert {row.status for row in left.values()} <= {"completed", "cancelled"}
+        for row in left.values():
+            if row.status == "completed" and row.expired_at is None:
+                assert await finished(shelf.board.sessions, result_key(row.scene_key, row.kind)) is not None
+        freed.append((await keepers[0].clear(thorough=True)).bytes)
+        assert sum(freed)  # if not while all was at work, then what is completed
+        await shelf.whole()
+
+
+def keeping(shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Songs that are not looked into."""
+    from services.media import songs
+
+    async def look(path: Path, name: str) -> dict[str, float | int]:
+        return {"duration": 1.0, "sample_rate": 44100, "channels": 2}
+
+    songs_ = songs.Songs(shelf.settings, shelf.board.sessions, shelf.storage, folder)
+    monkeypatch.setattr(songs, "probe", look)
+    return songs_
+
+
+async def with_song(shelf: Shelf, sha256: str) -> str | None:
+    """A job that needs a song; None where that is gone."""
+    from services.database.models import new_id
+
+    job = JobRow(id=new_id(), flow="alice", owner="alice", kind="video", priority="normal", system_id="s")
+    job.output_path, job.scene, job.scene_key = "v.mp4", {"type": "snow", "audio": sha256}, new_id()
+    try:
+        return (await shelf.board.jobs.submit(job, tasks=3)).id
+    except SceneError:
+        return None
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # what takes long, once
+class TestUnderLoad:
+    async def test_storage_is_filled_and_freed_ten_times_over(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A disk for six videos and their segments; 10 disks are written, and nothing is lost that should stay."""
+        disk = 24 * SIZE
+        monkeypatch.setattr(shelf.storage, "total", lambda: disk)
+        monkeypatch.setattr(shelf.storage, "free", lambda: disk - sum(shelf.files().values()))
+        keeper = shelf.keeper(keep_free="60%")
+        written, lowest = 0, disk
+        before = freed_bytes()
+        song = await shelf.song("song", "alice")
+        while written < 10 * disk:
+            jobs = [await shelf.submit(f"owner {number % 3}") for number in range(2)]
+            await asyncio.gather(shelf.work(), shelf.work())
+            written += 2 * (4 * SIZE + PLAN)
+            lowest = min(lowest, shelf.storage.free() or 0)
+            await shelf.age(hours=2)
+            async with shelf.board.sessions.begin() as session:
+                await session.execute(update(UploadRow).values(used_at=now()))
+            still_open = await shelf.submit("owner 0")
+            await shelf.do(await shelf.board.take())
+            await keeper.clear(thorough=True)
+            await shelf.work()
+            written += 4 * SIZE + PLAN
+            for job in (jobs[-1], still_open):  # the newest stay
+                assert (await shelf.board.job(job)).expired_at is None
+            await shelf.whole()
+        assert lowest > 0
+        assert await shelf.owners_of(song) == {"alice"}
+        async with shelf.board.sessions() as session:
+            rows = list(await session.scalars(select(JobRow)))
+            expired = await session.scalar(select(func.count()).where(JobRow.expired_at.is_not(None)))
+        assert {row.status for row in rows} == {"completed"}
+        assert expired
+        kept = sum(size for key, size in shelf.files().items())
+        assert freed_bytes() - before == written + 500 + HEARD - kept
+
+
+def freed_bytes() -> float:
+    """What the metric says."""
+    return sum(
+        sample.value
+        for family in metrics.WORKER.collect()
+        for sample in family.samples
+        if sample.name == "motes_storage_freed_bytes_total"
+    )
+
+
+class TestOnceAtATime:
+    async def test_whoever_comes_second_is_told_so(self, shelf: Shelf) -> None:
+        first, second = shelf.keeper(), shelf.keeper()
+        async with first._alone(timedelta(0)):
+            with pytest.raises(Busy):
+                await second.gc()
+        await second.gc()
+        with pytest.raises(Busy):
+            async with first._alone(timedelta(seconds=10)):
+                pass
+
+    async def test_of_many_at_the_same_moment_one_does_it(self, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG, "motes.retention")
+        await together(*(shelf.keeper().tick() for _ in range(5)))
+        said = [record.message for record in caplog.records]
+        assert said == ["looking for what may go, thoroughly"]
+        await together(*(shelf.keeper(keep_every=1).tick(patience=0.0) for _ in range(3)))
+
+    async def test_who_died_over_it_is_followed_by_another(self, shelf: Shelf) -> None:
+        keeper = shelf.keeper()
+        await keeper._take("dead", timedelta(0))
+        with pytest.raises(Busy):
+            await keeper.gc()
+        async with shelf.board.sessions.begin() as session:
+            await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=61)))
+        await keeper.gc()
+
+    async def test_it_is_thorough_once_an_hour(self, shelf: Shelf) -> None:
+        keeper = shelf.keeper()
+        for expected in (True, False, False):
+            async with keeper._alone(timedelta(0)) as thorough:
+                assert thorough is expected
+
+    async def test_what_was_freed_is_logged_and_counted(self, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+        await shelf.rendered()
+        await shelf.age(days=40)
+        caplog.set_level(logging.INFO, "motes.retention")
+        before = freed_bytes()
+        await shelf.keeper().tick()
+        [record] = caplog.records
+        assert record.message.startswith("freed 0.0 MB: 4 plans expired, 1 segments expired, 1 videos expired")
+        assert freed_bytes() - before == 4 * SIZE + PLAN
+        assert os.listdir(shelf.storage.scratch.parent) == [".scratch"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # it is given to a process
+class TestKilledBetween:
+    async def test_rows_and_files(self, shelf: Shelf) -> None:
+        """Whoever dies there leaves files that no row knows, and they go later."""
+        job = await shelf.rendered(scene="scene")
+        song = await shelf.song("song", "alice")
+        await shelf.age(days=40)
+        before = shelf.files()
+        kill = "import os, signal, services.storage.object_store as s\n"
+        kill += "s.Storage.delete = lambda self, keys: os.kill(os.getpid(), signal.SIGKILL)\n"
+        kill += "from services.cli.main import main\nmain(['storage', 'gc'])\n"
+        settings = {"DATA": shelf.settings.data, "DATABASE_URL": shelf.settings.database_url}
+        settings |= {"STORAGE_URL": shelf.settings.storage_url}
+        environment = {**os.environ, **{f"MOTES_{name}": str(value) for name, value in settings.items()}}
+
+        async def run(*command: str) -> tuple[int, str]:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            said, _ = await process.communicate()
+            assert process.returncode is not None
+            return process.returncode, said.decode()
+
+        for _ in range(2):  # the video; then, once its lease is over, the rest as far as to the next
+            assert (await run("-c", kill))[0] == -signal.SIGKILL
+            assert shelf.files() == before
+            await shelf.whole()
+            async with shelf.board.sessions.begin() as session:
+                await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=61)))
+        assert (await shelf.board.job(job)).expired_at is not None
+        again = await shelf.rendered("bob", scene="scene")
+        await shelf.whole()
+        code, said = await run("-m", "services.cli.main", "storage", "gc")
+        assert (code, "leftover" in said, "motes.retention" in said) == (0, True, True)  # it is told, and logged
+        await shelf.whole()
+        assert (await shelf.board.job(again)).expired_at is None
+        assert await shelf.owners_of(song) == set()
+        assert set(shelf.files()) - await shelf.artefacts() == {key for key in shelf.files() if "/plans/" in key}
+
+
+SCENE = {
+    "type": "snow",
+    "config": {"width": 320, "height": 180, "fps": 30, "duration": 10.0},
+    "audio": None,
+    "quality": "standard",
+}
+
+
+def room_of(shelf: Shelf, storage: Storage, reserve: str = "25%") -> Room:
+    return Room(shelf.settings.model_copy(update={"reserve": reserve}), shelf.board.sessions, storage)
+
+
+async def taken(shelf: Shelf, room: Room) -> bool:
+    """Whether there was room for a job; then it is in the queue."""
+    job = JobRow(id=new_id(), kind="video", system_id="system", output_path="v.mp4", priority="normal")
+    job.owner = job.flow = new_id()  # so that nothing waits for anything but for room
+    job.scene, job.scene_key = SCENE, new_id()
+    try:
+        await shelf.board.jobs.submit(job, tasks=3, room=partial(room.for_job, scene=SCENE, seconds=0.0))
+    except NoRoomError:
+        return False
+    return True
+
+
+async def test_no_race_is_given_room_twice(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bytes_of(SCENE, 0.0) == 648_000
+
+    def free() -> int:
+        time.sleep(0.05)  # enough for another to look, too
+        return 1_000_000 + 3 * 648_000
+
+    monkeypatch.setattr(shelf.storage, "free", free)
+    both = [room_of(shelf, shelf.storage, "1000000") for _ in range(2)]  # as of two processes
+    tried = await together(*(taken(shelf, both[number % 2]) for number in range(8)))
+    assert sorted(tried) == [False] * 5 + [True] * 3
+    await shelf.work()
+    assert await taken(shelf, both[0])
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+class TestSmallDisk:
+    async def test_takes_what_there_is_room_for_and_no_more(self, shelf: Shelf, small_disk: Path) -> None:
+        storage = Storage(f"file://{small_disk}")
+        room = room_of(shelf, storage)
+        for _ in range(9):  # of 6.3 MB, 5.8 are for them
+            assert await taken(shelf, room)
+        async with shelf.board.sessions.begin() as session:
+            with pytest.raises(
+                NoRoomError, match=r"this needs about 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"
+            ):
+                await room.for_job(session, SCENE, 0.0)
+        await room.for_upload(400_000)
+        with pytest.raises(NoRoomError, match=r"this needs 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"):
+            await room.for_upload(600_000)
+        await shelf.work()
+        await room.for_upload(6_000_000)
+        with pytest.raises(NoRoomError, match=r"needs 6.5 MB, 8.4 MB are free, but 2.1 MB of that are a reserve$"):
+            await room.for_upload(6_500_000)
+        (small_disk / "filler").write_bytes(bytes(7_000_000))
+        with pytest.raises(NoRoomError, match=r"1\.4 MB are free"):
+            await room.for_upload(1)
+        assert not await taken(shelf, room)
+        assert await taken(shelf, room_of(shelf, storage, "0"))  # everything goes
+
+    async def test_what_is_received_leaves_it_although_nobody_said_how_much_it_is(
+        self, shelf: Shelf, small_disk: Path
+    ) -> None:
+        async def song() -> Message:
+            return {"type": "http.request", "body": next(pieces), "more_body": True}
+
+        pieces = itertools.chain(
+            [b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n'], itertools.repeat(bytes(65_536))
+        )
+        request = Request({"type": "http", "headers": [(b"content-type", b"multipart/form-data; boundary=x")]}, song)
+        room = room_of(shelf, Storage(f"file://{small_disk}"), "50%")
+        for _ in range(3):
+            assert await taken(shelf, room)
+        with pytest.raises(HTTPException, match=r"4\.2 MB of that are a reserve, 1\.9 MB are for jobs") as refused:
+            await received(request, small_disk / "song", limit=100_000_000, room=room.for_upload)
+        assert refused.value.status_code == 507
+        assert (small_disk / "song").stat().st_size <= 4 << 20

@@ -1,0 +1,246 @@
+"""Webhooks when something is wrong: killed workers, databases that fail, receivers that are slow or never stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from standardwebhooks import Webhook
+
+from services.database.models import DeliveryRow, JobRow, Sessions, new_id, open_database
+from tests.services.webhooks.test_delivery import (
+    PAYLOAD,
+    SECRET,
+    deliver,
+    delivering,
+    message,
+    receiver,
+    stored,
+    until,
+)
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from services.database.models import open_database
+from services.webhooks.delivery import Deliverer
+from tests.services.webhooks.test_delivery import settings_of
+
+settings = settings_of(Path(sys.argv[1]), webhook_private_targets=True)
+_, sessions = open_database(settings.database)
+asyncio.run(Deliverer(sessions, settings, lease=1.0, look_every=0.02).run())
+"""
+
+
+async def add(sessions: Sessions, url: str, *, count: int = 1, payload: dict[str, Any] = PAYLOAD) -> list[str]:
+    """More messages; returns their ids."""
+    job = JobRow(id=new_id(), flow="me", system_id="x", scene={"type": "snow"}, scene_key="x", output_path="x.mp4")
+    rows = [DeliveryRow(job_id=job.id, url=url, event="job.completed", payload=payload) for _ in range(count)]
+    async with sessions.begin() as session:
+        session.add(job)
+        await session.flush()
+        session.add_all(rows)
+    return [row.id for row in rows]
+
+
+async def statuses(sessions: Sessions) -> dict[str, str]:
+    async with sessions() as session:
+        return {row.id: row.status for row in await session.scalars(select(DeliveryRow))}
+
+
+async def all_delivered(sessions: Sessions, ids: list[str], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while {(found := await statuses(sessions))[each] for each in ids} != {"delivered"}:
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.02)
+
+
+@contextmanager
+def raw_receiver(*pieces: bytes, every: float = 0.0) -> Iterator[tuple[str, list[int]]]:
+    """A server that says these pieces, the last one again and again; and how many bytes a client took of it each."""
+    taken: list[int] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    taken.append(0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+                    connection.recv(65536)
+                    connection.settimeout(5)
+                    with suppress(ConnectionError):
+                        for number in range(1_000_000):
+                            taken[-1] += connection.send(pieces[min(number, len(pieces) - 1)])
+                            time.sleep(every)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/", taken
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def test_of_many_workers_one_delivers_each_message(database: str, tmp_path: Path) -> None:
+    """On SQLite and PostgreSQL."""
+
+    async def main(url: str) -> list[str]:
+        engine, sessions = open_database(database)
+        ids = await add(sessions, url, count=40)
+        async with delivering(sessions, tmp_path, count=4):
+            await all_delivered(sessions, ids, 60)
+        await engine.dispose()
+        return ids
+
+    with receiver(slow=0.02) as server:
+        ids = asyncio.run(main(server.url))
+    assert Counter(headers["webhook-id"] for headers, _ in server.received) == Counter(ids)
+
+
+def test_message_of_a_worker_that_was_killed_is_delivered_again_under_the_same_id(tmp_path: Path) -> None:
+    async def main() -> DeliveryRow:
+        async with message(tmp_path, server.url) as (sessions, _):
+            worker = subprocess.Popen((sys.executable, "-c", WORKER, str(tmp_path)))
+            while not server.received:
+                assert worker.poll() is None
+                await asyncio.sleep(0.02)
+            worker.kill()
+            worker.wait()
+            assert (await stored(sessions)).attempts == []
+            server.slow = 0.0
+            async with delivering(sessions, tmp_path):
+                return await until(sessions, lambda row: row.status == "delivered")
+
+    with receiver(slow=2.0) as server:
+        row = asyncio.run(main())
+    assert [headers["webhook-id"] for headers, _ in server.received] == [row.id, row.id]
+    assert len(row.attempts) == 1
+
+
+def test_receivers_that_do_not_answer_hold_nobody_up(tmp_path: Path) -> None:
+    async def main() -> float:
+        async with message(tmp_path, silent.url) as (sessions, _):
+            await add(sessions, silent.url, count=5)
+            async with delivering(sessions, tmp_path):
+                while len(silent.received) < 6:
+                    await asyncio.sleep(0.02)
+                began = time.monotonic()
+                for _ in range(3):
+                    await all_delivered(sessions, await add(sessions, quick.url, count=4), 10)
+                return time.monotonic() - began
+
+    with receiver(slow=4.0) as silent, receiver() as quick:
+        assert asyncio.run(main()) < 2.0
+    assert len(quick.received) == 12
+
+
+def test_database_that_fails_for_a_while_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> DeliveryRow:
+        async with message(tmp_path, server.url) as (sessions, _):
+            async with sessions.begin() as session:
+                await session.execute(text("ALTER TABLE deliveries RENAME TO gone"))
+            async with delivering(sessions, tmp_path):
+                while "looking for webhooks failed" not in caplog.text:
+                    await asyncio.sleep(0.02)
+                async with sessions.begin() as session:
+                    await session.execute(text("ALTER TABLE gone RENAME TO deliveries"))
+                return await until(sessions, lambda row: row.status == "delivered")
+
+    with receiver() as server:
+        asyncio.run(main())
+    assert len(server.received) == 1
+
+
+def test_message_is_delivered_again_where_it_could_not_be_noted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> DeliveryRow:
+        async with message(tmp_path, server.url) as (sessions, _), delivering(sessions, tmp_path, lease=0.6):
+            while not server.received:
+                await asyncio.sleep(0.02)
+            async with sessions.begin() as session:
+                await session.execute(text("ALTER TABLE deliveries RENAME TO gone"))
+            while "cannot be noted" not in caplog.text:
+                await asyncio.sleep(0.02)
+            async with sessions.begin() as session:
+                await session.execute(text("ALTER TABLE gone RENAME TO deliveries"))
+            return await until(sessions, lambda row: row.status == "delivered")
+
+    with receiver(slow=0.3) as server:
+        row = asyncio.run(main())
+    assert {headers["webhook-id"] for headers, _ in server.received} == {row.id}
+    assert len(server.received) == 2
+
+
+def test_answer_counts_even_if_the_rest_of_it_never_comes(tmp_path: Path) -> None:
+    with raw_receiver(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x", every=0.05) as (url, taken):
+        row = deliver(tmp_path, url, backoff=(), timeout=0.3)
+    assert (row.status, row.attempts[0]["status"], row.attempts[0]["error"]) == ("delivered", 200, None)
+    assert row.attempts[0]["seconds"] < 2.0
+    assert len(taken) == 1
+
+
+def test_answer_without_end_is_not_read(tmp_path: Path) -> None:
+    with raw_receiver(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536) as (url, taken):
+        row = deliver(tmp_path, url, backoff=(), timeout=5.0)
+    assert (row.status, row.attempts[0]["seconds"] < 2.0) == ("delivered", True)
+    assert sum(taken) < 10_000_000  # what the system took off the wire by itself
+
+
+def test_head_of_an_answer_that_drips_is_not_waited_for(tmp_path: Path) -> None:
+    """Each byte comes in time, all of them never do."""
+    with raw_receiver(b"HTTP/1.1 200 OK\r\n", b"x", every=0.05) as (url, _):
+        row = deliver(tmp_path, url, backoff=(), timeout=0.3)
+    assert (row.status, row.attempts[0]["error"]) == ("failed", "TimeoutError")
+    assert 0.5 < row.attempts[0]["seconds"] < 2.0
+
+
+def test_answer_that_is_no_http_counts_as_none(tmp_path: Path) -> None:
+    with raw_receiver(b"SSH-2.0-OpenSSH_9.2\r\n") as (url, _):
+        row = deliver(tmp_path, url)
+    assert (row.status, len(row.attempts)) == ("failed", 4)
+    assert {attempt["error"].partition(":")[0] for attempt in row.attempts} == {"RemoteProtocolError"}
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "http://[", "http://x\n/", "ftp://example.com/"])
+def test_message_that_cannot_be_sent_is_given_up_as_others_are(tmp_path: Path, url: str) -> None:
+    """It got past the check once, by another version of ours perhaps."""
+    row = deliver(tmp_path, url)
+    assert (row.status, len(row.attempts)) == ("failed", 4)
+
+
+def test_text_that_is_no_unicode_is_delivered(tmp_path: Path) -> None:
+    """As in the error of a job, about a file whose name is none."""
+    payload = {**PAYLOAD, "data": {"error": "no such file: \udcff.mp3"}}
+
+    async def main() -> None:
+        async with message(tmp_path, server.url) as (sessions, _), delivering(sessions, tmp_path):
+            await all_delivered(sessions, await add(sessions, server.url, payload=payload), 10)
+
+    with receiver() as server:
+        asyncio.run(main())
+    told = [Webhook(SECRET).verify(body.decode(), headers) for headers, body in server.received]
+    assert payload in told
+
+
+def test_payload_is_compact_json_of_what_was_stored(tmp_path: Path) -> None:
+    with receiver() as server:
+        deliver(tmp_path, server.url)
+    [(_, body)] = server.received
+    assert body == json.dumps(PAYLOAD, separators=(",", ":")).encode()

@@ -1,0 +1,237 @@
+"""The nursery: fresh processes for tasks, whatever happens to the process that forks them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from ecs_core.plugin_api import particle_types
+from ecs_core.rendering.pool import ENVIRONMENT
+from services.jobs.render_spec import frozen, key_of
+from services.worker.child_processes import Child, Nursery
+
+
+@pytest.fixture
+def in_a_nursery(tmp_path: Path) -> Callable[[Callable[[Nursery], Awaitable[None]]], None]:
+    def run(what: Callable[[Nursery], Awaitable[None]]) -> None:
+        async def main() -> None:
+            async with Nursery(tmp_path.as_uri()) as fork_server:
+                await what(fork_server)
+
+        asyncio.run(main())
+
+    return run
+
+
+def started() -> list[int]:
+    """The processes that this one started and that still run."""
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in found if Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"]
+
+
+async def stopped(*children: Child) -> None:
+    for child in children:
+        await child.stop()
+
+
+def test_killed_nursery_is_started_once_for_all_who_wait(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+) -> None:
+    others = set(started())  # servers that other tests share
+
+    async def killed(fork_server: Nursery) -> None:
+        await stopped(await fork_server.child())
+        for _ in range(3):
+            (pid,) = set(started()) - others
+            os.kill(pid, signal.SIGKILL)
+            children = await asyncio.gather(*(fork_server.child() for _ in range(4)))
+            assert len(set(started()) - others) == 1
+            await stopped(*children)
+
+    in_a_nursery(killed)
+
+
+def test_nursery_ends_with_its_worker_even_where_its_input_stays_open(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    worker = os.fork()
+    if worker == 0:
+
+        async def main() -> None:
+            async with Nursery(tmp_path.as_uri()) as fork_server:
+                await stopped(await fork_server.child())  # it has loaded everything
+                assert fork_server._control is not None
+                socket.send_fds(theirs, [str(started()[0]).encode()], [fork_server._control.fileno()])
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            asyncio.run(main())
+        finally:
+            os._exit(1)
+    theirs.close()
+    with ours:
+        said, (control,), _, _ = socket.recv_fds(ours, 100, 1)
+    os.waitpid(worker, 0)
+    try:
+        end = time.monotonic() + 5
+        while Path(f"/proc/{int(said)}").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not Path(f"/proc/{int(said)}").exists()
+    finally:
+        os.close(control)
+
+
+def test_one_that_is_kept_is_used_again_unless_it_died_meanwhile(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+) -> None:
+    async def used(fork_server: Nursery) -> None:
+        first, second = await fork_server.child(), await fork_server.child()
+        assert fork_server.kept() is None
+        fork_server.keep(first)
+        fork_server.keep(second)
+        second.kill()
+        while second.lives():
+            await asyncio.sleep(0.01)
+        assert fork_server.kept() is first
+        assert fork_server.kept() is None
+        await stopped(first)
+
+    in_a_nursery(used)
+
+
+def test_one_that_is_kept_ends_when_nothing_comes(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+) -> None:
+    async def waited(fork_server: Nursery) -> None:
+        child = await fork_server.child()
+        fork_server.keep(child)
+        assert child.lives()
+        end = time.monotonic() + 10
+        while not child.writer.is_closing() and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        assert child.writer.is_closing()  # when it has ended
+        assert fork_server.kept() is None
+
+    in_a_nursery(waited)
+
+
+def test_it_does_one_task_after_another(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None], tmp_path: Path
+) -> None:
+    async def asked(fork_server: Nursery) -> None:
+        scene = frozen("snow", {"width": 64, "height": 36, "duration": 1.0}, None, "draft")
+        child = await fork_server.child()
+        for attempt in (1, 2):
+            spec = {"task": "t", "attempt": attempt, "kind": "plan", "number": 0, "scene": scene}
+            spec |= {"scene_key": key_of(scene), "folder": str(tmp_path), "plan": f"plan-{attempt}"}
+            told = [message async for message in child.messages(dict(spec))]
+            assert told[-1].get("done"), told
+            assert told[-1]["spent"]["stages"].keys() == {"analyse", "simulate"}
+            assert child.done
+        await stopped(child)
+
+    in_a_nursery(asked)
+
+
+FAILING = """
+from ecs_core import ParticleType, Phase, Position, System, hookimpl
+
+class Breaks(System):
+    phase = Phase.FORCE
+
+    def process(self):
+        raise RuntimeError("not now")
+
+@hookimpl
+def motes_particle_types(register):
+    register(ParticleType("breaks", archetype=(Position,), systems=(Breaks,)))
+"""
+
+
+def test_type_that_fails_is_named_to_the_client_and_its_place_to_the_operator(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nbreaks = "motes_test_breaks"\n')
+    (tmp_path / "motes_test_breaks.py").write_text(FAILING)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
+
+    async def asked(fork_server: Nursery) -> None:
+        particle_types.cache_clear()
+        try:
+            scene = frozen("breaks", {"width": 64, "height": 36, "duration": 1.0}, None, "draft", at=0.1)
+            spec = {"task": "t", "attempt": 1, "kind": "frame", "number": 0, "scene": scene}
+            spec |= {"scene_key": key_of(scene), "folder": str(tmp_path), "plan": "plan"}
+        finally:
+            particle_types.cache_clear()
+        child = await fork_server.child()
+        told = [message async for message in child.messages(spec)][-1]
+        assert told["error"] == "particle type 'breaks' failed in frame 0: RuntimeError: not now"
+        assert "motes_test_breaks.py" in told["trace"]
+        await stopped(child)
+
+    in_a_nursery(asked)
+
+
+def test_no_process_that_does_tasks_has_secrets_it_does_not_need(
+    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MOTES_DATABASE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET"):
+        monkeypatch.setenv(name, "canary")
+
+    async def looked(fork_server: Nursery) -> None:
+        child = await fork_server.child()
+        processes = fork_server.processes()
+        assert len(processes) == 2
+        for process in processes:
+            environment = Path(f"/proc/{process}/environ").read_bytes()
+            assert b"OPENBLAS_NUM_THREADS" in environment
+            assert b"canary" not in environment
+        await stopped(child)
+
+    in_a_nursery(looked)
+
+
+_LEAVES_GARBAGE = """
+import av
+
+from ecs_core import warmup
+from services.worker import fork_server
+
+
+def rehearse(real=warmup.rehearse):
+    real()
+    frame = av.VideoFrame(64, 64, "yuv420p")
+    frame.reformat(format="rgb24")
+    garbage = [frame]
+    garbage.append(garbage)
+
+
+warmup.rehearse = rehearse
+fork_server.main()
+"""
+
+
+def test_what_a_rehearsal_leaves_is_gone_before_it_forks(tmp_path: Path) -> None:
+    """As compiling kernels leaves a frame whose threads no other process has: throwing it away there never ended."""
+    ours, control = socket.socketpair()
+    command = (sys.executable, "-c", _LEAVES_GARBAGE, tmp_path.as_uri(), "0", str(os.getpid()))
+    with subprocess.Popen(command, stdin=control, env={**os.environ, **ENVIRONMENT}) as process, ours:
+        control.close()
+        here, there = socket.socketpair()
+        socket.send_fds(ours, [b"."], [there.fileno()])
+        there.close()
+        with here, here.makefile() as said:
+            assert "pid" in json.loads(said.readline())
+            assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 1

@@ -1,0 +1,62 @@
+"""What a task does besides its work: plugins hear of the video, and a type that fails says so itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecs_core.plugin_api.registry import GROUP, load
+from services.jobs.render_spec import frozen, key_of
+from services.storage.object_store import Storage
+from services.worker import task_runner
+
+HOOKS = """
+from ecs_core import hookimpl
+
+heard = []
+
+@hookimpl
+def motes_before_render(scene):
+    heard.append(scene)
+
+@hookimpl
+def motes_after_render(scene, stats):
+    heard.append((scene, stats, stats.output.stat().st_size))
+    raise ValueError("that was it")
+"""
+
+
+def test_plugins_hear_of_a_video_when_it_is_planned_and_when_it_is_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "motes_test_ears.py").write_text(HOOKS)
+    registry = load([EntryPoint("ears", "motes_test_ears", GROUP)])
+    monkeypatch.setattr(task_runner, "particle_types", lambda: registry)
+    scene = frozen("zen", {"width": 64, "height": 36, "duration": 0.2, "particle_count": 3}, None, "draft")
+    storage = Storage((tmp_path / "storage").as_uri())
+    told: list[Mapping[str, Any]] = []
+
+    def do(kind: str, **more: object) -> None:
+        folder = tmp_path / kind
+        folder.mkdir()
+        common = {"task": 1, "attempt": 1, "plan": "p", "number": 0, "scene": scene, "scene_key": key_of(scene)}
+        task_runner.run({**common, "kind": kind, "folder": str(folder), **more}, storage, told.append)
+
+    import motes_test_ears
+
+    do("plan")
+    [before] = motes_test_ears.heard
+    assert (before.type, before.config["particle_count"]) == ("zen", 3)
+    do("segment")
+    do("join", segments=[message["made"]["object"] for message in told if "made" in message])
+    assert len(motes_test_ears.heard) == 2
+    after, stats, size = motes_test_ears.heard[1]
+    assert (after, stats.frames, stats.width, stats.fps, size > 0) == (before, 6, 64, "30", True)
+    assert stats.seconds["join"] > 0
+    [warning] = [message["warning"] for message in told if "warning" in message]
+    assert warning == "plugin 'not installed:ears': motes_after_render failed: ValueError: that was it"
