@@ -38,11 +38,15 @@ class System(esper.Processor):
 
     Subclasses set ``phase``, declare the columns they read and write, and implement ``process``, which finds its
     entities with ``self.world.query(...)``. A system has no state of its own: everything is in the world.
+
+    ``random_key`` names the system's random draws; empty, the class's name does. A class that is renamed keeps its
+    draws, and so its frames, by setting it to the old name.
     """
 
     phase: ClassVar[Phase]
     reads: ClassVar[tuple[type[Column], ...]] = ()
     writes: ClassVar[tuple[type[Column], ...]] = ()
+    random_key: ClassVar[str] = ""
     world: World
 
     def process(self) -> None:

@@ -202,15 +202,15 @@ class World:
         n-th of something, such as the kicks of a song (``AudioFrame.before``): the same one at any frame rate.
         """
         if nth is not None:
-            return generator(self.seed, stream_of(type(system).__qualname__, entity, "nth"), nth)
-        key = (type(system).__qualname__, entity)
+            return generator(self.seed, stream_of(_random_key(system), entity, "nth"), nth)
+        key = (_random_key(system), entity)
         draw = self._draws.get(key, 0)
         self._draws[key] = draw + 1
         return generator(self.seed, stream_of(*key, draw), self.frame)
 
     def traits(self, system: System, entity: int, table: Table) -> NDArray[np.float32]:
         """A number in [0, 1) for each row, (rows,) float32, that stays with its particle for life."""
-        return uniform_by_birth(self.seed, stream_of(type(system).__qualname__, entity), table.birth)
+        return uniform_by_birth(self.seed, stream_of(_random_key(system), entity), table.birth)
 
     @property
     def systems(self) -> tuple[System, ...]:
@@ -240,3 +240,8 @@ class World:
 
     def __exit__(self, *reason: object) -> None:
         self.close()
+
+
+def _random_key(system: System) -> str:
+    """The name of what a system draws."""
+    return system.random_key or type(system).__qualname__

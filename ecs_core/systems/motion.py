@@ -77,6 +77,7 @@ class Shake(System):
     """Jitter: every particle on a random walk of its own."""
 
     phase = Phase.FORCE
+    random_key = "Shake"
     writes = (Velocity,)
 
     def process(self) -> None:

@@ -29,6 +29,7 @@ class Emit(System):
     """Burst, Emission and Upkeep, in this order: as many as are due in this frame."""
 
     phase = Phase.EMIT
+    random_key = "Emit"
     writes = (Position, Velocity, Lifetime, Size, Color, Pulse, Growth)
 
     def process(self) -> None:

@@ -40,6 +40,7 @@ class ScatterAtStart(System):
     """The first flakes are anywhere on their way to the edge of the frame, as if it had snowed for a while."""
 
     phase = Phase.EMIT
+    random_key = "ScatterAtStart"
     writes = (Position,)
 
     def process(self) -> None:
@@ -61,6 +62,7 @@ class ThrowBack(System):
     """At an onset with high bass some flakes, those far out and fast rather, jump back to the centre."""
 
     phase = Phase.EMIT
+    random_key = "ThrowBack"
     writes = (Position, Velocity)
 
     def process(self) -> None:

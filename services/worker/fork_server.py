@@ -2,8 +2,8 @@
 
 ``python -m services.worker.fork_server STORAGE NICE WORKER`` has a Unix socket as its standard input. It forks
 a process for each socket that is sent through it; that process says {"pid"}, gets what to do as a line of JSON,
-and answers with lines of JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can be given
-more to do.
+and answers with lines of JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can be
+given more to do.
 The nursery ends with its worker, its children when nobody listens.
 """
 

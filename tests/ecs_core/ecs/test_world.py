@@ -220,6 +220,24 @@ def test_rng_for_the_nth_of_something_is_the_same_in_any_frame(make_world: MakeW
     assert len({*before, in_a_frame, world.rng(system, 2, nth=0).uniform()}) == 4
 
 
+def test_rng_of_a_renamed_system_that_keeps_its_random_key_is_the_same(make_world: MakeWorld) -> None:
+    class Old(System):
+        phase = Phase.MOVE
+
+    class New(System):
+        phase = Phase.MOVE
+        random_key = Old.__qualname__
+
+    world = make_world()
+    old, new = Old(), New()
+    table = Table([])
+    assert world.rng(old, 1, nth=0).uniform() == world.rng(new, 1, nth=0).uniform()
+    other = make_world()
+    assert world.rng(old, 1).uniform() == other.rng(new, 1).uniform()
+    table.spawn(3)
+    assert world.traits(old, 1, table).tolist() == world.traits(new, 1, table).tolist()
+
+
 def test_rng_is_the_same_in_a_world_that_starts_at_that_frame(make_world: MakeWorld) -> None:
     class Draw(System):
         phase = Phase.SENSE
