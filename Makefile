@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo serve test check format contract gallery dashboards bench lock clean
+.PHONY: help setup demo serve test campaigns nightly check format gallery dashboards bench lock clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -28,9 +28,16 @@ demo: $(READY)  ## start the service, let it render 20 s of the demo song at 108
 serve: $(READY)  ## run the service: the REST API, workers, Redis
 	$(BIN)/motes serve
 
-test: $(READY)  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 -m 'not compiled' $(addprefix tests/ecs_core/,kernels systems raster test_rng.py)
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
+
+test: $(READY)  ## the tests, but for campaigns
+	$(PYTEST) -m 'not campaign and not nightly'
+
+campaigns: $(READY)  ## long tests: faults, load, full disks, fresh environments, fuzzing, no compiler
+	$(PYTEST) -m campaign
+
+nightly: $(READY)  ## tests that take hours: hundreds of faults, long soaks, thousands of requests made up
+	$(BIN)/python -m pytest -s --durations 0 -m nightly
 
 check: $(READY)  ## lint, types, layers
 	$(BIN)/ruff check .
@@ -41,9 +48,6 @@ check: $(READY)  ## lint, types, layers
 format: $(READY)  ## what can be put right by a machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-
-contract: $(READY)  ## try the API with more than 5 000 requests that Schemathesis makes up (about 5 minutes)
-	CONTRACT_EXAMPLES=100 $(BIN)/python -m pytest -q -s tests/services/api/test_contract.py
 
 gallery: $(READY)  ## the pictures of the docs: all types and presets
 	$(BIN)/python docs/gallery.py

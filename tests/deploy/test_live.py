@@ -26,7 +26,7 @@ from tests.services.stack.api_calls import SMALL, create, submit
 from tests.services.stack.conftest import Stack, running_stack, until
 from tests.services.webhooks.test_delivery import receiver
 
-pytestmark = [pytest.mark.debian("prometheus"), pytest.mark.slow]
+pytestmark = [pytest.mark.debian("prometheus"), pytest.mark.campaign]
 
 DISK = 256_000_000  # bytes
 STUCK = 3  # tasks

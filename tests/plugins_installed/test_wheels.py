@@ -88,7 +88,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
     return Fresh(python, site, folder / "cwd")
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 class TestInstalledFromWheels:
     def test_nothing_comes_from_the_sources(self, fresh: Fresh) -> None:
         modules = "ecs_core, motes_embers, services.cli.main, plugins.snow"

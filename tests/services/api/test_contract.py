@@ -1,6 +1,6 @@
 """Schemathesis tries the whole OpenAPI document: no 5xx, no answer outside its schema, none across owners.
 
-By default so many requests as CI has time for; ``make contract`` tries more than 5 000.
+A few requests of each kind in ``make test``, some in ``make campaigns``, more than 5,000 in ``make nightly``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from tests.services.api.world import changed, served
 
 HERE = Path(__file__).parent / "contract"
 ROOT = Path(__file__).parents[3]
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "3"))  # of what is made up, for each operation
 MARKER = "somebody-elses-4f1c"
 SMALL = {"width": 160, "height": 90, "duration": 1.0, "particle_count": 20}
 
@@ -67,9 +66,23 @@ def _failing_everything(database: str) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.parametrize("auth", ["required", "off"])
+@pytest.mark.parametrize(
+    ("auth", "examples", "at_least"),
+    [
+        pytest.param("off", 1, 300, id="off"),
+        pytest.param("off", 3, 500, id="off-3", marks=pytest.mark.campaign),
+        pytest.param("required", 3, 500, id="required-3", marks=pytest.mark.campaign),
+        pytest.param("off", 100, 2500, id="off-100", marks=pytest.mark.nightly),
+        pytest.param("required", 100, 2500, id="required-100", marks=pytest.mark.nightly),
+    ],
+)
 def test_every_answer_is_as_the_document_says(
-    auth: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    auth: str,
+    examples: int,  # made up for each operation
+    at_least: int,  # requests in all
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
     asyncio.run(upgrade(database))
@@ -107,7 +120,7 @@ def test_every_answer_is_as_the_document_says(
         done = subprocess.run(
             (
                 *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml")),
-                *("run", f"{url}/openapi.json", "--checks", "all", "--max-examples", str(EXAMPLES), *key),
+                *("run", f"{url}/openapi.json", "--checks", "all", "--max-examples", str(examples), *key),
                 *("--report-json-path", str(report), "--no-color", "--generation-database", "none", "--no-shrink"),
             ),
             cwd=tmp_path_factory.mktemp("schemathesis"),
@@ -120,5 +133,5 @@ def test_every_answer_is_as_the_document_says(
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]
     tried = json.loads(report.read_text())
     assert tried["operations"]["tested"] == tried["operations"]["selected"] > 20
-    assert tried["test_cases"]["generated"] >= (2500 if EXAMPLES >= 100 else 500)
+    assert tried["test_cases"]["generated"] >= at_least
     print(f"\n{auth}: {tried['test_cases']['generated']} requests")

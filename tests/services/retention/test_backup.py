@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.debian("redis-server")
 def test_backup_of_a_service_at_work_is_served_elsewhere(
     tmp_path: Path, demo_song: Path, capsys: pytest.CaptureFixture[str]

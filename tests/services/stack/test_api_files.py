@@ -324,7 +324,6 @@ def test_upload_of_no_song_is_refused(stack: Stack, tmp_path: Path) -> None:
         assert str(stack.folder) not in answer.text
 
 
-@pytest.mark.slow
 def test_song_of_many_hours_is_refused_though_it_is_small(stack: Stack, tmp_path: Path) -> None:
     path = tmp_path / "silence.flac"
     with av.open(str(path), "w") as container:

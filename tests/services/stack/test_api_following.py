@@ -133,7 +133,6 @@ def test_events_are_no_older_than_a_second(stack: Stack) -> None:
         assert min(when for when, known in told if known >= progress) < moment + 1
 
 
-@pytest.mark.slow
 def test_connection_is_kept_alive_where_nothing_happens(stack: Stack) -> None:
     stack.stop("worker")
     job = submit(stack, create(stack, **SMALL, seed=105))

@@ -26,7 +26,7 @@ __all__ = [
     "test_what_is_changed_after_submission_touches_no_render",
 ]
 
-pytestmark = pytest.mark.debian("redis-server")
+pytestmark = [pytest.mark.debian("redis-server"), pytest.mark.campaign]
 
 
 @pytest.fixture(scope="module")

@@ -16,22 +16,28 @@ pytestmark = pytest.mark.debian("redis-server")
 
 
 def nothing_is_lost(*, kills: int, jobs: int, **places: str) -> None:
-    """Each kind of fault happens once; what was lost is begun again in time."""
+    """Each kind of fault happens once; how soon lost tasks begin again is printed, and not asked here."""
     command = (sys.executable, "bench/faults.py", "--kills", str(kills), "--jobs", str(jobs), "--seed", "5")
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **places}, capture_output=True, text=True, check=False, timeout=600
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "every job completed once, every frame as in an undisturbed render: True" in done.stdout
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **places}, capture_output=True, text=True, check=False)
+    print(done.stdout)
+    assert "every job completed once, every frame as in an undisturbed render: True" in done.stdout, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("kills", "jobs"),
+    [
+        pytest.param(5, 3, marks=pytest.mark.campaign),
+        pytest.param(300, 20, marks=pytest.mark.nightly),
+    ],
+)
 @pytest.mark.usefixtures("_redis")
-def test_no_job_is_lost_or_done_twice_whatever_is_killed() -> None:
-    nothing_is_lost(kills=5, jobs=3)
+def test_no_job_is_lost_or_done_twice_whatever_is_killed(kills: int, jobs: int) -> None:
+    nothing_is_lost(kills=kills, jobs=jobs)
 
 
+@pytest.mark.campaign
 @pytest.mark.usefixtures("_redis")
-def test_nor_where_postgresql_and_s3_keep_everything(
+def test_no_job_is_lost_with_postgresql_and_s3(
     postgres_server: Postgres, s3_server: dict[str, str], tmp_path: Path
 ) -> None:
     places = {
