@@ -23,9 +23,9 @@ FRAMES = [10, 10, 5]  # of the segments of a job
 
 
 class Clock:
-    """A clock that can be put forward and back; ``TELLS`` are the modules that change jobs by it."""
+    """A clock that can be put forward and back; ``TELLS`` are the modules of ``services.jobs`` that read it."""
 
-    TELLS = ("artefacts", "job_steps", "jobs", "news", "tasks", "turns")
+    TELLS = ("artefacts", "transitions", "lifecycle", "events", "tasks", "fair_scheduler")
 
     def __init__(self) -> None:
         self._off = timedelta()

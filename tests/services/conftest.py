@@ -96,5 +96,5 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """What all changes of jobs take for the present moment."""
     clock = Clock()
     for name in Clock.TELLS:
-        monkeypatch.setattr(f"services.{name}.now", clock)
+        monkeypatch.setattr(f"services.jobs.{name}.now", clock)
     return clock

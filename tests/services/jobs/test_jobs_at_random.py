@@ -82,7 +82,7 @@ class Machine(RuleBasedStateMachine):
         self.engine, sessions = open_database(f"sqlite+aiosqlite:///{path}")
         self.board = Board(sessions)
         self.clock = Clock()
-        self.patches = [patch(f"services.{name}.now", self.clock) for name in Clock.TELLS]
+        self.patches = [patch(f"services.jobs.{name}.now", self.clock) for name in Clock.TELLS]
         for each in self.patches:
             each.start()
         self.jobs: list[str] = []
