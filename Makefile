@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo serve test campaigns nightly check format gallery dashboards bench lock clean
+.PHONY: help setup demo serve test campaigns nightly check format gallery filter-banks dashboards bench lock clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ format: $(READY)  ## what can be put right by a machine
 
 gallery: $(READY)  ## the pictures of the docs: all types and presets
 	$(BIN)/python docs/gallery.py
+
+filter-banks: $(READY)  ## the filter banks of the analysis, written anew with librosa
+	$(BIN)/python -m ecs_core.audio.make_filter_banks
 
 dashboards: $(READY)  ## the dashboards of deploy/grafana, as Grafana reads them
 	$(BIN)/python -m deploy.grafana

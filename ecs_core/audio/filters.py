@@ -1,74 +1,46 @@
-"""Filter banks, mel and chroma: librosa's, worked out once a machine and kept, as importing librosa takes a second.
+"""The filter banks of the analysis: librosa's mel and chroma matrices, shipped as data.
 
-They lie beside numba's kernels: in ``NUMBA_CACHE_DIR`` where that is set, else in this package's ``__pycache__``.
+Importing librosa takes a second, and half a minute on a machine where it has to compile first; reading the matrices
+takes a millisecond. :mod:`ecs_core.audio.make_filter_banks` writes the file.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from contextlib import suppress
-from importlib.metadata import version
+import functools
+import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 
+FILE = Path(__file__).with_name("filter_banks.npz")
 
-def mel_filters(*, rate: int, window: int, bands: int, lowest: float) -> F32:
-    """Triangular filters on the HTK mel scale from ``lowest`` Hz to half the rate: (window / 2 + 1, bands) float32.
 
-    As ``librosa.filters.mel(..., htk=True)``, transposed: each filter has unit area in Hz (Slaney's normalisation).
+class FilterBanks(NamedTuple):
+    """Matrices that turn a row of bins into a row of bands; read-only.
+
+    ``mel``, (513, 64) float32, turns amplitudes of a window of 1024 samples into mel bands; ``chroma``, (2049, 12)
+    float32, turns powers of a window of 4096 samples into pitch classes, C first.
     """
 
-    def make() -> F32:
-        from librosa.filters import mel  # noqa: PLC0415 - the second this module is about
-
-        bank: F32 = mel(sr=rate, n_fft=window, n_mels=bands, fmin=lowest, fmax=rate / 2, htk=True)
-        return bank
-
-    return _kept(f"mel-{rate}-{window}-{bands}-{lowest:g}", (window // 2 + 1, bands), make)
+    mel: F32
+    chroma: F32
 
 
-def chroma_filters(*, rate: int, window: int) -> F32:
-    """From power in bins to power in the twelve pitch classes, C first, A at 440 Hz: (window / 2 + 1, 12) float32.
-
-    As ``librosa.filters.chroma(..., tuning=0)``, transposed: octaves around 300 Hz count most.
-    """
-
-    def make() -> F32:
-        from librosa.filters import chroma  # noqa: PLC0415 - likewise
-
-        bank: F32 = chroma(sr=rate, n_fft=window, tuning=0.0, norm=None, ctroct=4.2, octwidth=1.5)
-        return bank
-
-    return _kept(f"chroma-{rate}-{window}", (window // 2 + 1, 12), make)
+@functools.cache
+def filter_banks() -> FilterBanks:
+    """The filter banks, read once per process."""
+    with np.load(FILE, allow_pickle=False) as file:
+        banks = FilterBanks(file["mel"], file["chroma"])
+    for bank in banks:
+        bank.setflags(write=False)
+    return banks
 
 
-def _kept(name: str, shape: tuple[int, int], make: Callable[[], F32]) -> F32:
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__")
-    path = folder / f"{name}-{version('librosa')}.npy"
-    try:
-        kept: F32 = np.load(path)
-    except (OSError, ValueError, EOFError):
-        pass
-    else:
-        if kept.shape == shape and kept.dtype == np.float32:
-            return kept
-    filters = np.ascontiguousarray(make().T, np.float32)
-    _keep(filters, path)
-    return filters
-
-
-def _keep(filters: F32, path: Path) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.save(file, filters)
-        os.replace(part, path)
-    except OSError:  # a read-only installation: the bank is worked out each time
-        with suppress(OSError):
-            part.unlink()
+@functools.cache
+def filter_banks_digest() -> str:
+    """The SHA-256 of the file, in hexadecimal: other filters, other features, other frames."""
+    return hashlib.sha256(FILE.read_bytes()).hexdigest()

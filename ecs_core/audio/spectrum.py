@@ -15,13 +15,13 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from ecs_core.audio.filters import chroma_filters, mel_filters
+from ecs_core.audio.filters import filter_banks
 from ecs_core.audio.meters import Measured, Meters
 
 F32 = NDArray[np.float32]
 
 RATE, WINDOW, HOP = 22_050, 1024, 256
-MEL_BANDS = 64
+MEL_BANDS, LOWEST = 64, 27.5  # how many, and where the first one begins, Hz
 CHROMA_WINDOW, CHROMA_HOP = 4096, 2048
 # Bands by name: Hz from, to. Bass includes sub, as people mean it. What is above 10 kHz, "air", is measured by Meters.
 BANDS = {"sub": (0, 60), "bass": (0, 250), "low_mid": (250, 1000), "mid": (1000, 4000), "high": (4000, 11_025)}
@@ -64,8 +64,8 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
     """Reduce a song, given as blocks (channels, n) float32; ``on_samples`` hears how many were read."""
     resample = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
-    mel = mel_filters(rate=RATE, window=WINDOW, bands=MEL_BANDS, lowest=27.5) * np.float32(1000)
-    pitch = chroma_filters(rate=RATE, window=CHROMA_WINDOW)
+    banks = filter_banks()
+    mel, pitch = banks.mel * np.float32(1000), banks.chroma
     edges = [(frequencies >= low) & (frequencies < high) for low, high in BANDS.values()]
     band = np.stack(edges, axis=1).astype(np.float32)
     kept = (_Growing(len(BANDS)), _Growing(MEL_BANDS, np.float16), _Growing(1), _Growing(1), _Growing(1))

@@ -63,7 +63,7 @@ class _Version(argparse.Action):
     """Says which versions are installed: frames of two are never in one video."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        of = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "librosa", "av"))
+        of = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "scipy", "soxr", "av"))
         print(f"motes {version('motes')} (Python {platform.python_version()}, {of})")
         parser.exit()
 

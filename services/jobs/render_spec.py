@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from ecs_core import Scene
+from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import SEGMENT_SECONDS
@@ -79,7 +80,8 @@ def seconds_of(scene: dict[str, Any], seconds: float) -> float:
 @functools.cache  # what is installed later is not what this process has loaded
 def made_by(particle_type: str | None = None) -> str:
     """The sha256 of the versions of what analyses songs and renders a type: another version, another result."""
-    versions = {name: version(name) for name in ("motes", "numpy", "numba", "librosa", "av")}
+    versions = {name: version(name) for name in ("motes", "numpy", "numba", "scipy", "soxr", "av")}
+    versions["filter banks"] = filter_banks_digest()
     for plugin in particle_types().plugins:
         if plugin.failure is None and (plugin.features or particle_type in plugin.types):
             versions[plugin.distribution] = plugin.version

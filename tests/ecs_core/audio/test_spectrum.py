@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
-from pathlib import Path
 
 import librosa
 import numpy as np
 import pytest
 
-from ecs_core.audio.filters import mel_filters
 from ecs_core.audio.spectrum import BANDS, HOP, MEL_BANDS, RATE, WINDOW, spectrum_of
 from tests.ecs_core.audio.songs import F32, hits, spectrum
-
-BANK = {"rate": RATE, "window": WINDOW, "bands": MEL_BANDS, "lowest": 27.5}
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +24,6 @@ def bins(sound: F32) -> F32:
     """Amplitudes by librosa: (513, hops)."""
     stft = librosa.stft(sound[0], n_fft=WINDOW, hop_length=HOP, window="hann", center=True, pad_mode="constant")
     return np.abs(stft) * np.float32(4 / WINDOW)
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    return tmp_path
-
-
-def test_mel_filters_are_those_of_librosa(cache: Path) -> None:
-    expected = librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=MEL_BANDS, fmin=27.5, fmax=RATE / 2, htk=True)
-    np.testing.assert_array_equal(mel_filters(**BANK), expected.T)
 
 
 def test_the_mel_spectrogram_is_that_of_librosa(sound: F32, bins: F32) -> None:
@@ -101,36 +86,3 @@ def test_memory_grows_with_a_song_only_by_what_is_kept() -> None:
     growth = _peak(5) - _peak(1)
     print(f"{growth / 2**20:.1f} MiB for four minutes more")
     assert growth < 8 * 2**20  # 1.4 MB a minute are kept; the samples themselves would be 20
-
-
-def test_the_filter_bank_is_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mel_filters(**BANK)
-    (path,) = cache.iterdir()
-    np.save(path, np.full((WINDOW // 2 + 1, MEL_BANDS), 7, np.float32))
-    assert (mel_filters(**BANK) == 7).all()
-
-
-@pytest.mark.parametrize("content", [b"", b"no array at all", b"\x93NUMPY\x01\x00", None])
-def test_a_damaged_filter_bank_is_replaced(cache: Path, content: bytes | None) -> None:
-    good = mel_filters(**BANK)
-    (path,) = cache.iterdir()
-    whole = path.read_bytes()
-    path.write_bytes(whole[:5000] if content is None else content)
-    np.testing.assert_array_equal(mel_filters(**BANK), good)
-    assert path.read_bytes() == whole
-    assert list(cache.iterdir()) == [path]
-
-
-def test_a_filter_bank_of_another_shape_is_replaced(cache: Path) -> None:
-    good = mel_filters(**BANK)
-    (path,) = cache.iterdir()
-    np.save(path, np.zeros((3, 3), np.float32))
-    np.testing.assert_array_equal(mel_filters(**BANK), good)
-
-
-def test_without_a_place_to_keep_it_the_filter_bank_is_worked_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "folder"))
-    assert mel_filters(**BANK).shape == (WINDOW // 2 + 1, MEL_BANDS)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ecs_core.audio import stereo
-from ecs_core.audio.filters import chroma_filters
+from ecs_core.audio.filters import filter_banks
 from ecs_core.audio.spectrum import CHROMA_HOP, CHROMA_WINDOW, HOP, RATE, WINDOW
 from ecs_core.audio.tonal import NOTES, harmonic_share, key_of, pitch_classes
 from services.cli.demo_song import RATE as DEMO_RATE
@@ -44,7 +44,7 @@ def test_pitch_classes_are_those_of_librosa() -> None:
     bins = np.abs(librosa.stft(sound, n_fft=CHROMA_WINDOW, hop_length=CHROMA_HOP, pad_mode="constant")) * (
         4 / CHROMA_WINDOW
     )
-    expected = np.sqrt(chroma_filters(rate=RATE, window=CHROMA_WINDOW).T @ (bins**2)).T
+    expected = np.sqrt(filter_banks().chroma.T @ (bins**2)).T
     found = spectrum(sound[None].astype(np.float32), rate=RATE).chroma
     np.testing.assert_allclose(found[: len(expected)], expected[: len(found)], rtol=1e-3, atol=1e-4)
 
