@@ -15,8 +15,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ecs_core import kernels
 from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, onset_envelope, refine
-from ecs_core.kernels.beats import best_chain
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -119,7 +119,7 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     strength = np.convolve(np.minimum(envelope, 2.0), (0.5, 1.0, 0.5), mode="same")
     strength /= strength.std() + 1e-9
     change = (_CHANGE * np.arange(4, dtype=np.float32) ** 2).astype(np.float32)
-    hops, states = best_chain(strength.astype(np.float32), guide, _ROW, periods, change, _JUMP, _MISS)
+    hops, states = kernels.beats.best_chain(strength.astype(np.float32), guide, _ROW, periods, change, _JUMP, _MISS)
     hops, states = _without_silence(hops, states, envelope)
     if len(hops) < 3:
         return NO_BEATS

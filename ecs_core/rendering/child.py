@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ecs_core.rendering.plan import Segment
     from ecs_core.rendering.segment import SegmentRenderer
     from ecs_core.scene.settings import Settings
-    from ecs_core.video.encoding import VideoFormat
+    from ecs_core.video.format import VideoFormat
 
 _REPORT_EVERY = 0.1  # seconds
 

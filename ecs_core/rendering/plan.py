@@ -17,7 +17,7 @@ from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.scene.settings import Settings
-from ecs_core.video.encoding import Quality, VideoFormat
+from ecs_core.video.format import Quality, VideoFormat
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis

@@ -26,7 +26,7 @@ from ecs_core.rendering.song_analysis import listen
 from ecs_core.rendering.stage import Stage
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
-from ecs_core.video.encoding import QUALITIES, Quality, VideoFormat
+from ecs_core.video.format import QUALITIES, Quality, VideoFormat
 from ecs_core.video.join import VideoFile
 
 if TYPE_CHECKING:

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, get_args
 
 import av
 import numpy as np
 
 from ecs_core.raster.rasteriser import Planes
-
-Quality = Literal["draft", "standard", "high"]
-QUALITIES: tuple[Quality, ...] = get_args(Quality)
+from ecs_core.video.format import VideoFormat
 
 # CRF 20 is where the glow of a dark scene shows no blocks; draft is for looking at motion, high for an archive.
 _SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -31,22 +26,6 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 _BT709 = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709 all have this number
 _LIMITED = 1  # AVCOL_RANGE_MPEG
-
-
-@dataclass(frozen=True, slots=True)
-class VideoFormat:
-    """What every segment of a video has in common: size in pixels (even), rate, quality, longest GOP in frames."""
-
-    width: int
-    height: int
-    fps: Fraction
-    quality: Quality
-    gop: int
-
-    @property
-    def reordered(self) -> int:
-        """How many frames are decoded ahead of those shown before them: two for x264's pyramid of B-frames."""
-        return 0 if self.quality == "draft" else 2
 
 
 def add_video_stream(

@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 
 from ecs_core.errors import RenderError
-from ecs_core.video.encoding import VideoFormat
+from ecs_core.video.format import VideoFormat
 from ecs_core.video.sound import F32, SoundTrack
 
 # Packets are enough; to learn what we know FFmpeg would decode frames, for 25 ms a segment.

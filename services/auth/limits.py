@@ -12,7 +12,7 @@ from typing import Any
 
 from ecs_core import MotesError
 from services.auth.api_keys import Caller
-from services.media.decoder import LONGEST
+from services.media.decoding_limits import LONGEST
 from services.settings import ServiceSettings
 
 _RATE = re.compile(r"[0-9]{1,9}(/[1-9][0-9]{0,8})?")

@@ -16,25 +16,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import av.audio.stream  # these are what PyAV loads with the first file, when no module can be loaded any more
-import av.subtitles.codeccontext
-import av.subtitles.stream
-import av.video.codeccontext
-import av.video.stream  # noqa: F401 - see above
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ecs_core.audio.decode import MOST_CHANNELS, RATES, AudioFile
 from ecs_core.errors import AudioError
+from services.media import pyav_modules  # noqa: F401 - loaded before anything is confined
+from services.media.decoding_limits import LONGEST, MEMORY, SECONDS, why_it_ended
 from services.media.sandbox import confine
 from services.processes.parent_death import end_with_parent
 
 F32 = NDArray[np.float32]
 _Line = Annotated[str, Field(max_length=1000, pattern=r"^\P{C}*$")]  # to be shown: no control characters
 
-LONGEST = 3 * 3600  # seconds of a song
-MEMORY, SECONDS = 512 << 20, 120  # that a process may take to decode one, in bytes and in seconds of the processor
 _PATIENCE = 300.0  # seconds until the next samples come
 _PIECE = 1 << 15  # samples a message at most
 _LINE = _BUFFER = 1 << 18  # bytes
@@ -150,16 +145,6 @@ class DecodedSong:
 
     def __exit__(self, *reason: object) -> None:
         self.close()
-
-
-def why_it_ended(code: int, name: str) -> Exception:
-    """What it means that a process which decoded a song ended, with that code, before it was finished."""
-    if code == -signal.SIGKILL:  # by a system short of memory, or an operator: not by the song, as far as is known
-        return ConnectionResetError(f"what decodes {name} was killed")
-    if code == -signal.SIGXCPU:
-        return AudioError(f"{name}: takes more than {SECONDS} s of the processor to decode")
-    why = f" ({signal.Signals(-code).name})" if code < 0 and -code in set(signal.Signals) else ""
-    return AudioError(f"{name}: crashes what decodes it{why}: damaged?")
 
 
 def _close_all_but(kept: int, path: Path) -> None:

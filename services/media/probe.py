@@ -6,17 +6,13 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from ecs_core.audio.decode import AudioFile
 from ecs_core.errors import AudioError
-from services.media.decoder import LONGEST, MEMORY, SECONDS, why_it_ended
-from services.media.sandbox import confine
-from services.processes.parent_death import end_with_parent
+from services.media.decoding_limits import SECONDS, why_it_ended
 
 _log = logging.getLogger("motes.probing")
 # All that the process gets of our environment: no password, no key.
@@ -31,7 +27,7 @@ async def probe(path: Path, name: str) -> dict[str, float | int]:
         AudioError: it is no song, by the ``name`` that the client knows.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.media.probe", str(path), str(os.getpid())),
+        *(sys.executable, "-m", "services.media.probe_process", str(path), str(os.getpid())),
         env={key: os.environ[key] for key in _ENVIRONMENT if key in os.environ} | {"OPENBLAS_NUM_THREADS": "1"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -73,29 +69,3 @@ def _understood(line: bytes) -> Mapping[str, object] | None:
 def _refusal(code: int, name: str) -> AudioError:
     why = why_it_ended(code, name)
     return why if isinstance(why, AudioError) else AudioError(f"{name}: what decodes it was killed; try again")
-
-
-def main() -> None:
-    """Print what kind of song the file is, as a line of JSON."""
-    path, parent = Path(sys.argv[1]), int(sys.argv[2])
-    end_with_parent(parent, signal.SIGKILL)
-    os.nice(5)
-    lacking = confine(memory=MEMORY, seconds=SECONDS, reads=[path])
-    try:
-        with AudioFile(path) as song:
-            samples = 0
-            for block in song.blocks():
-                samples += block.shape[1]
-                if samples > LONGEST * song.rate:  # which is refused, however long it is
-                    break
-            facts = {"duration": samples / song.rate, "sample_rate": song.rate, "channels": song.channels}
-    except AudioError as error:
-        print(json.dumps({"error": str(error)}))
-    except MemoryError:
-        print(json.dumps({"error": f"{path}: needs more memory than a song should"}))
-    else:
-        print(json.dumps({**facts, "lacking": " and ".join(lacking)}))
-
-
-if __name__ == "__main__":
-    main()

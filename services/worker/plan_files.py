@@ -14,7 +14,7 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.table import Rows
 from ecs_core.ecs.world import Snapshot
 from ecs_core.rendering.plan import RenderPlan, Segment
-from ecs_core.video.encoding import VideoFormat
+from ecs_core.video.format import VideoFormat
 
 
 def save_plan(plan: RenderPlan, path: Path) -> None:

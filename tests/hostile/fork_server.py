@@ -15,7 +15,7 @@ import sys
 import time
 from contextlib import suppress
 
-from services.media import probe
+from services.media import probe_process
 
 _LONGEST = 60.0  # seconds until a child has failed the test
 
@@ -31,7 +31,7 @@ def probed(path: str) -> dict[str, object]:
             os.dup2(os.open(os.devnull, os.O_RDWR), 2)
             sys.argv = ["probing", path, str(os.getppid())]
             gc.freeze()
-            probe.main()
+            probe_process.main()
             sys.stdout.flush()
             os._exit(0)
         os._exit(1)

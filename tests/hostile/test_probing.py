@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ecs_core.audio.decode import MOST_CHANNELS, RATES
-from services.media.decoder import LONGEST, MEMORY, SECONDS
+from services.media.decoding_limits import LONGEST, MEMORY, SECONDS
 from tests.conftest import CommandLine
 from tests.hostile.bait import Bait, laid
 from tests.hostile.corpus import Hostile, corpus

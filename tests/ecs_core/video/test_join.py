@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ecs_core import RenderError
-from ecs_core.video.encoding import QUALITIES, Picture, Quality, SegmentWriter, VideoFormat
+from ecs_core.video.encoding import Picture, SegmentWriter
+from ecs_core.video.format import QUALITIES, Quality, VideoFormat
 from ecs_core.video.join import VideoFile
 from tests.media import read_video
 

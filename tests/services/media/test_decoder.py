@@ -125,7 +125,7 @@ if midway:
     decoder.AudioFile.blocks = strike
 else:
     decoder.AudioFile.__init__ = lambda song, path: next(strike(song), None)
-decoder.SECONDS = 1
+decoder.SECONDS = sys.modules[decoder.why_it_ended.__module__].SECONDS = 1
 for deed in sys.argv[3:]:
     decoder._PATIENCE = 0.3 if "sleep" in deed else 60.0
     heard()

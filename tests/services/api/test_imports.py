@@ -1,0 +1,43 @@
+"""The API loads neither FFmpeg nor a compiler: not when it is made, and not when it checks what clients send."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.service import ROOT, environment_of
+
+HEAVY = {"av", "librosa", "llvmlite", "numba", "scipy"}
+_SCRIPT = """
+import json, sys
+from fastapi.testclient import TestClient
+from services.api import create_app
+
+def loaded():
+    return sorted({name.partition(".")[0] for name in sys.modules})
+
+app = create_app()
+made = loaded()
+with TestClient(app, base_url="http://127.0.0.1") as client:
+    config = {"bindings": [{"source": "bass", "target": "size"}]}
+    answers = [
+        client.post("/particles/create", json={"particle_type": "snow", "config": config}),
+        client.get("/particles/types"),
+        client.get("/particles/health"),
+    ]
+print(json.dumps([made, loaded(), [answer.status_code for answer in answers]]))
+"""
+
+
+def test_api_loads_no_ffmpeg_and_no_compiler(tmp_path: Path) -> None:
+    environment = environment_of(tmp_path, {"MOTES_REDIS_URL": "redis://127.0.0.1:1/0"})
+    command = [sys.executable, "-c", _SCRIPT]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made, used, statuses = json.loads(done.stdout)
+    assert statuses == [200, 200, 200]
+    assert "sqlalchemy" in made
+    assert HEAVY.isdisjoint(made)
+    assert HEAVY.isdisjoint(used)
