@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import SceneError
-from ecs_core.plugin_api import ParticleType, particle_types
-from ecs_core.scene.scene import particle_type
-from ecs_core.validation_messages import limits
-from services.type_catalogue import bindable, describe
+
+if TYPE_CHECKING:
+    from ecs_core.plugin_api import ParticleType
 
 NAME = "types"
 HELP = "List the particle types, what they do, and their settings."
@@ -33,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the types."""
+    from ecs_core.plugin_api import particle_types
+    from ecs_core.scene.scene import particle_type
+    from services.type_catalogue import describe
+
     registry = particle_types()
     for failure in registry.failures:
         print(f"motes: warning: {failure}", file=sys.stderr)
@@ -50,6 +53,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _show(kind: ParticleType, *, whole: bool) -> None:
+    from ecs_core.validation_messages import limits
+    from services.type_catalogue import bindable
+
     print(f"{kind.name}: {kind.description}")
     schema = kind.settings.model_json_schema()
     for name, field in kind.settings.model_fields.items():

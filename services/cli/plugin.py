@@ -7,7 +7,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from ecs_core.plugin_api import particle_types
 from services.cli import plugin_dev, plugin_new
 
 HELP = "List plugins, begin a new one, or preview one while you write it."
@@ -39,6 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
+    from ecs_core.plugin_api import particle_types
+
     plugins = sorted(particle_types().plugins, key=lambda plugin: (plugin.distribution, plugin.name))
     if arguments.json:
         print(json.dumps([asdict(plugin) for plugin in plugins]))

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecs_core.errors import PluginError
-from ecs_core.plugin_api.registry import declared
 
 _SIZE = ("--size", "640x360")
 
@@ -34,6 +33,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Render; then watch, unless --once."""
     folder: Path = arguments.path.resolve()
     output: Path = arguments.output or arguments.path / "preview.mp4"
+    from ecs_core.plugin_api.registry import declared
+
     declared(folder)  # refused at once where there is no plugin, not watched
     if arguments.once:
         if code := _preview(arguments, folder, output):
@@ -78,6 +79,8 @@ def _preview(arguments: argparse.Namespace, folder: Path, output: Path) -> int:
     Raises:
         PluginError: the plugin does not load, or has no such type.
     """
+    from ecs_core.plugin_api.registry import declared
+
     names = declared(folder)
     environment = {**os.environ, "MOTES_PLUGIN_PATH": str(folder)}
     environment.pop("MOTES_PLUGINS", None)  # it would have to name the plugin, which is asked for here

@@ -10,7 +10,6 @@ from pathlib import Path
 from string import Template
 
 from ecs_core.errors import PluginError
-from ecs_core.plugin_api import particle_types
 
 _TEMPLATES = Path(__file__).parent / "scaffold"
 _FILES = {
@@ -44,6 +43,8 @@ def write(folder: Path) -> Written:
             f"{folder.name!r}: a plugin's name must be of letters, digits and single - or _ between them, begin with a "
             f"letter, and have at most {_LONGEST} characters"
         )
+    from ecs_core.plugin_api import particle_types
+
     if name in particle_types().types:
         raise PluginError(f"{name!r}: there is a particle type of this name already; give another name")
     if name in {plugin.name for plugin in particle_types().plugins}:

@@ -6,12 +6,12 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import SceneError
-from ecs_core.plugin_api import particle_types
-from ecs_core.scene.scene import Scene, particle_type
-from ecs_core.scene.settings import picture_size
+
+if TYPE_CHECKING:
+    from ecs_core.scene.scene import Scene
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +40,8 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
     Raises:
         SceneError: an argument that is not what it should be, by name.
     """
+    from ecs_core.scene.scene import Scene
+
     config: dict[str, Any] = {}
     if arguments.preset is not None:
         config |= _preset(arguments.type, arguments.preset)
@@ -65,6 +67,9 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
 
 def _preset(kind: str, name: str) -> Mapping[str, Any]:
     """The config of a preset; the refusal names the type that has it."""
+    from ecs_core.plugin_api import particle_types
+    from ecs_core.scene.scene import particle_type
+
     try:
         return particle_type(kind).preset(name)
     except SceneError as error:
@@ -103,6 +108,8 @@ def _assign(config: dict[str, Any], assignment: str) -> None:
 
 
 def _size(text: str) -> tuple[int, int]:
+    from ecs_core.scene.settings import picture_size
+
     try:
         return picture_size(text)
     except ValueError as error:

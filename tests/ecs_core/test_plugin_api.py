@@ -168,11 +168,12 @@ def test_own_types_are_found_through_entry_points() -> None:
 def test_broken_plugin_is_told_by_motes_types(
     load_plugins: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from ecs_core import plugin_api
     from services.cli import particle_types
     from services.cli.main import build_parser
 
     registry = load_plugins(good=good("sparks"), broken="1 / 0")
-    monkeypatch.setattr(particle_types, "particle_types", lambda: registry)
+    monkeypatch.setattr(plugin_api, "particle_types", lambda: registry)
     particle_types.run(build_parser().parse_args(["types"]))
     out, err = capsys.readouterr()
     assert "sparks: a test" in out
