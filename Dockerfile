@@ -15,16 +15,14 @@ ENV NUMBA_CPU_NAME=${CPU} NUMBA_CPU_FEATURES="" NUMBA_CACHE_DIR=/opt/motes/kerne
 WORKDIR /src
 RUN python -m venv --without-pip /opt/motes
 # What Motes needs, in the tested versions: a layer that stays as long as they do.
-COPY pyproject.toml requirements.lock ./
-COPY deploy/requirements.py deploy/
-RUN python deploy/requirements.py > /tmp/requirements.txt \
-    && pip --python /opt/motes install --no-cache-dir --only-binary=:all: --constraint requirements.lock \
-    --requirement /tmp/requirements.txt
-COPY LICENSE README.md ./
+COPY requirements.lock ./
+RUN pip --python /opt/motes install --no-cache-dir --only-binary=:all: --requirement requirements.lock
+COPY LICENSE README.md pyproject.toml ./
 COPY ecs_core ecs_core
 COPY plugins plugins
 COPY services services
-RUN pip --python /opt/motes install --no-cache-dir --no-deps . && /opt/motes/bin/python -m ecs_core.warmup
+RUN pip --python /opt/motes install --no-cache-dir --no-deps --no-build-isolation . \
+    && /opt/motes/bin/python -m ecs_core.warmup
 
 FROM python:${PYTHON}-slim-bookworm
 ARG CPU=x86-64-v3

