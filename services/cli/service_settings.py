@@ -35,7 +35,8 @@ def installed() -> Iterator[None]:
         yield
     except ImportError as error:
         raise MotesError(
-            f"the service is not installed ({error.name} is missing): pip install motes[service]"
+            f"the service is not installed ({error.name} is missing): in the folder of Motes' sources, "
+            "pip install '.[service]'"
         ) from None
 
 

@@ -58,7 +58,7 @@ def test_without_the_packages_of_the_service_one_line_says_how_to_get_them(comma
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("motes: error: the service is not installed (")
-    assert done.stderr.endswith(" is missing): pip install motes[service]\n")
+    assert done.stderr.endswith(" is missing): in the folder of Motes' sources, pip install '.[service]'\n")
 
 
 class TestConfig:
