@@ -51,7 +51,7 @@ async def stored_file(
         HTTPException: a part is asked for that it does not have.
     """
     etag = etag_of(made)
-    if _has(request, etag):
+    if _not_modified(request, etag):
         return Response(status_code=304, headers={"ETag": etag, "Cache-Control": cache})
     headers = {"ETag": etag, "Cache-Control": cache, "Accept-Ranges": "bytes"}
     if modified is not None:
@@ -64,11 +64,11 @@ async def stored_file(
         return Response(headers={**headers, "Content-Length": str(made.size)}, media_type=media_type)
     held = ExitStack()
     try:
-        file, size = await run_in_threadpool(_opened, held, storage, made.object)
+        file, size = await run_in_threadpool(_open_file, held, storage, made.object)
         wanted = request.headers.get("range", "")
         if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
             wanted = ""
-        found = part(wanted, size)
+        found = parse_range(wanted, size)
     except BaseException:
         held.close()
         raise
@@ -80,12 +80,12 @@ async def stored_file(
     return _File(held, content, status_code=200 if found is None else 206, headers=headers, media_type=media_type)
 
 
-def _has(request: Request, etag: str) -> bool:
+def _not_modified(request: Request, etag: str) -> bool:
     known = request.headers.get("if-none-match", "")
     return known.strip() == "*" or etag in (each.strip().removeprefix("W/") for each in known.split(","))
 
 
-def part(wanted: str, size: int) -> tuple[int, int] | None:
+def parse_range(wanted: str, size: int) -> tuple[int, int] | None:
     """First byte and end of the part that a ``Range`` asks for; None where that is the whole.
 
     What is not understood, several parts among it, is to be ignored (RFC 9110).
@@ -115,7 +115,7 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _opened(held: ExitStack, storage: Storage, key: str) -> tuple[BinaryIO, int]:
+def _open_file(held: ExitStack, storage: Storage, key: str) -> tuple[BinaryIO, int]:
     path = held.enter_context(storage.file(key))
     file = held.enter_context(path.open("rb"))
     return file, os.fstat(file.fileno()).st_size

@@ -81,7 +81,7 @@ def span(
             raise
 
 
-def note(attributes: Attributes, *, name: str | None = None, failed: bool = False) -> None:
+def annotate(attributes: Attributes, *, name: str | None = None, failed: bool = False) -> None:
     """Say more of the span that lasts; a better name, or that what it tells of went wrong."""
     if set_up() is None:
         return

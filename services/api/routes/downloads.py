@@ -10,7 +10,7 @@ from services.api.errors import problems
 from services.api.file_responses import VALIDATORS, stored_file
 from services.api.route import Route
 from services.database.models import JobRow
-from services.jobs.artefacts import finished, use
+from services.jobs.artefacts import find_artefact, touch
 from services.storage.object_keys import result_key
 
 router = APIRouter(tags=["jobs"], route_class=Route)
@@ -36,8 +36,8 @@ async def download(job_id: str, service: ServiceDep, caller: CallerDep, request:
     if row.status != "completed":
         raise HTTPException(400, f"Job not completed: it is {row.status}")
     key = result_key(row.scene_key, row.kind)
-    await use(service.sessions, key)
-    made = await finished(service.sessions, key)
+    await touch(service.sessions, key)
+    made = await find_artefact(service.sessions, key)
     if made is None:
         await _unexpired(service, caller, job_id)
         raise HTTPException(404, "Output file not found")

@@ -164,7 +164,7 @@ from services.api import create_app
 import services.worker.main
 create_app()
 with traces.span("x", "server", parent={}, attributes={}):
-    traces.note({"a": 1}, name="y", failed=True)
+    traces.annotate({"a": 1}, name="y", failed=True)
     assert traces.traceparent() is None
 print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
 """
