@@ -16,6 +16,7 @@ from services.api.dependencies import Service, open_service
 from services.api.errors import handle_errors
 from services.api.middleware.hardening import harden
 from services.api.middleware.request_context import Requests
+from services.api.openapi_errors import share_errors
 from services.api.routes import (
     analysis,
     audio,
@@ -73,6 +74,7 @@ def create_app() -> FastAPI:
     """The application as ``motes api`` serves it."""
     app = FastAPI(title="Motes", summary="Audio-reactive particle videos", version="1", lifespan=_freeze_gc)
     handle_errors(app)
+    share_errors(app)
     app.include_router(particle_router)
     app.include_router(metrics_router)
     app.add_middleware(Requests)  # around all others that answer

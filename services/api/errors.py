@@ -29,7 +29,8 @@ _QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceede
 UNREACHABLE = (OperationalError, InterfaceError, NoFreeConnection, ConnectionError)
 KNOWN = (HTTPException, MotesError, RequestValidationError, *UNREACHABLE)
 
-_SCHEMA = {
+PROBLEM = "application/problem+json"
+PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -64,7 +65,7 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None, **m
     detail = detail if len(detail) <= _MAX_DETAIL else detail[:_MAX_DETAIL] + " …"
     detail = detail.encode(errors="backslashreplace").decode()  # a name may hold half a character
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
-    return JSONResponse(body, status, headers, "application/problem+json")
+    return JSONResponse(body, status, headers, PROBLEM)
 
 
 def limit_problem(error: LimitError) -> JSONResponse:
@@ -109,8 +110,8 @@ def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {
-                "application/problem+json": {
-                    "schema": _SCHEMA,
+                PROBLEM: {
+                    "schema": PROBLEM_SCHEMA,
                     "example": {
                         "type": "about:blank",
                         "title": HTTPStatus(status).phrase,
@@ -124,7 +125,7 @@ def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]
     } | {
         "default": {
             "description": "Any other error",
-            "content": {"application/problem+json": {"schema": _SCHEMA}},
+            "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}},
         }
     }
 

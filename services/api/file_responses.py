@@ -23,10 +23,20 @@ from services.storage.object_store import Storage
 
 _CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*")
+_BYTES = "application/octet-stream"
 VALIDATORS = {
     "ETag": {"description": "the same for the same frames", "schema": {"type": "string"}},
     "Cache-Control": {"schema": {"type": "string"}},
 }
+
+
+def file_content(media_type: str) -> dict[str, Any]:
+    """The ``content`` of a file's answer in the OpenAPI document.
+
+    Some generators of clients know no binary type but ``application/octet-stream``; who asks for that gets it.
+    """
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {"content": {media_type: binary, _BYTES: binary}}
 
 
 def etag_of(made: Artefact) -> str:
@@ -54,6 +64,9 @@ async def stored_file(
     if _not_modified(request, etag):
         return Response(status_code=304, headers={"ETag": etag, "Cache-Control": cache})
     headers = {"ETag": etag, "Cache-Control": cache, "Accept-Ranges": "bytes"}
+    if media_type != "application/json":
+        headers["Vary"] = "Accept"
+        media_type = _BYTES if request.headers.get("accept") == _BYTES else media_type
     if modified is not None:
         headers["Last-Modified"] = format_datetime(modified.astimezone(UTC), usegmt=True)
     if name is not None:

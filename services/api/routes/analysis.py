@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Query, Request, Response
 
@@ -52,7 +52,7 @@ async def analysis_of_audio(
     curves: bool = Query(False, description="with all curves, some megabytes"),
     bpm: float | None = Query(None, ge=20, le=400, description="the tempo, where it is known"),
     beat_offset: float | None = Query(None, ge=0, le=86_400, description="when any beat is, in seconds"),
-    beat_octave: Literal["half", "double"] | None = Query(None, description="count half or double the beats heard"),
+    beat_octave: Annotated[schemas.BeatOctave | None, Query(description="count half or double the beats heard")] = None,
     metre: int | None = Query(None, ge=2, le=12, description="beats a bar"),
 ) -> Response:
     """What is heard in a song, as a document: as somebody of the same owner corrected it, if one did."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, stored_file
+from services.api.file_responses import VALIDATORS, file_content, stored_file
 from services.api.route import Route
 from services.database.models import JobRow
 from services.jobs.artefacts import find_artefact, touch
@@ -15,7 +15,7 @@ from services.storage.object_keys import result_key
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _CACHE = "private, max-age=3600"
-VIDEO = {"content": {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}}
+VIDEO = file_content("video/mp4")
 
 
 @router.head("/download/{job_id}", include_in_schema=False)

@@ -18,7 +18,7 @@ from ecs_core import SceneError
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, stored_file
+from services.api.file_responses import VALIDATORS, file_content, stored_file
 from services.api.route import Route
 from services.api.routes.downloads import VIDEO
 from services.api.routes.jobs import delete_job_and_files
@@ -33,7 +33,7 @@ _TIMEOUT = 60.0  # seconds until a client is told to come again
 _POLL_INTERVAL = 0.1
 _CACHE = "private, max-age=0, must-revalidate"  # another config, another picture
 _MEDIA = {"frame": "image/png", "analysis": "application/json", "curves": "application/json"}
-_PICTURE = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+_PICTURE = file_content("image/png")
 _NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it, by `If-None-Match`"}}
 _ERRORS = _NOT_MODIFIED | problems(400, 404, 416, 507)
 
