@@ -1,12 +1,17 @@
-"""Render the pictures of the docs: a contact sheet of all types and presets, and one picture for each type's README.
+"""Render the pictures of the docs as WebP; needs Pillow, which the extra ``dev`` brings.
+
+A contact sheet of all types and presets, a picture for each type's README, the stills of the README, and the moving
+picture of the first tutorial.
 
 python docs/gallery.py                  # make gallery
 python docs/gallery.py --type snow      # one type's row and picture
+python docs/gallery.py --only motion    # the moving picture alone
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -15,43 +20,70 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from ecs_core import Scene
+from ecs_core import Scene, render
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.segment import SegmentRenderer
-from ecs_core.video.png import rgb_of, write_png
+from ecs_core.video.png import rgb_of
 from services.cli.demo_song import write_wav
 
 U8 = NDArray[np.uint8]
 ROOT = Path(__file__).parent.parent
+PICTURES = ROOT / "docs/pictures"
 AT = 13.55  # seconds into the demo song, just after a kick
+LARGEST = 390_000  # bytes of a picture: docs load quickly, and the repository stays small
+QUALITIES = (92, 88, 84, 78, 70, 60, 50, 40, 30, 20)  # the first one that fits into LARGEST is used
+PARTS = ("sheet", "types", "stills", "motion")
+EMBERS = ROOT / "examples/motes-embers"
 
 
-def picture(kind: str, config: dict[str, Any], analysis: Analysis, *, height: int, at: float = AT) -> U8:
+def picture(kind: ParticleType, config: dict[str, Any], analysis: Analysis, *, height: int, at: float = AT) -> U8:
     """One frame, (height, width, 3) uint8 RGB."""
     size = {"width": height * 16 // 9, "height": height, "duration": "audio"}
-    particle_type, settings = Scene(kind, audio="song", config={**config, **size}).resolve()
-    renderer = SegmentRenderer(make_plan(particle_type, settings, analysis))
+    settings = kind.settings(**{**config, **size})
+    renderer = SegmentRenderer(make_plan(kind, settings, analysis))
     with renderer.stage as stage:
         stage.skip_to(int(Fraction(str(at)) * settings.rate))
         frame = renderer.picture(stage.snapshot()).frame
-    rgb: U8 = rgb_of(frame).to_ndarray()
-    return rgb
+    return rgb_of(frame).to_ndarray().astype(np.uint8, copy=False)
 
 
-def row(particle_type: ParticleType, analysis: Analysis) -> U8:
+def row(kind: ParticleType, analysis: Analysis) -> U8:
     """The type at its defaults, and its presets in order of their names."""
-    configs = [{}, *(dict(particle_type.preset(name)) for name in particle_type.preset_names())]
-    return np.concatenate([picture(particle_type.name, config, analysis, height=270) for config in configs], axis=1)
+    configs = [{}, *(dict(kind.preset(name)) for name in kind.preset_names())]
+    return np.concatenate([picture(kind, config, analysis, height=270) for config in configs], axis=1)
 
 
-def save(rgb: U8, path: Path) -> None:
-    """Write a PNG."""
-    write_png(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), path)
-    print(f"{path} ({path.stat().st_size // 1024} KiB)", flush=True)
+def save(images: list[U8], path: Path, *, milliseconds: int = 0) -> None:
+    """Write a WebP, animated if there are several images, in the best quality that fits into ``LARGEST`` bytes."""
+    first, *others = [Image.fromarray(np.ascontiguousarray(image)) for image in images]
+    for quality in QUALITIES:
+        buffer = io.BytesIO()
+        moving = {"save_all": True, "append_images": others, "duration": milliseconds, "loop": 0} if others else {}
+        first.save(buffer, "WEBP", quality=quality, method=6, **moving)
+        if len(buffer.getvalue()) <= LARGEST:
+            path.write_bytes(buffer.getvalue())
+            print(
+                f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}"
+                f" ({len(buffer.getvalue()) // 1024} KiB, quality {quality})",
+                flush=True,
+            )
+            return
+    raise SystemExit(f"{path}: larger than {LARGEST} bytes at the lowest quality")
+
+
+def motion(song: Path, out: Path) -> None:
+    """The first tutorial's video, rendered, decoded again and shown at half its frame rate."""
+    config = {"width": 480, "height": 270, "duration": 14.4, "particle_count": 400}
+    with tempfile.TemporaryDirectory() as folder:
+        render(Scene("enhanced", audio=song, config=config), Path(folder) / "video.mp4")
+        with av.open(Path(folder) / "video.mp4") as video:
+            frames = [frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False) for frame in video.decode(video=0)]
+    save(frames[312::2], out, milliseconds=67)
 
 
 def main() -> None:
@@ -59,28 +91,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--type", help="only this type's row and picture, into --out")
     parser.add_argument("--out", type=Path, help="folder for pictures to look at, instead of the docs")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only these pictures of the docs")
     arguments = parser.parse_args()
+    parts = arguments.only or PARTS
     types = particle_types().types
     chosen = [kind for name, kind in types.items() if arguments.type in (None, name)]
     with tempfile.TemporaryDirectory() as folder:
-        write_wav(Path(folder) / "song.wav", 20.0)
-        analysis = analyze(Path(folder) / "song.wav")
-    rows = [row(kind, analysis) for kind in chosen]
-    widest = max(each.shape[1] for each in rows)
-    sheet = np.concatenate([np.pad(each, ((0, 0), (0, widest - each.shape[1]), (0, 0))) for each in rows])
+        song = Path(folder) / "song.wav"
+        write_wav(song, 20.0)
+        analysis = analyze(song)
+        if "motion" in parts and arguments.type is None:
+            motion(song, (arguments.out or PICTURES) / "first-video.webp")
+    if "sheet" in parts:
+        rows = [row(kind, analysis) for kind in chosen]
+        widest = max(each.shape[1] for each in rows)
+        sheet = np.concatenate([np.pad(each, ((0, 0), (0, widest - each.shape[1]), (0, 0))) for each in rows])
+        save([sheet], (arguments.out or PICTURES) / "gallery.webp")
     if arguments.out is not None:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        save(sheet, arguments.out / "gallery.png")
         return
-    save(sheet, ROOT / "docs/pictures/gallery.png")
-    for kind in chosen:
-        save(picture(kind.name, {}, analysis, height=540), _folder(kind) / "picture.png")
+    if "stills" in parts and arguments.type is None:
+        for name in ("enhanced", "snow"):
+            save([picture(types[name], {"particle_count": 900}, analysis, height=720)], PICTURES / f"{name}.webp")
+    if "types" in parts:
+        for kind in chosen:
+            save([picture(kind, {}, analysis, height=540)], _folder(kind) / "picture.webp")
 
 
-def _folder(particle_type: ParticleType) -> Path:
+def _folder(kind: ParticleType) -> Path:
     """Where the type lives: beside its presets."""
-    assert particle_type.presets is not None
-    return particle_type.presets.parent
+    assert kind.presets is not None
+    return kind.presets.parent
 
 
 if __name__ == "__main__":
