@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 
-.PHONY: help setup setup-dev demo serve test campaigns nightly check format gallery filter-banks dashboards \
+.PHONY: help setup setup-dev demo serve test campaigns nightly check format docs gallery filter-banks dashboards \
 	bench lock upgrade clean
 
 help:  ## what there is to make
@@ -55,6 +55,9 @@ check: $(DEV)  ## lint, types, layers
 format: $(DEV)  ## what can be put right by a machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(DEV)  ## the documentation site, into out/site
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 gallery: $(DEV)  ## the pictures of the docs: all types and presets
 	$(BIN)/python docs/gallery.py
