@@ -6,12 +6,12 @@ import json
 import math
 from typing import Any
 
-MAX_BYTES = 500_000  # bytes; the largest config that makes sense has a third of it
-MAX_VALUES = 20_000
-_MAX_DEPTH = 32
+LONGEST = 500_000  # bytes; the largest config that makes sense has a third of it
+VALUES = 20_000
+_DEEPEST = 32
 
 
-def parse(text: bytes | str, *, values: int = MAX_VALUES) -> Any:
+def parse(text: bytes | str, *, values: int = VALUES) -> Any:
     """The value that the JSON text stands for, of so many ``values`` within it.
 
     Raises:
@@ -26,14 +26,14 @@ def parse(text: bytes | str, *, values: int = MAX_VALUES) -> Any:
     except ValueError:
         raise ValueError("has a number of thousands of digits") from None
     except RecursionError:
-        raise ValueError(f"is nested more than {_MAX_DEPTH} deep") from None
+        raise ValueError(f"is nested more than {_DEEPEST} deep") from None
     _check(value, values)
     return value
 
 
 def _check(value: Any, values: int) -> None:
     level, count = [value], 0
-    for _ in range(_MAX_DEPTH):
+    for _ in range(_DEEPEST):
         below: list[Any] = []
         for each in level:
             if isinstance(each, dict):
@@ -51,7 +51,7 @@ def _check(value: Any, values: int) -> None:
         if not below:
             return
         level = below
-    raise ValueError(f"is nested more than {_MAX_DEPTH} deep")
+    raise ValueError(f"is nested more than {_DEEPEST} deep")
 
 
 def _is_unicode(text: str) -> bool:

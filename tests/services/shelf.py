@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from services.database.models import ArtefactRow, AudioRow, JobRow, UploadRow, new_id, now
 from services.jobs.tasks import Claim
-from services.retention.janitor import Janitor, Report
+from services.retention.collector import Keeper, Report
 from services.settings import ServiceSettings
 from services.storage.object_keys import analysis_key, audio_key, plan_key, snapshot_key
 from services.storage.object_store import Storage
@@ -31,13 +31,13 @@ class Shelf:
     storage: Storage
     settings: ServiceSettings
 
-    def janitor(self, **changed: Any) -> Janitor:
+    def keeper(self, **changed: Any) -> Keeper:
         settings = self.settings.model_copy(update=changed)
-        return Janitor(settings, self.board.sessions, self.storage)
+        return Keeper(settings, self.board.sessions, self.storage)
 
     async def clear(self, **changed: Any) -> Report:
         """One look at everything, without its lease."""
-        return await self.janitor(**changed).collect(thorough=True)
+        return await self.keeper(**changed).clear(thorough=True)
 
     def files(self) -> dict[str, int]:
         """What lies in storage, with its size."""

@@ -15,16 +15,16 @@ from sqlalchemy import ColumnElement, column, exists, select, table
 from ecs_core.errors import MotesError
 from services.database.models import Sessions, open_database
 
-_ALEMBIC_VERSION = table("alembic_version", column("version_num"))  # its one row says which structure the database has
+_PRESENT = table("alembic_version", column("version_num"))  # its one row says which structure the database has
 
 
-class NewerSchemaError(MotesError):
+class NewerStructureError(MotesError):
     """The database has been upgraded by a newer Motes than this one."""
 
     def __init__(self, found: str) -> None:
         super().__init__(
-            f"structure {found} is newer than this Motes knows ({head_revision()}): a newer Motes upgraded the "
-            "database; upgrade this one too, or restore the backup from before"
+            f"structure {found} is newer than this Motes knows ({newest()}): a newer Motes upgraded the database; "
+            "upgrade this one too, or restore the backup from before"
         )
 
 
@@ -32,15 +32,15 @@ async def upgrade(url: str) -> None:
     """Bring the database at ``url`` up to date; harmless where it is.
 
     Raises:
-        NewerSchemaError: this Motes is too old for it.
+        NewerStructureError: this Motes is too old for it.
     """
-    found = await revision_at(url)
-    if found is not None and found not in _known_revisions():
-        raise NewerSchemaError(found)
+    found = await present(url)
+    if found is not None and found not in _known():
+        raise NewerStructureError(found)
     await asyncio.to_thread(_upgrade, url)
 
 
-async def revision_at(url: str) -> str | None:
+async def present(url: str) -> str | None:
     """The structure that the database at ``url`` has; None where it has none."""
     engine, _ = open_database(url)
     try:
@@ -50,20 +50,20 @@ async def revision_at(url: str) -> str | None:
         await engine.dispose()
 
 
-async def schema_revision(sessions: Sessions) -> str | None:
+async def structure(sessions: Sessions) -> str | None:
     """The structure that an open database has."""
     async with sessions() as session:
-        found: str | None = await session.scalar(select(_ALEMBIC_VERSION.c.version_num))
+        found: str | None = await session.scalar(select(_PRESENT.c.version_num))
         return found
 
 
-def is_at_head() -> ColumnElement[bool]:
+def is_newest() -> ColumnElement[bool]:
     """Whether the structure is the one that this Motes needs, to ask together with something else."""
-    return exists(select(_ALEMBIC_VERSION.c.version_num).where(_ALEMBIC_VERSION.c.version_num == head_revision()))
+    return exists(select(_PRESENT.c.version_num).where(_PRESENT.c.version_num == newest()))
 
 
 @functools.cache
-def head_revision() -> str:
+def newest() -> str:
     """The structure that this Motes needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None
@@ -71,7 +71,7 @@ def head_revision() -> str:
 
 
 @functools.cache
-def _known_revisions() -> frozenset[str]:
+def _known() -> frozenset[str]:
     return frozenset(step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions())
 
 

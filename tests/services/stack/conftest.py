@@ -85,8 +85,8 @@ class Stack:
             raise
 
     def children(self, name: str = "worker") -> list[int]:
-        """Processes that do a worker's tasks: forked by the fork server, which it started."""
-        return [task for server in forked(self.processes[name].pid) for task in forked(server)]
+        """Processes that do a worker's tasks: forked by the nursery, which it started."""
+        return [task for nursery in forked(self.processes[name].pid) for task in forked(nursery)]
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

@@ -286,13 +286,13 @@ class TestKilledProcesses:
             assert videos(stack, bad) == that_count(stack, bad)
         stack.start_worker()
 
-    def test_fork_server_is_replaced_and_what_it_forked_goes_on(self, stack: Stack, tmp_path: Path) -> None:
+    def test_nursery_is_replaced_and_what_it_forked_goes_on(self, stack: Stack, tmp_path: Path) -> None:
         config = VIDEO | {"seed": 20}
         job = submit(stack, create(stack, **config))
         for _ in range(3):
             until(lambda: forked(stack.processes["worker"].pid), stack)
-            for server in forked(stack.processes["worker"].pid):
-                os.kill(server, signal.SIGKILL)
+            for nursery in forked(stack.processes["worker"].pid):
+                os.kill(nursery, signal.SIGKILL)
             time.sleep(0.3)
         assert downloaded(stack, job, tmp_path) == undisturbed(config, tmp_path)
 

@@ -128,7 +128,7 @@ def test_document_is_what_happens(stack: Stack, tmp_path: Path) -> None:
         **stack.environment,
         "PATH": f"{tmp_path}:{stack.environment['PATH']}",
         "PYTHONPATH": str(ROOT),
-        "motes": str(stack.client.base_url).rstrip("/"),
+        "api": str(stack.client.base_url).rstrip("/"),
         "no_proxy": "*",
     }
     done = subprocess.run(
