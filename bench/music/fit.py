@@ -14,7 +14,7 @@ from ecs_core.audio.beats import beats_of
 from ecs_core.audio.onsets import pick_onsets, rise_of, whitening
 from ecs_core.audio.spectrum import spectrum_of
 
-from .songs import KINDS, RATE, compose
+from .compositions import KINDS, RATE, compose
 
 F64 = NDArray[np.float64]
 SEEDS = range(1, 9)

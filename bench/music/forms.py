@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import instruments as play
-from .songs import RATE, STYLES, Score, mixed
+from .compositions import RATE, STYLES, Score, mixed
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.hostile.songs import wav
+from tests.hostile.containers import wav
 
 _OPENED_OR_READ = 0x20 | 0x01  # inotify(7)
 

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 
 from tests.hostile.bait import Bait
-from tests.hostile.songs import (
+from tests.hostile.containers import (
     OPUS_TAGS,
     box,
     chunk,

@@ -17,8 +17,8 @@ from ecs_core.audio.decode import MOST_CHANNELS, RATES
 from services.media.decoding_limits import LONGEST, MEMORY, SECONDS
 from tests.conftest import CommandLine
 from tests.hostile.bait import Bait, laid
+from tests.hostile.containers import FORMATS
 from tests.hostile.corpus import Hostile, corpus
-from tests.hostile.songs import FORMATS
 
 ROOT = Path(__file__).parents[2]
 BEFORE = 150 << 20  # bytes that a child has when it begins, and more

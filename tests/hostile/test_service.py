@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from tests.hostile.bait import Bait, laid
+from tests.hostile.containers import flac, wav
 from tests.hostile.corpus import Hostile, corpus
-from tests.hostile.songs import flac, wav
 from tests.service import redis_or_skip
 from tests.services.stack.api_calls import create, submit
 from tests.services.stack.conftest import Stack, forked, running_stack, until

@@ -12,7 +12,7 @@ from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.beats import beat_phase, beats_of, tempo_of
 from ecs_core.audio.onsets import Rise
 from services.cli.demo_song import RATE, beat_times, compose
-from tests.ecs_core.audio.songs import f_measure, heard, hits
+from tests.ecs_core.audio.samples import f_measure, heard, hits
 
 
 @pytest.fixture(scope="module")

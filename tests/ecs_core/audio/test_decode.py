@@ -12,7 +12,7 @@ import pytest
 
 from ecs_core.audio.decode import AudioFile
 from ecs_core.errors import AudioError
-from tests.ecs_core.audio.songs import read, sweep, write_vorbis
+from tests.ecs_core.audio.samples import read, sweep, write_vorbis
 from tests.media import write_float_wav, write_silent_video, write_song
 
 LOSSLESS = [

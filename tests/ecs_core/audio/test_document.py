@@ -18,7 +18,7 @@ from ecs_core.audio.features import features_of
 from ecs_core.audio.guidance import Guidance, Hearing
 from ecs_core.errors import SceneError
 from services.cli.demo_song import compose
-from tests.ecs_core.audio.songs import spectrum
+from tests.ecs_core.audio.samples import spectrum
 
 
 @pytest.fixture(scope="module")

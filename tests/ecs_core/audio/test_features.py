@@ -16,7 +16,7 @@ from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import RMS, Spectrum
 from ecs_core.audio.timeline import EVENTS, FEATURES, AudioFeature, FeatureTimeline
 from services.cli.demo_song import RATE, compose
-from tests.ecs_core.audio.songs import F32, heard, hits, spectrum
+from tests.ecs_core.audio.samples import F32, heard, hits, spectrum
 from tests.media import noise, tone, write_song
 
 PHASES = {feature.name for feature in catalogue.FEATURES if feature.kind == "phase"}

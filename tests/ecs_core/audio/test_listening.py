@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.music.songs import RATE, Song, compose
+from bench.music.compositions import RATE, Song, compose
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.bars import bars_of
 from ecs_core.audio.beats import beats_of, tempo_curve
@@ -21,7 +21,7 @@ from ecs_core.audio.features import features_of
 from ecs_core.audio.guidance import Guidance
 from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, pick_onsets, whitening
 from ecs_core.audio.spectrum import Spectrum, spectrum_of
-from tests.ecs_core.audio.songs import F64
+from tests.ecs_core.audio.samples import F64
 
 SONGS = (("house", 301), ("rock", 302), ("shuffle", 303), ("rock in 3", 304), ("ramp", 305), ("no drums", 306))
 

@@ -9,7 +9,7 @@ import pytest
 from ecs_core.audio import loudness
 from ecs_core.audio.meters import Meters
 from services.cli.demo_song import RATE, compose
-from tests.ecs_core.audio.songs import F32
+from tests.ecs_core.audio.samples import F32
 from tests.media import noise
 
 

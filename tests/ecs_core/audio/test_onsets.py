@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ecs_core.audio.features import analyze
-from tests.ecs_core.audio.songs import F64, heard, hits, write_vorbis
+from tests.ecs_core.audio.samples import F64, heard, hits, write_vorbis
 from tests.media import write_song
 
 TIMES = (0.5 + np.cumsum(np.random.Generator(np.random.Philox(6)).uniform(0.2, 0.7, 24))).round(4)

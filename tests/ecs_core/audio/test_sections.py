@@ -11,7 +11,7 @@ from bench.music.forms import arrange, score
 from ecs_core.audio.analysis import Analysis, phases
 from ecs_core.audio.sections import find_drops
 from services.cli.demo_song import INTRO, compose
-from tests.ecs_core.audio.songs import F32, heard, hits
+from tests.ecs_core.audio.samples import F32, heard, hits
 from tests.media import noise
 
 RATE = 44_100

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ecs_core.audio.spectrum import BANDS, HOP, MEL_BANDS, RATE, WINDOW, spectrum_of
-from tests.ecs_core.audio.songs import F32, hits, spectrum
+from tests.ecs_core.audio.samples import F32, hits, spectrum
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from ecs_core.audio.spectrum import CHROMA_HOP, CHROMA_WINDOW, HOP, RATE, WINDOW
 from ecs_core.audio.tonal import NOTES, harmonic_share, key_of, pitch_classes
 from services.cli.demo_song import RATE as DEMO_RATE
 from services.cli.demo_song import compose
-from tests.ecs_core.audio.songs import F32, heard, hits, spectrum
+from tests.ecs_core.audio.samples import F32, heard, hits, spectrum
 from tests.media import noise
 
 C_MAJOR, A_MINOR = (

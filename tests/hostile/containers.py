@@ -7,7 +7,7 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-from tests.ecs_core.audio.songs import sweep, write_vorbis
+from tests.ecs_core.audio.samples import sweep, write_vorbis
 from tests.media import write_song
 
 # What the name ends with, codec, and whether there is a picture track beside the sound.

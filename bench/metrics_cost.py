@@ -1,7 +1,7 @@
 """What metrics cost a request and a render, in time of the processor.
 
-    python bench/metrics.py                 # about half a minute on an idle machine
-    python bench/metrics.py --rounds 20
+    python bench/metrics_cost.py                 # about half a minute on an idle machine
+    python bench/metrics_cost.py --rounds 20
 
 A request asks for a job in a SQLite database, without a network: in turns with metrics, with metrics that count
 nothing, and without the middleware that gives it an id and a line in the log. A render is done by a worker in this

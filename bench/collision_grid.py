@@ -1,6 +1,6 @@
 """Discs against discs: our grid against scipy's k-d tree, on the same points and the same reach.
 
-python bench/collision.py
+python bench/collision_grid.py
 """
 
 from __future__ import annotations

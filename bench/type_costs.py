@@ -6,8 +6,8 @@ goal is at most 1.2 at 10 000 particles, for every type. Simulating and rasteris
 core for each particle that is there in a frame. For continuous_spawning the count is ``max_particles``, reached within
 a second by a high ``steady_spawn_rate``.
 
-    python bench/types.py                                            # six types × 3 counts, 30 s of 1080p video each
-    python bench/types.py --types snow --counts 10000 --rounds 5
+    python bench/type_costs.py                                       # six types × 3 counts, 30 s of 1080p video each
+    python bench/type_costs.py --types snow --counts 10000 --rounds 5
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """All features of a three-minute song, in CPU seconds, against calling librosa once per feature from the samples.
 
-python bench/analysis.py       # two and a half minutes on two cores
+python bench/analysis_cost.py       # two and a half minutes on two cores
 
 Also how it grows up to a mix of an hour, what a fresh process needs, and whether two runs hear the same.
 """
