@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fork_server import ForkServer, fork_server
+
 NEVERBALL = Path("/usr/share/games/neverball/bgm")
 LONG = ("stack", "deploy", "faults", "hostile", "plugins_installed")  # folders of tests that start whole programs
 _missing: dict[str, list[str]] = {}
@@ -73,6 +75,13 @@ def demo_song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("song") / "demo.wav"
     write_wav(path, 6.0)
     return path
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """What processes of Motes are forked from."""
+    with fork_server() as server:
+        yield server
 
 
 class CommandLine:

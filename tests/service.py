@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,15 @@ import httpx
 import pytest
 
 from ecs_core import MotesError
-from services.processes.supervisor import free_port, redis_server
+from services.processes.supervisor import redis_server
+from tests.fork_server import HANG, ROOT
 
+_held: list[socket.socket] = []
 MOTES = (sys.executable, "-m", "services.cli.main")
-ROOT = Path(__file__).parents[1]
 
 
 def wait_for(
-    what: Callable[[], Any], seconds: float = 30.0, *, why: Callable[[], object] = lambda: "it never happened"
+    what: Callable[[], Any], seconds: float = HANG, *, why: Callable[[], object] = lambda: "it never happened"
 ) -> Any:
     """What it says, as soon as that is true; an answer that does not come is not. ``why`` says what was instead."""
     end = time.monotonic() + seconds
@@ -69,6 +72,15 @@ def alive(pid: int) -> bool:
         return False
 
 
+def cpu_of_tree(pid: int) -> float:
+    """Seconds of CPU that a process and all below it have used, those that it has waited for included."""
+    ticks = 0
+    for each in (pid, *descendants(pid)):
+        with suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass
 class Service:
     """A service that runs: where it is, its process, and what it says on standard error."""
@@ -82,7 +94,7 @@ class Service:
         return (self.folder / "log").read_text()
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"{self.url}/particles", timeout=30, trust_env=False)
+        return httpx.Client(base_url=f"{self.url}/particles", timeout=HANG, trust_env=False)
 
 
 def environment_of(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -99,17 +111,26 @@ def redis_or_skip() -> str:
         pytest.skip(str(error))
 
 
+def reserved_port() -> int:
+    """A port for a process that cannot be given a socket; nothing else is given this one while the tests run."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))  # bound, not listening: who connects reaches the process, or nobody
+    _held.append(held)
+    return int(held.getsockname()[1])
+
+
 @contextmanager
 def running_redis(folder: Path) -> Iterator[str]:
     """The URL of a Redis of its own."""
-    port = str(free_port())
-    command = (redis_or_skip(), "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait()
+    with tempfile.TemporaryDirectory(prefix="motes-", dir="/tmp") as private:  # the path of a socket must be short
+        where = ("--port", "0", "--unixsocket", f"{private}/redis", "--dir", str(folder))
+        process = subprocess.Popen((redis_or_skip(), *where, "--save", ""), stdout=subprocess.DEVNULL)
+        try:
+            yield f"unix://{private}/redis"
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @contextmanager
@@ -129,7 +150,7 @@ def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None
     service = Service("", process, folder)
     assert process.stdout is not None
     try:
-        ready, _, _ = select.select([process.stdout], [], [], 60)
+        ready, _, _ = select.select([process.stdout], [], [], HANG)
         said = process.stdout.readline() if ready else ""
         assert said.startswith("Motes is ready: "), (said, service.log)
         service.url = said.split()[3].removesuffix("/particles")
@@ -138,8 +159,9 @@ def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(15)
+                process.wait(HANG)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+                raise
         process.stdout.close()

@@ -172,6 +172,7 @@ class Child:
 
     def kill(self) -> None:
         """Stop it; there are no more messages when it is gone."""
+        self.done = False  # it dies in a moment: until then it would seem to be ready for another task
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.process, signal.SIGKILL)
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx
 
-from services.processes.supervisor import free_port
 from tests.deploy.observing import PROMETHEUS, RULES, debian
+from tests.fork_server import HANG
+from tests.service import reserved_port
 from tests.services.stack.conftest import Stack, until
 
 WINDOW = 10  # seconds, of every rate and every increase
@@ -33,7 +34,7 @@ class Watching:
     """Prometheus, as it runs."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=10, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=HANG, trust_env=False)
 
     def is_ready(self) -> bool:
         """Whether it answers questions already."""
@@ -69,7 +70,7 @@ def watched(stack: Stack, folder: Path, workers: list[int]) -> Iterator[Watching
     config = (PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8")
     config = config.replace("/srv/motes/prometheus.json", str(found)).replace("interval: 15s", "interval: 1s")
     (folder / "prometheus.yml").write_text(config)
-    port = free_port()
+    port = reserved_port()
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
             (
@@ -92,7 +93,7 @@ def watched(stack: Stack, folder: Path, workers: list[int]) -> Iterator[Watching
     finally:
         watching.close()
         process.terminate()
-        process.wait(20)
+        process.wait(HANG)
 
 
 def every_part(expression: str) -> list[str]:

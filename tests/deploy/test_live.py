@@ -17,11 +17,12 @@ from typing import IO
 import pytest
 from websockets.sync.client import connect
 
-from services.processes.supervisor import free_port
 from services.storage.object_keys import audio_key
 from tests.deploy.live import FULL, Watching, every_part, faster, watched
 from tests.deploy.observing import expressions, rules
 from tests.disk import disk_of
+from tests.fork_server import HANG, ForkServer
+from tests.service import reserved_port
 from tests.services.stack.api_calls import SMALL, create, submit
 from tests.services.stack.conftest import Stack, running_stack, until
 from tests.services.webhooks.test_delivery import receiver
@@ -46,13 +47,15 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def observed(tmp_path_factory: pytest.TempPathFactory, disk: Path) -> Iterator[tuple[Stack, Watching]]:
+def observed(
+    tmp_path_factory: pytest.TempPathFactory, disk: Path, forks: ForkServer
+) -> Iterator[tuple[Stack, Watching]]:
     """A stack with two workers, and a Prometheus that watches it."""
-    folder, ports = tmp_path_factory.mktemp("observed"), [free_port(), free_port()]
+    folder, ports = tmp_path_factory.mktemp("observed"), [reserved_port(), reserved_port()]
     settings = {"MOTES_STORAGE_URL": f"file://{disk / 'storage'}", "MOTES_METRICS_PORT": str(ports[0])}
     settings |= {"MOTES_RESERVE": str(FULL // 2), "MOTES_KEEP_FREE": "0"}  # of a disk as small as that
     settings["MOTES_LEASE_SECONDS"] = "5"  # no worker is late by as much as that, however busy the machine
-    with running_stack(folder, **settings) as stack:
+    with running_stack(folder, forks, **settings) as stack:
         stack.environment["MOTES_METRICS_PORT"] = str(ports[1])
         stack.start_worker("second", STUCK)
         with watched(stack, folder, ports) as watching:
@@ -127,7 +130,7 @@ def test_every_expression_of_every_panel_and_rule_is_answered(
 ) -> None:
     stack, watching = observed
     left = {name: parts for name, parts in questions().items() if name not in NOT_YET}
-    end = time.monotonic() + 60
+    end = time.monotonic() + HANG
     with ExitStack() as closing:
         clients(stack, closing, demo_song)
         while left and time.monotonic() < end:

@@ -9,14 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.processes.supervisor import free_port
+from tests.fork_server import HANG
 from tests.media import read_video
-from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
+from tests.service import MOTES, ROOT, environment_of, reserved_port, running_redis, wait_for
 
 
 @pytest.mark.debian("redis-server")
 def test_host_application_serves_its_own_and_motes(tmp_path: Path) -> None:
-    port = free_port()
+    port = reserved_port()
     api = (sys.executable, "-m", "uvicorn", "examples.host_app:app", "--port", str(port), "--log-level", "warning")
     with running_redis(tmp_path) as redis_url, (tmp_path / "log").open("w") as log:
         environment = environment_of(tmp_path, {"MOTES_REDIS_URL": redis_url})
@@ -25,7 +25,7 @@ def test_host_application_serves_its_own_and_motes(tmp_path: Path) -> None:
             for command in (api, (*MOTES, "worker", "--size", "1"))
         ]
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=HANG) as client:
                 wait_for(lambda: client.get("/particles/health").json()["status"] == "healthy")
                 assert client.get("/").json() == {"title": "Songs and what they look like", "videos": "/particles"}
                 config = {"width": 160, "height": 90, "duration": 2.0}
@@ -33,7 +33,7 @@ def test_host_application_serves_its_own_and_motes(tmp_path: Path) -> None:
                 system = client.post("/particles/create", json=body).json()["system_id"]
                 accepted = client.post(f"/particles/systems/{system}/render", json={"output_path": "snow.mp4"})
                 where = accepted.headers["Location"]
-                wait_for(lambda: client.get(where).json()["status"] == "completed", 60)
+                wait_for(lambda: client.get(where).json()["status"] == "completed")
                 video = client.get(f"/particles/download/{accepted.json()['job_id']}")
                 refused = client.post("/particles/create", json={"particle_type": "rain"})
                 assert refused.status_code == 400
@@ -43,7 +43,7 @@ def test_host_application_serves_its_own_and_motes(tmp_path: Path) -> None:
         finally:
             for process in running:
                 process.terminate()
-            codes = [process.wait(15) for process in running]
+            codes = [process.wait(HANG) for process in running]
             print((tmp_path / "log").read_text())
     (tmp_path / "video.mp4").write_bytes(video.content)
     assert len(read_video(tmp_path / "video.mp4").pts) == 60

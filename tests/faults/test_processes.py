@@ -17,47 +17,12 @@ import pytest
 
 from ecs_core import Progress, RenderCancelled, RenderError, Scene, render
 from tests.conftest import CommandLine
+from tests.fork_server import HANG
 from tests.media import SMALL, read_video
+from tests.service import alive, cpu_of_tree, descendants, wait_for
 
-# Long enough that there is time to strike, and cheap: what is not interrupted takes about two seconds.
+FEW = 3.0  # seconds of CPU after Ctrl-C; what is not interrupted takes several times as many
 LONG = ("--type", "snow", "--size", "640x360", "--set", "particle_count=400", "--workers", "2")
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What ``what`` returns as soon as it is true."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)
-    return found
-
-
-def took_at_most(seconds: float, since: float) -> bool:
-    """Whether it did, by the clock that counts from ``since``; where processes queue for a core, as much longer."""
-    took = time.monotonic() - since
-    if took < seconds:
-        return True
-    began, used = time.monotonic(), time.process_time()
-    while time.process_time() - used < 0.1:
-        pass
-    return took < seconds * (time.monotonic() - began) / 0.1
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process started, and those that they started."""
-    try:
-        own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return own + [further for child in own for further in children(child)]
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def names(folder: Path) -> list[str]:
@@ -73,15 +38,14 @@ def rendering(process: subprocess.Popen[str], folder: Path) -> list[int]:
     """Wait until children render; their process ids."""
     wait_for(lambda: segments(folder) or process.poll() is not None)
     assert process.poll() is None, process.communicate()
-    return children(process.pid)
+    return descendants(process.pid)
 
 
 def analysing(process: subprocess.Popen[str], folder: Path) -> list[int]:
-    """Wait until a child loads what it needs and nothing is rendered yet: the song is being analysed."""
-    wait_for(lambda: children(process.pid))
+    """Wait until a child loads what it needs: the song is being analysed, unless this test was slow to look."""
+    wait_for(lambda: descendants(process.pid))
     assert process.poll() is None
-    assert segments(folder) == []
-    return children(process.pid)
+    return descendants(process.pid)
 
 
 class TestKilledChild:
@@ -90,7 +54,7 @@ class TestKilledChild:
         process = motes.start(*command, "-o", tmp_path / "out.mp4", "--frame-hashes", tmp_path / "out.json")
         killed = rendering(process, tmp_path)[0]
         os.kill(killed, signal.SIGKILL)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG)
         assert process.returncode == 0, err
         assert json.loads(out)["frames"] == 180
         assert len(read_video(tmp_path / "out.mp4").pts) == 180
@@ -104,11 +68,11 @@ class TestKilledChild:
         process = motes.start("render", *LONG, "--duration", "10", "-o", tmp_path / "out.mp4", "--workers", "1")
         killed: set[int] = set()
         while process.poll() is None and len(killed) < 10:
-            for child in set(children(process.pid)) - killed:
+            for child in set(descendants(process.pid)) - killed:
                 os.kill(child, signal.SIGKILL)
                 killed.add(child)
             time.sleep(0.005)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG)
         assert process.returncode == 2
         assert out == ""
         assert err.startswith("motes: error: a render process died 3 times")
@@ -128,13 +92,13 @@ def test_interrupted(
     moment: Callable[[subprocess.Popen[str], Path], list[int]],
 ) -> None:
     (tmp_path / "out.mp4").write_text("an earlier video")
-    process = motes.start("render", demo_song, *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+    process = motes.start("render", demo_song, *LONG, "--duration", "600", "-o", tmp_path / "out.mp4")
     workers = moment(process, tmp_path)
     assert workers
+    before = cpu_of_tree(os.getpid())
     process.send_signal(sent)
-    began = time.monotonic()
-    out, err = process.communicate(timeout=60)
-    assert took_at_most(1.0, began)
+    out, err = process.communicate(timeout=HANG)
+    assert cpu_of_tree(os.getpid()) - before < FEW
     assert process.returncode == 130
     assert out == ""
     assert err == "motes: cancelled; nothing was left behind\n"
@@ -143,15 +107,16 @@ def test_interrupted(
     assert (tmp_path / "out.mp4").read_text() == "an earlier video"
 
 
-def test_interrupted_between_the_start_of_a_process_and_the_note_of_it(
-    motes: CommandLine, tmp_path: Path, demo_song: Path
+@pytest.mark.parametrize("step", [100, pytest.param(25, marks=pytest.mark.campaign)])
+def test_interrupted_while_child_processes_start(
+    motes: CommandLine, tmp_path: Path, demo_song: Path, step: int
 ) -> None:
-    for milliseconds in range(0, 300, 25):  # also while native libraries are imported, which an exception would crash
-        process = motes.start("render", demo_song, *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+    for milliseconds in range(0, 300, step):  # also while native libraries are imported, which an exception would crash
+        process = motes.start("render", demo_song, *LONG, "--duration", "600", "-o", tmp_path / "out.mp4")
         workers = analysing(process, tmp_path)
         time.sleep(milliseconds / 1000)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANG)
         assert (process.returncode, err) == (130, "motes: cancelled; nothing was left behind\n")
         assert not any(alive(worker) for worker in workers)
         assert names(tmp_path) == []
@@ -182,7 +147,7 @@ sys.exit(main.main(["types"]))
     assert process.stdout is not None
     assert process.stdout.readline() == "destroyed\n"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG)
     assert (process.returncode, out, err) == (130, "", "motes: cancelled; nothing was left behind\n")
 
 
@@ -191,7 +156,7 @@ def test_interrupted_before_the_command_line_is_loaded(tmp_path: Path) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     wait_for(lambda: "pydantic_core" in Path(f"/proc/{process.pid}/maps").read_text())  # the command line is not yet
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG)
     assert b"Traceback" not in err
     assert out == b""
     assert process.returncode in (-signal.SIGINT, 130)
@@ -199,10 +164,10 @@ def test_interrupted_before_the_command_line_is_loaded(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_whole_group(motes: CommandLine, tmp_path: Path) -> None:
-    process = motes.start("render", *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+    process = motes.start("render", *LONG, "--duration", "600", "-o", tmp_path / "out.mp4")
     workers = rendering(process, tmp_path)
     os.killpg(process.pid, signal.SIGINT)  # the test started it in a session of its own
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
     assert err == "motes: cancelled; nothing was left behind\n"
     assert not any(alive(worker) for worker in workers)
@@ -210,12 +175,12 @@ def test_ctrl_c_in_a_terminal_reaches_the_whole_group(motes: CommandLine, tmp_pa
 
 
 def test_second_ctrl_c_does_not_disturb_the_tidying_up(motes: CommandLine, tmp_path: Path) -> None:
-    process = motes.start("render", *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+    process = motes.start("render", *LONG, "--duration", "600", "-o", tmp_path / "out.mp4")
     workers = rendering(process, tmp_path)
     for _ in range(5):
         process.send_signal(signal.SIGINT)
         time.sleep(0.01)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
     assert err == "motes: cancelled; nothing was left behind\n"
     assert not any(alive(worker) for worker in workers)
@@ -230,46 +195,44 @@ def test_interrupted_in_generated_code() -> None:
         "services.cli.particle_types.run = lambda arguments: exec(strike)\n"
         "sys.exit(motes.main(['types']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 130
     assert done.stderr == "motes: cancelled; nothing was left behind\n"
 
 
 def test_killed_parent_takes_its_children_and_its_folder_along(motes: CommandLine, tmp_path: Path) -> None:
-    process = motes.start("render", *LONG, "--duration", "60", "-o", tmp_path / "out.mp4")
+    process = motes.start("render", *LONG, "--duration", "600", "-o", tmp_path / "out.mp4")
     workers = rendering(process, tmp_path)
     assert len(workers) == 2
     process.kill()
-    process.communicate(timeout=60)
-    began = time.monotonic()
-    wait_for(lambda: not any(alive(worker) for worker in workers), 5.0)
-    wait_for(lambda: names(tmp_path) == [], 5.0)
-    assert took_at_most(2.0, began)
+    process.communicate(timeout=HANG)
+    wait_for(lambda: not any(alive(worker) for worker in workers))
+    wait_for(lambda: names(tmp_path) == [])
 
 
 class TestLibrary:
     """The same from Python: in this process, with its children."""
 
     @pytest.mark.parametrize("stage", ["analysing", "rendering"])
-    def test_cancel_stops_within_a_second(self, tmp_path: Path, demo_song: Path, stage: str) -> None:
-        cancel, asked = threading.Event(), 0.0
-        mine = set(children(os.getpid()))
+    def test_cancel_stops_soon(self, tmp_path: Path, demo_song: Path, stage: str) -> None:
+        cancel, before = threading.Event(), 0.0
+        mine = set(descendants(os.getpid()))
 
         def on_progress(progress: Progress) -> None:
-            nonlocal asked
-            if progress.stage == stage and not asked:
-                asked = time.monotonic()
+            nonlocal before
+            if progress.stage == stage and not before:
+                before = cpu_of_tree(os.getpid())
                 cancel.set()
 
         (tmp_path / "out.mp4").write_text("an earlier video")
-        scene = Scene("snow", demo_song, {**SMALL, "duration": 60.0})
+        scene = Scene("snow", demo_song, {**SMALL, "duration": 600.0})
         with pytest.raises(RenderCancelled, match="nothing was left behind"):
             render(scene, tmp_path / "out.mp4", workers=2, progress=on_progress, cancel=cancel)
-        assert asked
-        assert took_at_most(1.0, asked)
+        assert before
+        assert cpu_of_tree(os.getpid()) - before < FEW
         assert names(tmp_path) == ["out.mp4"]
         assert (tmp_path / "out.mp4").read_text() == "an earlier video"
-        assert set(children(os.getpid())) <= mine
+        assert set(descendants(os.getpid())) <= mine
 
     def test_cancelled_before_it_began(self, tmp_path: Path) -> None:
         cancel = threading.Event()
@@ -280,7 +243,7 @@ class TestLibrary:
 
     def test_earlier_video_stays_when_a_render_fails(self, tmp_path: Path) -> None:
         (tmp_path / "out.mp4").write_text("an earlier video")
-        mine = set(children(os.getpid()))
+        mine = set(descendants(os.getpid()))
 
         def on_progress(progress: Progress) -> None:
             if progress.frames:
@@ -292,7 +255,7 @@ class TestLibrary:
             )
         assert (tmp_path / "out.mp4").read_text() == "an earlier video"
         assert names(tmp_path) == ["out.mp4"]
-        assert set(children(os.getpid())) <= mine
+        assert set(descendants(os.getpid())) <= mine
 
     def test_child_that_breaks_off_in_mid_message_is_replaced(self, tmp_path: Path) -> None:
         from ecs_core.rendering.pool import Pool

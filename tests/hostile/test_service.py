@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.fork_server import ForkServer
 from tests.hostile.bait import Bait, laid
 from tests.hostile.containers import flac, wav
 from tests.hostile.corpus import Hostile, corpus
@@ -35,9 +36,9 @@ RENDERED = ("numbers/nan-f32.wav", "ogg/chained.opus", "channels/64.wav")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer) -> Iterator[Stack]:
     redis_or_skip()
-    with running_stack(tmp_path_factory.mktemp("hostile-stack")) as stack:
+    with running_stack(tmp_path_factory.mktemp("hostile-stack"), forks) as stack:
         yield stack
 
 

@@ -26,7 +26,8 @@ from typing import Any
 import asyncpg
 import httpx
 
-from services.processes.supervisor import free_port
+from tests.fork_server import HANG
+from tests.service import reserved_port
 
 BUCKET = "motes"
 
@@ -99,7 +100,7 @@ def postgres() -> Iterator[Postgres]:
             yield found
         finally:
             process.send_signal(signal.SIGINT)  # whoever is connected does not keep it
-            process.wait(20)
+            process.wait(HANG)
     finally:
         shutil.rmtree(folder)
 
@@ -107,7 +108,7 @@ def postgres() -> Iterator[Postgres]:
 @contextmanager
 def s3() -> Iterator[dict[str, str]]:
     """An S3 server with an empty bucket; the environment in which it is found."""
-    port = free_port()
+    port = reserved_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="motes-s3-") as folder:
         log = Path(folder) / "log"
@@ -126,14 +127,14 @@ def s3() -> Iterator[dict[str, str]]:
             }
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(HANG)
 
 
 def _until(
     works: Callable[[], object], process: subprocess.Popen[bytes], log: Path, failures: tuple[type[Exception], ...]
 ) -> None:
     """Wait until a server does."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + HANG
     while True:
         try:
             works()

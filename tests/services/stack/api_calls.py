@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
-from services.processes.supervisor import free_port
-from tests.services.stack.conftest import Stack, until
+from tests.fork_server import HANG
+from tests.services.stack.conftest import MOTES, Stack, listening, until
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 LONG = {"width": 640, "height": 360, "duration": 60.0, "particle_count": 500}
 PROBLEM = "application/problem+json"
-API, HOST = "services.api:create_app", "tests.services.stack.host:create_host"
+API, HOST = "another-api", "tests.services.stack.host:create_host"
 IMPATIENT = "tests.services.stack.host:create_impatient"
 
 
@@ -39,28 +39,37 @@ def rendered(stack: Stack, system: str, **body: Any) -> str:
 
 
 @contextmanager
-def process(stack: Stack, app: str, ready: str, *options: str) -> Iterator[httpx.Client]:
+def process(stack: Stack, app: str, ready: str, *, loop: str = "auto") -> Iterator[httpx.Client]:
     """Another process that serves an application, and a client of it."""
-    port = free_port()
-    stack.start(app, sys.executable, "-m", "uvicorn", "--factory", app, "--port", str(port), *options)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-        try:
-            until(lambda: client.get(ready).is_success, stack)
+    with listening() as listener:
+        stack.start(app, "tests.services.stack.serve_app", app, str(listener.fileno()), loop, listener=listener)
+        with _client(stack, app, listener, ready) as client:
             yield client
-        finally:
-            if app in stack.processes:
-                stack.stop(app)
 
 
 @contextmanager
 def another_api(stack: Stack, **environment: str) -> Iterator[httpx.Client]:
-    """An API of its own, in this environment, and a client of it."""
+    """An API of its own, with these settings besides those of the stack, and a client of it."""
     before = dict(stack.environment)
-    stack.environment.update(environment)
-    try:
-        with process(stack, API, "/particles/health") as client:
+    with listening() as listener:
+        stack.environment.update(environment)
+        try:
+            stack.start(API, MOTES, "api", "--fd", str(listener.fileno()), listener=listener)
+        finally:
+            stack.environment.clear()
+            stack.environment.update(before)
+        with _client(stack, API, listener, "/particles/health") as client:
             client.base_url = client.base_url.join("/particles")
             yield client
-    finally:
-        stack.environment.clear()
-        stack.environment.update(before)
+
+
+@contextmanager
+def _client(stack: Stack, name: str, listener: socket.socket, ready: str) -> Iterator[httpx.Client]:
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with httpx.Client(base_url=url, timeout=HANG, trust_env=False) as client:
+        try:
+            until(lambda: client.get(ready).is_success, stack)
+            yield client
+        finally:
+            if name in stack.processes:
+                stack.stop(name)

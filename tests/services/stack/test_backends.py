@@ -7,26 +7,18 @@ import pytest
 from tests.services.stack.api_calls import SMALL, create, rendered
 from tests.services.stack.conftest import Stack
 from tests.services.stack.test_render_jobs import (
-    test_cancelled_job_stops_at_once,
-    test_events_tell_of_a_job_until_it_is_over,
+    test_cancelled_job_stops,
     test_guide_from_upload_to_download,
-    test_killed_render_process_costs_its_task_another_attempt,
-    test_killed_worker_loses_nothing,
-    test_same_scene_again_is_answered_at_once,
-    test_what_is_changed_after_submission_touches_no_render,
+    test_same_scene_again_is_not_rendered_again,
 )
 
 __all__ = [
-    "test_cancelled_job_stops_at_once",
-    "test_events_tell_of_a_job_until_it_is_over",
+    "test_cancelled_job_stops",
     "test_guide_from_upload_to_download",
-    "test_killed_render_process_costs_its_task_another_attempt",
-    "test_killed_worker_loses_nothing",
-    "test_same_scene_again_is_answered_at_once",
-    "test_what_is_changed_after_submission_touches_no_render",
+    "test_same_scene_again_is_not_rendered_again",
 ]
 
-pytestmark = [pytest.mark.debian("redis-server"), pytest.mark.campaign]
+pytestmark = pytest.mark.debian("redis-server")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +26,7 @@ def stack(stack_on_servers: Stack) -> Stack:
     return stack_on_servers
 
 
-def test_nothing_lies_where_it_would_without_them(stack: Stack) -> None:
+def test_files_and_rows_are_on_the_servers(stack: Stack) -> None:
     rendered(stack, create(stack, **SMALL, seed=12))
     assert any(key.startswith("scenes/") and key.endswith(".mp4") for key in stack.files())
     assert not (stack.folder / "data" / "motes.db").exists()

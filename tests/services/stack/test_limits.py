@@ -19,18 +19,18 @@ import pytest
 
 from services.cli.service_settings import shown
 from services.settings import ServiceSettings
-from tests.services.stack.api_calls import API, SMALL, create, process, submit
+from tests.fork_server import HANG, ForkServer
+from tests.services.stack.api_calls import SMALL, another_api, create, submit
 from tests.services.stack.conftest import ROOT, Stack, running_stack
 
 pytestmark = pytest.mark.debian("redis-server")
-MOTES = (sys.executable, "-m", "services.cli.main")
 TEXT = (ROOT / "docs/limits.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, _redis: None) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, _redis: None) -> Iterator[Stack]:
     """Keys are required, and its client has one of alice's."""
-    with running_stack(tmp_path_factory.mktemp("limits"), MOTES_AUTH="required") as stack:
+    with running_stack(tmp_path_factory.mktemp("limits"), forks, MOTES_AUTH="required") as stack:
         stack.client.headers["X-API-Key"] = key(stack, "alice")
         yield stack
 
@@ -38,19 +38,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory, _redis: None) -> Iterator[St
 @pytest.fixture(scope="module")
 def both(stack: Stack) -> Iterator[list[str]]:
     """Where two processes answer."""
-    with process(stack, API, "/particles/health") as other:
-        yield [
-            str(stack.client.base_url).rstrip("/"),
-            f"{other.base_url}/particles".replace("//particles", "/particles"),
-        ]
+    with another_api(stack) as other:
+        yield [str(each.base_url).rstrip("/") for each in (stack.client, other)]
 
 
 def key(stack: Stack, owner: str, *limits: str) -> str:
     """A new key, as an operator makes it."""
     options = [word for limit in limits for word in ("--limit", limit)]
-    command = (*MOTES, "keys", "create", "--owner", owner, *options)
-    made = subprocess.run(command, env=stack.environment, cwd=ROOT, check=True, capture_output=True, text=True)
-    return made.stdout.strip()
+    return stack.motes("keys", "create", "--owner", owner, *options).stdout.strip()
 
 
 def racing(both: list[str], secret: str, number: int, path: str, **more: object) -> Counter[int]:
@@ -60,7 +55,7 @@ def racing(both: list[str], secret: str, number: int, path: str, **more: object)
 
         def ask(n: int) -> int:
             if not hasattr(own, "client"):  # one that threads share closes what another reads, now and then
-                made = httpx.Client(headers={"X-API-Key": secret}, timeout=60, trust_env=False, verify=False)
+                made = httpx.Client(headers={"X-API-Key": secret}, timeout=HANG, trust_env=False, verify=False)
                 own.client = clients.enter_context(made)
             body = {"json": {"seed": n}} if "json" in more else {}
             status: int = own.client.request(method, f"{both[n % 2]}{path}", **body).status_code
@@ -97,7 +92,7 @@ def test_redis_killed_in_the_middle_opens_nothing_and_closes_nothing(stack: Stac
     with ThreadPoolExecutor(1) as pool:
         flood = pool.submit(racing, both, secret, 300, "/jobs")
         stack.stop("redis", signal.SIGKILL)
-        statuses = flood.result(120)
+        statuses = flood.result(HANG)
     assert set(statuses) == {200, 429}
     assert 60 <= statuses[200] <= 120  # the limit, for each of two processes at most
     assert racing(both, secret, 20, "/jobs") == {429: 20}

@@ -12,9 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.processes.supervisor import free_port
 from tests.media import tone, write_song
-from tests.service import Service, serving, wait_for
+from tests.service import Service, reserved_port, serving, wait_for
 
 pytestmark = pytest.mark.debian("redis-server")
 TITLE, SECRET = "Hush Now", "t0psecret"
@@ -43,7 +42,7 @@ def receiver() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     environment = {
-        "MOTES_METRICS_PORT": str(free_port()),
+        "MOTES_METRICS_PORT": str(reserved_port()),
         "MOTES_WEBHOOK_PRIVATE_TARGETS": "true",
         "MOTES_AUTH": "off",
     }
@@ -70,12 +69,12 @@ def test_lines_follow_a_job_from_its_request_to_its_last_segment_and_tell_no_tit
         body = {"output_path": f"{TITLE}.mp4", "webhook_url": receiver}
         rendered = client.post(f"/systems/{system}/render", json=body, headers={"X-Request-ID": "from-the-client"})
         job = rendered.raise_for_status().json()["job_id"]
-        wait_for(lambda: client.get(f"/jobs/{job}").json()["status"] == "completed", 60)
+        wait_for(lambda: client.get(f"/jobs/{job}").json()["status"] == "completed")
         # One that fails: its song is gone.
         for file in (service.folder / "data/storage/audio").iterdir():
             file.unlink()
         other = client.post(f"/systems/{system}/render", json=body | {"seed": 2}).raise_for_status().json()["job_id"]
-        wait_for(lambda: client.get(f"/jobs/{other}").json()["status"] == "failed", 60)
+        wait_for(lambda: client.get(f"/jobs/{other}").json()["status"] == "failed")
         wait_for(lambda: sum("was not delivered" in line["message"] for line in lines(service)) == 2)
 
     of_job = [line for line in lines(service) if line.get("job") == job]

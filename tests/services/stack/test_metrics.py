@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from redis import Redis
 from websockets.sync.client import connect
 
 from services.observability import metrics
-from services.processes.supervisor import free_port
+from tests.fork_server import HANG, ForkServer
+from tests.service import reserved_port
 from tests.services.stack.api_calls import HOST, SMALL, create, process, rendered, submit
 from tests.services.stack.conftest import Stack, running_stack, until
 
@@ -25,21 +25,20 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory, _redis: None) -> Iterator[Stack]:
+def counted(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, _redis: None) -> Iterator[Stack]:
     """A stack whose worker can be asked."""
-    port = free_port()
-    with running_stack(tmp_path_factory.mktemp("counted"), MOTES_METRICS_PORT=str(port)) as stack:
+    with running_stack(tmp_path_factory.mktemp("counted"), forks, MOTES_METRICS_PORT=str(reserved_port())) as stack:
         yield stack
 
 
 def api_text(stack: Stack) -> str:
     url = str(stack.client.base_url).removesuffix("/particles/")
-    return httpx.get(f"{url}/metrics", timeout=30, trust_env=False).raise_for_status().text
+    return httpx.get(f"{url}/metrics", timeout=HANG, trust_env=False).raise_for_status().text
 
 
 def worker_text(stack: Stack) -> str:
     port = stack.environment["MOTES_METRICS_PORT"]
-    return httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).raise_for_status().text
+    return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=HANG, trust_env=False).raise_for_status().text
 
 
 def samples(text: str) -> Samples:
@@ -134,7 +133,7 @@ def test_what_the_database_says_follows_in_seconds(counted: Stack) -> None:
     counted.stop("worker")
     system = create(counted, "snow", **SMALL | {"seed": 1})
     job = submit(counted, system, priority="high")
-    with Redis(port=counted.redis_port) as redis:  # another one died a minute ago without a word
+    with counted.redis() as redis:  # another one died a minute ago without a word
         redis.zadd("motes:workers", {"ghost": time.time() - 60})
 
     def waits() -> bool:
@@ -175,8 +174,8 @@ def test_host_application_has_them_where_it_wants(counted: Stack) -> None:
 
 
 @pytest.mark.usefixtures("_redis")
-def test_scrape_is_answered_although_database_and_redis_are_gone(tmp_path: Path) -> None:
-    with running_stack(tmp_path) as stack:
+def test_scrape_is_answered_although_database_and_redis_are_gone(tmp_path: Path, forks: ForkServer) -> None:
+    with running_stack(tmp_path, forks) as stack:
         until(lambda: value(samples(api_text(stack)), "motes_database_up") == 1, stack)
         stack.stop("worker")
         stack.stop("redis", signal.SIGKILL)

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from tests.services.stack.api_calls import API, PROBLEM, SMALL, create, process, rendered, submit
-from tests.services.stack.conftest import ROOT, Stack, running_stack, until
+from services.database.models import ArtefactRow, open_database
+from tests.fork_server import ForkServer
+from tests.services.stack.api_calls import PROBLEM, SMALL, another_api, create, rendered, submit
+from tests.services.stack.conftest import Stack, running_stack, until
 
 pytestmark = pytest.mark.debian("redis-server")
-MOTES = (sys.executable, "-m", "services.cli.main")
 LOOK = "looking for what may go"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, _redis: None) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, _redis: None) -> Iterator[Stack]:
     """Two workers that look every second."""
     folder = tmp_path_factory.mktemp("retention")
-    with running_stack(folder, MOTES_KEEP_EVERY="1", MOTES_LOG_LEVEL="debug") as stack:
+    with running_stack(folder, forks, MOTES_KEEP_EVERY="1", MOTES_LOG_LEVEL="debug") as stack:
         stack.start_worker("second", 1)
         until(lambda: LOOK in stack.log("worker") + stack.log("second"), stack)
         yield stack
@@ -33,15 +35,33 @@ def stack(tmp_path_factory: pytest.TempPathFactory, _redis: None) -> Iterator[St
 def gc(stack: Stack, *arguments: str, **settings: str) -> dict[str, Any]:
     """``motes storage gc``, as soon as no worker is at it."""
 
-    def done() -> subprocess.CompletedProcess[str] | None:
-        command = (*MOTES, "storage", "gc", "--json", *arguments)
-        environment = stack.environment | settings
-        tried = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    def done() -> str | None:
+        tried = stack.motes("storage", "gc", "--json", *arguments, check=False, **settings)
         assert tried.returncode == 0 or "at this moment" in tried.stderr, tried.stderr
-        return tried if tried.returncode == 0 else None
+        return tried.stdout if tried.returncode == 0 else None
 
-    report: dict[str, Any] = json.loads(until(done, stack).stdout)
+    report: dict[str, Any] = json.loads(until(done, stack))
     return report
+
+
+def age(stack: Stack, key: str) -> None:
+    """Have what lies in storage under a key been used an hour ago."""
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+
+    async def change() -> None:
+        engine, sessions = open_database(stack.database)
+        async with sessions.begin() as session:
+            where = ArtefactRow.key.startswith(key)
+            await session.execute(update(ArtefactRow).where(where).values(created_at=hour_ago, used_at=hour_ago))
+        await engine.dispose()
+
+    asyncio.run(change())
+
+
+def scene(stack: Stack, job: str) -> str:
+    """Where what is made of a job's scene lies in storage."""
+    [row] = stack.rows("SELECT scene_key FROM jobs WHERE id = :job", job=job)
+    return f"scenes/{row['scene_key']}"
 
 
 def looks(stack: Stack) -> int:
@@ -58,13 +78,13 @@ def test_expired_video_is_gone_and_can_be_rendered_again(stack: Stack) -> None:
     system = create(stack, **SMALL, seed=701)
     job = rendered(stack, system)
     assert stack.client.get(f"/jobs/{job}").json()["expired_at"] is None
-    time.sleep(1.1)
-    forecast = gc(stack, "--dry-run", MOTES_KEEP_VIDEOS="1")
+    age(stack, scene(stack, job))
+    forecast = gc(stack, "--dry-run", MOTES_KEEP_VIDEOS="600")
     assert stack.client.get(f"/download/{job}").status_code == 200
     [video] = [each for each in forecast["freed"] if each["kind"] == "video"]
     assert (video["reason"], video["number"]) == ("expired", 1)
-    time.sleep(1.1)
-    assert video in gc(stack, MOTES_KEEP_VIDEOS="1")["freed"]
+    age(stack, scene(stack, job))  # to be downloaded was to be used
+    assert video in gc(stack, MOTES_KEEP_VIDEOS="600")["freed"]
     told = stack.client.get(f"/jobs/{job}").json()
     assert (told["status"], told["progress"]) == ("completed", 100)
     assert told["expired_at"] is not None
@@ -78,15 +98,14 @@ def test_expired_video_is_gone_and_can_be_rendered_again(stack: Stack) -> None:
 
 def test_download_that_has_begun_goes_on_to_its_end(stack: Stack) -> None:
     job = rendered(stack, create(stack, **SMALL, seed=702))
-    of_job = "artefacts a JOIN jobs j ON a.key = 'scenes/' || j.scene_key || '/video.mp4' WHERE j.id = :job"
-    [row] = stack.rows(f"SELECT a.object FROM {of_job}", job=job)
+    [row] = stack.rows("SELECT object FROM artefacts WHERE key = :key", key=f"{scene(stack, job)}/video.mp4")
     path = stack.folder / "data" / "storage" / row["object"]
     path.write_bytes(bytes(30_000_000))  # more than sockets hold
     with stack.client.stream("GET", f"/download/{job}") as answer:
         pieces = answer.iter_bytes(1 << 16)
         got = len(next(pieces))
-        time.sleep(1.1)
-        gc(stack, MOTES_KEEP_VIDEOS="1")
+        age(stack, scene(stack, job))
+        gc(stack, MOTES_KEEP_VIDEOS="600")
         assert not path.exists()
         got += sum(len(piece) for piece in pieces)
     assert got == 30_000_000
@@ -100,9 +119,9 @@ def test_deleting_frees_at_once(stack: Stack, demo_song: Path) -> None:
     assert stack.client.post(f"/systems/{system}/load-audio", **load).status_code == 200
     assert stack.client.get(f"/systems/{system}/frame").status_code == 200
     job = rendered(stack, system)
-    [row] = stack.rows("SELECT scene_key FROM jobs WHERE id = :job", job=job)
+    folder = scene(stack, job)
     assert stack.client.delete(f"/jobs/{job}").status_code == 200
-    assert stack.files(f"scenes/{row['scene_key']}") == []
+    assert stack.files(folder) == []
     looked = [row["scene_key"] for row in stack.rows("SELECT scene_key FROM jobs WHERE system_id = :id", id=system)]
     assert len(looked) == 1
     assert stack.client.delete(f"/audio/{song['audio_id']}").status_code == 200
@@ -117,22 +136,18 @@ def test_deleting_frees_at_once(stack: Stack, demo_song: Path) -> None:
 def test_nearly_full_disk_refuses_what_is_new_and_lets_the_rest_go_on(stack: Stack, demo_song: Path) -> None:
     running = submit(stack, create(stack, **SMALL | {"duration": 10.0}, seed=704))
     known = rendered(stack, create(stack, **SMALL, seed=705))
-    stack.environment["MOTES_RESERVE"] = "99.9%"
-    try:
-        with process(stack, API, "/particles/health") as client:
-            system = create(stack, **SMALL, seed=706)
-            for refused in (
-                client.post(f"/particles/systems/{system}/render", json={}),
-                client.get(f"/particles/systems/{system}/frame"),
-                client.post("/particles/audio", files={"file": ("demo.wav", demo_song.read_bytes())}),
-            ):
-                assert (refused.status_code, refused.headers["content-type"]) == (507, PROBLEM)
-                assert refused.json()["detail"].startswith("no room: this needs ")
-            same = create(stack, **SMALL, seed=705)  # of which everything is there
-            assert client.post(f"/particles/systems/{same}/render", json={}).status_code == 202
-            assert client.get(f"/particles/download/{known}").status_code == 200
-    finally:
-        del stack.environment["MOTES_RESERVE"]
+    with another_api(stack, MOTES_RESERVE="99.9%") as client:
+        system = create(stack, **SMALL, seed=706)
+        for refused in (
+            client.post(f"/systems/{system}/render", json={}),
+            client.get(f"/systems/{system}/frame"),
+            client.post("/audio", files={"file": ("demo.wav", demo_song.read_bytes())}),
+        ):
+            assert (refused.status_code, refused.headers["content-type"]) == (507, PROBLEM)
+            assert refused.json()["detail"].startswith("no room: this needs ")
+        same = create(stack, **SMALL, seed=705)  # of which everything is there
+        assert client.post(f"/systems/{same}/render", json={}).status_code == 202
+        assert client.get(f"/download/{known}").status_code == 200
     assert stack.wait_for(running, "completed", "failed")["status"] == "completed"
 
 

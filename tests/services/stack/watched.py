@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,28 +18,38 @@ _SUSPICIOUS = 0.03  # seconds after which it is noted where the callback is
 
 
 class Watchdog:
-    """Times every callback of the event loop; a thread looks where a slow one is."""
+    """Times every callback of the event loop; a thread looks where a slow one is.
+
+    Time in which the thread of the loop was ready to run and others had the cores does not count.
+    """
 
     def __init__(self) -> None:
         self.seconds, self.where = 0.0, ""
         self._began: float | None = None
         self._seen = ""
         self._main = threading.get_ident()
+        self._scheduler = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").open("rb", buffering=0)  # noqa: SIM115 - as long as the process
         run = asyncio.Handle._run
 
         def timed(handle: Any) -> None:
             if threading.get_ident() != self._main:  # migrations have a loop of their own
                 run(handle)
                 return
+            queued = self._queued()
             self._seen, self._began = "", (began := time.perf_counter())
             run(handle)
             spent = time.perf_counter() - began
             self._began = None
-            if spent > self.seconds:
+            if spent > self.seconds and (spent := spent - (self._queued() - queued)) > self.seconds:
                 self.seconds, self.where = spent, self._seen or repr(handle)
 
         asyncio.Handle._run = timed
         threading.Thread(target=self._look, daemon=True).start()
+
+    def _queued(self) -> float:
+        """Seconds for which the loop's thread has waited for a core so far."""
+        self._scheduler.seek(0)
+        return int(self._scheduler.read().split()[1]) / 1e9
 
     def _look(self) -> None:
         while True:
@@ -50,7 +61,7 @@ class Watchdog:
 
 
 def create_watched_app() -> FastAPI:
-    """As ``services.api.create_app``; only for uvicorn's ``--loop asyncio``, whose callbacks can be timed."""
+    """As ``services.api.create_app``; only for the loop ``asyncio``, whose callbacks can be timed."""
     watchdog = Watchdog()
     app = create_app()
 
@@ -61,4 +72,5 @@ def create_watched_app() -> FastAPI:
             watchdog.seconds, watchdog.where = 0.0, ""
         return found
 
+    app.openapi()  # once and for all, as create_app() does; a further route made that void
     return app
