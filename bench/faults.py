@@ -97,9 +97,9 @@ class Stack:
         return found
 
     def renderers(self) -> list[tuple[int, str]]:
-        """Processes that do tasks, forked by the nurseries that workers started, with the line of their worker."""
-        nurseries = [(nursery, line) for worker, line in self.programs("worker") for nursery in children(worker)]
-        return [(task, line) for nursery, line in nurseries for task in children(nursery)]
+        """Processes that do tasks, forked by the fork servers that workers started, with the line of their worker."""
+        servers = [(fork_server, line) for worker, line in self.programs("worker") for fork_server in children(worker)]
+        return [(task, line) for fork_server, line in servers for task in children(fork_server)]
 
     def rows(self, query: str | Select[Any]) -> list[tuple[Any, ...]]:
         """What the database says."""

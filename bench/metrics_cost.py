@@ -33,11 +33,11 @@ from services.api.middleware import request_context
 from services.database.migrations import upgrade
 from services.database.models import JobRow, Sessions, new_id, open_database
 from services.jobs.lifecycle import Jobs
-from services.jobs.render_spec import frozen, key_of
+from services.jobs.render_spec import build_spec, spec_key
 from services.observability import metrics
 from services.processes.supervisor import free_port, redis_server
 from services.settings import ServiceSettings
-from services.worker.child_processes import Nursery
+from services.worker.child_processes import ForkServer
 from services.worker.main import Worker
 
 GOAL = 0.02
@@ -49,7 +49,7 @@ COUNTING = ("task_done", "task_retried", "job_begun", "job_ended", "leases_lost"
 
 
 MUTE = SimpleNamespace(observe=lambda seconds: None, inc=lambda: None)
-SILENT = {"DATABASE": MUTE, "REDIS": MUTE, "_counted_by": lambda *labels: (MUTE, MUTE)}
+SILENT = {"DATABASE": MUTE, "REDIS": MUTE, "_metrics_for": lambda *labels: (MUTE, MUTE)}
 
 
 @contextmanager
@@ -91,10 +91,10 @@ class Timed:
 
 def job(seed: int) -> JobRow:
     """A render that nobody did yet."""
-    scene = frozen("enhanced", {**CONFIG, "seed": seed}, None, "standard")
-    more: dict[str, Any] = {"flow": "bench", "system_id": new_id(), "output_path": "video.mp4", "kind": "video"}
+    scene = build_spec("enhanced", {**CONFIG, "seed": seed}, None, "standard")
+    more: dict[str, Any] = {"fairness_key": "bench", "system_id": new_id(), "output_path": "video.mp4", "kind": "video"}
     more |= {"priority": "normal", "owner": ""}
-    return JobRow(id=new_id(), scene=scene, scene_key=key_of(scene), **more)
+    return JobRow(id=new_id(), scene=scene, scene_key=spec_key(scene), **more)
 
 
 async def request(app: FastAPI, path: str, state: dict[str, Any]) -> None:
@@ -156,10 +156,10 @@ def tell_scrape(of: str, seconds: list[float]) -> None:
     print(f"a scrape of {of}: {1e3 * took:.1f} ms, {100 * took / SCRAPES:.2f} % of a core at one every {SCRAPES:g} s")
 
 
-def used(nursery: Nursery) -> dict[int, float]:
-    """Seconds of the processor that the processes of a nursery that are there took so far."""
+def used(fork_server: ForkServer) -> dict[int, float]:
+    """Seconds of the processor that the processes of a fork_server that are there took so far."""
     found = {}
-    for process in nursery.processes():
+    for process in fork_server.pids():
         try:
             words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -171,18 +171,18 @@ def used(nursery: Nursery) -> dict[int, float]:
 class Meter:
     """What the worker and its processes take; those are looked at all the time, as they end when they like."""
 
-    def __init__(self, nursery: Nursery) -> None:
-        self._nursery = nursery
+    def __init__(self, fork_server: ForkServer) -> None:
+        self._fork_server = fork_server
 
     async def of(self, do: Callable[[], Any]) -> float:
         """Seconds of the processor, of all of them, while something is done."""
-        before = last = used(self._nursery)
+        before = last = used(self._fork_server)
         began, doing = time.process_time(), asyncio.ensure_future(do())
         looking = 0.0
         while not doing.done():
             await asyncio.wait({doing}, timeout=0.05)
             looked = time.process_time()
-            last = {**last, **used(self._nursery)}
+            last = {**last, **used(self._fork_server)}
             looking += time.process_time() - looked
         await doing
         ours = time.process_time() - began - looking
@@ -221,7 +221,7 @@ async def renders(settings: ServiceSettings, sessions: Sessions, rounds: int) ->
     wholes, scrapes, timed = [], [], Timed()
     async with working(settings) as worker:
         await render()  # everything is loaded
-        meter = Meter(worker._nursery)
+        meter = Meter(worker._fork_server)
         with instead(timed.all()):
             for _ in range(rounds):
                 wholes.append(await meter.of(render))

@@ -1,47 +1,85 @@
-"""``python -m ecs_core.warmup``: compile every kernel once, so that no first render waits for a compiler.
+"""``python -m ecs_core.warmup``: compile kernels once, so that no first render waits for a compiler.
 
-Part of setting Motes up. Kernels are cached beside their source files, or in ``NUMBA_CACHE_DIR``.
+``motes warmup`` is the same. Kernels are cached beside their source files, or in ``NUMBA_CACHE_DIR``.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 import tempfile
-import time
-import wave
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from ecs_core.plugin_api import particle_types
+from ecs_core.errors import MotesError
+from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, cores, missing
+from ecs_core.rendering.preparation import needed_kernels
 from ecs_core.rendering.still import render_frame
 from ecs_core.scene.scene import Scene
 
 
-def warm_up() -> list[str]:
-    """Draw a frame of every particle type, to a second of noise; returns the types' names."""
-    names = list(particle_types().types)
-    with tempfile.TemporaryDirectory() as folder:
-        song = Path(folder, "noise.wav")
-        noise = np.random.Generator(np.random.Philox(1)).integers(-9000, 9000, 2 * 44_100 * 3, np.int16)
-        with wave.open(str(song), "wb") as file:
-            file.setnchannels(2)
-            file.setsampwidth(2)
-            file.setframerate(44_100)
-            file.writeframes(noise.tobytes())
-        for name in names:
-            scene = Scene(name, audio=song, config={"width": 320, "height": 180, "duration": 3, "particle_count": 300})
-            render_frame(scene, 1.5, Path(folder, "frame.png"))
-    return names
+def warm_up(type_name: str | None = None) -> None:
+    """Compile what a particle type needs, or everything, as far as it is missing; print what is done.
+
+    Raises:
+        SceneError: there is no such type.
+        MotesError: the compiler failed, or the cache cannot be written.
+    """
+    names = list(KERNELS)
+    if type_name is not None:
+        names = needed_kernels(*Scene(type_name).resolve(), song=True)
+    if not missing(names):
+        print(f"all {len(names)} kernels are compiled already")
+        return
+    try:
+        seconds = compile_missing(names, report=Announcement(lambda words: print(words, flush=True)))
+    except RuntimeError as error:
+        raise MotesError(str(error)) from error
+    if missing(names):
+        raise MotesError("nothing was compiled: the kernels' cache cannot be written; set NUMBA_CACHE_DIR to a folder")
+    print(f"compiled in {seconds:.1f} s, on {cores()} cores")
+
+
+class Announcement:
+    """Says once that compiling begins, and about how long it takes; a ``report`` for :func:`compile_missing`."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say, self._said = say, False
+
+    def __call__(self, state: Compiling) -> None:
+        """Hear how far compiling is."""
+        if not self._said:
+            self._said = True
+            self._say(f"Compiling for this processor, once; about {state.seconds:.0f} s…")
 
 
 def rehearse() -> None:
-    """Load the kernels into this process, by drawing two silent frames as small as a stamp."""
+    """Load the kernels into this process by drawing two small silent frames; compile first those that are missing.
+
+    Of several processes that start at the same time, one compiles and the others wait for it.
+    """
     scene = Scene("enhanced", config={"width": 64, "height": 64, "duration": 0.1, "particle_count": 50, "bounce": True})
+    if missing():
+        say = Announcement(lambda words: print(words, file=sys.stderr, flush=True))
+        compile_missing(needed_kernels(*scene.resolve(), song=True), report=say)
     with tempfile.TemporaryDirectory() as folder:
         render_frame(scene, 0.05, Path(folder, "frame.png"))
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ecs_core.warmup",
+        description="Compile Motes for this processor, so that the first render need not.",
+    )
+    parser.add_argument("--type", help="only what a video of this particle type needs (default: all)")
+    try:
+        warm_up(parser.parse_args(arguments).type)
+    except MotesError as error:
+        print(f"motes: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    began = time.perf_counter()
-    warmed = warm_up()
-    print(f"kernels ready for {', '.join(warmed)} ({time.perf_counter() - began:.1f} s)")
+    sys.exit(main())

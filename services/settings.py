@@ -191,7 +191,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, text: str) -> str:
-        for each in listed(text):
+        for each in split_list(text):
             if not _ORIGIN.fullmatch(each):
                 raise ValueError(f"must be origins such as https://example.org, not {each[:200]!r}")
         return text
@@ -199,7 +199,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("allowed_hosts")
     @classmethod
     def _are_names(cls, text: str) -> str:
-        for each in listed(text):
+        for each in split_list(text):
             if not _NAME.fullmatch(each):
                 raise ValueError(f"must be names such as motes.example.org, not {each[:200]!r}")
         return text
@@ -207,7 +207,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, text: str) -> str:
-        for each in listed(text):
+        for each in split_list(text):
             try:
                 ip_network(each)
             except ValueError:
@@ -266,7 +266,7 @@ def _of(share: str, disk: int) -> int:
 LIMITS = tuple(name.removeprefix("limit_") for name in ServiceSettings.model_fields if name.startswith("limit_"))
 
 
-def listed(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
     """What a setting lists, with commas between."""
     return [each.strip() for each in text.split(",") if each.strip()]
 

@@ -12,7 +12,7 @@ F32 = NDArray[np.float32]
 NEIGHBOURS = 3  # tempo states either side that a beat may go on with
 
 
-@kernel
+@kernel("f4[::1], f4[:, ::1], i8, f4[::1], f4[::1], f8, f8")
 def best_chain(
     strength: F32, guide: F32, guide_hops: int, periods: F32, change: F32, jump: float, miss: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:

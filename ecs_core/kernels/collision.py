@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.kernels.jit import inline_kernel, kernel
+from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -13,7 +13,7 @@ I32 = NDArray[np.int32]
 f32 = np.float32
 
 
-@kernel
+@kernel("f4[::1], f4[::1], f4, i8, i8, i4[::1], i4[::1]")
 def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts: I32, order: I32) -> None:
     """List the particles of each cell, in row order: ``order[starts[c]:starts[c + 1]]``; outsiders go to the edge."""
     n = x.size
@@ -66,7 +66,7 @@ def _bounce(i: int, first: int, last: int, discs: F32, restitution: float) -> in
     return touching
 
 
-@kernel
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], i8, i8, i4[::1], i4[::1], f4")
 def collide(
     x: F32, y: F32, vx: F32, vy: F32, radius: F32, columns: int, rows: int, starts: I32, order: I32, restitution: float
 ) -> int:
@@ -102,7 +102,7 @@ def collide(
     return touching
 
 
-@kernel
+@inner_kernel  # called by tests and a bench alone
 def count_pairs(x: F32, y: F32, reach: float, columns: int, rows: int, starts: I32, order: I32) -> int:
     """How many pairs lie closer than ``reach``, without moving any; as :func:`collide` looks for them."""
     pairs = 0

@@ -1,4 +1,4 @@
-"""``kernel``: the one way Motes compiles a function.
+"""How Motes compiles a function: ``kernel``, ``inner_kernel`` and ``inline_kernel``.
 
 Compiled once per machine and cached on disk; releases the GIL; no ``fastmath``, because frames must be the same
 on every worker to the last bit (without it LLVM neither reorders sums nor contracts to fused multiply-adds).
@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numba
 
 
-def _load_what_compiling_needs() -> None:
+def load_what_compiling_needs() -> None:
     """Load what numba needs to know of arrays, and let it find no scipy.linalg on the way.
 
     Only ``np.cov`` and ``np.corrcoef`` in a kernel would need that; importing it takes every process 0.2 s.
@@ -43,7 +43,7 @@ def _load_alone(cache: Any) -> None:
         with cache._guard_against_spurious_io_errors():
             if (found := cache._load_overload(signature, target)) is not None:
                 return found
-        _load_what_compiling_needs()
+        load_what_compiling_needs()
         return None
 
     cache.load_overload = load_overload
@@ -79,13 +79,41 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile ``function`` in nopython mode, cached, without fastmath; division follows IEEE 754, as numpy's does."""
+# Kernels that Python calls, by name ("motion.advance"), and the arguments that each is called with.
+SIGNATURES: dict[str, tuple[Any, str]] = {}
+
+
+def kernel(signature: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Compile a function that Python calls: nopython mode, cached, no fastmath, division as IEEE 754 has it.
+
+    ``signature`` is what Motes calls it with, in numba's shorthand (``"f4[::1], i8"``), so that warm-up can compile it
+    without calling it. With other arguments it still works, and is compiled when it is called.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        compiled = _compiled(function)
+        SIGNATURES[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = (compiled, f"({signature},)")
+        return compiled
+
+    return decorate
+
+
+def compile_kernel(name: str) -> None:
+    """Compile a kernel for the arguments that it declares, or load it from the cache."""
+    sigutils: Any = importlib.import_module("numba.core.sigutils")
+    compiled, signature = SIGNATURES[name]
+    # As types, which calls are looked up by in the cache; numba would keep the text as it is.
+    arguments, _ = sigutils.normalize_signature(signature)
+    compiled.compile(arguments)
+
+
+def inner_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """As :func:`kernel`, for a function that only kernels call; it is compiled with them."""
     return _compiled(function)
 
 
 def inline_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """As :func:`kernel`, for a small function that kernels call in their inner loop."""
+    """As :func:`inner_kernel`, for a small function in an inner loop."""
     return _compiled(function, inline="always")
 
 

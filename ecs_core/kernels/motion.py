@@ -17,7 +17,7 @@ f32 = np.float32
 _MASK = 0xFFFFFFFF
 
 
-@kernel
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4, f4")
 def advance(x: F32, y: F32, vx: F32, vy: F32, step: float, keep: float) -> None:
     """Positions += velocities × ``step`` (s), velocities × ``keep``; all (n,) float32, in place."""
     for i in range(x.size):
@@ -27,7 +27,7 @@ def advance(x: F32, y: F32, vx: F32, vy: F32, step: float, keep: float) -> None:
         vy[i] *= keep
 
 
-@kernel
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4")
 def advance_aging(x: F32, y: F32, vx: F32, vy: F32, age: F32, step: float, keep: float, dt: float) -> None:
     """As :func:`advance`, and ages += ``dt``."""
     for i in range(x.size):
@@ -50,7 +50,7 @@ def _reflect(position: float, velocity: float, low: Scalar, high: float, bounce:
     return inside, inward
 
 
-@kernel
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4, f4, f4, f4")
 def advance_reflecting(
     x: F32,
     y: F32,
@@ -76,7 +76,7 @@ def advance_reflecting(
         age[i] += dt
 
 
-@kernel
+@kernel("f4[::1], f4[::1], f4, f4, f4")
 def wrap(x: F32, y: F32, width: float, height: float, margin: float) -> None:
     """Move particles that left by more than ``margin`` in at the opposite edge."""
     across, down = width + f32(2.0) * margin, height + f32(2.0) * margin
@@ -106,7 +106,7 @@ def _slope(t: Scalar) -> Scalar:
     return f32(30.0) * t * t * (t * (t - f32(2.0)) + f32(1.0))
 
 
-@kernel
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4, i8")
 def swirl(x: F32, y: F32, vx: F32, vy: F32, scale: float, z: float, amount: float, seed: int) -> None:
     """Add ``amount`` × the curl of value noise to velocities.
 

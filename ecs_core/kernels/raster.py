@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.kernels.jit import inline_kernel, kernel
+from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -35,7 +35,7 @@ _FINEST = f32(1.5)  # no window reaches less far than this, in pixels, or it wou
 KR, KG, KB = f32(0.2126), f32(0.7152), f32(0.0722)
 
 
-@kernel
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], u1[::1], f4, f4, f4[:, ::1]")
 def cut_windows(
     x: F32, y: F32, radius: F32, red: F32, green: F32, blue: F32, skirt: F32, disc: U8,
     core_reach: f32, skirt_reach: f32, out: F32,
@@ -65,7 +65,7 @@ def cut_windows(
     return n
 
 
-@kernel
+@kernel("f4[:, ::1], i8, i8, i8, i8[::1], i8[::1]")
 def bin_windows(windows: F32, n: int, height: int, band_rows: int, starts: I64, listed: I64) -> int:
     """List for each band, in draw order, which of the first ``n`` windows reach into it.
 
@@ -169,7 +169,7 @@ def _add_colour(
             _add8(light, at + u64(2 * plane) + j, wx, j, lb)
 
 
-@kernel
+@inner_kernel
 def _add_disc(
     light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: f32, cy: f32, reach: f32,
     edge: f32, amount: f32,
@@ -196,7 +196,7 @@ def _extent(centre: f32, reach: f32, low: int, high: int) -> tuple[int, int]:
     return max(low, int(np.floor(centre - reach))), min(high, int(np.ceil(centre + reach)))
 
 
-@kernel
+@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1]")
 def draw_band(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, sprites: F32, windows: F32, touched: U8
 ) -> None:

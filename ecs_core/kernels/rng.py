@@ -33,7 +33,7 @@ def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, i
     return c0, c1, c2, c3
 
 
-@kernel
+@kernel("i8[::1], i8, i8, i8, f4[::1]")
 def uniform_by_birth(birth: I64, k0: int, k1: int, stream: int, out: F32) -> None:
     """A number in [0, 1) for each birth id, (n,), keyed by two words and a stream of 32 bits."""
     for i in range(birth.size):

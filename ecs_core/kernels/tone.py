@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.kernels.jit import inline_kernel, kernel
+from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 from ecs_core.kernels.raster import BLOCK_SHIFT, KB, KG, KR, PAD, STRIP_SHIFT
 
 F32 = NDArray[np.float32]
@@ -36,7 +36,7 @@ def filmic(x: f32) -> f32:
     return (x * (_A * x + _B)) / (x * (_A * x + _C) + _D)
 
 
-@kernel
+@inner_kernel
 def _develop(
     luminance: F32,
     colour: F32,
@@ -109,7 +109,10 @@ def _develop(
                 out[i] = np.uint8(np.int32(_Y0 + _YS * (filmic(x) * k[i]) + dither[i]))
 
 
-@kernel
+@kernel(
+    "f4[::1], f4[::1], i8, i8, i8, u1[:, ::1], u1[:, ::1], f4[::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], "
+    "f4[:, ::1], f4[:, ::1], u1[:, ::1], u1[:, ::1], u1[:, ::1]"
+)
 def develop_band(
     luminance: F32,
     colour: F32,

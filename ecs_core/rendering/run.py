@@ -21,6 +21,7 @@ from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.child import Advanced, Begin, Work
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
 from ecs_core.rendering.pool import Pool
+from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.song_analysis import listen
 from ecs_core.rendering.stage import Stage
@@ -41,8 +42,9 @@ _PATIENCE = 0.1  # seconds between looks at the cancel flag
 class RenderResult:
     """A finished video: where it is, how long, and what its making cost.
 
-    ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``analyse``, ``plan``, ``join``) and,
-    summed over the worker processes, of the work on frames (``simulate``, ``rasterise``, ``encode``, …).
+    ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``compile``, ``analyse``, ``plan``,
+    ``join``; only a machine's first render compiles) and, summed over the worker processes, of the work on frames
+    (``simulate``, ``rasterise``, ``encode``, …).
     """
 
     output: Path
@@ -93,6 +95,7 @@ def render(
     reporter = Reporter(progress)
     plugins = particle_types()
     warnings = plugins.before_render(scene)
+    compiling = _compile(particle_type, settings, scene, progress, cancel)
     rehearsal = _rehearsal(particle_type, settings, quality)
     with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder, rehearsal=rehearsal) as pool:
         analysis = _analyse(scene, settings, reporter, cancel)
@@ -101,7 +104,8 @@ def render(
         finished = folder / "finished.mp4"
         seconds, digests = _render_segments(plan, scene, pool, finished, reporter, cancel, frame_hashes)
         os.replace(finished, output)
-    seconds["analyse"] = analysed - began
+    seconds["compile"] = compiling
+    seconds["analyse"] = analysed - began - compiling
     seconds["total"] = time.perf_counter() - began
     result = RenderResult(
         output,
@@ -115,6 +119,23 @@ def render(
         tuple(digests),
     )
     return replace(result, warnings=result.warnings + plugins.after_render(scene, result))
+
+
+def _compile(
+    particle_type: ParticleType,
+    settings: Settings,
+    scene: Scene,
+    progress: Callable[[Progress], None] | None,
+    cancel: threading.Event,
+) -> float:
+    """Compile what this machine lacks; returns the seconds that it took."""
+
+    def report(state: Progress) -> None:
+        _heed(cancel)
+        if progress is not None:
+            progress(state)
+
+    return prepare_kernels(particle_type, settings, song=scene.audio is not None, progress=report)
 
 
 def _rehearsal(particle_type: ParticleType, settings: Settings, quality: Quality) -> Begin:

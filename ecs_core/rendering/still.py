@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import inf
 from pathlib import Path
 
 from ecs_core.errors import SceneError
 from ecs_core.rendering.plan import RenderPlan, make_plan
+from ecs_core.rendering.preparation import prepare_kernels
+from ecs_core.rendering.progress import Progress
 from ecs_core.rendering.run import check_output, output_error
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.song_analysis import listen
@@ -15,10 +18,13 @@ from ecs_core.scene.scene import Scene
 from ecs_core.video.png import rgb_of, write_png
 
 
-def render_frame(scene: Scene, at: float, output: str | Path) -> str:
+def render_frame(
+    scene: Scene, at: float, output: str | Path, *, progress: Callable[[Progress], None] | None = None
+) -> str:
     """Write the frame shown at ``at`` seconds as a PNG; what comes before it is simulated, but not drawn.
 
-    Returns the frame's hash, as ``motes render --frame-hashes`` lists it.
+    Returns the frame's hash, as ``motes render --frame-hashes`` lists it. ``progress`` is called while kernels are
+    compiled, which happens once on a machine.
 
     Raises:
         SceneError: an unknown type or setting, or a time outside the video.
@@ -28,6 +34,7 @@ def render_frame(scene: Scene, at: float, output: str | Path) -> str:
     output = Path(output)
     particle_type, settings = scene.resolve()
     check_output(output, scene.audio)
+    prepare_kernels(particle_type, settings, song=scene.audio is not None, progress=progress)
     analysis = listen(scene, settings)
     return write_frame(make_plan(particle_type, settings, analysis), at, output)
 

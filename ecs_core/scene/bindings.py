@@ -8,7 +8,8 @@ binding asks for them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -97,18 +98,25 @@ def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
             raise SceneError(f"bindings.{number}.target = {binding.target!r}: no such parameter; there are: {names}")
 
 
+@contextmanager
+def silent_world(particle_type: ParticleType, settings: Settings, features: Iterable[str] = ()) -> Iterator[World]:
+    """A world of the type before its first frame, of a video without a song; ``features`` are those of plugins."""
+    silence = FeatureTimeline.silence(settings.rate, 1, more=(*LEVELS, *features))
+    canvas = Canvas(1080.0 * settings.width / settings.height)
+    with World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=silence) as world:
+        particle_type.fill(world, settings)
+        yield world
+
+
 def rehearse(particle_type: ParticleType, settings: Settings, features: Iterable[str]) -> Mapping[str, Target]:
     """Set up a silent world of the type to see whether its bindings fit; returns the parameters that it has.
 
     Raises:
         SceneError: as :func:`attach`.
     """
-    silence = FeatureTimeline.silence(settings.rate, 1, more=(*LEVELS, *features))
-    canvas = Canvas(1080.0 * settings.width / settings.height)
-    with World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=silence) as world:
-        particle_type.fill(world, settings)
+    found: dict[str, Target] = {}
+    with silent_world(particle_type, settings, features) as world:
         attach(world, settings.bindings)
-        found: dict[str, Target] = {}
         for entity, _ in world.query(Table):
             found |= parameters(world.components(entity))
     return found

@@ -1,10 +1,12 @@
 """The REST API. ``from services.api import particle_router`` mounts it in any FastAPI application.
 
-``metrics_router`` (GET /metrics) and ``Requests``, the middleware that counts and logs, are for those who want them.
+``metrics_router`` (GET /metrics), ``Requests``, the middleware that counts and logs, and ``share_errors``, which makes
+the OpenAPI document small and good for generators, are for those who want them.
 """
 
 from services.api.app import create_app, particle_router
 from services.api.middleware.request_context import Requests
+from services.api.openapi_errors import share_errors
 from services.api.routes.metrics import metrics_router
 
-__all__ = ["Requests", "create_app", "metrics_router", "particle_router"]
+__all__ = ["Requests", "create_app", "metrics_router", "particle_router", "share_errors"]

@@ -11,11 +11,12 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from services.api.authentication import keep_keys_out_of_logs
+from services.api.authentication import mask_keys_in_logs
 from services.api.dependencies import Service, open_service
 from services.api.errors import handle_errors
 from services.api.middleware.hardening import harden
 from services.api.middleware.request_context import Requests
+from services.api.openapi_errors import share_errors
 from services.api.routes import (
     analysis,
     audio,
@@ -30,7 +31,7 @@ from services.api.routes import (
     systems,
 )
 from services.api.routes.metrics import metrics_router
-from services.api.stats_collector import Numbers
+from services.api.stats_collector import StatsCollector
 from services.observability import traces
 from services.settings import ServiceSettings, is_loopback
 
@@ -38,20 +39,20 @@ _log = logging.getLogger("motes.api")
 
 
 @asynccontextmanager
-async def _lifespan(app: Any) -> AsyncIterator[dict[str, Service | Numbers]]:
-    keep_keys_out_of_logs()
+async def _lifespan(app: Any) -> AsyncIterator[dict[str, Service | StatsCollector]]:
+    mask_keys_in_logs()
     traces.set_up()
-    async with open_service(ServiceSettings()) as service, Numbers(service) as numbers:
-        await _say_who_gets_in(service)
-        yield {"motes": service, "motes_numbers": numbers}
+    async with open_service(ServiceSettings()) as service, StatsCollector(service) as numbers:
+        await _warn_of_access(service)
+        yield {"motes": service, "motes_stats": numbers}
 
 
-async def _say_who_gets_in(service: Service) -> None:
+async def _warn_of_access(service: Service) -> None:
     """Warn of what an operator can hardly want: that everybody gets in, or nobody."""
     settings = service.settings
     if settings.auth == "off" and not is_loopback(settings.host):
         _log.warning("MOTES_AUTH=off: whoever reaches %s port %s may do anything", settings.host, settings.port)
-    if settings.keys_required and not await service.keys.exist():
+    if settings.keys_required and not await service.keys.any_valid():
         where = "" if settings.database_url else f" --data {shlex.quote(str(settings.data))}"
         _log.warning("no API keys yet, so nobody gets in: motes keys create --owner NAME%s", where)
 
@@ -62,7 +63,7 @@ for part in (particle_types, systems, audio, analysis, renders, jobs, events, do
 
 
 @asynccontextmanager
-async def _unhindered(app: FastAPI) -> AsyncIterator[None]:
+async def _freeze_gc(app: FastAPI) -> AsyncIterator[None]:
     """What is loaded stays loaded: looking through it for garbage would hold everybody up for a tenth of a second."""
     gc.collect()
     gc.freeze()
@@ -71,8 +72,9 @@ async def _unhindered(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app() -> FastAPI:
     """The application as ``motes api`` serves it."""
-    app = FastAPI(title="Motes", summary="Audio-reactive particle videos", version="1", lifespan=_unhindered)
+    app = FastAPI(title="Motes", summary="Audio-reactive particle videos", version="1", lifespan=_freeze_gc)
     handle_errors(app)
+    share_errors(app)
     app.include_router(particle_router)
     app.include_router(metrics_router)
     app.add_middleware(Requests)  # around all others that answer

@@ -15,16 +15,16 @@ from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBearer
 from starlette.requests import HTTPConnection
 
 from services.api.dependencies import Service, ServiceDep
-from services.api.middleware.origin_check import refuse_strangers
-from services.api.middleware.rate_headers import count
-from services.api.queries import refuse_unknown
-from services.auth.api_keys import ANYBODY, Caller
-from services.observability.logs import without_keys
+from services.api.middleware.origin_check import check_origin
+from services.api.middleware.rate_headers import count_request
+from services.api.queries import reject_unknown_parameters
+from services.auth.api_keys import ANONYMOUS, Caller
+from services.observability.logs import mask_keys
 from services.settings import ServiceSettings, is_loopback
 
-__all__ = ["Caller", "CallerDep", "FollowerDep", "allow", "identify", "keep_keys_out_of_logs", "unknown"]
+__all__ = ["Caller", "CallerDep", "FollowerDep", "identify", "mask_keys_in_logs", "require_scope", "unauthorized"]
 
-UNKNOWN = "A valid API key is needed, as Authorization: Bearer motes_… or as X-API-Key"
+UNAUTHORIZED = "A valid API key is needed, as Authorization: Bearer motes_… or as X-API-Key"
 _CALLER = "motes.caller"  # in the scope of a request
 _LOGS = ("uvicorn.access", "uvicorn.error")
 
@@ -47,20 +47,20 @@ async def identify(service: Service, connection: HTTPConnection, *, query: bool 
     caller: Caller | None = connection.scope.get(_CALLER)
     if caller is None:
         caller = await _caller_of(service, connection, query=query)
-        await count(service.rates, service.settings, caller, connection)
-        allow(caller, "read" if connection.scope.get("method", "GET") in ("GET", "HEAD") else "render")
+        await count_request(service.rate_limiter, service.settings, caller, connection)
+        require_scope(caller, "read" if connection.scope.get("method", "GET") in ("GET", "HEAD") else "render")
         connection.scope[_CALLER] = caller
     return caller
 
 
 async def _caller_of(service: Service, connection: HTTPConnection, *, query: bool) -> Caller:
     if not keys_needed(service.settings, connection):
-        refuse_strangers(service.settings, connection)
-        return ANYBODY
-    key = _key_of(connection, query=query)
+        check_origin(service.settings, connection)
+        return ANONYMOUS
+    key = _key_from(connection, query=query)
     caller = None if key is None else await service.keys.caller(key)
     if caller is None:
-        raise unknown()
+        raise unauthorized()
     return caller
 
 
@@ -78,23 +78,23 @@ def keys_needed(settings: ServiceSettings, connection: HTTPConnection) -> bool:
     return any(_is_address(host) and not is_loopback(host) for host, _ in ends)
 
 
-def allow(caller: Caller, scope: str) -> None:
+def require_scope(caller: Caller, scope: str) -> None:
     """Refuse who has not the scope.
 
     Raises:
         HTTPException: 403, which names it.
     """
-    if not caller.may(scope):
+    if not caller.has_scope(scope):
         has = ", ".join(sorted(caller.scopes))
         raise HTTPException(403, f"The API key has not the scope {scope!r}, which this needs; it has {has}")
 
 
-def unknown() -> HTTPException:
+def unauthorized() -> HTTPException:
     """The one answer to no key, and to any that is not valid."""
-    return HTTPException(401, UNKNOWN, {"WWW-Authenticate": "Bearer"})
+    return HTTPException(401, UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
 
 
-def _key_of(connection: HTTPConnection, *, query: bool) -> str | None:
+def _key_from(connection: HTTPConnection, *, query: bool) -> str | None:
     scheme, _, key = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
@@ -117,7 +117,7 @@ async def _caller(
     _header: Annotated[object, Depends(_HEADER)],
 ) -> Caller:
     caller = await identify(service, request)
-    refuse_unknown(request)
+    reject_unknown_parameters(request)
     return caller
 
 
@@ -129,7 +129,7 @@ async def _follower(
     _query: Annotated[object, Depends(_QUERY)],
 ) -> Caller:
     caller = await identify(service, request, query=True)
-    refuse_unknown(request, _QUERY.model.name)
+    reject_unknown_parameters(request, _QUERY.model.name)
     return caller
 
 
@@ -138,14 +138,14 @@ FollowerDep = Annotated[Caller, Depends(_follower)]
 """The same where the key may be in the URL, as browsers cannot set headers for an EventSource."""
 
 
-def _masked(record: logging.LogRecord) -> bool:
-    record.msg = without_keys(record.msg) if isinstance(record.msg, str) else record.msg
+def _mask_record(record: logging.LogRecord) -> bool:
+    record.msg = mask_keys(record.msg) if isinstance(record.msg, str) else record.msg
     if isinstance(record.args, tuple):
-        record.args = tuple(without_keys(each) if isinstance(each, str) else each for each in record.args)
+        record.args = tuple(mask_keys(each) if isinstance(each, str) else each for each in record.args)
     return True
 
 
-def keep_keys_out_of_logs() -> None:
+def mask_keys_in_logs() -> None:
     """Let the server's log of requests show no key; to say it again changes nothing."""
     for name in _LOGS:
-        logging.getLogger(name).addFilter(_masked)
+        logging.getLogger(name).addFilter(_mask_record)

@@ -14,7 +14,7 @@ from ecs_core.scene.settings import validate
 from services.api import schemas
 from services.api.dependencies import Service
 from services.auth.api_keys import Caller
-from services.auth.limits import check_given, check_scene
+from services.auth.limits import check_requested, check_scene
 from services.database.models import SystemRow
 from services.jobs.render_spec import SONG
 
@@ -37,7 +37,7 @@ def status_of(row: SystemRow) -> schemas.SystemStatus:
     )
 
 
-async def check(service: Service, particle_type: str, config: dict[str, Any]) -> None:
+async def check_config(service: Service, particle_type: str, config: dict[str, Any]) -> None:
     """Refuse what no system can be, with a song or without.
 
     Raises:
@@ -46,14 +46,14 @@ async def check(service: Service, particle_type: str, config: dict[str, Any]) ->
     """
 
     def resolve() -> None:
-        check_given(service.settings, config)
+        check_requested(service.settings, config)
         _, settings = Scene(particle_type, audio=SONG, config=config).resolve()
         check_scene(service.settings, settings.model_dump(mode="json"))
 
     await service.compute(resolve)
 
 
-async def change(
+async def update_system(
     service: Service, caller: Caller, system_id: str, wanted: Callable[[SystemRow], dict[str, Any]]
 ) -> SystemRow:
     """Store what is ``wanted`` of a system as it stands; where it was changed meanwhile, of that.
@@ -65,7 +65,7 @@ async def change(
     for _ in range(_TRIES):
         row = await service.system_or_404(caller, system_id)
         values = wanted(row)
-        await check(service, values.get("particle_type", row.particle_type), values.get("config", row.config))
+        await check_config(service, values.get("particle_type", row.particle_type), values.get("config", row.config))
         unchanged = update(SystemRow).where(SystemRow.id == row.id, SystemRow.revision == row.revision)
         values["revision"] = row.revision + 1
         async with service.sessions.begin() as session:
@@ -78,9 +78,9 @@ async def change(
     raise HTTPException(409, "System is being changed by many others; try again", {"Retry-After": "1"})
 
 
-async def configure(service: Service, caller: Caller, system_id: str, config: dict[str, Any]) -> SystemRow:
+async def merge_config(service: Service, caller: Caller, system_id: str, config: dict[str, Any]) -> SystemRow:
     """Change settings of a system; those that are not named stay, also within a setting that is an object."""
-    return await change(service, caller, system_id, lambda row: {"config": _merged(row.config, config)})
+    return await update_system(service, caller, system_id, lambda row: {"config": _merged(row.config, config)})
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -16,25 +16,25 @@ from sqlalchemy import select
 from starlette.requests import HTTPConnection
 
 from ecs_core.plugin_api import particle_types
-from services.api.notifier import Waker
-from services.api.poller import Lookout
-from services.api.status_snapshot import Standing, standings
-from services.auth.api_keys import Caller, Keys
-from services.auth.rate_limit import Rates
+from services.api.notifier import TaskNotifier
+from services.api.poller import Poller
+from services.api.status_snapshot import StatusSnapshot, status_snapshots
+from services.auth.api_keys import ApiKeys, Caller
+from services.auth.rate_limit import RateLimiter
 from services.database.migrations import upgrade
 from services.database.models import JobRow, Sessions, SystemRow, open_database
-from services.jobs.events import last_events
+from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Tasks
 from services.media.songs import Songs
 from services.observability import metrics
-from services.retention.deletion import Remover
+from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
-from services.storage.disk_admission import Room
-from services.storage.object_store import Storage, workplace
+from services.storage.disk_admission import DiskAdmission
+from services.storage.object_store import Storage, work_folder
 
 T = TypeVar("T")
-SYSTEMS_EVERY, EVENTS_EVERY = 0.2, 0.4  # seconds between looks for those who follow
+SYSTEM_POLL_INTERVAL, EVENT_POLL_INTERVAL = 0.2, 0.4  # seconds between looks for those who follow
 _ID = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -45,15 +45,15 @@ class Service:
     settings: ServiceSettings
     sessions: Sessions
     jobs: Jobs
-    waker: Waker
+    notifier: TaskNotifier
     storage: Storage
     songs: Songs
-    keys: Keys
-    remover: Remover
-    room: Room
-    rates: Rates
-    systems: Lookout[Standing]
-    events: Lookout[int]  # of a job, the last one's id
+    keys: ApiKeys
+    deleter: Deleter
+    disk_admission: DiskAdmission
+    rate_limiter: RateLimiter
+    system_poller: Poller[StatusSnapshot]
+    event_poller: Poller[int]  # of a job, the last one's id
     folder: Path
     processor: CapacityLimiter
 
@@ -66,7 +66,7 @@ class Service:
         if not is_id(system_id):
             return None
         async with self.sessions() as session:
-            found = select(SystemRow).where(SystemRow.id == system_id, caller.sees(SystemRow))
+            found = select(SystemRow).where(SystemRow.id == system_id, caller.visible_rows(SystemRow))
             return (await session.scalars(found)).one_or_none()
 
     async def system_or_404(self, caller: Caller, system_id: str) -> SystemRow:
@@ -81,7 +81,7 @@ class Service:
         if not is_id(job_id):
             return None
         async with self.sessions() as session:
-            found = select(JobRow).where(JobRow.id == job_id, caller.sees(JobRow))
+            found = select(JobRow).where(JobRow.id == job_id, caller.visible_rows(JobRow))
             return (await session.scalars(found)).one_or_none()
 
     async def job_or_404(self, caller: Caller, job_id: str) -> JobRow:
@@ -102,28 +102,28 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     """Open everything; the database is brought up to date, and plugins are loaded."""
     settings.data.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.database)
-    metrics.expect((await to_thread.run_sync(particle_types)).types)
+    metrics.preset_types((await to_thread.run_sync(particle_types)).types)
     engine, sessions = open_database(settings.database)
     storage = Storage(settings.storage)
     tasks = Tasks(sessions, lease=settings.lease_seconds)
     try:
-        with workplace(storage.scratch, "api") as folder:
-            async with Waker(settings.redis_url, tasks) as waker, Rates(settings.redis_url) as rates:
-                songs, keys = Songs(settings, sessions, storage, folder), Keys(sessions)
-                async with _lookouts(sessions) as (systems, events):
+        with work_folder(storage.scratch, "api") as folder:
+            async with TaskNotifier(settings.redis_url, tasks) as notifier, RateLimiter(settings.redis_url) as rates:
+                songs, keys = Songs(settings, sessions, storage, folder), ApiKeys(sessions)
+                async with _pollers(sessions) as (systems, events):
                     yield Service(
                         settings=settings,
                         sessions=sessions,
                         jobs=Jobs(sessions),
-                        waker=waker,
+                        notifier=notifier,
                         storage=storage,
                         songs=songs,
                         keys=keys,
-                        remover=Remover(sessions, storage),
-                        room=Room(settings, sessions, storage),
-                        rates=rates,
-                        systems=systems,
-                        events=events,
+                        deleter=Deleter(sessions, storage),
+                        disk_admission=DiskAdmission(settings, sessions, storage),
+                        rate_limiter=rates,
+                        system_poller=systems,
+                        event_poller=events,
                         folder=folder,
                         processor=CapacityLimiter(1),
                     )
@@ -132,10 +132,10 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def _lookouts(sessions: Sessions) -> AsyncIterator[tuple[Lookout[Standing], Lookout[int]]]:
+async def _pollers(sessions: Sessions) -> AsyncIterator[tuple[Poller[StatusSnapshot], Poller[int]]]:
     async with (
-        Lookout(partial(standings, sessions), every=SYSTEMS_EVERY) as systems,
-        Lookout(partial(last_events, sessions), every=EVENTS_EVERY) as events,
+        Poller(partial(status_snapshots, sessions), every=SYSTEM_POLL_INTERVAL) as systems,
+        Poller(partial(last_event_ids, sessions), every=EVENT_POLL_INTERVAL) as events,
     ):
         yield systems, events
 

@@ -18,18 +18,19 @@ from starlette.routing import compile_path
 from ecs_core import MotesError
 from ecs_core.validation_messages import sentence
 from services.auth.limits import LimitError, QuotaError
-from services.media.songs import NoSongError
+from services.media.songs import SongNotFoundError
 from services.observability import metrics
-from services.storage.disk_admission import NoRoomError
+from services.storage.disk_admission import InsufficientStorageError
 
 _log = logging.getLogger("motes.api")
-_LONGEST = 2000  # characters of a detail: a client may have sent a thousand wrong settings
-_TOLD = 20  # wrong values
+_MAX_DETAIL = 2000  # characters of a detail: a client may have sent a thousand wrong settings
+_MAX_ERRORS = 20  # wrong values
 _QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"  # as the draft of RateLimit has it
 UNREACHABLE = (OperationalError, InterfaceError, NoFreeConnection, ConnectionError)
 KNOWN = (HTTPException, MotesError, RequestValidationError, *UNREACHABLE)
 
-_SCHEMA = {
+PROBLEM = "application/problem+json"
+PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -61,20 +62,20 @@ _EXAMPLES = {
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
     """An error as RFC 9457 has it; ``more`` are members of this one."""
-    detail = detail if len(detail) <= _LONGEST else detail[:_LONGEST] + " …"
+    detail = detail if len(detail) <= _MAX_DETAIL else detail[:_MAX_DETAIL] + " …"
     detail = detail.encode(errors="backslashreplace").decode()  # a name may hold half a character
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
-    return JSONResponse(body, status, headers, "application/problem+json")
+    return JSONResponse(body, status, headers, PROBLEM)
 
 
-def refused(error: LimitError) -> JSONResponse:
+def limit_problem(error: LimitError) -> JSONResponse:
     """What is answered to who asks for too much: 429 where it helps to come again, 413 to an upload, else 400."""
     about: dict[str, Any] = {"limit": error.limit, "value": error.value}
     if error.limit == "upload_limit":  # the rest of it is not read
         return problem(413, str(error), {"Connection": "close"}, **about)
     if not isinstance(error, QuotaError):
         return problem(400, str(error), **about)
-    metrics.limited(error.limit)
+    metrics.count_limited(error.limit)
     about |= {"type": _QUOTA_EXCEEDED, "violated-policies": [error.limit]}
     return problem(429, str(error), {"Retry-After": str(max(1, math.ceil(error.seconds)))}, **about)
 
@@ -83,14 +84,14 @@ def problem_of(error: Exception) -> JSONResponse:
     """What is answered to one of the errors that are ``KNOWN``."""
     if isinstance(error, HTTPException):
         return problem(error.status_code, str(error.detail), dict(error.headers or {}))
-    if isinstance(error, NoRoomError):
+    if isinstance(error, InsufficientStorageError):
         return problem(507, str(error))
     if isinstance(error, LimitError):
-        return refused(error)
+        return limit_problem(error)
     if isinstance(error, MotesError):
-        return problem(404 if isinstance(error, NoSongError) else 400, str(error))
+        return problem(404 if isinstance(error, SongNotFoundError) else 400, str(error))
     if isinstance(error, RequestValidationError):
-        return problem(400, "; ".join(_explain(each) for each in error.errors()[:_TOLD]))
+        return problem(400, "; ".join(_explain(each) for each in error.errors()[:_MAX_ERRORS]))
     _log.warning("the database does not answer: %s", error)
     return problem(503, "The database does not answer; try again", {"Retry-After": "1"})
 
@@ -109,8 +110,8 @@ def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {
-                "application/problem+json": {
-                    "schema": _SCHEMA,
+                PROBLEM: {
+                    "schema": PROBLEM_SCHEMA,
                     "example": {
                         "type": "about:blank",
                         "title": HTTPStatus(status).phrase,
@@ -124,7 +125,7 @@ def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]
     } | {
         "default": {
             "description": "Any other error",
-            "content": {"application/problem+json": {"schema": _SCHEMA}},
+            "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}},
         }
     }
 

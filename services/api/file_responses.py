@@ -23,10 +23,20 @@ from services.storage.object_store import Storage
 
 _CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*")
+_BYTES = "application/octet-stream"
 VALIDATORS = {
     "ETag": {"description": "the same for the same frames", "schema": {"type": "string"}},
     "Cache-Control": {"schema": {"type": "string"}},
 }
+
+
+def file_content(media_type: str) -> dict[str, Any]:
+    """The ``content`` of a file's answer in the OpenAPI document.
+
+    Some generators of clients know no binary type but ``application/octet-stream``; who asks for that gets it.
+    """
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {"content": {media_type: binary, _BYTES: binary}}
 
 
 def etag_of(made: Artefact) -> str:
@@ -51,9 +61,12 @@ async def stored_file(
         HTTPException: a part is asked for that it does not have.
     """
     etag = etag_of(made)
-    if _has(request, etag):
+    if _not_modified(request, etag):
         return Response(status_code=304, headers={"ETag": etag, "Cache-Control": cache})
     headers = {"ETag": etag, "Cache-Control": cache, "Accept-Ranges": "bytes"}
+    if media_type != "application/json":
+        headers["Vary"] = "Accept"
+        media_type = _BYTES if request.headers.get("accept") == _BYTES else media_type
     if modified is not None:
         headers["Last-Modified"] = format_datetime(modified.astimezone(UTC), usegmt=True)
     if name is not None:
@@ -64,11 +77,11 @@ async def stored_file(
         return Response(headers={**headers, "Content-Length": str(made.size)}, media_type=media_type)
     held = ExitStack()
     try:
-        file, size = await run_in_threadpool(_opened, held, storage, made.object)
+        file, size = await run_in_threadpool(_open_file, held, storage, made.object)
         wanted = request.headers.get("range", "")
         if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
             wanted = ""
-        found = part(wanted, size)
+        found = parse_range(wanted, size)
     except BaseException:
         held.close()
         raise
@@ -80,12 +93,12 @@ async def stored_file(
     return _File(held, content, status_code=200 if found is None else 206, headers=headers, media_type=media_type)
 
 
-def _has(request: Request, etag: str) -> bool:
+def _not_modified(request: Request, etag: str) -> bool:
     known = request.headers.get("if-none-match", "")
     return known.strip() == "*" or etag in (each.strip().removeprefix("W/") for each in known.split(","))
 
 
-def part(wanted: str, size: int) -> tuple[int, int] | None:
+def parse_range(wanted: str, size: int) -> tuple[int, int] | None:
     """First byte and end of the part that a ``Range`` asks for; None where that is the whole.
 
     What is not understood, several parts among it, is to be ignored (RFC 9110).
@@ -115,7 +128,7 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _opened(held: ExitStack, storage: Storage, key: str) -> tuple[BinaryIO, int]:
+def _open_file(held: ExitStack, storage: Storage, key: str) -> tuple[BinaryIO, int]:
     path = held.enter_context(storage.file(key))
     file = held.enter_context(path.open("rb"))
     return file, os.fstat(file.fileno()).st_size

@@ -24,7 +24,7 @@ from services.api.dependencies import Service
 from services.auth.api_keys import Caller
 from services.database.models import IdempotencyRow, new_id, now
 
-_DEAD_AFTER = timedelta(seconds=10)
+_ABANDONED_AFTER = timedelta(seconds=10)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -48,7 +48,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-async def once(
+async def idempotent(
     service: Service, caller: Caller, request: Request, key: str | None, make: Callable[[str], Awaitable[Answer]]
 ) -> Response:
     """The answer of ``make``, which is given the id of what it shall make; under a ``key``, the first answer.
@@ -60,7 +60,7 @@ async def once(
         return _response(answer.status, answer.headers, answer.content.model_dump_json())
     key = f"{caller.owner} {key}" if caller.owner else key  # everybody may think of the same
     asked = await _digest(request)
-    row = await _begun(service, key, asked)
+    row = await _reserve(service, key, asked)
     if row.answer is not None:
         return _response(**row.answer)
     mine = (IdempotencyRow.key == key, IdempotencyRow.made_id == row.made_id, IdempotencyRow.answer.is_(null()))
@@ -76,7 +76,7 @@ async def once(
     return _response(answer.status, answer.headers, answer.content.model_dump_json())
 
 
-async def _begun(service: Service, key: str, asked: str) -> IdempotencyRow:
+async def _reserve(service: Service, key: str, asked: str) -> IdempotencyRow:
     """The note of this request: a new one, one that was answered, or one whose process died."""
     in_flight = HTTPException(409, "Idempotency-Key: the first request is being answered", {"Retry-After": "1"})
     try:
@@ -88,7 +88,7 @@ async def _begun(service: Service, key: str, asked: str) -> IdempotencyRow:
             elif row.request != asked:
                 raise HTTPException(422, "Idempotency-Key: was used for another request")
             elif row.answer is None:
-                if abs(now() - row.created_at) < _DEAD_AFTER:
+                if abs(now() - row.created_at) < _ABANDONED_AFTER:
                     raise in_flight
                 row.created_at = now()
     except IntegrityError:  # somebody else was faster by a moment

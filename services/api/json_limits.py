@@ -6,12 +6,12 @@ import json
 import math
 from typing import Any
 
-LONGEST = 500_000  # bytes; the largest config that makes sense has a third of it
-VALUES = 20_000
-_DEEPEST = 32
+MAX_BYTES = 500_000  # bytes; the largest config that makes sense has a third of it
+MAX_VALUES = 20_000
+_MAX_DEPTH = 32
 
 
-def parse(text: bytes | str, *, values: int = VALUES) -> Any:
+def parse(text: bytes | str, *, values: int = MAX_VALUES) -> Any:
     """The value that the JSON text stands for, of so many ``values`` within it.
 
     Raises:
@@ -26,14 +26,14 @@ def parse(text: bytes | str, *, values: int = VALUES) -> Any:
     except ValueError:
         raise ValueError("has a number of thousands of digits") from None
     except RecursionError:
-        raise ValueError(f"is nested more than {_DEEPEST} deep") from None
+        raise ValueError(f"is nested more than {_MAX_DEPTH} deep") from None
     _check(value, values)
     return value
 
 
 def _check(value: Any, values: int) -> None:
     level, count = [value], 0
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         below: list[Any] = []
         for each in level:
             if isinstance(each, dict):
@@ -51,7 +51,7 @@ def _check(value: Any, values: int) -> None:
         if not below:
             return
         level = below
-    raise ValueError(f"is nested more than {_DEEPEST} deep")
+    raise ValueError(f"is nested more than {_MAX_DEPTH} deep")
 
 
 def _is_unicode(text: str) -> bool:

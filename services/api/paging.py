@@ -23,14 +23,14 @@ LINK: dict[str, Any] = {
 }
 
 
-def page(rows: Select[Any], table: Any, *, limit: int, cursor: str | None) -> Select[Any]:
+def page_query(rows: Select[Any], table: Any, *, limit: int, cursor: str | None) -> Select[Any]:
     """The rows of a page, and one more if there is a next."""
     if cursor is not None:
         rows = rows.where(_after(table, *_read(cursor)))
     return rows.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
 
 
-async def listed(
+async def paged_response(
     service: Service, request: Request, rows: Select[Any], show: Callable[[Sequence[Any]], bytes], *, limit: int
 ) -> Response:
     """A page as JSON, by ``show``; where there is a next, its ``Link`` header tells where to go on."""

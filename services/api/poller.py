@@ -11,22 +11,22 @@ from typing import Generic, TypeVar
 from services.api.errors import UNREACHABLE
 
 T = TypeVar("T")
-Look = Callable[[Set[str]], Awaitable[Mapping[str, T]]]
+Fetch = Callable[[Set[str]], Awaitable[Mapping[str, T]]]
 
 
-class Lookout(Generic[T]):
-    """``look`` tells for each of some ids what changes with its row; nothing for one that is not there.
+class Poller(Generic[T]):
+    """``fetch`` tells for each of some ids what changes with its row; nothing for one that is not there.
 
     It is asked ``every`` so many seconds, as long as anybody wants to know.
     """
 
-    def __init__(self, look: Look[T], *, every: float) -> None:
-        self._look, self._every = look, every
+    def __init__(self, fetch: Fetch[T], *, every: float) -> None:
+        self._fetch, self._every = fetch, every
         self._wanted: Counter[str] = Counter()
-        self._somebody = asyncio.Event()
+        self._has_followers = asyncio.Event()
         self._next: asyncio.Future[Mapping[str, T]] = asyncio.get_running_loop().create_future()
 
-    async def __aenter__(self) -> Lookout[T]:
+    async def __aenter__(self) -> Poller[T]:
         self._running = asyncio.create_task(self._run())
         return self
 
@@ -35,14 +35,14 @@ class Lookout(Generic[T]):
         with contextlib.suppress(asyncio.CancelledError):
             await self._running
 
-    async def next_look(self, of: str) -> T | None:
+    async def next(self, of: str) -> T | None:
         """What the next look tells of a row; None where there is none.
 
         Raises:
             OperationalError, ConnectionError, …: the database does not answer, see ``UNREACHABLE``.
         """
         self._wanted[of] += 1
-        self._somebody.set()
+        self._has_followers.set()
         try:
             return (await asyncio.shield(self._next)).get(of)
         finally:
@@ -52,13 +52,13 @@ class Lookout(Generic[T]):
 
     async def _run(self) -> None:
         while True:
-            await self._somebody.wait()
+            await self._has_followers.wait()
             await asyncio.sleep(self._every)
             told, self._next = self._next, asyncio.get_running_loop().create_future()
             try:
-                told.set_result(await self._look(self._wanted.keys()) if self._wanted else {})
+                told.set_result(await self._fetch(self._wanted.keys()) if self._wanted else {})
             except UNREACHABLE as error:
                 told.set_exception(error)
                 told.exception()  # perhaps nobody is there any more to hear of it
             if not self._wanted:
-                self._somebody.clear()
+                self._has_followers.clear()

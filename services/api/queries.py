@@ -10,7 +10,7 @@ from fastapi import HTTPException, Request
 from services.api.middleware.request_context import route_of
 
 
-def refuse_unknown(request: Request, *others: str) -> None:
+def reject_unknown_parameters(request: Request, *others: str) -> None:
     """Refuse what neither the documentation of the request has nor the ``others``.
 
     Raises:

@@ -15,15 +15,15 @@ from starlette.types import Receive, Scope
 from services.api.authentication import identify
 from services.api.dependencies import service_of
 from services.api.errors import KNOWN, problem_of
-from services.api.json_limits import LONGEST, VALUES, parse
-from services.api.middleware.rate_headers import tell
+from services.api.json_limits import MAX_BYTES, MAX_VALUES, parse
+from services.api.middleware.rate_headers import add_rate_headers
 
 
 class Bounds(NamedTuple):
     """How many bytes and values a body has at most, and what helps one whose body has more bytes."""
 
-    size: int = LONGEST
-    values: int = VALUES
+    size: int = MAX_BYTES
+    values: int = MAX_VALUES
     advice: str = ""
 
 
@@ -43,7 +43,7 @@ class Route(APIRoute):
                 answer = await handle(_Request(request.scope, request.receive, self.bounds))
             except KNOWN as error:
                 answer = problem_of(error)
-            return tell(answer, request)
+            return add_rate_headers(answer, request)
 
         return respond
 
@@ -76,7 +76,7 @@ class _Request(Request):
         if not hasattr(self, "_json"):
             body, values = await self.body(), self._bounds.values
             try:
-                if len(body) > LONGEST:  # more than a moment's work
+                if len(body) > MAX_BYTES:  # more than a moment's work
                     self._json = await service_of(self).compute(lambda: parse(body, values=values))
                 else:
                     self._json = parse(body, values=values)

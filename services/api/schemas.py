@@ -6,12 +6,16 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, field_validator, model_validator
+from typing_extensions import TypeAliasType
 
 from ecs_core.errors import SceneError
 from ecs_core.scene.settings import picture_size
 
-Priority = Literal["low", "normal", "high"]
-JobStatus = Literal["queued", "rendering", "completed", "failed", "cancelled"]
+# Aliases of this kind are components of the OpenAPI document, so that generated clients have one name for each.
+Priority = TypeAliasType("Priority", Literal["low", "normal", "high"])
+Quality = TypeAliasType("Quality", Literal["draft", "standard", "high"])
+JobStatus = TypeAliasType("JobStatus", Literal["queued", "rendering", "completed", "failed", "cancelled"])
+BeatOctave = TypeAliasType("BeatOctave", Literal["half", "double"])
 
 _SYSTEM = "3f2b8c1e-5d0a-4b6f-9a51-0c7e2d4f8b13"
 _JOB = "b1946ac9-2492-4d23-8f4e-6c8e4c3a1d52"
@@ -124,7 +128,7 @@ class RenderRequest(_Body):
         None, description='seconds; null or "audio": as long as the song'
     )
     seed: Annotated[int | None, SkipValidation] = None
-    quality: Literal["draft", "standard", "high"] = "standard"
+    quality: Quality = "standard"
     format: Literal["mp4"] = "mp4"
     priority: Priority = Field("normal", description="shares of the workers: 1, 4 and 16")
     webhook_url: str | None = Field(

@@ -14,42 +14,42 @@ from ecs_core.plugin_api import particle_types
 from services.api.dependencies import Service
 from services.api.errors import UNREACHABLE
 from services.database.models import (
-    AGAIN,
     OPEN,
+    RETRYABLE,
     ArtefactRow,
     AudioRow,
     DeliveryRow,
     JobRow,
     SystemRow,
     TaskRow,
-    made_at,
+    id_timestamp,
     now,
 )
 from services.jobs.fair_scheduler import WEIGHTS
-from services.jobs.tasks import KINDS
+from services.jobs.tasks import TASK_KINDS
 from services.observability import metrics
 
 _log = logging.getLogger("motes.api")
 _EVERY = 4.0  # seconds between looks at least
 _SHARE = 0.05  # of the time is spent on looking at most: a database of years is looked at less often
-_PATIENCE = 1.5  # seconds that a scrape waits for a look
-_LOST = 15.0  # seconds after which a database that has not answered does not
-_GUESS = 5.0  # seconds of a task, as long as nobody did any
+_TIMEOUT = 1.5  # seconds that a scrape waits for a look
+_UNREACHABLE_AFTER = 15.0  # seconds after which a database that has not answered does not
+_DEFAULT_DURATION = 5.0  # seconds of a task, as long as nobody did any
 
 Gauges = Mapping[tuple[str, ...], float]
 Found = dict[str, Gauges]
 
 
-class Numbers:
+class StatsCollector:
     """The gauges of the API, as they were a few seconds ago. Use as an asynchronous context manager."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._looked = metrics.Looked()
+        self._looked = metrics.CollectedGauges()
         self._looking: asyncio.Task[None] | None = None
         self._began = self._due = 0.0
 
-    async def __aenter__(self) -> Numbers:
+    async def __aenter__(self) -> StatsCollector:
         return self
 
     async def __aexit__(self, *reason: object) -> None:
@@ -57,15 +57,15 @@ class Numbers:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
 
-    async def latest(self) -> metrics.Looked:
+    async def latest(self) -> metrics.CollectedGauges:
         """What was found last: at once, or after a look where it was long ago and the database answers in time."""
         if self._looking is None and time.monotonic() >= self._due:
             self._began = time.monotonic()
             self._looking = asyncio.create_task(self._look())
         if (looking := self._looking) is not None:
-            await asyncio.wait({looking}, timeout=_PATIENCE)
-            if not looking.done() and time.monotonic() - self._began > _LOST:
-                self._looked.found = {"motes_database_up": {(): 0}}
+            await asyncio.wait({looking}, timeout=_TIMEOUT)
+            if not looking.done() and time.monotonic() - self._began > _UNREACHABLE_AFTER:
+                self._looked.values = {"motes_database_up": {(): 0}}
         return self._looked
 
     async def _look(self) -> None:
@@ -76,12 +76,12 @@ class Numbers:
             _log.warning("what there is cannot be counted: %s", error, exc_info=None if known else error)
             found = {"motes_database_up": {(): 0}}
         took = time.monotonic() - self._began
-        self._looked.found = {**found, **await self._redis(), **await self._free()}
+        self._looked.values = {**found, **await self._redis(), **await self._free()}
         self._due = self._began + max(_EVERY, took / _SHARE)
         self._looking = None
 
     async def _redis(self) -> Found:
-        workers = await self._service.waker.workers()
+        workers = await self._service.notifier.workers()
         if workers is None:
             return {"motes_redis_up": {(): 0}}
         return {"motes_redis_up": {(): 1}, "motes_workers": {(): workers}}
@@ -91,7 +91,7 @@ class Numbers:
         return {} if free is None else {"motes_storage_free_bytes": {(): free}}
 
     async def _database(self) -> Found:
-        means = await self._service.waker.means()
+        means = await self._service.notifier.mean_durations()
         async with self._service.sessions() as session:
             systems = await session.scalar(select(func.count()).select_from(SystemRow))
             pending = select(func.count()).where(DeliveryRow.status == "pending")
@@ -107,7 +107,7 @@ class Numbers:
 
 async def _jobs(session: AsyncSession) -> Gauges:
     """Renders by status, those that are open by type, too: of the others the index does not know it."""
-    over, particle_type = ("completed", *AGAIN), JobRow.scene["type"].as_string()
+    over, particle_type = ("completed", *RETRYABLE), JobRow.scene["type"].as_string()
     videos = select(JobRow.status, func.count()).where(JobRow.kind == "video")
     ended = await session.execute(videos.where(JobRow.status.in_(over)).group_by(JobRow.status))
     by_type = videos.add_columns(particle_type).where(JobRow.status.in_(OPEN)).group_by(JobRow.status, particle_type)
@@ -124,18 +124,18 @@ async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
     ready = select(JobRow.priority, TaskRow.kind, func.count(), func.min(TaskRow.id), func.sum(JobRow.cost))
     ready = ready.join(JobRow, JobRow.id == TaskRow.job_id).where(TaskRow.status == "ready")
     later = select(TaskRow.kind, func.count()).where(TaskRow.status == "waiting").group_by(TaskRow.kind)
-    expected = dict.fromkeys(KINDS, 0)
+    expected = dict.fromkeys(TASK_KINDS, 0)
     number_of, age_of = dict.fromkeys(WEIGHTS, 0), dict.fromkeys(WEIGHTS, 0.0)
     for priority, kind, number, first, cost in await session.execute(ready.group_by(JobRow.priority, TaskRow.kind)):
         number_of[priority] += number
-        age_of[priority] = max(age_of[priority], (now() - made_at(first)).total_seconds())
+        age_of[priority] = max(age_of[priority], (now() - id_timestamp(first)).total_seconds())
         expected[kind] += number
         if kind == "plan":  # of which segments will come
             expected["segment"] += max(0, round(cost * WEIGHTS[priority]) - number)
             expected["join"] += number
     for kind, number in await session.execute(later):
         expected[kind] += number
-    seconds = sum(number * means.get(kind, _GUESS) for kind, number in expected.items())
+    seconds = sum(number * means.get(kind, _DEFAULT_DURATION) for kind, number in expected.items())
     return {
         "motes_queue_tasks": {(priority,): number for priority, number in number_of.items()},
         "motes_queue_oldest_seconds": {(priority,): age for priority, age in age_of.items()},

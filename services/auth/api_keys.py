@@ -21,10 +21,10 @@ from services.database.models import KeyRow, Sessions, now
 from services.settings import LIMITS
 
 SCOPES = ("read", "render", "admin")
-REMEMBERED = 4.0  # seconds for which no key is looked for again; with the look-up, less than five
-HELD = 2.0  # likewise, for connections that last
-_MANY = 1000  # keys that are remembered
-_NOBODYS = "0" * 64  # the digest of no key
+CACHE_SECONDS = 4.0  # seconds for which no key is looked for again; with the look-up, less than five
+SESSION_CACHE_SECONDS = 2.0  # likewise, for connections that last
+_CACHE_SIZE = 1000  # keys that are remembered
+_NO_DIGEST = "0" * 64  # the digest of no key
 _ID = string.ascii_lowercase + string.digits
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
@@ -43,64 +43,64 @@ class Caller:
         """Whether everything of everybody is open to it."""
         return "admin" in self.scopes
 
-    def may(self, scope: str) -> bool:
+    def has_scope(self, scope: str) -> bool:
         """Whether it has a scope; an admin has all."""
         return scope in self.scopes or self.is_admin
 
-    def sees(self, table: Any) -> ColumnElement[bool]:
+    def visible_rows(self, table: Any) -> ColumnElement[bool]:
         """Which rows of a table with owners there are for it."""
         return true() if self.is_admin else table.owner == self.owner
 
-    def has(self, owner: str) -> bool:
+    def can_see(self, owner: str) -> bool:
         """Whether what an owner has is there for it."""
         return self.is_admin or owner == self.owner
 
 
-ANYBODY = Caller(owner="", key=None, scopes=frozenset(SCOPES), limits={})  # where no keys are asked for
+ANONYMOUS = Caller(owner="", key=None, scopes=frozenset(SCOPES), limits={})  # where no keys are asked for
 
 
-class Keys:
+class ApiKeys:
     """The keys of a database."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._held: dict[str, tuple[float, KeyRow | None]] = {}  # by id
-        self._found: dict[str, tuple[float, KeyRow | None]] = {}  # by digest; also that there is none
+        self._session_cache: dict[str, tuple[float, KeyRow | None]] = {}  # by id
+        self._cache: dict[str, tuple[float, KeyRow | None]] = {}  # by digest; also that there is none
 
     async def caller(self, key: str) -> Caller | None:
         """Who calls with a key; None where it is none, has expired or was revoked, after the same work.
 
-        What was found, or that nothing was, is remembered for ``REMEMBERED`` seconds.
+        What was found, or that nothing was, is remembered for ``CACHE_SECONDS`` seconds.
         """
         digest = _digest(key)
-        at, row = self._found.get(digest, (-math.inf, None))
-        if time.monotonic() - at > REMEMBERED:
-            row = await self._look(digest)
+        at, row = self._cache.get(digest, (-math.inf, None))
+        if time.monotonic() - at > CACHE_SECONDS:
+            row = await self._load(digest)
         if row is None or not _is_valid(row):
             return None
         return Caller(row.owner, row.id, frozenset(row.scopes), row.limits)
 
-    async def _look(self, digest: str) -> KeyRow | None:
+    async def _load(self, digest: str) -> KeyRow | None:
         async with self._sessions() as session:
             row = (await session.scalars(select(KeyRow).where(KeyRow.digest == digest))).one_or_none()
-        if not hmac.compare_digest(_NOBODYS if row is None else row.digest, digest):
+        if not hmac.compare_digest(_NO_DIGEST if row is None else row.digest, digest):
             row = None
-        if len(self._found) >= _MANY:
-            self._found.clear()
-        self._found[digest] = (time.monotonic(), row)
+        if len(self._cache) >= _CACHE_SIZE:
+            self._cache.clear()
+        self._cache[digest] = (time.monotonic(), row)
         return row
 
-    async def hold(self, caller: Caller) -> bool:
+    async def still_valid(self, caller: Caller) -> bool:
         """Whether who called may still do so: for connections that last."""
         if caller.key is None:
             return True
-        at, row = self._held.get(caller.key, (-math.inf, None))
-        if time.monotonic() - at > HELD:
+        at, row = self._session_cache.get(caller.key, (-math.inf, None))
+        if time.monotonic() - at > SESSION_CACHE_SECONDS:
             async with self._sessions() as session:
                 row = await session.get(KeyRow, caller.key)
-            if len(self._held) >= _MANY:
-                self._held.clear()
-            self._held[caller.key] = (time.monotonic(), row)
+            if len(self._session_cache) >= _CACHE_SIZE:
+                self._session_cache.clear()
+            self._session_cache[caller.key] = (time.monotonic(), row)
         return row is not None and _is_valid(row)
 
     async def all(self) -> list[KeyRow]:
@@ -108,7 +108,7 @@ class Keys:
         async with self._sessions() as session:
             return list(await session.scalars(select(KeyRow).order_by(KeyRow.created_at.desc(), KeyRow.id)))
 
-    async def exist(self) -> bool:
+    async def any_valid(self) -> bool:
         """Whether there is any that opens something."""
         return any(_is_valid(row) for row in await self.all())
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from ecs_core import MotesError
 from services.auth.api_keys import Caller
-from services.media.decoding_limits import LONGEST
+from services.media.decoding_limits import MAX_SONG_SECONDS
 from services.settings import ServiceSettings
 
 _RATE = re.compile(r"[0-9]{1,9}(/[1-9][0-9]{0,8})?")
 _HUGE = 1e100
-_BUSY = 10  # seconds after which a job may have ended, or something may have been deleted
+_RETRY_AFTER = 10  # seconds after which a job may have ended, or something may have been deleted
 
 
 class LimitError(MotesError):
@@ -31,7 +31,7 @@ class LimitError(MotesError):
 class QuotaError(LimitError):
     """A caller has used up what it may, and can come again in so many seconds."""
 
-    def __init__(self, limit: str, value: float, said: str, *, seconds: float = _BUSY) -> None:
+    def __init__(self, limit: str, value: float, said: str, *, seconds: float = _RETRY_AFTER) -> None:
         super().__init__(limit, value, said)
         self.seconds = seconds
 
@@ -61,7 +61,7 @@ def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
         check_length(settings, float(config["duration"]))
 
 
-def check_given(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
+def check_requested(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
     """Refuse a config as a client gave it, if it is more than this server renders; whether it is right is not asked.
 
     So who asks for too much is told what this server allows, not what some other might.
@@ -97,7 +97,9 @@ def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, float])
         LimitError: as above.
     """
     duration = facts["duration"]
-    said = f"{duration:g} s" if duration <= LONGEST else f"more than {LONGEST} s"  # nobody looked any further
+    said = (
+        f"{duration:g} s" if duration <= MAX_SONG_SECONDS else f"more than {MAX_SONG_SECONDS} s"
+    )  # nobody looked any further
     _check("max_song_seconds", settings.max_song_seconds, duration, f"{name}: its duration is {said}")
     samples = round(duration * facts["sample_rate"] * facts["channels"])
     _check("max_song_samples", settings.max_song_samples, samples, f"{name}: has {samples} samples")

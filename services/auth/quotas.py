@@ -1,7 +1,7 @@
 """Quotas: what an owner may have at a time, and have rendered in a day. Checked where it is stored, and nowhere else.
 
 All of it happens within the transaction that stores a job or a song, and one owner's such transactions wait for each
-other (``services.database.models.alone``), so that no two of them see the same room.
+other (``services.database.models.advisory_lock``), so that no two of them see the same room.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def quotas_of(settings: ServiceSettings, caller: Caller) -> Quotas:
     return Quotas(**{name: limit for name, limit in limits.items() if limit is not None})
 
 
-def lock_of(owner: str) -> str:
-    """What a transaction that counts something of an owner holds, for ``alone``; taken before anything else."""
+def owner_lock(owner: str) -> str:
+    """What a transaction that counts something of an owner holds, for ``advisory_lock``; taken before anything else."""
     return f"owner {owner}"
 
 
@@ -62,7 +62,7 @@ async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas) -> None:
             raise QuotaError("queued_jobs", quotas.queued_jobs, f"{queued} jobs are queued")
     await admit_bytes(session, job.owner, 0, quotas)
     day = day_of(now())
-    seconds = unrendered(job)
+    seconds = unrendered_seconds(job)
     used = await session.scalar(select(UsageRow.seconds).where(UsageRow.owner == job.owner, UsageRow.day == day)) or 0
     if used + seconds > quotas.rendered_seconds_per_day:
         said = f"{used:.6g} s were rendered today, and this is {seconds:.6g} s more"
@@ -86,12 +86,12 @@ async def admit_bytes(session: AsyncSession, owner: str, size: int, quotas: Quot
         raise QuotaError("stored_bytes", quotas.stored_bytes, f"{there} bytes are stored{more}; delete something")
 
 
-async def give_back_seconds(session: AsyncSession, job: JobRow) -> None:
+async def refund_seconds(session: AsyncSession, job: JobRow) -> None:
     """What was not rendered of a job that is over costs its owner nothing."""
-    await _charge(session, job.owner, day_of(job.created_at), -unrendered(job))
+    await _charge(session, job.owner, day_of(job.created_at), -unrendered_seconds(job))
 
 
-def unrendered(job: JobRow) -> float:
+def unrendered_seconds(job: JobRow) -> float:
     """Seconds of a job's video that were not rendered."""
     return job.seconds * (1 - job.frames_done / job.frames) if job.frames else job.seconds
 

@@ -22,10 +22,10 @@ from services.jobs.arq_queue import MeasuredRedis
 _log = logging.getLogger("motes.api")
 NAME = "requests_per_minute"
 WINDOW = 60  # seconds
-_PATIENCE = 1.0  # seconds until Redis must have answered
-_AGAIN = 1.0  # seconds until it is asked again
+_TIMEOUT = 1.0  # seconds until Redis must have answered
+_RETRY_DELAY = 1.0  # seconds until it is asked again
 _CONNECTIONS = 16
-_MANY = 10_000  # lists of a process, until those are thrown away in which nothing is
+_MAX_WINDOWS = 10_000  # lists of a process, until those are thrown away in which nothing is
 
 # Redis's own clock, in milliseconds, as those of several machines differ. Returns whether the request passes, how many
 # have, and in how many milliseconds the oldest of them leaves the window.
@@ -50,7 +50,7 @@ return {passes, used, tonumber(oldest or now) + window - now}
 
 
 @dataclass(frozen=True)
-class Rate:
+class RateStatus:
     """How a caller stands after a request: of ``limit`` requests so many are left, more of them in some seconds."""
 
     limit: float
@@ -58,7 +58,7 @@ class Rate:
     seconds: float
 
 
-class Rates:
+class RateLimiter:
     """The requests of everybody. Use as an asynchronous context manager."""
 
     def __init__(self, redis_url: str) -> None:
@@ -66,72 +66,74 @@ class Rates:
         pool = BlockingConnectionPool.from_url(
             redis_url,
             max_connections=_CONNECTIONS,
-            timeout=_PATIENCE,
-            socket_timeout=_PATIENCE,
-            socket_connect_timeout=_PATIENCE,
+            timeout=_TIMEOUT,
+            socket_timeout=_TIMEOUT,
+            socket_connect_timeout=_TIMEOUT,
         )
         self._redis = MeasuredRedis.from_pool(pool)
         self._script = self._redis.register_script(_SCRIPT)
-        self._here: dict[str, deque[float]] = {}  # when requests passed, the oldest first
-        self._alone_until, self._complained = 0.0, False
+        self._local: dict[str, deque[float]] = {}  # when requests passed, the oldest first
+        self._local_until, self._warned = 0.0, False
 
-    async def __aenter__(self) -> Rates:
+    async def __aenter__(self) -> RateLimiter:
         return self
 
     async def __aexit__(self, *reason: object) -> None:
         await self._redis.aclose()
 
-    async def take(self, who: str, limit: float) -> Rate:
+    async def hit(self, who: str, limit: float) -> RateStatus:
         """Let a request pass, and count it.
 
         Raises:
             QuotaError: there were too many; they are not counted.
         """
-        mine = self._take_here(who, limit)
+        mine = self._hit_local(who, limit)
         try:
-            rate = await self._take_everywhere(who, limit) or Rate(limit, int(limit) - len(mine), _rest(mine))
+            rate = await self._hit_redis(who, limit) or RateStatus(
+                limit, int(limit) - len(mine), _seconds_until_free(mine)
+            )
         except QuotaError:
             mine.pop()
             raise
         return rate
 
-    def _take_here(self, who: str, limit: float) -> deque[float]:
-        if len(self._here) >= _MANY:
-            self._here = {each: times for each, times in self._here.items() if _passed(times)}
-        times = _passed(self._here.setdefault(who, deque()))
+    def _hit_local(self, who: str, limit: float) -> deque[float]:
+        if len(self._local) >= _MAX_WINDOWS:
+            self._local = {each: times for each, times in self._local.items() if _prune(times)}
+        times = _prune(self._local.setdefault(who, deque()))
         if len(times) + 1 > limit:
-            raise _too_many(limit, _rest(times))
+            raise _too_many(limit, _seconds_until_free(times))
         times.append(time.monotonic())
         return times
 
-    async def _take_everywhere(self, who: str, limit: float) -> Rate | None:
+    async def _hit_redis(self, who: str, limit: float) -> RateStatus | None:
         """The same in Redis; None where that does not answer."""
-        if time.monotonic() < self._alone_until:
+        if time.monotonic() < self._local_until:
             return None
-        if self._complained:  # one request finds out whether it is back, and the others do not wait for that
-            self._alone_until = time.monotonic() + _AGAIN
+        if self._warned:  # one request finds out whether it is back, and the others do not wait for that
+            self._local_until = time.monotonic() + _RETRY_DELAY
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 passes, used, rest = await self._script(keys=[f"motes:rate:{who}"], args=[int(limit), WINDOW * 1000])
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            if not self._complained:
+            if not self._warned:
                 _log.warning("Redis does not answer, every process counts requests by itself: %r", error)
-            self._alone_until, self._complained = time.monotonic() + _AGAIN, True
+            self._local_until, self._warned = time.monotonic() + _RETRY_DELAY, True
             return None
-        self._alone_until, self._complained = 0.0, False
+        self._local_until, self._warned = 0.0, False
         if not passes:
             raise _too_many(limit, rest / 1000)
-        return Rate(limit, int(limit) - used, rest / 1000)
+        return RateStatus(limit, int(limit) - used, rest / 1000)
 
 
-def _passed(times: deque[float]) -> deque[float]:
+def _prune(times: deque[float]) -> deque[float]:
     """Without what is out of the window."""
     while times and times[0] <= time.monotonic() - WINDOW:
         times.popleft()
     return times
 
 
-def _rest(times: deque[float]) -> float:
+def _seconds_until_free(times: deque[float]) -> float:
     """Seconds until the oldest leaves the window."""
     return times[0] + WINDOW - time.monotonic() if times else WINDOW
 

@@ -58,8 +58,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
         raise OutputError(f"--plot {arguments.plot}: must end in .png")
     with undisturbed():
+        from ecs_core.rendering.preparation import SONG_KERNELS, compile_kernels
         from ecs_core.rendering.song_analysis import heard_in  # slow, so after the arguments are right
     with progress_bar() as show:
+        compile_kernels(SONG_KERNELS, show)
 
         def on_progress(share: float) -> None:
             show(Progress("analysing", share))

@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from services.cli.service_database import prepare
-from services.cli.service_settings import add_data_argument, installed, settings_from, variable
+from services.cli.service_settings import add_data_argument, require_service, settings_from, variable
 from services.observability import logs
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Answer until Ctrl-C or SIGTERM."""
     settings = settings_from(arguments, "host", "port", "data")
-    with installed():
+    with require_service():
         from services.processes.supervisor import listen, url_of
     logs.set_up(form=settings.log_format, level=settings.log_level)
     if arguments.check:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ecs_core.errors import MotesError
-from services.cli.service_settings import add_data_argument, installed, settings_from
+from services.cli.service_settings import add_data_argument, require_service, settings_from
 
 HELP = "Back up the service into a folder while it runs (SQLite; for PostgreSQL see docs/operations.md)."
 EXAMPLES = """\
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Back it up; say how much it was."""
     settings = settings_from(arguments, "data")
-    with installed():
+    with require_service():
         from services.retention.backup import back_up
         from services.storage.object_store import Storage
     if settings.database_url:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from services.cli.service_database import in_one_line, migrate, prepare, structure
+from services.cli.service_database import migrate, one_line_errors, prepare, schema_revisions
 from services.cli.service_settings import add_data_argument, masked, settings_from
 
 HELP = "Bring the structure of the database up to date, or tell how it stands."
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _upgrade(arguments: argparse.Namespace) -> None:
     settings = settings_from(arguments, "data")
-    before, needed = structure(settings)
+    before, needed = schema_revisions(settings)
     migrate(settings)
     change = "up to date" if before == needed else f"{before or 'none'} → {needed}"
     print(f"{masked(settings.database)}: {change}")
@@ -48,7 +48,7 @@ def _upgrade(arguments: argparse.Namespace) -> None:
 
 def _current(arguments: argparse.Namespace) -> None:
     settings = settings_from(arguments, "data")
-    here, needed = structure(settings)
+    here, needed = schema_revisions(settings)
     advice = "up to date" if here == needed else f"this Motes needs {needed}: run motes db upgrade"
     print(f"{masked(settings.database)}: {here or 'none'}, {advice}")
 
@@ -59,7 +59,7 @@ def _repair(arguments: argparse.Namespace) -> None:
     from services.retention.backup import repair
     from services.storage.object_store import Storage
 
-    with in_one_line(settings):
+    with one_line_errors(settings):
         done = asyncio.run(repair(settings.database, Storage(settings.storage).exists))
     gone = f"{done.songs} songs, {done.artefacts} segments and results, {done.videos} videos"
     print(f"{masked(settings.database)}: forgotten {gone}; planned anew {done.jobs} jobs")

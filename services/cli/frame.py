@@ -28,10 +28,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Draw what the arguments describe."""
     from ecs_core.rendering.still import render_frame  # after the arguments are known to be right
     from services.cli.output_files import check_outputs
+    from services.cli.progress_bar import compiling_announced
 
     scene = scene_from(arguments)
     check_outputs(arguments.output, song=scene.audio, form="PNG")
-    digest = render_frame(scene, arguments.at, arguments.output)
+    digest = render_frame(scene, arguments.at, arguments.output, progress=compiling_announced())
     if arguments.json:
         print(json.dumps({"output": str(arguments.output), "at": arguments.at, "sha256": digest}))
     else:

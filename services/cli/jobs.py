@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
-from services.cli.service_database import opened
+from services.cli.service_database import open_sessions
 from services.cli.service_settings import add_data_argument, masked, settings_from
 from services.cli.tables import print_table
 
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the command says."""
 
     async def do() -> None:
-        async with opened(settings_from(arguments, "data")) as sessions:
+        async with open_sessions(settings_from(arguments, "data")) as sessions:
             await arguments.do(arguments, sessions)
 
     asyncio.run(do())

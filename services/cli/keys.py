@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
-from services.cli.service_database import migrate, opened, structure
+from services.cli.service_database import migrate, open_sessions, schema_revisions
 from services.cli.service_settings import add_data_argument, settings_from
 from services.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from services.auth.api_keys import Keys
+    from services.auth.api_keys import ApiKeys
     from services.database.models import KeyRow
 
 HELP = "Make an API key, list them, revoke one or put another in its place."
@@ -69,19 +69,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command says."""
     settings = settings_from(arguments, "data")
-    if arguments.keys_command == "create" and structure(settings)[0] is None:
+    if arguments.keys_command == "create" and schema_revisions(settings)[0] is None:
         migrate(settings)  # so that there can be a key before the service first runs
 
     async def do() -> None:
-        async with opened(settings) as sessions:
-            from services.auth.api_keys import Keys
+        async with open_sessions(settings) as sessions:
+            from services.auth.api_keys import ApiKeys
 
-            await arguments.do(arguments, Keys(sessions))
+            await arguments.do(arguments, ApiKeys(sessions))
 
     asyncio.run(do())
 
 
-async def _create(arguments: argparse.Namespace, keys: Keys) -> None:
+async def _create(arguments: argparse.Namespace, keys: ApiKeys) -> None:
     from services.database.models import now
 
     row, key = await keys.create(
@@ -94,7 +94,7 @@ async def _create(arguments: argparse.Namespace, keys: Keys) -> None:
     _tell(arguments, row, key)
 
 
-async def _rotate(arguments: argparse.Namespace, keys: Keys) -> None:
+async def _rotate(arguments: argparse.Namespace, keys: ApiKeys) -> None:
     from services.database.models import now
 
     expires_at = None if arguments.expires is None else now() + arguments.expires
@@ -110,7 +110,7 @@ def _tell(arguments: argparse.Namespace, row: KeyRow, key: str) -> None:
     print(f"key {row.id} of {row.owner}: keep it, it is shown this once", file=sys.stderr)
 
 
-async def _list(arguments: argparse.Namespace, keys: Keys) -> None:
+async def _list(arguments: argparse.Namespace, keys: ApiKeys) -> None:
     rows = await keys.all()
     if arguments.json:
         print(json.dumps([_facts(row) for row in rows]))
@@ -121,7 +121,7 @@ async def _list(arguments: argparse.Namespace, keys: Keys) -> None:
         print_table(headings, (_line(row) for row in rows))
 
 
-async def _revoke(arguments: argparse.Namespace, keys: Keys) -> None:
+async def _revoke(arguments: argparse.Namespace, keys: ApiKeys) -> None:
     row = await keys.revoke(arguments.id)
     print(f"key {row.id} of {row.owner}: revoked; it opens nothing any more in five seconds")
 

@@ -29,6 +29,7 @@ from services.cli import (
     restore,
     serve,
     storage,
+    warmup,
     worker,
 )
 
@@ -80,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and of what")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    later = (backup, restore, storage)
+    later = (backup, restore, storage, warmup)
     for command in (render, frame, analyze, particle_types, plugin, serve, api, worker, config, db, keys, jobs, *later):
         name = getattr(command, "NAME", command.__name__.rpartition(".")[2])
         sub = commands.add_parser(

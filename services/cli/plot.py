@@ -42,7 +42,7 @@ def draw(analysis: Analysis, song: Path, output: Path) -> None:
     try:
         from matplotlib.figure import Figure  # an extra, and slow
     except ImportError:
-        raise OutputError("--plot needs matplotlib: pip install 'motes[plot]'") from None
+        raise OutputError("--plot needs matplotlib: pip install matplotlib") from None
     duration = float(analysis.exact_duration)
     figure = Figure(figsize=(20, 13.2), dpi=100, facecolor=_PAPER, layout="constrained")
     axes = figure.subplots(5, 1, sharex=True, height_ratios=(3, 2, 2.2, 1.8, 2.2))

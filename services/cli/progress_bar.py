@@ -1,7 +1,11 @@
-"""A live progress bar on standard error: stage, share, frames a second, time left."""
+"""A live progress bar on standard error: stage, share, frames a second, time left.
+
+That kernels are being compiled, which a first render waits for, is said in words, on a terminal or not.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,18 +26,37 @@ def progress_bar() -> Iterator[Callable[[engine.Progress], None]]:
     )
     console = Console(stderr=True)
     if not console.is_terminal:  # rich would still print an empty line
-        yield lambda report: None
+        yield compiling_announced()
         return
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=1.0, detail="")
+        announce = compiling_announced(bar.console.print)
 
         def show(report: engine.Progress) -> None:
+            announce(report)
             detail = f"{report.frames}/{report.total} frames" if report.total else ""
             if report.fps and report.seconds_left is not None:
                 detail += f"  {report.fps:.0f} frames/s  {_clock(report.seconds_left)} left"
             bar.update(task, description=report.stage, completed=report.share, detail=detail)
 
         yield show
+
+
+def _on_stderr(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def compiling_announced(say: Callable[[str], object] = _on_stderr) -> Callable[[engine.Progress], None]:
+    """A function that says once, when it hears of a stage "compiling", what is happening and how long it takes."""
+    said = False
+
+    def announce(report: engine.Progress) -> None:
+        nonlocal said
+        if report.stage == "compiling" and not said:
+            said = True
+            say(f"Compiling for this processor, once; about {report.seconds_left or 0:.0f} s…")
+
+    return announce
 
 
 def _clock(seconds: float) -> str:

@@ -65,8 +65,10 @@ def run(arguments: argparse.Namespace) -> None:
         del facts["frame_hashes"]
         print(json.dumps(facts))
     else:
-        speed = result.frames / result.seconds["total"]
+        compiling = result.seconds["compile"]
+        rendering = result.seconds["total"] - compiling
         print(
             f"{result.output}: {result.frames} frames, {result.duration:.2f} s, {result.width}x{result.height}, "
-            f"rendered in {result.seconds['total']:.1f} s ({speed:.0f} frames/s)"
+            f"rendered in {rendering:.1f} s ({result.frames / rendering:.0f} frames/s)"
+            + (f", after compiling for {compiling:.1f} s" if compiling else "")
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ecs_core.errors import MotesError
 from services.cli.backup import copying
-from services.cli.service_settings import add_data_argument, installed, settings_from
+from services.cli.service_settings import add_data_argument, require_service, settings_from
 
 HELP = "Make a data folder from a backup; `motes serve` then goes on where the backup was made."
 EXAMPLES = """\
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Restore it; say how much it was."""
     settings = settings_from(arguments, "data")
-    with installed():
+    with require_service():
         from services.retention.backup import restore
         from services.storage.object_store import Storage
     if settings.database_url:

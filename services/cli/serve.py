@@ -7,7 +7,7 @@ import asyncio
 import os
 
 from ecs_core.errors import MotesError
-from services.cli.service_settings import add_data_argument, installed, settings_from, warn_of_misspelt
+from services.cli.service_settings import add_data_argument, require_service, settings_from, warn_of_misspelt
 from services.observability import logs
 
 HELP = "Run the whole service on this machine: the REST API, workers, and a private Redis."
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     warn_of_misspelt()
     if (settings.metrics_port or 0) + arguments.workers - 1 > 65535:
         raise MotesError(f"MOTES_METRICS_PORT = {settings.metrics_port}: every worker needs a port, the last is 65535")
-    with installed():
+    with require_service():
         from services.processes.supervisor import serve
     logs.set_up(form=settings.log_format, level=settings.log_level)
     asyncio.run(serve(settings, workers=arguments.workers, on_ready=_say_ready))

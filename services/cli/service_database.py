@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.errors import MotesError
-from services.cli.service_settings import installed, masked
+from services.cli.service_settings import masked, require_service
 
 if TYPE_CHECKING:
     from services.database.models import Sessions
@@ -22,7 +22,7 @@ def prepare(settings: ServiceSettings) -> None:
     Raises:
         MotesError: one of them cannot.
     """
-    with installed():
+    with require_service():
         from services.storage.object_store import Storage
     migrate(settings)
     try:
@@ -37,48 +37,48 @@ def migrate(settings: ServiceSettings) -> None:
     Raises:
         MotesError: it cannot be reached, or is newer than this Motes.
     """
-    with installed():
+    with require_service():
         from services.database.migrations import upgrade
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MotesError(f"the data folder {settings.data}: {error.strerror}; give another one with --data") from None
-    with in_one_line(settings):
+    with one_line_errors(settings):
         asyncio.run(upgrade(settings.database))
 
 
-def structure(settings: ServiceSettings) -> tuple[str | None, str]:
+def schema_revisions(settings: ServiceSettings) -> tuple[str | None, str]:
     """The structure that the database has, None where it has none, and the one that this Motes needs.
 
     Raises:
         MotesError: it cannot be reached.
     """
-    with installed():
-        from services.database.migrations import newest, present
+    with require_service():
+        from services.database.migrations import head_revision, revision_at
     if _is_missing(settings):
-        return None, newest()
-    with in_one_line(settings):
-        return asyncio.run(present(settings.database)), newest()
+        return None, head_revision()
+    with one_line_errors(settings):
+        return asyncio.run(revision_at(settings.database)), head_revision()
 
 
 @asynccontextmanager
-async def opened(settings: ServiceSettings) -> AsyncIterator[Sessions]:
+async def open_sessions(settings: ServiceSettings) -> AsyncIterator[Sessions]:
     """The database as it is.
 
     Raises:
         MotesError: there is none, it cannot be reached, or it must be brought up to date before.
     """
-    with installed():
-        from services.database.migrations import newest, present
+    with require_service():
+        from services.database.migrations import head_revision, revision_at
         from services.database.models import open_database
     if _is_missing(settings):
         where = f"there is no database {masked(settings.database)}"
         raise MotesError(f"{where}: start the service (motes serve), or say where it is: --data or MOTES_DATABASE_URL")
-    with in_one_line(settings):
-        if (here := await present(settings.database)) != newest():
+    with one_line_errors(settings):
+        if (here := await revision_at(settings.database)) != head_revision():
             raise MotesError(
                 f"the database {masked(settings.database)} has structure {here or 'none'}, this Motes needs "
-                f"{newest()}: run motes db upgrade"
+                f"{head_revision()}: run motes db upgrade"
             )
         engine, sessions = open_database(settings.database)
         try:
@@ -89,27 +89,27 @@ async def opened(settings: ServiceSettings) -> AsyncIterator[Sessions]:
 
 def _is_missing(settings: ServiceSettings) -> bool:
     """Whether it is a file that is not there; to connect would make an empty one."""
-    with installed():
+    with require_service():
         from sqlalchemy import make_url
-    with in_one_line(settings):
+    with one_line_errors(settings):
         url = make_url(settings.database)
     return url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file()
 
 
 @contextmanager
-def in_one_line(settings: ServiceSettings) -> Iterator[None]:
+def one_line_errors(settings: ServiceSettings) -> Iterator[None]:
     """Whatever a database's driver raises becomes one line that says which database it was."""
-    with installed():
+    with require_service():
         from alembic.util import CommandError
         from asyncpg import PostgresError
         from sqlalchemy.exc import SQLAlchemyError
 
-        from services.database.migrations import NewerStructureError
+        from services.database.migrations import NewerSchemaError
     try:
         yield
     except BrokenPipeError:  # who read our output has left
         raise
-    except (SQLAlchemyError, CommandError, PostgresError, NewerStructureError, OSError, ImportError) as error:
+    except (SQLAlchemyError, CommandError, PostgresError, NewerSchemaError, OSError, ImportError) as error:
         cause = getattr(error, "orig", None) or error
         said = " ".join(str(cause).split()) or type(cause).__name__
         raise MotesError(f"the database {masked(settings.database)}: {masked(said)}") from error

@@ -29,13 +29,14 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def installed() -> Iterator[None]:
+def require_service() -> Iterator[None]:
     """For imports of the service, which not everybody installs."""
     try:
         yield
     except ImportError as error:
         raise MotesError(
-            f"the service is not installed ({error.name} is missing): pip install motes[service]"
+            f"the service is not installed ({error.name} is missing): in the folder of Motes' sources, "
+            "pip install '.[service]'"
         ) from None
 
 
@@ -45,7 +46,7 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
     Raises:
         MotesError: a variable or an argument that is not what it should be, by name.
     """
-    with installed():
+    with require_service():
         from pydantic import ValidationError
         from pydantic_settings import SettingsError
 
@@ -72,7 +73,7 @@ def variable(name: str) -> str:
 
 def warn_of_misspelt() -> None:
     """Say which variables of the environment are almost a setting's: nobody reads them."""
-    with installed():
+    with require_service():
         from services.settings import ServiceSettings
     known = [variable(name) for name in ServiceSettings.model_fields]
     for name in sorted(os.environ.keys() - known):

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
-from services.cli.service_database import opened
+from services.cli.service_database import open_sessions
 from services.cli.service_settings import add_data_argument, masked, settings_from
 from services.cli.tables import print_table
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = settings_from(arguments, "data")
 
     async def do() -> None:
-        async with opened(settings) as sessions:
+        async with open_sessions(settings) as sessions:
             await arguments.do(arguments, settings, sessions, _storage(settings))
 
     asyncio.run(do())
@@ -60,10 +60,10 @@ def _storage(settings: ServiceSettings) -> Storage:
 
 
 async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
-    from services.storage.usage import by_owner, in_storage
+    from services.storage.usage import usage_by_kind, usage_by_owner
 
     async with sessions() as session:
-        stored, owned = await in_storage(session), sorted(await by_owner(session))
+        stored, owned = await usage_by_kind(session), sorted(await usage_by_owner(session))
     facts: dict[str, Any] = {"storage": masked(settings.storage), "free": storage.free()}
     facts["reserve"] = None if facts["free"] is None else settings.reserve_of(storage.total())
     if arguments.json:
@@ -82,13 +82,13 @@ async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessio
 
 async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
     from services.observability import logs
-    from services.retention.collector import Busy, Keeper
+    from services.retention.janitor import BusyError, Janitor
 
     logs.set_up(form=settings.log_format, level=settings.log_level)
-    keeper = Keeper(settings, sessions, storage)
+    janitor = Janitor(settings, sessions, storage)
     try:
-        report = await (keeper.forecast() if arguments.dry_run else keeper.gc())
-    except Busy:
+        report = await (janitor.dry_run() if arguments.dry_run else janitor.gc())
+    except BusyError:
         raise MotesError("a worker is removing what may go at this moment; try again in a minute") from None
     freed = [
         {"reason": reason, "kind": kind, "number": number, "bytes": size}

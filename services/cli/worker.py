@@ -7,7 +7,7 @@ import os
 
 from ecs_core.errors import MotesError
 from services.cli.service_database import prepare
-from services.cli.service_settings import add_data_argument, installed, settings_from
+from services.cli.service_settings import add_data_argument, require_service, settings_from
 from services.observability import logs
 
 HELP = "Run a worker, which renders what the API accepts; `motes serve` runs everything on one machine."
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not 0 <= arguments.nice <= 19:
         raise MotesError(f"--nice {arguments.nice}: must be between 0 and 19")
     settings = settings_from(arguments, "data", "metrics_port")
-    with installed():
+    with require_service():
         from services.worker.main import run as work
     logs.set_up(form=settings.log_format, level=settings.log_level)
     prepare(settings)

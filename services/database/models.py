@@ -21,9 +21,9 @@ from sqlalchemy.types import TypeDecorator
 
 from services.observability import metrics
 
-_STALLED = 10.0  # seconds without a word in a transaction until it is rolled back
+_IDLE_TIMEOUT = 10.0  # seconds without a word in a transaction until it is rolled back
 # What PostgreSQL says when it ends a connection or begins none: it was lost, stalled, one too many, or it is no time.
-_NO_ANSWER = ("08", "25P03", "53300", "57P")
+_CONNECTION_ERRORS = ("08", "25P03", "53300", "57P")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -51,15 +51,15 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def ordered_id() -> str:
+def uuid7() -> str:
     """An id that sorts behind those made before it (UUID version 7, to a quarter of a microsecond)."""
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
     moment = milliseconds << 80 | 7 << 76 | (rest * 4096 // 1_000_000) << 64
     return str(uuid.UUID(int=moment | 2 << 62 | secrets.randbits(62)))
 
 
-def made_at(id_: str) -> datetime:
-    """When an ``ordered_id`` was made."""
+def id_timestamp(id_: str) -> datetime:
+    """When an ``uuid7`` was made."""
     return datetime.fromtimestamp((uuid.UUID(id_).int >> 80) / 1000, UTC)
 
 
@@ -136,7 +136,7 @@ class UsageRow(Base):
     seconds: Mapped[float] = mapped_column(Float)  # of video, those of open jobs included
 
 
-OPEN, AGAIN = ("queued", "rendering"), ("failed", "cancelled")  # jobs that go on, and that can be tried again
+OPEN, RETRYABLE = ("queued", "rendering"), ("failed", "cancelled")  # jobs that go on, and that can be tried again
 
 
 class JobRow(Base):
@@ -156,7 +156,9 @@ class JobRow(Base):
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     owner: Mapped[str] = mapped_column(String(64), default="")  # empty where there are no keys
-    flow: Mapped[str] = mapped_column(String(64))  # whom the queue is fair to: the owner, or else the system
+    fairness_key: Mapped[str] = mapped_column(
+        "flow", String(64)
+    )  # whom the queue is fair to: the owner, or else the system
     kind: Mapped[str] = mapped_column(String(8), default="video")
     system_id: Mapped[str] = mapped_column(String(36), index=True)
     scene: Mapped[dict[str, Any]] = mapped_column(JSON)  # {type, config, audio: sha256 or null, quality, at?}
@@ -165,7 +167,7 @@ class JobRow(Base):
     webhook_url: Mapped[str | None] = mapped_column(Text)
     traceparent: Mapped[str | None] = mapped_column(String(55))  # the span that its tasks are part of
     priority: Mapped[str] = mapped_column(String(8), default="normal")
-    turn: Mapped[float] = mapped_column(Float, default=0.0)
+    virtual_time: Mapped[float] = mapped_column("turn", Float, default=0.0)
     cost: Mapped[float] = mapped_column(Float, default=1.0)
     status: Mapped[str] = mapped_column(String(16), default="queued")
     stage: Mapped[str] = mapped_column(String(16), default="queued")
@@ -195,12 +197,12 @@ class TaskRow(Base):
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
     )
 
-    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=ordered_id)
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=uuid7)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(8))
     number: Mapped[int] = mapped_column(Integer, default=0)
     status: Mapped[str] = mapped_column(String(8), default="ready")
-    turn: Mapped[float] = mapped_column(Float, default=0.0)
+    virtual_time: Mapped[float] = mapped_column("turn", Float, default=0.0)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
     deaths: Mapped[int] = mapped_column(Integer, default=0)  # of processes that did it
     losses: Mapped[int] = mapped_column(Integer, default=0)  # of workers that had it
@@ -280,12 +282,12 @@ class Sessions:
         return self._writing.begin()
 
 
-def after(session: AsyncSession, do: Callable[[], object]) -> None:
+def on_commit(session: AsyncSession, do: Callable[[], object]) -> None:
     """Do something as soon as the transaction is committed; never, if it is not."""
     event.listen(session.sync_session, "after_commit", lambda _: do(), once=True)
 
 
-async def alone(session: AsyncSession, *names: str) -> None:
+async def advisory_lock(session: AsyncSession, *names: str) -> None:
     """Until the end of this transaction, whoever names one of the same things waits."""
     if session.get_bind().dialect.name == "postgresql":  # writers of SQLite are alone anyway
         await session.execute(select(*(func.pg_advisory_xact_lock(func.hashtextextended(name, 0)) for name in names)))
@@ -313,7 +315,7 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
     sqlite = url.startswith("sqlite")
     # SQLite waits for others' writes; with many connections of one process it would wait for itself.
     # PostgreSQL would keep the locks of a machine that vanished in a transaction for hours.
-    patience = {"server_settings": {"idle_in_transaction_session_timeout": f"{_STALLED:.0f}s"}}
+    patience = {"server_settings": {"idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT:.0f}s"}}
     options: dict[str, Any] = {"pool_size": 10, "pool_pre_ping": True, "connect_args": patience}
     if sqlite:
         options = {"connect_args": {"factory": _Connection}}
@@ -348,7 +350,7 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
         def _no_answer(context: ExceptionContext) -> None:
             said = getattr(context.original_exception, "sqlstate", None) or ""
             gone = context.is_disconnect and context.sqlalchemy_exception is not None  # else who asked was cancelled
-            if gone or said.startswith(_NO_ANSWER):
+            if gone or said.startswith(_CONNECTION_ERRORS):
                 context.is_disconnect = True
                 what = context.statement, context.parameters, context.original_exception
                 raise OperationalError(*what, hide_parameters=True, connection_invalidated=True)

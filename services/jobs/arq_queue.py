@@ -28,31 +28,31 @@ from services.observability import metrics
 _log = logging.getLogger("motes.queue")
 _QUEUE, _TICKS = "motes:tasks", "motes:ticks"
 _DAY = 24 * 3600
-_PATIENCE = 2.0  # seconds until Redis must have answered
-_TIDIED = 1000  # ids of the queue that are looked at at a time
-_NOTED = 100  # durations of a kind of task
-_AGAIN = 2.0  # seconds until it is asked again
-_PAUSE = 0.5  # seconds until work is looked for again
-_WORKERS, _PRESENT = "motes:workers", 15.0  # seconds for which a sign of life counts
+_TIMEOUT = 2.0  # seconds until Redis must have answered
+_BATCH_SIZE = 1000  # ids of the queue that are looked at at a time
+_DURATIONS_KEPT = 100  # durations of a kind of task
+_RETRY_DELAY = 2.0  # seconds until it is asked again
+_RESTART_DELAY = 0.5  # seconds until work is looked for again
+_WORKERS, _HEARTBEAT_TTL = "motes:workers", 15.0  # seconds for which a sign of life counts
 
 
 def _serialize(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def _took(kind: str) -> str:
+def _durations_key(kind: str) -> str:
     return f"motes:took:{kind}"
 
 
-async def noted(redis: MeasuredRedis, kind: str) -> list[float]:
+async def task_durations(redis: MeasuredRedis, kind: str) -> list[float]:
     """How many seconds each of the last tasks of this kind took. RedisError or OSError where Redis is down."""
-    return [float(each) for each in await redis.execute_command("LRANGE", _took(kind), 0, -1)]
+    return [float(each) for each in await redis.execute_command("LRANGE", _durations_key(kind), 0, -1)]
 
 
-async def present(redis: MeasuredRedis) -> int:
+async def live_workers(redis: MeasuredRedis) -> int:
     """How many workers gave a sign of life lately. RedisError or OSError where Redis is down."""
     at, _ = await redis.execute_command("TIME")  # its own clock: others may differ
-    return int(await redis.execute_command("ZCOUNT", _WORKERS, int(at) - _PRESENT, "+inf"))
+    return int(await redis.execute_command("ZCOUNT", _WORKERS, int(at) - _HEARTBEAT_TTL, "+inf"))
 
 
 class _Measured:
@@ -89,13 +89,13 @@ class Queue:
     """A connection to the queue."""
 
     def __init__(self, redis: _MeasuredArqRedis) -> None:
-        self._redis, self._complained, self._not_before = redis, False, 0.0
+        self._redis, self._warned, self._not_before = redis, False, 0.0
 
     @staticmethod
     @asynccontextmanager
     async def open(url: str) -> AsyncIterator[Queue]:
         """Connect to the Redis at ``url``, as soon as it is there."""
-        pool: Any = ConnectionPool.from_url(url, socket_connect_timeout=_PATIENCE)
+        pool: Any = ConnectionPool.from_url(url, socket_connect_timeout=_TIMEOUT)
         redis = _MeasuredArqRedis(
             pool, job_serializer=_serialize, job_deserializer=json.loads, default_queue_name=_QUEUE
         )
@@ -105,29 +105,29 @@ class Queue:
             await redis.aclose()
             await pool.aclose()
 
-    async def put(self, task: str, attempt: int) -> bool:
+    async def enqueue(self, task: str, attempt: int) -> bool:
         """Wake a worker, as the task is ready; False where Redis is down."""
         if self._is_down():
             return False
-        async with self._asking():
+        async with self._request():
             began = time.perf_counter()
             await self._redis.enqueue_job(
                 "work", task, attempt, _job_id=f"{task}:{attempt}", _queue_name=_QUEUE, _expires=_DAY * 7
             )
             metrics.REDIS.observe(time.perf_counter() - began)
-            self._complained = False
+            self._warned = False
             return True
         return False
 
-    async def note(self, kind: str, seconds: float) -> None:
+    async def record_duration(self, kind: str, seconds: float) -> None:
         """A task of this kind took so long; kept of the last hundred, for whoever estimates, and where Redis is up."""
         if self._is_down():
             return
-        async with self._asking():
-            await self._redis.execute_command("LPUSH", _took(kind), seconds)
-            await self._redis.execute_command("LTRIM", _took(kind), 0, _NOTED - 1)
+        async with self._request():
+            await self._redis.execute_command("LPUSH", _durations_key(kind), seconds)
+            await self._redis.execute_command("LTRIM", _durations_key(kind), 0, _DURATIONS_KEPT - 1)
 
-    async def tidy(self, unfinished: Callable[[Collection[str]], Awaitable[Set[tuple[str, int]]]]) -> None:
+    async def remove_finished(self, unfinished: Callable[[Collection[str]], Awaitable[Set[tuple[str, int]]]]) -> None:
         """Forget what is over: what a worker that was killed had taken would stay for a day.
 
         ``unfinished`` tells which of some tasks are still to be done, with their attempts.
@@ -135,29 +135,29 @@ class Queue:
         if self._is_down():
             return
         queued: list[str] = []
-        async with self._asking():
-            queued = [each.decode() for each in await self._redis.execute_command("ZRANGE", _QUEUE, 0, _TIDIED - 1)]
+        async with self._request():
+            queued = [each.decode() for each in await self._redis.execute_command("ZRANGE", _QUEUE, 0, _BATCH_SIZE - 1)]
         left = await unfinished([each.rpartition(":")[0] for each in queued])
         over = [each for each in queued if (each.rpartition(":")[0], int(each.rpartition(":")[2])) not in left]
         if over:
-            async with self._asking():
+            async with self._request():
                 prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
                 await self._redis.execute_command("ZREM", _QUEUE, *over)
                 await self._redis.execute_command("DEL", *(prefix + each for prefix in prefixes for each in over))
 
-    async def live(self, worker: str) -> None:
+    async def heartbeat(self, worker: str) -> None:
         """A sign of life of a worker; to be given every few seconds."""
         if self._is_down():
             return
-        async with self._asking():
+        async with self._request():
             at, _ = await self._redis.execute_command("TIME")
             await self._redis.execute_command("ZADD", _WORKERS, at, worker)
-            await self._redis.execute_command("ZREMRANGEBYSCORE", _WORKERS, "-inf", int(at) - _PRESENT)
+            await self._redis.execute_command("ZREMRANGEBYSCORE", _WORKERS, "-inf", int(at) - _HEARTBEAT_TTL)
 
-    async def leave(self, worker: str) -> None:
+    async def unregister(self, worker: str) -> None:
         """A worker stops; who dies without a word is forgotten a little later."""
         with contextlib.suppress(RedisError, OSError):
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 await self._redis.execute_command("ZREM", _WORKERS, worker)
 
     def _is_down(self) -> bool:
@@ -165,20 +165,20 @@ class Queue:
         return time.monotonic() < self._not_before
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[None]:
+    async def _request(self) -> AsyncIterator[None]:
         """Ask Redis something; where it does not answer, that is said, and what follows in the context is left out."""
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 yield
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            self._complain(error)
-            self._not_before = time.monotonic() + _AGAIN
+            self._warn_once(error)
+            self._not_before = time.monotonic() + _RETRY_DELAY
 
-    def _complain(self, error: Exception) -> None:
+    def _warn_once(self, error: Exception) -> None:
         """Say so once, until it works again."""
-        if not self._complained:
+        if not self._warned:
             _log.warning("the queue does not answer, workers look for work themselves: %r", error)
-        self._complained = True
+        self._warned = True
 
     async def consume(self, work: Callable[[], Awaitable[Any]], *, size: int) -> None:
         """Call ``work``, which does what there is, when something was queued; ``size`` at a time, for ever."""
@@ -189,7 +189,7 @@ class Queue:
         task = func(called, name="work", max_tries=1, keep_result=0, timeout=_DAY)  # type: ignore[arg-type]  # arq wants what takes any arguments
         await self._run(functions=[task], queue_name=_QUEUE, max_jobs=size, poll_delay=0.05)
 
-    async def tick(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
+    async def run_periodically(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
         """Call ``do`` every so many seconds, for ever: of all that wait for this, one at a time is called.
 
         ``every`` divides a minute, or is minutes that divide an hour. While Redis is down nobody is called.
@@ -219,7 +219,7 @@ class Queue:
             try:
                 await worker.async_run()
             except (RedisError, OSError) as error:
-                self._complain(error)
-                await asyncio.sleep(_PAUSE)
+                self._warn_once(error)
+                await asyncio.sleep(_RESTART_DELAY)
             finally:
                 await asyncio.gather(*worker.tasks.values(), return_exceptions=True)

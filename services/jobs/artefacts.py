@@ -9,10 +9,10 @@ from datetime import timedelta
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import ArtefactRow, JobRow, Sessions, alone, now
+from services.database.models import ArtefactRow, JobRow, Sessions, advisory_lock, now
 from services.storage.object_keys import plan_folder, scene_folder
 
-USED_EVERY = timedelta(minutes=10)  # as exactly is it known when something was used last
+TOUCH_EVERY = timedelta(minutes=10)  # as exactly is it known when something was used last
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,23 @@ class Artefact:
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class FilesToDelete:
     """What is to be deleted from storage with a job: files that counted, and folders."""
 
     artefacts: tuple[Artefact, ...]
     folders: tuple[str, ...]
 
 
-async def finished(sessions: Sessions, key: str) -> Artefact | None:
+async def find_artefact(sessions: Sessions, key: str) -> Artefact | None:
     """Something finished, by its key."""
     async with sessions() as session:
         row = await session.get(ArtefactRow, key)
         return None if row is None else Artefact(row.key, row.object, row.size)
 
 
-async def use(sessions: Sessions, key: str) -> None:
+async def touch(sessions: Sessions, key: str) -> None:
     """Somebody wants what is finished: it counts as new. To be called often it costs little."""
-    fresh = now() - USED_EVERY
+    fresh = now() - TOUCH_EVERY
     async with sessions() as session:
         mine = select(ArtefactRow.key).where(ArtefactRow.key == key, ArtefactRow.used_at < fresh)
         if await session.scalar(mine) is None:
@@ -52,7 +52,7 @@ async def use(sessions: Sessions, key: str) -> None:
 
 async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
     """Let a file be what counts as finished, unless another does already; returns the one that counts."""
-    await alone(session, made.key)
+    await advisory_lock(session, made.key)
     row = await session.get(ArtefactRow, made.key)
     if row is None:
         row = ArtefactRow(key=made.key, object=made.object, size=made.size)
@@ -61,11 +61,11 @@ async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
     return row
 
 
-async def forget_scene(session: AsyncSession, key: str, plans: Sequence[str]) -> Forgotten:
+async def delete_scene_rows(session: AsyncSession, key: str, plans: Sequence[str]) -> FilesToDelete:
     """Forget what these tasks planned for a scene and, unless there are jobs with it, what was made of it."""
     folders = tuple(plan_folder(key, plan) for plan in plans)
     if await session.scalar(select(exists().where(JobRow.scene_key == key))):
-        return Forgotten((), folders)
+        return FilesToDelete((), folders)
     gone = delete(ArtefactRow).where(ArtefactRow.key.startswith(scene_folder(key), autoescape=True))
     rows = await session.execute(gone.returning(ArtefactRow.key, ArtefactRow.object, ArtefactRow.size))
-    return Forgotten(tuple(Artefact(*row) for row in rows), folders)
+    return FilesToDelete(tuple(Artefact(*row) for row in rows), folders)

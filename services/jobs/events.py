@@ -17,7 +17,7 @@ COLUMNS = tuple(column for column in JobRow.__table__.c if column.name != "scene
 _log = logging.getLogger("motes.jobs")
 
 
-def told(job: JobRow) -> dict[str, Any]:
+def to_payload(job: JobRow) -> dict[str, Any]:
     """What followers are told of a job."""
     return {
         "system_id": job.system_id,
@@ -42,24 +42,24 @@ def seconds_left(job: JobRow) -> float | None:
     return round(max(0.0, spent * (job.frames - job.frames_done) / job.frames_done), 1)
 
 
-def state(job: JobRow) -> tuple[Any, ...]:
+def progress_state(job: JobRow) -> tuple[Any, ...]:
     """What of a job is news when it changes."""
     return job.progress, job.stage_progress, job.stage, job.frames, job.error
 
 
-def note(session: AsyncSession, job: JobRow) -> None:
+def record_event(session: AsyncSession, job: JobRow) -> None:
     """Tell followers how a job stands now, once this is committed."""
-    session.add(EventRow(job_id=job.id, data=told(job)))
+    session.add(EventRow(job_id=job.id, data=to_payload(job)))
 
 
-async def events_after(sessions: Sessions, job: str, event: int) -> list[EventRow]:
+async def events_since(sessions: Sessions, job: str, event: int) -> list[EventRow]:
     """What happened to a job after an event, by its id, in order."""
     async with sessions() as session:
         later = select(EventRow).where(EventRow.job_id == job, EventRow.id > event)
         return list(await session.scalars(later.order_by(EventRow.id)))
 
 
-async def last_events(sessions: Sessions, jobs: Set[str]) -> dict[str, int]:
+async def last_event_ids(sessions: Sessions, jobs: Set[str]) -> dict[str, int]:
     """The id of the last event of each job; none of one that was deleted."""
     async with sessions() as session:
         last = select(EventRow.job_id, func.max(EventRow.id)).where(EventRow.job_id.in_(jobs))
@@ -67,15 +67,15 @@ async def last_events(sessions: Sessions, jobs: Set[str]) -> dict[str, int]:
         return {row[0]: row[1] for row in rows}
 
 
-def log(job: JobRow, what: str) -> None:
+def log_job(job: JobRow, what: str) -> None:
     """Log what became of a job; also where a request made it, and which."""
     with bound(job=job.id):
         _log.info("%s %s", "render" if job.kind == "video" else job.kind, what)
 
 
-def tell_of_end(job: JobRow) -> None:
+def report_end(job: JobRow) -> None:
     """Count a job that is over, and log it."""
     assert job.ended_at is not None
-    log(job, job.status)
+    log_job(job, job.status)
     if job.kind == "video":
         metrics.job_ended(job.status, job.scene["type"], (job.ended_at - job.created_at).total_seconds())

@@ -19,21 +19,21 @@ from services.database.models import JobRow, TaskRow, now
 WEIGHTS = {"low": 1.0, "normal": 4.0, "high": 16.0}  # shares of the workers where all have work
 
 
-def turns_of(turn: float, priority: str, tasks: int) -> list[float]:
+def virtual_times(turn: float, priority: str, tasks: int) -> list[float]:
     """The turns of a job's tasks, in their order."""
     return [turn + number / WEIGHTS[priority] for number in range(tasks)]
 
 
-async def present_turn(session: AsyncSession) -> float:
+async def current_virtual_time(session: AsyncSession) -> float:
     """Where the virtual clock stands: the lowest turn of what is being done or could be."""
     possible = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= now())  # what waits must not hold the clock
-    found = select(func.min(TaskRow.turn)).where(TaskRow.status.in_(("ready", "running")), possible)
+    found = select(func.min(TaskRow.virtual_time)).where(TaskRow.status.in_(("ready", "running")), possible)
     return await session.scalar(found) or 0.0
 
 
-async def first_turn(session: AsyncSession, flow: str, priority: str) -> float:
+async def start_virtual_time(session: AsyncSession, flow: str, priority: str) -> float:
     """Where a new job of a flow begins: of an owner, or of a system where there are no keys."""
-    end = select(func.max(JobRow.turn + JobRow.cost)).where(
-        JobRow.flow == flow, JobRow.priority == priority, JobRow.status.in_(("queued", "rendering"))
+    end = select(func.max(JobRow.virtual_time + JobRow.cost)).where(
+        JobRow.fairness_key == flow, JobRow.priority == priority, JobRow.status.in_(("queued", "rendering"))
     )
-    return max(await session.scalar(end) or 0.0, await present_turn(session))
+    return max(await session.scalar(end) or 0.0, await current_virtual_time(session))

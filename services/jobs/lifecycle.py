@@ -12,13 +12,31 @@ from typing import Any
 from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, give_back_seconds, lock_of
-from services.database.models import AGAIN, OPEN, ArtefactRow, JobRow, Sessions, TaskRow, after, alone, now
-from services.jobs.artefacts import Forgotten, forget_scene
-from services.jobs.events import log, note
-from services.jobs.fair_scheduler import WEIGHTS, first_turn
-from services.jobs.render_spec import VERSION
-from services.jobs.transitions import RENDERER, begin, end, first_task, forget, of_kind, scene_of
+from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock, refund_seconds
+from services.database.models import (
+    OPEN,
+    RETRYABLE,
+    ArtefactRow,
+    JobRow,
+    Sessions,
+    TaskRow,
+    advisory_lock,
+    now,
+    on_commit,
+)
+from services.jobs.artefacts import FilesToDelete, delete_scene_rows
+from services.jobs.events import log_job, record_event
+from services.jobs.fair_scheduler import WEIGHTS, start_virtual_time
+from services.jobs.render_spec import VERSION_LENGTH
+from services.jobs.transitions import (
+    RENDERER_VERSION,
+    delete_jobs,
+    end_job,
+    first_task,
+    of_kind,
+    scene_key_of,
+    start_job,
+)
 from services.storage.object_keys import result_key
 
 
@@ -34,38 +52,38 @@ class Jobs:
         *,
         tasks: int,
         quotas: Quotas = NO_QUOTAS,
-        room: Callable[[AsyncSession], Awaitable[None]] | None = None,
+        admit: Callable[[AsyncSession], Awaitable[None]] | None = None,
     ) -> JobRow:
         """Store a new job of about so many tasks, and its first; where the same was done before it is over at once.
 
-        Submitting a job again, by its id, changes nothing. ``room`` refuses what there is no room for.
+        Submitting a job again, by its id, changes nothing. ``admit`` refuses what the disk has no room for.
 
         Raises:
             SceneError: its song is gone.
             QuotaError: its owner may not have it done now.
-            NoRoomError: the disk is too full for it.
+            InsufficientStorageError: the disk is too full for it.
         """
         async with self._sessions.begin() as session:
-            await alone(session, lock_of(job.owner or ""), job.flow, job.id, job.scene_key)
+            await advisory_lock(session, owner_lock(job.owner or ""), job.fairness_key, job.id, job.scene_key)
             if (before := await session.get(JobRow, job.id)) is not None:
                 return before
             job.owner, job.seconds = job.owner or "", job.seconds or 0.0
-            job.turn = await first_turn(session, job.flow, job.priority)
+            job.virtual_time = await start_virtual_time(session, job.fairness_key, job.priority)
             job.cost = tasks / WEIGHTS[job.priority]
             job.status = job.stage = "queued"
             job.progress = job.stage_progress = job.frames = job.frames_done = 0
             job.created_at = now()
             done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
             if done is None:
-                if room is not None:
-                    await room(session)
+                if admit is not None:
+                    await admit(session)
                 await admit_job(session, job, quotas)
             else:
                 await admit_bytes(session, job.owner, done.size, quotas)
             session.add(job)
             await session.flush()
-            await begin(session, job)
-            after(session, partial(log, job, "submitted"))
+            await start_job(session, job)
+            on_commit(session, partial(log_job, job, "submitted"))
         return job
 
     async def fail(self, job: str, reason: str) -> bool:
@@ -79,7 +97,7 @@ class Jobs:
     async def _end(self, job: str, status: str, reason: str | None) -> bool:
         async with self._sessions.begin() as session:
             row = await session.get(JobRow, job)
-            return row is not None and row.status in OPEN and await end(session, row, status, reason)
+            return row is not None and row.status in OPEN and await end_job(session, row, status, reason)
 
     async def retry(self, job: str, *, quotas: Quotas = NO_QUOTAS) -> bool:
         """Do a job that failed or was cancelled again; False where it did not. What is finished of it is kept.
@@ -88,43 +106,47 @@ class Jobs:
             QuotaError: its owner may not have it done now.
         """
         async with self._sessions.begin() as session:
-            await alone(
+            await advisory_lock(
                 session,
-                lock_of(await session.scalar(select(JobRow.owner).where(JobRow.id == job)) or ""),
-                await scene_of(session, job),  # or segments that are there now were removed soon
+                owner_lock(await session.scalar(select(JobRow.owner).where(JobRow.id == job)) or ""),
+                await scene_key_of(session, job),  # or segments that are there now were removed soon
             )
             await session.execute(
-                delete(TaskRow).where(TaskRow.job_id == job, exists().where(JobRow.id == job, JobRow.status.in_(AGAIN)))
+                delete(TaskRow).where(
+                    TaskRow.job_id == job, exists().where(JobRow.id == job, JobRow.status.in_(RETRYABLE))
+                )
             )
             row = await session.get(JobRow, job, with_for_update=True)
-            if row is None or row.status not in AGAIN:
+            if row is None or row.status not in RETRYABLE:
                 return False
             await admit_job(session, row, quotas)
             row.status = row.stage = "queued"
             row.error = row.ended_at = row.rendering_at = None
             row.progress = row.stage_progress = row.frames_done = 0
-            row.turn = await first_turn(session, row.flow, row.priority)
+            row.virtual_time = await start_virtual_time(session, row.fairness_key, row.priority)
             session.add(first_task(row))
-            note(session, row)
+            record_event(session, row)
             return True
 
-    async def left_alone(self, versions: Collection[str]) -> dict[str, list[JobRow]]:
+    async def stranded_jobs(self, versions: Collection[str]) -> dict[str, list[JobRow]]:
         """Open jobs of none of these versions, and of whose version no task is running, by that version."""
-        working = select(RENDERER).join(TaskRow, TaskRow.job_id == JobRow.id).where(TaskRow.status == "running")
+        working = select(RENDERER_VERSION).join(TaskRow, TaskRow.job_id == JobRow.id).where(TaskRow.status == "running")
         left: dict[str, list[JobRow]] = {}
         async with self._sessions() as session:
-            others = select(JobRow).where(JobRow.status.in_(OPEN), RENDERER.not_in(versions), RENDERER.not_in(working))
+            others = select(JobRow).where(
+                JobRow.status.in_(OPEN), RENDERER_VERSION.not_in(versions), RENDERER_VERSION.not_in(working)
+            )
             for job in await session.scalars(others):
-                left.setdefault(job.scene_key[:VERSION], []).append(job)
+                left.setdefault(job.scene_key[:VERSION_LENGTH], []).append(job)
         return left
 
-    async def adopt(self, job: JobRow, scene: dict[str, Any], key: str) -> Forgotten | None:
+    async def replan(self, job: JobRow, scene: dict[str, Any], key: str) -> FilesToDelete | None:
         """Render a job as another version does, from its plan on.
 
         Returns what is to be deleted from storage; None where the job is over or was adopted by others.
         """
         async with self._sessions.begin() as session:
-            await alone(session, *sorted((job.scene_key, key)))
+            await advisory_lock(session, *sorted((job.scene_key, key)))
             plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job.id, "plan"))))
             same = exists().where(JobRow.id == job.id, JobRow.status.in_(OPEN), JobRow.scene_key == job.scene_key)
             await session.execute(delete(TaskRow).where(TaskRow.job_id == job.id, same))
@@ -135,30 +157,32 @@ class Jobs:
             row.error = row.rendering_at = None
             row.progress = row.stage_progress = row.frames = row.frames_done = 0
             await session.flush()
-            await begin(session, row)
-            return await forget_scene(session, job.scene_key, plans)
+            await start_job(session, row)
+            return await delete_scene_rows(session, job.scene_key, plans)
 
-    async def say(self, job: JobRow, obstacle: str) -> None:
+    async def set_blocked_reason(self, job: JobRow, obstacle: str) -> None:
         """What a job has to wait for."""
         async with self._sessions.begin() as session:
             row = await session.get(JobRow, job.id, with_for_update=True)
             if row is not None and row.status in OPEN and row.error != obstacle:
                 row.error = obstacle
-                note(session, row)
+                record_event(session, row)
 
-    async def delete(self, job: str) -> Forgotten | None:
+    async def delete(self, job: str) -> FilesToDelete | None:
         """Forget a job, its tasks and what was told of it; None where there is none.
 
         Returns what is to be deleted from storage. What other jobs have too stays.
         """
         async with self._sessions.begin() as session:
-            scene_key = await scene_of(session, job)
-            await alone(session, scene_key)  # or a job that is submitted now would take what is deleted for done
+            scene_key = await scene_key_of(session, job)
+            await advisory_lock(
+                session, scene_key
+            )  # or a job that is submitted now would take what is deleted for done
             plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job, "plan"))))
             await session.execute(delete(TaskRow).where(TaskRow.job_id == job))
             row = await session.get(JobRow, job, with_for_update=True)
             if row is not None and row.status in OPEN:
-                await give_back_seconds(session, row)
-            if not await forget(session, [job]):
+                await refund_seconds(session, row)
+            if not await delete_jobs(session, [job]):
                 return None
-            return await forget_scene(session, scene_key, plans)
+            return await delete_scene_rows(session, scene_key, plans)

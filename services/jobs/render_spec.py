@@ -15,10 +15,10 @@ from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import SEGMENT_SECONDS
 
 SONG = "song"  # stands for the song where only its presence matters
-VERSION = 12  # characters of a key that say what version renders it
+VERSION_LENGTH = 12  # characters of a key that say what version renders it
 
 
-def frozen(
+def build_spec(
     particle_type: str,
     config: dict[str, Any],
     audio: str | None,
@@ -39,13 +39,13 @@ def frozen(
     return scene | {name: value for name, value in more.items() if value is not None}
 
 
-def thawed(scene: dict[str, Any]) -> dict[str, Any]:
+def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
     """A frozen scene as this version would have frozen it.
 
     Raises:
         SceneError: this version cannot render it.
     """
-    return frozen(
+    return build_spec(
         scene["type"],
         scene["config"],
         scene["audio"],
@@ -55,30 +55,30 @@ def thawed(scene: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def key_of(scene: dict[str, Any]) -> str:
+def spec_key(scene: dict[str, Any]) -> str:
     """What renders a frozen scene, by its version, and the sha256 of both, as 64 characters in all."""
-    version = made_by(scene["type"])
-    return version[:VERSION] + _digest([scene, version, SEGMENT_SECONDS])[VERSION:]
+    version = renderer_version(scene["type"])
+    return version[:VERSION_LENGTH] + _digest([scene, version, SEGMENT_SECONDS])[VERSION_LENGTH:]
 
 
-def versions() -> frozenset[str]:
+def renderable_versions() -> frozenset[str]:
     """How the keys begin of whatever this process can render."""
-    return frozenset(made_by(name)[:VERSION] for name in particle_types().types)
+    return frozenset(renderer_version(name)[:VERSION_LENGTH] for name in particle_types().types)
 
 
-def segments_of(scene: dict[str, Any], seconds: float) -> int:
+def segment_count(scene: dict[str, Any], seconds: float) -> int:
     """About how many segments a frozen scene has, if its song is so many ``seconds`` long."""
-    return max(1, round(seconds_of(scene, seconds) / SEGMENT_SECONDS))
+    return max(1, round(video_seconds(scene, seconds) / SEGMENT_SECONDS))
 
 
-def seconds_of(scene: dict[str, Any], seconds: float) -> float:
+def video_seconds(scene: dict[str, Any], seconds: float) -> float:
     """How long a frozen scene's video will be, if its song is so many ``seconds`` long."""
     duration = scene["config"]["duration"]
     return seconds if duration in (None, "audio") else float(duration)
 
 
 @functools.cache  # what is installed later is not what this process has loaded
-def made_by(particle_type: str | None = None) -> str:
+def renderer_version(particle_type: str | None = None) -> str:
     """The sha256 of the versions of what analyses songs and renders a type: another version, another result."""
     versions = {name: version(name) for name in ("motes", "numpy", "numba", "scipy", "soxr", "av")}
     versions["filter banks"] = filter_banks_digest()
@@ -88,9 +88,9 @@ def made_by(particle_type: str | None = None) -> str:
     return _digest(versions)
 
 
-def heard_by(guidance: Guidance) -> str:
+def analysis_version(guidance: Guidance) -> str:
     """The sha256 of what analyses songs, and of how they are to be counted."""
-    return _digest([made_by(), guidance.to_json()])
+    return _digest([renderer_version(), guidance.to_json()])
 
 
 def _digest(data: object) -> str:

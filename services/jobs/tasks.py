@@ -17,23 +17,33 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.migrations import is_newest
-from services.database.models import OPEN, ArtefactRow, JobRow, Sessions, TaskRow, after, alone, made_at, now
+from services.database.migrations import is_at_head
+from services.database.models import (
+    OPEN,
+    ArtefactRow,
+    JobRow,
+    Sessions,
+    TaskRow,
+    advisory_lock,
+    id_timestamp,
+    now,
+    on_commit,
+)
 from services.jobs.artefacts import Artefact, publish
-from services.jobs.events import note, state
-from services.jobs.fair_scheduler import present_turn, turns_of
-from services.jobs.transitions import RENDERER, changed, complete, end, of_kind, progress
+from services.jobs.events import progress_state, record_event
+from services.jobs.fair_scheduler import current_virtual_time, virtual_times
+from services.jobs.transitions import RENDERER_VERSION, changed, complete_job, end_job, of_kind, update_progress
 from services.observability import metrics
-from services.storage.object_keys import ONE_TASK, segment_key
+from services.storage.object_keys import SINGLE_TASK_KINDS, segment_key
 
-DEATHS = 3  # a task that takes its process down this often fails its job
-LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
-OLDEST_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
-QUEUED_AT_ONCE = 64  # tasks in the queue; the others follow, so that their turns count
+MAX_DEATHS = 3  # a task that takes its process down this often fails its job
+MAX_LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
+FIFO_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
+QUEUE_LIMIT = 64  # tasks in the queue; the others follow, so that their turns count
 REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put into the queue again
-WAIT = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
-KINDS = ("plan", "segment", "join", *ONE_TASK)  # of tasks
-_READY_AGAIN = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
+RETRY_DELAY = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
+TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)  # of tasks
+_REQUEUED = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
 
 
 @dataclass(frozen=True)
@@ -67,10 +77,10 @@ class Tasks:
 
         That is none at all in a database with a structure that this Motes does not know.
         """
-        order = (TaskRow.id,) if self._claims % OLDEST_EVERY == OLDEST_EVERY - 1 else (TaskRow.turn, TaskRow.id)
+        order = (TaskRow.id,) if self._claims % FIFO_EVERY == FIFO_EVERY - 1 else (TaskRow.virtual_time, TaskRow.id)
         async with self._sessions.begin() as session:
             best = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(*order).limit(1)
-            best = best.where(TaskRow.status == "ready", _may_begin(), self._ours(), is_newest())
+            best = best.where(TaskRow.status == "ready", _is_due(), self._is_renderable(), is_at_head())
             best = best.with_for_update(skip_locked=True, of=TaskRow)
             while (row := (await session.scalars(best)).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
@@ -79,15 +89,15 @@ class Tasks:
                     await session.flush()
                     continue
                 row.status, row.worker, row.lease_until, row.done = "running", worker, now() + self._lease, 0
-                if row.kind in ("plan", *ONE_TASK):
+                if row.kind in ("plan", *SINGLE_TASK_KINDS):
                     await session.refresh(job, with_for_update=True)
                     begun = "rendering", "rendering" if row.kind == "frame" else "analysing"
                     if job.status in OPEN and (job.status, job.stage) != begun:
                         if job.status == "queued" and job.kind == "video":
-                            waited = max(0.0, (now() - made_at(row.id)).total_seconds())
-                            after(session, partial(metrics.job_begun, waited))
+                            waited = max(0.0, (now() - id_timestamp(row.id)).total_seconds())
+                            on_commit(session, partial(metrics.job_begun, waited))
                         job.status, job.stage = begun
-                        note(session, job)
+                        record_event(session, job)
                 self._claims += 1
                 plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
@@ -100,29 +110,33 @@ class Tasks:
         ``done`` is in frames for a segment, else in per cent.
         """
         async with self._sessions.begin() as session:
-            kept = _held(claim).values(lease_until=now() + self._lease, done=done)
+            kept = _fenced_update(claim).values(lease_until=now() + self._lease, done=done)
             if not changed(await session.execute(kept)):
                 return False
-            return await progress(session, claim.job)
+            return await update_progress(session, claim.job)
 
-    async def planned(self, claim: Claim, segments: Sequence[int]) -> None:
+    async def record_plan(self, claim: Claim, segments: Sequence[int]) -> None:
         """The segments, by their numbers of frames, and joining them, all waiting; what stands already stays."""
         async with self._sessions.begin() as session:
-            await alone(session, claim.scene_key)  # of jobs with the same segments one notes at a time that it has them
-            if not changed(await session.execute(_held(claim).values(done=100))):
+            await advisory_lock(
+                session, claim.scene_key
+            )  # of jobs with the same segments one notes at a time that it has them
+            if not changed(await session.execute(_fenced_update(claim).values(done=100))):
                 return
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
             if job.status not in OPEN:
                 return
-            before = state(job)
+            before = progress_state(job)
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
             known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
             keys = {number: segment_key(job.scene_key, number) for number in range(len(segments))}
             found = update(ArtefactRow).where(ArtefactRow.key.in_(keys.values())).values(used_at=now())
             there = set(await session.scalars(found.returning(ArtefactRow.key)))
-            turns = turns_of(job.turn, job.priority, len(segments) + 1)[1:]
+            turns = virtual_times(job.virtual_time, job.priority, len(segments) + 1)[1:]
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
-                row = TaskRow(job_id=job.id, kind="segment", number=number, frames=frames, turn=turn, status="waiting")
+                row = TaskRow(
+                    job_id=job.id, kind="segment", number=number, frames=frames, virtual_time=turn, status="waiting"
+                )
                 if keys[number] in there:
                     row.status, row.done = "done", frames
                 if number not in known:
@@ -130,9 +144,9 @@ class Tasks:
             if not known:
                 session.add(TaskRow(job_id=job.id, kind="join", status="waiting"))
             await session.flush()
-            await progress(session, job.id, before=before)
+            await update_progress(session, job.id, before=before)
 
-    async def ready(self, claim: Claim, number: int) -> TaskRow | None:
+    async def mark_ready(self, claim: Claim, number: int) -> TaskRow | None:
         """A segment whose snapshot is there can be rendered; None where it could be before."""
         async with self._sessions.begin() as session:
             found = select(TaskRow).where(of_kind(claim.job, "segment"), TaskRow.number == number)
@@ -148,35 +162,37 @@ class Tasks:
         That is so where the claim was lost, and where the same was finished before.
         """
         async with self._sessions.begin() as session:
-            done = _held(claim).values(status="done", lease_until=None, done=TaskRow.frames)
+            done = _fenced_update(claim).values(status="done", lease_until=None, done=TaskRow.frames)
             if not changed(await session.execute(done)):
                 return False
             counts = made is None or (await publish(session, made)).object == made.object
-            await progress(session, claim.job, worked=True)
+            await update_progress(session, claim.job, worked=True)
             return counts
 
-    async def release(self, job: str) -> TaskRow | None:
+    async def release_join(self, job: str) -> TaskRow | None:
         """Let the segments be joined if all of them are done and nobody did before."""
         unfinished = exists().where(TaskRow.job_id == job, TaskRow.kind != "join", TaskRow.status != "done")
         async with self._sessions.begin() as session:
             flip = update(TaskRow).where(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
-            turn = await present_turn(session)
-            if not changed(await session.execute(flip.values(status="ready", turn=turn, queued_at=now()))):
+            turn = await current_virtual_time(session)
+            if not changed(await session.execute(flip.values(status="ready", virtual_time=turn, queued_at=now()))):
                 return None
             row = await session.get_one(JobRow, job, with_for_update=True)
             if row.status in OPEN:
                 row.stage, row.stage_progress = "joining", 0
-                note(session, row)
+                record_event(session, row)
             return (await session.scalars(select(TaskRow).where(of_kind(job, "join")))).one()
 
-    async def unreleased(self) -> list[str]:
+    async def jobs_awaiting_join(self) -> list[str]:
         """Jobs that wait to be joined although all is done: who was to release them died just before."""
         rendered = and_(JobRow.stage == "rendering", JobRow.frames > 0, JobRow.frames_done == JobRow.frames)
         async with self._sessions() as session:
-            found = select(JobRow.id).where(JobRow.status == "rendering", JobRow.kind.not_in(ONE_TASK), rendered)
+            found = select(JobRow.id).where(
+                JobRow.status == "rendering", JobRow.kind.not_in(SINGLE_TASK_KINDS), rendered
+            )
             return list(await session.scalars(found))
 
-    async def segments(self, claim: Claim) -> list[str]:
+    async def segment_objects(self, claim: Claim) -> list[str]:
         """Where the segments to be joined lie in storage, in their order."""
         async with self._sessions() as session:
             count = await session.scalar(select(func.count()).where(of_kind(claim.job, "segment")))
@@ -188,17 +204,17 @@ class Tasks:
     async def complete(self, claim: Claim, made: Artefact) -> bool:
         """The result is in its place, and the job completed. False where what was made must be deleted."""
         async with self._sessions.begin() as session:
-            done = _held(claim).values(status="done", lease_until=None, done=100)
+            done = _fenced_update(claim).values(status="done", lease_until=None, done=100)
             if not changed(await session.execute(done)):
                 return False
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
             if job.status not in OPEN:
                 return False
             published = await publish(session, made)
-            await complete(session, job, published)
+            await complete_job(session, job, published)
             return published.object == made.object
 
-    async def give_back(
+    async def requeue(
         self, claim: Claim, *, died: str | None = None, wait: str | None = None, wrong: str | None = None
     ) -> bool:
         """The claimed task shall be done by somebody else; False where the claim was lost, or the task is done.
@@ -207,9 +223,9 @@ class Tasks:
         some seconds, however often; also if something is ``wrong`` with the worker, but not that often.
         """
         async with self._sessions.begin() as session:
-            later = now() + WAIT if wait or wrong else None
+            later = now() + RETRY_DELAY if wait or wrong else None
             counted = {"deaths": TaskRow.deaths + (1 if died else 0), "losses": TaskRow.losses + (1 if wrong else 0)}
-            given = _held(claim).values(**_READY_AGAIN, **counted, not_before=later)
+            given = _fenced_update(claim).values(**_REQUEUED, **counted, not_before=later)
             if not changed(await session.execute(given)):
                 return False
             task = await session.get_one(TaskRow, claim.task)
@@ -218,43 +234,45 @@ class Tasks:
             if job.status not in OPEN:
                 return True
             reason = "died" if died else "wait" if wait else "wrong" if wrong else "stopped"
-            after(session, partial(metrics.task_retried, reason))
-            if task.deaths >= DEATHS:
-                await end(session, job, "failed", f"the process that does {what} died {DEATHS} times ({died})")
-            elif task.losses >= LOSSES:
-                await end(session, job, "failed", f"{what} was given up after {LOSSES} attempts ({wrong})")
+            on_commit(session, partial(metrics.task_retried, reason))
+            if task.deaths >= MAX_DEATHS:
+                await end_job(session, job, "failed", f"the process that does {what} died {MAX_DEATHS} times ({died})")
+            elif task.losses >= MAX_LOSSES:
+                await end_job(session, job, "failed", f"{what} was given up after {MAX_LOSSES} attempts ({wrong})")
             elif (obstacle := wait or wrong) is None:
-                await progress(session, claim.job)
+                await update_progress(session, claim.job)
             elif job.error != obstacle:
                 job.error = obstacle
-                note(session, job)
+                record_event(session, job)
             return True
 
     async def fail(self, claim: Claim, reason: str) -> bool:
         """The claimed task fails its job for good; False where the claim was lost, or the job is over."""
         async with self._sessions.begin() as session:
-            if not changed(await session.execute(_held(claim).values(status="done", lease_until=None))):
+            if not changed(await session.execute(_fenced_update(claim).values(status="done", lease_until=None))):
                 return False
-            return await end(session, await session.get_one(JobRow, claim.job), "failed", reason)
+            return await end_job(session, await session.get_one(JobRow, claim.job), "failed", reason)
 
-    async def reap(self) -> int:
+    async def expire_leases(self) -> int:
         """Give the tasks of workers that gave no sign of life to others; returns how many."""
         async with self._sessions.begin() as session:
             # A lease that ends later than any can means that the clock was put back.
             over = or_(TaskRow.lease_until < now(), TaskRow.lease_until > now() + 2 * self._lease)
-            return await _take(session, and_(TaskRow.status == "running", over), "expired")
+            return await _requeue_running(session, and_(TaskRow.status == "running", over), "expired")
 
     async def reclaim(self, worker: str) -> int:
         """Give back what a worker of this name held before it was started again; returns how many."""
         async with self._sessions.begin() as session:
-            return await _take(session, and_(TaskRow.status == "running", TaskRow.worker == worker), "reclaimed")
+            return await _requeue_running(
+                session, and_(TaskRow.status == "running", TaskRow.worker == worker), "reclaimed"
+            )
 
-    async def due(self) -> list[TaskRow]:
+    async def next_to_enqueue(self) -> list[TaskRow]:
         """The next ready tasks that may not be in the queue; noted as queued now."""
         async with self._sessions() as session:
-            first = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(TaskRow.turn, TaskRow.id)
-            first = first.where(TaskRow.status == "ready", _may_begin(), self._ours())
-            rows = list(await session.scalars(first.limit(QUEUED_AT_ONCE)))
+            first = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(TaskRow.virtual_time, TaskRow.id)
+            first = first.where(TaskRow.status == "ready", _is_due(), self._is_renderable())
+            rows = list(await session.scalars(first.limit(QUEUE_LIMIT)))
         rows = [row for row in rows if row.queued_at is None or abs(now() - row.queued_at) > REQUEUE_AFTER]
         if rows:
             async with self._sessions.begin() as session:
@@ -269,31 +287,31 @@ class Tasks:
             found = found.where(TaskRow.status.in_(("ready", "running")))
             return {(task, attempt) for task, attempt in await session.execute(found)}
 
-    def _ours(self) -> ColumnElement[bool]:
+    def _is_renderable(self) -> ColumnElement[bool]:
         """Whether a job is of a version that we can render."""
-        return true() if self._versions is None else RENDERER.in_(self._versions)
+        return true() if self._versions is None else RENDERER_VERSION.in_(self._versions)
 
 
-async def _take(session: AsyncSession, which: Any, reason: str) -> int:
+async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> int:
     """Give running tasks to others; jobs whose tasks were lost too often have failed."""
-    taken = update(TaskRow).where(which).values(**_READY_AGAIN, losses=TaskRow.losses + 1)
+    taken = update(TaskRow).where(which).values(**_REQUEUED, losses=TaskRow.losses + 1)
     rows = (await session.execute(taken.returning(TaskRow.losses, TaskRow.job_id))).all()
-    after(session, partial(metrics.leases_lost, reason, len(rows)))
+    on_commit(session, partial(metrics.leases_lost, reason, len(rows)))
     for losses, job_id in rows:
-        if losses >= LOSSES:
+        if losses >= MAX_LOSSES:
             job = await session.get_one(JobRow, job_id, with_for_update=True)
             if job.status in OPEN:
-                await end(session, job, "failed", f"given up: its workers vanished {LOSSES} times")
+                await end_job(session, job, "failed", f"given up: its workers vanished {MAX_LOSSES} times")
     return len(rows)
 
 
-def _may_begin() -> Any:
+def _is_due() -> Any:
     """Which tasks need not wait, or only because the clock was put back."""
     moment = TaskRow.not_before
-    return or_(moment.is_(None), moment <= now(), moment > now() + 2 * WAIT)
+    return or_(moment.is_(None), moment <= now(), moment > now() + 2 * RETRY_DELAY)
 
 
-def _held(claim: Claim) -> Any:
+def _fenced_update(claim: Claim) -> Any:
     """An update of the claimed task, as long as the claim holds."""
     return update(TaskRow).where(
         TaskRow.id == claim.task, TaskRow.attempt == claim.attempt, TaskRow.status == "running"

@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import SceneError
-from services.auth.quotas import give_back_seconds
+from services.auth.quotas import refund_seconds
 from services.database.models import (
     OPEN,
     ArtefactRow,
@@ -20,18 +20,18 @@ from services.database.models import (
     JobRow,
     TaskRow,
     UploadRow,
-    after,
-    alone,
+    advisory_lock,
     now,
+    on_commit,
 )
-from services.jobs.events import note, state, tell_of_end, told
-from services.jobs.render_spec import VERSION
-from services.storage.object_keys import ONE_TASK, result_key, song_lock
+from services.jobs.events import progress_state, record_event, report_end, to_payload
+from services.jobs.render_spec import VERSION_LENGTH
+from services.storage.object_keys import SINGLE_TASK_KINDS, result_key, song_lock
 
-RENDERER = func.substr(JobRow.scene_key, 1, VERSION)  # the version that renders a job
+RENDERER_VERSION = func.substr(JobRow.scene_key, 1, VERSION_LENGTH)  # the version that renders a job
 
 
-async def begin(session: AsyncSession, job: JobRow) -> None:
+async def start_job(session: AsyncSession, job: JobRow) -> None:
     """The first task of a job; where the same was done before the job is over at once.
 
     Raises:
@@ -41,17 +41,19 @@ async def begin(session: AsyncSession, job: JobRow) -> None:
     if done is None:
         await use_song(session, job.scene.get("audio"), job.owner)
         session.add(first_task(job))
-        note(session, job)
+        record_event(session, job)
     else:
-        await complete(session, job, done)
+        await complete_job(session, job, done)
 
 
 def first_task(job: JobRow) -> TaskRow:
     """What a job begins with: its plan, or what is all of it."""
-    return TaskRow(job_id=job.id, kind=job.kind if job.kind in ONE_TASK else "plan", turn=job.turn)
+    return TaskRow(
+        job_id=job.id, kind=job.kind if job.kind in SINGLE_TASK_KINDS else "plan", virtual_time=job.virtual_time
+    )
 
 
-async def progress(
+async def update_progress(
     session: AsyncSession, job_id: str, *, worked: bool = False, before: tuple[Any, ...] | None = None
 ) -> bool:
     """Work out how far a job is, and tell it if that is news; False where it is over.
@@ -61,7 +63,7 @@ async def progress(
     job = await session.get_one(JobRow, job_id, with_for_update=True, populate_existing=True)
     if job.status not in OPEN:
         return False
-    before = before or state(job)
+    before = before or progress_state(job)
     done = await session.scalar(select(func.sum(TaskRow.done)).where(of_kind(job_id, "segment")))
     job.frames_done = int(done or 0)
     if job.stage == "rendering":
@@ -71,22 +73,22 @@ async def progress(
         job.stage_progress = await session.scalar(select(TaskRow.done).where(of_kind(job_id, kind))) or 0
     job.progress = 99 * job.frames_done // max(1, job.frames)  # the last per cent is joining
     job.error = None if worked else job.error
-    if state(job) != before:
-        note(session, job)
+    if progress_state(job) != before:
+        record_event(session, job)
     return True
 
 
-async def complete(session: AsyncSession, job: JobRow, result: ArtefactRow) -> None:
+async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) -> None:
     """The job's result is there; another of the same scene may have made it."""
     result.used_at = now()
     if not job.frames:
         alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
         job.frames = await session.scalar(alike) or 0
     job.frames_done = job.frames
-    _over(session, job, "completed", size=result.size)
+    _close(session, job, "completed", size=result.size)
 
 
-async def end(session: AsyncSession, job: JobRow, status: str, reason: str | None) -> bool:
+async def end_job(session: AsyncSession, job: JobRow, status: str, reason: str | None) -> bool:
     """The job failed or was cancelled; False where it was over before."""
     left = and_(TaskRow.job_id == job.id, TaskRow.status.in_(("waiting", "ready")))
     await session.execute(update(TaskRow).where(left).values(status="done"))
@@ -94,32 +96,36 @@ async def end(session: AsyncSession, job: JobRow, status: str, reason: str | Non
     if job.status not in OPEN:
         return False
     job.error = reason
-    await give_back_seconds(session, job)
-    _over(session, job, status)
+    await refund_seconds(session, job)
+    _close(session, job, status)
     return True
 
 
-def _over(session: AsyncSession, job: JobRow, status: str, *, size: int | None = None) -> None:
+def _close(session: AsyncSession, job: JobRow, status: str, *, size: int | None = None) -> None:
     job.status = job.stage = status
     job.ended_at, job.size = now(), size
     if status == "completed":
         job.progress = job.stage_progress = 100
         job.error = None
-    note(session, job)
-    after(session, partial(tell_of_end, job))
+    record_event(session, job)
+    on_commit(session, partial(report_end, job))
     if job.webhook_url is not None:
-        payload = {"type": f"job.{status}", "timestamp": now().isoformat(), "data": {"job_id": job.id, **told(job)}}
+        payload = {
+            "type": f"job.{status}",
+            "timestamp": now().isoformat(),
+            "data": {"job_id": job.id, **to_payload(job)},
+        }
         session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{status}", payload=payload))
 
 
-async def forget(session: AsyncSession, jobs: Sequence[str]) -> bool:
+async def delete_jobs(session: AsyncSession, jobs: Sequence[str]) -> bool:
     """Forget jobs, their tasks and what was told of them; False where there were none."""
     for of_jobs in (TaskRow, EventRow, DeliveryRow):
         await session.execute(delete(of_jobs).where(of_jobs.job_id.in_(jobs)))
     return changed(await session.execute(delete(JobRow).where(JobRow.id.in_(jobs))))
 
 
-async def scene_of(session: AsyncSession, job: str) -> str:
+async def scene_key_of(session: AsyncSession, job: str) -> str:
     """The key of a job's scene; of a job that there is not, nobody's."""
     return await session.scalar(select(JobRow.scene_key).where(JobRow.id == job)) or ""
 
@@ -132,7 +138,7 @@ async def use_song(session: AsyncSession, sha256: str | None, owner: str) -> Non
     """
     if sha256 is None:
         return
-    await alone(session, song_lock(sha256))
+    await advisory_lock(session, song_lock(sha256))
     if await session.get(AudioRow, sha256) is None:
         raise SceneError("the song is gone; upload it again")
     mine = update(UploadRow).where(UploadRow.sha256 == sha256, UploadRow.owner == owner)

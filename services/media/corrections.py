@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-from services.storage.object_keys import corrected_key, correction_key
+from services.storage.object_keys import correction_key, current_correction_key
 from services.storage.object_store import Storage
 
 
@@ -19,24 +19,24 @@ class Corrections:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def keep(self, audio: str, owner: str, text: str) -> str:
+    def save(self, audio: str, owner: str, text: str) -> str:
         """Let a document count for the owner of a song; returns its sha256."""
         digest = hashlib.sha256(text.encode()).hexdigest()
         self._put(correction_key(audio, digest), text)
-        self._put(corrected_key(audio, owner), digest)
+        self._put(current_correction_key(audio, owner), digest)
         return digest
 
     def current(self, audio: str, owner: str) -> str | None:
         """The sha256 of the document that counts for the owner; None where the song is as it is heard."""
         try:
-            with self._storage.file(corrected_key(audio, owner)) as path:
+            with self._storage.file(current_correction_key(audio, owner)) as path:
                 return path.read_text(encoding="ascii")
         except FileNotFoundError:
             return None
 
-    def forget(self, audio: str, owner: str) -> None:
+    def clear(self, audio: str, owner: str) -> None:
         """Let none count; harmless where there is none. The document stays for jobs that have it."""
-        self._storage.delete([corrected_key(audio, owner)])
+        self._storage.delete([current_correction_key(audio, owner)])
 
     def _put(self, key: str, text: str) -> None:
         part = Path(self._storage.scratch) / f"correction-{os.getpid()}-{secrets.token_hex(8)}"

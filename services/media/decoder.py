@@ -23,37 +23,37 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ecs_core.audio.decode import MOST_CHANNELS, RATES, AudioFile
 from ecs_core.errors import AudioError
 from services.media import pyav_modules  # noqa: F401 - loaded before anything is confined
-from services.media.decoding_limits import LONGEST, MEMORY, SECONDS, why_it_ended
-from services.media.sandbox import confine
+from services.media.decoding_limits import CPU_LIMIT, MAX_SONG_SECONDS, MEMORY_LIMIT, exit_error
+from services.media.sandbox import enter_sandbox
 from services.processes.parent_death import end_with_parent
 
 F32 = NDArray[np.float32]
 _Line = Annotated[str, Field(max_length=1000, pattern=r"^\P{C}*$")]  # to be shown: no control characters
 
-_PATIENCE = 300.0  # seconds until the next samples come
-_PIECE = 1 << 15  # samples a message at most
-_LINE = _BUFFER = 1 << 18  # bytes
+_TIMEOUT = 300.0  # seconds until the next samples come
+_CHUNK_SAMPLES = 1 << 15  # samples a message at most
+_MAX_LINE = _BUFFER = 1 << 18  # bytes
 
 
-class _Said(BaseModel):
+class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class _Begin(_Said):
+class _Begin(_Message):
     rate: int = Field(ge=RATES[0], le=RATES[-1])
     channels: int = Field(ge=1, le=MOST_CHANNELS)
     seconds: float | None = Field(ge=0)
 
 
-class _End(_Said):
+class _End(_Message):
     warnings: list[_Line]
 
 
-class _Refusal(_Said):
+class _Error(_Message):
     error: _Line
 
 
-_MESSAGE: TypeAdapter[_Begin | _End | _Refusal] = TypeAdapter(_Begin | _End | _Refusal)
+_MESSAGE: TypeAdapter[_Begin | _End | _Error] = TypeAdapter(_Begin | _End | _Error)
 
 
 class DecodedSong:
@@ -81,12 +81,12 @@ class DecodedSong:
             finally:
                 os._exit(code)
         theirs.close()
-        ours.settimeout(_PATIENCE)
+        ours.settimeout(_TIMEOUT)
         self._socket, self._stream = ours, ours.makefile("rb", buffering=_BUFFER)
         try:
             begin = self._next(channels=0)
             if not isinstance(begin, _Begin):
-                raise self._nonsense()
+                raise self._protocol_error()
             self.rate, self.channels, self.seconds = begin.rate, begin.channels, begin.seconds
         except BaseException:
             self.close()
@@ -97,27 +97,27 @@ class DecodedSong:
         samples = 0
         while isinstance(message := self._next(channels=self.channels), np.ndarray):
             samples += message.shape[1]
-            if samples > LONGEST * self.rate:
-                raise AudioError(f"{self._name}: is longer than {LONGEST // 3600} hours")
+            if samples > MAX_SONG_SECONDS * self.rate:
+                raise AudioError(f"{self._name}: is longer than {MAX_SONG_SECONDS // 3600} hours")
             yield message
         if not isinstance(message, _End):
-            raise self._nonsense()
+            raise self._protocol_error()
         self.warnings += message.warnings
 
     def _next(self, *, channels: int) -> F32 | _Begin | _End:
         """Samples, or something that is said about them."""
         try:
             size = int.from_bytes(self._read(4), "little")
-            if size > (_PIECE if channels else 0):
-                raise self._nonsense()
+            if size > (_CHUNK_SAMPLES if channels else 0):
+                raise self._protocol_error()
             if size:
                 return np.frombuffer(self._read(4 * size * channels), "<f4").reshape(channels, size)
-            message = _MESSAGE.validate_json(self._stream.readline(_LINE))
+            message = _MESSAGE.validate_json(self._stream.readline(_MAX_LINE))
         except TimeoutError:
             raise AudioError(f"{self._name}: cannot be decoded in reasonable time") from None
         except ValidationError:
-            raise self._nonsense() from None
-        if isinstance(message, _Refusal):
+            raise self._protocol_error() from None
+        if isinstance(message, _Error):
             raise AudioError(message.error)
         return message
 
@@ -125,10 +125,10 @@ class DecodedSong:
         data: bytes = self._stream.read(size)
         if len(data) < size:
             status, self._process = os.waitpid(self._process, 0)[1], 0
-            raise why_it_ended(os.waitstatus_to_exitcode(status), self._name)
+            raise exit_error(os.waitstatus_to_exitcode(status), self._name)
         return data
 
-    def _nonsense(self) -> AudioError:
+    def _protocol_error(self) -> AudioError:
         return AudioError(f"{self._name}: what decodes it tells nonsense: damaged?")
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ def _close_all_but(kept: int, path: Path) -> None:
 def _decode(path: Path, name: str, target: socket.socket) -> None:
     """The process that decodes. It says {rate, channels, seconds}, sends samples, says {warnings}; or {error}."""
     gc.disable()  # what was inherited is shared as long as nobody touches it
-    confine(memory=MEMORY, seconds=SECONDS, reads=[path])
+    enter_sandbox(memory=MEMORY_LIMIT, seconds=CPU_LIMIT, reads=[path])
     with target.makefile("wb", buffering=_BUFFER) as stream:
 
         def say(**what: Any) -> None:
@@ -173,8 +173,8 @@ def _decode(path: Path, name: str, target: socket.socket) -> None:
                 seconds = None if song.seconds is None else max(0.0, song.seconds)
                 say(rate=song.rate, channels=song.channels, seconds=seconds)
                 for block in song.blocks():
-                    for at in range(0, block.shape[1], _PIECE):
-                        piece = np.ascontiguousarray(block[:, at : at + _PIECE], "<f4")
+                    for at in range(0, block.shape[1], _CHUNK_SAMPLES):
+                        piece = np.ascontiguousarray(block[:, at : at + _CHUNK_SAMPLES], "<f4")
                         stream.write(piece.shape[1].to_bytes(4, "little"))
                         stream.write(piece.data)
                 say(warnings=[each.replace(str(path), name) for each in song.warnings])

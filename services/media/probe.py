@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from ecs_core.errors import AudioError
-from services.media.decoding_limits import SECONDS, why_it_ended
+from services.media.decoding_limits import CPU_LIMIT, exit_error
 
 _log = logging.getLogger("motes.probing")
 # All that the process gets of our environment: no password, no key.
@@ -35,12 +35,12 @@ async def probe(path: Path, name: str) -> dict[str, float | int]:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(2 * SECONDS):
-            answer = _understood(await process.stdout.readline())
+        async with asyncio.timeout(2 * CPU_LIMIT):
+            answer = _parse(await process.stdout.readline())
             if answer is None:
-                raise _refusal(await process.wait(), name)
+                raise _probe_error(await process.wait(), name)
     except TimeoutError:
-        raise AudioError(f"{name}: cannot be decoded in {2 * SECONDS} s") from None
+        raise AudioError(f"{name}: cannot be decoded in {2 * CPU_LIMIT} s") from None
     finally:
         if process.returncode is None:
             process.kill()
@@ -58,7 +58,7 @@ def _warn(lacking: str) -> None:
     _log.warning("what decodes clients' files keeps its access to %s: docs/untrusted-media.md", lacking)
 
 
-def _understood(line: bytes) -> Mapping[str, object] | None:
+def _parse(line: bytes) -> Mapping[str, object] | None:
     try:
         answer = json.loads(line)
     except ValueError:
@@ -66,6 +66,6 @@ def _understood(line: bytes) -> Mapping[str, object] | None:
     return answer if isinstance(answer, dict) and ("error" in answer or _FACTS.keys() <= answer.keys()) else None
 
 
-def _refusal(code: int, name: str) -> AudioError:
-    why = why_it_ended(code, name)
+def _probe_error(code: int, name: str) -> AudioError:
+    why = exit_error(code, name)
     return why if isinstance(why, AudioError) else AudioError(f"{name}: what decodes it was killed; try again")

@@ -14,8 +14,8 @@ from pathlib import Path
 from ecs_core.audio.decode import AudioFile
 from ecs_core.errors import AudioError
 from services.media import pyav_modules  # noqa: F401 - loaded before this process is confined
-from services.media.decoding_limits import LONGEST, MEMORY, SECONDS
-from services.media.sandbox import confine
+from services.media.decoding_limits import CPU_LIMIT, MAX_SONG_SECONDS, MEMORY_LIMIT
+from services.media.sandbox import enter_sandbox
 from services.processes.parent_death import end_with_parent
 
 
@@ -24,13 +24,13 @@ def main() -> None:
     path, parent = Path(sys.argv[1]), int(sys.argv[2])
     end_with_parent(parent, signal.SIGKILL)
     os.nice(5)
-    lacking = confine(memory=MEMORY, seconds=SECONDS, reads=[path])
+    lacking = enter_sandbox(memory=MEMORY_LIMIT, seconds=CPU_LIMIT, reads=[path])
     try:
         with AudioFile(path) as song:
             samples = 0
             for block in song.blocks():
                 samples += block.shape[1]
-                if samples > LONGEST * song.rate:  # which is refused, however long it is
+                if samples > MAX_SONG_SECONDS * song.rate:  # which is refused, however long it is
                     break
             facts = {"duration": samples / song.rate, "sample_rate": song.rate, "channels": song.channels}
     except AudioError as error:

@@ -1,4 +1,4 @@
-"""confine(): what a process that decodes a client's file may still do, whatever is found in FFmpeg one day."""
+"""enter_sandbox(): what a process that decodes a client's file may still do, whatever is found in FFmpeg one day."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_FILTER = 38, 22, 2  # prctl(2)
 # System calls that are refused, by machine: what makes sockets (io_uring can, too), starts programs, reaches into other
 # processes, and parts of the kernel that nothing here needs and others have got out by.
-_REFUSED = {
+_DENIED_SYSCALLS = {
     "socket": (41, 198),
     "io_uring_setup": (425, 425),
     "execve": (59, 221),
@@ -41,7 +41,7 @@ _REFUSED = {
 _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "riscv64": (0xC00000F3, 1)}
 _OTHER_NUMBERS = 0x40000000  # from here on, those of a second interface of x86_64
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # bpf(4)
-_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
+_ALLOW, _DENY = 0x7FFF0000, 0x00050000 | errno.EPERM
 _CAPABILITIES_VERSION = 0x20080522  # capset(2)
 # landlock(7); the numbers of its system calls are the same on every architecture.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -52,7 +52,7 @@ _TCP, _TCP_SINCE = 0b11, 4  # to bind, to connect
 _SCOPES, _SCOPES_SINCE = 0b11, 6  # abstract Unix sockets and signals, of processes that are not confined with it
 
 
-def confine(*, memory: int, seconds: int, reads: Sequence[Path] = ()) -> tuple[str, ...]:
+def enter_sandbox(*, memory: int, seconds: int, reads: Sequence[Path] = ()) -> tuple[str, ...]:
     """From now on this process may take so many bytes of memory more, and seconds of the processor, and little else.
 
     It writes no file, opens none but those that it ``reads``, reaches no other machine and not this one either, starts
@@ -72,7 +72,7 @@ def confine(*, memory: int, seconds: int, reads: Sequence[Path] = ()) -> tuple[s
     _limit(resource.RLIMIT_NOFILE, _FILES)
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "cannot give up new privileges")
-    closed = {"files": _leave_files(reads), "network": _leave_network()}
+    closed = {"files": _restrict_files(reads), "network": _restrict_syscalls()}
     _drop_capabilities()
     return tuple(name for name, done in closed.items() if not done)
 
@@ -90,24 +90,24 @@ def _mapped() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
 
 
-def _leave_network() -> bool:
+def _restrict_syscalls() -> bool:
     """Let seccomp refuse new sockets, and what else nobody needs who decodes a song."""
     # A network namespace would do, too, but costs a tenth of a second to remove, and root or user namespaces to make.
     if platform.machine() not in _MACHINES:
         return False
     machine, column = _MACHINES[platform.machine()]
-    numbers = [each[column] for each in _REFUSED.values()]
+    numbers = [each[column] for each in _DENIED_SYSCALLS.values()]
     # Jumps go so many instructions further, if true or else; the last instruction is the refusal.
     program = [(_LOAD, 0, 0, 4), (_IF_EQUAL, 0, len(numbers) + 3, machine)]
     program += [(_LOAD, 0, 0, 0), (_IF_AT_LEAST, len(numbers) + 1, 0, _OTHER_NUMBERS)]
     program += [(_IF_EQUAL, len(numbers) - at, 0, number) for at, number in enumerate(numbers)]
-    program += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
+    program += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _DENY)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in program))
     header = struct.pack("@HP", len(program), ctypes.addressof(code))
     return bool(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, header, 0, 0) == 0)
 
 
-def _leave_files(reads: Sequence[Path]) -> bool:
+def _restrict_files(reads: Sequence[Path]) -> bool:
     """Let Landlock refuse all files but some, TCP where there is still a network, and signals to others."""
     version = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_ASK_VERSION))
     if version < 1:

@@ -21,23 +21,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ecs_core import AudioError
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, check_song
-from services.auth.quotas import admit_bytes, lock_of, quotas_of
-from services.database.models import AudioRow, Sessions, UploadRow, alone, now
+from services.auth.quotas import admit_bytes, owner_lock, quotas_of
+from services.database.models import AudioRow, Sessions, UploadRow, advisory_lock, now
 from services.media.probe import probe
 from services.settings import ServiceSettings
 from services.storage.object_keys import audio_key, song_lock
 from services.storage.object_store import Storage
 from services.storage.reserved_names import is_reserved
 
-_AT_ONCE = 2  # songs that are looked at
-_REMEMBERED = 1000  # files under the media root
+_CONCURRENCY = 2  # songs that are looked at
+_CACHE_SIZE = 1000  # files under the media root
 _CHUNK = 1 << 20
 _TRIES = 5
 _LONGEST_PART = 255  # bytes of a name in most file systems
 _UPLOADED = re.compile(r"uploads/([0-9a-f]{64})(\.[a-z0-9]{1,8})?")
 
 
-class NoSongError(AudioError):
+class SongNotFoundError(AudioError):
     """There is no song of that name."""
 
 
@@ -54,8 +54,8 @@ class Songs:
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage, folder: Path) -> None:
         self._settings, self._sessions, self._storage, self._folder = settings, sessions, storage, folder
-        self._looking = asyncio.Semaphore(_AT_ONCE)
-        self._known: dict[_File, str] = {}  # their sha256, so that a song is not read again for each of its renders
+        self._probing = asyncio.Semaphore(_CONCURRENCY)
+        self._digests: dict[_File, str] = {}  # their sha256, so that a song is not read again for each of its renders
 
     async def get(self, sha256: str | None) -> AudioRow | None:
         """A song in storage, by its content."""
@@ -68,25 +68,25 @@ class Songs:
         """The song that a caller names: one that its owner uploaded, or one under the media root.
 
         Raises:
-            NoSongError: there is none.
+            SongNotFoundError: there is none.
             AudioError: it may not be named.
         """
         uploaded = _UPLOADED.fullmatch(audio_path)
         if uploaded:
-            row = await self._noted(uploaded[1], caller, new=caller.is_admin)
+            row = await self._claim(uploaded[1], caller, new=caller.is_admin)
             if row is None:
-                raise NoSongError(f"audio_path {audio_path!r}: no such upload")
+                raise SongNotFoundError(f"audio_path {audio_path!r}: no such upload")
             return row
         file = await asyncio.to_thread(self._under_media_root, audio_path)
-        known = self._known.get(file)
-        if known is not None and (row := await self._noted(known, caller, new=True)) is not None:
+        known = self._digests.get(file)
+        if known is not None and (row := await self._claim(known, caller, new=True)) is not None:
             return row
-        async with self.place() as copy:
+        async with self.staging_file() as copy:
             sha256 = await asyncio.to_thread(_copy, file.path, copy)
-            row = await self.keep(copy, sha256=sha256, name=audio_path, caller=caller)
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[file] = sha256
+            row = await self.store(copy, sha256=sha256, name=audio_path, caller=caller)
+        if len(self._digests) >= _CACHE_SIZE:
+            self._digests.clear()
+        self._digests[file] = sha256
         return row
 
     def _under_media_root(self, audio_path: str) -> _File:
@@ -107,10 +107,10 @@ class Songs:
                 return _File(path, facts.st_size, facts.st_mtime_ns)
         except (OSError, RuntimeError):  # in a folder that is closed, or links that lead in a circle
             pass
-        raise NoSongError(f"audio_path {audio_path!r}: no such file")
+        raise SongNotFoundError(f"audio_path {audio_path!r}: no such file")
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[Path]:
+    async def staging_file(self) -> AsyncIterator[Path]:
         """Where to put a song on its way; what is left there at the end is removed."""
         folder = await asyncio.to_thread(tempfile.mkdtemp, dir=self._folder)
         try:
@@ -118,7 +118,7 @@ class Songs:
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def keep(self, path: Path, *, sha256: str, name: str, caller: Caller) -> AudioRow:
+    async def store(self, path: Path, *, sha256: str, name: str, caller: Caller) -> AudioRow:
         """Move a file with that content, which lies in such a place, into storage if it is a song, as a caller's.
 
         Raises:
@@ -126,7 +126,7 @@ class Songs:
             LimitError: it is longer than any may be, or the caller's owner has no room for it.
         """
         key = audio_key(sha256)
-        known = await self._noted(sha256, caller, new=True)
+        known = await self._claim(sha256, caller, new=True)
         if known is not None and await asyncio.to_thread(self._storage.exists, key):
             return known
         if known is None:  # what has no room need not be looked at
@@ -137,7 +137,7 @@ class Songs:
                 except QuotaError:
                     if not await session.scalar(select(_is_of(caller.owner, sha256))):  # it may have come meanwhile
                         raise
-        async with self._looking:
+        async with self._probing:
             facts = await probe(path, name)
         check_song(self._settings, name, facts)
         spare = path.with_name(f"{path.name}.spare")
@@ -145,7 +145,7 @@ class Songs:
             spare.hardlink_to(path)
             size = await asyncio.to_thread(self._storage.put, key, path)
             async with self._sessions.begin() as session:
-                await alone(session, lock_of(caller.owner), song_lock(sha256))
+                await advisory_lock(session, owner_lock(caller.owner), song_lock(sha256))
                 row = await session.get(AudioRow, sha256)
                 if row is None:  # else somebody else kept the same song meanwhile
                     row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
@@ -159,7 +159,7 @@ class Songs:
             spare.rename(path)
         raise RuntimeError(f"song {sha256} was removed {_TRIES} times while it was being kept")
 
-    async def _noted(self, sha256: str, caller: Caller, *, new: bool) -> AudioRow | None:
+    async def _claim(self, sha256: str, caller: Caller, *, new: bool) -> AudioRow | None:
         """A song in storage, noted as used by a caller's owner; None where there is none, or it is not theirs yet.
 
         With ``new``, it may become theirs, if there is room.
@@ -168,7 +168,7 @@ class Songs:
         if not new:
             found = found.where(_is_of(caller.owner, sha256))
         async with self._sessions.begin() as session:
-            await alone(session, lock_of(caller.owner), song_lock(sha256))
+            await advisory_lock(session, owner_lock(caller.owner), song_lock(sha256))
             row = (await session.scalars(found)).one_or_none()
             if row is not None:
                 await self._use(session, row, caller)
@@ -186,7 +186,7 @@ def _is_of(owner: str, sha256: str) -> Exists:
     return exists().where(UploadRow.owner == owner, UploadRow.sha256 == sha256)
 
 
-def path_of(sha256: str, name: str) -> str:
+def audio_path_of(sha256: str, name: str) -> str:
     """What clients call a song that one of them uploaded under a name."""
     return f"uploads/{sha256}{_suffix(name)}"
 

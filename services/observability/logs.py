@@ -31,7 +31,7 @@ def ids() -> Mapping[str, str]:
     return _ids.get({})
 
 
-def without_keys(text: str) -> str:
+def mask_keys(text: str) -> str:
     """A text, such as a URL, without what is secret in its API keys."""
     return _SECRETS.sub(lambda found: f"{found[1] or found[2]}********", text)
 
@@ -63,7 +63,7 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """A line, and the traceback of an error below it."""
-        return without_keys(super().format(record))
+        return mask_keys(super().format(record))
 
 
 class _Json(logging.Formatter):
@@ -79,4 +79,4 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return without_keys(json.dumps(line, ensure_ascii=False))
+        return mask_keys(json.dumps(line, ensure_ascii=False))

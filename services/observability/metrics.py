@@ -1,9 +1,9 @@
 """Metrics: what every process tells Prometheus of itself, each under its name with what it means, and how to count.
 
 The API tells what it is asked for and what the database says (``services.api.routes.metrics``), a worker what it
-and the processes that it forks do (``services.worker.exporter``). What is an outcome is counted where a transaction
-made it one (``services.database.models.after``), so that the sums over all processes are right. Labels are of a handful
-of values each, never an id.
+and the processes that it forks do (``services.worker.exporter``). Outcomes are counted when the transaction that
+decides them commits (``services.database.models.on_commit``), so that the sums over all processes are right. Labels
+have a handful of values each, never an id.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ for _metric, _values in (
         _metric.labels(_value)
 
 # Of the API, as it finds them when it looks.
-_LOOKED = {
+_COLLECTED = {
     "motes_database_up": ("Whether the database answered (1) or not (0); what it says is absent then.", ()),
     "motes_redis_up": ("Whether Redis answered (1) or not (0); without it workers look for work themselves.", ()),
     "motes_workers": ("Workers that gave Redis a sign of life lately; absent where that is down.", ()),
@@ -243,20 +243,20 @@ _LOOKED = {
     "motes_storage_free_bytes": ("Bytes free where the storage is; absent for an object store.", ()),
     "motes_webhooks_pending": ("Webhooks that are yet to be delivered.", ()),
 }
-for _name, (_what, _labels) in _LOOKED.items():
+for _name, (_what, _labels) in _COLLECTED.items():
     _described[_name] = Described(_name, "gauge", _labels, _what, ("api",))
 
 
-class Looked:
+class CollectedGauges:
     """Gauges of what was found at the last look; those of which nothing was found are absent."""
 
     def __init__(self) -> None:
-        self.found: Mapping[str, Mapping[tuple[str, ...], float]] = {}
+        self.values: Mapping[str, Mapping[tuple[str, ...], float]] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """For a registry: ``found`` is by name and then by values of the labels."""
-        for name, values in self.found.items():
-            what, labels = _LOOKED[name]
+        for name, values in self.values.items():
+            what, labels = _COLLECTED[name]
             family = GaugeMetricFamily(name, what, labels=labels)
             for of, value in values.items():
                 family.add_metric(of, value)
@@ -269,23 +269,23 @@ def catalogue() -> list[Described]:
 
 
 @contextmanager
-def listening(kind: str) -> Iterator[None]:
+def track_listener(kind: str) -> Iterator[None]:
     """Somebody follows a system (websocket) or a job (events) for as long as the context lasts."""
     with LISTENERS.labels(kind).track_inprogress():
         yield
 
 
-def freed(reason: str, bytes: int) -> None:
+def count_freed(reason: str, bytes: int) -> None:
     """So much was removed from storage."""
     _FREED.labels(reason).inc(bytes)
 
 
-def limited(limit: str) -> None:
+def count_limited(limit: str) -> None:
     """A request was refused because of this limit."""
     _LIMITED.labels(limit).inc()
 
 
-def expect(types: Iterable[str]) -> None:
+def preset_types(types: Iterable[str]) -> None:
     """Renders of these particle types may end: they are there from the beginning, too."""
     for particle_type in types:
         _JOB.labels(particle_type)

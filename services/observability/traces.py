@@ -33,7 +33,8 @@ def set_up() -> Tracer | None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        _log.warning("no traces: %s is missing, which pip install motes[otel] brings", error.name)
+        packages = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+        _log.warning("no traces: %s is missing; pip install %s", error.name, packages)
         return None
     named = Resource.create().attributes.get(SERVICE_NAME)  # as the environment has it
     known = isinstance(named, str) and not named.startswith("unknown_service")
@@ -80,7 +81,7 @@ def span(
             raise
 
 
-def note(attributes: Attributes, *, name: str | None = None, failed: bool = False) -> None:
+def annotate(attributes: Attributes, *, name: str | None = None, failed: bool = False) -> None:
     """Say more of the span that lasts; a better name, or that what it tells of went wrong."""
     if set_up() is None:
         return

@@ -32,8 +32,8 @@ from services.settings import ServiceSettings
 
 _log = logging.getLogger("motes.serve")
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before a process that died is started again
-_STABLE = 30.0  # seconds after which a process counts as working
-_GIVE_UP = 4  # an API that ended this often before it ever answered will not
+_STABLE_AFTER = 30.0  # seconds after which a process counts as working
+_MAX_FAILED_STARTS = 4  # an API that ended this often before it ever answered will not
 _STOP, _STOP_REDIS = 7.0, 1.5  # seconds that processes have to stop by themselves; together under 10
 _NICE = 10  # workers give way to the API
 _BACKLOG = 2048  # connections that wait while the API is being started again
@@ -56,7 +56,7 @@ class Program:
         while True:
             began = time.monotonic()
             end = await self._run()
-            self.failures = 0 if time.monotonic() - began > _STABLE else self.failures + 1
+            self.failures = 0 if time.monotonic() - began > _STABLE_AFTER else self.failures + 1
             wait = _BACKOFF[min(self.failures, len(_BACKOFF) - 1)]
             _log.warning("%s %s; starting it again in %g s", self.name, end, wait)
             await asyncio.sleep(wait)
@@ -211,7 +211,7 @@ def programs(settings: ServiceSettings, *, workers: int, listener: socket.socket
     return found
 
 
-def _tell_prometheus(settings: ServiceSettings, *, workers: int, listener: socket.socket) -> None:
+def _write_prometheus_targets(settings: ServiceSettings, *, workers: int, listener: socket.socket) -> None:
     """Write where all processes tell their metrics to ``prometheus.json``, for Prometheus' file_sd_configs."""
     if settings.metrics_port is None:
         return
@@ -248,10 +248,10 @@ async def serve(settings: ServiceSettings, *, workers: int, on_ready: Callable[[
     ):
         running = programs(settings, workers=workers, listener=listener, private=Path(private))
         await _check(running[0].environment)
-        _tell_prometheus(settings, workers=workers, listener=listener)
+        _write_prometheus_targets(settings, workers=workers, listener=listener)
         keeping = [asyncio.create_task(program.keep_running()) for program in running]
         [api] = (program for program in running if program.name == "api")
-        starting = asyncio.create_task(_tell_when_ready(url_of(listener), api, on_ready))
+        starting = asyncio.create_task(_report_when_ready(url_of(listener), api, on_ready))
         starting.add_done_callback(lambda task: stop.set() if not task.cancelled() and task.exception() else None)
         await stop.wait()
         listener.close()
@@ -283,13 +283,13 @@ async def _check(environment: Mapping[str, str]) -> None:
         raise MotesError(last[-1].removeprefix("motes: error: "))
 
 
-async def _tell_when_ready(url: str, api: Program, on_ready: Callable[[str], None]) -> None:
+async def _report_when_ready(url: str, api: Program, on_ready: Callable[[str], None]) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
         while True:
             with contextlib.suppress(httpx.TransportError):
                 if (await client.get(f"{url}/particles/health")).status_code < 500:
                     break
-            if api.failures >= _GIVE_UP:
+            if api.failures >= _MAX_FAILED_STARTS:
                 raise MotesError(f"the API ended {api.failures} times before it answered; why is said above")
             await asyncio.sleep(0.1)
     with contextlib.suppress(BrokenPipeError):  # nobody reads it

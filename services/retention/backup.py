@@ -21,7 +21,7 @@ from pathlib import Path
 from sqlalchemy import delete, select, update
 
 from ecs_core.errors import MotesError
-from services.database.migrations import newest, present
+from services.database.migrations import head_revision, revision_at
 from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, SystemRow, now, open_database
 from services.jobs.lifecycle import Jobs
 from services.storage.object_keys import audio_key, result_key
@@ -31,7 +31,7 @@ DATABASE, STORAGE, SECRET = "motes.db", "storage", "webhook-secret"
 
 
 @dataclass(frozen=True)
-class Copied:
+class BackupResult:
     """How many files a backup has, their size in bytes, and how many of them had to be copied."""
 
     files: int
@@ -40,7 +40,7 @@ class Copied:
 
 
 @dataclass(frozen=True)
-class Repaired:
+class RepairResult:
     """How many were forgotten, as their files are gone, and how many jobs were planned anew."""
 
     songs: int
@@ -49,7 +49,7 @@ class Repaired:
     jobs: int
 
 
-def back_up(data: Path, storage: Storage, folder: Path) -> Copied:
+def back_up(data: Path, storage: Storage, folder: Path) -> BackupResult:
     """Back up the database in the data folder, and what it names in storage, into a folder: a new one, or a backup.
 
     Raises:
@@ -59,36 +59,38 @@ def back_up(data: Path, storage: Storage, folder: Path) -> Copied:
     if not source.is_file():
         raise MotesError(f"there is no database {source}: say where it is with --data or MOTES_DATA")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (folder / DATABASE).is_file() and any(path.name not in _OURS for path in folder.iterdir()):
+    if not (folder / DATABASE).is_file() and any(path.name not in _OWN_FILES for path in folder.iterdir()):
         raise MotesError(f"{folder} is neither empty nor a backup: give another folder")
-    with _alone(folder):
+    with _locked(folder):
         _remove(part)
         with closing(sqlite3.connect(source)) as here, closing(sqlite3.connect(part)) as there:
             here.backup(there)
         url = f"sqlite+aiosqlite:///{part}"
-        if (structure := asyncio.run(present(url))) != newest():
+        if (structure := asyncio.run(revision_at(url))) != head_revision():
             _remove(part)
-            raise MotesError(f"{source} has structure {structure}, this Motes needs {newest()}: run motes db upgrade")
-        copied = sum(_copy(storage, key, folder / STORAGE / key, size) for key, size in _named(part))
+            raise MotesError(
+                f"{source} has structure {structure}, this Motes needs {head_revision()}: run motes db upgrade"
+            )
+        copied = sum(_export(storage, key, folder / STORAGE / key, size) for key, size in _referenced_files(part))
         asyncio.run(repair(url, lambda key: (folder / STORAGE / key).is_file()))
         with closing(sqlite3.connect(part)) as there:
             there.execute("PRAGMA journal_mode=DELETE")  # one file, that can also be read where nothing can be written
-        files = dict(_named(part))
-        _whole(part)
+        files = dict(_referenced_files(part))
+        _fsync(part)
         os.replace(part, folder / DATABASE)
         if (data / SECRET).is_file():
-            _write(data / SECRET, folder / SECRET)
+            _copy_atomically(data / SECRET, folder / SECRET)
         for path in sorted((folder / STORAGE).rglob("*"), reverse=True):
             if path.is_dir():
                 with suppress(OSError):  # it is not empty
                     path.rmdir()
             elif path.relative_to(folder / STORAGE).as_posix() not in files:
                 path.unlink()
-        _whole(folder)
-    return Copied(len(files), sum(files.values()), copied)
+        _fsync(folder)
+    return BackupResult(len(files), sum(files.values()), copied)
 
 
-def restore(folder: Path, data: Path, storage: Storage) -> Copied:
+def restore(folder: Path, data: Path, storage: Storage) -> BackupResult:
     """Make a data folder and fill a storage from a backup. The database comes last: until then there is no service.
 
     Raises:
@@ -99,27 +101,27 @@ def restore(folder: Path, data: Path, storage: Storage) -> Copied:
         raise MotesError(f"{folder} is no backup: it has no {DATABASE}")
     if (data / DATABASE).exists():
         raise MotesError(f"{data} has a database: give a folder that is new or empty with --data")
-    files = dict(_named(source))
+    files = dict(_referenced_files(source))
     for key, size in files.items():
         path = folder / STORAGE / key
         if not path.is_file() or path.stat().st_size != size:
             raise MotesError(f"the backup is damaged: {path} is missing or has another size than {size} bytes")
     data.mkdir(parents=True, exist_ok=True)
     copied = 0
-    with _alone(data):
+    with _locked(data):
         for key in files:
             if not storage.exists(key):
                 part = storage.scratch / f"restored-{os.getpid()}"
-                _write(folder / STORAGE / key, part)
+                _copy_atomically(folder / STORAGE / key, part)
                 storage.put(key, part)
                 copied += 1
         if (folder / SECRET).is_file() and not (data / SECRET).exists():
-            _write(folder / SECRET, data / SECRET)
-        _write(source, data / DATABASE)
-    return Copied(len(files), sum(files.values()), copied)
+            _copy_atomically(folder / SECRET, data / SECRET)
+        _copy_atomically(source, data / DATABASE)
+    return BackupResult(len(files), sum(files.values()), copied)
 
 
-async def repair(url: str, exists: Callable[[str], bool]) -> Repaired:
+async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
     """Let a database that nobody works on fit its storage, in which a file ``exists`` or does not, by its key.
 
     What has no file is forgotten: songs, artefacts, and the videos of completed jobs, which have expired. Unfinished
@@ -127,7 +129,7 @@ async def repair(url: str, exists: Callable[[str], bool]) -> Repaired:
     """
     engine, sessions = open_database(url)
     try:
-        songs, artefacts = await _gone(sessions, exists)
+        songs, artefacts = await _missing(sessions, exists)
         async with sessions.begin() as session:
             for some in _batched(artefacts):
                 await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(some)))
@@ -145,10 +147,10 @@ async def repair(url: str, exists: Callable[[str], bool]) -> Repaired:
             there = set(await session.scalars(select(AudioRow.sha256)))
         for job in unfinished:
             if job.scene["audio"] in {None, *there}:
-                await jobs.adopt(job, job.scene, job.scene_key)
+                await jobs.replan(job, job.scene, job.scene_key)
             else:
                 await jobs.fail(job.id, "its song is gone")
-        return Repaired(len(songs), len(artefacts), len(videos), len(unfinished))
+        return RepairResult(len(songs), len(artefacts), len(videos), len(unfinished))
     finally:
         await engine.dispose()
 
@@ -158,7 +160,7 @@ def _batched(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     return (keys[start : start + 1000] for start in range(0, len(keys), 1000))
 
 
-async def _gone(sessions: Sessions, exists: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+async def _missing(sessions: Sessions, exists: Callable[[str], bool]) -> tuple[list[str], list[str]]:
     """Songs and artefacts, by their keys, whose file is not there."""
     async with sessions() as session:
         songs = await session.scalars(select(AudioRow.sha256))
@@ -169,10 +171,10 @@ async def _gone(sessions: Sessions, exists: Callable[[str], bool]) -> tuple[list
         )
 
 
-_OURS = (STORAGE, f".{DATABASE}.part", f".{DATABASE}.part-journal")  # of a backup that did not come to its end
+_OWN_FILES = (STORAGE, f".{DATABASE}.part", f".{DATABASE}.part-journal")  # of a backup that did not come to its end
 
 
-def _named(database: Path) -> Iterator[tuple[str, int]]:
+def _referenced_files(database: Path) -> Iterator[tuple[str, int]]:
     """What a database names in storage: keys and sizes. In words that any structure of it understands."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         for sha256, size in connection.execute("SELECT sha256, size FROM audio"):
@@ -180,17 +182,17 @@ def _named(database: Path) -> Iterator[tuple[str, int]]:
         yield from connection.execute("SELECT object, size FROM artefacts")
 
 
-def _copy(storage: Storage, key: str, target: Path, size: int) -> bool:
+def _export(storage: Storage, key: str, target: Path, size: int) -> bool:
     """Copy a file out of storage, unless it is there or has been deleted meanwhile; whether it was copied."""
     if target.is_file() and target.stat().st_size == size:
         return False
     with suppress(FileNotFoundError), storage.file(key) as path:
-        _write(path, target)
+        _copy_atomically(path, target)
         return True
     return False
 
 
-def _write(path: Path, target: Path) -> None:
+def _copy_atomically(path: Path, target: Path) -> None:
     """A copy that is there whole or not at all, whatever happens; for nobody else to read."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
@@ -202,7 +204,7 @@ def _write(path: Path, target: Path) -> None:
     os.replace(part, target)
 
 
-def _whole(path: Path) -> None:
+def _fsync(path: Path) -> None:
     """What was written is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -217,7 +219,7 @@ def _remove(part: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """For one process at a time."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

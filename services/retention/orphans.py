@@ -18,10 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, TaskRow, now
 from services.observability import metrics
-from services.retention.deletion import Remover
-from services.storage.object_store import Storage, Stored
+from services.retention.deletion import Deleter
+from services.storage.object_store import Storage, StoredFile
 
-_MANY = 400  # values in a query
+_BATCH_SIZE = 400  # values in a query
 _ATTEMPT = re.compile(r"(?P<stem>.+)\.(?P<task>[0-9a-f-]{36})\.(?P<attempt>\d{1,9})(?P<suffix>\.\w+)")
 
 
@@ -29,7 +29,7 @@ _ATTEMPT = re.compile(r"(?P<stem>.+)\.(?P<task>[0-9a-f-]{36})\.(?P<attempt>\d{1,
 class Orphan:
     """A file to be deleted, and why: what a job left that is over has expired."""
 
-    file: Stored
+    file: StoredFile
     reason: str  # leftover or expired
 
     @property
@@ -53,7 +53,7 @@ class Orphans:
                 old = [each for each in batch if each.modified < limit]
                 for few in _batches(old):
                     async with self._sessions() as session:
-                        found += await (_of_scenes if folder == "scenes" else _of_songs)(session, few)
+                        found += await (_scene_orphans if folder == "scenes" else _song_orphans)(session, few)
         return found
 
     async def remove(self, orphans: Sequence[Orphan]) -> int:
@@ -63,19 +63,19 @@ class Orphans:
             theirs = [each for each in orphans if each.file.key.startswith(f"{folder}/")]
             for song in {each.file.key.split("/")[1] for each in theirs}:
                 size = sum(each.file.size for each in theirs if each.file.key.split("/")[1] == song)
-                freed += await Remover(self._sessions, self._storage).song_files(
+                freed += await Deleter(self._sessions, self._storage).delete_song_files(
                     song, "leftover", size=size if folder == "audio" else 0
                 )
         for reason in ("leftover", "expired"):
             files = [each.file for each in orphans if each.reason == reason and each.file.key.startswith("scenes/")]
             await asyncio.to_thread(self._storage.delete, [each.key for each in files])
             size = sum(each.size for each in files)
-            metrics.freed(reason, size)
+            metrics.count_freed(reason, size)
             freed += size
         return freed
 
 
-async def _of_scenes(session: AsyncSession, files: Sequence[Stored]) -> list[Orphan]:
+async def _scene_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> list[Orphan]:
     scenes = {each.key.split("/")[1] for each in files}
     in_use = select(JobRow.scene_key).where(JobRow.scene_key.in_(scenes), JobRow.status.in_(OPEN))
     busy = set(await session.scalars(in_use))
@@ -96,11 +96,11 @@ async def _of_scenes(session: AsyncSession, files: Sequence[Stored]) -> list[Orp
     return orphans
 
 
-async def _of_songs(session: AsyncSession, files: Sequence[Stored]) -> list[Orphan]:
+async def _song_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> list[Orphan]:
     songs = {each.key.split("/")[1] for each in files}
     known = set(await session.scalars(select(AudioRow.sha256).where(AudioRow.sha256.in_(songs))))
     return [Orphan(each, "leftover") for each in files if each.key.split("/")[1] not in known]
 
 
-def _batches(files: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
-    return (files[first : first + _MANY] for first in range(0, len(files), _MANY))
+def _batches(files: Sequence[StoredFile]) -> Iterator[Sequence[StoredFile]]:
+    return (files[first : first + _BATCH_SIZE] for first in range(0, len(files), _BATCH_SIZE))

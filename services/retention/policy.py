@@ -16,18 +16,22 @@ from sqlalchemy import and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, UploadRow, now
-from services.retention.deletion import Remover
+from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.object_keys import analyses_folder
 from services.storage.object_store import Storage
-from services.storage.usage import SEGMENTS, by_owner
+from services.storage.usage import SEGMENTS, usage_by_owner
 
-_FIRST = {"segment": 0, "frame": 1, "preview": 1}  # to make room: what nobody asked to keep goes before the rest
-_MANY = 500  # values in a query
+_EVICTION_ORDER = {
+    "segment": 0,
+    "frame": 1,
+    "preview": 1,
+}  # to make room: what nobody asked to keep goes before the rest
+_BATCH_SIZE = 500  # values in a query
 
 
 @dataclass(frozen=True)
-class Thing:
+class Item:
     """What can be removed as one: a scene's result, some of its segments, or a song.
 
     ``used`` is when each owner of a song used it last; ``size`` is in bytes.
@@ -42,27 +46,27 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Removal:
+class Deletion:
     """That a thing shall go, unless it was used since then; for these owners alone, if there are any.
 
     ``size`` is how many bytes that frees: none, as long as others have it.
     """
 
-    thing: Thing
+    item: Item
     reason: str  # expired, quota, room or leftover
     size: int
     unused_since: datetime
     owners: tuple[str, ...] | None = None
 
 
-class Retention:
+class RetentionPolicy:
     """The rules, on what there is in a database and a storage."""
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
-        self._remover = Remover(sessions, storage)
+        self._deleter = Deleter(sessions, storage)
 
-    async def due(self) -> list[Removal]:
+    async def due(self) -> list[Deletion]:
         """What shall go now, in the order in which it shall."""
         at = now()
         free, total = await asyncio.to_thread(self._storage.free), await asyncio.to_thread(self._storage.total)
@@ -73,36 +77,36 @@ class Retention:
         if lacking > 0 or self._settings.keep_bytes:
             most = {kind: spare if limit is None else max(limit, spare) for kind, limit in old.items()}
         async with self._sessions() as session:
-            things = [thing async for thing in _things(session, most)]
-            found = [removal for thing in things for removal in _expired(thing, old)]
+            things = [thing async for thing in _items(session, most)]
+            found = [deletion for thing in things for deletion in _expired(thing, old)]
             found += [
-                Removal(thing, "leftover", thing.size, at)
-                async for thing in _nobodys(session, at - timedelta(seconds=self._settings.keep_orphans))
+                Deletion(thing, "leftover", thing.size, at)
+                async for thing in _unowned_songs(session, at - timedelta(seconds=self._settings.keep_orphans))
             ]
             if self._settings.keep_bytes:
                 found += await self._over_quota(session, things, found, spare)
-        found = await asyncio.to_thread(lambda: [self._with_analyses(removal) for removal in found])
-        lacking -= sum(removal.size for removal in found)
-        left = [thing for thing in _left(things, found) if thing.used_at < spare]
-        for thing in sorted(left, key=lambda each: (_FIRST.get(each.kind, 2), each.used_at)):
+        found = await asyncio.to_thread(lambda: [self._with_analyses(deletion) for deletion in found])
+        lacking -= sum(deletion.size for deletion in found)
+        left = [thing for thing in _remaining(things, found) if thing.used_at < spare]
+        for thing in sorted(left, key=lambda each: (_EVICTION_ORDER.get(each.kind, 2), each.used_at)):
             if lacking <= 0:
                 break
-            removal = await asyncio.to_thread(self._with_analyses, Removal(thing, "room", thing.size, spare))
-            lacking -= removal.size
-            found.append(removal)
+            deletion = await asyncio.to_thread(self._with_analyses, Deletion(thing, "room", thing.size, spare))
+            lacking -= deletion.size
+            found.append(deletion)
         return found
 
-    async def remove(self, removal: Removal) -> int:
+    async def delete(self, deletion: Deletion) -> int:
         """Do it, if nobody needs or used the thing meanwhile; returns how many bytes were freed."""
-        thing = removal.thing
-        how: dict[str, Any] = {"unused_since": removal.unused_since, "reason": removal.reason}
+        thing = deletion.item
+        how: dict[str, Any] = {"unused_since": deletion.unused_since, "reason": deletion.reason}
         if thing.kind == "song":
-            return await self._remover.song(thing.name, removal.owners, **how)
+            return await self._deleter.delete_song(thing.name, deletion.owners, **how)
         if thing.kind == "segment":
-            return await self._remover.segments(thing.name, thing.artefacts, **how)
+            return await self._deleter.delete_segments(thing.name, thing.artefacts, **how)
         [artefact] = thing.artefacts
-        owner = None if removal.owners is None else removal.owners[0]
-        return await self._remover.result(thing.name, artefact, owner=owner, **how)
+        owner = None if deletion.owners is None else deletion.owners[0]
+        return await self._deleter.delete_result(thing.name, artefact, owner=owner, **how)
 
     def _limits(self, at: datetime) -> dict[str, datetime | None]:
         """By kind, what was used last before then may go; None where it is kept for ever."""
@@ -111,29 +115,29 @@ class Retention:
         ages |= {"segment": kept.keep_segments, "song": kept.keep_uploads}
         return {kind: at - timedelta(seconds=age) if age else None for kind, age in ages.items()}
 
-    def _with_analyses(self, removal: Removal) -> Removal:
+    def _with_analyses(self, deletion: Deletion) -> Deletion:
         """With what was heard in a song, which goes with it."""
-        if removal.thing.kind != "song" or not removal.size:
-            return removal
-        listed = self._storage.list(analyses_folder(removal.thing.name))
-        return replace(removal, size=removal.size + sum(each.size for batch in listed for each in batch))
+        if deletion.item.kind != "song" or not deletion.size:
+            return deletion
+        listed = self._storage.list(analyses_folder(deletion.item.name))
+        return replace(deletion, size=deletion.size + sum(each.size for batch in listed for each in batch))
 
     async def _over_quota(
-        self, session: AsyncSession, things: Sequence[Thing], expired: Sequence[Removal], spare: datetime
-    ) -> list[Removal]:
+        self, session: AsyncSession, things: Sequence[Item], expired: Sequence[Deletion], spare: datetime
+    ) -> list[Deletion]:
         """Of owners who have more than they may: what they used least lately."""
-        found: list[Removal] = []
+        found: list[Deletion] = []
         having: dict[str, int] = {}
-        for usage in await by_owner(session):
+        for usage in await usage_by_owner(session):
             having[usage.owner] = having.get(usage.owner, 0) + usage.bytes
         by_name = {(thing.kind == "song", thing.name): thing for thing in things if thing.kind != "segment"}
-        gone = {(removal.thing.kind == "song", removal.thing.name): removal.owners for removal in expired}
+        gone = {(deletion.item.kind == "song", deletion.item.name): deletion.owners for deletion in expired}
         owners = {thing.name: set(thing.used) for thing in things if thing.kind == "song"}
         results = [thing.name for thing in things if thing.kind not in ("song", "segment")]
-        theirs = await _owned(session, results)
+        theirs = await _result_owners(session, results)
         owners |= {scene: set(sizes) for scene, sizes in theirs.items()}
-        for removal in expired:
-            owners.get(removal.thing.name, set()).difference_update(removal.owners or ())
+        for deletion in expired:
+            owners.get(deletion.item.name, set()).difference_update(deletion.owners or ())
         for owner, size in having.items():
             over = size - self._settings.keep_bytes
             mine = [
@@ -148,11 +152,11 @@ class Retention:
                     over -= counts
                     owners[thing.name].discard(owner)
                     freed = 0 if owners[thing.name] else thing.size
-                    found.append(Removal(thing, "quota", freed, spare, (owner,)))
+                    found.append(Deletion(thing, "quota", freed, spare, (owner,)))
         return found
 
 
-def _expired(thing: Thing, old: dict[str, datetime | None]) -> Iterator[Removal]:
+def _expired(thing: Item, old: dict[str, datetime | None]) -> Iterator[Deletion]:
     """What has to go of a thing because of its age."""
     limit = old[thing.kind]
     if limit is None:
@@ -160,18 +164,18 @@ def _expired(thing: Thing, old: dict[str, datetime | None]) -> Iterator[Removal]
     if thing.kind == "song":
         theirs = tuple(owner for owner, used_at in thing.used.items() if used_at < limit)
         if theirs:
-            yield Removal(thing, "expired", thing.size if len(theirs) == len(thing.used) else 0, limit, theirs)
+            yield Deletion(thing, "expired", thing.size if len(theirs) == len(thing.used) else 0, limit, theirs)
     elif thing.used_at < limit:
-        yield Removal(thing, "expired", thing.size, limit)
+        yield Deletion(thing, "expired", thing.size, limit)
 
 
-def _left(things: Iterable[Thing], taken: Iterable[Removal]) -> Iterator[Thing]:
+def _remaining(things: Iterable[Item], taken: Iterable[Deletion]) -> Iterator[Item]:
     """What has not to go yet."""
-    known = {(removal.thing.kind, removal.thing.name, removal.thing.artefacts) for removal in taken}
+    known = {(deletion.item.kind, deletion.item.name, deletion.item.artefacts) for deletion in taken}
     return (thing for thing in things if (thing.kind, thing.name, thing.artefacts) not in known)
 
 
-async def _things(session: AsyncSession, limits: dict[str, datetime | None]) -> AsyncIterator[Thing]:
+async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> AsyncIterator[Item]:
     """What no open job needs and was used last before the limit of its kind."""
     busy = set(await session.scalars(select(JobRow.scene_key).where(JobRow.status.in_(OPEN))))
     scene_key = func.substr(ArtefactRow.key, 8, func.length(ArtefactRow.key) - 17)  # scenes/…/video.mp4
@@ -186,7 +190,7 @@ async def _things(session: AsyncSession, limits: dict[str, datetime | None]) -> 
         if (limit := limits[kind]) is not None:
             for key, size, used_at in await session.execute(select(*columns).where(which, ArtefactRow.used_at < limit)):
                 if (scene := key.split("/")[1]) not in busy:
-                    yield Thing(kind, scene, size, used_at, (key,))
+                    yield Item(kind, scene, size, used_at, (key,))
     if (limit := limits["segment"]) is not None:
         segments: dict[str, list[Any]] = {}
         for row in await session.execute(select(*columns).where(SEGMENTS, ArtefactRow.used_at < limit)):
@@ -194,7 +198,7 @@ async def _things(session: AsyncSession, limits: dict[str, datetime | None]) -> 
         for scene, rows in segments.items():
             if scene not in busy:
                 sizes, last = sum(row.size for row in rows), max(row.used_at for row in rows)
-                yield Thing("segment", scene, sizes, last, tuple(row.key for row in rows))
+                yield Item("segment", scene, sizes, last, tuple(row.key for row in rows))
     if (limit := limits["song"]) is not None:
         needed = set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
         old = list(await session.scalars(select(UploadRow.sha256).where(UploadRow.used_at < limit).distinct()))
@@ -207,19 +211,19 @@ async def _things(session: AsyncSession, limits: dict[str, datetime | None]) -> 
                 used.setdefault(sha256, {})[owner] = used_at
                 sizes_of[sha256] = size
             for sha256, by in used.items():
-                yield Thing("song", sha256, sizes_of[sha256], max(by.values()), used=by)
+                yield Item("song", sha256, sizes_of[sha256], max(by.values()), used=by)
 
 
-async def _nobodys(session: AsyncSession, limit: datetime) -> AsyncIterator[Thing]:
+async def _unowned_songs(session: AsyncSession, limit: datetime) -> AsyncIterator[Item]:
     """Songs that nobody has any more, and no open job needs."""
     needed = set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
     alone = ~exists().where(UploadRow.sha256 == AudioRow.sha256)
     for row in await session.scalars(select(AudioRow).where(AudioRow.created_at < limit, alone)):
         if row.sha256 not in needed:
-            yield Thing("song", row.sha256, row.size, row.created_at)
+            yield Item("song", row.sha256, row.size, row.created_at)
 
 
-async def _owned(session: AsyncSession, scenes: Sequence[str]) -> dict[str, dict[str, int]]:
+async def _result_owners(session: AsyncSession, scenes: Sequence[str]) -> dict[str, dict[str, int]]:
     """By scene and owner, how many bytes its results count for."""
     found: dict[str, dict[str, int]] = {}
     for batch in _batches(scenes):
@@ -232,4 +236,4 @@ async def _owned(session: AsyncSession, scenes: Sequence[str]) -> dict[str, dict
 
 
 def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (values[first : first + _MANY] for first in range(0, len(values), _MANY))
+    return (values[first : first + _BATCH_SIZE] for first in range(0, len(values), _BATCH_SIZE))

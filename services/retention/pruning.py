@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, or_, select
 
-from services.database.models import AGAIN, DeliveryRow, EventRow, IdempotencyRow, JobRow, Sessions, TaskRow, now
-from services.jobs.transitions import forget
+from services.database.models import RETRYABLE, DeliveryRow, EventRow, IdempotencyRow, JobRow, Sessions, TaskRow, now
+from services.jobs.transitions import delete_jobs
 from services.settings import ServiceSettings
 
-_AT_ONCE = 200  # jobs in a transaction, so that nobody waits for long
-OWN = " "  # what keys of the table of requests begin with that are no client's
+_BATCH_SIZE = 200  # jobs in a transaction, so that nobody waits for long
+INTERNAL_PREFIX = " "  # what keys of the table of requests begin with that are no client's
 
 
-class History:
+class Pruner:
     """What is kept of jobs that are over, and of requests."""
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions) -> None:
@@ -29,7 +29,7 @@ class History:
                 for what, table, where in self._rules()
             }
 
-    async def shorten(self) -> dict[str, int]:
+    async def prune(self) -> dict[str, int]:
         """Forget them; returns how many of each."""
         gone = dict[str, int]()
         for what, table, where in self._rules():
@@ -37,11 +37,11 @@ class History:
             key = table.key if table is IdempotencyRow else table.id
             while True:
                 async with self._sessions.begin() as session:
-                    some = list(await session.scalars(select(key).where(where).limit(_AT_ONCE)))
+                    some = list(await session.scalars(select(key).where(where).limit(_BATCH_SIZE)))
                     if what == "requests":
                         await session.execute(delete(table).where(key.in_(some), where))
                     elif what == "jobs":
-                        await forget(session, some)
+                        await delete_jobs(session, some)
                     else:
                         last = select(func.max(EventRow.id)).where(EventRow.job_id.in_(some)).group_by(EventRow.job_id)
                         over = DeliveryRow.status != "pending"
@@ -51,7 +51,7 @@ class History:
                         )
                         await session.execute(delete(DeliveryRow).where(DeliveryRow.job_id.in_(some), over))
                 gone[what] += len(some)
-                if len(some) < _AT_ONCE:
+                if len(some) < _BATCH_SIZE:
                     break
         return gone
 
@@ -59,7 +59,7 @@ class History:
         """What is forgotten, of which table, and which rows."""
         kept, at, rules = self._settings, now(), list[tuple[str, Any, Any]]()
         told = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status == "pending")
-        gone = [or_(JobRow.status.in_(AGAIN), JobRow.expired_at.is_not(None)), ~told]
+        gone = [or_(JobRow.status.in_(RETRYABLE), JobRow.expired_at.is_not(None)), ~told]
         old = [_before(at, kept.keep_jobs, JobRow.ended_at)] if kept.keep_jobs else []
         if kept.keep_previews:
             old.append(and_(JobRow.kind != "video", _before(at, kept.keep_previews, JobRow.ended_at)))
@@ -70,7 +70,7 @@ class History:
             long = or_(exists().where(TaskRow.job_id == JobRow.id), done)
             rules.append(("histories", JobRow, and_(_before(at, kept.keep_history, JobRow.ended_at), long)))
         if kept.keep_requests:
-            client_s = ~IdempotencyRow.key.startswith(OWN)
+            client_s = ~IdempotencyRow.key.startswith(INTERNAL_PREFIX)
             rules.append(
                 ("requests", IdempotencyRow, and_(_before(at, kept.keep_requests, IdempotencyRow.created_at), client_s))
             )

@@ -12,52 +12,56 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
-from services.database.models import OPEN, JobRow, Sessions, alone
-from services.jobs.render_spec import seconds_of
+from services.database.models import OPEN, JobRow, Sessions, advisory_lock
+from services.jobs.render_spec import video_seconds
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 
-_BITS = {"draft": 0.4, "standard": 0.15, "high": 0.2}  # a pixel of a busy video; measured: 0.04 to 0.46, 0.16 and 0.19
-_HEARD = 8_000  # bytes for a second of a song's analysis
+_BITS_PER_PIXEL = {
+    "draft": 0.4,
+    "standard": 0.15,
+    "high": 0.2,
+}  # a pixel of a busy video; measured: 0.04 to 0.46, 0.16 and 0.19
+_ANALYSIS_BYTES_PER_SECOND = 8_000  # bytes for a second of a song's analysis
 _COPIES = 2  # of a video while it is rendered: its segments, and itself
-_MANY = 500  # values in a query
+_BATCH_SIZE = 500  # values in a query
 
 
-class NoRoomError(MotesError):
+class InsufficientStorageError(MotesError):
     """The disk is too full for it; says how much is free and how much is needed."""
 
 
-class Room:
+class DiskAdmission:
     """The room that is left when the jobs that are not over are done, and the operator's reserve is untouched."""
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
         self._needs: Mapping[str, int] = {}  # of open jobs, by their id, so that a scene is read once
 
-    async def for_job(self, session: AsyncSession, scene: dict[str, Any], seconds: float) -> None:
+    async def admit_job(self, session: AsyncSession, scene: dict[str, Any], seconds: float) -> None:
         """Refuse to render a frozen scene, whose song is so many ``seconds`` long, where there is no room for it.
 
         Until the end of the transaction, which is to store the job, nobody else is given room for one.
 
         Raises:
-            NoRoomError: says how much is free and how much is needed.
+            InsufficientStorageError: says how much is free and how much is needed.
         """
         reserve = self._settings.reserve_of(await asyncio.to_thread(self._storage.total))
         if not reserve:
             return
-        await alone(session, "room")
-        promised = await self._promised(session)
+        await advisory_lock(session, "room")
+        promised = await self._reserved_bytes(session)
         free = await asyncio.to_thread(
             self._storage.free
         )  # after that: a job that ends meanwhile counts twice, not never
         if free is not None:
-            _check(bytes_of(scene, seconds), free, reserve, promised, about="about ")
+            _check(estimate_bytes(scene, seconds), free, reserve, promised, about="about ")
 
-    async def for_upload(self, size: int) -> None:
+    async def admit_upload(self, size: int) -> None:
         """Refuse an upload of which so many bytes are still to come where there is no room for them.
 
         Raises:
-            NoRoomError: says how much is free and how much is needed.
+            InsufficientStorageError: says how much is free and how much is needed.
         """
         reserve, promised = self._settings.reserve_of((await self._disk()).total), 0
         if not reserve:
@@ -66,46 +70,48 @@ class Room:
             reserve = 0
         else:
             async with self._sessions() as session:
-                promised = await self._promised(session)
+                promised = await self._reserved_bytes(session)
         _check(size, (await self._disk()).free, reserve, promised)
 
     async def _disk(self) -> Any:
         return await asyncio.to_thread(shutil.disk_usage, self._storage.scratch)
 
-    async def _promised(self, session: AsyncSession) -> int:
+    async def _reserved_bytes(self, session: AsyncSession) -> int:
         """Bytes that open jobs may still write."""
         known = self._needs
         ids = list(await session.scalars(select(JobRow.id).where(JobRow.status.in_(OPEN))))
         needs = {id_: known[id_] for id_ in ids if id_ in known}
         new = [id_ for id_ in ids if id_ not in known]
-        for first in range(0, len(new), _MANY):
-            rows = select(JobRow.id, JobRow.scene, JobRow.seconds).where(JobRow.id.in_(new[first : first + _MANY]))
-            needs |= {id_: bytes_of(scene, seconds) for id_, scene, seconds in await session.execute(rows)}
+        for first in range(0, len(new), _BATCH_SIZE):
+            rows = select(JobRow.id, JobRow.scene, JobRow.seconds).where(
+                JobRow.id.in_(new[first : first + _BATCH_SIZE])
+            )
+            needs |= {id_: estimate_bytes(scene, seconds) for id_, scene, seconds in await session.execute(rows)}
         self._needs = needs
         return sum(needs.values())
 
 
 def _check(needed: int, free: int, reserve: int, promised: int, *, about: str = "") -> None:
     if free - reserve - promised < needed:
-        kept = [f"{mb(reserve)} of that are a reserve"] if reserve else []
-        kept += [f"{mb(promised)} are for jobs that are not over"] if promised else []
-        this = f"this needs {about}{mb(needed)}, " if needed else ""
-        said = f"no room: {this}{mb(free)} are free"
-        raise NoRoomError(f"{said}, but {', '.join(kept)}" if kept else said)
+        kept = [f"{format_size(reserve)} of that are a reserve"] if reserve else []
+        kept += [f"{format_size(promised)} are for jobs that are not over"] if promised else []
+        this = f"this needs {about}{format_size(needed)}, " if needed else ""
+        said = f"no room: {this}{format_size(free)} are free"
+        raise InsufficientStorageError(f"{said}, but {', '.join(kept)}" if kept else said)
 
 
-def bytes_of(scene: dict[str, Any], seconds: float) -> int:
+def estimate_bytes(scene: dict[str, Any], seconds: float) -> int:
     """About how many bytes rendering a frozen scene takes in storage, if its song is so many ``seconds`` long."""
     if "config" not in scene:
-        return int(_HEARD * seconds)
+        return int(_ANALYSIS_BYTES_PER_SECOND * seconds)
     config = scene["config"]
     pixels = config["width"] * config["height"]
     if "at" in scene:
         return int(3 * pixels)  # a PNG that could not be compressed
-    frames = seconds_of(scene, seconds) * float(Fraction(str(config["fps"])))
-    return int(_COPIES * frames * pixels * _BITS[scene["quality"]] / 8)
+    frames = video_seconds(scene, seconds) * float(Fraction(str(config["fps"])))
+    return int(_COPIES * frames * pixels * _BITS_PER_PIXEL[scene["quality"]] / 8)
 
 
-def mb(size: int) -> str:
+def format_size(size: int) -> str:
     """Bytes, to be read."""
     return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"

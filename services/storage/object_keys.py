@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-ONE_TASK = ("frame", "analysis", "curves")  # kinds of jobs that are one task, of the same kind
+SINGLE_TASK_KINDS = ("frame", "analysis", "curves")  # kinds of jobs that are one task, of the same kind
 _FILES = {"frame": "frame.png", "analysis": "analysis.json", "curves": "curves.json"}
 
 
@@ -18,7 +18,7 @@ def audio_key(sha256: str) -> str:
 
 
 def song_lock(sha256: str) -> str:
-    """What whoever keeps, uses or removes a song is alone with (``services.database.models.alone``)."""
+    """What whoever keeps, uses or removes a song is alone with (``services.database.models.advisory_lock``)."""
     return f"song {sha256}"
 
 
@@ -37,7 +37,7 @@ def correction_key(audio: str, digest: str) -> str:
     return f"analyses/{audio}/corrections/{digest}.json"
 
 
-def corrected_key(audio: str, owner: str) -> str:
+def current_correction_key(audio: str, owner: str) -> str:
     """Which correction counts for an owner."""
     return f"analyses/{audio}/corrections/of-{sha256(owner.encode()).hexdigest()}.txt"
 
@@ -72,7 +72,7 @@ def result_key(scene_key: str, kind: str) -> str:
     return f"scenes/{scene_key}/{_FILES.get(kind, 'video.mp4')}"
 
 
-def attempt_of(key: str, task: str, attempt: int) -> str:
+def attempt_key(key: str, task: str, attempt: int) -> str:
     """Where one attempt writes what has the key. What another attempt writes lies elsewhere."""
     stem, dot, suffix = key.rpartition(".")
     return f"{stem}.{task}.{attempt}{dot}{suffix}"

@@ -19,11 +19,11 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-_TRIES = 20  # to move a file into a folder that others remove whenever it is empty
+_MAX_ATTEMPTS = 20  # to move a file into a folder that others remove whenever it is empty
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredFile:
     """A file in storage: its key, its size in bytes, and when it was put there."""
 
     key: str
@@ -59,7 +59,7 @@ class Storage:
             return size
         os.utime(path)  # it counts as new, however long it took to be written
         target = self._folder / key
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(_MAX_ATTEMPTS)):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.replace(path, target)
@@ -111,10 +111,10 @@ class Storage:
         self.delete(each.key for each in found)
         return sum(each.size for each in found)
 
-    def list(self, folder: str) -> Iterator[list[Stored]]:
+    def list(self, folder: str) -> Iterator[list[StoredFile]]:
         """Whatever lies under a folder, in batches."""
         for batch in obstore.list(self._store, folder, chunk_size=1000):
-            yield [Stored(each["path"], each["size"], each["last_modified"]) for each in batch]
+            yield [StoredFile(each["path"], each["size"], each["last_modified"]) for each in batch]
 
     def free(self) -> int | None:
         """Bytes that there is room for; None for an object store, which has no end."""
@@ -125,7 +125,7 @@ class Storage:
         return 0 if self._folder is None else shutil.disk_usage(self._folder).total
 
 
-def why_to_wait(error: Exception) -> str | None:
+def retry_reason(error: Exception) -> str | None:
     """What must be put right before something can be done, if the error says so; None if it would only happen again."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full; trying again every few seconds"
@@ -135,9 +135,9 @@ def why_to_wait(error: Exception) -> str | None:
 
 
 @contextmanager
-def workplace(scratch: Path, name: str) -> Iterator[Path]:
+def work_folder(scratch: Path, name: str) -> Iterator[Path]:
     """A folder below ``scratch`` that is there as long as this process; those of processes that died are removed."""
-    tidy(scratch)
+    remove_dead_work_folders(scratch)
     folder = scratch / f"{name}-{secrets.token_hex(4)}".replace("/", "-")
     lock = folder.with_name(f"{folder.name}.lock")
     new = lock.with_suffix(".new")
@@ -151,7 +151,7 @@ def workplace(scratch: Path, name: str) -> Iterator[Path]:
             _remove(lock)
 
 
-def tidy(scratch: Path, *, dry_run: bool = False) -> int:
+def remove_dead_work_folders(scratch: Path, *, dry_run: bool = False) -> int:
     """Remove the workplaces of processes that died. Returns how many bytes that are, or would be in a dry run."""
     freed = 0
     for lock in scratch.glob("*.lock"):

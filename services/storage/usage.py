@@ -23,10 +23,10 @@ class Usage(NamedTuple):
 
 async def stored_bytes(session: AsyncSession, owner: str) -> int:
     """Bytes of an owner's songs and results. What several jobs or owners share counts for each of them."""
-    return sum(each.bytes for each in await by_owner(session, owner))
+    return sum(each.bytes for each in await usage_by_owner(session, owner))
 
 
-async def by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
+async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
     """What owners have, or one of them: videos, previews, frames and songs, each as often as somebody has it."""
     size = func.coalesce(func.sum(JobRow.size), 0)
     results = select(JobRow.owner, JobRow.kind, func.count(), size).group_by(JobRow.owner, JobRow.kind)
@@ -39,7 +39,7 @@ async def by_owner(session: AsyncSession, owner: str | None = None) -> list[Usag
     return [Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows]
 
 
-async def in_storage(session: AsyncSession) -> list[Usage]:
+async def usage_by_kind(session: AsyncSession) -> list[Usage]:
     """What lies in storage by the database, everything once and nobody's."""
     kind = case((SEGMENTS, "segment"), (ArtefactRow.key.like("%/frame.png"), "frame"), else_="video")
     artefacts = select(kind, func.count(), func.sum(ArtefactRow.size)).group_by(kind)

@@ -20,16 +20,16 @@ import httpx
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
-from services.database.models import DeliveryRow, Sessions, after, now
+from services.database.models import DeliveryRow, Sessions, now, on_commit
 from services.observability import metrics
 from services.settings import ServiceSettings
-from services.webhooks.ssrf_guard import Resolve, TargetRefused, addresses_of, parsed, post, resolve
+from services.webhooks.ssrf_guard import Resolve, TargetRefusedError, parse_url, post, resolve, resolve_public
 
 _log = logging.getLogger("motes.webhooks")
 _MINUTE, _HOUR = 60.0, 3600.0
 BACKOFF = (5.0, 30.0, 2 * _MINUTE, 10 * _MINUTE, _HOUR, 6 * _HOUR, 24 * _HOUR)  # seconds before each further attempt
 _JITTER = 0.1  # of that, so that many messages do not all come back at the same moment
-_AT_ONCE = 8
+_CONCURRENCY = 8
 _TIMEOUT = 10.0  # seconds
 _READ = 4096  # bytes of an answer, which nobody looks at
 _OUTCOMES = {"pending": "retried", "delivered": "delivered", "failed": "failed"}  # as metrics say it
@@ -40,14 +40,16 @@ async def check_target(url: str, settings: ServiceSettings, *, resolve: Resolve 
     """Refuse a ``webhook_url`` that could not be called, or must not be.
 
     Raises:
-        TargetRefused: says why.
+        TargetRefusedError: says why.
     """
     if settings.webhook_secret is None:
-        raise TargetRefused("webhook_url: this server sends no webhooks; its operator must set MOTES_WEBHOOK_SECRET")
+        raise TargetRefusedError(
+            "webhook_url: this server sends no webhooks; its operator must set MOTES_WEBHOOK_SECRET"
+        )
     try:
-        await addresses_of(parsed(url), private=settings.webhook_private_targets, resolve=resolve)
-    except TargetRefused as error:
-        raise TargetRefused(f"webhook_url: {error}; a public http or https address is allowed") from None
+        await resolve_public(parse_url(url), private=settings.webhook_private_targets, resolve=resolve)
+    except TargetRefusedError as error:
+        raise TargetRefusedError(f"webhook_url: {error}; a public http or https address is allowed") from None
 
 
 class Deliverer:
@@ -83,11 +85,11 @@ class Deliverer:
         except OSError:
             _log.exception("no webhooks are sent: the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be used")
             return
-        slots = asyncio.Semaphore(_AT_ONCE)
+        slots = asyncio.Semaphore(_CONCURRENCY)
 
         async def deliver(row: DeliveryRow) -> None:
             try:
-                await self._note(row, await self._attempt(row, signer, trust))
+                await self._record(row, await self._attempt(row, signer, trust))
             except Exception:
                 _log.exception("what came of webhook %s cannot be noted; it is delivered again", row.id)
             finally:
@@ -97,7 +99,7 @@ class Deliverer:
             while True:
                 await slots.acquire()  # whoever is slow to answer holds one, and nobody else up
                 try:
-                    row = await self._take()
+                    row = await self._claim()
                 except Exception:
                     _log.exception("looking for webhooks failed; trying again")
                     row = None
@@ -107,7 +109,7 @@ class Deliverer:
                 else:
                     group.create_task(deliver(row))
 
-    async def _take(self) -> DeliveryRow | None:
+    async def _claim(self) -> DeliveryRow | None:
         """What is due first; nobody else takes it until the lease is over."""
         due = select(DeliveryRow).where(DeliveryRow.status == "pending", DeliveryRow.next_at <= now())
         async with self._sessions() as session:  # mostly there is nothing, and no need to keep writers waiting
@@ -148,7 +150,7 @@ class Deliverer:
                 status = response.status_code
                 async for _ in response.aiter_raw(_READ):  # nobody wants it, but to hang up on it would be rude
                     break
-        except TargetRefused as refused:
+        except TargetRefusedError as refused:
             error = str(refused)
         except Exception as failure:
             # Not its text alone: many have none.
@@ -157,21 +159,21 @@ class Deliverer:
             error = None if 200 <= status < 300 else f"answered {status}"
         return {"at": at.isoformat(), "status": status, "error": error, "seconds": round(time.monotonic() - began, 3)}
 
-    async def _note(self, row: DeliveryRow, attempt: dict[str, Any]) -> None:
+    async def _record(self, row: DeliveryRow, attempt: dict[str, Any]) -> None:
         """Keep what came of an attempt, unless the message was taken by somebody else meanwhile."""
         attempts = [*row.attempts, attempt]
-        status, next_at = self._after(attempts)
+        status, next_at = self._next_state(attempts)
         mine = update(DeliveryRow).where(
             DeliveryRow.id == row.id, DeliveryRow.status == "pending", DeliveryRow.next_at == row.next_at
         )
         async with self._sessions.begin() as session:
             noted: Any = await session.execute(mine.values(attempts=attempts, status=status, next_at=next_at))
             if noted.rowcount:
-                after(session, lambda: metrics.webhook_attempted(_OUTCOMES[status]))
+                on_commit(session, lambda: metrics.webhook_attempted(_OUTCOMES[status]))
         if status == "failed":
             _log.warning("webhook %s of job %s was not delivered: %s", row.id, row.job_id, attempt["error"])
 
-    def _after(self, attempts: list[dict[str, Any]]) -> tuple[str, datetime]:
+    def _next_state(self, attempts: list[dict[str, Any]]) -> tuple[str, datetime]:
         """What becomes of a message after these attempts, and when it is tried again if it is."""
         last = attempts[-1]
         if last["error"] is None:

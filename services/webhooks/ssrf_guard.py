@@ -22,27 +22,27 @@ from ecs_core.errors import MotesError
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
-_LONGEST = 2000  # characters of a URL
-_RESOLVING = 5.0  # seconds
-_look_ups = threading.BoundedSemaphore(64)  # threads
+_MAX_URL_LENGTH = 2000  # characters of a URL
+_DNS_TIMEOUT = 5.0  # seconds
+_dns_slots = threading.BoundedSemaphore(64)  # threads
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Public by their form alone: clouds keep their metadata there.
-_CLOUDS = [ipaddress.ip_network(block) for block in ("192.0.0.0/24", "168.63.129.16/32")]
+_METADATA_NETWORKS = [ipaddress.ip_network(block) for block in ("192.0.0.0/24", "168.63.129.16/32")]
 
 
-class TargetRefused(MotesError):  # noqa: N818 - nothing went wrong here
+class TargetRefusedError(MotesError):
     """A URL that Motes does not call: malformed, unknown, or not public."""
 
 
-def parsed(url: str) -> httpx.URL:
+def parse_url(url: str) -> httpx.URL:
     """The URL, if it is one that could be called at all.
 
     Raises:
-        TargetRefused: says what is wrong with it.
+        TargetRefusedError: says what is wrong with it.
     """
     try:
-        if len(url) > _LONGEST:
-            raise ValueError(f"has {len(url)} characters, {_LONGEST} are allowed")
+        if len(url) > _MAX_URL_LENGTH:
+            raise ValueError(f"has {len(url)} characters, {_MAX_URL_LENGTH} are allowed")
         parts = httpx.URL(url)
         if parts.scheme not in ("http", "https") or not parts.host:
             raise ValueError("must begin with https:// or http:// and a host")
@@ -51,7 +51,7 @@ def parsed(url: str) -> httpx.URL:
         if not 0 < (parts.port or 1) < 65536:
             raise ValueError("its port must be from 1 to 65535")
     except (ValueError, httpx.InvalidURL) as error:
-        raise TargetRefused(f"{url[:100]!r}: {error}") from None
+        raise TargetRefusedError(f"{url[:100]!r}: {error}") from None
     return parts
 
 
@@ -61,7 +61,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     In a thread of its own: clients choose the name server, and one that is silent holds a thread for half a minute.
     Nothing else may wait for that, nor the end of the process.
     """
-    if not _look_ups.acquire(blocking=False):
+    if not _dns_slots.acquire(blocking=False):
         raise OSError("too many names are being looked up")
     found: Future[list[str]] = Future()
     found.set_running_or_notify_cancel()  # who waits may give up, the thread cannot
@@ -72,28 +72,28 @@ async def resolve(host: str, port: int) -> Sequence[str]:
         except (OSError, UnicodeError) as error:
             found.set_exception(error)
         finally:
-            _look_ups.release()
+            _dns_slots.release()
 
     threading.Thread(target=look_up, name="look-up", daemon=True).start()
     return await asyncio.wrap_future(found)
 
 
-async def addresses_of(url: httpx.URL, *, private: bool, resolve: Resolve = resolve) -> Sequence[str]:
+async def resolve_public(url: httpx.URL, *, private: bool, resolve: Resolve = resolve) -> Sequence[str]:
     """The addresses of the URL's host. If one is not public all are refused, unless ``private`` ones are allowed.
 
     Raises:
-        TargetRefused: the host is unknown, or not public.
+        TargetRefusedError: the host is unknown, or not public.
     """
     host = _ascii_host(url)
     try:
-        async with asyncio.timeout(_RESOLVING):
+        async with asyncio.timeout(_DNS_TIMEOUT):
             found = await resolve(host, url.port or (443 if url.scheme == "https" else 80))
     except (OSError, UnicodeError) as error:
         unknown = isinstance(error, UnicodeError) or getattr(error, "errno", None) == socket.EAI_NONAME
-        raise TargetRefused(f"{host}: {'no such host' if unknown else 'cannot be looked up now'}") from None
+        raise TargetRefusedError(f"{host}: {'no such host' if unknown else 'cannot be looked up now'}") from None
     if not private and not all(map(is_public, found)):
         # Not which one: clients could learn our network by asking for names of it.
-        raise TargetRefused(f"{host}: is not a public address")
+        raise TargetRefusedError(f"{host}: is not a public address")
     return found
 
 
@@ -101,7 +101,7 @@ def is_public(address: str) -> bool:
     """Whether an address is one of the internet, so that calling it reaches nothing that only we can reach."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv4Address):
-        return ip.is_global and not ip.is_multicast and not any(ip in block for block in _CLOUDS)
+        return ip.is_global and not ip.is_multicast and not any(ip in block for block in _METADATA_NETWORKS)
     # What is carried within IPv6 goes on to an IPv4 address: mapped, 6to4, NAT64.
     inner = ip.ipv4_mapped or ip.sixtofour
     if inner is None and ip in _NAT64:
@@ -128,21 +128,21 @@ async def post(
     ``trust`` is whose certificates are believed, ``timeout`` the seconds that each step may take.
 
     Raises:
-        TargetRefused: as :func:`addresses_of` does.
+        TargetRefusedError: as :func:`resolve_public` does.
         httpx.HTTPError: nobody answered, or not in time.
     """
-    named = parsed(url)
-    addresses = await addresses_of(named, private=private, resolve=resolve)
+    named = parse_url(url)
+    addresses = await resolve_public(named, private=private, resolve=resolve)
     # A client for this request alone. Its pool knows connections by their address: another name at the same one would
     # get this connection, whose certificate was checked for our name, and our cookies. No proxy and no redirect either:
     # the request goes where we looked, and nowhere else.
     async with httpx.AsyncClient(verify=trust, timeout=timeout, trust_env=False, follow_redirects=False) as client:
-        response = await _first_that_listens(client, named, addresses, content, headers)
+        response = await _send_to_first_reachable(client, named, addresses, content, headers)
         async with aclosing(response):
             yield response
 
 
-async def _first_that_listens(
+async def _send_to_first_reachable(
     client: httpx.AsyncClient, named: httpx.URL, addresses: Sequence[str], content: bytes, headers: Mapping[str, str]
 ) -> httpx.Response:
     """Send the request to the first of the addresses that can be connected to; its body is still to be read."""

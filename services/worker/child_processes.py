@@ -1,4 +1,4 @@
-"""The worker's side of its nursery: fresh processes, one for each task, and what they tell."""
+"""The worker's side of its fork_server: fresh processes, one for each task, and what they tell."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from typing import Any
 
 from ecs_core.rendering.pool import ENVIRONMENT
 
-_PATIENCE = 60.0  # seconds until a process must have been forked, loading everything included
-_LINE = 1 << 24  # bytes of a message
+_TIMEOUT = 60.0  # seconds until a process must have been forked, loading everything included
+_MAX_LINE = 1 << 24  # bytes of a message
 # What a process that touches what clients sent, or runs plugins, has no business with.
 _SECRETS = ("MOTES_DATABASE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET")
-_KEPT = 1.0  # seconds that a process waits for another segment
+_IDLE_SECONDS = 1.0  # seconds that a process waits for another segment
 
 
 class ChildDiedError(Exception):
     """A process died before it could be told what to do."""
 
 
-class Nursery:
+class ForkServer:
     """Processes that do tasks, forked by one that has loaded everything. Use as an asynchronous context manager.
 
     One that has rendered a segment is kept for the next for a moment: its encoder's memory need not be cleared again,
@@ -40,15 +40,15 @@ class Nursery:
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._starting = asyncio.Lock()  # two tasks that find it dead start one, not two
-        self._kept: dict[Child, asyncio.TimerHandle] = {}
+        self._idle: dict[Child, asyncio.TimerHandle] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Nursery:
+    async def __aenter__(self) -> ForkServer:
         await self._start()  # loads everything while nothing is to be done yet
         return self
 
     async def __aexit__(self, *reason: object) -> None:
-        for child in list(self._kept):
+        for child in list(self._idle):
             self._end(child)
         await asyncio.gather(*self._ending)
         if self._process is not None and self._process.returncode is None:
@@ -57,7 +57,7 @@ class Nursery:
         if self._control is not None:
             self._control.close()
 
-    def processes(self) -> list[int]:
+    def pids(self) -> list[int]:
         """The process that forks others, and those that there are now."""
         if self._process is None:
             return []
@@ -66,28 +66,28 @@ class Nursery:
             return [one, *map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())]
         return []
 
-    def keep(self, child: Child) -> None:
+    def keep_idle(self, child: Child) -> None:
         """Have it ready for the next segment, if that comes soon."""
-        self._kept[child] = asyncio.get_running_loop().call_later(_KEPT, self._end, child)
+        self._idle[child] = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._end, child)
 
-    def kept(self) -> Child | None:
+    def idle_child(self) -> Child | None:
         """One that has rendered a segment and can render another."""
-        while self._kept:
-            child, timer = self._kept.popitem()
+        while self._idle:
+            child, timer = self._idle.popitem()
             timer.cancel()
-            if child.lives():
+            if child.is_alive():
                 return child
-            self._kept[child] = timer
+            self._idle[child] = timer
             self._end(child)
         return None
 
     def _end(self, child: Child) -> None:
-        self._kept.pop(child).cancel()
+        self._idle.pop(child).cancel()
         task = asyncio.get_running_loop().create_task(child.stop())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    async def child(self) -> Child:
+    async def fork(self) -> Child:
         """A fresh process.
 
         Raises:
@@ -109,9 +109,9 @@ class Nursery:
                 ours.close()
                 await process.wait()  # else the next one to start it does not know yet that it is dead
                 raise ConnectionError("the process that forks others died") from None
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_LINE)
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_MAX_LINE)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 hello = json.loads(await reader.readline())
             return Child(os.pidfd_open(hello["pid"]), reader, writer)
         except TimeoutError:
@@ -164,7 +164,7 @@ class Child:
                     self.done = "done" in message
                     yield message
 
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether it can be given something to do."""
         death = select.poll()
         death.register(self.process, select.POLLIN)

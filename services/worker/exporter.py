@@ -15,7 +15,7 @@ _log = logging.getLogger("motes.metrics")
 
 
 @contextmanager
-def answering(
+def serve_metrics(
     *, host: str, port: int | None, slots: int, busy: Callable[[], int], children: Callable[[], Iterable[int]]
 ) -> Iterator[None]:
     """Let Prometheus ask a worker, in a thread, for as long as the context lasts; without a port nobody can.

@@ -4,7 +4,7 @@
 a process for each socket that is sent through it; that process says {"pid"}, gets what to do as a line of JSON,
 and answers with lines of JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can be
 given more to do.
-The nursery ends with its worker, its children when nobody listens.
+The fork_server ends with its worker, its children when nobody listens.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 from services.processes.parent_death import end_with_parent
 
-_TELL_EVERY = 0.2  # seconds between reports of frames
+_REPORT_EVERY = 0.2  # seconds between reports of frames
 
 
 def main() -> None:
@@ -31,11 +31,11 @@ def main() -> None:
     end_with_parent(int(sys.argv[3]), signal.SIGKILL)
     from ecs_core.errors import MotesError  # noqa: F401 - for whoever is forked
     from ecs_core.warmup import rehearse
-    from services.jobs.render_spec import versions
+    from services.jobs.render_spec import renderable_versions
     from services.storage.object_store import Storage  # noqa: F401 - for whoever is forked
     from services.worker import task_runner  # noqa: F401 - for whoever is forked
 
-    versions()  # those that are loaded, whatever is installed later
+    renderable_versions()  # those that are loaded, whatever is installed later
     os.nice(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -58,7 +58,7 @@ def main() -> None:
 
 def _child(connection: socket.socket, storage_url: str) -> int:
     from ecs_core.errors import MotesError
-    from services.storage.object_store import Storage, why_to_wait
+    from services.storage.object_store import Storage, retry_reason
     from services.worker import task_runner
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # it wants to know how what decodes a song ends
@@ -73,7 +73,7 @@ def _child(connection: socket.socket, storage_url: str) -> int:
     def tell(message: Mapping[str, Any]) -> None:
         nonlocal told
         if "progress" in message:
-            if time.monotonic() - told < _TELL_EVERY:
+            if time.monotonic() - told < _REPORT_EVERY:
                 return
             told = time.monotonic()
         say(message)
@@ -93,7 +93,7 @@ def _child(connection: socket.socket, storage_url: str) -> int:
         said = {"error": str(error)}
         say(said if error.__cause__ is None else {**said, "trace": traceback.format_exc()})
     except Exception as error:
-        if (reason := why_to_wait(error)) is not None:
+        if (reason := retry_reason(error)) is not None:
             say({"wait": reason, "trace": traceback.format_exc()})
         else:
             say({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})

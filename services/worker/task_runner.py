@@ -25,11 +25,11 @@ from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.stage import Stage
 from ecs_core.rendering.still import write_frame
 from ecs_core.video.join import VideoFile
-from services.jobs.render_spec import heard_by, key_of
+from services.jobs.render_spec import analysis_version, spec_key
 from services.media.decoder import DecodedSong
 from services.storage.object_keys import (
     analysis_key,
-    attempt_of,
+    attempt_key,
     audio_key,
     correction_key,
     plan_key,
@@ -41,7 +41,7 @@ from services.storage.object_store import Storage
 from services.worker.plan_files import load_plan, load_snapshot, save_plan, save_snapshot
 
 _SONG = "the song"  # what a job's error calls it: where it lies is nobody's concern
-Tell = Callable[[Mapping[str, Any]], None]
+Report = Callable[[Mapping[str, Any]], None]
 
 
 class OtherVersionError(Exception):
@@ -49,7 +49,7 @@ class OtherVersionError(Exception):
 
 
 @dataclass(frozen=True)
-class Spent:
+class TaskStats:
     """Where the time of a task went, in seconds by stage; and what it rendered."""
 
     stages: Mapping[str, float] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Spent:
     video_seconds: float = 0.0
 
 
-def run(spec: Mapping[str, Any], storage: Storage, tell: Tell) -> Spent:
+def run(spec: Mapping[str, Any], storage: Storage, tell: Report) -> TaskStats:
     """Do what ``spec`` asks for: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?}.
 
     ``tell`` sends progress to whoever watches. What is not finished lies in the folder, which others remove.
@@ -65,9 +65,9 @@ def run(spec: Mapping[str, Any], storage: Storage, tell: Tell) -> Spent:
     Raises:
         OtherVersionError: another version has to do it, or its frames could differ from those beside them.
     """
-    if key_of(spec["scene"]) != spec["scene_key"]:
+    if spec_key(spec["scene"]) != spec["scene_key"]:
         raise OtherVersionError
-    do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame, "analysis": _hear, "curves": _hear}[
+    do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame, "analysis": _analyse, "curves": _analyse}[
         spec["kind"]
     ]
     return do(spec, storage, tell, Path(spec["folder"]))
@@ -77,19 +77,19 @@ def _scene(spec: Mapping[str, Any], audio: Path | None) -> Scene:
     return Scene(spec["scene"]["type"], audio=audio, config=spec["scene"]["config"])
 
 
-def _observed(spec: Mapping[str, Any]) -> Scene:
+def _scene_for_plugins(spec: Mapping[str, Any]) -> Scene:
     """The scene as plugins are told of it: its song by the sha256 that it is kept under."""
     audio = spec["scene"]["audio"]
     return _scene(spec, None if audio is None else Path(audio))
 
 
-def _plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+def _plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
     """Analyse the song, cut the scene into segments, and leave a snapshot for the start of each."""
     key = spec["scene_key"]
-    for warning in particle_types().before_render(_observed(spec)):
+    for warning in particle_types().before_render(_scene_for_plugins(spec)):
         tell({"warning": warning})
     began = perf_counter()
-    plan = _made_plan(spec, storage, tell, folder)
+    plan = _build_plan(spec, storage, tell, folder)
     heard = perf_counter()
     file = folder / "plan.npz"
     save_plan(plan, file)
@@ -102,10 +102,10 @@ def _plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
             save_snapshot(stage.snapshot(), file)
             storage.put(snapshot_key(key, spec["plan"], segment.number), file)
             tell({"snapshot": segment.number})
-    return Spent({"analyse": heard - began, "simulate": perf_counter() - heard})
+    return TaskStats({"analyse": heard - began, "simulate": perf_counter() - heard})
 
 
-def _segment(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+def _segment(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
     """Render a segment."""
     key, number = spec["scene_key"], spec["number"]
     with storage.file(plan_key(key, spec["plan"])) as file:
@@ -116,12 +116,12 @@ def _segment(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path
     report = SegmentRenderer(plan).render(
         plan.segments[number], snapshot, target, on_frame=lambda done: tell({"progress": done})
     )
-    _keep(spec, storage, tell, segment_key(key, number), target)
+    _store(spec, storage, tell, segment_key(key, number), target)
     stages = {stage: report.seconds[stage] for stage in ("simulate", "rasterise", "encode")}
-    return Spent(stages, report.frames, float(report.frames / plan.video.fps))
+    return TaskStats(stages, report.frames, float(report.frames / plan.video.fps))
 
 
-def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
     """Put the segments end to end, with the song beside them."""
     key, audio = spec["scene_key"], spec["scene"]["audio"]
     with storage.file(plan_key(key, spec["plan"])) as file:
@@ -140,29 +140,31 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
                 video.append(path)
             tell({"progress": 100 * number // len(spec["segments"])})
         video.close()
-    spent = Spent({"join": perf_counter() - began})
+    spent = TaskStats({"join": perf_counter() - began})
     settings, seconds = plan.settings, float(plan.frames / plan.video.fps)
     size = (settings.width, settings.height)
     stats = RenderResult(target, plan.frames, seconds, str(plan.video.fps), *size, seconds=dict(spent.stages))
-    for warning in particle_types().after_render(_observed(spec), stats):
+    for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
         tell({"warning": warning})
-    _keep(spec, storage, tell, result_key(key, "video"), target)  # the file moves
+    _store(spec, storage, tell, result_key(key, "video"), target)  # the file moves
     return spent
 
 
-def _frame(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+def _frame(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
     """One frame, the same as in the video."""
     began = perf_counter()
-    plan = _made_plan(spec, storage, tell, folder)
+    plan = _build_plan(spec, storage, tell, folder)
     heard = perf_counter()
     target = folder / "frame.png"
     write_frame(plan, spec["scene"]["at"], target)
-    spent = Spent({"analyse": heard - began, "simulate": perf_counter() - heard})  # one picture is nothing beside it
-    _keep(spec, storage, tell, result_key(spec["scene_key"], "frame"), target)
+    spent = TaskStats(
+        {"analyse": heard - began, "simulate": perf_counter() - heard}
+    )  # one picture is nothing beside it
+    _store(spec, storage, tell, result_key(spec["scene_key"], "frame"), target)
     return spent
 
 
-def _hear(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> Spent:
+def _analyse(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
     """What is heard in the scene's song, as a document."""
     began = perf_counter()
     _, settings = _scene(spec, Path("song")).resolve()
@@ -170,13 +172,13 @@ def _hear(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -
     target = folder / "analysis.json"
     with target.open("w", encoding="utf-8") as file:
         file.writelines(document.pieces(analysis, curves=spec["kind"] == "curves"))
-    _keep(spec, storage, tell, result_key(spec["scene_key"], spec["kind"]), target)
-    return Spent({"analyse": perf_counter() - began})
+    _store(spec, storage, tell, result_key(spec["scene_key"], spec["kind"]), target)
+    return TaskStats({"analyse": perf_counter() - began})
 
 
-def _keep(spec: Mapping[str, Any], storage: Storage, tell: Tell, key: str, path: Path) -> None:
+def _store(spec: Mapping[str, Any], storage: Storage, tell: Report, key: str, path: Path) -> None:
     """Put what was made where only this attempt writes; whether it counts is for the database to say."""
-    target = attempt_of(key, spec["task"], spec["attempt"])
+    target = attempt_key(key, spec["task"], spec["attempt"])
     tell({"made": {"key": key, "object": target, "size": storage.put(target, path)}})
 
 
@@ -195,7 +197,7 @@ def _song(audio: str, storage: Storage) -> Iterator[Path]:
         yield file
 
 
-def _made_plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Path) -> RenderPlan:
+def _build_plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> RenderPlan:
     scene = spec["scene"]
     particle_type, settings = _scene(spec, Path("song") if scene["audio"] else None).resolve()
     analysis = None
@@ -204,18 +206,18 @@ def _made_plan(spec: Mapping[str, Any], storage: Storage, tell: Tell, folder: Pa
     return make_plan(particle_type, settings, analysis, quality=scene["quality"])
 
 
-def _analysis(scene: Mapping[str, Any], guidance: Guidance, storage: Storage, tell: Tell, folder: Path) -> Analysis:
+def _analysis(scene: Mapping[str, Any], guidance: Guidance, storage: Storage, tell: Report, folder: Path) -> Analysis:
     """What is heard in a scene's song, as its owner corrected it."""
-    heard = _heard(scene["audio"], guidance, storage, tell, folder)
+    heard = _uncorrected_analysis(scene["audio"], guidance, storage, tell, folder)
     if scene.get("analysis") is None:
         return heard
     with storage.file(correction_key(scene["audio"], scene["analysis"])) as file:
         return document.corrected(heard, document.read(file), guidance)
 
 
-def _heard(audio: str, guidance: Guidance, storage: Storage, tell: Tell, folder: Path) -> Analysis:
+def _uncorrected_analysis(audio: str, guidance: Guidance, storage: Storage, tell: Report, folder: Path) -> Analysis:
     """What is heard in a song, counted in a way; heard once."""
-    key = analysis_key(audio, heard_by(guidance))
+    key = analysis_key(audio, analysis_version(guidance))
     with suppress(FileNotFoundError), storage.file(key) as file:
         return document.load(file)
     more = tuple(particle_types().features.values())

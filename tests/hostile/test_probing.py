@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ecs_core.audio.decode import MOST_CHANNELS, RATES
-from services.media.decoding_limits import LONGEST, MEMORY, SECONDS
+from services.media.decoding_limits import CPU_LIMIT, MAX_SONG_SECONDS, MEMORY_LIMIT
 from tests.conftest import CommandLine
 from tests.hostile.bait import Bait, laid
 from tests.hostile.containers import FORMATS
@@ -50,7 +50,7 @@ class Probed:
         if self.code != 0 or self.said.count("\n") != 1:
             return [f"ended with {self.code}, saying {self.said!r}"]
         error = self.answer.get("error")
-        too_long = error is None and self.answer["duration"] > LONGEST  # whoever asks refuses it
+        too_long = error is None and self.answer["duration"] > MAX_SONG_SECONDS  # whoever asks refuses it
         verdict = "heard" if error is None and not too_long else "refused"
         found = []
         if self.hostile.verdict not in ("either", verdict):
@@ -65,7 +65,7 @@ class Probed:
 
     def _impossible(self) -> list[str]:
         duration, rate, channels = (self.answer[key] for key in ("duration", "sample_rate", "channels"))
-        possible = 0 < duration <= LONGEST and rate in RATES and 1 <= channels <= MOST_CHANNELS
+        possible = 0 < duration <= MAX_SONG_SECONDS and rate in RATES and 1 <= channels <= MOST_CHANNELS
         return [] if possible else [f"was heard as what cannot be: {self.said}"]
 
 
@@ -133,8 +133,8 @@ def test_no_child_passes_its_limits(run: Run, record_property: Any) -> None:
     seconds = max(run.probed, key=lambda each: each.seconds)
     record_property("largest", f"{memory.hostile.name}: {memory.memory >> 20} MB")
     record_property("longest", f"{seconds.hostile.name}: {seconds.seconds:.2f} s")
-    assert memory.memory < BEFORE + MEMORY, memory
-    assert seconds.seconds < SECONDS, seconds
+    assert memory.memory < BEFORE + MEMORY_LIMIT, memory
+    assert seconds.seconds < CPU_LIMIT, seconds
 
 
 def test_no_child_opens_another_file_or_calls_anybody(run: Run) -> None:

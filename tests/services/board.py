@@ -13,10 +13,10 @@ from sqlalchemy import func, select
 
 from services.database.models import JobRow, Sessions, TaskRow, new_id, now
 from services.jobs.artefacts import Artefact
-from services.jobs.events import events_after
+from services.jobs.events import events_since
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Claim, Tasks
-from services.storage.object_keys import attempt_of, result_key, segment_key
+from services.storage.object_keys import attempt_key, result_key, segment_key
 
 LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job
@@ -50,7 +50,7 @@ class Board:
         self.jobs = Jobs(self.sessions)
         self.tasks = Tasks(self.sessions, lease=LEASE, versions=self.versions)
 
-    async def submit(self, flow: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
+    async def submit(self, fairness_key: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
         """A new job; returns its id."""
         values = {
             "id": new_id(),
@@ -59,7 +59,7 @@ class Board:
             "scene_key": new_id(),
             "scene": {"type": "snow"},
         }
-        job = JobRow(flow=flow, system_id=flow, output_path="video.mp4", **{**values, **more})
+        job = JobRow(fairness_key=fairness_key, system_id=fairness_key, output_path="video.mp4", **{**values, **more})
         return (await self.jobs.submit(job, tasks=tasks)).id
 
     async def job(self, job: str) -> JobRow:
@@ -79,7 +79,7 @@ class Board:
             return await session.scalar(select(func.count()).select_from(table)) or 0
 
     async def events(self, job: str) -> list[dict[str, Any]]:
-        return [event.data for event in await events_after(self.sessions, job, 0)]
+        return [event.data for event in await events_since(self.sessions, job, 0)]
 
     async def take(self, worker: str = "worker") -> Claim:
         claim = await self.tasks.claim(worker)
@@ -89,16 +89,16 @@ class Board:
     async def do(self, claim: Claim) -> bool:
         """What a worker does for a task; whether what it made counts."""
         if claim.kind == "plan":
-            await self.tasks.planned(claim, FRAMES)
+            await self.tasks.record_plan(claim, FRAMES)
             for number in range(len(FRAMES)):
-                await self.tasks.ready(claim, number)
+                await self.tasks.mark_ready(claim, number)
         made = made_by(claim)
         if claim.kind in ("join", "frame"):
             assert made is not None
             counts = await self.tasks.complete(claim, made)
         else:
             counts = await self.tasks.finish(claim, made)
-            await self.tasks.release(claim.job)
+            await self.tasks.release_join(claim.job)
         if counts and made is not None:
             assert made.key not in self.made, "it was done twice, and counted twice"
             self.made[made.key] = made.object
@@ -125,7 +125,7 @@ def made_by(claim: Claim) -> Artefact | None:
         return None
     segment = claim.kind == "segment"
     key = segment_key(claim.scene_key, claim.number) if segment else result_key(claim.scene_key, claim.kind)
-    return Artefact(key, attempt_of(key, claim.task, claim.attempt), 1000 + claim.attempt)
+    return Artefact(key, attempt_key(key, claim.task, claim.attempt), 1000 + claim.attempt)
 
 
 async def together(*calls: Awaitable[Any], seed: int = 1) -> list[Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from services.database.models import ArtefactRow, AudioRow, JobRow, UploadRow, new_id, now
 from services.jobs.tasks import Claim
-from services.retention.collector import Keeper, Report
+from services.retention.janitor import Janitor, Report
 from services.settings import ServiceSettings
 from services.storage.object_keys import analysis_key, audio_key, plan_key, snapshot_key
 from services.storage.object_store import Storage
@@ -31,13 +31,13 @@ class Shelf:
     storage: Storage
     settings: ServiceSettings
 
-    def keeper(self, **changed: Any) -> Keeper:
+    def janitor(self, **changed: Any) -> Janitor:
         settings = self.settings.model_copy(update=changed)
-        return Keeper(settings, self.board.sessions, self.storage)
+        return Janitor(settings, self.board.sessions, self.storage)
 
     async def clear(self, **changed: Any) -> Report:
         """One look at everything, without its lease."""
-        return await self.keeper(**changed).clear(thorough=True)
+        return await self.janitor(**changed).collect(thorough=True)
 
     def files(self) -> dict[str, int]:
         """What lies in storage, with its size."""

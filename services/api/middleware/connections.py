@@ -13,18 +13,18 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from services.api.json_limits import LONGEST
-from services.settings import ServiceSettings, listed
+from services.api.json_limits import MAX_BYTES
+from services.settings import ServiceSettings, split_list
 
 _log = logging.getLogger("motes.api")
-HEADERS = 20.0  # seconds that a client has for the headers of a request
-STALLED = 60.0  # seconds in which a client must have read something, once it has fallen behind
-IDLE = 10  # seconds that a connection is kept for the next request
-_PINGS = 20.0  # seconds between two, and in which a WebSocket must answer one: who reads nothing answers none
-_SPARE = 64  # files that are open besides connections
+HEADERS_TIMEOUT = 20.0  # seconds that a client has for the headers of a request
+WRITE_TIMEOUT = 60.0  # seconds in which a client must have read something, once it has fallen behind
+KEEP_ALIVE = 10  # seconds that a connection is kept for the next request
+_PING_INTERVAL = 20.0  # seconds between two, and in which a WebSocket must answer one: who reads nothing answers none
+_SPARE_FILES = 64  # files that are open besides connections
 
 
-class _Stalled:
+class _StallTimeout:
     """A protocol of a client that reads something now and then."""
 
     loop: asyncio.AbstractEventLoop
@@ -34,7 +34,7 @@ class _Stalled:
     def pause_writing(self) -> None:
         """It has fallen behind."""
         super().pause_writing()  # type: ignore[misc]  # of the protocol it is mixed into
-        self._stalled = self._stalled or self.loop.call_later(STALLED, self._end, "reads nothing")
+        self._stalled = self._stalled or self.loop.call_later(WRITE_TIMEOUT, self._end, "reads nothing")
 
     def resume_writing(self) -> None:
         """It has caught up."""
@@ -51,7 +51,7 @@ class _Stalled:
         self.transport.abort()  # to close it would be to wait until it has read what it was sent
 
 
-class Connection(_Stalled, HttpToolsProtocol):
+class Connection(_StallTimeout, HttpToolsProtocol):
     """A connection whose client sends its requests in time, too."""
 
     _late: asyncio.TimerHandle | None = None
@@ -77,10 +77,10 @@ class Connection(_Stalled, HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _expect(self) -> None:
-        self._late = self._late or self.loop.call_later(HEADERS, self._end, "sends no request")
+        self._late = self._late or self.loop.call_later(HEADERS_TIMEOUT, self._end, "sends no request")
 
 
-class WebSocketConnection(_Stalled, WebSocketsSansIOProtocol):
+class WebSocketConnection(_StallTimeout, WebSocketsSansIOProtocol):
     """A WebSocket; its pings tell that a client reads, but to close one waits for who does not."""
 
 
@@ -99,10 +99,10 @@ def server_options(settings: ServiceSettings) -> dict[str, Any]:
     return {
         "http": Connection,
         "ws": WebSocketConnection,
-        "forwarded_allow_ips": listed(settings.trusted_proxies),
-        "timeout_keep_alive": IDLE,
-        "limit_concurrency": max(1, soft - _SPARE) // 2,  # a download has a file open, too
-        "ws_max_size": LONGEST,
-        "ws_ping_interval": _PINGS,
-        "ws_ping_timeout": _PINGS,
+        "forwarded_allow_ips": split_list(settings.trusted_proxies),
+        "timeout_keep_alive": KEEP_ALIVE,
+        "limit_concurrency": max(1, soft - _SPARE_FILES) // 2,  # a download has a file open, too
+        "ws_max_size": MAX_BYTES,
+        "ws_ping_interval": _PING_INTERVAL,
+        "ws_ping_timeout": _PING_INTERVAL,
     }

@@ -12,26 +12,34 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.settings import ServiceSettings, listed
+from services.settings import ServiceSettings, split_list
 
-_ALWAYS = {
+_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-_NOTHING = "default-src 'none'; frame-ancestors 'none'"
-_DOCS = (  # FastAPI's pages load their scripts from there
+_CSP = "default-src 'none'; frame-ancestors 'none'"
+_CSP_DOCS = (  # FastAPI's pages load their scripts from there
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; connect-src 'self'; "
     "script-src 'unsafe-inline' https://cdn.jsdelivr.net; worker-src blob:; "
     "style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; "
     "font-src https://fonts.gstatic.com; img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly"
 )
-_TLS_FOR = 365 * 24 * 3600  # seconds
-_GRACE, _SLOWEST = 30.0, 1000.0  # seconds for a body, and bytes for which it gets a second more
+_HSTS_SECONDS = 365 * 24 * 3600  # seconds
+_GRACE, _MIN_RATE = 30.0, 1000.0  # seconds for a body, and bytes for which it gets a second more
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
-_ASKED = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range", "X-Request-ID")
-_TOLD = (
+_ALLOWED_HEADERS = (
+    "Authorization",
+    "X-API-Key",
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Range",
+    "X-Request-ID",
+)
+_EXPOSED_HEADERS = (
     *("Location", "Link", "ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID"),
     *("Content-Disposition", "Content-Range", "Accept-Ranges"),
 )
@@ -39,25 +47,25 @@ _TOLD = (
 
 def harden(app: FastAPI, settings: ServiceSettings) -> None:
     """Add what every answer of the application shall have; to be called last, so that it is around everything else."""
-    app.add_middleware(_Patience)
-    if origins := listed(settings.cors_origins):
+    app.add_middleware(_BodyTimeout)
+    if origins := split_list(settings.cors_origins):
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=_METHODS,
-            allow_headers=_ASKED,
-            expose_headers=_TOLD,
+            allow_headers=_ALLOWED_HEADERS,
+            expose_headers=_EXPOSED_HEADERS,
             max_age=600,
         )
-    app.add_middleware(_Headers, shared=bool(origins))
+    app.add_middleware(_SecurityHeaders, shared=bool(origins))
 
 
-class _Headers:
+class _SecurityHeaders:
     """Tells browsers to trust the answers with nothing that they need not be trusted with."""
 
     def __init__(self, app: ASGIApp, *, shared: bool) -> None:
         self._app = app
-        self._headers = _ALWAYS | {"Cross-Origin-Resource-Policy": "cross-origin" if shared else "same-origin"}
+        self._headers = _HEADERS | {"Cross-Origin-Resource-Policy": "cross-origin" if shared else "same-origin"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def tell(message: Message) -> None:
@@ -66,16 +74,16 @@ class _Headers:
                 for name, value in self._headers.items():
                     headers[name] = value
                 page = headers.get("content-type", "").startswith("text/html")
-                headers["Content-Security-Policy"] = _DOCS if page else _NOTHING
+                headers["Content-Security-Policy"] = _CSP_DOCS if page else _CSP
                 headers.setdefault("Cache-Control", "no-store")
                 if scope["scheme"] == "https":
-                    headers["Strict-Transport-Security"] = f"max-age={_TLS_FOR}"
+                    headers["Strict-Transport-Security"] = f"max-age={_HSTS_SECONDS}"
             await send(message)
 
         await self._app(scope, receive, tell if scope["type"] == "http" else send)
 
 
-class _Patience:
+class _BodyTimeout:
     """Waits for a body as long as its size justifies, and no longer."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -97,7 +105,7 @@ class _Patience:
             except TimeoutError:
                 whole = True
                 raise HTTPException(408, "The body comes too slowly", {"Connection": "close"}) from None
-            end += len(message.get("body", b"")) / _SLOWEST
+            end += len(message.get("body", b"")) / _MIN_RATE
             whole = not message.get("more_body", False)
             return message
 

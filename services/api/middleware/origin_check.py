@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from fastapi import HTTPException
 from starlette.requests import HTTPConnection
 
-from services.settings import ServiceSettings, is_loopback, listed
+from services.settings import ServiceSettings, is_loopback, split_list
 
-_READING = ("GET", "HEAD")
+_SAFE_METHODS = ("GET", "HEAD")
 
 
-def refuse_strangers(settings: ServiceSettings, connection: HTTPConnection) -> None:
+def check_origin(settings: ServiceSettings, connection: HTTPConnection) -> None:
     """Let nobody through who may be a page of a stranger's.
 
     Raises:
@@ -26,22 +26,22 @@ def refuse_strangers(settings: ServiceSettings, connection: HTTPConnection) -> N
     """
     host = connection.headers.get("host", "")
     server = (connection.scope.get("server") or ("", None))[0]
-    if is_loopback(server) and not _is_ours(settings, host):
+    if is_loopback(server) and not _is_allowed_host(settings, host):
         raise HTTPException(403, f"Host: {host[:200]!r} is not this machine; MOTES_ALLOWED_HOSTS would allow it")
     origin = connection.headers.get("origin")
     if origin is not None:
-        if urlsplit(origin).netloc != host and origin not in listed(settings.cors_origins):
+        if urlsplit(origin).netloc != host and origin not in split_list(settings.cors_origins):
             raise HTTPException(403, f"Origin: {origin[:200]!r} may not use this; MOTES_CORS_ORIGINS would allow it")
-    elif connection.headers.get("sec-fetch-site") == "cross-site" and not _is_link(connection):
+    elif connection.headers.get("sec-fetch-site") == "cross-site" and not _is_navigation(connection):
         raise HTTPException(403, "Sec-Fetch-Site: a page of another site may not use this")
 
 
-def _is_ours(settings: ServiceSettings, host: str) -> bool:
+def _is_allowed_host(settings: ServiceSettings, host: str) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return False
-    return _is_address(name) or name == "localhost" or name in listed(settings.allowed_hosts.lower())
+    return _is_address(name) or name == "localhost" or name in split_list(settings.allowed_hosts.lower())
 
 
 def _is_address(name: str) -> bool:
@@ -52,7 +52,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_link(connection: HTTPConnection) -> bool:
+def _is_navigation(connection: HTTPConnection) -> bool:
     """Whether somebody followed a link, which opens what it leads to."""
-    reads = connection.scope.get("method") in _READING
+    reads = connection.scope.get("method") in _SAFE_METHODS
     return reads and connection.headers.get("sec-fetch-dest") == "document"

@@ -13,13 +13,15 @@ from starlette.requests import HTTPConnection
 
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, limit_of
-from services.auth.rate_limit import NAME, WINDOW, Rate, Rates
+from services.auth.rate_limit import NAME, WINDOW, RateLimiter, RateStatus
 from services.settings import ServiceSettings
 
 _RATE = "motes.rate"  # in the scope of a request
 
 
-async def count(rates: Rates, settings: ServiceSettings, caller: Caller, connection: HTTPConnection) -> None:
+async def count_request(
+    rates: RateLimiter, settings: ServiceSettings, caller: Caller, connection: HTTPConnection
+) -> None:
     """Count a request of a caller, or a message: by its key, or by where it comes from where there are none.
 
     Raises:
@@ -30,9 +32,9 @@ async def count(rates: Rates, settings: ServiceSettings, caller: Caller, connect
         return
     who = caller.key or f"from {_network(connection.client.host if connection.client else '')}"
     try:
-        connection.scope[_RATE] = await rates.take(who, limit)
+        connection.scope[_RATE] = await rates.hit(who, limit)
     except QuotaError as error:
-        connection.scope[_RATE] = Rate(limit, 0, error.seconds)
+        connection.scope[_RATE] = RateStatus(limit, 0, error.seconds)
         raise
 
 
@@ -45,9 +47,9 @@ def _network(host: str) -> str:
     return host if address.version == 4 else str(ip_network((address, 64), strict=False))
 
 
-def tell(response: Response, connection: HTTPConnection) -> Response:
+def add_rate_headers(response: Response, connection: HTTPConnection) -> Response:
     """The answer, with how the caller stands."""
-    rate: Rate | None = connection.scope.get(_RATE)
+    rate: RateStatus | None = connection.scope.get(_RATE)
     if rate is not None:
         response.headers["RateLimit-Policy"] = f'"{NAME}";q={rate.limit:.0f};w={WINDOW}'
         response.headers["RateLimit"] = f'"{NAME}";r={rate.left};t={math.ceil(rate.seconds)}'

@@ -19,9 +19,9 @@ from services.observability.logs import bound
 
 _log = logging.getLogger("motes.requests")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # whatever else a client makes up is one
-_READING = ("GET", "HEAD", "OPTIONS")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _REFUSED = (401, 403, 429)  # as somebody is who tries keys
-_SANE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
 
 
 class Requests:
@@ -61,7 +61,7 @@ class Requests:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message.get("headers", ()), (b"x-request-id", request.encode())]
-                _note(scope, status, time.perf_counter() - began)
+                _record(scope, status, time.perf_counter() - began)
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -82,16 +82,16 @@ def route_of(scope: Scope) -> str:
     return f"{scope.get('root_path', '')}{path}" if path else "other"
 
 
-def _note(scope: Scope, status: int, seconds: float) -> None:
+def _record(scope: Scope, status: int, seconds: float) -> None:
     """Count an answer, and log it: at level info what changed something, went wrong or was refused, else at debug."""
     route, method = route_of(scope), _method(scope)
-    number, duration = _counted_by(route, method, status)
+    number, duration = _metrics_for(route, method, status)
     number.inc()
     duration.observe(seconds)
     if traces.set_up() is not None:
         told: traces.Attributes = {"http.route": route, "http.response.status_code": status}
-        traces.note(told, name=f"{method} {route}", failed=status >= 500)
-    level = logging.INFO if status >= 500 or status in _REFUSED or method not in _READING else logging.DEBUG
+        traces.annotate(told, name=f"{method} {route}", failed=status >= 500)
+    level = logging.INFO if status >= 500 or status in _REFUSED or method not in _SAFE_METHODS else logging.DEBUG
     if _log.isEnabledFor(level):
         # Not the path itself, and never the query: they hold what clients call their songs.
         ids = {name.removesuffix("_id"): value for name, value in scope.get("path_params", {}).items()}
@@ -101,7 +101,7 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
 
 
 @cache
-def _counted_by(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+def _metrics_for(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
     """What counts such answers; to look for it each time would take most of what counting takes."""
     return metrics.REQUESTS.labels(route, method, str(status)), metrics.REQUEST.labels(route, method)
 
@@ -112,7 +112,7 @@ def _method(scope: Scope) -> str:
 
 def _id_of(scope: Scope) -> str:
     for _, value in _headers(scope, b"x-request-id"):
-        if _SANE.fullmatch(value):
+        if _REQUEST_ID.fullmatch(value):
             return str(value.decode())
     return os.urandom(16).hex()
 

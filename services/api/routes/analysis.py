@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Query, Request, Response
 
@@ -17,11 +17,11 @@ from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
 from services.api.file_responses import VALIDATORS
 from services.api.route import Bounds, Route
-from services.api.routes.previews import look
-from services.api.routes.renders import scene_of
+from services.api.routes.previews import respond_with_result
+from services.api.routes.renders import spec_of
 from services.database.models import AudioRow, JobRow
 from services.media.corrections import Corrections
-from services.media.songs import path_of
+from services.media.songs import audio_path_of
 
 
 class _Route(Route):
@@ -52,7 +52,7 @@ async def analysis_of_audio(
     curves: bool = Query(False, description="with all curves, some megabytes"),
     bpm: float | None = Query(None, ge=20, le=400, description="the tempo, where it is known"),
     beat_offset: float | None = Query(None, ge=0, le=86_400, description="when any beat is, in seconds"),
-    beat_octave: Literal["half", "double"] | None = Query(None, description="count half or double the beats heard"),
+    beat_octave: Annotated[schemas.BeatOctave | None, Query(description="count half or double the beats heard")] = None,
     metre: int | None = Query(None, ge=2, le=12, description="beats a bar"),
 ) -> Response:
     """What is heard in a song, as a document: as somebody of the same owner corrected it, if one did."""
@@ -60,12 +60,12 @@ async def analysis_of_audio(
     said = {"bpm": bpm, "beat_offset": beat_offset, "beat_octave": beat_octave, "metre": metre}
     config = {name: value for name, value in said.items() if value is not None}
     kind = min(particle_types().types)  # any will do: what is heard does not depend on it
-    scene, key = await scene_of(service, kind, config, song.sha256, "standard", owner=caller.owner)
+    scene, key = await spec_of(service, kind, config, song.sha256, "standard", owner=caller.owner)
     what = "curves" if curves else "analysis"
     job = JobRow(
         id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{caller.owner} {what} {key}")),
         owner=caller.owner,
-        flow=caller.owner or song.sha256[:36],
+        fairness_key=caller.owner or song.sha256[:36],
         kind=what,
         system_id="",
         scene=scene,
@@ -73,7 +73,7 @@ async def analysis_of_audio(
         output_path="analysis.json",
         priority="high",
     )
-    return await look(service, caller, request, job)
+    return await respond_with_result(service, caller, request, job)
 
 
 @router.put("/audio/{audio_id}/analysis", operation_id="correct_analysis", responses=problems(400, 404, 413, 415, 422))
@@ -91,7 +91,7 @@ async def correct_analysis(
         seconds = float(check(plain, where="analysis").seconds)
         if abs(seconds - song.duration) > _NEAR:
             raise SceneError(f"analysis: duration {seconds:g} s: is of another song, this one has {song.duration:g} s")
-        Corrections(service.storage).keep(song.sha256, caller.owner, json.dumps(plain, sort_keys=True))
+        Corrections(service.storage).save(song.sha256, caller.owner, json.dumps(plain, sort_keys=True))
 
     await service.compute(checked)
     return schemas.Message(message="Analysis corrected")
@@ -101,12 +101,12 @@ async def correct_analysis(
 async def forget_correction(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
     """Forget what was corrected: the song is heard as Motes hears it."""
     song = await _song(service, caller, audio_id)
-    await service.compute(lambda: Corrections(service.storage).forget(song.sha256, caller.owner))
+    await service.compute(lambda: Corrections(service.storage).clear(song.sha256, caller.owner))
     return schemas.Message(message="Correction forgotten")
 
 
 async def _song(service: Service, caller: Caller, audio_id: str) -> AudioRow:
     try:
-        return await service.songs.find(path_of(audio_id, ""), caller)
+        return await service.songs.find(audio_path_of(audio_id, ""), caller)
     except AudioError:
         raise HTTPException(404, "Song not found") from None

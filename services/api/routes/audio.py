@@ -17,13 +17,13 @@ from services.api.authentication import CallerDep
 from services.api.dependencies import ServiceDep
 from services.api.errors import problems
 from services.api.route import Route
-from services.api.routes.uploads import received
+from services.api.routes.uploads import receive_upload
 from services.database.models import UploadRow, now
-from services.media.songs import path_of
-from services.retention.deletion import in_use
+from services.media.songs import audio_path_of
+from services.retention.deletion import count_jobs_using
 
 router = APIRouter(tags=["audio"], route_class=Route)
-_LONGEST_NAME = 200  # letters; the end counts, where the suffix is
+_MAX_NAME = 200  # letters; the end counts, where the suffix is
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DAY = timedelta(days=1)  # whatever clocks say
@@ -49,10 +49,12 @@ _BODY: dict[str, Any] = {
 async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request) -> schemas.UploadedAudio:
     """Upload a song; the same song twice is kept once."""
     try:
-        async with service.songs.place() as path:
-            upload = await received(request, path, limit=service.settings.upload_limit, room=service.room.for_upload)
-            name = _shown(upload.name)
-            row = await service.songs.keep(path, sha256=upload.sha256, name=name, caller=caller)
+        async with service.songs.staging_file() as path:
+            upload = await receive_upload(
+                request, path, limit=service.settings.upload_limit, admit=service.disk_admission.admit_upload
+            )
+            name = _printable_name(upload.name)
+            row = await service.songs.store(path, sha256=upload.sha256, name=name, caller=caller)
     except AudioError as error:
         raise HTTPException(415, str(error)) from None
     except OSError as error:
@@ -61,7 +63,7 @@ async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request)
         raise
     return schemas.UploadedAudio(
         audio_id=row.sha256,
-        audio_path=path_of(row.sha256, name),
+        audio_path=audio_path_of(row.sha256, name),
         duration=row.duration,
         sample_rate=row.sample_rate,
         channels=row.channels,
@@ -69,10 +71,10 @@ async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request)
     )
 
 
-def _shown(name: str) -> str:
+def _printable_name(name: str) -> str:
     """A file's name as it can be repeated in a line: without folders and what is not printed, and not too long."""
     last = PurePosixPath(name.replace("\\", "/")).name
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_LONGEST_NAME:] or "upload"
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_MAX_NAME:] or "upload"
 
 
 @router.delete("/audio/{audio_id}", operation_id="delete_audio", responses=problems(404, 409))
@@ -80,13 +82,13 @@ async def delete_audio(audio_id: str, service: ServiceDep, caller: CallerDep) ->
     """Forget a song; 409 while jobs that are not over need it. Systems that have it cannot be rendered any more."""
     if not _SHA256.fullmatch(audio_id):
         raise HTTPException(404, "Song not found")
-    mine = (UploadRow.sha256 == audio_id, caller.sees(UploadRow))
+    mine = (UploadRow.sha256 == audio_id, caller.visible_rows(UploadRow))
     async with service.sessions() as session:
         owners = list(await session.scalars(select(UploadRow.owner).where(*mine)))
-        needed = await in_use(session, audio_id, owners)
+        needed = await count_jobs_using(session, audio_id, owners)
     if not owners:
         raise HTTPException(404, "Song not found")
     if needed:
         raise HTTPException(409, f"The song is needed by {needed} jobs that are not over: cancel them first")
-    await service.remover.song(audio_id, owners, unused_since=now() + _DAY, reason="deleted")
+    await service.deleter.delete_song(audio_id, owners, unused_since=now() + _DAY, reason="deleted")
     return schemas.Message(message="Song deleted")

@@ -7,15 +7,15 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, stored_file
+from services.api.file_responses import VALIDATORS, file_content, stored_file
 from services.api.route import Route
 from services.database.models import JobRow
-from services.jobs.artefacts import finished, use
+from services.jobs.artefacts import find_artefact, touch
 from services.storage.object_keys import result_key
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _CACHE = "private, max-age=3600"
-VIDEO = {"content": {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}}
+VIDEO = file_content("video/mp4")
 
 
 @router.head("/download/{job_id}", include_in_schema=False)
@@ -36,8 +36,8 @@ async def download(job_id: str, service: ServiceDep, caller: CallerDep, request:
     if row.status != "completed":
         raise HTTPException(400, f"Job not completed: it is {row.status}")
     key = result_key(row.scene_key, row.kind)
-    await use(service.sessions, key)
-    made = await finished(service.sessions, key)
+    await touch(service.sessions, key)
+    made = await find_artefact(service.sessions, key)
     if made is None:
         await _unexpired(service, caller, job_id)
         raise HTTPException(404, "Output file not found")

@@ -13,8 +13,8 @@ from services.api.authentication import CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import UNREACHABLE, problems
 from services.api.route import Route
-from services.auth.api_keys import ANYBODY, Caller
-from services.database.migrations import NewerStructureError, newest, structure
+from services.auth.api_keys import ANONYMOUS, Caller
+from services.database.migrations import NewerSchemaError, head_revision, schema_revision
 from services.database.models import OPEN, JobRow, SystemRow
 
 _log = logging.getLogger("motes.api")
@@ -43,12 +43,12 @@ async def count(service: ServiceDep, caller: CallerDep) -> schemas.Counts:
 async def health(service: ServiceDep, response: Response) -> schemas.Health:
     """Whether everything works; without Redis everything does, a little later."""
     registry = particle_types()
-    redis = await service.waker.answers()
+    redis = await service.notifier.redis_is_up()
     database, systems, jobs = True, 0, dict[str, int]()
     try:
-        systems, jobs = await _counts(service, ANYBODY)
-        if (found := await structure(service.sessions)) != newest():
-            _log.warning("%s", NewerStructureError(found or "none"))
+        systems, jobs = await _counts(service, ANONYMOUS)
+        if (found := await schema_revision(service.sessions)) != head_revision():
+            _log.warning("%s", NewerSchemaError(found or "none"))
             database, response.status_code = False, 503
     except UNREACHABLE as error:
         _log.warning("the database does not answer: %s", error)
@@ -68,7 +68,9 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
 async def _counts(service: Service, caller: Caller) -> tuple[int, dict[str, int]]:
     """Systems, and renders by status."""
     async with service.sessions() as session:
-        systems = await session.scalar(select(func.count()).select_from(SystemRow).where(caller.sees(SystemRow)))
-        mine = (JobRow.kind == "video", caller.sees(JobRow))
+        systems = await session.scalar(
+            select(func.count()).select_from(SystemRow).where(caller.visible_rows(SystemRow))
+        )
+        mine = (JobRow.kind == "video", caller.visible_rows(JobRow))
         rows = select(JobRow.status, func.count()).where(*mine).group_by(JobRow.status)
         return systems or 0, {str(status): int(number) for status, number in await session.execute(rows)}

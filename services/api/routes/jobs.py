@@ -12,18 +12,18 @@ from services.api import schemas
 from services.api.authentication import CallerDep
 from services.api.dependencies import Service, ServiceDep, is_id
 from services.api.errors import problems
-from services.api.paging import CURSOR, LIMIT, LINK, listed, page
+from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
 from services.api.route import Route
 from services.database.models import DeliveryRow, JobRow
-from services.jobs.events import COLUMNS, told
+from services.jobs.events import COLUMNS, to_payload
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.Job])
 
 
-def shown(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
+def to_schema(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
     """A job as the API shows it: as it is, or as it was when something was told of it."""
-    state = told(row) if as_told is None else as_told
+    state = to_payload(row) if as_told is None else as_told
     return schemas.Job.model_validate(
         state
         | {
@@ -55,21 +55,21 @@ async def list_jobs(
     cursor: str | None = CURSOR,
 ) -> Response:
     """All renders, the newest first."""
-    rows = select(*COLUMNS).where(JobRow.kind == "video", caller.sees(JobRow))
+    rows = select(*COLUMNS).where(JobRow.kind == "video", caller.visible_rows(JobRow))
     if status:
         rows = rows.where(JobRow.status.in_(status))
     if system_id is not None:
         rows = rows.where(JobRow.system_id == (system_id if is_id(system_id) else ""))
-    rows = page(rows, JobRow, limit=limit, cursor=cursor)
-    return await listed(
-        service, request, rows, lambda found: _LIST.dump_json([shown(row) for row in found]), limit=limit
+    rows = page_query(rows, JobRow, limit=limit, cursor=cursor)
+    return await paged_response(
+        service, request, rows, lambda found: _LIST.dump_json([to_schema(row) for row in found]), limit=limit
     )
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", response_model=schemas.Job, responses=problems(404))
 async def get_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Job:
     """A job."""
-    return shown(await service.job_or_404(caller, job_id))
+    return to_schema(await service.job_or_404(caller, job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=problems(404, 409))
@@ -104,10 +104,10 @@ async def delete_job(job_id: str, service: ServiceDep, caller: CallerDep) -> sch
     """Cancel a job that is not over, and forget it and its video."""
     await service.job_or_404(caller, job_id)
     await service.jobs.cancel(job_id)
-    await forget(service, job_id)
+    await delete_job_and_files(service, job_id)
     return schemas.Message(message="Job deleted")
 
 
-async def forget(service: Service, job_id: str) -> None:
+async def delete_job_and_files(service: Service, job_id: str) -> None:
     """Delete a job, and what only it made."""
-    await service.remover.job(service.jobs, job_id)
+    await service.deleter.delete_job(service.jobs, job_id)

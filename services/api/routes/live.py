@@ -13,20 +13,20 @@ from starlette.exceptions import HTTPException
 
 from ecs_core import MotesError
 from services.api import schemas
-from services.api.authentication import Caller, allow, identify, unknown
-from services.api.configs import configure, status_of
-from services.api.dependencies import SYSTEMS_EVERY, Service, ServiceDep, is_id
+from services.api.authentication import Caller, identify, require_scope, unauthorized
+from services.api.configs import merge_config, status_of
+from services.api.dependencies import SYSTEM_POLL_INTERVAL, Service, ServiceDep, is_id
 from services.api.errors import UNREACHABLE
-from services.api.json_limits import LONGEST, parse
-from services.api.middleware.rate_headers import count
-from services.api.routes.jobs import shown
-from services.api.status_snapshot import standings
+from services.api.json_limits import MAX_BYTES, parse
+from services.api.middleware.rate_headers import count_request
+from services.api.routes.jobs import to_schema
+from services.api.status_snapshot import status_snapshots
 from services.auth.limits import QuotaError
 from services.observability import metrics
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["live"])
-_AT_LEAST_EVERY = 1.0  # seconds between two statuses
+_STATUS_EVERY = 1.0  # seconds between two statuses
 _COMMAND = 'must be {"action": "update_config", "config": {…}}'
 
 
@@ -34,7 +34,7 @@ _COMMAND = 'must be {"action": "update_config", "config": {…}}'
 async def live_system(websocket: WebSocket, system_id: str, service: ServiceDep) -> None:
     """Send the status and jobs at once, on change and at least every second; take {"action": "update_config", …}."""
     await websocket.accept()
-    with metrics.listening("websocket"):
+    with metrics.track_listener("websocket"):
         await _follow(websocket, system_id, service)
 
 
@@ -42,7 +42,9 @@ async def _follow(websocket: WebSocket, system_id: str, service: Service) -> Non
     tasks: list[asyncio.Task[None]] = []
     try:
         caller = await identify(service, websocket, query=True)  # browsers can set no headers
-        tasks = [asyncio.create_task(do(websocket, service, caller, system_id)) for do in (_tell, _heed)]
+        tasks = [
+            asyncio.create_task(do(websocket, service, caller, system_id)) for do in (_send_status, _receive_commands)
+        ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -50,7 +52,7 @@ async def _follow(websocket: WebSocket, system_id: str, service: Service) -> Non
     except HTTPException as error:
         code, reason = 1008, error.detail
     except QuotaError as error:
-        metrics.limited(error.limit)
+        metrics.count_limited(error.limit)
         code, reason = 1013, str(error)
     except UNREACHABLE as error:
         _log.warning("the database does not answer: %s", error)
@@ -65,26 +67,26 @@ async def _follow(websocket: WebSocket, system_id: str, service: Service) -> Non
         await websocket.close(code, reason)
 
 
-async def _tell(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
+async def _send_status(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
     """Tell how the system stands, until there is none."""
     loop = asyncio.get_running_loop()
     told, due, revision = None, 0.0, 0
-    standing = (await standings(service.sessions, {system_id})).get(system_id) if is_id(system_id) else None
-    while standing is not None:
-        if standing.revision != revision:
+    snapshot = (await status_snapshots(service.sessions, {system_id})).get(system_id) if is_id(system_id) else None
+    while snapshot is not None:
+        if snapshot.revision != revision:
             if (row := await service.system(caller, system_id)) is None:
                 return
             revision, status = row.revision, dict(status_of(row))
-        if standing != told or loop.time() >= due:
-            if not await service.keys.hold(caller):
-                raise unknown()
-            told, due = standing, loop.time() + _AT_LEAST_EVERY - SYSTEMS_EVERY
-            jobs = [shown(job) for job in standing.jobs if caller.has(job.owner)]
+        if snapshot != told or loop.time() >= due:
+            if not await service.keys.still_valid(caller):
+                raise unauthorized()
+            told, due = snapshot, loop.time() + _STATUS_EVERY - SYSTEM_POLL_INTERVAL
+            jobs = [to_schema(job) for job in snapshot.jobs if caller.can_see(job.owner)]
             await websocket.send_text(schemas.LiveSystem(**status, jobs=jobs).model_dump_json())
-        standing = await service.systems.next_look(system_id)
+        snapshot = await service.system_poller.next(system_id)
 
 
-async def _heed(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
+async def _receive_commands(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
     """Do what the client asks for, until there is no system."""
     while True:
         message = await websocket.receive()
@@ -92,17 +94,17 @@ async def _heed(websocket: WebSocket, service: Service, caller: Caller, system_i
             raise WebSocketDisconnect(message.get("code", 1005))
         try:
             config = _config(message.get("text") or message.get("bytes") or "")
-            allow(caller, "render")
-            await count(service.rates, service.settings, caller, websocket)
-            await configure(service, caller, system_id, config)
+            require_scope(caller, "render")
+            await count_request(service.rate_limiter, service.settings, caller, websocket)
+            await merge_config(service, caller, system_id, config)
         except HTTPException as error:
             if error.status_code == 404:
                 return
-            await _refuse(websocket, error.detail)
+            await _send_error(websocket, error.detail)
         except (ValueError, MotesError) as error:
             if isinstance(error, QuotaError):
-                metrics.limited(error.limit)
-            await _refuse(websocket, str(error))
+                metrics.count_limited(error.limit)
+            await _send_error(websocket, str(error))
 
 
 def _config(text: str | bytes) -> dict[str, Any]:
@@ -111,8 +113,8 @@ def _config(text: str | bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is none.
     """
-    if len(text) > LONGEST:
-        raise ValueError(f"The message is larger than {LONGEST} bytes")
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"The message is larger than {MAX_BYTES} bytes")
     try:
         command = parse(text)
     except ValueError as error:
@@ -125,6 +127,6 @@ def _config(text: str | bytes) -> dict[str, Any]:
     return config
 
 
-async def _refuse(websocket: WebSocket, detail: str) -> None:
+async def _send_error(websocket: WebSocket, detail: str) -> None:
     """What is wrong changes nothing, and is said to whoever sent it alone."""
     await websocket.send_text(json.dumps({"error": detail[:2000]}))

@@ -7,10 +7,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ecs_core.plugin_api import particle_types
-from services.api.authentication import allow, identify, keys_needed
+from services.api.authentication import identify, keys_needed, require_scope
 from services.api.dependencies import Service, ServiceDep
 from services.api.route import Route
-from services.api.stats_collector import Numbers
+from services.api.stats_collector import StatsCollector
 from services.observability import metrics
 from services.settings import is_loopback
 
@@ -21,7 +21,7 @@ metrics_router = APIRouter(route_class=Route)
 async def scrape(request: Request, service: ServiceDep) -> Response:
     """All metrics of this process. It answers although the database does not: what that would say is absent then."""
     await _admit(service, request)
-    numbers: Numbers = request.state.motes_numbers
+    numbers: StatsCollector = request.state.motes_stats
     metrics.PLUGIN_FAILURES.set(len(particle_types().failures))
     looked = CollectorRegistry()
     looked.register(await numbers.latest())
@@ -36,7 +36,7 @@ async def _admit(service: Service, request: Request) -> None:
     """
     if service.settings.metrics_open or not keys_needed(service.settings, request) or _is_from_here(request):
         return
-    allow(await identify(service, request), "admin")
+    require_scope(await identify(service, request), "admin")
 
 
 def _is_from_here(request: Request) -> bool:

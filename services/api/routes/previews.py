@@ -18,24 +18,24 @@ from ecs_core import SceneError
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, stored_file
+from services.api.file_responses import VALIDATORS, file_content, stored_file
 from services.api.route import Route
 from services.api.routes.downloads import VIDEO
-from services.api.routes.jobs import forget
-from services.api.routes.renders import scene_of, submit
+from services.api.routes.jobs import delete_job_and_files
+from services.api.routes.renders import spec_of, submit
 from services.auth.quotas import quotas_of
 from services.database.models import OPEN, JobRow, SystemRow
-from services.jobs.artefacts import Artefact, finished, use
+from services.jobs.artefacts import Artefact, find_artefact, touch
 from services.storage.object_keys import result_key
 
 router = APIRouter(tags=["systems"], route_class=Route)
-_PATIENCE = 60.0  # seconds until a client is told to come again
-_LOOK_EVERY = 0.1
+_TIMEOUT = 60.0  # seconds until a client is told to come again
+_POLL_INTERVAL = 0.1
 _CACHE = "private, max-age=0, must-revalidate"  # another config, another picture
 _MEDIA = {"frame": "image/png", "analysis": "application/json", "curves": "application/json"}
-_PICTURE = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
-_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it, by `If-None-Match`"}}
-_ERRORS = _UNCHANGED | problems(400, 404, 416, 507)
+_PICTURE = file_content("image/png")
+_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it, by `If-None-Match`"}}
+_ERRORS = _NOT_MODIFIED | problems(400, 404, 416, 507)
 
 
 @router.head("/systems/{system_id}/frame", include_in_schema=False)
@@ -54,16 +54,16 @@ async def frame_of_system(
 ) -> Response:
     """One frame as a PNG, equal to the one in the video."""
     row = await service.system_or_404(caller, system_id)
-    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner)
+    scene, _ = await spec_of(service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner)
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(length * rate + Fraction(1, 2))
     number = int(Fraction(str(t)) * rate + Fraction(1, 10**6))  # as motes frame has it
     if number >= frames:
         raise HTTPException(400, f"t = {t:g}: must be from 0 to {float((frames - 1) / rate):g} seconds")
-    scene, key = await scene_of(
+    scene, key = await spec_of(
         service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner, at=float(number / rate)
     )
-    return await look(service, caller, request, _job(caller, row, scene, key, kind="frame"))
+    return await respond_with_result(service, caller, request, _job(caller, row, scene, key, kind="frame"))
 
 
 @router.head("/systems/{system_id}/preview", include_in_schema=False)
@@ -82,12 +82,12 @@ async def preview_of_system(
 ) -> Response:
     """The first seconds of the video, as a draft."""
     row = await service.system_or_404(caller, system_id)
-    scene, _ = await scene_of(service, row.particle_type, row.config, row.audio, "draft", owner=caller.owner)
+    scene, _ = await spec_of(service, row.particle_type, row.config, row.audio, "draft", owner=caller.owner)
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(min(Fraction(str(duration)), length) * rate + Fraction(1, 2))
     config = {**row.config, "duration": float(max(1, frames) / rate)}
-    scene, key = await scene_of(service, row.particle_type, config, row.audio, "draft", owner=caller.owner)
-    return await look(service, caller, request, _job(caller, row, scene, key, kind="preview"))
+    scene, key = await spec_of(service, row.particle_type, config, row.audio, "draft", owner=caller.owner)
+    return await respond_with_result(service, caller, request, _job(caller, row, scene, key, kind="preview"))
 
 
 async def _length(service: Service, scene: dict[str, Any]) -> Fraction:
@@ -105,7 +105,7 @@ def _job(caller: Caller, system: SystemRow, scene: dict[str, Any], key: str, *, 
     return JobRow(
         id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{caller.owner} {kind} {key}")),
         owner=caller.owner,
-        flow=caller.owner or system.id,
+        fairness_key=caller.owner or system.id,
         kind=kind,
         system_id=system.id,
         scene=scene,
@@ -115,45 +115,45 @@ def _job(caller: Caller, system: SystemRow, scene: dict[str, Any], key: str, *, 
     )
 
 
-async def look(service: Service, caller: Caller, request: Request, job: JobRow) -> Response:
+async def respond_with_result(service: Service, caller: Caller, request: Request, job: JobRow) -> Response:
     """What the job makes, as soon as it is there.
 
     Raises:
         HTTPException: it could not be made, or not in time.
     """
     key = result_key(job.scene_key, job.kind)
-    await use(service.sessions, key)
-    made = await finished(service.sessions, key)
-    made = made or await _made(service, caller, request, job)
+    await touch(service.sessions, key)
+    made = await find_artefact(service.sessions, key)
+    made = made or await _wait_for_result(service, caller, request, job)
     media_type = _MEDIA.get(job.kind, "video/mp4")
     try:
         return await stored_file(request, service.storage, made, cache=_CACHE, media_type=media_type)
     except FileNotFoundError:
-        await forget(service, job.id)
+        await delete_job_and_files(service, job.id)
         raise HTTPException(503, "It was lost, and is made again; try again", {"Retry-After": "1"}) from None
 
 
-async def _made(service: Service, caller: Caller, request: Request, job: JobRow) -> Artefact:
+async def _wait_for_result(service: Service, caller: Caller, request: Request, job: JobRow) -> Artefact:
     """What the job makes, as soon as it is there.
 
     Raises:
         HTTPException: it could not be made, or not in time.
     """
-    end, quotas = time.monotonic() + _PATIENCE, quotas_of(service.settings, caller)
+    end, quotas = time.monotonic() + _TIMEOUT, quotas_of(service.settings, caller)
     row = await submit(service, caller, job)
-    if row.status == "completed" and await finished(service.sessions, result_key(job.scene_key, job.kind)) is None:
-        await forget(service, row.id)
+    if row.status == "completed" and await find_artefact(service.sessions, result_key(job.scene_key, job.kind)) is None:
+        await delete_job_and_files(service, row.id)
         row = await submit(service, caller, job)
     elif row.status not in OPEN and await service.jobs.retry(row.id, quotas=quotas):
-        service.waker.wake()  # it failed earlier, perhaps for want of memory
+        service.notifier.wake()  # it failed earlier, perhaps for want of memory
     while time.monotonic() < end and not await request.is_disconnected():
         row = await service.job_or_404(caller, job.id)
         key = result_key(row.scene_key, job.kind)  # another version may have adopted it
-        made = await finished(service.sessions, key)
+        made = await find_artefact(service.sessions, key)
         if made is not None:
             return made
         if row.status in ("failed", "cancelled"):
             raise HTTPException(400, row.error or "it was cancelled")
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(_POLL_INTERVAL)
     what = f"The {job.kind} is {row.stage}" + (f": {row.error}" if row.error else "")
     raise HTTPException(503, f"{what}; try again in a few seconds", {"Retry-After": "5"})

@@ -13,22 +13,22 @@ from services.api import openapi_links, schemas
 from services.api.authentication import CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.idempotency import Answer, IdempotencyKey, once
+from services.api.idempotency import Answer, IdempotencyKey, idempotent
 from services.api.route import Route
-from services.auth.api_keys import ANYBODY, Caller
-from services.auth.limits import check_given, check_length, check_scene
+from services.auth.api_keys import ANONYMOUS, Caller
+from services.auth.limits import check_length, check_requested, check_scene
 from services.auth.quotas import quotas_of
 from services.database.models import JobRow
-from services.jobs.render_spec import frozen, key_of, seconds_of, segments_of
+from services.jobs.render_spec import build_spec, segment_count, spec_key, video_seconds
 from services.media.corrections import Corrections
 from services.observability import traces
-from services.storage.object_keys import ONE_TASK
+from services.storage.object_keys import SINGLE_TASK_KINDS
 from services.storage.reserved_names import is_reserved
 from services.webhooks.delivery import check_target
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]{1,200}\.mp4")
-_AS_IT_IS = schemas.RenderRequest.model_validate({})
+_DEFAULTS = schemas.RenderRequest.model_validate({})
 
 
 @router.post(
@@ -49,7 +49,7 @@ async def render_system(
     service: ServiceDep,
     caller: CallerDep,
     request: Request,
-    body: schemas.RenderRequest = _AS_IT_IS,
+    body: schemas.RenderRequest = _DEFAULTS,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Render the system as it stands now; what is changed later touches no render."""
@@ -58,17 +58,17 @@ async def render_system(
         row = await service.system_or_404(caller, system_id)
         if body.system_id not in (None, system_id):
             raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
-        output = _output_name(body.output_path)
+        output = _check_output_name(body.output_path)
         if body.webhook_url is not None:
             await check_target(body.webhook_url, service.settings)
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
         config = {**row.config, **body.over}
-        check_given(service.settings, config)
-        scene, key = await scene_of(service, row.particle_type, config, audio, body.quality, owner=caller.owner)
+        check_requested(service.settings, config)
+        scene, key = await spec_of(service, row.particle_type, config, audio, body.quality, owner=caller.owner)
         job = JobRow(
             id=job_id,
             owner=caller.owner,
-            flow=caller.owner or system_id,
+            fairness_key=caller.owner or system_id,
             kind="video",
             system_id=system_id,
             scene=scene,
@@ -82,10 +82,10 @@ async def render_system(
         accepted = schemas.RenderAccepted(job_id=job_id, message="Rendering started", output_path=output)
         return Answer(accepted, 202, {"Location": f"{base}/jobs/{job_id}"})
 
-    return await once(service, caller, request, idempotency_key, make)
+    return await idempotent(service, caller, request, idempotency_key, make)
 
 
-async def scene_of(
+async def spec_of(
     service: Service,
     particle_type: str,
     config: dict[str, Any],
@@ -103,8 +103,8 @@ async def scene_of(
 
     def freeze() -> tuple[dict[str, Any], str]:
         analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
-        scene = frozen(particle_type, config, audio, quality, at=at, analysis=analysis)
-        return scene, key_of(scene)
+        scene = build_spec(particle_type, config, audio, quality, at=at, analysis=analysis)
+        return scene, spec_key(scene)
 
     return await service.compute(freeze)
 
@@ -114,29 +114,29 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
 
     Raises:
         LimitError: it is more than this server renders, or its owner may have no more.
-        NoRoomError: it is new, nobody rendered the same before, and there is no room for it.
+        InsufficientStorageError: it is new, nobody rendered the same before, and there is no room for it.
     """
     song = await service.songs.get(job.scene["audio"])
     heard = song.duration if song else 0.0
-    seconds = seconds_of(job.scene, heard)
-    if job.kind == "frame" or job.kind not in ONE_TASK:  # what else there is only listens
+    seconds = video_seconds(job.scene, heard)
+    if job.kind == "frame" or job.kind not in SINGLE_TASK_KINDS:  # what else there is only listens
         check_scene(service.settings, job.scene["config"])
         check_length(service.settings, seconds)
-    job.seconds = 0.0 if job.kind in ONE_TASK else seconds
-    tasks = 1 if job.kind in ONE_TASK else segments_of(job.scene, heard) + 1
-    room = partial(service.room.for_job, scene=job.scene, seconds=heard)
+    job.seconds = 0.0 if job.kind in SINGLE_TASK_KINDS else seconds
+    tasks = 1 if job.kind in SINGLE_TASK_KINDS else segment_count(job.scene, heard) + 1
+    admit = partial(service.disk_admission.admit_job, scene=job.scene, seconds=heard)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         job.traceparent = traces.traceparent()
         try:
             quotas = quotas_of(service.settings, caller)
-            stored = await service.jobs.submit(job, tasks=tasks, quotas=quotas, room=room)
+            stored = await service.jobs.submit(job, tasks=tasks, quotas=quotas, admit=admit)
         except IntegrityError:  # at the same moment by somebody else
-            stored = await service.job_or_404(ANYBODY, job.id)
-    service.waker.wake()
+            stored = await service.job_or_404(ANONYMOUS, job.id)
+    service.notifier.wake()
     return stored
 
 
-def _output_name(name: str | None) -> str:
+def _check_output_name(name: str | None) -> str:
     """The name under which the video is downloaded: a name and nothing else."""
     if name is None:
         return "video.mp4"

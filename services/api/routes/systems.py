@@ -12,20 +12,20 @@ from sqlalchemy.exc import IntegrityError
 from ecs_core.scene.scene import particle_type as type_of
 from services.api import openapi_links, schemas
 from services.api.authentication import CallerDep
-from services.api.configs import change, check, configure, status_of
+from services.api.configs import check_config, merge_config, status_of, update_system
 from services.api.dependencies import ServiceDep
 from services.api.errors import problems
-from services.api.idempotency import Answer, IdempotencyKey, once
-from services.api.paging import CURSOR, LIMIT, LINK, listed, page
+from services.api.idempotency import Answer, IdempotencyKey, idempotent
+from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
 from services.api.route import Route
-from services.api.routes.jobs import forget
+from services.api.routes.jobs import delete_job_and_files
 from services.database.models import JobRow, SystemRow
 
 router = APIRouter(tags=["systems"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.System])
 
 
-def shown(row: SystemRow) -> schemas.System:
+def to_schema(row: SystemRow) -> schemas.System:
     """A system as the API shows it."""
     return schemas.System(
         system_id=row.id,
@@ -52,16 +52,16 @@ async def create_system(
     """Create a particle system."""
 
     async def make(system_id: str) -> Answer:
-        await check(service, body.particle_type, body.config)
+        await check_config(service, body.particle_type, body.config)
         row = SystemRow(id=system_id, owner=caller.owner, particle_type=body.particle_type, config=body.config)
         try:
             async with service.sessions.begin() as session:
                 session.add(row)
         except IntegrityError:  # made by a process that died, or is slow
             row = await service.system_or_404(caller, system_id)
-        return Answer(shown(row))
+        return Answer(to_schema(row))
 
-    return await once(service, caller, request, idempotency_key, make)
+    return await idempotent(service, caller, request, idempotency_key, make)
 
 
 @router.get(
@@ -74,17 +74,17 @@ async def list_systems(
     service: ServiceDep, caller: CallerDep, request: Request, limit: int = LIMIT, cursor: str | None = CURSOR
 ) -> Response:
     """All systems, the newest first."""
-    mine = select(*SystemRow.__table__.c).where(caller.sees(SystemRow))
-    rows = page(mine, SystemRow, limit=limit, cursor=cursor)
-    return await listed(
-        service, request, rows, lambda found: _LIST.dump_json([shown(row) for row in found]), limit=limit
+    mine = select(*SystemRow.__table__.c).where(caller.visible_rows(SystemRow))
+    rows = page_query(mine, SystemRow, limit=limit, cursor=cursor)
+    return await paged_response(
+        service, request, rows, lambda found: _LIST.dump_json([to_schema(row) for row in found]), limit=limit
     )
 
 
 @router.get("/systems/{system_id}", operation_id="get_system", response_model=schemas.System, responses=problems(404))
 async def get_system(system_id: str, service: ServiceDep, caller: CallerDep) -> schemas.System:
     """A system."""
-    return shown(await service.system_or_404(caller, system_id))
+    return to_schema(await service.system_or_404(caller, system_id))
 
 
 @router.put(
@@ -94,7 +94,7 @@ async def update_config(
     system_id: str, body: schemas.NewConfig, service: ServiceDep, caller: CallerDep
 ) -> schemas.Changed:
     """Change settings; those that are not named stay, also within a setting that is an object."""
-    row = await configure(service, caller, system_id, body.config)
+    row = await merge_config(service, caller, system_id, body.config)
     return schemas.Changed(message="Configuration updated", status=status_of(row))
 
 
@@ -111,7 +111,7 @@ async def change_type(system_id: str, particle_type: str, service: ServiceDep, c
             "config": {name: value for name, value in row.config.items() if name in known},
         }
 
-    row = await change(service, caller, system_id, wanted)
+    row = await update_system(service, caller, system_id, wanted)
     more = f"; it has no {', '.join(dropped)}, dropped" if dropped else ""
     return schemas.Changed(message=f"Particle type changed to {particle_type}{more}", status=status_of(row))
 
@@ -121,7 +121,7 @@ async def load_audio(system_id: str, audio_path: str, service: ServiceDep, calle
     """Give the system a song: one that was uploaded, or one under the media root."""
     await service.system_or_404(caller, system_id)
     song = await service.songs.find(audio_path, caller)
-    row = await change(service, caller, system_id, lambda row: {"audio": song.sha256})
+    row = await update_system(service, caller, system_id, lambda row: {"audio": song.sha256})
     return schemas.Changed(message="Audio loaded", status=status_of(row))
 
 
@@ -135,5 +135,5 @@ async def delete_system(system_id: str, service: ServiceDep, caller: CallerDep) 
         found = list(await session.scalars(looks))
     for job in found:
         await service.jobs.cancel(job)
-        await forget(service, job)
+        await delete_job_and_files(service, job)
     return schemas.Message(message="System deleted")

@@ -14,11 +14,11 @@ from starlette.requests import ClientDisconnect
 
 from services.auth.limits import LimitError
 from services.observability import metrics
-from services.storage.disk_admission import NoRoomError
+from services.storage.disk_admission import InsufficientStorageError
 
 _BATCH = 1 << 20  # bytes that are taken to a thread at once
-_LOOK_EVERY = 4 << 20  # bytes, for whether there is still room
-_AROUND = 1 << 16  # bytes that a body may have beside its file
+_CHECK_EVERY = 4 << 20  # bytes, for whether there is still room
+_MULTIPART_OVERHEAD = 1 << 16  # bytes that a body may have beside its file
 
 
 class Upload:
@@ -101,8 +101,10 @@ def _too_large(limit: int) -> LimitError:
     return LimitError("upload_limit", limit, "the upload has too many bytes")
 
 
-async def received(request: Request, path: Path, *, limit: int, room: Callable[[int], Awaitable[None]]) -> Upload:
-    """The file of the request's body, written to ``path``; ``room`` refuses so many more bytes where there is none.
+async def receive_upload(
+    request: Request, path: Path, *, limit: int, admit: Callable[[int], Awaitable[None]]
+) -> Upload:
+    """The file of the request's body, written to ``path``; ``admit`` refuses so many more bytes where there is none.
 
     Raises:
         LimitError: it is larger than ``limit`` bytes; as soon as that is known.
@@ -112,10 +114,10 @@ async def received(request: Request, path: Path, *, limit: int, room: Callable[[
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise HTTPException(415, "Content-Type: must be multipart/form-data with a boundary")
     said = int(request.headers.get("content-length") or 0)  # nothing, where it comes in chunks
-    if said > limit + _AROUND:
+    if said > limit + _MULTIPART_OVERHEAD:
         raise _too_large(limit)
     try:
-        await room(said)
+        await admit(said)
         upload = await run_in_threadpool(Upload, path, options[b"boundary"], limit=limit)
         try:
             batch, size, looked = bytearray(), 0, 0
@@ -123,18 +125,18 @@ async def received(request: Request, path: Path, *, limit: int, room: Callable[[
                 batch += chunk
                 size += len(chunk)
                 metrics.UPLOADED.inc(len(chunk))
-                if size > limit + _AROUND:
+                if size > limit + _MULTIPART_OVERHEAD:
                     raise _too_large(limit)
                 if len(batch) >= _BATCH:
                     await run_in_threadpool(upload.write, bytes(batch))
                     batch.clear()
-                if size - looked >= _LOOK_EVERY:
-                    await room(max(0, said - size))
+                if size - looked >= _CHECK_EVERY:
+                    await admit(max(0, said - size))
                     looked = size
             await run_in_threadpool(upload.write, bytes(batch))
         finally:
             await run_in_threadpool(upload.close)
-    except NoRoomError as error:
+    except InsufficientStorageError as error:
         raise HTTPException(507, str(error), {"Connection": "close"}) from None
     except (FormParserError, ClientDisconnect):
         raise HTTPException(422, "The body is no whole multipart/form-data") from None

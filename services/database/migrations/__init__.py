@@ -15,16 +15,16 @@ from sqlalchemy import ColumnElement, column, exists, select, table
 from ecs_core.errors import MotesError
 from services.database.models import Sessions, open_database
 
-_PRESENT = table("alembic_version", column("version_num"))  # its one row says which structure the database has
+_ALEMBIC_VERSION = table("alembic_version", column("version_num"))  # its one row says which structure the database has
 
 
-class NewerStructureError(MotesError):
+class NewerSchemaError(MotesError):
     """The database has been upgraded by a newer Motes than this one."""
 
     def __init__(self, found: str) -> None:
         super().__init__(
-            f"structure {found} is newer than this Motes knows ({newest()}): a newer Motes upgraded the database; "
-            "upgrade this one too, or restore the backup from before"
+            f"structure {found} is newer than this Motes knows ({head_revision()}): a newer Motes upgraded the "
+            "database; upgrade this one too, or restore the backup from before"
         )
 
 
@@ -32,15 +32,15 @@ async def upgrade(url: str) -> None:
     """Bring the database at ``url`` up to date; harmless where it is.
 
     Raises:
-        NewerStructureError: this Motes is too old for it.
+        NewerSchemaError: this Motes is too old for it.
     """
-    found = await present(url)
-    if found is not None and found not in _known():
-        raise NewerStructureError(found)
+    found = await revision_at(url)
+    if found is not None and found not in _known_revisions():
+        raise NewerSchemaError(found)
     await asyncio.to_thread(_upgrade, url)
 
 
-async def present(url: str) -> str | None:
+async def revision_at(url: str) -> str | None:
     """The structure that the database at ``url`` has; None where it has none."""
     engine, _ = open_database(url)
     try:
@@ -50,20 +50,20 @@ async def present(url: str) -> str | None:
         await engine.dispose()
 
 
-async def structure(sessions: Sessions) -> str | None:
+async def schema_revision(sessions: Sessions) -> str | None:
     """The structure that an open database has."""
     async with sessions() as session:
-        found: str | None = await session.scalar(select(_PRESENT.c.version_num))
+        found: str | None = await session.scalar(select(_ALEMBIC_VERSION.c.version_num))
         return found
 
 
-def is_newest() -> ColumnElement[bool]:
+def is_at_head() -> ColumnElement[bool]:
     """Whether the structure is the one that this Motes needs, to ask together with something else."""
-    return exists(select(_PRESENT.c.version_num).where(_PRESENT.c.version_num == newest()))
+    return exists(select(_ALEMBIC_VERSION.c.version_num).where(_ALEMBIC_VERSION.c.version_num == head_revision()))
 
 
 @functools.cache
-def newest() -> str:
+def head_revision() -> str:
     """The structure that this Motes needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None
@@ -71,7 +71,7 @@ def newest() -> str:
 
 
 @functools.cache
-def _known() -> frozenset[str]:
+def _known_revisions() -> frozenset[str]:
     return frozenset(step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions())
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 MODULE = """
 from ecs_core.kernels.jit import kernel
 
-@kernel
+@kernel("i8")
 def twice(x):
     return x + x
 """

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.auth.api_keys import ANYBODY, Keys
+from services.auth.api_keys import ANONYMOUS, ApiKeys
 from services.database.migrations import upgrade
 from services.database.models import AudioRow, Sessions, UploadRow
 from tests.services.api.world import changed, served
@@ -25,11 +25,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     database = f"sqlite+aiosqlite:///{data / 'motes.db'}"
     asyncio.run(upgrade(database))
 
-    async def upload(keys: Keys, sessions: Sessions) -> None:
+    async def upload(keys: ApiKeys, sessions: Sessions) -> None:
         async with sessions.begin() as session:
             session.add(AudioRow(sha256=SONG, suffix=".mp3", size=1, duration=SECONDS, sample_rate=44_100, channels=2))
             await session.flush()
-            session.add(UploadRow(owner=ANYBODY.owner, sha256=SONG))
+            session.add(UploadRow(owner=ANONYMOUS.owner, sha256=SONG))
 
     changed(database, upload)
     with pytest.MonkeyPatch.context() as patch:

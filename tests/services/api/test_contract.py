@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.auth.api_keys import Keys
+from services.auth.api_keys import ApiKeys
 from services.database.migrations import upgrade
 from services.database.models import Sessions, open_database
 from services.jobs.tasks import Tasks
@@ -30,7 +30,7 @@ MARKER = "somebody-elses-4f1c"
 SMALL = {"width": 160, "height": 90, "duration": 1.0, "particle_count": 20}
 
 
-async def _two_keys(keys: Keys, sessions: Sessions) -> list[str]:
+async def _two_keys(keys: ApiKeys, sessions: Sessions) -> list[str]:
     return [(await keys.create(owner=owner, scopes=("read", "render")))[1] for owner in ("mine", MARKER)]
 
 

@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from services.api.middleware import connections, hardening
 from services.api.middleware.connections import server_options
 from services.api.routes import systems
-from services.auth.api_keys import Keys
+from services.auth.api_keys import ApiKeys
 from services.database.models import Sessions, new_id
 from services.settings import ServiceSettings
 from tests.services.api.world import SMALL, changed, served
@@ -45,9 +45,9 @@ def client(data: Path) -> Iterator[httpx.Client]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOTES_CORS_ORIGINS", f"{OURS}, http://localhost:3000")
         patch.setenv("MOTES_ALLOWED_HOSTS", "motes.local")
-        patch.setattr(connections, "HEADERS", 0.7)
-        patch.setattr(connections, "STALLED", 0.7)
-        patch.setattr(connections, "_PINGS", 0.5)
+        patch.setattr(connections, "HEADERS_TIMEOUT", 0.7)
+        patch.setattr(connections, "WRITE_TIMEOUT", 0.7)
+        patch.setattr(connections, "_PING_INTERVAL", 0.5)
         patch.setattr(hardening, "_GRACE", 0.7)
         with (
             served(**server_options(ServiceSettings())) as url,
@@ -96,7 +96,7 @@ class TestAnswers:
         def broken(*_: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(systems, "shown", broken)
+        monkeypatch.setattr(systems, "to_schema", broken)
         answer = client.post("/create", json={"particle_type": "snow"})
         assert answer.status_code == 500
         assert "ZeroDivisionError" not in answer.text
@@ -186,7 +186,7 @@ class TestPagesOfOthers:
     def test_need_a_key_where_one_needs_one(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """No page knows it, so whoever sends it may be called by any name."""
 
-        async def make(keys: Keys, sessions: Sessions) -> str:
+        async def make(keys: ApiKeys, sessions: Sessions) -> str:
             return (await keys.create(owner="alice"))[1]
 
         monkeypatch.setenv("MOTES_AUTH", "required")

@@ -23,13 +23,13 @@ from starlette.requests import HTTPConnection
 
 from ecs_core import MotesError
 from services.api import create_app
-from services.api.authentication import UNKNOWN, keys_needed
+from services.api.authentication import UNAUTHORIZED, keys_needed
 from services.api.routes import previews
 from services.auth import api_keys
-from services.auth.api_keys import Keys
+from services.auth.api_keys import ApiKeys
 from services.database.migrations import upgrade
 from services.database.models import JobRow, KeyRow, Sessions, UploadRow, new_id, now
-from services.observability.logs import without_keys
+from services.observability.logs import mask_keys
 from services.processes.supervisor import listen, programs
 from services.settings import ServiceSettings
 from tests.services.api.world import World, changed, served, song
@@ -49,7 +49,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         database = server.url(server.create())
     asyncio.run(upgrade(database))
 
-    async def make(keys: Keys, sessions: Sessions) -> dict[str, str]:
+    async def make(keys: ApiKeys, sessions: Sessions) -> dict[str, str]:
         wanted = {"alice": ("read", "render"), "bob": ("read", "render"), "admin": ("admin",)}
         made = {name: (await keys.create(owner=name, scopes=scopes))[1] for name, scopes in wanted.items()}
         for scope in ("read", "render"):
@@ -68,7 +68,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             "WEBHOOK_PRIVATE_TARGETS": "true",
         }.items():
             patch.setenv(f"MOTES_{name}", value)
-        patch.setattr(previews, "_PATIENCE", 0.1)  # there is no worker
+        patch.setattr(previews, "_TIMEOUT", 0.1)  # there is no worker
         with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
             yield World(client, database, keys)
 
@@ -117,7 +117,7 @@ class TestWithoutAKey:
         assert answer.headers["www-authenticate"] == "Bearer"
         if method != "HEAD":
             assert answer.headers["content-type"] == "application/problem+json"
-            assert answer.json()["detail"] == UNKNOWN
+            assert answer.json()["detail"] == UNAUTHORIZED
 
     @pytest.mark.parametrize("path", ["/create", f"/systems/{SOMEBODYS}/render", "/audio"])
     def test_not_even_a_body_is_read(self, world: World, path: str) -> None:
@@ -128,7 +128,7 @@ class TestWithoutAKey:
             assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
 
     def test_every_wrong_key_gets_the_same_answer(self, world: World) -> None:
-        async def make(keys: Keys, sessions: Sessions) -> list[str]:
+        async def make(keys: ApiKeys, sessions: Sessions) -> list[str]:
             soon = now() + timedelta(seconds=-1)
             expired = (await keys.create(owner="alice", expires_at=soon))[1]
             row, revoked = await keys.create(owner="alice")
@@ -154,7 +154,7 @@ class TestWithoutAKey:
         assert world.call(None, "GET", "/systems", headers=headers).status_code == 401
 
     def test_a_websocket_is_closed_with_the_reason(self, world: World) -> None:
-        assert world.closed(new_id()) == (1008, UNKNOWN)
+        assert world.closed(new_id()) == (1008, UNAUTHORIZED)
 
 
 def sent(key: str) -> dict[str, bytes]:
@@ -186,7 +186,7 @@ class TestAKey:
         row, key = world.change(lambda keys, sessions: keys.create(owner="carol"))
         assert world.call(key, "GET", "/systems").status_code == 200
         world.change(lambda keys, sessions: keys.revoke(row.id))
-        monkeypatch.setattr(api_keys, "REMEMBERED", 0.0)
+        monkeypatch.setattr(api_keys, "CACHE_SECONDS", 0.0)
         assert world.call(key, "GET", "/systems").status_code == 401
 
     def test_is_not_remembered_beyond_its_end(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,11 +198,11 @@ class TestAKey:
 
     def test_that_is_in_use_is_not_looked_for_each_time(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         assert world.call("alice", "GET", "/systems").status_code == 200
-        monkeypatch.setattr(Keys, "_look", None)
+        monkeypatch.setattr(ApiKeys, "_load", None)
         assert world.call("alice", "GET", "/systems").status_code == 200
 
     def test_that_takes_the_place_of_another_opens_the_same(self, world: World) -> None:
-        async def make(keys: Keys, sessions: Sessions) -> tuple[str, str, KeyRow]:
+        async def make(keys: ApiKeys, sessions: Sessions) -> tuple[str, str, KeyRow]:
             expiring = now() + timedelta(days=10)
             row, first = await keys.create(owner="dora", name="ci", limits={"open_jobs": 3}, expires_at=expiring)
             new, second = await keys.rotate(row.id, overlap=timedelta(hours=1))
@@ -220,7 +220,7 @@ class TestAKey:
         assert world.call(key, "GET", "/systems").status_code == 200
         end = now() + timedelta(hours=1)
         monkeypatch.setattr(api_keys, "now", lambda: end)
-        monkeypatch.setattr(api_keys, "REMEMBERED", 0.0)
+        monkeypatch.setattr(api_keys, "CACHE_SECONDS", 0.0)
         assert world.call(key, "GET", "/systems").status_code == 401
 
 
@@ -350,13 +350,13 @@ class TestTwoOwners:
             system, _ = world.made(who, seed=77)
             assert world.call(who, "GET", f"/systems/{system}/frame").status_code == 503  # it waits for a worker
             rows = world.change(lambda keys, sessions, system=system: frames_of(sessions, system))
-            jobs[who] = [(row.owner, row.flow) for row in rows]
+            jobs[who] = [(row.owner, row.fairness_key) for row in rows]
         assert jobs == {"alice": [("alice", "alice")], "bob": [("bob", "bob")]}
 
     def test_the_queue_is_fair_to_owners(self, world: World) -> None:
         system, job = world.made("alice")
         row = world.change(lambda keys, sessions: job_of(sessions, job))
-        assert (row.owner, row.flow, row.system_id) == ("alice", "alice", system)
+        assert (row.owner, row.fairness_key, row.system_id) == ("alice", "alice", system)
 
 
 async def owners_of(sessions: Sessions, sha256: str) -> list[str]:
@@ -385,7 +385,7 @@ class TestKeysInTheDatabase:
 
     def test_wrong_keys_take_as_long_as_right_ones(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of the look-up; what it found is remembered, right or wrong."""
-        monkeypatch.setattr(api_keys, "REMEMBERED", 0.0)
+        monkeypatch.setattr(api_keys, "CACHE_SECONDS", 0.0)
         right = world.keys["alice"]
         tried = {
             "right": right,
@@ -395,7 +395,7 @@ class TestKeysInTheDatabase:
             "nothing": "",
         }
 
-        async def measure(keys: Keys, sessions: Sessions) -> dict[str, float]:
+        async def measure(keys: ApiKeys, sessions: Sessions) -> dict[str, float]:
             took: dict[str, list[float]] = {name: [] for name in tried}
             for _ in range(100):
                 for name, key in tried.items():
@@ -413,9 +413,9 @@ class TestKeysInTheDatabase:
     def test_wrong_keys_are_remembered_as_long_as_right_ones(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(api_keys, "REMEMBERED", 3600.0)  # however slow this machine is
+        monkeypatch.setattr(api_keys, "CACHE_SECONDS", 3600.0)  # however slow this machine is
 
-        async def look_ups(keys: Keys, sessions: Sessions) -> dict[str, int]:
+        async def look_ups(keys: ApiKeys, sessions: Sessions) -> dict[str, int]:
             revoked, key = await keys.create(owner="alice")
             await keys.revoke(revoked.id)
             expired = await keys.create(owner="alice", expires_at=now() - timedelta(seconds=1))
@@ -441,13 +441,13 @@ class TestKeysInTheDatabase:
     def test_no_more_wrong_keys_are_remembered_than_there_is_room_for(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(api_keys, "_MANY", 5)
+        monkeypatch.setattr(api_keys, "_CACHE_SIZE", 5)
 
-        async def try_many(keys: Keys, sessions: Sessions) -> int:
+        async def try_many(keys: ApiKeys, sessions: Sessions) -> int:
             for number in range(20):
                 assert await keys.caller(f"motes_aaaaaaaa_{number}") is None
                 assert await keys.caller(world.keys["alice"]) is not None
-            return len(keys._found)
+            return len(keys._cache)
 
         assert world.change(try_many) <= 5
 
@@ -493,7 +493,7 @@ class TestLogs:
 
 def test_keys_in_a_log_can_be_told_apart() -> None:
     key = "motes_abcdefgh_" + "x-_" * 14 + "x"
-    said = without_keys(f"GET /a?b=c&key={key}&d=e with {key}.")
+    said = mask_keys(f"GET /a?b=c&key={key}&d=e with {key}.")
     assert said == "GET /a?b=c&key=********&d=e with motes_abcdefgh_********."
 
 

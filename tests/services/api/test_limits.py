@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from services.api import create_app
-from services.auth.api_keys import ANYBODY, Caller
+from services.auth.api_keys import ANONYMOUS, Caller
 from services.auth.limits import LimitError, check_scene, check_song, limit_of
 from services.database.migrations import upgrade
 from services.database.models import new_id
@@ -363,9 +363,9 @@ class TestWhoseLimitsCount:
     def test_none_without_keys_but_what_was_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in LIMITS:
             monkeypatch.delenv(f"MOTES_LIMIT_{name.upper()}", raising=False)
-            assert limit_of(ServiceSettings(), ANYBODY, name) is None
+            assert limit_of(ServiceSettings(), ANONYMOUS, name) is None
         monkeypatch.setenv("MOTES_LIMIT_OPEN_JOBS", "200")
-        assert limit_of(ServiceSettings(), ANYBODY, "open_jobs") == 200
+        assert limit_of(ServiceSettings(), ANONYMOUS, "open_jobs") == 200
 
     def test_of_addresses_where_there_are_no_keys(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in (("DATA", str(tmp_path)), ("REDIS_URL", "redis://127.0.0.1:1/0"), ("DATABASE_URL", "")):

@@ -1,14 +1,20 @@
-"""The OpenAPI document says what the API does: every route, by a stable id, with its errors."""
+"""The OpenAPI document describes every route by a stable id, with its errors, in a form that generators can use."""
 
 from __future__ import annotations
 
 import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from openapi_spec_validator import validate
 from pydantic import BaseModel
 
-from services.api import create_app, schemas
+from services.api import create_app, particle_router, schemas, share_errors
 
 OPERATIONS = {
     "list_types": "GET /types",
@@ -64,19 +70,68 @@ def test_every_route_says_what_it_does_and_gives(document: dict[str, Any]) -> No
         assert all(content["schema"] for content in success["content"].values()), route
 
 
-def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
+def test_every_error_is_the_one_component(document: dict[str, Any]) -> None:
     for name, (route, operation) in operations(document).items():
         errors = {code: each for code, each in operation["responses"].items() if code >= "400"}
         if name == "health":
-            continue  # says how it is, well or not
+            continue  # describes itself in the same form, healthy or not
         assert "default" in errors, route
         for code, each in errors.items():
-            (kind,) = each["content"]
-            assert kind == "application/problem+json", (route, code)
+            shared = "Problem" if code == "default" else f"Problem{code}"
+            assert each == {"$ref": f"#/components/responses/{shared}"}, (route, code)
         assert ("404" in errors) == ("{" in route), route
         takes_body = "requestBody" in operation
         assert not takes_body or name == "upload_audio" or "400" in errors, route
         assert ("422" in errors) == ("413" in errors) == ("415" in errors) == takes_body, route
+    for response in document["components"]["responses"].values():
+        (content,) = response["content"].items()
+        assert content[0] == "application/problem+json"
+        assert content[1]["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_document_is_valid_and_small(document: dict[str, Any]) -> None:
+    validate(document)
+    assert len(json.dumps(document)) < 64_000
+
+
+def test_client_is_generated_without_a_warning(document: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    (tmp_path / "config.yaml").write_text("post_hooks: []\n")  # which only format the code
+    arguments = ("--path", "openapi.json", "--config", "config.yaml", "--meta", "none", "--output-path", "client")
+    done = subprocess.run(
+        (sys.executable, "-m", "openapi_python_client", "generate", *arguments, "--fail-on-warning"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in (done.stdout + done.stderr).lower()
+    assert {path.stem for path in (tmp_path / "client" / "api").glob("*/*.py")} - {"__init__"} == OPERATIONS.keys()
+    problems = [path.name for path in (tmp_path / "client" / "models").glob("*problem*")]
+    assert problems == ["problem.py"]
+
+
+class Problem(BaseModel):
+    """What somebody else's application calls a problem."""
+
+    puzzle: str
+
+
+def test_host_application_can_share_errors_beside_its_own() -> None:
+    host, plain = FastAPI(), FastAPI()
+    for app in (host, plain):
+        app.include_router(particle_router)
+        app.add_api_route("/puzzle", lambda: None, response_model=Problem)
+        app.add_api_route("/no", lambda: None, responses={404: {"description": "Nothing there"}})
+    share_errors(host)
+    document = host.openapi()
+    validate(document)
+    assert document["components"]["schemas"]["Problem"]["required"] == ["puzzle"]
+    assert document["components"]["schemas"]["MotesProblem"]["required"] == ["type", "title", "status", "detail"]
+    assert document["paths"]["/no"] == plain.openapi()["paths"]["/no"]
+    in_both = {name: each for name, each in document["components"]["schemas"].items() if name != "MotesProblem"}
+    assert in_both == plain.openapi()["components"]["schemas"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from starlette.types import Receive, Scope, Send
 
 from services.api import create_app
-from services.auth.api_keys import Keys
+from services.auth.api_keys import ApiKeys
 from services.database.models import SystemRow, open_database
 from services.observability import logs
 
@@ -198,7 +198,7 @@ async def keys_required(_sqlite_template: Path, tmp_path: Path, monkeypatch: pyt
     for name, value in {"DATA": str(tmp_path), "AUTH": "required", "REDIS_URL": "redis://127.0.0.1:1/0"}.items():
         monkeypatch.setenv(f"MOTES_{name}", value)
     engine, sessions = open_database(f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}")
-    keys = {scope: (await Keys(sessions).create(owner="x", scopes=(scope,)))[1] for scope in ("read", "admin")}
+    keys = {scope: (await ApiKeys(sessions).create(owner="x", scopes=(scope,)))[1] for scope in ("read", "admin")}
     await engine.dispose()
     return keys
 

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from services.api import create_app
-from services.auth.api_keys import Keys
+from services.auth.api_keys import ApiKeys
 from services.database.models import Sessions, open_database
 from services.processes.supervisor import listen, url_of
 
@@ -68,17 +68,17 @@ class World:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
-    def change(self, do: Callable[[Keys, Sessions], Awaitable[Any]]) -> Any:
+    def change(self, do: Callable[[ApiKeys, Sessions], Awaitable[Any]]) -> Any:
         return changed(self.database, do)
 
 
-def changed(database: str, do: Callable[[Keys, Sessions], Awaitable[Any]]) -> Any:
+def changed(database: str, do: Callable[[ApiKeys, Sessions], Awaitable[Any]]) -> Any:
     """What is done to the keys of a database, from outside."""
 
     async def run() -> Any:
         engine, sessions = open_database(database)
         try:
-            return await do(Keys(sessions), sessions)
+            return await do(ApiKeys(sessions), sessions)
         finally:
             await engine.dispose()
 

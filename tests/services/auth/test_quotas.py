@@ -30,8 +30,15 @@ pytestmark = pytest.mark.anyio
 
 
 def video(**more: Any) -> JobRow:
-    # A flow of its own, so that nothing waits for anything but for quotas.
-    values = {"owner": "alice", "flow": new_id(), "kind": "video", "seconds": 10.0, "scene_key": new_id(), **more}
+    # A fairness key of its own, so that nothing waits for anything but for quotas.
+    values = {
+        "owner": "alice",
+        "fairness_key": new_id(),
+        "kind": "video",
+        "seconds": 10.0,
+        "scene_key": new_id(),
+        **more,
+    }
     fixed = {"system_id": "system", "scene": {"type": "snow"}, "output_path": "v.mp4", "priority": "normal"}
     return JobRow(id=new_id(), **fixed, **values)
 
@@ -233,9 +240,9 @@ def caller(owner: str, **limits: float) -> Caller:
 async def kept(library: Songs, who: Caller, content: bytes) -> str | None:
     """None if a song was kept, else which limit refused it."""
     try:
-        async with library.place() as path:
+        async with library.staging_file() as path:
             path.write_bytes(content)
-            await library.keep(path, sha256=hashlib.sha256(content).hexdigest(), name="song.wav", caller=who)
+            await library.store(path, sha256=hashlib.sha256(content).hexdigest(), name="song.wav", caller=who)
     except LimitError as error:
         return error.limit
     return None
@@ -280,10 +287,10 @@ class TestUploads:
     async def test_that_are_longer_than_any_may_be_are_refused(
         self, database: str, tmp_path: Path, heard: dict[str, Any], setting: dict[str, Any], said: str
     ) -> None:
-        async with libraries(database, tmp_path, 1, **setting) as [library], library.place() as path:
+        async with libraries(database, tmp_path, 1, **setting) as [library], library.staging_file() as path:
             path.write_bytes(b"x")
             with pytest.raises(LimitError) as refused:
-                await library.keep(path, sha256="0" * 64, name="song.wav", caller=caller("alice"))
+                await library.store(path, sha256="0" * 64, name="song.wav", caller=caller("alice"))
         assert said in str(refused.value)
         assert not list((tmp_path / "storage").glob("audio/*"))
 

@@ -14,7 +14,7 @@ import pytest
 
 from services.auth import rate_limit
 from services.auth.limits import QuotaError
-from services.auth.rate_limit import Rates
+from services.auth.rate_limit import RateLimiter
 from services.database.models import new_id
 from services.processes.supervisor import free_port, redis_server
 from tests.service import redis_or_skip
@@ -54,28 +54,28 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 @asynccontextmanager
-async def processes(redis: Redis, number: int = 2) -> AsyncIterator[list[Rates]]:
+async def processes(redis: Redis, number: int = 2) -> AsyncIterator[list[RateLimiter]]:
     """As many of them as there were processes: nothing but Redis is shared."""
     async with AsyncExitStack() as stack:
-        made = [await stack.enter_async_context(Rates(redis.url)) for _ in range(number)]
+        made = [await stack.enter_async_context(RateLimiter(redis.url)) for _ in range(number)]
         for each in made:
             await answers(each)
         yield made
 
 
-async def answers(rates: Rates) -> None:
+async def answers(rates: RateLimiter) -> None:
     """Return once Redis does: what is told of it is right again."""
     for _ in range(600):
-        rate_limit._alone_until = 0.0
-        if await rate_limit._take_everywhere(new_id(), 1) is not None:
+        rates._local_until = 0.0
+        if await rates._hit_redis(new_id(), 1) is not None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError("Redis never answered")
 
 
-async def passes(rates: Rates, who: str, limit: float) -> bool:
+async def passes(rates: RateLimiter, who: str, limit: float) -> bool:
     try:
-        await rate_limit.take(who, limit)
+        await rates.hit(who, limit)
     except QuotaError:
         return False
     return True
@@ -104,9 +104,9 @@ async def test_everybody_has_a_count_of_their_own(redis: Redis) -> None:
 async def test_of_those_that_passed_what_is_left_is_told(redis: Redis) -> None:
     who = new_id()
     async with processes(redis) as both:
-        told = [await both[number % 2].take(who, 3) for number in range(3)]
+        told = [await both[number % 2].hit(who, 3) for number in range(3)]
         with pytest.raises(QuotaError) as refused:
-            await both[1].take(who, 3)
+            await both[1].hit(who, 3)
     assert [each.left for each in told] == [2, 1, 0]
     assert all(0 < each.seconds <= 60 for each in told)
     assert (refused.value.limit, refused.value.value) == ("requests_per_minute", 3)
@@ -123,7 +123,7 @@ async def test_each_that_leaves_the_window_lets_one_in(redis: Redis, monkeypatch
         await asyncio.sleep(1.2)
         assert await passes(both[1], who, 2)
         with pytest.raises(QuotaError) as refused:
-            await both[0].take(who, 2)
+            await both[0].hit(who, 2)
         await asyncio.sleep(refused.value.seconds + 0.02)
         tried = [await passes(both[number % 2], who, 2) for number in range(4)]
     assert sum(tried) == 1
@@ -210,15 +210,15 @@ class TestWithoutRedis:
             assert [await passes(each, who, 1) for each in both] == [True, False]
 
     async def test_that_was_never_there_nothing_else_is_asked(self) -> None:
-        async with Rates(f"redis://127.0.0.1:{free_port()}/0") as alone:
+        async with RateLimiter(f"redis://127.0.0.1:{free_port()}/0") as alone:
             tried = [await passes(alone, "somebody", 3) for _ in range(5)]
         assert tried == [True] * 3 + [False] * 2
 
 
 async def test_lists_in_which_nothing_is_are_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "WINDOW", 0)
-    monkeypatch.setattr(rate_limit, "_MANY", 100)
-    async with Rates("redis://127.0.0.1:1/0") as alone:
+    monkeypatch.setattr(rate_limit, "_MAX_WINDOWS", 100)
+    async with RateLimiter("redis://127.0.0.1:1/0") as alone:
         for number in range(1000):
             assert await passes(alone, str(number), 1)
-        assert len(alone._here) <= 100
+        assert len(alone._local) <= 100

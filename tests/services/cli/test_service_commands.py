@@ -18,11 +18,11 @@ from typing import Any
 import httpx
 import pytest
 
-from services.cli.service_database import in_one_line
+from services.cli.service_database import one_line_errors
 from services.database.migrations import upgrade
 from services.database.models import JobRow, Sessions, new_id, open_database
 from services.jobs.lifecycle import Jobs
-from services.jobs.render_spec import frozen, key_of
+from services.jobs.render_spec import build_spec, spec_key
 from services.jobs.tasks import Tasks
 from services.processes.supervisor import free_port, listen
 from services.settings import ServiceSettings
@@ -58,7 +58,7 @@ def test_without_the_packages_of_the_service_one_line_says_how_to_get_them(comma
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("motes: error: the service is not installed (")
-    assert done.stderr.endswith(" is missing): pip install motes[service]\n")
+    assert done.stderr.endswith(" is missing): in the folder of Motes' sources, pip install '.[service]'\n")
 
 
 class TestConfig:
@@ -256,7 +256,7 @@ class TestDatabase:
         assert url in run("db", "current").error
 
     def test_reader_of_the_output_that_leaves_is_no_fault_of_it(self) -> None:
-        with pytest.raises(BrokenPipeError), in_one_line(ServiceSettings()):
+        with pytest.raises(BrokenPipeError), one_line_errors(ServiceSettings()):
             raise BrokenPipeError
 
 
@@ -278,14 +278,14 @@ def change(do: Callable[[Sessions], Awaitable[Any]]) -> Any:
 
 def submit(seed: int = 0, *, kind: str = "video", job_id: str | None = None, webhook_url: str | None = None) -> str:
     """A new job."""
-    scene = frozen("snow", {"seed": seed, "duration": 4}, None, "draft")
+    scene = build_spec("snow", {"seed": seed, "duration": 4}, None, "draft")
     row = JobRow(
         id=job_id or new_id(),
-        flow="x",
+        fairness_key="x",
         kind=kind,
         system_id="x",
         scene=scene,
-        scene_key=key_of(scene),
+        scene_key=spec_key(scene),
         output_path=f"{seed}.mp4",
         priority="normal",
         webhook_url=webhook_url,

@@ -21,7 +21,7 @@ async def test_transaction_that_is_cancelled_is_nothing_to_complain_of(
     with running_redis(tmp_path) as url:
         async with Queue.open(url) as queue:
             for _ in range(100):
-                if await queue.put("a", 1):
+                if await queue.enqueue("a", 1):
                     break
                 await asyncio.sleep(2.1)  # until it is asked again
             caplog.clear()
@@ -34,4 +34,4 @@ async def test_transaction_that_is_cancelled_is_nothing_to_complain_of(
                 gc.collect()
             assert caplog.messages == []
             assert not connection.is_connected
-            assert await queue.put("b", 1)
+            assert await queue.enqueue("b", 1)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from services.database.models import JobRow, TaskRow, new_id, ordered_id
-from services.jobs.fair_scheduler import WEIGHTS, turns_of
-from services.jobs.tasks import OLDEST_EVERY
+from services.database.models import JobRow, TaskRow, new_id, uuid7
+from services.jobs.fair_scheduler import WEIGHTS, virtual_times
+from services.jobs.tasks import FIFO_EVERY
 from tests.services.board import FRAMES, Board, Clock, together
 
 pytestmark = pytest.mark.anyio
@@ -38,9 +38,16 @@ async def done(board: Board, number: int | None = None) -> list[str]:
 
 async def flood(board: Board, owner: str) -> None:
     """Thousands of queued jobs of one owner, one behind the other; submitting them would take a while."""
-    job = {"flow": owner, "system_id": owner, "scene": {}, "output_path": "x.mp4", "kind": "frame", "cost": 0.25}
-    jobs = [job | {"id": new_id(), "scene_key": new_id(), "turn": n / WEIGHTS["normal"]} for n in range(MANY)]
-    tasks = [{"id": ordered_id(), "job_id": row["id"], "kind": "frame", "turn": row["turn"]} for row in jobs]
+    job = {
+        "fairness_key": owner,
+        "system_id": owner,
+        "scene": {},
+        "output_path": "x.mp4",
+        "kind": "frame",
+        "cost": 0.25,
+    }
+    jobs = [job | {"id": new_id(), "scene_key": new_id(), "virtual_time": n / WEIGHTS["normal"]} for n in range(MANY)]
+    tasks = [{"id": uuid7(), "job_id": row["id"], "kind": "frame", "virtual_time": row["virtual_time"]} for row in jobs]
     async with board.sessions.begin() as session:
         await session.execute(insert(JobRow), jobs)
         await session.execute(insert(TaskRow), tasks)
@@ -53,24 +60,24 @@ async def test_jobs_of_an_owner_are_done_in_their_order(board: Board) -> None:
 
 async def test_jobs_of_an_owner_that_come_at_once_are_one_behind_the_other(board: Board) -> None:
     ids = await together(*(board.submit(kind="frame", tasks=1) for _ in range(8)))
-    turns = [(await board.job(job)).turn for job in ids]
-    assert sorted(turns) == turns_of(0.0, "normal", 8)
+    turns = [(await board.job(job)).virtual_time for job in ids]
+    assert sorted(turns) == virtual_times(0.0, "normal", 8)
 
 
 async def test_many_jobs_of_one_owner_do_not_delay_anothers(board: Board) -> None:
     await flood(board, "many")
     began = time.monotonic()
     await done(board, 10)
-    (one,) = await frames(board, 1, flow="one")
+    (one,) = await frames(board, 1, fairness_key="one")
     assert one in await done(board, 2)
-    video = await board.submit(flow="another")
+    video = await board.submit(fairness_key="another")
     after = await done(board, 2 * (len(FRAMES) + 2) + 1)
     assert await board.status(video) == "completed", Counter(after)
     assert time.monotonic() - began < 20, "finding the next task takes too long"
 
 
 async def test_owners_take_turns(board: Board) -> None:
-    first, second = await frames(board, 10, flow="first"), await frames(board, 10, owner="second")
+    first, second = await frames(board, 10, fairness_key="first"), await frames(board, 10, owner="second")
     order = await done(board)
     for share in range(2, 21, 2):
         taken = Counter(job in first for job in order[:share])
@@ -79,7 +86,7 @@ async def test_owners_take_turns(board: Board) -> None:
 
 
 async def test_priorities_have_their_shares_where_all_have_work(board: Board) -> None:
-    jobs = {priority: await frames(board, 40, flow=priority, priority=priority) for priority in WEIGHTS}
+    jobs = {priority: await frames(board, 40, fairness_key=priority, priority=priority) for priority in WEIGHTS}
     order = await done(board, 42)
     shares = {priority: sum(job in own for job in order) for priority, own in jobs.items()}
     assert shares["high"] >= 30
@@ -96,30 +103,30 @@ async def test_high_priority_overtakes_what_the_same_owner_queued(board: Board) 
 
 
 async def test_low_priority_is_done_under_a_stream_of_one_owners_high(board: Board) -> None:
-    low = await board.submit(flow="low", priority="low")
-    high = await frames(board, 5, flow="high", priority="high")
+    low = await board.submit(fairness_key="low", priority="low")
+    high = await frames(board, 5, fairness_key="high", priority="high")
     while await board.status(low) != "completed":
-        high += await frames(board, 1, flow="high", priority="high")
+        high += await frames(board, 1, fairness_key="high", priority="high")
         await done(board, 1)
         assert len(high) < 20 * (len(FRAMES) + 2)
 
 
 async def test_low_priority_is_done_under_a_stream_of_many_owners_high(board: Board) -> None:
-    low = await board.submit(flow="low", priority="low")
+    low = await board.submit(fairness_key="low", priority="low")
     high: list[str] = []
     while await board.status(low) != "completed":  # more work arrives than is done, and always from somebody new
         for _ in range(1 + len(high) % 3 % 2):
-            high += await frames(board, 1, flow=f"high {len(high)}", priority="high")
+            high += await frames(board, 1, fairness_key=f"high {len(high)}", priority="high")
         await done(board, 1)
-        assert len(high) < 3 * OLDEST_EVERY * (len(FRAMES) + 2), "it starves"
+        assert len(high) < 3 * FIFO_EVERY * (len(FRAMES) + 2), "it starves"
 
 
 async def test_task_that_waits_for_the_disk_holds_up_nobody(board: Board, clock: Clock) -> None:
-    (full,) = await frames(board, 1, flow="full")
-    await board.tasks.give_back(await board.take(), wait="the disk is full")
-    queue = await frames(board, 8, flow="queue")
+    (full,) = await frames(board, 1, fairness_key="full")
+    await board.tasks.requeue(await board.take(), wait="the disk is full")
+    queue = await frames(board, 8, fairness_key="queue")
     assert await done(board, 4) == queue[:4]
-    late = await frames(board, 4, flow="late")  # it begins where the others are, not where the one that waits is
+    late = await frames(board, 4, fairness_key="late")  # starts where the others are
     assert await done(board) == [job for pair in zip(queue[4:], late, strict=True) for job in pair]
     clock.step(seconds=6)
     assert await done(board) == [full]
@@ -134,7 +141,7 @@ async def test_job_that_is_retried_goes_to_the_end_of_its_owners_queue(board: Bo
 
 async def test_what_was_given_back_is_next(board: Board) -> None:
     jobs = await frames(board, 3)
-    await board.tasks.give_back(await board.take())
+    await board.tasks.requeue(await board.take())
     assert await done(board) == jobs
 
 
@@ -142,6 +149,6 @@ async def test_join_is_next_when_the_segments_are_done(board: Board) -> None:
     job = await board.submit()
     for _ in range(len(FRAMES) + 1):
         await board.do(await board.take())
-    await frames(board, 5, flow="other", priority="high")
+    await frames(board, 5, fairness_key="other", priority="high")
     assert job in await done(board, 6)
     assert await board.status(job) == "completed"

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 
 from services.database.migrations import upgrade
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, open_database
-from services.jobs.tasks import DEATHS, LOSSES, Claim
+from services.jobs.tasks import MAX_DEATHS, MAX_LOSSES, Claim
 from services.storage.object_keys import result_key, scene_folder
 from tests.services.board import FRAMES, LEASE, Board, Clock, made_by
 
@@ -34,9 +34,9 @@ async def drain(board: Board, clock: Clock) -> None:
     """Whatever happened before: workers that live finish everything."""
     for _ in range(ROUNDS):
         clock.step(seconds=LEASE + 6)
-        await board.tasks.reap()
-        for job in await board.tasks.unreleased():
-            await board.tasks.release(job)
+        await board.tasks.expire_leases()
+        for job in await board.tasks.jobs_awaiting_join():
+            await board.tasks.release_join(job)
         await board.work()
         async with board.sessions() as session:
             if not await session.scalar(select(func.count()).where(JobRow.status.in_(OPEN))):
@@ -65,7 +65,9 @@ async def assert_whole(board: Board) -> None:
             assert job.frames_done <= job.frames
         elif job.status == "failed":
             reason = job.error or ""
-            assert reason == "broken" or any(task.deaths >= DEATHS or task.losses >= LOSSES for task in tasks), reason
+            assert reason == "broken" or any(
+                task.deaths >= MAX_DEATHS or task.losses >= MAX_LOSSES for task in tasks
+            ), reason
 
 
 class Machine(RuleBasedStateMachine):
@@ -131,9 +133,9 @@ class Machine(RuleBasedStateMachine):
     def die_while_planning(self, data: st.DataObject, snapshots: int) -> None:
         claim = data.draw(st.sampled_from(self.claims))
         if claim.kind == "plan":
-            self.run(self.board.tasks.planned(claim, FRAMES))
+            self.run(self.board.tasks.record_plan(claim, FRAMES))
             for number in range(snapshots):
-                self.run(self.board.tasks.ready(claim, number))
+                self.run(self.board.tasks.mark_ready(claim, number))
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), done=st.integers(0, 5))
@@ -143,7 +145,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), why=st.sampled_from([{}, {"died": "killed"}, {"wait": "full"}, {"wrong": "odd"}]))
     def give_back(self, data: st.DataObject, why: dict[str, str]) -> None:
-        self.run(self.board.tasks.give_back(data.draw(st.sampled_from(self.claims)), **why))
+        self.run(self.board.tasks.requeue(data.draw(st.sampled_from(self.claims)), **why))
 
     @rule(worker=WORKERS)
     def start_again(self, worker: str) -> None:
@@ -155,8 +157,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def look(self) -> None:
-        self.run(self.board.tasks.reap())
-        self.run(self.board.tasks.due())
+        self.run(self.board.tasks.expire_leases())
+        self.run(self.board.tasks.next_to_enqueue())
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), what=st.sampled_from(["cancel", "retry", "fail", "delete"]))
@@ -212,11 +214,11 @@ async def test_at_the_same_time(board: Board, clock: Clock, seed: int) -> None:
             elif fate < 0.1:  # it dies
                 await board.tasks.reclaim(name)
             elif fate < 0.2:
-                await board.tasks.give_back(claim)
+                await board.tasks.requeue(claim)
             elif fate < 0.3:  # it stalls, and finishes late
-                await board.tasks.reap()
+                await board.tasks.expire_leases()
                 clock.step(seconds=LEASE + 1)
-                await board.tasks.reap()
+                await board.tasks.expire_leases()
                 await board.do(claim)
             else:
                 await board.tasks.renew(claim, 3)

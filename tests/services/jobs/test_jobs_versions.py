@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import text
 
-from services.database.migrations import structure
+from services.database.migrations import schema_revision
 from services.database.models import ArtefactRow, open_database
 from services.jobs import render_spec
-from services.jobs.artefacts import Forgotten, finished
-from services.jobs.render_spec import VERSION, frozen, key_of, thawed, versions
+from services.jobs.artefacts import FilesToDelete, find_artefact
+from services.jobs.render_spec import VERSION_LENGTH, build_spec, migrate_spec, renderable_versions, spec_key
 from services.storage.object_keys import plan_folder, result_key, segment_key
 from tests.services.board import Board, together
 
 pytestmark = pytest.mark.anyio
 
-OLD, NEW = "a" * VERSION, "b" * VERSION
+OLD, NEW = "a" * VERSION_LENGTH, "b" * VERSION_LENGTH
 
 
 @dataclass
@@ -28,11 +28,11 @@ class Sides:
     old: Board
     new: Board
 
-    async def adopt(self, key: str, *, by: Board | None = None) -> list[Forgotten | None]:
+    async def adopt(self, key: str, *, by: Board | None = None) -> list[FilesToDelete | None]:
         """Adopt all jobs that the old version left; returns folders to delete."""
         board = by or self.new
-        alone = await board.jobs.left_alone(board.versions)
-        return [await board.jobs.adopt(job, job.scene, key) for jobs in alone.values() for job in jobs]
+        alone = await board.jobs.stranded_jobs(board.versions)
+        return [await board.jobs.replan(job, job.scene, key) for jobs in alone.values() for job in jobs]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def sides(database: str) -> AsyncIterator[Sides]:
 
 async def test_worker_takes_what_its_version_renders_and_nothing_else(sides: Sides) -> None:
     first, second = [await sides.old.submit(scene_key=version + "1") for version in (OLD, NEW)]
-    assert {task.job_id for task in await sides.new.tasks.due()} == {second}
+    assert {task.job_id for task in await sides.new.tasks.next_to_enqueue()} == {second}
     assert {claim.job for claim in await sides.new.work()} == {second}
     assert await sides.old.status(first) == "queued"
     assert {claim.job for claim in await sides.old.work()} == {first}
@@ -54,12 +54,12 @@ async def test_worker_takes_what_its_version_renders_and_nothing_else(sides: Sid
 
 async def test_worker_takes_nothing_of_a_database_with_another_structure(sides: Sides) -> None:
     await sides.old.submit(scene_key=OLD + "1")
-    was = await structure(sides.old.sessions)
+    was = await schema_revision(sides.old.sessions)
     change = text("UPDATE alembic_version SET version_num = :structure")
     async with sides.old.sessions.begin() as session:
         await session.execute(change, {"structure": "9999"})
     try:
-        assert await structure(sides.old.sessions) == "9999"
+        assert await schema_revision(sides.old.sessions) == "9999"
         assert await sides.old.tasks.claim("worker") is None
     finally:
         async with sides.old.sessions.begin() as session:  # the database is shared by tests
@@ -70,11 +70,11 @@ async def test_worker_takes_nothing_of_a_database_with_another_structure(sides: 
 async def test_job_is_left_alone_only_while_no_task_of_its_version_runs(sides: Sides) -> None:
     jobs = [await sides.old.submit(scene_key=OLD + str(number)) for number in range(2)]
     claim = await sides.old.take()
-    assert await sides.new.jobs.left_alone([NEW]) == {}
-    await sides.old.tasks.give_back(claim)
-    alone = await sides.new.jobs.left_alone([NEW])
+    assert await sides.new.jobs.stranded_jobs([NEW]) == {}
+    await sides.old.tasks.requeue(claim)
+    alone = await sides.new.jobs.stranded_jobs([NEW])
     assert {job.id for job in alone[OLD]} == set(jobs)
-    assert await sides.old.jobs.left_alone([OLD]) == {}
+    assert await sides.old.jobs.stranded_jobs([OLD]) == {}
 
 
 async def test_adopted_job_is_planned_anew_and_done_by_one_version_alone(sides: Sides) -> None:
@@ -82,7 +82,7 @@ async def test_adopted_job_is_planned_anew_and_done_by_one_version_alone(sides: 
     begun = await sides.old.until("segment")
     await sides.old.do(begun)
     late = await sides.old.take()
-    await sides.old.tasks.give_back(late)
+    await sides.old.tasks.requeue(late)
     [gone] = await sides.adopt(NEW + "1")
     assert gone is not None
     assert {made.key for made in gone.artefacts} == {segment_key(OLD + "1", begun.number)}
@@ -93,7 +93,7 @@ async def test_adopted_job_is_planned_anew_and_done_by_one_version_alone(sides: 
     assert [claim.kind for claim in done] == ["plan", "segment", "segment", "segment", "join"]
     assert {claim.scene_key for claim in done} == {NEW + "1"}
     assert await sides.new.status(job) == "completed"
-    assert await finished(sides.new.sessions, segment_key(OLD + "1", begun.number)) is None
+    assert await find_artefact(sides.new.sessions, segment_key(OLD + "1", begun.number)) is None
 
 
 async def test_adopting_keeps_what_other_jobs_made_of_the_same_scene(sides: Sides) -> None:
@@ -106,7 +106,7 @@ async def test_adopting_keeps_what_other_jobs_made_of_the_same_scene(sides: Side
     [gone] = await sides.adopt(NEW + "1")
     assert gone is not None
     assert gone.artefacts == ()
-    assert await finished(sides.old.sessions, segment_key(OLD + "1", 0)) is not None
+    assert await find_artefact(sides.old.sessions, segment_key(OLD + "1", 0)) is not None
     assert await sides.old.status(over) == "completed"
 
 
@@ -121,42 +121,42 @@ async def test_adopted_job_is_over_at_once_where_the_same_was_rendered_before(si
 
 async def test_several_that_adopt_at_once_adopt_once(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD + "1")
-    [row] = (await sides.new.jobs.left_alone([NEW]))[OLD]
-    await together(*(sides.new.jobs.adopt(row, row.scene, NEW + "1") for _ in range(5)))
+    [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
+    await together(*(sides.new.jobs.replan(row, row.scene, NEW + "1") for _ in range(5)))
     assert [task.kind for task in await sides.new.tasks_of(job)] == ["plan"]
     claim = await sides.new.take()
-    assert await sides.new.jobs.adopt(row, row.scene, NEW + "1") is None
+    assert await sides.new.jobs.replan(row, row.scene, NEW + "1") is None
     assert await sides.new.tasks.renew(claim, 1), "who came late took it from who works on it"
 
 
 async def test_job_that_is_over_is_not_adopted(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD + "1")
-    [row] = (await sides.new.jobs.left_alone([NEW]))[OLD]
+    [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
     await sides.old.jobs.cancel(job)
-    assert await sides.new.jobs.adopt(row, row.scene, NEW + "1") is None
+    assert await sides.new.jobs.replan(row, row.scene, NEW + "1") is None
     assert await sides.new.status(job) == "cancelled"
-    assert await sides.new.jobs.left_alone([NEW]) == {}
+    assert await sides.new.jobs.stranded_jobs([NEW]) == {}
 
 
 async def test_job_says_that_it_waits_for_another_version_once(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD + "1")
-    [row] = (await sides.new.jobs.left_alone([NEW]))[OLD]
+    [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
     for _ in range(2):
-        await sides.new.jobs.say(row, "waiting")
+        await sides.new.jobs.set_blocked_reason(row, "waiting")
     assert [event["error"] for event in await sides.new.events(job)] == [None, "waiting"]
 
 
 def test_key_begins_with_the_version_and_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = frozen("snow", {"duration": 2.0}, None, "draft")
-    key = key_of(scene)
+    scene = build_spec("snow", {"duration": 2.0}, None, "draft")
+    key = spec_key(scene)
     assert len(key) == 64
-    assert key[:VERSION] in versions()
-    assert thawed(scene) == scene
-    render_spec.made_by.cache_clear()
+    assert key[:VERSION_LENGTH] in renderable_versions()
+    assert migrate_spec(scene) == scene
+    render_spec.renderer_version.cache_clear()
     with monkeypatch.context() as patched:
         patched.setattr(render_spec, "version", lambda name: "9.9")
-        other = key_of(scene)
-        assert other[:VERSION] not in {key[:VERSION]}
-        assert other[VERSION:] != key[VERSION:]
-    render_spec.made_by.cache_clear()
-    assert key_of(scene) == key
+        other = spec_key(scene)
+        assert other[:VERSION_LENGTH] not in {key[:VERSION_LENGTH]}
+        assert other[VERSION_LENGTH:] != key[VERSION_LENGTH:]
+    render_spec.renderer_version.cache_clear()
+    assert spec_key(scene) == key

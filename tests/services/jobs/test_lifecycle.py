@@ -7,9 +7,9 @@ from itertools import groupby, pairwise
 import pytest
 
 from services.database.models import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
-from services.jobs.artefacts import finished
-from services.jobs.events import events_after
-from services.jobs.tasks import DEATHS, QUEUED_AT_ONCE, Claim
+from services.jobs.artefacts import find_artefact
+from services.jobs.events import events_since
+from services.jobs.tasks import MAX_DEATHS, QUEUE_LIMIT, Claim
 from services.storage.object_keys import plan_folder, result_key
 from tests.services.board import FRAMES, Board, Clock, made_by, together
 
@@ -41,9 +41,9 @@ class TestRendered:
         assert progress == sorted(progress)
         assert (progress[-1], stages.count("completed")) == (100, 1)
         assert all(before != after for before, after in pairwise(told)), "something is told twice"
-        last = (await events_after(board.sessions, job, 0))[-1].id
-        assert [event.data["stage"] for event in await events_after(board.sessions, job, last - 1)] == ["completed"]
-        assert await events_after(board.sessions, job, last) == []
+        last = (await events_since(board.sessions, job, 0))[-1].id
+        assert [event.data["stage"] for event in await events_since(board.sessions, job, last - 1)] == ["completed"]
+        assert await events_since(board.sessions, job, last) == []
 
     async def test_over_at_once_where_the_same_was_rendered_before(self, board: Board) -> None:
         await board.submit(scene_key="scene")
@@ -55,7 +55,7 @@ class TestRendered:
     async def test_submitting_again_under_the_same_id_changes_nothing(self, board: Board) -> None:
         values = {
             "kind": "video",
-            "flow": "o",
+            "fairness_key": "o",
             "priority": "low",
             "system_id": "o",
             "scene": {"type": "snow"},
@@ -93,7 +93,7 @@ class TestRendered:
         assert await board.count(ArtefactRow) == len(board.made) == len(FRAMES) + 1
 
     async def test_equal_jobs_that_are_joined_at_the_same_time_have_one_result(self, board: Board) -> None:
-        jobs = [await board.submit(scene_key="scene", flow=owner) for owner in ("a", "b", "c")]
+        jobs = [await board.submit(scene_key="scene", fairness_key=owner) for owner in ("a", "b", "c")]
         joins = []
         while (claim := await board.tasks.claim("worker")) is not None:
             if claim.kind == "join":
@@ -101,18 +101,18 @@ class TestRendered:
             else:
                 await board.do(claim)
         assert sorted(await together(*map(board.do, joins))) == [False, False, True]
-        made = await finished(board.sessions, result_key("scene", "video"))
+        made = await find_artefact(board.sessions, result_key("scene", "video"))
         assert made is not None
         for job in jobs:
             row = await board.job(job)
             assert (row.status, row.size) == ("completed", made.size)
 
     async def test_job_that_another_completed_first_has_all_its_frames(self, board: Board) -> None:
-        first, second = await board.submit(scene_key="scene"), await board.submit(scene_key="scene", flow="b")
+        first, second = await board.submit(scene_key="scene"), await board.submit(scene_key="scene", fairness_key="b")
         plans = {claim.job: claim for claim in (await board.take(), await board.take())}
         await board.do(plans[first])
         await board.work()
-        made = await finished(board.sessions, result_key("scene", "video"))
+        made = await find_artefact(board.sessions, result_key("scene", "video"))
         assert made is not None
         assert await board.tasks.complete(plans[second], made)  # as a worker does that finds it
         row = await board.job(second)
@@ -121,16 +121,16 @@ class TestRendered:
     async def test_at_most_so_many_tasks_are_queued_at_once_and_those_again_that_nobody_takes(
         self, board: Board, clock: Clock
     ) -> None:
-        for number in range(QUEUED_AT_ONCE + 6):
-            await board.submit(flow=str(number))
-        queued = [row.id for row in await board.tasks.due()]
-        assert len(queued) == QUEUED_AT_ONCE
-        assert await board.tasks.due() == []
+        for number in range(QUEUE_LIMIT + 6):
+            await board.submit(fairness_key=str(number))
+        queued = [row.id for row in await board.tasks.next_to_enqueue()]
+        assert len(queued) == QUEUE_LIMIT
+        assert await board.tasks.next_to_enqueue() == []
         taken = [(await board.take()).task for _ in range(6)]
         assert taken == queued[:6]
-        assert len(await board.tasks.due()) == 6  # the next ones
+        assert len(await board.tasks.next_to_enqueue()) == 6  # the next ones
         clock.step(seconds=11)
-        assert [row.id for row in await board.tasks.due()][:58] == queued[6:]
+        assert [row.id for row in await board.tasks.next_to_enqueue()][:58] == queued[6:]
 
 
 class TestCancelled:
@@ -143,7 +143,7 @@ class TestCancelled:
         if claim is not None:
             assert not await board.tasks.renew(claim, 1), "whoever works on it must be told to stop"
             assert not (claim.kind == "join" and await board.do(claim)), "it was completed after it was cancelled"
-            await board.tasks.give_back(claim, died="killed")
+            await board.tasks.requeue(claim, died="killed")
         assert await board.work() == []
         assert await board.status(job) == "cancelled"
         assert [event["status"] for event in await board.events(job)].count("cancelled") == 1
@@ -153,8 +153,8 @@ class TestCancelled:
         job = await board.submit()
         plan = await board.take()
         await board.jobs.cancel(job)
-        await board.tasks.planned(plan, FRAMES)
-        assert await board.tasks.ready(plan, 0) is None
+        await board.tasks.record_plan(plan, FRAMES)
+        assert await board.tasks.mark_ready(plan, 0) is None
         assert [task.kind for task in await board.tasks_of(job)] == ["plan"]
 
     async def test_completed_or_cancelled_but_never_both(self, board: Board) -> None:
@@ -175,8 +175,8 @@ class TestCancelled:
                 board.jobs.cancel(job),
                 board.jobs.fail(job, "broken"),
                 board.tasks.renew(claim, 5),
-                board.tasks.due(),
-                board.tasks.reap(),
+                board.tasks.next_to_enqueue(),
+                board.tasks.expire_leases(),
             )
             row = await board.job(job)
             assert row.status in ("cancelled", "failed")
@@ -189,11 +189,11 @@ class TestCancelled:
 
 class TestFailed:
     async def test_by_three_deaths_of_the_same_task(self, board: Board) -> None:
-        job, other = await board.submit(), await board.submit(flow="other")
-        for death in range(DEATHS):
+        job, other = await board.submit(), await board.submit(fairness_key="other")
+        for death in range(MAX_DEATHS):
             claim = await board.take()
             assert (claim.job, claim.attempt) == (job, death + 1)
-            await board.tasks.give_back(claim, died="killed by SIGKILL")
+            await board.tasks.requeue(claim, died="killed by SIGKILL")
         row = await board.job(job)
         assert row.status == "failed"
         assert row.error == "the process that does plan died 3 times (killed by SIGKILL)"
@@ -204,8 +204,8 @@ class TestFailed:
         job = await board.submit()
         await board.do(await board.take())
         for _ in FRAMES:
-            for _ in range(DEATHS - 1):
-                await board.tasks.give_back(await board.take(), died="killed")
+            for _ in range(MAX_DEATHS - 1):
+                await board.tasks.requeue(await board.take(), died="killed")
             await board.do(await board.take())
         await board.work()
         assert await board.status(job) == "completed"
@@ -214,7 +214,7 @@ class TestFailed:
         for _ in range(10):
             job = await board.submit()
             claim = await board.until("segment")
-            await board.tasks.give_back(claim, wait="the disk is full")
+            await board.tasks.requeue(claim, wait="the disk is full")
             await together(board.jobs.fail(job, "broken"), board.tasks.claim("other"), board.tasks.claim("third"))
             row = await board.job(job)
             assert (row.status, row.error) == ("failed", "broken")
@@ -224,11 +224,11 @@ class TestFailed:
         job = await board.submit()
         for _ in range(30):  # longer than any limit of attempts
             claim = await board.until("segment")
-            await board.tasks.give_back(claim, wait="the disk is full")
+            await board.tasks.requeue(claim, wait="the disk is full")
             row = await board.job(job)
             assert (row.status, row.error) == ("rendering", "the disk is full")
             while (claim := await board.tasks.claim("worker")) is not None:
-                await board.tasks.give_back(claim, wait="the disk is full")
+                await board.tasks.requeue(claim, wait="the disk is full")
             clock.step(seconds=6)
         told = [event["error"] for event in await board.events(job)]
         assert told.count("the disk is full") == 1, "waiting is told again and again"
@@ -271,7 +271,7 @@ class TestRetried:
         assert await board.jobs.retry(job)
         assert not await board.tasks.renew(stale, 5)
         assert not await board.do(stale)
-        await board.tasks.give_back(stale, died="killed")
+        await board.tasks.requeue(stale, died="killed")
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -302,7 +302,7 @@ class TestDeleted:
             assert not await board.tasks.renew(claim, 1)
             board.made.clear()
             assert not await board.do(claim), "its file would stay for ever"
-            await board.tasks.give_back(claim, died="killed")
+            await board.tasks.requeue(claim, died="killed")
         for table in (JobRow, TaskRow, EventRow, DeliveryRow, ArtefactRow):
             assert await board.count(table) == 0, table
         assert await board.jobs.delete(job) is None
@@ -312,7 +312,7 @@ class TestDeleted:
         await board.work()
         second = await board.submit(scene_key="scene")
         assert (await board.jobs.delete(first)).artefacts == ()
-        assert await finished(board.sessions, result_key("scene", "video")) is not None
+        assert await find_artefact(board.sessions, result_key("scene", "video")) is not None
         assert {made.key for made in (await board.jobs.delete(second)).artefacts} == set(board.made)
 
     async def test_keeps_what_others_get_at_the_same_time(self, board: Board) -> None:
@@ -321,7 +321,7 @@ class TestDeleted:
             first = await board.submit(scene_key=key)
             await board.work()
             gone, second = await together(board.jobs.delete(first), board.submit(scene_key=key), seed=number)
-            made = await finished(board.sessions, result_key(key, "video"))
+            made = await find_artefact(board.sessions, result_key(key, "video"))
             if await board.status(second) == "completed":
                 assert (gone.artefacts, made is not None) == ((), True), "it was completed by what is deleted"
             else:
@@ -339,7 +339,7 @@ class TestDeleted:
                 board.tasks.renew(other, 5),
                 board.jobs.delete(job),
                 board.tasks.claim("third"),
-                board.tasks.give_back(other, died="killed"),
+                board.tasks.requeue(other, died="killed"),
                 seed=number,
             )
             assert await board.work() == []

@@ -13,14 +13,14 @@ from sqlalchemy.exc import DBAPIError
 
 from services.database.models import ArtefactRow, TaskRow
 from services.jobs.artefacts import Artefact
-from services.jobs.tasks import LOSSES, REQUEUE_AFTER, Tasks
+from services.jobs.tasks import MAX_LOSSES, REQUEUE_AFTER, Tasks
 from tests.services.board import FRAMES, LEASE, Board, Clock, made_by, together
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_each_task_is_claimed_once_however_many_workers_want_it(board: Board) -> None:
-    jobs = [await board.submit(flow=str(number), kind="frame", tasks=1) for number in range(40)]
+    jobs = [await board.submit(fairness_key=str(number), kind="frame", tasks=1) for number in range(40)]
     claims = await together(*(board.tasks.claim(f"worker {number % 7}") for number in range(50)))
     taken = [claim for claim in claims if claim is not None]
     while (claim := await board.tasks.claim("last")) is not None:  # one that was locked is passed over
@@ -32,13 +32,13 @@ async def test_segment_that_two_workers_have_counts_once_two_hundred_times(board
     """The first worker stalls with 200 segments; their leases end, a second does them, and both finish at once."""
     job = await board.submit()
     plan = await board.take()
-    await board.tasks.planned(plan, [2] * 200)
+    await board.tasks.record_plan(plan, [2] * 200)
     for number in range(200):
-        await board.tasks.ready(plan, number)
+        await board.tasks.mark_ready(plan, number)
     await board.tasks.finish(plan)
     stale = [await board.take("stalled") for _ in range(200)]
     clock.step(seconds=LEASE + 1)
-    assert await board.tasks.reap() == 200
+    assert await board.tasks.expire_leases() == 200
     fresh = [await board.take("second") for _ in range(200)]
     assert {(claim.number, claim.attempt) for claim in fresh} == {(number, 2) for number in range(200)}
     for first in range(0, 200, 5):
@@ -50,9 +50,9 @@ async def test_segment_that_two_workers_have_counts_once_two_hundred_times(board
             seed=first,
         )
         assert answers == [False] * 5 + [True] * 5 + [False] * 5
-    await board.tasks.release(job)
+    await board.tasks.release_join(job)
     assert await board.count(ArtefactRow) == 200
-    assert await board.tasks.segments(fresh[0]) == [
+    assert await board.tasks.segment_objects(fresh[0]) == [
         made.object for claim in sorted(fresh, key=lambda claim: claim.number) if (made := made_by(claim))
     ]
     await board.work()
@@ -65,7 +65,7 @@ class TestLease:
         claim = await board.take()
         for _ in range(5):
             clock.step(seconds=LEASE - 1)
-            assert await board.tasks.reap() == 0
+            assert await board.tasks.expire_leases() == 0
             assert await board.tasks.renew(claim, 10)
         assert await board.tasks.claim("other") is None
 
@@ -73,8 +73,8 @@ class TestLease:
         await board.submit()
         claim = await board.take("stalled")
         clock.step(seconds=LEASE + 1)
-        assert await board.tasks.reap() == 1
-        assert await board.tasks.reap() == 0
+        assert await board.tasks.expire_leases() == 1
+        assert await board.tasks.expire_leases() == 0
         again = await board.take("second")
         assert (again.task, again.attempt) == (claim.task, 2)
 
@@ -83,16 +83,16 @@ class TestLease:
         job = await board.submit()
         stale = await board.until(kind)
         clock.step(seconds=LEASE + 1)
-        await board.tasks.reap()
+        await board.tasks.expire_leases()
         before = [(task.status, task.attempt, task.deaths, task.losses) for task in await board.tasks_of(job)]
         told = await board.events(job)
         assert not await board.tasks.renew(stale, 1)
-        await board.tasks.planned(stale, [1, 2, 3])
+        await board.tasks.record_plan(stale, [1, 2, 3])
         assert not await board.tasks.finish(stale, made_by(stale))
         assert not await board.tasks.fail(stale, "broken")
         assert not await board.tasks.complete(stale, made_by(stale) or Artefact("key", "object", 1))
-        await board.tasks.give_back(stale, died="killed")
-        await board.tasks.give_back(stale, wait="the disk is full")
+        await board.tasks.requeue(stale, died="killed")
+        await board.tasks.requeue(stale, wait="the disk is full")
         assert [(task.status, task.attempt, task.deaths, task.losses) for task in await board.tasks_of(job)] == before
         assert await board.events(job) == told
         fresh = await board.take("second")
@@ -104,31 +104,31 @@ class TestLease:
 
     async def test_lost_too_often_fails_the_job_with_the_reason(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
-        for _ in range(LOSSES):
+        for _ in range(MAX_LOSSES):
             await board.take()
             clock.step(seconds=LEASE + 1)
-            await board.tasks.reap()
+            await board.tasks.expire_leases()
         row = await board.job(job)
-        assert (row.status, row.error) == ("failed", f"given up: its workers vanished {LOSSES} times")
+        assert (row.status, row.error) == ("failed", f"given up: its workers vanished {MAX_LOSSES} times")
         assert await board.work() == []
 
     async def test_lost_after_many_attempts_that_were_nobodys_fault_is_no_failure(
         self, board: Board, clock: Clock
     ) -> None:
         job = await board.submit()
-        for _ in range(2 * LOSSES):
-            await board.tasks.give_back(await board.take(), wait="the disk is full")
+        for _ in range(2 * MAX_LOSSES):
+            await board.tasks.requeue(await board.take(), wait="the disk is full")
             clock.step(seconds=6)
-            await board.tasks.give_back(await board.take())  # its worker was told to stop
+            await board.tasks.requeue(await board.take())  # its worker was told to stop
         await board.take()
         clock.step(seconds=LEASE + 1)
-        await board.tasks.reap()
+        await board.tasks.expire_leases()
         await board.work()
         assert await board.status(job) == "completed"
 
     async def test_worker_that_is_started_again_takes_back_what_it_had(self, board: Board) -> None:
-        await board.submit(flow="a")
-        await board.submit(flow="b")
+        await board.submit(fairness_key="a")
+        await board.submit(fairness_key="b")
         mine, theirs = await board.take("machine:1"), await board.take("machine:2")
         assert await board.tasks.reclaim("machine:1") == 1
         again = await board.take("machine:1")
@@ -138,10 +138,10 @@ class TestLease:
 
     async def test_two_that_look_for_lost_tasks_take_each_once(self, board: Board, clock: Clock) -> None:
         for number in range(20):
-            await board.submit(flow=str(number))
+            await board.submit(fairness_key=str(number))
             await board.take()
         clock.step(seconds=LEASE + 1)
-        assert sum(await together(*(board.tasks.reap() for _ in range(6)))) == 20
+        assert sum(await together(*(board.tasks.expire_leases() for _ in range(6)))) == 20
         claims = [await board.take() for _ in range(20)]
         assert {claim.attempt for claim in claims} == {2}
 
@@ -151,9 +151,9 @@ class TestClock:
 
     async def test_job_that_waits_for_a_day_is_done(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
-        await board.tasks.due()
+        await board.tasks.next_to_enqueue()
         clock.step(hours=24)
-        assert len(await board.tasks.due()) == 1  # into the queue again, in case that Redis forgot
+        assert len(await board.tasks.next_to_enqueue()) == 1  # into the queue again, in case that Redis forgot
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -161,7 +161,7 @@ class TestClock:
         job = await board.submit()
         await board.do(await board.take())
         clock.step(hours=24)
-        assert await board.tasks.reap() == 0
+        assert await board.tasks.expire_leases() == 0
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -169,7 +169,7 @@ class TestClock:
         job = await board.submit()
         await board.take("dead")
         clock.step(hours=-24)
-        assert await board.tasks.reap() == 1
+        assert await board.tasks.expire_leases() == 1
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -178,36 +178,36 @@ class TestClock:
         await board.take("dead")
         clock.step(seconds=-LEASE / 2)
         clock.step(seconds=2 * LEASE)
-        assert await board.tasks.reap() == 1
+        assert await board.tasks.expire_leases() == 1
 
     async def test_put_back_leaves_whoever_works_alone(self, board: Board, clock: Clock) -> None:
         await board.submit()
         claim = await board.take()
         clock.step(hours=-24)
         assert await board.tasks.renew(claim, 1)  # twice a second
-        assert await board.tasks.reap() == 0
+        assert await board.tasks.expire_leases() == 0
 
     async def test_put_forward_costs_an_attempt_and_no_job(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         claim = await board.take()
         clock.step(hours=24)
-        assert await board.tasks.reap() == 1
+        assert await board.tasks.expire_leases() == 1
         assert not await board.tasks.renew(claim, 1)
         await board.work()
         assert await board.status(job) == "completed"
 
     async def test_put_back_while_a_task_waits_for_room_on_the_disk(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
-        await board.tasks.give_back(await board.take(), wait="the disk is full")
+        await board.tasks.requeue(await board.take(), wait="the disk is full")
         clock.step(hours=-24)
         await board.work()
         assert await board.status(job) == "completed"
 
     async def test_put_back_while_tasks_are_queued(self, board: Board, clock: Clock) -> None:
         await board.submit()
-        await board.tasks.due()
+        await board.tasks.next_to_enqueue()
         clock.step(hours=-24)
-        assert len(await board.tasks.due()) == 1
+        assert len(await board.tasks.next_to_enqueue()) == 1
 
 
 class TestWorkerThatDiesBetweenTwoSteps:
@@ -215,21 +215,21 @@ class TestWorkerThatDiesBetweenTwoSteps:
         job = await board.submit()
         await board.do(await board.take())
         for _ in FRAMES:
-            assert await board.tasks.unreleased() == []
+            assert await board.tasks.jobs_awaiting_join() == []
             claim = await board.take()
             assert await board.tasks.finish(claim, made_by(claim))
         assert await board.tasks.claim("other") is None
-        assert await board.tasks.unreleased() == [job]
-        assert await board.tasks.release(job) is not None
-        assert await board.tasks.unreleased() == []
+        assert await board.tasks.jobs_awaiting_join() == [job]
+        assert await board.tasks.release_join(job) is not None
+        assert await board.tasks.jobs_awaiting_join() == []
         await board.work()
         assert await board.status(job) == "completed"
 
     async def test_before_it_told_of_the_last_snapshots(self, board: Board) -> None:
         job = await board.submit()
         plan = await board.take("dead")
-        await board.tasks.planned(plan, FRAMES)
-        await board.tasks.ready(plan, 0)
+        await board.tasks.record_plan(plan, FRAMES)
+        await board.tasks.mark_ready(plan, 0)
         assert await board.tasks.reclaim("dead") == 1
         segment = await board.until("segment")
         assert segment.number == 0
@@ -241,12 +241,12 @@ class TestWorkerThatDiesBetweenTwoSteps:
     async def test_before_it_queued_what_became_ready(self, board: Board, clock: Clock) -> None:
         await board.submit()
         plan = await board.take()
-        await board.tasks.planned(plan, FRAMES)
-        row = await board.tasks.ready(plan, 0)
+        await board.tasks.record_plan(plan, FRAMES)
+        row = await board.tasks.mark_ready(plan, 0)
         assert row is not None
-        assert await board.tasks.due() == []  # it is on its way
+        assert await board.tasks.next_to_enqueue() == []  # it is on its way
         clock.step(seconds=REQUEUE_AFTER.total_seconds() + 1)
-        assert [task.id for task in await board.tasks.due()] == [row.id]
+        assert [task.id for task in await board.tasks.next_to_enqueue()] == [row.id]
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)  # the locks of SQLite go with the process
@@ -256,7 +256,7 @@ async def test_machine_that_vanishes_in_a_transaction_holds_nobody_up(board: Boa
     async with board.sessions.begin() as session:
         await session.get_one(TaskRow, claim.task, with_for_update=True)
         clock.step(seconds=LEASE + 1)
-        assert await asyncio.wait_for(board.tasks.reap(), 20) == 1
+        assert await asyncio.wait_for(board.tasks.expire_leases(), 20) == 1
         with pytest.raises(DBAPIError):
             await session.execute(select(TaskRow))
         await session.rollback()
@@ -267,9 +267,9 @@ async def test_leases_are_as_long_as_they_were_set(board: Board) -> None:
     tasks = Tasks(board.sessions, lease=0.3)
     await board.submit()
     await tasks.claim("stalled")
-    assert await tasks.reap() == 0
+    assert await tasks.expire_leases() == 0
     await asyncio.sleep(0.4)
-    assert await tasks.reap() == 1
+    assert await tasks.expire_leases() == 1
 
 
 async def test_lease_of_a_machine_whose_clock_is_ahead_is_not_taken_from_it(board: Board) -> None:
@@ -280,7 +280,7 @@ async def test_lease_of_a_machine_whose_clock_is_ahead_is_not_taken_from_it(boar
         assert row.lease_until is not None
         later = row.lease_until + timedelta(seconds=LEASE * 0.9)
         await session.execute(update(TaskRow).where(TaskRow.id == claim.task).values(lease_until=later))
-    assert await board.tasks.reap() == 0
+    assert await board.tasks.expire_leases() == 0
 
 
 async def test_changes_that_are_cancelled_lock_nobody_out(board: Board) -> None:
@@ -288,12 +288,12 @@ async def test_changes_that_are_cancelled_lock_nobody_out(board: Board) -> None:
     chance = random.Random(1)
     claims = []
     for number in range(8):
-        await board.submit(flow=str(number))
+        await board.submit(fairness_key=str(number))
         claims.append(await board.take())
 
     async def cancel_again_and_again() -> None:
         for _ in range(100):
-            changes = (board.tasks.renew(chance.choice(claims), chance.randrange(100)), board.tasks.reap())
+            changes = (board.tasks.renew(chance.choice(claims), chance.randrange(100)), board.tasks.expire_leases())
             changing = [asyncio.create_task(change) for change in changes]
             await asyncio.sleep(chance.uniform(0, 0.02))
             for task in changing:

@@ -125,9 +125,9 @@ if midway:
     decoder.AudioFile.blocks = strike
 else:
     decoder.AudioFile.__init__ = lambda song, path: next(strike(song), None)
-decoder.SECONDS = sys.modules[decoder.why_it_ended.__module__].SECONDS = 1
+decoder.CPU_LIMIT = sys.modules[decoder.exit_error.__module__].CPU_LIMIT = 1
 for deed in sys.argv[3:]:
-    decoder._PATIENCE = 0.3 if "sleep" in deed else 60.0
+    decoder._TIMEOUT = 0.3 if "sleep" in deed else 60.0
     heard()
 """
     assert says(code, path, when, *DEATHS).splitlines() == list(DEATHS.values())
@@ -141,7 +141,7 @@ def endless(song):
         yield np.zeros((2, 1 << 20), np.float32)
 
 decoder.AudioFile.blocks = endless
-decoder.LONGEST = 3600
+decoder.MAX_SONG_SECONDS = 3600
 heard()
 """
     assert says(code, path) == "AudioError: the song: is longer than 1 hours"

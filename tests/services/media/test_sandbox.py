@@ -20,7 +20,7 @@ BEGIN = """
     import ctypes, os, resource, signal, socket, sys, tempfile, threading, time
     from pathlib import Path
     import encodings.idna
-    from services.media.sandbox import confine
+    from services.media.sandbox import enter_sandbox
 
     def refused(what, *arguments):
         try:
@@ -80,7 +80,7 @@ def kernel(who: str) -> tuple[bool, int]:
 def test_says_what_it_could_not_take_away(who: str, kernel: tuple[bool, int]) -> None:
     leaves, landlock = kernel
     expected = [name for name, there in (("network", leaves), ("files", landlock >= 1)) if not there]
-    assert said("print(*confine(memory=1 << 28, seconds=5))", who) == expected
+    assert said("print(*enter_sandbox(memory=1 << 28, seconds=5))", who) == expected
 
 
 def test_says_so_where_the_network_cannot_be_left_and_reaches_nobody_by_tcp_all_the_same(
@@ -91,7 +91,7 @@ def test_says_so_where_the_network_cannot_be_left_and_reaches_nobody_by_tcp_all_
     code = """
     from services.media import sandbox
     sandbox._MACHINES.clear()  # a machine whose system calls are not known
-    print(*confine(memory=1 << 28, seconds=5))
+    print(*enter_sandbox(memory=1 << 28, seconds=5))
     refused(socket.create_connection, ("127.0.0.1", int(sys.argv[2])), 2)
     """
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -104,7 +104,7 @@ def test_reaches_neither_this_machine_nor_another(who: str, kernel: tuple[bool, 
     code = """
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     opened.close()
-    confine(memory=1 << 28, seconds=5)
+    enter_sandbox(memory=1 << 28, seconds=5)
     refused(socket.create_connection, ("127.0.0.1", int(sys.argv[2])), 2)
     for family, kind in ((2, 1), (2, 2), (2, 3), (10, 1), (10, 2), (1, 1), (16, 3), (17, 3), (40, 1)):
         refused(socket.socket, family, kind)
@@ -125,7 +125,7 @@ def test_makes_no_socket_by_the_other_ways_of_the_kernel(who: str, kernel: tuple
         ctypes.set_errno(0)
         print(libc.syscall(*arguments), ctypes.get_errno())
     number = 41 if os.uname().machine == "x86_64" else 198
-    confine(memory=1 << 28, seconds=5)
+    enter_sandbox(memory=1 << 28, seconds=5)
     called(425, 1, ctypes.create_string_buffer(200))  # io_uring_setup
     called(number | 0x40000000, 2, 1, 0)  # x32
     called(438, 1, 1, 0)  # pidfd_getfd
@@ -139,7 +139,7 @@ def test_starts_no_program_and_makes_no_namespace(who: str, kernel: tuple[bool, 
         pytest.skip("there is no seccomp; that it is said is tested above")
     code = """
     libc = ctypes.CDLL(None, use_errno=True)
-    confine(memory=1 << 28, seconds=5)
+    enter_sandbox(memory=1 << 28, seconds=5)
     refused(os.execv, "/bin/true", ["true"])
     print(libc.unshare(0x10000000), ctypes.get_errno())
     print(libc.ptrace(16, os.getppid(), None, None), ctypes.get_errno())
@@ -162,7 +162,7 @@ def test_opens_only_what_it_is_told_to_read(who: str, kernel: tuple[bool, int], 
     (open_folder / "other").write_text("canary")
     code = """
     song, folder = Path(sys.argv[2]), Path(sys.argv[2]).parent
-    confine(memory=1 << 28, seconds=5, reads=[song])
+    enter_sandbox(memory=1 << 28, seconds=5, reads=[song])
     print(song.read_text() == "the song")
     refused((folder / "other").read_text)
     refused(Path("/etc/passwd").read_text)
@@ -184,7 +184,7 @@ def test_reads_a_song_that_has_no_name_any_more(who: str) -> None:
     file.write(b"the song")
     file.flush()
     path = Path(f"/proc/self/fd/{file.fileno()}")
-    confine(memory=1 << 28, seconds=5, reads=[path])
+    enter_sandbox(memory=1 << 28, seconds=5, reads=[path])
     print(path.read_bytes() == b"the song")
     """
     assert said(code, who) == ["True"]
@@ -192,7 +192,7 @@ def test_reads_a_song_that_has_no_name_any_more(who: str) -> None:
 
 def test_memory_beyond_the_limit_is_refused_and_below_it_is_not(who: str) -> None:
     code = """
-    confine(memory=64 << 20, seconds=5)
+    enter_sandbox(memory=64 << 20, seconds=5)
     print(len(bytearray(40 << 20)))
     try:
         bytearray(80 << 20)
@@ -205,20 +205,20 @@ def test_memory_beyond_the_limit_is_refused_and_below_it_is_not(who: str) -> Non
 def test_memory_counts_from_what_it_has_already(who: str) -> None:
     code = """
     before = bytearray(300 << 20)
-    confine(memory=64 << 20, seconds=5)
+    enter_sandbox(memory=64 << 20, seconds=5)
     print(len(bytearray(40 << 20)))
     """
     assert said(code, who) == [str(40 << 20)]
 
 
 def test_time_ends_it() -> None:
-    assert trying("confine(memory=1 << 28, seconds=1)\nwhile True: pass", WHO[-1]).returncode == -signal.SIGXCPU
+    assert trying("enter_sandbox(memory=1 << 28, seconds=1)\nwhile True: pass", WHO[-1]).returncode == -signal.SIGXCPU
 
 
 def test_time_ends_it_also_where_it_does_not_listen() -> None:
     code = """
     signal.signal(signal.SIGXCPU, signal.SIG_IGN)
-    confine(memory=1 << 28, seconds=1)
+    enter_sandbox(memory=1 << 28, seconds=1)
     while True:
         pass
     """
@@ -227,7 +227,7 @@ def test_time_ends_it_also_where_it_does_not_listen() -> None:
 
 def test_writes_to_no_file_that_is_open(who: str, tmp_path: Path) -> None:
     code = """
-    confine(memory=1 << 28, seconds=5)
+    enter_sandbox(memory=1 << 28, seconds=5)
     refused(os.write, int(sys.argv[2]), b"x")
     """
     with (tmp_path / "file").open("wb") as file:
@@ -237,7 +237,7 @@ def test_writes_to_no_file_that_is_open(who: str, tmp_path: Path) -> None:
 
 def test_leaves_no_core_gains_no_privileges_and_raises_no_limit(who: str) -> None:
     code = """
-    confine(memory=1 << 28, seconds=5)
+    enter_sandbox(memory=1 << 28, seconds=5)
     print(resource.getrlimit(resource.RLIMIT_CORE) == (0, 0), ctypes.CDLL(None).prctl(39, 0, 0, 0, 0) == 1)
     for which in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         try:
@@ -264,7 +264,7 @@ def test_sends_no_signal_to_others(who: str, kernel: tuple[bool, int]) -> None:
         os.close(there)
         os.read(here, 1)  # until the other one ends
         os._exit(0)
-    confine(memory=1 << 28, seconds=5)
+    enter_sandbox(memory=1 << 28, seconds=5)
     refused(os.kill, other, signal.SIGKILL)
     print(os.waitpid(other, os.WNOHANG))
     """

@@ -31,9 +31,9 @@ def test_names_follow_the_conventions() -> None:
 
 
 def test_what_was_not_found_is_absent() -> None:
-    registry, looked = CollectorRegistry(), metrics.Looked()
+    registry, looked = CollectorRegistry(), metrics.CollectedGauges()
     registry.register(looked)
-    looked.found = {"motes_queue_tasks": {("high",): 3}, "motes_database_up": {(): 1}}
+    looked.values = {"motes_queue_tasks": {("high",): 3}, "motes_database_up": {(): 1}}
     text = generate_latest(registry).decode()
     assert 'motes_queue_tasks{priority="high"} 3.0' in text
     assert "motes_database_up 1.0" in text
@@ -48,7 +48,7 @@ def test_listener_whose_connection_breaks_is_one_less() -> None:
     before = listeners() or 0.0
 
     def follow() -> None:
-        with metrics.listening("events"):
+        with metrics.track_listener("events"):
             assert listeners() == before + 1
             raise ConnectionError
 

@@ -22,7 +22,7 @@ from sqlalchemy import func, select, update
 from starlette.types import Message
 
 from ecs_core import SceneError
-from services.api.routes.uploads import received
+from services.api.routes.uploads import receive_upload
 from services.auth.api_keys import Caller
 from services.database.models import (
     AudioRow,
@@ -36,15 +36,15 @@ from services.database.models import (
     now,
     open_database,
 )
-from services.jobs.artefacts import finished, use
+from services.jobs.artefacts import find_artefact, touch
 from services.observability import metrics
 from services.retention import orphans, policy
-from services.retention.collector import Busy, Keeper
-from services.retention.deletion import Remover
-from services.storage.disk_admission import NoRoomError, Room, bytes_of
+from services.retention.deletion import Deleter
+from services.retention.janitor import BusyError, Janitor
+from services.storage.disk_admission import DiskAdmission, InsufficientStorageError, estimate_bytes
 from services.storage.object_keys import audio_key, result_key, scene_folder
-from services.storage.object_store import Storage, workplace
-from services.storage.usage import by_owner, in_storage, stored_bytes
+from services.storage.object_store import Storage, work_folder
+from services.storage.usage import stored_bytes, usage_by_kind, usage_by_owner
 from tests.services.board import Board, together
 from tests.services.shelf import HEARD, PLAN, SIZE, Shelf, settings_for
 
@@ -111,7 +111,7 @@ class TestAge:
         second = await shelf.rendered(scene="downloaded")
         await shelf.age(days=40)
         await shelf.rendered(scene="rendered again")
-        await use(shelf.board.sessions, result_key((await shelf.board.job(second)).scene_key, "video"))
+        await touch(shelf.board.sessions, result_key((await shelf.board.job(second)).scene_key, "video"))
         assert (await shelf.clear(keep_segments=0)).freed.keys() == {("expired", "plan")}
         assert (await shelf.board.job(first)).expired_at is None
         await shelf.whole()
@@ -180,7 +180,7 @@ class TestAge:
         assert await shelf.owners_of(song) == set()
 
     async def test_job_of_a_song_that_is_gone_is_refused(self, shelf: Shelf) -> None:
-        job = JobRow(id="j", flow="f", kind="video", priority="normal", system_id="s", output_path="v.mp4")
+        job = JobRow(id="j", fairness_key="f", kind="video", priority="normal", system_id="s", output_path="v.mp4")
         job.scene, job.scene_key = {"type": "snow", "audio": "0" * 64}, "k"
         with pytest.raises(SceneError, match="the song is gone; upload it again"):
             await shelf.board.jobs.submit(job, tasks=1)
@@ -193,7 +193,7 @@ class TestAge:
         await shelf.age(days=10_000)
         before = shelf.files()
         ages = dict.fromkeys(("keep_videos", "keep_previews", "keep_segments", "keep_uploads", "keep_jobs"), 0)
-        report = await shelf.keeper(**ages).clear(thorough=False)
+        report = await shelf.janitor(**ages).collect(thorough=False)
         assert (report.freed, shelf.files()) == ({}, before)
 
 
@@ -243,13 +243,13 @@ class TestOwners:
         await shelf.rendered("bob", kind="frame")
         await shelf.song("song", "bob")
         async with shelf.board.sessions() as session:
-            assert sorted(await by_owner(session)) == [
+            assert sorted(await usage_by_owner(session)) == [
                 ("alice", "video", 1, SIZE),
                 ("bob", "frame", 1, SIZE),
                 ("bob", "song", 1, 500),
                 ("bob", "video", 1, SIZE),
             ]
-            assert sorted(await in_storage(session)) == [
+            assert sorted(await usage_by_kind(session)) == [
                 ("", "frame", 1, SIZE),
                 ("", "segment", 3, 3 * SIZE),
                 ("", "song", 1, 500),
@@ -275,12 +275,12 @@ class TestRoom:
 
         monkeypatch.setattr(shelf.storage, "free", free)
         for more in (1, 3 * SIZE):
-            report = await shelf.keeper(keep_free=str(free() + more)).clear(thorough=False)
+            report = await shelf.janitor(keep_free=str(free() + more)).collect(thorough=False)
             assert report.freed == {("room", "segment"): (1, 3 * SIZE)}
-        report = await shelf.keeper(keep_free=str(free() + SIZE + 500)).clear(thorough=False)
+        report = await shelf.janitor(keep_free=str(free() + SIZE + 500)).collect(thorough=False)
         assert report.freed == {("room", "frame"): (1, SIZE), ("room", "song"): (1, 500 + HEARD)}
         assert await shelf.owners_of(song) == set()
-        report = await shelf.keeper(keep_free=str(free() + 1)).clear(thorough=False)
+        report = await shelf.janitor(keep_free=str(free() + 1)).collect(thorough=False)
         assert report.freed == {("room", "video"): (1, SIZE)}
         assert (await shelf.board.job(old)).expired_at is not None
         assert (await shelf.board.job(new)).expired_at is None
@@ -336,7 +336,7 @@ class TestOrphans:
         await shelf.whole()
 
     async def test_workplaces_of_dead_processes_go(self, shelf: Shelf) -> None:
-        with workplace(shelf.storage.scratch, "alive") as alive:
+        with work_folder(shelf.storage.scratch, "alive") as alive:
             (alive / "half").write_bytes(bytes(10))
             dead = shelf.storage.scratch / "dead"
             dead.mkdir()
@@ -358,9 +358,9 @@ class TestOrphans:
         task, scene = "0" * 36, scene_folder((await cloud.board.job(job)).scene_key)
         cloud.put(f"{scene}segments/7.{task}.1.mp4", 10)
         cloud.put(audio_key("a" * 64), 10)
-        keeper = cloud.keeper(keep_segments=0)
-        keeper._orphans._grace = timedelta(seconds=-60)
-        report = await keeper.clear(thorough=True)
+        janitor = cloud.janitor(keep_segments=0)
+        janitor._orphans._grace = timedelta(seconds=-60)
+        report = await janitor.collect(thorough=True)
         assert report.freed == {("leftover", "file"): (2, 20), ("expired", "plan"): (4, PLAN)}
         await cloud.whole()
         await cloud.age(days=40)
@@ -405,7 +405,7 @@ class TestRows:
         async with shelf.board.sessions.begin() as session:
             for key, days in (("old", 2), ("new", 0)):
                 session.add(IdempotencyRow(key=key, request="r", created_at=now() - timedelta(days=days)))
-        await shelf.keeper().gc()
+        await shelf.janitor().gc()
         async with shelf.board.sessions() as session:
             assert set(await session.scalars(select(IdempotencyRow.key))) == {"new", " retention"}
 
@@ -437,13 +437,13 @@ class TestDryRun:
         await mixture(shelf)
         disk = sum(shelf.files().values()) + SIZE
         monkeypatch.setattr(shelf.storage, "free", lambda: disk - sum(shelf.files().values()))
-        keeper = shelf.keeper(keep_bytes=6 * SIZE, keep_free=str(disk - 6 * SIZE))
+        janitor = shelf.janitor(keep_bytes=6 * SIZE, keep_free=str(disk - 6 * SIZE))
         before, rows = shelf.files(), await everything(shelf)
-        forecast = await keeper.forecast()
+        forecast = await janitor.dry_run()
         assert (shelf.files(), await everything(shelf)) == (before, rows)
         reasons = {reason for reason, _ in forecast.freed}
         assert reasons == {"expired", "quota", "room", "leftover"}
-        done = await keeper.gc()
+        done = await janitor.gc()
         assert (done.freed, done.rows) == (forecast.freed, forecast.rows)
         assert sum(before.values()) - sum(shelf.files().values()) == forecast.bytes
         await shelf.whole()
@@ -461,7 +461,7 @@ async def everything(shelf: Shelf) -> list[object]:
 
 class TestRaces:
     async def test_job_submitted_while_its_finished_result_is_removed(self, shelf: Shelf) -> None:
-        remover = Remover(shelf.board.sessions, shelf.storage)
+        deleter = Deleter(shelf.board.sessions, shelf.storage)
         seen = set()
         for number in range(6):
             first = await shelf.rendered(scene=f"scene {number}")
@@ -469,7 +469,7 @@ class TestRaces:
             later = now() + timedelta(seconds=0 if number % 2 else 60)
             key = result_key(scene_key, "video")
             freed, second = await together(
-                remover.result(scene_key, key, unused_since=later, reason="expired"),
+                deleter.delete_result(scene_key, key, unused_since=later, reason="expired"),
                 shelf.submit("bob", f"scene {number}"),
                 seed=number,
             )
@@ -477,7 +477,7 @@ class TestRaces:
             await shelf.work()
             assert await shelf.board.status(second) == "completed"
             row = await shelf.board.job(second)
-            assert (row.expired_at is None) == (await finished(shelf.board.sessions, key) is not None)
+            assert (row.expired_at is None) == (await find_artefact(shelf.board.sessions, key) is not None)
             if row.expired_at is not None:
                 assert freed  # it was completed at once, and then removed with the other
             await shelf.whole()
@@ -485,7 +485,7 @@ class TestRaces:
     async def test_song_uploaded_or_used_while_it_is_removed(
         self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        remover = Remover(shelf.board.sessions, shelf.storage)
+        deleter = Deleter(shelf.board.sessions, shelf.storage)
         songs = keeping(shelf, tmp_path, monkeypatch)
         for number in range(6):
             sha256 = await shelf.song(f"song {number}", "alice")
@@ -495,8 +495,8 @@ class TestRaces:
             (source / "song").write_bytes(bytes(500))
 
             _, row, job = await together(
-                remover.song(sha256, None, unused_since=later, reason="expired"),
-                songs.keep(source / "song", sha256=sha256, name="song.wav", caller=BOB),
+                deleter.delete_song(sha256, None, unused_since=later, reason="expired"),
+                songs.store(source / "song", sha256=sha256, name="song.wav", caller=BOB),
                 with_song(shelf, sha256),
                 seed=number,
             )
@@ -526,13 +526,13 @@ class TestRaces:
         monkeypatch.setattr(shelf.storage, "put", late)
         (tmp_path / "upload").mkdir()
         (tmp_path / "upload" / "song").write_bytes(bytes(500))
-        await songs.keep(tmp_path / "upload" / "song", sha256=sha256, name="song.wav", caller=BOB)
+        await songs.store(tmp_path / "upload" / "song", sha256=sha256, name="song.wav", caller=BOB)
         assert len(deleted) == 2
         await shelf.whole()
         assert await shelf.owners_of(sha256) == {"bob"}
 
     async def test_job_retried_while_its_segments_are_removed(self, shelf: Shelf) -> None:
-        remover = Remover(shelf.board.sessions, shelf.storage)
+        deleter = Deleter(shelf.board.sessions, shelf.storage)
         for number in range(6):
             job = await shelf.submit()
             await shelf.do(await shelf.board.take())
@@ -542,7 +542,7 @@ class TestRaces:
             key = f"{scene_folder(row.scene_key)}segments/0.mp4"
             later = now() + timedelta(seconds=60)
             _, retried = await together(
-                remover.segments(row.scene_key, [key], unused_since=later, reason="expired"),
+                deleter.delete_segments(row.scene_key, [key], unused_since=later, reason="expired"),
                 shelf.board.jobs.retry(job),
                 seed=number,
             )
@@ -556,9 +556,9 @@ class TestRaces:
         for module in (policy, orphans):  # for which everything is old
             monkeypatch.setattr(module, "now", lambda: now() + timedelta(hours=1))
         rng = random.Random(1)
-        keepers = [shelf.keeper(keep_videos=1, keep_segments=1, keep_previews=1) for _ in range(2)]
-        for keeper in keepers:
-            keeper._orphans._grace = timedelta(seconds=1)
+        keepers = [shelf.janitor(keep_videos=1, keep_segments=1, keep_previews=1) for _ in range(2)]
+        for janitor in keepers:
+            janitor._orphans._grace = timedelta(seconds=1)
         jobs: list[str] = []
 
         async def client() -> None:
@@ -570,7 +570,7 @@ class TestRaces:
                 elif what == "delete":
                     job = rng.choice(jobs)
                     await shelf.board.jobs.cancel(job)
-                    await Remover(shelf.board.sessions, shelf.storage).job(shelf.board.jobs, job)
+                    await Deleter(shelf.board.sessions, shelf.storage).delete_job(shelf.board.jobs, job)
                 else:
                     await getattr(shelf.board.jobs, what)(rng.choice(jobs))
                 await asyncio.sleep(0.01)
@@ -584,12 +584,12 @@ class TestRaces:
 
         freed, busy = [], True
 
-        async def remove(keeper: Keeper) -> None:
+        async def remove(janitor: Janitor) -> None:
             while busy:
-                freed.append((await keeper.clear(thorough=True)).bytes)
+                freed.append((await janitor.collect(thorough=True)).bytes)
                 await asyncio.sleep(0.02)
 
-        removing = [asyncio.create_task(remove(keeper)) for keeper in keepers]
+        removing = [asyncio.create_task(remove(janitor)) for janitor in keepers]
         await asyncio.gather(client(), client(), work(), work())
         await shelf.submit(scene="one that stays")  # whatever chance decided for the rest
         await shelf.work()
@@ -601,8 +601,8 @@ class TestRaces:
         assert {row.status for row in left.values()} <= {"completed", "cancelled"}
         for row in left.values():
             if row.status == "completed" and row.expired_at is None:
-                assert await finished(shelf.board.sessions, result_key(row.scene_key, row.kind)) is not None
-        freed.append((await keepers[0].clear(thorough=True)).bytes)
+                assert await find_artefact(shelf.board.sessions, result_key(row.scene_key, row.kind)) is not None
+        freed.append((await keepers[0].collect(thorough=True)).bytes)
         assert sum(freed)  # if not while all was at work, then what is completed
         await shelf.whole()
 
@@ -623,7 +623,7 @@ async def with_song(shelf: Shelf, sha256: str) -> str | None:
     """A job that needs a song; None where that is gone."""
     from services.database.models import new_id
 
-    job = JobRow(id=new_id(), flow="alice", owner="alice", kind="video", priority="normal", system_id="s")
+    job = JobRow(id=new_id(), fairness_key="alice", owner="alice", kind="video", priority="normal", system_id="s")
     job.output_path, job.scene, job.scene_key = "v.mp4", {"type": "snow", "audio": sha256}, new_id()
     try:
         return (await shelf.board.jobs.submit(job, tasks=3)).id
@@ -640,7 +640,7 @@ class TestUnderLoad:
         disk = 24 * SIZE
         monkeypatch.setattr(shelf.storage, "total", lambda: disk)
         monkeypatch.setattr(shelf.storage, "free", lambda: disk - sum(shelf.files().values()))
-        keeper = shelf.keeper(keep_free="60%")
+        janitor = shelf.janitor(keep_free="60%")
         written, lowest = 0, disk
         before = freed_bytes()
         song = await shelf.song("song", "alice")
@@ -654,7 +654,7 @@ class TestUnderLoad:
                 await session.execute(update(UploadRow).values(used_at=now()))
             still_open = await shelf.submit("owner 0")
             await shelf.do(await shelf.board.take())
-            await keeper.clear(thorough=True)
+            await janitor.collect(thorough=True)
             await shelf.work()
             written += 4 * SIZE + PLAN
             for job in (jobs[-1], still_open):  # the newest stay
@@ -683,35 +683,35 @@ def freed_bytes() -> float:
 
 class TestOnceAtATime:
     async def test_whoever_comes_second_is_told_so(self, shelf: Shelf) -> None:
-        first, second = shelf.keeper(), shelf.keeper()
-        async with first._alone(timedelta(0)):
-            with pytest.raises(Busy):
+        first, second = shelf.janitor(), shelf.janitor()
+        async with first._leased(timedelta(0)):
+            with pytest.raises(BusyError):
                 await second.gc()
         await second.gc()
-        with pytest.raises(Busy):
-            async with first._alone(timedelta(seconds=10)):
+        with pytest.raises(BusyError):
+            async with first._leased(timedelta(seconds=10)):
                 pass
 
     async def test_of_many_at_the_same_moment_one_does_it(self, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "motes.retention")
-        await together(*(shelf.keeper().tick() for _ in range(5)))
+        await together(*(shelf.janitor().tick() for _ in range(5)))
         said = [record.message for record in caplog.records]
         assert said == ["looking for what may go, thoroughly"]
-        await together(*(shelf.keeper(keep_every=1).tick(patience=0.0) for _ in range(3)))
+        await together(*(shelf.janitor(keep_every=1).tick(patience=0.0) for _ in range(3)))
 
     async def test_who_died_over_it_is_followed_by_another(self, shelf: Shelf) -> None:
-        keeper = shelf.keeper()
-        await keeper._take("dead", timedelta(0))
-        with pytest.raises(Busy):
-            await keeper.gc()
+        janitor = shelf.janitor()
+        await janitor._acquire("dead", timedelta(0))
+        with pytest.raises(BusyError):
+            await janitor.gc()
         async with shelf.board.sessions.begin() as session:
             await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=61)))
-        await keeper.gc()
+        await janitor.gc()
 
     async def test_it_is_thorough_once_an_hour(self, shelf: Shelf) -> None:
-        keeper = shelf.keeper()
+        janitor = shelf.janitor()
         for expected in (True, False, False):
-            async with keeper._alone(timedelta(0)) as thorough:
+            async with janitor._leased(timedelta(0)) as thorough:
                 assert thorough is expected
 
     async def test_what_was_freed_is_logged_and_counted(self, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
@@ -719,7 +719,7 @@ class TestOnceAtATime:
         await shelf.age(days=40)
         caplog.set_level(logging.INFO, "motes.retention")
         before = freed_bytes()
-        await shelf.keeper().tick()
+        await shelf.janitor().tick()
         [record] = caplog.records
         assert record.message.startswith("freed 0.0 MB: 4 plans expired, 1 segments expired, 1 videos expired")
         assert freed_bytes() - before == 4 * SIZE + PLAN
@@ -774,24 +774,24 @@ SCENE = {
 }
 
 
-def room_of(shelf: Shelf, storage: Storage, reserve: str = "25%") -> Room:
-    return Room(shelf.settings.model_copy(update={"reserve": reserve}), shelf.board.sessions, storage)
+def room_of(shelf: Shelf, storage: Storage, reserve: str = "25%") -> DiskAdmission:
+    return DiskAdmission(shelf.settings.model_copy(update={"reserve": reserve}), shelf.board.sessions, storage)
 
 
-async def taken(shelf: Shelf, room: Room) -> bool:
+async def taken(shelf: Shelf, room: DiskAdmission) -> bool:
     """Whether there was room for a job; then it is in the queue."""
     job = JobRow(id=new_id(), kind="video", system_id="system", output_path="v.mp4", priority="normal")
-    job.owner = job.flow = new_id()  # so that nothing waits for anything but for room
+    job.owner = job.fairness_key = new_id()  # so that nothing waits for anything but for room
     job.scene, job.scene_key = SCENE, new_id()
     try:
-        await shelf.board.jobs.submit(job, tasks=3, room=partial(room.for_job, scene=SCENE, seconds=0.0))
-    except NoRoomError:
+        await shelf.board.jobs.submit(job, tasks=3, admit=partial(room.admit_job, scene=SCENE, seconds=0.0))
+    except InsufficientStorageError:
         return False
     return True
 
 
 async def test_no_race_is_given_room_twice(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert bytes_of(SCENE, 0.0) == 648_000
+    assert estimate_bytes(SCENE, 0.0) == 648_000
 
     def free() -> int:
         time.sleep(0.05)  # enough for another to look, too
@@ -814,19 +814,24 @@ class TestSmallDisk:
             assert await taken(shelf, room)
         async with shelf.board.sessions.begin() as session:
             with pytest.raises(
-                NoRoomError, match=r"this needs about 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"
+                InsufficientStorageError,
+                match=r"this needs about 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB",
             ):
-                await room.for_job(session, SCENE, 0.0)
-        await room.for_upload(400_000)
-        with pytest.raises(NoRoomError, match=r"this needs 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"):
-            await room.for_upload(600_000)
+                await room.admit_job(session, SCENE, 0.0)
+        await room.admit_upload(400_000)
+        with pytest.raises(
+            InsufficientStorageError, match=r"this needs 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"
+        ):
+            await room.admit_upload(600_000)
         await shelf.work()
-        await room.for_upload(6_000_000)
-        with pytest.raises(NoRoomError, match=r"needs 6.5 MB, 8.4 MB are free, but 2.1 MB of that are a reserve$"):
-            await room.for_upload(6_500_000)
+        await room.admit_upload(6_000_000)
+        with pytest.raises(
+            InsufficientStorageError, match=r"needs 6.5 MB, 8.4 MB are free, but 2.1 MB of that are a reserve$"
+        ):
+            await room.admit_upload(6_500_000)
         (small_disk / "filler").write_bytes(bytes(7_000_000))
-        with pytest.raises(NoRoomError, match=r"1\.4 MB are free"):
-            await room.for_upload(1)
+        with pytest.raises(InsufficientStorageError, match=r"1\.4 MB are free"):
+            await room.admit_upload(1)
         assert not await taken(shelf, room)
         assert await taken(shelf, room_of(shelf, storage, "0"))  # everything goes
 
@@ -844,6 +849,6 @@ class TestSmallDisk:
         for _ in range(3):
             assert await taken(shelf, room)
         with pytest.raises(HTTPException, match=r"4\.2 MB of that are a reserve, 1\.9 MB are for jobs") as refused:
-            await received(request, small_disk / "song", limit=100_000_000, room=room.for_upload)
+            await receive_upload(request, small_disk / "song", limit=100_000_000, admit=room.admit_upload)
         assert refused.value.status_code == 507
         assert (small_disk / "song").stat().st_size <= 4 << 20

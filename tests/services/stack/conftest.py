@@ -123,8 +123,8 @@ class Stack:
         return self.forks.run(MOTES, *words, environment=self.environment | environment, check=check)
 
     def children(self, name: str = "worker") -> list[int]:
-        """Processes that do a worker's tasks: forked by the nursery, which it started."""
-        return [task for nursery in forked(self.processes[name].pid) for task in forked(nursery)]
+        """Processes that do a worker's tasks: forked by the fork server, which it started."""
+        return [task for server in forked(self.processes[name].pid) for task in forked(server)]
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

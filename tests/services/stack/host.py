@@ -31,5 +31,5 @@ def create_host() -> FastAPI:
 
 def create_impatient() -> FastAPI:
     """Ours, where nobody waits longer than a second for a frame."""
-    previews._PATIENCE = 1.0
+    previews._TIMEOUT = 1.0
     return create_app()

@@ -236,7 +236,7 @@ def test_rows_of_one_moment_are_listed_once_each(stack: Stack) -> None:
 
 def job_row(system: str, **values: Any) -> JobRow:
     own = {"status": "completed", "stage": "completed", "output_path": "x.mp4", "scene": {}, "scene_key": new_id()}
-    return JobRow(**{"id": new_id(), "flow": system, "system_id": system} | own | values)
+    return JobRow(**{"id": new_id(), "fairness_key": system, "system_id": system} | own | values)
 
 
 def test_jobs_are_listed_by_status_and_system(stack: Stack) -> None:

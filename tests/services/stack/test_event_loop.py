@@ -39,7 +39,7 @@ def large_song(path: Path, seconds: int) -> Path:
 async def fill(url: str, jobs: int) -> None:
     """Many jobs, as after months of use."""
     engine, sessions = open_database(url)
-    base = {"flow": "x", "system_id": "x", "scene": {}, "scene_key": "x", "output_path": "x.mp4"}
+    base = {"fairness_key": "x", "system_id": "x", "scene": {}, "scene_key": "x", "output_path": "x.mp4"}
     rows = [base | {"id": new_id(), "status": "completed", "stage": "completed"} for _ in range(jobs)]
     async with sessions.begin() as session:
         await session.execute(insert(JobRow), rows)

@@ -299,7 +299,7 @@ class TestKilledProcesses:
         stack.start_worker()
 
     @pytest.mark.campaign
-    def test_nursery_is_replaced_and_what_it_forked_goes_on(self, stack: Stack, tmp_path: Path) -> None:
+    def test_fork_server_is_replaced_and_what_it_forked_goes_on(self, stack: Stack, tmp_path: Path) -> None:
         config = VIDEO | {"seed": 20}
         job = submit(stack, create(stack, **config))
         for _ in range(3):

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from services.database.migrations import newest
+from services.database.migrations import head_revision
 from services.database.models import open_database
-from services.jobs.render_spec import VERSION, versions
+from services.jobs.render_spec import VERSION_LENGTH, renderable_versions
 from tests.fork_server import ForkServer
 from tests.services.stack.api_calls import SMALL, create, rendered, submit
 from tests.services.stack.conftest import MOTES, ROOT, Stack, running_stack, until
@@ -84,8 +84,8 @@ def test_worker_of_another_version_keeps_off_and_adopts_when_it_is_alone(stack: 
     job = stack.wait_for(second, "completed", "failed")
     assert job["status"] == "completed", job
     after = key(stack, second)
-    assert before[:VERSION] in versions()
-    assert after[:VERSION] not in versions()
+    assert before[:VERSION_LENGTH] in renderable_versions()
+    assert after[:VERSION_LENGTH] not in renderable_versions()
     assert whose(stack, second) == {"next"}
     assert not [name for name in stack.files() if before in name]
     assert stack.client.get(f"/download/{second}").status_code == 200
@@ -102,10 +102,10 @@ def test_worker_ends_with_one_line_when_a_newer_one_upgrades_the_database(stack:
         process = stack.processes.pop("worker")
         assert process.wait() == 2
         last = stack.log("worker").strip().splitlines()[-1]
-        assert last.startswith(f"motes: error: structure 9999 is newer than this Motes knows ({newest()})")
+        assert last.startswith(f"motes: error: structure 9999 is newer than this Motes knows ({head_revision()})")
         assert stack.client.get("/health").status_code == 503
     finally:
-        move_database(stack, newest())
+        move_database(stack, head_revision())
     assert stack.client.get("/health").status_code == 200
     stack.start_worker()
     assert stack.wait_for(job, "completed", "failed")["status"] == "completed"

@@ -26,7 +26,7 @@ from services.database.migrations import upgrade
 from services.database.models import DeliveryRow, JobRow, Sessions, new_id, open_database
 from services.settings import ServiceSettings
 from services.webhooks.delivery import Deliverer, check_target
-from services.webhooks.ssrf_guard import TargetRefused
+from services.webhooks.ssrf_guard import TargetRefusedError
 from tests.services.board import Board
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -99,7 +99,9 @@ async def message(folder: Path, url: str) -> AsyncIterator[tuple[Sessions, str]]
     settings = settings_of(folder)
     await upgrade(settings.database)
     engine, sessions = open_database(settings.database)
-    job = JobRow(id=new_id(), flow="me", system_id="x", scene={"type": "snow"}, scene_key="x", output_path="x.mp4")
+    job = JobRow(
+        id=new_id(), fairness_key="me", system_id="x", scene={"type": "snow"}, scene_key="x", output_path="x.mp4"
+    )
     async with sessions.begin() as session:
         session.add(job)
         await session.flush()
@@ -270,7 +272,7 @@ def test_message_of_a_worker_that_vanished_is_delivered_by_another(tmp_path: Pat
     ],
 )
 def test_address_that_is_not_public_is_refused(tmp_path: Path, url: str) -> None:
-    with pytest.raises(TargetRefused, match=r"^webhook_url: .*: is not a public address; "):
+    with pytest.raises(TargetRefusedError, match=r"^webhook_url: .*: is not a public address; "):
         asyncio.run(check_target(url, settings_of(tmp_path)))
 
 
@@ -291,7 +293,7 @@ def test_address_that_is_not_public_is_refused(tmp_path: Path, url: str) -> None
     ],
 )
 def test_url_that_cannot_be_called_is_refused(tmp_path: Path, url: str, words: str) -> None:
-    with pytest.raises(TargetRefused, match=r"^webhook_url: ") as refused:
+    with pytest.raises(TargetRefusedError, match=r"^webhook_url: ") as refused:
         asyncio.run(check_target(url, settings_of(tmp_path)))
     assert words in str(refused.value).lower()
 
@@ -305,7 +307,7 @@ def test_private_address_is_accepted_where_the_operator_says_so(tmp_path: Path) 
 
 
 def test_without_a_secret_webhooks_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TargetRefused, match="MOTES_WEBHOOK_SECRET"):
+    with pytest.raises(TargetRefusedError, match="MOTES_WEBHOOK_SECRET"):
         asyncio.run(check_target("https://93.184.215.14/", settings_of(tmp_path, webhook_secret=None)))
 
 

@@ -46,7 +46,9 @@ asyncio.run(Deliverer(sessions, settings, lease=1.0, look_every=0.02).run())
 
 async def add(sessions: Sessions, url: str, *, count: int = 1, payload: dict[str, Any] = PAYLOAD) -> list[str]:
     """More messages; returns their ids."""
-    job = JobRow(id=new_id(), flow="me", system_id="x", scene={"type": "snow"}, scene_key="x", output_path="x.mp4")
+    job = JobRow(
+        id=new_id(), fairness_key="me", system_id="x", scene={"type": "snow"}, scene_key="x", output_path="x.mp4"
+    )
     rows = [DeliveryRow(job_id=job.id, url=url, event="job.completed", payload=payload) for _ in range(count)]
     async with sessions.begin() as session:
         session.add(job)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from services.database.models import DeliveryRow
 from services.webhooks.delivery import Deliverer, check_target
-from services.webhooks.ssrf_guard import TargetRefused, is_public
+from services.webhooks.ssrf_guard import TargetRefusedError, is_public
 from tests.services.webhooks.test_delivery import deliver, delivering, message, receiver, settings_of, stored, until
 
 PUBLIC = "93.184.215.14"
@@ -103,7 +103,7 @@ def test_address_of_the_internet_is_public(address: str) -> None:
 )
 def test_name_with_an_address_that_is_not_public_is_refused(tmp_path: Path, addresses: list[str]) -> None:
     server = Names({"inside.example.com": [addresses]})
-    with pytest.raises(TargetRefused) as refused:
+    with pytest.raises(TargetRefusedError) as refused:
         asyncio.run(check_target("https://inside.example.com/x", settings_of(tmp_path), resolve=server.resolve))
     said = "webhook_url: inside.example.com: is not a public address; a public http or https address is allowed"
     assert str(refused.value) == said  # and no word of which address it is
@@ -113,7 +113,7 @@ def test_name_that_cannot_be_looked_up_is_refused(tmp_path: Path) -> None:
     async def silent(host: str, port: int) -> Sequence[str]:
         raise TimeoutError
 
-    with pytest.raises(TargetRefused, match=r"^webhook_url: example.com: cannot be looked up now; "):
+    with pytest.raises(TargetRefusedError, match=r"^webhook_url: example.com: cannot be looked up now; "):
         asyncio.run(check_target("https://example.com/", settings_of(tmp_path), resolve=silent))
 
 

@@ -1,4 +1,4 @@
-"""The nursery: fresh processes for tasks, whatever happens to the process that forks them."""
+"""The fork_server: fresh processes for tasks, whatever happens to the process that forks them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import pytest
 
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.pool import ENVIRONMENT
-from services.jobs.render_spec import frozen, key_of
-from services.worker.child_processes import Child, Nursery
+from services.jobs.render_spec import build_spec, spec_key
+from services.worker.child_processes import Child, ForkServer
 
 
 @pytest.fixture
-def in_a_nursery(tmp_path: Path) -> Callable[[Callable[[Nursery], Awaitable[None]]], None]:
-    def run(what: Callable[[Nursery], Awaitable[None]]) -> None:
+def with_fork_server(tmp_path: Path) -> Callable[[Callable[[ForkServer], Awaitable[None]]], None]:
+    def run(what: Callable[[ForkServer], Awaitable[None]]) -> None:
         async def main() -> None:
-            async with Nursery(tmp_path.as_uri()) as fork_server:
+            async with ForkServer(tmp_path.as_uri()) as fork_server:
                 await what(fork_server)
 
         asyncio.run(main())
@@ -44,31 +44,31 @@ async def stopped(*children: Child) -> None:
         await child.stop()
 
 
-def test_killed_nursery_is_started_once_for_all_who_wait(
-    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+def test_killed_fork_server_is_started_once_for_all_who_wait(
+    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None],
 ) -> None:
     others = set(started())  # servers that other tests share
 
-    async def killed(fork_server: Nursery) -> None:
-        await stopped(await fork_server.child())
+    async def killed(fork_server: ForkServer) -> None:
+        await stopped(await fork_server.fork())
         for _ in range(3):
             (pid,) = set(started()) - others
             os.kill(pid, signal.SIGKILL)
-            children = await asyncio.gather(*(fork_server.child() for _ in range(4)))
+            children = await asyncio.gather(*(fork_server.fork() for _ in range(4)))
             assert len(set(started()) - others) == 1
             await stopped(*children)
 
-    in_a_nursery(killed)
+    with_fork_server(killed)
 
 
-def test_nursery_ends_with_its_worker_even_where_its_input_stays_open(tmp_path: Path) -> None:
+def test_fork_server_ends_with_its_worker_even_where_its_input_stays_open(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     worker = os.fork()
     if worker == 0:
 
         async def main() -> None:
-            async with Nursery(tmp_path.as_uri()) as fork_server:
-                await stopped(await fork_server.child())  # it has loaded everything
+            async with ForkServer(tmp_path.as_uri()) as fork_server:
+                await stopped(await fork_server.fork())  # it has loaded everything
                 assert fork_server._control is not None
                 socket.send_fds(theirs, [str(started()[0]).encode()], [fork_server._control.fileno()])
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -91,55 +91,55 @@ def test_nursery_ends_with_its_worker_even_where_its_input_stays_open(tmp_path: 
 
 
 def test_one_that_is_kept_is_used_again_unless_it_died_meanwhile(
-    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None],
 ) -> None:
-    async def used(fork_server: Nursery) -> None:
-        first, second = await fork_server.child(), await fork_server.child()
-        assert fork_server.kept() is None
-        fork_server.keep(first)
-        fork_server.keep(second)
+    async def used(fork_server: ForkServer) -> None:
+        first, second = await fork_server.fork(), await fork_server.fork()
+        assert fork_server.idle_child() is None
+        fork_server.keep_idle(first)
+        fork_server.keep_idle(second)
         second.kill()
-        while second.lives():
+        while second.is_alive():
             await asyncio.sleep(0.01)
-        assert fork_server.kept() is first
-        assert fork_server.kept() is None
+        assert fork_server.idle_child() is first
+        assert fork_server.idle_child() is None
         await stopped(first)
 
-    in_a_nursery(used)
+    with_fork_server(used)
 
 
 def test_one_that_is_kept_ends_when_nothing_comes(
-    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None],
 ) -> None:
-    async def waited(fork_server: Nursery) -> None:
-        child = await fork_server.child()
-        fork_server.keep(child)
-        assert child.lives()
+    async def waited(fork_server: ForkServer) -> None:
+        child = await fork_server.fork()
+        fork_server.keep_idle(child)
+        assert child.is_alive()
         end = time.monotonic() + 10
         while not child.writer.is_closing() and time.monotonic() < end:
             await asyncio.sleep(0.05)
         assert child.writer.is_closing()  # when it has ended
-        assert fork_server.kept() is None
+        assert fork_server.idle_child() is None
 
-    in_a_nursery(waited)
+    with_fork_server(waited)
 
 
 def test_it_does_one_task_after_another(
-    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None], tmp_path: Path
+    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None], tmp_path: Path
 ) -> None:
-    async def asked(fork_server: Nursery) -> None:
-        scene = frozen("snow", {"width": 64, "height": 36, "duration": 1.0}, None, "draft")
-        child = await fork_server.child()
+    async def asked(fork_server: ForkServer) -> None:
+        scene = build_spec("snow", {"width": 64, "height": 36, "duration": 1.0}, None, "draft")
+        child = await fork_server.fork()
         for attempt in (1, 2):
             spec = {"task": "t", "attempt": attempt, "kind": "plan", "number": 0, "scene": scene}
-            spec |= {"scene_key": key_of(scene), "folder": str(tmp_path), "plan": f"plan-{attempt}"}
+            spec |= {"scene_key": spec_key(scene), "folder": str(tmp_path), "plan": f"plan-{attempt}"}
             told = [message async for message in child.messages(dict(spec))]
             assert told[-1].get("done"), told
             assert told[-1]["spent"]["stages"].keys() == {"analyse", "simulate"}
             assert child.done
         await stopped(child)
 
-    in_a_nursery(asked)
+    with_fork_server(asked)
 
 
 FAILING = """
@@ -158,7 +158,7 @@ def motes_particle_types(register):
 
 
 def test_type_that_fails_is_named_to_the_client_and_its_place_to_the_operator(
-    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None],
+    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -167,32 +167,32 @@ def test_type_that_fails_is_named_to_the_client_and_its_place_to_the_operator(
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
 
-    async def asked(fork_server: Nursery) -> None:
+    async def asked(fork_server: ForkServer) -> None:
         particle_types.cache_clear()
         try:
-            scene = frozen("breaks", {"width": 64, "height": 36, "duration": 1.0}, None, "draft", at=0.1)
+            scene = build_spec("breaks", {"width": 64, "height": 36, "duration": 1.0}, None, "draft", at=0.1)
             spec = {"task": "t", "attempt": 1, "kind": "frame", "number": 0, "scene": scene}
-            spec |= {"scene_key": key_of(scene), "folder": str(tmp_path), "plan": "plan"}
+            spec |= {"scene_key": spec_key(scene), "folder": str(tmp_path), "plan": "plan"}
         finally:
             particle_types.cache_clear()
-        child = await fork_server.child()
+        child = await fork_server.fork()
         told = [message async for message in child.messages(spec)][-1]
         assert told["error"] == "particle type 'breaks' failed in frame 0: RuntimeError: not now"
         assert "motes_test_breaks.py" in told["trace"]
         await stopped(child)
 
-    in_a_nursery(asked)
+    with_fork_server(asked)
 
 
 def test_no_process_that_does_tasks_has_secrets_it_does_not_need(
-    in_a_nursery: Callable[[Callable[[Nursery], Awaitable[None]]], None], monkeypatch: pytest.MonkeyPatch
+    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("MOTES_DATABASE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET"):
         monkeypatch.setenv(name, "canary")
 
-    async def looked(fork_server: Nursery) -> None:
-        child = await fork_server.child()
-        processes = fork_server.processes()
+    async def looked(fork_server: ForkServer) -> None:
+        child = await fork_server.fork()
+        processes = fork_server.pids()
         assert len(processes) == 2
         for process in processes:
             environment = Path(f"/proc/{process}/environ").read_bytes()
@@ -200,7 +200,7 @@ def test_no_process_that_does_tasks_has_secrets_it_does_not_need(
             assert b"canary" not in environment
         await stopped(child)
 
-    in_a_nursery(looked)
+    with_fork_server(looked)
 
 
 _LEAVES_GARBAGE = """

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ecs_core.plugin_api.registry import GROUP, load
-from services.jobs.render_spec import frozen, key_of
+from services.jobs.render_spec import build_spec, spec_key
 from services.storage.object_store import Storage
 from services.worker import task_runner
 
@@ -37,14 +37,14 @@ def test_plugins_hear_of_a_video_when_it_is_planned_and_when_it_is_joined(
     (tmp_path / "motes_test_ears.py").write_text(HOOKS)
     registry = load([EntryPoint("ears", "motes_test_ears", GROUP)])
     monkeypatch.setattr(task_runner, "particle_types", lambda: registry)
-    scene = frozen("zen", {"width": 64, "height": 36, "duration": 0.2, "particle_count": 3}, None, "draft")
+    scene = build_spec("zen", {"width": 64, "height": 36, "duration": 0.2, "particle_count": 3}, None, "draft")
     storage = Storage((tmp_path / "storage").as_uri())
     told: list[Mapping[str, Any]] = []
 
     def do(kind: str, **more: object) -> None:
         folder = tmp_path / kind
         folder.mkdir()
-        common = {"task": 1, "attempt": 1, "plan": "p", "number": 0, "scene": scene, "scene_key": key_of(scene)}
+        common = {"task": 1, "attempt": 1, "plan": "p", "number": 0, "scene": scene, "scene_key": spec_key(scene)}
         task_runner.run({**common, "kind": kind, "folder": str(folder), **more}, storage, told.append)
 
     import motes_test_ears

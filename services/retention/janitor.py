@@ -19,15 +19,15 @@ from sqlalchemy.exc import IntegrityError
 from services.database.models import IdempotencyRow, Sessions, new_id, now
 from services.observability import metrics
 from services.retention.orphans import Orphans
-from services.retention.policy import Retention
-from services.retention.pruning import OWN, History
+from services.retention.policy import RetentionPolicy
+from services.retention.pruning import INTERNAL_PREFIX, Pruner
 from services.settings import ServiceSettings
-from services.storage.disk_admission import mb
-from services.storage.object_store import Storage, tidy
+from services.storage.disk_admission import format_size
+from services.storage.object_store import Storage, remove_dead_work_folders
 
 _log = logging.getLogger("motes.retention")
-_LEASE = f"{OWN}retention"
-_LASTS = timedelta(seconds=60)  # without a sign of life
+_LEASE = f"{INTERNAL_PREFIX}retention"
+_LEASE_TTL = timedelta(seconds=60)  # without a sign of life
 _RENEW_EVERY = 10.0  # seconds
 _THOROUGH_EVERY = timedelta(hours=1)
 
@@ -53,19 +53,19 @@ class Report:
     def __str__(self) -> str:
         files = [f"{number} {kind}s {reason}" for (reason, kind), (number, _) in sorted(self.freed.items())]
         rows = [f"{number} {what} forgotten" for what, number in self.rows.items() if number]
-        return f"freed {mb(self.bytes)}: {', '.join(files + rows) or 'nothing was due'}"
+        return f"freed {format_size(self.bytes)}: {', '.join(files + rows) or 'nothing was due'}"
 
 
-class Busy(Exception):  # noqa: N818 - named for what it says
+class BusyError(Exception):
     """Somebody else does it at the moment, or it was done lately."""
 
 
-class Keeper:
+class Janitor:
     """Retention for one database and storage, as often as the settings say."""
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
-        self._retention, self._history = Retention(settings, sessions, storage), History(settings, sessions)
+        self._policy, self._pruner = RetentionPolicy(settings, sessions, storage), Pruner(settings, sessions)
         self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans))
 
     async def run(self) -> None:
@@ -78,10 +78,10 @@ class Keeper:
         """Do what is due, unless it is being done or was done in the last ``patience`` seconds."""
         lately = timedelta(seconds=self._settings.keep_every / 2 if patience is None else patience)
         try:
-            async with self._alone(lately) as thorough:
+            async with self._leased(lately) as thorough:
                 _log.debug("looking for what may go%s", ", thoroughly" if thorough else "")
-                _tell(await self.clear(thorough=thorough))
-        except Busy:
+                _log_report(await self.collect(thorough=thorough))
+        except BusyError:
             pass
         except Exception:
             _log.exception("looking for what may go failed; trying again")
@@ -92,51 +92,51 @@ class Keeper:
         Raises:
             Busy: somebody else is at it.
         """
-        async with self._alone(timedelta(0), thorough=True):
-            report = await self.clear(thorough=True)
-            _tell(report)
+        async with self._leased(timedelta(0), thorough=True):
+            report = await self.collect(thorough=True)
+            _log_report(report)
             return report
 
-    async def forecast(self) -> Report:
+    async def dry_run(self) -> Report:
         """What ``gc`` would do; changes nothing."""
         report = Report()
-        for removal in await self._retention.due():
-            report.add(removal.reason, removal.thing.kind, 1, removal.size)
+        for deletion in await self._policy.due():
+            report.add(deletion.reason, deletion.item.kind, 1, deletion.size)
         for orphan in await self._orphans.find():
             report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
-        if dead := await asyncio.to_thread(tidy, self._storage.scratch, dry_run=True):
+        if dead := await asyncio.to_thread(remove_dead_work_folders, self._storage.scratch, dry_run=True):
             report.add("leftover", "workplace", 1, dead)
-        report.rows = await self._history.due()
+        report.rows = await self._pruner.due()
         return report
 
-    async def clear(self, *, thorough: bool) -> Report:
+    async def collect(self, *, thorough: bool) -> Report:
         """Let go what is due; if ``thorough``, also what nobody knows of, and old rows."""
         report = Report()
-        for removal in await self._retention.due():
-            size = await self._retention.remove(removal)
-            report.add(removal.reason, removal.thing.kind, 1 if size or not removal.size else 0, size)
+        for deletion in await self._policy.due():
+            size = await self._policy.delete(deletion)
+            report.add(deletion.reason, deletion.item.kind, 1 if size or not deletion.size else 0, size)
         if thorough:
             orphans = await self._orphans.find()
             await self._orphans.remove(orphans)
             for orphan in orphans:
                 report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
-            if dead := await asyncio.to_thread(tidy, self._storage.scratch):
-                metrics.freed("leftover", dead)
+            if dead := await asyncio.to_thread(remove_dead_work_folders, self._storage.scratch):
+                metrics.count_freed("leftover", dead)
                 report.add("leftover", "workplace", 1, dead)
-            report.rows = await self._history.shorten()
+            report.rows = await self._pruner.prune()
         return report
 
     @asynccontextmanager
-    async def _alone(self, lately: timedelta, *, thorough: bool = False) -> AsyncIterator[bool]:
+    async def _leased(self, lately: timedelta, *, thorough: bool = False) -> AsyncIterator[bool]:
         """Under the lease; whether it shall be thorough. To lose it harms nobody: every removal is safe by itself.
 
         Raises:
             Busy: somebody else has it, or had it less than ``lately`` ago.
         """
         me = new_id()
-        swept = await self._take(me, lately)
+        swept = await self._acquire(me, lately)
         thorough = thorough or swept is None or not timedelta(0) <= now() - swept < _THOROUGH_EVERY
-        holding = asyncio.create_task(self._hold(me))
+        holding = asyncio.create_task(self._renew(me))
         try:
             yield thorough
             swept = now() if thorough else swept
@@ -145,9 +145,11 @@ class Keeper:
             await asyncio.gather(holding, return_exceptions=True)
             answer = {"swept": None if swept is None else swept.isoformat()}
             async with self._sessions.begin() as session:
-                await session.execute(update(IdempotencyRow).where(*_mine(me)).values(answer=answer, created_at=now()))
+                await session.execute(
+                    update(IdempotencyRow).where(*_owned_lease(me)).values(answer=answer, created_at=now())
+                )
 
-    async def _take(self, me: str, lately: timedelta) -> datetime | None:
+    async def _acquire(self, me: str, lately: timedelta) -> datetime | None:
         """Take the lease; returns when somebody was thorough last."""
         try:
             async with self._sessions.begin() as session:
@@ -155,26 +157,28 @@ class Keeper:
                 if row is None:
                     session.add(IdempotencyRow(key=_LEASE, request=me, created_at=now()))
                     return None
-                if abs(now() - row.created_at) < (_LASTS if row.answer is None or row.answer.get("doing") else lately):
-                    raise Busy
+                if abs(now() - row.created_at) < (
+                    _LEASE_TTL if row.answer is None or row.answer.get("doing") else lately
+                ):
+                    raise BusyError
                 swept = None if row.answer is None else row.answer.get("swept")
                 row.request, row.created_at = me, now()
                 row.answer = {"doing": True, "swept": swept}
                 return None if swept is None else datetime.fromisoformat(swept)
         except IntegrityError:  # somebody else was faster by a moment
-            raise Busy from None
+            raise BusyError from None
 
-    async def _hold(self, me: str) -> None:
+    async def _renew(self, me: str) -> None:
         while True:
             await asyncio.sleep(_RENEW_EVERY)
             async with self._sessions.begin() as session:
-                await session.execute(update(IdempotencyRow).where(*_mine(me)).values(created_at=now()))
+                await session.execute(update(IdempotencyRow).where(*_owned_lease(me)).values(created_at=now()))
 
 
-def _tell(report: Report) -> None:
+def _log_report(report: Report) -> None:
     if report.freed or any(report.rows.values()):
         _log.info("%s", report)
 
 
-def _mine(me: str) -> tuple[ColumnElement[bool], ...]:
+def _owned_lease(me: str) -> tuple[ColumnElement[bool], ...]:
     return IdempotencyRow.key == _LEASE, IdempotencyRow.request == me

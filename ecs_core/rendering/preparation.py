@@ -1,0 +1,59 @@
+"""Before the first render on a machine: compile the kernels that it needs, on all cores at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from ecs_core.ecs.components import Collide, Turbulence
+from ecs_core.ecs.table import Table
+from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
+from ecs_core.plugin_api import ParticleType
+from ecs_core.rendering.progress import Progress
+from ecs_core.scene.bindings import silent_world
+from ecs_core.scene.settings import Settings
+
+SONG_KERNELS = ("beats.best_chain",)
+# Particle types need all other kernels, whatever their populations are made of, but these.
+_COMPONENT_KERNELS = {Turbulence: ("motion.swirl",), Collide: ("collision.collide", "collision.sort_into_cells")}
+_log = logging.getLogger("motes.kernels")
+
+
+def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> list[str]:
+    """The kernels that a render of a particle type needs, with a song or without."""
+    spared = set() if song else set(SONG_KERNELS)
+    with silent_world(kind, settings) as world:
+        for component, kernels in _COMPONENT_KERNELS.items():
+            if not world.query(Table, component):
+                spared |= set(kernels)
+    return [kernel for kernel in KERNELS if kernel not in spared]
+
+
+def prepare_kernels(
+    kind: ParticleType, settings: Settings, *, song: bool, progress: Callable[[Progress], None] | None = None
+) -> float:
+    """Compile whatever a render needs and this machine lacks; returns the seconds that it took, mostly 0.
+
+    ``progress`` hears of a stage "compiling", which only first renders have.
+    """
+    if not missing():  # a millisecond; what follows imports the world
+        return 0.0
+    return compile_kernels(needed_kernels(kind, settings, song=song), progress)
+
+
+def compile_kernels(names: Iterable[str], progress: Callable[[Progress], None] | None = None) -> float:
+    """Compile those of the kernels ``names`` that this machine lacks; returns the seconds that it took.
+
+    A compiler that fails is a warning in the log: each process then compiles what it needs, and says what is wrong.
+    """
+
+    def report(state: Compiling) -> None:
+        if progress is not None:
+            left = state.seconds * (1 - state.done / state.total)
+            progress(Progress("compiling", state.done / state.total, seconds_left=left))
+
+    try:
+        return compile_missing(names, report=report)
+    except RuntimeError as error:
+        _log.warning("%s", error)
+        return 0.0

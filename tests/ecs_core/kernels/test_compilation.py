@@ -1,0 +1,172 @@
+"""Kernels are compiled once per machine, by one process, for the arguments that renders call them with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from ecs_core.kernels import compilation
+from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
+
+HANG = 120  # seconds
+CALLS = """
+import json, sys, tempfile, importlib
+from pathlib import Path
+from numba.core import sigutils
+from ecs_core import Scene, render_frame
+from ecs_core.kernels import jit
+from ecs_core.plugin_api import particle_types
+from tests.media import tone, write_song
+
+folder = Path(tempfile.mkdtemp())
+write_song(folder / "song.wav", tone(1.0))
+small = {"width": 64, "height": 64, "duration": 0.5, "particle_count": 20}
+more = {"bouncing": {"collide": True}, "enhanced": {"bounce": True}}
+for name in particle_types().types:
+    render_frame(Scene(name, folder / "song.wav", small | more.get(name, {})), 0.2, folder / "frame.png")
+importlib.import_module("ecs_core.kernels.rng")
+declared = {name: str(sigutils.normalize_signature(text)[0]) for name, (_, text) in jit.SIGNATURES.items()}
+called = {name: [str(each) for each in kernel.signatures] for name, (kernel, _) in jit.SIGNATURES.items()}
+print(json.dumps([declared, called]))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine on which nothing is compiled yet."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What the compiler was asked for; it takes no time."""
+    asked: list[list[str]] = []
+    monkeypatch.setattr(compilation, "_run", lambda wanted, report: asked.append(list(wanted)))
+    return asked
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_renders_call_kernels_with_the_arguments_that_are_declared() -> None:
+    done = subprocess.run([sys.executable, "-c", CALLS], capture_output=True, text=True, timeout=HANG, check=False)
+    assert done.returncode == 0, done.stderr
+    declared, called = json.loads(done.stdout)
+    assert declared.keys() == KERNELS.keys()
+    others = {name: found for name, found in called.items() if not set(found) <= {declared[name]}}
+    assert others == {}
+    assert {name for name, found in called.items() if found} >= KERNELS.keys() - {"motion.wrap", "rng.uniform_by_birth"}
+
+
+def test_what_was_compiled_is_not_missing_any_more(folder: Path, runs: list[list[str]]) -> None:
+    assert missing() == list(KERNELS)
+    compile_missing(["motion.wrap", "motion.swirl"])
+    assert runs == [["motion.swirl", "motion.wrap"]], "the longest first"
+    assert missing(["motion.wrap", "motion.swirl"]) == []
+    compile_missing()
+    assert set(runs[1]) == KERNELS.keys() - {"motion.wrap", "motion.swirl"}
+    assert missing() == []
+    compile_missing()
+    assert len(runs) == 2
+
+
+def test_another_processor_has_to_compile_anew(
+    folder: Path, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_missing()
+    monkeypatch.setenv("NUMBA_CPU_NAME", "another")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
+    assert missing() == list(KERNELS)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"key": 1, "kernels": 2}', "\0"])
+def test_a_damaged_record_counts_as_none(folder: Path, runs: list[list[str]], content: str) -> None:
+    compile_missing()
+    (record,) = folder.glob("compiled-*.json")
+    record.write_text(content)
+    assert missing() == list(KERNELS)
+    compile_missing()
+    assert missing() == []
+
+
+def test_without_a_compiler_nothing_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert missing() == []
+
+
+def test_nothing_is_compiled_that_cannot_be_kept(
+    tmp_path: Path, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+    assert compile_missing() == 0.0
+    assert runs == []
+
+
+def test_of_two_that_begin_together_one_compiles_and_the_other_waits(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiling, waiting, finish = threading.Event(), threading.Event(), threading.Event()
+    runs = []
+
+    def run(wanted: list[str], report: object) -> None:
+        runs.append(wanted)
+        compiling.set()
+        assert finish.wait(HANG)
+
+    monkeypatch.setattr(compilation, "_run", run)
+    first = threading.Thread(target=compile_missing)
+    first.start()
+    assert compiling.wait(HANG)
+    second = threading.Thread(target=compile_missing, kwargs={"report": lambda state: waiting.set()})
+    second.start()
+    assert waiting.wait(HANG)
+    finish.set()
+    first.join(HANG)
+    second.join(HANG)
+    assert len(runs) == 1
+
+
+def test_a_report_that_raises_stops_the_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "_START", "import signal; signal.pause()")
+    reports: list[Compiling] = []
+
+    def report(state: Compiling) -> None:
+        reports.append(state)
+        if len(reports) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compile_missing(report=report)
+    assert (reports[0].done, reports[0].total) == (0, len(KERNELS))
+    assert missing() == list(KERNELS)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_compiler_that_fails_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "_START", "raise SystemExit(3)")
+    with pytest.raises(RuntimeError, match="exit code 3"):
+        compile_missing()
+    assert missing() == list(KERNELS)
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_what_is_compiled_ahead_is_found_when_it_is_called(folder: Path) -> None:
+    states: list[Compiling] = []
+    assert compile_missing(["motion.advance"], report=states.append) > 0
+    assert states[-1].done == 1
+    call = (
+        "import numpy; from ecs_core import kernels; a = numpy.ones(3, 'f4'); s = numpy.float32(1); "
+        "kernels.motion.advance(a, a.copy(), a.copy(), a.copy(), s, s); stats = kernels.motion.advance.stats; "
+        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
+    )
+    done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, timeout=HANG, check=True)
+    assert done.stdout.split() == ["1", "0"]

@@ -1,0 +1,54 @@
+"""A first render compiles what it needs and says so."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from ecs_core import Progress, Scene
+from ecs_core.kernels.compilation import KERNELS, Compiling
+from ecs_core.rendering import preparation
+from ecs_core.rendering.preparation import compile_kernels, needed_kernels, prepare_kernels
+
+SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cells"}
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "song", "spared"),
+    [
+        ("enhanced", {}, True, SWIRL | DISCS),
+        ("zen", {}, True, DISCS),
+        ("zen", {}, False, DISCS | {"beats.best_chain"}),
+        ("bouncing", {"collide": True}, True, SWIRL),
+    ],
+)
+def test_kernels_follow_from_components_and_song(
+    name: str, config: dict[str, object], song: bool, spared: set[str]
+) -> None:
+    needed = needed_kernels(*Scene(name, config=config).resolve(), song=song)
+    assert KERNELS.keys() - set(needed) == spared
+
+
+def test_progress_hears_of_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile_missing(names: list[str], *, report: object) -> float:
+        assert callable(report)
+        report(Compiling(0, 2, 8.0))
+        report(Compiling(1, 2, 8.0))
+        return 8.0
+
+    monkeypatch.setattr(preparation, "missing", lambda: ["motion.swirl"])
+    monkeypatch.setattr(preparation, "compile_missing", compile_missing)
+    heard: list[Progress] = []
+    assert prepare_kernels(*Scene("zen").resolve(), song=False, progress=heard.append) == 8.0
+    assert heard == [Progress("compiling", 0.0, seconds_left=8.0), Progress("compiling", 0.5, seconds_left=4.0)]
+
+
+def test_a_compiler_that_fails_is_a_warning(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def compile_missing(names: list[str], *, report: object) -> float:
+        raise RuntimeError("kernels could not be compiled: exit code 3")
+
+    monkeypatch.setattr(preparation, "compile_missing", compile_missing)
+    with caplog.at_level(logging.WARNING, "motes.kernels"):
+        assert compile_kernels(["motion.wrap"]) == 0.0
+    assert "exit code 3" in caplog.text
