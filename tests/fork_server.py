@@ -138,9 +138,9 @@ def _load() -> None:
     for name in modules.split():
         importlib.import_module(name)
     from ecs_core.warmup import rehearse
-    from services.jobs.render_spec import versions
+    from services.jobs.render_spec import renderable_versions
 
-    versions()
+    renderable_versions()
     rehearse()
     gc.collect()  # as services.worker.fork_server: no frame with threads of FFmpeg may be inherited
     gc.freeze()

@@ -303,9 +303,9 @@ class TestKilledProcesses:
         config = VIDEO | {"seed": 20}
         job = submit(stack, create(stack, **config))
         for _ in range(3):
-            [nursery] = until(lambda: forked(stack.processes["worker"].pid), stack)
-            os.kill(nursery, signal.SIGKILL)
-            until(lambda gone=nursery: gone not in forked(stack.processes["worker"].pid), stack)
+            [server] = until(lambda: forked(stack.processes["worker"].pid), stack)
+            os.kill(server, signal.SIGKILL)
+            until(lambda gone=server: gone not in forked(stack.processes["worker"].pid), stack)
         assert downloaded(stack, job, tmp_path) == undisturbed(config, tmp_path)
 
     def test_killed_worker_loses_nothing_and_the_next_removes_its_folder(self, stack: Stack, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     with serving(tmp_path) as service, service.client() as client:
         job = render(client, LONG)
         wait_for(lambda: client.get(f"/jobs/{job}").json()["frames_done"] > 0)
-        wait_for(lambda: len(descendants(service.process.pid)) >= 5)  # Redis, the API, a worker, its nursery, a render
+        wait_for(lambda: len(descendants(service.process.pid)) >= 5)  # Redis, the API, a worker, its fork server, …
         everything = descendants(service.process.pid)
         service.process.kill()
         service.process.wait()
