@@ -1,4 +1,4 @@
-"""``make dashboards``: writes the dashboards as Grafana reads them, into dashboards/ beside this file."""
+"""``make dashboards``: writes the dashboards as JSON for Grafana into dashboards/ beside this file."""
 
 from __future__ import annotations
 

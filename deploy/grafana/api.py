@@ -1,4 +1,4 @@
-"""API: what is asked for, how fast it is answered, and what is refused."""
+"""The dashboard of the API: requests, latency, refusals, and round trips to the database and Redis."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ _SECONDS = "motes_http_request_duration_seconds"
 
 
 def api() -> Dashboard:
-    """Requests, their answers, and what the API waits for."""
+    """Requests, responses, and what the API waits for."""
     return board(
         "api",
         "API",
-        "What is asked for, how fast it is answered, what is refused, and what the API waits for.",
+        "Requests, how fast they are answered, which are refused, and what the API waits for.",
         {
             "Now": [
                 stat(
                     "Requests per second",
-                    "Of all kinds.",
+                    "All routes.",
                     "sum(rate(motes_http_requests_total[$__rate_interval]))",
                     decimals=1,
                 ),
                 stat(
                     "Errors",
-                    "Share of answers with a status of 500 or above, in five minutes.",
+                    "Share of responses with a status of 500 or above in the last five minutes.",
                     'motes:slo_errors:ratio_rate5m{slo="api-availability"}',
                     unit="percentunit",
                     bad=0.001,
@@ -31,7 +31,7 @@ def api() -> Dashboard:
                 ),
                 stat(
                     "99 % within",
-                    "Pictures and uploads left out: they wait for workers and for clients.",
+                    "Without frames, previews and uploads, which wait for workers and clients.",
                     "motes:http_request_duration_seconds:p99_rate5m",
                     unit="s",
                     bad=0.5,
@@ -40,14 +40,14 @@ def api() -> Dashboard:
                 stat("Listeners", "Open WebSockets and event streams.", "sum(motes_listeners)"),
                 stat(
                     "Broken plugins",
-                    "They were left out; motes plugin says why.",
+                    "They were not loaded; motes plugin list says why.",
                     "max(motes_plugin_failures)",
                     bad=1,
                     worse=2,
                 ),
                 stat(
                     "Processes",
-                    "Of the API, that answer.",
+                    "API processes that answer.",
                     'sum(up{job="motes-api"})',
                     bad=1,
                     worse=0.5,
@@ -56,14 +56,14 @@ def api() -> Dashboard:
             "Requests": [
                 lines(
                     "By status, per second",
-                    "2xx: fine; 4xx: the client's mistake; 5xx: ours.",
+                    "2xx: success; 4xx: client errors; 5xx: server errors.",
                     {"{{status}}": "sum by (status) (rate(motes_http_requests_total[$__rate_interval]))"},
                     unit="reqps",
                     stacked=True,
                 ),
                 lines(
                     "By route, per second",
-                    "The ten that are asked for most.",
+                    "The ten busiest.",
                     {
                         "{{method}} {{route}}": "topk(10, sum by (method, route) "
                         "(rate(motes_http_requests_total[$__rate_interval])))"
@@ -72,14 +72,14 @@ def api() -> Dashboard:
                     stacked=True,
                 ),
                 lines(
-                    "Half within",
-                    "Until the answer begins, by route.",
+                    "50 % within",
+                    "Time to the start of the response, by route.",
                     {"{{method}} {{route}}": _quantile(0.5)},
                     unit="s",
                 ),
                 lines(
                     "99 % within",
-                    "Until the answer begins, by route.",
+                    "Time to the start of the response, by route.",
                     {"{{method}} {{route}}": _quantile(0.99)},
                     unit="s",
                 ),
@@ -94,20 +94,20 @@ def api() -> Dashboard:
                 ),
                 lines(
                     "Uploads",
-                    "Bytes per second, refused ones included.",
+                    "Bytes per second, including refused uploads.",
                     {"received": "sum(rate(motes_upload_bytes_total[$__rate_interval]))"},
                     unit="Bps",
                     span=8,
                 ),
                 lines(
                     "Refused by limits, per minute",
-                    "Requests beyond a rate limit or a quota, by which.",
+                    "Requests over a rate limit or a quota, by limit.",
                     {"{{limit}}": "60 * sum by (limit) (rate(motes_rate_limited_total[$__rate_interval]))"},
                     stacked=True,
                     span=8,
                 ),
             ],
-            "What it waits for, and what it needs": [
+            "Dependencies and resources": [
                 lines(
                     "Round trips, 99 % within",
                     "From the API to the database and to Redis.",
@@ -126,8 +126,8 @@ def api() -> Dashboard:
                     span=8,
                 ),
                 lines(
-                    "Processor",
-                    "Cores that each process needs.",
+                    "CPU",
+                    "Cores used by each process.",
                     {"{{instance}}": 'rate(process_cpu_seconds_total{job="motes-api"}[$__rate_interval])'},
                     span=8,
                 ),
@@ -139,7 +139,7 @@ def api() -> Dashboard:
                 ),
                 lines(
                     "Open files",
-                    "Of each process, connections among them.",
+                    "Of each process, including connections.",
                     {"{{instance}}": 'process_open_fds{job="motes-api"}'},
                 ),
             ],

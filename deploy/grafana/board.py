@@ -1,4 +1,4 @@
-"""What all dashboards are made of: panels that ask Prometheus, and the frame around them."""
+"""The parts of all dashboards: panels that query Prometheus, and the dashboard around them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Panel = StatPanel | LinesPanel | TablePanel
 
 
 def board(uid: str, title: str, description: str, rows: Mapping[str, Iterable[Panel]]) -> Dashboard:
-    """A dashboard: rows of panels by their heading, with links to all others."""
+    """A dashboard: rows of panels by heading, with links to all other dashboards."""
     made = (
         Dashboard(f"Motes / {title}")
         .uid(f"motes-{uid}")
@@ -81,9 +81,9 @@ def stat(
     worse: float | None = None,
     decimals: int | None = None,
 ) -> StatPanel:
-    """One number, and its course in small: yellow from ``bad`` on, red from ``worse`` on.
+    """One number with a sparkline: yellow from ``bad`` on, red from ``worse`` on.
 
-    Where ``worse`` is below ``bad``, less is worse: red below ``worse``, yellow below ``bad``.
+    If ``worse`` is below ``bad``, low values are bad: red below ``worse``, yellow below ``bad``.
     """
     steps = [Threshold(None, _GREEN)]
     if bad is not None and worse is not None and worse < bad:
@@ -117,7 +117,7 @@ def lines(
     top: float | None = None,
     span: Literal[8, 12, 24] = 12,
 ) -> LinesPanel:
-    """Lines over time: PromQL by what the legend says, with ``{{label}}`` for the values of labels."""
+    """Lines over time: PromQL by legend, which may contain ``{{label}}`` for the values of labels."""
     panel = (
         LinesPanel()
         .title(title)
@@ -147,14 +147,14 @@ def lines(
 
 
 def alerts() -> TablePanel:
-    """The alerts of Motes that wait or fire now."""
+    """The alerts of Motes that are pending or firing."""
     drop = {"Time": True, "__name__": True, "Value": True}
     return (
         TablePanel()
         .title("Alerts")
-        .description("What fires, or will if it stays as it is. docs/runbooks.md has a section for each.")
+        .description("Firing and pending alerts. docs/runbooks.md has a section for each.")
         .datasource(SOURCE)
-        .no_value("nothing is wrong")
+        .no_value("no alerts")
         .with_target(_query('ALERTS{alertname=~"Motes.+"}', "", "A").instant().format(PromQueryFormat.TABLE))
         .with_transformation(DataTransformerConfig(id_val="organize", options={"excludeByName": drop}))
         .height(6)

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).with_name("dashboards")
 
 
 def made() -> dict[str, str]:
-    """Text by the name of its file in ``FOLDER``."""
+    """JSON by file name in ``FOLDER``."""
     return {
         f"{build.__name__}.json": json.dumps(build().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
         for build in (overview, workers, api, capacity)

@@ -1,4 +1,4 @@
-"""Workers: who renders, how fast, and what goes wrong."""
+"""The dashboard of workers: what they do, how fast, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ _SEGMENTS = 'motes_task_seconds_sum{kind="segment"}'
 
 
 def workers() -> Dashboard:
-    """What workers are doing, and where their time goes."""
+    """What workers do, and where their time goes."""
     return board(
         "workers",
         "Workers",
-        "Who renders, how fast, where the time goes, and what has to be done again.",
+        "What workers do, how fast, where their time goes, and what had to be retried.",
         {
             "Now": [
-                stat("Workers", "Those that answer.", "count(motes_worker_slots)", bad=1, worse=0.5),
-                stat("Slots", "Tasks that they do at a time.", "sum(motes_worker_slots)"),
+                stat("Workers", "Workers that answer.", "count(motes_worker_slots)", bad=1, worse=0.5),
+                stat("Slots", "Tasks that can run at the same time.", "sum(motes_worker_slots)"),
                 stat(
                     "Busy",
-                    "Share of the slots that has something to do.",
+                    "Share of slots that are running a task.",
                     "sum(motes_worker_busy) / sum(motes_worker_slots)",
                     unit="percentunit",
                     bad=0.9,
                 ),
                 stat(
                     "Frames per second",
-                    "Rendered by all of them.",
+                    "By all workers.",
                     "sum(rate(motes_frames_rendered_total[$__rate_interval]))",
                     decimals=1,
                 ),
                 stat(
-                    "Done again",
-                    "Tasks that had to be done again in the last hour.",
+                    "Retried",
+                    "Tasks that had to be retried in the last hour.",
                     "sum(increase(motes_tasks_retried_total[1h]))",
                     bad=5,
                     worse=50,
@@ -40,7 +40,7 @@ def workers() -> Dashboard:
                 ),
                 stat(
                     "Leases lost",
-                    "In the last hour: workers that were killed or cut off.",
+                    "In the last hour, by workers that were killed or cut off.",
                     "sum(increase(motes_leases_lost_total[1h]))",
                     bad=1,
                     worse=10,
@@ -50,20 +50,20 @@ def workers() -> Dashboard:
             "Each worker": [
                 lines(
                     "Busy",
-                    "Tasks that each is doing.",
+                    "Tasks that each worker is running.",
                     {"{{instance}}": "motes_worker_busy"},
                     stacked=True,
                 ),
                 lines(
                     "Memory",
-                    "Of the worker itself, and of the processes it forks; what several share is counted once.",
+                    "Of the worker and of the processes it forks; shared memory is counted once.",
                     {"{{instance}} {{process}}": "motes_worker_memory_bytes"},
                     unit="bytes",
                     stacked=True,
                 ),
                 lines(
-                    "Processor",
-                    "Cores that the worker itself needs; what renders is not in it.",
+                    "CPU",
+                    "Cores used by the worker itself, without the processes that render.",
                     {"{{instance}}": 'rate(process_cpu_seconds_total{job="motes-worker"}[$__rate_interval])'},
                 ),
                 lines(
@@ -75,12 +75,12 @@ def workers() -> Dashboard:
             "Speed": [
                 lines(
                     "Real-time factor",
-                    "Seconds of video for each second of a slot, by type.",
+                    "Seconds of video rendered per second of one slot, by type.",
                     {"{{particle_type}}": f"{_by_type('motes_video_seconds_total')} / {_by_type(_SEGMENTS)}"},
                 ),
                 lines(
                     "Where the time goes",
-                    "Slots that are kept busy by each stage.",
+                    "Slots kept busy by each stage.",
                     {"{{stage}}": "sum by (stage) (rate(motes_stage_seconds_total[$__rate_interval]))"},
                     stacked=True,
                 ),
@@ -94,23 +94,23 @@ def workers() -> Dashboard:
                     unit="s",
                 ),
                 lines(
-                    "Tasks done, per minute",
-                    "Those whose result counts, by kind.",
+                    "Tasks completed, per minute",
+                    "By kind; only those whose result was used.",
                     {"{{kind}}": "60 * sum by (kind) (rate(motes_task_seconds_count[$__rate_interval]))"},
                     stacked=True,
                 ),
             ],
             "What goes wrong": [
                 lines(
-                    "Tasks done again, per minute",
-                    "By why: died, its worker was lost, has to wait, something is wrong, was stopped.",
+                    "Tasks retried, per minute",
+                    "By reason: its process died, its worker was lost, it has to wait, an error, it was stopped.",
                     {"{{reason}}": "60 * sum by (reason) (rate(motes_tasks_retried_total[$__rate_interval]))"},
                     stacked=True,
                     span=8,
                 ),
                 lines(
                     "Leases lost, per minute",
-                    "Expired: the worker gave no sign of life. Reclaimed: it was started again.",
+                    "Expired: the worker stopped renewing them. Reclaimed: the worker was restarted.",
                     {"{{reason}}": "60 * sum by (reason) (rate(motes_leases_lost_total[$__rate_interval]))"},
                     stacked=True,
                     span=8,
