@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,26 +19,33 @@ from services.auth import rate_limit
 from services.auth.limits import QuotaError
 from services.auth.rate_limit import RateLimiter
 from services.database.models import new_id
-from services.processes.supervisor import free_port, redis_server
+from services.processes.supervisor import redis_server
 from tests.service import redis_or_skip
 from tests.services.board import together
+from tests.waiting import HANG, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.debian("redis-server")]
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is: Redis is waited for, and no window ends while a test runs."""
+    monkeypatch.setattr(rate_limit, "_TIMEOUT", HANG)
+    monkeypatch.setattr(rate_limit, "WINDOW", 3600)
+
+
 @dataclass
 class Redis:
-    """A Redis that can be killed, with all it knows, and started again."""
+    """A Redis on a socket that can be killed, with all it knows, and started again."""
 
     folder: Path
-    port: int = field(default_factory=free_port)
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"unix://{self.folder}/socket"
 
     def start(self) -> None:
-        where = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder))
+        where = ("--port", "0", "--unixsocket", f"{self.folder}/socket", "--save", "", "--dir", str(self.folder))
         self.process = subprocess.Popen((redis_server(), *where), stdout=subprocess.DEVNULL)
 
     def kill(self) -> None:
@@ -45,109 +55,137 @@ class Redis:
 
 
 @pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+def redis() -> Iterator[Redis]:
+    yield from running()
+
+
+@pytest.fixture
+def own() -> Iterator[Redis]:
+    yield from running()
+
+
+def running() -> Iterator[Redis]:
     redis_or_skip()
-    redis = Redis(tmp_path_factory.mktemp("redis"))
+    redis = Redis(Path(tempfile.mkdtemp(prefix="motes-redis-", dir="/tmp")))  # the path of a socket must be short
     redis.start()
-    yield redis
-    redis.kill()
+    try:
+        yield redis
+    finally:
+        redis.kill()
+        shutil.rmtree(redis.folder)
+
+
+class Seconds:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @asynccontextmanager
-async def processes(redis: Redis, number: int = 2) -> AsyncIterator[list[RateLimiter]]:
-    """As many of them as there were processes: nothing but Redis is shared."""
+async def processes(
+    redis: Redis, number: int = 2, *, clock: Callable[[], float] | None = None
+) -> AsyncIterator[list[RateLimiter]]:
+    """Rate limiters as of several processes: they share nothing but Redis."""
     async with AsyncExitStack() as stack:
-        made = [await stack.enter_async_context(RateLimiter(redis.url)) for _ in range(number)]
+        made = [await stack.enter_async_context(RateLimiter(redis.url, clock=clock)) for _ in range(number)]
         for each in made:
             await answers(each)
         yield made
 
 
-async def answers(rates: RateLimiter) -> None:
-    """Return once Redis does: what is told of it is right again."""
-    for _ in range(600):
-        rates._local_until = 0.0
-        if await rates._hit_redis(new_id(), 1) is not None:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("Redis never answered")
+async def answers(limiter: RateLimiter) -> None:
+    """Wait until Redis answers."""
+
+    async def is_up() -> bool:
+        limiter._local_until = 0.0
+        return await limiter._hit_redis(new_id(), 1) is not None
+
+    await until(is_up)
 
 
-async def passes(rates: RateLimiter, who: str, limit: float) -> bool:
+async def passes(limiter: RateLimiter, who: str, limit: float) -> bool:
     try:
-        await rates.hit(who, limit)
+        await limiter.hit(who, limit)
     except QuotaError:
         return False
     return True
 
 
 @pytest.mark.parametrize(("limit", "more"), [(1, 9), (40, 60)])
-async def test_exactly_as_many_pass_as_may(redis: Redis, limit: int, more: int) -> None:
+async def test_concurrent_requests_pass_up_to_the_limit(redis: Redis, limit: int, more: int) -> None:
     who = new_id()
     async with processes(redis) as both:
         tried = await together(*(passes(both[number % 2], who, limit) for number in range(limit + more)), seed=limit)
     assert sum(tried) == limit
 
 
-async def test_none_passes_where_none_may(redis: Redis) -> None:
+async def test_limit_of_zero_lets_nothing_pass(redis: Redis) -> None:
     async with processes(redis, 1) as [one]:
         assert not await passes(one, new_id(), 0)
 
 
-async def test_everybody_has_a_count_of_their_own(redis: Redis) -> None:
+async def test_owners_are_counted_separately(redis: Redis) -> None:
     async with processes(redis, 1) as [one]:
         assert await passes(one, first := new_id(), 1)
         assert not await passes(one, first, 1)
         assert await passes(one, new_id(), 1)
 
 
-async def test_of_those_that_passed_what_is_left_is_told(redis: Redis) -> None:
-    who = new_id()
-    async with processes(redis) as both:
-        told = [await both[number % 2].hit(who, 3) for number in range(3)]
+async def test_status_reports_what_is_left_and_when_more_is(redis: Redis) -> None:
+    who, clock = new_id(), Seconds()
+    async with processes(redis, clock=clock) as both:
+        told = []
+        for number in range(3):
+            told.append(await both[number % 2].hit(who, 3))
+            clock.now += 10
         with pytest.raises(QuotaError) as refused:
             await both[1].hit(who, 3)
-    assert [each.left for each in told] == [2, 1, 0]
-    assert all(0 < each.seconds <= 60 for each in told)
+    assert [(each.left, each.seconds) for each in told] == [(2, 3600), (1, 3590), (0, 3580)]
     assert (refused.value.limit, refused.value.value) == ("requests_per_minute", 3)
-    assert 0 < refused.value.seconds <= told[-1].seconds
+    assert refused.value.seconds == 3570
     assert str(refused.value) == "Too many requests a minute: at most 3 here (limit requests_per_minute)"
 
 
-async def test_each_that_leaves_the_window_lets_one_in(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However they are spread over it: no two windows that touch let pass twice as many."""
-    monkeypatch.setattr(rate_limit, "WINDOW", 2)
-    who = new_id()
-    async with processes(redis) as both:
+async def test_request_that_leaves_the_window_lets_one_in(redis: Redis) -> None:
+    """The window slides: two adjacent windows do not let twice as many pass."""
+    who, clock = new_id(), Seconds()
+    async with processes(redis, clock=clock) as both:
         assert await passes(both[0], who, 2)
-        await asyncio.sleep(1.2)
+        clock.now += 2000
         assert await passes(both[1], who, 2)
         with pytest.raises(QuotaError) as refused:
             await both[0].hit(who, 2)
-        await asyncio.sleep(refused.value.seconds + 0.02)
+        assert refused.value.seconds == 1600
+        clock.now += 1599
+        assert not any([await passes(each, who, 2) for each in both])
+        clock.now += 1
         tried = [await passes(both[number % 2], who, 2) for number in range(4)]
     assert sum(tried) == 1
 
 
-async def test_what_was_refused_counts_nothing(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "WINDOW", 1)
-    who = new_id()
-    async with processes(redis) as both:
+async def test_refused_requests_are_not_counted(redis: Redis) -> None:
+    who, clock = new_id(), Seconds()
+    async with processes(redis, clock=clock) as both:
         assert await passes(both[0], who, 1)
         for number in range(10):
+            clock.now += 300
             assert not await passes(both[number % 2], who, 1)
-        await asyncio.sleep(1.1)
+        clock.now += 600
         assert await passes(both[1], who, 1)
 
 
-async def test_whom_this_process_refuses_redis_is_not_asked_about(redis: Redis) -> None:
+async def test_redis_is_not_asked_about_whom_this_process_refuses(redis: Redis) -> None:
     async with processes(redis, 1) as [one]:
         assert await passes(one, who := new_id(), 1)
         one._script = None
         assert not await passes(one, who, 1)
 
 
-async def test_a_limit_that_was_lowered_holds_at_once(redis: Redis) -> None:
+async def test_lowered_limit_holds_at_once(redis: Redis) -> None:
     who = new_id()
     async with processes(redis) as both:
         assert [await passes(both[number % 2], who, 10) for number in range(6)] == [True] * 6
@@ -156,19 +194,11 @@ async def test_a_limit_that_was_lowered_holds_at_once(redis: Redis) -> None:
 
 
 class TestWithoutRedis:
-    """Neither open nor closed: every process goes on by itself, with what passed there before."""
+    """Requests are neither all allowed nor all refused: every process goes on with its own count."""
 
-    @pytest.fixture
-    def own(self, tmp_path: Path) -> Iterator[Redis]:
-        redis_or_skip()
-        own = Redis(tmp_path)
-        own.start()
-        yield own
-        own.kill()
-
-    async def test_that_is_killed_in_the_middle_every_process_goes_on_counting(self, own: Redis) -> None:
+    async def test_processes_count_alone_when_redis_is_killed(self, own: Redis) -> None:
         who, limit = new_id(), 30
-        async with processes(own) as both:
+        async with processes(own, clock=Seconds()) as both:
             before = [await passes(both[number % 2], who, limit) for number in range(20)]
             racing = [asyncio.create_task(passes(both[number % 2], who, limit)) for number in range(100)]
             await asyncio.sleep(0)
@@ -180,17 +210,27 @@ class TestWithoutRedis:
             assert [await passes(one, who, limit) for one in both] == [False, False]
             assert [await passes(one, new_id(), limit) for one in both] == [True, True]
 
-    async def test_that_hangs_nobody_waits_for_long_and_only_once(self, own: Redis) -> None:
-        async with processes(own, 1) as [one]:
-            own.process.send_signal(signal.SIGSTOP)
-            loop = asyncio.get_running_loop()
-            tried, began = [], loop.time()
-            for _ in range(20):
-                tried.append(await passes(one, "somebody", 10))
-            assert loop.time() - began < 10  # each of them would have waited for a second
-            assert tried == [True] * 10 + [False] * 10
+    async def test_redis_that_hangs_is_asked_once_per_retry_delay(
+        self, own: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock, asked = Seconds(), []
+        async with processes(own, 1, clock=clock) as [one]:
+            real = one._script
 
-    async def test_that_forgot_everything_a_process_still_knows_what_passed_there(self, own: Redis) -> None:
+            async def counted(**call: Any) -> Any:
+                asked.append(call)
+                return await real(**call)
+
+            own.process.send_signal(signal.SIGSTOP)
+            monkeypatch.setattr(one, "_script", counted)
+            monkeypatch.setattr(rate_limit, "_TIMEOUT", 0.1)
+            assert [await passes(one, "somebody", 10) for _ in range(20)] == [True] * 10 + [False] * 10
+            assert len(asked) == 1
+            clock.now += rate_limit._RETRY_DELAY
+            assert [await passes(one, "another", 10) for _ in range(20)] == [True] * 10 + [False] * 10
+            assert len(asked) == 2
+
+    async def test_process_remembers_what_passed_when_redis_forgot(self, own: Redis) -> None:
         who = new_id()
         async with processes(own, 1) as [one]:
             assert [await passes(one, who, 5) for _ in range(4)] == [True] * 4
@@ -199,7 +239,7 @@ class TestWithoutRedis:
             await answers(one)
             assert [await passes(one, who, 5) for _ in range(3)] == [True, False, False]
 
-    async def test_that_is_back_all_count_together_again(self, own: Redis) -> None:
+    async def test_counting_is_shared_again_when_redis_is_back(self, own: Redis) -> None:
         async with processes(own) as both:
             own.kill()
             assert await passes(both[0], new_id(), 1)
@@ -209,16 +249,17 @@ class TestWithoutRedis:
             who = new_id()
             assert [await passes(each, who, 1) for each in both] == [True, False]
 
-    async def test_that_was_never_there_nothing_else_is_asked(self) -> None:
-        async with RateLimiter(f"redis://127.0.0.1:{free_port()}/0") as alone:
+    async def test_redis_need_never_have_been_there(self, tmp_path: Path) -> None:
+        async with RateLimiter(f"unix://{tmp_path}/none") as alone:
             tried = [await passes(alone, "somebody", 3) for _ in range(5)]
         assert tried == [True] * 3 + [False] * 2
 
 
-async def test_lists_in_which_nothing_is_are_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "WINDOW", 0)
+async def test_empty_windows_are_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "_MAX_WINDOWS", 100)
-    async with RateLimiter("redis://127.0.0.1:1/0") as alone:
+    clock = Seconds()
+    async with RateLimiter(f"unix://{tmp_path}/none", clock=clock) as alone:
         for number in range(1000):
+            clock.now += 60
             assert await passes(alone, str(number), 1)
         assert len(alone._local) <= 100
