@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 
 from services.database.models import JobRow, Sessions, TaskRow, new_id, now
@@ -23,19 +25,23 @@ FRAMES = [10, 10, 5]  # of the segments of a job
 
 
 class Clock:
-    """A clock that can be put forward and back; ``TELLS`` are the modules of ``services.jobs`` that read it."""
-
-    TELLS = ("artefacts", "transitions", "lifecycle", "events", "tasks", "fair_scheduler")
+    """What ``now()`` returns everywhere in the service: it stands still until a test moves it, forward or back."""
 
     def __init__(self) -> None:
-        self._off = timedelta()
+        self._now = now()
 
     def __call__(self) -> datetime:
-        return now() + self._off
+        return self._now
 
-    def step(self, **off: float) -> None:
-        """By so many seconds, hours …"""
-        self._off += timedelta(**off)
+    def step(self, **by: float) -> None:
+        """Move it by so many seconds, hours …; backwards where they are negative."""
+        self._now += timedelta(**by)
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """Replace ``now`` in every module that imported it; not where it is defined, for modules imported later."""
+        for name, module in list(sys.modules.items()):
+            if name.startswith("services.") and name != now.__module__ and getattr(module, "now", None) is now:
+                patch.setattr(module, "now", self)
 
 
 @dataclass

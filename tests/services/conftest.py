@@ -93,8 +93,7 @@ async def board(database: str) -> AsyncIterator[Board]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """What all changes of jobs take for the present moment."""
+    """What the service takes for the present moment."""
     clock = Clock()
-    for name in Clock.TELLS:
-        monkeypatch.setattr(f"services.jobs.{name}.now", clock)
+    clock.install(monkeypatch)
     return clock

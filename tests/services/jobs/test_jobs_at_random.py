@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
-from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -84,9 +83,8 @@ class Machine(RuleBasedStateMachine):
         self.engine, sessions = open_database(f"sqlite+aiosqlite:///{path}")
         self.board = Board(sessions)
         self.clock = Clock()
-        self.patches = [patch(f"services.jobs.{name}.now", self.clock) for name in Clock.TELLS]
-        for each in self.patches:
-            each.start()
+        self.patch = pytest.MonkeyPatch()
+        self.clock.install(self.patch)
         self.jobs: list[str] = []
         self.claims: list[Claim] = []  # also those that were lost, or whose worker is dead
 
@@ -101,8 +99,7 @@ class Machine(RuleBasedStateMachine):
             self.run(self.engine.dispose())
             self.loop.close()
             self.folder.cleanup()
-            for each in self.patches:
-                each.stop()
+            self.patch.undo()
 
     @rule(owner=OWNERS, priority=PRIORITIES, scene=st.sampled_from(["p", "q", None]))
     def submit(self, owner: str, priority: str, scene: str | None) -> None:
@@ -186,12 +183,13 @@ async def change(board: Board, job: str, what: str) -> None:
         await getattr(board.jobs, what)(job)
 
 
-def test_any_sequence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", [8, pytest.param(50, marks=pytest.mark.campaign)])
+def test_any_sequence(tmp_path: Path, examples: int) -> None:
     Machine.template = tmp_path / "template.db"
     asyncio.run(upgrade(f"sqlite+aiosqlite:///{Machine.template}"))
     case = Machine.TestCase()
     case.settings = settings(
-        max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
     )
     case.runTest()
 
