@@ -20,7 +20,7 @@ def wait_until(condition: Callable[[], Any], *, why: Callable[[], object] = lamb
     return found
 
 
-async def until(condition: Callable[[], Any], *, why: Callable[[], object] = lambda: "it never happened") -> Any:
+async def eventually(condition: Callable[[], Any], *, why: Callable[[], object] = lambda: "it never happened") -> Any:
     """Likewise in an event loop; the condition may be a coroutine function."""
     end = time.monotonic() + HANG
     while not (found := await found if inspect.isawaitable(found := condition()) else found):

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from services.database import models
 from services.database.migrations import upgrade
 from services.database.models import Base, open_database
 from tests.disk import disk_of
 from tests.services.board import Board, Clock
 from tests.services.servers import Postgres, postgres, s3
+from tests.waiting import HANG
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +86,15 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def board(database: str) -> AsyncIterator[Board]:
+def idle_timeout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds until PostgreSQL ends an idle transaction: long, as a busy machine must not be taken for dead."""
+    seconds: float = getattr(request, "param", HANG)
+    monkeypatch.setattr(models, "_IDLE_TIMEOUT", seconds)
+    return seconds
+
+
+@pytest.fixture
+async def board(database: str, idle_timeout: float) -> AsyncIterator[Board]:
     """Its jobs."""
     engine, sessions = open_database(database)
     yield Board(sessions)

@@ -22,7 +22,7 @@ from services.database.models import new_id
 from services.processes.supervisor import redis_server
 from tests.service import redis_or_skip
 from tests.services.board import together
-from tests.waiting import HANG, until
+from tests.waiting import HANG, eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.debian("redis-server")]
 
@@ -104,7 +104,7 @@ async def answers(limiter: RateLimiter) -> None:
         limiter._local_until = 0.0
         return await limiter._hit_redis(new_id(), 1) is not None
 
-    await until(is_up)
+    await eventually(is_up)
 
 
 async def passes(limiter: RateLimiter, who: str, limit: float) -> bool:

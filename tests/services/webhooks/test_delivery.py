@@ -9,7 +9,6 @@ import logging
 import socket
 import ssl
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +26,8 @@ from services.database.models import DeliveryRow, JobRow, Sessions, new_id, open
 from services.settings import ServiceSettings
 from services.webhooks.delivery import Deliverer, check_target
 from services.webhooks.ssrf_guard import TargetRefusedError
-from tests.services.board import Board
+from tests.services.board import Board, Clock
+from tests.waiting import HANG, eventually
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PAYLOAD = {"type": "job.completed", "timestamp": "2026-01-01T00:00:00+00:00", "data": {"job_id": "x", "name": "é"}}
@@ -35,20 +35,25 @@ PAYLOAD = {"type": "job.completed", "timestamp": "2026-01-01T00:00:00+00:00", "d
 
 @dataclass
 class Receiver:
-    """Somebody's server: what it received, and what it answers, in order; the last answer again and again."""
+    """Somebody's server: what it received, and what it answers, in order; the last answer again and again.
+
+    It answers nothing while ``answering`` is not set.
+    """
 
     url: str = ""
     port: int = 0
     answers: list[int] = field(default_factory=lambda: [204])
-    slow: float = 0.0
+    answering: threading.Event = field(default_factory=threading.Event)
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
 
 @contextmanager
 def receiver(
-    *answers: int, slow: float = 0.0, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    *answers: int, silent: bool = False, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> Iterator[Receiver]:
-    found = Receiver(answers=list(answers) or [204], slow=slow)
+    found = Receiver(answers=list(answers) or [204])
+    if not silent:
+        found.answering.set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # it keeps connections open
@@ -56,7 +61,7 @@ def receiver(
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             found.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            time.sleep(found.slow)
+            found.answering.wait(HANG)
             self.send_response(found.answers.pop(0) if len(found.answers) > 1 else found.answers[0])
             self.send_header("Location", "/elsewhere")
             self.send_header("Set-Cookie", "of=another")
@@ -84,6 +89,7 @@ def receiver(
     try:
         yield found
     finally:
+        found.answering.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -118,18 +124,20 @@ async def stored(sessions: Sessions) -> DeliveryRow:
         return (await session.scalars(select(DeliveryRow))).one()
 
 
-async def until(sessions: Sessions, what: Callable[[DeliveryRow], bool], seconds: float = 20.0) -> DeliveryRow:
-    end = time.monotonic() + seconds
-    while not what(row := await stored(sessions)):
-        assert time.monotonic() < end, (row.status, row.attempts)
-        await asyncio.sleep(0.02)
+async def until(sessions: Sessions, what: Callable[[DeliveryRow], bool]) -> DeliveryRow:
+    """The message, as soon as that is true of it."""
+
+    async def found() -> DeliveryRow | None:
+        return row if what(row := await stored(sessions)) else None
+
+    row: DeliveryRow = await eventually(found)
     return row
 
 
 @asynccontextmanager
 async def delivering(sessions: Sessions, folder: Path, *, count: int = 1, **options: Any) -> AsyncIterator[None]:
     settings = settings_of(folder, webhook_private_targets=options.pop("private", True))
-    given = {"backoff": (0.05, 0.05, 0.05), "look_every": 0.02, **options}
+    given = {"backoff": (0.05, 0.05, 0.05), "look_every": 0.02, "timeout": HANG, "lease": 2 * HANG, **options}
     tasks = [asyncio.create_task(Deliverer(sessions, settings, **given).run()) for _ in range(count)]
     try:
         yield
@@ -170,8 +178,7 @@ async def test_client_is_told_how_each_of_its_jobs_ended(board: Board, tmp_path:
         await board.jobs.fail(broken, "no such song")
         await board.jobs.cancel(stopped)
         async with delivering(board.sessions, tmp_path):
-            while len(server.received) < 3:
-                await asyncio.sleep(0.02)
+            await eventually(lambda: len(server.received) == 3)
     told = [Webhook(SECRET).verify(body.decode(), headers) for headers, body in server.received]
     assert {(each["type"], each["data"]["job_id"], each["data"]["error"]) for each in told} == {
         ("job.completed", done, None),
@@ -208,7 +215,7 @@ def test_redirect_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_receiver_that_is_too_slow_counts_as_deaf(tmp_path: Path) -> None:
-    with receiver(slow=1.0) as server:
+    with receiver(silent=True) as server:
         row = deliver(tmp_path, server.url, backoff=(), timeout=0.2)
     assert row.status == "failed"
     assert "Timeout" in row.attempts[0]["error"]
@@ -228,23 +235,24 @@ def test_private_address_is_not_called_even_if_it_was_public_when_the_job_was_su
 
 
 def test_of_many_workers_one_delivers(tmp_path: Path) -> None:
-    with receiver(slow=0.2) as server:
+    with receiver() as server:
         deliver(tmp_path, server.url, count=5)
     assert len(server.received) == 1
 
 
-def test_message_of_a_worker_that_vanished_is_delivered_by_another(tmp_path: Path) -> None:
+def test_message_of_a_worker_that_vanished_is_delivered_by_another(tmp_path: Path, clock: Clock) -> None:
     async def main(server: Receiver) -> DeliveryRow:
         async with message(tmp_path, server.url) as (sessions, _):
-            async with delivering(sessions, tmp_path, lease=0.5):
-                while not server.received:
-                    await asyncio.sleep(0.01)
+            clock.step(hours=1)  # the message was made by the real time
+            async with delivering(sessions, tmp_path, lease=60.0):
+                await eventually(lambda: server.received)
             assert (await stored(sessions)).attempts == []  # it vanished before it could note anything
-            server.slow = 0.0
+            server.answering.set()
             async with delivering(sessions, tmp_path):
+                clock.step(seconds=61)
                 return await until(sessions, lambda row: row.status == "delivered")
 
-    with receiver(slow=3.0) as server:
+    with receiver(silent=True) as server:
         row = asyncio.run(main(server))
     assert [headers["webhook-id"] for headers, _ in server.received] == [row.id, row.id]
 

@@ -20,6 +20,7 @@ from services.database.models import DeliveryRow
 from services.webhooks.delivery import Deliverer, check_target
 from services.webhooks.ssrf_guard import TargetRefusedError, is_public
 from tests.services.webhooks.test_delivery import deliver, delivering, message, receiver, settings_of, stored, until
+from tests.waiting import HANG, eventually
 
 PUBLIC = "93.184.215.14"
 
@@ -172,8 +173,7 @@ def test_cookies_of_one_receiver_are_not_sent_to_another(tmp_path: Path) -> None
             async with sessions.begin() as session:
                 row = await session.get_one(DeliveryRow, first)
                 session.add(DeliveryRow(job_id=row.job_id, url=url, event=row.event, payload=row.payload))
-            while len(server.received) < 2:
-                await asyncio.sleep(0.02)
+            await eventually(lambda: len(server.received) == 2)
 
     with receiver() as server:
         asyncio.run(main(server.url))
@@ -253,7 +253,7 @@ def test_certificates_that_are_not_there_are_logged(
 
     async def main() -> None:
         async with message(tmp_path, "https://good.example.com/") as (sessions, _):
-            await asyncio.wait_for(Deliverer(sessions, settings_of(tmp_path)).run(), 10)
+            await asyncio.wait_for(Deliverer(sessions, settings_of(tmp_path)).run(), HANG)
 
     asyncio.run(main())
     assert "no webhooks are sent: the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be used" in caplog.text
