@@ -25,8 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from tests.waiting import HANG
+
 ROOT = Path(__file__).parents[1]
-HANG = 300.0  # seconds after which a test takes something for hanging; nothing that works takes so long anywhere
 _LARGEST = 1 << 20  # bytes of a request
 
 # --- the side of the tests ---
