@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from ecs_core import kernels
 from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, onset_envelope, refine
@@ -90,7 +91,7 @@ def tempo_curve(beats: F64, times: F64) -> F32:
     if len(beats) < 3:
         return np.zeros(len(times), np.float32)
     intervals = np.diff(beats)
-    usual = np.median(sliding_window_view(np.pad(intervals, 2, mode="edge"), 5), axis=1)
+    usual = median_filter(intervals, 5, mode="nearest")
     return np.interp(times, (beats[:-1] + beats[1:]) / 2, 60.0 / usual).astype(np.float32)
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from ecs_core.audio.spectrum import HOP, RATE
 
@@ -94,8 +94,8 @@ def pick_onsets(rise: Rise) -> tuple[NDArray[np.int64], F64]:
     enough = np.clip(_SHARE * _strong(curve), _LEAST, _MOST)
     left, right = np.concatenate([[0.0], curve[:-1]]), np.concatenate([curve[1:], [0.0]])
     peaks = np.flatnonzero((curve > left) & (curve >= right) & (curve > enough))
-    around = sliding_window_view(np.pad(curve, _AROUND), 2 * _AROUND + 1)
-    peaks = peaks[curve[peaks] > _TIMES * np.median(around[peaks], axis=1) + enough[peaks]]
+    usual = median_filter(curve, 2 * _AROUND + 1, mode="constant")
+    peaks = peaks[curve[peaks] > _TIMES * usual[peaks] + enough[peaks]]
     chosen: list[int] = []
     for peak in peaks.tolist():
         if chosen and (peak - chosen[-1]) * SECONDS_PER_HOP < _APART:
@@ -135,8 +135,8 @@ def _strong(curve: F32) -> F32:
     """How much the strongest of a second rises, as the median over some seconds around each hop, (hops,)."""
     seconds = -(-len(curve) // _SECOND)
     strongest = np.pad(curve, (0, seconds * _SECOND - len(curve))).reshape(seconds, _SECOND).max(axis=1)
-    around = sliding_window_view(np.pad(strongest, _SECONDS, mode="edge"), 2 * _SECONDS + 1)
-    return np.repeat(np.median(around, axis=1), _SECOND)[: len(curve)]
+    usual = median_filter(strongest, 2 * _SECONDS + 1, mode="nearest")
+    return np.repeat(usual, _SECOND)[: len(curve)]
 
 
 def _local_mean(values: F32, seconds: float) -> F32:

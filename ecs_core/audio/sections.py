@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import Spectrum
@@ -132,8 +133,7 @@ def _novelty(described: F32, reach: int) -> F32:
     kernel /= np.abs(kernel).sum()
     views = np.lib.stride_tricks.sliding_window_view(alike, (2 * reach, 2 * reach))
     novelty = np.array([float((views[at, at] * kernel).sum()) for at in range(len(described))], np.float32)
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(novelty, 2), 5).max(axis=1)
-    return np.where(novelty >= around, novelty, np.float32(0))
+    return np.where(novelty >= maximum_filter1d(novelty, 5, mode="constant"), novelty, np.float32(0))
 
 
 def _nearest(time: float, downbeats: F64) -> float:

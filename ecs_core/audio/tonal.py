@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+
+from ecs_core.audio.catalogue import NOTES
 
 F32 = NDArray[np.float32]
 
-NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _LONG, _BROAD = 9, 17  # cells: 0.4 s, and a quarter of the mel bands
 _FAINT = 1e-3  # what is 60 dB below the loudest moment has no pitch
 _CELL = 4  # hops
@@ -37,27 +38,23 @@ def harmonic_share(mel: NDArray[np.floating[Any]]) -> F32:
             .reshape(stop - start, _CELL, -1)
             .mean(axis=1)
         )
-        tone = (
-            np.median(
-                sliding_window_view(
-                    np.pad(part, ((_LONG // 2,) * 2, (0, 0)), "reflect" if len(part) > _LONG else "edge"), _LONG, axis=0
-                ),
-                axis=-1,
-            )
-            ** 2
-        )
-        stroke = (
-            np.median(
-                sliding_window_view(np.pad(part, ((0, 0), (_BROAD // 2,) * 2), "reflect"), _BROAD, axis=1), axis=-1
-            )
-            ** 2
-        )
+        tone = np.ascontiguousarray(_medians(part.T, _LONG).T) ** 2
+        stroke = _medians(part, _BROAD) ** 2
         energy = part * part
         heard = energy.sum(axis=1)
         mask = tone / (tone + stroke + np.float32(1e-30))
         found = np.divide((mask * energy).sum(axis=1), heard, out=np.zeros(len(part), np.float32), where=heard > 0)
         share[first : first + _PART] = found[first - start :][:_PART]
     return np.repeat(share, _CELL)[:hops]
+
+
+def _medians(rows: F32, width: int) -> F32:
+    """The median of each ``width`` neighbours within a row; rows are mirrored at their ends."""
+    half = width // 2
+    padded = np.pad(rows, ((0, 0), (half, half)), "reflect" if rows.shape[1] > width else "edge")
+    # End to end as one row, for which scipy has a filter ten times as fast.
+    medians: F32 = median_filter(padded.ravel(), width).reshape(padded.shape)
+    return medians[:, half:-half]
 
 
 def pitch_classes(chroma: F32) -> F32:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.audio.catalogue import NOTES
 from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.onsets import SECONDS_PER_HOP
-from ecs_core.audio.tonal import NOTES
 from ecs_core.errors import OutputError
 from services.cli.output_files import write_file
 

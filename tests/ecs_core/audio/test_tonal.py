@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from ecs_core.audio import stereo
+from ecs_core.audio.catalogue import NOTES
 from ecs_core.audio.filters import filter_banks
 from ecs_core.audio.spectrum import CHROMA_HOP, CHROMA_WINDOW, HOP, RATE, WINDOW
-from ecs_core.audio.tonal import NOTES, harmonic_share, key_of, pitch_classes
+from ecs_core.audio.tonal import harmonic_share, key_of, pitch_classes
 from services.cli.demo_song import RATE as DEMO_RATE
 from services.cli.demo_song import compose
 from tests.ecs_core.audio.samples import F32, heard, hits, spectrum
