@@ -91,7 +91,7 @@ def tempo_curve(beats: F64, times: F64) -> F32:
     if len(beats) < 3:
         return np.zeros(len(times), np.float32)
     intervals = np.diff(beats)
-    usual = median_filter(intervals, 5, mode="nearest")
+    usual: F64 = median_filter(intervals, 5, mode="nearest")
     return np.interp(times, (beats[:-1] + beats[1:]) / 2, 60.0 / usual).astype(np.float32)
 
 
