@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 
-.PHONY: help setup setup-dev demo serve test campaigns nightly check format docs gallery filter-banks dashboards \
+.PHONY: help setup setup-dev demo serve test campaigns nightly prove check check-lint check-format \
+	check-types check-layers format docs gallery filter-banks dashboards \
 	bench lock upgrade clean
 
 help:  ## what there is to make
@@ -46,10 +47,22 @@ campaigns: $(DEV)  ## long tests: faults, load, full disks, fresh environments, 
 nightly: $(DEV)  ## tests that take hours: hundreds of faults, long soaks, thousands of requests made up
 	$(BIN)/python -m pytest -s --durations 0 -m nightly
 
-check: $(DEV)  ## lint, types, layers
+prove: $(DEV)  ## the tests pass whatever the machine: three times beside four busy processes, then once niced to 19
+	$(BIN)/python -m tests.prove
+
+check: $(DEV)  ## lint, format, types, layers
+	$(MAKE) --jobs --output-sync --keep-going --no-print-directory check-lint check-format check-types check-layers
+
+check-lint:
 	$(BIN)/ruff check .
+
+check-format:
 	$(BIN)/ruff format --check .
+
+check-types:
 	$(BIN)/mypy
+
+check-layers:
 	$(BIN)/lint-imports
 
 format: $(DEV)  ## what can be put right by a machine
