@@ -46,7 +46,8 @@ from sqlalchemy import Select, select, text
 
 from ecs_core import Scene, render
 from services.cli.demo_song import write_wav
-from services.database.models import EventRow, open_database
+from services.database.engine import open_database
+from services.database.models import EventRow
 from services.settings import ServiceSettings
 
 WITHIN = 20.0  # seconds

@@ -30,8 +30,9 @@ from starlette.types import Message, Scope
 
 from services.api import Requests, create_app
 from services.api.middleware import request_context
+from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
-from services.database.models import JobRow, Sessions, new_id, open_database
+from services.database.models import JobRow, new_id
 from services.jobs.lifecycle import Jobs
 from services.jobs.render_spec import build_spec, spec_key
 from services.observability import metrics

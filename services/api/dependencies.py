@@ -21,8 +21,9 @@ from services.api.poller import Poller
 from services.api.status_snapshot import StatusSnapshot, status_snapshots
 from services.auth.api_keys import ApiKeys, Caller
 from services.auth.rate_limit import RateLimiter
+from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
-from services.database.models import JobRow, Sessions, SystemRow, open_database
+from services.database.models import JobRow, SystemRow
 from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Tasks

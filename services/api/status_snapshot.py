@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import func, or_, select
 
-from services.database.models import OPEN, JobRow, Sessions, SystemRow, now
+from services.database.engine import Sessions
+from services.database.models import OPEN, JobRow, SystemRow, now
 from services.jobs.events import COLUMNS
 
 MAX_JOBS = 50  # jobs of a system that are told; those that wait longest come last

@@ -17,7 +17,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, select, true
 
 from ecs_core import MotesError
-from services.database.models import KeyRow, Sessions, now
+from services.database.engine import Sessions
+from services.database.models import KeyRow, now
 from services.settings import LIMITS
 
 SCOPES = ("read", "render", "admin")

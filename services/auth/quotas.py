@@ -1,7 +1,7 @@
 """Quotas: what an owner may have at a time, and have rendered in a day. Checked where it is stored, and nowhere else.
 
 All of it happens within the transaction that stores a job or a song, and one owner's such transactions wait for each
-other (``services.database.models.advisory_lock``), so that no two of them see the same room.
+other (``services.database.engine.advisory_lock``), so that no two of them see the same room.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from services.cli.service_settings import add_data_argument, masked, settings_fr
 from services.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from services.database.models import DeliveryRow, EventRow, JobRow, Sessions, TaskRow
+    from services.database.engine import Sessions
+    from services.database.models import DeliveryRow, EventRow, JobRow, TaskRow
 
 HELP = "List jobs, show one, do one again or cancel it."
 EXAMPLES = """\

@@ -12,7 +12,7 @@ from ecs_core.errors import MotesError
 from services.cli.service_settings import masked, require_service
 
 if TYPE_CHECKING:
-    from services.database.models import Sessions
+    from services.database.engine import Sessions
     from services.settings import ServiceSettings
 
 
@@ -69,8 +69,8 @@ async def open_sessions(settings: ServiceSettings) -> AsyncIterator[Sessions]:
         MotesError: there is none, it cannot be reached, or it must be brought up to date before.
     """
     with require_service():
+        from services.database.engine import open_database
         from services.database.migrations import head_revision, revision_at
-        from services.database.models import open_database
     if _is_missing(settings):
         where = f"there is no database {masked(settings.database)}"
         raise MotesError(f"{where}: start the service (motes serve), or say where it is: --data or MOTES_DATABASE_URL")

@@ -13,7 +13,7 @@ from services.cli.service_settings import add_data_argument, masked, settings_fr
 from services.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from services.database.models import Sessions
+    from services.database.engine import Sessions
     from services.settings import ServiceSettings
     from services.storage.object_store import Storage
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import ArtefactRow, JobRow, Sessions, advisory_lock, now
+from services.database.engine import Sessions, advisory_lock
+from services.database.models import ArtefactRow, JobRow, now
 from services.storage.object_keys import plan_folder, scene_folder
 
 TOUCH_EVERY = timedelta(minutes=10)  # as exactly is it known when something was used last

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import EventRow, JobRow, Sessions, now
+from services.database.engine import Sessions
+from services.database.models import EventRow, JobRow, now
 from services.observability import metrics
 from services.observability.logs import bound
 

@@ -13,17 +13,8 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock, refund_seconds
-from services.database.models import (
-    OPEN,
-    RETRYABLE,
-    ArtefactRow,
-    JobRow,
-    Sessions,
-    TaskRow,
-    advisory_lock,
-    now,
-    on_commit,
-)
+from services.database.engine import Sessions, advisory_lock, on_commit
+from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, now
 from services.jobs.artefacts import FilesToDelete, delete_scene_rows
 from services.jobs.events import log_job, record_event
 from services.jobs.fair_scheduler import WEIGHTS, start_virtual_time

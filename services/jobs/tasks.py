@@ -17,18 +17,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
-from services.database.models import (
-    OPEN,
-    ArtefactRow,
-    JobRow,
-    Sessions,
-    TaskRow,
-    advisory_lock,
-    id_timestamp,
-    now,
-    on_commit,
-)
+from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now
 from services.jobs.artefacts import Artefact, publish
 from services.jobs.events import progress_state, record_event
 from services.jobs.fair_scheduler import current_virtual_time, virtual_times

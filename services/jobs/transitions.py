@@ -11,19 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import SceneError
 from services.auth.quotas import refund_seconds
-from services.database.models import (
-    OPEN,
-    ArtefactRow,
-    AudioRow,
-    DeliveryRow,
-    EventRow,
-    JobRow,
-    TaskRow,
-    UploadRow,
-    advisory_lock,
-    now,
-    on_commit,
-)
+from services.database.engine import advisory_lock, on_commit
+from services.database.models import OPEN, ArtefactRow, AudioRow, DeliveryRow, EventRow, JobRow, TaskRow, UploadRow, now
 from services.jobs.events import progress_state, record_event, report_end, to_payload
 from services.jobs.render_spec import VERSION_LENGTH
 from services.storage.object_keys import SINGLE_TASK_KINDS, result_key, song_lock

@@ -22,7 +22,8 @@ from ecs_core import AudioError
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, check_song
 from services.auth.quotas import admit_bytes, owner_lock, quotas_of
-from services.database.models import AudioRow, Sessions, UploadRow, advisory_lock, now
+from services.database.engine import Sessions, advisory_lock
+from services.database.models import AudioRow, UploadRow, now
 from services.media.probe import probe
 from services.settings import ServiceSettings
 from services.storage.object_keys import audio_key, song_lock

@@ -2,7 +2,7 @@
 
 The API tells what it is asked for and what the database says (``services.api.routes.metrics``), a worker what it
 and the processes that it forks do (``services.worker.exporter``). Outcomes are counted when the transaction that
-decides them commits (``services.database.models.on_commit``), so that the sums over all processes are right. Labels
+decides them commits (``services.database.engine.on_commit``), so that the sums over all processes are right. Labels
 have a handful of values each, never an id.
 """
 

@@ -21,8 +21,9 @@ from pathlib import Path
 from sqlalchemy import delete, select, update
 
 from ecs_core.errors import MotesError
+from services.database.engine import Sessions, open_database
 from services.database.migrations import head_revision, revision_at
-from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, SystemRow, now, open_database
+from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, SystemRow, now
 from services.jobs.lifecycle import Jobs
 from services.storage.object_keys import audio_key, result_key
 from services.storage.object_store import Storage

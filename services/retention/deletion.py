@@ -1,7 +1,7 @@
 """Removal: what was finished goes, for whatever reason. First its rows, in a transaction; then its files.
 
 So whoever dies in between leaves files that no row knows (``services.retention.orphans``), never a row without its
-file. Every transaction is alone with the scene or the song (``services.database.models.advisory_lock``), as are those
+file. Every transaction is alone with the scene or the song (``services.database.engine.advisory_lock``), as are those
 that begin to use one, and looks once more whether it may: what was in use or used again meanwhile stays.
 """
 
@@ -14,7 +14,8 @@ from datetime import datetime
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, UploadRow, advisory_lock, now
+from services.database.engine import Sessions, advisory_lock
+from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, UploadRow, now
 from services.jobs.artefacts import Artefact, FilesToDelete
 from services.jobs.lifecycle import Jobs
 from services.jobs.transitions import delete_jobs

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, update
 from sqlalchemy.exc import IntegrityError
 
-from services.database.models import IdempotencyRow, Sessions, new_id, now
+from services.database.engine import Sessions
+from services.database.models import IdempotencyRow, new_id, now
 from services.observability import metrics
 from services.retention.orphans import Orphans
 from services.retention.policy import RetentionPolicy

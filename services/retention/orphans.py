@@ -16,7 +16,8 @@ from datetime import timedelta
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, TaskRow, now
+from services.database.engine import Sessions
+from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, TaskRow, now
 from services.observability import metrics
 from services.retention.deletion import Deleter
 from services.storage.object_store import Storage, StoredFile

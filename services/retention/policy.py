@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, Sessions, UploadRow, now
+from services.database.engine import Sessions
+from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, UploadRow, now
 from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.object_keys import analyses_folder

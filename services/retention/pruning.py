@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, or_, select
 
-from services.database.models import RETRYABLE, DeliveryRow, EventRow, IdempotencyRow, JobRow, Sessions, TaskRow, now
+from services.database.engine import Sessions
+from services.database.models import RETRYABLE, DeliveryRow, EventRow, IdempotencyRow, JobRow, TaskRow, now
 from services.jobs.transitions import delete_jobs
 from services.settings import ServiceSettings
 

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
-from services.database.models import OPEN, JobRow, Sessions, advisory_lock
+from services.database.engine import Sessions, advisory_lock
+from services.database.models import OPEN, JobRow
 from services.jobs.render_spec import video_seconds
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage

@@ -18,7 +18,7 @@ def audio_key(sha256: str) -> str:
 
 
 def song_lock(sha256: str) -> str:
-    """What whoever keeps, uses or removes a song is alone with (``services.database.models.advisory_lock``)."""
+    """What whoever keeps, uses or removes a song is alone with (``services.database.engine.advisory_lock``)."""
     return f"song {sha256}"
 
 

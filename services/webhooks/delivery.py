@@ -20,7 +20,8 @@ import httpx
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
-from services.database.models import DeliveryRow, Sessions, now, on_commit
+from services.database.engine import Sessions, on_commit
+from services.database.models import DeliveryRow, now
 from services.observability import metrics
 from services.settings import ServiceSettings
 from services.webhooks.ssrf_guard import Resolve, TargetRefusedError, parse_url, post, resolve, resolve_public

@@ -18,8 +18,9 @@ from typing import Any
 from ecs_core.errors import MotesError
 from ecs_core.plugin_api import particle_types
 from services.auth.limits import LimitError, check_scene
+from services.database.engine import open_database
 from services.database.migrations import NewerSchemaError, head_revision, schema_revision, upgrade
-from services.database.models import TaskRow, open_database
+from services.database.models import TaskRow
 from services.jobs.arq_queue import Queue
 from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.lifecycle import Jobs

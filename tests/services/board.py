@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from services.database.models import JobRow, Sessions, TaskRow, new_id, now
+from services.database.engine import Sessions
+from services.database.models import JobRow, TaskRow, new_id, now
 from services.jobs.artefacts import Artefact
 from services.jobs.events import events_since
 from services.jobs.lifecycle import Jobs

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from services.database import models
+from services.database.engine import open_database
 from services.database.migrations import upgrade
-from services.database.models import Base, open_database
+from services.database.models import Base
 from tests.disk import disk_of
 from tests.services.board import Board, Clock
 from tests.services.servers import Postgres, postgres, s3

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import ColumnElement, column, exists, select, table
 
 from ecs_core.errors import MotesError
-from services.database.models import Sessions, open_database
+from services.database.engine import Sessions, open_database
 
 _ALEMBIC_VERSION = table("alembic_version", column("version_num"))  # its one row says which structure the database has
 

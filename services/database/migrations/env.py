@@ -7,7 +7,8 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection, text
 
-from services.database.models import Base, open_database
+from services.database.engine import open_database
+from services.database.models import Base
 
 
 def _run(connection: Connection) -> None:

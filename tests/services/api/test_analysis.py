@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from services.auth.api_keys import ANONYMOUS, ApiKeys
+from services.database.engine import Sessions
 from services.database.migrations import upgrade
-from services.database.models import AudioRow, Sessions, UploadRow
+from services.database.models import AudioRow, UploadRow
 from tests.services.api.world import changed, served
 
 SONG, SECONDS = "a" * 64, 3600

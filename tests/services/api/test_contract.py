@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from services.auth.api_keys import ApiKeys
+from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
-from services.database.models import Sessions, open_database
 from services.jobs.tasks import Tasks
 from tests.services.api.world import changed, served
 

@@ -20,7 +20,8 @@ from services.api.middleware import connections, hardening
 from services.api.middleware.connections import server_options
 from services.api.routes import systems
 from services.auth.api_keys import ApiKeys
-from services.database.models import Sessions, new_id
+from services.database.engine import Sessions
+from services.database.models import new_id
 from services.settings import ServiceSettings
 from tests.services.api.world import SMALL, changed, served
 

@@ -27,8 +27,9 @@ from services.api.authentication import UNAUTHORIZED, keys_needed
 from services.api.routes import previews
 from services.auth import api_keys
 from services.auth.api_keys import ApiKeys
+from services.database.engine import Sessions
 from services.database.migrations import upgrade
-from services.database.models import JobRow, KeyRow, Sessions, UploadRow, new_id, now
+from services.database.models import JobRow, KeyRow, UploadRow, new_id, now
 from services.observability.logs import mask_keys
 from services.processes.supervisor import listen, programs
 from services.settings import ServiceSettings

@@ -20,7 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from services.api import create_app
 from services.auth.api_keys import ApiKeys
-from services.database.models import SystemRow, open_database
+from services.database.engine import open_database
+from services.database.models import SystemRow
 from services.observability import logs
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from services.api import create_app
 from services.auth.api_keys import ApiKeys
-from services.database.models import Sessions, open_database
+from services.database.engine import Sessions, open_database
 from services.processes.supervisor import listen, url_of
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}

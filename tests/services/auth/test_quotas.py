@@ -17,7 +17,8 @@ from services.auth import quotas
 from services.auth.api_keys import Caller
 from services.auth.limits import LimitError, QuotaError
 from services.auth.quotas import NO_QUOTAS, Quotas
-from services.database.models import AudioRow, JobRow, Sessions, UploadRow, UsageRow, new_id, now, open_database
+from services.database.engine import Sessions, open_database
+from services.database.models import AudioRow, JobRow, UploadRow, UsageRow, new_id, now
 from services.jobs.lifecycle import Jobs
 from services.media import songs
 from services.media.songs import Songs

@@ -19,8 +19,9 @@ import httpx
 import pytest
 
 from services.cli.service_database import one_line_errors
+from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
-from services.database.models import JobRow, Sessions, new_id, open_database
+from services.database.models import JobRow, new_id
 from services.jobs.lifecycle import Jobs
 from services.jobs.render_spec import build_spec, spec_key
 from services.jobs.tasks import Tasks

@@ -12,8 +12,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from services.database.engine import open_database
 from services.database.migrations import _config, upgrade
-from services.database.models import Base, open_database
+from services.database.models import Base
 from tests.services.servers import Postgres
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import func, select
 
+from services.database.engine import open_database
 from services.database.migrations import upgrade
-from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, open_database
+from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow
 from services.jobs.tasks import MAX_DEATHS, MAX_LOSSES, Claim
 from services.storage.object_keys import result_key, scene_folder
 from tests.services.board import FRAMES, LEASE, Board, Clock, made_by

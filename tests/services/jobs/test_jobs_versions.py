@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import text
 
+from services.database.engine import open_database
 from services.database.migrations import schema_revision
-from services.database.models import ArtefactRow, open_database
+from services.database.models import ArtefactRow
 from services.jobs import render_spec
 from services.jobs.artefacts import FilesToDelete, find_artefact
 from services.jobs.render_spec import VERSION_LENGTH, build_spec, migrate_spec, renderable_versions, spec_key

@@ -14,8 +14,9 @@ import pytest
 
 from ecs_core import MotesError
 from services.cli.main import main
+from services.database.engine import open_database
 from services.database.migrations import upgrade
-from services.database.models import ArtefactRow, AudioRow, JobRow, open_database
+from services.database.models import ArtefactRow, AudioRow, JobRow
 from services.retention.backup import back_up, repair, restore
 from services.storage.object_keys import audio_key, result_key
 from services.storage.object_store import Storage

@@ -24,6 +24,7 @@ from starlette.types import Message
 from ecs_core import SceneError
 from services.api.routes.uploads import receive_upload
 from services.auth.api_keys import Caller
+from services.database.engine import open_database
 from services.database.models import (
     AudioRow,
     DeliveryRow,
@@ -34,7 +35,6 @@ from services.database.models import (
     UploadRow,
     new_id,
     now,
-    open_database,
 )
 from services.jobs.artefacts import find_artefact, touch
 from services.observability import metrics

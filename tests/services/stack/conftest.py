@@ -25,7 +25,7 @@ from obstore.store import from_url
 from redis import Redis, RedisError
 from sqlalchemy import text
 
-from services.database.models import open_database
+from services.database.engine import open_database
 from services.processes.supervisor import redis_server
 from tests.fork_server import HANG, Forked, ForkServer
 from tests.service import forked, redis_or_skip, wait_for

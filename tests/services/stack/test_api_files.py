@@ -20,7 +20,8 @@ from obstore.store import from_url
 from sqlalchemy import select
 
 from ecs_core import Scene, render_frame
-from services.database.models import ArtefactRow, JobRow, open_database
+from services.database.engine import open_database
+from services.database.models import ArtefactRow, JobRow
 from services.storage.object_keys import result_key
 from tests.fork_server import HANG
 from tests.media import read_video

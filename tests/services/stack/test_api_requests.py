@@ -17,7 +17,8 @@ import httpx
 import pytest
 from sqlalchemy import delete, null, update
 
-from services.database.models import DeliveryRow, IdempotencyRow, JobRow, new_id, now, open_database
+from services.database.engine import open_database
+from services.database.models import DeliveryRow, IdempotencyRow, JobRow, new_id, now
 from tests.services.api.world import song
 from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, another_api, create, submit
 from tests.services.stack.conftest import Stack

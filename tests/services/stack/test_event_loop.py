@@ -13,7 +13,8 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
-from services.database.models import JobRow, new_id, open_database
+from services.database.engine import open_database
+from services.database.models import JobRow, new_id
 from tests.fork_server import ForkServer
 from tests.services.stack.api_calls import process
 from tests.services.stack.conftest import running_stack

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from services.database.models import ArtefactRow, open_database
+from services.database.engine import open_database
+from services.database.models import ArtefactRow
 from tests.fork_server import ForkServer
 from tests.services.stack.api_calls import PROBLEM, SMALL, another_api, create, rendered, submit
 from tests.services.stack.conftest import Stack, running_stack, until

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from services.database.engine import open_database
 from services.database.migrations import head_revision
-from services.database.models import open_database
 from services.jobs.render_spec import VERSION_LENGTH, renderable_versions
 from tests.fork_server import ForkServer
 from tests.services.stack.api_calls import SMALL, create, rendered, submit

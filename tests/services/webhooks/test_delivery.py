@@ -21,8 +21,9 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from standardwebhooks import Webhook
 
+from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
-from services.database.models import DeliveryRow, JobRow, Sessions, new_id, open_database
+from services.database.models import DeliveryRow, JobRow, new_id
 from services.settings import ServiceSettings
 from services.webhooks.delivery import Deliverer, check_target
 from services.webhooks.ssrf_guard import TargetRefusedError

@@ -19,7 +19,8 @@ import pytest
 from sqlalchemy import select, text
 from standardwebhooks import Webhook
 
-from services.database.models import DeliveryRow, JobRow, Sessions, new_id, open_database
+from services.database.engine import Sessions, open_database
+from services.database.models import DeliveryRow, JobRow, new_id
 from tests.services.board import Clock
 from tests.services.webhooks.test_delivery import (
     PAYLOAD,
@@ -36,7 +37,7 @@ from tests.waiting import HANG, eventually
 WORKER = """
 import asyncio, sys
 from pathlib import Path
-from services.database.models import open_database
+from services.database.engine import open_database
 from services.webhooks.delivery import Deliverer
 from tests.services.board import Clock
 from tests.services.webhooks.test_delivery import settings_of

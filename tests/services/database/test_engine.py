@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from services.database.models import _Connection, open_database
+from services.database.engine import _Connection, open_database
 from tests.services.servers import Postgres
 
 
