@@ -12,7 +12,6 @@ from typing import Any
 
 from ecs_core import MotesError
 from services.auth.api_keys import Caller
-from services.media.decoding_limits import MAX_SONG_SECONDS
 from services.settings import ServiceSettings
 
 _RATE = re.compile(r"[0-9]{1,9}(/[1-9][0-9]{0,8})?")
@@ -53,10 +52,10 @@ def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
         LimitError: says which limit, its value, and what was given.
     """
     width, height = config["width"], config["height"]
-    _check("max_pixels", settings.max_pixels, width * height, f"width × height = {width} × {height}")
-    _check("max_fps", settings.max_fps, Fraction(str(config["fps"])), f"fps = {config['fps']}")
+    check_limit("max_pixels", settings.max_pixels, width * height, f"width × height = {width} × {height}")
+    check_limit("max_fps", settings.max_fps, Fraction(str(config["fps"])), f"fps = {config['fps']}")
     for name in ("particle_count", "max_particles"):
-        _check("max_particles", settings.max_particles, config[name], f"{name} = {config[name]}")
+        check_limit("max_particles", settings.max_particles, config[name], f"{name} = {config[name]}")
     if config["duration"] not in (None, "audio"):
         check_length(settings, float(config["duration"]))
 
@@ -87,24 +86,14 @@ def check_length(settings: ServiceSettings, seconds: float) -> None:
     Raises:
         LimitError: as above.
     """
-    _check("max_seconds", settings.max_seconds, seconds, f"duration = {seconds:g} s")
+    check_limit("max_seconds", settings.max_seconds, seconds, f"duration = {seconds:g} s")
 
 
-def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, float]) -> None:
-    """Refuse a song that is longer than any may be here, or has more samples: {duration, sample_rate, channels}.
+def check_limit(limit: str, value: float, given: float | Fraction, said: str) -> None:
+    """Refuse a value above a limit; ``said`` is the beginning of the message.
 
     Raises:
-        LimitError: as above.
+        LimitError: the value is above the limit.
     """
-    duration = facts["duration"]
-    said = (
-        f"{duration:g} s" if duration <= MAX_SONG_SECONDS else f"more than {MAX_SONG_SECONDS} s"
-    )  # nobody looked any further
-    _check("max_song_seconds", settings.max_song_seconds, duration, f"{name}: its duration is {said}")
-    samples = round(duration * facts["sample_rate"] * facts["channels"])
-    _check("max_song_samples", settings.max_song_samples, samples, f"{name}: has {samples} samples")
-
-
-def _check(limit: str, value: float, given: float | Fraction, said: str) -> None:
     if given > value:
         raise LimitError(limit, value, said)

@@ -10,7 +10,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -20,10 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import AudioError
 from services.auth.api_keys import Caller
-from services.auth.limits import QuotaError, check_song
+from services.auth.limits import QuotaError, check_limit
 from services.auth.quotas import admit_bytes, owner_lock, quotas_of
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import AudioRow, UploadRow, now
+from services.media.decoding_limits import MAX_SONG_SECONDS
 from services.media.probe import probe
 from services.settings import ServiceSettings
 from services.storage.object_keys import audio_key, song_lock
@@ -180,6 +181,20 @@ class Songs:
         if not await session.scalar(select(_is_of(caller.owner, row.sha256))):
             await admit_bytes(session, caller.owner, row.size, quotas_of(self._settings, caller))
         await session.merge(UploadRow(owner=caller.owner, sha256=row.sha256, used_at=now()))
+
+
+def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, float]) -> None:
+    """Refuse a song that is too long or has too many samples; ``facts``: duration, sample_rate and channels.
+
+    Raises:
+        LimitError: the song exceeds a limit.
+    """
+    duration = facts["duration"]
+    # Decoding stops at MAX_SONG_SECONDS, so the real duration of a longer song is unknown.
+    said = f"{duration:g} s" if duration <= MAX_SONG_SECONDS else f"more than {MAX_SONG_SECONDS} s"
+    check_limit("max_song_seconds", settings.max_song_seconds, duration, f"{name}: its duration is {said}")
+    samples = round(duration * facts["sample_rate"] * facts["channels"])
+    check_limit("max_song_samples", settings.max_song_samples, samples, f"{name}: has {samples} samples")
 
 
 def _is_of(owner: str, sha256: str) -> Exists:

@@ -14,17 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ecs_core import MotesError
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import OPEN, JobRow
-from services.jobs.render_spec import video_seconds
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 
-_BITS_PER_PIXEL = {
-    "draft": 0.4,
-    "standard": 0.15,
-    "high": 0.2,
-}  # a pixel of a busy video; measured: 0.04 to 0.46, 0.16 and 0.19
-_ANALYSIS_BYTES_PER_SECOND = 8_000  # bytes for a second of a song's analysis
-_COPIES = 2  # of a video while it is rendered: its segments, and itself
+# By quality, for a busy video. Measured: 0.04 to 0.46 (draft), 0.16 (standard) and 0.19 (high).
+_BITS_PER_PIXEL = {"draft": 0.4, "standard": 0.15, "high": 0.2}
+_ANALYSIS_BYTES_PER_SECOND = 8_000
+_COPIES = 2  # a video is stored twice while it is rendered: as segments, and joined
 _BATCH_SIZE = 500  # values in a query
 
 
@@ -40,9 +36,9 @@ class DiskAdmission:
         self._needs: Mapping[str, int] = {}  # of open jobs, by their id, so that a scene is read once
 
     async def admit_job(self, session: AsyncSession, scene: dict[str, Any], seconds: float) -> None:
-        """Refuse to render a frozen scene, whose song is so many ``seconds`` long, where there is no room for it.
+        """Refuse to render a scene, whose video will last ``seconds``, if the disk has no room for it.
 
-        Until the end of the transaction, which is to store the job, nobody else is given room for one.
+        Holds a lock until the end of the transaction that stores the job, so that no space is promised twice.
 
         Raises:
             InsufficientStorageError: says how much is free and how much is needed.
@@ -102,14 +98,14 @@ def _check(needed: int, free: int, reserve: int, promised: int, *, about: str = 
 
 
 def estimate_bytes(scene: dict[str, Any], seconds: float) -> int:
-    """About how many bytes rendering a frozen scene takes in storage, if its song is so many ``seconds`` long."""
+    """Estimate the bytes of storage that rendering a scene needs; ``seconds`` is the duration of the video."""
     if "config" not in scene:
         return int(_ANALYSIS_BYTES_PER_SECOND * seconds)
     config = scene["config"]
     pixels = config["width"] * config["height"]
     if "at" in scene:
         return int(3 * pixels)  # a PNG that could not be compressed
-    frames = video_seconds(scene, seconds) * float(Fraction(str(config["fps"])))
+    frames = seconds * float(Fraction(str(config["fps"])))
     return int(_COPIES * frames * pixels * _BITS_PER_PIXEL[scene["quality"]] / 8)
 
 

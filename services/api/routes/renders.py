@@ -124,7 +124,7 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
         check_length(service.settings, seconds)
     job.seconds = 0.0 if job.kind in SINGLE_TASK_KINDS else seconds
     tasks = 1 if job.kind in SINGLE_TASK_KINDS else segment_count(job.scene, heard) + 1
-    admit = partial(service.disk_admission.admit_job, scene=job.scene, seconds=heard)
+    admit = partial(service.disk_admission.admit_job, scene=job.scene, seconds=seconds)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         job.traceparent = traces.traceparent()
         try:

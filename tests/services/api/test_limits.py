@@ -14,9 +14,10 @@ import pytest
 
 from services.api import create_app
 from services.auth.api_keys import ANONYMOUS, Caller
-from services.auth.limits import LimitError, check_scene, check_song, limit_of
+from services.auth.limits import LimitError, check_scene, limit_of
 from services.database.migrations import upgrade
 from services.database.models import new_id
+from services.media.songs import check_song
 from services.observability import metrics
 from services.settings import LIMITS, ServiceSettings
 from tests.services.api.world import SMALL, World, changed, served, song

@@ -782,16 +782,16 @@ async def taken(shelf: Shelf, room: DiskAdmission) -> bool:
     """Whether there was room for a job; then it is in the queue."""
     job = JobRow(id=new_id(), kind="video", system_id="system", output_path="v.mp4", priority="normal")
     job.owner = job.fairness_key = new_id()  # so that nothing waits for anything but for room
-    job.scene, job.scene_key = SCENE, new_id()
+    job.scene, job.scene_key, job.seconds = SCENE, new_id(), 10.0
     try:
-        await shelf.board.jobs.submit(job, tasks=3, admit=partial(room.admit_job, scene=SCENE, seconds=0.0))
+        await shelf.board.jobs.submit(job, tasks=3, admit=partial(room.admit_job, scene=SCENE, seconds=10.0))
     except InsufficientStorageError:
         return False
     return True
 
 
 async def test_no_race_is_given_room_twice(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert estimate_bytes(SCENE, 0.0) == 648_000
+    assert estimate_bytes(SCENE, 10.0) == 648_000
 
     def free() -> int:
         time.sleep(0.05)  # enough for another to look, too
@@ -817,7 +817,7 @@ class TestSmallDisk:
                 InsufficientStorageError,
                 match=r"this needs about 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB",
             ):
-                await room.admit_job(session, SCENE, 0.0)
+                await room.admit_job(session, SCENE, 10.0)
         await room.admit_upload(400_000)
         with pytest.raises(
             InsufficientStorageError, match=r"this needs 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"
