@@ -250,3 +250,21 @@ def test_no_generator_is_made_outside_rng() -> None:
 def test_plugins_and_services_are_namespace_packages() -> None:
     assert not (ROOT / "plugins/__init__.py").exists()
     assert not (ROOT / "services/__init__.py").exists()
+
+
+# --- docs/troubleshooting.md ---
+
+TROUBLES = re.findall(
+    r"^### .*?`([^`]+)`$", (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE
+)
+SPOKEN = "\n".join(re.sub(r'"\s+f?"', "", path.read_text(encoding="utf-8")) for path in SOURCES)
+
+
+@pytest.mark.parametrize("message", TROUBLES)
+def test_message_in_troubleshooting_is_one_that_motes_prints(message: str) -> None:
+    words = re.escape(message).replace(r"3\ times", r"(?:3|\{\w+\})\ times")
+    assert re.search(words, SPOKEN)
+
+
+def test_troubleshooting_quotes_messages() -> None:
+    assert len(TROUBLES) > 12
