@@ -161,7 +161,7 @@ class Clients:
     """Submits jobs, so that enough are open; a request that fails is repeated under its key."""
 
     def __init__(self, stack: Stack, song: Path, count: int) -> None:
-        self._client = httpx.Client(base_url=stack.url, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=stack.url, timeout=300, trust_env=False)
         self._stack, self._count = stack, count
         with song.open("rb") as file:
             self._audio = self._client.post("/audio", files={"file": ("song.wav", file)}).json()["audio_path"]

@@ -33,6 +33,7 @@ from websockets.asyncio.client import connect
 
 GROWTH = 1.10
 POOLED = 12  # files that connections to the database, kept for the next request, may have open; a leak has one a client
+HANG = 300.0  # seconds after which a request is taken for lost, on any machine
 PAUSE = 4.0  # seconds between requests of a client, on average; the clients have the same two cores
 SMALL = {"width": 320, "height": 180, "duration": 1.0, "particle_count": 100}
 LONG = {"width": 1280, "height": 720, "duration": 60.0, "particle_count": 1000}
@@ -59,7 +60,7 @@ class Client:
         await asyncio.sleep(self._chance.random() * PAUSE)
         url = str(self._http.base_url).replace("http", "ws", 1)
         url = f"{url.rstrip('/')}/ws/{self._system}?key={self._key}"
-        async with connect(url, proxy=None, open_timeout=60, max_queue=None, ping_interval=None) as websocket:
+        async with connect(url, proxy=None, open_timeout=HANG, max_queue=None, ping_interval=None) as websocket:
             self._connection = websocket
             while time.monotonic() < until:
                 kind = self._chance.choices(list(KINDS), list(KINDS.values()))[0]
@@ -91,7 +92,7 @@ class Client:
     async def _websocket(self) -> None:
         seed = self._chance.randrange(1 << 30)
         await self._connection.send(json.dumps({"action": "update_config", "config": {"seed": seed}}))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG):
             while json.loads(await self._connection.recv())["config"].get("seed") != seed:
                 pass
 
@@ -127,7 +128,7 @@ def key_of(owner: str, data: Path) -> str:
 def client_of(stack: Stack, key: str) -> httpx.Client:
     """A client with a key."""
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.Client(base_url=stack.url, headers=headers, timeout=60, trust_env=False)
+    return httpx.Client(base_url=stack.url, headers=headers, timeout=HANG, trust_env=False)
 
 
 def system(client: httpx.Client, config: dict[str, Any]) -> str:
@@ -155,7 +156,7 @@ async def clients(stack: Stack, key: str, job: str, *, count: int, seconds: floa
     limits = httpx.Limits(max_connections=count, max_keepalive_connections=count)
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(
-        base_url=stack.url, headers=headers, timeout=60, trust_env=False, limits=limits
+        base_url=stack.url, headers=headers, timeout=HANG, trust_env=False, limits=limits
     ) as http:
         made = [
             (await http.post("/create", json={"particle_type": "snow", "config": SMALL})).raise_for_status().json()
@@ -182,7 +183,6 @@ def under_load(stack: Stack, key: str, *, count: int, seconds: float) -> bool:
         finished(http, job)
         before_that = min(15.0, max(6.0, seconds / 3))  # connections stay open
         asyncio.run(clients(stack, key, job, count=count, seconds=before_that))
-        time.sleep(3)
         before = open_files(stack)
         work = system(http, LONG)
         rendering = [submit(http, work, seed=seed, priority="low") for seed in range(20)]  # for as long as this takes
@@ -196,7 +196,6 @@ def under_load(stack: Stack, key: str, *, count: int, seconds: float) -> bool:
     for kind, took in seen.seconds.items():
         percent = quantiles(took, n=100)
         print(f"  {kind:9} {len(took):6d}  p50 {1000 * percent[49]:6.1f} ms  p99 {1000 * percent[98]:6.1f} ms")
-    time.sleep(3)
     after = open_files(stack)
     print(f"  memory of the API: {needs.memory[-1] / 1e6:.0f} MB, last quarter / second quarter {needs.growth():.3f}")
     print(f"  open files of the API: {before} before, {max(needs.files)} at most, {after} afterwards")
@@ -206,8 +205,13 @@ def under_load(stack: Stack, key: str, *, count: int, seconds: float) -> bool:
 
 
 def open_files(stack: Stack) -> int:
-    """Of the API."""
-    return len(list(Path(f"/proc/{stack.programs('api')[0][0]}/fd").iterdir()))
+    """Of the API, when what clients left is closed: as soon as there were no fewer for five seconds."""
+    folder, least, since = Path(f"/proc/{stack.programs('api')[0][0]}/fd"), 1 << 30, time.monotonic()
+    while time.monotonic() - since < 5:
+        if (now := len(list(folder.iterdir()))) < least:
+            least, since = now, time.monotonic()
+        time.sleep(0.2)
+    return least
 
 
 def two_owners(stack: Stack, keys: dict[str, str], *, jobs: int) -> bool:

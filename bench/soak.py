@@ -85,7 +85,7 @@ class Others:
 
     def __init__(self, stack: Stack, folder: Path, chance: random.Random) -> None:
         self._stack, self._folder, self._chance = stack, folder, chance
-        self._http = httpx.Client(base_url=stack.url, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=stack.url, timeout=300, trust_env=False)
         self.did: Counter[str] = Counter()
         self.done = threading.Event()
 
@@ -216,7 +216,9 @@ def main() -> None:
             time.sleep(5)
             before = left(stack)
             done = work(stack, folder, seconds=60 * arguments.minutes, chance=chance, kill=True)
-            time.sleep(12)  # until what was killed is back, and has settled
+            while len(descendants(stack.pid)) < before.processes:  # until what was killed is back
+                time.sleep(1)
+            time.sleep(12)  # until it has settled
             swept = time.monotonic() + SWEPT
             while (after := left(stack)).stored > before.stored and time.monotonic() < swept:
                 time.sleep(1)
