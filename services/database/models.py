@@ -1,4 +1,4 @@
-"""The database: what is true of systems, songs, jobs and their tasks. SQLite or PostgreSQL, through the same models."""
+"""The tables: systems, songs, API keys, jobs, tasks, artefacts, events, webhooks."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC, aware of it on SQLite too, which keeps no time zones."""
+    """A UTC timestamp; timezone-aware on SQLite, too."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """To UTC."""
+        """Convert to UTC."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """As UTC."""
+        """Add the time zone that SQLite drops."""
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def now() -> datetime:
-    """The present moment, UTC."""
+    """The current time, UTC."""
     return datetime.now(UTC)
 
 
 def new_id() -> str:
-    """An id that nobody can guess."""
+    """A random, unguessable id."""
     return str(uuid.uuid4())
 
 
 def uuid7() -> str:
-    """An id that sorts behind those made before it (UUID version 7, to a quarter of a microsecond)."""
+    """A UUID version 7: sorts after those made before it, to a quarter of a microsecond."""
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
     moment = milliseconds << 80 | 7 << 76 | (rest * 4096 // 1_000_000) << 64
     return str(uuid.UUID(int=moment | 2 << 62 | secrets.randbits(62)))
 
 
 def id_timestamp(id_: str) -> datetime:
-    """When an ``uuid7`` was made."""
+    """When a ``uuid7`` was made."""
     return datetime.fromtimestamp((uuid.UUID(id_).int >> 80) / 1000, UTC)
 
 
 class Base(DeclarativeBase):
-    """All tables."""
+    """Base class of all tables."""
 
 
 class SystemRow(Base):
-    """A particle system: a type, its config, and the song it has been given."""
+    """A particle system: its type, config and song."""
 
     __tablename__ = "systems"
     __table_args__ = (
@@ -64,7 +64,7 @@ class SystemRow(Base):
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
-    owner: Mapped[str] = mapped_column(String(64), default="")  # empty where there are no keys
+    owner: Mapped[str] = mapped_column(String(64), default="")  # empty without API keys
     particle_type: Mapped[str] = mapped_column(String(64))
     config: Mapped[dict[str, Any]] = mapped_column(JSON)
     audio: Mapped[str | None] = mapped_column(String(64))  # sha256 of the song
@@ -87,7 +87,7 @@ class AudioRow(Base):
 
 
 class UploadRow(Base):
-    """That an owner uploaded a song, or named one; whoever else uploads the same one has a row of its own."""
+    """An owner's claim to a song that they uploaded or named; every owner of a song has a row."""
 
     __tablename__ = "uploads"
 
@@ -98,7 +98,7 @@ class UploadRow(Base):
 
 
 class KeyRow(Base):
-    """An API key: whose it is, and what it may do. The key itself is not kept, only its digest."""
+    """An API key: its owner, scopes and limits. Only the digest of the key is stored."""
 
     __tablename__ = "keys"
 
@@ -107,30 +107,31 @@ class KeyRow(Base):
     name: Mapped[str] = mapped_column(String(128))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[list[str]] = mapped_column(JSON)
-    limits: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # where they differ from everybody's
+    limits: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # where they differ from the defaults
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class UsageRow(Base):
-    """How much was rendered for an owner in a day, which counts when its jobs are deleted, too."""
+    """Seconds of video rendered for an owner in a day; deleting jobs does not reduce it."""
 
     __tablename__ = "usage"
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     day: Mapped[str] = mapped_column(String(10), primary_key=True)  # in UTC, such as 2026-01-31
-    seconds: Mapped[float] = mapped_column(Float)  # of video, those of open jobs included
+    seconds: Mapped[float] = mapped_column(Float)  # of video, including open jobs
 
 
-OPEN, RETRYABLE = ("queued", "rendering"), ("failed", "cancelled")  # jobs that go on, and that can be tried again
+# states of jobs that are in progress, and of jobs that can be retried
+OPEN, RETRYABLE = ("queued", "rendering"), ("failed", "cancelled")
 
 
 class JobRow(Base):
-    """A render: the scene as it was when it was asked for, and how far it is.
+    """A render: its spec as of submission, and its progress.
 
-    ``kind`` is video, preview or frame; lists show videos alone. ``turn`` and ``cost``:
-    see ``services.jobs.fair_scheduler``.
+    ``kind`` is video, preview, frame, analysis or curves; lists show videos only. ``virtual_time``, ``cost`` and
+    ``fairness_key``: see ``services.jobs.fair_scheduler``.
     """
 
     __tablename__ = "jobs"
@@ -142,40 +143,38 @@ class JobRow(Base):
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
-    owner: Mapped[str] = mapped_column(String(64), default="")  # empty where there are no keys
-    fairness_key: Mapped[str] = mapped_column(
-        "flow", String(64)
-    )  # whom the queue is fair to: the owner, or else the system
+    owner: Mapped[str] = mapped_column(String(64), default="")  # empty without API keys
+    fairness_key: Mapped[str] = mapped_column("flow", String(64))  # the owner, or without API keys the system
     kind: Mapped[str] = mapped_column(String(8), default="video")
     system_id: Mapped[str] = mapped_column(String(36), index=True)
-    scene: Mapped[dict[str, Any]] = mapped_column(JSON)  # {type, config, audio: sha256 or null, quality, at?}
+    scene: Mapped[dict[str, Any]] = mapped_column(JSON)  # see services.jobs.render_spec
     scene_key: Mapped[str] = mapped_column(String(64), index=True)
     output_path: Mapped[str] = mapped_column(String(255))
     webhook_url: Mapped[str | None] = mapped_column(Text)
-    traceparent: Mapped[str | None] = mapped_column(String(55))  # the span that its tasks are part of
+    traceparent: Mapped[str | None] = mapped_column(String(55))  # parent span of its tasks
     priority: Mapped[str] = mapped_column(String(8), default="normal")
     virtual_time: Mapped[float] = mapped_column("turn", Float, default=0.0)
     cost: Mapped[float] = mapped_column(Float, default=1.0)
     status: Mapped[str] = mapped_column(String(16), default="queued")
     stage: Mapped[str] = mapped_column(String(16), default="queued")
     stage_progress: Mapped[int] = mapped_column(Integer, default=0)  # 0–100 of this stage
-    progress: Mapped[int] = mapped_column(Integer, default=0)  # 0–100 of the whole
-    frames: Mapped[int] = mapped_column(Integer, default=0)  # to render; 0 until it is planned
+    progress: Mapped[int] = mapped_column(Integer, default=0)  # 0–100 of the whole job
+    frames: Mapped[int] = mapped_column(Integer, default=0)  # to render; 0 until planned
     frames_done: Mapped[int] = mapped_column(Integer, default=0)
-    error: Mapped[str | None] = mapped_column(Text)  # why it failed, or why it has to wait
+    error: Mapped[str | None] = mapped_column(Text)  # why it failed, or why it is blocked
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
-    seconds: Mapped[float] = mapped_column(Float, default=0.0)  # how long the video will be
-    expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was removed
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
+    expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TaskRow(Base):
-    """A piece of a job's work: its plan, one of its segments, joining them, or a frame.
+    """A piece of a job: its plan, a segment, the join, or a frame.
 
-    ``attempt`` is the fence: whoever holds an older one may not change anything any more. Of two with the same turn the
-    one with the lower id comes first, which is the older one.
+    ``attempt`` is a fencing token: a worker with an older attempt can no longer change anything. Of tasks with equal
+    virtual time, the lower (older) id comes first.
     """
 
     __tablename__ = "tasks"
@@ -191,30 +190,30 @@ class TaskRow(Base):
     status: Mapped[str] = mapped_column(String(8), default="ready")
     virtual_time: Mapped[float] = mapped_column("turn", Float, default=0.0)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
-    deaths: Mapped[int] = mapped_column(Integer, default=0)  # of processes that did it
-    losses: Mapped[int] = mapped_column(Integer, default=0)  # of workers that had it
+    deaths: Mapped[int] = mapped_column(Integer, default=0)  # of its processes
+    losses: Mapped[int] = mapped_column(Integer, default=0)  # of its workers
     frames: Mapped[int] = mapped_column(Integer, default=0)
-    done: Mapped[int] = mapped_column(Integer, default=0)  # frames of the present attempt
+    done: Mapped[int] = mapped_column(Integer, default=0)  # frames of the current attempt
     worker: Mapped[str | None] = mapped_column(String(128))
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # as after a full disk
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # such as after a full disk
 
 
 class ArtefactRow(Base):
-    """Something finished: a segment or a result. Its file was written by one attempt, and only that file counts."""
+    """A finished segment or result. Several attempts may have written files; only this one counts."""
 
     __tablename__ = "artefacts"
 
     key: Mapped[str] = mapped_column(String(160), primary_key=True)  # by content, see services.storage.object_keys
-    object: Mapped[str] = mapped_column(String(255))  # where it lies in storage
+    object: Mapped[str] = mapped_column(String(255))  # storage key of the file
     size: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class EventRow(Base):
-    """A job as it was after a change; followers read them in order and miss none."""
+    """The state of a job after a change; followers read events in order and miss none."""
 
     __tablename__ = "events"
     __table_args__ = (Index("events_by_job", "job_id", "id"),)
@@ -225,7 +224,7 @@ class EventRow(Base):
 
 
 class DeliveryRow(Base):
-    """A webhook message: that a job is over, for its ``webhook_url``."""
+    """A webhook message that a job is over, for its ``webhook_url``."""
 
     __tablename__ = "deliveries"
     __table_args__ = (Index("deliveries_by_status", "status", "next_at"),)
@@ -242,12 +241,12 @@ class DeliveryRow(Base):
 
 
 class IdempotencyRow(Base):
-    """A request that may be repeated: what was asked, and what was answered, once it was."""
+    """A repeatable request: what was asked, and the response once there is one."""
 
     __tablename__ = "idempotency"
 
-    key: Mapped[str] = mapped_column(String(330), primary_key=True)  # the owner's
+    key: Mapped[str] = mapped_column(String(330), primary_key=True)  # owner and key
     request: Mapped[str] = mapped_column(String(64))  # sha256 of route and body
-    made_id: Mapped[str] = mapped_column(String(36), default=new_id)  # of what the request makes
+    made_id: Mapped[str] = mapped_column(String(36), default=new_id)  # id of what the request creates
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -1,4 +1,4 @@
-"""Finished files by content: the one that counts, of those that attempts wrote, and what is deleted with a job."""
+"""Artefacts: finished files by content key. Of several attempts' files exactly one counts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from services.database.engine import Sessions, advisory_lock
 from services.database.models import ArtefactRow, JobRow, now
 from services.storage.object_keys import plan_folder, scene_folder
 
-TOUCH_EVERY = timedelta(minutes=10)  # as exactly is it known when something was used last
+TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A finished file: what it is, by its key, where it lies in storage, and its size in bytes."""
+    """A finished file: its content key, its storage key, and its size in bytes."""
 
     key: str
     object: str
@@ -27,21 +27,21 @@ class Artefact:
 
 @dataclass(frozen=True)
 class FilesToDelete:
-    """What is to be deleted from storage with a job: files that counted, and folders."""
+    """What to delete from storage: artefacts, and whole folders."""
 
     artefacts: tuple[Artefact, ...]
     folders: tuple[str, ...]
 
 
 async def find_artefact(sessions: Sessions, key: str) -> Artefact | None:
-    """Something finished, by its key."""
+    """The artefact with this key, if it exists."""
     async with sessions() as session:
         row = await session.get(ArtefactRow, key)
         return None if row is None else Artefact(row.key, row.object, row.size)
 
 
 async def touch(sessions: Sessions, key: str) -> None:
-    """Somebody wants what is finished: it counts as new. To be called often it costs little."""
+    """Mark an artefact as used now. Cheap to call often."""
     fresh = now() - TOUCH_EVERY
     async with sessions() as session:
         mine = select(ArtefactRow.key).where(ArtefactRow.key == key, ArtefactRow.used_at < fresh)
@@ -52,7 +52,7 @@ async def touch(sessions: Sessions, key: str) -> None:
 
 
 async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
-    """Let a file be what counts as finished, unless another does already; returns the one that counts."""
+    """Publish a file under its key unless another was published before; returns the one that counts."""
     await advisory_lock(session, made.key)
     row = await session.get(ArtefactRow, made.key)
     if row is None:
@@ -63,7 +63,7 @@ async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
 
 
 async def delete_scene_rows(session: AsyncSession, key: str, plans: Sequence[str]) -> FilesToDelete:
-    """Forget what these tasks planned for a scene and, unless there are jobs with it, what was made of it."""
+    """Delete the rows of a scene's artefacts unless a job still has the scene; ``plans`` are ids of plan tasks."""
     folders = tuple(plan_folder(key, plan) for plan in plans)
     if await session.scalar(select(exists().where(JobRow.scene_key == key))):
         return FilesToDelete((), folders)

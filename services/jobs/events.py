@@ -1,4 +1,4 @@
-"""What followers, logs and metrics are told of a job."""
+"""Job events: what followers, logs and metrics learn of a job."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from services.database.models import EventRow, JobRow, now
 from services.observability import metrics
 from services.observability.logs import bound
 
-COLUMNS = tuple(column for column in JobRow.__table__.c if column.name != "scene")  # which is large, and not told
+# without the scene, which is large and not part of an event
+COLUMNS = tuple(column for column in JobRow.__table__.c if column.name != "scene")
 _log = logging.getLogger("motes.jobs")
 
 
 def to_payload(job: JobRow) -> dict[str, Any]:
-    """What followers are told of a job."""
+    """What an event says of a job."""
     return {
         "system_id": job.system_id,
         "status": job.status,
@@ -34,7 +35,7 @@ def to_payload(job: JobRow) -> dict[str, Any]:
 
 
 def seconds_left(job: JobRow) -> float | None:
-    """How long the rest of the frames will take if they are rendered as fast as those before; None if unknown."""
+    """Estimated seconds for the remaining frames, at the rate so far; None if unknown."""
     if job.status == "completed":
         return 0.0
     if job.status != "rendering" or job.rendering_at is None or not job.frames_done:
@@ -44,24 +45,24 @@ def seconds_left(job: JobRow) -> float | None:
 
 
 def progress_state(job: JobRow) -> tuple[Any, ...]:
-    """What of a job is news when it changes."""
+    """The values whose change is worth an event."""
     return job.progress, job.stage_progress, job.stage, job.frames, job.error
 
 
 def record_event(session: AsyncSession, job: JobRow) -> None:
-    """Tell followers how a job stands now, once this is committed."""
+    """Record the job's present state as an event; followers see it after the commit."""
     session.add(EventRow(job_id=job.id, data=to_payload(job)))
 
 
 async def events_since(sessions: Sessions, job: str, event: int) -> list[EventRow]:
-    """What happened to a job after an event, by its id, in order."""
+    """Events of a job after the one with this id, in order."""
     async with sessions() as session:
         later = select(EventRow).where(EventRow.job_id == job, EventRow.id > event)
         return list(await session.scalars(later.order_by(EventRow.id)))
 
 
 async def last_event_ids(sessions: Sessions, jobs: Set[str]) -> dict[str, int]:
-    """The id of the last event of each job; none of one that was deleted."""
+    """Id of the last event of each job; deleted jobs are absent."""
     async with sessions() as session:
         last = select(EventRow.job_id, func.max(EventRow.id)).where(EventRow.job_id.in_(jobs))
         rows = (await session.execute(last.group_by(EventRow.job_id))).all()
@@ -69,13 +70,13 @@ async def last_event_ids(sessions: Sessions, jobs: Set[str]) -> dict[str, int]:
 
 
 def log_job(job: JobRow, what: str) -> None:
-    """Log what became of a job; also where a request made it, and which."""
+    """Log what happened to a job; the context adds the id of the request that caused it."""
     with bound(job=job.id):
         _log.info("%s %s", "render" if job.kind == "video" else job.kind, what)
 
 
 def report_end(job: JobRow) -> None:
-    """Count a job that is over, and log it."""
+    """Count and log a job that has ended."""
     assert job.ended_at is not None
     log_job(job, job.status)
     if job.kind == "video":

@@ -1,6 +1,6 @@
-"""Jobs: how they come, are adopted, end and go. Every change of state is a compare-and-set in the database.
+"""Jobs: submitting, cancelling, retrying, replanning and deleting them, each as a compare-and-set in the database.
 
-What becomes of their pieces in between is up to workers: ``services.jobs.tasks``.
+Workers do the rest through ``services.jobs.tasks``.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Jobs:
         quotas: Quotas = NO_QUOTAS,
         admit: Callable[[AsyncSession], Awaitable[None]] | None = None,
     ) -> JobRow:
-        """Store a new job of about so many tasks, and its first; where the same was done before it is over at once.
+        """Store a new job of about ``tasks`` tasks, and its first task; if the result exists, the job completes.
 
-        Submitting a job again, by its id, changes nothing. ``admit`` refuses what the disk has no room for.
+        Submitting a job again under the same id changes nothing. ``admit`` refuses jobs that the disk has no room for.
 
         Raises:
-            SceneError: its song is gone.
-            QuotaError: its owner may not have it done now.
-            InsufficientStorageError: the disk is too full for it.
+            SceneError: the song is gone.
+            QuotaError: the owner has exceeded a quota.
+            InsufficientStorageError: the disk has no room for it.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, owner_lock(job.owner or ""), job.fairness_key, job.id, job.scene_key)
@@ -78,11 +78,11 @@ class Jobs:
         return job
 
     async def fail(self, job: str, reason: str) -> bool:
-        """The job has failed for good; False where it is over."""
+        """Fail the job for good; False if it is over."""
         return await self._end(job, "failed", reason)
 
     async def cancel(self, job: str) -> bool:
-        """Cancel a job; False where it is over."""
+        """Cancel the job; False if it is over."""
         return await self._end(job, "cancelled", None)
 
     async def _end(self, job: str, status: str, reason: str | None) -> bool:
@@ -91,16 +91,16 @@ class Jobs:
             return row is not None and row.status in OPEN and await end_job(session, row, status, reason)
 
     async def retry(self, job: str, *, quotas: Quotas = NO_QUOTAS) -> bool:
-        """Do a job that failed or was cancelled again; False where it did not. What is finished of it is kept.
+        """Run a failed or cancelled job again; False if it is neither. Finished segments are kept.
 
         Raises:
-            QuotaError: its owner may not have it done now.
+            QuotaError: the owner has exceeded a quota.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(
                 session,
                 owner_lock(await session.scalar(select(JobRow.owner).where(JobRow.id == job)) or ""),
-                await scene_key_of(session, job),  # or segments that are there now were removed soon
+                await scene_key_of(session, job),  # otherwise the segments that exist could be deleted at once
             )
             await session.execute(
                 delete(TaskRow).where(
@@ -120,7 +120,7 @@ class Jobs:
             return True
 
     async def stranded_jobs(self, versions: Collection[str]) -> dict[str, list[JobRow]]:
-        """Open jobs of none of these versions, and of whose version no task is running, by that version."""
+        """Open jobs by renderer version, of versions other than these that no worker is working on."""
         working = select(RENDERER_VERSION).join(TaskRow, TaskRow.job_id == JobRow.id).where(TaskRow.status == "running")
         left: dict[str, list[JobRow]] = {}
         async with self._sessions() as session:
@@ -132,9 +132,9 @@ class Jobs:
         return left
 
     async def replan(self, job: JobRow, scene: dict[str, Any], key: str) -> FilesToDelete | None:
-        """Render a job as another version does, from its plan on.
+        """Replan a job for another renderer version.
 
-        Returns what is to be deleted from storage; None where the job is over or was adopted by others.
+        Returns the files to delete from storage; None if the job is over or was replanned by another worker.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, *sorted((job.scene_key, key)))
@@ -152,7 +152,7 @@ class Jobs:
             return await delete_scene_rows(session, job.scene_key, plans)
 
     async def set_blocked_reason(self, job: JobRow, obstacle: str) -> None:
-        """What a job has to wait for."""
+        """Record why an open job cannot proceed."""
         async with self._sessions.begin() as session:
             row = await session.get(JobRow, job.id, with_for_update=True)
             if row is not None and row.status in OPEN and row.error != obstacle:
@@ -160,15 +160,13 @@ class Jobs:
                 record_event(session, row)
 
     async def delete(self, job: str) -> FilesToDelete | None:
-        """Forget a job, its tasks and what was told of it; None where there is none.
+        """Delete a job with its tasks and events; None if it does not exist.
 
-        Returns what is to be deleted from storage. What other jobs have too stays.
+        Returns the files to delete from storage. What other jobs share stays.
         """
         async with self._sessions.begin() as session:
             scene_key = await scene_key_of(session, job)
-            await advisory_lock(
-                session, scene_key
-            )  # or a job that is submitted now would take what is deleted for done
+            await advisory_lock(session, scene_key)  # otherwise a job submitted now could take the result for finished
             plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job, "plan"))))
             await session.execute(delete(TaskRow).where(TaskRow.job_id == job))
             row = await session.get(JobRow, job, with_for_update=True)

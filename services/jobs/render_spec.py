@@ -1,4 +1,4 @@
-"""From a system to a scene: what a job renders, frozen, and the key under which equal scenes share their work."""
+"""Render specs: what a job renders, as plain data, and the key under which equal scenes share their work."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ecs_core.audio.guidance import Guidance
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import SEGMENT_SECONDS
 
-SONG = "song"  # stands for the song where only its presence matters
-VERSION_LENGTH = 12  # characters of a key that say what version renders it
+SONG = "song"  # stands for any song where only its presence matters
+VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
 def build_spec(
@@ -27,11 +27,12 @@ def build_spec(
     at: float | None = None,
     analysis: str | None = None,
 ) -> dict[str, Any]:
-    """A scene as plain data; ``audio`` is the song's sha256, ``analysis`` that of what was corrected of it, ``at`` the
-    moment of a frame. Defaults are written out.
+    """A scene as plain data with all defaults written out.
+
+    ``audio`` is the song's sha256, ``analysis`` that of the owner's correction, ``at`` the time of a frame in seconds.
 
     Raises:
-        SceneError: the type or the config is wrong.
+        SceneError: the type or the config is invalid.
     """
     _, settings = Scene(particle_type, audio=SONG if audio else None, config=config).resolve()
     scene = {"type": particle_type, "config": settings.model_dump(mode="json"), "audio": audio, "quality": quality}
@@ -40,7 +41,7 @@ def build_spec(
 
 
 def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
-    """A frozen scene as this version would have frozen it.
+    """A spec of another version, as this version would have built it.
 
     Raises:
         SceneError: this version cannot render it.
@@ -56,30 +57,30 @@ def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
 
 
 def spec_key(scene: dict[str, Any]) -> str:
-    """What renders a frozen scene, by its version, and the sha256 of both, as 64 characters in all."""
+    """The key of a spec, 64 characters: its renderer version, then the sha256 of spec and version."""
     version = renderer_version(scene["type"])
     return version[:VERSION_LENGTH] + _digest([scene, version, SEGMENT_SECONDS])[VERSION_LENGTH:]
 
 
 def renderable_versions() -> frozenset[str]:
-    """How the keys begin of whatever this process can render."""
+    """Prefixes of the spec keys that this process can render."""
     return frozenset(renderer_version(name)[:VERSION_LENGTH] for name in particle_types().types)
 
 
 def segment_count(scene: dict[str, Any], seconds: float) -> int:
-    """About how many segments a frozen scene has, if its song is so many ``seconds`` long."""
+    """Approximate number of segments; ``seconds`` is the duration of the song."""
     return max(1, round(video_seconds(scene, seconds) / SEGMENT_SECONDS))
 
 
 def video_seconds(scene: dict[str, Any], seconds: float) -> float:
-    """How long a frozen scene's video will be, if its song is so many ``seconds`` long."""
+    """Duration of the video; ``seconds`` is the duration of the song."""
     duration = scene["config"]["duration"]
     return seconds if duration in (None, "audio") else float(duration)
 
 
-@functools.cache  # what is installed later is not what this process has loaded
+@functools.cache  # what is installed later is not loaded in this process
 def renderer_version(particle_type: str | None = None) -> str:
-    """The sha256 of the versions of what analyses songs and renders a type: another version, another result."""
+    """The sha256 of the versions of everything that affects analysis and frames of a type."""
     versions = {name: version(name) for name in ("motes", "numpy", "numba", "scipy", "soxr", "av")}
     versions["filter banks"] = filter_banks_digest()
     for plugin in particle_types().plugins:
@@ -89,7 +90,7 @@ def renderer_version(particle_type: str | None = None) -> str:
 
 
 def analysis_version(guidance: Guidance) -> str:
-    """The sha256 of what analyses songs, and of how they are to be counted."""
+    """The sha256 of everything that affects an analysis: versions and guidance."""
     return _digest([renderer_version(), guidance.to_json()])
 
 

@@ -1,9 +1,9 @@
-"""Tasks: what workers do with the pieces of jobs. Every change of state is a compare-and-set in the database.
+"""Tasks: the pieces of jobs that workers do. Every change of state is a compare-and-set in the database.
 
-A video is a plan, then segments, then joining them; a frame is one task. A task is *waiting* for others, *ready*,
-*running* under a lease, or *done*. Redis only says that something is ready: whatever it loses is said again.
+A video is one plan task, then segment tasks, then a join task; a frame is a single task. A task is *waiting* for other
+tasks, *ready*, *running* under a lease, or *done*. The queue only wakes workers: a lost message is sent again.
 
-Where a transaction changes tasks and their job, it changes the tasks first, so that no two wait for each other.
+Transactions that change tasks and their job change the tasks first, which prevents deadlocks.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from services.jobs.transitions import RENDERER_VERSION, changed, complete_job, e
 from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, segment_key
 
-MAX_DEATHS = 3  # a task that takes its process down this often fails its job
-MAX_LOSSES = 20  # a task whose worker vanished or failed at it this often fails its job
-FIFO_EVERY = 16  # of so many claims one takes the oldest task, whosesoever turn it is
-QUEUE_LIMIT = 64  # tasks in the queue; the others follow, so that their turns count
-REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that nobody took is put into the queue again
-RETRY_DELAY = timedelta(seconds=5)  # before something is tried again that cannot be done at the moment
-TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)  # of tasks
+MAX_DEATHS = 3  # a task whose process dies this often fails its job
+MAX_LOSSES = 20  # a task whose worker vanishes or fails this often fails its job
+FIFO_EVERY = 16  # one claim in this many takes the oldest task, regardless of virtual time
+QUEUE_LIMIT = 64  # tasks in the queue at a time; the rest follow, so that virtual time decides
+REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that no worker took is enqueued again
+RETRY_DELAY = timedelta(seconds=5)  # wait before retrying a task that is blocked
+TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)
 _REQUEUED = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A task that a worker holds, with what it needs to know of its job."""
+    """A task that a worker holds, with what it needs to know about the job."""
 
     task: str
     attempt: int
@@ -48,15 +48,15 @@ class Claim:
     job: str
     scene: dict[str, Any]
     scene_key: str
-    plan: str | None = None  # the task that plans the job; a frame has none
+    plan: str | None = None  # the job's plan task; None for a frame
     traceparent: str | None = None
 
 
 class Tasks:
-    """The tasks of all jobs. ``lease`` is how many seconds a claim holds without being renewed.
+    """The tasks of all jobs. ``lease`` is how many seconds a claim lasts without renewal.
 
-    ``versions`` are those that whoever claims can render, see ``services.jobs.render_spec``; None where
-    that is not asked.
+    ``versions`` are the renderer versions that the caller can render (see ``services.jobs.render_spec``); None
+    disables this filter.
     """
 
     def __init__(self, sessions: Sessions, *, lease: float, versions: Collection[str] | None = None) -> None:
@@ -64,9 +64,9 @@ class Tasks:
         self._claims = 0
 
     async def claim(self, worker: str) -> Claim | None:
-        """Take the ready task whose turn it is; None where there is none that is for us.
+        """Claim the ready task with the lowest virtual time; None if there is none for this worker.
 
-        That is none at all in a database with a structure that this Motes does not know.
+        Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
         order = (TaskRow.id,) if self._claims % FIFO_EVERY == FIFO_EVERY - 1 else (TaskRow.virtual_time, TaskRow.id)
         async with self._sessions.begin() as session:
@@ -96,9 +96,9 @@ class Tasks:
         return None
 
     async def renew(self, claim: Claim, done: int) -> bool:
-        """Hold the claim for longer and note how much is done; False where it was lost or the job is over.
+        """Extend the lease and record progress; False if the claim was lost or the job is over.
 
-        ``done`` is in frames for a segment, else in per cent.
+        ``done`` is in frames for a segment, otherwise in percent.
         """
         async with self._sessions.begin() as session:
             kept = _fenced_update(claim).values(lease_until=now() + self._lease, done=done)
@@ -107,11 +107,9 @@ class Tasks:
             return await update_progress(session, claim.job)
 
     async def record_plan(self, claim: Claim, segments: Sequence[int]) -> None:
-        """The segments, by their numbers of frames, and joining them, all waiting; what stands already stays."""
+        """Create the segment tasks (``segments``: frames of each) and the join task; existing tasks stay."""
         async with self._sessions.begin() as session:
-            await advisory_lock(
-                session, claim.scene_key
-            )  # of jobs with the same segments one notes at a time that it has them
+            await advisory_lock(session, claim.scene_key)  # Jobs that share segments record their plans one at a time.
             if not changed(await session.execute(_fenced_update(claim).values(done=100))):
                 return
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
@@ -138,7 +136,7 @@ class Tasks:
             await update_progress(session, job.id, before=before)
 
     async def mark_ready(self, claim: Claim, number: int) -> TaskRow | None:
-        """A segment whose snapshot is there can be rendered; None where it could be before."""
+        """Mark a segment as ready, as its snapshot is stored; None if it was ready before."""
         async with self._sessions.begin() as session:
             found = select(TaskRow).where(of_kind(claim.job, "segment"), TaskRow.number == number)
             row = (await session.scalars(found.with_for_update())).one_or_none()
@@ -148,9 +146,9 @@ class Tasks:
             return row
 
     async def finish(self, claim: Claim, made: Artefact | None = None) -> bool:
-        """The claimed task is done. False where what was ``made`` does not count and its file must be deleted.
+        """Mark the claimed task as done. False if ``made`` does not count, so that its file must be deleted.
 
-        That is so where the claim was lost, and where the same was finished before.
+        That is the case if the claim was lost, or if another attempt published the same artefact first.
         """
         async with self._sessions.begin() as session:
             done = _fenced_update(claim).values(status="done", lease_until=None, done=TaskRow.frames)
@@ -161,7 +159,7 @@ class Tasks:
             return counts
 
     async def release_join(self, job: str) -> TaskRow | None:
-        """Let the segments be joined if all of them are done and nobody did before."""
+        """Make the join task ready if all segments are done and nobody has done so before."""
         unfinished = exists().where(TaskRow.job_id == job, TaskRow.kind != "join", TaskRow.status != "done")
         async with self._sessions.begin() as session:
             flip = update(TaskRow).where(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
@@ -175,7 +173,7 @@ class Tasks:
             return (await session.scalars(select(TaskRow).where(of_kind(job, "join")))).one()
 
     async def jobs_awaiting_join(self) -> list[str]:
-        """Jobs that wait to be joined although all is done: who was to release them died just before."""
+        """Jobs whose segments are all done but whose join task was never made ready, as the worker died just then."""
         rendered = and_(JobRow.stage == "rendering", JobRow.frames > 0, JobRow.frames_done == JobRow.frames)
         async with self._sessions() as session:
             found = select(JobRow.id).where(
@@ -184,7 +182,7 @@ class Tasks:
             return list(await session.scalars(found))
 
     async def segment_objects(self, claim: Claim) -> list[str]:
-        """Where the segments to be joined lie in storage, in their order."""
+        """Storage keys of the segments to be joined, in order."""
         async with self._sessions() as session:
             count = await session.scalar(select(func.count()).where(of_kind(claim.job, "segment")))
             keys = [segment_key(claim.scene_key, number) for number in range(count or 0)]
@@ -193,7 +191,7 @@ class Tasks:
         return [objects[key] for key in keys]
 
     async def complete(self, claim: Claim, made: Artefact) -> bool:
-        """The result is in its place, and the job completed. False where what was made must be deleted."""
+        """Publish the result and complete the job. False if ``made`` does not count and must be deleted."""
         async with self._sessions.begin() as session:
             done = _fenced_update(claim).values(status="done", lease_until=None, done=100)
             if not changed(await session.execute(done)):
@@ -208,10 +206,11 @@ class Tasks:
     async def requeue(
         self, claim: Claim, *, died: str | None = None, wait: str | None = None, wrong: str | None = None
     ) -> bool:
-        """The claimed task shall be done by somebody else; False where the claim was lost, or the task is done.
+        """Return the claimed task to the queue; False if the claim was lost or the task is done.
 
-        If its process ``died``, and how, too often, the job has failed. If it has to ``wait``, and why, it is done in
-        some seconds, however often; also if something is ``wrong`` with the worker, but not that often.
+        ``died`` says how its process died; too many deaths fail the job. ``wait`` says what blocks the task: it is
+        retried after a delay, any number of times. ``wrong`` says what is wrong with the worker: likewise, but too many
+        of these fail the job.
         """
         async with self._sessions.begin() as session:
             later = now() + RETRY_DELAY if wait or wrong else None
@@ -227,9 +226,9 @@ class Tasks:
             reason = "died" if died else "wait" if wait else "wrong" if wrong else "stopped"
             on_commit(session, partial(metrics.task_retried, reason))
             if task.deaths >= MAX_DEATHS:
-                await end_job(session, job, "failed", f"the process that does {what} died {MAX_DEATHS} times ({died})")
+                await end_job(session, job, "failed", f"{what}: its process died {MAX_DEATHS} times ({died})")
             elif task.losses >= MAX_LOSSES:
-                await end_job(session, job, "failed", f"{what} was given up after {MAX_LOSSES} attempts ({wrong})")
+                await end_job(session, job, "failed", f"{what}: failed {MAX_LOSSES} times ({wrong})")
             elif (obstacle := wait or wrong) is None:
                 await update_progress(session, claim.job)
             elif job.error != obstacle:
@@ -238,28 +237,28 @@ class Tasks:
             return True
 
     async def fail(self, claim: Claim, reason: str) -> bool:
-        """The claimed task fails its job for good; False where the claim was lost, or the job is over."""
+        """Fail the job of the claimed task for good; False if the claim was lost or the job is over."""
         async with self._sessions.begin() as session:
             if not changed(await session.execute(_fenced_update(claim).values(status="done", lease_until=None))):
                 return False
             return await end_job(session, await session.get_one(JobRow, claim.job), "failed", reason)
 
     async def expire_leases(self) -> int:
-        """Give the tasks of workers that gave no sign of life to others; returns how many."""
+        """Requeue tasks whose lease has expired; returns how many."""
         async with self._sessions.begin() as session:
-            # A lease that ends later than any can means that the clock was put back.
+            # A lease far in the future means that the clock was set back.
             over = or_(TaskRow.lease_until < now(), TaskRow.lease_until > now() + 2 * self._lease)
             return await _requeue_running(session, and_(TaskRow.status == "running", over), "expired")
 
     async def reclaim(self, worker: str) -> int:
-        """Give back what a worker of this name held before it was started again; returns how many."""
+        """Requeue what a worker of this name held before it restarted; returns how many."""
         async with self._sessions.begin() as session:
             return await _requeue_running(
                 session, and_(TaskRow.status == "running", TaskRow.worker == worker), "reclaimed"
             )
 
     async def next_to_enqueue(self) -> list[TaskRow]:
-        """The next ready tasks that may not be in the queue; noted as queued now."""
+        """The next ready tasks that may not be in the queue; marks them as queued."""
         async with self._sessions() as session:
             first = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(TaskRow.virtual_time, TaskRow.id)
             first = first.where(TaskRow.status == "ready", _is_due(), self._is_renderable())
@@ -272,19 +271,19 @@ class Tasks:
         return rows
 
     async def unfinished(self, tasks: Collection[str]) -> set[tuple[str, int]]:
-        """Which of the tasks are ready or running, with their attempts."""
+        """Those of the tasks that are ready or running, with their attempts."""
         async with self._sessions() as session:
             found = select(TaskRow.id, TaskRow.attempt).where(TaskRow.id.in_(tasks))
             found = found.where(TaskRow.status.in_(("ready", "running")))
             return {(task, attempt) for task, attempt in await session.execute(found)}
 
     def _is_renderable(self) -> ColumnElement[bool]:
-        """Whether a job is of a version that we can render."""
+        """Condition: this worker can render the job's version."""
         return true() if self._versions is None else RENDERER_VERSION.in_(self._versions)
 
 
 async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> int:
-    """Give running tasks to others; jobs whose tasks were lost too often have failed."""
+    """Requeue running tasks; a task that was lost too often fails its job."""
     taken = update(TaskRow).where(which).values(**_REQUEUED, losses=TaskRow.losses + 1)
     rows = (await session.execute(taken.returning(TaskRow.losses, TaskRow.job_id))).all()
     on_commit(session, partial(metrics.leases_lost, reason, len(rows)))
@@ -292,18 +291,18 @@ async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> in
         if losses >= MAX_LOSSES:
             job = await session.get_one(JobRow, job_id, with_for_update=True)
             if job.status in OPEN:
-                await end_job(session, job, "failed", f"given up: its workers vanished {MAX_LOSSES} times")
+                await end_job(session, job, "failed", f"its workers vanished {MAX_LOSSES} times")
     return len(rows)
 
 
 def _is_due() -> Any:
-    """Which tasks need not wait, or only because the clock was put back."""
+    """Condition: the task need not wait, or only waits because the clock was set back."""
     moment = TaskRow.not_before
     return or_(moment.is_(None), moment <= now(), moment > now() + 2 * RETRY_DELAY)
 
 
 def _fenced_update(claim: Claim) -> Any:
-    """An update of the claimed task, as long as the claim holds."""
+    """An UPDATE of the claimed task that changes nothing once the claim is lost."""
     return update(TaskRow).where(
         TaskRow.id == claim.task, TaskRow.attempt == claim.attempt, TaskRow.status == "running"
     )

@@ -1,4 +1,4 @@
-"""Steps of the transactions that change jobs: how a job begins, gets on, ends and is forgotten."""
+"""Transitions of a job within a transaction: start, progress, completion, end, deletion."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ RENDERER_VERSION = func.substr(JobRow.scene_key, 1, VERSION_LENGTH)  # the versi
 
 
 async def start_job(session: AsyncSession, job: JobRow) -> None:
-    """The first task of a job; where the same was done before the job is over at once.
+    """Add the first task of a job; if the result exists, complete the job at once.
 
     Raises:
-        SceneError: its song is gone.
+        SceneError: the song is gone.
     """
     done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
     if done is None:
@@ -36,7 +36,7 @@ async def start_job(session: AsyncSession, job: JobRow) -> None:
 
 
 def first_task(job: JobRow) -> TaskRow:
-    """What a job begins with: its plan, or what is all of it."""
+    """The first task of a job: its plan, or its only task."""
     return TaskRow(
         job_id=job.id, kind=job.kind if job.kind in SINGLE_TASK_KINDS else "plan", virtual_time=job.virtual_time
     )
@@ -45,9 +45,10 @@ def first_task(job: JobRow) -> TaskRow:
 async def update_progress(
     session: AsyncSession, job_id: str, *, worked: bool = False, before: tuple[Any, ...] | None = None
 ) -> bool:
-    """Work out how far a job is, and tell it if that is news; False where it is over.
+    """Compute the job's progress and record an event if it changed; False if the job is over.
 
-    Once something ``worked``, the job does not wait any more. It may have been changed since ``before``.
+    ``worked`` clears the reason why the job was blocked. ``before`` is the state to compare with, if the caller has
+    changed the job already.
     """
     job = await session.get_one(JobRow, job_id, with_for_update=True, populate_existing=True)
     if job.status not in OPEN:
@@ -60,7 +61,7 @@ async def update_progress(
     elif job.stage in ("analysing", "joining"):
         kind = "plan" if job.stage == "analysing" else "join"
         job.stage_progress = await session.scalar(select(TaskRow.done).where(of_kind(job_id, kind))) or 0
-    job.progress = 99 * job.frames_done // max(1, job.frames)  # the last per cent is joining
+    job.progress = 99 * job.frames_done // max(1, job.frames)  # the last percent is for joining
     job.error = None if worked else job.error
     if progress_state(job) != before:
         record_event(session, job)
@@ -68,7 +69,7 @@ async def update_progress(
 
 
 async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) -> None:
-    """The job's result is there; another of the same scene may have made it."""
+    """Complete a job, as its result exists; another job of the same scene may have made it."""
     result.used_at = now()
     if not job.frames:
         alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
@@ -78,7 +79,7 @@ async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) 
 
 
 async def end_job(session: AsyncSession, job: JobRow, status: str, reason: str | None) -> bool:
-    """The job failed or was cancelled; False where it was over before."""
+    """Fail or cancel the job; False if it was over before."""
     left = and_(TaskRow.job_id == job.id, TaskRow.status.in_(("waiting", "ready")))
     await session.execute(update(TaskRow).where(left).values(status="done"))
     await session.refresh(job, with_for_update=True)
@@ -108,22 +109,22 @@ def _close(session: AsyncSession, job: JobRow, status: str, *, size: int | None 
 
 
 async def delete_jobs(session: AsyncSession, jobs: Sequence[str]) -> bool:
-    """Forget jobs, their tasks and what was told of them; False where there were none."""
+    """Delete jobs with their tasks, events and webhooks; False if there were none."""
     for of_jobs in (TaskRow, EventRow, DeliveryRow):
         await session.execute(delete(of_jobs).where(of_jobs.job_id.in_(jobs)))
     return changed(await session.execute(delete(JobRow).where(JobRow.id.in_(jobs))))
 
 
 async def scene_key_of(session: AsyncSession, job: str) -> str:
-    """The key of a job's scene; of a job that there is not, nobody's."""
+    """The scene key of a job; empty if there is no such job."""
     return await session.scalar(select(JobRow.scene_key).where(JobRow.id == job)) or ""
 
 
 async def use_song(session: AsyncSession, sha256: str | None, owner: str) -> None:
-    """Until the end of this transaction a song is not removed; it counts as used by its owner.
+    """Keep a song from being deleted until the end of the transaction, and mark it as used by the owner.
 
     Raises:
-        SceneError: it is not there.
+        SceneError: the song is gone.
     """
     if sha256 is None:
         return
@@ -135,11 +136,11 @@ async def use_song(session: AsyncSession, sha256: str | None, owner: str) -> Non
 
 
 def of_kind(job: str, kind: str) -> Any:
-    """Which tasks of a job are of a kind."""
+    """Condition: tasks of this job and kind."""
     return and_(TaskRow.job_id == job, TaskRow.kind == kind)
 
 
 def changed(result: Any) -> bool:
-    """Whether a statement changed a row."""
+    """Whether a statement changed any row."""
     assert isinstance(result, CursorResult)
     return result.rowcount > 0

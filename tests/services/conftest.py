@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.database import models
+from services.database import engine
 from services.database.engine import open_database
 from services.database.migrations import upgrade
 from services.database.models import Base
@@ -90,7 +90,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def idle_timeout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
     """Seconds until PostgreSQL ends an idle transaction: long, as a busy machine must not be taken for dead."""
     seconds: float = getattr(request, "param", HANG)
-    monkeypatch.setattr(models, "_IDLE_TIMEOUT", seconds)
+    monkeypatch.setattr(engine, "_IDLE_TIMEOUT", seconds)
     return seconds
 
 

@@ -196,7 +196,7 @@ class TestFailed:
             await board.tasks.requeue(claim, died="killed by SIGKILL")
         row = await board.job(job)
         assert row.status == "failed"
-        assert row.error == "the process that does plan died 3 times (killed by SIGKILL)"
+        assert row.error == "plan: its process died 3 times (killed by SIGKILL)"
         assert {claim.job for claim in await board.work()} == {other}
         assert await board.status(other) == "completed"
 

@@ -110,7 +110,7 @@ class TestLease:
             clock.step(seconds=LEASE + 1)
             await board.tasks.expire_leases()
         row = await board.job(job)
-        assert (row.status, row.error) == ("failed", f"given up: its workers vanished {MAX_LOSSES} times")
+        assert (row.status, row.error) == ("failed", f"its workers vanished {MAX_LOSSES} times")
         assert await board.work() == []
 
     async def test_lost_after_many_attempts_that_were_nobodys_fault_is_no_failure(
