@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from ecs_core.ecs.resources import Canvas as Canvas
     from ecs_core.ecs.resources import Clock as Clock
     from ecs_core.ecs.schedule import Phase as Phase
-    from ecs_core.ecs.schedule import System as System
     from ecs_core.ecs.table import F32 as F32
     from ecs_core.ecs.table import Column as Column
     from ecs_core.ecs.table import Table as Table
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from ecs_core.ecs.values import Pareto as Pareto
     from ecs_core.ecs.values import Range as Range
     from ecs_core.ecs.world import Snapshot as Snapshot
+    from ecs_core.ecs.world import System as System
     from ecs_core.ecs.world import World as World
     from ecs_core.errors import AudioError as AudioError
     from ecs_core.errors import MotesError as MotesError
@@ -68,9 +68,9 @@ if TYPE_CHECKING:
     from ecs_core.raster.background import Background as Background
     from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
     from ecs_core.rendering.progress import Progress as Progress
-    from ecs_core.rendering.run import RenderResult as RenderResult
     from ecs_core.rendering.run import render as render
     from ecs_core.rendering.still import render_frame as render_frame
+    from ecs_core.scene.render_result import RenderResult as RenderResult
     from ecs_core.scene.scene import Scene as Scene
     from ecs_core.scene.settings import RGB as RGB
     from ecs_core.scene.settings import Settings as Settings
@@ -91,16 +91,17 @@ _PUBLIC = {
     "raster.background": "Background",
     "raster.colour": "linear_from_srgb",
     "rendering.progress": "Progress",
-    "rendering.run": "RenderResult render",
+    "rendering.run": "render",
     "rendering.still": "render_frame",
     "ecs.resources": "AudioFrame Canvas Clock",
+    "scene.render_result": "RenderResult",
     "scene.scene": "Scene",
-    "ecs.schedule": "Phase System",
+    "ecs.schedule": "Phase",
     "scene.settings": "RGB Settings option",
     "systems.audio_reaction": "Binding Reactive",
     "ecs.table": "F32 Column Table",
     "ecs.values": "Curve Gradient Pareto Range",
-    "ecs.world": "Snapshot World",
+    "ecs.world": "Snapshot System World",
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ecs_core.errors import MotesError
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, cores, missing
+from ecs_core.plugin_api import resolve
 from ecs_core.rendering.preparation import needed_kernels
 from ecs_core.rendering.still import render_frame
 from ecs_core.scene.scene import Scene
@@ -27,7 +28,7 @@ def warm_up(type_name: str | None = None) -> None:
     """
     names = list(KERNELS)
     if type_name is not None:
-        names = needed_kernels(*Scene(type_name).resolve(), song=True)
+        names = needed_kernels(*resolve(Scene(type_name)), song=True)
     if not missing(names):
         print(f"all {len(names)} kernels are compiled already")
         return
@@ -61,7 +62,7 @@ def rehearse() -> None:
     scene = Scene("enhanced", config={"width": 64, "height": 64, "duration": 0.1, "particle_count": 50, "bounce": True})
     if missing():
         say = Announcement(lambda words: print(words, file=sys.stderr, flush=True))
-        compile_missing(needed_kernels(*scene.resolve(), song=True), report=say)
+        compile_missing(needed_kernels(*resolve(scene), song=True), report=say)
     with tempfile.TemporaryDirectory() as folder:
         render_frame(scene, 0.05, Path(folder, "frame.png"))
 

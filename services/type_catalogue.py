@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ecs_core.audio.timeline import EVENTS, FEATURES, LEVELS
 from ecs_core.plugin_api import ParticleType, particle_types
-from ecs_core.scene.bindings import ALIASES, rehearse
+from ecs_core.scene.bindings import ALIASES, check_bindings
 
 
 def bindable(kind: ParticleType) -> tuple[list[str], list[str]]:
     """What bindings of a type can have as source and as target."""
     features = particle_types().features
-    targets = rehearse(kind, kind.settings(), features)
+    targets = check_bindings(kind, kind.settings(), features)
     return [*FEATURES, *LEVELS, *features, *EVENTS], [*ALIASES, *sorted(targets)]
 
 

@@ -228,11 +228,8 @@ def modules_that(says: re.Pattern[str]) -> set[str]:
     return {name(path) for path in SOURCES if says.search(path.read_text(encoding="utf-8"))}
 
 
-def test_only_world_and_schedule_import_esper() -> None:
-    assert {name(path) for path in SOURCES if "esper" in imports(path)} == {
-        "ecs_core/ecs/world.py",
-        "ecs_core/ecs/schedule.py",
-    }
+def test_only_the_world_imports_esper() -> None:
+    assert {name(path) for path in SOURCES if "esper" in imports(path)} == {"ecs_core/ecs/world.py"}
 
 
 def test_only_kernels_import_numba_and_none_uses_fastmath() -> None:
@@ -241,9 +238,9 @@ def test_only_kernels_import_numba_and_none_uses_fastmath() -> None:
 
 
 def test_no_generator_is_made_outside_rng() -> None:
-    """The demo song and the warm-up make noise to be heard; the kit stirs the generators that nobody may use."""
+    """The demo song makes noise to be heard; the kit stirs the generators that nobody may use."""
     made = modules_that(re.compile(r"random\.(?:Generator\(|Philox\(|default_rng|seed\(|rand)|^import random", re.M))
-    noise = {"ecs_core/testing/surroundings.py", "ecs_core/warmup.py", "services/cli/demo_song.py"}
+    noise = {"ecs_core/testing/surroundings.py", "services/cli/demo_song.py"}
     assert made == {"ecs_core/ecs/rng.py", *noise}
 
 

@@ -1,4 +1,4 @@
-"""World: one simulation, in an esper context of its own.
+"""World and System: one simulation, in an esper context of its own, and what happens in it.
 
 esper's state is one per process, so every method that touches it takes one lock and switches to its context first: any
 number of worlds can live side by side, in threads too, but only one at a time is in a step. Queries are sorted by
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import esper
 import numpy as np
@@ -24,7 +24,7 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.population_checks import check_makeup
 from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
 from ecs_core.ecs.rng import generator, stream_of, uniform_by_birth
-from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, System, priority
+from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, priority
 from ecs_core.ecs.table import Column, Rows, Table
 
 T = TypeVar("T")
@@ -40,6 +40,27 @@ class Snapshot:
 
     frame: int
     tables: tuple[Rows, ...]
+
+
+class System(esper.Processor):
+    """Something that happens every frame to all entities that have certain components.
+
+    Subclasses set ``phase``, declare the columns they read and write, and implement ``process``, which finds its
+    entities with ``self.world.query(...)``. A system has no state of its own: everything is in the world.
+
+    ``random_key`` names the system's random draws; empty, the class's name does. A class that is renamed keeps its
+    draws, and so its frames, by setting it to the old name.
+    """
+
+    phase: ClassVar[Phase]
+    reads: ClassVar[tuple[type[Column], ...]] = ()
+    writes: ClassVar[tuple[type[Column], ...]] = ()
+    random_key: ClassVar[str] = ""
+    world: World
+
+    def process(self) -> None:
+        """Do this frame's work."""
+        raise NotImplementedError(f"{type(self).__name__} has no process()")
 
 
 class _Thaw(System):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pluggy
 
 from ecs_core.audio.timeline import AudioFeature
 from ecs_core.plugin_api.particle_type import ParticleType
-
-if TYPE_CHECKING:
-    from ecs_core.rendering.run import RenderResult
-    from ecs_core.scene.scene import Scene
+from ecs_core.scene.render_result import RenderResult
+from ecs_core.scene.scene import Scene
 
 hookspec = pluggy.HookspecMarker("motes")
 hookimpl = pluggy.HookimplMarker("motes")

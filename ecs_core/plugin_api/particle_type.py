@@ -16,8 +16,7 @@ from ecs_core.raster.background import Background
 from ecs_core.scene.settings import Settings
 
 if TYPE_CHECKING:
-    from ecs_core.ecs.schedule import System
-    from ecs_core.ecs.world import World
+    from ecs_core.ecs.world import System, World
 
 API_VERSION = 1  # raised when a plugin that was right would be so no more
 
@@ -48,7 +47,7 @@ class ParticleType:
     presets: Path | None = None
 
     def __post_init__(self) -> None:
-        from ecs_core.ecs.schedule import System  # noqa: PLC0415 - esper is not needed to read this module
+        from ecs_core.ecs.world import System  # noqa: PLC0415 - esper is not needed to read this module
 
         def refuse(what: str) -> None:
             raise PluginError(f"particle type {self.name!r}: {what}")

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import FunctionType, MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
 from pydantic import PydanticUserError
@@ -31,11 +31,9 @@ from ecs_core.audio.timeline import AudioFeature
 from ecs_core.errors import PluginError, in_a_line
 from ecs_core.plugin_api import hooks
 from ecs_core.plugin_api.particle_type import API_VERSION, ParticleType
+from ecs_core.scene.render_result import RenderResult
+from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import validate
-
-if TYPE_CHECKING:
-    from ecs_core.rendering.run import RenderResult
-    from ecs_core.scene.scene import Scene
 
 GROUP = "motes"
 _OWN = "motes"  # the distribution of Motes itself
@@ -193,10 +191,10 @@ def _stated(module: str) -> object:
 
 def _try(kind: ParticleType, features: Iterable[str]) -> None:
     """Ask of a type what the service asks of every type, so that none that fails stops it."""
-    from ecs_core.scene.bindings import rehearse  # noqa: PLC0415 - only where there are others' types
+    from ecs_core.scene.bindings import check_bindings  # noqa: PLC0415 - only where there are others' types
 
     try:
-        rehearse(kind, validate(kind.settings, {}, owner=f"particle type {kind.name!r}"), features)
+        check_bindings(kind, validate(kind.settings, {}, owner=f"particle type {kind.name!r}"), features)
         json.dumps(kind.settings.model_json_schema())
     except PydanticUserError as error:
         raise PluginError(f"particle type {kind.name!r}: settings: {error.message}") from None

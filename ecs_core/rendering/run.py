@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
@@ -10,21 +9,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.errors import OutputError, RenderCancelled, SceneError
-from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.errors import RenderCancelled, SceneError
+from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.rendering.child import Advanced, Begin, Work
+from ecs_core.rendering.output_file import check_output, output_error
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.song_analysis import listen
 from ecs_core.rendering.stage import Stage
+from ecs_core.scene.render_result import RenderResult
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
 from ecs_core.video.format import QUALITIES, Quality, VideoFormat
@@ -36,26 +37,6 @@ if TYPE_CHECKING:
 
 _FEW = 4  # workers
 _PATIENCE = 0.1  # seconds between looks at the cancel flag
-
-
-@dataclass(frozen=True)
-class RenderResult:
-    """A finished video: where it is, how long, and what its making cost.
-
-    ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``compile``, ``analyse``, ``plan``,
-    ``join``; only a machine's first render compiles) and, summed over the worker processes, of the work on frames
-    (``simulate``, ``rasterise``, ``encode``, …).
-    """
-
-    output: Path
-    frames: int
-    duration: float
-    fps: str
-    width: int
-    height: int
-    warnings: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-    frame_hashes: tuple[str, ...] = ()
 
 
 def render(
@@ -83,7 +64,7 @@ def render(
     """
     began = time.perf_counter()
     output = Path(output)
-    particle_type, settings = scene.resolve()
+    particle_type, settings = resolve(scene)
     if quality not in QUALITIES:
         raise SceneError(f"unknown quality {quality!r}; allowed: {', '.join(QUALITIES)}")
     if workers is not None and not 1 <= workers <= 256:
@@ -250,42 +231,3 @@ def _work_folder(output: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def check_output(path: Path, song: Path | None = None) -> None:
-    """Refuse, before any work is done, an output that could not or must not be put in place.
-
-    Raises:
-        OutputError: a folder, a device (which would be replaced by a file), the song itself, in no folder or in one
-            that cannot be written, or with a name that no file can have.
-    """
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
-        raise output_error(path, error) from None
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file to write")
-    if path.exists() and not path.is_file():
-        raise OutputError(f"{path} is not a regular file; give the name of a file to write")
-    if song is not None and path.exists() and song.exists() and path.samefile(song):
-        raise OutputError(f"{path} is the song itself; give another name to write")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise OutputError(f"cannot write {path}: the folder {folder} does not exist")
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"cannot write {path}: nothing may be written into the folder {folder}")
-
-
-def output_error(path: Path, error: OSError | ValueError) -> OutputError:
-    """What to tell a user about a failure to write ``path``."""
-    number, folder = getattr(error, "errno", None), path.absolute().parent
-    if number == errno.ENOSPC:
-        return OutputError(f"the disk is full: no space left to write {path}")
-    if number in (errno.ENOENT, errno.ENOTDIR) and folder.exists():
-        why = f"nothing can be written into the folder {folder}" if folder.is_dir() else f"{folder} is no folder"
-        return OutputError(f"cannot write {path}: {why}")
-    if number == errno.ENOENT:
-        return OutputError(f"cannot write {path}: the folder {folder} does not exist")
-    return OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")

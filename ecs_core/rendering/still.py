@@ -8,10 +8,11 @@ from math import inf
 from pathlib import Path
 
 from ecs_core.errors import SceneError
+from ecs_core.plugin_api import resolve
+from ecs_core.rendering.output_file import check_output, output_error
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress
-from ecs_core.rendering.run import check_output, output_error
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.song_analysis import listen
 from ecs_core.scene.scene import Scene
@@ -32,7 +33,7 @@ def render_frame(
         OutputError: the PNG cannot be written.
     """
     output = Path(output)
-    particle_type, settings = scene.resolve()
+    particle_type, settings = resolve(scene)
     check_output(output, scene.audio)
     prepare_kernels(particle_type, settings, song=scene.audio is not None, progress=progress)
     analysis = listen(scene, settings)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.ecs.components import Drag, Gravity, Hue, Jitter, Look, Speed, Turbulence, Velocity
@@ -22,9 +22,6 @@ from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
 from ecs_core.scene.settings import BindingSettings, Settings
 from ecs_core.systems.audio_reaction import Binding, Reactive, no_source
-
-if TYPE_CHECKING:
-    from ecs_core.plugin_api import ParticleType
 
 Target = tuple[type[Any], str]
 
@@ -98,8 +95,15 @@ def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
             raise SceneError(f"bindings.{number}.target = {binding.target!r}: no such parameter; there are: {names}")
 
 
+class FillsWorlds(Protocol):
+    """Whatever creates the populations of a fresh world: a ParticleType."""
+
+    def fill(self, world: World, settings: Settings) -> None:
+        """Create the populations."""
+
+
 @contextmanager
-def silent_world(particle_type: ParticleType, settings: Settings, features: Iterable[str] = ()) -> Iterator[World]:
+def silent_world(particle_type: FillsWorlds, settings: Settings, features: Iterable[str] = ()) -> Iterator[World]:
     """A world of the type before its first frame, of a video without a song; ``features`` are those of plugins."""
     silence = FeatureTimeline.silence(settings.rate, 1, more=(*LEVELS, *features))
     canvas = Canvas(1080.0 * settings.width / settings.height)
@@ -108,7 +112,7 @@ def silent_world(particle_type: ParticleType, settings: Settings, features: Iter
         yield world
 
 
-def rehearse(particle_type: ParticleType, settings: Settings, features: Iterable[str]) -> Mapping[str, Target]:
+def check_bindings(particle_type: FillsWorlds, settings: Settings, features: Iterable[str]) -> Mapping[str, Target]:
     """Set up a silent world of the type to see whether its bindings fit; returns the parameters that it has.
 
     Raises:

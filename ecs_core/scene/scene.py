@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ecs_core.errors import SceneError
-from ecs_core.scene.settings import Settings, validate
-
-if TYPE_CHECKING:
-    from ecs_core.plugin_api import ParticleType
 
 
 @dataclass(frozen=True)
@@ -64,35 +61,6 @@ class Scene:
         """The scene that :meth:`to_json` wrote."""
         return Scene(**json.loads(text))
 
-    def resolve(self) -> tuple[ParticleType, Settings]:
-        """The particle type, and the settings checked by its model.
-
-        Raises:
-            SceneError: no such type, or a setting that is unknown or out of range.
-        """
-        kind = particle_type(self.type)
-        settings = validate(kind.settings, self.config, owner=f"particle type {self.type!r}")
-        if self.audio is None and settings.takes_length_of_song:
-            raise SceneError('duration "audio" needs a song; give one, or a duration in seconds')
-        if settings.bindings:
-            from ecs_core.plugin_api import particle_types  # noqa: PLC0415 - plugins import this package
-            from ecs_core.scene.bindings import rehearse  # noqa: PLC0415 - slow, and not needed where there are no bindings
-
-            rehearse(kind, settings, particle_types().features)
-        return kind, settings
-
-
-def particle_type(name: str) -> ParticleType:
-    """The particle type of that name.
-
-    Raises:
-        SceneError: there is none; says which there are, and which plugins are left out.
-    """
-    from ecs_core.plugin_api import particle_types  # noqa: PLC0415 - plugins import this package
-
-    registry = particle_types()
-    types = registry.types
-    if name not in types:
-        available = f"Invalid particle type: {name}. Available types: {sorted(types)}"
-        raise SceneError("; ".join((available, *registry.failures)))
-    return types[name]
+    def resolve(self) -> Any:
+        """As :func:`ecs_core.plugin_api.resolve`, which programs of Motes call; kept for others' programs."""
+        return import_module("ecs_core.plugin_api").resolve(self)

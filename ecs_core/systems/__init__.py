@@ -1,6 +1,6 @@
 """Reusable systems: each acts on every population that has the components it asks for, and knows no other system."""
 
-from ecs_core.ecs.schedule import System
+from ecs_core.ecs.world import System
 from ecs_core.systems.audio_reaction import React, ReactInLook, ReactInMotion
 from ecs_core.systems.collision import BounceOff
 from ecs_core.systems.lifetime import Reap

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.components import FAR, Color, Lifetime, Look, Position, Size, Velocity
-from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Curve, Pareto, Range
+from ecs_core.ecs.world import System
 from ecs_core.errors import SceneError
 from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
 

@@ -9,7 +9,8 @@ import numpy as np
 from ecs_core import kernels
 from ecs_core.ecs.components import Collide, Position, Size, Velocity, Walls
 from ecs_core.ecs.resources import Canvas
-from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.schedule import Phase
+from ecs_core.ecs.world import System
 
 _MOST_CELLS = 1 << 20
 

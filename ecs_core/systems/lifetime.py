@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from ecs_core.ecs.components import Bounds, Lifetime, Position
 from ecs_core.ecs.resources import Canvas
-from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
+from ecs_core.ecs.world import System
 
 
 class Reap(System):

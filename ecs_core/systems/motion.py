@@ -23,7 +23,8 @@ from ecs_core.ecs.components import (
 )
 from ecs_core.ecs.resources import Canvas, Clock
 from ecs_core.ecs.rng import stream_of
-from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.schedule import Phase
+from ecs_core.ecs.world import System
 
 f32 = np.float32
 

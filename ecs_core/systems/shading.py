@@ -17,8 +17,9 @@ from ecs_core.ecs.components import (
     SizeOverLife,
     Twinkle,
 )
-from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import F32
+from ecs_core.ecs.world import System
 
 f32 = np.float32
 

@@ -19,8 +19,9 @@ from ecs_core.ecs.components import (
     Velocity,
 )
 from ecs_core.ecs.resources import AudioFrame
-from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
+from ecs_core.ecs.world import System
 
 F64 = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ecs_core.plugin_api import ParticleType
-from ecs_core.scene.scene import particle_type as named
+from ecs_core.plugin_api import particle_type as named
 from ecs_core.testing.endurance import bounds, empty, finite, loud, silence
 from ecs_core.testing.invariance import frame_rates, sizes
 from ecs_core.testing.repeatable import determinism, resume

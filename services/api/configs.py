@@ -9,7 +9,7 @@ from fastapi import HTTPException
 from sqlalchemy import CursorResult, update
 
 from ecs_core import Scene, SceneError
-from ecs_core.scene.scene import particle_type
+from ecs_core.plugin_api import particle_type
 from ecs_core.scene.settings import validate
 from services.api import schemas
 from services.api.dependencies import Service

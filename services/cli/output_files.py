@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ecs_core.errors import OutputError
-from ecs_core.rendering.run import check_output, output_error
+from ecs_core.rendering.output_file import check_output, output_error
 
 # What people may ask for by a name and would not get.
 _OTHERS = {

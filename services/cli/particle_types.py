@@ -32,8 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the types."""
-    from ecs_core.plugin_api import particle_types
-    from ecs_core.scene.scene import particle_type
+    from ecs_core.plugin_api import particle_type, particle_types
     from services.type_catalogue import describe
 
     registry = particle_types()

@@ -67,8 +67,7 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
 
 def _preset(kind: str, name: str) -> Mapping[str, Any]:
     """The config of a preset; the refusal names the type that has it."""
-    from ecs_core.plugin_api import particle_types
-    from ecs_core.scene.scene import particle_type
+    from ecs_core.plugin_api import particle_type, particle_types
 
     try:
         return particle_type(kind).preset(name)

@@ -13,14 +13,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ecs_core import MotesError, Scene
+from ecs_core import MotesError, RenderResult, Scene
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
 from ecs_core.audio.guidance import Guidance
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
-from ecs_core.rendering.run import RenderResult
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.stage import Stage
 from ecs_core.rendering.still import write_frame

@@ -21,10 +21,9 @@ from ecs_core import (
     Upkeep,
     Velocity,
 )
-from ecs_core.plugin_api import particle_types
+from ecs_core.plugin_api import particle_type, particle_types
 from ecs_core.plugin_api.registry import GROUP, Registry, load
 from ecs_core.rendering.stage import Stage
-from ecs_core.scene.scene import particle_type
 
 GOOD = """
 from ecs_core import ParticleType, Settings, hookimpl

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from ecs_core.scene.scene import particle_type as type_of
+from ecs_core.plugin_api import particle_type as type_of
 from services.api import openapi_links, schemas
 from services.api.authentication import CallerDep
 from services.api.configs import check_config, merge_config, status_of, update_system

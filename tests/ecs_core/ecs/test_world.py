@@ -13,10 +13,10 @@ import pytest
 from ecs_core.ecs import components as c
 from ecs_core.ecs.components import Color, Drag, Emission, Gravity, Lifetime, Look, Position, Size, Velocity
 from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
-from ecs_core.ecs.schedule import Phase, System
+from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Gradient, Range
-from ecs_core.ecs.world import World
+from ecs_core.ecs.world import System, World
 from ecs_core.errors import SceneError, StructuralChangeError
 from ecs_core.systems import BUILT_IN
 from ecs_core.systems.audio_reaction import Binding, Reactive

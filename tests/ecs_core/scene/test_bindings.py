@@ -39,7 +39,7 @@ from ecs_core.ecs.values import Pareto, Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
 from ecs_core.rendering.stage import Stage
-from ecs_core.scene.bindings import ALIASES, attach, parameters, rehearse
+from ecs_core.scene.bindings import ALIASES, attach, check_bindings, parameters
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import BindingSettings
 from ecs_core.systems.audio_reaction import Binding, Reactive
@@ -329,7 +329,7 @@ class TestWithinLimits:
     def test_nothing_becomes_infinite_and_nothing_warns(self, kind: str, op: str) -> None:
         """Every target there is, moved as far as settings allow, several times over."""
         particle_type, settings = Scene(kind, config={"duration": 1.0, "particle_count": 30}).resolve()
-        targets = rehearse(particle_type, settings, ())
+        targets = check_bindings(particle_type, settings, ())
         for gain in WILD:
             wild = [bind("bass", target, op=op, gain=gain, curve=((0, 1e6), (1, 1e6))) for target in targets]
             config = {"bindings": [binding.model_dump() for binding in wild], "duration": 1.0, "particle_count": 30}

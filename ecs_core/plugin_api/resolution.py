@@ -1,0 +1,40 @@
+"""From a scene to what renders it: the particle type of its name, and its settings, checked."""
+
+from __future__ import annotations
+
+from ecs_core.errors import SceneError
+from ecs_core.plugin_api.particle_type import ParticleType
+from ecs_core.plugin_api.registry import particle_types
+from ecs_core.scene.scene import Scene
+from ecs_core.scene.settings import Settings, validate
+
+
+def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
+    """The particle type of a scene, and its settings as the type's model checked them.
+
+    Raises:
+        SceneError: no such type, or a setting that is unknown or out of range.
+    """
+    kind = particle_type(scene.type)
+    settings = validate(kind.settings, scene.config, owner=f"particle type {scene.type!r}")
+    if scene.audio is None and settings.takes_length_of_song:
+        raise SceneError('duration "audio" needs a song; give one, or a duration in seconds')
+    if settings.bindings:
+        from ecs_core.scene.bindings import check_bindings  # noqa: PLC0415 - slow, and needed only with bindings
+
+        check_bindings(kind, settings, particle_types().features)
+    return kind, settings
+
+
+def particle_type(name: str) -> ParticleType:
+    """The particle type of that name.
+
+    Raises:
+        SceneError: there is none; says which there are, and which plugins failed to load.
+    """
+    registry = particle_types()
+    types = registry.types
+    if name not in types:
+        available = f"Invalid particle type: {name}. Available types: {sorted(types)}"
+        raise SceneError("; ".join((available, *registry.failures)))
+    return types[name]

@@ -1,0 +1,48 @@
+"""Output files: whether one can be written, checked before any work is done, and errors about those that cannot."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from ecs_core.errors import OutputError
+
+
+def check_output(path: Path, song: Path | None = None) -> None:
+    """Refuse, before any work is done, an output that could not or must not be put in place.
+
+    Raises:
+        OutputError: a folder, a device (which would be replaced by a file), the song itself, in no folder or in one
+            that cannot be written, or with a name that no file can have.
+    """
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        raise output_error(path, error) from None
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file to write")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} is not a regular file; give the name of a file to write")
+    if song is not None and path.exists() and song.exists() and path.samefile(song):
+        raise OutputError(f"{path} is the song itself; give another name to write")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {path}: the folder {folder} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write {path}: nothing may be written into the folder {folder}")
+
+
+def output_error(path: Path, error: OSError | ValueError) -> OutputError:
+    """What to tell a user about a failure to write ``path``."""
+    number, folder = getattr(error, "errno", None), path.absolute().parent
+    if number == errno.ENOSPC:
+        return OutputError(f"the disk is full: no space left to write {path}")
+    if number in (errno.ENOENT, errno.ENOTDIR) and folder.exists():
+        why = f"nothing can be written into the folder {folder}" if folder.is_dir() else f"{folder} is no folder"
+        return OutputError(f"cannot write {path}: {why}")
+    if number == errno.ENOENT:
+        return OutputError(f"cannot write {path}: the folder {folder} does not exist")
+    return OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
