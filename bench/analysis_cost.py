@@ -1,8 +1,9 @@
-"""All features of a three-minute song, in CPU seconds, against calling librosa once per feature from the samples.
+"""The CPU time of analysing a three-minute song, compared with calling librosa once per feature.
 
-python bench/analysis_cost.py       # two and a half minutes on two cores
+    python bench/analysis_cost.py       # two and a half minutes on two cores
 
-Also how it grows up to a mix of an hour, what a fresh process needs, and whether two runs hear the same.
+It also measures how the time grows with the song, up to an hour, what a fresh process needs, and whether two analyses
+of a song are identical.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ FPS = Fraction(30)
 WARM, FRESH, MEMORY = 1.5, 6.0, 600.0  # CPU seconds of three minutes, MB of an hour
 LENGTHS = (30.0, 60.0, 180.0, 360.0)
 HOUR = 3600.0
-# What a process of its own does: measures itself, since memory that was used once is not given back.
+# Runs in a separate process and measures itself, because a process does not give back memory that it used once.
 ALONE = """
 import sys, time, json
 
-def peak():  # VmHWM: unlike ru_maxrss it does not begin with what the parent had
+def peak():  # VmHWM: unlike ru_maxrss it does not start at the peak of the parent
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 
 if sys.argv[2] == "warm":
@@ -55,20 +56,20 @@ print(json.dumps({"cpu": end - start, "import": imported, "base": base, "peak": 
 
 
 def cpu_of(work: Callable[[], object]) -> float:
-    """CPU seconds of all threads."""
+    """CPU seconds of all threads while ``work`` runs."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
 def by_librosa(path: Path) -> tuple[float, dict[str, F64], dict[str, F64]]:
-    """Every feature the straightforward way: tempo, curves by name with librosa's hop of 512, and events."""
+    """Every feature by one call of librosa each: tempo, curves by name at a hop of 512 samples, and events."""
     import librosa
 
     y, rate = librosa.load(path)
     curves = {}
     for name, (low, high) in BANDS.items():
-        bands = 8 if high <= 60 else 16  # as many as leave none of them without a bin
+        bands = 8 if high <= 60 else 16  # the most that leave no band without an FFT bin
         mel = librosa.feature.melspectrogram(y=y, sr=rate, fmin=low, fmax=high, n_mels=bands)
         curves[name] = np.sqrt(mel.sum(axis=0))
     curves["rms"] = librosa.feature.rms(y=y)[0]
@@ -77,7 +78,7 @@ def by_librosa(path: Path) -> tuple[float, dict[str, F64], dict[str, F64]]:
     onsets = librosa.onset.onset_detect(y=y, sr=rate, units="time")
     beats = librosa.beat.beat_track(y=y, sr=rate, units="time")[1]
     tempo = float(np.atleast_1d(librosa.feature.tempo(y=y, sr=rate))[0])
-    # Of what else we hear, what librosa has: tones and strokes, pitch classes, flatness; loudness and drums it has not.
+    # Our other features that librosa has: harmonic and percussive parts, chroma, flatness. It lacks loudness and drums.
     tones, strokes = librosa.effects.hpss(y)
     librosa.feature.rms(y=tones), librosa.feature.rms(y=strokes)
     librosa.feature.chroma_stft(y=y, sr=rate)
@@ -86,7 +87,7 @@ def by_librosa(path: Path) -> tuple[float, dict[str, F64], dict[str, F64]]:
 
 
 def share(these: F64, near: F64, within: float = 0.05) -> float:
-    """How many of these times have one of the others near."""
+    """The share of these times that have one of the others nearby."""
     return float(np.mean([np.abs(near - time).min() <= within for time in these])) if len(these) and len(near) else 0.0
 
 
@@ -96,7 +97,7 @@ def f_measure(found: F64, true: F64) -> float:
 
 
 def centroid_of_power(path: Path) -> F64:
-    """Librosa's centroid weighted by power as ours is, not by amplitude; for comparing only, not timed."""
+    """Librosa's centroid weighted by power, as ours is, instead of amplitude; only compared, not timed."""
     import librosa
 
     y, rate = librosa.load(path)
@@ -105,13 +106,13 @@ def centroid_of_power(path: Path) -> F64:
 
 
 def compare(ours: Analysis, tempo: float, curves: dict[str, F64], events: dict[str, F64]) -> None:
-    """Print how equal the work is."""
+    """Print how well the results agree."""
     frames = round(ours.exact_duration * FPS)
     found = ours.timeline(FPS, frames).features
     times = (np.arange(frames) + 0.5) / float(FPS)
     likeness = {}
     for name, curve in curves.items():
-        # Ours is on a logarithmic scale, or falls slowly; theirs is brought to that, so that what is heard is compared.
+        # Our centroid is logarithmic and our hits decay slowly: librosa's curves are transformed to match.
         if name.startswith("centroid"):
             scaled = np.log(np.maximum(curve, 100.0))
         elif any(feature.name == name and feature.kind == "hit" for feature in FEATURES):
@@ -125,23 +126,23 @@ def compare(ours: Analysis, tempo: float, curves: dict[str, F64], events: dict[s
     onsets, beats = ours.events["onsets"], ours.events["beats"]
     near = share(events["onsets"], onsets)
     print(
-        f"  onsets                  {len(onsets)} ours, {len(events['onsets'])} librosa's; {near:.0%} of its near ours"
+        f"  onsets                  {len(onsets)} ours, {len(events['onsets'])} librosa's; {near:.0%} of them near ours"
     )
-    print(f"  tempo                   {ours.tempo:.1f} ours, {tempo:.1f} librosa's, 120 in truth")
+    print(f"  tempo                   {ours.tempo:.1f} ours, {tempo:.1f} librosa's, 120 true")
     true = beat_times(SECONDS)
     scores = f_measure(beats, true), f_measure(events["beats"], true)
     print(f"  beats within 50 ms      F {scores[0]:.2f} ours, {scores[1]:.2f} librosa's")
 
 
 def alone(path: Path, mode: str, short: Path) -> dict[str, float]:
-    """CPU seconds and MB of an analysis in a process of its own."""
+    """CPU seconds and MB of an analysis in a separate process."""
     command = [sys.executable, "-c", ALONE, str(path), mode, str(short)]
     found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return found
 
 
 def repeat(song: Path, times: int, path: Path) -> None:
-    """Write a song so many times over."""
+    """Write a song repeated ``times`` times."""
     with wave.open(str(song)) as once, wave.open(str(path), "wb") as many:
         many.setparams(once.getparams())
         samples = once.readframes(once.getnframes())
@@ -150,7 +151,7 @@ def repeat(song: Path, times: int, path: Path) -> None:
 
 
 def same(one: Analysis, other: Analysis) -> bool:
-    """Whether two analyses are equal to the last bit."""
+    """Whether two analyses are identical to the last bit."""
     pairs = [(getattr(one, name), getattr(other, name)) for name in ("curves", "events", "strengths")]
     equal = all(a.keys() == b.keys() and all(np.array_equal(a[each], b[each]) for each in a) for a, b in pairs)
     return bool(equal and (one.tempo, one.key, one.labels) == (other.tempo, other.key, other.labels))
@@ -158,7 +159,7 @@ def same(one: Analysis, other: Analysis) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeat", type=int, default=3, help="the median of so many")
+    parser.add_argument("--repeat", type=int, default=3, help="number of runs; their median counts")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as name:
@@ -167,32 +168,32 @@ def main() -> None:
         for seconds, path in songs.items():
             write_wav(path, seconds)
         song, short = songs[SECONDS], songs[30.0]
-        analyze(short)  # both warm: compiled and imported
+        analyze(short)  # warm up both: compile and import
         by_librosa(short)
         ours, theirs = [], []
-        for _ in range(arguments.repeat):  # in turns, so that whatever else the machine does hits both
+        for _ in range(arguments.repeat):  # alternate, so that other load on the machine affects both
             ours.append(cpu_of(lambda: analyze(song)))
             theirs.append(cpu_of(lambda: by_librosa(song)))
         one, other = float(np.median(ours)), float(np.median(theirs))
         print(f"All features of {SECONDS / 60:g} minutes, CPU seconds (median of {arguments.repeat})")
-        print(f"  ours are to be at most {WARM}; two runs hear the same: {same(analyze(song), analyze(song))}")
+        print(f"  goal: ours at most {WARM}; two runs are identical: {same(analyze(song), analyze(song))}")
         print(f"  ours {one:.2f}   librosa, once per feature {other:.2f}   ratio {one / other:.3f} (goal {GOAL})")
         tempo, curves, events = by_librosa(song)
         curves["centroid of power"] = centroid_of_power(song)
         compare(analyze(song), tempo, curves, events)
         songs[HOUR] = folder / "hour.wav"
         repeat(songs[LENGTHS[-1]], round(HOUR / LENGTHS[-1]), songs[HOUR])
-        print(f"Growth, each in a process of its own, warm (goal for an hour: {MEMORY:g} MB)")
+        print(f"Growth, each in a separate warm process (goal for an hour: {MEMORY:g} MB)")
         for seconds, path in songs.items():
             found = alone(path, "warm", short)
             per_minute = found["cpu"] / seconds * 60
             grown = found["peak"] - found["base"]
             print(
                 f"  {seconds / 60:4g} min   {found['cpu']:5.2f} CPU s ({per_minute:.2f} a minute)   "
-                f"peak {found['peak']:.0f} MB (+{grown:.0f} to 30 s of song)"
+                f"peak {found['peak']:.0f} MB (+{grown:.0f} over 30 s of song)"
             )
         fresh = alone(song, "fresh", short)
-        said = f"{fresh['cpu']:.2f} CPU s (goal {FRESH:g}), of which importing {fresh['import']:.2f}"
+        said = f"{fresh['cpu']:.2f} CPU s (goal {FRESH:g}), including {fresh['import']:.2f} for imports"
         print(f"A fresh process, {SECONDS / 60:g} min   {said}")
 
 

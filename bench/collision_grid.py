@@ -1,4 +1,4 @@
-"""Discs against discs: our grid against scipy's k-d tree, on the same points and the same reach.
+"""Collisions between discs: our grid compared with scipy's k-d tree, on the same points with the same reach.
 
 python bench/collision_grid.py
 """
@@ -21,7 +21,7 @@ GOAL = 0.3
 
 
 class Discs:
-    """``n`` discs of one radius anywhere on a 1080p canvas, and what the system BounceOff allocates for them."""
+    """``n`` discs of one radius at random on a 1080p canvas, with the arrays that the system BounceOff allocates."""
 
     def __init__(self, n: int, radius: float) -> None:
         rng, canvas = generator(1, 1, 0), Canvas(1920.0)
@@ -33,7 +33,7 @@ class Discs:
         self.state = [self.x.copy(), self.y.copy(), self.vx.copy(), self.vy.copy()]
 
     def reset(self) -> None:
-        """Put all back where they were."""
+        """Restore the initial positions and velocities."""
         for column, start in zip((self.x, self.y, self.vx, self.vy), self.state, strict=True):
             column[:] = start
 
@@ -50,12 +50,12 @@ class Discs:
         )
 
     def count(self) -> int:
-        """Only find the pairs."""
+        """Find the pairs and do nothing with them."""
         reach = np.float32(2 * self.radius[0])
         return kernels.collision.count_pairs(self.x, self.y, reach, self.columns, self.rows, *self.sort())
 
     def query(self) -> int:
-        """Let scipy find them."""
+        """Find the pairs with scipy."""
         tree = cKDTree(np.stack([self.x, self.y], axis=1))
         return len(tree.query_pairs(float(2 * self.radius[0]), output_type="ndarray"))
 
@@ -65,7 +65,7 @@ def compare(n: int, radius: float, trials: int) -> None:
     jobs = {"collide": discs.collide, "count": discs.count, "query": discs.query}
     found = {}
     spent: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(trials + 1):  # in turns; the first warms up
+    for _ in range(trials + 1):  # alternating; the first trial warms up
         for name, job in jobs.items():
             discs.reset()
             began = time.perf_counter()
@@ -73,12 +73,12 @@ def compare(n: int, radius: float, trials: int) -> None:
             spent[name].append(1e3 * (time.perf_counter() - began))
     took = {name: statistics.median(times[1:]) for name, times in spent.items()}
     ratio = took["collide"] / took["query"]
-    share = f"{100 * n * np.pi * radius**2 / (1920 * 1080):.0f} % of its area"
+    share = f"{100 * n * np.pi * radius**2 / (1920 * 1080):.0f} % of the area"
     print(f"{n:,} discs of radius {radius} on 1920 × 1080 units ({share}), {discs.columns} × {discs.rows} cells")
     print(f"  k-d tree, build and query_pairs: {took['query']:.2f} ms, {found['query']:,} pairs")
     same = found["count"] == found["query"]
-    equal = "the same" if same else "not the same: distances in float32 and in float64"
-    print(f"  grid, sort and find only: {took['count']:.2f} ms, {found['count']:,} pairs ({equal});", end=" ")
+    equal = "the same" if same else "different: float32 and float64 distances"
+    print(f"  grid, sort and find pairs only: {took['count']:.2f} ms, {found['count']:,} pairs ({equal});", end=" ")
     print(f"ratio {took['count'] / took['query']:.3f}")
     print(f"  grid, sort, find, push apart, bounce: {took['collide']:.2f} ms, {found['collide']:,} contacts;", end=" ")
     print(f"ratio {ratio:.3f} (goal: at most {GOAL}{'' if ratio <= GOAL else ', MISSED'})\n")
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--trials", type=int, default=15)
     arguments = parser.parse_args()
-    for radius in (1.0, 2.0, 4.0):  # sparse, packed, and far more than there is room for
+    for radius in (1.0, 2.0, 4.0):  # sparse, dense, and far more than fit
         compare(arguments.count, radius, arguments.trials)
 
 

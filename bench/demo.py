@@ -1,4 +1,4 @@
-"""From a fresh clone to a video: how long ``make demo`` takes and how much it downloads, here and at another revision.
+"""``make demo`` in a fresh clone: how long it takes and how much it downloads, here and at another revision.
 
     python bench/demo.py                     # against 18a0d4e, the last one with a single lock
     python bench/demo.py ../other-checkout --rounds 3
@@ -42,7 +42,7 @@ PHASES = (
 
 @dataclass(frozen=True)
 class Run:
-    """One ``make demo``: seconds of each phase, of all of it, and of CPU."""
+    """One ``make demo``: seconds of each phase and in total, and CPU seconds."""
 
     phases: dict[str, float]
     seconds: float

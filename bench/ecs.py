@@ -1,4 +1,4 @@
-"""The ECS against a plain copy of its memory, and against one esper entity per particle.
+"""World.step compared with copying the same memory in numpy, and with one esper entity per particle.
 
 python bench/ecs.py            # half a minute
 """
@@ -29,9 +29,9 @@ DRAG, WALLS, WIDTH, HEIGHT, FPS = Drag(0.2), Walls("reflect", 0.9), 1920.0, 1080
 
 
 def turns(trials: int, *contenders: Callable[[], object], runs: int = 1) -> list[float]:
-    """Median milliseconds of each, run in turns so that whatever else the machine does disturbs all alike.
+    """Median milliseconds of each contender, run alternately so that other load on the machine affects all of them.
 
-    Of each turn's ``runs`` the last is measured: with 2, as one of a simulation's many frames.
+    Only the last of each turn's ``runs`` is measured: with 2, the caches are as in the middle of a simulation.
     """
     spent: list[list[float]] = [[] for _ in contenders]
     for trial in range(trials + 2):
@@ -54,7 +54,7 @@ def new_world() -> World:
 
 
 def fill(world: World, n: int) -> int:
-    """A population of ``n`` that drifts about the canvas."""
+    """A population of ``n`` particles that drift across the canvas."""
     entity = world.populate(COLUMNS, [DRAG, WALLS])
     world.component(entity, Table).spawn(n)
     rng = generator(1, 1, 0)
@@ -81,9 +81,11 @@ def against_copying(n: int, trials: int) -> None:
         world.step()
         turned = int((np.sign(before) != np.sign(velocity.x)).sum())
         step, copied = turns(trials, world.step, copy)
-    print(f"(a) Motion, drag, walls and age of {n:,} particles, one World.step against numpy copying the same bytes")
-    print("    the work: five float32 columns (x, y, vx, vy, age), each read once and written once by either;")
-    print("    the copy computes nothing, but touches twice the memory, as its targets are not its sources;")
+    print(
+        f"(a) Motion, drag, walls and age of {n:,} particles: one World.step compared with numpy copying the same bytes"
+    )
+    print("    both read and write five float32 columns (x, y, vx, vy, age) once;")
+    print("    the copy computes nothing but touches twice the memory, because it does not work in place;")
     print(f"    in the first step {turned:,} particles hit a side wall")
     print(f"    step {step:.3f} ms, copy {copied:.3f} ms; ratio {verdict(step / copied, 1.0)}\n")
 
@@ -113,14 +115,14 @@ class Age:
 
 
 class MoveEach(esper.Processor):
-    """What Move does, particle by particle."""
+    """The same as Move, one particle at a time."""
 
     def __init__(self) -> None:
         self.dt, self.keep = float(1 / FPS), float(np.exp(-DRAG.rate / FPS))
-        self.way = (1 - self.keep) / DRAG.rate  # seconds of unbraked flight that drag leaves of a frame
+        self.way = (1 - self.keep) / DRAG.rate  # seconds of undamped flight that equal one frame with drag
 
     def process(self) -> None:
-        """Do this frame's work."""
+        """Advance every particle by one frame."""
         dt, way, keep, bounce = self.dt, self.way, self.keep, WALLS.restitution
         for _, (place, motion, life) in esper.get_components(Place, Motion, Age):
             place.x += motion.x * way
@@ -168,21 +170,21 @@ def against_entities(n: int, trials: int) -> None:
         still.step()
         entities()
         esper.switch_world("entities")
-        # esper iterates over sets, so in no order of birth: sort both.
+        # esper iterates over sets, so the order of birth is lost: sort both.
         each = np.sort([place.x for _, place in esper.get_component(Place)])
         apart = float(np.abs(each - np.sort(position.x.astype(np.float64))).max())
         ours, theirs = turns(trials, still.step, entities, runs=2)
         ours_born, theirs_born = turns(trials, born_step, entities_with_birth, runs=2)
         esper.switch_world("default")
         esper.delete_world("entities")
-    print(f"(b) The same step for {n:,} particles against one esper entity with three plain components per particle")
-    print(f"    the same work: after one step from the same start, x differs by at most {apart:.4f} units (float32)")
+    print(f"(b) The same step for {n:,} particles compared with one esper entity with three components per particle")
+    print(f"    check: after one step from the same start, x differs by at most {apart:.4f} units (float32)")
     for label, a, b in (
-        ("nobody is born (esper answers its query from its cache)", ours, theirs),
-        ("one is born each frame (esper builds its query anew)", ours_born, theirs_born),
+        ("without births (esper answers its query from its cache)", ours, theirs),
+        ("with one birth per frame (esper rebuilds its query)", ours_born, theirs_born),
     ):
         missed = "" if b / a >= 100 else ", MISSED"
-        print(f"    {label}: {a:.3f} ms against {b:.0f} ms: {b / a:,.0f} times faster (goal: at least 100{missed})")
+        print(f"    {label}: {a:.3f} ms, esper {b:.0f} ms: {b / a:,.0f} times faster (goal: at least 100{missed})")
     print()
 
 
@@ -190,7 +192,7 @@ def births_and_deaths(n: int, share: float, trials: int) -> None:
     due = round(n * share)
     with new_world() as world:
         seconds = n / due / float(FPS)
-        # Ages spread evenly over the span, so that as many die in every frame as are born.
+        # Ages are spread evenly over the span, so that as many particles die in every frame as are born.
         emission = Emission(
             WIDTH / 2, HEIGHT / 2, rate=due * float(FPS), limit=2 * n, shape="area", width=WIDTH, height=HEIGHT,
             span=Range(seconds, seconds),
@@ -236,10 +238,10 @@ def births_and_deaths(n: int, share: float, trials: int) -> None:
         for _ in range(trials):
             world.step()
         spent = {name: ns / 1e6 / trials for name, ns in world.timings().items()}
-    print(f"(c) Spawning and reaping {share:.0%} of {n:,} rows a frame (6 float32 columns and birth ids, 64-bit)")
+    print(f"(c) Spawning and removing {share:.0%} of {n:,} rows per frame (6 float32 columns and 64-bit birth ids)")
     print(f"    one frame: {born} born, {died} died, {rows:,} alive, in order of birth: {in_order}")
     print(
-        f"    table alone: the oldest die {oldest:.3f} ms, any die {anyone:.3f} ms; copying its bytes {copied:.3f} ms:"
+        f"    table alone: removing the oldest {oldest:.3f} ms, any {anyone:.3f} ms; copying its bytes {copied:.3f} ms:"
     )
     print(f"    ratio to copying {oldest / copied:.2f} and {anyone / copied:.2f}")
     print(f"    World.step with all built-in systems: {step:.3f} ms = {step / copied:.1f} × copying; of which ")

@@ -1,12 +1,12 @@
-"""How long a whole render takes, as a share of the time plain encoding takes.
+"""The time of a whole render, compared with the time that plain encoding takes.
 
-The floor: one process encodes the very same raw frames, from memory, with the same libx264 settings and as many encoder
-threads as there are cores. The render: from the analysis of the song to the finished file with its sound, over one
-worker process per core, in a fresh process each time. Both in turns, in one run; the ratio is of the medians.
+The floor: one process encodes the same raw frames from memory, with the same libx264 settings and one encoder thread
+per core. The render: from analysing the song to the finished file with audio, with one worker process per core, in a
+fresh process each time. Both alternate within one run, and the ratio is that of their medians.
 
-The limit: one process per core, each encoding its share of the frames from memory with one thread and doing nothing
-else. No segment renderer can be faster than that, and how far it lies under the floor depends on the processor: it is
-how badly libx264's own threads use the cores.
+The limit: one process per core encodes its share of the frames from memory with one thread and does nothing else. No
+renderer that works in segments can be faster. How far the limit lies below the floor depends on how well libx264's own
+threads use the cores.
 
     python bench/encoder_floor.py                               # everything: 4 counts × 3 qualities
     python bench/encoder_floor.py --counts 200 --qualities standard --rounds 5
@@ -51,7 +51,7 @@ print(json.dumps({"startup": t1 - t0, "render": t2 - t1, "seconds": r.seconds, "
 
 
 def raw_frames(plan: RenderPlan) -> list[list[np.ndarray]]:
-    """Every frame of the plan as three packed planes, in memory."""
+    """Every frame of the plan, as three packed planes each."""
     renderer = SegmentRenderer(plan)
     frames = []
     with renderer.stage as stage:
@@ -67,7 +67,7 @@ def raw_frames(plan: RenderPlan) -> list[list[np.ndarray]]:
 
 
 def digest_of(frame: list[np.ndarray]) -> str:
-    """As ``--frame-hashes`` has it."""
+    """The hash of a frame, as in ``--frame-hashes``."""
     return hashlib.sha256(b"".join(plane.tobytes() for plane in frame)).hexdigest()
 
 
@@ -105,7 +105,7 @@ def encode_in_shares(plan: RenderPlan, frames: list[list[np.ndarray]], folder: P
 
 
 def render_in_fresh_process(scene: Scene, path: Path, quality: str, *, hashes: bool = False) -> dict:
-    """One render by a process that has rendered nothing before; with its whole wall time as ``command``."""
+    """One render in a fresh process; ``command`` is its whole wall time."""
     began = time.perf_counter()
     argument = json.dumps([scene.to_json(), str(path), quality, hashes])
     done = subprocess.run([sys.executable, "-c", _RENDER, argument], capture_output=True, text=True, check=True)
@@ -140,22 +140,22 @@ def measure(scene: Scene, quality: str, rounds: int, folder: Path) -> None:
     print(
         f"    floor {floor:.2f} s = {len(frames) / floor:.0f} frames/s; limit {statistics.median(limits) / floor:.2f};"
         f" the same {len(frames)} frames: {same};"
-        f" size {sizes[0] / sizes[1]:.2f} × the floor's (and has the song)"
+        f" size {sizes[0] / sizes[1]:.2f} × the floor's (with audio)"
     )
     middle = sorted(renders, key=lambda r: r["render"])[rounds // 2]
     spent = middle["seconds"]
     parts = ("simulate", "rasterise", "encode", "other")
     per_frame = {part: 1e3 * spent[part] / len(frames) for part in parts}
-    print("    ms a frame, in a worker: " + ", ".join(f"{k} {v:.2f}" for k, v in per_frame.items()))
+    print("    ms per frame, in a worker: " + ", ".join(f"{k} {v:.2f}" for k, v in per_frame.items()))
     print(
-        f"    once, s: start-up {middle['startup']:.2f}, analyse {spent['analyse']:.2f}, plan {spent['plan']:.2f}, "
-        f"join {spent['join']:.2f}, total {spent['total']:.2f}",
+        f"    once, seconds: start-up {middle['startup']:.2f}, analyse {spent['analyse']:.2f}, "
+        f"plan {spent['plan']:.2f}, join {spent['join']:.2f}, total {spent['total']:.2f}",
         flush=True,
     )
 
 
 def systems(scene: Scene) -> None:
-    """Where each millisecond of simulating goes, by system."""
+    """Print the simulation time of each system."""
     particle_type, settings = scene.resolve()
     plan = make_plan(particle_type, settings, analyze(scene.audio))
     frames = plan.frames - 30
@@ -182,12 +182,12 @@ def main() -> None:
         folder = Path(name)
         song = folder / "song.wav"
         write_wav(song, arguments.seconds)
-        print(f"{arguments.seconds:g} s of 1920×1080 at {Fraction(30)} fps with a song, {os.cpu_count()} cores")
+        print(f"{arguments.seconds:g} s of 1920×1080 at {Fraction(30)} fps with audio, {os.cpu_count()} cores")
         for quality in arguments.qualities:
             for count in arguments.counts:
                 config = {"particle_count": count, "duration": arguments.seconds}
                 measure(Scene(arguments.type, audio=song, config=config), quality, arguments.rounds, folder)
-        print("ms a frame of simulating:")
+        print("simulation, ms per frame:")
         for count in arguments.counts:
             config = {"particle_count": count, "duration": arguments.seconds}
             systems(Scene(arguments.type, audio=song, config=config))

@@ -1,21 +1,23 @@
-"""Kill everything, again and again, and see that no job is lost, none is done twice, and every frame is right.
+"""Kill everything again and again: no job may be lost or rendered twice, and every frame must be right.
 
     python bench/faults.py                                   # 60 kills while 20 jobs are open, about five minutes
-    python bench/faults.py --kills 10 --jobs 5 --seed 7      # sooner
+    python bench/faults.py --kills 10 --jobs 5 --seed 7      # a shorter run
     python -m tests.services.servers bench/faults.py         # with PostgreSQL and S3 instead of SQLite and a folder
 
-``motes serve`` runs with a worker for each core, and with the database and the storage that MOTES_DATABASE_URL and
-MOTES_STORAGE_URL name: an empty database, and nothing that anybody else needs. At random moments a process that
-renders, a worker, the API or redis-server is killed with SIGKILL, Redis is told to forget everything, or PostgreSQL to
-end all connections, each once before any happens again; meanwhile jobs are submitted so that there are always enough.
-In the end each must be completed, once, and its video must hold the frames of an undisturbed render of the same scene,
-decoded and compared by hash. It prints how long each segment that was lost waited until somebody rendered it again
-(goal: 99 % within 20 s). The exit code is 1 if anything is not as it should be.
+``motes serve`` runs with one worker per core, on the database and the storage that MOTES_DATABASE_URL and
+MOTES_STORAGE_URL name; use an empty database and storage that nobody else needs. At random moments one of these
+happens: SIGKILL of a process that renders, a worker, the API or redis-server; Redis forgets everything; PostgreSQL
+ends all connections. Each happens once before any happens again, and jobs are submitted so that enough are always
+open.
 
-Compared is what a client downloads, not raw frames, of which workers keep no hashes. So a segment that was encoded, put
-in order or joined wrongly is found, too. A difference in a raw frame that is too small for the encoder to keep may not
-be: that raw frames are the same to the last bit, by any number of processes, in segments of any length and after a
-kill, is what tests/ecs_core/rendering/test_same_frames.py and tests/faults/test_processes.py compare.
+In the end each job must have been completed exactly once, and its video must contain the frames of an undisturbed
+render of the same scene, decoded and compared by hash. The script prints how long each lost segment waited until it
+was rendered again (goal: 99 % within 20 s). The exit code is 1 if anything is wrong.
+
+The comparison uses the videos that clients download, because workers keep no hashes of raw frames. It therefore also
+detects segments that were encoded, ordered or joined wrongly, but may miss differences too small for the encoder to
+keep. tests/ecs_core/rendering/test_same_frames.py and tests/faults/test_processes.py compare raw frames to the last
+bit, for any number of processes, any segment length, and after a kill.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ from services.database.models import EventRow
 from services.settings import ServiceSettings
 
 WITHIN = 20.0  # seconds
-PATIENCE = 900.0  # seconds that everything may take to be completed after the last kill
+PATIENCE = 900.0  # seconds after the last kill within which all jobs must be completed
 KINDS = ("renderer", "worker", "api", "redis", "flush")
 DISCONNECT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                 WHERE datname = current_database() AND pid != pg_backend_pid()"""
@@ -61,7 +63,7 @@ PLACES = {name: os.environ[name] for name in ("MOTES_DATABASE_URL", "MOTES_STORA
 
 
 def scene_of(number: int) -> tuple[str, dict[str, Any]]:
-    """The type and the config of the job with this number."""
+    """The particle type and config of job ``number``."""
     config = {"width": 320, "height": 180, "duration": 6.0 + number % 3, "particle_count": 200, "seed": number}
     return TYPES[number % len(TYPES)], config
 
@@ -71,7 +73,7 @@ def scene_of(number: int) -> tuple[str, dict[str, Any]]:
 
 @dataclass
 class Stack:
-    """``motes serve``, and what lives under it."""
+    """``motes serve`` and its child processes."""
 
     url: str
     pid: int
@@ -84,11 +86,11 @@ class Stack:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What can happen to it."""
+        """The kinds of faults that can happen to it."""
         return KINDS if self.database.startswith("sqlite") else (*KINDS, "database")
 
     def programs(self, name: str) -> list[tuple[int, str]]:
-        """Its processes whose command line says so, with that line."""
+        """Its processes of this name, with their command lines."""
         found = []
         for pid in children(self.pid):
             with suppress(OSError):
@@ -98,30 +100,30 @@ class Stack:
         return found
 
     def renderers(self) -> list[tuple[int, str]]:
-        """Processes that do tasks, forked by the fork servers that workers started, with the line of their worker."""
+        """Processes that run tasks, forked by the workers' fork servers, with the command lines of their workers."""
         servers = [(fork_server, line) for worker, line in self.programs("worker") for fork_server in children(worker)]
         return [(task, line) for fork_server, line in servers for task in children(fork_server)]
 
     def rows(self, query: str | Select[Any]) -> list[tuple[Any, ...]]:
-        """What the database says."""
+        """The rows of a query."""
 
         async def ask() -> list[tuple[Any, ...]]:
             async with self._sessions() as session:
                 asked = await session.execute(text(query) if isinstance(query, str) else query)
                 return [tuple(row) for row in asked]
 
-        with self._turn:  # two threads ask
+        with self._turn:  # two threads use it
             return self._loop.run(ask())
 
     def close(self) -> None:
-        """Leave the database."""
+        """Close the connections to the database."""
         with self._turn:
             self._loop.run(self._engine.dispose())
             self._loop.close()
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process started."""
+    """The child processes of a process."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -130,7 +132,7 @@ def children(pid: int) -> list[int]:
 
 @contextmanager
 def serving(data: Path, **environment: str) -> Iterator[Stack]:
-    """``motes serve`` while the context lasts, with these variables besides."""
+    """``motes serve`` for the duration of the context, with additional environment variables."""
     workers = str(os.cpu_count() or 1)
     command = (sys.executable, "-m", "services.cli.main", "serve", "--port", "0", "--workers", workers)
     with (data.parent / "serve.log").open("w") as log:
@@ -154,11 +156,11 @@ def serving(data: Path, **environment: str) -> Iterator[Stack]:
         process.wait(30)
 
 
-# --- clients, who must not notice much ---
+# --- clients: for them, faults may only cause retries ---
 
 
 class Clients:
-    """Submits jobs, so that enough are open; a request that fails is repeated under its key."""
+    """Submits jobs so that enough are open; failed requests are repeated with the same idempotency key."""
 
     def __init__(self, stack: Stack, song: Path, count: int) -> None:
         self._client = httpx.Client(base_url=stack.url, timeout=300, trust_env=False)
@@ -169,7 +171,7 @@ class Clients:
         self.done = threading.Event()
 
     def run(self) -> None:
-        """Until it is done."""
+        """Submit jobs until ``done`` is set."""
         self.done_well = False
         while not self.done.is_set():
             left = self._stack.rows("SELECT count(*) FROM jobs WHERE status IN ('queued', 'rendering')")[0][0]
@@ -186,7 +188,7 @@ class Clients:
         self.jobs[self.ask("POST", path, key=f"render-{number}", json=body).json()["job_id"]] = number
 
     def ask(self, method: str, path: str, *, key: str | None = None, **more: Any) -> httpx.Response:
-        """An answer, however often it takes."""
+        """Send a request until it succeeds."""
         headers = {} if key is None else {"Idempotency-Key": key}
         while True:
             with suppress(httpx.TransportError):
@@ -203,17 +205,17 @@ class Clients:
 
 @dataclass
 class Faults:
-    """Kills at random, and watches how soon what was lost is done again."""
+    """Causes random faults, and measures how soon lost tasks are started again."""
 
     stack: Stack
     chance: random.Random
     kills: Counter[str] = field(default_factory=Counter)
-    lost: dict[tuple[str, int], float] = field(default_factory=dict)  # task and attempt, and when it was lost
+    lost: dict[tuple[str, int], float] = field(default_factory=dict)  # when a task's attempt was lost
     waited: list[float] = field(default_factory=list)
-    due: list[str] = field(default_factory=list)  # what must happen before anything happens once more
+    due: list[str] = field(default_factory=list)  # kinds that must happen before any kind repeats
 
     def strike(self) -> None:
-        """Do the first of what is due that can be done now."""
+        """Cause the first due fault that is possible now."""
         self.due = self.due or self.chance.sample(self.stack.kinds, len(self.stack.kinds))
         for kind in self.due:
             if self._do(kind):
@@ -222,7 +224,7 @@ class Faults:
                 return
 
     def _do(self, kind: str) -> bool:
-        """Whether it could be done."""
+        """Cause a fault; returns whether it was possible."""
         if kind == "database":
             self.stack.rows(DISCONNECT)
             return True
@@ -233,7 +235,7 @@ class Faults:
                     return True
             return False
         victims = self.stack.renderers() if kind == "renderer" else self.stack.programs(kind)
-        # A third death would fail the job, as it should: that is no loss, but nothing that this looks for.
+        # A third death would fail the job. That is intended behaviour, but not what this script tests.
         endangered = self.stack.rows("SELECT 1 FROM tasks WHERE status != 'done' AND deaths >= 2")
         if victims and not (kind == "renderer" and endangered):
             pid, line = self.chance.choice(victims)
@@ -245,13 +247,13 @@ class Faults:
         return False
 
     def _held_by(self, line: str) -> list[tuple[str, int]]:
-        """The tasks and attempts of the worker with this command line; whatever else it is the line of has none."""
+        """The tasks and attempts held by the worker with this command line; other processes hold none."""
         name = line.partition("--name ")[2].partition(" ")[0]
         running = self.stack.rows("SELECT id, attempt, worker FROM tasks WHERE status = 'running'")
         return [(task, attempt) for task, attempt, worker in running if worker.endswith(f":{name}")]
 
     def look(self) -> None:
-        """Whether what may have been lost is done again: a task whose attempt went on, or is over, was not lost."""
+        """Note which lost tasks were started again. A task whose attempt continued or had finished was not lost."""
         if not self.lost:
             return
         now = time.monotonic()
@@ -262,10 +264,10 @@ class Faults:
                 self.waited.append(now - since)
                 del self.lost[task, before]
             elif status == "done" or (attempt == before and now - since > 2 * WITHIN):
-                del self.lost[task, before]  # it was just over
+                del self.lost[task, before]  # it was not lost after all
 
 
-# --- what must be true in the end ---
+# --- checks at the end ---
 
 
 def frames_of(path: Path) -> list[str]:
@@ -275,7 +277,7 @@ def frames_of(path: Path) -> list[str]:
 
 
 def wrong_with(clients: Clients, stack: Stack, song: Path, folder: Path) -> list[str]:
-    """Everything that is not as it should be."""
+    """Everything that is wrong, one line each."""
     found = [] if clients.done_well else ["the clients gave up"]
     completed = select(EventRow.job_id).where(EventRow.data["status"].as_string() == "completed")
     completions = Counter(job for (job,) in stack.rows(completed))
@@ -291,25 +293,25 @@ def wrong_with(clients: Clients, stack: Stack, song: Path, folder: Path) -> list
         if frames_of(video) != frames_of(alone):
             found.append(f"job {number} does not have the frames of an undisturbed render")
     if len(stack.rows("SELECT 1 FROM jobs WHERE kind = 'video'")) != len(clients.jobs):
-        found.append("there are jobs that nobody asked for")
+        found.append("there are jobs that nobody submitted")
     return found
 
 
 def main() -> None:
-    """Kill, wait, and compare."""
+    """Cause faults, wait for the jobs, and check the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--jobs", type=int, default=20, help="open at any time while there are kills")
+    parser.add_argument("--jobs", type=int, default=20, help="open jobs while faults happen")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         song = folder / "song.wav"
         write_wav(song, 10.0)
-        # What killed workers leave behind goes with the folder.
+        # The temporary files of killed workers are deleted with this folder.
         with serving(folder / "data", TMPDIR=name, **PLACES) as stack:
             if stack.rows("SELECT 1 FROM jobs"):
-                raise SystemExit("MOTES_DATABASE_URL: this database has jobs; give one that is empty")
+                raise SystemExit("MOTES_DATABASE_URL: this database has jobs; use an empty one")
             clients, faults = Clients(stack, song, arguments.jobs), Faults(stack, random.Random(arguments.seed))
             submitting = threading.Thread(target=clients.run)
             submitting.start()
@@ -325,7 +327,7 @@ def main() -> None:
             clients.done.set()
             submitting.join()
             print(
-                f"{len(clients.jobs)} jobs, kills: {dict(sorted(faults.kills.items()))}; waiting for the rest",
+                f"{len(clients.jobs)} jobs, faults: {dict(sorted(faults.kills.items()))}; waiting for open jobs",
                 flush=True,
             )
             end = time.monotonic() + PATIENCE
@@ -336,7 +338,7 @@ def main() -> None:
             wrong = wrong_with(clients, stack, song, folder)
         said = [line for line in (folder / "serve.log").open() if '"level": "info"' not in line]
     waited = sorted(faults.waited)
-    print(f"{len(waited)} tasks were lost and done again; seconds until they were begun again:")
+    print(f"{len(waited)} tasks were lost and started again; seconds until they were started again:")
     if waited:
         at = {share: waited[min(len(waited) - 1, int(len(waited) * share))] for share in (0.0, 0.5, 0.9, 0.99, 1.0)}
         print("  " + ", ".join(f"{share:.0%} {value:.1f}" for share, value in at.items()))
@@ -348,7 +350,7 @@ def main() -> None:
         sys.stderr.writelines(said)
     for each in wrong:
         print(f"WRONG: {each}")
-    print(f"99 % were begun again within {WITHIN:g} s: {soon}")
+    print(f"99 % were started again within {WITHIN:g} s: {soon}")
     print(f"every job completed once, every frame as in an undisturbed render: {not wrong}")
     raise SystemExit(0 if soon and not wrong else 1)
 

@@ -1,10 +1,9 @@
-"""How well songs are heard: beats, onsets, drums and bars against known truth, side by side with other libraries; and
-sections and drops.
+"""How accurate the analysis is: beats, onsets, drums, bars, sections and drops compared with known ground truth.
 
-python bench/listening.py             # 88 songs nobody tuned anything on, ours and librosa's: some minutes
-python bench/listening.py --songs     # real songs of Debian's games, for which there is no truth, only agreement
+    python bench/listening.py             # 88 generated songs that nothing was tuned on; ours and librosa, some minutes
+    python bench/listening.py --songs     # songs of Debian's games: no ground truth, only agreement between libraries
 
-aubio and essentia are heard too where they are installed (``pip install aubio-ledfx essentia``); mir_eval scores.
+aubio and essentia are included if they are installed (``pip install aubio-ledfx essentia``); mir_eval does the scoring.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from typing import Any
 
 import mir_eval
 import numpy as np
+from music.compositions import KINDS, RATE, Song, compose
 from music.forms import FORMS, arrange
 from music.forms import score as score_form
-from music.songs import KINDS, RATE, Song, compose
 from numpy.typing import NDArray
 
 from ecs_core.audio.decode import AudioFile
@@ -30,7 +29,7 @@ from ecs_core.audio.features import features_of
 from ecs_core.audio.spectrum import spectrum_of
 
 F64 = NDArray[np.float64]
-SEEDS = (401, 402, 403, 404)  # measured once, after all else; 1–8 were for fitting, 101–104 were looked at on the way
+SEEDS = (401, 402, 403, 404)  # only for final measurements; 1–8 were for fitting, 101–104 for development
 FOLDERS = ("/usr/share/games/neverball/bgm", "/usr/share/games/frozen-bubble/snd")
 GOALS = {
     "beats F": 0.85,
@@ -43,7 +42,7 @@ GOALS = {
     "hats": 0.90,
     "downbeats": 0.75,
 }
-EARLY = 5.0  # seconds at the beginning that mir_eval's beats leave out
+EARLY = 5.0  # mir_eval ignores beats in these first seconds
 
 Heard = dict[str, Any]  # "beats", "onsets" … in seconds, "tempo"
 
@@ -54,7 +53,7 @@ def ours(sound: NDArray[np.float32]) -> Heard:
 
 
 def by_librosa(sound: NDArray[np.float32]) -> Heard:
-    """Its defaults, from samples at its own rate."""
+    """Librosa with its defaults, at its own sample rate."""
     import librosa
 
     y = librosa.resample(sound, orig_sr=RATE, target_sr=22_050)
@@ -108,7 +107,7 @@ def installed() -> dict[str, Callable[[NDArray[np.float32]], Heard]]:
             if name != "ours":
                 __import__(name)
         except ImportError:
-            print(f"!! {name.upper()} IS NOT INSTALLED: it is left out of every table below", file=sys.stderr)
+            print(f"!! {name.upper()} IS NOT INSTALLED: the tables below lack it", file=sys.stderr)
         else:
             found[name] = method
     return found
@@ -121,7 +120,7 @@ def f_measure(true: F64, found: F64, within: float) -> float:
 
 
 def score(song: Song, heard: Heard) -> dict[str, float]:
-    """What mir_eval says; drums that a song has not are not scored, and what a method does not hear neither."""
+    """Scores by mir_eval; drums that the song lacks and events that the method does not detect are not scored."""
     beats, true = (times[times >= EARLY] for times in (np.asarray(heard["beats"]), song.beats))
     scores = {"beats F": 0.0, "CMLt": 0.0, "AMLt": 0.0}
     if len(beats) > 1:
@@ -173,7 +172,7 @@ COLUMNS = (
 
 
 def measure(seeds: tuple[int, ...], kinds: tuple[str, ...]) -> bool:
-    """Score every method on every case; whether all goals are met."""
+    """Score every method on every song; returns whether all goals are met."""
     methods = installed()
     results: dict[str, dict[str, list[dict[str, float]]]] = {name: {} for name in methods}
     cost = dict.fromkeys(methods, 0.0)
@@ -193,7 +192,7 @@ def measure(seeds: tuple[int, ...], kinds: tuple[str, ...]) -> bool:
     print(f"{'':24}" + "".join(f"{name.removeprefix('onsets ').removeprefix('beats '):>10}" for name in COLUMNS))
     for name in methods:
         print(row(name, [each for scores in results[name].values() for each in scores]))
-    print("\nBy kind, ours over librosa's:")
+    print("\nBy kind, ours above librosa's:")
     worse = []
     for kind in kinds:
         print(row(kind, results["ours"][kind]))
@@ -206,10 +205,10 @@ def measure(seeds: tuple[int, ...], kinds: tuple[str, ...]) -> bool:
     print("\nWorse than librosa: " + ("; ".join(worse) or "nowhere"))
     confident, other = ([f for c, f in sure if (c >= 0.5) == high] for high in (True, False))
     print(
-        f"Confidence in beats: F {np.mean(confident or [np.nan]):.2f} where it is 0.5 or more ({len(confident)}), "
+        f"Confidence of beats: F {np.mean(confident or [np.nan]):.2f} where it is at least 0.5 ({len(confident)}), "
         f"{np.mean(other or [np.nan]):.2f} below ({len(other)})"
     )
-    print("CPU seconds a minute: " + ", ".join(f"{name} {cost[name] / seconds * 60:.2f}" for name in methods))
+    print("CPU seconds per minute of song: " + ", ".join(f"{name} {cost[name] / seconds * 60:.2f}" for name in methods))
     everything = [each for scores in results["ours"].values() for each in scores]
     missed = [
         f"{name} {mean(everything, name):.3f} < {goal}" for name, goal in GOALS.items() if mean(everything, name) < goal
@@ -221,7 +220,7 @@ def measure(seeds: tuple[int, ...], kinds: tuple[str, ...]) -> bool:
 
 
 def measure_forms(seeds: tuple[int, ...]) -> None:
-    """Score the sections and drops of songs whose form is known."""
+    """Score sections and drops on songs of known form."""
     print("\nSections and drops:")
     for form in FORMS:
         scores = []
@@ -233,7 +232,7 @@ def measure_forms(seeds: tuple[int, ...]) -> None:
 
 
 def listen(path: Path) -> NDArray[np.float32]:
-    """A song's samples as mono at RATE."""
+    """The samples of a song, as mono at RATE."""
     import soxr
 
     with AudioFile(path) as song:
@@ -243,7 +242,7 @@ def listen(path: Path) -> NDArray[np.float32]:
 
 
 def real_songs(most: int) -> None:
-    """Every method's tempo, and how well its beats and onsets agree with ours."""
+    """Print every method's tempo, and how well its beats and onsets agree with ours."""
     methods = installed()
     paths = [path for folder in FOLDERS for path in sorted(Path(folder).glob("*.ogg"))]
     if not paths:
@@ -253,7 +252,7 @@ def real_songs(most: int) -> None:
     shown = 0
     for path in paths:
         sound = listen(path)
-        if len(sound) < 20 * RATE or shown >= most:  # an effect, no song
+        if len(sound) < 20 * RATE or shown >= most:  # a sound effect
             continue
         shown += 1
         heard = {name: method(sound) for name, method in methods.items()}
@@ -268,13 +267,13 @@ def real_songs(most: int) -> None:
             cells.append(f"{found['tempo']:8.1f} {beats:.2f} {onsets:.2f}")
         drums = " ".join(f"{name} {len(mine[name])}" for name in ("kicks", "snares", "hats"))
         print(f"{path.parent.parent.name[:11]}/{path.stem[:15]:16}" + "".join(f"{cell:>18}" for cell in cells), end="")
-        print(f"   {mine['metre']} beats a bar; {drums}")
+        print(f"   {mine['metre']} beats per bar; {drums}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--songs", action="store_true", help="real songs rather than made-up ones")
-    parser.add_argument("--most", type=int, default=24, help="so many real songs")
+    parser.add_argument("--songs", action="store_true", help="use real songs instead of generated ones")
+    parser.add_argument("--most", type=int, default=24, help="at most this many real songs")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     arguments = parser.parse_args()

@@ -1,14 +1,14 @@
-"""Hundreds of clients for minutes while the workers render; then one owner with 1 000 jobs beside another with one.
+"""Load test: hundreds of clients while workers render; then one owner with 1,000 jobs beside another with one.
 
     python bench/load.py                              # 300 clients for 3 minutes, about 5 minutes in all
     python bench/load.py --clients 50 --seconds 20 --jobs 100
 
-Each client creates systems, asks how jobs are, lists them, downloads a video and talks over a WebSocket, with a pause
-of about four seconds between requests, as people's programs do. Everything runs on this machine, the clients too, and
-keys are required. It prints throughput, p50 and p99 of each kind of request, and what the API's process needs: its
-memory, and its open files. The exit code is 1 if a request failed, memory grew by more than a tenth from the second
-quarter of the time to the last, more files are open afterwards than after the first clients, or the second owner's
-job did not start next.
+Each client creates systems, polls and lists jobs, downloads a video and uses a WebSocket, with pauses of about four
+seconds between requests. Everything runs on this machine, including the clients, and API keys are required. The
+script prints throughput, p50 and p99 of each kind of request, and the memory and open files of the API process. The
+exit code is 1 if a request failed, if memory grew by more than 10 % from the second quarter of the time to the last,
+if more files are open afterwards than after a first round of clients, or if the second owner's job did not start
+next.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ from faults import ENVIRONMENT, Stack, serving
 from websockets.asyncio.client import connect
 
 GROWTH = 1.10
-POOLED = 12  # files that connections to the database, kept for the next request, may have open; a leak has one a client
-HANG = 300.0  # seconds after which a request is taken for lost, on any machine
-PAUSE = 4.0  # seconds between requests of a client, on average; the clients have the same two cores
+POOLED = 12  # open files that pooled database connections may add; a leak would add one per client
+HANG = 300.0  # seconds after which a request counts as lost, on any machine
+PAUSE = 4.0  # mean seconds between requests of a client; the clients share the two cores
 SMALL = {"width": 320, "height": 180, "duration": 1.0, "particle_count": 100}
 LONG = {"width": 1280, "height": 720, "duration": 60.0, "particle_count": 1000}
-KINDS = {"status": 10, "list": 3, "download": 3, "create": 2, "websocket": 4}  # with how often each
+KINDS = {"status": 10, "list": 3, "download": 3, "create": 2, "websocket": 4}  # kind of request: relative frequency
 
 
 @dataclass
 class Seen:
-    """What clients saw: seconds by kind of request, and what went wrong."""
+    """Results of the clients: seconds by kind of request, and errors."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     wrong: Counter[str] = field(default_factory=Counter)
 
 
 class Client:
-    """One of many."""
+    """One of many clients."""
 
     def __init__(self, http: httpx.AsyncClient, seen: Seen, *, key: str, system: str, job: str, chance: int) -> None:
         self._http, self._seen, self._key, self._system, self._job = http, seen, key, system, job
         self._chance = random.Random(chance)
 
     async def run(self, until: float) -> None:
-        """Ask this and that until then."""
+        """Send random requests until a moment of the monotonic clock."""
         await asyncio.sleep(self._chance.random() * PAUSE)
         url = str(self._http.base_url).replace("http", "ws", 1)
         url = f"{url.rstrip('/')}/ws/{self._system}?key={self._key}"
@@ -99,51 +99,51 @@ class Client:
 
 @dataclass
 class Needs:
-    """What a process needs, as time goes by: bytes of memory, and open files."""
+    """Memory in bytes and open files of a process over time."""
 
     pid: int
     memory: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
 
     def look(self) -> None:
-        """Note it."""
+        """Record the current values."""
         lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
         self.memory.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")))
         self.files.append(len(list(Path(f"/proc/{self.pid}/fd").iterdir())))
 
     def growth(self) -> float:
-        """Memory of the last quarter of the time over that of the second."""
+        """Memory in the last quarter of the time relative to the second quarter."""
         quarter = max(1, len(self.memory) // 4)
         return fmean(self.memory[-quarter:]) / fmean(self.memory[quarter : 2 * quarter])
 
 
 def key_of(owner: str, data: Path) -> str:
-    """A new key."""
+    """A new API key of an owner."""
     command = (sys.executable, "-m", "services.cli.main", "keys", "create", "--owner", owner, "--data", str(data))
     for limit in ("requests_per_minute", "open_jobs", "queued_jobs", "rendered_seconds_per_day"):
-        command += ("--limit", f"{limit}=1e9")  # what is measured is the service, not how it refuses
+        command += ("--limit", f"{limit}=1e9")  # measure the service, not its limits
     return subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1]
 
 
 def client_of(stack: Stack, key: str) -> httpx.Client:
-    """A client with a key."""
+    """An HTTP client with an API key."""
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.Client(base_url=stack.url, headers=headers, timeout=HANG, trust_env=False)
 
 
 def system(client: httpx.Client, config: dict[str, Any]) -> str:
-    """A new system."""
+    """Create a system; returns its id."""
     made = client.post("/create", json={"particle_type": "enhanced", "config": config}).raise_for_status()
     return str(made.json()["system_id"])
 
 
 def submit(client: httpx.Client, of: str, **more: Any) -> str:
-    """A render of it."""
+    """Render a system; returns the id of the job."""
     return str(client.post(f"/systems/{of}/render", json=more).raise_for_status().json()["job_id"])
 
 
 def finished(client: httpx.Client, job: str) -> None:
-    """Wait until it is completed."""
+    """Wait until a job is completed."""
     while (row := client.get(f"/jobs/{job}").raise_for_status().json())["status"] != "completed":
         if row["status"] in ("failed", "cancelled"):
             raise SystemExit(f"job {job} {row['status']}: {row['error']}")
@@ -151,7 +151,7 @@ def finished(client: httpx.Client, job: str) -> None:
 
 
 async def clients(stack: Stack, key: str, job: str, *, count: int, seconds: float) -> tuple[Seen, Needs]:
-    """So many clients for so long."""
+    """Run ``count`` clients for ``seconds``."""
     seen, needs = Seen(), Needs(stack.programs("api")[0][0])
     limits = httpx.Limits(max_connections=count, max_keepalive_connections=count)
     headers = {"Authorization": f"Bearer {key}"}
@@ -177,15 +177,16 @@ async def clients(stack: Stack, key: str, job: str, *, count: int, seconds: floa
 
 
 def under_load(stack: Stack, key: str, *, count: int, seconds: float) -> bool:
-    """Part one."""
+    """Part one: many clients while workers render."""
     with client_of(stack, key) as http:
         job = submit(http, system(http, SMALL))
         finished(http, job)
-        before_that = min(15.0, max(6.0, seconds / 3))  # connections stay open
+        before_that = min(15.0, max(6.0, seconds / 3))  # its connections stay open
         asyncio.run(clients(stack, key, job, count=count, seconds=before_that))
         before = open_files(stack)
         work = system(http, LONG)
-        rendering = [submit(http, work, seed=seed, priority="low") for seed in range(20)]  # for as long as this takes
+        # More than can be rendered meanwhile.
+        rendering = [submit(http, work, seed=seed, priority="low") for seed in range(20)]
         seen, needs = asyncio.run(clients(stack, key, job, count=count, seconds=seconds))
         frames = sum(http.get(f"/jobs/{each}").json()["frames_done"] for each in rendering)
         for each in rendering:
@@ -205,7 +206,7 @@ def under_load(stack: Stack, key: str, *, count: int, seconds: float) -> bool:
 
 
 def open_files(stack: Stack) -> int:
-    """Of the API, when what clients left is closed: as soon as there were no fewer for five seconds."""
+    """The number of open files of the API, once it has not fallen for five seconds: clients' connections are closed."""
     folder, least, since = Path(f"/proc/{stack.programs('api')[0][0]}/fd"), 1 << 30, time.monotonic()
     while time.monotonic() - since < 5:
         if (now := len(list(folder.iterdir()))) < least:
@@ -215,7 +216,7 @@ def open_files(stack: Stack) -> int:
 
 
 def two_owners(stack: Stack, keys: dict[str, str], *, jobs: int) -> bool:
-    """Part two: how many tasks are begun between the second owner's submission and the beginning of its job."""
+    """Part two: how many jobs start between the submission and the start of the second owner's job."""
     with client_of(stack, keys["alice"]) as alice, client_of(stack, keys["bob"]) as bob:
         many, one = system(alice, SMALL), system(bob, SMALL)
         for seed in range(jobs):
@@ -235,13 +236,13 @@ def two_owners(stack: Stack, keys: dict[str, str], *, jobs: int) -> bool:
         )[0][0]
         finished(bob, job)
         left = stack.rows("SELECT count(*) FROM jobs WHERE status IN ('queued', 'rendering')")[0][0]
-    print(f"{jobs} jobs of one owner; another's only job began after {others} others, {waited:.2f} s")
-    print(f"  it was completed when {left} of the first owner's were still open")
+    print(f"{jobs} jobs of one owner; the only job of another started after {others} others, {waited:.2f} s")
+    print(f"  when it was completed, {left} jobs of the first owner were still open")
     return bool(others <= len(stack.programs("worker")) and (left > jobs / 2))
 
 
 def main() -> None:
-    """Load, look, and count."""
+    """Run both parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=180)
@@ -251,7 +252,7 @@ def main() -> None:
         keys = {owner: key_of(owner, Path(name) / "data") for owner in ("alice", "bob")}
         fine = under_load(stack, keys["alice"], count=arguments.clients, seconds=arguments.seconds)
         fair = two_owners(stack, keys, jobs=arguments.jobs)
-    print(f"no error, flat memory, no file left open: {fine}; the other owner's job started next: {fair}")
+    print(f"no errors, flat memory, no leaked files: {fine}; the second owner's job started next: {fair}")
     raise SystemExit(0 if fine and fair else 1)
 
 

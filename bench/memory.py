@@ -1,7 +1,7 @@
 """Peak memory of every process of a render, for a one-minute and a ten-minute song: it must not grow with length.
 
 python bench/memory.py                # 1920×1080, about six minutes on two cores
-python bench/memory.py --minutes 1 3  # sooner
+python bench/memory.py --minutes 1 3  # a shorter run
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LIMIT_MB, GROWTH = 600, 1.10
 
 
 def peaks_of(command: list[str]) -> dict[str, float]:
-    """Peak resident memory, MB, of the process and of its hungriest child (VmHWM, which the kernel keeps)."""
+    """Peak resident memory in MB of the process and of its largest child (VmHWM of the kernel)."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     seen: dict[int, int] = {}
     while process.poll() is None:
@@ -33,7 +33,7 @@ def peaks_of(command: list[str]) -> dict[str, float]:
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that a process started, and those that they forked."""
+    """The child processes of a process, and their children."""
     try:
         own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -42,7 +42,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def high_water_mark(pid: int) -> int:
-    """In KB; 0 when the process is gone."""
+    """Peak resident memory in KB; 0 if the process has ended."""
     try:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

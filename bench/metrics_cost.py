@@ -1,12 +1,12 @@
-"""What metrics cost a request and a render, in time of the processor.
+"""The CPU time that metrics add to a request and to a render.
 
     python bench/metrics_cost.py                 # about half a minute on an idle machine
     python bench/metrics_cost.py --rounds 20
 
-A request asks for a job in a SQLite database, without a network: in turns with metrics, with metrics that count
-nothing, and without the middleware that gives it an id and a line in the log. A render is done by a worker in this
-process and the processes that it forks; what counting takes is timed where it happens, as it is less than two renders
-differ. What it costs to be asked for the metrics is told by itself, as a share of the time between two scrapes.
+The request reads a job from a SQLite database, without a network: alternately with metrics, with metrics that count
+nothing, and without the middleware that adds an id and a log line. The render is done by a worker in this process and
+its forked processes; counting is timed where it happens, because it takes less time than two renders differ by. The
+cost of a scrape is printed separately, as a share of the interval between scrapes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ SILENT = {"DATABASE": MUTE, "REDIS": MUTE, "_metrics_for": lambda *labels: (MUTE
 
 @contextmanager
 def instead(of: dict[str, Any]) -> Iterator[None]:
-    """The metrics of these names are others. Without mocks: those leave garbage to be collected in the next turn."""
+    """Replace the metrics of these names. Not with mocks: they would leave garbage for the next turn to collect."""
     homes = {name: request_context if hasattr(request_context, name) else metrics for name in of}
     before = {name: getattr(home, name) for name, home in homes.items()}
     for name, other in of.items():
@@ -68,7 +68,7 @@ def instead(of: dict[str, Any]) -> Iterator[None]:
 
 
 class Timed:
-    """What counting took, and how often there was something to count."""
+    """The time that counting took, and the number of counts."""
 
     def __init__(self) -> None:
         self.seconds, self.times = 0.0, 0
@@ -83,7 +83,7 @@ class Timed:
         return timed
 
     def all(self) -> dict[str, Any]:
-        """What counts, timed."""
+        """The counting functions, timed."""
         found: dict[str, Any] = {name: self._timed(getattr(metrics, name)) for name in COUNTING}
         return found | {
             name: SimpleNamespace(observe=self._timed(getattr(metrics, name).observe)) for name in ("DATABASE", "REDIS")
@@ -91,7 +91,7 @@ class Timed:
 
 
 def job(seed: int) -> JobRow:
-    """A render that nobody did yet."""
+    """A render of a new scene."""
     scene = build_spec("enhanced", {**CONFIG, "seed": seed}, None, "standard")
     more: dict[str, Any] = {"fairness_key": "bench", "system_id": new_id(), "output_path": "video.mp4", "kind": "video"}
     more |= {"priority": "normal", "owner": ""}
@@ -99,7 +99,7 @@ def job(seed: int) -> JobRow:
 
 
 async def request(app: FastAPI, path: str, state: dict[str, Any]) -> None:
-    """One request, answered with 200."""
+    """Send one request; it must be answered with 200."""
     scope: Scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
     scope |= {"headers": [(b"host", b"motes")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
     scope |= {"http_version": "1.1", "scheme": "http", "root_path": "", "asgi": {"version": "3.0"}, "state": {**state}}
@@ -115,14 +115,14 @@ async def request(app: FastAPI, path: str, state: dict[str, Any]) -> None:
 
 
 async def time_of(app: FastAPI, path: str, state: dict[str, Any]) -> float:
-    """Seconds of the processor for a request."""
+    """CPU seconds of a request."""
     began = time.process_time()
     await request(app, path, state)
     return time.process_time() - began
 
 
 async def ask(sessions: Sessions, rounds: int) -> None:
-    """With and without, in turns."""
+    """Requests with and without metrics, alternately."""
     row = await Jobs(sessions).submit(job(0), tasks=3)
     await Jobs(sessions).cancel(row.id)
     path = f"/particles/jobs/{row.id}"
@@ -138,7 +138,7 @@ async def ask(sessions: Sessions, rounds: int) -> None:
                 of, other = ways[way]
                 with instead(other):
                     took[way].append(await time_of(of, path, dict(state)))
-            order.append(order.pop(0))  # whoever comes after another application finds the caches cold
+            order.append(order.pop(0))  # the first request after another application finds cold caches
             if number % REQUESTS == 0:
                 scrapes.append(await time_of(app, "/metrics", dict(state)))
     medians = {way: statistics.median(each) for way, each in took.items()}
@@ -158,7 +158,7 @@ def tell_scrape(of: str, seconds: list[float]) -> None:
 
 
 def used(fork_server: ForkServer) -> dict[int, float]:
-    """Seconds of the processor that the processes of a fork_server that are there took so far."""
+    """CPU seconds so far of the running processes of a fork server, by process."""
     found = {}
     for process in fork_server.pids():
         try:
@@ -170,13 +170,13 @@ def used(fork_server: ForkServer) -> dict[int, float]:
 
 
 class Meter:
-    """What the worker and its processes take; those are looked at all the time, as they end when they like."""
+    """CPU time of the worker and its processes, which are polled because they may end at any time."""
 
     def __init__(self, fork_server: ForkServer) -> None:
         self._fork_server = fork_server
 
     async def of(self, do: Callable[[], Any]) -> float:
-        """Seconds of the processor, of all of them, while something is done."""
+        """CPU seconds of all of them during ``do``."""
         before = last = used(self._fork_server)
         began, doing = time.process_time(), asyncio.ensure_future(do())
         looking = 0.0
@@ -203,7 +203,7 @@ async def working(settings: ServiceSettings) -> AsyncIterator[Worker]:
 
 
 async def renders(settings: ServiceSettings, sessions: Sessions, rounds: int) -> None:
-    """What is counted while a worker renders."""
+    """The cost of counting while a worker renders."""
     jobs = Jobs(sessions)
     seeds = iter(range(1, 1000))
 
@@ -221,7 +221,7 @@ async def renders(settings: ServiceSettings, sessions: Sessions, rounds: int) ->
 
     wholes, scrapes, timed = [], [], Timed()
     async with working(settings) as worker:
-        await render()  # everything is loaded
+        await render()  # load everything
         meter = Meter(worker._fork_server)
         with instead(timed.all()):
             for _ in range(rounds):
@@ -230,7 +230,7 @@ async def renders(settings: ServiceSettings, sessions: Sessions, rounds: int) ->
                 await asyncio.to_thread(scrape)
                 scrapes.append(time.process_time() - began)
     whole = statistics.mean(wholes)
-    print(f"a render of {CONFIG['duration']:g} s of video: {whole:.2f} s, and {timed.times // rounds} times to count")
+    print(f"a render of {CONFIG['duration']:g} s of video: {whole:.2f} s, {timed.times // rounds} counts")
     tell("metrics of a render", timed.seconds / rounds / whole)
     tell_scrape("a worker", scrapes)
 
@@ -253,7 +253,7 @@ async def measure(rounds: int, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=6, help="renders with and without, and rounds of requests")
+    parser.add_argument("--rounds", type=int, default=6, help="renders, and rounds of requests")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(measure(rounds, Path(folder)))

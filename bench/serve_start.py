@@ -1,4 +1,4 @@
-"""What it costs to start the service: CPU seconds of all its processes, and seconds by the clock.
+"""The cost of starting the service: CPU seconds of all its processes, and wall time.
 
     python bench/serve_start.py                    # this checkout
     python bench/serve_start.py --against ../old   # and another one, in turns, with the ratio
@@ -49,7 +49,7 @@ def tree(root: int) -> list[int]:
 
 
 def cpu(root: int) -> float:
-    """CPU seconds of a process tree so far, with what its children used that have ended."""
+    """CPU seconds of a process tree so far, including children that have ended."""
     ticks = 0
     for process in tree(root):
         with suppress(OSError):
@@ -58,7 +58,7 @@ def cpu(root: int) -> float:
 
 
 def memory(root: int) -> float:
-    """Megabytes of a process tree; what several share is counted once."""
+    """Megabytes of a process tree; shared memory is counted once."""
     total = 0
     for process in tree(root):
         with suppress(OSError):
@@ -74,7 +74,7 @@ def _free_port() -> int:
 
 
 def ask(url: str, body: object = None) -> bytes:
-    """The answer to GET, or to POST with a body; proxies are left out."""
+    """The response to GET, or to POST if there is a body; proxies are ignored."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -84,7 +84,7 @@ def ask(url: str, body: object = None) -> bytes:
 
 
 def start(checkout: Path, *, workers: int) -> dict[str, tuple[float, float]]:
-    """CPU seconds and seconds by the clock until each moment; also the number of processes and megabytes."""
+    """CPU seconds and wall seconds until each moment; also the number of processes and megabytes."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}
     environment |= {"MOTES_LOG_LEVEL": "warning", "PYTHONPATH": str(checkout)}
     port = _free_port()  # nothing else can be asked before the service says where it is

@@ -1,14 +1,14 @@
-"""What the service costs on top of the engine: a job through the API, answers under load, and very many small jobs.
+"""What the service adds to the engine: one job through the API, response times under load, and very many small jobs.
 
     python bench/service.py                       # all three parts, about ten minutes on two cores
     python bench/service.py --parts 1 --seconds 20 --rounds 1
     python bench/service.py --parts 3 --jobs 100
 
-1. A job through the API on an idle, warm stack over ``motes render`` of the same scene (goal: at most 1.1); from POST
-   to the first rendered frame; two workers over one (goal: at least 1.8 times as fast); and, from the times of each
-   task as the database saw them, how long it would take with more workers, and what is in the way.
-2. Requests a second and p50/p99 while every core renders, over those of the idle server (goal: p99 at most 5 times).
-3. Many jobs of a second each: what a job and a task cost, how the queue shrinks, how large the database gets.
+1. A job through the API of an idle, warm service, relative to ``motes render`` of the same scene (goal: at most 1.1);
+   the time from POST to the first rendered frame; two workers relative to one (goal: at least 1.8 times as fast).
+   From the recorded times of the tasks it estimates the time with more workers, and what limits it.
+2. Requests per second and p50/p99 while every core renders, relative to the idle service (goal: p99 at most 5 times).
+3. Many jobs of one second each: the cost of a job and a task, how the queue shrinks, and the size of the database.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 @contextmanager
 def serving(data: Path, *, workers: int) -> Iterator[httpx.Client]:
-    """A warm ``motes serve``."""
+    """``motes serve``, warmed up."""
     command = (*MOTES, "serve", "--port", "0", "--workers", str(workers), "--data", str(data))
     process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     try:
@@ -55,7 +55,7 @@ def serving(data: Path, *, workers: int) -> Iterator[httpx.Client]:
         if url is None:
             raise SystemExit("motes serve did not start")
         with httpx.Client(base_url=url[0], timeout=60, trust_env=False) as client:
-            for seed in range(2 * workers):  # each worker has loaded everything when it has rendered something
+            for seed in range(2 * workers):  # a worker has loaded everything once it has rendered something
                 submit(client, system(client, TINY | {"seed": 1_000_000 + seed}))
             finish(client)
             yield client
@@ -65,7 +65,7 @@ def serving(data: Path, *, workers: int) -> Iterator[httpx.Client]:
 
 
 def system(client: httpx.Client, config: dict[str, Any], audio: str | None = None) -> str:
-    """A new system."""
+    """Create a system; returns its id."""
     body = {"particle_type": "enhanced", "config": config}
     made: str = client.post("/create", json=body).raise_for_status().json()["system_id"]
     if audio is not None:
@@ -74,13 +74,13 @@ def system(client: httpx.Client, config: dict[str, Any], audio: str | None = Non
 
 
 def submit(client: httpx.Client, of: str) -> str:
-    """A render of a system."""
+    """Render a system; returns the id of the job."""
     job: str = client.post(f"/systems/{of}/render", json={}).raise_for_status().json()["job_id"]
     return job
 
 
 def finish(client: httpx.Client) -> None:
-    """Wait until nothing is left to be done."""
+    """Wait until no job is open."""
     while any(client.get("/metrics").json()[name] for name in ("queued_jobs", "rendering_jobs")):
         time.sleep(0.05)
 
@@ -90,13 +90,13 @@ def finish(client: httpx.Client) -> None:
 
 @dataclass
 class Watch:
-    """When the tasks of a job were ready, begun and done, in seconds, as the database saw them."""
+    """When the tasks of a job became ready, running and done in the database, in seconds."""
 
     data: Path
     seen: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
 
     def look(self, job: str, now: float) -> None:
-        """Note what has changed."""
+        """Record changes of the tasks."""
         with sqlite3.connect(f"file:{self.data / 'motes.db'}?mode=ro", uri=True) as database:
             rows = database.execute("SELECT kind, number, status FROM tasks WHERE job_id = ?", (job,)).fetchall()
         database.close()
@@ -104,12 +104,12 @@ class Watch:
             self.seen.setdefault((kind, number), {}).setdefault(status, now)
 
     def spent(self, kind: str) -> list[float]:
-        """Seconds from begin to end of each task of a kind."""
+        """Seconds from start to end of each task of a kind."""
         tasks = sorted((key, times) for key, times in self.seen.items() if key[0] == kind)
         return [times["done"] - times.get("running", times["done"]) for _, times in tasks]
 
     def ready(self) -> list[float]:
-        """When each segment could be begun, seconds after the plan was."""
+        """When each segment became ready, in seconds after planning started."""
         began = self.seen["plan", 0]["running"]
         tasks = sorted((key, times) for key, times in self.seen.items() if key[0] == "segment")
         return [times.get("ready", times.get("running", began)) - began for _, times in tasks]
@@ -118,7 +118,7 @@ class Watch:
 def through_the_api(
     client: httpx.Client, config: dict[str, Any], audio: str, watch: Watch | None = None
 ) -> tuple[float, float]:
-    """Seconds from POST to the whole video, and to the first rendered frame."""
+    """Seconds from POST to the finished video, and to the first rendered frame."""
     of = system(client, config, audio)
     began = time.perf_counter()
     job, first = submit(client, of), 0.0
@@ -145,8 +145,8 @@ def engine(song: Path, config: dict[str, Any], folder: Path) -> float:
 
 
 def with_workers(count: int, plan: float, ready: list[float], segments: list[float], join: float) -> float:
-    """Seconds from plan to video if ``count`` workers took segments in order, as soon as these are ready."""
-    free = [plan, *[0.0] * (count - 1)]  # one of them plans
+    """Seconds from plan to video if ``count`` workers took segments in order as soon as they are ready."""
+    free = [plan, *[0.0] * (count - 1)]  # one worker plans
     heapq.heapify(free)
     ends = []
     for at, seconds in zip(ready, segments, strict=True):
@@ -157,7 +157,7 @@ def with_workers(count: int, plan: float, ready: list[float], segments: list[flo
 
 
 def one_video(seconds: float, rounds: int, folder: Path) -> bool:
-    """Part 1."""
+    """Part 1: one video through the API and with the engine alone."""
     song = folder / "song.wav"
     write_wav(song, seconds)
     cores = os.cpu_count() or 1
@@ -174,12 +174,12 @@ def one_video(seconds: float, rounds: int, folder: Path) -> bool:
             print(f"  {seconds:g} s of 1080p: through the API {spent:.2f} s, motes render {alone:.2f} s", flush=True)
     ratio = statistics.median(pairs)
     print(f"API over engine: {ratio:.3f} {goal(ratio <= SLOWER, f'at most {SLOWER}')}")
-    print(f"from POST to the first rendered frame: {statistics.median(firsts):.2f} s (as told by the API)")
+    print(f"from POST to the first rendered frame: {statistics.median(firsts):.2f} s (as reported by the API)")
     watch = Watch(folder / "one")
     with serving(folder / "one", workers=1) as client:
         one, _ = through_the_api(client, config, upload(client, song), watch)
     speed = one / statistics.median(many)
-    print(f"{cores} workers over 1: {speed:.2f} times as fast {goal(speed >= FASTER, f'at least {FASTER}')}")
+    print(f"{cores} workers: {speed:.2f} times as fast as 1 {goal(speed >= FASTER, f'at least {FASTER}')}")
     plan, join, segments, ready = (
         sum(watch.spent("plan")),
         sum(watch.spent("join")),
@@ -190,17 +190,17 @@ def one_video(seconds: float, rounds: int, folder: Path) -> bool:
     base = with_workers(1, plan, ready, segments, join)
     for count in (2, 4, 8, 16, 32, 64):
         spent = with_workers(count, plan, ready, segments, join)
-        print(f"  with {count:2d} workers, each with a core: {spent:5.2f} s, {base / spent:4.1f} times as fast")
+        print(f"  estimate for {count:2d} workers on as many cores: {spent:5.2f} s, {base / spent:4.1f} times as fast")
     least = ready[-1] + segments[-1] + join
     print(
-        f"  no less than {max(least, ready[0] + max(segments) + join):.2f} s: planning until the last snapshot "
+        f"  lower bound {max(least, ready[0] + max(segments) + join):.2f} s: planning up to the last snapshot "
         f"{ready[-1]:.2f} s, the longest segment {max(segments):.2f} s, joining {join:.2f} s"
     )
     return ratio <= SLOWER and speed >= FASTER
 
 
 def upload(client: httpx.Client, song: Path) -> str:
-    """What clients call the song."""
+    """Upload a song; returns its ``audio_path``."""
     with song.open("rb") as file:
         path: str = client.post("/audio", files={"file": ("song.wav", file)}).raise_for_status().json()["audio_path"]
     return path
@@ -210,7 +210,7 @@ def upload(client: httpx.Client, song: Path) -> str:
 
 
 def timed(do: Callable[[], object], count: int) -> list[float]:
-    """Milliseconds of each of so many calls."""
+    """Milliseconds of each of ``count`` calls, sorted."""
     spent = []
     for _ in range(count):
         began = time.perf_counter()
@@ -220,7 +220,7 @@ def timed(do: Callable[[], object], count: int) -> list[float]:
 
 
 def answers(client: httpx.Client, count: int) -> dict[str, list[float]]:
-    """Milliseconds of each kind of request, one after the other."""
+    """Milliseconds of each kind of request, sent one at a time."""
     of = system(client, TINY)
     job = submit(client, of)
     url = str(client.base_url).replace("http://", "ws://").rstrip("/")
@@ -240,7 +240,7 @@ def answers(client: httpx.Client, count: int) -> dict[str, list[float]]:
 
 
 def under_load(count: int, folder: Path) -> bool:
-    """Part 2."""
+    """Part 2: response times while every core renders."""
     good = True
     with serving(folder / "load", workers=os.cpu_count() or 1) as client:
         answers(client, 50)
@@ -286,7 +286,7 @@ def p(values: list[float], percent: int) -> float:
 
 
 def many_jobs(count: int, folder: Path) -> bool:
-    """Part 3."""
+    """Part 3: many small jobs."""
     cores = os.cpu_count() or 1
     with serving(folder / "jobs", workers=cores) as client:
         of = [system(client, TINY | {"seed": seed}) for seed in range(count)]
@@ -307,20 +307,20 @@ def many_jobs(count: int, folder: Path) -> bool:
     failed = counts["failed_jobs"]
     print(f"{count} jobs of 1 s: submitted in {submitted:.1f} s, all done after {spent:.1f} s, {failed} failed")
     print(
-        f"  {1000 * spent / count:.0f} ms a job, {1000 * cores * spent / count:.0f} ms of a worker for it, "
-        f"{1000 * cores * spent / (3 * count):.0f} ms for each of its 3 tasks (plan, segment, join)"
+        f"  {1000 * spent / count:.0f} ms per job, {1000 * cores * spent / count:.0f} ms of worker time per job, "
+        f"{1000 * cores * spent / (3 * count):.0f} ms per task (plan, segment, join)"
     )
     print(f"  database: {database.stat().st_size / 1e6:.1f} MB, {tasks} tasks, {events} events")
     return bool(failed == 0)
 
 
 def goal(reached: bool, what: str) -> str:
-    """How to say it."""
+    """The verdict on a goal."""
     return f"(goal {what}: {'reached' if reached else 'MISSED'})"
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", type=int, nargs="+", default=[1, 2, 3], choices=[1, 2, 3])
     parser.add_argument("--seconds", type=float, default=60.0, help="of the video of part 1")

@@ -1,13 +1,13 @@
-"""An hour of mixed work with faults; then everything must be as it was: memory, files, children, keys and rows.
+"""Soak test: an hour of mixed work with faults; afterwards memory, files, processes, keys and rows must be as before.
 
     python bench/soak.py                       # an hour
     python bench/soak.py --minutes 0.3         # as the tests do
 
-``motes serve`` runs with a worker for each core. Clients submit renders, cancel some, follow some by events and by
-WebSocket, upload songs, look at frames and delete what they made, while renderers, workers, the API and Redis are
-killed now and then. In the end all that was made is deleted, and what is left is compared with what was there after
-the first round of work: memory and open files of each process, the number of processes, keys of Redis, rows of every
-table, files in storage. It prints a table. The exit code is 1 if anything grew.
+``motes serve`` runs with one worker per core. Clients submit renders, cancel some, follow some by events and by
+WebSocket, upload songs, fetch frames and delete what they created, while processes that render, workers, the API and
+Redis are killed now and then. At the end everything is deleted, and the state is compared with the state after a
+first round of work: memory and open files of each process, number of processes, Redis keys, rows of every table,
+files in storage. The script prints a table. The exit code is 1 if anything grew.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ from websockets.sync.client import connect
 from services.cli.demo_song import write_wav
 
 GROWTH = 1.15  # of memory
-SLACK = 5.0  # MB that a program may grow by, however small it was
-SWEPT = 180.0  # seconds until what killed attempts left is swept: kept for a minute, looked at every minute
+SLACK = 5.0  # MB that any process may grow by
+SWEPT = 180.0  # seconds until files of killed attempts are deleted: kept for a minute, checked every minute
 KILL_EVERY = (3.0, 15.0)  # seconds, at random
 PROGRAMS = ("api", "worker", "redis")
 
 
 @dataclass(frozen=True)
 class Left:
-    """What there is when nothing is to be done."""
+    """The state of the idle service."""
 
-    memory: dict[str, int]  # bytes by program, its largest process
-    files: dict[str, int]  # open, likewise
+    memory: dict[str, int]  # bytes of the largest process, by program
+    files: dict[str, int]  # open files of the largest process, by program
     processes: int
-    keys: int  # of Redis
+    keys: int  # in Redis
     rows: dict[str, int]  # by table
-    stored: int  # files
+    stored: int  # files in storage
 
 
 def memory_of(pid: int) -> int:
-    """Bytes, with its share of what it shares."""
+    """Bytes of memory, with a proportional share of shared memory."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that it started, and those that these started."""
+    """The child processes of a process, and their children."""
     return [each for child in children(pid) for each in (child, *descendants(child))]
 
 
 def left(stack: Stack) -> Left:
-    """What there is now."""
+    """The current state."""
     running = {name: [pid for pid, _ in stack.programs(name)] for name in PROGRAMS}
     tables = [name for (name,) in stack.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
     [(_, line)] = stack.programs("redis")
@@ -81,7 +81,7 @@ def left(stack: Stack) -> Left:
 
 
 class Others:
-    """Clients who do everything else than to wait for their videos."""
+    """Clients that do everything except wait for their videos."""
 
     def __init__(self, stack: Stack, folder: Path, chance: random.Random) -> None:
         self._stack, self._folder, self._chance = stack, folder, chance
@@ -90,7 +90,7 @@ class Others:
         self.done = threading.Event()
 
     def run(self) -> None:
-        """Until it is done; what fails because something was just killed is tried again by the next."""
+        """Send requests until ``done`` is set; requests that fail because of a kill are ignored."""
         while not self.done.is_set():
             what = self._chance.choice(("cancel", "watch", "follow", "upload", "look", "delete"))
             with suppress(httpx.HTTPError, OSError, WebSocketException):
@@ -138,7 +138,7 @@ class Others:
 
 
 def settled(stack: Stack, patience: float = 600.0) -> None:
-    """Wait until nothing is left to be done."""
+    """Wait until no job is open."""
     end = time.monotonic() + patience
     while stack.rows("SELECT 1 FROM jobs WHERE status IN ('queued', 'rendering')"):
         if time.monotonic() > end:
@@ -147,7 +147,7 @@ def settled(stack: Stack, patience: float = 600.0) -> None:
 
 
 def work(stack: Stack, folder: Path, *, seconds: float, chance: random.Random, kill: bool) -> Counter[str]:
-    """Mixed work for so long; then all that was made is deleted."""
+    """Mixed work for ``seconds``; then everything it created is deleted."""
     clients, others, faults = (
         Clients(stack, folder / "song.wav", 3),
         Others(stack, folder, chance),
@@ -178,7 +178,7 @@ def work(stack: Stack, folder: Path, *, seconds: float, chance: random.Random, k
 
 
 def grown(before: Left, after: Left) -> list[str]:
-    """What did not return to where it was; prints all of it."""
+    """Print a comparison; returns what grew."""
     found = []
 
     def compare(what: str, old: float, new: float, allowed: float) -> None:
@@ -193,7 +193,7 @@ def grown(before: Left, after: Left) -> list[str]:
     compare("processes", before.processes, after.processes, before.processes)
     compare("keys of Redis", before.keys, after.keys, before.keys + 2)
     for table, rows in before.rows.items():
-        # An idempotency key holds for a day, whatever it made.
+        # Idempotency keys are kept for a day.
         allowed = float("inf") if table == "idempotency" else rows
         compare(f"rows of {table}", rows, after.rows[table], allowed)
     compare("files in storage", before.stored, after.stored, before.stored)
@@ -201,7 +201,7 @@ def grown(before: Left, after: Left) -> list[str]:
 
 
 def main() -> None:
-    """Work, and compare."""
+    """Run the soak test."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
@@ -216,7 +216,7 @@ def main() -> None:
             time.sleep(5)
             before = left(stack)
             done = work(stack, folder, seconds=60 * arguments.minutes, chance=chance, kill=True)
-            while len(descendants(stack.pid)) < before.processes:  # until what was killed is back
+            while len(descendants(stack.pid)) < before.processes:  # until killed processes have restarted
                 time.sleep(1)
             time.sleep(12)  # until it has settled
             swept = time.monotonic() + SWEPT
@@ -225,7 +225,7 @@ def main() -> None:
     print(f"{arguments.minutes:g} minutes: {dict(sorted(done.items()))}")
     print(f"  {'':32} {'before':>12} {'after':>12}")
     found = grown(before, after)
-    print(f"everything is as it was: {not found}" + (f"; grown: {', '.join(found)}" if found else ""))
+    print(f"nothing grew: {not found}" + (f"; grown: {', '.join(found)}" if found else ""))
     raise SystemExit(1 if found else 0)
 
 

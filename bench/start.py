@@ -1,8 +1,8 @@
-"""What it costs to start: the plugin contract, and all plugins on top; and what they must not import.
+"""The time to import the plugin contract, to load all plugins on top, and what they must not import.
 
     python bench/start.py
 
-Each figure is the best of several fresh processes, because whatever else the machine does only adds to it.
+Each figure is the best of several fresh processes, because other load on the machine can only add to it.
 """
 
 from __future__ import annotations

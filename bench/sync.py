@@ -1,10 +1,10 @@
-"""Sound against picture: a click track rendered to a video and read back, flash frame against click sample.
+"""Synchronisation of sound and picture: renders a click track and compares flash frames with click samples.
 
-The song is written in every format that delays sound in a way of its own; what counts is what a viewer gets: where the
-picture flashes and where the sound track clicks, both read from the finished file.
+The click track is written in every format that delays sound in its own way. Both the flashes and the clicks are read
+from the finished file, so this measures what a viewer sees and hears.
 
-python bench/sync.py                # ten minutes of each format, some ten minutes on two cores
-python bench/sync.py --minutes 1    # sooner
+    python bench/sync.py                # ten minutes of each format, about ten minutes on two cores
+    python bench/sync.py --minutes 1    # a shorter run
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FORMATS = {
     "AAC in MP4": ("song.m4a", "aac"),
     "ADTS": ("song.aac", "aac"),
 }
-# Dark, but for a flash at every onset.
+# Dark except for a flash at every onset.
 CONFIG = {
     "width": 32,
     "height": 32,
@@ -50,7 +50,7 @@ GOAL, DRIFT = 0.5, 0.1  # frames
 
 @dataclass(frozen=True)
 class Sync:
-    """How many frames the flashes are behind the clicks: on average, at the extremes, and how much that grows."""
+    """How many frames the flashes lag behind the clicks: mean, extremes, and drift over the song."""
 
     clicks: int
     mean: float
@@ -61,18 +61,18 @@ class Sync:
 
     @property
     def good(self) -> bool:
-        """Whether it is within the goals."""
+        """Whether mean and drift are within the goals and no click was missed."""
         return not self.missed and abs(self.mean) <= GOAL and abs(self.drift) <= DRIFT
 
 
 def click_times(seconds: float) -> F64:
-    """A click about every second, at no time that a frame or a beat would favour."""
+    """A click about every second, at times that align with neither frames nor beats."""
     n = int((seconds - 1.0) / 1.0371)
     return 0.5 + 1.0371 * np.arange(n) + 0.3 * np.modf(np.arange(n) * 0.61803398875)[0]
 
 
 def write_clicks(path: Path, codec: str, seconds: float) -> None:
-    """Stereo silence with a click of 10 ms at each of the times, encoded block by block."""
+    """Stereo silence with a 10 ms click at each of the click times, encoded in blocks."""
     burst = (0.9 * np.sin(2 * np.pi * 1500 * np.arange(RATE // 100) / RATE)).astype(np.float32)
     song = np.zeros(round(seconds * RATE), np.float32)
     for time in click_times(seconds):
@@ -121,7 +121,7 @@ def clicks_of(video: Path) -> F64:
 
 
 def measure(name: str, folder: Path, *, seconds: float) -> Sync:
-    """Render clicks in a format and compare what comes out."""
+    """Render clicks in one format and compare flashes with clicks."""
     file, codec = FORMATS[name]
     song, video = folder / file, folder / f"{file}.mp4"
     write_clicks(song, codec, seconds)
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--format", choices=[*FORMATS], action="append", help="may be repeated (default: all)")
     arguments = parser.parse_args()
-    print(f"Flash against click, in frames at {FPS}, {arguments.minutes:g} minutes each (goal: mean ±{GOAL})")
+    print(f"Flash minus click, in frames at {FPS}, {arguments.minutes:g} minutes each (goal: mean ±{GOAL})")
     good = True
     for name in arguments.format or FORMATS:
         with tempfile.TemporaryDirectory() as folder:
@@ -150,7 +150,7 @@ def main() -> None:
         good &= sync.good
         print(
             f"  {name:11} {sync.clicks:4} clicks, {sync.missed} missed   mean {sync.mean:+.2f}   "
-            f"{sync.earliest:+.2f} … {sync.latest:+.2f}   drift {sync.drift:+.3f} over the whole",
+            f"{sync.earliest:+.2f} … {sync.latest:+.2f}   drift {sync.drift:+.3f} in all",
             flush=True,
         )
     sys.exit(0 if good else 1)

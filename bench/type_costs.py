@@ -1,10 +1,10 @@
-"""What each particle type costs, as a share of the time plain encoding takes, and in microseconds a particle.
+"""The cost of each particle type: render time relative to plain encoding, and microseconds per particle.
 
-The ratio is that of ``encoder_floor.py``: a whole render over encoding the very same frames from memory, medians of
-several rounds in turns; that of the fastest render and the fastest encoding says more where others use the machine. The
-goal is at most 1.2 at 10 000 particles, for every type. Simulating and rasterising are given in microseconds of one
-core for each particle that is there in a frame. For continuous_spawning the count is ``max_particles``, reached within
-a second by a high ``steady_spawn_rate``.
+The ratio is that of ``encoder_floor.py``: a whole render over encoding the same frames from memory, as medians of
+several alternating rounds. The ratio of the fastest render and the fastest encoding is more reliable on a busy
+machine. The goal is at most 1.2 at 10,000 particles for every type. Simulating and rasterising are given in
+microseconds of one core per particle and frame. For continuous_spawning the count is ``max_particles``, which a high
+``steady_spawn_rate`` reaches within a second.
 
     python bench/type_costs.py                                       # six types × 3 counts, 30 s of 1080p video each
     python bench/type_costs.py --types snow --counts 10000 --rounds 5
@@ -33,16 +33,16 @@ SPAWNING = "continuous_spawning"
 
 
 def config_of(kind: str, count: int | None) -> dict[str, Any]:
-    """The settings that give a type so many particles; None: its own default."""
+    """The settings that give a type ``count`` particles; None means its default."""
     if count is None:
         return {}
     if kind == SPAWNING:
-        return {"max_particles": count, "steady_spawn_rate": 50.0}  # for each 1000 a frame: full in 20 frames
+        return {"max_particles": count, "steady_spawn_rate": 50.0}  # per 1000 and frame: full after 20 frames
     return {"particle_count": count}
 
 
 def mean_count(plan: RenderPlan) -> float:
-    """How many particles there are in a frame."""
+    """The mean number of particles per frame."""
     total = 0
     with Stage(plan.particle_type, plan.settings, plan.timeline) as stage:
         for _ in range(plan.frames):
@@ -52,7 +52,7 @@ def mean_count(plan: RenderPlan) -> float:
 
 
 def measure(kind: str, count: int | None, song: Path, seconds: float, rounds: int, folder: Path) -> bool:
-    """Print a line and the reasons for it; False where the goal is missed."""
+    """Measure and print one type and count; returns False if the goal is missed."""
     scene = Scene(kind, audio=song, config={"duration": seconds, **config_of(kind, count)})
     particle_type, settings = scene.resolve()
     plan = make_plan(particle_type, settings, analyze(song))
@@ -77,18 +77,18 @@ def measure(kind: str, count: int | None, song: Path, seconds: float, rounds: in
     print(
         f"{kind:<20}{'default' if count is None else count:>8}: ratio {ratio:.2f} (pairs "
         f"{min(pairs):.2f}–{max(pairs):.2f}, of the fastest {best:.2f});"
-        f" µs a particle and frame: simulate {each['simulate']:.2f}, rasterise {each['rasterise']:.2f}{verdict}"
+        f" µs per particle and frame: simulate {each['simulate']:.2f}, rasterise {each['rasterise']:.2f}{verdict}"
     )
     print(
-        f"    {particles:.0f} particles in a frame; floor {floor:.2f} s = {len(frames) / floor:.0f} frames/s;"
-        f" the same {len(frames)} frames: {same}; size {sizes[0] / sizes[1]:.2f} × the floor's (and has the song)",
+        f"    {particles:.0f} particles per frame; floor {floor:.2f} s = {len(frames) / floor:.0f} frames/s;"
+        f" the same {len(frames)} frames: {same}; size {sizes[0] / sizes[1]:.2f} × the floor's (with audio)",
         flush=True,
     )
     return count != AT or ratio <= GOAL
 
 
 def count_of(text: str) -> int | None:
-    """A number of particles, or the type's own default."""
+    """A number of particles; None for the type's default."""
     return None if text == "default" else int(text)
 
 
@@ -103,14 +103,14 @@ def main() -> None:
         folder = Path(name)
         song = folder / "song.wav"
         write_wav(song, arguments.seconds)
-        print(f"{arguments.seconds:g} s of 1920×1080 at 30 fps with a song, {os.cpu_count()} cores", flush=True)
+        print(f"{arguments.seconds:g} s of 1920×1080 at 30 fps with audio, {os.cpu_count()} cores", flush=True)
         reached = [
             measure(kind, count, song, arguments.seconds, arguments.rounds, folder)
             for kind in arguments.types
             for count in arguments.counts
         ]
     missed = f"{reached.count(False)} goals MISSED" if False in reached else "every goal reached"
-    print(missed if AT in arguments.counts else f"no goal was tried: there is one at {AT} particles alone")
+    print(missed if AT in arguments.counts else f"no goal was checked: only {AT} particles have one")
 
 
 if __name__ == "__main__":

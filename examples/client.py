@@ -2,8 +2,8 @@
 
     python examples/client.py song.wav video.mp4 --type enhanced --url http://127.0.0.1:8000
 
-It needs httpx and nothing of Motes; copy it and change it. What gets lost on the way is asked for again: requests that
-make something carry an Idempotency-Key, so that twice is once, and a stream of events goes on after the last one seen.
+It needs only httpx, so you can copy and change it. It survives lost connections: requests that create something carry
+an Idempotency-Key, so a repeated request creates nothing twice, and an event stream resumes after the last event.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PAUSE = 1.0  # seconds
 
 
 class Motes:
-    """A Motes service at a URL; a context that closes its connections."""
+    """A client of the Motes service at a URL. Use it as a context manager, which closes its connections."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=f"{url.rstrip('/')}/particles", timeout=30)
@@ -38,22 +38,22 @@ class Motes:
         self._http.close()
 
     def upload(self, song: Path) -> str:
-        """Upload a song; returns the ``audio_path`` to name it by."""
+        """Upload a song; returns its ``audio_path``."""
         with song.open("rb") as file:
-            return str(_said(self._http.post("/audio", files={"file": (song.name, file)}))["audio_path"])
+            return str(_checked(self._http.post("/audio", files={"file": (song.name, file)}))["audio_path"])
 
     def create(self, particle_type: str, config: dict[str, Any]) -> str:
         """Create a particle system; returns its id."""
         return str(self._make("/create", {"particle_type": particle_type, "config": config})["system_id"])
 
     def render(self, system: str, **options: Any) -> str:
-        """Ask for a video of a system: ``audio_path``, ``output_path``, ``quality`` …; returns the job's id."""
+        """Render a system with options such as ``audio_path`` and ``quality``; returns the job's id."""
         return str(self._make(f"/systems/{system}/render", options)["job_id"])
 
     def follow(self, job: str) -> Iterator[Job]:
-        """The job whenever it has changed, until it is over.
+        """The job whenever it changes, until it is over.
 
-        By events; where they do not get through, as behind some proxies, by asking.
+        Uses server-sent events, and polling where they do not get through, as behind some proxies.
         """
         seen, lost = "", 0
         while lost < TRIES:
@@ -69,35 +69,35 @@ class Motes:
             time.sleep(PAUSE)
         before: Job = {}
         while before.get("status") not in OVER:
-            now = _said(self._http.get(f"/jobs/{job}"))
+            now = _checked(self._http.get(f"/jobs/{job}"))
             if now != before:
                 yield now
             before = now
             time.sleep(PAUSE)
 
     def download(self, job: str, target: Path) -> None:
-        """Save the video of a completed job; ``target`` appears when it is whole."""
+        """Save the video of a completed job; ``target`` appears only once it is complete."""
         part = target.with_name(f".{target.name}.part")
         with self._http.stream("GET", f"/download/{job}") as answer, part.open("wb") as file:
             if answer.is_error:
                 answer.read()
-                _said(answer)
+                _checked(answer)
             for chunk in answer.iter_bytes():
                 file.write(chunk)
         part.replace(target)
 
     def cancel(self, job: str) -> None:
         """Stop a job."""
-        _said(self._http.post(f"/jobs/{job}/cancel"))
+        _checked(self._http.post(f"/jobs/{job}/cancel"))
 
     def _make(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Post, and again with the same key if the answer got lost: what it makes is made once."""
+        """POST, repeated with the same key if the response is lost, so that it takes effect only once."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         for tries in range(TRIES):
             try:
                 answer = self._http.post(path, json=body, headers=headers)
                 if "Retry-After" not in answer.headers or tries == TRIES - 1:
-                    return _said(answer)
+                    return _checked(answer)
             except httpx.TransportError:
                 if tries == TRIES - 1:
                     raise
@@ -105,11 +105,11 @@ class Motes:
         raise AssertionError
 
     def _events(self, job: str, *, after: str) -> Iterator[tuple[str, Job]]:
-        """What the job's stream of events says after the event of this id, with the ids."""
+        """The events of a job after the event with the id ``after``: their ids and the job at that time."""
         with self._http.stream("GET", f"/jobs/{job}/events", headers={"Last-Event-ID": after}) as answer:
             if answer.is_error:
                 answer.read()
-                _said(answer)
+                _checked(answer)
             for line in answer.iter_lines():
                 name, _, value = line.partition(": ")
                 if name == "id":
@@ -118,18 +118,18 @@ class Motes:
                     yield after, json.loads(value)
 
 
-def _said(answer: httpx.Response) -> dict[str, Any]:
-    """What the service answered; ends the program with its own words where it refused."""
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    """The body of a response; if it is an error, ends the program with the service's message."""
     if answer.is_error:
         kind = answer.headers.get("content-type", "")
         detail = answer.json()["detail"] if "json" in kind else answer.reason_phrase
         raise SystemExit(f"{answer.request.method} {answer.request.url.path}: {answer.status_code}: {detail}")
-    said: dict[str, Any] = answer.json()
-    return said
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def show(job: Job, before: Job, width: int = 40) -> None:
-    """Draw a bar over the one before; where no one looks, print a line for each stage."""
+    """Redraw a progress bar; without a terminal, print one line per stage."""
     if not sys.stderr.isatty():
         if job["stage"] != before.get("stage"):
             print(f"{job['stage']}: {job['progress']} %", file=sys.stderr)
@@ -155,8 +155,8 @@ def main() -> None:
     parser.add_argument("--quality", choices=["draft", "standard", "high"], default="standard")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="default: %(default)s")
     arguments = parser.parse_args()
-    if not arguments.video.parent.is_dir():  # not after the render
-        parser.error(f"{arguments.video}: there is no folder {arguments.video.parent}")
+    if not arguments.video.parent.is_dir():  # better now than after the render
+        parser.error(f"{arguments.video}: the folder {arguments.video.parent} does not exist")
     try:
         with Motes(arguments.url) as motes:
             make_video(motes, arguments)
@@ -168,7 +168,7 @@ def main() -> None:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """What a JSON object holds; argparse says what is none."""
+    """Parse a JSON object; argparse reports anything else."""
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError(text)
@@ -176,7 +176,7 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def make_video(motes: Motes, arguments: argparse.Namespace) -> None:
-    """All of it, from the song to the video."""
+    """Upload the song, render it, follow the job and download the video."""
     audio = motes.upload(arguments.song)
     system = motes.create(arguments.type, {"duration": "audio", **arguments.config})
     job = motes.render(system, audio_path=audio, output_path=arguments.video.name, quality=arguments.quality)
@@ -189,7 +189,7 @@ def make_video(motes: Motes, arguments: argparse.Namespace) -> None:
         motes.cancel(job)
         raise SystemExit("cancelled") from None
     if last["status"] != "completed":
-        raise SystemExit(f"{last['status']}: {last['error'] or 'by somebody else'}")
+        raise SystemExit(f"{last['status']}: {last['error'] or 'by another client'}")
     motes.download(job, arguments.video)
 
 

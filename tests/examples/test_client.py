@@ -57,7 +57,7 @@ def test_script_renders_a_song_as_long_as_it_is(service: Service, demo_song: Pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("song.wav", "nowhere/out.mp4"), "nowhere/out.mp4: there is no folder nowhere"),
+        (("song.wav", "nowhere/out.mp4"), "nowhere/out.mp4: the folder nowhere does not exist"),
         (("song.wav", "out.mp4", "--config", "[1]"), "argument --config: invalid json_object value: '[1]'"),
     ],
 )

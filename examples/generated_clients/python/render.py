@@ -44,7 +44,7 @@ def checked(answer: T | Problem | None) -> T:
 
 
 def follow(client: AuthenticatedClient, job_id: str) -> Iterator[Job]:
-    """The job whenever it has changed, until it is over."""
+    """The job whenever it changes, until it is over."""
     with client.get_httpx_client().stream("GET", f"/particles/jobs/{job_id}/events") as events:
         if events.is_error:
             checked(Problem.from_dict(json.loads(events.read())))
@@ -55,7 +55,7 @@ def follow(client: AuthenticatedClient, job_id: str) -> Iterator[Job]:
 
 
 def render(client: AuthenticatedClient, song: Path, video: Path, particle_type: str) -> None:
-    """All of it, from the song to the video."""
+    """Upload the song, render it, follow the job and download the video."""
     with song.open("rb") as file:
         audio = checked(upload_audio.sync(client=client, body=UploadAudioBody(File(file, song.name))))
     config = CreateSystemConfig.from_dict({"width": 320, "height": 180, "duration": "audio"})

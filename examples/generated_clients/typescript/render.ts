@@ -33,7 +33,7 @@ function checked<T>({ data, error }: { data?: T; error?: Problem }): T {
   return data as T;
 }
 
-/** The job whenever it has changed, until it is over. */
+/** The job whenever it changes, until it is over. */
 async function* follow(jobId: string): AsyncGenerator<Job> {
   const path = { job_id: jobId };
   const events = checked(
