@@ -20,6 +20,8 @@ _DATABASE = re.compile(rf"postgresql\+asyncpg://{_HOST}|sqlite\+aiosqlite:///.+"
 _DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _DAY = 24 * 3600  # seconds
 _EVER = "0: for ever"
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": _DAY}  # seconds
+_SPAN = re.compile(r"(\d{1,9})([smhd]?)", re.ASCII)
 _STORES = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https")  # that obstore reads
 _SHARE = re.compile(r"\d{1,18}|\d{1,2}(\.\d+)?%", re.ASCII)
 _SHORTEST_KEY = 24  # bytes, as Standard Webhooks has it
@@ -168,6 +170,20 @@ class ServiceSettings(BaseSettings):
         if root is not None and not root.is_dir():
             raise ValueError("must be a folder that is there")
         return root
+
+    @field_validator(
+        *("keep_videos", "keep_previews", "keep_segments", "keep_uploads", "keep_at_least", "keep_jobs"),
+        *("keep_history", "keep_requests", "keep_orphans", "keep_every"),
+        mode="before",
+    )
+    @classmethod
+    def _in_seconds(cls, value: object) -> object:
+        """A number with a unit, such as 30d, in seconds."""
+        if not isinstance(value, str):
+            return value
+        if not (found := _SPAN.fullmatch(value)):
+            raise ValueError("must be seconds, or a number with a unit, such as 30d, 12h, 30m or 45s")
+        return int(found[1]) * _UNITS[found[2]]
 
     @field_validator("keep_every")
     @classmethod

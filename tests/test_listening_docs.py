@@ -41,5 +41,3 @@ def test_examples_are_accepted(text: str) -> None:
         document.check(plain, where="docs/listening.md")
     else:
         Scene("enhanced", audio="song.mp3", config=plain).resolve()
-    (hearing,) = re.findall(r"^  `(\{\"bass\".*)`", TEXT, re.MULTILINE)
-    Scene("zen", config={"hearing": json.loads(hearing)}).resolve()

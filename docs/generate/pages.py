@@ -150,7 +150,8 @@ def settings() -> str:
     return (
         "# Settings of the service\n\nEnvironment variables, the same for every process of an installation."
         " `motes config` lists them with the values in force and hides secrets; `motes config --json` is for scripts."
-        " It and `motes serve` warn of a variable whose name is almost one of these.\n\n"
+        " It and `motes serve` warn of a variable whose name is almost one of these. Times of `MOTES_KEEP_…` may have a"
+        " unit, such as `30d`, `12h`, `30m` or `45s`.\n\n"
         + table(("Variable", "Default", "Meaning"), rows)
         + "\nBesides these, `MOTES_PLUGINS` selects [plugins](../plugins.md#when-something-is-wrong).\n"
     )

@@ -120,6 +120,7 @@ class TestConfig:
             ("KEEP_FREE", "abc", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
             ("RESERVE", "150%", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
             ("RESERVE", "-1", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
+            ("KEEP_VIDEOS", "30w", "must be seconds, or a number with a unit, such as 30d, 12h, 30m or 45s;"),
             ("PORT", "many", "must be a whole number between 0 and 65535;"),
             ("PORT", "99999", "must be between 0 and 65535;"),
             ("METRICS_OPEN", "perhaps", "must be true or false;"),
@@ -186,6 +187,15 @@ class TestConfig:
     )
     def test_redis_may_be_anywhere(self, url: str) -> None:
         assert ServiceSettings(redis_url=url).redis_url == url
+
+    @pytest.mark.parametrize(("given", "seconds"), [("30d", 2_592_000), ("12h", 43_200), ("30m", 1800), ("45s", 45)])
+    def test_times_may_have_a_unit(self, monkeypatch: pytest.MonkeyPatch, given: str, seconds: int) -> None:
+        monkeypatch.setenv("MOTES_KEEP_UPLOADS", given)
+        assert ServiceSettings().keep_uploads == seconds
+
+    def test_times_without_a_unit_are_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_KEEP_UPLOADS", "90")
+        assert ServiceSettings().keep_uploads == 90
 
     def test_empty_media_root_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """And not the folder in which the service was started."""
