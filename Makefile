@@ -21,7 +21,6 @@ setup: $(READY)  ## create the environment in .venv and compile the kernels
 $(READY): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "Motes needs Python 3.11 or newer: none was found on PATH" >&2; exit 1; }
 	@$(PYTHON) deploy/environment.py $(VENV) requirements.lock
-	@$(BIN)/python -m ecs_core.warmup
 	@touch $(READY)
 
 setup-dev: $(DEV)  ## the same, with everything that tests and linters need

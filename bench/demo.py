@@ -31,8 +31,8 @@ TIME_GOAL, BYTES_GOAL = 0.4, 0.5  # of the other's
 PHASES = (
     ("environment", r"pip install|^Installing the packages"),
     ("packages", r"--editable|^Installing Motes"),
-    ("Motes", r"ecs_core\.warmup|^ready after"),
-    ("kernels", r"^kernels ready"),
+    ("Motes", r"ecs_core\.warmup|^Waiting for kernels"),
+    ("kernels", r"^kernels ready|^ready after"),
     ("song", r"^song "),
     ("service", r"^service "),
     ("video", r"^video "),

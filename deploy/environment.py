@@ -1,4 +1,4 @@
-"""``make setup``: a virtual environment with the versions that a lock pins, and Motes in it, from this folder.
+"""``make setup``: a virtual environment with the versions that a lock pins, Motes in it, and its kernels compiled.
 
     python3 deploy/environment.py .venv requirements.lock
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 _DOWNLOAD = re.compile(r"\s*(?:Downloading|Using cached) (\S+?)-\S+ \(([\d.]+) (kB|MB|bytes)\)")
 _MB = {"MB": 1.0, "kB": 1e-3, "bytes": 1e-6}
+_COMPILE = "from ecs_core.kernels.compilation import compile_missing; compile_missing()"
 _LARGE = 1.0  # MB: smaller downloads get no line of their own
 
 
@@ -32,11 +33,19 @@ def main(folder: Path, lock: Path) -> int:
             venv.create(folder, with_pip=True, symlinks=True)
     # Modules are compiled to bytecode when they are first imported, which most of them never are: --no-compile.
     # setuptools is in the lock, so that building Motes needs no environment of its own: --no-build-isolation.
-    with _phase(f"Installing the packages that {lock} pins"):
-        code = _pip(python, "--no-compile", "--requirement", str(lock))
+    compiler = None
+    with _phase("Installing the compiler"):
+        code = _pip(python, "--no-compile", "--constraint", str(lock), "numba")
+    if code == 0:
+        compiler = subprocess.Popen([python, "-c", _COMPILE])  # while pip waits for the network
+        with _phase(f"Installing the packages that {lock} pins; kernels are compiled meanwhile, for this processor"):
+            code = _pip(python, "--no-compile", "--requirement", str(lock))
     if code == 0:
         with _phase("Installing Motes from this folder"):
             code = _pip(python, "--no-compile", "--no-deps", "--no-build-isolation", "--editable", ".")
+    if compiler is not None:
+        with _phase("Waiting for kernels"):
+            code = compiler.wait() or code
     print("failed" if code else "ready", f"after {time.monotonic() - began:.0f} s", flush=True)
     return code
 

@@ -12,25 +12,33 @@ ROOT = Path(__file__).parents[2]
 NOW = """\
 Creating .venv with Python 3.11.7
   2.1 s
-Installing the packages that requirements.lock pins
+Installing the compiler
+  unpacking
+  3.3 s
+Installing the packages that requirements.lock pins; kernels are compiled meanwhile, for this processor
   unpacking
   7.9 s
 Installing Motes from this folder
   1.2 s
+Waiting for kernels
+  0.1 s
 ready after 11 s
-kernels ready for snow (9.0 s)
 .venv/bin/python -m services.cli.demo out
 song     out/demo.wav
 service  http://127.0.0.1:1/docs, while it lasts
 video    out/demo.mp4  (600 frames in 20.0 s)
 poster   out/demo.png
 """
-BEFORE = """\
+BEFORE = (
+    """\
 python3.11 -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 .venv/bin/python -m ecs_core.warmup
-""" + NOW[NOW.index("kernels") :]
+"""
+    + "kernels ready for snow (9.0 s)\n"
+    + NOW[NOW.index("song ") :]
+)
 
 
 @pytest.mark.parametrize("output", [NOW, BEFORE], ids=["now", "before"])
