@@ -13,7 +13,7 @@ import pytest
 from tests.packaging.conftest import ROOT, Built, build
 
 PACKAGES = ("ecs_core", "plugins", "services")
-NOT_SHIPPED = {".png"}  # pictures of the types, for their docs
+NOT_SHIPPED = {".webp"}  # pictures of the types, for their docs
 
 
 def names(wheel: Path) -> set[str]:
