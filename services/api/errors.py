@@ -56,7 +56,7 @@ _EXAMPLES = {
     422: "The body is no JSON: Expecting value: line 1 column 1 (char 0)",
     429: "Too many requests a minute: at most 600 here (limit requests_per_minute)",
     503: "The database does not answer; try again",
-    507: "no room: this needs about 120.0 MB, 1.0 GB are free, but 1.0 GB of that are a reserve",
+    507: "no room: this needs about 120.0 MB, 1.0 GB are free, but 1.0 GB of that are reserved",
 }
 
 

@@ -1,4 +1,4 @@
-"""API keys: making them, and finding out who calls with one. Of a key only its digest is kept, which opens nothing."""
+"""API keys: creating, checking, rotating and revoking them. Only digests of keys are stored."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from services.database.models import KeyRow, now
 from services.settings import LIMITS
 
 SCOPES = ("read", "render", "admin")
-CACHE_SECONDS = 4.0  # seconds for which no key is looked for again; with the look-up, less than five
-SESSION_CACHE_SECONDS = 2.0  # likewise, for connections that last
-_CACHE_SIZE = 1000  # keys that are remembered
-_NO_DIGEST = "0" * 64  # the digest of no key
+CACHE_SECONDS = 4.0  # seconds for which a look-up is cached; revoking takes effect within five seconds
+SESSION_CACHE_SECONDS = 2.0  # likewise, for long-lived connections
+_CACHE_SIZE = 1000  # cached keys
+_NO_DIGEST = "0" * 64  # stands for a key that does not exist
 _ID = string.ascii_lowercase + string.digits
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls, and what it may: ``key`` is the id of its key, None where no keys are asked for."""
+    """Who sends a request, and what it may do; ``key`` is the id of its API key, None without authentication."""
 
     owner: str
     key: str | None
     scopes: frozenset[str]
-    limits: Mapping[str, float]  # where they differ from everybody's
+    limits: Mapping[str, float]  # where they differ from the defaults
 
     @property
     def is_admin(self) -> bool:
-        """Whether everything of everybody is open to it."""
+        """Whether it has access to everything of every owner."""
         return "admin" in self.scopes
 
     def has_scope(self, scope: str) -> bool:
@@ -49,29 +49,29 @@ class Caller:
         return scope in self.scopes or self.is_admin
 
     def visible_rows(self, table: Any) -> ColumnElement[bool]:
-        """Which rows of a table with owners there are for it."""
+        """Condition: the rows of a table with owners that it may see."""
         return true() if self.is_admin else table.owner == self.owner
 
     def can_see(self, owner: str) -> bool:
-        """Whether what an owner has is there for it."""
+        """Whether it may see what this owner has."""
         return self.is_admin or owner == self.owner
 
 
-ANONYMOUS = Caller(owner="", key=None, scopes=frozenset(SCOPES), limits={})  # where no keys are asked for
+ANONYMOUS = Caller(owner="", key=None, scopes=frozenset(SCOPES), limits={})  # without authentication
 
 
 class ApiKeys:
-    """The keys of a database."""
+    """The API keys in a database."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._session_cache: dict[str, tuple[float, KeyRow | None]] = {}  # by id
-        self._cache: dict[str, tuple[float, KeyRow | None]] = {}  # by digest; also that there is none
+        self._session_cache: dict[str, tuple[float, KeyRow | None]] = {}  # by key id
+        self._cache: dict[str, tuple[float, KeyRow | None]] = {}  # by digest, also of keys that do not exist
 
     async def caller(self, key: str) -> Caller | None:
-        """Who calls with a key; None where it is none, has expired or was revoked, after the same work.
+        """The caller with this key; None if the key is unknown, expired or revoked. Takes equally long in each case.
 
-        What was found, or that nothing was, is remembered for ``CACHE_SECONDS`` seconds.
+        The result is cached for ``CACHE_SECONDS`` seconds.
         """
         digest = _digest(key)
         at, row = self._cache.get(digest, (-math.inf, None))
@@ -92,7 +92,7 @@ class ApiKeys:
         return row
 
     async def still_valid(self, caller: Caller) -> bool:
-        """Whether who called may still do so: for connections that last."""
+        """Whether the caller's key is still valid; for long-lived connections."""
         if caller.key is None:
             return True
         at, row = self._session_cache.get(caller.key, (-math.inf, None))
@@ -105,12 +105,12 @@ class ApiKeys:
         return row is not None and _is_valid(row)
 
     async def all(self) -> list[KeyRow]:
-        """Every key, the newest first, also those that open nothing any more."""
+        """Every key, newest first, including expired and revoked ones."""
         async with self._sessions() as session:
             return list(await session.scalars(select(KeyRow).order_by(KeyRow.created_at.desc(), KeyRow.id)))
 
     async def any_valid(self) -> bool:
-        """Whether there is any that opens something."""
+        """Whether any key is valid."""
         return any(_is_valid(row) for row in await self.all())
 
     async def create(
@@ -122,10 +122,10 @@ class ApiKeys:
         limits: Mapping[str, float] | None = None,
         expires_at: datetime | None = None,
     ) -> tuple[KeyRow, str]:
-        """A new key: what is kept of it, and the key itself, which cannot be had again.
+        """Create a key; returns its row and the key itself, which cannot be recovered later.
 
         Raises:
-            MotesError: an owner, name, scope or limit that cannot be.
+            MotesError: the owner, name, a scope or a limit is invalid.
         """
         if not _OWNER.fullmatch(owner):
             raise MotesError(f"owner {owner[:200]!r}: must be a letter or digit and up to 63 more, or . _ @ + -")
@@ -143,10 +143,10 @@ class ApiKeys:
         return row, key
 
     async def revoke(self, key_id: str) -> KeyRow:
-        """A key opens nothing any more, at the latest in five seconds.
+        """Revoke a key; it stops working within five seconds.
 
         Raises:
-            MotesError: there is none.
+            MotesError: there is no such key.
         """
         async with self._sessions.begin() as session:
             row = await session.get(KeyRow, key_id, with_for_update=True)
@@ -158,12 +158,12 @@ class ApiKeys:
     async def rotate(
         self, key_id: str, *, overlap: timedelta, expires_at: datetime | None = None
     ) -> tuple[KeyRow, str]:
-        """A new key that may what an old one may, which ends after the overlap.
+        """Create a key with the rights of an old one, which expires after the overlap.
 
-        Without ``expires_at`` the new one lives as long as the old one was to.
+        Without ``expires_at`` the new key is valid for as long as the old one was meant to be.
 
         Raises:
-            MotesError: there is no such key, or it opens nothing any more.
+            MotesError: there is no such key, or it is not valid.
         """
         async with self._sessions.begin() as session:
             old = await session.get(KeyRow, key_id, with_for_update=True)
@@ -210,5 +210,5 @@ def _new(
 
 
 def _digest(key: str) -> str:
-    # Of 256 random bits no slow hash is needed: there is nothing to guess.
+    # 256 random bits cannot be guessed, so no slow hash is needed.
     return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()

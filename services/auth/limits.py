@@ -1,6 +1,6 @@
-"""Limits: what a key may use of the service, and what nobody may ask of it; what they are, and what passing one says.
+"""Limits that every request is held to, and the errors for exceeding a limit or a quota.
 
-Requests are counted by ``services.auth.rate_limit``, everything else of an owner by ``services.auth.quotas``.
+``services.auth.quotas`` counts what an owner has, ``services.api`` counts requests.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from services.settings import ServiceSettings
 
 _RATE = re.compile(r"[0-9]{1,9}(/[1-9][0-9]{0,8})?")
 _HUGE = 1e100
-_RETRY_AFTER = 10  # seconds after which a job may have ended, or something may have been deleted
+_RETRY_AFTER = 10  # seconds after which a job may have ended or something may have been deleted
 
 
 class LimitError(MotesError):
-    """Something is larger than this server does for anybody: which limit, its value, and what was asked for."""
+    """A request exceeds a limit of this server: the limit's name and value, and what was asked for."""
 
     def __init__(self, limit: str, value: float, said: str) -> None:
         super().__init__(f"{said}: at most {value:.15g} here (limit {limit})")
@@ -28,7 +28,7 @@ class LimitError(MotesError):
 
 
 class QuotaError(LimitError):
-    """A caller has used up what it may, and can come again in so many seconds."""
+    """A caller has used up a quota and may retry after ``seconds``."""
 
     def __init__(self, limit: str, value: float, said: str, *, seconds: float = _RETRY_AFTER) -> None:
         super().__init__(limit, value, said)
@@ -36,7 +36,7 @@ class QuotaError(LimitError):
 
 
 def limit_of(settings: ServiceSettings, caller: Caller, name: str) -> float | None:
-    """What a caller may: as its key says, or as everybody; without a key there is a limit only where one was set."""
+    """A caller's limit: its key's own, or the default. Without a key only explicitly set limits apply."""
     if name in caller.limits:
         return caller.limits[name]
     setting = f"limit_{name}"
@@ -46,10 +46,10 @@ def limit_of(settings: ServiceSettings, caller: Caller, name: str) -> float | No
 
 
 def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
-    """Refuse a config, with all its defaults, that is more than this server renders for anybody.
+    """Refuse a complete config that exceeds a limit of this server.
 
     Raises:
-        LimitError: says which limit, its value, and what was given.
+        LimitError: names the limit, its value, and the value given.
     """
     width, height = config["width"], config["height"]
     check_limit("max_pixels", settings.max_pixels, width * height, f"width × height = {width} × {height}")
@@ -61,9 +61,9 @@ def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
 
 
 def check_requested(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
-    """Refuse a config as a client gave it, if it is more than this server renders; whether it is right is not asked.
+    """Refuse a client's config that exceeds a limit, before it is validated.
 
-    So who asks for too much is told what this server allows, not what some other might.
+    So the error names this server's limit rather than the larger one of the setting itself.
 
     Raises:
         LimitError: as above.
@@ -76,12 +76,12 @@ def check_requested(settings: ServiceSettings, config: Mapping[str, Any]) -> Non
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is a positive one that can be compared, and in no time."""
+    """Whether it is a positive number, small enough to compare quickly."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _HUGE
 
 
 def check_length(settings: ServiceSettings, seconds: float) -> None:
-    """Refuse a video of so many seconds if that is more than this server renders for anybody.
+    """Refuse a video that is longer than this server renders.
 
     Raises:
         LimitError: as above.

@@ -1,7 +1,7 @@
-"""Quotas: what an owner may have at a time, and have rendered in a day. Checked where it is stored, and nowhere else.
+"""Quotas: what an owner may have at a time, and have rendered in a day.
 
-All of it happens within the transaction that stores a job or a song, and one owner's such transactions wait for each
-other (``services.database.engine.advisory_lock``), so that no two of them see the same room.
+They are checked within the transaction that stores a job or a song. The transactions of one owner hold a lock
+(``services.database.engine.advisory_lock``), so that no two of them count on the same remainder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OPEN = ("queued", "rendering")
 
 @dataclass(frozen=True)
 class Quotas:
-    """What an owner may, by the key that asks; infinite where nothing is limited."""
+    """An owner's quotas, by the key that asks; infinite where there is no limit."""
 
     open_jobs: float = math.inf
     queued_jobs: float = math.inf
@@ -36,21 +36,21 @@ NO_QUOTAS = Quotas()
 
 
 def quotas_of(settings: ServiceSettings, caller: Caller) -> Quotas:
-    """What a caller may."""
+    """The quotas of a caller."""
     limits = {name: limit_of(settings, caller, name) for name in Quotas.__dataclass_fields__}
     return Quotas(**{name: limit for name, limit in limits.items() if limit is not None})
 
 
 def owner_lock(owner: str) -> str:
-    """What a transaction that counts something of an owner holds, for ``advisory_lock``; taken before anything else."""
+    """Name of the lock for transactions that count what an owner has; taken before any other lock."""
     return f"owner {owner}"
 
 
 async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas) -> None:
-    """Charge an owner for what is yet to be rendered of a job that is about to be queued.
+    """Charge an owner for the unrendered seconds of a job that is about to be queued.
 
     Raises:
-        QuotaError: the owner has too many jobs, or too much was rendered or is stored.
+        QuotaError: the owner has too many jobs, too many seconds rendered today, or too many bytes stored.
     """
     if min(quotas.open_jobs, quotas.queued_jobs) < math.inf:
         mine = select(JobRow.status, func.count()).where(JobRow.owner == job.owner, JobRow.status.in_(_OPEN))
@@ -73,10 +73,10 @@ async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas) -> None:
 
 
 async def admit_bytes(session: AsyncSession, owner: str, size: int, quotas: Quotas) -> None:
-    """Let an owner store so many bytes more; with none, what is to be made and nobody knows the size of.
+    """Check that an owner may store ``size`` more bytes; 0 stands for a result of unknown size.
 
     Raises:
-        QuotaError: there is no room.
+        QuotaError: the owner would exceed the quota.
     """
     if quotas.stored_bytes == math.inf:
         return
@@ -87,7 +87,7 @@ async def admit_bytes(session: AsyncSession, owner: str, size: int, quotas: Quot
 
 
 async def refund_seconds(session: AsyncSession, job: JobRow) -> None:
-    """What was not rendered of a job that is over costs its owner nothing."""
+    """Refund the unrendered seconds of a job that has ended."""
     await _charge(session, job.owner, day_of(job.created_at), -unrendered_seconds(job))
 
 
@@ -97,7 +97,7 @@ def unrendered_seconds(job: JobRow) -> float:
 
 
 def day_of(moment: datetime) -> str:
-    """The day, in UTC, that something counts for."""
+    """The UTC day that something is charged to."""
     return f"{moment:%Y-%m-%d}"
 
 
@@ -109,7 +109,7 @@ async def _charge(session: AsyncSession, owner: str, day: str, seconds: float) -
     if known is not None:
         await session.execute(update(UsageRow).where(*mine).values(seconds=UsageRow.seconds + seconds))
     elif seconds > 0:
-        yesterday = day_of(now() - timedelta(days=1))  # of which jobs may still give something back
+        yesterday = day_of(now() - timedelta(days=1))  # whose jobs may still be refunded
         await session.execute(delete(UsageRow).where(UsageRow.owner == owner, UsageRow.day < yesterday))
         session.add(UsageRow(owner=owner, day=day, seconds=seconds))
         await session.flush()

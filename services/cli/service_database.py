@@ -77,7 +77,7 @@ async def open_sessions(settings: ServiceSettings) -> AsyncIterator[Sessions]:
     with one_line_errors(settings):
         if (here := await revision_at(settings.database)) != head_revision():
             raise MotesError(
-                f"the database {masked(settings.database)} has structure {here or 'none'}, this Motes needs "
+                f"the database {masked(settings.database)} has schema revision {here or 'none'}, this Motes needs "
                 f"{head_revision()}: run motes db upgrade"
             )
         engine, sessions = open_database(settings.database)

@@ -1,5 +1,7 @@
-"""Corrections: documents of what is heard in a song as their owners have them. Kept by content, so that a job that was
-asked for before the next correction finds its own; beside each song lies which one counts for whom.
+"""Corrections: analyses of songs as corrected by their owners.
+
+They are stored by content, so a job keeps the correction that it was submitted with. A pointer beside each song names
+the owner's current one.
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ class Corrections:
         self._storage = storage
 
     def save(self, audio: str, owner: str, text: str) -> str:
-        """Let a document count for the owner of a song; returns its sha256."""
+        """Store a corrected document and make it the owner's current one; returns its sha256."""
         digest = hashlib.sha256(text.encode()).hexdigest()
         self._put(correction_key(audio, digest), text)
         self._put(current_correction_key(audio, owner), digest)
         return digest
 
     def current(self, audio: str, owner: str) -> str | None:
-        """The sha256 of the document that counts for the owner; None where the song is as it is heard."""
+        """The sha256 of the owner's current correction; None if there is none."""
         try:
             with self._storage.file(current_correction_key(audio, owner)) as path:
                 return path.read_text(encoding="ascii")
@@ -35,7 +37,7 @@ class Corrections:
             return None
 
     def clear(self, audio: str, owner: str) -> None:
-        """Let none count; harmless where there is none. The document stays for jobs that have it."""
+        """Remove the owner's pointer, if any. The document stays for jobs that refer to it."""
         self._storage.delete([current_correction_key(audio, owner)])
 
     def _put(self, key: str, text: str) -> None:

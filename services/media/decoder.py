@@ -1,7 +1,7 @@
-"""DecodedSong: a client's song, decoded by a confined process of its own, whose samples come through a socket.
+"""DecodedSong: an untrusted song, decoded by a sandboxed process that sends samples through a socket.
 
-FFmpeg never touches a client's bytes in a process that holds connections, credentials or others' files. What comes back
-is numbers, which are checked; so the worst that a file can do to whoever reads them is to be a strange song.
+FFmpeg never reads a client's bytes in a process that holds connections, credentials or other clients' files. The reader
+checks the numbers that it receives, so a malicious file can at worst be a strange song.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from services.media.sandbox import enter_sandbox
 from services.processes.parent_death import end_with_parent
 
 F32 = NDArray[np.float32]
-_Line = Annotated[str, Field(max_length=1000, pattern=r"^\P{C}*$")]  # to be shown: no control characters
+_Line = Annotated[str, Field(max_length=1000, pattern=r"^\P{C}*$")]  # printable: no control characters
 
-_TIMEOUT = 300.0  # seconds until the next samples come
-_CHUNK_SAMPLES = 1 << 15  # samples a message at most
+_TIMEOUT = 300.0  # seconds to wait for the next samples
+_CHUNK_SAMPLES = 1 << 15  # samples per message at most
 _MAX_LINE = _BUFFER = 1 << 18  # bytes
 
 
@@ -57,13 +57,13 @@ _MESSAGE: TypeAdapter[_Begin | _End | _Error] = TypeAdapter(_Begin | _End | _Err
 
 
 class DecodedSong:
-    """A song to read once, as an AudioFile is read; ``name`` is what errors and warnings call it. A context manager.
+    """An untrusted song, read once like an AudioFile; errors and warnings call it ``name``. A context manager.
 
-    To be used in a process of one Python thread that does not ignore SIGCHLD. The process that decodes ends with it.
+    Use it in a process with one Python thread that does not ignore SIGCHLD; the decoding process ends with it.
 
     Raises:
-        AudioError: it is no song, or too long, or it takes down what decodes it, or takes that too long.
-        ConnectionResetError: what decodes it was killed from outside; another try may work.
+        AudioError: it is no song, it is too long, or decoding it crashes or takes too long.
+        ConnectionResetError: the decoding process was killed from outside; a retry may succeed.
     """
 
     def __init__(self, path: Path, *, name: str) -> None:
@@ -93,7 +93,7 @@ class DecodedSong:
             raise
 
     def blocks(self) -> Iterator[F32]:
-        """Yield the samples in order as blocks of shape (channels, n), float32, nominally ±1, as AudioFile does."""
+        """Yield blocks of samples in order, of shape (channels, n), float32, nominally ±1, as AudioFile does."""
         samples = 0
         while isinstance(message := self._next(channels=self.channels), np.ndarray):
             samples += message.shape[1]
@@ -105,7 +105,7 @@ class DecodedSong:
         self.warnings += message.warnings
 
     def _next(self, *, channels: int) -> F32 | _Begin | _End:
-        """Samples, or something that is said about them."""
+        """The next samples or message."""
         try:
             size = int.from_bytes(self._read(4), "little")
             if size > (_CHUNK_SAMPLES if channels else 0):
@@ -129,10 +129,10 @@ class DecodedSong:
         return data
 
     def _protocol_error(self) -> AudioError:
-        return AudioError(f"{self._name}: what decodes it tells nonsense: damaged?")
+        return AudioError(f"{self._name}: the decoder sent invalid data; is the file damaged?")
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         self._stream.close()
         self._socket.close()
         if self._process:
@@ -148,20 +148,20 @@ class DecodedSong:
 
 
 def _close_all_but(kept: int, path: Path) -> None:
-    """Close all files but one, and the song if it has no name but its descriptor's; nothing can be said any more."""
+    """Close all files but ``kept``, and the song if it is only known by its descriptor. Nothing can be printed then."""
     keep = {kept, int(path.name)} if path.parent == Path("/proc/self/fd") else {kept}
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in {0, 1, 2} - keep:
         os.dup2(nothing, standard)
     for file in map(int, os.listdir("/proc/self/fd")):
         if file > 2 and file not in keep:
-            with suppress(OSError):  # what listed them is closed
+            with suppress(OSError):  # the descriptor of the listing itself is closed
                 os.close(file)
 
 
 def _decode(path: Path, name: str, target: socket.socket) -> None:
-    """The process that decodes. It says {rate, channels, seconds}, sends samples, says {warnings}; or {error}."""
-    gc.disable()  # what was inherited is shared as long as nobody touches it
+    """The decoding process. Sends {rate, channels, seconds}, samples, {warnings}; or {error}."""
+    gc.disable()  # a collection would copy the memory shared with the parent
     enter_sandbox(memory=MEMORY_LIMIT, seconds=CPU_LIMIT, reads=[path])
     with target.makefile("wb", buffering=_BUFFER) as stream:
 

@@ -1,4 +1,4 @@
-"""probe(): whether a client's file is a song, and what kind, found out by a confined process of its own."""
+"""probe(): duration and format of an untrusted song, found by a sandboxed process."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ecs_core.errors import AudioError
 from services.media.decoding_limits import CPU_LIMIT, exit_error
 
 _log = logging.getLogger("motes.probing")
-# All that the process gets of our environment: no password, no key.
+# The process inherits nothing else of our environment: no passwords and no keys.
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL")
 _FACTS = {"duration": float, "sample_rate": int, "channels": int}
 
 
 async def probe(path: Path, name: str) -> dict[str, float | int]:
-    """Decode a file, to its end or for as long as any may be: {duration} in seconds, {sample_rate} and {channels}.
+    """Decode a file, up to the longest duration allowed: {duration} in seconds, {sample_rate} and {channels}.
 
     Raises:
-        AudioError: it is no song, by the ``name`` that the client knows.
+        AudioError: it is no song; the message calls it ``name``.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.media.probe_process", str(path), str(os.getpid())),
@@ -54,8 +54,8 @@ async def probe(path: Path, name: str) -> dict[str, float | int]:
 
 @cache
 def _warn(lacking: str) -> None:
-    """Say once what the kernel, or the container, cannot take from processes that decode what clients send."""
-    _log.warning("what decodes clients' files keeps its access to %s: docs/untrusted-media.md", lacking)
+    """Warn once about restrictions that the kernel or the container does not support."""
+    _log.warning("decoding is not fully sandboxed, it keeps access to %s: see docs/untrusted-media.md", lacking)
 
 
 def _parse(line: bytes) -> Mapping[str, object] | None:
@@ -68,4 +68,4 @@ def _parse(line: bytes) -> Mapping[str, object] | None:
 
 def _probe_error(code: int, name: str) -> AudioError:
     why = exit_error(code, name)
-    return why if isinstance(why, AudioError) else AudioError(f"{name}: what decodes it was killed; try again")
+    return why if isinstance(why, AudioError) else AudioError(f"{name}: the decoder was killed; try again")

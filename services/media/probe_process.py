@@ -1,4 +1,4 @@
-"""The confined process of ``services.media.probe``: decodes a file and prints what kind of song it is.
+"""The sandboxed process of ``services.media.probe``: decodes a file and prints its duration and format.
 
 ``python -m services.media.probe_process FILE PARENT``
 """
@@ -20,7 +20,7 @@ from services.processes.parent_death import end_with_parent
 
 
 def main() -> None:
-    """Print what kind of song the file is, as a line of JSON."""
+    """Print the duration and format of the file as a line of JSON."""
     path, parent = Path(sys.argv[1]), int(sys.argv[2])
     end_with_parent(parent, signal.SIGKILL)
     os.nice(5)
@@ -30,7 +30,7 @@ def main() -> None:
             samples = 0
             for block in song.blocks():
                 samples += block.shape[1]
-                if samples > MAX_SONG_SECONDS * song.rate:  # which is refused, however long it is
+                if samples > MAX_SONG_SECONDS * song.rate:  # longer songs are refused anyway
                     break
             facts = {"duration": samples / song.rate, "sample_rate": song.rate, "channels": song.channels}
     except AudioError as error:

@@ -1,4 +1,4 @@
-"""The modules that PyAV loads with its first file: to be imported before a process is confined, which can load none."""
+"""Modules that PyAV loads with its first file; import this before entering the sandbox."""
 
 from __future__ import annotations
 

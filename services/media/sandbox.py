@@ -1,4 +1,4 @@
-"""enter_sandbox(): what a process that decodes a client's file may still do, whatever is found in FFmpeg one day."""
+"""enter_sandbox(): limits a process that decodes untrusted files, in case FFmpeg has a vulnerability."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-_FILES = 16  # open at the same time
-_GRACE = 1  # seconds between SIGXCPU, which can be caught, and SIGKILL, which cannot
+_FILES = 16  # open at a time
+_GRACE = 1  # seconds from SIGXCPU, which can be caught, to SIGKILL
 _PAGE = resource.getpagesize()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_FILTER = 38, 22, 2  # prctl(2)
-# System calls that are refused, by machine: what makes sockets (io_uring can, too), starts programs, reaches into other
-# processes, and parts of the kernel that nothing here needs and others have got out by.
+# System calls that are denied, by machine: those that create sockets (io_uring can, too), start programs or access
+# other processes, and parts of the kernel that are not needed here and have been used for escapes.
 _DENIED_SYSCALLS = {
     "socket": (41, 198),
     "io_uring_setup": (425, 425),
@@ -37,33 +37,33 @@ _DENIED_SYSCALLS = {
     "userfaultfd": (323, 282),
     "keyctl": (250, 219),
 }
-# What seccomp calls a machine, and which of the numbers are its own.
+# seccomp's architecture number, and the column of system call numbers above.
 _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "riscv64": (0xC00000F3, 1)}
-_OTHER_NUMBERS = 0x40000000  # from here on, those of a second interface of x86_64
+_OTHER_NUMBERS = 0x40000000  # from here on, numbers of the x32 interface
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # bpf(4)
 _ALLOW, _DENY = 0x7FFF0000, 0x00050000 | errno.EPERM
 _CAPABILITIES_VERSION = 0x20080522  # capset(2)
-# landlock(7); the numbers of its system calls are the same on every architecture.
+# landlock(7); its system calls have the same numbers on every architecture.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION, _PATH_BENEATH = 1, 1
 _READ_FILE = 1 << 2
-_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}  # since which version there are how many rights to files
-_TCP, _TCP_SINCE = 0b11, 4  # to bind, to connect
-_SCOPES, _SCOPES_SINCE = 0b11, 6  # abstract Unix sockets and signals, of processes that are not confined with it
+_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}  # number of file rights by Landlock version
+_TCP, _TCP_SINCE = 0b11, 4  # bind and connect
+_SCOPES, _SCOPES_SINCE = 0b11, 6  # abstract Unix sockets, and signals to processes outside
 
 
 def enter_sandbox(*, memory: int, seconds: int, reads: Sequence[Path] = ()) -> tuple[str, ...]:
-    """From now on this process may take so many bytes of memory more, and seconds of the processor, and little else.
+    """Restrict this process for good: ``memory`` more bytes, ``seconds`` of CPU time, and hardly any system calls.
 
-    It writes no file, opens none but those that it ``reads``, reaches no other machine and not this one either, starts
-    no program, sends no signal to others, leaves no core behind and has no privileges, not even root's. What is open
-    stays open. Beyond the limits memory ends in MemoryError or death, time in SIGXCPU, writing in SIGXFSZ.
+    It can write no file, open only those in ``reads``, connect to nothing (not even this machine), start no program,
+    signal no process outside, dump no core, and has no privileges, not even root's. Open files stay open. Exceeding
+    the limits ends in MemoryError or death (memory), SIGXCPU (time) or SIGXFSZ (writing).
 
-    Returns what the kernel cannot take away: of "network" and "files", which need seccomp and Landlock. To be called in
-    a process of one thread; it cannot be undone.
+    Returns what the kernel cannot restrict: "network" needs seccomp, "files" Landlock. Call it in a process with one
+    thread; it cannot be undone.
 
     Raises:
-        OSError: a limit that every kernel has cannot be set; nothing must be decoded then.
+        OSError: a limit that every kernel supports cannot be set; then nothing must be decoded.
     """
     _limit(resource.RLIMIT_AS, _mapped() + memory)
     _limit(resource.RLIMIT_CPU, seconds, seconds + _GRACE)
@@ -86,18 +86,18 @@ def _limit(which: int, soft: int, hard: int | None = None) -> None:
 
 
 def _mapped() -> int:
-    """Bytes of address space that this process has; what it was forked from is part of it."""
+    """Bytes of address space in use, including what was inherited from the parent."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
 
 
 def _restrict_syscalls() -> bool:
-    """Let seccomp refuse new sockets, and what else nobody needs who decodes a song."""
-    # A network namespace would do, too, but costs a tenth of a second to remove, and root or user namespaces to make.
+    """Let seccomp deny new sockets and other system calls that decoding does not need."""
+    # A network namespace would also work, but takes 0.1 s to remove and needs root or user namespaces.
     if platform.machine() not in _MACHINES:
         return False
     machine, column = _MACHINES[platform.machine()]
     numbers = [each[column] for each in _DENIED_SYSCALLS.values()]
-    # Jumps go so many instructions further, if true or else; the last instruction is the refusal.
+    # Jumps skip this many instructions if true or false; the last instruction denies the call.
     program = [(_LOAD, 0, 0, 4), (_IF_EQUAL, 0, len(numbers) + 3, machine)]
     program += [(_LOAD, 0, 0, 0), (_IF_AT_LEAST, len(numbers) + 1, 0, _OTHER_NUMBERS)]
     program += [(_IF_EQUAL, len(numbers) - at, 0, number) for at, number in enumerate(numbers)]
@@ -108,7 +108,7 @@ def _restrict_syscalls() -> bool:
 
 
 def _restrict_files(reads: Sequence[Path]) -> bool:
-    """Let Landlock refuse all files but some, TCP where there is still a network, and signals to others."""
+    """Let Landlock deny all files but ``reads``, TCP where seccomp does not, and signals to other processes."""
     version = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_ASK_VERSION))
     if version < 1:
         return False
@@ -134,6 +134,6 @@ def _restrict_files(reads: Sequence[Path]) -> bool:
 
 
 def _drop_capabilities() -> None:
-    """Be as weak as anybody, also as root."""
+    """Drop all capabilities, also as root."""
     with suppress(AttributeError):
         _libc.capset(struct.pack("=Ii", _CAPABILITIES_VERSION, 0), bytes(24))

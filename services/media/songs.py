@@ -1,7 +1,4 @@
-"""Songs: from an upload, or a name that a client gave, to a song in storage, kept once per content.
-
-Whether a file is a song is found out by ``services.media.probe``.
-"""
+"""Songs: uploaded or named by clients, checked by ``services.media.probe`` and stored once per content."""
 
 from __future__ import annotations
 
@@ -31,11 +28,11 @@ from services.storage.object_keys import audio_key, song_lock
 from services.storage.object_store import Storage
 from services.storage.reserved_names import is_reserved
 
-_CONCURRENCY = 2  # songs that are looked at
+_CONCURRENCY = 2  # songs probed at a time
 _CACHE_SIZE = 1000  # files under the media root
 _CHUNK = 1 << 20
 _TRIES = 5
-_LONGEST_PART = 255  # bytes of a name in most file systems
+_LONGEST_PART = 255  # bytes of a file name in most file systems
 _UPLOADED = re.compile(r"uploads/([0-9a-f]{64})(\.[a-z0-9]{1,8})?")
 
 
@@ -44,7 +41,7 @@ class SongNotFoundError(AudioError):
 
 
 class _File(NamedTuple):
-    """A file under the media root as it is; a changed one is another."""
+    """The identity of a file under the media root; a modified file is another."""
 
     path: Path
     size: int
@@ -52,26 +49,26 @@ class _File(NamedTuple):
 
 
 class Songs:
-    """Songs by what clients call them; ``folder``, on one file system with storage, is for those on their way."""
+    """Songs by the names that clients use; ``folder``, on the same file system as storage, is for incoming files."""
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage, folder: Path) -> None:
         self._settings, self._sessions, self._storage, self._folder = settings, sessions, storage, folder
         self._probing = asyncio.Semaphore(_CONCURRENCY)
-        self._digests: dict[_File, str] = {}  # their sha256, so that a song is not read again for each of its renders
+        self._digests: dict[_File, str] = {}  # sha256 of known files, so that a song is not read again for each render
 
     async def get(self, sha256: str | None) -> AudioRow | None:
-        """A song in storage, by its content."""
+        """A song in storage, by its sha256."""
         if sha256 is None:
             return None
         async with self._sessions() as session:
             return await session.get(AudioRow, sha256)
 
     async def find(self, audio_path: str, caller: Caller) -> AudioRow:
-        """The song that a caller names: one that its owner uploaded, or one under the media root.
+        """The song that a caller names: an upload of its owner, or a file under the media root.
 
         Raises:
-            SongNotFoundError: there is none.
-            AudioError: it may not be named.
+            SongNotFoundError: there is no such song.
+            AudioError: the name is not allowed.
         """
         uploaded = _UPLOADED.fullmatch(audio_path)
         if uploaded:
@@ -107,13 +104,13 @@ class Songs:
             if path.is_file():
                 facts = path.stat()
                 return _File(path, facts.st_size, facts.st_mtime_ns)
-        except (OSError, RuntimeError):  # in a folder that is closed, or links that lead in a circle
+        except (OSError, RuntimeError):  # in an unreadable folder, or a loop of links
             pass
         raise SongNotFoundError(f"audio_path {audio_path!r}: no such file")
 
     @asynccontextmanager
     async def staging_file(self) -> AsyncIterator[Path]:
-        """Where to put a song on its way; what is left there at the end is removed."""
+        """Yield a path for an incoming song; whatever is left there is removed at the end."""
         folder = await asyncio.to_thread(tempfile.mkdtemp, dir=self._folder)
         try:
             yield Path(folder) / "song"
@@ -121,23 +118,24 @@ class Songs:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def store(self, path: Path, *, sha256: str, name: str, caller: Caller) -> AudioRow:
-        """Move a file with that content, which lies in such a place, into storage if it is a song, as a caller's.
+        """Move a staged file with this content into storage, if it is a song, and make it the caller's.
 
         Raises:
-            AudioError: it is none, by the ``name`` that the client knows.
-            LimitError: it is longer than any may be, or the caller's owner has no room for it.
+            AudioError: it is no song; the message calls it ``name``.
+            LimitError: it is too long, or the caller's owner has no room for it.
         """
         key = audio_key(sha256)
         known = await self._claim(sha256, caller, new=True)
         if known is not None and await asyncio.to_thread(self._storage.exists, key):
             return known
-        if known is None:  # what has no room need not be looked at
+        if known is None:  # a song that would not fit need not be probed
             async with self._sessions() as session:
                 size = (await asyncio.to_thread(path.stat)).st_size
                 try:
                     await admit_bytes(session, caller.owner, size, quotas_of(self._settings, caller))
                 except QuotaError:
-                    if not await session.scalar(select(_is_of(caller.owner, sha256))):  # it may have come meanwhile
+                    # it may have been uploaded meanwhile
+                    if not await session.scalar(select(_is_of(caller.owner, sha256))):
                         raise
         async with self._probing:
             facts = await probe(path, name)
@@ -149,12 +147,12 @@ class Songs:
             async with self._sessions.begin() as session:
                 await advisory_lock(session, owner_lock(caller.owner), song_lock(sha256))
                 row = await session.get(AudioRow, sha256)
-                if row is None:  # else somebody else kept the same song meanwhile
+                if row is None:  # otherwise another request stored the same song meanwhile
                     row = AudioRow(sha256=sha256, suffix=_suffix(name), size=size, **facts)
                     session.add(row)
                     await session.flush()
                 await self._use(session, row, caller)
-                # Who removed the same song before may have deleted the file after it was put there; from now on nobody.
+                # An earlier deletion of the same song may have removed the file after it was put; from now on none can.
                 if await asyncio.to_thread(self._storage.exists, key):
                     return row
                 await session.rollback()
@@ -162,9 +160,9 @@ class Songs:
         raise RuntimeError(f"song {sha256} was removed {_TRIES} times while it was being kept")
 
     async def _claim(self, sha256: str, caller: Caller, *, new: bool) -> AudioRow | None:
-        """A song in storage, noted as used by a caller's owner; None where there is none, or it is not theirs yet.
+        """A song in storage, marked as used by the caller's owner; None if there is none or it is not theirs.
 
-        With ``new``, it may become theirs, if there is room.
+        With ``new`` it becomes theirs, if their quota allows.
         """
         found = select(AudioRow).where(AudioRow.sha256 == sha256)
         if not new:
@@ -177,7 +175,7 @@ class Songs:
         return row
 
     async def _use(self, session: AsyncSession, row: AudioRow, caller: Caller) -> None:
-        """Note that a caller's owner uses a song, which becomes theirs, if there is room."""
+        """Mark a song as used by the caller's owner; it becomes theirs, if their quota allows."""
         if not await session.scalar(select(_is_of(caller.owner, row.sha256))):
             await admit_bytes(session, caller.owner, row.size, quotas_of(self._settings, caller))
         await session.merge(UploadRow(owner=caller.owner, sha256=row.sha256, used_at=now()))
@@ -198,12 +196,12 @@ def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, float])
 
 
 def _is_of(owner: str, sha256: str) -> Exists:
-    """Whether a song is an owner's."""
+    """Condition: the owner has the song."""
     return exists().where(UploadRow.owner == owner, UploadRow.sha256 == sha256)
 
 
 def audio_path_of(sha256: str, name: str) -> str:
-    """What clients call a song that one of them uploaded under a name."""
+    """The audio_path that clients use for an uploaded song."""
     return f"uploads/{sha256}{_suffix(name)}"
 
 
@@ -213,7 +211,7 @@ def _suffix(name: str) -> str:
 
 
 def _copy(path: Path, copy: Path) -> str:
-    """Copy a file and return its sha256: of what was copied, whatever is written to the file meanwhile."""
+    """Copy a file; returns the sha256 of the copy, whatever happens to the original meanwhile."""
     digest = hashlib.sha256()
     with path.open("rb") as source, copy.open("wb") as target:
         while chunk := source.read(_CHUNK):

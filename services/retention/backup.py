@@ -1,9 +1,9 @@
-"""Backups: a copy of the SQLite database and of every file in storage that it names, made while work goes on.
+"""Backup and restore of the SQLite database and of the files in storage that it refers to, while the service runs.
 
-A backup is a folder with the layout of a data folder. Files in storage never change, so what an earlier backup into the
-same folder copied stays. The database is copied first, as it was at one moment; what was deleted since is forgotten in
-the copy. Plans and snapshots are not copied: in the copy unfinished jobs are planned anew, and keep their finished
-segments.
+A backup is a folder with the layout of a data folder. Files in storage never change, so backing up again into the same
+folder copies only new ones. The database is copied first, as of one moment; rows whose files were deleted meanwhile are
+removed from the copy. Plans and snapshots are not copied: in a restored service unfinished jobs are replanned and keep
+their finished segments.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DATABASE, STORAGE, SECRET = "motes.db", "storage", "webhook-secret"
 
 @dataclass(frozen=True)
 class BackupResult:
-    """How many files a backup has, their size in bytes, and how many of them had to be copied."""
+    """Files in the backup, their size in bytes, and how many had to be copied."""
 
     files: int
     size: int
@@ -42,7 +42,7 @@ class BackupResult:
 
 @dataclass(frozen=True)
 class RepairResult:
-    """How many were forgotten, as their files are gone, and how many jobs were planned anew."""
+    """Rows deleted because their files are missing, and jobs replanned."""
 
     songs: int
     artefacts: int
@@ -51,10 +51,10 @@ class RepairResult:
 
 
 def back_up(data: Path, storage: Storage, folder: Path) -> BackupResult:
-    """Back up the database in the data folder, and what it names in storage, into a folder: a new one, or a backup.
+    """Back up the data folder's database and the files it refers to into a folder: a new one, or an earlier backup.
 
     Raises:
-        MotesError: there is no database, it has another structure than this Motes needs, or the folder cannot be used.
+        MotesError: there is no database, its schema revision is not this version's, or the folder cannot be used.
     """
     source, part = data / DATABASE, folder / f".{DATABASE}.part"
     if not source.is_file():
@@ -70,12 +70,12 @@ def back_up(data: Path, storage: Storage, folder: Path) -> BackupResult:
         if (structure := asyncio.run(revision_at(url))) != head_revision():
             _remove(part)
             raise MotesError(
-                f"{source} has structure {structure}, this Motes needs {head_revision()}: run motes db upgrade"
+                f"{source} has schema revision {structure}, this Motes needs {head_revision()}: run motes db upgrade"
             )
         copied = sum(_export(storage, key, folder / STORAGE / key, size) for key, size in _referenced_files(part))
         asyncio.run(repair(url, lambda key: (folder / STORAGE / key).is_file()))
         with closing(sqlite3.connect(part)) as there:
-            there.execute("PRAGMA journal_mode=DELETE")  # one file, that can also be read where nothing can be written
+            there.execute("PRAGMA journal_mode=DELETE")  # a single file, readable on read-only media
         files = dict(_referenced_files(part))
         _fsync(part)
         os.replace(part, folder / DATABASE)
@@ -83,7 +83,7 @@ def back_up(data: Path, storage: Storage, folder: Path) -> BackupResult:
             _copy_atomically(data / SECRET, folder / SECRET)
         for path in sorted((folder / STORAGE).rglob("*"), reverse=True):
             if path.is_dir():
-                with suppress(OSError):  # it is not empty
+                with suppress(OSError):  # not empty
                     path.rmdir()
             elif path.relative_to(folder / STORAGE).as_posix() not in files:
                 path.unlink()
@@ -92,10 +92,10 @@ def back_up(data: Path, storage: Storage, folder: Path) -> BackupResult:
 
 
 def restore(folder: Path, data: Path, storage: Storage) -> BackupResult:
-    """Make a data folder and fill a storage from a backup. The database comes last: until then there is no service.
+    """Create a data folder and fill a storage from a backup. The database is copied last.
 
     Raises:
-        MotesError: it is no backup, it is damaged, or the data folder has a database.
+        MotesError: there is no backup, it is damaged, or the data folder already has a database.
     """
     source = folder / DATABASE
     if not source.is_file():
@@ -123,10 +123,10 @@ def restore(folder: Path, data: Path, storage: Storage) -> BackupResult:
 
 
 async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
-    """Let a database that nobody works on fit its storage, in which a file ``exists`` or does not, by its key.
+    """Make an unused database consistent with its storage; ``exists`` says whether there is a file under a key.
 
-    What has no file is forgotten: songs, artefacts, and the videos of completed jobs, which have expired. Unfinished
-    jobs are planned anew.
+    Deletes the rows of songs and artefacts whose files are missing, marks videos without a file as expired, and
+    replans unfinished jobs.
     """
     engine, sessions = open_database(url)
     try:
@@ -157,12 +157,12 @@ async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
 
 
 def _batched(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    """As many at a time as any database takes."""
+    """Batches small enough for one statement."""
     return (keys[start : start + 1000] for start in range(0, len(keys), 1000))
 
 
 async def _missing(sessions: Sessions, exists: Callable[[str], bool]) -> tuple[list[str], list[str]]:
-    """Songs and artefacts, by their keys, whose file is not there."""
+    """Songs and artefacts, by their keys, whose files are missing."""
     async with sessions() as session:
         songs = await session.scalars(select(AudioRow.sha256))
         artefacts = await session.scalars(select(ArtefactRow))
@@ -172,11 +172,11 @@ async def _missing(sessions: Sessions, exists: Callable[[str], bool]) -> tuple[l
         )
 
 
-_OWN_FILES = (STORAGE, f".{DATABASE}.part", f".{DATABASE}.part-journal")  # of a backup that did not come to its end
+_OWN_FILES = (STORAGE, f".{DATABASE}.part", f".{DATABASE}.part-journal")  # of an interrupted backup
 
 
 def _referenced_files(database: Path) -> Iterator[tuple[str, int]]:
-    """What a database names in storage: keys and sizes. In words that any structure of it understands."""
+    """Storage keys and sizes that a database refers to, in SQL that works with every schema revision."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         for sha256, size in connection.execute("SELECT sha256, size FROM audio"):
             yield audio_key(sha256), size
@@ -184,7 +184,7 @@ def _referenced_files(database: Path) -> Iterator[tuple[str, int]]:
 
 
 def _export(storage: Storage, key: str, target: Path, size: int) -> bool:
-    """Copy a file out of storage, unless it is there or has been deleted meanwhile; whether it was copied."""
+    """Copy a file out of storage unless the target exists or the file was deleted; returns whether it was copied."""
     if target.is_file() and target.stat().st_size == size:
         return False
     with suppress(FileNotFoundError), storage.file(key) as path:
@@ -194,7 +194,7 @@ def _export(storage: Storage, key: str, target: Path, size: int) -> bool:
 
 
 def _copy_atomically(path: Path, target: Path) -> None:
-    """A copy that is there whole or not at all, whatever happens; for nobody else to read."""
+    """Copy a file with mode 0600; the target appears only when it is complete."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     part.unlink(missing_ok=True)
@@ -206,7 +206,7 @@ def _copy_atomically(path: Path, target: Path) -> None:
 
 
 def _fsync(path: Path) -> None:
-    """What was written is on the disk."""
+    """Flush a file or folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -221,7 +221,7 @@ def _remove(part: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """For one process at a time."""
+    """Hold a lock on a folder; fails if another process holds it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
-"""Removal: what was finished goes, for whatever reason. First its rows, in a transaction; then its files.
+"""Deletion of results, segments and songs: first the rows, in a transaction, then the files.
 
-So whoever dies in between leaves files that no row knows (``services.retention.orphans``), never a row without its
-file. Every transaction is alone with the scene or the song (``services.database.engine.advisory_lock``), as are those
-that begin to use one, and looks once more whether it may: what was in use or used again meanwhile stays.
+A process that dies in between leaves files without rows (``services.retention.orphans``), never rows without files.
+Every transaction locks its scene or song (``services.database.engine.advisory_lock``), as do those that start to use
+one, and checks again whether it may be deleted.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from services.storage.object_store import Storage
 
 
 class Deleter:
-    """Removes results, segments and songs. Every method returns how many bytes of storage that freed."""
+    """Deletes results, segments and songs. Every method returns the bytes of storage freed."""
 
     def __init__(self, sessions: Sessions, storage: Storage) -> None:
         self._sessions, self._storage = sessions, storage
 
     async def delete_job(self, jobs: Jobs, job: str) -> int:
-        """Forget a job that is over, and what only it had."""
+        """Delete a job that is over, and files that only it used."""
         gone = await jobs.delete(job)
         return 0 if gone is None else await self.delete_files(gone)
 
     async def delete_files(self, gone: FilesToDelete) -> int:
-        """Delete the files of what was forgotten."""
+        """Delete the files of deleted rows."""
         return await self._files(gone.artefacts, "deleted", folders=gone.folders)
 
     async def delete_result(
         self, scene_key: str, artefact: str, *, unused_since: datetime, reason: str, owner: str | None = None
     ) -> int:
-        """Let a scene's result expire if it was not used since then; for its ``owner`` alone, if there is one.
+        """Expire a scene's result if it was not used since ``unused_since``; with ``owner``, for this owner only.
 
-        Renders stay known as expired, frames and previews are forgotten. While another owner has the result, it stays.
+        Videos stay listed as expired, previews and frames are deleted. The file stays while another owner has it.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, scene_key)
@@ -70,7 +70,7 @@ class Deleter:
     async def delete_segments(
         self, scene_key: str, artefacts: Sequence[str], *, unused_since: datetime, reason: str
     ) -> int:
-        """Remove segments of a scene that nobody is rendering and that were not used since then."""
+        """Delete segments that were not used since then, unless the scene is being rendered."""
         async with self._sessions.begin() as session:
             await advisory_lock(session, scene_key)
             if await _is_open(session, scene_key):
@@ -83,9 +83,9 @@ class Deleter:
     async def delete_song(
         self, sha256: str, owners: Sequence[str] | None, *, unused_since: datetime, reason: str
     ) -> int:
-        """Take a song from owners, or all (None), who did not use it since then and whose open jobs do not need it.
+        """Remove a song from ``owners`` (None: all) who did not use it since then and have no open job with it.
 
-        The song itself goes with its last owner, when no open job needs it.
+        The song itself is deleted with its last owner.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, song_lock(sha256))
@@ -103,9 +103,9 @@ class Deleter:
         return await self.delete_song_files(sha256, reason, size=size)
 
     async def delete_song_files(self, sha256: str, reason: str, *, size: int = 0) -> int:
-        """Delete the files of a song, ``size`` bytes and what was heard in it, unless there is such a song (again).
+        """Delete a song's file (``size`` bytes) and analyses unless the song exists (again); returns the bytes freed.
 
-        Their names are those of a later upload of the same song, so it waits for us, and looks whether they are there.
+        A new upload of the same song has the same keys, so it waits for this transaction and then checks its file.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, song_lock(sha256))
@@ -130,17 +130,17 @@ class Deleter:
 
 
 async def count_jobs_using(session: AsyncSession, sha256: str, owners: Sequence[str]) -> int:
-    """How many jobs of these owners that are not over need a song."""
+    """Number of open jobs of these owners that need a song."""
     needing = await _owners_with_open_jobs(session, sha256)
     return sum(needing.count(owner) for owner in owners)
 
 
 async def _owners_with_open_jobs(session: AsyncSession, sha256: str) -> list[str]:
-    """Whose jobs that are not over need a song, an owner for each of them."""
+    """Owners of the open jobs that need a song, one per job."""
     open_jobs = select(JobRow.owner).where(JobRow.status.in_(OPEN), JobRow.scene["audio"].as_string() == sha256)
     return list(await session.scalars(open_jobs))
 
 
 async def _is_open(session: AsyncSession, scene_key: str) -> bool:
-    """Whether a scene is being rendered."""
+    """Whether a scene has an open job."""
     return bool(await session.scalar(select(exists().where(JobRow.scene_key == scene_key, JobRow.status.in_(OPEN)))))

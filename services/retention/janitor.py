@@ -1,7 +1,7 @@
-"""Keeper: when retention happens. Workers' clocks start it through the queue, or they do by themselves without one.
+"""The janitor runs retention, woken through the queue or, without Redis, by its own timer.
 
-A lease in the database lets it happen once at a time, whoever starts it. Looks for what is due are frequent; what takes
-reading through all of storage, and through the history of jobs, is done once an hour.
+A lease in the database prevents two runs at a time. What is due is checked often; scanning the storage and pruning old
+rows happen once an hour.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from services.storage.object_store import Storage, remove_dead_work_folders
 
 _log = logging.getLogger("motes.retention")
 _LEASE = f"{INTERNAL_PREFIX}retention"
-_LEASE_TTL = timedelta(seconds=60)  # without a sign of life
+_LEASE_TTL = timedelta(seconds=60)  # without renewal
 _RENEW_EVERY = 10.0  # seconds
 _THOROUGH_EVERY = timedelta(hours=1)
 
 
 @dataclass
 class Report:
-    """What went, or would go: numbers and bytes by reason and kind; rows by what they were."""
+    """What was deleted, or would be: count and bytes by reason and kind, and rows by table."""
 
     freed: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
 
     def add(self, reason: str, kind: str, number: int, size: int) -> None:
-        """So many more of a kind, and their bytes."""
+        """Add deleted items of one kind."""
         before, bytes_before = self.freed.get((reason, kind), (0, 0))
         if number:
             self.freed[reason, kind] = before + number, bytes_before + size
 
     @property
     def bytes(self) -> int:
-        """Of everything."""
+        """Bytes freed in total."""
         return sum(size for _, size in self.freed.values())
 
     def __str__(self) -> str:
@@ -58,11 +58,11 @@ class Report:
 
 
 class BusyError(Exception):
-    """Somebody else does it at the moment, or it was done lately."""
+    """Another process is running retention, or ran it recently."""
 
 
 class Janitor:
-    """Retention for one database and storage, as often as the settings say."""
+    """Runs retention for one database and storage, as often as the settings say."""
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
@@ -70,28 +70,28 @@ class Janitor:
         self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans))
 
     async def run(self) -> None:
-        """Do what nobody else did in time, as when there is no Redis; for ever."""
+        """Run whenever no other process has done so in time, for instance without Redis. Never returns."""
         while True:
             await asyncio.sleep(self._settings.keep_every)
             await self.tick(patience=2 * self._settings.keep_every + 5)
 
     async def tick(self, *, patience: float | None = None) -> None:
-        """Do what is due, unless it is being done or was done in the last ``patience`` seconds."""
+        """Run unless a run is in progress or ended less than ``patience`` seconds ago."""
         lately = timedelta(seconds=self._settings.keep_every / 2 if patience is None else patience)
         try:
             async with self._leased(lately) as thorough:
-                _log.debug("looking for what may go%s", ", thoroughly" if thorough else "")
+                _log.debug("retention started%s", ", thoroughly" if thorough else "")
                 _log_report(await self.collect(thorough=thorough))
         except BusyError:
             pass
         except Exception:
-            _log.exception("looking for what may go failed; trying again")
+            _log.exception("retention failed; it will be tried again")
 
     async def gc(self) -> Report:
-        """Do all that is due, now.
+        """Run now, thoroughly.
 
         Raises:
-            Busy: somebody else is at it.
+            BusyError: another process is running retention.
         """
         async with self._leased(timedelta(0), thorough=True):
             report = await self.collect(thorough=True)
@@ -99,7 +99,7 @@ class Janitor:
             return report
 
     async def dry_run(self) -> Report:
-        """What ``gc`` would do; changes nothing."""
+        """Report what ``gc`` would delete, without deleting it."""
         report = Report()
         for deletion in await self._policy.due():
             report.add(deletion.reason, deletion.item.kind, 1, deletion.size)
@@ -111,7 +111,7 @@ class Janitor:
         return report
 
     async def collect(self, *, thorough: bool) -> Report:
-        """Let go what is due; if ``thorough``, also what nobody knows of, and old rows."""
+        """Delete what is due; if ``thorough``, also orphans, work folders of dead processes, and old rows."""
         report = Report()
         for deletion in await self._policy.due():
             size = await self._policy.delete(deletion)
@@ -129,10 +129,10 @@ class Janitor:
 
     @asynccontextmanager
     async def _leased(self, lately: timedelta, *, thorough: bool = False) -> AsyncIterator[bool]:
-        """Under the lease; whether it shall be thorough. To lose it harms nobody: every removal is safe by itself.
+        """Hold the lease; yields whether the run should be thorough. Losing the lease is harmless: deletions are safe.
 
         Raises:
-            Busy: somebody else has it, or had it less than ``lately`` ago.
+            BusyError: another process holds the lease, or released it less than ``lately`` ago.
         """
         me = new_id()
         swept = await self._acquire(me, lately)
@@ -151,7 +151,7 @@ class Janitor:
                 )
 
     async def _acquire(self, me: str, lately: timedelta) -> datetime | None:
-        """Take the lease; returns when somebody was thorough last."""
+        """Take the lease; returns the time of the last thorough run."""
         try:
             async with self._sessions.begin() as session:
                 row = await session.get(IdempotencyRow, _LEASE, with_for_update=True)
@@ -166,7 +166,7 @@ class Janitor:
                 row.request, row.created_at = me, now()
                 row.answer = {"doing": True, "swept": swept}
                 return None if swept is None else datetime.fromisoformat(swept)
-        except IntegrityError:  # somebody else was faster by a moment
+        except IntegrityError:  # another process was faster
             raise BusyError from None
 
     async def _renew(self, me: str) -> None:

@@ -1,8 +1,8 @@
-"""Orphans: files that no row knows: of attempts that died, or were too late, or of a removal that was interrupted.
+"""Orphans: files without rows, left by attempts that died or were too late, or by an interrupted deletion.
 
-A file is one only if nothing can make it count any more: no attempt that writes it is running, no job of its scene is
-open. Then its name is not used again (``services.storage.object_keys``); but for songs: how they go,
-``services.retention.deletion`` says.
+A file is an orphan only if nothing can make it count any more: no attempt that writes it is running, and no job of its
+scene is open. Its name is then never used again (``services.storage.object_keys``), except for songs, which
+``services.retention.deletion`` handles.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from services.observability import metrics
 from services.retention.deletion import Deleter
 from services.storage.object_store import Storage, StoredFile
 
-_BATCH_SIZE = 400  # values in a query
+_BATCH_SIZE = 400  # values per query
 _ATTEMPT = re.compile(r"(?P<stem>.+)\.(?P<task>[0-9a-f-]{36})\.(?P<attempt>\d{1,9})(?P<suffix>\.\w+)")
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """A file to be deleted, and why: what a job left that is over has expired."""
+    """A file to delete, and why. Plans of jobs that are over count as expired."""
 
     file: StoredFile
     reason: str  # leftover or expired
 
     @property
     def kind(self) -> str:
-        """What it is, as far as its name tells."""
+        """The kind of file, as far as its key tells."""
         return "plan" if self.reason == "expired" else "file"
 
 
 class Orphans:
-    """The orphans in a storage that were put there longer ago than ``grace``."""
+    """Orphans in storage older than ``grace``."""
 
     def __init__(self, sessions: Sessions, storage: Storage, *, grace: timedelta) -> None:
         self._sessions, self._storage, self._grace = sessions, storage, grace
 
     async def find(self) -> list[Orphan]:
-        """All of them."""
+        """Find all orphans."""
         limit, found = now() - self._grace, list[Orphan]()
         for folder in ("scenes", "audio", "analyses"):
             batches = self._storage.list(folder)
@@ -58,7 +58,7 @@ class Orphans:
         return found
 
     async def remove(self, orphans: Sequence[Orphan]) -> int:
-        """Delete them; returns how many bytes were freed."""
+        """Delete these orphans; returns the bytes freed."""
         freed = 0
         for folder in ("audio", "analyses"):
             theirs = [each for each in orphans if each.file.key.startswith(f"{folder}/")]
@@ -81,7 +81,7 @@ async def _scene_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> 
     in_use = select(JobRow.scene_key).where(JobRow.scene_key.in_(scenes), JobRow.status.in_(OPEN))
     busy = set(await session.scalars(in_use))
     attempts = {each.key: found for each in files if (found := _ATTEMPT.fullmatch(each.key))}
-    # First who is still at it, then what counts: whoever finishes in between is seen twice rather than never.
+    # Running attempts first, then artefacts: an attempt that finishes in between is seen twice rather than never.
     wanted = [(found["task"], int(found["attempt"])) for found in attempts.values()]
     at_it = select(TaskRow.id, TaskRow.attempt).where(tuple_(TaskRow.id, TaskRow.attempt).in_(wanted))
     running = {tuple(row) for row in await session.execute(at_it.where(TaskRow.status == "running"))}

@@ -1,7 +1,6 @@
-"""Retention: what may go, and why. By age, by what an owner has, and by how full the disk is.
+"""Retention policy: what may be deleted and why, by age, by owner's quota, and by free disk space.
 
-Nothing goes that an open job needs. A rule only proposes; ``services.retention.deletion`` looks again before it
-removes.
+Nothing that an open job needs is deleted. The policy only proposes; ``services.retention.deletion`` checks again.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ _EVICTION_ORDER = {
     "segment": 0,
     "frame": 1,
     "preview": 1,
-}  # to make room: what nobody asked to keep goes before the rest
-_BATCH_SIZE = 500  # values in a query
+}  # when space is needed: what nobody asked to keep goes first
+_BATCH_SIZE = 500  # values per query
 
 
 @dataclass(frozen=True)
 class Item:
-    """What can be removed as one: a scene's result, some of its segments, or a song.
+    """What is deleted as a whole: a scene's result, some of its segments, or a song.
 
-    ``used`` is when each owner of a song used it last; ``size`` is in bytes.
+    ``used`` holds the last use of a song by each owner; ``size`` is in bytes.
     """
 
     kind: str  # video, preview, frame, segment or song
-    name: str  # of its scene, or the song's sha256
+    name: str  # the scene key, or the song's sha256
     size: int
     used_at: datetime
     artefacts: tuple[str, ...] = ()
@@ -48,9 +47,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Deletion:
-    """That a thing shall go, unless it was used since then; for these owners alone, if there are any.
+    """An item to delete unless it was used since then; for ``owners`` only, if given.
 
-    ``size`` is how many bytes that frees: none, as long as others have it.
+    ``size`` is the bytes freed: zero while other owners have the item.
     """
 
     item: Item
@@ -61,14 +60,14 @@ class Deletion:
 
 
 class RetentionPolicy:
-    """The rules, on what there is in a database and a storage."""
+    """Applies the rules to a database and a storage."""
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
         self._deleter = Deleter(sessions, storage)
 
     async def due(self) -> list[Deletion]:
-        """What shall go now, in the order in which it shall."""
+        """What to delete now, in order."""
         at = now()
         free, total = await asyncio.to_thread(self._storage.free), await asyncio.to_thread(self._storage.total)
         lacking = 0 if free is None else self._settings.free_of(total) - free
@@ -98,7 +97,7 @@ class RetentionPolicy:
         return found
 
     async def delete(self, deletion: Deletion) -> int:
-        """Do it, if nobody needs or used the thing meanwhile; returns how many bytes were freed."""
+        """Delete an item unless it was used meanwhile; returns the bytes freed."""
         thing = deletion.item
         how: dict[str, Any] = {"unused_since": deletion.unused_since, "reason": deletion.reason}
         if thing.kind == "song":
@@ -110,14 +109,14 @@ class RetentionPolicy:
         return await self._deleter.delete_result(thing.name, artefact, owner=owner, **how)
 
     def _limits(self, at: datetime) -> dict[str, datetime | None]:
-        """By kind, what was used last before then may go; None where it is kept for ever."""
+        """By kind, the last use before which an item may go; None if it is kept for ever."""
         kept = self._settings
         ages = {"video": kept.keep_videos, "preview": kept.keep_previews, "frame": kept.keep_previews}
         ages |= {"segment": kept.keep_segments, "song": kept.keep_uploads}
         return {kind: at - timedelta(seconds=age) if age else None for kind, age in ages.items()}
 
     def _with_analyses(self, deletion: Deletion) -> Deletion:
-        """With what was heard in a song, which goes with it."""
+        """The deletion of a song, with the size of its analyses."""
         if deletion.item.kind != "song" or not deletion.size:
             return deletion
         listed = self._storage.list(analyses_folder(deletion.item.name))
@@ -126,7 +125,7 @@ class RetentionPolicy:
     async def _over_quota(
         self, session: AsyncSession, things: Sequence[Item], expired: Sequence[Deletion], spare: datetime
     ) -> list[Deletion]:
-        """Of owners who have more than they may: what they used least lately."""
+        """For owners above their quota: what they used least recently."""
         found: list[Deletion] = []
         having: dict[str, int] = {}
         for usage in await usage_by_owner(session):
@@ -158,7 +157,7 @@ class RetentionPolicy:
 
 
 def _expired(thing: Item, old: dict[str, datetime | None]) -> Iterator[Deletion]:
-    """What has to go of a thing because of its age."""
+    """What age alone deletes of an item."""
     limit = old[thing.kind]
     if limit is None:
         return
@@ -171,13 +170,13 @@ def _expired(thing: Item, old: dict[str, datetime | None]) -> Iterator[Deletion]
 
 
 def _remaining(things: Iterable[Item], taken: Iterable[Deletion]) -> Iterator[Item]:
-    """What has not to go yet."""
+    """Items that are not deleted yet."""
     known = {(deletion.item.kind, deletion.item.name, deletion.item.artefacts) for deletion in taken}
     return (thing for thing in things if (thing.kind, thing.name, thing.artefacts) not in known)
 
 
 async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> AsyncIterator[Item]:
-    """What no open job needs and was used last before the limit of its kind."""
+    """Items that no open job needs, last used before the limit of their kind."""
     busy = set(await session.scalars(select(JobRow.scene_key).where(JobRow.status.in_(OPEN))))
     scene_key = func.substr(ArtefactRow.key, 8, func.length(ArtefactRow.key) - 17)  # scenes/…/video.mp4
     is_video = exists().where(JobRow.scene_key == scene_key, JobRow.kind == "video")
@@ -216,7 +215,7 @@ async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> A
 
 
 async def _unowned_songs(session: AsyncSession, limit: datetime) -> AsyncIterator[Item]:
-    """Songs that nobody has any more, and no open job needs."""
+    """Songs without an owner that no open job needs."""
     needed = set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
     alone = ~exists().where(UploadRow.sha256 == AudioRow.sha256)
     for row in await session.scalars(select(AudioRow).where(AudioRow.created_at < limit, alone)):
@@ -225,7 +224,7 @@ async def _unowned_songs(session: AsyncSession, limit: datetime) -> AsyncIterato
 
 
 async def _result_owners(session: AsyncSession, scenes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """By scene and owner, how many bytes its results count for."""
+    """By scene and owner: bytes of the results."""
     found: dict[str, dict[str, int]] = {}
     for batch in _batches(scenes):
         rows = select(JobRow.scene_key, JobRow.owner, func.sum(JobRow.size)).where(

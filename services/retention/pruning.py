@@ -1,4 +1,4 @@
-"""History: rows that grow with every job, forgotten when nobody asks for them any more."""
+"""Pruning of rows that grow with every job: jobs, events, tasks, webhooks and idempotency keys."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from services.database.models import RETRYABLE, DeliveryRow, EventRow, Idempoten
 from services.jobs.transitions import delete_jobs
 from services.settings import ServiceSettings
 
-_BATCH_SIZE = 200  # jobs in a transaction, so that nobody waits for long
-INTERNAL_PREFIX = " "  # what keys of the table of requests begin with that are no client's
+_BATCH_SIZE = 200  # jobs per transaction, to keep transactions short
+INTERNAL_PREFIX = " "  # prefix of idempotency keys that are the service's own
 
 
 class Pruner:
-    """What is kept of jobs that are over, and of requests."""
+    """Prunes old jobs, their histories, and idempotency keys."""
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions) -> None:
         self._settings, self._sessions = settings, sessions
 
     async def due(self) -> dict[str, int]:
-        """How many would be forgotten: jobs, all but the end of jobs' histories, requests."""
+        """How many jobs, job histories and requests would be pruned."""
         async with self._sessions() as session:
             return {
                 what: await session.scalar(select(func.count()).select_from(table).where(where)) or 0
@@ -31,7 +31,7 @@ class Pruner:
             }
 
     async def prune(self) -> dict[str, int]:
-        """Forget them; returns how many of each."""
+        """Prune them; returns how many of each."""
         gone = dict[str, int]()
         for what, table, where in self._rules():
             gone[what] = 0
@@ -57,7 +57,7 @@ class Pruner:
         return gone
 
     def _rules(self) -> list[tuple[str, Any, Any]]:
-        """What is forgotten, of which table, and which rows."""
+        """What to prune: name, table and condition."""
         kept, at, rules = self._settings, now(), list[tuple[str, Any, Any]]()
         told = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status == "pending")
         gone = [or_(JobRow.status.in_(RETRYABLE), JobRow.expired_at.is_not(None)), ~told]

@@ -1,4 +1,4 @@
-"""Room: whether there is enough on the disk for something new, so that what is being done never runs out of it."""
+"""Disk admission: refuse new jobs and uploads before the disk is full, so that running jobs can finish."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from services.storage.object_store import Storage
 _BITS_PER_PIXEL = {"draft": 0.4, "standard": 0.15, "high": 0.2}
 _ANALYSIS_BYTES_PER_SECOND = 8_000
 _COPIES = 2  # a video is stored twice while it is rendered: as segments, and joined
-_BATCH_SIZE = 500  # values in a query
+_BATCH_SIZE = 500  # values per query
 
 
 class InsufficientStorageError(MotesError):
-    """The disk is too full for it; says how much is free and how much is needed."""
+    """The disk has no room for it; says how much is free and how much is needed."""
 
 
 class DiskAdmission:
-    """The room that is left when the jobs that are not over are done, and the operator's reserve is untouched."""
+    """Admits new work if it fits beside what open jobs still need and the operator's reserve."""
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
-        self._needs: Mapping[str, int] = {}  # of open jobs, by their id, so that a scene is read once
+        self._needs: Mapping[str, int] = {}  # of open jobs, by id, so that each spec is read once
 
     async def admit_job(self, session: AsyncSession, scene: dict[str, Any], seconds: float) -> None:
         """Refuse to render a scene, whose video will last ``seconds``, if the disk has no room for it.
@@ -50,12 +50,12 @@ class DiskAdmission:
         promised = await self._reserved_bytes(session)
         free = await asyncio.to_thread(
             self._storage.free
-        )  # after that: a job that ends meanwhile counts twice, not never
+        )  # after the above: a job that ends in between counts twice rather than never
         if free is not None:
             _check(estimate_bytes(scene, seconds), free, reserve, promised, about="about ")
 
     async def admit_upload(self, size: int) -> None:
-        """Refuse an upload of which so many bytes are still to come where there is no room for them.
+        """Refuse an upload of which ``size`` bytes are still to come, if the disk has no room for them.
 
         Raises:
             InsufficientStorageError: says how much is free and how much is needed.
@@ -63,7 +63,8 @@ class DiskAdmission:
         reserve, promised = self._settings.reserve_of((await self._disk()).total), 0
         if not reserve:
             return
-        if await asyncio.to_thread(self._storage.free) is None:  # it only passes through here
+        # an upload to an object store only passes through the local disk
+        if await asyncio.to_thread(self._storage.free) is None:
             reserve = 0
         else:
             async with self._sessions() as session:
@@ -90,8 +91,8 @@ class DiskAdmission:
 
 def _check(needed: int, free: int, reserve: int, promised: int, *, about: str = "") -> None:
     if free - reserve - promised < needed:
-        kept = [f"{format_size(reserve)} of that are a reserve"] if reserve else []
-        kept += [f"{format_size(promised)} are for jobs that are not over"] if promised else []
+        kept = [f"{format_size(reserve)} of that are reserved"] if reserve else []
+        kept += [f"{format_size(promised)} are needed by open jobs"] if promised else []
         this = f"this needs {about}{format_size(needed)}, " if needed else ""
         said = f"no room: {this}{format_size(free)} are free"
         raise InsufficientStorageError(f"{said}, but {', '.join(kept)}" if kept else said)
@@ -104,11 +105,11 @@ def estimate_bytes(scene: dict[str, Any], seconds: float) -> int:
     config = scene["config"]
     pixels = config["width"] * config["height"]
     if "at" in scene:
-        return int(3 * pixels)  # a PNG that could not be compressed
+        return int(3 * pixels)  # an uncompressed picture, as the worst case of a PNG
     frames = seconds * float(Fraction(str(config["fps"])))
     return int(_COPIES * frames * pixels * _BITS_PER_PIXEL[scene["quality"]] / 8)
 
 
 def format_size(size: int) -> str:
-    """Bytes, to be read."""
+    """A number of bytes for people to read."""
     return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"

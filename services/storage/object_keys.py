@@ -1,14 +1,14 @@
-"""What is finished, and where things lie in storage: keys by content, made here and never by clients.
+"""Storage keys, derived from content and made by the server only.
 
-But for songs, and for what was heard in them, no two attempts write under the same name, ever: so a file that does not
-count any more can be deleted at any moment, whatever others are about to write.
+Except for songs and their analyses, no two attempts ever write under the same key. So a file that no longer counts can
+be deleted at any moment, whatever other attempts are about to write.
 """
 
 from __future__ import annotations
 
 from hashlib import sha256
 
-SINGLE_TASK_KINDS = ("frame", "analysis", "curves")  # kinds of jobs that are one task, of the same kind
+SINGLE_TASK_KINDS = ("frame", "analysis", "curves")  # kinds of jobs that consist of a single task of the same kind
 _FILES = {"frame": "frame.png", "analysis": "analysis.json", "curves": "curves.json"}
 
 
@@ -18,47 +18,47 @@ def audio_key(sha256: str) -> str:
 
 
 def song_lock(sha256: str) -> str:
-    """What whoever keeps, uses or removes a song is alone with (``services.database.engine.advisory_lock``)."""
+    """Name of the lock to hold while storing, using or deleting a song (``services.database.engine.advisory_lock``)."""
     return f"song {sha256}"
 
 
 def analyses_folder(audio: str) -> str:
-    """Whatever was heard in a song."""
+    """Everything analysed in a song."""
     return f"analyses/{audio}/"
 
 
 def analysis_key(audio: str, heard_by: str) -> str:
-    """What was heard in a song, by what version, and counted in which way."""
+    """An analysis of a song, by version and guidance."""
     return f"{analyses_folder(audio)}{heard_by}.npz"
 
 
 def correction_key(audio: str, digest: str) -> str:
-    """What somebody corrected of that, by its content."""
+    """A corrected analysis, by its content."""
     return f"analyses/{audio}/corrections/{digest}.json"
 
 
 def current_correction_key(audio: str, owner: str) -> str:
-    """Which correction counts for an owner."""
+    """The pointer to the correction that counts for an owner."""
     return f"analyses/{audio}/corrections/of-{sha256(owner.encode()).hexdigest()}.txt"
 
 
 def scene_folder(scene_key: str) -> str:
-    """Whatever belongs to a scene."""
+    """Everything that belongs to a scene."""
     return f"scenes/{scene_key}/"
 
 
 def plan_folder(scene_key: str, task: str) -> str:
-    """What a plan's task leaves for the segments of its job, and for nobody else."""
+    """What a plan task leaves for the segments of its own job."""
     return f"scenes/{scene_key}/plans/{task}/"
 
 
 def plan_key(scene_key: str, task: str) -> str:
-    """What the segments of a job share."""
+    """The plan that a job's segments share."""
     return f"{plan_folder(scene_key, task)}plan.npz"
 
 
 def snapshot_key(scene_key: str, task: str, number: int) -> str:
-    """The state before a segment."""
+    """The snapshot at the start of a segment."""
     return f"{plan_folder(scene_key, task)}snapshots/{number}.npz"
 
 
@@ -68,11 +68,11 @@ def segment_key(scene_key: str, number: int) -> str:
 
 
 def result_key(scene_key: str, kind: str) -> str:
-    """What a job makes: a video, a frame of one, or what is heard in its song, with curves or without."""
+    """The result of a job: a video, a frame, or an analysis with or without curves."""
     return f"scenes/{scene_key}/{_FILES.get(kind, 'video.mp4')}"
 
 
 def attempt_key(key: str, task: str, attempt: int) -> str:
-    """Where one attempt writes what has the key. What another attempt writes lies elsewhere."""
+    """Where one attempt writes the artefact with this key."""
     stem, dot, suffix = key.rpartition(".")
     return f"{stem}.{task}.{attempt}{dot}{suffix}"

@@ -1,4 +1,4 @@
-"""Storage: files by key, in a local folder or in an object store. Keys are made by the server, never by clients."""
+"""Storage: files by key, in a local folder or an object store."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-_MAX_ATTEMPTS = 20  # to move a file into a folder that others remove whenever it is empty
+_MAX_ATTEMPTS = 20  # to move a file into a folder that others delete whenever it is empty
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in storage: its key, its size in bytes, and when it was put there."""
+    """A file in storage: its key, size in bytes, and modification time."""
 
     key: str
     size: int
@@ -32,10 +32,10 @@ class StoredFile:
 
 
 class Storage:
-    """What is kept under a URL, ``file:///srv/motes`` or ``s3://bucket/prefix``. A file appears when it is whole.
+    """Files under a URL, ``file:///srv/motes`` or ``s3://bucket/prefix``. A file appears only when it is complete.
 
-    ``scratch`` is a local folder for files on their way: in the storage folder if there is one, so that a file need
-    only be renamed.
+    ``scratch`` is a local folder for incomplete files. With a local storage it lies inside, so that a finished file
+    is only renamed.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,20 +51,20 @@ class Storage:
         self.scratch.mkdir(mode=0o700, exist_ok=True)
 
     def put(self, key: str, path: Path) -> int:
-        """Move the file, which lies in the scratch folder, to ``key``. Returns its size in bytes."""
+        """Move a file from the scratch folder to ``key``; returns its size in bytes."""
         size = path.stat().st_size
         if self._folder is None:
             obstore.put(self._store, key, path)
             path.unlink()
             return size
-        os.utime(path)  # it counts as new, however long it took to be written
+        os.utime(path)  # its age counts from now, however long it took to write
         target = self._folder / key
         for left in reversed(range(_MAX_ATTEMPTS)):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.replace(path, target)
                 break
-            except FileNotFoundError:  # the folder was empty and is gone again
+            except FileNotFoundError:  # the empty folder was deleted again
                 if not left or not path.exists():
                     raise
         return size
@@ -79,21 +79,21 @@ class Storage:
 
     @contextmanager
     def file(self, key: str) -> Iterator[Path]:
-        """The file as a path to read while the context lasts. FileNotFoundError where there is none."""
+        """Yield a path to read the file from. Raises FileNotFoundError if there is none."""
         if self._folder is not None:
             path = self._folder / key
             if not path.is_file():
                 raise FileNotFoundError(key)
             yield path
             return
-        with tempfile.TemporaryFile(dir=self.scratch) as copy:  # it has no name, so it goes with its process
+        with tempfile.TemporaryFile(dir=self.scratch) as copy:  # unnamed, so it goes with the process
             for chunk in obstore.get(self._store, key).stream():
                 copy.write(chunk)
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete files; harmless where they are gone. Whoever reads one at the moment reads it to its end."""
+        """Delete files; missing ones are ignored. A reader that has one open can read it to its end."""
         if self._folder is None:
             if found := list(keys):
                 obstore.delete(self._store, found)
@@ -101,32 +101,32 @@ class Storage:
         for key in keys:
             path = self._folder / key
             path.unlink(missing_ok=True)
-            with suppress(OSError):  # until one is not empty
+            with suppress(OSError):  # stops at the first folder that is not empty
                 for parent in path.relative_to(self._folder).parents[:-1]:
                     (self._folder / parent).rmdir()
 
     def delete_folder(self, folder: str) -> int:
-        """Delete whatever lies under a folder. Returns how many bytes that were."""
+        """Delete everything under a folder; returns the bytes freed."""
         found = [each for batch in self.list(folder) for each in batch]
         self.delete(each.key for each in found)
         return sum(each.size for each in found)
 
     def list(self, folder: str) -> Iterator[list[StoredFile]]:
-        """Whatever lies under a folder, in batches."""
+        """Everything under a folder, in batches."""
         for batch in obstore.list(self._store, folder, chunk_size=1000):
             yield [StoredFile(each["path"], each["size"], each["last_modified"]) for each in batch]
 
     def free(self) -> int | None:
-        """Bytes that there is room for; None for an object store, which has no end."""
+        """Free bytes; None for an object store, which has no limit."""
         return None if self._folder is None else shutil.disk_usage(self._folder).free
 
     def total(self) -> int:
-        """Bytes of the whole disk; 0 for an object store."""
+        """Size of the disk in bytes; 0 for an object store."""
         return 0 if self._folder is None else shutil.disk_usage(self._folder).total
 
 
 def retry_reason(error: Exception) -> str | None:
-    """What must be put right before something can be done, if the error says so; None if it would only happen again."""
+    """Why work must wait, if the error is about storage; None if a retry would fail the same way."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full; trying again every few seconds"
     if isinstance(error, BaseError):
@@ -136,14 +136,14 @@ def retry_reason(error: Exception) -> str | None:
 
 @contextmanager
 def work_folder(scratch: Path, name: str) -> Iterator[Path]:
-    """A folder below ``scratch`` that is there as long as this process; those of processes that died are removed."""
+    """Yield a folder below ``scratch`` for this process; removes those of dead processes."""
     remove_dead_work_folders(scratch)
     folder = scratch / f"{name}-{secrets.token_hex(4)}".replace("/", "-")
     lock = folder.with_name(f"{folder.name}.lock")
     new = lock.with_suffix(".new")
     with new.open("ab") as held:
         _locked(held.fileno())
-        new.rename(lock)  # only now do others see it, when they cannot lock it any more
+        new.rename(lock)  # others see it only now, when they can no longer lock it
         folder.mkdir(mode=0o700)
         try:
             yield folder
@@ -152,7 +152,7 @@ def work_folder(scratch: Path, name: str) -> Iterator[Path]:
 
 
 def remove_dead_work_folders(scratch: Path, *, dry_run: bool = False) -> int:
-    """Remove the workplaces of processes that died. Returns how many bytes that are, or would be in a dry run."""
+    """Remove the work folders of dead processes; returns the bytes freed, or with ``dry_run`` the bytes to free."""
     freed = 0
     for lock in scratch.glob("*.lock"):
         with suppress(FileNotFoundError), lock.open("rb") as held:
@@ -164,7 +164,7 @@ def remove_dead_work_folders(scratch: Path, *, dry_run: bool = False) -> int:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of the files in a folder that others may be removing, too."""
+    """Bytes of the files in a folder that another process may be deleting."""
     size = 0
     for path, _, names in os.walk(folder):
         for name in names:
@@ -174,7 +174,7 @@ def _size(folder: Path) -> int:
 
 
 def _remove(lock: Path) -> None:
-    """The folder, then its lock, which stays for another try where something is written meanwhile."""
+    """Remove the folder, then its lock; the lock stays if something is written meanwhile."""
     folder = lock.with_suffix("")
     shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():

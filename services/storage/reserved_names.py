@@ -1,4 +1,4 @@
-"""Names that clients give to files."""
+"""File names that Windows reserves for devices."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 
 
 def is_reserved(name: str) -> bool:
-    """Whether Windows takes the name of a file for a device, whatever follows its first dot."""
+    """Whether Windows takes this file name for a device, whatever follows its first dot."""
     return name.partition(".")[0].rstrip().lower() in _RESERVED

@@ -1,4 +1,4 @@
-"""Usage: how many bytes are stored, of what kind and whose."""
+"""Storage usage by owner and kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEGMENTS = ArtefactRow.key.like("scenes/%/segments/%")
 
 
 class Usage(NamedTuple):
-    """So many things of a kind, and their bytes."""
+    """Number and bytes of one kind of item."""
 
     owner: str
     kind: str
@@ -22,12 +22,12 @@ class Usage(NamedTuple):
 
 
 async def stored_bytes(session: AsyncSession, owner: str) -> int:
-    """Bytes of an owner's songs and results. What several jobs or owners share counts for each of them."""
+    """Bytes of an owner's songs and results. Shared items count for every owner and job."""
     return sum(each.bytes for each in await usage_by_owner(session, owner))
 
 
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
-    """What owners have, or one of them: videos, previews, frames and songs, each as often as somebody has it."""
+    """Usage of all owners, or of one: videos, previews, frames and songs. Shared items count for every owner."""
     size = func.coalesce(func.sum(JobRow.size), 0)
     results = select(JobRow.owner, JobRow.kind, func.count(), size).group_by(JobRow.owner, JobRow.kind)
     results = results.where(JobRow.status == "completed", JobRow.expired_at.is_(None))
@@ -40,7 +40,7 @@ async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> lis
 
 
 async def usage_by_kind(session: AsyncSession) -> list[Usage]:
-    """What lies in storage by the database, everything once and nobody's."""
+    """Usage by kind as the database knows it; every item counts once."""
     kind = case((SEGMENTS, "segment"), (ArtefactRow.key.like("%/frame.png"), "frame"), else_="video")
     artefacts = select(kind, func.count(), func.sum(ArtefactRow.size)).group_by(kind)
     songs = select(literal("song"), func.count(), func.coalesce(func.sum(AudioRow.size), 0))

@@ -1,7 +1,7 @@
-"""Webhooks: tell a client's server that a job is over, signed as Standard Webhooks has it, until it has heard.
+"""Webhooks: signed messages (Standard Webhooks) that tell a client's server that a job is over.
 
-What is to be told stands in the database since the moment the job was over; any worker may deliver it, one at a time.
-A message is delivered at least once, always under the same ``webhook-id``.
+A message is stored when its job ends, and delivered by any worker, one worker at a time. It is delivered at least once,
+always with the same ``webhook-id``.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from services.webhooks.ssrf_guard import Resolve, TargetRefusedError, parse_url,
 
 _log = logging.getLogger("motes.webhooks")
 _MINUTE, _HOUR = 60.0, 3600.0
-BACKOFF = (5.0, 30.0, 2 * _MINUTE, 10 * _MINUTE, _HOUR, 6 * _HOUR, 24 * _HOUR)  # seconds before each further attempt
-_JITTER = 0.1  # of that, so that many messages do not all come back at the same moment
+BACKOFF = (5.0, 30.0, 2 * _MINUTE, 10 * _MINUTE, _HOUR, 6 * _HOUR, 24 * _HOUR)  # seconds before each retry
+_JITTER = 0.1  # fraction added at random, so that retries spread out
 _CONCURRENCY = 8
 _TIMEOUT = 10.0  # seconds
-_READ = 4096  # bytes of an answer, which nobody looks at
-_OUTCOMES = {"pending": "retried", "delivered": "delivered", "failed": "failed"}  # as metrics say it
-_GONE = 410  # the receiver wants nothing any more
+_READ = 4096  # bytes of a response that are read, and ignored
+_OUTCOMES = {"pending": "retried", "delivered": "delivered", "failed": "failed"}  # as metrics call them
+_GONE = 410  # the receiver wants no more messages
 
 
 async def check_target(url: str, settings: ServiceSettings, *, resolve: Resolve = resolve) -> None:
-    """Refuse a ``webhook_url`` that could not be called, or must not be.
+    """Refuse a ``webhook_url`` that cannot or must not be called.
 
     Raises:
         TargetRefusedError: says why.
@@ -54,10 +54,10 @@ async def check_target(url: str, settings: ServiceSettings, *, resolve: Resolve 
 
 
 class Deliverer:
-    """Delivers what is due. Several may run at once: a message is taken by one, which has ``lease`` seconds for it.
+    """Delivers due messages. Several may run at once: each claims a message for ``lease`` seconds.
 
-    A step of a request may take ``timeout`` seconds, all of it twice that. ``trust`` is whose certificates are
-    believed: those of certifi, unless ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` says otherwise.
+    ``timeout`` limits each step of a request in seconds, twice that the whole request. ``trust`` holds the accepted
+    certificates: certifi's, unless ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` says otherwise.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Deliverer:
         self._look_every, self._trust, self._resolve = look_every, trust, resolve
 
     async def run(self) -> None:
-        """Deliver for ever; without a secret there is nothing to do, without certificates nothing can be done."""
+        """Deliver for ever; returns at once without a secret or without usable certificates."""
         if self._settings.webhook_secret is None:
             return
         signer = Webhook(self._settings.webhook_secret.get_secret_value())
@@ -92,17 +92,17 @@ class Deliverer:
             try:
                 await self._record(row, await self._attempt(row, signer, trust))
             except Exception:
-                _log.exception("what came of webhook %s cannot be noted; it is delivered again", row.id)
+                _log.exception("the outcome of webhook %s cannot be stored; it will be delivered again", row.id)
             finally:
                 slots.release()
 
         async with asyncio.TaskGroup() as group:
             while True:
-                await slots.acquire()  # whoever is slow to answer holds one, and nobody else up
+                await slots.acquire()  # a slow receiver holds one slot and nobody else up
                 try:
                     row = await self._claim()
                 except Exception:
-                    _log.exception("looking for webhooks failed; trying again")
+                    _log.exception("looking for webhooks failed; it will be tried again")
                     row = None
                 if row is None:
                     slots.release()
@@ -111,9 +111,9 @@ class Deliverer:
                     group.create_task(deliver(row))
 
     async def _claim(self) -> DeliveryRow | None:
-        """What is due first; nobody else takes it until the lease is over."""
+        """Claim the message that is due first, until its lease expires."""
         due = select(DeliveryRow).where(DeliveryRow.status == "pending", DeliveryRow.next_at <= now())
-        async with self._sessions() as session:  # mostly there is nothing, and no need to keep writers waiting
+        async with self._sessions() as session:  # usually nothing is due, and writers need not wait
             if await session.scalar(due.limit(1)) is None:
                 return None
         async with self._sessions.begin() as session:
@@ -124,7 +124,7 @@ class Deliverer:
             return row
 
     async def _attempt(self, row: DeliveryRow, signer: Webhook, trust: ssl.SSLContext) -> dict[str, Any]:
-        """Send a message once; says what came of it, whatever that is: no message is tried for ever."""
+        """Send a message once and describe the outcome, whatever it is, so that no message is retried for ever."""
         at, began = now(), time.monotonic()
         status, error = None, None
         try:
@@ -149,19 +149,19 @@ class Deliverer:
                 ) as response,
             ):
                 status = response.status_code
-                async for _ in response.aiter_raw(_READ):  # nobody wants it, but to hang up on it would be rude
+                async for _ in response.aiter_raw(_READ):  # hanging up without reading would be rude
                     break
         except TargetRefusedError as refused:
             error = str(refused)
         except Exception as failure:
-            # Not its text alone: many have none.
+            # The type as well: many errors have no text.
             error = f"{type(failure).__name__}: {failure}".removesuffix(": ")
-        if status is not None:  # that counts, even if the rest of the answer never came
+        if status is not None:  # the status counts, even if the body never arrived
             error = None if 200 <= status < 300 else f"answered {status}"
         return {"at": at.isoformat(), "status": status, "error": error, "seconds": round(time.monotonic() - began, 3)}
 
     async def _record(self, row: DeliveryRow, attempt: dict[str, Any]) -> None:
-        """Keep what came of an attempt, unless the message was taken by somebody else meanwhile."""
+        """Record an attempt, unless another worker has claimed the message meanwhile."""
         attempts = [*row.attempts, attempt]
         status, next_at = self._next_state(attempts)
         mine = update(DeliveryRow).where(
@@ -175,7 +175,7 @@ class Deliverer:
             _log.warning("webhook %s of job %s was not delivered: %s", row.id, row.job_id, attempt["error"])
 
     def _next_state(self, attempts: list[dict[str, Any]]) -> tuple[str, datetime]:
-        """What becomes of a message after these attempts, and when it is tried again if it is."""
+        """The status of a message after these attempts, and the time of the next one."""
         last = attempts[-1]
         if last["error"] is None:
             return "delivered", now()

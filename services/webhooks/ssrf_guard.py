@@ -1,8 +1,8 @@
-"""Targets: which addresses Motes may call for a client, and a request that goes to the very address that was checked.
+"""Protection against SSRF: which addresses Motes may call for a client, and a request to the address that was checked.
 
-A client names a URL, and our servers call it: without care, a way into the network they stand in (SSRF). A name is
-resolved, every address it has must be public, and the connection goes to one of these, so that a name which means
-another address a moment later (DNS rebinding) changes nothing.
+Clients name URLs that our servers call, which could reach into the operator's network. So the host is resolved, all of
+its addresses must be public, and the connection goes to one of these: a name that resolves differently a moment later
+(DNS rebinding) changes nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_URL_LENGTH = 2000  # characters of a URL
 _DNS_TIMEOUT = 5.0  # seconds
 _dns_slots = threading.BoundedSemaphore(64)  # threads
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Public by their form alone: clouds keep their metadata there.
+# Public by their form, but cloud providers serve metadata there.
 _METADATA_NETWORKS = [ipaddress.ip_network(block) for block in ("192.0.0.0/24", "168.63.129.16/32")]
 
 
@@ -35,7 +35,7 @@ class TargetRefusedError(MotesError):
 
 
 def parse_url(url: str) -> httpx.URL:
-    """The URL, if it is one that could be called at all.
+    """Parse a URL that could be called.
 
     Raises:
         TargetRefusedError: says what is wrong with it.
@@ -56,15 +56,15 @@ def parse_url(url: str) -> httpx.URL:
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, as the system knows them.
+    """The addresses of a host, according to the system.
 
-    In a thread of its own: clients choose the name server, and one that is silent holds a thread for half a minute.
-    Nothing else may wait for that, nor the end of the process.
+    Runs in a thread of its own: clients choose the name server, and a silent one blocks a thread for half a minute.
+    Neither other requests nor the end of the process may wait for that.
     """
     if not _dns_slots.acquire(blocking=False):
         raise OSError("too many names are being looked up")
     found: Future[list[str]] = Future()
-    found.set_running_or_notify_cancel()  # who waits may give up, the thread cannot
+    found.set_running_or_notify_cancel()  # the caller may give up waiting, the thread cannot
 
     def look_up() -> None:
         try:
@@ -79,10 +79,10 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 async def resolve_public(url: httpx.URL, *, private: bool, resolve: Resolve = resolve) -> Sequence[str]:
-    """The addresses of the URL's host. If one is not public all are refused, unless ``private`` ones are allowed.
+    """The addresses of the URL's host. One address that is not public refuses all, unless ``private`` is set.
 
     Raises:
-        TargetRefusedError: the host is unknown, or not public.
+        TargetRefusedError: the host is unknown or not public.
     """
     host = _ascii_host(url)
     try:
@@ -92,23 +92,23 @@ async def resolve_public(url: httpx.URL, *, private: bool, resolve: Resolve = re
         unknown = isinstance(error, UnicodeError) or getattr(error, "errno", None) == socket.EAI_NONAME
         raise TargetRefusedError(f"{host}: {'no such host' if unknown else 'cannot be looked up now'}") from None
     if not private and not all(map(is_public, found)):
-        # Not which one: clients could learn our network by asking for names of it.
+        # Not which address: clients could map our network by asking for its names.
         raise TargetRefusedError(f"{host}: is not a public address")
     return found
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the internet, so that calling it reaches nothing that only we can reach."""
+    """Whether an address belongs to the public internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv4Address):
         return ip.is_global and not ip.is_multicast and not any(ip in block for block in _METADATA_NETWORKS)
-    # What is carried within IPv6 goes on to an IPv4 address: mapped, 6to4, NAT64.
+    # IPv6 addresses that carry an IPv4 address: mapped, 6to4, NAT64.
     inner = ip.ipv4_mapped or ip.sixtofour
     if inner is None and ip in _NAT64:
         inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
     if inner is not None:
         return is_public(str(inner))
-    # Reserved is all that is not 2000::/3 and has no other name; ipaddress takes much of it for global.
+    # Everything outside 2000::/3 without another name is reserved; ipaddress calls much of it global.
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_site_local)
 
 
@@ -123,19 +123,19 @@ async def post(
     private: bool,
     resolve: Resolve = resolve,
 ) -> AsyncIterator[httpx.Response]:
-    """POST to a URL, at an address that was checked just now; the certificate must still be the name's.
+    """POST to a URL at an address that was just checked; the certificate must still match the host name.
 
-    ``trust`` is whose certificates are believed, ``timeout`` the seconds that each step may take.
+    ``trust`` holds the accepted certificates, ``timeout`` is in seconds per step.
 
     Raises:
         TargetRefusedError: as :func:`resolve_public` does.
-        httpx.HTTPError: nobody answered, or not in time.
+        httpx.HTTPError: there was no response in time.
     """
     named = parse_url(url)
     addresses = await resolve_public(named, private=private, resolve=resolve)
-    # A client for this request alone. Its pool knows connections by their address: another name at the same one would
-    # get this connection, whose certificate was checked for our name, and our cookies. No proxy and no redirect either:
-    # the request goes where we looked, and nowhere else.
+    # A client for this request alone: a shared pool identifies connections by address, so another host name at the
+    # same address would reuse this connection, its verified certificate and its cookies. No proxies and no redirects:
+    # the request goes to the checked address only.
     async with httpx.AsyncClient(verify=trust, timeout=timeout, trust_env=False, follow_redirects=False) as client:
         response = await _send_to_first_reachable(client, named, addresses, content, headers)
         async with aclosing(response):
@@ -145,7 +145,7 @@ async def post(
 async def _send_to_first_reachable(
     client: httpx.AsyncClient, named: httpx.URL, addresses: Sequence[str], content: bytes, headers: Mapping[str, str]
 ) -> httpx.Response:
-    """Send the request to the first of the addresses that can be connected to; its body is still to be read."""
+    """Send the request to the first reachable address; the body of the response is still to be read."""
     failure: httpx.TransportError = httpx.ConnectError(f"{_ascii_host(named)} has no address")
     for address in addresses:
         request = client.build_request(
@@ -163,5 +163,5 @@ async def _send_to_first_reachable(
 
 
 def _ascii_host(url: httpx.URL) -> str:
-    """The host as it stands in ``Host``; Python's own way from other letters to ASCII is an older one (faß, fass)."""
+    """The host as in the ``Host`` header (IDNA 2008; Python's own codec is older and maps faß to fass)."""
     return url.raw_host.decode("ascii")

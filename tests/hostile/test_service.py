@@ -170,7 +170,7 @@ def test_a_song_that_crashes_the_decoder_fails_its_job_at_once_and_nothing_else(
     failed = stack.wait_for(job, "completed", "failed")
     assert (failed["status"], failed["error"]) == (
         "failed",
-        "the song: crashes what decodes it (SIGSEGV): damaged?",
+        "the song: the decoder crashed (SIGSEGV); is the file damaged?",
     )
     (plan,) = stack.rows("SELECT attempt, deaths FROM tasks WHERE job_id = :job", job=job)
     assert (plan["attempt"], plan["deaths"]) == (1, 0)

@@ -101,13 +101,13 @@ def test_errors_and_warnings_name_the_song_and_not_where_it_lies(
 
 
 DEATHS = {
-    "os.kill(os.getpid(), signal.SIGSEGV)": "AudioError: the song: crashes what decodes it (SIGSEGV): damaged?",
-    "os.abort()": "AudioError: the song: crashes what decodes it (SIGABRT): damaged?",
-    "raise RuntimeError": "AudioError: the song: crashes what decodes it: damaged?",
+    "os.kill(os.getpid(), signal.SIGSEGV)": "AudioError: the song: the decoder crashed (SIGSEGV); is the file damaged?",
+    "os.abort()": "AudioError: the song: the decoder crashed (SIGABRT); is the file damaged?",
+    "raise RuntimeError": "AudioError: the song: the decoder crashed; is the file damaged?",
     "bytearray(2 << 30)": "AudioError: the song: needs more memory than a song should",
-    "[None for _ in iter(int, 1)]": "AudioError: the song: takes more than 1 s of the processor to decode",
+    "[None for _ in iter(int, 1)]": "AudioError: the song: takes more than 1 s of CPU time to decode",
     "time.sleep(30)": "AudioError: the song: cannot be decoded in reasonable time",
-    "os.kill(os.getpid(), signal.SIGKILL)": "ConnectionResetError: what decodes the song was killed",
+    "os.kill(os.getpid(), signal.SIGKILL)": "ConnectionResetError: the decoder of the song was killed",
 }
 
 
@@ -182,8 +182,8 @@ for script in sorted(path.iterdir()):
     said = says(code, tmp_path).splitlines()
     assert len(said) == len(NONSENSE)
     assert set(said) == {
-        "AudioError: the song: crashes what decodes it: damaged?",
-        "AudioError: the song: what decodes it tells nonsense: damaged?",
+        "AudioError: the song: the decoder crashed; is the file damaged?",
+        "AudioError: the song: the decoder sent invalid data; is the file damaged?",
     }
 
 

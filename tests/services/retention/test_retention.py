@@ -696,7 +696,7 @@ class TestOnceAtATime:
         caplog.set_level(logging.DEBUG, "motes.retention")
         await together(*(shelf.janitor().tick() for _ in range(5)))
         said = [record.message for record in caplog.records]
-        assert said == ["looking for what may go, thoroughly"]
+        assert said == ["retention started, thoroughly"]
         await together(*(shelf.janitor(keep_every=1).tick(patience=0.0) for _ in range(3)))
 
     async def test_who_died_over_it_is_followed_by_another(self, shelf: Shelf) -> None:
@@ -826,7 +826,7 @@ class TestSmallDisk:
         await shelf.work()
         await room.admit_upload(6_000_000)
         with pytest.raises(
-            InsufficientStorageError, match=r"needs 6.5 MB, 8.4 MB are free, but 2.1 MB of that are a reserve$"
+            InsufficientStorageError, match=r"needs 6.5 MB, 8.4 MB are free, but 2.1 MB of that are reserved$"
         ):
             await room.admit_upload(6_500_000)
         (small_disk / "filler").write_bytes(bytes(7_000_000))
@@ -848,7 +848,9 @@ class TestSmallDisk:
         room = room_of(shelf, Storage(f"file://{small_disk}"), "50%")
         for _ in range(3):
             assert await taken(shelf, room)
-        with pytest.raises(HTTPException, match=r"4\.2 MB of that are a reserve, 1\.9 MB are for jobs") as refused:
+        with pytest.raises(
+            HTTPException, match=r"4\.2 MB of that are reserved, 1\.9 MB are needed by open jobs"
+        ) as refused:
             await receive_upload(request, small_disk / "song", limit=100_000_000, admit=room.admit_upload)
         assert refused.value.status_code == 507
         assert (small_disk / "song").stat().st_size <= 4 << 20

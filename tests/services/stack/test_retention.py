@@ -20,7 +20,7 @@ from tests.services.stack.api_calls import PROBLEM, SMALL, another_api, create, 
 from tests.services.stack.conftest import Stack, running_stack, until
 
 pytestmark = pytest.mark.debian("redis-server")
-LOOK = "looking for what may go"
+LOOK = "retention started"
 
 
 @pytest.fixture(scope="module")
