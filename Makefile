@@ -69,7 +69,7 @@ format: $(DEV)  ## what can be put right by a machine
 	$(BIN)/ruff format .
 
 docs: $(DEV)  ## the documentation site, into out/site
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 gallery: $(DEV)  ## the pictures of the docs: all types and presets
 	$(BIN)/python docs/gallery.py

@@ -65,6 +65,11 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
     return _outside_fences(markdown, lambda text: LINK.sub(replaced, text))
 
 
+def on_page_content(html: str, *, page: Any, config: Any, files: Files) -> str:
+    """Take away the roles of Sphinx from docstrings: the name after them is enough."""
+    return re.sub(r":(?:attr|class|func|meth|mod):(?=<code>)", "", html)
+
+
 def _outside_fences(markdown: str, change: Callable[[str], str]) -> str:
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.MULTILINE | re.DOTALL)
     return "".join(part if part.startswith("```") else change(part) for part in parts)
