@@ -11,7 +11,7 @@ motes_api_version = 1
 
 NO_MUSIC = ParticleType(
     "no_music",
-    description="a whirl of coloured lights that turns by itself, whatever is played",
+    description="ambient: a whirl of coloured lights that turns at its own pace",
     settings=NoMusicSettings,
     populate=populate,
     features=("calm", "colours", "wrap"),

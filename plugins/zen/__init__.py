@@ -1,4 +1,4 @@
-"""zen: slow lights that wander and breathe, deaf to the music."""
+"""zen: ambient; slow lights that wander and pulse, without reacting to the music."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ motes_api_version = 1
 
 ZEN = ParticleType(
     "zen",
-    description="slow lights wander and breathe over soft discs far out of focus; deaf to the music",
+    description="ambient: slow lights wander and pulse over soft discs that are out of focus",
     settings=ZenSettings,
     populate=populate,
     features=("calm", "depth", "bounce"),
