@@ -1,4 +1,4 @@
-"""ServiceSettings: everything an operator can set, from ``MOTES_…`` variables of the environment."""
+"""ServiceSettings: everything an operator can set through ``MOTES_…`` environment variables."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")  # as browsers write it
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")  # as browsers send it
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
-_HOST = r"(.*@)?(\[[^]]+\]|[^]/:?@[]*)(:\d{1,4}|:[1-6]\d{4})?([/?].*)?"  # a password may hold anything
+_HOST = r"(.*@)?(\[[^]]+\]|[^]/:?@[]*)(:\d{1,4}|:[1-6]\d{4})?([/?].*)?"  # a password may hold any character
 _DATABASE = re.compile(rf"postgresql\+asyncpg://{_HOST}|sqlite\+aiosqlite:///.+")
 _DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _DAY = 24 * 3600  # seconds
 _EVER = "0: for ever"
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": _DAY}  # seconds
 _SPAN = re.compile(r"(\d{1,9})([smhd]?)", re.ASCII)
-_STORES = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https")  # that obstore reads
+_STORES = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https")  # supported by obstore
 _SHARE = re.compile(r"\d{1,18}|\d{1,2}(\.\d+)?%", re.ASCII)
-_SHORTEST_KEY = 24  # bytes, as Standard Webhooks has it
+_SHORTEST_KEY = 24  # bytes, as Standard Webhooks requires
 
 
 class ServiceSettings(BaseSettings):
-    """The settings of the API and of workers. All processes of one installation need the same URLs."""
+    """The settings of the API and of workers. All processes of an installation need the same URLs."""
 
     model_config = SettingsConfigDict(env_prefix="MOTES_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -143,7 +143,7 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _is_database(cls, url: str) -> str:
         scheme, separator, rest = url.partition("://")
-        # As URLs are given away with a database, by names that its other clients have for the same.
+        # Accept the schemes and parameters that hosting providers and other clients use.
         url = _DRIVERS.get(scheme, scheme) + separator + re.sub(r"([?&])sslmode=", r"\1ssl=", rest)
         if url and not _DATABASE.fullmatch(url):
             raise ValueError("must be postgresql+asyncpg://user:password@host:port/name or sqlite+aiosqlite:///path")
@@ -152,8 +152,8 @@ class ServiceSettings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, url: str) -> str:
-        with suppress(ValueError):  # a port that is none
-            parts = urlsplit(url)  # as the client reads it
+        with suppress(ValueError):  # an invalid port
+            parts = urlsplit(url)  # parsed as the client does
             host = parts.hostname, parts.port
             if parts.scheme in ("redis", "rediss") or (parts.scheme == "unix" and parts.path and host == (None, None)):
                 return url
@@ -162,7 +162,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("media_root", mode="before")
     @classmethod
     def _empty_is_none(cls, root: object) -> object:
-        return None if root == "" else root  # and not the folder in which the service was started
+        return None if root == "" else root  # rather than the current folder
 
     @field_validator("media_root")
     @classmethod
@@ -252,15 +252,15 @@ class ServiceSettings(BaseSettings):
 
     @property
     def keys_required(self) -> bool:
-        """Whether requests need a key, as far as the settings say."""
+        """Whether the settings alone require API keys."""
         return self.auth == "required" or (self.auth == "auto" and not is_loopback(self.host))
 
     def reserve_of(self, disk: int) -> int:
-        """Bytes of a disk of so many that new jobs and uploads leave free."""
+        """Bytes of a disk that new jobs and uploads leave free."""
         return _of(self.reserve, disk)
 
     def free_of(self, disk: int) -> int:
-        """Bytes of a disk of so many that retention keeps free."""
+        """Bytes of a disk that retention keeps free."""
         return _of(self.keep_free, disk)
 
     @property
@@ -278,17 +278,17 @@ def _of(share: str, disk: int) -> int:
     return int(disk * float(share[:-1]) / 100) if share.endswith("%") else int(share)
 
 
-# What a key can be given a limit of its own for.
+# Limits that a key may override.
 LIMITS = tuple(name.removeprefix("limit_") for name in ServiceSettings.model_fields if name.startswith("limit_"))
 
 
 def split_list(text: str) -> list[str]:
-    """What a setting lists, with commas between."""
+    """The values of a comma-separated setting."""
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there; of a name other than localhost that is not known."""
+    """Whether only this machine can connect to the host; of names only localhost is known to be."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

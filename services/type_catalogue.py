@@ -1,4 +1,4 @@
-"""A particle type as plain data, as the command line and the API show it."""
+"""Particle types as plain data, for the command line and the API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ecs_core.scene.bindings import ALIASES, check_bindings
 
 
 def bindable(kind: ParticleType) -> tuple[list[str], list[str]]:
-    """What bindings of a type can have as source and as target."""
+    """Valid sources and targets of a type's bindings."""
     features = particle_types().features
     targets = check_bindings(kind, kind.settings(), features)
     return [*FEATURES, *LEVELS, *features, *EVENTS], [*ALIASES, *sorted(targets)]

@@ -1,7 +1,7 @@
 """The REST API. ``from services.api import particle_router`` mounts it in any FastAPI application.
 
-``metrics_router`` (GET /metrics), ``Requests``, the middleware that counts and logs, and ``share_errors``, which makes
-the OpenAPI document small and good for generators, are for those who want them.
+Optional: ``metrics_router`` (GET /metrics), the middleware ``Requests`` (request ids, metrics, logs), and
+``share_errors``, which makes the OpenAPI document small and friendly to client generators.
 """
 
 from services.api.app import create_app, particle_router

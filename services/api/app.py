@@ -1,4 +1,4 @@
-"""The application; and the router that mounts it in somebody else's."""
+"""The application, and the router that other applications mount."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ async def _lifespan(app: Any) -> AsyncIterator[dict[str, Service | StatsCollecto
 
 
 async def _warn_of_access(service: Service) -> None:
-    """Warn of what an operator can hardly want: that everybody gets in, or nobody."""
+    """Warn if everybody gets in, or nobody."""
     settings = service.settings
     if settings.auth == "off" and not is_loopback(settings.host):
-        _log.warning("MOTES_AUTH=off: whoever reaches %s port %s may do anything", settings.host, settings.port)
+        _log.warning("MOTES_AUTH=off: anybody who reaches %s port %s may do anything", settings.host, settings.port)
     if settings.keys_required and not await service.keys.any_valid():
         where = "" if settings.database_url else f" --data {shlex.quote(str(settings.data))}"
         _log.warning("no API keys yet, so nobody gets in: motes keys create --owner NAME%s", where)
@@ -64,21 +64,21 @@ for part in (particle_types, systems, audio, analysis, renders, jobs, events, do
 
 @asynccontextmanager
 async def _freeze_gc(app: FastAPI) -> AsyncIterator[None]:
-    """What is loaded stays loaded: looking through it for garbage would hold everybody up for a tenth of a second."""
+    """Freeze loaded objects: scanning them for garbage would block every request for a tenth of a second."""
     gc.collect()
     gc.freeze()
     yield
 
 
 def create_app() -> FastAPI:
-    """The application as ``motes api`` serves it."""
+    """The application that ``motes api`` serves."""
     app = FastAPI(title="Motes", summary="Audio-reactive particle videos", version="1", lifespan=_freeze_gc)
     handle_errors(app)
     share_errors(app)
     app.include_router(particle_router)
     app.include_router(metrics_router)
-    app.add_middleware(Requests)  # around all others that answer
+    app.add_middleware(Requests)  # outermost, so that it sees every response
     harden(app, ServiceSettings())
-    for slow in (app.openapi, particle_types.all_types):  # once and for all, while nobody waits
+    for slow in (app.openapi, particle_types.all_types):  # computed once, before the first request
         slow()
     return app

@@ -1,7 +1,7 @@
-"""Callers: who sends a request, by its key, and what it may.
+"""Authentication: who sends a request, by API key, and what they may do.
 
-``CallerDep`` is who may do what the request asks for: GET needs the scope *read*, everything else *render*. Keys come
-in headers; where browsers cannot set any, which is to follow a job and to watch a system, also as ``?key=``.
+GET needs the scope *read*, everything else *render*. Keys come in headers. To follow a job or watch a system, where
+browsers cannot set headers, the key may also come as ``?key=``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from services.settings import ServiceSettings, is_loopback
 __all__ = ["Caller", "CallerDep", "FollowerDep", "identify", "mask_keys_in_logs", "require_scope", "unauthorized"]
 
 UNAUTHORIZED = "A valid API key is needed, as Authorization: Bearer motes_… or as X-API-Key"
-_CALLER = "motes.caller"  # in the scope of a request
+_CALLER = "motes.caller"  # key in the scope of a request
 _LOGS = ("uvicorn.access", "uvicorn.error")
 
 _BEARER = HTTPBearer(
@@ -38,11 +38,11 @@ _QUERY = APIKeyQuery(
 
 
 async def identify(service: Service, connection: HTTPConnection, *, query: bool = False) -> Caller:
-    """Who sends a request, if it may do what that asks for, counted once; with ``query``, the key may be in the URL.
+    """Authenticate a request, check its scope, and count it once; with ``query`` the key may be in the URL.
 
     Raises:
-        HTTPException: 401 where there is no valid key, 403 where it has not the scope, or a page of a stranger's asks.
-        QuotaError: there were too many requests in the last minute.
+        HTTPException: 401 without a valid key, 403 if the key lacks the scope or another site's page sent the request.
+        QuotaError: too many requests in the last minute.
     """
     caller: Caller | None = connection.scope.get(_CALLER)
     if caller is None:
@@ -65,24 +65,24 @@ async def _caller_of(service: Service, connection: HTTPConnection, *, query: boo
 
 
 def keys_needed(settings: ServiceSettings, connection: HTTPConnection) -> bool:
-    """Whether a connection is asked for its key."""
+    """Whether this connection must present a key."""
     if settings.auth != "auto":
         return settings.auth == "required"
     if settings.keys_required:
         return True
-    # An application that somebody else serves may listen elsewhere than the settings say, or behind a proxy.
+    # An application served by others may listen elsewhere than the settings say, or behind a proxy.
     ends = [connection.scope.get(end) or ("", None) for end in ("server", "client")]
     told = connection.headers.getlist("x-forwarded-for")
     if told and not all(_is_address(each.strip()) for each in [ends[1][0], *",".join(told).split(",")]):
-        return True  # a proxy does not know where it came from, so that is not known to be this machine
+        return True  # the proxy does not know the origin, so it may not be this machine
     return any(_is_address(host) and not is_loopback(host) for host, _ in ends)
 
 
 def require_scope(caller: Caller, scope: str) -> None:
-    """Refuse who has not the scope.
+    """Refuse a caller without the scope.
 
     Raises:
-        HTTPException: 403, which names it.
+        HTTPException: 403, which names the scope.
     """
     if not caller.has_scope(scope):
         has = ", ".join(sorted(caller.scopes))
@@ -90,7 +90,7 @@ def require_scope(caller: Caller, scope: str) -> None:
 
 
 def unauthorized() -> HTTPException:
-    """The one answer to no key, and to any that is not valid."""
+    """The response to a missing key and to any invalid one."""
     return HTTPException(401, UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
 
 
@@ -104,12 +104,12 @@ def _key_from(connection: HTTPConnection, *, query: bool) -> str | None:
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)
-    except ValueError:  # the path of a socket, or a name that a test made up
+    except ValueError:  # the path of a socket, or a test's name
         return False
     return True
 
 
-# What security schemes are told apart by is in the signatures; `identify` reads the headers itself.
+# The signatures only declare the security schemes for OpenAPI; `identify` reads the headers itself.
 async def _caller(
     request: Request,
     service: ServiceDep,
@@ -146,6 +146,6 @@ def _mask_record(record: logging.LogRecord) -> bool:
 
 
 def mask_keys_in_logs() -> None:
-    """Let the server's log of requests show no key; to say it again changes nothing."""
+    """Mask keys in uvicorn's logs; safe to call again."""
     for name in _LOGS:
         logging.getLogger(name).addFilter(_mask_record)

@@ -1,4 +1,4 @@
-"""What a system is told: checked, stored and shown."""
+"""Configs of systems: checking, storing and showing them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from services.auth.limits import check_requested, check_scene
 from services.database.models import SystemRow
 from services.jobs.render_spec import SONG
 
-_TRIES = 100  # where so many are changing one system at once, the next is told to wait
+_TRIES = 100  # beyond this many conflicts the client must retry
 
 
 def status_of(row: SystemRow) -> schemas.SystemStatus:
-    """A system as it stands, with every default written out."""
+    """The status of a system, with all defaults written out."""
     try:
         settings = validate(particle_type(row.particle_type).settings, row.config, owner=row.particle_type)
         config = settings.model_dump(mode="json")
-    except SceneError:  # its plugin is gone, or has become another; the system can still be seen, changed and deleted
+    except SceneError:  # its plugin is gone or has changed; the system can still be shown, changed and deleted
         config = row.config
     return schemas.SystemStatus(
         particle_type=row.particle_type,
@@ -38,11 +38,11 @@ def status_of(row: SystemRow) -> schemas.SystemStatus:
 
 
 async def check_config(service: Service, particle_type: str, config: dict[str, Any]) -> None:
-    """Refuse what no system can be, with a song or without.
+    """Refuse a config that is invalid both with and without a song.
 
     Raises:
         SceneError: says what is wrong.
-        LimitError: it is more than this server renders.
+        LimitError: it exceeds a limit of this server.
     """
 
     def resolve() -> None:
@@ -56,11 +56,11 @@ async def check_config(service: Service, particle_type: str, config: dict[str, A
 async def update_system(
     service: Service, caller: Caller, system_id: str, wanted: Callable[[SystemRow], dict[str, Any]]
 ) -> SystemRow:
-    """Store what is ``wanted`` of a system as it stands; where it was changed meanwhile, of that.
+    """Store the values that ``wanted`` returns for a system; repeats if the system changed meanwhile.
 
     Raises:
-        HTTPException: there is none.
-        SceneError: no system can be like that.
+        HTTPException: there is no such system, or it keeps changing.
+        SceneError: the new values are invalid.
     """
     for _ in range(_TRIES):
         row = await service.system_or_404(caller, system_id)
@@ -79,7 +79,7 @@ async def update_system(
 
 
 async def merge_config(service: Service, caller: Caller, system_id: str, config: dict[str, Any]) -> SystemRow:
-    """Change settings of a system; those that are not named stay, also within a setting that is an object."""
+    """Change settings of a system; settings that are not named stay, also within nested objects."""
     return await update_system(service, caller, system_id, lambda row: {"config": _merged(row.config, config)})
 
 

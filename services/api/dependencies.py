@@ -1,4 +1,4 @@
-"""Service: what every route needs, opened with the application and closed with it."""
+"""Service: what every route needs; opened and closed with the application."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from services.storage.disk_admission import DiskAdmission
 from services.storage.object_store import Storage, work_folder
 
 T = TypeVar("T")
-SYSTEM_POLL_INTERVAL, EVENT_POLL_INTERVAL = 0.2, 0.4  # seconds between looks for those who follow
+SYSTEM_POLL_INTERVAL, EVENT_POLL_INTERVAL = 0.2, 0.4  # seconds between polls for followers
 _ID = re.compile(r"[0-9a-f-]{36}")
 
 
 @dataclass(frozen=True)
 class Service:
-    """The database, the queue and the storage, ready to use; ``folder`` is for files on their way into storage."""
+    """The open database, queue and storage; ``folder`` is for incoming files."""
 
     settings: ServiceSettings
     sessions: Sessions
@@ -54,16 +54,16 @@ class Service:
     disk_admission: DiskAdmission
     rate_limiter: RateLimiter
     system_poller: Poller[StatusSnapshot]
-    event_poller: Poller[int]  # of a job, the last one's id
+    event_poller: Poller[int]  # id of the job's last event
     folder: Path
     processor: CapacityLimiter
 
     async def compute(self, work: Callable[[], T]) -> T:
-        """What takes the processor more than a moment, in a thread; one at a time, as threads hold up the loop too."""
+        """Run CPU work in a thread, one at a time: threads hold up the event loop, too."""
         return await to_thread.run_sync(work, limiter=self.processor)
 
     async def system(self, caller: Caller, system_id: str) -> SystemRow | None:
-        """A system by its id; somebody else's is none."""
+        """A system by id; None if it does not exist or belongs to another owner."""
         if not is_id(system_id):
             return None
         async with self.sessions() as session:
@@ -71,14 +71,14 @@ class Service:
             return (await session.scalars(found)).one_or_none()
 
     async def system_or_404(self, caller: Caller, system_id: str) -> SystemRow:
-        """The system, or the answer that there is none."""
+        """The system, or a 404."""
         row = await self.system(caller, system_id)
         if row is None:
             raise HTTPException(404, "System not found")
         return row
 
     async def job(self, caller: Caller, job_id: str) -> JobRow | None:
-        """A job by its id; somebody else's is none."""
+        """A job by id; None if it does not exist or belongs to another owner."""
         if not is_id(job_id):
             return None
         async with self.sessions() as session:
@@ -86,7 +86,7 @@ class Service:
             return (await session.scalars(found)).one_or_none()
 
     async def job_or_404(self, caller: Caller, job_id: str) -> JobRow:
-        """The job, or the answer that there is none."""
+        """The job, or a 404."""
         row = await self.job(caller, job_id)
         if row is None:
             raise HTTPException(404, "Job not found")
@@ -94,13 +94,13 @@ class Service:
 
 
 def is_id(text: str) -> bool:
-    """Whether it may be an id; what else a client sends is not for the database to see."""
+    """Whether the text has the form of an id; nothing else reaches the database."""
     return _ID.fullmatch(text) is not None
 
 
 @asynccontextmanager
 async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
-    """Open everything; the database is brought up to date, and plugins are loaded."""
+    """Open everything; upgrades the database and loads plugins."""
     settings.data.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.database)
     metrics.preset_types((await to_thread.run_sync(particle_types)).types)
@@ -142,7 +142,7 @@ async def _pollers(sessions: Sessions) -> AsyncIterator[tuple[Poller[StatusSnaps
 
 
 def service_of(connection: HTTPConnection) -> Service:
-    """What the application that received it has opened."""
+    """The service of the application that received the request."""
     service: Service | None = getattr(connection.state, "motes", None)
     if service is None:
         raise RuntimeError("the lifespan of particle_router did not run: include it in the application that is served")

@@ -1,4 +1,4 @@
-"""Errors as answers: ``{"detail": …}`` as application/problem+json, never a stack trace."""
+"""Errors as responses: ``{"detail": …}`` as application/problem+json, never a stack trace."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from services.observability import metrics
 from services.storage.disk_admission import InsufficientStorageError
 
 _log = logging.getLogger("motes.api")
-_MAX_DETAIL = 2000  # characters of a detail: a client may have sent a thousand wrong settings
-_MAX_ERRORS = 20  # wrong values
-_QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"  # as the draft of RateLimit has it
+_MAX_DETAIL = 2000  # characters of a detail: a client may send a thousand invalid settings
+_MAX_ERRORS = 20  # invalid values listed
+# from the draft on RateLimit headers
+_QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 UNREACHABLE = (OperationalError, InterfaceError, NoFreeConnection, ConnectionError)
 KNOWN = (HTTPException, MotesError, RequestValidationError, *UNREACHABLE)
 
@@ -61,17 +62,17 @@ _EXAMPLES = {
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
-    """An error as RFC 9457 has it; ``more`` are members of this one."""
+    """An error response (RFC 9457); ``more`` holds further members."""
     detail = detail if len(detail) <= _MAX_DETAIL else detail[:_MAX_DETAIL] + " …"
-    detail = detail.encode(errors="backslashreplace").decode()  # a name may hold half a character
+    detail = detail.encode(errors="backslashreplace").decode()  # names may contain lone surrogates
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
     return JSONResponse(body, status, headers, PROBLEM)
 
 
 def limit_problem(error: LimitError) -> JSONResponse:
-    """What is answered to who asks for too much: 429 where it helps to come again, 413 to an upload, else 400."""
+    """The response to an exceeded limit: 413 for uploads, 429 if a retry may succeed, otherwise 400."""
     about: dict[str, Any] = {"limit": error.limit, "value": error.value}
-    if error.limit == "upload_limit":  # the rest of it is not read
+    if error.limit == "upload_limit":  # the rest of the body is not read
         return problem(413, str(error), {"Connection": "close"}, **about)
     if not isinstance(error, QuotaError):
         return problem(400, str(error), **about)
@@ -81,7 +82,7 @@ def limit_problem(error: LimitError) -> JSONResponse:
 
 
 def problem_of(error: Exception) -> JSONResponse:
-    """What is answered to one of the errors that are ``KNOWN``."""
+    """The response to one of the ``KNOWN`` errors."""
     if isinstance(error, HTTPException):
         return problem(error.status_code, str(error.detail), dict(error.headers or {}))
     if isinstance(error, InsufficientStorageError):
@@ -97,15 +98,15 @@ def problem_of(error: Exception) -> JSONResponse:
 
 
 def _explain(wrong: Any) -> str:
-    """What is wrong with a value of a request: its name, itself, and what is allowed."""
+    """Explain an invalid value: its name, the value, and what is allowed."""
     name = ".".join(str(part) for part in wrong["loc"][1:])
     if wrong["type"] == "missing" and wrong["loc"][0] == "query":
-        return f"{name} is missing in the query: ?{name}=…"  # people send it in the body
+        return f"{name} is missing in the query: ?{name}=…"  # a common mistake is to send it in the body
     return sentence(name or ("" if wrong["type"] == "value_error" else "The body"), wrong)
 
 
 def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for its OpenAPI; ``key`` is whether it may ask for one."""
+    """The errors of a route for its OpenAPI; ``key`` says whether it requires authentication."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -131,12 +132,12 @@ def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Let the application answer what reaches none of the routes in the same way."""
+    """Answer errors outside of all routes in the same way."""
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names the methods of the first route only
-            first = (error.headers or {}).get("Allow", "")  # all there is where nothing is documented
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names only the first route's methods
+            first = (error.headers or {}).get("Allow", "")  # undocumented routes have no other source
             methods = {each.strip() for each in first.split(",") if first} | _methods(app, request.url.path)
             error.headers = {"Allow": ", ".join(sorted(methods))}
             error.detail = f"{request.method}: must be {' or '.join(sorted(methods))}"
@@ -144,6 +145,6 @@ def handle_errors(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, path: str) -> set[str]:
-    """All that can be done with what lies at a path."""
+    """All methods of the routes at a path."""
     documented = app.openapi()["paths"].items()
     return {each.upper() for at, methods in documented if compile_path(at)[0].match(path) for each in methods}

@@ -1,4 +1,4 @@
-"""Files out of storage as answers: whole, in part, or not at all where the client has them."""
+"""Responses that send a stored file: whole, in part, or 304 if the client has it."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ VALIDATORS = {
 
 
 def file_content(media_type: str) -> dict[str, Any]:
-    """The ``content`` of a file's answer in the OpenAPI document.
+    """The ``content`` of a file response in the OpenAPI document.
 
-    Some generators of clients know no binary type but ``application/octet-stream``; who asks for that gets it.
+    Some client generators know no binary type but ``application/octet-stream``, so that can be requested as well.
     """
     binary = {"schema": {"type": "string", "format": "binary"}}
     return {"content": {media_type: binary, _BYTES: binary}}
 
 
 def etag_of(made: Artefact) -> str:
-    """Its strong validator: an encoder that does the same again promises no equal bytes, so it names this very file."""
+    """The file's strong validator. Encoding again may give other bytes, so it is derived from the storage key."""
     return f'"{hashlib.sha256(made.object.encode()).hexdigest()}"'
 
 
@@ -54,11 +54,11 @@ async def stored_file(
     modified: datetime | None = None,
     name: str | None = None,
 ) -> Response:
-    """A file in storage, unless the client has it; with a ``name``, as a download of that name.
+    """A stored file, or 304 if the client has it; with ``name`` as a download of that name.
 
     Raises:
-        FileNotFoundError: it is not there.
-        HTTPException: a part is asked for that it does not have.
+        FileNotFoundError: the file is missing.
+        HTTPException: the requested range is not satisfiable.
     """
     etag = etag_of(made)
     if _not_modified(request, etag):
@@ -99,17 +99,17 @@ def _not_modified(request: Request, etag: str) -> bool:
 
 
 def parse_range(wanted: str, size: int) -> tuple[int, int] | None:
-    """First byte and end of the part that a ``Range`` asks for; None where that is the whole.
+    """First byte and end of the requested ``Range``; None for the whole file.
 
-    What is not understood, several parts among it, is to be ignored (RFC 9110).
+    Invalid and multiple ranges are ignored (RFC 9110).
 
     Raises:
-        HTTPException: the file is too short for it.
+        HTTPException: the range starts beyond the end of the file.
     """
     found = _RANGE.fullmatch(wanted)
     if found is None or found[0] == "" or (found[1] == found[2] == ""):
         return None
-    if found[1] == "":  # so many at the end
+    if found[1] == "":  # a suffix: the last bytes
         start, stop = max(0, size - int(found[2])), size
     else:
         start, stop = int(found[1]), size if found[2] == "" else min(size, int(found[2]) + 1)
@@ -121,7 +121,7 @@ def parse_range(wanted: str, size: int) -> tuple[int, int] | None:
 
 
 def disposition(name: str) -> str:
-    """The header that tells a browser under which name to save, whatever alphabet it is in (RFC 6266)."""
+    """The Content-Disposition header for a download, for names in any alphabet (RFC 6266)."""
     plain = "".join(letter if " " <= letter <= "~" and letter not in '"\\%' else "_" for letter in name)
     if plain == name:
         return f'attachment; filename="{name}"'
@@ -135,7 +135,7 @@ def _open_file(held: ExitStack, storage: Storage, key: str) -> tuple[BinaryIO, i
 
 
 class _File(StreamingResponse):
-    """A part of a file, which is let go when it was sent or the client went away."""
+    """Part of a file; closes the file after sending it or when the client disconnects."""
 
     def __init__(self, held: ExitStack, content: AsyncIterator[bytes], **rest: Any) -> None:
         super().__init__(content, **rest)

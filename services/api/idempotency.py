@@ -1,8 +1,7 @@
-"""Requests that may be repeated: what they make is made once, whoever dies on the way.
+"""Idempotent requests: with an ``Idempotency-Key``, what a request creates is created once.
 
-A request with an ``Idempotency-Key`` is noted before anything is done, with the id that what it makes will have, and
-its answer when it is done. Where it was noted and never answered, its process died: the next one to ask does it under
-the same id, and finds what was made of it already.
+The request is recorded before it runs, with the id of what it will create, and its response when it is done. If it was
+recorded but never answered, its process died: the next attempt uses the same id and finds what was created already.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ IdempotencyKey = Annotated[
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request is answered."""
+    """A response."""
 
     content: BaseModel
     status: int = 200
@@ -51,14 +50,14 @@ class Answer:
 async def idempotent(
     service: Service, caller: Caller, request: Request, key: str | None, make: Callable[[str], Awaitable[Answer]]
 ) -> Response:
-    """The answer of ``make``, which is given the id of what it shall make; under a ``key``, the first answer.
+    """Run ``make`` with the id to create; with a ``key``, return the first response again.
 
-    Where ``make`` is called twice with one id, it must make one thing.
+    ``make`` may be called twice with the same id and must then create one thing.
     """
     if key is None:
         answer = await make(new_id())
         return _response(answer.status, answer.headers, answer.content.model_dump_json())
-    key = f"{caller.owner} {key}" if caller.owner else key  # everybody may think of the same
+    key = f"{caller.owner} {key}" if caller.owner else key  # other owners may use the same key
     asked = await _digest(request)
     row = await _reserve(service, key, asked)
     if row.answer is not None:
@@ -66,7 +65,7 @@ async def idempotent(
     mine = (IdempotencyRow.key == key, IdempotencyRow.made_id == row.made_id, IdempotencyRow.answer.is_(null()))
     try:
         answer = await make(row.made_id)
-    except (HTTPException, MotesError):  # nothing was made; the key can be used for something better
+    except (HTTPException, MotesError):  # nothing was created, so the key can be used again
         async with service.sessions.begin() as session:
             await session.execute(delete(IdempotencyRow).where(*mine))
         raise
@@ -77,7 +76,7 @@ async def idempotent(
 
 
 async def _reserve(service: Service, key: str, asked: str) -> IdempotencyRow:
-    """The note of this request: a new one, one that was answered, or one whose process died."""
+    """The record of this request: new, answered, or abandoned by a process that died."""
     in_flight = HTTPException(409, "Idempotency-Key: the first request is being answered", {"Retry-After": "1"})
     try:
         async with service.sessions.begin() as session:
@@ -91,7 +90,7 @@ async def _reserve(service: Service, key: str, asked: str) -> IdempotencyRow:
                 if abs(now() - row.created_at) < _ABANDONED_AFTER:
                     raise in_flight
                 row.created_at = now()
-    except IntegrityError:  # somebody else was faster by a moment
+    except IntegrityError:  # another process was faster
         raise in_flight from None
     return row
 

@@ -1,4 +1,4 @@
-"""Plain JSON from clients: what the standard allows, and no more than a client can need."""
+"""Limits on JSON from clients: standard JSON only, and no more than a client can need."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 import math
 from typing import Any
 
-MAX_BYTES = 500_000  # bytes; the largest config that makes sense has a third of it
+MAX_BYTES = 500_000  # bytes; the largest sensible config has a third of it
 MAX_VALUES = 20_000
 _MAX_DEPTH = 32
 
 
 def parse(text: bytes | str, *, values: int = MAX_VALUES) -> Any:
-    """The value that the JSON text stands for, of so many ``values`` within it.
+    """Parse JSON with at most this many ``values``.
 
     Raises:
-        ValueError: it is no JSON, or holds numbers that are not finite, text that is no Unicode, or far too much.
+        ValueError: it is not JSON, is too large, or has non-finite numbers or lone surrogates.
     """
     try:
         value = json.loads(text)

@@ -1,6 +1,6 @@
-"""Errors of the OpenAPI document as components: one schema, and one response for each status.
+"""Shared components for errors in the OpenAPI document: one schema, and one response per status.
 
-Generated clients then have one class for all errors, and the document is a third as large.
+Generated clients then have one class for all errors, and the document is a third of the size.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _SCHEMAS, _RESPONSES = "#/components/schemas/", "#/components/responses/"
 
 
 def share_errors(app: FastAPI) -> None:
-    """Let the application's OpenAPI document refer to errors instead of repeating them.
+    """Replace repeated errors in the application's OpenAPI document by references.
 
-    An application that includes ``particle_router`` may call this, too; its own routes are left alone.
+    Applications that include ``particle_router`` may call this, too; their own routes are not changed.
     """
     write = app.openapi
 

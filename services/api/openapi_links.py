@@ -1,4 +1,4 @@
-"""Links of the OpenAPI document: what can be done next with what an answer tells, for tools that follow them."""
+"""Links of the OpenAPI document: which operations take an id from a response, for tools that follow links."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OF_A_JOB = ("get_job", "follow_job", "cancel_job", "download", "list_deliveries
 
 
 def _links(name: str, operations: tuple[str, ...]) -> dict[str, Any]:
-    """From the id of this name in an answer to what it is for."""
+    """Links from the id of this name to the operations that take it."""
     return {each: {"operationId": each, "parameters": {name: f"$response.body#/{name}"}} for each in operations}
 
 

@@ -1,6 +1,6 @@
-"""Lists in pages: the newest first, each page with a link to the next.
+"""Lists in pages, newest first, each with a link to the next.
 
-A cursor names the last row of a page, so what is added meanwhile shifts nothing.
+A cursor names the last row of a page, so rows that are added meanwhile do not shift pages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LINK: dict[str, Any] = {
 
 
 def page_query(rows: Select[Any], table: Any, *, limit: int, cursor: str | None) -> Select[Any]:
-    """The rows of a page, and one more if there is a next."""
+    """The rows of a page, plus one if there is a next page."""
     if cursor is not None:
         rows = rows.where(_after(table, *_read(cursor)))
     return rows.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
@@ -33,10 +33,10 @@ def page_query(rows: Select[Any], table: Any, *, limit: int, cursor: str | None)
 async def paged_response(
     service: Service, request: Request, rows: Select[Any], show: Callable[[Sequence[Any]], bytes], *, limit: int
 ) -> Response:
-    """A page as JSON, by ``show``; where there is a next, its ``Link`` header tells where to go on."""
+    """A page as JSON, serialised by ``show``; its ``Link`` header leads to the next page."""
     async with service.sessions() as session:
         result = await session.execute(rows)
-        found = await service.compute(result.all)  # of hundreds of rows, this is most of the work
+        found = await service.compute(result.all)  # this is most of the work for hundreds of rows
     content = await service.compute(lambda: show(found[:limit]))
     return Response(content, headers=_link(found, request, limit=limit), media_type="application/json")
 
@@ -51,7 +51,7 @@ def _link(rows: Sequence[Any], request: Request, *, limit: int) -> dict[str, str
 
 
 def _after(table: Any, created_at: datetime, row_id: str) -> ColumnElement[bool]:
-    # As a range of created_at first, so that either database finds the place in its index.
+    # The range on created_at comes first, so that both databases use their index.
     return and_(table.created_at <= created_at, or_(table.created_at < created_at, table.id < row_id))
 
 
@@ -66,6 +66,6 @@ def _read(cursor: str) -> tuple[datetime, str]:
         created_at = datetime.fromisoformat(moment)
         if _write(created_at, row_id) != cursor or not row_id.isprintable():
             raise ValueError(text)
-    except (ValueError, OverflowError):  # the latter of moments at the ends of time
+    except (ValueError, OverflowError):  # OverflowError for dates out of range
         raise HTTPException(400, "cursor: is none that a `Link` header told") from None
     return created_at, row_id

@@ -1,4 +1,4 @@
-"""Lookout: looks at rows for everybody who follows one; however many there are, it is one query each time."""
+"""Poller: one query per interval serves all followers, however many there are."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Fetch = Callable[[Set[str]], Awaitable[Mapping[str, T]]]
 
 
 class Poller(Generic[T]):
-    """``fetch`` tells for each of some ids what changes with its row; nothing for one that is not there.
+    """Polls rows: ``fetch`` returns a value for each id, or nothing if the row does not exist.
 
-    It is asked ``every`` so many seconds, as long as anybody wants to know.
+    It runs ``every`` so many seconds while there are followers.
     """
 
     def __init__(self, fetch: Fetch[T], *, every: float) -> None:
@@ -36,10 +36,10 @@ class Poller(Generic[T]):
             await self._running
 
     async def next(self, of: str) -> T | None:
-        """What the next look tells of a row; None where there is none.
+        """The value of a row at the next poll; None if the row does not exist.
 
         Raises:
-            OperationalError, ConnectionError, …: the database does not answer, see ``UNREACHABLE``.
+            OperationalError, ConnectionError, …: the database does not respond, see ``UNREACHABLE``.
         """
         self._wanted[of] += 1
         self._has_followers.set()
@@ -59,6 +59,6 @@ class Poller(Generic[T]):
                 told.set_result(await self._fetch(self._wanted.keys()) if self._wanted else {})
             except UNREACHABLE as error:
                 told.set_exception(error)
-                told.exception()  # perhaps nobody is there any more to hear of it
+                told.exception()  # there may be no follower left to retrieve it
             if not self._wanted:
                 self._has_followers.clear()

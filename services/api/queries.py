@@ -1,6 +1,6 @@
-"""Query parameters: one that a request does not have is refused, as an unknown field of a body is.
+"""Unknown query parameters are refused, like unknown fields of a body.
 
-Otherwise ``?at=12.5`` in place of ``?t=12.5`` would show the first frame, and ``?stauts=failed`` list everything.
+Otherwise ``?at=12.5`` instead of ``?t=12.5`` would return the first frame, and ``?stauts=failed`` list everything.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from services.api.middleware.request_context import route_of
 
 
 def reject_unknown_parameters(request: Request, *others: str) -> None:
-    """Refuse what neither the documentation of the request has nor the ``others``.
+    """Refuse query parameters that are neither documented for the route nor in ``others``.
 
     Raises:
-        HTTPException: 400, which names it and all that there are.
+        HTTPException: 400, which lists the valid ones.
     """
     if not request.query_params:
         return
     path = route_of(request.scope).removeprefix(request.scope.get("root_path", ""))
     method = "get" if request.method == "HEAD" else request.method.lower()
     documented = request.app.openapi()["paths"].get(path, {}).get(method)
-    if documented is None:  # whoever mounts the API may hide it
+    if documented is None:  # an application may hide the route
         return
     names = [each["name"] for each in documented.get("parameters", ()) if each["in"] == "query"]
     for name in request.query_params:

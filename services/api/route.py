@@ -1,6 +1,6 @@
-"""Route: what all HTTP routes have in common, in whatever application they are mounted.
+"""Route: what all HTTP routes have in common, in any application that mounts them.
 
-Bodies are read within limits, and errors become problems here: a host application has its own handlers, or none.
+It limits bodies and turns errors into problems, as the host application may have other handlers or none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from services.api.middleware.rate_headers import add_rate_headers
 
 
 class Bounds(NamedTuple):
-    """How many bytes and values a body has at most, and what helps one whose body has more bytes."""
+    """Maximum bytes and values of a body, and advice for clients whose body is too large."""
 
     size: int = MAX_BYTES
     values: int = MAX_VALUES
@@ -28,18 +28,18 @@ class Bounds(NamedTuple):
 
 
 class Route(APIRoute):
-    """A route that answers what a client does wrong with a problem."""
+    """A route that answers client errors with problems."""
 
     bounds: ClassVar = Bounds()
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with bodies and errors as said above."""
+        """The handler with limits and error handling."""
         handle = super().get_route_handler()
 
         async def respond(request: Request) -> Response:
             try:
                 if self.body_field is not None:
-                    await identify(service_of(request), request)  # of whom nobody knows, not even a body is read
+                    await identify(service_of(request), request)  # authenticate before reading the body
                 answer = await handle(_Request(request.scope, request.receive, self.bounds))
             except KNOWN as error:
                 answer = problem_of(error)
@@ -49,7 +49,7 @@ class Route(APIRoute):
 
 
 class _Request(Request):
-    """A request whose body is JSON within bounds."""
+    """A request whose body must be JSON within the limits."""
 
     def __init__(self, scope: Scope, receive: Receive, bounds: Bounds) -> None:
         super().__init__(scope, receive)
@@ -76,7 +76,7 @@ class _Request(Request):
         if not hasattr(self, "_json"):
             body, values = await self.body(), self._bounds.values
             try:
-                if len(body) > MAX_BYTES:  # more than a moment's work
+                if len(body) > MAX_BYTES:  # large enough to block the event loop
                     self._json = await service_of(self).compute(lambda: parse(body, values=values))
                 else:
                     self._json = parse(body, values=values)

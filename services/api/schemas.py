@@ -1,4 +1,4 @@
-"""What the API takes and gives, as pydantic models."""
+"""Requests and responses of the API, as pydantic models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing_extensions import TypeAliasType
 from ecs_core.errors import SceneError
 from ecs_core.scene.settings import picture_size
 
-# Aliases of this kind are components of the OpenAPI document, so that generated clients have one name for each.
+# Such aliases become components of the OpenAPI document, so generated clients have one name for each.
 Priority = TypeAliasType("Priority", Literal["low", "normal", "high"])
 Quality = TypeAliasType("Quality", Literal["draft", "standard", "high"])
 JobStatus = TypeAliasType("JobStatus", Literal["queued", "rendering", "completed", "failed", "cancelled"])
@@ -36,7 +36,7 @@ def _example(**values: Any) -> ConfigDict:
 
 
 class _Body(BaseModel):
-    """What a client sends: nothing that has no meaning."""
+    """A request body; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -120,7 +120,7 @@ class RenderRequest(_Body):
     output_path: str | None = Field(None, description="a file name ending in .mp4")
     audio_path: str | None = Field(None, description="an uploaded song's path, or one under the media root")
     size: str | None = Field(None, description="instead of width and height, such as 1280x720", examples=["1280x720"])
-    # Checked where all settings are, and with the same words.
+    # Validated with all settings, so that the messages are the same.
     width: Annotated[int | None, SkipValidation] = None
     height: Annotated[int | None, SkipValidation] = None
     fps: Annotated[float | str | None, SkipValidation] = None
@@ -144,7 +144,7 @@ class RenderRequest(_Body):
 
     @property
     def over(self) -> dict[str, Any]:
-        """The settings that count over the system's."""
+        """The settings that override the system's."""
         named = {name: getattr(self, name) for name in ("width", "height", "fps", "seed")}
         over = {name: value for name, value in named.items() if value is not None}
         if self.size is not None:
@@ -207,7 +207,7 @@ class Job(BaseModel):
 
 
 class LiveSystem(SystemStatus):
-    """What who watches a system is told."""
+    """What a watched system sends."""
 
     model_config = _example(**_STATUS, jobs=[])
 

@@ -1,4 +1,4 @@
-"""Numbers: what the database, the storage and Redis say of the service, looked up rarely, whoever asks how often."""
+"""Stats collector: gauges from the database, storage and Redis, collected rarely however often they are scraped."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from services.jobs.tasks import TASK_KINDS
 from services.observability import metrics
 
 _log = logging.getLogger("motes.api")
-_EVERY = 4.0  # seconds between looks at least
-_SHARE = 0.05  # of the time is spent on looking at most: a database of years is looked at less often
-_TIMEOUT = 1.5  # seconds that a scrape waits for a look
-_UNREACHABLE_AFTER = 15.0  # seconds after which a database that has not answered does not
-_DEFAULT_DURATION = 5.0  # seconds of a task, as long as nobody did any
+_EVERY = 4.0  # minimum seconds between collections
+_SHARE = 0.05  # maximum share of time spent collecting: large databases are queried less often
+_TIMEOUT = 1.5  # seconds that a scrape waits for a collection
+_UNREACHABLE_AFTER = 15.0  # seconds after which a silent database counts as down
+_DEFAULT_DURATION = 5.0  # seconds assumed for a task of unknown duration
 
 Gauges = Mapping[tuple[str, ...], float]
 Found = dict[str, Gauges]
 
 
 class StatsCollector:
-    """The gauges of the API, as they were a few seconds ago. Use as an asynchronous context manager."""
+    """The gauges as of a few seconds ago. Use as an asynchronous context manager."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -58,7 +58,7 @@ class StatsCollector:
             await asyncio.gather(self._looking, return_exceptions=True)
 
     async def latest(self) -> metrics.CollectedGauges:
-        """What was found last: at once, or after a look where it was long ago and the database answers in time."""
+        """The latest gauges; collects new ones first if these are old and the database responds in time."""
         if self._looking is None and time.monotonic() >= self._due:
             self._began = time.monotonic()
             self._looking = asyncio.create_task(self._look())
@@ -73,7 +73,7 @@ class StatsCollector:
             found = await self._database()
         except Exception as error:
             known = isinstance(error, UNREACHABLE)
-            _log.warning("what there is cannot be counted: %s", error, exc_info=None if known else error)
+            _log.warning("metrics cannot be collected: %s", error, exc_info=None if known else error)
             found = {"motes_database_up": {(): 0}}
         took = time.monotonic() - self._began
         self._looked.values = {**found, **await self._redis(), **await self._free()}
@@ -106,7 +106,7 @@ class StatsCollector:
 
 
 async def _jobs(session: AsyncSession) -> Gauges:
-    """Renders by status, those that are open by type, too: of the others the index does not know it."""
+    """Renders by status; open ones also by type, which the index does not cover for the others."""
     over, particle_type = ("completed", *RETRYABLE), JobRow.scene["type"].as_string()
     videos = select(JobRow.status, func.count()).where(JobRow.kind == "video")
     ended = await session.execute(videos.where(JobRow.status.in_(over)).group_by(JobRow.status))
@@ -120,7 +120,7 @@ async def _jobs(session: AsyncSession) -> Gauges:
 
 
 async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
-    """Tasks that wait for a worker, and how long they would take one; ``means`` are seconds by kind of task."""
+    """Waiting tasks, and the time that one slot would need for them; ``means`` are seconds by kind of task."""
     ready = select(JobRow.priority, TaskRow.kind, func.count(), func.min(TaskRow.id), func.sum(JobRow.cost))
     ready = ready.join(JobRow, JobRow.id == TaskRow.job_id).where(TaskRow.status == "ready")
     later = select(TaskRow.kind, func.count()).where(TaskRow.status == "waiting").group_by(TaskRow.kind)
@@ -130,7 +130,7 @@ async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
         number_of[priority] += number
         age_of[priority] = max(age_of[priority], (now() - id_timestamp(first)).total_seconds())
         expected[kind] += number
-        if kind == "plan":  # of which segments will come
+        if kind == "plan":  # its segments are still to come
             expected["segment"] += max(0, round(cost * WEIGHTS[priority]) - number)
             expected["join"] += number
     for kind, number in await session.execute(later):
@@ -144,7 +144,7 @@ async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
 
 
 async def _sizes(session: AsyncSession) -> Gauges:
-    """Bytes in storage; no index has them, so these are what takes long where there is much."""
+    """Bytes in storage. There is no index for this, so it is the slowest query on large databases."""
     kind = case((ArtefactRow.key.contains("/segments/"), "segments"), else_="results")
     sizes = await session.execute(select(kind, func.sum(ArtefactRow.size)).group_by(kind))
     songs = await session.scalar(select(func.sum(AudioRow.size)))

@@ -1,4 +1,4 @@
-"""Standing: of systems that somebody watches, what changes while they do."""
+"""Status snapshots: what changes of a system while clients watch it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from services.database.engine import Sessions
 from services.database.models import OPEN, JobRow, SystemRow, now
 from services.jobs.events import COLUMNS
 
-MAX_JOBS = 50  # jobs of a system that are told; those that wait longest come last
-_SHOWN_AFTER_END = timedelta(seconds=10)  # that a job is over
+MAX_JOBS = 50  # jobs included per system; those that wait longest come last
+_SHOWN_AFTER_END = timedelta(seconds=10)  # how long an ended job is included
 
 
 @dataclass(frozen=True)
 class StatusSnapshot:
-    """How a system stands: its jobs that are open, and those that ended just now."""
+    """A system's revision, its open jobs and those that ended just now."""
 
     revision: int
     jobs: tuple[Any, ...]  # rows of ``COLUMNS``
 
 
 async def status_snapshots(sessions: Sessions, systems: Set[str]) -> dict[str, StatusSnapshot]:
-    """How each of some systems stands; nothing of one that there is not."""
-    videos = JobRow.kind + "" == "video"  # by an index on the kind SQLite would look through all videos
+    """Snapshots of these systems; systems that do not exist are absent."""
+    videos = JobRow.kind + "" == "video"  # defeats the index on kind, with which SQLite would scan all videos
     recent = or_(JobRow.status.in_(OPEN), JobRow.ended_at > now() - _SHOWN_AFTER_END)
     order = (JobRow.status == "queued", JobRow.created_at, JobRow.id)
     place = func.row_number().over(partition_by=JobRow.system_id, order_by=order)

@@ -1,4 +1,4 @@
-"""Logs: lines to read, or JSON where nobody watches; each with the ids of the request, job and task it is about."""
+"""Logs: text for terminals, otherwise JSON; every line carries the ids of its request, job and task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 
 @contextmanager
 def bound(**more: str) -> Iterator[None]:
-    """Whatever is logged in this context, and in asynchronous tasks that it begins, is about these ids, too."""
+    """Add these ids to all log lines in this context, including those of asynchronous tasks started in it."""
     token = _ids.set({**ids(), **more})
     try:
         yield
@@ -27,19 +27,19 @@ def bound(**more: str) -> Iterator[None]:
 
 
 def ids() -> Mapping[str, str]:
-    """What is logged now is about these."""
+    """The ids that log lines carry now."""
     return _ids.get({})
 
 
 def mask_keys(text: str) -> str:
-    """A text, such as a URL, without what is secret in its API keys."""
+    """Mask the secret part of API keys in a text, such as a URL."""
     return _SECRETS.sub(lambda found: f"{found[1] or found[2]}********", text)
 
 
 def set_up(*, form: str, level: str) -> None:
-    """Log to standard error. ``form`` is json, text, or auto: text for a terminal; ``level`` debug to error.
+    """Log to standard error, replacing earlier settings.
 
-    Others than Motes say only what is wrong. Whatever was set up before is replaced.
+    ``form`` is json, text or auto (text for a terminal), ``level`` debug to error. Other packages log warnings only.
     """
     handler = logging.StreamHandler()
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
@@ -49,7 +49,7 @@ def set_up(*, form: str, level: str) -> None:
 
 
 def _about(record: logging.LogRecord) -> dict[str, object]:
-    """The ids of the context, and whatever else a line is about: what it was logged with as ``extra={"about": …}``."""
+    """The ids of the context and the record's own ``extra={"about": …}``."""
     return {**ids(), **getattr(record, "about", {})}
 
 
@@ -62,13 +62,13 @@ class _Text(logging.Formatter):
         return super().formatMessage(record) + (f" [{about}]" if about else "")
 
     def format(self, record: logging.LogRecord) -> str:
-        """A line, and the traceback of an error below it."""
+        """A line, followed by the traceback of an error."""
         return mask_keys(super().format(record))
 
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever is said."""
+        """A single line of JSON."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
             "time": f"{at}.{int(record.msecs):03d}Z",

@@ -1,9 +1,9 @@
-"""Metrics: what every process tells Prometheus of itself, each under its name with what it means, and how to count.
+"""Metrics of the API and of workers for Prometheus, and the functions that count.
 
-The API tells what it is asked for and what the database says (``services.api.routes.metrics``), a worker what it
-and the processes that it forks do (``services.worker.exporter``). Outcomes are counted when the transaction that
-decides them commits (``services.database.engine.on_commit``), so that the sums over all processes are right. Labels
-have a handful of values each, never an id.
+The API exposes its own counters and gauges from the database (``services.api.routes.metrics``), a worker those of
+itself and its child processes (``services.worker.exporter``). Outcomes are counted when the transaction that decides
+them commits (``services.database.engine.on_commit``), so that sums over all processes are right. Labels have few
+values, never an id.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # as many series agai
 
 @dataclass(frozen=True)
 class Described:
-    """A metric as it is documented: ``by`` is who tells it."""
+    """A metric as documented; ``by`` says which processes expose it."""
 
     name: str
     type: str
@@ -79,9 +79,9 @@ def _histogram(
 
 
 for _registry in _BOTH:
-    ProcessCollector(registry=_registry)  # processor, memory and open files of the process itself
+    ProcessCollector(registry=_registry)  # CPU time, memory and open files of the process itself
 
-# Of both.
+# Exposed by both.
 _gauge("motes_build_info", "Version of Motes and of Python; always 1.", "version", "python", by=_BOTH).labels(
     version("motes"), platform.python_version()
 ).set(1)
@@ -118,7 +118,7 @@ _FREED = _counter(
     by=_BOTH,
 )
 
-# Of the API.
+# Exposed by the API.
 REQUESTS = _counter(
     "motes_http_requests_total",
     "Requests answered, by the template of their path ('other' where there is none) and the status of the answer.",
@@ -147,7 +147,7 @@ _LIMITED = _counter(
     by=[API],
 )
 
-# Of a worker.
+# Exposed by workers.
 SLOTS = _gauge("motes_worker_slots", "Tasks that this worker does at a time.", by=[WORKER])
 BUSY = _gauge("motes_worker_busy", "Tasks that this worker is doing now.", by=[WORKER])
 MEMORY = _gauge(
@@ -207,7 +207,7 @@ _DELIVERIES = _counter(
     by=[WORKER],
 )
 
-# What may never happen is there from the beginning: Prometheus sees no increase from nothing to one.
+# Create rare series at the start: Prometheus sees no increase when a series first appears.
 _OUTCOMES = ("completed", "failed", "cancelled")
 for _metric, _values in (
     (LISTENERS, ("websocket", "events")),
@@ -218,7 +218,7 @@ for _metric, _values in (
     for _value in _values:
         _metric.labels(_value)
 
-# Of the API, as it finds them when it looks.
+# Gauges that the API collects.
 _COLLECTED = {
     "motes_database_up": ("Whether the database answered (1) or not (0); what it says is absent then.", ()),
     "motes_redis_up": ("Whether Redis answered (1) or not (0); without it workers look for work themselves.", ()),
@@ -248,13 +248,13 @@ for _name, (_what, _labels) in _COLLECTED.items():
 
 
 class CollectedGauges:
-    """Gauges of what was found at the last look; those of which nothing was found are absent."""
+    """Gauges as of the last collection; those without a value are absent."""
 
     def __init__(self) -> None:
         self.values: Mapping[str, Mapping[tuple[str, ...], float]] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """For a registry: ``found`` is by name and then by values of the labels."""
+        """Yield the metric families; ``values`` is by name, then by label values."""
         for name, values in self.values.items():
             what, labels = _COLLECTED[name]
             family = GaugeMetricFamily(name, what, labels=labels)
@@ -264,29 +264,29 @@ class CollectedGauges:
 
 
 def catalogue() -> list[Described]:
-    """Every metric that there is, besides those of any process (``process_…``)."""
+    """Every metric of ours; ``process_…`` metrics are not listed."""
     return list(_described.values())
 
 
 @contextmanager
 def track_listener(kind: str) -> Iterator[None]:
-    """Somebody follows a system (websocket) or a job (events) for as long as the context lasts."""
+    """Count a follower of a system (websocket) or a job (events) while the context lasts."""
     with LISTENERS.labels(kind).track_inprogress():
         yield
 
 
 def count_freed(reason: str, bytes: int) -> None:
-    """So much was removed from storage."""
+    """Count bytes deleted from storage."""
     _FREED.labels(reason).inc(bytes)
 
 
 def count_limited(limit: str) -> None:
-    """A request was refused because of this limit."""
+    """Count a request refused by a limit."""
     _LIMITED.labels(limit).inc()
 
 
 def preset_types(types: Iterable[str]) -> None:
-    """Renders of these particle types may end: they are there from the beginning, too."""
+    """Create the series of these particle types."""
     for particle_type in types:
         _JOB.labels(particle_type)
         for outcome in _OUTCOMES:
@@ -294,12 +294,12 @@ def preset_types(types: Iterable[str]) -> None:
 
 
 def job_begun(waited: float) -> None:
-    """A worker began with a render, which had waited for so many seconds."""
+    """Count a render that a worker has begun, after ``waited`` seconds."""
     _WAIT.observe(waited)
 
 
 def job_ended(outcome: str, particle_type: str, seconds: float) -> None:
-    """A render is over, so many seconds after its submission."""
+    """Count a render that has ended, ``seconds`` after its submission."""
     _ENDED.labels(outcome, particle_type).inc()
     if outcome == "completed":
         _JOB.labels(particle_type).observe(seconds)
@@ -314,7 +314,7 @@ def task_done(
     frames: int,
     video_seconds: float,
 ) -> None:
-    """A task is done, and its result counts: what it made, and where its time went."""
+    """Count a task whose result counts: what it made, and the seconds of its stages."""
     _TASK.labels(kind, particle_type).observe(seconds)
     for stage, spent in stages.items():
         _STAGE.labels(stage, particle_type).inc(spent)
@@ -324,16 +324,16 @@ def task_done(
 
 
 def task_retried(reason: str) -> None:
-    """A task was given back to be done again."""
+    """Count a task that was requeued."""
     _RETRIED.labels(reason).inc()
 
 
 def leases_lost(reason: str, number: int) -> None:
-    """The tasks of so many leases were given to others."""
+    """Count leases that expired or were reclaimed."""
     _LEASES.labels(reason).inc(number)
     _RETRIED.labels("lost").inc(number)
 
 
 def webhook_attempted(outcome: str) -> None:
-    """A webhook was delivered, is to be retried, or has failed."""
+    """Count an attempt to deliver a webhook: delivered, retried or failed."""
     _DELIVERIES.labels(outcome).inc()

@@ -1,7 +1,7 @@
-"""Traces: what became of a request, its job and the job's tasks, over all processes, for OpenTelemetry.
+"""Traces for OpenTelemetry: a request, its job and the job's tasks, across processes.
 
-Spans go to ``OTEL_EXPORTER_OTLP_ENDPOINT``; where that is not set nothing is loaded, and a span is nothing. They have a
-provider of their own: with a global one FastAPI would tell of URLs, and those may hold keys and titles.
+Spans go to ``OTEL_EXPORTER_OTLP_ENDPOINT``; without it nothing is loaded. They have a provider of their own, as with
+a global one FastAPI's instrumentation would record URLs, which may hold keys and titles.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 _log = logging.getLogger("motes.traces")
-_TIMEOUT = 2.0  # seconds that a process waits in the end for a collector that does not answer, unless told otherwise
+_TIMEOUT = 2.0  # seconds that a process waits at its end for an unresponsive collector, by default
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 Attributes = Mapping[str, str | int | float]
 
 
 @cache
 def set_up() -> Tracer | None:
-    """Who makes spans, loaded when it is first asked for; None where nobody wants any."""
+    """The tracer, loaded on first use; None if tracing is off."""
     if not any(map(os.environ.get, _ENDPOINTS)):
         return None
     try:
@@ -36,7 +36,7 @@ def set_up() -> Tracer | None:
         packages = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
         _log.warning("no traces: %s is missing; pip install %s", error.name, packages)
         return None
-    named = Resource.create().attributes.get(SERVICE_NAME)  # as the environment has it
+    named = Resource.create().attributes.get(SERVICE_NAME)  # from the environment
     known = isinstance(named, str) and not named.startswith("unknown_service")
     provider = TracerProvider(resource=Resource.create({} if known else {SERVICE_NAME: "motes"}))
     told = any(map(os.environ.get, ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")))
@@ -52,9 +52,9 @@ def span(
     parent: Mapping[str, str],
     attributes: Attributes,
 ) -> Iterator[None]:
-    """Something that is done for as long as the context lasts.
+    """A span for the duration of the context.
 
-    It is part of the span around it, or else of the one whose ``traceparent`` is in ``parent``.
+    Its parent is the current span, or otherwise the ``traceparent`` in ``parent``.
     """
     tracer = set_up()
     if tracer is None:
@@ -71,7 +71,7 @@ def span(
         around,
         SpanKind[kind.upper()],
         attributes,
-        record_exception=False,  # its words may hold anything
+        record_exception=False,  # messages may hold anything
         set_status_on_exception=False,
     ) as current:
         try:
@@ -82,7 +82,7 @@ def span(
 
 
 def annotate(attributes: Attributes, *, name: str | None = None, failed: bool = False) -> None:
-    """Say more of the span that lasts; a better name, or that what it tells of went wrong."""
+    """Add attributes to the current span; optionally rename it or mark it as failed."""
     if set_up() is None:
         return
     from opentelemetry.trace import StatusCode, get_current_span
@@ -96,7 +96,7 @@ def annotate(attributes: Attributes, *, name: str | None = None, failed: bool = 
 
 
 def traceparent() -> str | None:
-    """The span that lasts, for whoever goes on elsewhere; None where there is none."""
+    """The current span's ``traceparent``, for another process; None without a span."""
     if set_up() is None:
         return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -1,5 +1,7 @@
-"""Hardening: what our application tells browsers, and how long it waits for bodies; of an application of somebody
-else's that mounts the router, that is its own business. ``services.api.middleware.connections`` is about connections.
+"""Hardening of our own application: security headers and a timeout for bodies.
+
+Applications that mount the router decide for themselves. Timeouts of connections are in
+``services.api.middleware.connections``.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _CSP = "default-src 'none'; frame-ancestors 'none'"
-_CSP_DOCS = (  # FastAPI's pages load their scripts from there
+_CSP_DOCS = (  # FastAPI's documentation pages load scripts from a CDN
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; connect-src 'self'; "
     "script-src 'unsafe-inline' https://cdn.jsdelivr.net; worker-src blob:; "
     "style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; "
     "font-src https://fonts.gstatic.com; img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly"
 )
 _HSTS_SECONDS = 365 * 24 * 3600  # seconds
-_GRACE, _MIN_RATE = 30.0, 1000.0  # seconds for a body, and bytes for which it gets a second more
+_GRACE, _MIN_RATE = 30.0, 1000.0  # seconds for any body, and bytes that earn another second
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _ALLOWED_HEADERS = (
     "Authorization",
@@ -46,7 +48,7 @@ _EXPOSED_HEADERS = (
 
 
 def harden(app: FastAPI, settings: ServiceSettings) -> None:
-    """Add what every answer of the application shall have; to be called last, so that it is around everything else."""
+    """Add the middleware; call this last, so that it is outermost."""
     app.add_middleware(_BodyTimeout)
     if origins := split_list(settings.cors_origins):
         app.add_middleware(
@@ -61,7 +63,7 @@ def harden(app: FastAPI, settings: ServiceSettings) -> None:
 
 
 class _SecurityHeaders:
-    """Tells browsers to trust the answers with nothing that they need not be trusted with."""
+    """Adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, *, shared: bool) -> None:
         self._app = app
@@ -84,7 +86,7 @@ class _SecurityHeaders:
 
 
 class _BodyTimeout:
-    """Waits for a body as long as its size justifies, and no longer."""
+    """Limits the time for a body in proportion to its size."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -97,7 +99,7 @@ class _BodyTimeout:
 
         async def take() -> Message:
             nonlocal end, whole
-            if whole:  # what comes now is that the client goes away
+            if whole:  # the only message now is the disconnect
                 return await receive()
             try:
                 async with asyncio.timeout(max(0.0, end - time.monotonic())):

@@ -1,8 +1,7 @@
-"""Strangers' pages: where no keys are asked for, a browser on this machine must not be driven by a page it shows.
+"""Origin check: without authentication, pages of other sites must not drive the API through a local browser.
 
-What a page of another site sends has its origin or the browser's word that it crosses sites; what comes under a name
-that the page's owner has pointed at this machine (DNS rebinding) has that name as its host. Keys make all of this
-needless: no page knows them.
+A cross-site request has an Origin or Sec-Fetch-Site header; one after DNS rebinding has the attacker's name as its
+Host. With API keys none of this is needed, as pages do not know them.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _SAFE_METHODS = ("GET", "HEAD")
 
 
 def check_origin(settings: ServiceSettings, connection: HTTPConnection) -> None:
-    """Let nobody through who may be a page of a stranger's.
+    """Refuse requests that may come from another site's page.
 
     Raises:
         HTTPException: 403, which says why.
@@ -53,6 +52,6 @@ def _is_address(name: str) -> bool:
 
 
 def _is_navigation(connection: HTTPConnection) -> bool:
-    """Whether somebody followed a link, which opens what it leads to."""
+    """Whether the user followed a link, which only opens its target."""
     reads = connection.scope.get("method") in _SAFE_METHODS
     return reads and connection.headers.get("sec-fetch-dest") == "document"

@@ -1,6 +1,6 @@
-"""Limits as clients see them: requests counted, and how a caller stands in every answer.
+"""Rate limit headers, and counting requests.
 
-The headers are those of draft-ietf-httpapi-ratelimit-headers-10: what the policy is, and what is left of it.
+The headers follow draft-ietf-httpapi-ratelimit-headers-10: the policy, and what is left of it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from services.auth.limits import QuotaError, limit_of
 from services.auth.rate_limit import NAME, WINDOW, RateLimiter, RateStatus
 from services.settings import ServiceSettings
 
-_RATE = "motes.rate"  # in the scope of a request
+_RATE = "motes.rate"  # key in the scope of a request
 
 
 async def count_request(
     rates: RateLimiter, settings: ServiceSettings, caller: Caller, connection: HTTPConnection
 ) -> None:
-    """Count a request of a caller, or a message: by its key, or by where it comes from where there are none.
+    """Count a request or message of a caller, by key, or without keys by address.
 
     Raises:
-        QuotaError: there were too many in the last minute.
+        QuotaError: too many in the last minute.
     """
     limit = limit_of(settings, caller, NAME)
     if limit is None:
@@ -39,7 +39,7 @@ async def count_request(
 
 
 def _network(host: str) -> str:
-    """Whoever has one address of IPv6 has 2⁶⁴ of them."""
+    """The /64 network of an IPv6 address, as a client has all of its 2⁶⁴ addresses."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -48,7 +48,7 @@ def _network(host: str) -> str:
 
 
 def add_rate_headers(response: Response, connection: HTTPConnection) -> Response:
-    """The answer, with how the caller stands."""
+    """Add the rate limit headers to a response."""
     rate: RateStatus | None = connection.scope.get(_RATE)
     if rate is not None:
         response.headers["RateLimit-Policy"] = f'"{NAME}";q={rate.limit:.0f};w={WINDOW}'

@@ -1,4 +1,4 @@
-"""Every request: given an id, counted, timed and logged, whatever becomes of it."""
+"""Request context: every request gets an id and is counted, timed and logged."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from services.observability import metrics, traces
 from services.observability.logs import bound
 
 _log = logging.getLogger("motes.requests")
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # whatever else a client makes up is one
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # anything else counts as "other"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_REFUSED = (401, 403, 429)  # as somebody is who tries keys
+_REFUSED = (401, 403, 429)  # logged, as they may be attempts to guess a key
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
 
 
 class Requests:
-    """Middleware of an application, around all others that answer.
+    """Outermost middleware of an application.
 
-    A request keeps the ``X-Request-ID`` that it brings, if that is one, or is given one; the answer says which, and
-    so does everything that is logged meanwhile. What nobody expected is logged, and answered with a problem.
+    A request keeps its ``X-Request-ID`` if that is valid, or gets one; the response and all log lines carry it.
+    Unexpected errors are logged and answered with a problem.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or follow one WebSocket to its end."""
+        """Handle an HTTP request, or a WebSocket until it ends."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -68,22 +68,22 @@ class Requests:
         try:
             await self._app(scope, receive, tell)
         except Exception:
-            _log.exception("%s %s went wrong", scope["method"], route_of(scope))
+            _log.exception("%s %s failed", scope["method"], route_of(scope))
             if status:
-                raise  # half an answer: the connection must be closed
+                raise  # the response has begun: the connection must be closed
             await problem(500, "Something went wrong here; it is noted in the log")(scope, receive, tell)
 
 
 def route_of(scope: Scope) -> str:
-    """The template of a request's path, as ``/particles/jobs/{job_id}``; "other" where no route has it."""
-    # There FastAPI keeps the path with the prefixes of included routers; in older ones the route itself has it.
+    """The template of the request's path, such as ``/particles/jobs/{job_id}``; "other" if no route matches."""
+    # Newer FastAPI stores the path with router prefixes here; in older versions the route has it.
     context = scope.get("fastapi", {}).get("effective_route_context")
     path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
     return f"{scope.get('root_path', '')}{path}" if path else "other"
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
-    """Count an answer, and log it: at level info what changed something, went wrong or was refused, else at debug."""
+    """Count and log a response: changes, errors and refusals at level info, the rest at debug."""
     route, method = route_of(scope), _method(scope)
     number, duration = _metrics_for(route, method, status)
     number.inc()
@@ -93,7 +93,7 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
         traces.annotate(told, name=f"{method} {route}", failed=status >= 500)
     level = logging.INFO if status >= 500 or status in _REFUSED or method not in _SAFE_METHODS else logging.DEBUG
     if _log.isEnabledFor(level):
-        # Not the path itself, and never the query: they hold what clients call their songs.
+        # Neither the path nor the query: they contain names of songs.
         ids = {name.removesuffix("_id"): value for name, value in scope.get("path_params", {}).items()}
         about = {name: value for name, value in ids.items() if is_id(str(value))}
         about |= {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
@@ -102,7 +102,7 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
 
 @cache
 def _metrics_for(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-    """What counts such answers; to look for it each time would take most of what counting takes."""
+    """The metrics for such responses; cached, as looking them up takes longest."""
     return metrics.REQUESTS.labels(route, method, str(status)), metrics.REQUEST.labels(route, method)
 
 

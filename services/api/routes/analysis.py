@@ -1,4 +1,4 @@
-"""What is heard in a song: made by a worker, and kept; a corrected document counts for its owner from then on."""
+"""Analyses of songs, made by workers and stored; a corrected document counts for its owner from then on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from services.media.songs import audio_path_of
 
 
 class _Route(Route):
-    """Documents may be longer than what else clients send: three hours of music fit."""
+    """Documents may be longer than other bodies: three hours of music fit."""
 
     bounds = Bounds(size=3_000_000, values=500_000, advice="; leave out the curves, and events that are as heard")
 
@@ -35,7 +35,7 @@ _FOUND: dict[int | str, dict[str, Any]] = {
     200: {"headers": VALIDATORS},
     304: {"description": "The client has it, by `If-None-Match`"},
 }
-_NEAR = 0.01  # seconds between the lengths of a song and of its document
+_NEAR = 0.01  # tolerance in seconds between the durations of a song and its document
 
 
 @router.get(
@@ -55,11 +55,11 @@ async def analysis_of_audio(
     beat_octave: Annotated[schemas.BeatOctave | None, Query(description="count half or double the beats heard")] = None,
     metre: int | None = Query(None, ge=2, le=12, description="beats a bar"),
 ) -> Response:
-    """What is heard in a song, as a document: as somebody of the same owner corrected it, if one did."""
+    """The analysis of a song as a document, including your own correction if there is one."""
     song = await _song(service, caller, audio_id)
     said = {"bpm": bpm, "beat_offset": beat_offset, "beat_octave": beat_octave, "metre": metre}
     config = {name: value for name, value in said.items() if value is not None}
-    kind = min(particle_types().types)  # any will do: what is heard does not depend on it
+    kind = min(particle_types().types)  # any type will do: the analysis does not depend on it
     scene, key = await spec_of(service, kind, config, song.sha256, "standard", owner=caller.owner)
     what = "curves" if curves else "analysis"
     job = JobRow(
@@ -80,9 +80,9 @@ async def analysis_of_audio(
 async def correct_analysis(
     audio_id: str, body: Annotated[dict[str, Any], Body()], service: ServiceDep, caller: CallerDep
 ) -> schemas.Message:
-    """Take a corrected document back: what it says counts, the rest is as heard. Its curves are left out.
+    """Store a corrected document: its values replace the analysis, the rest stays as analysed. Curves are ignored.
 
-    Renders that are asked for from now on use it, also of systems that have the song already.
+    Renders submitted from now on use it, also those of systems that already have the song.
     """
     song = await _song(service, caller, audio_id)
     plain = {name: value for name, value in body.items() if name not in ("curves", "frames")}
@@ -99,7 +99,7 @@ async def correct_analysis(
 
 @router.delete("/audio/{audio_id}/analysis", operation_id="forget_correction", responses=problems(404))
 async def forget_correction(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
-    """Forget what was corrected: the song is heard as Motes hears it."""
+    """Delete the correction; the song's own analysis counts again."""
     song = await _song(service, caller, audio_id)
     await service.compute(lambda: Corrections(service.storage).clear(song.sha256, caller.owner))
     return schemas.Message(message="Correction forgotten")

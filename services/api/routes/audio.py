@@ -1,4 +1,4 @@
-"""Songs: uploading them."""
+"""Uploading and deleting songs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from services.media.songs import audio_path_of
 from services.retention.deletion import count_jobs_using
 
 router = APIRouter(tags=["audio"], route_class=Route)
-_MAX_NAME = 200  # letters; the end counts, where the suffix is
+_MAX_NAME = 200  # characters; the end is kept, as it has the suffix
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_DAY = timedelta(days=1)  # whatever clocks say
+_DAY = timedelta(days=1)  # ahead of any clock
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -47,7 +47,7 @@ _BODY: dict[str, Any] = {
     "/audio", operation_id="upload_audio", status_code=201, openapi_extra=_BODY, responses=problems(413, 415, 422, 507)
 )
 async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request) -> schemas.UploadedAudio:
-    """Upload a song; the same song twice is kept once."""
+    """Upload a song. The same song is stored once."""
     try:
         async with service.songs.staging_file() as path:
             upload = await receive_upload(
@@ -72,14 +72,14 @@ async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request)
 
 
 def _printable_name(name: str) -> str:
-    """A file's name as it can be repeated in a line: without folders and what is not printed, and not too long."""
+    """A file name that is safe to print: no folders, only printable characters, and not too long."""
     last = PurePosixPath(name.replace("\\", "/")).name
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_MAX_NAME:] or "upload"
 
 
 @router.delete("/audio/{audio_id}", operation_id="delete_audio", responses=problems(404, 409))
 async def delete_audio(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
-    """Forget a song; 409 while jobs that are not over need it. Systems that have it cannot be rendered any more."""
+    """Delete a song; 409 while open jobs need it. Systems that use it can no longer be rendered."""
     if not _SHA256.fullmatch(audio_id):
         raise HTTPException(404, "Song not found")
     mine = (UploadRow.sha256 == audio_id, caller.visible_rows(UploadRow))

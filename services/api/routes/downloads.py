@@ -1,4 +1,4 @@
-"""Downloads: finished videos."""
+"""Downloads of finished videos."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VIDEO = file_content("video/mp4")
     },
 )
 async def download(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
-    """The finished video; 400 where it is not finished, 410 where it has expired."""
+    """The finished video; 400 if it is not finished, 410 if it has expired."""
     row = await _unexpired(service, caller, job_id)
     if row.status != "completed":
         raise HTTPException(400, f"Job not completed: it is {row.status}")
@@ -52,12 +52,12 @@ async def download(job_id: str, service: ServiceDep, caller: CallerDep, request:
             name=row.output_path,
         )
     except FileNotFoundError:
-        await _unexpired(service, caller, job_id)  # at this very moment
+        await _unexpired(service, caller, job_id)  # it may have expired just now
         raise HTTPException(404, "Output file not found") from None
 
 
 async def _unexpired(service: Service, caller: Caller, job_id: str) -> JobRow:
-    """The job, as long as its video is kept."""
+    """The job, if its video has not expired."""
     row = await service.job_or_404(caller, job_id)
     if row.expired_at is not None:
         raise HTTPException(410, f"The video expired at {row.expired_at:%Y-%m-%d %H:%M} UTC; render it again")

@@ -1,4 +1,4 @@
-"""Following a job: server-sent events from what the database keeps of it, so that nobody misses any."""
+"""Following a job: server-sent events from the events in the database, so that no follower misses one."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from services.observability import metrics
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["jobs"], route_class=Route)
-_KEY_CHECK_EVERY = 2.0  # seconds between looks whether the key was revoked
-_KEEP_ALIVE_EVERY = 15.0  # seconds of silence after which proxies might think that nobody is there
-_MAX_ID = 2**63 - 1  # of the ids that a database can have
+_KEY_CHECK_EVERY = 2.0  # seconds between checks whether the key is still valid
+_KEEP_ALIVE_EVERY = 15.0  # seconds of silence after which proxies might close the connection
+_MAX_ID = 2**63 - 1  # largest id in the database
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -60,7 +60,7 @@ async def follow_job(
     row = await service.job_or_404(caller, job_id)
     events = await events_since(service.sessions, job_id, after)
     if row.status not in OPEN and not events:
-        return Response(status_code=204)  # a browser connects again after anything else
+        return Response(status_code=204)  # a browser would reconnect after any other response
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return _Stream(_stream(service, caller, row, events, after), headers=headers, media_type="text/event-stream")
 
@@ -74,7 +74,7 @@ def _number(last_event_id: str | None) -> int:
 
 
 class _Stream(StreamingResponse):
-    """A stream that ends well where the server stops before the job does."""
+    """A stream that ends cleanly if the server stops before the job does."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -87,7 +87,7 @@ class _Stream(StreamingResponse):
 async def _stream(
     service: Service, caller: Caller, row: JobRow, events: list[EventRow], after: int
 ) -> AsyncIterator[str]:
-    """The ``events``, which follow the one with the number ``after``, and those to come."""
+    """Yield these ``events``, which follow number ``after``, and later ones."""
     yield "retry: 1000\n\n"
     spoke = looked = time.monotonic()
     try:
@@ -95,7 +95,7 @@ async def _stream(
             for event in events:
                 after = event.id
                 if event is events[-1] and event.data["status"] not in OPEN:
-                    row = await service.job(caller, row.id) or row  # for when it ended
+                    row = await service.job(caller, row.id) or row  # for the time of its end
                 yield f"id: {event.id}\nevent: job\ndata: {to_schema(row, event.data).model_dump_json()}\n\n"
             if events:
                 spoke = time.monotonic()
@@ -107,11 +107,12 @@ async def _stream(
             number = await service.event_poller.next(row.id)
             if number is None:  # the job was deleted
                 return
-            with CancelScope(shield=True):  # whoever goes away in the middle of a look would cost a connection
+            # a client that disconnects in the middle of a query would cost a database connection
+            with CancelScope(shield=True):
                 events = await events_since(service.sessions, row.id, after) if number > after else []
                 if time.monotonic() - looked > _KEY_CHECK_EVERY:
                     looked = time.monotonic()
                     if not await service.keys.still_valid(caller):
                         return
-    except UNREACHABLE as error:  # whoever follows connects again, and goes on after the last event
+    except UNREACHABLE as error:  # followers reconnect and continue after the last event
         _log.warning("the database does not answer: %s", error)

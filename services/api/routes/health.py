@@ -1,4 +1,4 @@
-"""How the service is: what there is, in numbers, and whether everything works."""
+"""Health and counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = APIRouter(tags=["health"], route_class=Route)
 
 @router.get("/metrics", operation_id="count", responses=problems())
 async def count(service: ServiceDep, caller: CallerDep) -> schemas.Counts:
-    """What there is, in numbers."""
+    """Numbers of systems and jobs."""
     systems, jobs = await _counts(service, caller)
     return schemas.Counts(
         active_systems=systems,
@@ -34,14 +34,14 @@ async def count(service: ServiceDep, caller: CallerDep) -> schemas.Counts:
     )
 
 
-@router.head("/health", include_in_schema=False)  # which is how monitors like to ask
+@router.head("/health", include_in_schema=False)  # monitors often use HEAD
 @router.get(
     "/health",
     operation_id="health",
     responses={503: {"model": schemas.Health, "description": "The database does not answer: nothing works"}},
 )
 async def health(service: ServiceDep, response: Response) -> schemas.Health:
-    """Whether everything works; without Redis everything does, a little later."""
+    """Whether the service works. Without Redis it does, but jobs start a little later."""
     registry = particle_types()
     redis = await service.notifier.redis_is_up()
     database, systems, jobs = True, 0, dict[str, int]()
@@ -66,7 +66,7 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
 
 
 async def _counts(service: Service, caller: Caller) -> tuple[int, dict[str, int]]:
-    """Systems, and renders by status."""
+    """Number of systems, and of renders by status."""
     async with service.sessions() as session:
         systems = await session.scalar(
             select(func.count()).select_from(SystemRow).where(caller.visible_rows(SystemRow))

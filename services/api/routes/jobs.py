@@ -1,4 +1,4 @@
-"""Jobs: how far they are, cancelling, forgetting, and what was told of them to others."""
+"""Jobs: listing, progress, cancelling, deleting, and their webhook deliveries."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ router = APIRouter(tags=["jobs"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.Job])
 
 
-def to_schema(row: JobRow, as_told: dict[str, Any] | None = None) -> schemas.Job:
-    """A job as the API shows it: as it is, or as it was when something was told of it."""
-    state = to_payload(row) if as_told is None else as_told
+def to_schema(row: JobRow, payload: dict[str, Any] | None = None) -> schemas.Job:
+    """A job as the API shows it: now, or as of an event's payload."""
+    state = to_payload(row) if payload is None else payload
     return schemas.Job.model_validate(
         state
         | {
@@ -74,7 +74,7 @@ async def get_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schema
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=problems(404, 409))
 async def cancel_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Cancelled:
-    """Stop a job that is not over; 409 where it is."""
+    """Cancel an open job; 409 if it is over."""
     await service.job_or_404(caller, job_id)
     cancelled = await service.jobs.cancel(job_id)
     row = await service.job_or_404(caller, job_id)
@@ -101,7 +101,7 @@ async def list_deliveries(job_id: str, service: ServiceDep, caller: CallerDep) -
 
 @router.delete("/jobs/{job_id}", operation_id="delete_job", responses=problems(404))
 async def delete_job(job_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
-    """Cancel a job that is not over, and forget it and its video."""
+    """Delete a job and its video; an open job is cancelled first."""
     await service.job_or_404(caller, job_id)
     await service.jobs.cancel(job_id)
     await delete_job_and_files(service, job_id)
@@ -109,5 +109,5 @@ async def delete_job(job_id: str, service: ServiceDep, caller: CallerDep) -> sch
 
 
 async def delete_job_and_files(service: Service, job_id: str) -> None:
-    """Delete a job, and what only it made."""
+    """Delete a job and the files that only it used."""
     await service.deleter.delete_job(service.jobs, job_id)

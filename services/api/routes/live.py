@@ -1,4 +1,4 @@
-"""The live system: a WebSocket that tells how it stands and takes changes, whichever process they were made in."""
+"""Live systems: a WebSocket that sends a system's status and accepts changes, from whichever process they come."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from services.observability import metrics
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["live"])
-_STATUS_EVERY = 1.0  # seconds between two statuses
+_STATUS_EVERY = 1.0  # seconds between statuses
 _COMMAND = 'must be {"action": "update_config", "config": {…}}'
 
 
@@ -41,7 +41,7 @@ async def live_system(websocket: WebSocket, system_id: str, service: ServiceDep)
 async def _follow(websocket: WebSocket, system_id: str, service: Service) -> None:
     tasks: list[asyncio.Task[None]] = []
     try:
-        caller = await identify(service, websocket, query=True)  # browsers can set no headers
+        caller = await identify(service, websocket, query=True)  # browsers cannot set headers
         tasks = [
             asyncio.create_task(do(websocket, service, caller, system_id)) for do in (_send_status, _receive_commands)
         ]
@@ -57,7 +57,7 @@ async def _follow(websocket: WebSocket, system_id: str, service: Service) -> Non
     except UNREACHABLE as error:
         _log.warning("the database does not answer: %s", error)
         code, reason = 1013, "The database does not answer; try again"
-    except (WebSocketDisconnect, RuntimeError):  # starlette's word for sending to somebody who went
+    except (WebSocketDisconnect, RuntimeError):  # starlette raises RuntimeError when sending to a closed connection
         return
     finally:
         for task in tasks:
@@ -68,7 +68,7 @@ async def _follow(websocket: WebSocket, system_id: str, service: Service) -> Non
 
 
 async def _send_status(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
-    """Tell how the system stands, until there is none."""
+    """Send the status of the system until it is deleted."""
     loop = asyncio.get_running_loop()
     told, due, revision = None, 0.0, 0
     snapshot = (await status_snapshots(service.sessions, {system_id})).get(system_id) if is_id(system_id) else None
@@ -87,7 +87,7 @@ async def _send_status(websocket: WebSocket, service: Service, caller: Caller, s
 
 
 async def _receive_commands(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
-    """Do what the client asks for, until there is no system."""
+    """Apply the client's commands until the system is deleted."""
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -111,7 +111,7 @@ def _config(text: str | bytes) -> dict[str, Any]:
     """The settings of a command.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the command is invalid.
     """
     if len(text) > MAX_BYTES:
         raise ValueError(f"The message is larger than {MAX_BYTES} bytes")
@@ -128,5 +128,5 @@ def _config(text: str | bytes) -> dict[str, Any]:
 
 
 async def _send_error(websocket: WebSocket, detail: str) -> None:
-    """What is wrong changes nothing, and is said to whoever sent it alone."""
+    """An invalid command changes nothing; only its sender is told."""
     await websocket.send_text(json.dumps({"error": detail[:2000]}))

@@ -1,4 +1,4 @@
-"""GET /metrics: what this process counted and what the database says, as Prometheus reads it."""
+"""GET /metrics: this process's counters and gauges from the database, in Prometheus' format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ metrics_router = APIRouter(route_class=Route)
 
 @metrics_router.get("/metrics", include_in_schema=False)
 async def scrape(request: Request, service: ServiceDep) -> Response:
-    """All metrics of this process. It answers although the database does not: what that would say is absent then."""
+    """All metrics of this process; without the database, those that come from it are absent."""
     await _admit(service, request)
     numbers: StatsCollector = request.state.motes_stats
     metrics.PLUGIN_FAILURES.set(len(particle_types().failures))
@@ -29,7 +29,7 @@ async def scrape(request: Request, service: ServiceDep) -> Response:
 
 
 async def _admit(service: Service, request: Request) -> None:
-    """Let in who may see how everybody's work goes: where keys are required, an admin and this machine.
+    """Admit an admin and this machine, where API keys are required.
 
     Raises:
         HTTPException: 401 or 403.
@@ -40,6 +40,6 @@ async def _admit(service: Service, request: Request) -> None:
 
 
 def _is_from_here(request: Request) -> bool:
-    """Whether it was sent from this machine, and not for somebody else by a proxy on it."""
+    """Whether the request was sent from this machine itself, rather than through a proxy on it."""
     forwarded = {"forwarded", "x-forwarded-for", "x-real-ip"} & set(request.headers)
     return not forwarded and request.client is not None and is_loopback(request.client.host)

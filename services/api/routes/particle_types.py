@@ -1,4 +1,4 @@
-"""Particle types: what each does and what it can be told."""
+"""Particle types and their settings."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LIST = TypeAdapter(list[schemas.ParticleTypeInfo])
     "/types", operation_id="list_types", response_model=list[schemas.ParticleTypeInfo], responses=problems(key=False)
 )
 async def list_types(service: ServiceDep) -> Response:
-    """Every particle type, what it does and what it can be told."""
+    """Every particle type and its settings."""
     return Response(await service.compute(all_types), media_type="application/json")
 
 
 @cache
 def all_types() -> bytes:
-    """They stay as they are while the process lives; describing them sets up a world of each."""
+    """All types as JSON; cached, as describing them sets up a world for each."""
     types = particle_types().types.values()
     return _LIST.dump_json([schemas.ParticleTypeInfo.model_validate(describe(kind)) for kind in types])

@@ -1,7 +1,7 @@
-"""Looking at a system before it is rendered: one frame, or the first seconds as a draft. Made by workers, and kept.
+"""Previews of a system: a frame, or the first seconds as a draft, made by workers and stored.
 
-Each is a job that no list shows, under an id that follows from what is looked at: whoever looks at the same meanwhile
-waits for the same job.
+Each is a job that lists omit. Its id is derived from its content, so concurrent requests for the same preview wait for
+the same job.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from services.jobs.artefacts import Artefact, find_artefact, touch
 from services.storage.object_keys import result_key
 
 router = APIRouter(tags=["systems"], route_class=Route)
-_TIMEOUT = 60.0  # seconds until a client is told to come again
+_TIMEOUT = 60.0  # seconds until a client is told to retry
 _POLL_INTERVAL = 0.1
-_CACHE = "private, max-age=0, must-revalidate"  # another config, another picture
+_CACHE = "private, max-age=0, must-revalidate"  # another config gives another picture
 _MEDIA = {"frame": "image/png", "analysis": "application/json", "curves": "application/json"}
 _PICTURE = file_content("image/png")
 _NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it, by `If-None-Match`"}}
@@ -57,7 +57,7 @@ async def frame_of_system(
     scene, _ = await spec_of(service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner)
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(length * rate + Fraction(1, 2))
-    number = int(Fraction(str(t)) * rate + Fraction(1, 10**6))  # as motes frame has it
+    number = int(Fraction(str(t)) * rate + Fraction(1, 10**6))  # rounding as in motes frame
     if number >= frames:
         raise HTTPException(400, f"t = {t:g}: must be from 0 to {float((frames - 1) / rate):g} seconds")
     scene, key = await spec_of(
@@ -91,7 +91,7 @@ async def preview_of_system(
 
 
 async def _length(service: Service, scene: dict[str, Any]) -> Fraction:
-    """Seconds of the whole video."""
+    """Duration of the whole video in seconds."""
     duration = scene["config"]["duration"]
     if duration not in (None, "audio"):
         return Fraction(str(duration))
@@ -116,10 +116,10 @@ def _job(caller: Caller, system: SystemRow, scene: dict[str, Any], key: str, *, 
 
 
 async def respond_with_result(service: Service, caller: Caller, request: Request, job: JobRow) -> Response:
-    """What the job makes, as soon as it is there.
+    """The job's result as a response, as soon as it exists.
 
     Raises:
-        HTTPException: it could not be made, or not in time.
+        HTTPException: the job failed or takes too long.
     """
     key = result_key(job.scene_key, job.kind)
     await touch(service.sessions, key)
@@ -134,10 +134,10 @@ async def respond_with_result(service: Service, caller: Caller, request: Request
 
 
 async def _wait_for_result(service: Service, caller: Caller, request: Request, job: JobRow) -> Artefact:
-    """What the job makes, as soon as it is there.
+    """Submit the job and wait for its result.
 
     Raises:
-        HTTPException: it could not be made, or not in time.
+        HTTPException: the job failed or takes too long.
     """
     end, quotas = time.monotonic() + _TIMEOUT, quotas_of(service.settings, caller)
     row = await submit(service, caller, job)
@@ -145,10 +145,10 @@ async def _wait_for_result(service: Service, caller: Caller, request: Request, j
         await delete_job_and_files(service, row.id)
         row = await submit(service, caller, job)
     elif row.status not in OPEN and await service.jobs.retry(row.id, quotas=quotas):
-        service.notifier.wake()  # it failed earlier, perhaps for want of memory
+        service.notifier.wake()  # it failed before, perhaps for lack of memory
     while time.monotonic() < end and not await request.is_disconnected():
         row = await service.job_or_404(caller, job.id)
-        key = result_key(row.scene_key, job.kind)  # another version may have adopted it
+        key = result_key(row.scene_key, job.kind)  # a worker of another version may have replanned it
         made = await find_artefact(service.sessions, key)
         if made is not None:
             return made

@@ -1,4 +1,4 @@
-"""Renders: from a system as it stands to a job."""
+"""Renders: submitting a system as a job."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def render_system(
     body: schemas.RenderRequest = _DEFAULTS,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Render the system as it stands now; what is changed later touches no render."""
+    """Render the system as it is now; later changes do not affect the render."""
 
     async def make(job_id: str) -> Answer:
         row = await service.system_or_404(caller, system_id)
@@ -95,10 +95,10 @@ async def spec_of(
     owner: str,
     at: float | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """A frozen scene and its key, with the song as its ``owner`` corrected it; see ``services.jobs.render_spec``.
+    """The render spec and its key, with the owner's correction of the song; see ``services.jobs.render_spec``.
 
     Raises:
-        SceneError: the type or the config is wrong.
+        SceneError: the type or the config is invalid.
     """
 
     def freeze() -> tuple[dict[str, Any], str]:
@@ -110,16 +110,16 @@ async def spec_of(
 
 
 async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
-    """Store a job and wake workers; one that was stored before is left as it is.
+    """Store a job and notify workers; a job that is stored already stays as it is.
 
     Raises:
-        LimitError: it is more than this server renders, or its owner may have no more.
-        InsufficientStorageError: it is new, nobody rendered the same before, and there is no room for it.
+        LimitError: it exceeds a limit of this server or a quota of its owner.
+        InsufficientStorageError: it has to be rendered and the disk has no room for it.
     """
     song = await service.songs.get(job.scene["audio"])
     heard = song.duration if song else 0.0
     seconds = video_seconds(job.scene, heard)
-    if job.kind == "frame" or job.kind not in SINGLE_TASK_KINDS:  # what else there is only listens
+    if job.kind == "frame" or job.kind not in SINGLE_TASK_KINDS:  # the other kinds only analyse
         check_scene(service.settings, job.scene["config"])
         check_length(service.settings, seconds)
     job.seconds = 0.0 if job.kind in SINGLE_TASK_KINDS else seconds
@@ -130,14 +130,14 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
         try:
             quotas = quotas_of(service.settings, caller)
             stored = await service.jobs.submit(job, tasks=tasks, quotas=quotas, admit=admit)
-        except IntegrityError:  # at the same moment by somebody else
+        except IntegrityError:  # another request stored it at the same moment
             stored = await service.job_or_404(ANONYMOUS, job.id)
     service.notifier.wake()
     return stored
 
 
 def _check_output_name(name: str | None) -> str:
-    """The name under which the video is downloaded: a name and nothing else."""
+    """The name of the download: a plain file name."""
     if name is None:
         return "video.mp4"
     if not _NAME.fullmatch(name) or name.startswith(".") or is_reserved(name) or name != name.strip():

@@ -1,4 +1,4 @@
-"""Systems: create, list, change, give a song, forget."""
+"""Systems: creating, listing, changing and deleting them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def create_system(
         try:
             async with service.sessions.begin() as session:
                 session.add(row)
-        except IntegrityError:  # made by a process that died, or is slow
+        except IntegrityError:  # created by an earlier attempt at this request
             row = await service.system_or_404(caller, system_id)
         return Answer(to_schema(row))
 
@@ -100,7 +100,7 @@ async def update_config(
 
 @router.put("/systems/{system_id}/type/{particle_type}", operation_id="change_type", responses=problems(400, 404, 409))
 async def change_type(system_id: str, particle_type: str, service: ServiceDep, caller: CallerDep) -> schemas.Changed:
-    """Make it a system of another type; its config stays, without settings that the new type does not have."""
+    """Change the type of a system. Its config stays, without settings that the new type lacks."""
     dropped: list[str] = []
 
     def wanted(row: SystemRow) -> dict[str, Any]:
@@ -118,7 +118,7 @@ async def change_type(system_id: str, particle_type: str, service: ServiceDep, c
 
 @router.post("/systems/{system_id}/load-audio", operation_id="load_audio", responses=problems(400, 404, 409))
 async def load_audio(system_id: str, audio_path: str, service: ServiceDep, caller: CallerDep) -> schemas.Changed:
-    """Give the system a song: one that was uploaded, or one under the media root."""
+    """Assign a song to the system: an upload, or a file under the media root."""
     await service.system_or_404(caller, system_id)
     song = await service.songs.find(audio_path, caller)
     row = await update_system(service, caller, system_id, lambda row: {"audio": song.sha256})
@@ -127,7 +127,7 @@ async def load_audio(system_id: str, audio_path: str, service: ServiceDep, calle
 
 @router.delete("/systems/{system_id}", operation_id="delete_system", responses=problems(404))
 async def delete_system(system_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
-    """Forget a system, its previews and its frames; its renders stay."""
+    """Delete a system, its previews and its frames; its renders stay."""
     await service.system_or_404(caller, system_id)
     async with service.sessions.begin() as session:
         await session.execute(delete(SystemRow).where(SystemRow.id == system_id))

@@ -1,4 +1,4 @@
-"""Uploads: a multipart body whose file is written and hashed while it comes in, and refused once it is too large."""
+"""Uploads: a multipart body whose file is written and hashed as it arrives, and refused once it is too large."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from services.auth.limits import LimitError
 from services.observability import metrics
 from services.storage.disk_admission import InsufficientStorageError
 
-_BATCH = 1 << 20  # bytes that are taken to a thread at once
-_CHECK_EVERY = 4 << 20  # bytes, for whether there is still room
-_MULTIPART_OVERHEAD = 1 << 16  # bytes that a body may have beside its file
+_BATCH = 1 << 20  # bytes handed to a thread at a time
+_CHECK_EVERY = 4 << 20  # bytes between checks of the free space
+_MULTIPART_OVERHEAD = 1 << 16  # bytes of a body besides its file
 
 
 class Upload:
-    """The first part called ``file`` of a multipart body. Its methods block: they belong into a thread."""
+    """The first part named ``file`` of a multipart body. Its methods block: call them in a thread."""
 
     def __init__(self, path: Path, boundary: bytes, *, limit: int) -> None:
         self.path, self.name, self.size = path, "", 0
@@ -45,16 +45,16 @@ class Upload:
 
     @property
     def sha256(self) -> str:
-        """Of what was written."""
+        """The sha256 of what was written."""
         return self._digest.hexdigest()
 
     @property
     def whole(self) -> bool:
-        """Whether there was such a part, to its end."""
+        """Whether the part was complete."""
         return self._whole
 
     def write(self, data: bytes) -> None:
-        """Some more of the body."""
+        """Parse more of the body."""
         self._parser.write(data)
 
     def close(self) -> None:
@@ -104,16 +104,16 @@ def _too_large(limit: int) -> LimitError:
 async def receive_upload(
     request: Request, path: Path, *, limit: int, admit: Callable[[int], Awaitable[None]]
 ) -> Upload:
-    """The file of the request's body, written to ``path``; ``admit`` refuses so many more bytes where there is none.
+    """Receive the file of the request's body into ``path``; ``admit`` refuses bytes that the disk has no room for.
 
     Raises:
-        LimitError: it is larger than ``limit`` bytes; as soon as that is known.
-        HTTPException: 507 if there is no room for it, or no longer; 415 or 422 for other bodies.
+        LimitError: it is larger than ``limit`` bytes; raised as soon as that is known.
+        HTTPException: 507 if the disk is full; 415 or 422 for other bodies.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise HTTPException(415, "Content-Type: must be multipart/form-data with a boundary")
-    said = int(request.headers.get("content-length") or 0)  # nothing, where it comes in chunks
+    said = int(request.headers.get("content-length") or 0)  # absent from chunked bodies
     if said > limit + _MULTIPART_OVERHEAD:
         raise _too_large(limit)
     try:

@@ -587,7 +587,7 @@ def test_that_everybody_gets_in_is_not_without_a_word(
         monkeypatch.setenv(f"MOTES_{name}", value)
     with served() as url:
         assert httpx.get(f"{url}/particles/systems", trust_env=False).status_code == 200
-    assert "MOTES_AUTH=off: whoever reaches 0.0.0.0 port 8000 may do anything" in caplog.messages
+    assert "MOTES_AUTH=off: anybody who reaches 0.0.0.0 port 8000 may do anything" in caplog.messages
 
 
 def test_openapi_tells_how_to_send_a_key() -> None:
