@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fork_server import ForkServer, fork_server
+from tests.waiting import HANG
 
 NEVERBALL = Path("/usr/share/games/neverball/bgm")
 LONG = ("stack", "deploy", "faults", "hostile", "plugins_installed")  # folders of tests that start whole programs
@@ -87,7 +88,7 @@ def forks() -> Iterator[ForkServer]:
 class CommandLine:
     """Runs ``motes`` as a user does: in a process of its own."""
 
-    def __call__(self, *arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str | Path, timeout: float = HANG) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "services.cli.main", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 

@@ -222,6 +222,10 @@ class _Request:
                 os.dup2(nothing.fileno(), 0)
         os.environ.clear()
         os.environ.update(self.environment)
+        if "MOTES_PLUGIN_PATH" in self.environment:
+            from ecs_core.plugin_api import particle_types
+
+            particle_types.cache_clear()
         os.chdir(ROOT)
         tempfile.tempdir = None
         signal.signal(signal.SIGINT, signal.default_int_handler)

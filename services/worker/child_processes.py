@@ -17,6 +17,7 @@ from typing import Any
 
 from ecs_core.rendering.pool import ENVIRONMENT
 
+_EXIT_TIMEOUT = 0.2  # seconds in which a process that was killed has ended
 _TIMEOUT = 60.0  # seconds until a process must have been forked, loading everything included
 _MAX_LINE = 1 << 24  # bytes of a message
 # What a process that touches what clients sent, or runs plugins, has no business with.
@@ -120,7 +121,7 @@ class ForkServer:
         except (ValueError, ConnectionError, ProcessLookupError):  # it ended without a word
             writer.close()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), 0.2)
+                await asyncio.wait_for(process.wait(), _EXIT_TIMEOUT)
                 raise ConnectionError("the process that forks others died") from None
             raise ChildDiedError("killed, or short of memory") from None
         except BaseException:

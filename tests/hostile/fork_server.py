@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from services.media import probe_process
 
-_LONGEST = 60.0  # seconds until a child has failed the test
+_LONGEST = 300.0  # seconds until a child has failed the test
 
 
 def probed(path: str) -> dict[str, object]:

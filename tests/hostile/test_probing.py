@@ -19,6 +19,7 @@ from tests.conftest import CommandLine
 from tests.hostile.bait import Bait, laid
 from tests.hostile.containers import FORMATS
 from tests.hostile.corpus import Hostile, corpus
+from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[2]
 BEFORE = 150 << 20  # bytes that a child has when it begins, and more
@@ -109,7 +110,7 @@ def run(files: list[tuple[Hostile, Path]], bait: Bait, tmp_path_factory: pytest.
         servers.append((server, half, came))
     probed = []
     for server, half, came in servers:
-        assert server.wait(600) == 0
+        assert server.wait() == 0
         lines = map(json.loads, came.read_text().splitlines())
         probed += [Probed(hostile, path, **line) for (hostile, path), line in zip(half, lines, strict=True)]
     return Run(probed, bait.taken())
@@ -174,7 +175,7 @@ for path in sys.stdin.read().splitlines():
     bait.taken()
     paths = "".join(f"{path}\n" for _, path in mine)
     done = subprocess.run(
-        (sys.executable, "-c", code), input=paths, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=120, check=True
+        (sys.executable, "-c", code), input=paths, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=HANG, check=True
     )
     said = done.stdout.splitlines()
     assert len(said) == len(mine)

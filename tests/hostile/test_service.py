@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.hostile.corpus import Hostile, corpus
 from tests.service import redis_or_skip
 from tests.services.stack.api_calls import create, submit
 from tests.services.stack.conftest import Stack, forked, running_stack, until
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.debian("redis-server")
 SMALL = {"width": 64, "height": 36, "duration": 0.2, "fps": 10, "particle_count": 5}
@@ -32,13 +32,33 @@ ALSO = (
     "streams/5000.mkv",
     "nested/moov.m4a",
 )
+GATED = 100  # seconds of song, from which on its decoder stops in the middle until it is told to go on
+GATE = f"""
+import os
+import signal
+
+from ecs_core.audio.decode import AudioFile
+
+
+def blocks(song, real=AudioFile.blocks):
+    for number, block in enumerate(real(song)):
+        yield block
+        if number == 0 and song.seconds is not None and {GATED} <= song.seconds < {GATED} + 10:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+AudioFile.blocks = blocks
+"""
 RENDERED = ("numbers/nan-f32.wav", "ogg/chained.opus", "channels/64.wav")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer) -> Iterator[Stack]:
     redis_or_skip()
-    with running_stack(tmp_path_factory.mktemp("hostile-stack"), forks) as stack:
+    plugin = tmp_path_factory.mktemp("plugin")
+    (plugin / "pyproject.toml").write_text('[project.entry-points.motes]\ngate = "motes_test_gate"\n')
+    (plugin / "motes_test_gate.py").write_text(GATE)
+    with running_stack(tmp_path_factory.mktemp("hostile-stack"), forks, MOTES_PLUGIN_PATH=str(plugin)) as stack:
         yield stack
 
 
@@ -54,7 +74,7 @@ def hostile(bait: Bait, tmp_path_factory: pytest.TempPathFactory) -> dict[str, H
 
 
 def upload(stack: Stack, name: str, data: bytes) -> httpx.Response:
-    return stack.client.post("/audio", files={"file": (name, data)}, timeout=120)
+    return stack.client.post("/audio", files={"file": (name, data)}, timeout=HANG)
 
 
 def is_a_refusal(answer: httpx.Response, name: str, stack: Stack) -> bool:
@@ -151,22 +171,33 @@ def test_what_is_no_file_under_the_media_root_is_not_opened(stack: Stack) -> Non
 
 
 def long_song(stack: Stack, seed: int) -> str:
-    """Its path for clients: small, and analysed long enough for its decoder to be struck meanwhile."""
-    answer = upload(stack, f"long-{seed}.flac", flac(0.06 + seed / 100))
+    """Its path for clients: of a song whose decoder stops in the middle, see GATE."""
+    answer = upload(stack, f"long-{seed}.flac", flac((GATED + seed) / 3600))
     assert answer.status_code == 201, answer.text
     return str(answer.json()["audio_path"])
 
 
-def decoder(stack: Stack) -> int | None:
-    """The process that decodes for one that does a task."""
-    return next((each for task in stack.children() for each in forked(task)), None)
+def stopped_decoder(stack: Stack) -> int | None:
+    """The process that decodes for one that does a task, once it has stopped in the middle of a song."""
+    decoders = (each for task in stack.children() for each in forked(task))
+    return next((each for each in decoders if state(each) == "T"), None)
+
+
+def state(pid: int) -> str:
+    """As the kernel has it; nothing where the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_a_song_that_crashes_the_decoder_fails_its_job_at_once_and_nothing_else(stack: Stack) -> None:
     path = long_song(stack, 1)
     worker = stack.processes["worker"]
     job = submit(stack, create(stack, **SMALL), audio_path=path)
-    os.kill(until(lambda: decoder(stack), stack), signal.SIGSEGV)
+    decoder = until(lambda: stopped_decoder(stack), stack)
+    os.kill(decoder, signal.SIGSEGV)
+    os.kill(decoder, signal.SIGCONT)
     failed = stack.wait_for(job, "completed", "failed")
     assert (failed["status"], failed["error"]) == (
         "failed",
@@ -182,7 +213,10 @@ def test_a_song_that_crashes_the_decoder_fails_its_job_at_once_and_nothing_else(
 def test_a_decoder_that_the_system_kills_costs_another_attempt(stack: Stack) -> None:
     path = long_song(stack, 2)
     job = submit(stack, create(stack, **SMALL), audio_path=path)
-    os.kill(until(lambda: decoder(stack), stack), signal.SIGKILL)
+    first = until(lambda: stopped_decoder(stack), stack)
+    os.kill(first, signal.SIGKILL)
+    second = until(lambda: (found := stopped_decoder(stack)) != first and found, stack)
+    os.kill(second, signal.SIGCONT)
     assert stack.wait_for(job, "completed", "failed")["status"] == "completed"
     plan, *_ = stack.rows("SELECT deaths FROM tasks WHERE job_id = :job AND kind = 'plan'", job=job)
     assert plan["deaths"] == 1
@@ -191,12 +225,9 @@ def test_a_decoder_that_the_system_kills_costs_another_attempt(stack: Stack) -> 
 def test_a_decoder_ends_with_the_task_it_decodes_for(stack: Stack) -> None:
     path = long_song(stack, 3)
     job = submit(stack, create(stack, **SMALL), audio_path=path)
-    process = until(lambda: decoder(stack), stack)
+    process = until(lambda: stopped_decoder(stack), stack)
     assert stack.client.post(f"/jobs/{job}/cancel").status_code == 200
-    end = time.monotonic() + 20
-    while Path(f"/proc/{process}").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: not state(process), stack)
 
 
 def test_a_song_that_is_damaged_in_storage_fails_its_job_in_a_line(stack: Stack) -> None:

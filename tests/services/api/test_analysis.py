@@ -14,6 +14,7 @@ from services.database.engine import Sessions
 from services.database.migrations import upgrade
 from services.database.models import AudioRow, UploadRow
 from tests.services.api.world import changed, served
+from tests.waiting import HANG
 
 SONG, SECONDS = "a" * 64, 3600
 GOOD = {"schema": "motes-analysis", "version": 1, "duration": SECONDS}
@@ -36,7 +37,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"DATA": str(data), "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0"}.items():
             patch.setenv(f"MOTES_{name}", value)
-        with served() as url, httpx.Client(base_url=f"{url}/particles", trust_env=False, timeout=60) as client:
+        with served() as url, httpx.Client(base_url=f"{url}/particles", trust_env=False, timeout=HANG) as client:
             yield client
 
 

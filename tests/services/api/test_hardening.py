@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import HTTPException
 from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -24,9 +27,16 @@ from services.database.engine import Sessions
 from services.database.models import new_id
 from services.settings import ServiceSettings
 from tests.services.api.world import SMALL, changed, served
+from tests.waiting import HANG
 
 OURS = "https://app.example.org"
 EVIL = "https://evil.example"
+PATIENCE = (
+    (connections, "HEADERS_TIMEOUT"),
+    (connections, "WRITE_TIMEOUT"),
+    (connections, "_PING_INTERVAL"),
+    (hardening, "_GRACE"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +52,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def client(data: Path) -> Iterator[httpx.Client]:
-    """As ``motes api`` serves it, and impatient."""
+    """As ``motes api`` serves it, and patient; tests of what it does not wait for shorten the time they are about."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOTES_CORS_ORIGINS", f"{OURS}, http://localhost:3000")
         patch.setenv("MOTES_ALLOWED_HOSTS", "motes.local")
-        patch.setattr(connections, "HEADERS_TIMEOUT", 0.7)
-        patch.setattr(connections, "WRITE_TIMEOUT", 0.7)
-        patch.setattr(connections, "_PING_INTERVAL", 0.5)
-        patch.setattr(hardening, "_GRACE", 0.7)
+        for module, name in PATIENCE:
+            patch.setattr(module, name, HANG)
         with (
             served(**server_options(ServiceSettings())) as url,
-            httpx.Client(base_url=f"{url}/particles", trust_env=False, timeout=30) as client,
+            httpx.Client(base_url=f"{url}/particles", trust_env=False, timeout=HANG) as client,
         ):
             patch.delenv("MOTES_CORS_ORIGINS")  # it has been read
             patch.delenv("MOTES_ALLOWED_HOSTS")
@@ -180,7 +188,7 @@ class TestPagesOfOthers:
             uri = f"ws://{host}/particles/ws/{system}"
             origin: Any = headers.get("Origin")
             with connect(uri, sock=plain, origin=origin, proxy=None) as websocket, pytest.raises(ConnectionClosed):
-                websocket.recv(timeout=20)
+                websocket.recv(timeout=HANG)
             assert websocket.close_code == 1008
             assert re_says_why(websocket.close_reason or "")
 
@@ -304,7 +312,7 @@ def plain(client: httpx.Client) -> socket.socket:
     """A connection that sends what it is told to, and reads when it wants to."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(20)
+    connection.settimeout(HANG)
     connection.connect(("127.0.0.1", client.base_url.port))
     return connection
 
@@ -320,39 +328,50 @@ def ended(connection: socket.socket) -> bytes:
     return said
 
 
-def slowly(connection: socket.socket, text: Callable[[], bytes], every: float = 0.1) -> float:
-    """How long one can go on sending a little now and then."""
-    began = time.monotonic()
-    try:
-        while time.monotonic() - began < 15:
+def until_cut_off(connection: socket.socket, text: Callable[[], bytes], every: float = 0.05) -> None:
+    """Send a little now and then, until the other side ends the connection."""
+    end = time.monotonic() + HANG
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        while time.monotonic() < end:
             connection.sendall(text())
             time.sleep(every)
-    except (BrokenPipeError, ConnectionResetError):
-        return time.monotonic() - began
-    raise AssertionError("nobody minds")
+        raise AssertionError("nobody minds")
 
 
 HEAD = b"POST /particles/create HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 class TestSlowClients:
-    def test_that_say_nothing_are_not_waited_for(self, client: httpx.Client) -> None:
+    @pytest.fixture
+    def short(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], None]:
+        """Shortens one of the times for which a client is waited for, from now on."""
+        return lambda module, name: monkeypatch.setattr(module, name, 0.3)
+
+    def test_silent_connection_is_ended(self, client: httpx.Client, short: Callable[[Any, str], None]) -> None:
+        short(connections, "HEADERS_TIMEOUT")
         with closing(plain(client)) as connection:
             assert ended(connection) == b""
 
-    def test_that_never_come_to_the_end_of_their_headers_are_not_waited_for(self, client: httpx.Client) -> None:
+    def test_endless_headers_are_cut_off(self, client: httpx.Client, short: Callable[[Any, str], None]) -> None:
+        short(connections, "HEADERS_TIMEOUT")
         with closing(plain(client)) as connection:
             connection.sendall(b"GET /particles/jobs HTTP/1.1\r\n")
-            slowly(connection, lambda: b"X-A: b\r\n")
+            until_cut_off(connection, lambda: b"X-A: b\r\n")
 
-    def test_that_have_asked_before_are_not_waited_for_either(self, client: httpx.Client) -> None:
+    def test_endless_headers_of_a_second_request_are_cut_off(
+        self, client: httpx.Client, short: Callable[[Any, str], None]
+    ) -> None:
         with closing(plain(client)) as connection:
             connection.sendall(b"GET /particles/nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(9) == b"HTTP/1.1 "
-            slowly(connection, lambda: b"G")
+            short(connections, "HEADERS_TIMEOUT")
+            until_cut_off(connection, lambda: b"G")
 
     @pytest.mark.parametrize("length", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
-    def test_whose_body_does_not_come_are_told_so(self, client: httpx.Client, length: bytes) -> None:
+    def test_missing_body_is_answered_with_408(
+        self, client: httpx.Client, short: Callable[[Any, str], None], length: bytes
+    ) -> None:
+        short(hardening, "_GRACE")
         with closing(plain(client)) as connection:
             connection.sendall(HEAD + length)
             said = ended(connection)
@@ -360,42 +379,70 @@ class TestSlowClients:
         assert b"The body comes too slowly" in said
         assert b"connection: close" in said.lower()
 
-    def test_whose_body_comes_by_letters_are_not_waited_for(self, client: httpx.Client) -> None:
+    def test_body_that_trickles_is_cut_off(self, client: httpx.Client, short: Callable[[Any, str], None]) -> None:
+        short(hardening, "_GRACE")
         with closing(plain(client)) as connection:
             connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
-            slowly(connection, lambda: b"1\r\n \r\n")
+            until_cut_off(connection, lambda: b"1\r\n \r\n")
 
-    def test_whose_song_comes_by_letters_are_not_waited_for(self, client: httpx.Client) -> None:
+    def test_upload_that_trickles_is_cut_off(self, client: httpx.Client, short: Callable[[Any, str], None]) -> None:
+        short(hardening, "_GRACE")
         with closing(plain(client)) as connection:
             head = b"POST /particles/audio HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
             connection.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n")
-            slowly(connection, lambda: b"x")
+            until_cut_off(connection, lambda: b"x")
 
-    def test_that_are_merely_not_fast_are_waited_for(self, client: httpx.Client) -> None:
-        """Longer than for one that sends nothing: each thousand bytes earn a second."""
-        body = b'{"particle_type": "snow", "config": {}}'.ljust(5000)
-        with closing(plain(client)) as connection:
-            connection.sendall(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body))
-            for start in range(0, len(body), 1000):
-                connection.sendall(body[start : start + 1000])
-                time.sleep(0.3)
-            assert ended(connection).startswith(b"HTTP/1.1 200 ")
+    @pytest.mark.parametrize(("piece", "arrives"), [(1000, True), (100, False)])
+    def test_body_earns_a_second_for_each_thousand_bytes(
+        self, monkeypatch: pytest.MonkeyPatch, piece: int, arrives: bool
+    ) -> None:
+        """A piece every second: the body takes longer than the grace, which is fine if enough of it comes."""
+        seconds = 0.0
 
-    def test_that_read_no_answers_are_not_waited_for(self, client: httpx.Client) -> None:
+        async def receive() -> dict[str, Any]:
+            nonlocal seconds
+            await asyncio.sleep(0.001)  # so that a timeout that is over is noticed
+            seconds += 1.0
+            return {"type": "http.request", "body": bytes(piece), "more_body": seconds < 5}
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            while (await receive())["more_body"]:
+                pass
+
+        async def send(message: Any) -> None:
+            raise AssertionError(message)
+
+        monkeypatch.setattr(hardening, "_GRACE", 1.5)
+        monkeypatch.setattr(hardening, "time", SimpleNamespace(monotonic=lambda: seconds))
+        monkeypatch.setattr(hardening.asyncio, "timeout", lambda left, real=asyncio.timeout: real(HANG if left else 0))
+        body = hardening._BodyTimeout(application)({"type": "http"}, receive, send)
+        with contextlib.nullcontext() if arrives else pytest.raises(HTTPException, match="too slowly"):
+            asyncio.run(body)
+        assert (seconds == 5) == arrives
+
+    def test_client_that_reads_no_answers_is_cut_off(
+        self, client: httpx.Client, short: Callable[[Any, str], None]
+    ) -> None:
+        short(connections, "WRITE_TIMEOUT")
         with closing(plain(client)) as connection:
             ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
-            slowly(connection, lambda: ask * 20, every=0.02)
+            until_cut_off(connection, lambda: ask * 20, every=0.02)
 
-    def test_that_read_nothing_of_a_websocket_are_not_waited_for(self, client: httpx.Client, system: str) -> None:
-        with closing(plain(client)) as connection:
+    def test_client_that_reads_nothing_of_a_websocket_is_cut_off(
+        self, client: httpx.Client, system: str, short: Callable[[Any, str], None]
+    ) -> None:
+        """It answers no ping either."""
+        short(connections, "WRITE_TIMEOUT")
+        short(connections, "_PING_INTERVAL")
+        with served(**server_options(ServiceSettings())) as url, closing(plain(httpx.Client(base_url=url))) as reader:
             path = f"/particles/ws/{system}".encode()
-            connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n")
-            connection.sendall(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")
-            connection.sendall(b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+            reader.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n")
+            reader.sendall(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")
+            reader.sendall(b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
             frame = b"\x81\xfe" + (1000).to_bytes(2, "big") + bytes(4) + b"?" * 1000  # which is answered at length
-            slowly(connection, lambda: frame * 20, every=0.02)
+            until_cut_off(reader, lambda: frame * 20, every=0.02)
 
-    def test_whose_websocket_says_too_much_at_once_are_cut_off(self, client: httpx.Client, system: str) -> None:
+    def test_websocket_message_that_is_too_large_is_refused(self, client: httpx.Client, system: str) -> None:
         with connect(f"ws://localhost:{client.base_url.port}/particles/ws/{system}", proxy=None) as websocket:
             websocket.send("x" * 600_000)
             with contextlib.suppress(ConnectionClosed):
@@ -403,8 +450,8 @@ class TestSlowClients:
                     pass
             assert websocket.close_code == 1009
 
-    def test_leave_nothing_behind(self, client: httpx.Client) -> None:
-        """The server still answers, and is not full of connections that nobody uses."""
+    def test_server_still_answers(self, client: httpx.Client) -> None:
+        """It is not full of connections that nobody uses."""
         assert client.get("/health").json()["database"] is True
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from services.api import create_app
+from services.auth import rate_limit
 from services.auth.api_keys import ANONYMOUS, Caller
 from services.auth.limits import LimitError, check_scene, limit_of
 from services.database.migrations import upgrade
@@ -21,6 +22,7 @@ from services.media.songs import check_song
 from services.observability import metrics
 from services.settings import LIMITS, ServiceSettings
 from tests.services.api.world import SMALL, World, changed, served, song
+from tests.waiting import HANG
 
 WIDE = {  # what this server does for nobody: the limits, and what is over them
     "max_pixels": 500_000,
@@ -65,7 +67,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(f"MOTES_{name}", str(value))
-        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        patch.setattr(rate_limit, "WINDOW", 3600)  # seconds, in which each test is over
+        with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
             world = World(client, database, {})
             world.keys["alice"] = key(world, "alice")
             yield world
@@ -100,11 +103,11 @@ class TestRequestsAMinute:
         ]
         assert [answer.status_code for answer in answers] == [200, 404, 400, 415, 200, 201]
         for used, answer in enumerate(answers, 2):
-            assert answer.headers["RateLimit-Policy"] == '"requests_per_minute";q=20;w=60'
+            assert answer.headers["RateLimit-Policy"] == '"requests_per_minute";q=20;w=3600'
             left = re.fullmatch(r'"requests_per_minute";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
             assert left, answer.headers["RateLimit"]
             assert int(left[1]) == 20 - used  # each counts once
-            assert 0 < int(left[2]) <= 60
+            assert 0 < int(left[2]) <= 3600
 
     def test_that_are_too_many_are_refused_with_when_to_come_again(self, world: World) -> None:
         who, before = key(world, "hasty", requests_per_minute=3), counted("requests_per_minute")
@@ -121,7 +124,7 @@ class TestRequestsAMinute:
             "value": 3,
             "violated-policies": ["requests_per_minute"],
         }
-        assert 0 < int(refused.headers["Retry-After"]) <= 60
+        assert 0 < int(refused.headers["Retry-After"]) <= 3600
         assert refused.headers["RateLimit"] == f'"requests_per_minute";r=0;t={refused.headers["Retry-After"]}'
         assert counted("requests_per_minute") == before + 1
 
@@ -167,7 +170,7 @@ class TestRequestsAMinute:
         with world.watching(system, who) as websocket:
             for number in range(4):
                 websocket.send(json.dumps({"action": "update_config", "config": {"particle_count": 10 + number}}))
-            while "error" not in (answer := json.loads(websocket.recv(timeout=20))):
+            while "error" not in (answer := json.loads(websocket.recv(timeout=HANG))):
                 pass
         assert answer["error"].startswith("Too many requests a minute: at most 4 here")
         shown = changed_config(world, system)
@@ -207,7 +210,7 @@ class TestWhatNobodyMayAskFor:
         self.refused(world.call("alice", "PUT", f"/systems/{system}/config", json={"config": config}), limit, said)
         with world.watching(system, "alice") as websocket:
             websocket.send(json.dumps({"action": "update_config", "config": config}))
-            while "error" not in (answer := json.loads(websocket.recv(timeout=20))):
+            while "error" not in (answer := json.loads(websocket.recv(timeout=HANG))):
                 pass
         assert answer["error"] == f"{said} (limit {limit})"
 

@@ -22,6 +22,7 @@ from services.api import create_app
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions, open_database
 from services.processes.supervisor import listen, url_of
+from tests.waiting import HANG
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
 
@@ -50,7 +51,7 @@ class World:
     def closed(self, system: str, key: str | None = None) -> tuple[int, str]:
         """How a WebSocket that is told nothing is closed."""
         with self.watching(system, key) as websocket, pytest.raises(ConnectionClosed) as told:
-            websocket.recv(timeout=20)
+            websocket.recv(timeout=HANG)
         assert told.value.rcvd is not None
         return told.value.rcvd.code, told.value.rcvd.reason
 
@@ -97,12 +98,13 @@ def song(seconds: float = 0.2, level: int = 1000) -> bytes:
 @contextmanager
 def served(**options: Any) -> Iterator[str]:
     """The URL of the application on a server in a thread; its log of requests is on, as uvicorn has it."""
+    options = {"timeout_keep_alive": int(HANG), **options}  # no request meets a connection that is being closed
     with listen("127.0.0.1", 0) as listener:
         server = uvicorn.Server(uvicorn.Config(create_app(), log_config=None, timeout_graceful_shutdown=1, **options))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            end = time.monotonic() + 30
+            end = time.monotonic() + HANG
             while not server.started:
                 assert thread.is_alive(), "it could not be started"
                 assert time.monotonic() < end
@@ -110,4 +112,4 @@ def served(**options: Any) -> Iterator[str]:
             yield url_of(listener)
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(HANG)

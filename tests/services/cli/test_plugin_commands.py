@@ -14,6 +14,7 @@ import av
 import pytest
 
 from tests.services.cli.conftest import Run
+from tests.waiting import HANG
 
 MOTES = (sys.executable, "-m", "services.cli.main")
 
@@ -163,6 +164,11 @@ class TestDev:
                 command, cwd=tmp_path, env=environment, stdout=file, stderr=file, start_new_session=True
             )
 
+        def save(text: str) -> None:
+            """At once, so that nobody sees a half of it."""
+            (folder / ".new").write_text(text)
+            (folder / ".new").rename(module)
+
         def told(what: str, times: int = 1) -> None:
             _until(lambda: log.read_text().count(what) == times, log, process)
 
@@ -170,18 +176,19 @@ class TestDev:
             told("watching rain")
             told(": 15 frames,")
             source = module.read_text()
-            module.write_text(source + "\nraise ValueError('a mistake')\n")
+            save(source + "\nraise ValueError('a mistake')\n")
             told("motes: error: rain: ValueError: a mistake\n")
             (folder / "pyproject.toml").rename(tmp_path / "aside")
             told("pyproject.toml: No such file or directory\n")
             (tmp_path / "aside").rename(folder / "pyproject.toml")
             told("motes: error: rain: ValueError: a mistake\n", times=2)
-            module.write_text(source)
+            save(source)
             told(": 15 frames,", times=2)
-            time.sleep(3)  # a render that heard its own files would have begun another by now
-            told(": 15 frames,", times=2)
+            save(source + "\nraise ValueError('a mistake')\n")
+            told("motes: error: rain: ValueError: a mistake\n", times=3)
+            told(": 15 frames,", times=2)  # a render noticed what was saved, and never the files it wrote itself
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 130
+            assert process.wait(HANG) == 130
             assert "Traceback" not in log.read_text()
         finally:
             process.kill()
@@ -189,7 +196,7 @@ class TestDev:
 
 
 def _until(what: object, log: Path, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + HANG
     while not what():
         assert time.monotonic() < end, log.read_text()
         assert process.poll() is None, log.read_text()

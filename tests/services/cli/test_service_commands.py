@@ -25,10 +25,11 @@ from services.database.models import JobRow, new_id
 from services.jobs.lifecycle import Jobs
 from services.jobs.render_spec import build_spec, spec_key
 from services.jobs.tasks import Tasks
-from services.processes.supervisor import free_port, listen
+from services.processes.supervisor import listen
 from services.settings import ServiceSettings
 from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
 from tests.services.cli.conftest import Run
+from tests.waiting import HANG
 
 
 @pytest.fixture(autouse=True)
@@ -410,23 +411,23 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.debian("redis-server")
 def test_api_and_workers_started_one_by_one_render_together(tmp_path: Path, redis_url: str) -> None:
     environment = environment_of(tmp_path, {"MOTES_REDIS_URL": redis_url, "MOTES_LOG_LEVEL": "warning"})
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    commands = [("worker", "--size", "1", "--name", "a"), ("api", "--port", str(port)), ("worker", "--nice", "5")]
+    commands = [("worker", "--size", "1", "--name", "a"), ("api", "--port", "0"), ("worker", "--nice", "5")]
     with (tmp_path / "log").open("w") as log:
         running = [
             subprocess.Popen((*MOTES, *command), env=environment, cwd=ROOT, stdout=log, stderr=log)
             for command in commands
         ]
     try:
-        with httpx.Client(base_url=f"{url}/particles", trust_env=False) as client:
+        url = wait_for(lambda: re.search(r"is ready: (http://\S+)/particles", (tmp_path / "log").read_text()))[1]
+        with httpx.Client(base_url=f"{url}/particles", trust_env=False, timeout=HANG) as client:
             wait_for(lambda: client.get("/health").status_code == 200)
             config = {"width": 160, "height": 90, "duration": 6.0}
             made = client.post("/create", json={"particle_type": "snow", "config": config}).json()
             job = client.post(f"/systems/{made['system_id']}/render", json={}).json()["job_id"]
-            wait_for(lambda: client.get(f"/jobs/{job}").json()["status"] == "completed", 60)
+            wait_for(lambda: client.get(f"/jobs/{job}").json()["status"] == "completed")
         for process in running:
             process.send_signal(signal.SIGTERM)
-        assert [process.wait(10) for process in running] == [0, 0, 0]
+        assert [process.wait(HANG) for process in running] == [0, 0, 0]
         assert (tmp_path / "log").read_text() == (
             f"The API is ready: {url}/particles (docs: {url}/docs); Ctrl-C stops it\n"
         )

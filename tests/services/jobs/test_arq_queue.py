@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from services.jobs.arq_queue import Queue
 from tests.service import running_redis
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.debian("redis-server")]
 
@@ -20,10 +20,12 @@ async def test_transaction_that_is_cancelled_is_nothing_to_complain_of(
 ) -> None:
     with running_redis(tmp_path) as url:
         async with Queue.open(url) as queue:
-            for _ in range(100):
-                if await queue.enqueue("a", 1):
-                    break
-                await asyncio.sleep(2.1)  # until it is asked again
+
+            async def is_up() -> bool:
+                queue._not_before = 0.0  # ask again, although it did not answer just now
+                return await queue.enqueue("a", 1)
+
+            await eventually(is_up)
             caplog.clear()
             pipeline = queue._redis.pipeline()
             await pipeline.watch("key")

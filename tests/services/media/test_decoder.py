@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import numpy as np
 import pytest
 
 from tests.media import tone, write_float_wav, write_song
+from tests.service import wait_for
+from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[3]
 BEGIN = """
@@ -48,7 +49,7 @@ def says() -> Callable[..., str]:
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=HANG,
             check=True,
         )
         return done.stdout.strip()
@@ -127,7 +128,7 @@ else:
     decoder.AudioFile.__init__ = lambda song, path: next(strike(song), None)
 decoder.CPU_LIMIT = sys.modules[decoder.exit_error.__module__].CPU_LIMIT = 1
 for deed in sys.argv[3:]:
-    decoder._TIMEOUT = 0.3 if "sleep" in deed else 60.0
+    decoder._TIMEOUT = 0.3 if "sleep" in deed else 300.0
     heard()
 """
     assert says(code, path, when, *DEATHS).splitlines() == list(DEATHS.values())
@@ -210,7 +211,7 @@ heard()
 def endless(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that waits in the middle of a song, and the one that decodes it."""
     path = write_song(tmp_path / "song.wav", tone(20.0))
-    code = 'song = DecodedSong(path, name="the song")\nprint(song._process, flush=True)\ntime.sleep(60)'
+    code = 'song = DecodedSong(path, name="the song")\nprint(song._process, flush=True)\ntime.sleep(600)'
     process = subprocess.Popen(
         (sys.executable, "-c", BEGIN + code, str(path)), cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -226,7 +227,4 @@ def test_ends_with_who_wanted_it_however_that_dies(endless: tuple[subprocess.Pop
     assert Path(f"/proc/{decoder}").exists()
     process.send_signal(signal.SIGKILL)
     process.wait()
-    end = time.monotonic() + 20
-    while Path(f"/proc/{decoder}").exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not Path(f"/proc/{decoder}").exists()
+    wait_for(lambda: not Path(f"/proc/{decoder}").exists())

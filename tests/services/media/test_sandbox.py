@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANG
+
 ROOT = Path(__file__).parents[3]
 WHO = ["root", "nobody"] if os.geteuid() == 0 else ["user"]  # only root can become somebody else
 BEGIN = """
@@ -53,7 +55,7 @@ def trying(code: str, who: str, *more: object, **options: object) -> subprocess.
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=HANG,
         check=False,
         **options,
     )

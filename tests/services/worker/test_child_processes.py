@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -18,7 +17,10 @@ import pytest
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.pool import ENVIRONMENT
 from services.jobs.render_spec import build_spec, spec_key
+from services.worker import child_processes
 from services.worker.child_processes import Child, ForkServer
+from tests.service import wait_for
+from tests.waiting import HANG, eventually
 
 
 @pytest.fixture
@@ -31,6 +33,13 @@ def with_fork_server(tmp_path: Path) -> Callable[[Callable[[ForkServer], Awaitab
         asyncio.run(main())
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, processes are waited for, and none that is kept ends by itself."""
+    for name in ("_EXIT_TIMEOUT", "_TIMEOUT", "_IDLE_SECONDS"):
+        monkeypatch.setattr(child_processes, name, HANG)
 
 
 def started() -> list[int]:
@@ -82,10 +91,7 @@ def test_fork_server_ends_with_its_worker_even_where_its_input_stays_open(tmp_pa
         said, (control,), _, _ = socket.recv_fds(ours, 100, 1)
     os.waitpid(worker, 0)
     try:
-        end = time.monotonic() + 5
-        while Path(f"/proc/{int(said)}").exists() and time.monotonic() < end:
-            time.sleep(0.01)
-        assert not Path(f"/proc/{int(said)}").exists()
+        wait_for(lambda: not Path(f"/proc/{int(said)}").exists())
     finally:
         os.close(control)
 
@@ -99,8 +105,7 @@ def test_one_that_is_kept_is_used_again_unless_it_died_meanwhile(
         fork_server.keep_idle(first)
         fork_server.keep_idle(second)
         second.kill()
-        while second.is_alive():
-            await asyncio.sleep(0.01)
+        await eventually(lambda: not second.is_alive())
         assert fork_server.idle_child() is first
         assert fork_server.idle_child() is None
         await stopped(first)
@@ -109,16 +114,15 @@ def test_one_that_is_kept_is_used_again_unless_it_died_meanwhile(
 
 
 def test_one_that_is_kept_ends_when_nothing_comes(
-    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None],
+    with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(child_processes, "_IDLE_SECONDS", 0.1)
+
     async def waited(fork_server: ForkServer) -> None:
         child = await fork_server.fork()
         fork_server.keep_idle(child)
         assert child.is_alive()
-        end = time.monotonic() + 10
-        while not child.writer.is_closing() and time.monotonic() < end:
-            await asyncio.sleep(0.05)
-        assert child.writer.is_closing()  # when it has ended
+        await eventually(child.writer.is_closing)  # when it has ended
         assert fork_server.idle_child() is None
 
     with_fork_server(waited)
