@@ -103,7 +103,7 @@ class TestRequestsAMinute:
         ]
         assert [answer.status_code for answer in answers] == [200, 404, 400, 415, 200, 201]
         for used, answer in enumerate(answers, 2):
-            assert answer.headers["RateLimit-Policy"] == '"requests_per_minute";q=20;w=3600'
+            assert answer.headers["RateLimit-Policy"] == '"requests_per_minute";q=20;w=60'
             left = re.fullmatch(r'"requests_per_minute";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
             assert left, answer.headers["RateLimit"]
             assert int(left[1]) == 20 - used  # each counts once
