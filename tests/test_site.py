@@ -74,7 +74,9 @@ def test_every_metric_is_listed() -> None:
 def test_every_route_is_listed() -> None:
     paths = create_app().openapi()["paths"]
     routes = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    assert set(re.findall(r"^### ([A-Z]+) (\S+)$", pages.rest_api(), re.M)) == routes
+    page = pages.rest_api()
+    assert set(re.findall(r"^### ([A-Z]+) (\S+)$", page, re.M)) == routes
+    assert "| 404 | Not Found | `application/problem+json` [Problem](#problem) |" in page
 
 
 def test_every_command_is_listed() -> None:

@@ -68,6 +68,7 @@ def openapi() -> str:
 def rest_api() -> str:
     """Every route of the REST API and every schema, from the OpenAPI document."""
     document = json.loads(openapi())
+    shared = document["components"]["responses"]
     parts = [
         "# REST API\n\nEvery route, from the OpenAPI document of this version ([openapi.json](openapi.json)). A running"
         " service has the same at `/openapi.json`, and forms to try it at `/docs`. How the parts work together:"
@@ -78,6 +79,11 @@ def rest_api() -> str:
         for method in _METHODS:
             if method in methods:
                 operation = methods[method]
+                answers = operation["responses"]
+                operation["responses"] = {
+                    status: shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+                    for status, answer in answers.items()
+                }
                 groups.setdefault(operation.get("tags", ["other"])[0], []).append(_operation(method, path, operation))
     parts += [f"## {tag.replace('_', ' ').capitalize()}\n\n" + "\n".join(each) for tag, each in groups.items()]
     parts.append("## Schemas\n")

@@ -33,15 +33,16 @@ KNOWN = (HTTPException, MotesError, RequestValidationError, *UNREACHABLE)
 PROBLEM = "application/problem+json"
 PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",
+    "description": "An error (RFC 9457).",
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string", "description": "what kind of problem, as RFC 9457 has it"},
+        "type": {"type": "string", "description": "the kind of problem (RFC 9457)"},
         "title": {"type": "string", "description": "the name of the status"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "what is wrong, and what is allowed"},
-        "limit": {"type": "string", "description": "which limit was passed, where one was"},
-        "value": {"type": "number", "description": "its value"},
+        "limit": {"type": "string", "description": "the limit that was exceeded, if any"},
+        "value": {"type": "number", "description": "the value of that limit"},
     },
 }
 _EXAMPLES = {
