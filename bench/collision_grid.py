@@ -21,7 +21,7 @@ GOAL = 0.3
 
 
 class Discs:
-    """``n`` discs of one radius at random on a 1080p canvas, with the arrays that the system BounceOff allocates."""
+    """``n`` discs of one radius at random on a 1080p canvas, with the arrays that CollideSystem allocates."""
 
     def __init__(self, n: int, radius: float) -> None:
         rng, canvas = generator(1, 1, 0), Canvas(1920.0)
@@ -44,7 +44,7 @@ class Discs:
         return starts, order
 
     def collide(self) -> int:
-        """Find every pair that touches, push it apart, exchange momentum: what BounceOff does each frame."""
+        """Find every pair that touches, push it apart, exchange momentum: what CollideSystem does each frame."""
         return kernels.collision.collide(
             self.x, self.y, self.vx, self.vy, self.radius, self.columns, self.rows, *self.sort(), np.float32(1.0)
         )

@@ -22,7 +22,7 @@ from ecs_core.ecs.rng import generator
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.values import Range
 from ecs_core.ecs.world import World
-from ecs_core.systems import BUILT_IN, Move
+from ecs_core.systems import BUILT_IN, MotionSystem
 
 COLUMNS = (Position, Velocity, Lifetime)
 DRAG, WALLS, WIDTH, HEIGHT, FPS = Drag(0.2), Walls("reflect", 0.9), 1920.0, 1080.0, Fraction(30)
@@ -68,7 +68,7 @@ def fill(world: World, n: int) -> int:
 def against_copying(n: int, trials: int) -> None:
     with new_world() as world:
         entity = fill(world, n)
-        world.add(Move())
+        world.add(MotionSystem())
         sources = [np.full(n, i, np.float32) for i in range(5)]
         targets = [np.zeros(n, np.float32) for _ in range(5)]
 
@@ -115,7 +115,7 @@ class Age:
 
 
 class MoveEach(esper.Processor):
-    """The same as Move, one particle at a time."""
+    """The same as MotionSystem, one particle at a time."""
 
     def __init__(self) -> None:
         self.dt, self.keep = float(1 / FPS), float(np.exp(-DRAG.rate / FPS))
@@ -143,8 +143,8 @@ class MoveEach(esper.Processor):
 def against_entities(n: int, trials: int) -> None:
     with new_world() as still, new_world() as born:
         entity, growing = fill(still, n), fill(born, n)
-        still.add(Move())
-        born.add(Move())
+        still.add(MotionSystem())
+        born.add(MotionSystem())
         position, velocity = still.component(entity, Position), still.component(entity, Velocity)
 
         esper.switch_world("entities")

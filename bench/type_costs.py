@@ -24,7 +24,7 @@ from encoder_floor import digest_of, encode_from_memory, raw_frames, render_in_f
 from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
-from ecs_core.rendering.stage import Stage
+from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 from services.cli.demo_song import write_wav
 
@@ -44,10 +44,10 @@ def config_of(kind: str, count: int | None) -> dict[str, Any]:
 def mean_count(plan: RenderPlan) -> float:
     """The mean number of particles per frame."""
     total = 0
-    with Stage(plan.particle_type, plan.settings, plan.timeline) as stage:
+    with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
         for _ in range(plan.frames):
-            stage.world.step()
-            total += sum(len(table) for table in stage.world.tables)
+            simulation.world.step()
+            total += sum(len(table) for table in simulation.world.tables)
     return total / plan.frames
 
 

@@ -46,9 +46,9 @@ def picture(kind: ParticleType, config: dict[str, Any], analysis: Analysis, *, h
     size = {"width": height * 16 // 9, "height": height, "duration": "audio"}
     settings = kind.settings(**{**config, **size})
     renderer = SegmentRenderer(make_plan(kind, settings, analysis))
-    with renderer.stage as stage:
-        stage.skip_to(int(Fraction(str(at)) * settings.rate))
-        frame = renderer.picture(stage.snapshot()).frame
+    with renderer.simulation as simulation:
+        simulation.skip_to(int(Fraction(str(at)) * settings.rate))
+        frame = renderer.picture(simulation.snapshot()).frame
     return rgb_of(frame).to_ndarray().astype(np.uint8, copy=False)
 
 

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ecs_core.arrays import F32 as F32
     from ecs_core.audio.spectrum import Spectrum as Spectrum
     from ecs_core.audio.timeline import AudioFeature as AudioFeature
     from ecs_core.audio.timeline import FeatureTimeline as FeatureTimeline
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from ecs_core.ecs.resources import Canvas as Canvas
     from ecs_core.ecs.resources import Clock as Clock
     from ecs_core.ecs.schedule import Phase as Phase
-    from ecs_core.ecs.table import F32 as F32
     from ecs_core.ecs.table import Column as Column
     from ecs_core.ecs.table import Table as Table
     from ecs_core.ecs.values import Curve as Curve
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from ecs_core.systems.audio_reaction import Reactive as Reactive
 
 _PUBLIC = {
+    "arrays": "F32",
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
     "ecs.components": "Attraction Bounds Burst Collide Color ColorOverLife Drag Emission FadeWithDistance Gravity "
@@ -99,7 +100,7 @@ _PUBLIC = {
     "ecs.schedule": "Phase",
     "scene.settings": "RGB Settings option",
     "systems.audio_reaction": "Binding Reactive",
-    "ecs.table": "F32 Column Table",
+    "ecs.table": "Column Table",
     "ecs.values": "Curve Gradient Pareto Range",
     "ecs.world": "Snapshot System World",
 }

@@ -1,4 +1,4 @@
-"""undisturbed(): hold Ctrl-C back for a moment in which an exception would do harm."""
+"""signals_deferred(): hold Ctrl-C back for a moment in which an exception would do harm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def signals_deferred() -> Iterator[None]:
     """Act on SIGINT and SIGTERM at the end of the block, not within it.
 
     Between the start of a process and the note of it, an exception would leave nobody to stop the process; within the

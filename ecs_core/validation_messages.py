@@ -26,7 +26,7 @@ _LIMITS = (
 )
 
 
-def refusal(error: ValidationError, model: type[BaseModel], owner: str, *, kind: str = "setting") -> str:
+def error_message(error: ValidationError, model: type[BaseModel], owner: str, *, kind: str = "setting") -> str:
     """One line for whatever ``model`` refused; ``kind`` says what its values are, ``owner`` whose."""
     whole = model.model_json_schema()
     wrong: dict[tuple[str, ...], list[Any]] = {}  # by path; of a union every branch says something
@@ -43,17 +43,17 @@ def refusal(error: ValidationError, model: type[BaseModel], owner: str, *, kind:
             known = dict.fromkeys(each for branch in around for each in branch.get("properties", ()))
             lines.append(f"unknown {kind} {name!r} for {owner}; it has: {', '.join(known)}")
         else:
-            lines.append(sentence(name, *wrong[path], schema=whole))
+            lines.append(field_message(name, *wrong[path], schema=whole))
     more = len(told[_TOLD:]) + len(details[_SORTED:])
     return "; ".join(lines + ([f"and {more} more"] if more else []))
 
 
-def sentence(name: str, *details: Any, schema: _Schema | None = None) -> str:
+def field_message(name: str, *details: Any, schema: _Schema | None = None) -> str:
     """``NAME = VALUE: must be …``, from what pydantic says of one value; ``schema`` is that of the whole model."""
     first = details[0]
     if first["type"] == "missing":
         return f"{name} is missing"
-    words = list(dict.fromkeys(allowed(detail, schema) for detail in details))
+    words = list(dict.fromkeys(what_is_allowed(detail, schema) for detail in details))
     said = ", or ".join([words[0], *(each.removeprefix("must be ") for each in words[1:])])
     if first["type"] == "value_error" and isinstance(first["input"], dict):  # it names what is wrong within
         return f"{name}: {said}" if name else said
@@ -61,7 +61,7 @@ def sentence(name: str, *details: Any, schema: _Schema | None = None) -> str:
     return f"{name} = {value if len(value) <= _LONGEST else value[:_LONGEST] + '…'}: {said}"
 
 
-def allowed(detail: Any, schema: _Schema | None = None) -> str:
+def what_is_allowed(detail: Any, schema: _Schema | None = None) -> str:
     """What is allowed where pydantic refused a value, without that value: ``must be …``."""
     whole = schema or {}
     part = _place(detail, whole)[1] if whole else {}

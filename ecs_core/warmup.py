@@ -54,7 +54,7 @@ class Announcement:
             self._say(f"Compiling for this processor, once; about {state.seconds:.0f} s…")
 
 
-def rehearse() -> None:
+def load_kernels() -> None:
     """Load the kernels into this process by drawing two small silent frames; compile first those that are missing.
 
     Of several processes that start at the same time, one compiles and the others wait for it.

@@ -138,11 +138,11 @@ def _load() -> None:
         services.worker.task_runner"""
     for name in modules.split():
         importlib.import_module(name)
-    from ecs_core.warmup import rehearse
+    from ecs_core.warmup import load_kernels
     from services.jobs.render_spec import renderable_versions
 
     renderable_versions()
-    rehearse()
+    load_kernels()
     gc.collect()  # as services.worker.fork_server: no frame with threads of FFmpeg may be inherited
     gc.freeze()
 

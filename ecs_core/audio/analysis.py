@@ -8,16 +8,13 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, F64
 from ecs_core.audio.beats import beat_phase
 from ecs_core.audio.catalogue import FEATURES, Decibels, Feature, Fixed, Percentiles
 from ecs_core.audio.guidance import Hearing
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.timeline import FeatureTimeline
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 _RELEASE = 0.09  # seconds for a hit to fall to 1/e: 200 ms to a tenth
 _SMOOTH = 0.1  # seconds, full width

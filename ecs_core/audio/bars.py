@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, F64
 from ecs_core.audio.drums import WEIGHTS as DRUMS
 from ecs_core.audio.drums import described as stroke
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import CHROMA_HOP, HOP
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 # For each of five beats, two before to two after: chord change, bass change, kick, snare, strength. Then what is added.
 # fmt: off

@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from ecs_core import kernels
+from ecs_core.arrays import F32, F64
 from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, onset_envelope, refine
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 SLOWEST, FASTEST = 40.0, 240.0  # beats a minute
 _STATES = 48  # tempi an octave

@@ -14,11 +14,9 @@ from typing import Protocol
 import av
 import av.error
 import numpy as np
-from numpy.typing import NDArray
 
+from ecs_core.arrays import F32
 from ecs_core.errors import AudioError
-
-F32 = NDArray[np.float32]
 
 # Only containers that hold sound themselves. A playlist (concat, HLS, DASH, an image sequence) may not be opened,
 # whatever its name says, since it would make FFmpeg read other files.

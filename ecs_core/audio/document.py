@@ -26,7 +26,7 @@ from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
-from ecs_core.validation_messages import refusal
+from ecs_core.validation_messages import error_message
 
 SCHEMA, VERSION = "motes-analysis", 1
 
@@ -205,7 +205,7 @@ def check(plain: Any, *, where: str) -> Document:
     try:
         return Document.model_validate(plain)
     except ValidationError as error:
-        raise SceneError(f"{where}: {refusal(error, Document, 'an analysis', kind='field')}") from None
+        raise SceneError(f"{where}: {error_message(error, Document, 'an analysis', kind='field')}") from None
 
 
 def read(path: Path) -> Document:

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
+from ecs_core.arrays import F32, F64
 
 EDGES = np.array([0, 2, 4, 8, 14, 22, 32, 42, 52, 64])  # of the groups, in mel bands
 BEFORE, AT, AFTER = (-4, -3), (0, 1, 2, 3), (6, 7, 8)  # hops from the onset

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, F64
 from ecs_core.audio import loudness, stereo
 from ecs_core.audio.analysis import Analysis, gate_of
 from ecs_core.audio.bars import bars_of
@@ -25,9 +26,6 @@ from ecs_core.audio.sections import find_drops, find_sections
 from ecs_core.audio.spectrum import BANDS, CHROMA_HOP, HOP, RMS, Spectrum, spectrum_of
 from ecs_core.audio.timeline import AudioFeature
 from ecs_core.audio.tonal import harmonic_share, key_of, pitch_classes
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 _Arrays = TypeVar("_Arrays", Spectrum, Measured)
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from ecs_core.arrays import F32
 
 FILE = Path(__file__).with_name("filter_banks.npz")
 

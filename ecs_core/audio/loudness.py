@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
+from ecs_core.arrays import F32, F64
 
 SILENCE = -70.0  # LUFS: what is quieter counts as nothing
 _QUIETEST = -120.0  # LUFS in a curve

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 from librosa.filters import chroma, mel
-from numpy.typing import NDArray
 
+from ecs_core.arrays import F32
 from ecs_core.audio.filters import FILE, FilterBanks
 from ecs_core.audio.spectrum import CHROMA_WINDOW, LOWEST, MEL_BANDS, RATE, WINDOW
-
-F32 = NDArray[np.float32]
 
 
 def make_filter_banks() -> FilterBanks:

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, F64
 from ecs_core.audio.loudness import weighting
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 STEP = 0.1  # seconds between sums for loudness and stereo
 AIR = (9_500.0, 10_500.0)  # Hz: what is above the middle of this is air; in between it fades in

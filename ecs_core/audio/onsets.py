@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from ecs_core.arrays import F32, F64
 from ecs_core.audio.spectrum import HOP, RATE
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 Mel = NDArray[np.floating[Any]]
 
 SECONDS_PER_HOP = HOP / RATE

@@ -16,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
+from ecs_core.arrays import F32, F64
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import Spectrum
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 _MOST = 1500  # steps: a long song is described more coarsely, for the sake of memory
 _STEP = 0.5  # seconds, where there are no beats

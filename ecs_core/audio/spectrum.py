@@ -15,10 +15,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from ecs_core.arrays import F32
 from ecs_core.audio.filters import filter_banks
 from ecs_core.audio.meters import Measured, Meters
-
-F32 = NDArray[np.float32]
 
 RATE, WINDOW, HOP = 22_050, 1024, 256
 MEL_BANDS, LOWEST = 64, 27.5  # how many, and where the first one begins, Hz

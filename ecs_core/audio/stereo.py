@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from ecs_core.arrays import F32
 
 _NOTHING = 1e-6  # what is 60 dB below the loudest moment has no side
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, F64
 from ecs_core.audio import catalogue
 from ecs_core.errors import PluginError
 
 if TYPE_CHECKING:
     from ecs_core.audio.spectrum import Spectrum
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 # Every timeline has these features, each 0–1 (definitions: ecs_core/audio/catalogue.py).
 FEATURES = tuple(feature.name for feature in catalogue.FEATURES)

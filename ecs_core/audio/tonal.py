@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from ecs_core.arrays import F32
 from ecs_core.audio.catalogue import NOTES
-
-F32 = NDArray[np.float32]
 
 _LONG, _BROAD = 9, 17  # cells: 0.4 s, and a quarter of the mel bands
 _FAINT = 1e-3  # what is 60 dB below the loudest moment has no pitch

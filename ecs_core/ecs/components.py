@@ -15,7 +15,8 @@ from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import ClassVar, Literal, Self
 
-from ecs_core.ecs.table import F32, Column
+from ecs_core.arrays import F32
+from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Curve, Draw, Gradient, Range
 
 FRAME = 30.0  # settings speak of frames at 30 a second

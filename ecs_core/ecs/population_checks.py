@@ -17,7 +17,7 @@ from ecs_core.ecs.values import Draw
 from ecs_core.errors import PluginError
 
 
-def check_makeup(archetype: Sequence[object], components: Sequence[object]) -> None:
+def check_population(archetype: Sequence[object], components: Sequence[object]) -> None:
     """Look at what is about to become a population.
 
     Raises:

@@ -14,10 +14,8 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, I64
 from ecs_core.errors import StructuralChangeError
-
-F32 = NDArray[np.float32]
-I64 = NDArray[np.int64]
 
 T = TypeVar("T", bound=np.generic)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-F32 = NDArray[np.float32]
+from ecs_core.arrays import F32
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.ecs.population_checks import check_makeup
+from ecs_core.ecs.population_checks import check_population
 from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
 from ecs_core.ecs.rng import generator, stream_of, uniform_by_birth
 from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, priority
@@ -133,7 +133,7 @@ class World:
         Raises:
             PluginError: something is no column or no component, or has a value that it cannot have.
         """
-        check_makeup(archetype, components)
+        check_population(archetype, components)
         columns = [column() for column in archetype]
         others = [component() if isinstance(component, type) else component for component in components]
         with self._context():

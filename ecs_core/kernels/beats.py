@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.arrays import F32
 from ecs_core.kernels.jit import kernel
-
-F32 = NDArray[np.float32]
 
 NEIGHBOURS = 3  # tempo states either side that a beat may go on with
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, I32
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-
-F32 = NDArray[np.float32]
-I32 = NDArray[np.int32]
 
 f32 = np.float32
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from ecs_core.signals import undisturbed
+from ecs_core.signals import signals_deferred
 
 # Every kernel that Python calls, and about how many seconds of CPU it takes to compile: the longest are begun first.
 KERNELS = {
@@ -113,7 +113,7 @@ def _state(wanted: list[str], done: int) -> Compiling:
 def _run(wanted: list[str], report: Callable[[Compiling], None]) -> None:
     """Let a process compile the kernels, and report what it says."""
     report(_state(wanted, 0))
-    with undisturbed():
+    with signals_deferred():
         process = subprocess.Popen(
             [sys.executable, "-c", _START, json.dumps(sys.path), json.dumps(wanted)],
             stdin=subprocess.DEVNULL,
@@ -132,7 +132,7 @@ def _run(wanted: list[str], report: Callable[[Compiling], None]) -> None:
                     break
                 done += said.count(b"\n")
             report(_state(wanted, done))
-        if process.wait():
+        if process.wait() or done < len(wanted):  # no exit code where the system was told to forget of our children
             raise RuntimeError(f"kernels could not be compiled: exit code {process.returncode}")
     finally:
         if process.poll() is None:
@@ -145,6 +145,7 @@ def main(names: list[str]) -> int:
     """Compile kernels in forked processes, one for each; write a line for each that is done. Returns the exit code."""
     from ecs_core.kernels import jit  # noqa: PLC0415 - numba
 
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started us may have had it ignored
     for module in {name.partition(".")[0] for name in names}:
         importlib.import_module(f"ecs_core.kernels.{module}")
     jit.load_what_compiling_needs()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecs_core.arrays import F32
 from ecs_core.kernels.jit import inline_kernel, kernel
 
-F32 = NDArray[np.float32]
 Scalar = float | np.floating[Any]  # to numba float32 either way
 
 f32 = np.float32

@@ -12,13 +12,9 @@ The accumulators carry ``PAD`` spare columns so that the last group of eight may
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, I64, U8
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-
-F32 = NDArray[np.float32]
-I64 = NDArray[np.int64]
-U8 = NDArray[np.uint8]
 
 PAD = 8  # spare columns right of the picture
 BLOCK_SHIFT, STRIP_SHIFT = 5, 3  # touched pixels are tracked in blocks of 32 columns by 8 rows

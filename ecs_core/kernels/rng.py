@@ -7,12 +7,9 @@ tests check are those of their Random123 library.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, I64
 from ecs_core.kernels.jit import inline_kernel, kernel
-
-F32 = NDArray[np.float32]
-I64 = NDArray[np.int64]
 
 _MASK = 0xFFFFFFFF
 

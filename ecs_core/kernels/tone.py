@@ -13,13 +13,10 @@ because the curve is concave: so no luma leaves its range.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecs_core.arrays import F32, U8
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 from ecs_core.kernels.raster import BLOCK_SHIFT, KB, KG, KR, PAD, STRIP_SHIFT
-
-F32 = NDArray[np.float32]
-U8 = NDArray[np.uint8]
 
 f32 = np.float32
 

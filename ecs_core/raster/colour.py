@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-F32 = NDArray[np.float32]
+from ecs_core.arrays import F32
 
 # How much of a sprite's light leaks into the other two channels. A per-channel curve alone would clip a bright pure
 # red to flat red; with a leak the other channels rise too once it is far brighter than white, and its core turns white

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from ecs_core.arrays import F32
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ecs_core import kernels
+from ecs_core.arrays import F32, U8
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak
 from ecs_core.raster.drawlist import DrawList
-
-F32 = NDArray[np.float32]
-U8 = NDArray[np.uint8]
 
 BAND_ROWS = 32
 _CORE, _SKIRT = np.float32(2.1), np.float32(6.5)  # reach of a glow's core and skirt, in radii

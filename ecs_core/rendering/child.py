@@ -133,10 +133,10 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
     from ecs_core.rendering.segment import SegmentRenderer
 
     if before is not None:
-        before.stage.world.close()
+        before.simulation.world.close()
     plan = RenderPlan(particle_types().types[begin.type], begin.settings, begin.timeline, begin.video, ())
     renderer = SegmentRenderer(plan, digests=begin.digests)
-    renderer.picture(renderer.stage.snapshot())  # loads every kernel that will be needed
+    renderer.picture(renderer.simulation.snapshot())  # loads every kernel that will be needed
     return renderer
 
 

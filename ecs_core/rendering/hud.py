@@ -12,7 +12,7 @@ _LIGHTS = 16
 _STEP, _LEFT, _BOTTOM = 14.0, 40.0, 1040.0  # units
 
 
-def meters(audio: AudioFrame, *, scale: float) -> DrawList:
+def hud_sprites(audio: AudioFrame, *, scale: float) -> DrawList:
     """A row of lights for each feature, as many lit as it is high; ``scale`` is pixels a unit."""
     column, row = np.meshgrid(np.arange(_LIGHTS), np.arange(len(ROWS)))
     values = np.array([audio[name] for name in ROWS])

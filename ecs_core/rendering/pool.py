@@ -20,7 +20,7 @@ from pathlib import Path
 from ecs_core.errors import OutputError, RenderError
 from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.segment import SegmentReport
-from ecs_core.signals import undisturbed
+from ecs_core.signals import signals_deferred
 
 _PATIENCE = 2.0  # seconds that a killed process may take to vanish
 ATTEMPTS = 3  # a segment that takes its process down this often fails the render
@@ -108,12 +108,12 @@ def _start(folder: Path, begin: Begin, count: int) -> list[_Child]:
 class Pool:
     """``workers`` processes that work in ``folder``. Use as a context manager: leaving it kills them.
 
-    ``rehearsal`` is a small scene like the one to come: the children load what it needs while the song is analysed.
+    ``first`` is a small scene like the one to come: the children load what it needs while the song is analysed.
     """
 
-    def __init__(self, workers: int, folder: Path, *, rehearsal: Begin) -> None:
+    def __init__(self, workers: int, folder: Path, *, first: Begin) -> None:
         self._folder = folder
-        self._begin = rehearsal
+        self._begin = first
         self._attempts: dict[int, int] = {}
         self._waiting: list[Work] = []  # segments whose process died
         self._origins: list[subprocess.Popen[bytes]] = []
@@ -202,7 +202,7 @@ class Pool:
             raise RenderError(f"a render process died {ATTEMPTS} times {frames} ({how})")
 
     def _start(self, count: int) -> list[_Child]:
-        with undisturbed():
+        with signals_deferred():
             children = _start(self._folder, self._begin, count)
             self._origins.append(children[0].origin)
         return children

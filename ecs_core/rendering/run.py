@@ -23,8 +23,8 @@ from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
-from ecs_core.rendering.song_analysis import listen
-from ecs_core.rendering.stage import Stage
+from ecs_core.rendering.simulation import Simulation
+from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.scene.render_result import RenderResult
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
@@ -77,8 +77,8 @@ def render(
     plugins = particle_types()
     warnings = plugins.before_render(scene)
     compiling = _compile(particle_type, settings, scene, progress, cancel)
-    rehearsal = _rehearsal(particle_type, settings, quality)
-    with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder, rehearsal=rehearsal) as pool:
+    first = _first_message(particle_type, settings, quality)
+    with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder, first=first) as pool:
         analysis = _analyse(scene, settings, reporter, cancel)
         analysed = time.perf_counter()
         plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
@@ -119,7 +119,7 @@ def _compile(
     return prepare_kernels(particle_type, settings, song=scene.audio is not None, progress=report)
 
 
-def _rehearsal(particle_type: ParticleType, settings: Settings, quality: Quality) -> Begin:
+def _first_message(particle_type: ParticleType, settings: Settings, quality: Quality) -> Begin:
     """Two silent frames of the same type, as small as a stamp."""
     small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": min(64, settings.particle_count)})
     video = VideoFormat(64, 64, settings.rate, quality, gop=2)
@@ -132,7 +132,7 @@ def _analyse(scene: Scene, settings: Settings, reporter: Reporter, cancel: threa
         _heed(cancel)
         reporter.stage("analysing", share)
 
-    return listen(scene, settings, on_progress)
+    return analyse_scene(scene, settings, on_progress)
 
 
 def _render_segments(
@@ -162,7 +162,7 @@ def _render_segments(
         if song is not None:
             duration = plan.frames / plan.video.fps
             video.add_sound(song.blocks(), rate=song.rate, channels=song.channels, duration=Fraction(duration))
-        with Stage(plan.particle_type, plan.settings, plan.timeline) as stage:
+        with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
             while joined < len(plan.segments):
                 _heed(cancel)
                 # Stay a few snapshots ahead of the workers and no more: memory is flat however long the song is.
@@ -172,8 +172,8 @@ def _render_segments(
                     # The first segments start at once, from frame 0. Where workers are few, they find their way to the
                     # others too: each simulates everything once, and this process need not even load the kernels.
                     if pool.size > _FEW and segment.number >= pool.size:
-                        stage.skip_to(segment.start)
-                    planned.append(Work(segment, stage.snapshot(), path.with_name(f"{segment.number}.mp4")))
+                        simulation.skip_to(segment.start)
+                    planned.append(Work(segment, simulation.snapshot(), path.with_name(f"{segment.number}.mp4")))
                     spent["plan"] += time.perf_counter() - t0
                 # While they load, a core is idle.
                 busy = segment is not None or (len(pool.pids) < pool.size and video.encode_sound_ahead())

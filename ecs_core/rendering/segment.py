@@ -16,7 +16,7 @@ from ecs_core.ecs.world import Snapshot
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.raster.rasteriser import Rasteriser
 from ecs_core.rendering.plan import RenderPlan, Segment
-from ecs_core.rendering.stage import Stage, backdrop
+from ecs_core.rendering.simulation import Simulation, backdrop
 from ecs_core.video.encoding import Picture, SegmentWriter
 
 _AHEAD = 6  # frames
@@ -37,7 +37,7 @@ class SegmentRenderer:
 
     def __init__(self, plan: RenderPlan, *, digests: bool = False) -> None:
         self._plan, self._digests = plan, digests
-        self.stage = Stage(plan.particle_type, plan.settings, plan.timeline)
+        self.simulation = Simulation(plan.particle_type, plan.settings, plan.timeline)
         self._picture = Picture(plan.video)
         self._rasteriser = Rasteriser(
             plan.video.width, plan.video.height, background=backdrop(plan.particle_type, plan.settings)
@@ -45,9 +45,9 @@ class SegmentRenderer:
 
     def picture(self, snapshot: Snapshot) -> Picture:
         """The first frame after a snapshot, painted but not encoded."""
-        self.stage.restore(snapshot)
+        self.simulation.restore(snapshot)
         self._rasteriser.reset()
-        self._rasteriser.paint(self.stage.frame(), self._picture.planes)
+        self._rasteriser.paint(self.simulation.frame(), self._picture.planes)
         return self._picture
 
     def render(
@@ -61,9 +61,9 @@ class SegmentRenderer:
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
         began = now()
-        if not snapshot.frame <= self.stage.world.frame <= segment.start:  # else it is shorter from where we are
-            self.stage.restore(snapshot)
-        self.stage.skip_to(segment.start)
+        if not snapshot.frame <= self.simulation.world.frame <= segment.start:  # else it is shorter from where we are
+            self.simulation.restore(snapshot)
+        self.simulation.skip_to(segment.start)
         self._rasteriser.reset()
         part = path.with_name(path.name + ".part")
         picture = self._picture
@@ -72,7 +72,7 @@ class SegmentRenderer:
             for frame in range(segment.start, segment.stop):
                 t0 = now()
                 if not ahead:  # a few at a time: between two encoded frames the processor forgets how to simulate
-                    ahead = [self.stage.frame() for _ in range(min(_AHEAD, segment.stop - frame))][::-1]
+                    ahead = [self.simulation.frame() for _ in range(min(_AHEAD, segment.stop - frame))][::-1]
                 sprites = ahead.pop()
                 t1 = now()
                 self._rasteriser.paint(sprites, picture.planes)

@@ -10,7 +10,7 @@ from ecs_core.errors import SceneError
 from ecs_core.plugin_api import particle_types
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
-from ecs_core.signals import undisturbed
+from ecs_core.signals import signals_deferred
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 _NEAR = 0.5  # seconds by which the length that a file says it has may differ
 
 
-def listen(scene: Scene, settings: Settings, progress: Callable[[float], None] = lambda share: None) -> Analysis | None:
-    """What is heard in the scene's song, as :func:`heard_in` has it; None where it has none."""
+def analyse_scene(
+    scene: Scene, settings: Settings, progress: Callable[[float], None] = lambda share: None
+) -> Analysis | None:
+    """What is heard in the scene's song, as :func:`analyse_song` has it; None where it has none."""
     if scene.audio is None:
         if scene.analysis is not None:
             raise SceneError(f"{scene.analysis}: is the analysis of a song, and there is none; give its song too")
         return None
-    return heard_in(scene.audio, scene.analysis, settings.guidance, progress)
+    return analyse_song(scene.audio, scene.analysis, settings.guidance, progress)
 
 
-def heard_in(
+def analyse_song(
     song: Path, analysis: Path | None, guidance: Guidance, progress: Callable[[float], None] = lambda share: None
 ) -> Analysis:
     """What is heard in a song, counted as ``guidance`` says; ``progress`` hears shares from 0 to 1.
@@ -40,7 +42,7 @@ def heard_in(
         AudioError: the song cannot be read.
         SceneError: the document is none, has wrong values, is of another song, or leaves nothing to count.
     """
-    with undisturbed():
+    with signals_deferred():
         from ecs_core.audio import document  # noqa: PLC0415 - slow, and not needed where there is no song
         from ecs_core.audio.features import analyze  # noqa: PLC0415 - likewise
 

@@ -14,7 +14,7 @@ from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress
 from ecs_core.rendering.segment import SegmentRenderer
-from ecs_core.rendering.song_analysis import listen
+from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.scene.scene import Scene
 from ecs_core.video.png import rgb_of, write_png
 
@@ -36,7 +36,7 @@ def render_frame(
     particle_type, settings = resolve(scene)
     check_output(output, scene.audio)
     prepare_kernels(particle_type, settings, song=scene.audio is not None, progress=progress)
-    analysis = listen(scene, settings)
+    analysis = analyse_scene(scene, settings)
     return write_frame(make_plan(particle_type, settings, analysis), at, output)
 
 
@@ -53,9 +53,9 @@ def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
     if not 0 <= frame < plan.frames:
         raise SceneError(f"at = {at:g}: must be from 0 to {float((plan.frames - 1) / settings.rate):g} seconds")
     renderer = SegmentRenderer(plan)
-    with renderer.stage as stage:
-        stage.skip_to(frame)
-        picture = renderer.picture(stage.snapshot())
+    with renderer.simulation as simulation:
+        simulation.skip_to(frame)
+        picture = renderer.picture(simulation.snapshot())
     try:
         write_png(rgb_of(picture.frame), output)
     except OSError as error:

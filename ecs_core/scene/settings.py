@@ -36,7 +36,7 @@ from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
 from ecs_core.raster.colour import linear_from_srgb
-from ecs_core.validation_messages import refusal
+from ecs_core.validation_messages import error_message
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 RGB = tuple[Byte, Byte, Byte]
@@ -381,4 +381,4 @@ def validate(model: type[Settings], values: Mapping[str, Any], *, owner: str) ->
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise SceneError(refusal(error, model, owner)) from None
+        raise SceneError(error_message(error, model, owner)) from None

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecs_core.arrays import F32
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.components import FAR, Color, Lifetime, Look, Position, Size, Velocity
 from ecs_core.ecs.schedule import Phase
@@ -21,8 +21,6 @@ from ecs_core.ecs.values import Curve, Pareto, Range
 from ecs_core.ecs.world import System
 from ecs_core.errors import SceneError
 from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
-
-F32 = NDArray[np.float32]
 
 _STEEPEST = np.float32(20)  # e^20 in a frame leads from a billionth to all that is allowed
 
@@ -156,7 +154,7 @@ def _change(binding: Binding, values: F32, value: Any) -> None:
     values[:] = np.clip(_apply(binding.op, values, value), *_limits(binding.target, binding.field))
 
 
-class React(System):
+class ReactiveComponentsSystem(System):
     """Bindings of emitter components: each frame a copy of the base component with the bound fields moved."""
 
     phase = Phase.SENSE
@@ -188,7 +186,7 @@ class React(System):
         raise SceneError(f"binding target {kind.__name__}: the population has none; give it one to move")
 
 
-class ReactInMotion(System):
+class ReactiveColumnsSystem(System):
     """Bindings of columns that last, such as velocity: they change by the binding's value a second."""
 
     phase = Phase.FORCE
@@ -209,7 +207,7 @@ class ReactInMotion(System):
                     _change(binding, values, change)
 
 
-class ReactInLook(System):
+class ReactiveLookSystem(System):
     """Bindings of Look: what is seen this frame."""
 
     phase = Phase.SHADE

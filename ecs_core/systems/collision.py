@@ -15,7 +15,7 @@ from ecs_core.ecs.world import System
 _MOST_CELLS = 1 << 20
 
 
-class BounceOff(System):
+class CollideSystem(System):
     """Overlapping discs are pushed apart and exchange momentum."""
 
     phase = Phase.COLLIDE

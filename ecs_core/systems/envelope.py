@@ -8,10 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
+from ecs_core.arrays import F32, F64
 
 Grid = Literal["bar", "beat", "half", "quarter"]
 # A frame is seen until the next one comes, so what is shown at a frame's time is late by half a frame on average. This

@@ -12,7 +12,7 @@ from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 
 
-class Reap(System):
+class LifetimeSystem(System):
     """One compaction a frame removes all that died."""
 
     phase = Phase.REAP

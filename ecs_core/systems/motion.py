@@ -29,7 +29,7 @@ from ecs_core.ecs.world import System
 f32 = np.float32
 
 
-class Gravitate(System):
+class GravitySystem(System):
     """Gravity: the same acceleration for all."""
 
     phase = Phase.FORCE
@@ -41,7 +41,7 @@ class Gravitate(System):
             velocity.y += f32(gravity.y * self.world.dt)
 
 
-class Attract(System):
+class AttractionSystem(System):
     """Attraction: towards a point, rounded off near it so that nothing is flung out."""
 
     phase = Phase.FORCE
@@ -57,7 +57,7 @@ class Attract(System):
             velocity.y += amount * dy
 
 
-class Swirl(System):
+class TurbulenceSystem(System):
     """Turbulence: curl noise that changes slowly with time."""
 
     phase = Phase.FORCE
@@ -74,7 +74,7 @@ class Swirl(System):
             kernels.motion.swirl(position.x, position.y, velocity.x, velocity.y, f32(flow.scale), z, amount, seed)
 
 
-class Shake(System):
+class JitterSystem(System):
     """Jitter: every particle on a random walk of its own."""
 
     phase = Phase.FORCE
@@ -90,7 +90,7 @@ class Shake(System):
                 velocity.y += steps[1]
 
 
-class Swell(System):
+class GrowthSystem(System):
     """Growth: sizes swing between their limits."""
 
     phase = Phase.MOVE
@@ -104,7 +104,7 @@ class Swell(System):
             np.clip(size.value, growth.low, growth.high, out=size.value)
 
 
-class Move(System):
+class MotionSystem(System):
     """Positions follow velocities, velocities shrink by drag, ages grow, walls turn particles back."""
 
     phase = Phase.MOVE

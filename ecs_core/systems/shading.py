@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ecs_core.arrays import F32
 from ecs_core.ecs.components import (
     Color,
     ColorOverLife,
@@ -18,7 +19,6 @@ from ecs_core.ecs.components import (
     Twinkle,
 )
 from ecs_core.ecs.schedule import Phase
-from ecs_core.ecs.table import F32
 from ecs_core.ecs.world import System
 
 f32 = np.float32
@@ -29,7 +29,7 @@ def _share_of_life(life: Lifetime) -> F32:
     return share
 
 
-class Expose(System):
+class LookSystem(System):
     """A particle looks as big as it is and as bright as its colour; the shading systems after this one change that."""
 
     phase = Phase.SHADE
@@ -42,7 +42,7 @@ class Expose(System):
             look.light[:] = 1
 
 
-class Grow(System):
+class SizeOverLifeSystem(System):
     """SizeOverLife."""
 
     phase = Phase.SHADE
@@ -54,7 +54,7 @@ class Grow(System):
             look.radius *= over.curve(_share_of_life(life))
 
 
-class Glow(System):
+class LightOverLifeSystem(System):
     """LightOverLife."""
 
     phase = Phase.SHADE
@@ -66,7 +66,7 @@ class Glow(System):
             look.light *= over.curve(_share_of_life(life))
 
 
-class Tint(System):
+class ColorOverLifeSystem(System):
     """ColorOverLife."""
 
     phase = Phase.SHADE
@@ -78,7 +78,7 @@ class Tint(System):
             color.r[:], color.g[:], color.b[:] = over.gradient(_share_of_life(life)).T
 
 
-class Flicker(System):
+class TwinkleSystem(System):
     """Twinkle: a sine over each particle's Pulse."""
 
     phase = Phase.SHADE
@@ -93,7 +93,7 @@ class Flicker(System):
             look.light *= f32(middle) + f32(swing) * np.sin(pulse.phase * f32(2 * np.pi))
 
 
-class Dim(System):
+class FadeWithDistanceSystem(System):
     """FadeWithDistance."""
 
     phase = Phase.SHADE

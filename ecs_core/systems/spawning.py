@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.arrays import F64
 from ecs_core.ecs.components import (
     Birth,
     Burst,
@@ -23,10 +24,8 @@ from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 
-F64 = NDArray[np.float64]
 
-
-class Emit(System):
+class EmissionSystem(System):
     """Burst, Emission and Upkeep, in this order: as many as are due in this frame."""
 
     phase = Phase.EMIT

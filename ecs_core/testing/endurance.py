@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from ecs_core.errors import SceneError
-from ecs_core.rendering.stage import REFERENCE_HEIGHT
+from ecs_core.rendering.simulation import REFERENCE_HEIGHT
 from ecs_core.testing import songs
 from ecs_core.testing.compare import not_finite
 from ecs_core.testing.report import Problem

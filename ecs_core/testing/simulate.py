@@ -17,7 +17,7 @@ from ecs_core.errors import MotesError
 from ecs_core.plugin_api import ParticleType
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.rendering.plan import with_levels
-from ecs_core.rendering.stage import Stage
+from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.settings import Settings
 from ecs_core.testing.songs import Song
 from ecs_core.testing.surroundings import elsewhere
@@ -71,7 +71,7 @@ class State:
 
 
 @contextmanager
-def staged(particle_type: ParticleType, settings: Settings, song: Song) -> Iterator[Stage]:
+def staged(particle_type: ParticleType, settings: Settings, song: Song) -> Iterator[Simulation]:
     """A fresh stage for a song as long as ``settings.duration``.
 
     Raises:
@@ -84,7 +84,7 @@ def staged(particle_type: ParticleType, settings: Settings, song: Song) -> Itera
         with (
             elsewhere(_packages(particle_type)),
             np.errstate(all="ignore"),
-            Stage(particle_type, settings, timeline) as stage,
+            Simulation(particle_type, settings, timeline) as stage,
         ):
             try:
                 yield stage
@@ -118,15 +118,15 @@ def simulate(
         TypeFailedError: the type raised.
     """
     states: list[State] = []
-    with staged(particle_type, settings, song) as stage:
+    with staged(particle_type, settings, song) as simulation:
         if start is not None:
-            stage.restore(start.snapshot)
-        for frame in range(stage.world.frame, settings.frames(Fraction(0))):
+            simulation.restore(start.snapshot)
+        for frame in range(simulation.world.frame, settings.frames(Fraction(0))):
             if keep is not None and frame not in keep:
-                stage.world.step()
+                simulation.world.step()
                 continue
-            seen = _seen(stage.frame(), settings)
-            states.append(State(frame, _populations(stage.world), seen))
+            seen = _seen(simulation.frame(), settings)
+            states.append(State(frame, _populations(simulation.world), seen))
             if not watch(states[-1]):
                 break
     return states

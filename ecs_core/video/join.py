@@ -13,9 +13,10 @@ from pathlib import Path
 
 import av
 
+from ecs_core.arrays import F32
 from ecs_core.errors import RenderError
 from ecs_core.video.format import VideoFormat
-from ecs_core.video.sound import F32, SoundTrack
+from ecs_core.video.sound import SoundTrack
 
 # Packets are enough; to learn what we know FFmpeg would decode frames, for 25 ms a segment.
 _UNSEEN = [{"skip_frame": "all"}]

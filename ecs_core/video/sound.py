@@ -8,9 +8,8 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from ecs_core.arrays import F32
 
 _BIT_RATE = 192_000
 _AHEAD = 60  # seconds: 1.4 MB

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from ecs_core import MotesError
-from ecs_core.validation_messages import sentence
+from ecs_core.validation_messages import field_message
 from services.auth.limits import LimitError, QuotaError
 from services.media.songs import SongNotFoundError
 from services.observability import metrics
@@ -103,7 +103,7 @@ def _explain(wrong: Any) -> str:
     name = ".".join(str(part) for part in wrong["loc"][1:])
     if wrong["type"] == "missing" and wrong["loc"][0] == "query":
         return f"{name} is missing in the query: ?{name}=…"  # a common mistake is to send it in the body
-    return sentence(name or ("" if wrong["type"] == "value_error" else "The body"), wrong)
+    return field_message(name or ("" if wrong["type"] == "value_error" else "The body"), wrong)
 
 
 def problems(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]]:

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Analyse the song; write and draw what was heard."""
     from ecs_core.errors import OutputError
     from ecs_core.rendering.progress import Progress
-    from ecs_core.signals import undisturbed
+    from ecs_core.signals import signals_deferred
     from services.cli.output_files import check_outputs
     from services.cli.progress_bar import progress_bar
 
@@ -57,16 +57,16 @@ def run(arguments: argparse.Namespace) -> None:
     check_outputs(arguments.output, arguments.plot, song=arguments.song)
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
         raise OutputError(f"--plot {arguments.plot}: must end in .png")
-    with undisturbed():
+    with signals_deferred():
         from ecs_core.rendering.preparation import SONG_KERNELS, compile_kernels
-        from ecs_core.rendering.song_analysis import heard_in  # slow, so after the arguments are right
+        from ecs_core.rendering.song_analysis import analyse_song  # slow, so after the arguments are right
     with progress_bar() as show:
         compile_kernels(SONG_KERNELS, show)
 
         def on_progress(share: float) -> None:
             show(Progress("analysing", share))
 
-        analysis = heard_in(arguments.song, arguments.analysis, guidance, on_progress)
+        analysis = analyse_song(arguments.song, arguments.analysis, guidance, on_progress)
     for warning in analysis.warnings:
         print(f"motes: warning: {warning}", file=sys.stderr)
     _write(analysis, fps, arguments.output)

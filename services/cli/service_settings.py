@@ -50,7 +50,7 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
         from pydantic import ValidationError
         from pydantic_settings import SettingsError
 
-        from ecs_core.validation_messages import allowed
+        from ecs_core.validation_messages import what_is_allowed
         from services.settings import ServiceSettings
     over = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     try:
@@ -60,7 +60,7 @@ def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings
         name = str(wrong["loc"][0]) if wrong["loc"] else ""
         given = HIDDEN if _SECRET.search(name) else masked(str(wrong["input"]))
         where = f"--{name.replace('_', '-')}" if name in over else variable(name)
-        words = allowed(wrong, ServiceSettings.model_json_schema())
+        words = what_is_allowed(wrong, ServiceSettings.model_json_schema())
         raise MotesError(f"{where} = {given}: {words}; motes config --help tells more") from None
     except SettingsError as error:
         raise MotesError(f"{error}; motes config --help tells more") from None

@@ -30,7 +30,7 @@ def main() -> None:
     """Serve until standard input closes."""
     end_with_parent(int(sys.argv[3]), signal.SIGKILL)
     from ecs_core.errors import MotesError  # noqa: F401 - for whoever is forked
-    from ecs_core.warmup import rehearse
+    from ecs_core.warmup import load_kernels
     from services.jobs.render_spec import renderable_versions
     from services.storage.object_store import Storage  # noqa: F401 - for whoever is forked
     from services.worker import task_runner  # noqa: F401 - for whoever is forked
@@ -39,7 +39,7 @@ def main() -> None:
     os.nice(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    rehearse()
+    load_kernels()
     # Where kernels had to be compiled, errors that the compiler met keep the frame that was drawn, and FFmpeg's threads
     # with it. Threads are not inherited: a process that threw the frame away would wait for their end for ever.
     gc.collect()

@@ -21,7 +21,7 @@ from ecs_core.audio.guidance import Guidance
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
-from ecs_core.rendering.stage import Stage
+from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.still import write_frame
 from ecs_core.video.join import VideoFile
 from services.jobs.render_spec import analysis_version, spec_key
@@ -94,11 +94,11 @@ def _plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     save_plan(plan, file)
     storage.put(plan_key(key, spec["plan"]), file)
     tell({"segments": [segment.stop - segment.start for segment in plan.segments]})
-    with Stage(plan.particle_type, plan.settings, plan.timeline) as stage:
+    with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
         for segment in plan.segments:
-            stage.skip_to(segment.start)
+            simulation.skip_to(segment.start)
             file = folder / "snapshot.npz"
-            save_snapshot(stage.snapshot(), file)
+            save_snapshot(simulation.snapshot(), file)
             storage.put(snapshot_key(key, spec["plan"], segment.number), file)
             tell({"snapshot": segment.number})
     return TaskStats({"analyse": heard - began, "simulate": perf_counter() - heard})

@@ -23,7 +23,7 @@ from ecs_core import (
 )
 from ecs_core.plugin_api import particle_type, particle_types
 from ecs_core.plugin_api.registry import GROUP, Registry, load
-from ecs_core.rendering.stage import Stage
+from ecs_core.rendering.simulation import Simulation
 
 GOOD = """
 from ecs_core import ParticleType, Settings, hookimpl
@@ -219,8 +219,8 @@ def test_type_that_is_not_what_it_should_be_is_refused_by_name(load_plugins: Loa
 
 def test_archetype_alone_makes_a_population_that_is_seen() -> None:
     kind = ParticleType("rain", archetype=(Position, Velocity), components=(Upkeep(5.0, 5.0, count=3),))
-    with Stage(kind, Settings(), FeatureTimeline.silence(Fraction(30), 2)) as stage:
-        sprites = stage.frame()
+    with Simulation(kind, Settings(), FeatureTimeline.silence(Fraction(30), 2)) as simulation:
+        sprites = simulation.frame()
     assert len(sprites.x) == 3
     assert (sprites.red > 0).all()
 

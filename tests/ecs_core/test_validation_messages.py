@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ecs_core.validation_messages import allowed, refusal, sentence
+from ecs_core.validation_messages import error_message, field_message, what_is_allowed
 
 
 class Trail(BaseModel):
@@ -54,10 +54,10 @@ def error(values: Any) -> ValidationError:
 )
 def test_a_schema_knows_more(values: Any, with_schema: str, without: str | None) -> None:
     refused = error(values)
-    assert refusal(refused, Glow, "it") == with_schema
+    assert error_message(refused, Glow, "it") == with_schema
     detail = refused.errors()[0]
     if without is not None:
-        assert sentence(".".join(map(str, detail["loc"])), detail) == without
+        assert field_message(".".join(map(str, detail["loc"])), detail) == without
 
 
 @pytest.mark.parametrize(
@@ -69,19 +69,19 @@ def test_a_schema_knows_more(values: Any, with_schema: str, without: str | None)
     ],
 )
 def test_what_is_unknown_is_named_whatever_it_is_called(values: Any, said: str) -> None:
-    assert refusal(error(values), Glow, "it") == said
+    assert error_message(error(values), Glow, "it") == said
 
 
 def test_the_branches_of_a_union_are_one_sentence() -> None:
-    said = refusal(error({"either": 2}), Glow, "it")
+    said = error_message(error({"either": 2}), Glow, "it")
     assert said == 'either = 2: must be between 0 and 1, or an object, such as {"length": 1}'
 
 
 def test_a_million_wrong_values_are_counted_but_not_all_sorted() -> None:
-    said = refusal(error({"names": [0] * 100_000}), Glow, "it")
+    said = error_message(error({"names": [0] * 100_000}), Glow, "it")
     assert said.startswith("names.0 = 0: must be a text; names.1 = 0: ")
     assert said.endswith("; and 99980 more")
 
 
 def test_what_is_allowed_is_said_without_the_value() -> None:
-    assert "hush" not in allowed(error({"size": "hush"}).errors()[0], Glow.model_json_schema())
+    assert "hush" not in what_is_allowed(error({"size": "hush"}).errors()[0], Glow.model_json_schema())

@@ -60,8 +60,8 @@ class TestKilledChild:
         assert len(read_video(tmp_path / "out.mp4").pts) == 180
         assert not alive(killed)
         config = {"width": 640, "height": 360, "particle_count": 400, "duration": 6.0}
-        undisturbed = render(Scene("snow", config=config), tmp_path / "same.mp4", workers=2, frame_hashes=True)
-        assert json.loads((tmp_path / "out.json").read_text())["frames"] == list(undisturbed.frame_hashes)
+        signals_deferred = render(Scene("snow", config=config), tmp_path / "same.mp4", workers=2, frame_hashes=True)
+        assert json.loads((tmp_path / "out.json").read_text())["frames"] == list(signals_deferred.frame_hashes)
         assert names(tmp_path) == ["out.json", "out.mp4", "same.mp4"]
 
     def test_three_times_fails_the_render(self, motes: CommandLine, tmp_path: Path) -> None:
@@ -259,10 +259,10 @@ class TestLibrary:
 
     def test_child_that_breaks_off_in_mid_message_is_replaced(self, tmp_path: Path) -> None:
         from ecs_core.rendering.pool import Pool
-        from ecs_core.rendering.run import _rehearsal
+        from ecs_core.rendering.run import _first_message
 
         kind, settings = Scene("snow", config=SMALL).resolve()
-        with Pool(1, tmp_path, rehearsal=_rehearsal(kind, settings, "draft")) as pool:
+        with Pool(1, tmp_path, first=_first_message(kind, settings, "draft")) as pool:
             child = pool._children[0]
             theirs, ours = _half_a_message()
             child.connection.close()
@@ -274,10 +274,10 @@ class TestLibrary:
     def test_error_in_a_child_is_told_with_its_traceback(self, tmp_path: Path) -> None:
         from ecs_core.rendering.child import Failed
         from ecs_core.rendering.pool import Pool
-        from ecs_core.rendering.run import _rehearsal
+        from ecs_core.rendering.run import _first_message
 
         kind, settings = Scene("snow", config=SMALL).resolve()
-        with Pool(1, tmp_path, rehearsal=_rehearsal(kind, settings, "draft")) as pool:
+        with Pool(1, tmp_path, first=_first_message(kind, settings, "draft")) as pool:
             theirs, ours = _pipe()
             pool._children[0].connection.close()
             pool._children[0].connection = ours

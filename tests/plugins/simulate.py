@@ -15,7 +15,7 @@ from ecs_core.ecs.components import Color, Look, Position, Pulse, Size, Velocity
 from ecs_core.ecs.table import Table
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.rendering.plan import with_levels
-from ecs_core.rendering.stage import Stage
+from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 
 TYPES = ("bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen")
@@ -121,21 +121,21 @@ def play(
     particle_type, settings = Scene(kind, config=config).resolve()
     frames = settings.frames(Fraction(0))
     timeline = with_levels(song(settings.rate, frames), settings)
-    with Stage(particle_type, settings, timeline) as stage:
+    with Simulation(particle_type, settings, timeline) as simulation:
         for frame in range(frames):
             if (frame + 1) % every:
-                stage.world.step()
+                simulation.world.step()
             else:
-                yield _moment(stage, stage.frame(), frame, timeline)
+                yield _moment(simulation, simulation.frame(), frame, timeline)
 
 
-def _moment(stage: Stage, seen: DrawList, frame: int, timeline: FeatureTimeline) -> Moment:
+def _moment(simulation: Simulation, seen: DrawList, frame: int, timeline: FeatureTimeline) -> Moment:
     parts: dict[str, list[Any]] = {name: [] for name in Moment.__annotations__}
-    for number, (entity, (table,)) in enumerate(stage.world.query(Table)):
+    for number, (entity, (table,)) in enumerate(simulation.world.query(Table)):
         n = len(table)
 
         def column(kind: type[Any], name: str, entity: int = entity, n: int = n) -> Values:
-            found = stage.world.component(entity, kind)
+            found = simulation.world.component(entity, kind)
             return np.full(n, np.nan) if found is None else getattr(found, name).astype(np.float64)
 
         parts["birth"].append(table.birth.copy())

@@ -282,12 +282,19 @@ def test_closed_world_leaves_nothing_in_esper(make_world: MakeWorld) -> None:
 # of BUILT_IN, so each of these is deterministic; any other pair is a mistake until it is listed here with its reason.
 SHARED: dict[tuple[Phase, type[Column]], tuple[tuple[str, ...], str]] = {
     (Phase.FORCE, Velocity): (
-        ("Gravitate", "Attract", "Swirl", "Shake", "ReactInMotion"),
+        ("GravitySystem", "AttractionSystem", "TurbulenceSystem", "JitterSystem", "ReactiveColumnsSystem"),
         "forces add up: each adds its own and none reads it; bindings come last, as they may scale or set the sum",
     ),
     (Phase.SHADE, Look): (
-        ("Expose", "Grow", "Glow", "Flicker", "Dim", "ReactInLook"),
-        "Expose sets what is seen afresh, each of the others scales it, bindings come last and see the result",
+        (
+            "LookSystem",
+            "SizeOverLifeSystem",
+            "LightOverLifeSystem",
+            "TwinkleSystem",
+            "FadeWithDistanceSystem",
+            "ReactiveLookSystem",
+        ),
+        "LookSystem sets what is seen afresh, each of the others scales it, bindings come last and see the result",
     ),
 }
 

@@ -11,9 +11,9 @@ import pytest
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.resources import AudioFrame
 from ecs_core.raster.drawlist import DrawList
-from ecs_core.rendering.hud import ROWS, meters
+from ecs_core.rendering.hud import ROWS, hud_sprites
 from ecs_core.rendering.plan import with_levels
-from ecs_core.rendering.stage import Stage
+from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
 
@@ -28,13 +28,13 @@ def heard(**features: float) -> FeatureTimeline:
 
 def first_frame(timeline: FeatureTimeline, **config: object) -> DrawList:
     kind, settings = Scene("zen", config={"particle_count": 30, "duration": 1.0, **config}).resolve()
-    with Stage(kind, settings, with_levels(timeline, settings)) as stage:
-        return stage.frame()
+    with Simulation(kind, settings, with_levels(timeline, settings)) as simulation:
+        return simulation.frame()
 
 
 def rows(**features: float) -> np.ndarray:
     """How bright each light is, (rows, lights)."""
-    return meters(AudioFrame(0, heard(**features)), scale=1.0).blue.reshape(len(ROWS), LIGHTS)
+    return hud_sprites(AudioFrame(0, heard(**features)), scale=1.0).blue.reshape(len(ROWS), LIGHTS)
 
 
 def test_off_unless_it_is_set() -> None:

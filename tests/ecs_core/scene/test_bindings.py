@@ -38,7 +38,7 @@ from ecs_core.ecs.table import F32, Column, Table
 from ecs_core.ecs.values import Pareto, Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
-from ecs_core.rendering.stage import Stage
+from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.bindings import ALIASES, attach, check_bindings, parameters
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import BindingSettings
@@ -335,10 +335,10 @@ class TestWithinLimits:
             config = {"bindings": [binding.model_dump() for binding in wild], "duration": 1.0, "particle_count": 30}
             _, wanted = Scene(kind, config=config).resolve()
             song = FeatureTimeline.silence(Fraction(30), 30, more=LEVELS)
-            with Stage(particle_type, wanted, song) as stage:
+            with Simulation(particle_type, wanted, song) as simulation:
                 for _ in range(12):
-                    seen = stage.frame()
-                    for table in stage.world.snapshot().tables:
+                    seen = simulation.frame()
+                    for table in simulation.world.snapshot().tables:
                         assert not np.isnan(table.values).any()
                     for values in (seen.x, seen.y, seen.radius):
                         assert np.isfinite(values).all()

@@ -19,7 +19,7 @@ from ecs_core.ecs.table import Table
 from ecs_core.ecs.values import Curve, Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
-from ecs_core.systems.audio_reaction import Binding, React, Reactive
+from ecs_core.systems.audio_reaction import Binding, Reactive, ReactiveComponentsSystem
 from ecs_core.systems.envelope import follow
 
 MakeWorld = Callable[..., World]
@@ -158,7 +158,7 @@ def test_what_was_worked_out_for_a_song_is_forgotten_with_it(make_world: MakeWor
     song = heard(1.0)
     with World(seed=1, fps=song.fps, canvas=Canvas(1920.0), timeline=song) as world:
         world.populate([Position], [Reactive((PLAIN,), (Drag(),))])
-        world.add(React())
+        world.add(ReactiveComponentsSystem())
         world.step()
     forgotten = weakref.ref(song)
     del song, world

@@ -42,7 +42,7 @@ def downloaded(stack: Stack, job: str, folder: Path) -> list[str]:
     return pictures(folder / "service.mp4")
 
 
-def undisturbed(config: dict[str, Any], folder: Path) -> list[str]:
+def signals_deferred(config: dict[str, Any], folder: Path) -> list[str]:
     """The frames as the engine renders them."""
     render(Scene("enhanced", config=config), folder / "engine.mp4")
     return pictures(folder / "engine.mp4")
@@ -140,7 +140,7 @@ class TestStalledWorker:
                 until(lambda: videos(stack, job) == that_count(stack, job), stack)
         finally:
             stalled.send_signal(signal.SIGCONT)
-        assert frames == undisturbed(config, tmp_path)
+        assert frames == signals_deferred(config, tmp_path)
         assert max(task["losses"] for task in tasks(stack, job)) >= 1
         until(lambda: not half_done(stack), stack)
         assert "Traceback" not in stack.log("worker")
@@ -153,7 +153,7 @@ class TestStalledWorker:
         stop_between_transactions(stack, stopped)
         try:
             with another_worker(stack):
-                assert downloaded(stack, job, tmp_path) == undisturbed(config, tmp_path)
+                assert downloaded(stack, job, tmp_path) == signals_deferred(config, tmp_path)
         finally:
             send(stopped, signal.SIGCONT)
         until(lambda: not stack.children() and not half_done(stack), stack)
@@ -293,7 +293,7 @@ class TestKilledProcesses:
             assert found["status"] == "failed"
             assert ": its process died " in found["error"]
             assert found["error"].endswith(" died 3 times (killed, or short of memory)")
-            assert downloaded(stack, good, tmp_path) == undisturbed(config, tmp_path)
+            assert downloaded(stack, good, tmp_path) == signals_deferred(config, tmp_path)
             until(lambda: not half_done(stack), stack)
             assert videos(stack, bad) == that_count(stack, bad)
         stack.start_worker()
@@ -306,7 +306,7 @@ class TestKilledProcesses:
             [server] = until(lambda: forked(stack.processes["worker"].pid), stack)
             os.kill(server, signal.SIGKILL)
             until(lambda gone=server: gone not in forked(stack.processes["worker"].pid), stack)
-        assert downloaded(stack, job, tmp_path) == undisturbed(config, tmp_path)
+        assert downloaded(stack, job, tmp_path) == signals_deferred(config, tmp_path)
 
     def test_killed_worker_loses_nothing_and_the_next_removes_its_folder(self, stack: Stack, tmp_path: Path) -> None:
         config = HEAVY | {"seed": 21, "duration": 3.0}
@@ -338,7 +338,7 @@ class TestFullDisk:
         with running_stack(tmp_path / "stack", forks, **places) as stack:
             config = VIDEO | {"seed": 30}
             system = create(stack, **config)
-            right = undisturbed(config, tmp_path)
+            right = signals_deferred(config, tmp_path)
             rendered(stack, system)
             plan, segments, video = self.sizes(small_disk)
             room = {

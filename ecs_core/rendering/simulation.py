@@ -1,4 +1,4 @@
-"""Stage: a world set up for a scene, stepped frame by frame, and what of it is seen.
+"""Simulation: a world set up for a scene, stepped frame by frame, and what of it is seen.
 
 The same stage serves the simulation-only pass, the renderer of a segment and ``motes frame``, so that they cannot
 differ.
@@ -20,7 +20,7 @@ from ecs_core.plugin_api import ParticleType
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import linear_from_srgb, turn_hue
 from ecs_core.raster.drawlist import DrawList
-from ecs_core.rendering.hud import meters
+from ecs_core.rendering.hud import hud_sprites
 from ecs_core.scene.bindings import attach
 from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
@@ -34,7 +34,7 @@ _CROWD = 1000
 _SKIRT_LIGHT = np.float32(0.05)  # of its core's light
 
 
-class Stage:
+class Simulation:
     """A scene's world. Use as a context manager; ``world.frame`` is the next frame to simulate."""
 
     def __init__(self, particle_type: ParticleType, settings: Settings, timeline: FeatureTimeline) -> None:
@@ -60,7 +60,7 @@ class Stage:
         crowd = max(1.0, sum(len(table) for _, (table, *_) in seen) / _CROWD) ** 0.5
         lists = [self._sprites(entity, np.float32(crowd), *parts) for entity, (_, *parts) in seen if len(parts[0].x)]
         if self._hud:
-            lists.append(meters(self.world.get(AudioFrame), scale=float(self._scale)))
+            lists.append(hud_sprites(self.world.get(AudioFrame), scale=float(self._scale)))
         return DrawList.join(lists)
 
     def _sprites(
@@ -108,7 +108,7 @@ class Stage:
         """Go on from a state that :meth:`snapshot` returned, here or in another process."""
         self.world.restore(snapshot)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Simulation:
         return self
 
     def __exit__(
