@@ -13,6 +13,7 @@ import pytest
 
 from tests.media import read_video
 from tests.service import ROOT, alive, children, descendants, redis_or_skip, wait_for
+from tests.waiting import HANG
 
 pytestmark = [pytest.mark.debian("redis-server"), pytest.mark.usefixtures("_redis")]
 
@@ -49,7 +50,7 @@ def names(folder: Path) -> list[str]:
 
 def test_demo_makes_a_video_and_its_poster(tmp_path: Path) -> None:
     process = demo(tmp_path / "out", SMALL, MOTES_PORT="1", MOTES_DATA="/nowhere")  # settings of others do not count
-    out, said = process.communicate(timeout=120)
+    out, said = process.communicate(timeout=HANG)
     assert (process.returncode, said) == (0, "")
     song, service, video, poster = out.splitlines()
     assert song == f"song     {tmp_path}/out/demo.wav"
@@ -62,30 +63,33 @@ def test_demo_makes_a_video_and_its_poster(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["demo.log", "demo.mp4", "demo.png", "demo.wav"]
 
 
+@pytest.mark.campaign
 def test_refused_request_is_said_in_one_line(tmp_path: Path) -> None:
     process = demo(tmp_path, {"particle_count": -1})
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=HANG)
     assert process.returncode == 2
     assert said == "motes: error: particle_count = -1: must be between 0 and 1000000\n"
     assert names(tmp_path) == ["demo.log", "demo.wav"]
 
 
+@pytest.mark.campaign
 def test_service_that_does_not_start_is_said(tmp_path: Path) -> None:
     process = demo(tmp_path, SMALL)
     [service] = wait_for(lambda: descendants(process.pid))
     os.kill(service, signal.SIGKILL)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=HANG)
     assert (process.returncode, said) == (2, "motes: error: the service did not start\n")
     assert names(tmp_path) == ["demo.log", "demo.wav"]
 
 
+@pytest.mark.campaign
 def test_service_that_dies_is_said_with_the_end_of_its_log(tmp_path: Path) -> None:
     process = demo(tmp_path, LONG)
     service = wait_for(lambda: descendants(process.pid))[0]
     os.kill(wait_for(lambda: children(service).get("worker")), signal.SIGKILL)
-    wait_for(lambda: len(descendants(process.pid)) >= 6, 60)
+    wait_for(lambda: len(descendants(process.pid)) >= 6)
     os.kill(service, signal.SIGKILL)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=HANG)
     assert process.returncode == 2
     first, second, *log = said.splitlines()
     assert first.startswith("motes: error: ")
@@ -93,14 +97,15 @@ def test_service_that_dies_is_said_with_the_end_of_its_log(tmp_path: Path) -> No
     assert any("was killed by SIGKILL; starting it again" in line for line in log)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_demo_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     process = demo(tmp_path, LONG)
-    wait_for(lambda: len(descendants(process.pid)) >= 6, 60)  # it has begun, and does a task
+    wait_for(lambda: len(descendants(process.pid)) >= 6)  # it has begun, and does a task
     everything = descendants(process.pid)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
-    wait_for(lambda: not any(map(alive, everything)), 15)
+    _, said = process.communicate(timeout=HANG)
+    wait_for(lambda: not any(map(alive, everything)))
     if number == signal.SIGINT:
         assert (process.returncode, said) == (130, "motes: cancelled\n")
         assert names(tmp_path) == ["demo.log", "demo.wav"]
