@@ -98,7 +98,7 @@ def files(bait: Bait, folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def run(files: list[tuple[Hostile, Path]], bait: Bait, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two servers at once, each with half of the files."""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    command = (sys.executable, "-m", "tests.hostile.fork_server")
+    command = (sys.executable, "-m", "tests.hostile.trial_processes")
     bait.taken()
     halves = [files[::2], files[1::2]]
     servers = []

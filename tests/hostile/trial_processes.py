@@ -1,4 +1,4 @@
-"""python -m tests.hostile.fork_server: forks the probing child for each file, as the service starts it, but faster.
+"""python -m tests.hostile.trial_processes: forks the probing child for each file, as the service starts it, but faster.
 
 Reads paths from standard input, a line each; writes what came of it as a line of JSON: {code, said, memory, seconds},
 the exit code or minus a signal, standard output, bytes of the largest resident set, and seconds of the processor.
