@@ -1,4 +1,4 @@
-"""``motes analyze``: what Motes hears in a song, as a document and as a picture."""
+"""``motes analyze``: analyse a song, as a document and as a picture."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Analyse the song; write and draw what was heard."""
+    """Analyse the song, then write and draw the analysis."""
     from ecs_core.errors import OutputError
     from ecs_core.rendering.progress import Progress
     from ecs_core.signals import signals_deferred
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _guidance(arguments: argparse.Namespace) -> Guidance:
-    """How the song is to be counted, checked as the settings of a render are."""
+    """The user's tempo and metre, checked like the settings of a render."""
     from ecs_core.scene.settings import Settings, validate
 
     names = ("bpm", "beat_offset", "beat_octave", "metre")

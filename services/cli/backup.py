@@ -1,4 +1,4 @@
-"""``motes backup``: the database and every file that it names, into a folder, while the service runs."""
+"""``motes backup``: copy the database and every file it refers to into a folder, while the service runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Back it up; say how much it was."""
+    """Back up and print how much was copied."""
     settings = settings_from(arguments, "data")
     with require_service():
         from services.retention.backup import back_up
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def copying(folder: Path) -> Iterator[None]:
-    """Whatever goes wrong with a backup in this folder becomes one line."""
+    """Turn any error of a backup in this folder into one line."""
     from obstore.exceptions import BaseError
     from sqlalchemy.exc import SQLAlchemyError
 

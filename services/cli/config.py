@@ -1,4 +1,4 @@
-"""``motes config``: every setting of the service, where it comes from and what it is."""
+"""``motes config``: every setting of the service, its value and where it comes from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ examples:
   MOTES_PORT=9000 motes config
   motes config --json
 """
-_IN_FORCE = {"database_url": "database", "storage_url": "storage"}  # what an empty one stands for
+_IN_FORCE = {"database_url": "database", "storage_url": "storage"}  # what an empty one defaults to
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the settings, without what is secret in them."""
+    """Print the settings with secrets masked."""
     settings = settings_from(arguments, "data")
     warn_of_misspelt()
     found: list[dict[str, Any]] = []

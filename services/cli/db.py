@@ -1,4 +1,4 @@
-"""``motes db``: the structure of the service's database. Whatever is started brings it up to date by itself."""
+"""``motes db``: the schema of the service's database. Every command that needs it upgrades it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Do what the command says."""
+    """Run the subcommand."""
     arguments.do(arguments)
 
 

@@ -1,4 +1,4 @@
-"""``make demo``: compose a song, start the service, let it render the song's video and poster, say where they are."""
+"""``make demo``: compose a song, start the service, and let it render the song's video and poster."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from services.cli.progress_bar import progress_bar
 from services.processes.parent_death import end_with_parent
 
 SECONDS = 20.0
-POSTER_AT = 12.4  # shortly after the drop
+POSTER_AT = 12.4  # just after the drop
 CONFIG = {"duration": SECONDS, "particle_count": 900}
 _LOOK_EVERY = 0.2
-_TAIL = 20  # lines of the log that are shown when something fails
+_TAIL = 20  # log lines shown on failure
 
 
 def main(folder: Path) -> int:
@@ -58,9 +58,9 @@ def main(folder: Path) -> int:
 
 @contextmanager
 def _service(data: Path, log: Path) -> Iterator[str]:
-    """The address of a service that runs while the context lasts, with nothing set but its data folder and its log."""
+    """Run a service with default settings while the context lasts; yields its address."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}
-    environment |= {"MOTES_LOG_LEVEL": "warning", "MOTES_LOG_FORMAT": "text"}  # it is shown where something fails
+    environment |= {"MOTES_LOG_LEVEL": "warning", "MOTES_LOG_FORMAT": "text"}  # the log is shown on failure
     command = (sys.executable, "-m", "services.cli.main", "serve", "--port", "0", "--data", data)
     with (
         log.open("w") as errors,
@@ -70,8 +70,8 @@ def _service(data: Path, log: Path) -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            process_group=0,  # Ctrl-C is for us
-            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGTERM),  # noqa: PLW1509 - we have no threads yet
+            process_group=0,  # Ctrl-C is handled here
+            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGTERM),  # noqa: PLW1509 - there are no threads yet
         ) as process,
     ):
         try:
@@ -82,11 +82,11 @@ def _service(data: Path, log: Path) -> Iterator[str]:
             yield ready[0]
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait()  # Popen itself would not wait for it after Ctrl-C
+            process.wait()  # Popen would not wait after Ctrl-C
 
 
 def _make(client: httpx.Client, folder: Path) -> None:
-    """The video and the poster, as any client would ask for them."""
+    """Render the video and the poster, as any client would."""
     with (folder / "demo.wav").open("rb") as song:
         audio = _said(client.post("/audio", files={"file": ("demo.wav", song)})).json()["audio_path"]
     system = _said(client.post("/create", json={"particle_type": "enhanced", "config": CONFIG})).json()["system_id"]
@@ -102,7 +102,7 @@ def _make(client: httpx.Client, folder: Path) -> None:
 
 
 def _watch(client: httpx.Client, job_id: str) -> dict[str, Any]:
-    """Show how far the job is, until it is completed."""
+    """Show the job's progress until it is completed."""
     began: float | None = None
     with progress_bar() as show:
         while True:
@@ -120,7 +120,7 @@ def _watch(client: httpx.Client, job_id: str) -> dict[str, Any]:
 
 
 def _said(answer: httpx.Response) -> httpx.Response:
-    """The answer, if it is a good one."""
+    """The response, if it is not an error."""
     if answer.is_error:
         is_told = answer.headers.get("content-type") == "application/problem+json"
         raise MotesError(answer.json()["detail"] if is_told else f"the API answered {answer.status_code}")

@@ -1,7 +1,7 @@
-"""The demo song: twenty seconds that Motes composes itself, the same every time.
+"""The demo song: twenty seconds composed by Motes, the same every time.
 
-120 beats a minute in A minor: two bars of pad and arpeggio, two of kick and a rising build, five of everything, one to
-let go. Longer songs repeat the form.
+120 BPM in A minor: two bars of pad and arpeggio, two of kick and a rising build-up, five with everything, one to fade
+out. Longer songs repeat the form.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ BAR = 4 * BEAT
 BARS = 10
 CHORDS = ((57, 60, 64, 69), (53, 57, 60, 65), (48, 55, 60, 64), (55, 59, 62, 67))  # Am, F, C, G; MIDI notes
 ROOTS = (33, 29, 36, 31)
-INTRO, DROP, OUTRO = 2, 4, 9  # bars where the kick enters, where everything does, and where it stops
+INTRO, DROP, OUTRO = 2, 4, 9  # bars where the kick enters, where everything enters, and where it stops
 
 
 def beat_times(seconds: float = BARS * BAR) -> F64:
-    """The times of all beats, seconds."""
+    """The times of all beats, in seconds."""
     return np.arange(0.0, seconds, BEAT)
 
 
@@ -56,7 +56,7 @@ def _form() -> F32:
         bar * BAR + beat * BEAT for bar in range(INTRO, OUTRO) for beat in range(4) if not (bar == 3 and beat == 3)
     ]
     duck = _ducking(n, kicks)
-    wet = np.zeros((2, n))  # what goes through the reverb
+    wet = np.zeros((2, n))  # input of the reverb
     dry = np.zeros((2, n))
     for bar in range(BARS):
         start, chord = bar * BAR, CHORDS[bar % 4]
@@ -85,7 +85,7 @@ def _form() -> F32:
                 _place(dry, bar * BAR + (beat + 0.75) * BEAT, _hat(noise, 0.03), 0.09, 0.4)
                 if beat % 2:
                     _place(wet, bar * BAR + beat * BEAT, _clap(noise), 0.34, 0.5)
-    for roll in range(16):  # the build
+    for roll in range(16):  # the build-up
         _place(wet, 3 * BAR + roll * BEAT / 4, _clap(noise), 0.05 + 0.012 * roll, 0.3 + 0.4 * (roll % 2))
     _place(dry, 3 * BAR, _sweep(noise, BAR), 0.16, 0.5)
     mix = dry + 0.8 * wet + 0.45 * _reverb(wet, noise)
@@ -98,7 +98,7 @@ def _seconds(duration: float) -> F64:
 
 
 def _place(track: F64, start: float, sound: F64, level: float, pan: float) -> None:
-    """Mix a sound in at a time; ``pan`` 0 is left, 1 right, at equal power."""
+    """Mix a sound in at a time; ``pan`` 0 is left, 1 right, with equal power."""
     first = round(start * RATE)
     used = sound[: track.shape[1] - first]
     track[0, first : first + len(used)] += level * np.cos(pan * np.pi / 2) * used
@@ -160,7 +160,7 @@ def _sweep(noise: np.random.Generator, duration: float) -> F64:
 
 
 def _ducking(n: int, kicks: list[float]) -> F64:
-    """What the kick leaves of everything else, 0–1."""
+    """Gain of everything but the kick while it ducks, 0–1."""
     since = np.full(n, 9.0)
     for time in kicks:
         first = round(time * RATE)

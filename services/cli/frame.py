@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Draw what the arguments describe."""
-    from ecs_core.rendering.still import render_frame  # after the arguments are known to be right
+    """Render the frame."""
+    from ecs_core.rendering.still import render_frame  # only after the arguments are checked
     from services.cli.output_files import check_outputs
     from services.cli.progress_bar import compiling_announced
 

@@ -1,4 +1,4 @@
-"""``motes jobs``: what the service is doing, straight from its database, whether or not it runs."""
+"""``motes jobs``: list, show, cancel and retry jobs, straight in the database, whether or not the service runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ examples:
   motes jobs cancel 5f0c --data /srv/motes
 """
 _STATUSES = ("queued", "rendering", "completed", "failed", "cancelled")
-_SHORT = 8  # characters of an id that lists show; any beginning that is one job's alone will do
+_SHORT = 8  # characters of an id that lists show; any unique prefix is accepted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Do what the command says."""
+    """Run the subcommand."""
 
     async def do() -> None:
         async with open_sessions(settings_from(arguments, "data")) as sessions:
@@ -179,10 +179,10 @@ async def _cancel(arguments: argparse.Namespace, sessions: Sessions) -> None:
 
 
 async def _find(sessions: Sessions, beginning: str) -> JobRow:
-    """The job whose id begins so.
+    """The job whose id starts with this prefix.
 
     Raises:
-        MotesError: there is none, or more than one.
+        MotesError: no job does, or more than one.
     """
     from sqlalchemy import select
 
@@ -217,5 +217,5 @@ def _moment(when: datetime) -> str:
 
 
 def _took(row: JobRow) -> str | None:
-    """From the request to the end."""
+    """Time from submission to end."""
     return None if row.ended_at is None else f"{(row.ended_at - row.created_at).total_seconds():.1f} s"

@@ -1,4 +1,4 @@
-"""``motes keys``: who may use the service, straight in its database, whether or not it runs."""
+"""``motes keys``: create, list, rotate and revoke API keys, straight in the database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ examples:
   motes keys rotate k3v9x2ab --overlap 24h
   motes keys revoke k3v9x2ab
 """
-_SCOPES = ("read", "render", "admin")  # as services.auth.api_keys has them, which is slow to load
+_SCOPES = ("read", "render", "admin")  # as in services.auth.api_keys, which is slow to load
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -67,10 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Do what the command says."""
+    """Run the subcommand."""
     settings = settings_from(arguments, "data")
     if arguments.keys_command == "create" and schema_revisions(settings)[0] is None:
-        migrate(settings)  # so that there can be a key before the service first runs
+        migrate(settings)  # a key can be created before the service first runs
 
     async def do() -> None:
         async with open_sessions(settings) as sessions:
@@ -102,7 +102,7 @@ async def _rotate(arguments: argparse.Namespace, keys: ApiKeys) -> None:
 
 
 def _tell(arguments: argparse.Namespace, row: KeyRow, key: str) -> None:
-    """The key alone on standard output, for scripts to take; that it is the only time, beside it."""
+    """Print the key alone on standard output, for scripts; the note that it is shown once goes to standard error."""
     if arguments.json:
         print(json.dumps(_facts(row) | {"key": key}))
         return
@@ -136,7 +136,7 @@ def _line(row: KeyRow) -> tuple[object, ...]:
 
 
 def _facts(row: KeyRow) -> dict[str, Any]:
-    """What is known of a key as plain data."""
+    """A key's properties as plain data."""
     from services.auth.api_keys import state_of
 
     moments = {name: getattr(row, name) for name in ("created_at", "expires_at", "revoked_at")}
@@ -156,10 +156,10 @@ def _limit(text: str) -> tuple[str, float]:
 
 
 def _span(text: str) -> timedelta:
-    """A time such as 90d.
+    """A duration such as 90d.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: it is not a duration.
     """
     found = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if found is None:

@@ -1,4 +1,4 @@
-"""``motes``: reads the command line, calls the engine, and turns every error into one line and exit code 2."""
+"""``motes``: parses the command line, runs a command, and turns every error into one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from services.cli import (
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
-_UNTIL_STOPPED = ("serve", "api", "worker")  # commands that end when they are told to, and in no other way
+_UNTIL_STOPPED = ("serve", "api", "worker")  # commands that run until they are stopped
 
 _EXAMPLES = """\
 examples:
@@ -54,14 +54,14 @@ examples:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Prints errors as one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_BAD_INPUT, f"motes: error: {message} (see {self.prog} --help)\n")
 
 
 class _Version(argparse.Action):
-    """Says which versions are installed: frames of two are never in one video."""
+    """Prints the installed versions: frames of different versions are never mixed in a video."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         of = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "scipy", "soxr", "av"))
@@ -70,7 +70,7 @@ class _Version(argparse.Action):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The whole command line, with help for each command."""
+    """The parser of the whole command line."""
     parser = _Parser(
         prog="motes",
         description="Audio-reactive particle videos: a song goes in, a finished video comes out.",
@@ -92,7 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        # Accepted before and after the command; the one after must not reset the one before.
+        # Accepted before and after the command; the second must not reset the first.
         sub.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
         )
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("motes: cancelled; nothing was left behind", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has closed the pipe
         return 0
     except MotesError as error:
         if arguments.debug:
@@ -127,17 +127,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Interrupted(KeyboardInterrupt):
-    """A class of its own: Python kills itself at exit if the plain one ever passed through ``exec("…")``."""
+    """A class of its own: Python kills itself at exit if a plain KeyboardInterrupt passed through ``exec("…")``."""
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not disturb the tidying up
+        signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not disturb the clean-up
     raise _Interrupted
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-    """An interruption within a callback of native code or a destructor, where Python drops it, comes again soon."""
+    """Python drops an interrupt within a native callback or a destructor, so raise it again soon."""
     if isinstance(unraisable.exc_value, _Interrupted):
         signal.signal(signal.SIGALRM, _interrupt)
         signal.setitimer(signal.ITIMER_REAL, 0.01)

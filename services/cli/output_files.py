@@ -1,4 +1,4 @@
-"""Writing small files: all or nothing."""
+"""Writing output files: completely, or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from ecs_core.errors import OutputError
 from ecs_core.rendering.output_file import check_output, output_error
 
-# What people may ask for by a name and would not get.
+# Mistakes in names that would otherwise go unnoticed.
 _OTHERS = {
     "MP4": frozenset((".avi", ".mkv", ".webm", ".mov", ".gif", ".wmv", ".flv", ".ogv")),
     "PNG": frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf")),
@@ -18,12 +18,12 @@ _OTHERS = {
 
 
 def check_outputs(*paths: Path | None, song: Path | None = None, form: str | None = None) -> None:
-    """Refuse, before any work is done, outputs that cannot be written or of which one would replace another.
+    """Refuse, before any work is done, outputs that cannot be written or that would overwrite each other.
 
-    The first is an MP4 or a PNG, where ``form`` says so.
+    ``form`` says whether the first is an MP4 or a PNG.
 
     Raises:
-        OutputError: names the output, and what is wrong with it.
+        OutputError: names the output and the problem.
     """
     named = [path for path in paths if path is not None]
     for path in named:
@@ -37,7 +37,7 @@ def check_outputs(*paths: Path | None, song: Path | None = None, form: str | Non
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` so that ``path`` holds all of it or what it held before.
+    """Write a text; on failure ``path`` keeps its old content.
 
     Raises:
         OutputError: the file cannot be written.
@@ -46,7 +46,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_pieces(path: Path, pieces: Iterable[str]) -> None:
-    """Write a text that is too long to be held, likewise.
+    """Write a text in pieces; on failure ``path`` keeps its old content.
 
     Raises:
         OutputError: the file cannot be written.
@@ -60,7 +60,7 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file that ``path`` then holds whole, or what it held before.
+    """Let ``write`` create a file and move it to ``path``; on failure ``path`` keeps its old content.
 
     Raises:
         OutputError: the file cannot be written.
@@ -73,5 +73,5 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:
         raise output_error(path, error) from None
     finally:
-        with suppress(OSError):  # where nothing can be written nothing is left behind
+        with suppress(OSError):  # if the folder is not writable, nothing was left behind
             part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""``motes types``: the particle types that are installed and their settings."""
+"""``motes types``: the installed particle types and their settings."""
 
 from __future__ import annotations
 

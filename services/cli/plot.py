@@ -29,7 +29,7 @@ _EVENTS = {
     "hats": "#8a9a5b",
     "onsets": "#b8860b",
 }
-_WORDS = ((0.5, "sure"), (0.2, "fairly sure"), (0.0, "unsure"))  # from a confidence on
+_WORDS = ((0.5, "sure"), (0.2, "fairly sure"), (0.0, "unsure"))  # lowest confidence for each word
 _BANDS = ("air", "high", "mid", "low_mid", "bass", "sub")
 
 
@@ -40,7 +40,7 @@ def draw(analysis: Analysis, song: Path, output: Path) -> None:
         OutputError: matplotlib is not installed, or the file cannot be written.
     """
     try:
-        from matplotlib.figure import Figure  # an extra, and slow
+        from matplotlib.figure import Figure  # optional, and slow to load
     except ImportError:
         raise OutputError("--plot needs matplotlib: pip install matplotlib") from None
     duration = float(analysis.exact_duration)
@@ -78,7 +78,7 @@ def _title(analysis: Analysis, song: Path) -> str:
 
 
 def _sure(analysis: Analysis, name: str) -> str:
-    """The confidence in words: it is no probability."""
+    """The confidence in words, as it is not a probability."""
     if name not in analysis.confidence:
         return ""
     return f" ({next(word for least, word in _WORDS if analysis.confidence[name] >= least)})"
@@ -107,7 +107,7 @@ def _waveform(axis: Any, analysis: Analysis, song: Path, duration: float) -> Non
 
 
 def _extremes(song: Path, duration: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The lowest and the highest sample of each column of the picture, as a share of the loudest."""
+    """Minimum and maximum sample per column of the picture, relative to the loudest."""
     low, high = np.zeros(_COLUMNS, np.float32), np.zeros(_COLUMNS, np.float32)
     with AudioFile(song) as file:
         at, width = 0, max(1.0, duration * file.rate / _COLUMNS)
@@ -135,14 +135,14 @@ def _events(axis: Any, analysis: Analysis) -> None:
 
 
 def _level(analysis: Analysis, name: str) -> NDArray[np.float64]:
-    """A band in decibels below its loudest, as 0–1 over 50 dB."""
+    """A band's level below its maximum: 50 dB mapped to 0–1."""
     curve = analysis.curves[name].astype(np.float64)
     loudest = max(float(curve.max()), 1e-9)
     return np.clip(1 + 20 * np.log10(np.maximum(curve, 1e-9) / loudest) / 50, 0, 1)
 
 
 def _rows(axis: Any, values: NDArray[Any], names: tuple[str, ...], colours: str) -> None:
-    """Rows of colour, thinned to the picture's width by the highest value."""
+    """Rows of colour, reduced to the picture's width by their maximum."""
     step = max(1, values.shape[1] // _COLUMNS)
     cut = values[:, : values.shape[1] // step * step].reshape(len(values), -1, step).max(axis=2)
     seconds = values.shape[1] * SECONDS_PER_HOP

@@ -1,4 +1,4 @@
-"""``motes plugin``: what is installed, a new package to start from, a preview while it is being written."""
+"""``motes plugin``: list plugins, create a package for a new one, preview one under development."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Do what the command says."""
+    """Run the subcommand."""
     arguments.do(arguments)
 
 

@@ -1,4 +1,4 @@
-"""``motes plugin dev PATH``: a short preview of a plugin that is not installed, again whenever a file is saved."""
+"""``motes plugin dev PATH``: preview a plugin that is not installed, again whenever a file is saved."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Render; then watch, unless --once."""
+    """Render; then watch for changes, unless --once is given."""
     folder: Path = arguments.path.resolve()
     output: Path = arguments.output or arguments.path / "preview.mp4"
     from ecs_core.plugin_api.registry import declared
 
-    declared(folder)  # refused at once where there is no plugin, not watched
+    declared(folder)  # fails at once if there is no plugin
     if arguments.once:
         if code := _preview(arguments, folder, output):
-            raise SystemExit(code)  # the render has said why
+            raise SystemExit(code)  # the render has printed why
         return
     from watchfiles import watch
 
     changes = watch(folder, watch_filter=_ours(folder, output.resolve()), yield_on_timeout=True, rust_timeout=200)
-    next(changes)  # watching from before the first preview on: what is saved while it is rendered counts
+    next(changes)  # watching starts before the first preview, so no change is missed
     _try(arguments, folder, output)
     print(f"watching {arguments.path}; Ctrl-C to leave", flush=True)
     for changed in changes:
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _ours(folder: Path, output: Path) -> Callable[[object, str], bool]:
-    """Whether a change is the author's: not the preview, nothing hidden, as the render's own files are, no caches."""
+    """Whether a change is the author's: not the preview, hidden files or caches."""
     from watchfiles import Change, DefaultFilter
 
     usual = DefaultFilter()
@@ -66,7 +66,7 @@ def _ours(folder: Path, output: Path) -> Callable[[object, str], bool]:
 
 
 def _try(arguments: argparse.Namespace, folder: Path, output: Path) -> None:
-    """Render a preview; a mistake costs a line, and watching goes on."""
+    """Render a preview; an error is printed, and watching goes on."""
     try:
         _preview(arguments, folder, output)
     except PluginError as error:
@@ -74,7 +74,7 @@ def _try(arguments: argparse.Namespace, folder: Path, output: Path) -> None:
 
 
 def _preview(arguments: argparse.Namespace, folder: Path, output: Path) -> int:
-    """Render a preview in a process of its own, which sees the files as they are now; its exit code.
+    """Render a preview in a new process, which loads the current files; returns its exit code.
 
     Raises:
         PluginError: the plugin does not load, or has no such type.
@@ -83,13 +83,13 @@ def _preview(arguments: argparse.Namespace, folder: Path, output: Path) -> int:
 
     names = declared(folder)
     environment = {**os.environ, "MOTES_PLUGIN_PATH": str(folder)}
-    environment.pop("MOTES_PLUGINS", None)  # it would have to name the plugin, which is asked for here
-    motes = (sys.executable, "-P", "-m", "services.cli.main")  # -P: the author's folder is not Motes'
+    environment.pop("MOTES_PLUGINS", None)  # it would have to name this plugin
+    motes = (sys.executable, "-P", "-m", "services.cli.main")  # -P keeps the author's folder off the import path
     listing = (*motes, "plugin", "list", "--json")
     listed = subprocess.run(listing, env=environment, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
         raise PluginError(f"{folder}: {(listed.stderr.splitlines() or ['no plugin could be listed'])[-1]}")
-    # The last line: a module that is being written may print.
+    # The last line, as the plugin's modules may print.
     mine = [plugin for plugin in json.loads(listed.stdout.splitlines()[-1]) if plugin["name"] in names]
     for plugin in mine:
         if plugin["failure"]:

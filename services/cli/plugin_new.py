@@ -1,4 +1,4 @@
-"""``motes plugin new NAME``: writes a package from the templates in ``scaffold/``, all of it or nothing."""
+"""``motes plugin new NAME``: write a package from the templates in ``scaffold/``, completely or not at all."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _LONGEST = 40
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: the folder, and the name of the particle type."""
+    """The folder written, and the name of the particle type."""
 
     folder: Path
     type: str
 
 
 def write(folder: Path) -> Written:
-    """Write a package into ``folder``, which must not exist or be empty; its name is that of the type.
+    """Write a package into ``folder``, which must be empty or not exist; the package is named after the type.
 
     Raises:
-        PluginError: the name cannot be a type's, or is one already; the folder is not empty or cannot be written.
+        PluginError: the name is invalid or taken; the folder is not empty or cannot be written.
     """
     name = folder.name.lower().removeprefix("motes-").replace("-", "_")
     if len(name) > _LONGEST or not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
@@ -67,7 +67,7 @@ def write(folder: Path) -> Written:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 text = (_TEMPLATES / template).read_text(encoding="utf-8")
                 path.write_text(Template(text).substitute(words), encoding="utf-8")
-            whole.replace(folder)  # also over an empty folder
+            whole.replace(folder)  # replaces an empty folder, too
     except OSError as error:
         raise PluginError(f"cannot write {folder}: {error.strerror}") from None
     return Written(folder, name)

@@ -1,6 +1,6 @@
-"""A live progress bar on standard error: stage, share, frames a second, time left.
+"""A progress bar on standard error: stage, percentage, frames per second, time left.
 
-That kernels are being compiled, which a first render waits for, is said in words, on a terminal or not.
+It also says when a first render waits for kernels to be compiled, with or without a terminal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ecs_core.rendering import progress as engine
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[engine.Progress], None]]:
-    """Yield a function that shows the progress it is given; nothing is drawn where no one looks (not a terminal)."""
+    """Yield a function that shows the progress it is given; without a terminal nothing is drawn."""
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(bar_width=40),
@@ -25,7 +25,7 @@ def progress_bar() -> Iterator[Callable[[engine.Progress], None]]:
         TextColumn("{task.fields[detail]}"),
     )
     console = Console(stderr=True)
-    if not console.is_terminal:  # rich would still print an empty line
+    if not console.is_terminal:  # rich would print an empty line
         yield compiling_announced()
         return
     with Progress(*columns, console=console, transient=True) as bar:
@@ -47,7 +47,7 @@ def _on_stderr(words: str) -> None:
 
 
 def compiling_announced(say: Callable[[str], object] = _on_stderr) -> Callable[[engine.Progress], None]:
-    """A function that says once, when it hears of a stage "compiling", what is happening and how long it takes."""
+    """A function that says once, at the stage "compiling", what is happening and how long it takes."""
     said = False
 
     def announce(report: engine.Progress) -> None:

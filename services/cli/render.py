@@ -1,4 +1,4 @@
-"""``motes render``: a song in, a video out."""
+"""``motes render``: render a song as a video."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Render what the arguments describe."""
-    from ecs_core.rendering.run import render  # after the arguments are known to be right
+    """Render the video."""
+    from ecs_core.rendering.run import render  # only after the arguments are checked
     from services.cli.output_files import check_outputs, write_text
     from services.cli.progress_bar import progress_bar
 
     scene = scene_from(arguments)
-    # Better now than when the video is finished.
+    # Fail now rather than when the video is finished.
     check_outputs(arguments.output, arguments.frame_hashes, song=scene.audio, form="MP4")
     with progress_bar() as show:
         result = render(

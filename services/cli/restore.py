@@ -1,4 +1,4 @@
-"""``motes restore``: a data folder as it was when it was backed up."""
+"""``motes restore``: make a data folder from a backup."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Restore it; say how much it was."""
+    """Restore and print how much was copied."""
     settings = settings_from(arguments, "data")
     with require_service():
         from services.retention.backup import restore

@@ -1,4 +1,4 @@
-"""The arguments that describe a scene, shared by ``render`` and ``frame``, and the Scene they describe."""
+"""The arguments that describe a scene, shared by ``render`` and ``frame``."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def scene_from(arguments: argparse.Namespace) -> Scene:
-    """The scene the arguments describe; --config wins over --preset, --set over both, the named options over all.
+    """Build the scene: --config overrides --preset, --set overrides both, named options override all.
 
     Raises:
-        SceneError: an argument that is not what it should be, by name.
+        SceneError: names the invalid argument.
     """
     from ecs_core.scene.scene import Scene
 
@@ -60,13 +60,13 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
         config.setdefault("duration", "audio")
     if arguments.seed is not None:
         named["seed"] = arguments.seed
-    # None of these has parts: an object (of --set width.x=3, say) is left in, to be refused.
+    # These have no parts; an object (from --set width.x=3, say) is kept so that it is refused.
     config |= {name: value for name, value in named.items() if not isinstance(config.get(name), dict)}
     return Scene(arguments.type, audio=arguments.song, config=config, analysis=arguments.analysis)
 
 
 def _preset(kind: str, name: str) -> Mapping[str, Any]:
-    """The config of a preset; the refusal names the type that has it."""
+    """The config of a preset; errors name the type that has it."""
     from ecs_core.plugin_api import particle_type, particle_types
 
     try:
@@ -83,7 +83,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SceneError(f"--config {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # of bytes, of syntax, of a number too long; of brackets too deep
+    except (ValueError, RecursionError) as error:  # invalid bytes or syntax, a number too long, or brackets too deep
         raise SceneError(f"--config {path}: not JSON that Motes reads: {error}") from None
     if not isinstance(values, dict):
         raise SceneError(f'--config {path}: must be a JSON object such as {{"particle_count": 500}}')
@@ -96,7 +96,7 @@ def _assign(config: dict[str, Any], assignment: str) -> None:
         raise SceneError(f"--set {assignment}: must be KEY=VALUE, for example particle_count=500")
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):  # also of a number with thousands of digits
+    except (ValueError, RecursionError):  # also a number with thousands of digits
         value = text
     *parents, last = key.split(".")
     for parent in parents:

@@ -1,4 +1,4 @@
-"""The settings of the service as its commands see them: from the environment and arguments, and without secrets."""
+"""The service's settings for commands: from environment and arguments, printed without secrets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def require_service() -> Iterator[None]:
-    """For imports of the service, which not everybody installs."""
+    """For imports of the service, which is an optional part of Motes."""
     try:
         yield
     except ImportError as error:
@@ -41,10 +41,10 @@ def require_service() -> Iterator[None]:
 
 
 def settings_from(arguments: argparse.Namespace, *names: str) -> ServiceSettings:
-    """The settings of the environment, but for the arguments of these names that were given.
+    """The settings from the environment, overridden by these arguments if given.
 
     Raises:
-        MotesError: a variable or an argument that is not what it should be, by name.
+        MotesError: names the invalid variable or argument.
     """
     with require_service():
         from pydantic import ValidationError
@@ -72,7 +72,7 @@ def variable(name: str) -> str:
 
 
 def warn_of_misspelt() -> None:
-    """Say which variables of the environment are almost a setting's: nobody reads them."""
+    """Warn about environment variables that look like misspelt settings."""
     with require_service():
         from services.settings import ServiceSettings
     known = [variable(name) for name in ServiceSettings.model_fields]
@@ -82,7 +82,7 @@ def warn_of_misspelt() -> None:
 
 
 def shown(name: str, value: Any) -> str:
-    """A setting's value to be read by anybody: without what is secret in it."""
+    """A setting's value without secrets."""
     if value is None or value == "":
         return ""
     if _SECRET.search(name) or type(value).__name__.startswith("Secret"):
@@ -93,6 +93,6 @@ def shown(name: str, value: Any) -> str:
 
 
 def masked(text: str) -> str:
-    """A URL without its password and without secret parameters."""
+    """A URL with its password and secret parameters masked."""
     text = re.sub(r"(://[^:/@\s]*:)[^/\s]*@", rf"\1{HIDDEN}@", text)
     return re.sub(r"(?i)([?&][^=&\s]*(?:secret|token|password|key)[^=&\s]*=)[^&\s]+", rf"\1{HIDDEN}", text)

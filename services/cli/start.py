@@ -1,4 +1,4 @@
-"""Where ``motes`` starts: while the command line is still being loaded, Ctrl-C ends it without a traceback."""
+"""The entry point of ``motes``: Ctrl-C ends it without a traceback even while modules are loading."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ def main() -> int:
     """Load the command line and run it; returns the exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from services.cli.main import main as run  # after the signal
+    from services.cli.main import main as run  # after the signal handler is set
 
     return run()

@@ -1,4 +1,4 @@
-"""``motes storage``: what is stored, of what kind and whose; and letting go now what retention would let go later."""
+"""``motes storage``: what is stored, by kind and owner; and retention on demand."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Do what the command says."""
+    """Run the subcommand."""
     settings = settings_from(arguments, "data")
 
     async def do() -> None:
@@ -55,7 +55,7 @@ def _storage(settings: ServiceSettings) -> Storage:
 
     try:
         return Storage(settings.storage)
-    except Exception as error:  # whatever the client of an object store raises
+    except Exception as error:  # object store clients raise errors of many kinds
         raise MotesError(f"the storage {masked(settings.storage)}: {masked(str(error))}") from error
 
 

@@ -1,4 +1,4 @@
-"""Tables on standard output: as wide as the terminal, or as their content where no one looks."""
+"""Tables on standard output, as wide as the terminal or, in a pipe, as their content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _UNBOUNDED = 10_000  # columns
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under their headings; None is shown as a dash."""
+    """Print rows under headings; None is shown as a dash."""
     from rich.console import Console  # slow to load, and most commands print no table
     from rich.table import Table
     from rich.text import Text

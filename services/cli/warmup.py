@@ -19,6 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Compile what is missing."""
-    from ecs_core.warmup import warm_up  # slow, so after the arguments are right
+    from ecs_core.warmup import warm_up  # slow to load, so only after the arguments are checked
 
     warm_up(arguments.type)
