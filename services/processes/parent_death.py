@@ -1,4 +1,4 @@
-"""end_with_parent(): a process that does not outlive the one that started it, however that dies."""
+"""end_with_parent(): end a process when its parent dies, in whatever way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _libc = ctypes.CDLL(None)
 
 
 def end_with_parent(parent: int, number: signal.Signals) -> None:
-    """Have the kernel send that signal when the parent dies. To be called in the child, with its parent's pid."""
+    """Let the kernel send this signal when the parent dies. Call it in the child, with the parent's pid."""
     _libc.prctl(_PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:  # it died before we could ask to be told
+    if os.getppid() != parent:  # it died before prctl() took effect
         os._exit(1)

@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus: what it counted, and how it and the processes that it forks are now."""
+"""A worker's metrics for Prometheus: its counters, and gauges of itself and its child processes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _log = logging.getLogger("motes.metrics")
 def serve_metrics(
     *, host: str, port: int | None, slots: int, busy: Callable[[], int], children: Callable[[], Iterable[int]]
 ) -> Iterator[None]:
-    """Let Prometheus ask a worker, in a thread, for as long as the context lasts; without a port nobody can.
+    """Serve the worker's metrics from a thread while the context lasts; without a port, only set the gauges.
 
-    ``children`` are the processes that it has forked.
+    ``children`` returns the pids of the worker's child processes.
     """
     metrics.SLOTS.set(slots)
     metrics.BUSY.set_function(busy)
@@ -31,7 +31,7 @@ def serve_metrics(
         return
     try:
         server, _ = start_http_server(port, host, registry=metrics.WORKER)
-    except OSError as error:  # to render is worth more than to be counted
+    except OSError as error:  # a worker without metrics is better than none
         _log.error("nobody can ask for metrics: cannot listen on %s port %d: %s", host, port, error.strerror)
         yield
         return
@@ -43,7 +43,7 @@ def serve_metrics(
 
 
 def _memory(process: int | str) -> int:
-    """Bytes of a process, with its share of what it shares; 0 where it is gone."""
+    """Proportional set size of a process in bytes; 0 if it is gone."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:

@@ -1,10 +1,9 @@
-"""Nursery: a process that has loaded everything and forks a fresh one for each task.
+"""Fork server: a process that has loaded everything and forks a new process for each task.
 
-``python -m services.worker.fork_server STORAGE NICE WORKER`` has a Unix socket as its standard input. It forks
-a process for each socket that is sent through it; that process says {"pid"}, gets what to do as a line of JSON,
-and answers with lines of JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can be
-given more to do.
-The fork_server ends with its worker, its children when nobody listens.
+``python -m services.worker.fork_server STORAGE NICE WORKER`` has a Unix socket as its standard input. For each socket
+sent through it, it forks a process, which reports {"pid"}, reads a task as a line of JSON, and answers with lines of
+JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can take another task.
+The fork server ends with its worker, the children when their socket closes.
 """
 
 from __future__ import annotations
@@ -23,25 +22,26 @@ from typing import Any
 
 from services.processes.parent_death import end_with_parent
 
-_REPORT_EVERY = 0.2  # seconds between reports of frames
+_REPORT_EVERY = 0.2  # seconds between progress reports
 
 
 def main() -> None:
     """Serve until standard input closes."""
     end_with_parent(int(sys.argv[3]), signal.SIGKILL)
-    from ecs_core.errors import MotesError  # noqa: F401 - for whoever is forked
+    from ecs_core.errors import MotesError  # noqa: F401 - loaded for the children
     from ecs_core.warmup import load_kernels
     from services.jobs.render_spec import renderable_versions
-    from services.storage.object_store import Storage  # noqa: F401 - for whoever is forked
-    from services.worker import task_runner  # noqa: F401 - for whoever is forked
+    from services.storage.object_store import Storage  # noqa: F401 - loaded for the children
+    from services.worker import task_runner  # noqa: F401 - loaded for the children
 
-    renderable_versions()  # those that are loaded, whatever is installed later
+    renderable_versions()  # caches the versions loaded now, whatever is installed later
     os.nice(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     load_kernels()
-    # Where kernels had to be compiled, errors that the compiler met keep the frame that was drawn, and FFmpeg's threads
-    # with it. Threads are not inherited: a process that threw the frame away would wait for their end for ever.
+    # If kernels were compiled here, exceptions from the compiler keep the frame that was drawn alive, and FFmpeg's
+    # threads
+    # with it. Threads are not inherited: a child that freed the frame would wait for them for ever.
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=0) as control:
@@ -61,7 +61,7 @@ def _child(connection: socket.socket, storage_url: str) -> int:
     from services.storage.object_store import Storage, retry_reason
     from services.worker import task_runner
 
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # it wants to know how what decodes a song ends
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the exit code of a decoding process is needed
     lines = connection.makefile("rw", encoding="utf-8")
 
     def say(message: Mapping[str, Any]) -> None:
@@ -81,7 +81,7 @@ def _child(connection: socket.socket, storage_url: str) -> int:
     try:
         say({"pid": os.getpid()})
         storage = Storage(storage_url)
-        while spec := lines.readline():  # until nobody wants it any more
+        while spec := lines.readline():  # until the worker closes the socket
             spent = task_runner.run(json.loads(spec), storage, tell)
             say({"done": True, "spent": asdict(spent)})
     except (BrokenPipeError, ConnectionError):

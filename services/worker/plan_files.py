@@ -18,7 +18,7 @@ from ecs_core.video.format import VideoFormat
 
 
 def save_plan(plan: RenderPlan, path: Path) -> None:
-    """What the segments of a scene share, but the scene itself."""
+    """Save what the segments of a scene share, except the scene itself."""
     line, video = plan.timeline, plan.video
     facts = {
         "fps": str(line.fps),
@@ -35,7 +35,7 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
 
 
 def load_plan(scene: Scene, path: Path) -> RenderPlan:
-    """The plan of a scene."""
+    """Load the plan of a scene."""
     particle_type, settings = scene.resolve()
     with np.load(path, allow_pickle=False) as kept:
         facts = json.loads(str(kept["facts"]))
@@ -52,7 +52,7 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
-    """The state before a frame."""
+    """Save a snapshot."""
     arrays: dict[str, Any] = {"frame": np.array(snapshot.frame)}
     for number, rows in enumerate(snapshot.tables):
         arrays |= {f"values{number}": rows.values, f"birth{number}": rows.birth, f"next{number}": rows.next_birth}
@@ -60,7 +60,7 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
 
 
 def load_snapshot(path: Path) -> Snapshot:
-    """The state before a frame."""
+    """Load a snapshot."""
     with np.load(path, allow_pickle=False) as kept:
         tables: list[Rows] = []
         while f"values{len(tables)}" in kept.files:

@@ -1,6 +1,6 @@
-"""What is done for a task, in a process of its own: plan a scene, render a segment, join segments. Blocking code.
+"""Runs a task in a process of its own: plan a scene, render a segment, join segments, and so on. Blocking.
 
-What passes from a plan to its segments lies in storage, as ``services.worker.plan_files`` writes it.
+A plan passes plan and snapshots to its segments through storage (``services.worker.plan_files``).
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from services.storage.object_keys import (
 from services.storage.object_store import Storage
 from services.worker.plan_files import load_plan, load_snapshot, save_plan, save_snapshot
 
-_SONG = "the song"  # what a job's error calls it: where it lies is nobody's concern
+_SONG = "the song"  # errors do not reveal where it is stored
 Report = Callable[[Mapping[str, Any]], None]
 
 
 class OtherVersionError(Exception):
-    """What is to be done is for another version than this process has loaded."""
+    """The task is for another version than this process has loaded."""
 
 
 @dataclass(frozen=True)
 class TaskStats:
-    """Where the time of a task went, in seconds by stage; and what it rendered."""
+    """Seconds a task took by stage, and what it rendered."""
 
     stages: Mapping[str, float] = field(default_factory=dict)
     frames: int = 0
@@ -57,12 +57,12 @@ class TaskStats:
 
 
 def run(spec: Mapping[str, Any], storage: Storage, tell: Report) -> TaskStats:
-    """Do what ``spec`` asks for: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?}.
+    """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?}.
 
-    ``tell`` sends progress to whoever watches. What is not finished lies in the folder, which others remove.
+    ``tell`` reports progress. Unfinished files stay in the folder, which the caller removes.
 
     Raises:
-        OtherVersionError: another version has to do it, or its frames could differ from those beside them.
+        OtherVersionError: another version must do it, or its frames could differ from their neighbours.
     """
     if spec_key(spec["scene"]) != spec["scene_key"]:
         raise OtherVersionError
@@ -77,13 +77,13 @@ def _scene(spec: Mapping[str, Any], audio: Path | None) -> Scene:
 
 
 def _scene_for_plugins(spec: Mapping[str, Any]) -> Scene:
-    """The scene as plugins are told of it: its song by the sha256 that it is kept under."""
+    """The scene as plugins see it, with the song's sha256 as its path."""
     audio = spec["scene"]["audio"]
     return _scene(spec, None if audio is None else Path(audio))
 
 
 def _plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
-    """Analyse the song, cut the scene into segments, and leave a snapshot for the start of each."""
+    """Analyse the song, cut the scene into segments, and store a snapshot for the start of each."""
     key = spec["scene_key"]
     for warning in particle_types().before_render(_scene_for_plugins(spec)):
         tell({"warning": warning})
@@ -121,7 +121,7 @@ def _segment(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Pa
 
 
 def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
-    """Put the segments end to end, with the song beside them."""
+    """Join the segments and add the song."""
     key, audio = spec["scene_key"], spec["scene"]["audio"]
     with storage.file(plan_key(key, spec["plan"])) as file:
         plan = load_plan(_scene(spec, Path("song") if audio else None), file)
@@ -145,12 +145,12 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     stats = RenderResult(target, plan.frames, seconds, str(plan.video.fps), *size, seconds=dict(spent.stages))
     for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
         tell({"warning": warning})
-    _store(spec, storage, tell, result_key(key, "video"), target)  # the file moves
+    _store(spec, storage, tell, result_key(key, "video"), target)  # this moves the file
     return spent
 
 
 def _frame(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
-    """One frame, the same as in the video."""
+    """Render one frame, equal to the one in the video."""
     began = perf_counter()
     plan = _build_plan(spec, storage, tell, folder)
     heard = perf_counter()
@@ -158,13 +158,13 @@ def _frame(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path
     write_frame(plan, spec["scene"]["at"], target)
     spent = TaskStats(
         {"analyse": heard - began, "simulate": perf_counter() - heard}
-    )  # one picture is nothing beside it
+    )  # drawing one picture takes no time in comparison
     _store(spec, storage, tell, result_key(spec["scene_key"], "frame"), target)
     return spent
 
 
 def _analyse(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
-    """What is heard in the scene's song, as a document."""
+    """Write the analysis of the scene's song as a document."""
     began = perf_counter()
     _, settings = _scene(spec, Path("song")).resolve()
     analysis = _analysis(spec["scene"], settings.guidance, storage, tell, folder)
@@ -176,17 +176,17 @@ def _analyse(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Pa
 
 
 def _store(spec: Mapping[str, Any], storage: Storage, tell: Report, key: str, path: Path) -> None:
-    """Put what was made where only this attempt writes; whether it counts is for the database to say."""
+    """Store a file where only this attempt writes; the database decides whether it counts."""
     target = attempt_key(key, spec["task"], spec["attempt"])
     tell({"made": {"key": key, "object": target, "size": storage.put(target, path)}})
 
 
 @contextmanager
 def _song(audio: str, storage: Storage) -> Iterator[Path]:
-    """The song, as a file to read.
+    """The song as a file.
 
     Raises:
-        MotesError: it is not in storage any more, as when a job is retried months later.
+        MotesError: the song was deleted; a job may be retried months later.
     """
     with ExitStack() as held:
         try:
@@ -206,7 +206,7 @@ def _build_plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder:
 
 
 def _analysis(scene: Mapping[str, Any], guidance: Guidance, storage: Storage, tell: Report, folder: Path) -> Analysis:
-    """What is heard in a scene's song, as its owner corrected it."""
+    """The analysis of a scene's song, with its owner's correction."""
     heard = _uncorrected_analysis(scene["audio"], guidance, storage, tell, folder)
     if scene.get("analysis") is None:
         return heard
@@ -215,7 +215,7 @@ def _analysis(scene: Mapping[str, Any], guidance: Guidance, storage: Storage, te
 
 
 def _uncorrected_analysis(audio: str, guidance: Guidance, storage: Storage, tell: Report, folder: Path) -> Analysis:
-    """What is heard in a song, counted in a way; heard once."""
+    """The analysis of a song under this guidance; made once, then loaded from storage."""
     key = analysis_key(audio, analysis_version(guidance))
     with suppress(FileNotFoundError), storage.file(key) as file:
         return document.load(file)
