@@ -1,17 +1,17 @@
-"""The errors Motes raises on purpose: one root, a handful of leaves, every message a line a user can act on.
+"""The errors that Motes raises on purpose: one base class and a few subclasses, each message a line a user can act on.
 
-Anything else that escapes is a bug. The command line and the API show ``str(error)`` and nothing more.
+Any other exception is a bug. The command line and the API show ``str(error)`` and nothing else.
 """
 
 from __future__ import annotations
 
 
 class MotesError(Exception):
-    """Root of all errors that Motes raises on purpose; the message names what is wrong and what is allowed."""
+    """Base of all errors that Motes raises on purpose; the message names the problem and what is allowed."""
 
 
 def in_a_line(error: BaseException) -> str:
-    """What somebody else's code raised, in one line."""
+    """An exception's type and message in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -36,8 +36,8 @@ class StructuralChangeError(MotesError):
 
 
 class RenderError(MotesError):
-    """A render failed for good: a segment killed its process too often, or its process reported an error."""
+    """A render failed: a segment killed its process too often, or its process reported an error."""
 
 
-class RenderCancelled(MotesError):  # noqa: N818 - a request that was honoured, not a fault
+class RenderCancelled(MotesError):  # noqa: N818 - not an error but a request
     """The render was cancelled by the caller; nothing was left behind."""

@@ -1,4 +1,4 @@
-"""signals_deferred(): hold Ctrl-C back for a moment in which an exception would do harm."""
+"""signals_deferred(): delay SIGINT and SIGTERM while an exception would do harm."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Act on SIGINT and SIGTERM at the end of the block, not within it.
+    """Handle SIGINT and SIGTERM at the end of the block.
 
-    Between the start of a process and the note of it, an exception would leave nobody to stop the process; within the
-    import of some native libraries it would end Python with a segmentation fault.
+    An exception between starting a process and storing its handle would leave nobody to stop the process; within the
+    import of some native libraries it would crash Python.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python runs handlers in the main thread alone
+        yield  # Python runs signal handlers only in the main thread
         return
     arrived: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # Handlers rather than a signal mask: the kernel would give the signal to a thread of OpenBLAS instead.
+    # Handlers rather than a signal mask: with a mask, the kernel would deliver the signal to a thread of OpenBLAS.
     for number, handler in before.items():
         if callable(handler):
             signal.signal(number, lambda number, _: arrived.append(number))

@@ -1,10 +1,10 @@
-"""Components: the columns that particles have, and what an emitter can be told.
+"""Components: the columns of particles, and the parameters of populations.
 
-Units: the canvas is 1080 units high whatever the output's size; speeds are units a second, rates per second, so that a
-scene looks the same at any size and frame rate. Emitter components are frozen; a binding replaces them with copies.
+Units: the canvas is 1080 units high at any output size; speeds are in units per second and rates per second, so a scene
+looks the same at any size and frame rate. Parameter components are frozen; bindings replace them with changed copies.
 
-``bindable`` names the fields that a user's bindings may move, where that is not every number; ``limits`` says between
-what values bindings of any kind keep a field, where that is not ± ``FAR``.
+``bindable`` names the fields that a user's bindings may change (default: every number). ``limits`` gives the range that
+bindings clamp a field to (default: ± ``FAR``).
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ from ecs_core.arrays import F32
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Curve, Draw, Gradient, Range
 
-FRAME = 30.0  # settings speak of frames at 30 a second
-FAR = 1e9  # what no binding moves a number beyond, so that none becomes infinite
+FRAME = 30.0  # "per frame" in settings means at 30 frames per second
+FAR = 1e9  # bindings clamp values to ±FAR, so none becomes infinite
 
 Limits = Mapping[str, tuple[float, float]]
-_LIGHT = (0.0, 1e4)  # less than none cannot be shown; more is as white
-_RADIUS = (0.0, 1e4)  # units: nine pictures high
+_LIGHT = (0.0, 1e4)  # negative light cannot be shown; beyond this everything is white
+_RADIUS = (0.0, 1e4)  # units: nine canvas heights
 _KEPT = (0.0, 1.0)
 
 # --- columns -----------------------------------------------------------------------------------------------------
 
 
 class Position(Column):
-    """Where a particle is, units, y down."""
+    """Position in units; y points down."""
 
     x: F32
     y: F32
 
 
 class Velocity(Column):
-    """How fast it moves, units/s."""
+    """Velocity in units/s."""
 
     x: F32
     y: F32
 
 
 class Lifetime(Column, span=math.inf):
-    """How old it is and how old it may become, s; a ``span`` of infinity, as at birth, never ends."""
+    """Age and lifespan in seconds; the default ``span`` is infinite."""
 
     age: F32
     span: F32
 
 
 class Size(Column, value=2.0):
-    """Its radius at rest, units."""
+    """Radius at rest, in units."""
 
     limits = MappingProxyType({"value": _RADIUS})
 
@@ -60,7 +60,7 @@ class Size(Column, value=2.0):
 
 
 class Color(Column, r=1.0, g=1.0, b=1.0):
-    """Its light at rest: linear red, green, blue, 0 upward, 1 about diffuse white."""
+    """Light at rest: linear red, green and blue, >= 0; 1 is about diffuse white."""
 
     limits = MappingProxyType({"r": _LIGHT, "g": _LIGHT, "b": _LIGHT})
 
@@ -70,14 +70,14 @@ class Color(Column, r=1.0, g=1.0, b=1.0):
 
 
 class Pulse(Column):
-    """Where it is in its pulse, in turns, 0–1, and how many turns a second it makes at rest (see Twinkle)."""
+    """Phase of the pulse, 0–1, and its rate in cycles per second (see Twinkle)."""
 
     phase: F32
     rate: F32
 
 
 class Growth(Column, high=math.inf):
-    """How fast its Size changes, units/s, and the radii between which it swings."""
+    """Rate of change of Size in units/s; it reverses at the radii ``low`` and ``high``."""
 
     rate: F32
     low: F32
@@ -85,7 +85,7 @@ class Growth(Column, high=math.inf):
 
 
 class Look(Column):
-    """What is seen of it this frame, computed afresh in SHADE: radius in units, light as a factor on its colour."""
+    """Appearance in this frame, recomputed in SHADE: radius in units, light as a factor on Color."""
 
     limits = MappingProxyType({"radius": _RADIUS, "light": _LIGHT})
 
@@ -106,7 +106,7 @@ class Gravity:
 
 @dataclass(frozen=True, slots=True)
 class Drag:
-    """Velocity shrinks by exp(-rate · t); ``rate`` 1/s, >= 0."""
+    """Velocity decays as exp(-rate · t); ``rate`` in 1/s, >= 0."""
 
     limits: ClassVar[Limits] = MappingProxyType({"rate": (0.0, FAR)})
 
@@ -114,28 +114,28 @@ class Drag:
 
     @classmethod
     def keeping(cls, share: float) -> Self:
-        """The drag that leaves ``share``, over 0 and up to 1, of the velocity after 1/30 s."""
+        """The drag that keeps ``share`` (0 < share <= 1) of the velocity after 1/30 s."""
         return cls(rate=-FRAME * math.log(share))
 
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """A random walk of the velocity: steps of up to ± ``strength`` · √dt units/s, evenly drawn, in x and in y.
+    """Random walk of the velocity: uniform steps of ± ``strength`` · √dt units/s in x and in y.
 
-    With the root, particles wander as far at any frame rate.
+    The square root makes particles wander equally far at any frame rate.
     """
 
     strength: float = 0.0
 
     @classmethod
     def of(cls, per_frame: float) -> Self:
-        """The jitter of ± ``per_frame`` px a frame, thirty times a second."""
+        """Jitter of ± ``per_frame`` px per frame, at 30 frames per second."""
         return cls(strength=per_frame * FRAME * math.sqrt(FRAME))
 
 
 @dataclass(frozen=True, slots=True)
 class Attraction:
-    """Acceleration towards a point, units/s²; negative pushes away. ``softness`` (units) rounds off the centre."""
+    """Acceleration towards a point in units/s²; negative repels. ``softness`` (units) limits the force near it."""
 
     bindable: ClassVar[tuple[str, ...]] = ("strength",)
 
@@ -147,9 +147,9 @@ class Attraction:
 
 @dataclass(frozen=True, slots=True)
 class Turbulence:
-    """A divergence-free flow that stirs particles: ``strength`` units/s², eddies of ``scale`` units, ``speed`` 1/s.
+    """Divergence-free flow: ``strength`` in units/s², eddies of ``scale`` units, changing at ``speed`` (1/s).
 
-    Bind ``strength`` to the song, not ``speed`` or ``scale``: time and place are multiples of them, and would jump.
+    Only ``strength`` can be bound: time and position are multiplied by ``speed`` and ``scale``, so the flow would jump.
     """
 
     bindable: ClassVar[tuple[str, ...]] = ("strength",)
@@ -161,14 +161,14 @@ class Turbulence:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """A factor on how far particles move, without changing their velocity."""
+    """Factor on the distance particles travel; their velocity does not change."""
 
     factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """What the edges of the canvas do: "reflect" (losing 1 - ``restitution`` of the speed) or "wrap"."""
+    """Behaviour at the edges of the canvas: "reflect", keeping ``restitution`` of the speed, or "wrap"."""
 
     limits: ClassVar[Limits] = MappingProxyType({"restitution": _KEPT})
 
@@ -178,7 +178,7 @@ class Walls:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Particles farther than ``margin`` units outside the canvas die."""
+    """Particles more than ``margin`` units outside the canvas die."""
 
     bindable: ClassVar[tuple[str, ...]] = ()
 
@@ -187,7 +187,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Collide:
-    """Particles bounce off each other as discs of equal mass; ``restitution`` 0–1 of the speed is kept."""
+    """Particles collide as discs of equal mass, keeping ``restitution`` (0–1) of the closing speed."""
 
     limits: ClassVar[Limits] = MappingProxyType({"restitution": _KEPT})
 
@@ -199,13 +199,14 @@ class Collide:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """Where particles begin, and as what; Burst, Emission and Upkeep say when and how many.
+    """Initial values of new particles. Use a subclass: Burst, Emission or Upkeep say when and how many are born.
 
-    From a "point", an "area" of ``width × height`` or a "ring" from ``inner`` to ``outer``, all round (``x``, ``y``),
-    units. They leave in ``direction``, radians ± ``spread``, or away from the centre when None, at ``speed``, of which
-    the share ``speed_with_size`` is decided by their size (large ones fast); across that, clockwise, at ``orbit``;
-    and all at ``drift_x``, ``drift_y`` besides, units/s. ``growth``, units/s, swings their size between the factors
-    ``swing`` of what it was; it never leaves ``sizes``, units. Each unit of radius adds ``light_by_size`` to ``light``.
+    Particles are born at a "point", in an "area" of ``width × height`` or on a "ring" from ``inner`` to ``outer``,
+    centred on (``x``, ``y``); all in units. They leave at ``speed`` in ``direction`` ± ``spread`` (radians), or away
+    from the centre if ``direction`` is None. ``speed_with_size`` (0–1) is how much of the speed follows from size,
+    large particles being fast. ``orbit`` adds a clockwise speed at right angles, ``drift_x`` and ``drift_y`` a common
+    velocity, all in units/s. ``growth`` (units/s) makes the size swing between ``swing`` times its first value, within
+    ``sizes`` (units). Each unit of radius adds ``light_by_size`` to ``light``.
     """
 
     bindable: ClassVar[tuple[str, ...]] = ("speed", "orbit", "spread", "size", "light")
@@ -239,7 +240,7 @@ class Birth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Burst(Birth):
-    """``count`` particles at once, ``at`` seconds."""
+    """``count`` particles at once, at ``at`` seconds."""
 
     bindable: ClassVar[tuple[str, ...]] = ()
 
@@ -249,8 +250,8 @@ class Burst(Birth):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emission(Birth):
-    """``rate`` a second and ``per_event`` at each ``event`` of the song (such as "beats"), while fewer than ``limit``
-    are alive.
+    """``rate`` particles per second and ``per_event`` at each ``event`` of the song (such as "beats"), while fewer than
+    ``limit`` are alive.
     """
 
     bindable: ClassVar[tuple[str, ...]] = (*Birth.bindable, "rate", "per_event")
@@ -264,7 +265,7 @@ class Emission(Birth):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep(Birth):
-    """Whoever is missing from ``count`` is born again."""
+    """Keeps ``count`` particles alive: each one that dies is replaced."""
 
     count: int
 
@@ -274,35 +275,35 @@ class Upkeep(Birth):
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """How particles are drawn: a "glow" (bright core, faint skirt) or a "disc" out of focus."""
+    """Shape that particles are drawn with: a "glow" (bright core, faint skirt) or an out-of-focus "disc"."""
 
     shape: Literal["glow", "disc"] = "glow"
 
 
 @dataclass(frozen=True, slots=True)
 class SizeOverLife:
-    """Factor on the radius by share of life, 0–1."""
+    """Factor on the radius, by age / lifespan (0–1)."""
 
     curve: Curve
 
 
 @dataclass(frozen=True, slots=True)
 class LightOverLife:
-    """Factor on the light by share of life, 0–1."""
+    """Factor on the light, by age / lifespan (0–1)."""
 
     curve: Curve
 
 
 @dataclass(frozen=True, slots=True)
 class ColorOverLife:
-    """Colour by share of life, 0–1."""
+    """Colour, by age / lifespan (0–1)."""
 
     gradient: Gradient
 
 
 @dataclass(frozen=True, slots=True)
 class Twinkle:
-    """Light swings between ``low`` and ``high``, each particle at the rate of its Pulse, times ``pace``."""
+    """Light oscillates between ``low`` and ``high``, at the rate of the particle's Pulse times ``pace``."""
 
     limits: ClassVar[Limits] = MappingProxyType({"low": _LIGHT, "high": _LIGHT})
 
@@ -313,14 +314,14 @@ class Twinkle:
 
 @dataclass(frozen=True, slots=True)
 class Hue:
-    """Colours are turned by ``shift`` round the colour circle: 0.5 to the opposite, 1 and 0 not at all."""
+    """Rotates hues by ``shift`` turns: 0.5 gives the complementary colour, 0 and 1 change nothing."""
 
     shift: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class FadeWithDistance:
-    """Light falls from 1 at (``x``, ``y``) to ``floor`` at ``reach`` units from it."""
+    """Light falls from 1 at (``x``, ``y``) to ``floor`` at a distance of ``reach`` units."""
 
     bindable: ClassVar[tuple[str, ...]] = ("reach", "floor")
     limits: ClassVar[Limits] = MappingProxyType({"reach": (1.0, FAR), "floor": _KEPT})

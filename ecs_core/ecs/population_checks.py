@@ -1,6 +1,7 @@
-"""What a population is made of: columns, components, and whether each number, choice and curve of these is one.
+"""Checks of a population's columns and components, and of the types of the components' fields.
 
-Looked at when a population is made: a wrong one would fail in the middle of a render, or draw something else.
+They run when a population is created: a wrong value would otherwise fail in the middle of a render, or draw something
+else.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from ecs_core.errors import PluginError
 
 
 def check_population(archetype: Sequence[object], components: Sequence[object]) -> None:
-    """Look at what is about to become a population.
+    """Check the columns and components of a population before it is created.
 
     Raises:
-        PluginError: something is no column or no component, or a component of ours has a value that it cannot have.
+        PluginError: a column or component has the wrong type, or a built-in component has an invalid value.
     """
     for column in archetype:
         if not (isinstance(column, type) and issubclass(column, Column)):

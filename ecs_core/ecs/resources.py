@@ -1,4 +1,4 @@
-"""Resources: what there is one of in a world. Frozen: a new one takes the place of an old one, nobody changes them."""
+"""Resources: objects that a world has one of each. They are frozen; a new one replaces the old one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ecs_core.errors import SceneError
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """The space particles live in: ``width × height`` units, the height always 1080."""
+    """Size of the canvas in units; the height is always 1080."""
 
     width: float
     height: float = 1080.0
@@ -21,7 +21,7 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The moment of the current frame: ``t`` = frame / fps seconds, ``dt`` = 1 / fps."""
+    """Time of the current frame: ``t`` = frame / fps and ``dt`` = 1 / fps, in seconds."""
 
     frame: int
     t: float
@@ -31,7 +31,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
-    """What is heard in the current frame: every feature by name, ``audio.bass`` or ``audio["bass"]``, 0–1."""
+    """Audio features in the current frame, 0–1 each: ``audio.bass`` or ``audio["bass"]``."""
 
     frame: int
     timeline: FeatureTimeline
@@ -49,13 +49,13 @@ class AudioFrame:
         return self[feature]
 
     def count(self, event: str) -> int:
-        """How many events of a kind ("onsets", "beats") fall into this frame."""
+        """Number of events of a kind ("onsets", "beats") in this frame."""
         if event not in self.timeline.events:
             known = ", ".join(sorted(self.timeline.events))
             raise SceneError(f"no audio event {event!r}; there are: {known}")
         return self.timeline.count(event, self.frame)
 
     def before(self, event: str) -> int:
-        """How many events of a kind there were before this frame: the number of the first that falls into it."""
-        self.count(event)  # names the events that there are
+        """Number of events of a kind before this frame, which is the index of the first one in it."""
+        self.count(event)  # raises for unknown events
         return int(np.searchsorted(self.timeline.events[event], float(self.frame / self.timeline.fps)))

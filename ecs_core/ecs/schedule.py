@@ -10,16 +10,16 @@ from enum import IntEnum
 
 
 class Phase(IntEnum):
-    """When in a frame a system runs."""
+    """The part of a frame in which a system runs."""
 
-    SENSE = 0  # look at the clock and the song, set parameters
+    SENSE = 0  # read the clock and the song, set parameters
     REAP = 1  # remove rows
     EMIT = 2  # add rows
     FORCE = 3  # change velocities
     MOVE = 4  # change positions, age
     COLLIDE = 5  # push apart
-    SHADE = 6  # work out what is seen
-    EXTRACT = 7  # hand it to whoever looks
+    SHADE = 6  # compute appearance
+    EXTRACT = 7  # hand results to a renderer
 
 
 FIRST_FROZEN = Phase.FORCE

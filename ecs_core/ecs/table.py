@@ -1,7 +1,7 @@
 """Table: the rows of one population, one contiguous float32 column per scalar field.
 
-Rows are appended at the end and removed by one stable compaction, so they stay in order of birth: draw order never
-flickers, and a birth id, never used twice, finds its row by binary search.
+Rows are appended at the end and removed by a stable compaction, so they stay in order of birth and the draw order never
+flickers. Birth ids are never reused.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _FIRST_CAPACITY = 64
 
 
 class Column:
-    """A component whose fields are arrays, one value per row; subclasses annotate them as ``F32``.
+    """A component whose fields are arrays with one value per row; subclasses annotate them as ``F32``.
 
-    On an instance that belongs to a table each field is a float32 view of shape (rows,), valid until rows are added or
-    removed. Write into it (``position.x[new] = …``, ``position.x += …``); do not keep it across frames.
+    In a table, each field is a float32 view of shape (rows,), valid until rows are added or removed. Write into it
+    (``position.x[new] = …``, ``position.x += …``); do not keep it across frames.
     """
 
     fields: ClassVar[tuple[str, ...]] = ()
@@ -34,14 +34,14 @@ class Column:
     limits: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({})
 
     def __init_subclass__(cls, **at_birth: float) -> None:
-        """Keywords are what fields begin as where that is not 0: ``class Size(Column, value=2.0)``."""
+        """Keywords give initial values other than 0: ``class Size(Column, value=2.0)``."""
         cls.fields = tuple(cls.__annotations__)
         cls.at_birth = MappingProxyType(at_birth)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse another array in place of a field's: nothing would be written into the table.
+        """Refuse to replace a field's array, as nothing would be written into the table.
 
-        ``position.x += 1`` writes into the array, and only then sets it where it is.
+        ``position.x += 1`` is fine: it writes into the array and then assigns the same array.
         """
         if vars(self).get(name) is not value:
             kind, known = type(self).__name__, ", ".join(self.fields)
@@ -52,7 +52,7 @@ class Column:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Rows:
-    """A table's rows at a moment: values (fields, rows) float32, birth ids (rows,), the next birth id."""
+    """A copy of a table's rows: values (fields, rows) float32, birth ids (rows,), and the next birth id."""
 
     values: F32
     birth: I64
@@ -60,7 +60,7 @@ class Rows:
 
 
 class Table:
-    """The rows of the given columns, kept aligned. Rows change only in REAP and EMIT, when it is not ``frozen``."""
+    """Rows of the given columns, kept aligned. While ``frozen``, rows cannot be added or removed."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
@@ -82,11 +82,11 @@ class Table:
         return self._birth[: self._rows]
 
     def spawn(self, n: int) -> slice:
-        """Append ``n`` >= 0 rows, zeros where their columns say nothing else, and return where they are.
+        """Append ``n`` >= 0 rows with the initial values of their columns; returns their slice.
 
         Raises:
             StructuralChangeError: rows are frozen.
-            ValueError: ``n`` is negative, which would drop rows and use their birth ids again.
+            ValueError: ``n`` is negative, which would drop rows and reuse their birth ids.
         """
         self._check_not_frozen()
         if n < 0:
@@ -104,7 +104,7 @@ class Table:
         return slice(first, last)
 
     def remove(self, dead: NDArray[np.bool_]) -> None:
-        """Remove the rows where ``dead``, (rows,) bool, is true; the others keep their order.
+        """Remove the rows where ``dead``, (rows,) bool, is true; the rest keep their order.
 
         Raises:
             StructuralChangeError: rows are frozen.
@@ -112,11 +112,11 @@ class Table:
         self._check_not_frozen()
         if not dead.any():
             return
-        first = int(np.argmax(dead))  # what lies before the first dead row stays where it is
+        first = int(np.argmax(dead))  # rows before the first dead one stay in place
         last, alive = self._rows, ~dead[first:]
         left = first + int(np.count_nonzero(alive))
         for row in self._values:
-            row[first:left] = row[first:last][alive]  # a mask: half the time that row numbers take
+            row[first:left] = row[first:last][alive]  # a mask takes half the time of indices
         self._birth[first:left] = self._birth[first:last][alive]
         self._rows = left
         self._refresh()
@@ -129,11 +129,11 @@ class Table:
         return np.where(self.birth[rows] == births, rows, -1)
 
     def snapshot(self) -> Rows:
-        """A copy of the rows as they stand."""
+        """A copy of the current rows."""
         return Rows(self._values[:, : self._rows].copy(), self.birth.copy(), self.next_birth)
 
     def restore(self, rows: Rows) -> None:
-        """Take the rows of a snapshot in place of these."""
+        """Replace the rows by those of a snapshot."""
         self._rows = rows.birth.size
         capacity = max(self._birth.size, self._rows)
         self._values = _grown(rows.values, capacity)

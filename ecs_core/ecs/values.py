@@ -1,4 +1,4 @@
-"""Values that vary: a Range or Pareto to draw from, a Curve over 0–1, a Gradient of colours. Frozen and plain."""
+"""Distributions and curves: Range and Pareto to draw from, Curve over 0–1, Gradient of colours. All are frozen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ecs_core.arrays import F32
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers from ``low`` to ``high``; a ``tail`` over 1 makes large ones rare (u ** tail instead of u)."""
+    """Numbers from ``low`` to ``high``: uniform, or with a ``tail`` over 1, mostly small (u ** tail instead of u)."""
 
     low: float
     high: float
@@ -33,7 +33,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Pareto:
-    """Numbers from ``low`` up, many small and few large: P(x > v) = (low / v) ** ``alpha``, cut at ``high``."""
+    """Pareto distribution from ``low``: P(x > v) = (low / v) ** ``alpha``, clipped at ``high``."""
 
     low: float
     high: float
@@ -56,7 +56,7 @@ Draw = Range | Pareto
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Straight lines through ``points``, (position, value) pairs with ascending positions; flat outside them."""
+    """Piecewise linear through ``points``, (position, value) pairs in ascending order; constant outside them."""
 
     points: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
 
@@ -72,7 +72,7 @@ class Curve:
             )
 
     def __call__(self, at: ArrayLike) -> F32:
-        """The values at the positions ``at``; float32, same shape."""
+        """Values at the positions ``at``; float32, same shape."""
         positions, values = zip(*self.points, strict=True)
         found: F32 = np.interp(np.asarray(at), positions, values).astype(np.float32)
         return found
@@ -80,16 +80,16 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """Colours, linear light, evenly spaced over 0–1."""
+    """Colours in linear light, evenly spaced over 0–1."""
 
     colours: tuple[tuple[float, float, float], ...]
 
     def __call__(self, at: ArrayLike) -> F32:
-        """The colours at the positions ``at`` of shape (n,); (n, 3) float32."""
+        """Interpolated colours at the positions ``at`` of shape (n,); (n, 3) float32."""
         stops = np.linspace(0.0, 1.0, len(self.colours))
         channels = np.asarray(self.colours, np.float64).T
         return np.stack([np.interp(np.asarray(at), stops, channel) for channel in channels], axis=-1).astype(np.float32)
 
     def pick(self, rng: np.random.Generator, n: int) -> F32:
-        """``n`` of the colours themselves, each as likely as the others; (n, 3) float32."""
+        """``n`` of the colours, each with the same probability; (n, 3) float32."""
         return np.asarray(self.colours, np.float32)[rng.integers(0, len(self.colours), n)]

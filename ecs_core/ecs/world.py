@@ -1,8 +1,8 @@
-"""World and System: one simulation, in an esper context of its own, and what happens in it.
+"""World and System: a simulation in its own esper context, and the code that runs every frame.
 
-esper's state is one per process, so every method that touches it takes one lock and switches to its context first: any
-number of worlds can live side by side, in threads too, but only one at a time is in a step. Queries are sorted by
-entity, because esper iterates over sets.
+esper's state is global, so every method that touches it takes a lock and switches to the world's context. Any number of
+worlds can exist at once, in threads too, but only one of them is in a step at a time. Queries are sorted by entity,
+because esper iterates over sets.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ _esper = threading.RLock()  # esper's context is a global of the process
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Snapshot:
-    """All columns before a frame is simulated: enough to go on from there, anywhere, to the last bit."""
+    """All columns before a frame is simulated: enough to resume there in any process, bit for bit."""
 
     frame: int
     tables: tuple[Rows, ...]
 
 
 class System(esper.Processor):
-    """Something that happens every frame to all entities that have certain components.
+    """Code that runs every frame for all entities with certain components.
 
     Subclasses set ``phase``, declare the columns they read and write, and implement ``process``, which finds its
-    entities with ``self.world.query(...)``. A system has no state of its own: everything is in the world.
+    entities with ``self.world.query(...)``. A system has no state: everything is in the world.
 
-    ``random_key`` names the system's random draws; empty, the class's name does. A class that is renamed keeps its
-    draws, and so its frames, by setting it to the old name.
+    ``random_key`` names the system's random draws; the default is the name of the class. To rename a class without
+    changing its frames, set it to the old name.
     """
 
     phase: ClassVar[Phase]
@@ -59,12 +59,12 @@ class System(esper.Processor):
     world: World
 
     def process(self) -> None:
-        """Do this frame's work."""
+        """Process one frame."""
         raise NotImplementedError(f"{type(self).__name__} has no process()")
 
 
 class _Thaw(System):
-    """From here on rows may be removed and added."""
+    """Allow rows to be removed and added."""
 
     phase = Phase.REAP
 
@@ -74,7 +74,7 @@ class _Thaw(System):
 
 
 class _Freeze(System):
-    """From here on rows stay as they are."""
+    """Freeze the rows of all tables."""
 
     phase = FIRST_FROZEN
 
@@ -84,7 +84,7 @@ class _Freeze(System):
 
 
 class World:
-    """A simulation of a scene: populations, resources and systems. Use as a context manager."""
+    """The simulation of a scene: populations, resources and systems. Use as a context manager."""
 
     def __init__(self, *, seed: int, fps: Fraction, canvas: Canvas, timeline: FeatureTimeline) -> None:
         self.seed, self.fps, self.dt = seed, fps, float(1 / fps)
@@ -93,11 +93,11 @@ class World:
         self._name = f"motes-{next(_numbers)}"
         self._resources: dict[type, Any] = {Canvas: canvas}
         self._added = 0
-        self._stepping = 0  # the thread that is in a step
+        self._stepping = 0  # id of the thread running step(), or 0
         self._systems: list[System] = []
         self._spent: dict[str, int] | None = None
         self._draws: dict[tuple[str, int], int] = {}
-        # Which entities have certain components. esper forgets its own such lists at every replacement of a component.
+        # Entities by their components. esper clears its own cache whenever a component is replaced.
         self._having: dict[tuple[type[Any], ...], list[int]] = {}
         for gate in (_Thaw(), _Freeze()):
             self._add(gate, priority(gate.phase, -1))
@@ -109,17 +109,17 @@ class World:
             yield
 
     def _context(self) -> AbstractContextManager[None]:
-        # Within a step the context is ours already, and systems ask a hundred times.
+        # Within a step the context is set already, and systems query a hundred times a frame.
         return _ENTERED if self._stepping == threading.get_ident() else self._switched()
 
     # --- resources ---
 
     def insert(self, resource: object) -> None:
-        """Set the one resource of its type."""
+        """Set the resource of its type."""
         self._resources[type(resource)] = resource
 
     def get(self, kind: type[T]) -> T:
-        """The resource of a type. KeyError where there is none."""
+        """The resource of a type; KeyError if there is none."""
         resource: T = self._resources[kind]
         return resource
 
@@ -128,10 +128,10 @@ class World:
     def populate(self, archetype: Sequence[type[Column]], components: Sequence[object] = ()) -> int:
         """Create a population whose particles have the columns of ``archetype``; returns its entity.
 
-        A component given as a class is a tag: it is instantiated without arguments.
+        A component given as a class is a tag and is instantiated without arguments.
 
         Raises:
-            PluginError: something is no column or no component, or has a value that it cannot have.
+            PluginError: a column or component has the wrong type, or an invalid value.
         """
         check_population(archetype, components)
         columns = [column() for column in archetype]
@@ -142,7 +142,7 @@ class World:
         return entity
 
     def query(self, *kinds: type[Any]) -> list[tuple[int, tuple[Any, ...]]]:
-        """The entities that have all the given components, in order, with those components."""
+        """Entities with all the given components, in order, and those components."""
         with self._context():
             if kinds not in self._having:
                 self._having[kinds] = sorted(entity for entity, _ in esper.get_components(*kinds))
@@ -155,18 +155,18 @@ class World:
         return [table for _, (table,) in self.query(Table)]
 
     def component(self, entity: int, kind: type[T]) -> T | None:
-        """An entity's component of a type, or None."""
+        """The component of a type of an entity, or None."""
         with self._context():
             found: T | None = esper.try_component(entity, kind)
         return found
 
     def components(self, entity: int) -> tuple[Any, ...]:
-        """All components of an entity, in the order in which it got them."""
+        """All components of an entity, in the order in which they were added."""
         with self._context():
             return tuple(esper.components_for_entity(entity))
 
     def replace(self, entity: int, component: object) -> None:
-        """Give an entity a component in place of the one of the same type, or anew."""
+        """Add a component to an entity, replacing one of the same type."""
         with self._context():
             if not esper.has_component(entity, type(component)):
                 self._having.clear()
@@ -175,7 +175,7 @@ class World:
     # --- time ---
 
     def add(self, system: System) -> None:
-        """Let ``system`` run in its phase, after those of the phase that were added before."""
+        """Add a system; it runs in its phase, after those added before it."""
         self._add(system, priority(system.phase, self._added))
         self._added += 1
 
@@ -209,18 +209,18 @@ class World:
                 self._spent[name] = self._spent.get(name, 0) + time.perf_counter_ns() - began
 
     def measure(self) -> None:
-        """Start to measure how long each system takes (esper's own times are whole milliseconds)."""
+        """Start measuring the time of each system (esper's own times are whole milliseconds)."""
         self._spent = {}
 
     def timings(self) -> dict[str, int]:
-        """Nanoseconds by system since :meth:`measure`."""
+        """Nanoseconds per system since :meth:`measure`."""
         return dict(self._spent or {})
 
     def rng(self, system: System, entity: int = 0, *, nth: int | None = None) -> np.random.Generator:
-        """A generator for what ``system`` draws for ``entity`` in this frame.
+        """A random generator for ``system`` and ``entity`` in this frame.
 
-        Asking again in the same frame gives another one: the draws of a frame are numbered. With ``nth``, it is for the
-        n-th of something, such as the kicks of a song (``AudioFrame.before``): the same one at any frame rate.
+        Each call in a frame returns another generator, as draws are numbered. With ``nth`` it belongs to the n-th of
+        something, such as the kicks of a song (``AudioFrame.before``), and is the same at any frame rate.
         """
         if nth is not None:
             return generator(self.seed, stream_of(_random_key(system), entity, "nth"), nth)
@@ -230,12 +230,12 @@ class World:
         return generator(self.seed, stream_of(*key, draw), self.frame)
 
     def traits(self, system: System, entity: int, table: Table) -> NDArray[np.float32]:
-        """A number in [0, 1) for each row, (rows,) float32, that stays with its particle for life."""
+        """A number in [0, 1) per row, (rows,) float32, that a particle keeps for life."""
         return uniform_by_birth(self.seed, stream_of(_random_key(system), entity), table.birth)
 
     @property
     def systems(self) -> tuple[System, ...]:
-        """All systems, in the order in which they run."""
+        """All systems, in running order."""
         return tuple(self._systems)
 
     # --- state ---
@@ -245,13 +245,13 @@ class World:
         return Snapshot(self.frame, tuple(table.snapshot() for _, (table,) in self.query(Table)))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from ``snapshot``, taken from a world set up like this one."""
+        """Resume from a snapshot of a world that was set up like this one."""
         self.frame = snapshot.frame
         for (_, (table,)), rows in zip(self.query(Table), snapshot.tables, strict=True):
             table.restore(rows)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Delete the esper context."""
         with self._context():
             esper.switch_world("default")
             esper.delete_world(self._name)
@@ -264,5 +264,5 @@ class World:
 
 
 def _random_key(system: System) -> str:
-    """The name of what a system draws."""
+    """The name of a system's random draws."""
     return system.random_key or type(system).__qualname__

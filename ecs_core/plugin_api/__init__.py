@@ -1,4 +1,4 @@
-"""The contract between Motes and particle types: what a plugin registers and how it is found."""
+"""The plugin API: what plugins register, how they are found, and how a scene finds its particle type."""
 
 from ecs_core.plugin_api.hooks import hookimpl
 from ecs_core.plugin_api.particle_type import API_VERSION, ParticleType

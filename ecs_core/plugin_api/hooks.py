@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement: they run at load and at the ends of a render, never per frame."""
+"""Hooks that a plugin may implement. They run at load time and before and after a render, never per frame."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ hookimpl = pluggy.HookimplMarker("motes")
 
 @hookspec
 def motes_particle_types(register: Callable[[ParticleType], None]) -> None:
-    """Call ``register`` once for each particle type that the plugin brings."""
+    """Call ``register`` once for each particle type of the plugin."""
 
 
 @hookspec
 def motes_audio_features(register: Callable[[AudioFeature], None]) -> None:
-    """Call ``register`` once for each feature that the plugin adds to what is heard; bindings can use its name."""
+    """Call ``register`` once for each audio feature of the plugin; bindings can use its name."""
 
 
 @hookspec
 def motes_before_render(scene: Scene) -> None:
-    """A render begins. Only to observe: what is raised becomes a warning of the render."""
+    """Called before a render, for observation only: an exception becomes a warning of the render."""
 
 
 @hookspec
 def motes_after_render(scene: Scene, stats: RenderResult) -> None:
-    """A render has finished. Only to observe: what is raised becomes a warning of the render."""
+    """Called after a render, for observation only: an exception becomes a warning of the render."""

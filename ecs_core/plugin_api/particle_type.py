@@ -1,4 +1,4 @@
-"""ParticleType: a name, a settings model, and how a world is filled for it."""
+"""ParticleType: a name, a settings model, and how to populate a world."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ecs_core.scene.settings import Settings
 if TYPE_CHECKING:
     from ecs_core.ecs.world import System, World
 
-API_VERSION = 1  # raised when a plugin that was right would be so no more
+API_VERSION = 1  # incremented by changes that break existing plugins
 
 
 @dataclass(frozen=True, slots=True)
 class ParticleType:
     """What a plugin registers.
 
-    ``settings`` validates a scene's config; ``populate(world, settings)`` creates the populations of a fresh world.
-    Where that would only create one population, give its ``archetype`` and ``components`` instead: columns and sprite
-    that it takes to be seen are added. ``systems`` run, in this order, after ecs_core's own; ``features`` are a few
-    words on what the type can do; ``backdrop`` is the background where the settings name none; ``presets`` is a folder
-    of JSON files, each a config under the name of the file.
+    ``settings`` validates a scene's config; ``populate(world, settings)`` creates the populations of a new world. For a
+    single population, give its ``archetype`` and ``components`` instead; missing columns and the sprite needed to draw
+    it are added. ``systems`` run in this order after the built-in ones. ``features`` are a few words on what the type
+    can do. ``backdrop`` is the background unless the settings name one. ``presets`` is a folder of JSON files, each a
+    config named after its file.
 
     Raises:
-        PluginError: something is not what it should be; names it.
+        PluginError: an argument is invalid; the message names it.
     """
 
     name: str
@@ -75,7 +75,7 @@ class ParticleType:
             refuse("give either populate or an archetype")
 
     def fill(self, world: World, settings: Settings) -> None:
-        """Create the populations of a fresh world.
+        """Create the populations of a new world.
 
         Raises:
             PluginError: ``populate`` raised.
@@ -100,7 +100,7 @@ class ParticleType:
         """The config of a preset.
 
         Raises:
-            SceneError: there is none of that name; says which there are. Or its file is no JSON object.
+            SceneError: no preset of that name (the message lists them), or its file is not a JSON object.
         """
         known = self.preset_names()
         if name not in known or self.presets is None:
@@ -117,7 +117,7 @@ class ParticleType:
 
 
 def _short(value: object) -> str:
-    """A value as it would be written, or what it is where that is long."""
+    """A value's repr, or its type if that is long."""
     return repr(value) if len(repr(value)) <= 80 else f"one {type(value).__name__}"
 
 

@@ -1,8 +1,8 @@
-"""Registry: what all plugins that load have brought, and the reasons of those that do not load.
+"""Registry: everything that loaded plugins registered, and why the others failed to load.
 
-Motes' own types come through the same ``motes`` entry-point group as anybody else's. One broken plugin is left out
-and named; the rest works. ``MOTES_PLUGINS`` limits what is loaded; ``MOTES_PLUGIN_PATH`` is the folder of a plugin that
-is being written and not installed.
+Built-in types use the same ``motes`` entry-point group as third-party ones. A broken plugin is skipped and named; the
+rest works. ``MOTES_PLUGINS`` limits which plugins are loaded; ``MOTES_PLUGIN_PATH`` is the folder of a plugin under
+development that is not installed.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import validate
 
 GROUP = "motes"
-_OWN = "motes"  # the distribution of Motes itself
+_OWN = "motes"  # our own distribution
 _log = logging.getLogger("motes.plugins")
-_log.addHandler(logging.NullHandler())  # heard by those who listen; the command line tells it in its own way
+_log.addHandler(logging.NullHandler())  # the command line reports failures in its own way
 _ONLY, _PATH = "MOTES_PLUGINS", "MOTES_PLUGIN_PATH"
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """An entry point of the group: from which distribution, what it brought, or why it was left out."""
+    """An entry point of the group: its distribution, what it registered, or why it was skipped."""
 
     name: str
     module: str
@@ -66,7 +66,7 @@ class Registry:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """One line for each plugin that was left out."""
+        """One line per skipped plugin."""
         return tuple(
             f"{plugin.distribution}: plugin {plugin.name!r} ({plugin.module}) is left out: {plugin.failure}"
             for plugin in self.plugins
@@ -74,18 +74,18 @@ class Registry:
         )
 
     def before_render(self, scene: Scene) -> tuple[str, ...]:
-        """Tell plugins that a render begins; returns a warning for each that raised."""
+        """Call the hook before a render; returns a warning for each plugin that raised."""
         return self._tell("motes_before_render", scene=scene)
 
     def after_render(self, scene: Scene, stats: RenderResult) -> tuple[str, ...]:
-        """Tell plugins that a render has finished; returns a warning for each that raised."""
+        """Call the hook after a render; returns a warning for each plugin that raised."""
         return self._tell("motes_after_render", scene=scene, stats=stats)
 
     def _tell(self, hook: str, **arguments: object) -> tuple[str, ...]:
         warnings = []
         for name, module in self._manager.list_name_plugin():
-            # One by one: an exception in one plugin must not keep the others from hearing.
-            # Each is given a copy of its own, as it may only observe.
+            # One by one, so that an exception in one plugin does not stop the others, and each with its own copy of the
+            # arguments, as hooks may only observe.
             caller = self._manager.subset_hook_caller(
                 hook, [other for _, other in self._manager.list_name_plugin() if other is not module]
             )
@@ -100,15 +100,15 @@ class Registry:
 
 @functools.cache
 def particle_types() -> Registry:
-    """Everything registered by the installed plugins; loaded once per process."""
+    """Everything that installed plugins registered; loaded once per process."""
     points, failed = _found()
     chosen, missing = _wanted(points)
-    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints must not end up in the output of a command
+    with contextlib.redirect_stdout(sys.stderr):  # a plugin's prints must not mix with a command's output
         return load(chosen, [*failed, *missing])
 
 
 def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registry:
-    """What the given entry points bring, each loaded on its own so that none can take another down."""
+    """Load the given entry points, each on its own, so that none can break another."""
     types: dict[str, ParticleType] = {}
     features: dict[str, AudioFeature] = {}
     plugins = list(failed)
@@ -121,20 +121,20 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
             alone = _manager()
             alone.register(module, name=point.name)
             _check_hooks(module)
-            alone.check_pending()  # whatever else pluggy finds wrong with a hook
+            alone.check_pending()  # pluggy's own checks of hooks
             new_types = _collect(alone.hook.motes_particle_types, ParticleType, types)
             new_features = _collect(alone.hook.motes_audio_features, AudioFeature, features)
-            if not _is_own(point):  # ours are tried in our tests; it takes as long as loading them
+            if not _is_own(point):  # tests cover ours, and trying takes as long as loading
                 for each in new_types.values():
                     _try(each, {*features, *new_features})
             together.register(module, name=f"{owner}:{point.name}")
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # also SystemExit, what pytest skips with, what Rust panics with
+        except BaseException as error:  # including SystemExit, pytest's Skipped, and panics in Rust
             plugins.append(plugin(failure=in_a_line(error)))
             _log.warning("%s: plugin %r (%s) is left out: %s", owner, point.name, point.value, in_a_line(error))
             continue
-        types |= new_types  # all of a plugin or nothing
+        types |= new_types  # all of a plugin, or nothing
         features |= new_features
         plugins.append(plugin(types=tuple(new_types), features=tuple(new_features)))
     return Registry(MappingProxyType(dict(sorted(types.items()))), MappingProxyType(features), tuple(plugins), together)
@@ -152,7 +152,7 @@ def _load(point: EntryPoint) -> ModuleType:
     try:
         module: ModuleType = point.load()
     except ImportError:
-        _check(_stated(point.module))  # a name that this version lacks is the consequence
+        _check(_stated(point.module))  # another API version explains a missing name
         raise
     _check(getattr(module, "motes_api_version", API_VERSION))
     for name, value in vars(module).items():
@@ -163,7 +163,7 @@ def _load(point: EntryPoint) -> ModuleType:
 
 
 def _check_hooks(module: ModuleType) -> None:
-    """A misspelt hook is an error, not a silence."""
+    """A misspelt hook is an error; otherwise it would never be called."""
     known = [name for name in vars(hooks) if name.startswith("motes_")]
     for name, value in vars(module).items():
         if hasattr(value, f"{GROUP}_impl") and name not in known:
@@ -176,7 +176,7 @@ def _check(version: object) -> None:
 
 
 def _stated(module: str) -> object:
-    """The ``motes_api_version`` in the source of a module that cannot be imported; where it cannot be read, ours."""
+    """The ``motes_api_version`` in the source of a module that cannot be imported; ours if it cannot be read."""
     with contextlib.suppress(Exception):
         spec = importlib.util.find_spec(module)
         source = Path(str(spec and spec.origin)).read_text(encoding="utf-8")
@@ -190,7 +190,7 @@ def _stated(module: str) -> object:
 
 
 def _try(kind: ParticleType, features: Iterable[str]) -> None:
-    """Ask of a type what the service asks of every type, so that none that fails stops it."""
+    """Run a type through everything that the service needs of it, so that a broken type cannot stop the service."""
     from ecs_core.scene.bindings import check_bindings  # noqa: PLC0415 - only where there are others' types
 
     try:
@@ -203,7 +203,7 @@ def _try(kind: ParticleType, features: Iterable[str]) -> None:
 
 
 def _collect(hook: Callable[..., Any], kind: type[Any], taken: Mapping[str, Any]) -> dict[str, Any]:
-    """What a plugin registers through a hook, by name."""
+    """The objects that a plugin registers through a hook, by name."""
     registered: list[Any] = []
     hook(register=registered.append)
     found: dict[str, Any] = {}
@@ -220,10 +220,10 @@ def _collect(hook: Callable[..., Any], kind: type[Any], taken: Mapping[str, Any]
 
 
 def declared(folder: Path) -> dict[str, str]:
-    """The plugins that a folder's pyproject.toml declares: names and their modules.
+    """The plugins that a folder's pyproject.toml declares, as names and modules.
 
     Raises:
-        PluginError: it cannot be read, or declares none.
+        PluginError: the file cannot be read, or declares no plugin.
     """
     file = folder / "pyproject.toml"
     try:
@@ -238,7 +238,7 @@ def declared(folder: Path) -> dict[str, str]:
 
 
 def _found() -> tuple[list[EntryPoint], list[Plugin]]:
-    """The entry points of installed distributions and of the plugin that is being written, and why it has none."""
+    """The entry points of installed distributions and of the plugin under development, and the latter's failure."""
     points = sorted(entry_points(group=GROUP), key=lambda point: (not _is_own(point), point.value, point.name))
     folder = os.environ.get(_PATH)
     if not folder:
@@ -257,14 +257,12 @@ def _found() -> tuple[list[EntryPoint], list[Plugin]]:
 
 
 def _is_own(point: EntryPoint) -> bool:
-    """Whether it is of Motes itself, whose names nobody takes away."""
+    """Whether an entry point is our own; ours come first, so that nobody can take their names."""
     return point.dist is not None and point.dist.name == _OWN
 
 
 def _wanted(points: list[EntryPoint]) -> tuple[list[EntryPoint], list[Plugin]]:
-    """The entry points that ``MOTES_PLUGINS`` names, by their own name or their distribution's, and what it names in
-    vain.
-    """
+    """The entry points that ``MOTES_PLUGINS`` names, by entry point or distribution, and a failure per unknown name."""
     only = os.environ.get(_ONLY)
     if only is None:
         return points, []

@@ -1,1 +1,1 @@
-"""What to render, as data: scenes, their settings, and the bindings of settings to the song."""
+"""Scenes as data: settings, bindings to the song, and results of renders."""

@@ -1,8 +1,8 @@
-"""Bindings as data: parameters by name, and the bindings of a configuration attached to the populations that have them.
+"""Bindings of a config: find parameters by name and attach the bindings to the populations that have them.
 
-A parameter is a number of an emitter component (``emission.rate``, ``attraction.strength``, a plugin's own dataclass
-too) or a field of Look or Velocity. Components whose resting value changes nothing (``gravity.y``) are added where a
-binding asks for them.
+A parameter is a numeric field of a component (``emission.rate``, ``attraction.strength``, also of a plugin's own
+dataclass) or a field of Look or Velocity. Components that have no effect at rest (``gravity.y``) are added when a
+binding targets them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CURVES = {
 
 
 def parameters(components: Iterable[object]) -> dict[str, Target]:
-    """The bindable parameters of a population, by name."""
+    """The bindable parameters of a population by name."""
     found: dict[str, Target] = {}
     for component in (*_AT_REST, *components):
         kind = type(component)
@@ -60,10 +60,10 @@ def parameters(components: Iterable[object]) -> dict[str, Target]:
 
 
 def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
-    """Give every population the ``wanted`` bindings beside its own, and note the components they all start from.
+    """Add the ``wanted`` bindings to the populations' own, and record the base components of all bindings.
 
     Raises:
-        SceneError: a source or a target that does not exist; names those that do.
+        SceneError: an unknown source or target; the message lists the known ones.
     """
     for number, binding in enumerate(wanted):
         if binding.source not in world.timeline.features and world.timeline.event_of(binding.source) is None:
@@ -96,7 +96,7 @@ def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
 
 
 class FillsWorlds(Protocol):
-    """Whatever creates the populations of a fresh world: a ParticleType."""
+    """An object that creates the populations of a new world, such as a ParticleType."""
 
     def fill(self, world: World, settings: Settings) -> None:
         """Create the populations."""
@@ -104,7 +104,7 @@ class FillsWorlds(Protocol):
 
 @contextmanager
 def silent_world(particle_type: FillsWorlds, settings: Settings, features: Iterable[str] = ()) -> Iterator[World]:
-    """A world of the type before its first frame, of a video without a song; ``features`` are those of plugins."""
+    """A world of the type before its first frame, without a song; ``features`` names those of plugins."""
     silence = FeatureTimeline.silence(settings.rate, 1, more=(*LEVELS, *features))
     canvas = Canvas(1080.0 * settings.width / settings.height)
     with World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=silence) as world:
@@ -113,7 +113,7 @@ def silent_world(particle_type: FillsWorlds, settings: Settings, features: Itera
 
 
 def check_bindings(particle_type: FillsWorlds, settings: Settings, features: Iterable[str]) -> Mapping[str, Target]:
-    """Set up a silent world of the type to see whether its bindings fit; returns the parameters that it has.
+    """Check a scene's bindings against a silent world of its type; returns the bindable parameters by name.
 
     Raises:
         SceneError: as :func:`attach`.

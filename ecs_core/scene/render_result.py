@@ -1,4 +1,4 @@
-"""RenderResult: what a render hands back, and what hooks are told."""
+"""RenderResult: what a render returns and what hooks receive."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RenderResult:
-    """A finished video: where it is, how long, and what its making cost.
+    """A finished video: its path, size and length, and the time that it took.
 
     ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``compile``, ``analyse``, ``plan``,
-    ``join``; only a machine's first render compiles) and, summed over the worker processes, of the work on frames
+    ``join``; only the first render on a machine compiles) and, summed over the worker processes, of the work on frames
     (``simulate``, ``rasterise``, ``encode``, …).
     """
 

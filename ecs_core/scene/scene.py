@@ -1,4 +1,4 @@
-"""Scene: the frozen, hashable, JSON-serialisable description of a render."""
+"""Scene: a frozen, hashable, JSON-serialisable description of a render."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ecs_core.errors import SceneError
 
 @dataclass(frozen=True)
 class Scene:
-    """What to render: a particle type, a song or none, and settings of the type (see ``motes types``).
+    """What to render: a particle type, optionally a song, and the type's settings (see ``motes types``).
 
-    ``analysis`` is a document of what is heard in the song, perhaps corrected (see ``motes analyze``).
+    ``analysis`` is an analysis document of the song, possibly corrected by hand (see ``motes analyze``).
 
     >>> Scene("snow", audio="song.ogg", config={"particle_count": 500, "duration": "audio"}).type
     'snow'
@@ -51,16 +51,16 @@ class Scene:
         return hash(self.to_json())
 
     def to_json(self) -> str:
-        """The scene as canonical JSON: the same text for equal scenes."""
+        """Canonical JSON: equal scenes give the same text."""
         audio = None if self.audio is None else str(self.audio)
         plain = {"type": self.type, "audio": audio, "config": dict(self.config)}
         return json.dumps(plain | ({"analysis": str(self.analysis)} if self.analysis else {}), sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Scene:
-        """The scene that :meth:`to_json` wrote."""
+        """The scene from the JSON of :meth:`to_json`."""
         return Scene(**json.loads(text))
 
     def resolve(self) -> Any:
-        """As :func:`ecs_core.plugin_api.resolve`, which programs of Motes call; kept for others' programs."""
+        """The same as :func:`ecs_core.plugin_api.resolve`; kept for existing programs."""
         return import_module("ecs_core.plugin_api").resolve(self)

@@ -1,4 +1,4 @@
-"""Reusable systems: each acts on every population that has the components it asks for, and knows no other system."""
+"""Built-in systems, named after their components. Each acts on every population that has them, and knows no other."""
 
 from ecs_core.ecs.world import System
 from ecs_core.systems.audio_reaction import ReactiveColumnsSystem, ReactiveComponentsSystem, ReactiveLookSystem
@@ -22,7 +22,7 @@ from ecs_core.systems.shading import (
 )
 from ecs_core.systems.spawning import EmissionSystem
 
-# What every world runs, in this order within each phase, before the systems of its particle type.
+# Every world runs these, in this order within a phase, before the systems of its particle type.
 BUILT_IN: tuple[type[System], ...] = (
     ReactiveComponentsSystem,
     LifetimeSystem,

@@ -1,7 +1,7 @@
-"""Audio reaction: bindings that let any feature of the song move any parameter of a system or any column.
+"""Audio reaction: bindings that let any feature of the song drive any parameter or column.
 
-The course of a binding over the whole song is worked out once, from the timeline alone; a frame only looks its value
-up. So nothing is remembered from frame to frame, and a resumed simulation reacts as an uninterrupted one does.
+A binding's values over the whole song are computed once from the timeline; a frame only looks its value up. No state is
+kept between frames, so a resumed simulation reacts exactly like an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from ecs_core.ecs.world import System
 from ecs_core.errors import SceneError
 from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
 
-_STEEPEST = np.float32(20)  # e^20 in a frame leads from a billionth to all that is allowed
+_STEEPEST = np.float32(20)  # e^20 per frame: enough to cross the whole allowed range at once
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Lets a feature, or the events of a kind, move a parameter.
+    """Lets a feature, or events of a kind, drive a parameter.
 
-    A feature's value, 0–1, goes through the gate (0 below ``threshold``), the ``curve``, and the follower (rising
-    within ``attack``, falling within ``release`` seconds, time constants); times ``gain`` it is the binding's value v.
-    Of an event it is its strength that goes through gate and curve; it is seen at its exact time, by an envelope that
-    does not depend on the frame rate (see ``ecs_core/systems/envelope.py``). ``look_ahead`` is by how many seconds the
-    parameter is ahead of the song; ``quantise`` moves events to the nearest bar, beat or part of one, and lets a
-    feature change at these alone.
-    ``op``: "multiply" makes the parameter base × (1 + v), "add" base + v, "set" v. ``target`` is a component type and
-    ``field`` a number of it, or a Range or Pareto, both ends of which move. Columns other than Look last, so they
-    change a second: "multiply" e^v-fold, "add" by v; "set" is at once. What comes of it stays within the ``limits``
-    that the target declares.
+    A feature's value (0–1) passes a gate (0 below ``threshold``), the ``curve`` and a follower with the time constants
+    ``attack`` and ``release`` in seconds; multiplied by ``gain`` it is the binding's value v. For events, the strength
+    passes gate and curve, and an envelope shows it at its exact time, at any frame rate (see
+    ``ecs_core/systems/envelope.py``). ``look_ahead`` shifts the parameter ahead of the song, in seconds. ``quantise``
+    moves events to the nearest bar, beat or part of a beat, and lets features change only there.
+
+    ``op`` "multiply" sets the parameter to base × (1 + v), "add" to base + v, "set" to v. ``target`` is a component
+    type and ``field`` one of its numbers, or a Range or Pareto, whose both ends change. Columns other than Look keep
+    their values between frames, so they change per second: "multiply" by a factor of e^v, "add" by v; "set" applies at
+    once. Results are clamped to the ``limits`` of the target.
     """
 
     source: str
@@ -75,7 +75,7 @@ class Binding:
             return (self.gain * value).astype(np.float32)
         if self.source not in timeline.features:
             raise SceneError(f"binding source {self.source!r}: {no_source(timeline)}")
-        # By whole frames, so that no peak is lost between two.
+        # Shift by whole frames, so that no peak is lost between two.
         shifted = np.arange(timeline.frames) + round(self.look_ahead * timeline.fps)
         heard = timeline.features[self.source][np.clip(shifted, 0, max(0, timeline.frames - 1))]
         if self.quantise is not None:
@@ -86,14 +86,14 @@ class Binding:
 
 
 def no_source(timeline: FeatureTimeline) -> str:
-    """That a timeline has nothing of a name, and what it has."""
+    """The message for an unknown source: the features and events of the timeline."""
     features, events = (", ".join(sorted(names)) for names in (timeline.features, timeline.events))
     return f"no such feature; there are: {features}; and events: {events}"
 
 
 @dataclass(frozen=True)
 class Reactive:
-    """The bindings of a population, and the components they start from (noted when a scene is set up)."""
+    """The bindings of a population, and the base components that they modify (recorded when a scene is set up)."""
 
     bindings: tuple[Binding, ...]
     base: tuple[object, ...] = ()
@@ -112,7 +112,7 @@ class Reactive:
 
 
 def check_target(target: type[Any], field: str) -> None:
-    """Raise SceneError where a component has no such field."""
+    """Raise SceneError if a component has no such field."""
     known = list(target.fields) if issubclass(target, Column) else []
     if is_dataclass(target):
         known = [each.name for each in fields(target)]
@@ -120,7 +120,7 @@ def check_target(target: type[Any], field: str) -> None:
         raise SceneError(f"binding target {target.__name__}.{field}: no such field; there are: {', '.join(known)}")
 
 
-# What was worked out lives as long as the song it was worked out from.
+# Computed values live as long as their timeline.
 _worked_out: WeakKeyDictionary[FeatureTimeline, dict[Reactive, tuple[F32, ...]]] = WeakKeyDictionary()
 
 
@@ -155,7 +155,7 @@ def _change(binding: Binding, values: F32, value: Any) -> None:
 
 
 class ReactiveComponentsSystem(System):
-    """Bindings of emitter components: each frame a copy of the base component with the bound fields moved."""
+    """Applies bindings of parameter components: each frame gets a copy of the base component with changed fields."""
 
     phase = Phase.SENSE
 
@@ -175,7 +175,7 @@ class ReactiveComponentsSystem(System):
                 base = self._base(entity, reactive, kind)
                 for name, value in values.items():
                     values[name] = _within(*_limits(kind, name), value)
-                    if isinstance(getattr(base, name), int):  # a number of particles stays a whole one
+                    if isinstance(getattr(base, name), int):  # counts stay whole numbers
                         values[name] = round(values[name])
                 self.world.replace(entity, replace(base, **values))
 
@@ -187,7 +187,7 @@ class ReactiveComponentsSystem(System):
 
 
 class ReactiveColumnsSystem(System):
-    """Bindings of columns that last, such as velocity: they change by the binding's value a second."""
+    """Applies bindings of columns that keep their values, such as Velocity; v is a change per second."""
 
     phase = Phase.FORCE
     writes = (Position, Velocity, Lifetime, Size, Color)
@@ -202,13 +202,13 @@ class ReactiveColumnsSystem(System):
                     values = getattr(column, binding.field)
                     value = course[self.world.frame]
                     change = value if binding.op == "set" else value * np.float32(self.world.dt)
-                    if binding.op == "multiply":  # exact, so that growth and decay are alike at any frame rate
+                    if binding.op == "multiply":  # exact, so that growth is the same at any frame rate
                         change = np.expm1(np.minimum(change, _STEEPEST))
                     _change(binding, values, change)
 
 
 class ReactiveLookSystem(System):
-    """Bindings of Look: what is seen this frame."""
+    """Applies bindings of Look, the appearance in this frame."""
 
     phase = Phase.SHADE
     writes = (Look,)

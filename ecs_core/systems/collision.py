@@ -1,4 +1,4 @@
-"""Collision: particles of a population bounce off each other as discs."""
+"""Collisions between the particles of a population, as discs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_CELLS = 1 << 20
 
 
 class CollideSystem(System):
-    """Overlapping discs are pushed apart and exchange momentum."""
+    """Pushes overlapping discs apart and exchanges momentum."""
 
     phase = Phase.COLLIDE
     reads = (Size,)
@@ -36,12 +36,12 @@ class CollideSystem(System):
                 x, y, velocity.x, velocity.y, size.value, columns, rows, starts, order, np.float32(collide.restitution)
             )
             walls = self.world.component(entity, Walls)
-            if walls is not None and walls.mode == "reflect":  # who is pushed through a wall stays at it
+            if walls is not None and walls.mode == "reflect":  # do not push particles through a wall
                 np.clip(x, 0, np.float32(canvas.width), out=x)
                 np.clip(y, 0, np.float32(canvas.height), out=y)
 
 
 def cell_size(largest: float, canvas: Canvas) -> float:
-    """Side of a grid cell, units: as wide as two of the largest discs, but no more than a million cells."""
+    """Side of a grid cell in units: the width of two of the largest discs, with at most a million cells."""
     finest = math.sqrt(canvas.width * canvas.height / _MOST_CELLS)
     return max(2.0 * largest, finest, 1e-3)

@@ -1,6 +1,6 @@
-"""How a binding follows the song: events by an analytic envelope at a frame's time, features by a follower.
+"""Envelopes of bindings: an analytic envelope for events, a follower for features.
 
-An event's envelope is a function of time alone, so at one moment it is the same at 24, 30 and 60 frames a second.
+An event's envelope is a function of time, so its value at a given time is the same at 24, 30 and 60 frames per second.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import numpy as np
 from ecs_core.arrays import F32, F64
 
 Grid = Literal["bar", "beat", "half", "quarter"]
-# A frame is seen until the next one comes, so what is shown at a frame's time is late by half a frame on average. This
-# much earlier an event begins to be seen, at any rate: half a frame at 60 frames a second, a quarter at 30.
+# A frame stays on screen until the next one, so what it shows is late by half a frame on average. Envelopes begin this
+# much before their event, at any frame rate: half a frame at 60 frames per second, a quarter at 30.
 LEAD = 1 / 120  # seconds
-RELEASE = 0.15  # seconds, where a binding of an event has none: without, it might fall between two frames
+RELEASE = 0.15  # seconds: the default for events, as an envelope without a release could fall between two frames
 _TOGETHER = 8  # events that may overlap
 
 
 def envelope(times: F64, events: F64, heights: F64, *, attack: float, release: float) -> F64:
-    """What is seen of events at the given times: (times,) float64.
+    """The envelope of events at the given times, (times,) float64.
 
-    ``events`` are ascending times and ``heights`` (events,) how high each rises: on a straight line within ``attack``
-    seconds, from ``LEAD`` before the event on; from the top, though not before the event itself, it falls to 1/e within
-    ``release`` seconds. The highest of those that overlap counts.
+    ``events`` are ascending times, ``heights`` (events,) their peaks. Each rises linearly within ``attack`` seconds,
+    starting ``LEAD`` before the event, and after its peak, at the event or later, falls to 1/e within ``release``
+    seconds. Where envelopes overlap, the highest counts.
     """
     out = np.zeros(len(times))
     if not len(events):
@@ -44,7 +44,7 @@ def envelope(times: F64, events: F64, heights: F64, *, attack: float, release: f
 
 
 def grid_of(beats: F64, downbeats: F64, grid: Grid) -> F64:
-    """The times that events are moved to: bars, beats, or parts of beats."""
+    """The times that events are quantised to: bars, beats, or parts of beats."""
     if grid == "bar":
         return downbeats
     parts = {"beat": 1, "half": 2, "quarter": 4}[grid]
@@ -54,7 +54,7 @@ def grid_of(beats: F64, downbeats: F64, grid: Grid) -> F64:
 
 
 def quantised(events: F64, heights: F64, grid: F64) -> tuple[F64, F64]:
-    """Events moved to the nearest time of a grid; of those that meet, the highest. Without a grid they stay."""
+    """Events moved to the nearest grid time, keeping the highest of those that coincide; unchanged without a grid."""
     if not len(grid) or not len(events):
         return events, heights
     middles = (grid[1:] + grid[:-1]) / 2
@@ -64,7 +64,7 @@ def quantised(events: F64, heights: F64, grid: F64) -> tuple[F64, F64]:
 
 
 def held(values: F32, times: F64, grid: F64) -> F32:
-    """A feature's mean from each time of the grid to the next, held all the while; before the first as it is."""
+    """A feature held at its mean between consecutive grid times; unchanged before the first one."""
     if not len(grid) or not len(values):
         return values
     part = np.searchsorted(grid, times + 1e-9, side="right")
@@ -75,7 +75,7 @@ def held(values: F32, times: F64, grid: F64) -> F32:
 
 
 def follow(wanted: F64, attack: float, release: float) -> F64:
-    """An envelope that rises and falls exponentially with time constants in frames; 0 follows at once."""
+    """An envelope follower with exponential attack and release; time constants in frames, 0 follows immediately."""
     rise = 1.0 if attack <= 0 else 1.0 - float(np.exp(-1.0 / attack))
     fall = 1.0 if release <= 0 else 1.0 - float(np.exp(-1.0 / release))
     out = np.empty(len(wanted))

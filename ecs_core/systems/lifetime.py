@@ -1,4 +1,4 @@
-"""Lifetime: particles that are too old or too far out die."""
+"""Removes particles that are older than their lifespan or out of bounds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ecs_core.ecs.world import System
 
 
 class LifetimeSystem(System):
-    """One compaction a frame removes all that died."""
+    """Removes all dead particles in one compaction per frame."""
 
     phase = Phase.REAP
     reads = (Lifetime, Position)

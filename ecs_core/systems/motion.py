@@ -1,4 +1,4 @@
-"""Motion: accelerations in FORCE, and one pass in MOVE that moves, slows, ages and turns back at the walls."""
+"""Motion: accelerations in FORCE, and one pass in MOVE that moves particles, applies drag and walls, and ages them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ f32 = np.float32
 
 
 class GravitySystem(System):
-    """Gravity: the same acceleration for all."""
+    """Applies a constant acceleration."""
 
     phase = Phase.FORCE
     writes = (Velocity,)
@@ -42,7 +42,7 @@ class GravitySystem(System):
 
 
 class AttractionSystem(System):
-    """Attraction: towards a point, rounded off near it so that nothing is flung out."""
+    """Accelerates particles towards a point; softened near it, so that none is flung out."""
 
     phase = Phase.FORCE
     reads = (Position,)
@@ -58,7 +58,7 @@ class AttractionSystem(System):
 
 
 class TurbulenceSystem(System):
-    """Turbulence: curl noise that changes slowly with time."""
+    """Applies curl noise that changes slowly with time."""
 
     phase = Phase.FORCE
     reads = (Position,)
@@ -75,7 +75,7 @@ class TurbulenceSystem(System):
 
 
 class JitterSystem(System):
-    """Jitter: every particle on a random walk of its own."""
+    """Adds a random walk to each velocity."""
 
     phase = Phase.FORCE
     random_key = "Shake"
@@ -91,7 +91,7 @@ class JitterSystem(System):
 
 
 class GrowthSystem(System):
-    """Growth: sizes swing between their limits."""
+    """Changes sizes, reversing at their limits."""
 
     phase = Phase.MOVE
     writes = (Size, Growth)
@@ -105,7 +105,7 @@ class GrowthSystem(System):
 
 
 class MotionSystem(System):
-    """Positions follow velocities, velocities shrink by drag, ages grow, walls turn particles back."""
+    """Integrates positions, applies drag and walls, and ages particles."""
 
     phase = Phase.MOVE
     writes = (Position, Velocity, Lifetime)
@@ -121,7 +121,7 @@ class MotionSystem(System):
             walls = world.component(entity, Walls)
             rate = 0.0 if drag is None else drag.rate
             keep = f32(math.exp(-rate * dt))
-            # The integral of a velocity that shrinks meanwhile: with v × dt, drag would brake less at low frame rates.
+            # The integral of the decaying velocity: v × dt would make drag weaker at low frame rates.
             step = f32((-math.expm1(-rate * dt) / rate if rate else dt) * (1.0 if speed is None else speed.factor))
             width, height = f32(canvas.width), f32(canvas.height)
             if walls is not None and walls.mode == "reflect":

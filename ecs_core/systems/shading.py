@@ -1,4 +1,4 @@
-"""Shading: what is seen of a particle, worked out afresh every frame from what it is."""
+"""Shading: recompute the appearance of particles every frame."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _share_of_life(life: Lifetime) -> F32:
 
 
 class LookSystem(System):
-    """A particle looks as big as it is and as bright as its colour; the shading systems after this one change that."""
+    """Resets Look to the particle's size and full light; the shading systems after it modify that."""
 
     phase = Phase.SHADE
     reads = (Size,)
@@ -43,7 +43,7 @@ class LookSystem(System):
 
 
 class SizeOverLifeSystem(System):
-    """SizeOverLife."""
+    """Scales the radius by the particle's age."""
 
     phase = Phase.SHADE
     reads = (Lifetime,)
@@ -55,7 +55,7 @@ class SizeOverLifeSystem(System):
 
 
 class LightOverLifeSystem(System):
-    """LightOverLife."""
+    """Scales the light by the particle's age."""
 
     phase = Phase.SHADE
     reads = (Lifetime,)
@@ -67,7 +67,7 @@ class LightOverLifeSystem(System):
 
 
 class ColorOverLifeSystem(System):
-    """ColorOverLife."""
+    """Sets the colour by the particle's age."""
 
     phase = Phase.SHADE
     reads = (Lifetime,)
@@ -79,7 +79,7 @@ class ColorOverLifeSystem(System):
 
 
 class TwinkleSystem(System):
-    """Twinkle: a sine over each particle's Pulse."""
+    """Modulates the light with a sine of the particle's Pulse."""
 
     phase = Phase.SHADE
     writes = (Look, Pulse)
@@ -94,7 +94,7 @@ class TwinkleSystem(System):
 
 
 class FadeWithDistanceSystem(System):
-    """FadeWithDistance."""
+    """Dims particles with their distance from a point."""
 
     phase = Phase.SHADE
     reads = (Position,)

@@ -1,4 +1,4 @@
-"""Spawning: births at once, at a rate, at events of the song, or in place of the dead, from a point, area or ring."""
+"""Spawning: at once, at a rate, at events of the song, or to replace the dead; from a point, an area or a ring."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ecs_core.ecs.world import System
 
 
 class EmissionSystem(System):
-    """Burst, Emission and Upkeep, in this order: as many as are due in this frame."""
+    """Spawns the particles that Burst, Emission and Upkeep, in this order, call for in this frame."""
 
     phase = Phase.EMIT
     random_key = "Emit"
@@ -40,7 +40,7 @@ class EmissionSystem(System):
                 self._bear(entity, table, burst, burst.count)
             emission = world.component(entity, Emission)
             if emission is not None:
-                # The fraction of a particle becomes a chance, so that nothing need be carried over to the next frame.
+                # Fractions of a particle are rounded at random, so nothing has to be carried over to the next frame.
                 due = int(emission.rate * world.dt + world.rng(self, entity).uniform())
                 if emission.event is not None:
                     due += emission.per_event * world.get(AudioFrame).count(emission.event)
@@ -84,7 +84,7 @@ class EmissionSystem(System):
 
 
 def _speeds(birth: Birth, rng: np.random.Generator, radius: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Drawn from ``birth.speed``; partly by rank of size where size decides."""
+    """Speeds drawn from ``birth.speed``, blended with speeds that follow from size."""
     speed = birth.speed.draw(rng, len(radius))
     if not birth.speed_with_size:
         return speed
@@ -95,7 +95,7 @@ def _speeds(birth: Birth, rng: np.random.Generator, radius: NDArray[np.float32])
 
 
 def _offsets(birth: Birth, rng: np.random.Generator, n: int) -> tuple[F64, F64]:
-    """Where particles are born, relative to the birth's centre, units; evenly over its shape."""
+    """Positions relative to the birth's centre in units, uniform over its shape."""
     if birth.shape == "area":
         return (rng.uniform(-0.5, 0.5, n) * birth.width, rng.uniform(-0.5, 0.5, n) * birth.height)
     if birth.shape == "ring":
