@@ -32,39 +32,41 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MOTES_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    data: Path = Field(default=Path("motes-data"), description="folder of everything that is not kept elsewhere")
+    data: Path = Field(default=Path("motes-data"), description="folder for everything that is not stored elsewhere")
     database_url: str = Field(default="", description="postgresql+asyncpg://…; empty: SQLite in the data folder")
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="the queue")
     storage_url: str = Field(default="", description="file://…, s3://…; empty: a folder in the data folder")
-    media_root: Path | None = Field(default=None, description="folder whose songs clients may name; none: uploads only")
+    media_root: Path | None = Field(
+        default=None, description="folder whose songs clients may name; empty: uploads only"
+    )
     host: str = Field(default="127.0.0.1", description="address the API listens on")
-    port: int = Field(default=8000, ge=0, le=65535, description="port the API listens on; 0: any that is free")
+    port: int = Field(default=8000, ge=0, le=65535, description="port the API listens on; 0: any free port")
     auth: Literal["auto", "required", "off"] = Field(
         default="auto",
-        description="required, off, or auto: API keys are required unless only this machine is listened to",
+        description="required, off, or auto: API keys are required unless the API listens on this machine only",
     )
     cors_origins: str = Field(
-        default="", description="origins whose pages may use the API, such as https://example.org, with commas between"
+        default="", description="origins whose pages may use the API, such as https://example.org, separated by commas"
     )
     allowed_hosts: str = Field(
         default="",
-        description="names, besides addresses and localhost, that requests on this machine may be for without a key",
+        description="host names, besides addresses and localhost, that requests without a key may use",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1,::1",
-        description="addresses or networks of proxies whose word counts for where a request came from",
+        description="addresses or networks of proxies whose X-Forwarded-For is trusted",
     )
-    limit_requests_per_minute: int = Field(default=600, ge=0, description="requests a minute with a key")
+    limit_requests_per_minute: int = Field(default=600, ge=0, description="requests per minute and key")
     limit_open_jobs: int = Field(default=200, ge=0, description="jobs of an owner that are not over")
-    limit_queued_jobs: int = Field(default=100, ge=0, description="jobs of an owner that nobody has begun")
+    limit_queued_jobs: int = Field(default=100, ge=0, description="jobs of an owner that no worker has started")
     limit_rendered_seconds_per_day: int = Field(
-        default=36_000, ge=0, description="seconds of video that are rendered for an owner in a day, in UTC"
+        default=36_000, ge=0, description="seconds of video rendered for an owner per day (UTC)"
     )
     limit_stored_bytes: int = Field(
         default=50_000_000_000, ge=0, description="bytes of an owner's songs and results in storage"
     )
     max_pixels: int = Field(default=7680 * 4320, ge=256, le=7680 * 4320, description="width × height of any video")
-    max_fps: float = Field(default=120, ge=1, le=240, description="frames a second of any video")
+    max_fps: float = Field(default=120, ge=1, le=240, description="frames per second of any video")
     max_seconds: float = Field(default=10_800, gt=0, le=86_400, description="duration of any video")
     max_particles: int = Field(
         default=250_000, ge=1000, le=1_000_000, description="particle_count, and max_particles, of any system"
@@ -75,68 +77,80 @@ class ServiceSettings(BaseSettings):
     )
     upload_limit: int = Field(default=500_000_000, ge=1, description="bytes of an upload")
     lease_seconds: float = Field(
-        default=15.0, ge=1, le=3600, description="after this long without a sign of life work is given again"
+        default=15.0,
+        ge=1,
+        le=3600,
+        description="seconds without a heartbeat after which a task is given to another worker",
     )
     webhook_secret: SecretStr | None = Field(
-        default=None, description="whsec_…, signs webhooks; motes serve makes one; none: webhooks are refused"
+        default=None, description="whsec_…, signs webhooks; motes serve creates one; empty: webhooks are refused"
     )
     webhook_private_targets: bool = Field(
-        default=False, description="let webhooks go to addresses that are not public, in a network one trusts"
+        default=False, description="allow webhooks to private addresses, in a trusted network"
     )
 
     metrics_port: int | None = Field(
         default=None,
         ge=1,
         le=65535,
-        description="port, at the host, where a worker tells Prometheus; the next ones are for others of motes serve",
+        description="port of the first worker's metrics; other workers of motes serve use the next ones",
     )
     metrics_open: bool = Field(
         default=False,
-        description="let anybody read /metrics; else, where API keys are required, only an admin and this machine",
+        description="let anybody read /metrics; otherwise, if API keys are required, only admins and this machine",
     )
     log_format: Literal["auto", "json", "text"] = Field(
-        default="auto", description="auto, json or text; auto: json unless a terminal shows it"
+        default="auto", description="auto, json or text; auto: text in a terminal, else json"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        description="debug, info, warning or error; info tells of requests that change something or are refused by "
-        "key or rate, debug of all",
+        description="debug, info, warning or error; info logs requests that change something or are refused by "
+        "key or rate, debug all requests",
     )
 
     keep_videos: int = Field(default=30 * _DAY, ge=0, description=f"seconds since a video was last used; {_EVER}")
-    keep_previews: int = Field(default=_DAY, ge=0, description=f"seconds of previews and frames; {_EVER}")
+    keep_previews: int = Field(
+        default=_DAY, ge=0, description=f"seconds since previews and frames were last viewed; {_EVER}"
+    )
     keep_segments: int = Field(
-        default=_DAY, ge=0, description=f"seconds since segments were last used, and nobody renders them; {_EVER}"
+        default=_DAY, ge=0, description=f"seconds since segments were last used, if no job needs them; {_EVER}"
     )
     keep_uploads: int = Field(default=30 * _DAY, ge=0, description=f"seconds since a song was last used; {_EVER}")
     keep_bytes: int = Field(
-        default=0, ge=0, description="bytes of songs and results of an owner, beyond which the oldest go; 0: no limit"
+        default=0,
+        ge=0,
+        description="bytes of an owner's songs and results above which the oldest are deleted; 0: no limit",
     )
     keep_free: str = Field(
         default="2000000000",
-        description="bytes or per cent of the disk to be free, or else what was used least lately goes; 0: never",
+        description="bytes or per cent of the disk to keep free by deleting what was least recently used; 0: never",
     )
     keep_at_least: int = Field(
-        default=3600, ge=0, description="seconds that anything is kept, whatever an owner has and however full the disk"
+        default=3600, ge=0, description="seconds that everything is kept, even over quota or on a full disk"
     )
     keep_jobs: int = Field(
-        default=365 * _DAY, ge=0, description=f"seconds since a job ended whose video has expired; {_EVER}"
+        default=365 * _DAY, ge=0, description=f"seconds since the end of a job whose video has expired; {_EVER}"
     )
     keep_history: int = Field(
-        default=7 * _DAY, ge=0, description=f"seconds of events, tasks and webhooks of jobs that ended; {_EVER}"
+        default=7 * _DAY, ge=0, description=f"seconds that events, tasks and webhooks are kept after their job; {_EVER}"
     )
-    keep_requests: int = Field(default=_DAY, ge=0, description=f"seconds of answers to an Idempotency-Key; {_EVER}")
+    keep_requests: int = Field(
+        default=_DAY, ge=0, description=f"seconds that answers to an Idempotency-Key are kept; {_EVER}"
+    )
     keep_orphans: int = Field(
         default=3600,
         ge=60,
-        description="seconds until a file that nothing refers to is taken for left by the dead",
+        description="seconds until a file that nothing refers to counts as orphaned",
     )
     keep_every: int = Field(
-        default=60, ge=1, le=3600, description="seconds between looks for what may go; must divide a minute or an hour"
+        default=60,
+        ge=1,
+        le=3600,
+        description="seconds between checks for expired data; must divide a minute or an hour",
     )
     reserve: str = Field(
         default="1000000000",
-        description="bytes or per cent of the disk that new jobs and uploads leave free; 0: none is refused",
+        description="bytes or per cent of the disk that new jobs and uploads must leave free; 0: no check",
     )
 
     @field_validator("database_url")
