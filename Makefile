@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 
-.PHONY: help setup setup-dev demo serve test campaigns nightly prove check check-lint check-format \
+.PHONY: help setup setup-dev demo serve test campaigns nightly prove mutate check check-lint check-format \
 	check-types check-layers format docs gallery filter-banks dashboards \
 	bench lock upgrade clean
 
@@ -45,6 +45,9 @@ campaigns: $(DEV)  ## long tests: faults, load, full disks, fresh environments, 
 
 nightly: $(DEV)  ## tests that take hours: hundreds of faults, long soaks, thousands of requests made up
 	$(BIN)/python -m pytest -s --durations 0 -m nightly
+
+mutate: $(DEV)  ## mistakes put into the code one by one; lists those that no test notices
+	$(BIN)/python -m tests.mutate
 
 prove: $(DEV)  ## the tests pass whatever the machine: three times beside four busy processes, then once niced to 19
 	$(BIN)/python -m tests.prove

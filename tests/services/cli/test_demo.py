@@ -11,8 +11,10 @@ from pathlib import Path
 import av
 import pytest
 
+import services.cli.demo
 from tests.media import read_video
 from tests.service import ROOT, alive, children, descendants, redis_or_skip, wait_for
+from tests.services.api.world import served
 from tests.waiting import HANG
 
 pytestmark = [pytest.mark.debian("redis-server"), pytest.mark.usefixtures("_redis")]
@@ -26,10 +28,13 @@ def _redis() -> None:
     redis_or_skip()
 
 
-def demo(folder: Path, config: dict[str, object], **environment: str) -> subprocess.Popen[str]:
+def demo(
+    folder: Path, config: dict[str, object], *, python: str = sys.executable, **environment: str
+) -> subprocess.Popen[str]:
     """The demo as make starts it, but for the size and length of its video."""
     code = (
         "import sys, pathlib, services.cli.demo as demo\n"
+        f"sys.executable = {python!r}  # what starts the service\n"
         f"demo.SECONDS, demo.POSTER_AT, demo.CONFIG = 2.0, 1.0, {config}\n"
         "sys.exit(demo.main(pathlib.Path(sys.argv[1])))"
     )
@@ -63,20 +68,21 @@ def test_demo_makes_a_video_and_its_poster(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["demo.log", "demo.mp4", "demo.png", "demo.wav"]
 
 
-@pytest.mark.campaign
-def test_refused_request_is_said_in_one_line(tmp_path: Path) -> None:
-    process = demo(tmp_path, {"particle_count": -1})
-    _, said = process.communicate(timeout=HANG)
-    assert process.returncode == 2
-    assert said == "motes: error: particle_count = -1: must be between 0 and 1000000\n"
-    assert names(tmp_path) == ["demo.log", "demo.wav"]
+def test_refused_request_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOTES_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("MOTES_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(services.cli.demo, "_service", lambda data, log: served())
+    monkeypatch.setattr(services.cli.demo, "CONFIG", {"particle_count": -1})
+    monkeypatch.setattr(services.cli.demo, "SECONDS", 0.5)
+    assert services.cli.demo.main(tmp_path / "out") == 2
+    assert capsys.readouterr().err == "motes: error: particle_count = -1: must be between 0 and 1000000\n"
+    assert names(tmp_path / "out") == ["demo.wav"]
 
 
-@pytest.mark.campaign
 def test_service_that_does_not_start_is_said(tmp_path: Path) -> None:
-    process = demo(tmp_path, SMALL)
-    [service] = wait_for(lambda: descendants(process.pid))
-    os.kill(service, signal.SIGKILL)
+    process = demo(tmp_path, SMALL, python="/bin/false")
     _, said = process.communicate(timeout=HANG)
     assert (process.returncode, said) == (2, "motes: error: the service did not start\n")
     assert names(tmp_path) == ["demo.log", "demo.wav"]

@@ -1,0 +1,351 @@
+"""Does a test fail when the code is wrong? Applies mutations one by one and lists those that survive.
+
+``python -m tests.mutate [WORD …]``: with words, only mutations whose name contains one of them. Everything happens in a
+temporary copy of the tree. The exit code is 1 where a mutation survives without an explanation, 2 where one cannot be
+applied any more or its tests cannot be run: then the table below has to follow the code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+TASKS, LEASES = "services/jobs/tasks.py", "tests/services/jobs/test_tasks_leases.py -k sqlite"
+LIFECYCLE = "tests/services/jobs/test_lifecycle.py -k sqlite"
+VERSIONS = "tests/services/jobs/test_jobs_versions.py -k sqlite"
+FAIR, TURNS = "services/jobs/fair_scheduler.py", "tests/services/jobs/test_fair_scheduler.py -k sqlite"
+PLAN, CUTS = "ecs_core/rendering/plan.py", "tests/ecs_core/rendering/test_plan.py"
+SEGMENT, FRAMES = "ecs_core/rendering/segment.py", "tests/ecs_core/rendering/test_same_frames.py"
+WORLD, WORLDS = "ecs_core/ecs/world.py", "tests/ecs_core/ecs/test_world.py"
+TABLE, TABLES = "ecs_core/ecs/table.py", "tests/ecs_core/ecs/test_table.py"
+KERNEL, PAINTER = "ecs_core/kernels/raster.py", "ecs_core/raster/rasteriser.py"
+RASTER = "tests/ecs_core/raster/test_rasteriser.py"
+SANDBOX, CONFINED = "services/media/sandbox.py", "tests/services/media/test_sandbox.py"
+TIMELINE, HEARD = "ecs_core/audio/timeline.py", "tests/ecs_core/ecs/test_world.py tests/ecs_core/systems"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A mistake: ``old`` occurs once in ``file`` and becomes ``new``; at least one of the ``tests`` must fail.
+
+    ``equivalent`` says why none can, where nothing that anybody sees depends on it.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+    equivalent: str = ""
+
+
+MUTATIONS = [
+    # Leases
+    Mutation("lease: attempts are not told apart", TASKS, " TaskRow.attempt == claim.attempt,", "", LEASES),
+    Mutation(
+        "lease: what is not running can be changed",
+        TASKS,
+        'claim.attempt, TaskRow.status == "running"\n',
+        "claim.attempt\n",
+        LEASES,
+    ),
+    Mutation(
+        "lease: never extended",
+        TASKS,
+        "values(lease_until=now() + self._lease, done=done)",
+        "values(done=done)",
+        LEASES,
+    ),
+    Mutation("lease: never expires", TASKS, "TaskRow.lease_until < now(), ", "", LEASES),
+    Mutation(
+        "lease: a clock set back is not noticed", TASKS, ", TaskRow.lease_until > now() + 2 * self._lease)", ")", LEASES
+    ),
+    Mutation("lease: a clock ahead loses it", TASKS, "now() + 2 * self._lease)", "now() + self._lease)", LEASES),
+    Mutation("lease: attempts are not counted", TASKS, ' "attempt": TaskRow.attempt + 1,', "", LEASES),
+    Mutation("lease: one loss too many", TASKS, "if losses >= MAX_LOSSES", "if losses > MAX_LOSSES", LEASES),
+    Mutation("lease: losses are not counted", TASKS, ", losses=TaskRow.losses + 1)", ")", LEASES),
+    Mutation("lease: a restarted worker takes what others have", TASKS, ", TaskRow.worker == worker)", ")", LEASES),
+    Mutation("tasks: one death too many", TASKS, "task.deaths >= MAX_DEATHS", "task.deaths > MAX_DEATHS", LIFECYCLE),
+    Mutation(
+        "tasks: the join does not wait for segments",
+        TASKS,
+        ', TaskRow.status == "waiting", ~unfinished)',
+        ', TaskRow.status == "waiting")',
+        LEASES,
+    ),
+    Mutation(
+        "tasks: the join goes to the end of the queue",
+        TASKS,
+        'values(status="ready", virtual_time=turn, ',
+        'values(status="ready", virtual_time=1e9, ',
+        TURNS,
+    ),
+    Mutation(
+        "tasks: a delay does not end when the clock is set back",
+        TASKS,
+        ", moment > now() + 2 * RETRY_DELAY)",
+        ")",
+        LEASES,
+    ),
+    Mutation(
+        "tasks: no delay while the disk is full",
+        TASKS,
+        "now() + RETRY_DELAY if wait or wrong",
+        "now() + RETRY_DELAY if wrong",
+        TURNS,
+    ),
+    Mutation(
+        "tasks: queued again only if the clock goes forward",
+        TASKS,
+        "abs(now() - row.queued_at) > REQUEUE_AFTER",
+        "(now() - row.queued_at) > REQUEUE_AFTER",
+        LEASES,
+    ),
+    Mutation(
+        "tasks: those of other versions are taken",
+        TASKS,
+        "return true() if self._versions is None else",
+        "return true() if True else",
+        VERSIONS,
+    ),
+    Mutation(
+        "tasks: segments there are already are rendered again",
+        TASKS,
+        "if keys[number] in there:",
+        "if keys[number] in ():",
+        LIFECYCLE,
+    ),
+    Mutation("tasks: a plan noted twice has its segments twice", TASKS, "if number not in known:", "if True:", LEASES),
+    Mutation("tasks: the oldest is never first", TASKS, "self._claims % FIFO_EVERY == FIFO_EVERY - 1", "False", TURNS),
+    # The fair scheduler
+    Mutation("fair: priorities upside down", FAIR, "number / WEIGHTS[priority]", "number * WEIGHTS[priority]", TURNS),
+    Mutation(
+        "fair: what waits holds the clock back",
+        FAIR,
+        '(("ready", "running")), possible)',
+        '(("ready", "running")))',
+        TURNS,
+    ),
+    Mutation("fair: a high priority queues behind one's own", FAIR, " JobRow.priority == priority,", "", TURNS),
+    Mutation("fair: everybody queues behind everybody", FAIR, "JobRow.fairness_key == fairness_key, ", "", TURNS),
+    Mutation(
+        "fair: newcomers start at zero", FAIR, "or 0.0, await current_virtual_time(session))", "or 0.0, 0.0)", TURNS
+    ),
+    # Cuts
+    Mutation("cut: beyond the end", PLAN, "min(left, longest, max(", "min(longest, max(", CUTS),
+    Mutation("cut: no taper", PLAN, "max(shortest, left // 4)", "max(shortest, left)", CUTS),
+    Mutation("cut: a quarter is a half", PLAN, "max(1, longest // 4)", "max(1, longest // 2)", CUTS),
+    Mutation("cut: groups of pictures cross cuts", PLAN, "gop=longest", "gop=2 * longest", CUTS),
+    Mutation("cut: a song without a frame", PLAN, "if frames < 1:", "if frames < 0:", CUTS + " tests/ecs_core/scene"),
+    # Segments and snapshots
+    Mutation(
+        "segment: frames in the wrong order",
+        SEGMENT,
+        "segment.stop - frame))][::-1]",
+        "segment.stop - frame))]",
+        FRAMES,
+    ),
+    Mutation("segment: starts at its snapshot", SEGMENT, "        self.stage.skip_to(segment.start)\n", "", FRAMES),
+    Mutation("snapshot: the frame stays", WORLD, "        self.frame = snapshot.frame\n", "", WORLDS),
+    Mutation(
+        "snapshot: shares its values",
+        TABLE,
+        "self._values[:, : self._rows].copy()",
+        "self._values[:, : self._rows]",
+        TABLES,
+    ),
+    Mutation("snapshot: shares its births", TABLE, "self.birth.copy(), ", "self.birth, ", TABLES),
+    Mutation("snapshot: births begin anew", TABLE, "        self.next_birth = rows.next_birth\n", "", TABLES),
+    # World and table
+    Mutation(
+        "world: the same draw twice in a frame", WORLD, "self._draws[key] = draw + 1", "self._draws[key] = draw", WORLDS
+    ),
+    Mutation("world: draws depend on frames before", WORLD, "        self._draws.clear()\n", "", WORLDS),
+    Mutation("world: rows are never frozen", WORLD, "table.frozen = True", "table.frozen = False", WORLDS),
+    Mutation("world: rows are never thawed", WORLD, "table.frozen = False", "table.frozen = True", WORLDS),
+    Mutation("world: a renamed system draws anew", WORLD, "system.random_key or type", "type", WORLDS),
+    Mutation(
+        "world: the n-th depends on the frame", WORLD, 'entity, "nth"), nth)', 'entity, "nth"), self.frame)', WORLDS
+    ),
+    Mutation(
+        "table: the born have what the dead had",
+        TABLE,
+        "        self._values[:, first:last] = self._at_birth\n",
+        "",
+        TABLES,
+    ),
+    Mutation("table: births are used again", TABLE, "self.next_birth += n", "self.next_birth = last", TABLES),
+    Mutation("table: negative births", TABLE, "if n < 0:", "if n < -99:", TABLES),
+    Mutation("table: the dead are found", TABLE, "np.where(self.birth[rows] == births, rows, -1)", "rows", TABLES),
+    # The rasteriser
+    Mutation(
+        "raster: light that moved stays behind",
+        PAINTER,
+        "if first == last and not before.any():",
+        "if first == last:",
+        RASTER,
+    ),
+    Mutation(
+        "raster: a new picture keeps the old one", PAINTER, "        self._before[:] = 1\n", "        pass\n", RASTER
+    ),
+    Mutation(
+        "raster: a long list is not listed",
+        PAINTER,
+        "            kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)\n",
+        "",
+        RASTER,
+    ),
+    Mutation(
+        "raster: fine sprites gain light",
+        KERNEL,
+        "dim = reach * reach * (_ONE / (_FINEST * _FINEST))",
+        "dim = _ONE",
+        RASTER,
+    ),
+    Mutation(
+        "raster: fine sprites flicker",
+        KERNEL,
+        "                reach = _FINEST\n        out",
+        "                pass\n        out",
+        RASTER,
+    ),
+    Mutation(
+        "raster: green is blue",
+        KERNEL,
+        "lr, lg, lb = level * r, level * g, level * b",
+        "lr, lg, lb = level * r, level * b, level * g",
+        RASTER,
+    ),
+    Mutation(
+        "raster: the last block is not touched",
+        KERNEL,
+        "((hx1 - 1) >> (BLOCK_SHIFT - 1)) + 1)",
+        "((hx1 - 1) >> (BLOCK_SHIFT - 1)))",
+        RASTER,
+    ),
+    Mutation("raster: windows end early", KERNEL, "int(np.ceil(centre + reach))", "int(np.floor(centre))", RASTER),
+    # The sandbox
+    Mutation("sandbox: memory", SANDBOX, "    _limit(resource.RLIMIT_AS, _mapped() + memory)\n", "", CONFINED),
+    Mutation("sandbox: memory that it has counts", SANDBOX, "_mapped() + memory)", "memory)", CONFINED),
+    Mutation(
+        "sandbox: time",
+        SANDBOX,
+        "    _limit(resource.RLIMIT_CPU, seconds, seconds + _GRACE)\n",
+        "",
+        CONFINED + " -k 'not time'",
+    ),
+    Mutation("sandbox: writing", SANDBOX, "    _limit(resource.RLIMIT_FSIZE, 0)\n", "", CONFINED),
+    Mutation("sandbox: cores", SANDBOX, "    _limit(resource.RLIMIT_CORE, 0)\n", "", CONFINED),
+    Mutation("sandbox: sockets", SANDBOX, '    "socket": (41, 198),\n', "", CONFINED),
+    Mutation("sandbox: other programs", SANDBOX, '    "execve": (59, 221),\n', "", CONFINED),
+    Mutation(
+        "sandbox: any file",
+        SANDBOX,
+        '    rules = struct.pack("=Q", (1 << rights) - 1)\n',
+        '    rules = struct.pack("=Q", 2)\n',
+        CONFINED,
+    ),
+    Mutation("sandbox: capabilities", SANDBOX, "    _drop_capabilities()\n    return", "    return", CONFINED),
+    # The timeline
+    Mutation(
+        "timeline: events of another frame",
+        TIMELINE,
+        "float((frame + 1) / self.fps)]",
+        "float((frame + 2) / self.fps)]",
+        HEARD,
+    ),
+    Mutation(
+        "timeline: an event at the edge belongs to the frame before",
+        TIMELINE,
+        "np.searchsorted(self.events[event], edges)",
+        'np.searchsorted(self.events[event], edges, "right")',
+        HEARD,
+    ),
+    Mutation(
+        "timeline: features are events",
+        TIMELINE,
+        "        if source in self.features:\n            return None\n",
+        "",
+        "tests/ecs_core/scene/test_bindings.py tests/ecs_core/test_plugin_api.py",
+    ),
+    Mutation(
+        "timeline: a level at its threshold is high",
+        PLAN,
+        "(level > settings.bass_threshold)",
+        "(level >= settings.bass_threshold)",
+        CUTS + " tests/ecs_core/systems tests/ecs_core/scene",
+    ),
+]
+
+
+def main(words: list[str]) -> int:
+    """Apply the mutations whose name has one of the words, or all; returns the exit code."""
+    chosen = [each for each in MUTATIONS if not words or any(word in each.name for word in words)]
+    with tempfile.TemporaryDirectory(prefix="motes-mutants-") as name:
+        tree = Path(name)
+        files = subprocess.run(("git", "ls-files", "-z"), cwd=ROOT, capture_output=True, text=True, check=True)
+        for file in filter(None, files.stdout.split("\0")):
+            if (ROOT / file).is_file():
+                (tree / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / file, tree / file)
+        return _try_all(tree, chosen)
+
+
+def _try_all(tree: Path, chosen: list[Mutation]) -> int:
+    misfits = [each.name for each in chosen if (tree / each.file).read_text().count(each.old) != 1]
+    for name in misfits:
+        print(f"{name}: what it changes is not there exactly once")
+    for tests in sorted({each.tests for each in chosen}):
+        if (code := _run(tree, tests)) != 0:
+            print(f"{tests}: pytest ended with {code} before anything was changed")
+            misfits.append(tests)
+    if misfits:
+        return 2
+    survivors, unclear = [], []
+    for each in chosen:
+        path, began = tree / each.file, time.monotonic()
+        right = path.read_text()
+        path.write_text(right.replace(each.old, each.new))
+        try:
+            code = _run(tree, each.tests)
+        finally:
+            path.write_text(right)
+        said = {0: f"SURVIVED {each.equivalent and '(equivalent)'}", 1: "killed"}.get(code, f"UNCLEAR: pytest {code}")
+        print(f"{said:10} {each.name}  ({time.monotonic() - began:.0f} s)", flush=True)
+        if code == 0 and not each.equivalent:
+            survivors.append(each)
+        elif code not in (0, 1):
+            unclear.append(each)
+        elif code == 1 and each.equivalent:
+            print("           although it is said to be equivalent")
+            unclear.append(each)
+    print(f"{len(chosen)} mutations, {len(survivors)} survived" + f", {len(unclear)} unclear" * bool(unclear))
+    for each in survivors:
+        print(f"  {each.name}: {each.file}, not noticed by {each.tests}")
+    return 2 if unclear else 1 if survivors else 0
+
+
+def _run(tree: Path, tests: str) -> int:
+    """Pytest's exit code. Kernels are not compiled: a mutant would be for longer than its tests take."""
+    import shlex
+
+    command = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not campaign")
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    if "same_frames" in tests:
+        del environment["NUMBA_DISABLE_JIT"]
+    done = subprocess.run(
+        (*command, *shlex.split(tests)), cwd=tree, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
