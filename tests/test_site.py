@@ -48,6 +48,9 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
     assert not {path: found for path, text in html.items() if (found := loads.findall(text))}
     css = [path.name for path in site.rglob("*.css") if re.search(r"url\(['\"]?(?:https?:)?//", path.read_text())]
     assert not css
+    scripts = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.js"))
+    assert "ResizeObserver" in scripts  # the theme's own script is among them
+    assert not re.search(r"https?://[\w.-]*(?:unpkg|jsdelivr|cdnjs|googleapis|gstatic)", scripts)
 
 
 def test_every_public_name_of_the_library_has_its_signature(site: Path) -> None:
