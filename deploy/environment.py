@@ -28,7 +28,7 @@ def main(folder: Path, lock: Path) -> int:
     """Make the environment in ``folder`` or bring it up to date; returns the exit code."""
     began = time.monotonic()
     python = folder / "bin/python"
-    if not python.exists():
+    if not (folder / "bin/pip").exists():  # pip is the last that venv writes
         with _phase(f"Creating {folder} with Python {sys.version.split()[0]}"):
             venv.create(folder, with_pip=True, symlinks=True)
     # Modules are compiled to bytecode when they are first imported, which most of them never are: --no-compile.
