@@ -1,6 +1,6 @@
-"""What whoever gives a wrong value is told: its name, itself, and all that is allowed there.
+"""Messages for invalid values: the name of the field, its value, and everything that is allowed.
 
-pydantic tells of one limit at a time, in words of its own; a JSON schema, where there is one, knows the others.
+pydantic reports one limit at a time in its own words; the model's JSON schema supplies the others.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 _Schema: TypeAlias = Mapping[str, Any]
 
-_TOLD = 20  # wrong values
-_SORTED = 5000  # of them at most, by where they are: somebody may send a million
+_TOLD = 20  # invalid values per message
+_SORTED = 5000  # of them at most, grouped by path: a client may send a million
 _LONGEST = 100  # characters of a value
 # A limit of numbers as JSON schemas call it, as pydantic does, and in words.
 _LIMITS = (
@@ -27,14 +27,14 @@ _LIMITS = (
 
 
 def error_message(error: ValidationError, model: type[BaseModel], owner: str, *, kind: str = "setting") -> str:
-    """One line for whatever ``model`` refused; ``kind`` says what its values are, ``owner`` whose."""
+    """One line about everything that ``model`` rejected; ``kind`` is what its fields are called, ``owner`` whose."""
     whole = model.model_json_schema()
-    wrong: dict[tuple[str, ...], list[Any]] = {}  # by path; of a union every branch says something
+    wrong: dict[tuple[str, ...], list[Any]] = {}  # by path; each branch of a union reports its own
     details = error.errors(include_url=False)
     for detail in details[:_SORTED]:
         wrong.setdefault(_place(detail, whole)[0], []).append(detail)
     above = {path[:length] for path in wrong for length in range(1, len(path))}
-    told = [path for path in wrong if path not in above]  # what is wrong within says more
+    told = [path for path in wrong if path not in above]  # the innermost error says most
     lines = []
     for path in told[:_TOLD]:
         name, first = ".".join(path), wrong[path][0]
@@ -49,7 +49,7 @@ def error_message(error: ValidationError, model: type[BaseModel], owner: str, *,
 
 
 def field_message(name: str, *details: Any, schema: _Schema | None = None) -> str:
-    """``NAME = VALUE: must be …``, from what pydantic says of one value; ``schema`` is that of the whole model."""
+    """``NAME = VALUE: must be …`` from pydantic's errors for one value; ``schema`` is that of the whole model."""
     first = details[0]
     if first["type"] == "missing":
         return f"{name} is missing"
@@ -62,7 +62,7 @@ def field_message(name: str, *details: Any, schema: _Schema | None = None) -> st
 
 
 def what_is_allowed(detail: Any, schema: _Schema | None = None) -> str:
-    """What is allowed where pydantic refused a value, without that value: ``must be …``."""
+    """What is allowed where pydantic rejected a value, without the value: ``must be …``."""
     whole = schema or {}
     part = _place(detail, whole)[1] if whole else {}
     kind, branches, about = detail["type"], _branches(part, whole), detail.get("ctx", {})
@@ -86,7 +86,7 @@ def what_is_allowed(detail: Any, schema: _Schema | None = None) -> str:
 
 
 def limits(schema: _Schema, whole: _Schema) -> str:
-    """The range of numbers that a JSON schema allows, in words; empty where it names none."""
+    """The range of numbers that a JSON schema allows, in words; empty if it has none."""
     for branch in _branches(schema, whole):
         if "minimum" in branch and "maximum" in branch:
             return f"between {_number(branch['minimum'])} and {_number(branch['maximum'])}"
@@ -96,7 +96,7 @@ def limits(schema: _Schema, whole: _Schema) -> str:
 
 
 def _place(detail: Any, whole: _Schema) -> tuple[tuple[str, ...], _Schema]:
-    """The way to a value, and what a JSON schema says there; of an unknown value, what it says of all around it."""
+    """The path to a value and its part of the JSON schema; for an unknown field, the schema of its parent."""
     way = [str(step) for step in detail["loc"]]
     unknown = [way.pop()] if detail["type"] == "extra_forbidden" else []
     path, part = [], whole
@@ -142,7 +142,7 @@ def _size(branches: Sequence[_Schema]) -> str:
 
 
 def _such_as(schema: _Schema, whole: _Schema, kind: str) -> str:
-    """Something of this JSON type that would be allowed, where the schema knows of any."""
+    """An example of this JSON type that would be allowed, if the schema provides one."""
     branch = next((each for each in _branches(schema, whole) if each.get("type") == kind), schema)
     known = [*schema.get("examples", []), schema.get("default")]
     fit = [each for each in known if each and isinstance(each, list if kind == "array" else dict)]

@@ -20,7 +20,7 @@ from ecs_core.scene.scene import Scene
 
 
 def warm_up(type_name: str | None = None) -> None:
-    """Compile what a particle type needs, or everything, as far as it is missing; print what is done.
+    """Compile the missing kernels of a particle type, or all, and print what is done.
 
     Raises:
         SceneError: there is no such type.
@@ -42,22 +42,22 @@ def warm_up(type_name: str | None = None) -> None:
 
 
 class Announcement:
-    """Says once that compiling begins, and about how long it takes; a ``report`` for :func:`compile_missing`."""
+    """Announces once that compiling begins and about how long it takes; a ``report`` for :func:`compile_missing`."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say, self._said = say, False
 
     def __call__(self, state: Compiling) -> None:
-        """Hear how far compiling is."""
+        """Receive the progress."""
         if not self._said:
             self._said = True
             self._say(f"Compiling for this processor, once; about {state.seconds:.0f} s…")
 
 
 def load_kernels() -> None:
-    """Load the kernels into this process by drawing two small silent frames; compile first those that are missing.
+    """Load the kernels into this process by drawing a small silent frame; compile missing ones first.
 
-    Of several processes that start at the same time, one compiles and the others wait for it.
+    If several processes start at the same time, one compiles and the others wait.
     """
     scene = Scene("enhanced", config={"width": 64, "height": 64, "duration": 0.1, "particle_count": 50, "bounce": True})
     if missing():

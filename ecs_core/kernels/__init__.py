@@ -1,7 +1,7 @@
 """Numba kernels: arrays in, arrays written, nothing else.
 
-Only this package imports numba, and it does so late: ``kernels.motion`` is imported when it is first touched, so that
-``motes --help`` and ``motes types`` never wait for a compiler. Write ``from ecs_core import kernels`` and call
+Only this package imports numba, and only when needed: ``kernels.motion`` is imported when it is first accessed, so
+``motes --help`` and ``motes types`` do not load a compiler. Write ``from ecs_core import kernels`` and call
 ``kernels.motion.advance(...)``.
 """
 

@@ -1,11 +1,11 @@
-"""Compile kernels before they are needed, side by side: once for this processor and this version of Motes.
+"""Compile kernels in parallel before they are needed, once per processor and version of Motes.
 
-numba compiles a function when it is first called and keeps the result on disk. Left to itself, every process of a first
-render would compile the same kernels at the same time, one after another. Here one program compiles those that are
-missing, a forked process for each, on all cores; other processes that want them meanwhile wait for a file lock.
+numba compiles a function when it is first called and caches the result on disk. By itself, every process of a first
+render would compile the same kernels, one after another. Instead, one process compiles the missing kernels on all
+cores, each in a forked process; other processes that need them wait for a file lock.
 
-A small file beside numba's cache lists what was compiled, under a key that changes with the sources of the kernels,
-numba, Python and the processor. So finding out that nothing is missing takes a millisecond and no numba.
+A small file beside numba's cache lists the compiled kernels under a key that depends on the kernels' sources, numba,
+Python and the processor. So checking that nothing is missing is quick and does not load numba.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pathlib import Path
 
 from ecs_core.signals import signals_deferred
 
-# Every kernel that Python calls, and about how many seconds of CPU it takes to compile: the longest are begun first.
+# Kernels that Python calls, and roughly the CPU seconds to compile each; the longest are compiled first.
 KERNELS = {
     "tone.develop_band": 4.1,
     "raster.draw_band": 2.4,
@@ -46,7 +46,7 @@ KERNELS = {
     "rng.uniform_by_birth": 0.2,
     "motion.wrap": 0.1,
 }
-_LOADING = 0.8  # seconds until the compiler itself is loaded
+_LOADING = 0.8  # seconds to load the compiler
 _LOOK_EVERY = 0.1  # seconds between calls of ``report``
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -56,7 +56,7 @@ _START = (
 
 @dataclass(frozen=True, slots=True)
 class Compiling:
-    """How far compiling is: kernels ``done`` of ``total``, and about how many ``seconds`` it takes in all."""
+    """Progress of compiling: kernels ``done`` of ``total``, and an estimate of the ``seconds`` for all."""
 
     done: int
     total: int
@@ -64,7 +64,7 @@ class Compiling:
 
 
 def missing(names: Iterable[str] = tuple(KERNELS)) -> list[str]:
-    """Those of the kernels ``names`` that are not known to be compiled for this processor, longest first."""
+    """The kernels among ``names`` that are not known to be compiled for this processor, longest first."""
     if os.environ.get("NUMBA_DISABLE_JIT") == "1":
         return []
     found: set[str] = set()
@@ -81,27 +81,27 @@ def missing(names: Iterable[str] = tuple(KERNELS)) -> list[str]:
 def compile_missing(
     names: Iterable[str] = tuple(KERNELS), *, report: Callable[[Compiling], None] = lambda state: None
 ) -> float:
-    """Compile those of the kernels ``names`` that are missing, on all cores; returns the seconds that it took.
+    """Compile the missing kernels among ``names`` on all cores; returns the seconds that it took.
 
-    ``report`` is called at the beginning, whenever a kernel is done, and ten times a second; what it raises stops the
-    compiler. Where the cache cannot be written, nothing is compiled: each process will have to do that for itself.
+    ``report`` is called ten times a second; an exception from it stops the compiler. If the cache is not writable,
+    nothing is compiled here: each process compiles what it needs.
 
     Raises:
-        RuntimeError: the compiler failed; says how.
+        RuntimeError: the compiler failed.
     """
     began = time.monotonic()
     wanted = missing(names)
     if not wanted or (folder := _writable_folder()) is None:
         return 0.0
     with _alone(folder, lambda: report(_state(wanted, 0))):
-        if wanted := missing(wanted):  # else somebody else has compiled them while we waited
+        if wanted := missing(wanted):  # another process may have compiled them while we waited
             _run(wanted, report)
             _record(folder, wanted)
     return time.monotonic() - began
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
@@ -111,7 +111,7 @@ def _state(wanted: list[str], done: int) -> Compiling:
 
 
 def _run(wanted: list[str], report: Callable[[Compiling], None]) -> None:
-    """Let a process compile the kernels, and report what it says."""
+    """Compile the kernels in a process and report its progress."""
     report(_state(wanted, 0))
     with signals_deferred():
         process = subprocess.Popen(
@@ -132,7 +132,7 @@ def _run(wanted: list[str], report: Callable[[Compiling], None]) -> None:
                     break
                 done += said.count(b"\n")
             report(_state(wanted, done))
-        if process.wait() or done < len(wanted):  # no exit code where the system was told to forget of our children
+        if process.wait() or done < len(wanted):  # with SIGCHLD ignored there is no exit code
             raise RuntimeError(f"kernels could not be compiled: exit code {process.returncode}")
     finally:
         if process.poll() is None:
@@ -142,10 +142,10 @@ def _run(wanted: list[str], report: Callable[[Compiling], None]) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Compile kernels in forked processes, one for each; write a line for each that is done. Returns the exit code."""
+    """Compile each kernel in a forked process and print a line when it is done; returns the exit code."""
     from ecs_core.kernels import jit  # noqa: PLC0415 - numba
 
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started us may have had it ignored
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored from some parents
     for module in {name.partition(".")[0] for name in names}:
         importlib.import_module(f"ecs_core.kernels.{module}")
     jit.load_what_compiling_needs()
@@ -176,7 +176,7 @@ _RECORD = f"compiled-{sys.implementation.cache_tag}.json"
 
 
 def _folders() -> list[Path]:
-    """Where the record may lie: as numba's cache, in the folder that is set, else the package's, else the user's."""
+    """Folders for the record: like numba's cache, NUMBA_CACHE_DIR if set, else the package's or the user's cache."""
     if own := os.environ.get("NUMBA_CACHE_DIR"):
         return [Path(own)]
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -194,7 +194,7 @@ def _writable_folder() -> Path | None:
 
 @contextlib.contextmanager
 def _alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of the folder; ``waiting`` is called ten times a second while another process has it."""
+    """Hold the folder's lock; ``waiting`` is called ten times a second while another process holds it."""
     with (folder / "compiling.lock").open("w") as file:
         while True:
             try:
@@ -210,13 +210,13 @@ def _alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
 def _record(folder: Path, names: Iterable[str]) -> None:
     compiled = {name for name in KERNELS if name not in missing()} | set(names)
     part = folder / f"{_RECORD}.{os.getpid()}.part"
-    with contextlib.suppress(OSError):  # a full disk: what follows takes a second longer
+    with contextlib.suppress(OSError):  # on a full disk the next start has to check again
         part.write_text(json.dumps({"key": _key(), "kernels": sorted(compiled)}), encoding="utf-8")
         os.replace(part, folder / _RECORD)
 
 
 def _key() -> str:
-    """What compiled kernels depend on: sources as numba tells them apart, versions, and the processor."""
+    """A digest of what compiled kernels depend on: the stamps of sources that numba uses, versions, the processor."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     stamps = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sources]
     facts = [stamps, version("numba"), version("llvmlite"), platform.python_version(), _processor()]

@@ -1,7 +1,7 @@
 """How Motes compiles a function: ``kernel``, ``inner_kernel`` and ``inline_kernel``.
 
-Compiled once per machine and cached on disk; releases the GIL; no ``fastmath``, because frames must be the same
-on every worker to the last bit (without it LLVM neither reorders sums nor contracts to fused multiply-adds).
+Functions are compiled once per machine and cached on disk, and release the GIL. No ``fastmath``: frames must be the
+same bit for bit on every worker, and without it LLVM neither reorders sums nor contracts to fused multiply-adds.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numba
 
 
 def load_what_compiling_needs() -> None:
-    """Load what numba needs to know of arrays, and let it find no scipy.linalg on the way.
+    """Load numba's array support without scipy.linalg.
 
-    Only ``np.cov`` and ``np.corrcoef`` in a kernel would need that; importing it takes every process 0.2 s.
+    Only ``np.cov`` and ``np.corrcoef`` in a kernel would need it, and importing it takes 0.2 s per process.
     """
     if "scipy.linalg" in sys.modules:
         return
-    sys.modules["scipy.linalg"] = cast(ModuleType, None)  # so that an import of it fails at once
+    sys.modules["scipy.linalg"] = cast(ModuleType, None)  # makes importing it fail
     try:
         importlib.import_module("numba.np.arraymath")
     finally:
@@ -32,9 +32,9 @@ def load_what_compiling_needs() -> None:
 
 
 def _load_alone(cache: Any) -> None:
-    """Let numba load a kernel from its cache without all that it would need to compile one, which takes it 0.12 s.
+    """Let numba load a kernel from its cache without loading what it needs to compile one, which takes 0.12 s.
 
-    Compiling loads that by itself, whenever it is needed; what others than Motes compiled may need it to be called.
+    Compiling loads that when it is needed; functions that others compiled may need it to be called.
     """
     runtime: Any = importlib.import_module("numba.core.runtime")
 
@@ -50,10 +50,10 @@ def _load_alone(cache: Any) -> None:
 
 
 def _use_caches_that_cannot_be_written() -> None:
-    """Let numba load what was compiled when Motes was installed, where this process may write nothing.
+    """Let numba load kernels that were compiled at installation from a folder that is not writable.
 
-    By itself numba passes over such a folder, and compiles everything again in every process. What cannot be kept there
-    is compiled and not kept.
+    By default numba ignores such a folder and recompiles everything in every process. What is missing there is compiled
+    and not cached.
     """
     caching: Any = importlib.import_module("numba.core.caching")
     ensure = caching._CacheLocator.ensure_cache_path
@@ -72,22 +72,22 @@ def _use_caches_that_cannot_be_written() -> None:
 
 _use_caches_that_cannot_be_written()
 
-# LLVM finds the vector operations in our unrolled rows only with its SLP pass, which numba leaves off by default.
+# LLVM vectorises our unrolled rows only with its SLP pass, which numba disables by default.
 numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # set up at run time
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-# Kernels that Python calls, by name ("motion.advance"), and the arguments that each is called with.
+# Kernels that Python calls, by name ("motion.advance"), and the types of their arguments.
 SIGNATURES: dict[str, tuple[Any, str]] = {}
 
 
 def kernel(signature: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Compile a function that Python calls: nopython mode, cached, no fastmath, division as IEEE 754 has it.
+    """Compile a function that Python calls: nopython mode, cached, no fastmath, IEEE 754 division.
 
-    ``signature`` is what Motes calls it with, in numba's shorthand (``"f4[::1], i8"``), so that warm-up can compile it
-    without calling it. With other arguments it still works, and is compiled when it is called.
+    ``signature`` lists the argument types in numba's shorthand (``"f4[::1], i8"``), so that warm-up can compile the
+    function without calling it. Calls with other types work too, and are compiled when they happen.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -99,26 +99,26 @@ def kernel(signature: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def compile_kernel(name: str) -> None:
-    """Compile a kernel for the arguments that it declares, or load it from the cache."""
+    """Compile a kernel for its declared argument types, or load it from the cache."""
     sigutils: Any = importlib.import_module("numba.core.sigutils")
     compiled, signature = SIGNATURES[name]
-    # As types, which calls are looked up by in the cache; numba would keep the text as it is.
+    # Parsed here, as numba would use the text itself as the key in its cache, and calls would not find it.
     arguments, _ = sigutils.normalize_signature(signature)
     compiled.compile(arguments)
 
 
 def inner_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """As :func:`kernel`, for a function that only kernels call; it is compiled with them."""
+    """Like :func:`kernel`, for a function that only kernels call; it is compiled with them."""
     return _compiled(function)
 
 
 def inline_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """As :func:`inner_kernel`, for a small function in an inner loop."""
+    """Like :func:`inner_kernel`, but inlined, for small functions in inner loops."""
     return _compiled(function, inline="always")
 
 
 def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     compiled = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    if compiled is not function:  # as it is where nothing shall be compiled
+    if compiled is not function:  # it is, with NUMBA_DISABLE_JIT
         _load_alone(compiled._cache)
     return cast(Callable[P, R], compiled)

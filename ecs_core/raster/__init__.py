@@ -1,1 +1,1 @@
-"""DrawLists into pictures. Knows light and pixels; knows no ECS, no audio, no files."""
+"""Rasteriser: DrawLists into pictures. Independent of the ECS, audio and files."""

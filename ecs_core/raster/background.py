@@ -1,7 +1,7 @@
-"""Background: a still gradient that costs nothing where no particle passes over it.
+"""Background: a static gradient that costs nothing where no particle passes over it.
 
 The gradient is ``base + glow · gx(x) · gy(y)`` in linear light. A product of two curves is enough for a vignette, a
-horizon or a flat colour, and lets the tone mapper rebuild it at any pixel from two small arrays that stay in cache.
+horizon or a flat colour, and the tone mapper can compute any pixel from two small arrays that stay in cache.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Colour as light: sRGB to linear, and the mixing between channels that lets bright cores go white."""
+"""Colour in linear light: conversion from sRGB, rotation of hues, and crosstalk that turns bright cores white."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def linear_from_srgb(srgb: ArrayLike) -> F32:
 
 
 def turn_hue(red: F32, green: F32, blue: F32, turns: float) -> tuple[F32, F32, F32]:
-    """Turn colours round the grey axis, keeping their luminance; ``turns`` 0.5 is the complement; (n,) float32 each.
+    """Rotate hues, keeping luminance; ``turns`` 0.5 gives the complement; (n,) float32 each.
 
     The matrix of SVG's feColorMatrix hueRotate (Filter Effects 1, 9.6), with the luminances of BT.709.
     """

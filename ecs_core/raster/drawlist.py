@@ -1,4 +1,4 @@
-"""DrawList: what the simulation hands the rasteriser, one entry a sprite, in draw order."""
+"""DrawList: the sprites of a frame in draw order, from the simulation to the rasteriser."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Rasteriser: DrawLists into the planes of one picture that it keeps from frame to frame.
+"""Rasteriser: draws DrawLists into the planes of a picture, incrementally from frame to frame.
 
-The picture is full-range light inside and limited-range BT.709 YUV 4:2:0 outside. Only blocks that a sprite touches, or
-touched in the frame before, are drawn again; the pixels are the same as if everything had been.
+Light is linear and full-range; the picture is limited-range BT.709 YUV 4:2:0. Only blocks that a sprite touches, or
+touched in the frame before, are redrawn; the result is the same as redrawing everything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CORE, _SKIRT = np.float32(2.1), np.float32(6.5)  # reach of a glow's core and s
 class Planes:
     """A picture: ``luma`` (height, >= width) uint8, ``cb`` and ``cr`` half that in both directions.
 
-    Rows may be longer than the picture is wide, as encoders like them to be.
+    Rows may be longer than the picture is wide, as encoders align them.
     """
 
     luma: U8
@@ -73,11 +73,11 @@ class Rasteriser:
         self._tint = np.zeros((2, width), np.float32)
 
     def reset(self) -> None:
-        """Forget the last frame: the next one is painted whole, as it must be on planes not painted before."""
+        """Redraw the next frame completely, as is necessary on planes that were not painted before."""
         self._before[:] = 1
 
     def paint(self, sprites: DrawList, planes: Planes) -> None:
-        """Turn ``planes``, as the last call left them, into the picture of ``sprites`` over the background."""
+        """Update ``planes``, as the last call left them, to show ``sprites`` over the background."""
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
         if self._drawn.shape[1] < 2 * len(sprites):
             self._drawn = np.empty((7, 3 * len(sprites)), np.float32)
@@ -89,7 +89,7 @@ class Rasteriser:
         if needed > self._listed.size:
             self._listed = np.zeros(needed + needed // 2, np.int64)
             kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
-        # Two kernels, not one around both: as one, LLVM no longer vectorises the drawing.
+        # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
         for band, (first, last) in enumerate(pairwise(self._starts.tolist())):
             top = band * BAND_ROWS
             bottom = min(self.height, top + BAND_ROWS)

@@ -1,1 +1,1 @@
-"""Scene in, video out: plan, simulate, render segments in parallel processes, join. Sits on top of everything else."""
+"""From a scene to a video: plan, simulate, render segments in parallel processes, join them."""

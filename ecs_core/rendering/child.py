@@ -1,8 +1,8 @@
 """The processes that render segments: ``python -c … main(…)``, started and fed by :mod:`ecs_core.rendering.pool`.
 
-The first loads everything, rehearses, and then forks the others, which need not load anything again. Each lives no
-longer than the parent: when the parent's end of their standard input closes, for whatever reason, each removes the
-parent's work folder and leaves.
+The first process loads everything, renders a tiny frame, and forks the others, which then have everything loaded. They
+end with the parent: when its end of their standard input closes, for whatever reason, each process removes the parent's
+work folder and exits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _REPORT_EVERY = 0.1  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Message to a child: what all segments after it share. The particle type travels by name."""
+    """Message to a child: what the following segments share. The particle type is sent by name."""
 
     type: str
     settings: Settings
@@ -55,14 +55,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Message from a child: it has loaded what it needs; its process id."""
+    """Message from a child: it is loaded and ready; its process id."""
 
     pid: int
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """Message from a child: so many frames of the segment are done."""
+    """Message from a child: number of frames of the segment that are done."""
 
     number: int
     frames: int
@@ -70,7 +70,7 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Message from a child: rendering raised. ``kind`` is "full" when the disk was."""
+    """Message from a child: rendering raised an exception. ``kind`` is "full" if the disk is full."""
 
     kind: Literal["full", "error"]
     reason: str
@@ -78,16 +78,16 @@ class Failed:
 
 
 def main(fds: Sequence[int], folder: str) -> None:
-    """Serve the connections ``fds``, each in a process of its own, until they close; all but one are forked.
+    """Serve the connections ``fds``, one process per connection, until they close; all but the first are forked.
 
-    Before it forks, the process has rehearsed what its first connection sends and has started no thread.
+    Before it forks, the process prepares what its first connection sends, and starts no thread.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever was forked is not waited for
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forked processes are not waited for
     if len(fds) == 1:
         threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
     from ecs_core.plugin_api import particle_types  # while the parent still analyses the song
-    from ecs_core.rendering import segment  # noqa: F401 - for whoever is forked
+    from ecs_core.rendering import segment  # noqa: F401 - for the forked processes
 
     particle_types()
     connection = Connection(fds[0])
@@ -136,7 +136,7 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
         before.simulation.world.close()
     plan = RenderPlan(particle_types().types[begin.type], begin.settings, begin.timeline, begin.video, ())
     renderer = SegmentRenderer(plan, digests=begin.digests)
-    renderer.picture(renderer.simulation.snapshot())  # loads every kernel that will be needed
+    renderer.picture(renderer.simulation.snapshot())  # loads the kernels
     return renderer
 
 
@@ -154,7 +154,7 @@ def _render(renderer: SegmentRenderer, work: Work, connection: Connection) -> No
 
 
 def _failed(error: Exception) -> Failed:
-    """What is told of an exception that is being handled."""
+    """The message about the exception that is being handled."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     reason = str(error) if isinstance(error, MotesError) else in_a_line(error)
     return Failed("full" if full else "error", reason, traceback.format_exc())

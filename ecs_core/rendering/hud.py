@@ -1,4 +1,4 @@
-"""The HUD: what is heard, as rows of lights in a corner of the picture. Off unless ``hud`` is set."""
+"""The HUD: audio features as rows of lights in a corner of the picture; off unless ``hud`` is set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STEP, _LEFT, _BOTTOM = 14.0, 40.0, 1040.0  # units
 
 
 def hud_sprites(audio: AudioFrame, *, scale: float) -> DrawList:
-    """A row of lights for each feature, as many lit as it is high; ``scale`` is pixels a unit."""
+    """One row of lights per feature, lit in proportion to its value; ``scale`` is in pixels per unit."""
     column, row = np.meshgrid(np.arange(_LIGHTS), np.arange(len(ROWS)))
     values = np.array([audio[name] for name in ROWS])
     lit = (column + 0.5) / _LIGHTS < values[:, None]

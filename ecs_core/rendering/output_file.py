@@ -1,4 +1,4 @@
-"""Output files: whether one can be written, checked before any work is done, and errors about those that cannot."""
+"""Output files: check that one can be written before any work is done, and word the errors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ecs_core.errors import OutputError
 
 
 def check_output(path: Path, song: Path | None = None) -> None:
-    """Refuse, before any work is done, an output that could not or must not be put in place.
+    """Check, before any work is done, that the output can be written and may be replaced.
 
     Raises:
-        OutputError: a folder, a device (which would be replaced by a file), the song itself, in no folder or in one
-            that cannot be written, or with a name that no file can have.
+        OutputError: ``path`` is a folder, a device or the song itself, its folder does not exist or is not writable, or
+            its name is invalid.
     """
     try:
         path.lstat()
@@ -36,7 +36,7 @@ def check_output(path: Path, song: Path | None = None) -> None:
 
 
 def output_error(path: Path, error: OSError | ValueError) -> OutputError:
-    """What to tell a user about a failure to write ``path``."""
+    """The error for a failure to write ``path``, in words for the user."""
     number, folder = getattr(error, "errno", None), path.absolute().parent
     if number == errno.ENOSPC:
         return OutputError(f"the disk is full: no space left to write {path}")

@@ -1,7 +1,7 @@
-"""RenderPlan: a scene cut into segments, each a run of frames that is encoded as closed groups of pictures.
+"""RenderPlan: a scene divided into segments, each encoded on its own as closed groups of pictures.
 
-The cut depends on the number of frames alone, never on the number of workers: equal scenes have equal segments
-everywhere. The last segments are shorter, so that no worker waits long for another at the end.
+Segments depend only on the number of frames, never on the number of workers, so equal scenes have equal segments
+everywhere. The last ones are shorter, so that no worker waits long for another at the end.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class RenderPlan:
-    """Everything a worker needs but the snapshots: what to simulate, how to encode, and where to cut."""
+    """Everything a worker needs except snapshots: what to simulate, how to encode, and the segments."""
 
     particle_type: ParticleType
     settings: Settings
@@ -46,7 +46,7 @@ class RenderPlan:
 
     @property
     def frames(self) -> int:
-        """How many frames the whole video has."""
+        """Number of frames of the whole video."""
         return self.segments[-1].stop
 
 
@@ -58,7 +58,7 @@ def make_plan(
     quality: Quality = "standard",
     segment_seconds: float = SEGMENT_SECONDS,
 ) -> RenderPlan:
-    """Cut the scene into segments of about ``segment_seconds``.
+    """Plan a scene in segments of about ``segment_seconds``.
 
     Raises:
         SceneError: the song is shorter than one frame.
@@ -77,14 +77,14 @@ def make_plan(
 
 
 def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:
-    """The timeline as the settings hear it: with ``level`` and ``bass_high`` (see ``audio.timeline.LEVELS``)."""
+    """Add ``level`` and ``bass_high``, which depend on the settings (see ``audio.timeline.LEVELS``)."""
     level = settings.level(timeline.features["bass"])
     high = (level > settings.bass_threshold).astype(np.float32)
     return timeline.with_features(dict(zip(LEVELS, (level, high), strict=True)))
 
 
 def cut(frames: int, longest: int) -> tuple[Segment, ...]:
-    """Segments of ``longest`` frames, then, near the end, of a quarter of what is left, but no less than a quarter.
+    """Segments of ``longest`` frames; near the end, a quarter of the rest each, but at least a quarter of ``longest``.
 
     >>> [segment.stop - segment.start for segment in cut(400, 60)]
     [60, 60, 60, 55, 41, 31, 23, 17, 15, 15, 15, 8]

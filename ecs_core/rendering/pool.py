@@ -1,7 +1,7 @@
-"""Pool: child processes that render segments side by side, replaced when they die.
+"""Pool: child processes that render segments in parallel and are replaced when they die.
 
-Plain ``subprocess`` children rather than multiprocessing's: they never import the caller's ``__main__``, so
-``render()`` works in a script of five lines without a guard, and they hold no copy of the caller's memory.
+They are plain subprocesses rather than multiprocessing's: they never import the caller's ``__main__``, so ``render()``
+works in a short script without a guard, and they hold no copy of the caller's memory.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.segment import SegmentReport
 from ecs_core.signals import signals_deferred
 
-_PATIENCE = 2.0  # seconds that a killed process may take to vanish
-ATTEMPTS = 3  # a segment that takes its process down this often fails the render
+_EXIT_TIMEOUT = 2.0  # seconds to wait for a killed process to exit
+ATTEMPTS = 3  # a segment whose process dies this often fails the render
 _START = (
     "import json,sys; sys.path[:] = json.loads(sys.argv[3]); from ecs_core.rendering.child import main; "
     "main(json.loads(sys.argv[1]), sys.argv[2])"
@@ -31,27 +31,27 @@ _START = (
 ENVIRONMENT = {  # of every process that renders
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
-    # glibc keeps what an encoder freed for the next one; else every segment faults its memory in again, 5 % of a render
+    # glibc keeps freed memory for the next encoder; otherwise page faults cost 5 % of a render.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 31),
-    # x264 reads memory that it has not written: with whatever an earlier segment left there, it would decide otherwise.
-    "MALLOC_PERTURB_": "255",  # the complement of what new memory is filled with
+    # x264 reads uninitialised memory, and its decisions would depend on what an earlier segment left there.
+    "MALLOC_PERTURB_": "255",  # new memory is filled with the complement of this, 0
 }
 
 
 class _Child:
-    """A process that renders, its connection and the work it has. It was started by us or forked by the ``origin``."""
+    """A render process, its connection and its current work; started by us or forked by its ``origin``."""
 
     def __init__(self, ours: socket.socket, origin: subprocess.Popen[bytes], begin: Begin) -> None:
         self.connection = Connection(ours.detach())
         self.origin = origin
         self.pid: int | None = None  # until it is ready
         self.work: Work | None = None
-        self._begun: Begin | None = begin  # the origin was told
+        self._begun: Begin | None = begin  # sent to the origin when it started
 
     def tell(self, begin: Begin, work: Work | None) -> None:
-        """Send work, and before it what it shares with other work, if that is new to the child."""
-        with contextlib.suppress(ConnectionError):  # it just died: Pool.messages() will notice
+        """Send work, preceded by what it shares with other work if that has changed."""
+        with contextlib.suppress(ConnectionError):  # it just died; Pool.messages() handles that
             if begin is not self._begun:
                 self._begun = begin
                 self.connection.send(begin)
@@ -60,18 +60,18 @@ class _Child:
 
     @property
     def is_origin(self) -> bool:
-        """Whether this process forked the others, or had none to fork."""
+        """Whether we started this process ourselves."""
         return self.pid == self.origin.pid
 
     def how_it_died(self) -> str:
-        """What the system says, as far as it tells us: only of processes that we started ourselves."""
+        """How the process ended; the system tells us only about processes that we started ourselves."""
         code = self.origin.wait() if self.is_origin or self.pid is None else None
         if code is None:
             return "killed, or short of memory"
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     def kill(self) -> None:
-        """Stop the process at once."""
+        """Kill the process."""
         with contextlib.suppress(ProcessLookupError):
             if self.pid is None or self.is_origin:
                 self.origin.kill()
@@ -79,15 +79,15 @@ class _Child:
                 os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Wait until the killed process is gone."""
+        """Wait for the killed process to exit."""
         with contextlib.suppress(EOFError, OSError):
-            while self.connection.poll(_PATIENCE):
+            while self.connection.poll(_EXIT_TIMEOUT):
                 self.connection.recv()
         self.connection.close()
 
 
 def _start(folder: Path, begin: Begin, count: int) -> list[_Child]:
-    """Start a process that loads everything and forks ``count`` - 1 others."""
+    """Start a process that forks ``count`` - 1 others once it is loaded."""
     pairs = [socket.socketpair() for _ in range(count)]
     fds = [theirs.fileno() for _, theirs in pairs]
     origin = subprocess.Popen(
@@ -106,9 +106,9 @@ def _start(folder: Path, begin: Begin, count: int) -> list[_Child]:
 
 
 class Pool:
-    """``workers`` processes that work in ``folder``. Use as a context manager: leaving it kills them.
+    """``workers`` processes that work in ``folder``. Use as a context manager; leaving it kills them.
 
-    ``first`` is a small scene like the one to come: the children load what it needs while the song is analysed.
+    ``first`` is a tiny scene of the same type: the children load what it needs while the song is analysed.
     """
 
     def __init__(self, workers: int, folder: Path, *, first: Begin) -> None:
@@ -125,31 +125,31 @@ class Pool:
             raise
 
     def begin(self, begin: Begin) -> None:
-        """Tell the children what all segments share."""
+        """Set what the following segments share."""
         self._begin = begin
 
     @property
     def size(self) -> int:
-        """How many children there are."""
+        """Number of children."""
         return len(self._children)
 
     @property
     def has_room(self) -> bool:
-        """Whether a child is free and no segment waits for one."""
+        """Whether a child is idle and no segment is waiting."""
         return not self._waiting and any(child.work is None for child in self._children)
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of the children that are ready."""
+        """Process ids of the children that are ready."""
         return [child.pid for child in self._children if child.pid is not None]
 
     def give(self, work: Work) -> None:
-        """Let a free child render the segment."""
+        """Give a segment to an idle child."""
         self._waiting.append(work)
         self._hand_out()
 
     def messages(self, timeout: float) -> Iterator[Advanced | SegmentReport]:
-        """What the children report within ``timeout`` seconds; dead ones are replaced and their segments given again.
+        """Reports of the children within ``timeout`` seconds; replaces dead ones and hands out their segments again.
 
         Raises:
             OutputError: the disk is full.
@@ -214,12 +214,12 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        """Kill all processes and wait until they are gone."""
+        """Kill all processes and wait for them to exit."""
         for origin in self._origins:
             if origin.poll() is None:
-                os.killpg(origin.pid, signal.SIGKILL)  # with those that it forked and that are not ready yet
+                os.killpg(origin.pid, signal.SIGKILL)  # including forked processes that are not ready yet
             if origin.stdin is not None:
-                origin.stdin.close()  # where it is dead already, they leave by themselves
+                origin.stdin.close()  # if it is dead already, its forked processes exit on this
         for child in self._children:
             child.kill()
         for child in self._children:

@@ -1,4 +1,4 @@
-"""Before the first render on a machine: compile the kernels that it needs, on all cores at once."""
+"""Before the first render on a machine: compile the kernels that it needs, on all cores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ecs_core.scene.bindings import silent_world
 from ecs_core.scene.settings import Settings
 
 SONG_KERNELS = ("beats.best_chain",)
-# Particle types need all other kernels, whatever their populations are made of, but these.
+# Kernels that only populations with these components need.
 _COMPONENT_KERNELS = {Turbulence: ("motion.swirl",), Collide: ("collision.collide", "collision.sort_into_cells")}
 _log = logging.getLogger("motes.kernels")
 
@@ -32,19 +32,19 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> lis
 def prepare_kernels(
     kind: ParticleType, settings: Settings, *, song: bool, progress: Callable[[Progress], None] | None = None
 ) -> float:
-    """Compile whatever a render needs and this machine lacks; returns the seconds that it took, mostly 0.
+    """Compile the kernels that a render needs and that are missing; returns the seconds that it took, usually 0.
 
-    ``progress`` hears of a stage "compiling", which only first renders have.
+    ``progress`` receives the stage "compiling".
     """
-    if not missing():  # a millisecond; what follows imports the world
+    if not missing():  # quick; the rest sets up a world
         return 0.0
     return compile_kernels(needed_kernels(kind, settings, song=song), progress)
 
 
 def compile_kernels(names: Iterable[str], progress: Callable[[Progress], None] | None = None) -> float:
-    """Compile those of the kernels ``names`` that this machine lacks; returns the seconds that it took.
+    """Compile the kernels ``names`` as far as they are missing; returns the seconds that it took.
 
-    A compiler that fails is a warning in the log: each process then compiles what it needs, and says what is wrong.
+    If the compiler fails, that is logged as a warning; each process then compiles what it needs by itself.
     """
 
     def report(state: Compiling) -> None:

@@ -1,4 +1,4 @@
-"""Progress: how far a render is, told truly: frames finished over frames to do, and the time that is left."""
+"""Progress: frames done, total, speed and ETA."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Progress:
 
 
 class Reporter:
-    """Passes progress on to a callback, no more than ten times a second."""
+    """Passes progress to a callback, at most ten times a second."""
 
     def __init__(self, callback: Callable[[Progress], None] | None) -> None:
         self._callback = callback
         self._stage, self._told, self._began = "", 0.0, 0.0
 
     def stage(self, stage: str, share: float) -> None:
-        """Report a share of a stage that has no frames."""
+        """Report the share of a stage that does not count frames."""
         self._tell(Progress(stage, share))
 
     def frames(self, stage: str, frames: int, total: int) -> None:

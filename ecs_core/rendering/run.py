@@ -1,4 +1,4 @@
-"""render(): a scene in, a finished video out; render_frame(): one frame of it."""
+"""render(): render a scene into a video file."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
     from ecs_core.audio.decode import AudioFile
 
-_FEW = 4  # workers
-_PATIENCE = 0.1  # seconds between looks at the cancel flag
+_FEW = 4  # workers: up to this many, they simulate ahead by themselves
+_CANCEL_INTERVAL = 0.1  # seconds between checks of the cancel flag
 
 
 def render(
@@ -50,17 +50,17 @@ def render(
     cancel: threading.Event | None = None,
     frame_hashes: bool = False,
 ) -> RenderResult:
-    """Render ``scene`` into the MP4 file ``output``, which appears when it is complete and not before.
+    """Render ``scene`` into the MP4 file ``output``, which appears only when it is complete.
 
     ``workers`` processes (default: one per core) render segments of about ``segment_seconds``. ``progress`` is called
-    a few times a second; setting ``cancel`` stops the render within a fraction of a second.
+    several times a second; setting ``cancel`` stops the render within a fraction of a second.
 
     Raises:
         SceneError: an unknown type, or a setting that is unknown or out of range.
         AudioError: the song cannot be read.
         OutputError: the output cannot be written, or the disk is full.
-        RenderError: rendering failed for good.
-        RenderCancelled: ``cancel`` was set; nothing was left behind.
+        RenderError: rendering failed.
+        RenderCancelled: ``cancel`` was set; no file is left behind.
     """
     began = time.perf_counter()
     output = Path(output)
@@ -109,7 +109,7 @@ def _compile(
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event,
 ) -> float:
-    """Compile what this machine lacks; returns the seconds that it took."""
+    """Compile missing kernels; returns the seconds that it took."""
 
     def report(state: Progress) -> None:
         _heed(cancel)
@@ -120,7 +120,7 @@ def _compile(
 
 
 def _first_message(particle_type: ParticleType, settings: Settings, quality: Quality) -> Begin:
-    """Two silent frames of the same type, as small as a stamp."""
+    """A tiny silent scene of the same type, from which the children load what they need."""
     small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": min(64, settings.particle_count)})
     video = VideoFormat(64, 64, settings.rate, quality, gop=2)
     silence = FeatureTimeline.silence(settings.rate, 2, more=particle_types().features)
@@ -144,7 +144,7 @@ def _render_segments(
     cancel: threading.Event,
     frame_hashes: bool,
 ) -> tuple[dict[str, float], list[str]]:
-    """Simulate ahead, hand segments out, and join what comes back, in order."""
+    """Simulate ahead, hand out segments, and join finished ones in order."""
     pool.begin(Begin(plan.particle_type.name, plan.settings, plan.timeline, plan.video, frame_hashes))
     digests: dict[int, list[str]] = {}
     spent = {"plan": 0.0, "join": 0.0}
@@ -165,19 +165,19 @@ def _render_segments(
         with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
             while joined < len(plan.segments):
                 _heed(cancel)
-                # Stay a few snapshots ahead of the workers and no more: memory is flat however long the song is.
+                # Stay only a few snapshots ahead of the workers, so that memory does not grow with the song.
                 segment = next(todo, None) if len(planned) < 3 else None
                 if segment is not None:
                     t0 = time.perf_counter()
-                    # The first segments start at once, from frame 0. Where workers are few, they find their way to the
-                    # others too: each simulates everything once, and this process need not even load the kernels.
+                    # The first segments start at once, from frame 0. With few workers all segments do: each worker
+                    # simulates everything once, and this process does not even load the kernels.
                     if pool.size > _FEW and segment.number >= pool.size:
                         simulation.skip_to(segment.start)
                     planned.append(Work(segment, simulation.snapshot(), path.with_name(f"{segment.number}.mp4")))
                     spent["plan"] += time.perf_counter() - t0
-                # While they load, a core is idle.
+                # A core is idle while the children load.
                 busy = segment is not None or (len(pool.pids) < pool.size and video.encode_sound_ahead())
-                for message in pool.messages(0.0 if busy else _PATIENCE):
+                for message in pool.messages(0.0 if busy else _CANCEL_INTERVAL):
                     if isinstance(message, Advanced):
                         done[message.number] = message.frames
                         continue
@@ -187,7 +187,7 @@ def _render_segments(
                     for stage_name, value in message.seconds.items():
                         spent[stage_name] = spent.get(stage_name, 0.0) + value
                 reporter.frames("rendering", sum(done.values()), plan.frames)
-                while planned and pool.has_room:  # before joining, which takes longer than a worker should wait
+                while planned and pool.has_room:  # before joining, so that no worker waits for that
                     pool.give(planned.pop(0))
                 t0 = time.perf_counter()
                 while joined in ready:
@@ -210,7 +210,7 @@ def _render_segments(
 
 
 def _open_song(path: Path) -> AudioFile:
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed where there is no song
+    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
 
     return AudioFile(path)
 
@@ -222,7 +222,7 @@ def _heed(cancel: threading.Event) -> None:
 
 @contextmanager
 def _work_folder(output: Path) -> Iterator[Path]:
-    """A folder beside the output, so that the finished file can be moved into place at once; removed at the end."""
+    """A temporary folder beside the output, so that the finished file can be renamed into place; removed at the end."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{output.name[:80]}.", dir=output.absolute().parent))
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Rendering one segment: restore, then for each frame simulate, rasterise, encode. Idempotent, in one process.
+"""Rendering one segment in one process: restore a snapshot, then simulate, rasterise and encode each frame.
 
-The same plan and segment number give the same frames on any worker; the file appears under its name when it is
+Idempotent: the same plan and segment number give the same frames on any worker. The file gets its name only when it is
 complete.
 """
 
@@ -24,7 +24,7 @@ _AHEAD = 6  # frames
 
 @dataclass(slots=True)
 class SegmentReport:
-    """What a finished segment tells: its number, where its time went (seconds by stage), and hashes if asked for."""
+    """Report of a finished segment: its number, seconds by stage, and frame hashes if requested."""
 
     number: int
     frames: int
@@ -33,7 +33,7 @@ class SegmentReport:
 
 
 class SegmentRenderer:
-    """Renders segments of one plan, one after the other, keeping the world and the picture between them."""
+    """Renders segments of one plan one after another, reusing the world and the picture."""
 
     def __init__(self, plan: RenderPlan, *, digests: bool = False) -> None:
         self._plan, self._digests = plan, digests
@@ -44,7 +44,7 @@ class SegmentRenderer:
         )
 
     def picture(self, snapshot: Snapshot) -> Picture:
-        """The first frame after a snapshot, painted but not encoded."""
+        """The first frame after a snapshot, drawn but not encoded."""
         self.simulation.restore(snapshot)
         self._rasteriser.reset()
         self._rasteriser.paint(self.simulation.frame(), self._picture.planes)
@@ -53,7 +53,7 @@ class SegmentRenderer:
     def render(
         self, segment: Segment, snapshot: Snapshot, path: Path, *, on_frame: Callable[[int], None] = lambda done: None
     ) -> SegmentReport:
-        """Render the segment into ``path`` from a snapshot at its start or before.
+        """Render the segment into ``path``, from a snapshot at or before its start.
 
         ``on_frame`` is called with the number of frames done.
         """
@@ -61,7 +61,7 @@ class SegmentRenderer:
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
         began = now()
-        if not snapshot.frame <= self.simulation.world.frame <= segment.start:  # else it is shorter from where we are
+        if not snapshot.frame <= self.simulation.world.frame <= segment.start:  # otherwise we are closer already
             self.simulation.restore(snapshot)
         self.simulation.skip_to(segment.start)
         self._rasteriser.reset()
@@ -71,7 +71,7 @@ class SegmentRenderer:
             ahead: list[DrawList] = []
             for frame in range(segment.start, segment.stop):
                 t0 = now()
-                if not ahead:  # a few at a time: between two encoded frames the processor forgets how to simulate
+                if not ahead:  # a few frames at a time, as encoding evicts the simulation from the processor's caches
                     ahead = [self.simulation.frame() for _ in range(min(_AHEAD, segment.stop - frame))][::-1]
                 sprites = ahead.pop()
                 t1 = now()
@@ -90,7 +90,7 @@ class SegmentRenderer:
                 )
                 on_frame(frame + 1 - segment.start)
             t3 = now()
-        encode += now() - t3  # what the encoder had held back
+        encode += now() - t3  # flushing the encoder
         os.replace(part, path)
         total = now() - began
         seconds = {

@@ -1,7 +1,6 @@
-"""Simulation: a world set up for a scene, stepped frame by frame, and what of it is seen.
+"""Simulation: a world set up for a scene, stepped frame by frame, and its sprites to draw.
 
-The same stage serves the simulation-only pass, the renderer of a segment and ``motes frame``, so that they cannot
-differ.
+The simulation-only pass, the renderer of segments and ``motes frame`` all use it, so they cannot differ.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
 
 REFERENCE_HEIGHT = 1080
-# Specks are points; from one radius (units) to the next they gain the wide faint glow of a star. Most particles are
-# specks, and a glow costs more than all else to draw. In a crowd, where glows would drown each other, only the larger
-# ones have one: both radii grow with the square root of the number of particles.
+# Small particles are points; between these two radii (units) they gain the wide, faint skirt of a star. Most particles
+# are points, as skirts are the most expensive thing to draw. In a crowd, where skirts would drown each other, only the
+# larger particles have one: both radii grow with the square root of the number of particles.
 _SPECK, _STAR = np.float32(1.3), np.float32(2.6)
 _CROWD = 1000
 _SKIRT_LIGHT = np.float32(0.05)  # of its core's light
 
 
 class Simulation:
-    """A scene's world. Use as a context manager; ``world.frame`` is the next frame to simulate."""
+    """The world of a scene. Use as a context manager; ``world.frame`` is the next frame to simulate."""
 
     def __init__(self, particle_type: ParticleType, settings: Settings, timeline: FeatureTimeline) -> None:
         aspect = settings.width / settings.height
@@ -50,7 +49,7 @@ class Simulation:
         self._hud = settings.hud
 
     def frame(self) -> DrawList:
-        """Simulate the next frame and return what is seen of it, in pixels.
+        """Simulate the next frame and return its sprites, in pixels.
 
         Raises:
             RenderError: a system raised; names the particle type and the frame.
@@ -83,7 +82,7 @@ class Simulation:
         )
 
     def skip_to(self, frame: int) -> None:
-        """Simulate, without looking, up to but not including ``frame``.
+        """Simulate without drawing, up to but not including ``frame``.
 
         Raises:
             RenderError: a system raised; names the particle type and the frame.
@@ -105,7 +104,7 @@ class Simulation:
         return self.world.snapshot()
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from a state that :meth:`snapshot` returned, here or in another process."""
+        """Resume from a snapshot, of this process or another one."""
         self.world.restore(snapshot)
 
     def __enter__(self) -> Simulation:
@@ -118,7 +117,7 @@ class Simulation:
 
 
 def backdrop(particle_type: ParticleType, settings: Settings) -> Background:
-    """The background of a scene: the colour the settings name, or the type's own."""
+    """The background of a scene: the colour from the settings, or the type's own."""
     if settings.background is None:
         return particle_type.backdrop
     r, g, b = (float(channel) for channel in linear_from_srgb(np.divide(settings.background, 255)))

@@ -1,4 +1,4 @@
-"""What a render hears of its song: analysed, read from a document, or both."""
+"""The analysis of a render's song: computed, read from a document, or both."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
     from ecs_core.audio.guidance import Guidance
 
-_NEAR = 0.5  # seconds by which the length that a file says it has may differ
+_NEAR = 0.5  # seconds by which the length in a file's header may be off
 
 
 def analyse_scene(
     scene: Scene, settings: Settings, progress: Callable[[float], None] = lambda share: None
 ) -> Analysis | None:
-    """What is heard in the scene's song, as :func:`analyse_song` has it; None where it has none."""
+    """The analysis of the scene's song (see :func:`analyse_song`); None without a song."""
     if scene.audio is None:
         if scene.analysis is not None:
             raise SceneError(f"{scene.analysis}: is the analysis of a song, and there is none; give its song too")
@@ -33,17 +33,17 @@ def analyse_scene(
 def analyse_song(
     song: Path, analysis: Path | None, guidance: Guidance, progress: Callable[[float], None] = lambda share: None
 ) -> Analysis:
-    """What is heard in a song, counted as ``guidance`` says; ``progress`` hears shares from 0 to 1.
+    """Analyse a song with the given ``guidance``; ``progress`` is called with shares from 0 to 1.
 
-    An ``analysis``, a document, that has everything is taken as it is, and leaves nothing to count; of one that leaves
-    something out, that is heard in the song.
+    ``analysis`` is the path of an analysis document. A complete document is used as it is, and takes no guidance; what
+    an incomplete one leaves out is analysed.
 
     Raises:
         AudioError: the song cannot be read.
-        SceneError: the document is none, has wrong values, is of another song, or leaves nothing to count.
+        SceneError: the document is invalid or of another song, or is complete and guidance was given.
     """
     with signals_deferred():
-        from ecs_core.audio import document  # noqa: PLC0415 - slow, and not needed where there is no song
+        from ecs_core.audio import document  # noqa: PLC0415 - slow, and not needed without a song
         from ecs_core.audio.features import analyze  # noqa: PLC0415 - likewise
 
     more = tuple(particle_types().features.values())

@@ -1,4 +1,4 @@
-"""render_frame(): one frame of a scene, the same to the last bit as the one in the video before it is encoded."""
+"""render_frame(): one frame of a scene as a PNG, identical to the video's frame before encoding."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ecs_core.video.png import rgb_of, write_png
 def render_frame(
     scene: Scene, at: float, output: str | Path, *, progress: Callable[[Progress], None] | None = None
 ) -> str:
-    """Write the frame shown at ``at`` seconds as a PNG; what comes before it is simulated, but not drawn.
+    """Write the frame at ``at`` seconds as a PNG; earlier frames are simulated but not drawn.
 
-    Returns the frame's hash, as ``motes render --frame-hashes`` lists it. ``progress`` is called while kernels are
-    compiled, which happens once on a machine.
+    Returns the frame's hash, as in ``motes render --frame-hashes``. ``progress`` is called while kernels are compiled,
+    once per machine.
 
     Raises:
         SceneError: an unknown type or setting, or a time outside the video.
@@ -41,14 +41,14 @@ def render_frame(
 
 
 def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
-    """Write the frame of a plan shown at ``at`` seconds as a PNG; returns its hash.
+    """Write the frame of a plan at ``at`` seconds as a PNG; returns its hash.
 
     Raises:
         SceneError: a time outside the video.
         OutputError: the PNG cannot be written.
     """
     settings = plan.settings
-    # As it was written, not as it is in binary: 4.1 s at 30 fps is frame 123. A millionth of a frame is forgiven.
+    # The decimal value, not the binary one: 4.1 s at 30 fps is frame 123. A millionth of a frame is tolerated.
     frame = int(Fraction(str(at)) * settings.rate + Fraction(1, 10**6)) if 0 <= at < inf else -1
     if not 0 <= frame < plan.frames:
         raise SceneError(f"at = {at:g}: must be from 0 to {float((plan.frames - 1) / settings.rate):g} seconds")

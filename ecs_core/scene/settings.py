@@ -1,7 +1,7 @@
-"""Settings: what every particle type can be told, checked strictly at the edge.
+"""Settings: the settings that all particle types share, strictly validated.
 
-A particle type's own model inherits from :class:`Settings` and adds fields. Numbers mean what they mean at
-1920 × 1080 and 30 frames a second and are scaled to any other size and rate.
+A particle type's own model inherits from :class:`Settings` and adds fields. Numbers refer to 1920 × 1080 at 30 frames
+per second and are scaled to other sizes and rates.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ RGB = tuple[Byte, Byte, Byte]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
-# Rates that people write as decimals but that are fractions: 23.976, 29.97, 59.94, 119.88.
+# NTSC rates, which are fractions but usually written as decimals: 23.976, 29.97, 59.94, 119.88.
 _NTSC = {round(n * 1000 / 1001, digits): Fraction(n * 1000, 1001) for n in (24, 30, 60, 120) for digits in (2, 3)}
 _SLOWEST, _FASTEST = 1, 240
 _PHASES = tuple(feature.name for feature in CATALOGUE if feature.kind == "phase")
 
 
 def frame_rate(value: object) -> Fraction:
-    """The exact frame rate meant by ``30``, ``29.97``, ``"29.97"`` or ``"30000/1001"``.
+    """The exact frame rate of ``30``, ``29.97``, ``"29.97"`` or ``"30000/1001"``.
 
     Raises:
         ValueError: not a number between 1 and 240.
     """
     text = str(value)
     try:
-        if len(text) > 50 or "e" in text.lower():  # no rate, but perhaps a number that takes hours to work out
+        if len(text) > 50 or "e" in text.lower():  # not a rate, and Fraction("1e999999999") would take hours
             raise ValueError(text)
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
@@ -69,10 +69,10 @@ def frame_rate(value: object) -> Fraction:
 
 
 def picture_size(text: str) -> tuple[int, int]:
-    """The width and height meant by ``"1920x1080"``.
+    """The width and height of ``"1920x1080"``.
 
     Raises:
-        ValueError: it is not like that.
+        ValueError: another format.
     """
     size = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", text, re.IGNORECASE)
     if size is None:
@@ -81,7 +81,7 @@ def picture_size(text: str) -> tuple[int, int]:
 
 
 def _among(annotation: Any) -> set[Any]:
-    """What a value may be, of all that an annotation names; without what a list or an object has in it."""
+    """The types that an annotation allows, without those of elements of lists and objects."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _among(parts[0])
@@ -89,9 +89,9 @@ def _among(annotation: Any) -> set[Any]:
 
 
 class Model(BaseModel):
-    """A strict, frozen settings model: unknown fields are refused."""
+    """A strict, frozen settings model that rejects unknown fields."""
 
-    # Built when first used: of all the types that are loaded, a render needs one.
+    # Built when first used: a render needs only one of the types that are loaded.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False, defer_build=True)
 
     @field_validator("*", mode="before")
@@ -99,21 +99,21 @@ class Model(BaseModel):
     def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, bool):
             numbers = _among(cls.model_fields[str(info.field_name)].annotation) & {int, float}
-            if numbers:  # for which pydantic takes it; anything else it refuses by itself
+            if numbers:  # pydantic accepts booleans as numbers
                 raise PydanticKnownError("float_type" if float in numbers else "int_type")
         return value
 
 
 def _shown(low: float, high: float) -> WithJsonSchema:
-    """Limits for the schema of a number that a validator checks, with words of its own."""
+    """Limits in the JSON schema of a number that a validator checks."""
     return WithJsonSchema({"type": "number", "minimum": low, "maximum": high})
 
 
 def option(default: Any, description: str, *, group: str, unit: str | None = None, **limits: Any) -> Any:
-    """A field of a settings model that a form can be drawn from.
+    """A field of a settings model, with what a form needs to show it.
 
-    ``group`` is the heading it stands under; ``unit`` what numbers are in; ``limits`` are pydantic's (``ge``, ``le``,
-    ``min_length`` …). A callable default makes a new value each time.
+    ``group`` is its heading in forms; ``unit`` the unit of its numbers; ``limits`` are pydantic's (``ge``, ``le``,
+    ``min_length`` …). A callable default is called for each new value.
     """
     extra: dict[str, Any] = {"group": group} | ({"unit": unit} if unit else {})
     if callable(default):
@@ -318,65 +318,65 @@ class Settings(Model):
 
     @property
     def guidance(self) -> Guidance:
-        """How the song is counted."""
+        """The user's guidance for the analysis: tempo, offset and metre."""
         return Guidance(self.bpm, self.beat_offset, self.beat_octave, self.metre)
 
     @property
     def heard(self) -> dict[str, Hearing]:
-        """How features and events are heard."""
+        """Sensitivity by feature or event, in percentiles."""
         return {name: Hearing(each.threshold, each.full) for name, each in self.hearing.items()}
 
     @property
     def rate(self) -> Fraction:
-        """Frames per second, exactly."""
+        """Frames per second as an exact fraction."""
         return Fraction(self.fps)
 
     @property
     def takes_length_of_song(self) -> bool:
-        """Whether the video is as long as its song."""
+        """Whether the video has the length of its song."""
         return not isinstance(self.duration, float)
 
     @property
     def drift(self) -> tuple[Range, Range]:
-        """``speed_x`` and ``speed_y`` in units/s, to draw from: what is set, or at random where that is 0."""
+        """``speed_x`` and ``speed_y`` as distributions in units/s; random where they are 0."""
         x, y = (speed * FRAME for speed in (self.speed_x, self.speed_y))
         at_random = Range(-0.5 * FRAME, 0.5 * FRAME)
         return Range(x, x) if x else at_random, Range(y, y) if y else at_random
 
     @property
     def growth(self) -> Range:
-        """``speed_z`` in units/s, to draw from."""
+        """``speed_z`` as a distribution in units/s."""
         z = self.speed_z * FRAME
         return Range(z, z) if z else Range(-0.1 * FRAME, 0.1 * FRAME)
 
     @property
     def palette(self) -> Gradient:
-        """``particle_colors`` in linear light, to pick from."""
+        """``particle_colors`` in linear light."""
         linear = linear_from_srgb(np.divide(self.particle_colors, 255))
         return Gradient(tuple((float(r), float(g), float(b)) for r, g, b in linear))
 
     def centre(self, canvas: Canvas) -> tuple[float, float]:
-        """``x_position`` and ``y_position`` on the canvas, units."""
+        """``x_position`` and ``y_position`` in units."""
         return self.x_position * canvas.width, self.y_position * canvas.height
 
     def level(self, bass: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The bass, 0–1, as ``enhanced_mode`` has it: loud passages amplified."""
+        """The bass, 0–1, with loud passages amplified by ``enhanced_mode``."""
         mode = self.enhanced_mode
         if not mode.active:
             return bass
         return np.where(bass >= mode.threshold, np.minimum(bass * np.float32(mode.factor), np.float32(1)), bass)
 
     def frames(self, song: Fraction) -> int:
-        """How many frames the video has, given the song's length in seconds: round(duration × fps), half up."""
+        """Number of frames of the video, given the song's length in seconds: duration × fps, rounded half up."""
         seconds = Fraction(str(self.duration)) if isinstance(self.duration, float) else song
         return int(seconds * self.rate + Fraction(1, 2))
 
 
 def validate(model: type[Settings], values: Mapping[str, Any], *, owner: str) -> Settings:
-    """The settings of ``model`` from plain values.
+    """Validate plain values with ``model``; ``owner`` says in messages whose settings they are.
 
     Raises:
-        SceneError: names each field that is wrong, its value, and what is allowed; ``owner`` says whose settings.
+        SceneError: invalid fields; the message names each, its value, and what is allowed.
     """
     try:
         return model.model_validate(dict(values))

@@ -1,1 +1,1 @@
-"""Pictures and sound into files: encode a segment, join segments, add the song. Knows frames; knows no ECS."""
+"""Video files: encode a segment, join segments, add the song. Independent of the ECS."""

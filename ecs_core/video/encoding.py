@@ -1,6 +1,6 @@
-"""How video is encoded: one set of libx264 settings per quality, and the writer of one segment.
+"""Video encoding: libx264 settings per quality, and the writer of a segment.
 
-All segments of a video must be encoded with identical settings, or their packets could not stand in one stream.
+All segments of a video are encoded with identical settings, so that their packets fit into one stream.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from ecs_core.raster.rasteriser import Planes
 from ecs_core.video.format import VideoFormat
 
-# CRF 20 is where the glow of a dark scene shows no blocks; draft is for looking at motion, high for an archive.
+# At CRF 20 glows in dark scenes show no blocks; draft is for previews of motion, high for archives.
 _SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "draft": {"preset": "ultrafast", "crf": "23"},
@@ -45,7 +45,7 @@ def add_video_stream(
 
 
 class Picture:
-    """One frame's memory, shared between the rasteriser, which paints it in place, and the encoder, which reads it."""
+    """The memory of one frame: the rasteriser paints into it, and the encoder reads it."""
 
     def __init__(self, video: VideoFormat) -> None:
         self.frame = av.VideoFrame(video.width, video.height, "yuv420p")
@@ -64,7 +64,7 @@ class Picture:
 
 
 class SegmentWriter:
-    """Encodes frames into a file that starts with a key frame at time zero. Use as a context manager."""
+    """Encodes frames into a file that begins with a key frame at time zero. Use as a context manager."""
 
     def __init__(self, path: Path, video: VideoFormat, *, threads: int = 1) -> None:
         self._container = av.open(str(path), "w", format="mp4")
@@ -72,13 +72,13 @@ class SegmentWriter:
         self._frames = 0
 
     def write(self, picture: Picture) -> None:
-        """Encode the picture as it stands as the next frame; its memory may be painted over when this returns."""
+        """Encode the picture as the next frame; its memory may be reused when this returns."""
         picture.frame.pts = self._frames
         self._frames += 1
         self._container.mux(self._stream.encode(picture.frame))
 
     def close(self) -> None:
-        """Encode what is buffered and finish the file."""
+        """Flush the encoder and finish the file."""
         try:
             self._container.mux(self._stream.encode(None))
         finally:

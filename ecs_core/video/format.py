@@ -1,4 +1,4 @@
-"""VideoFormat: what all segments of a video have in common. Imports no FFmpeg, so that whoever plans needs none."""
+"""VideoFormat: the format that all segments of a video share. Imports no FFmpeg, as planning needs none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
-    """What every segment of a video has in common: size in pixels (even), rate, quality, longest GOP in frames."""
+    """The format of a video: size in pixels (even), frame rate, quality, and longest GOP in frames."""
 
     width: int
     height: int
@@ -22,5 +22,5 @@ class VideoFormat:
 
     @property
     def reordered(self) -> int:
-        """How many frames are decoded ahead of those shown before them: two for x264's pyramid of B-frames."""
+        """Delay in frames between decoding and presentation: two for x264's pyramid of B-frames."""
         return 0 if self.quality == "draft" else 2

@@ -1,7 +1,7 @@
-"""VideoFile: segments put end to end without encoding again, and the song beside them.
+"""VideoFile: joins segments without re-encoding, and adds the song.
 
-Segments are appended in order as they become ready, so that joining costs nothing at the end but the index at the
-front (faststart). Timestamps are counted in frames, exactly, at every rate.
+Segments are appended in order as they become ready, so at the end only the index has to be moved to the front
+(faststart). Timestamps are counted in frames, exactly, at any rate.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ecs_core.errors import RenderError
 from ecs_core.video.format import VideoFormat
 from ecs_core.video.sound import SoundTrack
 
-# Packets are enough; to learn what we know FFmpeg would decode frames, for 25 ms a segment.
+# Without this, FFmpeg would decode frames to find stream parameters that we know, for 25 ms per segment.
 _UNSEEN = [{"skip_frame": "all"}]
 
 
 class VideoFile:
-    """The finished video being put together. Call :meth:`append` for every segment in order, then :meth:`close`."""
+    """The finished video. Call :meth:`append` for every segment in order, then :meth:`close`."""
 
     def __init__(self, path: Path, video: VideoFormat, *, frames: int) -> None:
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
@@ -55,8 +55,8 @@ class VideoFile:
                 if packet.pts is None or packet.dts is None:
                     continue  # the empty packet that ends a stream
                 packet.pts = first + round(packet.pts * scale)
-                # Counted, not copied: x264 starts a segment of one or two frames at dts 0, others at −2, and a gap
-                # between the two would make players take the file for one of variable frame rate.
+                # Counted rather than copied: x264 starts segments of one or two frames at dts 0 and others at −2, and
+                # players would take the gap for a variable frame rate.
                 packet.dts = self.frames - delay
                 packet.duration = 1
                 packet.time_base = 1 / self._video.fps
@@ -67,18 +67,18 @@ class VideoFile:
                 self.frames += 1
 
     def add_sound(self, blocks: Iterable[F32], *, rate: int, channels: int, duration: Fraction) -> None:
-        """Let the file have a sound track; call it before the first segment is appended."""
+        """Add a sound track; call it before the first segment is appended."""
         self._sound = SoundTrack(self._container, blocks, rate=rate, channels=channels, duration=duration)
 
     def encode_sound_ahead(self) -> bool:
-        """Encode a second of the sound before it is needed; False if there is nothing to do."""
+        """Encode one second of sound ahead of time; False if there is nothing to do."""
         return self._sound is not None and self._sound.encode_ahead()
 
     def close(self) -> None:
         """Finish the sound and the file.
 
         Raises:
-            RenderError: the segments did not add up to the frames that were planned.
+            RenderError: the segments do not have the planned number of frames in total.
         """
         if self.frames != self._expected:
             raise RenderError(f"the segments hold {self.frames} frames, but {self._expected} were planned")
@@ -87,6 +87,6 @@ class VideoFile:
         self._container.close()
 
     def abandon(self) -> None:
-        """Let go of the file without finishing it; on a full disk even that fails, and says nothing new."""
+        """Close the file without finishing it; errors are ignored, as on a full disk even this fails."""
         with contextlib.suppress(OSError):
             self._container.close()

@@ -1,4 +1,4 @@
-"""SoundTrack: the song as one AAC stream, encoded once over the whole video, in step with the picture."""
+"""SoundTrack: the song as one AAC stream over the whole video, in sync with the picture."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 4
 class SoundTrack:
     """Encodes blocks of samples (channels, n) float32 into a stream of ``container`` that lasts ``duration`` seconds.
 
-    The same decoded samples that were analysed are encoded, so that what was heard at a time is seen at that time. More
-    than two channels are mixed down to stereo; a rate that AAC lacks becomes 48 kHz; a song that ends before the
-    picture is followed by silence.
+    The samples are the ones that were analysed, so picture and sound are in sync. More than two channels are mixed down
+    to stereo; rates that AAC lacks become 48 kHz; a song shorter than the video is followed by silence.
     """
 
     def __init__(
@@ -35,7 +34,7 @@ class SoundTrack:
     ) -> None:
         out_rate = rate if rate in _AAC_RATES else 48_000
         layout = "mono" if channels == 1 else "stereo"
-        # The fast coder costs a third of the default one and, at this bit rate, is as close to the original.
+        # The fast coder takes a third of the time and is as accurate at this bit rate.
         stream = container.add_stream("aac", rate=out_rate, layout=layout, options={"aac_coder": "fast"})
         assert isinstance(stream, av.audio.stream.AudioStream)
         stream.bit_rate = _BIT_RATE if channels > 1 else _BIT_RATE // 2
@@ -57,7 +56,7 @@ class SoundTrack:
             self._container.mux_one(self._held.popleft())
 
     def encode_ahead(self) -> bool:
-        """Encode a little and hold it until it is wanted; False if that was too much already, or everything."""
+        """Encode one second and hold it until it is needed; False if enough is held, or everything is encoded."""
         before = self._read
         if before < _AHEAD * self._rate:
             self._encode(Fraction(before, self._rate) + 1)
@@ -94,7 +93,7 @@ def _layout(channels: int) -> str:
 
 
 def _exactly(blocks: Iterable[F32], channels: int, samples: int) -> Iterator[F32]:
-    """The blocks cut, or followed by silence, so that they last exactly ``samples``; clipped to ±1."""
+    """The blocks, cut or padded with silence to exactly ``samples`` and clipped to ±1."""
     left = samples
     used = min(channels, 8)
     for block in blocks:
