@@ -1,1 +1,1 @@
-"""Songs into features. Knows samples and times; knows no ECS, no pictures."""
+"""Audio analysis: songs into features. Independent of the ECS and of pictures."""

@@ -1,4 +1,4 @@
-"""Analysis: what was heard in a song, in natural units, from which a FeatureTimeline is made at any frame rate."""
+"""Analysis: the features of a song in natural units, from which a FeatureTimeline is made at any frame rate."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ecs_core.audio.timeline import FeatureTimeline
 
 _RELEASE = 0.09  # seconds for a hit to fall to 1/e: 200 ms to a tenth
 _SMOOTH = 0.1  # seconds, full width
-_SILENT = 1e-4 * 3**-0.5  # rms below this (-85 dBFS) is silence, whatever the song
-_GATE = 10 ** (-50 / 20)  # as is what lies 50 dB below the song's loud passages
+_SILENT = 1e-4 * 3**-0.5  # RMS below this (-85 dBFS) is silence in any song
+_GATE = 10 ** (-50 / 20)  # so is anything 50 dB below the song's loud passages
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What was heard: curves on the analysis grid (a value every 11.6 ms) and events; independent of any frame rate.
+    """The features of a song: curves on the analysis grid (one value per 11.6 ms) and events, at no frame rate.
 
-    ``curves`` holds (hops,) float32 by name in the unit that the catalogue names, ``chroma`` (hops, 12); features of
-    plugins, ``added`` with their kinds, are 0–1. ``events`` holds ascending times in seconds by name, ``strengths`` for
-    some of them how strong each is, 0–1; ``labels`` has a letter for each section, the same for those that are alike.
-    ``tempo`` is in beats a minute (0: none), ``metre`` in beats a bar (0: none), ``loudness`` in LUFS, ``key`` a hint;
-    ``confidence``, 0–1 by name, says how far to trust what can be wrong.
+    ``curves`` holds (hops,) float32 by name, in the units of the catalogue (``chroma`` is (hops, 12)); features of
+    plugins, whose kinds ``added`` lists, are 0–1. ``events`` holds ascending times in seconds by name, ``strengths``
+    the strength (0–1) of some of them. ``labels`` has a letter per section, the same letter for similar sections.
+    ``tempo`` is in beats per minute and ``metre`` in beats per bar (0: none), ``loudness`` in LUFS; ``key`` is an
+    estimate. ``confidence`` gives the reliability of estimates by name, 0–1.
     """
 
     exact_duration: Fraction
@@ -47,7 +47,7 @@ class Analysis:
     added: Mapping[str, Literal["hit", "slow"]] = field(default_factory=dict)
 
     def timeline(self, fps: Fraction, frames: int, hearing: Mapping[str, Hearing] | None = None) -> FeatureTimeline:
-        """The features at each of ``frames`` video frames: the highest value within a frame for hits."""
+        """The features at each of ``frames`` video frames; for hits, the highest value within the frame."""
         hearing = hearing or {}
         dt = float(1 / fps)
         starts: F64 = np.arange(frames, dtype=np.float64) * dt
@@ -75,7 +75,7 @@ class Analysis:
 
 
 def phases(events: Mapping[str, F64], duration: float, times: F64) -> dict[str, F32]:
-    """The features that follow from events, at the given times."""
+    """The features derived from events, at the given times."""
     sections = events["sections"]
     section = np.zeros(len(times), np.float32)
     if sections.size:
@@ -97,13 +97,13 @@ def phases(events: Mapping[str, F64], duration: float, times: F64) -> dict[str, 
 
 
 def gate_of(rms: F32) -> F32:
-    """1 where the song is heard, 0 in silence, (hops,) float32."""
+    """1 where the song is audible and 0 in silence, (hops,) float32."""
     loud = float(np.percentile(rms, 95)) if len(rms) else 0.0
     return (rms > max(_SILENT if loud < 10 * _SILENT else 0.0, loud * _GATE)).astype(np.float32)
 
 
 def _level(feature: Feature, curve: F32, gate: F32, hearing: Hearing) -> F32:
-    """A curve as 0–1, and 0 in silence; hits fall slowly, the others are smoothed."""
+    """A curve normalised to 0–1, 0 in silence; hits get a slow release, other curves are smoothed."""
     values = curve if feature.column is None else curve[:, feature.column]
     scale = feature.scale
     if isinstance(scale, Fixed) and scale.log:
@@ -114,7 +114,7 @@ def _level(feature: Feature, curve: F32, gate: F32, hearing: Hearing) -> F32:
         return np.zeros(len(values), np.float32)
     if isinstance(scale, Fixed):
         low, high = scale.low, scale.high
-        if scale.high < scale.low:  # counted from the other end
+        if scale.high < scale.low:  # inverted
             values, heard, low, high = -values, -heard, -low, -high
     elif isinstance(scale, Decibels):
         high = float(np.percentile(heard, scale.high))
@@ -140,8 +140,8 @@ def _at_frames(curve: F32, kind: str, starts: F64, dt: float) -> F32:
 
 
 def _release(values: F32) -> F32:
-    """Let hits fall exponentially; what rises, rises at once."""
-    # As a running maximum of logarithms, tilted so that the fall is level.
+    """An exponential release with an instant attack."""
+    # A running maximum of logarithms, tilted so that the release is level.
     fall = np.arange(len(values)) * (SECONDS_PER_HOP / _RELEASE)
     level = np.log(np.maximum(values.astype(np.float64), 1e-9)) + fall
     out = np.exp(np.maximum.accumulate(level) - fall).astype(np.float32)
@@ -149,19 +149,19 @@ def _release(values: F32) -> F32:
 
 
 def _smooth(values: F32) -> F32:
-    """A centred Hann average over 100 ms: no lag."""
+    """A centred Hann average over 100 ms, without lag."""
     width = max(3, round(_SMOOTH / SECONDS_PER_HOP) | 1)
     window = np.hanning(width + 2)[1:-1]
     return np.convolve(values, window / window.sum(), mode="same").astype(np.float32)[: len(values)]
 
 
 def _sample(curve: F32, times: F64) -> F32:
-    """A curve of the analysis grid at any times, seconds; 0 after the end of the song."""
+    """A curve interpolated at the given times in seconds; 0 after the end of the song."""
     return np.interp(times / SECONDS_PER_HOP, np.arange(len(curve)), curve, right=0.0).astype(np.float32)
 
 
 def _highest(curve: F32, starts: F64, dt: float) -> F32:
-    """The highest value in [start, start + dt] of each start: at its ends or at a hop between, so no peak is lost."""
+    """The highest value in [start, start + dt] for each start, including the hops between, so no peak is lost."""
     high = np.maximum(_sample(curve, starts), _sample(curve, starts + dt))
     first = np.ceil(starts / SECONDS_PER_HOP).astype(np.int64)
     for step in range(int(dt / SECONDS_PER_HOP) + 1):

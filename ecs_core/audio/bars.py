@@ -1,9 +1,9 @@
-"""Bars: which beats are the first of a bar, and how many beats a bar has.
+"""Bars: downbeats and metre.
 
-Each beat is described by how much chord and bass change at it, by what of kick and snare is in it, and by how strongly
-it begins; its neighbours two beats either side belong to its description, for a backbeat says more than any one beat. A
-logistic regression makes that the chance of a downbeat, and the best path through bars of 2, 3 or 4 beats, which may
-slip at a price, says which it is. Weights are fitted as those of drums are (``python -m bench.music.fit``).
+Each beat is described by the change of chord and bass, by its likelihood of a kick and a snare, and by its onset
+strength, together with its neighbours up to two beats away, as a backbeat says more than a single beat. A logistic
+regression turns this into the probability of a downbeat; the best path through bars of 2, 3 or 4 beats, with a penalty
+for irregular bars, gives the downbeats. The weights are fitted like those of drums (``python -m bench.music.fit``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ecs_core.audio.drums import described as stroke
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import CHROMA_HOP, HOP
 
-# For each of five beats, two before to two after: chord change, bass change, kick, snare, strength. Then what is added.
+# For each of five beats, two before to two after: chord change, bass change, kick, snare, strength. Then the bias.
 # fmt: off
 WEIGHTS = (
     -0.39, -0.64, -0.47, 0.60, -0.66,
@@ -32,13 +32,13 @@ WEIGHTS = (
 # fmt: on
 CONTEXT = 2  # beats either side
 _BASS = 10  # mel bands: up to 430 Hz
-_METRES = {4: 0.0, 3: -2.0, 2: -4.0}  # beats a bar that are thought of, and the logarithm of how likely they are
-_USUAL = 0.27  # of all beats are downbeats
-_SLIP = 8.0  # what a bar too short or too long costs
+_METRES = {4: 0.0, 3: -2.0, 2: -4.0}  # beats per bar that are considered, and their log prior
+_USUAL = 0.27  # prior probability of a downbeat
+_SLIP = 8.0  # penalty for an irregular bar
 
 
 class Bars(NamedTuple):
-    """The downbeats, seconds, ascending; beats a bar, 0 where there are none; how sure each of the two is, 0–1."""
+    """Downbeats in seconds, ascending; beats per bar, 0 if there are none; the confidence of both, 0–1."""
 
     downbeats: F64
     metre: int
@@ -49,11 +49,11 @@ class Bars(NamedTuple):
 def bars_of(
     mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength: F32, beats: F64, *, metre: int | None = None
 ) -> Bars:
-    """The bars of a song with these beats, seconds.
+    """Find the bars of a song, given its beats in seconds.
 
-    ``gains`` (bands,) makes bands as loud as each other (onsets.whitening), ``chroma`` (n, 12) is the Spectrum's,
-    ``strength`` (hops,) how much begins (onsets.Rise.whole). ``metre`` is the number of beats a bar if it is known:
-    then no bar has more or less.
+    ``gains`` (bands,) equalises the bands (onsets.whitening), ``chroma`` (n, 12) is the Spectrum's, ``strength``
+    (hops,) is the onset strength (onsets.Rise.whole). ``metre`` is the number of beats per bar if it is known; then all
+    bars have it.
     """
     if len(beats) < 8:
         return Bars(beats[:0], 0, 0.0, 0.0)
@@ -66,7 +66,7 @@ def bars_of(
     metres = [score for score, _, other in scored if other != beats_a_bar]
     shifts = [_steady(logits, first, beats_a_bar, shift) + ways[beats_a_bar] for shift in range(1, beats_a_bar)]
 
-    def sure(others: list[float]) -> float:  # by how much worse the best of the other ways is, a bar
+    def sure(others: list[float]) -> float:  # from the margin per bar to the best alternative
         margin = (best - max(others, default=0.0)) / (len(beats) / beats_a_bar)
         return round(float(np.tanh(max(0.0, margin))), 3) if others else 1.0
 
@@ -74,7 +74,7 @@ def bars_of(
 
 
 def counted(beats: F64, metre: int, near: F64) -> F64:
-    """The downbeats of even bars: of the ways to count, that whose downbeats are nearest to times that were some."""
+    """The downbeats of regular bars, with the offset that brings them closest to the downbeats ``near``."""
     if metre < 1:
         return beats[:0]
     if not near.size or not beats.size:
@@ -86,7 +86,7 @@ def counted(beats: F64, metre: int, near: F64) -> F64:
 
 
 def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength: F32, beats: F64) -> F64:
-    """Each beat as numbers, (beats, 25): five for each of the five beats around it, with mean 0 and deviation 1."""
+    """Descriptors of each beat, (beats, 25): five for each of the five beats around it."""
     hops = np.clip(np.rint(beats / SECONDS_PER_HOP).astype(np.int64), 0, len(mel) - 1)
     bass = np.log1p(mel[:, :_BASS].astype(np.float32) * gains[:_BASS])
     drums = stroke(mel, gains, hops)
@@ -102,7 +102,7 @@ def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength:
         ],
         axis=1,
     ).astype(np.float64)
-    for column in (0, 1, 4):  # these depend on the song; whether there is a drum does not
+    for column in (0, 1, 4):  # normalised per song; the probability of a drum is absolute
         numbers[:, column] -= numbers[:, column].mean()
         numbers[:, column] /= numbers[:, column].std() + 1e-6
     wide = np.pad(numbers, ((CONTEXT, CONTEXT), (0, 0)), mode="edge")
@@ -121,7 +121,7 @@ def _means(rows: F32, starts: F64) -> F64:
 
 
 def _change(rows: F64) -> F64:
-    """How unlike two rows are to the two before them: 0 alike, 1 nothing in common."""
+    """Cosine distance between two rows and the two before them: 0 equal, 1 nothing in common."""
     pairs = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     pairs = pairs + np.concatenate([pairs[1:], pairs[-1:]])
     before = np.concatenate([pairs[:1], pairs[:1], pairs[:-2]])
@@ -131,12 +131,12 @@ def _change(rows: F64) -> F64:
 
 
 def _gains(logits: F64) -> tuple[F64, F64]:
-    """What it is worth that a beat is a downbeat, or is none."""
+    """Log-likelihood ratios of a beat being a downbeat, and of it not being one."""
     return -np.logaddexp(0, -logits) - np.log(_USUAL), -np.logaddexp(0, logits) - np.log(1 - _USUAL)
 
 
 def _path(logits: F64, metre: int, likely: float, slip: float) -> tuple[float, NDArray[np.bool_], int]:
-    """The best path through bars of so many beats: its score, which beats are downbeats, and the metre."""
+    """The best path through bars of ``metre`` beats: its score, the downbeats as a mask, and the metre."""
     is_first, is_other = _gains(logits)
     places = np.arange(metre)
     worth = np.where(places == 0, is_first[0], is_other[0])
@@ -159,7 +159,7 @@ def _path(logits: F64, metre: int, likely: float, slip: float) -> tuple[float, N
 
 
 def _steady(logits: F64, first: NDArray[np.bool_], metre: int, shift: int) -> float:
-    """The score of the same bars, so many beats later."""
+    """The score of the same bars, shifted by some beats."""
     is_first, is_other = _gains(logits)
     moved = np.roll(first, shift)
     return float(np.where(moved, is_first, is_other).sum())

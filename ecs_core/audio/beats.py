@@ -1,8 +1,8 @@
-"""Beats: where people would tap, and how sure that is.
+"""Beats: the times at which people would tap, and a confidence.
 
-A comb over the envelope's autocorrelation, in windows of twelve seconds, says how much each tempo is worth when. The
-beats are the chain of hops that gathers most of the envelope at tempi that are worth most, found by dynamic programming
-over hop and tempo together, so that the tempo may drift, or change at once at a price: D. Ellis, "Beat tracking by
+A comb filter over the envelope's autocorrelation, in windows of twelve seconds, rates each tempo over time. Beats are
+the chain of hops that collects most of the envelope at highly rated tempi, found by dynamic programming over hop and
+tempo together, so that the tempo may drift, or jump at a penalty: D. Ellis, "Beat tracking by
 dynamic programming", J. New Music Research 36, 2007, with the tempo as a part of the state, as in N. Whiteley,
 A. Cemgil and S. Godsill, "Bayesian modelling of temporal structure in musical audio", ISMIR 2006.
 """
@@ -23,24 +23,24 @@ from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, onset_envelope, refine
 SLOWEST, FASTEST = 40.0, 240.0  # beats a minute
 _STATES = 48  # tempi an octave
 _USUAL, _OCTAVES = 125.0, 0.88  # centre and width of the log-normal prior
-_OWN = 0.5  # octaves: how far a song strays from its own tempo
-_GIVEN = 0.04  # octaves: how far it may from one that is given
-_TEETH = ((0.5, 0.12), (1, 0.53), (4, 0.35))  # multiples of the period at which something should come back, and weights
-_WHOLE = np.float32(0.33)  # of what begins anywhere; the rest is of what begins in the middle of the spectrum
-_WINDOW, _ROW = 1024, 86  # hops of an autocorrelation, and from one to the next
-_ROWS = 256  # worked on at a time, for the sake of memory
-_GUIDE = 10.0  # how much the tempo counts, the envelope's deviation being 1
-_CHANGE, _JUMP, _MISS = 20.0, 500.0, 0.5  # what changing the tempo costs, and being off a beat
-_PAUSE = 8.0  # seconds that people would go on tapping while nothing is heard
-_UNCLEAR = 0.03  # a comb below this is chance
-_EVEN = 0.15  # of a beat that beats on an even grid are off it at most
-_BEGINS = 0.05  # an envelope above this is something that begins
+_OWN = 0.5  # octaves: deviation of local tempi from the song's tempo
+_GIVEN = 0.04  # octaves: allowed deviation from a given tempo
+_TEETH = ((0.5, 0.12), (1, 0.53), (4, 0.35))  # teeth of the comb: multiples of the period, and weights
+_WHOLE = np.float32(0.33)  # weight of the whole spectrum's envelope; the rest is that of its middle
+_WINDOW, _ROW = 1024, 86  # window and step of autocorrelations, hops
+_ROWS = 256  # processed at a time, to limit memory
+_GUIDE = 10.0  # weight of the tempo relative to the envelope
+_CHANGE, _JUMP, _MISS = 20.0, 500.0, 0.5  # penalties for changing tempo and for deviating from a period
+_PAUSE = 8.0  # seconds of silence over which beats go on
+_UNCLEAR = 0.03  # combs below this are chance
+_EVEN = 0.15  # beats: largest deviation from a regular grid
+_BEGINS = 0.05  # envelopes above this are onsets
 
 
 @dataclass(frozen=True, eq=False)
 class Beats:
-    """``times`` (n,) in seconds, ascending; ``tempo`` in beats a minute, 0 where there is none;
-    ``confidence`` 0–1, how sure it is that people would tap there.
+    """``times`` (n,) in seconds, ascending; ``tempo`` in beats per minute, 0 if there is none; ``confidence`` 0–1 that
+    people would tap there.
     """
 
     times: F64
@@ -52,11 +52,11 @@ NO_BEATS = Beats(np.zeros(0), 0.0, 0.0)
 
 
 def beats_of(rise: Rise, *, bpm: float | None = None, beat_at: float | None = None, octave: int = 0) -> Beats:
-    """The beats of a song.
+    """Track the beats of a song.
 
-    ``bpm`` is the tempo if it is known (the song is followed within 3 %), ``beat_at`` the time in seconds of any beat:
-    the others are moved with it. With both, beats lie on an even grid through the whole song. ``octave`` 1 doubles
-    the tempo that is heard, -1 halves it. Where nothing comes back at such a tempo, beats are a grid of confidence 0.
+    ``bpm`` is the tempo if it is known; beats follow the song within 3 % of it. ``beat_at`` is the time in seconds of
+    any beat; all are shifted to match it. With both, beats lie on a regular grid. ``octave`` 1 doubles the detected
+    tempo, -1 halves it. If the song has nothing periodic at that tempo, beats are a regular grid with confidence 0.
     """
     seconds = len(rise.whole) * SECONDS_PER_HOP
     if bpm is not None and beat_at is not None:
@@ -73,19 +73,19 @@ def beats_of(rise: Rise, *, bpm: float | None = None, beat_at: float | None = No
 
 
 def tempo_of(beats: F64) -> float:
-    """The tempo of beats, in beats a minute: of the even grid that they lie on, else the median; 0 without beats."""
+    """The tempo in beats per minute: that of a regular grid if the beats fit one, else the median; 0 without beats."""
     if len(beats) < 3:
         return 0.0
     intervals = np.diff(beats)
     usual = float(np.median(intervals))
-    numbers = np.concatenate([[0.0], np.cumsum(np.rint(intervals / usual))])  # a pause is several beats
+    numbers = np.concatenate([[0.0], np.cumsum(np.rint(intervals / usual))])  # a pause counts as several beats
     slope, start = np.polyfit(numbers, beats, 1)
     steady = np.abs(beats - (start + slope * numbers)).max() < _EVEN * usual
     return float(60 / (slope if steady else usual))
 
 
 def tempo_curve(beats: F64, times: F64) -> F32:
-    """Beats a minute at the given times, (n,) float32: the median of five intervals around; 0 without beats."""
+    """Beats per minute at the given times, (n,) float32: the median of five intervals; 0 without beats."""
     if len(beats) < 3:
         return np.zeros(len(times), np.float32)
     intervals = np.diff(beats)
@@ -94,14 +94,14 @@ def tempo_curve(beats: F64, times: F64) -> F32:
 
 
 def beat_phase(beats: F64, times: F64) -> F32:
-    """0 at a beat, rising to 1 at the next, at the given times; carried on before the first and after the last."""
+    """0 at a beat rising to 1 at the next, at the given times; extrapolated before the first and after the last."""
     if len(beats) < 2:
         return np.zeros(len(times), np.float32)
     return np.mod(beat_position(beats, times), 1.0).astype(np.float32)
 
 
 def beat_position(beats: F64, times: F64) -> F64:
-    """How many beats have passed at the given times, in fractions: 0 at the first beat, negative before it."""
+    """Fractional number of beats since the first one at the given times; negative before it."""
     first, last = beats[1] - beats[0], beats[-1] - beats[-2]
     inside: F64 = np.interp(times, beats, np.arange(len(beats), dtype=np.float64))
     inside += np.minimum(times - beats[0], 0) / first + np.maximum(times - beats[-1], 0) / last
@@ -122,10 +122,10 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     hops, states = _without_silence(hops, states, envelope)
     if len(hops) < 3:
         return NO_BEATS
-    # A beat is where the sound begins that is nearest to it, if there is one within a twelfth of a beat.
+    # Move each beat to the nearest onset within a twelfth of a beat, if there is one.
     reach = np.maximum(1, np.round(periods[states] / 12)).astype(np.int64)
     nearest = np.asarray([_strongest(envelope, *each) for each in zip(hops.tolist(), reach.tolist(), strict=True)])
-    if (envelope[nearest] > _BEGINS).sum() < 3:  # two sounds, such as the two ends of a tone, are no beat
+    if (envelope[nearest] > _BEGINS).sum() < 3:  # two onsets, such as both ends of a tone, are not a beat
         return NO_BEATS
     times = np.unique(refine(curve, nearest))
     on = float(np.minimum(envelope[nearest], 1.0).mean())
@@ -133,7 +133,7 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
 
 
 def _even(envelope: F32, bpm: float) -> Beats:
-    """A grid of the tempo that was asked for, though nothing comes back at it, where most begins on its beats."""
+    """A regular grid at a given tempo at which nothing is periodic, with the phase that hits most onsets."""
     period = 60 / bpm / SECONDS_PER_HOP
     phases = np.arange(0, min(period, len(envelope)))
     hops = [np.arange(phase, len(envelope) - 0.5, period) for phase in phases.tolist()]
@@ -144,17 +144,17 @@ def _even(envelope: F32, bpm: float) -> Beats:
 
 
 def _periods(around: float | None) -> F32:
-    """The periods of the tempi that are thought of, hops, ascending."""
+    """The periods of the candidate tempi in hops, ascending."""
     fastest, slowest = (FASTEST, SLOWEST) if around is None else (around * 2**_GIVEN, around * 2**-_GIVEN)
     octaves = np.arange(int(np.log2(fastest / slowest) * _STATES + 1e-9) + 1) / _STATES
     return (60.0 / (fastest * 2.0**-octaves) / SECONDS_PER_HOP).astype(np.float32)
 
 
 def _guide(envelope: F32, middle: F32, periods: F32, around: float | None) -> tuple[F32, float]:
-    """How much each tempo is worth at every ``_ROW``-th hop, (rows, states), and how clearly something comes back, 0–1.
+    """The rating of each tempo at every ``_ROW``-th hop, (rows, states), and the clarity of the periodicity, 0–1.
 
-    What comes back among all that begins, and what does in the middle of the spectrum, where snares and chords are and
-    not the even hi-hat that would say twice the tempo.
+    Uses the whole spectrum and, with more weight, its middle, which has snares and chords but not the steady hi-hat
+    that would suggest twice the tempo.
     """
     comb = np.maximum(_WHOLE * _comb(envelope, periods) + (1 - _WHOLE) * _comb(middle, periods), 0)
     if around is None:
@@ -168,7 +168,7 @@ def _guide(envelope: F32, middle: F32, periods: F32, around: float | None) -> tu
 
 
 def _comb(envelope: F32, periods: F32) -> F32:
-    """The envelope's autocorrelation at multiples of each period, weighted: (rows, states), 1 where all repeats."""
+    """The envelope's autocorrelation at multiples of each period, weighted: (rows, states), 1 if all repeats."""
     rows = -(-len(envelope) // _ROW) + 1
     padded = np.concatenate(
         [np.zeros(_WINDOW // 2, np.float32), np.minimum(envelope, 2.0), np.zeros(_WINDOW + _ROW, "f4")]
@@ -206,7 +206,7 @@ def _strongest(envelope: F32, hop: int, reach: int) -> int:
 def _without_silence(
     hops: NDArray[np.int32], states: NDArray[np.int16], envelope: F32
 ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-    """Drop beats before the first and after the last thing that is heard, and within a long pause."""
+    """Drop beats before the first and after the last onset, and within long pauses."""
     heard = np.flatnonzero(envelope > 0.1)
     if not heard.size:
         return hops[:0], states[:0]
@@ -218,7 +218,7 @@ def _without_silence(
 
 
 def _moved(beats: F64, beat_at: float, seconds: float) -> F64:
-    """All beats moved by the same part of a beat, so that one falls at a time; no more than half a beat."""
+    """All beats shifted by the same fraction of a beat, at most half, so that one falls on ``beat_at``."""
     off = float(beat_position(beats, np.array([beat_at]))[0])
     off -= round(off)
     first, last = beats[1] - beats[0], beats[-1] - beats[-2]

@@ -1,8 +1,7 @@
-"""The catalogue of features: what each is measured in, and how it becomes a number in 0–1 (docs/listening.md).
+"""The catalogue of features: their units, and how they are normalised to 0–1 (docs/listening.md).
 
-An Analysis keeps curves in natural units; a timeline brings them to 0–1. Two ways lead there: between fixed values,
-where a unit means the same in every song, or between percentiles of the song, so that a threshold means the same on a
-quiet and on a loud one.
+An Analysis holds curves in natural units; a timeline normalises them to 0–1, either between fixed values, if a unit
+means the same in every song, or between percentiles of the song, so that a threshold works for quiet and loud songs.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ Kind = Literal["hit", "slow", "phase"]
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """0 at the ``low``-th percentile of what is heard in the song, 1 at the ``high``-th."""
+    """0 at the ``low``-th percentile of the song's audible part, 1 at the ``high``-th."""
 
     low: float = 20.0
     high: float = 97.0
@@ -24,7 +23,7 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True)
 class Decibels:
-    """1 at the ``high``-th percentile of what is heard in the song, 0 at so many decibels ``below`` that."""
+    """1 at the ``high``-th percentile of the song's audible part, 0 at ``below`` decibels below that."""
 
     below: float = 30.0
     high: float = 97.0
@@ -32,7 +31,7 @@ class Decibels:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """0 at ``low``, 1 at ``high``, which may be the lower one, in the curve's unit; ``log``: by their ratio."""
+    """0 at ``low`` and 1 at ``high``, in the curve's unit; ``high`` may be the smaller one. ``log``: logarithmic."""
 
     low: float
     high: float
@@ -41,10 +40,10 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A feature, made of a curve of the analysis (of one ``column`` of it, where it has several).
+    """A feature made from a curve of the analysis (from one ``column``, if it has several).
 
-    A "hit" rises at once and falls within 200 ms; what is "slow" is smoothed over 100 ms without lag; a "phase" is
-    worked out from events at the very moment of a frame, and has no curve.
+    A "hit" has an instant attack and a release of 200 ms; a "slow" feature is smoothed over 100 ms without lag; a
+    "phase" is computed from events at the time of a frame and has no curve.
     """
 
     name: str
@@ -111,8 +110,8 @@ FEATURES = (
     _phase("section_phase", "0 where a section begins, rising to 1 at its end"),
     _phase("build", "0 where a build-up begins, rising to 1 at the drop; 0 elsewhere"),
 )
-STRONG = ("onsets", "kicks", "snares", "hats")  # events of which it is heard how strong each is
-# Events by name: what happens at their times.
+STRONG = ("onsets", "kicks", "snares", "hats")  # events that have strengths
+# Events by name, and what they mean.
 EVENTS = {
     "onsets": "something begins",
     "beats": "a beat",

@@ -1,7 +1,7 @@
-"""AudioFile: any song, decoded block by block at its own rate; never the whole of it in memory.
+"""AudioFile: decodes any song block by block at its own rate, never holding all of it in memory.
 
-The analysis and the sound track of the video both read a song through this, so they agree to the sample, whatever
-delay an encoder once added.
+The analysis and the sound track of the video both read songs through it, so they agree to the sample, whatever delay an
+encoder added.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ import numpy as np
 from ecs_core.arrays import F32
 from ecs_core.errors import AudioError
 
-# Only containers that hold sound themselves. A playlist (concat, HLS, DASH, an image sequence) may not be opened,
-# whatever its name says, since it would make FFmpeg read other files.
+# Only containers that hold audio themselves. Playlists (concat, HLS, DASH, image sequences) are refused under any name,
+# as they would make FFmpeg read other files.
 _FORMATS = (
     "wav,w64,aiff,au,caf,flac,mp3,ogg,aac,ac3,eac3,dts,amr,ape,tta,wv,asf,avi,flv,matroska,webm,"
     "mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
 )
-# Decoders of sound that people keep songs in. Those of pictures, of games and of telephones are never fed with a file,
-# though FFmpeg would, only to find out what else it holds.
+# Decoders for formats of songs. FFmpeg would also run those for pictures, games and telephony, to probe a file's other
+# streams; they are never given any data.
 _CODECS = (
     "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,ape,dca,eac3,flac,gsm_ms,libopus,mlp,mp1float,"
     "mp2float,mp3,mp3float,opus,pcm_alaw,pcm_bluray,pcm_dvd,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,"
     "pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,truehd,tta,vorbis,wavpack,"
     "wmalossless,wmapro,wmav1,wmav2"
 )
-_STREAMS = 64  # of a file; a film has fewer
+_STREAMS = 64  # per file; films have fewer
 _ALLOWED = "WAV, FLAC, MP3, OGG, Opus, AAC, M4A, or a video with a sound track"
-_UNKNOWN_SIZE = 0x7FFFFFFF  # from here on, what programs write that did not know the size
+_UNKNOWN_SIZE = 0x7FFFFFFF  # from here on: placeholders of programs that did not know the size
 _OGG_PAGE = 65_307  # bytes of the longest page
-_EARLY = 0.5  # seconds that may be missing at the end before it is worth a warning
-RATES = range(1_000, 768_001)  # samples a second; anything else is a damaged header, and hours of work
-MOST_CHANNELS = 7  # channels; PyAV crashes on the planes of more, and nobody has as many ears
-_LOUDEST = np.float32(1e6)  # 120 dB over full scale: no sound, and its powers would not fit into float32
-_FLAC_EARLY = 0.01  # FLAC says how long it is to the sample, and what is damaged is missing
+_EARLY = 0.5  # seconds that may be missing at the end without a warning
+RATES = range(1_000, 768_001)  # samples per second; other values mean a damaged header, and would take hours
+MOST_CHANNELS = 7  # PyAV crashes on more planes
+_LOUDEST = np.float32(1e6)  # 120 dB over full scale: not audio, and its powers would overflow float32
+_FLAC_EARLY = 0.01  # FLAC states its exact length, and damaged parts are missing
 
 
 class Song(Protocol):
-    """What the analysis needs of a song: samples in order, and what is known of them; as AudioFile says it."""
+    """What the analysis needs of a song, such as an AudioFile: its samples in order, and their properties."""
 
     rate: int
     channels: int
@@ -59,13 +59,13 @@ class Song(Protocol):
 
 
 class AudioFile:
-    """An opened song. Use as a context manager.
+    """An open song. Use as a context manager.
 
-    ``rate`` is in samples a second; ``channels`` are those of the song, or 2 where it has more than seven; ``warnings``
-    grows while :meth:`blocks` is read.
+    ``rate`` is in samples per second; ``channels`` is the number of channels, or 2 if there are more than seven;
+    ``warnings`` grows while :meth:`blocks` is read.
 
     Raises:
-        AudioError: the file is missing, empty, a folder, not audio, of a format that is not allowed, or has no sound.
+        AudioError: the file is missing, empty, a folder, not audio, of an unsupported format, or has no audio stream.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -87,7 +87,7 @@ class AudioFile:
             self._container.close()
             raise AudioError(f"{self.path}: its sound is encoded in no way that Motes reads; allowed: {_ALLOWED}")
         self._is_flac = codec.name == "flac"
-        if self._is_flac:  # decodes damage to loud noise unless told to look at checksums; then it skips it in silence
+        if self._is_flac:  # without checksums, damage becomes loud noise; with them, it is skipped
             codec.options = {"err_detect": "crccheck+explode"}
         if not codec.sample_rate or not codec.layout.nb_channels:
             self._container.close()
@@ -105,7 +105,7 @@ class AudioFile:
             self.path.stat()
         except FileNotFoundError:
             raise AudioError(f"{self.path}: no such file") from None
-        except (OSError, ValueError) as error:  # a name that is too long, or has a NUL
+        except (OSError, ValueError) as error:  # a name that is too long or contains NUL
             raise AudioError(f"{self.path}: cannot be read: {getattr(error, 'strerror', error)}") from None
         if self.path.is_dir():
             raise AudioError(f"{self.path}: is a folder; give an audio file: {_ALLOWED}")
@@ -127,24 +127,24 @@ class AudioFile:
 
     @property
     def _says_length(self) -> bool:
-        """Whether :attr:`seconds` is what the file says; ADTS, and MP3 without a header, are guessed by bit rate."""
+        """Whether :attr:`seconds` comes from the file; for ADTS and headerless MP3 it is a guess from the bit rate."""
         name = self._container.format.name
         return name != "aac" and not (name == "mp3" and not self._stream.start_time)
 
     def blocks(self) -> Iterator[F32]:
         """Yield the samples in order as blocks of shape (channels, n), float32, nominally ±1.
 
-        What is damaged is left out, and values that are no numbers, or absurd, become silence, each with a warning.
+        Damaged packets are skipped, and NaN, infinite or absurd values become silence, each with a warning.
 
         Raises:
-            AudioError: nothing at all could be decoded.
+            AudioError: nothing could be decoded.
         """
         samples = damaged = unreal = 0
         for block, bad in self._decode():
             damaged += bad
             if block is None:
                 continue
-            real = np.abs(block) <= _LOUDEST  # which no NaN is
+            real = np.abs(block) <= _LOUDEST  # false for NaN
             if not real.all():
                 unreal += int(block.size - real.sum())
                 block = np.where(real, block, np.float32(0))  # noqa: PLW2901 - the same block, mended
@@ -168,7 +168,7 @@ class AudioFile:
             self.warnings.append(f"{self.path}: holds {held}: damaged or truncated?")
 
     def _decode(self) -> Iterator[tuple[F32 | None, int]]:
-        """Blocks, or None and 1 for each packet that cannot be decoded."""
+        """Yield blocks, or None and 1 for each packet that cannot be decoded."""
         convert: av.AudioResampler | None = None
         shape: object = None
         packets = self._container.demux(self._stream)
@@ -185,12 +185,12 @@ class AudioFile:
                 continue
             except av.error.FFmpegError:
                 yield None, 1
-                return  # the file cannot be read on
+                return  # the rest of the file cannot be read
             for frame in frames:
                 if convert is None or shape != (frame.format.name, frame.layout.name, frame.sample_rate):
-                    # Also where a stream changes its format in mid-song: everything becomes what it began as.
+                    # Also when a stream changes its format: everything is converted to the first one.
                     shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-                    ordered = not frame.layout.name.endswith("channels")  # else FFmpeg does not know how to mix them
+                    ordered = not frame.layout.name.endswith("channels")  # otherwise FFmpeg cannot mix them down
                     layout = "stereo" if frame.layout.nb_channels > MOST_CHANNELS and ordered else frame.layout
                     convert = av.AudioResampler(format="flt", layout=layout, rate=self.rate)
                 try:
@@ -198,7 +198,7 @@ class AudioFile:
                         self._as_wide(np.ascontiguousarray(each.to_ndarray().reshape(-1, each.layout.nb_channels).T))
                         for each in convert.resample(frame)
                     ]
-                except (av.error.FFmpegError, ValueError):  # a frame that says of itself what cannot be
+                except (av.error.FFmpegError, ValueError):  # a frame with contradictory properties
                     yield None, 1
                     convert = None
                     continue
@@ -206,7 +206,7 @@ class AudioFile:
                     yield block, 0
 
     def _as_wide(self, block: F32) -> F32:
-        """The block with as many channels as the song has."""
+        """The block with the song's number of channels."""
         if block.shape[0] == self.channels:
             return block
         mono = block.mean(axis=0, dtype=np.float32)
@@ -224,7 +224,7 @@ class AudioFile:
 
 
 def _breaks_off(path: Path) -> bool:
-    """Whether a WAV or Ogg file is shorter than its last part says; FFmpeg takes its length from what there is."""
+    """Whether a WAV or Ogg file is shorter than its last chunk or page claims; FFmpeg does not check that."""
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(0)

@@ -1,7 +1,7 @@
-"""The analysis as a document: JSON for people and programs, a compact binary beside it, and back again.
+"""Analysis documents: write and read an analysis as JSON or as a compact binary.
 
-Both say what they are and in which version. A document that was corrected by hand is checked value by value; what it
-leaves out (its curves, say) is taken from what was heard.
+Both formats name their schema and version. A document that was corrected by hand is validated; what it leaves out, such
+as curves, is taken from the analysis of the song.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Events(_Model):
 
 
 def _shape(values: Any) -> str:
-    """What a curve's values are by the first of them, so that one that is wrong is measured against that alone."""
+    """The shape of a curve from its first value, so that errors refer to that branch of the union only."""
     return "rows" if isinstance(values, list) and values and isinstance(values[0], list) else "numbers"
 
 
@@ -103,7 +103,7 @@ class Document(_Model):
 
     @property
     def seconds(self) -> Fraction:
-        """The song's duration, exactly if that is said."""
+        """The song's duration, exact if the document states it."""
         return Fraction(self.exact_duration or str(self.duration))
 
     @model_validator(mode="after")
@@ -126,7 +126,7 @@ class Document(_Model):
 
 
 def _facts(analysis: Analysis) -> dict[str, Any]:
-    """The document without its curves as plain data; times to a microsecond."""
+    """The document without curves as plain data; times to a microsecond."""
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -145,9 +145,9 @@ def _facts(analysis: Analysis) -> dict[str, Any]:
 
 
 def pieces(analysis: Analysis, *, curves: bool = True, seen: FeatureTimeline | None = None) -> Iterator[str]:
-    """The document as JSON in pieces of a curve each, so that hours of music need little memory; curves to four digits.
+    """The document as JSON, one curve per piece, so that hours of music need little memory; curves to four digits.
 
-    With ``seen``, it also has what a video sees: {fps, features: {name: a value a frame}, onsets, beats}.
+    With ``seen``, it includes the timeline: {fps, features: {name: a value per frame}, onsets, beats}.
     """
     facts = _facts(analysis)
     if seen is not None:
@@ -162,7 +162,7 @@ def pieces(analysis: Analysis, *, curves: bool = True, seen: FeatureTimeline | N
 
 
 def _members(key: str, names: Iterable[str], value: Callable[[str], Any]) -> Iterator[str]:
-    """An object as the last member so far of another one."""
+    """An object as the next member of the enclosing object."""
     yield f', "{key}": '
     for number, name in enumerate(names):
         yield f"{', ' if number else '{'}{json.dumps(name)}: {json.dumps(value(name), ensure_ascii=False)}"
@@ -176,7 +176,7 @@ def _curve(analysis: Analysis, name: str) -> dict[str, Any]:
 
 
 def _events(analysis: Analysis, name: str) -> dict[str, Any]:
-    # Down, not to the nearest: a last event may be no later than the song.
+    # Rounded down, so that the last event is not after the end of the song.
     found: dict[str, Any] = {"times": (np.floor(analysis.events[name] * 1e6) / 1e6).tolist()}
     if name in analysis.strengths:
         found["strengths"] = [round(float(value), 4) for value in analysis.strengths[name]]
@@ -184,7 +184,7 @@ def _events(analysis: Analysis, name: str) -> dict[str, Any]:
 
 
 def _digits(values: NDArray[np.float32]) -> list[Any]:
-    """Numbers of four digits."""
+    """Values rounded to four significant digits."""
     exact = values.astype(np.float64)
     size = np.floor(np.log10(np.maximum(np.abs(exact), 1e-12)))
     scale = 10.0 ** (3 - size)
@@ -193,10 +193,10 @@ def _digits(values: NDArray[np.float32]) -> list[Any]:
 
 
 def check(plain: Any, *, where: str) -> Document:
-    """The document in plain data.
+    """Validate a document given as plain data.
 
     Raises:
-        SceneError: it is none, is of another version, or has a wrong value; says which and what is allowed.
+        SceneError: not a document, of another version, or with an invalid value; the message says what is allowed.
     """
     if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
         raise SceneError(f'{where}: is no analysis: "schema" must be "{SCHEMA}"; `motes analyze` writes one')
@@ -209,10 +209,10 @@ def check(plain: Any, *, where: str) -> Document:
 
 
 def read(path: Path) -> Document:
-    """The document in a JSON file.
+    """Read a document from a JSON file.
 
     Raises:
-        SceneError: as :func:`check`; also where there is no such file.
+        SceneError: as :func:`check`, or the file cannot be read.
     """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
@@ -224,13 +224,13 @@ def read(path: Path) -> Document:
 
 
 def corrected(heard: Analysis, document: Document, guidance: Guidance = AS_HEARD) -> Analysis:
-    """What was heard, counted as ``guidance`` says, as somebody corrected it: everything that the document has wins.
+    """Apply a corrected document to the analysis of a song: whatever the document contains takes precedence.
 
-    The tempo, its curve and the downbeats follow beats that are not as heard, and downbeats follow the metre, where the
-    document leaves them out or has them as heard.
+    If beats were changed, the tempo, its curve and the downbeats are derived from them, and if the metre was changed,
+    the downbeats, unless the document changes these too.
 
     Raises:
-        SceneError: the document is of another song, or has labels for other sections.
+        SceneError: the document is of another song, or its labels do not match its sections.
     """
     if abs(float(document.seconds - heard.exact_duration)) > 1e-3:
         said, has = float(document.seconds), float(heard.exact_duration)
@@ -269,7 +269,7 @@ def _with(heard: Analysis, document: Document) -> Analysis:
 
 
 def _consistent(found: Analysis, heard: Analysis) -> Analysis:
-    """What was found, and what follows from its beats if these are not as heard and it still is."""
+    """Update what depends on beats and metre if these were changed and it was not."""
     beats, other = found.events["beats"], not _same(found, heard, "beats")
     if other and abs(found.tempo - heard.tempo) < 1e-3:
         found = replace(found, tempo=tempo_of(beats))
@@ -287,15 +287,15 @@ def _tempo_curve(analysis: Analysis) -> NDArray[np.float32]:
 
 
 def _same(one: Analysis, other: Analysis, name: str) -> bool:
-    """Whether events are those of the other analysis, as a document writes them."""
+    """Whether events equal those of the other analysis, to a document's precision."""
     times, others = one.events[name], other.events[name]
     return len(times) == len(others) and bool((np.abs(times - others) < 2e-6).all())
 
 
 def whole(document: Document, more: Sequence[str]) -> Analysis | None:
-    """The analysis that a document holds, with the features of plugins named ``more``.
+    """The analysis in a complete document, including the plugin features named ``more``.
 
-    None where something is left out, or beats were corrected and not what follows from them.
+    None if something is missing, or if beats were changed but not what depends on them.
     """
     curves = document.curves or {}
     if not (document.events.keys() >= EVENTS.keys() and document.model_fields_set >= {"tempo", "metre", "labels"}):
@@ -322,7 +322,7 @@ def whole(document: Document, more: Sequence[str]) -> Analysis | None:
 
 
 def save(analysis: Analysis, path: Path) -> None:
-    """Write the compact binary: arrays and JSON in an ``.npz``, never pickled; exact to the last bit."""
+    """Write the compact binary: arrays and JSON in an ``.npz``, without pickle; lossless."""
     facts = _facts(analysis) | {"tempo": analysis.tempo, "added": dict(analysis.added)}
     facts |= {"confidence": dict(analysis.confidence), "events": list(analysis.events)}
     arrays: dict[str, Any] = {f"curve:{name}": values for name, values in analysis.curves.items()}
@@ -333,10 +333,10 @@ def save(analysis: Analysis, path: Path) -> None:
 
 
 def load(path: Path) -> Analysis:
-    """Read what :func:`save` wrote.
+    """Read a file of :func:`save`.
 
     Raises:
-        SceneError: it is none, or of another version.
+        SceneError: not such a file, or of another version.
     """
     try:
         with np.load(path, allow_pickle=False) as kept:

@@ -1,9 +1,9 @@
-"""Kicks, snares and hi-hats: which onsets are drums, by how the spectrum looks before, at and after them.
+"""Kicks, snares and hi-hats: classify onsets by the spectrum before, at and after them.
 
-An onset is described in nine groups of mel bands, from 27 Hz to 11 kHz: by how much each rises, by how much of that is
-left after 80 ms, and by how much sounds then. Three logistic regressions say which drums those are, for more than one
-may sound at once. Their weights were fitted to songs of bench/music, whose drums are made anew for every song
-(``python -m bench.music.fit``), and are measured with others (bench/listening.py).
+An onset is described in nine groups of mel bands from 27 Hz to 11 kHz: the rise of each, the part of it that remains
+after 80 ms, and the level then. Three logistic regressions detect the drums, as several may sound at once. The weights
+were fitted to songs of bench/music, each with its own synthesised drums (``python -m bench.music.fit``), and are scored
+on other songs (bench/listening.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ecs_core.arrays import F32, F64
 
 EDGES = np.array([0, 2, 4, 8, 14, 22, 32, 42, 52, 64])  # of the groups, in mel bands
 BEFORE, AT, AFTER = (-4, -3), (0, 1, 2, 3), (6, 7, 8)  # hops from the onset
-# A weight for each number of described(), then what is added; logits.
+# A weight per descriptor of described(), then the bias; logits.
 # fmt: off
 WEIGHTS = {
     "kicks": (
@@ -43,7 +43,7 @@ WEIGHTS = {
 
 
 class Drums(NamedTuple):
-    """When a drum is struck, seconds, ascending; how strongly, 0–1; and how sure that is, 0–1, on the whole."""
+    """Times of a drum in seconds, ascending; strengths, 0–1; and the overall confidence, 0–1."""
 
     times: F64
     strengths: F32
@@ -51,9 +51,9 @@ class Drums(NamedTuple):
 
 
 def drums_of(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64], times: F64) -> dict[str, Drums]:
-    """The "kicks", "snares" and "hats" among the onsets at some hops and times (onsets.pick_onsets).
+    """The "kicks", "snares" and "hats" among the onsets of onsets.pick_onsets.
 
-    ``gains`` (bands,) makes bands as loud as each other (onsets.whitening).
+    ``gains`` (bands,) equalises the bands (onsets.whitening).
     """
     if not len(hops):
         return {name: Drums(np.zeros(0), np.zeros(0, np.float32), 0.0) for name in WEIGHTS}
@@ -62,7 +62,7 @@ def drums_of(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64]
     for name, weights in WEIGHTS.items():
         logits = numbers @ np.asarray(weights[:-1], np.float32) + np.float32(weights[-1])
         struck = logits > 0
-        # Strong is what rises most where the drum is at home.
+        # Strength is the rise in the drum's own bands.
         rise = numbers[struck][:, _HOME[name]].mean(axis=1)
         strong = float(np.percentile(rise, 90)) if rise.size else 1.0
         strengths = np.clip(rise / max(strong, 1e-6), 0.05, 1).astype(np.float32)
@@ -75,7 +75,7 @@ _HOME = {"kicks": [0, 1, 2], "snares": [3, 4, 5, 6], "hats": [7, 8]}  # groups
 
 
 def described(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64]) -> F32:
-    """Each onset as numbers, (onsets, 27): rise, rise that is left, and level after, in nine groups of bands."""
+    """Descriptors of each onset, (onsets, 27): rise, remaining rise, and later level, in nine groups of bands."""
 
     def level(offset: int) -> F32:
         heard: F32 = np.log1p(mel[np.clip(hops + offset, 0, len(mel) - 1)].astype(np.float32) * gains)

@@ -1,4 +1,4 @@
-"""analyze(): a song in, an Analysis out. What each feature is: ``ecs_core/audio/catalogue.py``, docs/listening.md."""
+"""analyze(): from a song to an Analysis. For the features see ``ecs_core/audio/catalogue.py`` and docs/listening.md."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from ecs_core.audio.tonal import harmonic_share, key_of, pitch_classes
 
 _Arrays = TypeVar("_Arrays", Spectrum, Measured)
 
-_OUT_OF_PHASE = 0.999  # share of the sides in a song whose mix to mono is 30 dB below it
-_CUT = 0.02  # seconds: that a song is cut off sounds like a click, but is the end of something
+_OUT_OF_PHASE = 0.999  # share of the sides at which the mono mix is 30 dB quieter
+_CUT = 0.02  # seconds: an abrupt end sounds like a click, but is not an onset
 
 
 def analyze(
@@ -40,7 +40,7 @@ def analyze(
     guidance: Guidance = AS_HEARD,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Analysis:
-    """Analyse a song, counted as ``guidance`` says; ``progress`` hears shares from 0 to 1.
+    """Analyse a song with the given ``guidance``; ``progress`` is called with shares from 0 to 1.
 
     A pure function of the decoded samples, ``more`` and ``guidance``.
 
@@ -58,7 +58,7 @@ def analyze_song(
     guidance: Guidance = AS_HEARD,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Analysis:
-    """Analyse a song that is open, as :func:`analyze` does."""
+    """Analyse an open song, like :func:`analyze`."""
     expected = (song.seconds or 180.0) * song.rate
 
     def on_samples(done: int) -> None:
@@ -79,7 +79,7 @@ def features_of(
     more: Sequence[AudioFeature] = (),
     guidance: Guidance = AS_HEARD,
 ) -> Analysis:
-    """The features of a song, from its spectrum; one of ``more`` that fails is 0 and a warning."""
+    """The features of a song from its spectrum; a feature of ``more`` that fails is 0 and gives a warning."""
     gate = gate_of(spectrum.rms * RMS)
     duration = Fraction(spectrum.samples, spectrum.rate)
     gains = whitening(spectrum.mel)
@@ -135,7 +135,7 @@ def features_of(
 
 
 def _doubts(guidance: Guidance, beats: Beats) -> tuple[str, ...]:
-    """What speaks against the tempo that somebody gave."""
+    """Warnings about the given tempo."""
     if (guidance.bpm is None and not guidance.octave) or beats.confidence > 0:
         return ()
     said = f"beat_octave {guidance.beat_octave}" if guidance.bpm is None else f"bpm {guidance.bpm:g}"
@@ -145,7 +145,7 @@ def _doubts(guidance: Guidance, beats: Beats) -> tuple[str, ...]:
 
 
 def _cancelled(measured: Measured) -> tuple[str, ...]:
-    """What is to be said where two channels leave next to nothing of each other in their mix."""
+    """A warning if left and right cancel each other in the mono mix."""
     sides = float(stereo.width(measured.stereo.sum(axis=0, keepdims=True))[0])
     if measured.loudness.shape[1] != 2 or sides < _OUT_OF_PHASE:
         return ()
@@ -153,7 +153,7 @@ def _cancelled(measured: Measured) -> tuple[str, ...]:
 
 
 def _curves(spectrum: Spectrum, envelope: F32) -> tuple[dict[str, F32], F64]:
-    """Every curve on the analysis grid, in its natural unit; and the energy of each tenth of a second."""
+    """All curves on the analysis grid in natural units, and the energy of each tenth of a second."""
     hops = len(spectrum.rms)
     measured = spectrum.measured
     energy = loudness.together(measured.loudness)
@@ -185,14 +185,14 @@ def _curves(spectrum: Spectrum, envelope: F32) -> tuple[dict[str, F32], F64]:
 
 
 def _strengths(envelope: F32, times: F64) -> F32:
-    """How strong what begins at these times is, 0–1."""
+    """Strengths of the onsets at the given times, 0–1."""
     hops = np.rint(times / SECONDS_PER_HOP).astype(np.int64)
     around = [envelope[np.clip(hops + offset, 0, len(envelope) - 1)] for offset in (-1, 0, 1)]
     return np.minimum(np.max(around, axis=0), 1).astype(np.float32) if times.size else np.zeros(0, np.float32)
 
 
 def _read_only(what: _Arrays) -> _Arrays:
-    """The same for a plugin, whose writing would change what others hear."""
+    """A read-only view for plugins, so that none can change what others get."""
 
     def seen(value: Any) -> Any:
         if isinstance(value, Measured):
@@ -206,7 +206,7 @@ def _read_only(what: _Arrays) -> _Arrays:
 
 
 def _checked(values: NDArray[Any], *, hops: int) -> F32:
-    """What a plugin worked out, as (hops,) float32 in 0–1."""
+    """A plugin's result as (hops,) float32 in 0–1."""
     curve = np.asarray(values, np.float32)
     if curve.shape != (hops,):
         raise ValueError(f"returned shape {curve.shape}, not ({hops},): a value for each hop")

@@ -1,4 +1,4 @@
-"""What a user knows of a song, or wants of it: how it is counted, and how its features are heard."""
+"""What a user specifies about a song: tempo and metre, and the sensitivity of features."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """How a song is counted, as far as a user says so; the analysis finds out the rest.
+    """A user's guidance for the analysis, which finds out the rest.
 
-    ``bpm`` is the tempo in beats a minute, ``beat_offset`` the time of any beat in seconds: with both, beats lie on an
-    even grid. ``beat_octave`` counts half or double what is heard; ``metre`` is in beats a bar.
+    ``bpm`` is the tempo in beats per minute, ``beat_offset`` the time of any beat in seconds; with both, beats lie on a
+    regular grid. ``beat_octave`` halves or doubles the detected tempo; ``metre`` is in beats per bar.
     """
 
     bpm: float | None = None
@@ -21,11 +21,11 @@ class Guidance:
 
     @property
     def octave(self) -> int:
-        """How often the tempo that is heard is doubled."""
+        """Octaves by which the detected tempo is shifted."""
         return {"half": -1, "double": 1, None: 0}[self.beat_octave]
 
     def to_json(self) -> dict[str, Any]:
-        """What is said, as plain data."""
+        """The given values as plain data."""
         said = {name: getattr(self, name) for name in ("bpm", "beat_offset", "beat_octave", "metre")}
         return {name: value for name, value in said.items() if value is not None}
 
@@ -34,10 +34,9 @@ AS_HEARD = Guidance()
 
 
 class Hearing(NamedTuple):
-    """How one feature or event is heard, in percentiles of the song; None: as the catalogue has it.
+    """Sensitivity for one feature or event, in percentiles of the song; None keeps the default.
 
-    Of a feature: 0 at and below ``threshold``, 1 from ``full`` on. Of an event: those weaker than ``threshold`` are
-    left out.
+    A feature is 0 up to ``threshold`` and 1 from ``full`` on. Events weaker than ``threshold`` are dropped.
     """
 
     threshold: float | None = None

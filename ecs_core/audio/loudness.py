@@ -1,7 +1,7 @@
-"""Loudness as ITU-R BS.1770-4 and EBU R 128 define it, from mean squares of tenths of a second.
+"""Loudness by ITU-R BS.1770-4 and EBU R 128, from mean squares of tenths of a second.
 
-The K-weighting is the standard's pair of filters, worked out for any sample rate as B. De Man does ("Evaluation of
-implementations of the EBU R128 loudness measurement", AES 145, 2018); at 48 kHz they are the standard's to five digits.
+The K-weighting is the standard's pair of filters, computed for any sample rate after B. De Man ("Evaluation of
+implementations of the EBU R128 loudness measurement", AES 145, 2018); at 48 kHz they match the standard to five digits.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
 
-SILENCE = -70.0  # LUFS: what is quieter counts as nothing
-_QUIETEST = -120.0  # LUFS in a curve
+SILENCE = -70.0  # LUFS: anything quieter is silence
+_QUIETEST = -120.0  # LUFS: lower limit of curves
 _OFFSET = -0.691  # LUFS of a mean square of 1
 _MOMENTARY, _SHORT_TERM = 4, 30  # tenths of a second
-# How much a channel counts, by how many there are, in FFmpeg's order: left, right, centre, low frequencies, surround.
+# Weights of channels by their number, in FFmpeg's order: left, right, centre, low frequencies, surround.
 _WEIGHTS = {
     5: (1.0, 1.0, 1.0, 1.41, 1.41),
     6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41),
@@ -26,7 +26,7 @@ _WEIGHTS = {
 
 
 def weighting(frequencies: NDArray[np.floating[Any]], rate: int) -> NDArray[np.complex64]:
-    """The response of the K-weighting at frequencies in Hz, for samples at ``rate``: a shelf, then a high-pass."""
+    """The response of the K-weighting, a shelf and a high-pass, at ``frequencies`` in Hz and a sample ``rate``."""
     z = np.exp(-2j * np.pi * frequencies / rate)
     # The shelf: 4 dB more from about 1.7 kHz on.
     k, q = np.tan(np.pi * min(1681.974450955533 / rate, 0.49)), 0.7071752369554196
@@ -46,20 +46,20 @@ def weighting(frequencies: NDArray[np.floating[Any]], rate: int) -> NDArray[np.c
 
 
 def _biquad(z: NDArray[np.complex128], b: tuple[float, ...], a: tuple[float, ...]) -> NDArray[np.complex128]:
-    """The response of a filter of second order, ``z`` being a delay of one sample."""
+    """The response of a second-order filter; ``z`` is a delay of one sample."""
     return (b[0] + b[1] * z + b[2] * z * z) / (a[0] + a[1] * z + a[2] * z * z)
 
 
 def together(squares: F32) -> F64:
-    """The channels' mean squares (n, channels) as one, (n,), each counted as the standard says."""
+    """The weighted sum of the channels' mean squares, (n, channels) to (n,)."""
     weights = _WEIGHTS.get(squares.shape[1], (1.0,) * squares.shape[1])
     return np.asarray(squares @ np.asarray(weights), np.float64)
 
 
 def integrated(energy: F64) -> float:
-    """LUFS of the whole song from mean squares of tenths of a second; SILENCE where nothing is louder.
+    """LUFS of the whole song from mean squares of tenths of a second; at least SILENCE.
 
-    Blocks of 0.4 s, one each tenth, gated at -70 LUFS, then at 10 LU below the mean of what is left.
+    Blocks of 0.4 s every 0.1 s, gated at -70 LUFS, then at 10 LU below the mean of the rest.
     """
     blocks = _moving(energy, _MOMENTARY)
     heard = blocks[_lufs(blocks) > SILENCE]
@@ -72,7 +72,7 @@ def integrated(energy: F64) -> float:
 def momentary(energy: F64) -> F32:
     """LUFS of the 0.4 s around each edge between tenths, (n + 1,) float32; at least -120.
 
-    The k-th value is that of the moment k · 0.1 s; what is outside the song is silent.
+    The k-th value is that at k · 0.1 s; outside the song there is silence.
     """
     return _around(energy, _MOMENTARY)
 
@@ -89,7 +89,7 @@ def _around(energy: F64, width: int) -> F32:
 
 
 def _moving(energy: F64, width: int) -> F64:
-    """The mean of each ``width`` neighbours; of all there are in a song that is shorter."""
+    """Moving average over ``width`` values; over all of them if there are fewer."""
     if len(energy) < width:
         return np.array([energy.mean()]) if len(energy) else np.zeros(0)
     return np.convolve(energy, np.full(width, 1 / width), mode="valid")

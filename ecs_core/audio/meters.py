@@ -1,8 +1,8 @@
-"""Meters: what is measured at the song's own rate and of each of its channels, while it streams by.
+"""Meters: streaming measurements at the song's own sample rate, per channel.
 
-Blocks go through one Fourier transform a channel (overlap-save: a filter's past is transformed again with what follows,
-so that the result is that of filtering the whole song), which weighs them for loudness and finds what is above 10 kHz.
-Kept are sums of squares: each tenth of a second for loudness and stereo, each hop for air.
+Each block goes through one Fourier transform per channel (overlap-save, so the result equals filtering the whole song),
+which applies the K-weighting and isolates what is above 10 kHz. Kept are sums of squares: per tenth of a second for
+loudness and stereo, per hop for air.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from ecs_core.arrays import F32, F64
 from ecs_core.audio.loudness import weighting
 
 STEP = 0.1  # seconds between sums for loudness and stereo
-AIR = (9_500.0, 10_500.0)  # Hz: what is above the middle of this is air; in between it fades in
-_PAST = 0.15  # seconds of the past that a filter remembers: the 38 Hz high-pass has forgotten all but e^-35 of it
-_BLOCK = 1 << 16  # samples transformed at a time, the past included
+AIR = (9_500.0, 10_500.0)  # Hz: air is what lies above; the response fades in between
+_PAST = 0.15  # seconds of overlap: after that the 38 Hz high-pass has decayed to e^-35
+_BLOCK = 1 << 16  # samples per transform, including the overlap
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Mean squares: ``loudness`` (n, channels) K-weighted, ``stereo`` (n, 3) of left, right and their product, both
-    each ``STEP`` seconds, the k-th from k · STEP to (k + 1) · STEP; ``air`` (hops,) above 10 kHz, around each hop.
-    float32.
+    """Mean squares, float32: ``loudness`` (n, channels), K-weighted, and ``stereo`` (n, 3) of left, right and their
+    product, for each ``STEP`` seconds; ``air`` (hops,), the amplitude above 10 kHz around each hop.
     """
 
     loudness: F32
@@ -35,7 +34,7 @@ class Measured:
 
 
 class Meters:
-    """Takes the blocks of a song in order. ``hop`` is in seconds."""
+    """Measures a song from its blocks in order. ``hop`` is in seconds."""
 
     def __init__(self, *, rate: int, channels: int, hop: float) -> None:
         self._past = max(256, round(_PAST * rate))
@@ -61,15 +60,15 @@ class Meters:
             self._waiting, self._have = [rest], rest.shape[1]
 
     def finish(self) -> Measured:
-        """What was measured, the song being over."""
+        """The measurements of the whole song."""
         if self._have > self._past:
             self._measure(np.concatenate(self._waiting, axis=1))
-        cells = np.pad(self._cells.means()[:, 0], 1)  # a hop's window reaches over half of its neighbours
+        cells = np.pad(self._cells.means()[:, 0], 1)  # a hop's window covers half of each neighbour
         air = np.sqrt(0.25 * cells[:-2] + 0.5 * cells[1:-1] + 0.25 * cells[2:])
         return Measured(self._loudness.means(), self._stereo.means(), air.astype(np.float32))
 
     def _measure(self, samples: F32) -> None:
-        """Samples whose first ``_past`` were measured before."""
+        """Measure samples, the first ``_past`` of which are overlap."""
         spectrum = np.fft.rfft(samples, self._size, axis=1)
         used = slice(self._past, samples.shape[1])
         weighted = np.fft.irfft(spectrum * self._weighting, self._size, axis=1)[:, used]
@@ -84,16 +83,16 @@ class Meters:
 
 
 class _Sums:
-    """Sums over cells of ``width`` samples, which need be no whole number; the first begins at ``first`` cells."""
+    """Sums over cells of ``width`` samples, not necessarily whole; the first cell begins at ``first`` cells."""
 
     def __init__(self, width: float, columns: int, *, first: float = 0.0) -> None:
         self._width, self._first, self._at = width, first, 0
         self._parts: list[F64] = []
-        self._open: F64 = np.zeros(columns)  # the cell that is not full yet
-        self._count = 0  # cells that are
+        self._open: F64 = np.zeros(columns)  # the incomplete cell
+        self._count = 0  # complete cells
 
     def add(self, values: NDArray[np.floating[Any]]) -> None:
-        """The next values, (columns, n)."""
+        """Add the next values, (columns, n)."""
         stop = self._at + values.shape[1]
         edges: list[int] = []
         while (edge := self._edge(self._count + len(edges) + 1)) <= stop:

@@ -1,8 +1,8 @@
-"""Onsets: where something begins, from a SuperFlux envelope with true times.
+"""Onset detection with SuperFlux, and times that are accurate to a few milliseconds.
 
 Böck and Widmer, "Maximum filter vibrato suppression for onset detection", DAFx 2013: the rise of each mel band over the
-loudest of its neighbours a moment ago. Every band is heard at its own level (D. Stowell and M. Plumbley, "Adaptive
-whitening for improved real-time audio onset detection", ICMC 2007), so that a hi-hat counts beside a kick.
+loudest of its neighbours a moment before. Bands are whitened (D. Stowell and M. Plumbley, "Adaptive whitening for
+improved real-time audio onset detection", ICMC 2007), so that a hi-hat counts beside a kick.
 """
 
 from __future__ import annotations
@@ -23,27 +23,26 @@ Mel = NDArray[np.floating[Any]]
 SECONDS_PER_HOP = HOP / RATE
 MIDDLE, HIGH = slice(5, 25), slice(40, 64)  # mel bands: 250–1100 Hz, above 3.3 kHz
 _LAG = 2  # hops between the two spectra compared
-_FLOOR = 0.04  # of the loudest band: quieter ones are not made louder than that
-# The curve peaks later than a hit begins, as that takes some milliseconds to unfold, and more so if it stands out less;
-# out of silence it peaks earlier. Measured with the songs of bench/music, where the median comes out right within 2 ms;
-# clicks in silence are 4 ms early.
-_LATE, _WEAK_LATE = 0.001, 0.003  # seconds, and how much more for something that hardly rises
-_STANDS_OUT = 0.6  # a rise from which on it does
-_NEIGHBOURHOOD = 0.5  # seconds either side: what is usual here
-_APART = 0.045  # seconds: two onsets closer than this are one
-_AROUND = 9  # hops either side of an onset that it must stand out from
-_LEAST, _MOST, _SHARE = 0.012, 0.04, 0.05  # it must rise by so much: by this share of what is strong these seconds,
-_TIMES = 1.7  # more than so many times the median around it
-_COUNTS = {"high": 0.6, "middle": 0.4}  # of what rises in these bands alone
-_SECOND, _SECONDS = 86, 3  # hops of a second, and seconds either side that are "these"
-_CHUNK = 4096  # hops worked on at a time: a long song takes no more memory than a short one
+_FLOOR = 0.04  # of the loudest band: limits how much quiet bands are amplified
+# The curve peaks a little after a hit begins, later for weak onsets and earlier after silence. Measured on the songs of
+# bench/music: the median is right within 2 ms; clicks in silence are 4 ms early.
+_LATE, _WEAK_LATE = 0.001, 0.003  # seconds, and how much more for weak onsets
+_STANDS_OUT = 0.6  # the rise of a strong onset
+_NEIGHBOURHOOD = 0.5  # seconds on each side for the local mean
+_APART = 0.045  # seconds: closer onsets are merged
+_AROUND = 9  # hops on each side for the local median
+_LEAST, _MOST, _SHARE = 0.012, 0.04, 0.05  # threshold: limits, and its share of the local maximum
+_TIMES = 1.7  # factor over the local median
+_COUNTS = {"high": 0.6, "middle": 0.4}  # weights of rises in these bands alone
+_SECOND, _SECONDS = 86, 3  # hops per second, and seconds on each side for the local maximum
+_CHUNK = 4096  # hops processed at a time, to limit memory
 
 
 @dataclass(frozen=True, eq=False)
 class Rise:
-    """How much rises at each hop, (hops,) float32 >= 0: over all bands, the middle and the high ones.
+    """The rise at each hop, (hops,) float32 >= 0, over all bands, the middle and the high ones.
 
-    The mean of logarithms, so that it does not depend on how loud the song is.
+    The mean of logarithms, so it does not depend on the loudness of the song.
     """
 
     whole: F32
@@ -52,8 +51,8 @@ class Rise:
 
 
 def whitening(mel: Mel) -> F32:
-    """The gain of each mel band that makes the loud moments of all as loud as each other, (bands,) float32."""
-    some = mel[:: max(1, len(mel) // 20_000)].astype(np.float32)  # enough of a long song
+    """Gains of the mel bands that equalise the levels of their loud moments, (bands,) float32."""
+    some = mel[:: max(1, len(mel) // 20_000)].astype(np.float32)  # a sample of a long song
     loudest = some.max(axis=1, initial=0)
     heard = some[loudest > 0.01 * loudest.max(initial=0)]
     if not heard.size:
@@ -64,7 +63,7 @@ def whitening(mel: Mel) -> F32:
 
 
 def rise_of(mel: Mel, gains: F32, gate: F32) -> Rise:
-    """How much rises in a song; ``gate`` (hops,) is 0 in silence, where nothing does."""
+    """The rise in a song; 0 where ``gate`` (hops,) is 0, in silence."""
     if not len(mel):
         return Rise(*np.zeros((3, 0), np.float32))
     parts = [
@@ -75,9 +74,9 @@ def rise_of(mel: Mel, gains: F32, gate: F32) -> Rise:
 
 
 def onset_envelope(rise: F32) -> F32:
-    """How much begins at each hop, (hops,) float32 >= 0, 1 about a strong onset of this song; independent of gain."""
+    """The onset strength at each hop, (hops,) float32 >= 0; about 1 for a strong onset of the song, at any gain."""
     above = np.maximum(rise - _local_mean(rise, _NEIGHBOURHOOD), 0)
-    # Quiet passages count more than they weigh, loud ones less: a partial gain control over ten seconds.
+    # Partial gain control over ten seconds: raises quiet passages and lowers loud ones.
     usual = _local_mean(above, 5.0) + np.float32(0.25 * above.mean() + 1e-9) if len(above) else above
     gained = above / np.sqrt(usual)
     strong = gained[gained > 0]
@@ -86,7 +85,7 @@ def onset_envelope(rise: F32) -> F32:
 
 
 def pick_onsets(rise: Rise) -> tuple[NDArray[np.int64], F64]:
-    """The hops of the onsets, ascending, and their times in seconds: local maxima that stand out."""
+    """The hops of the onsets, ascending, and their times in seconds: prominent local maxima."""
     curve = np.maximum(rise.whole, np.maximum(_COUNTS["high"] * rise.high, _COUNTS["middle"] * rise.middle))
     if len(curve) < 3:
         return np.zeros(0, np.int64), np.zeros(0)
@@ -107,7 +106,7 @@ def pick_onsets(rise: Rise) -> tuple[NDArray[np.int64], F64]:
 
 
 def refine(curve: F32, hops: NDArray[np.int64]) -> F64:
-    """Times in seconds of what rises at the given hops, placed between hops by the parabola through three points."""
+    """Times in seconds of the onsets at the given hops, refined by parabolic interpolation."""
     inner = np.clip(hops, 1, max(1, len(curve) - 2))
     left, here, right = (curve[inner + offset].astype(np.float64) for offset in (-1, 0, 1))
     bend = left - 2 * here + right
@@ -118,10 +117,10 @@ def refine(curve: F32, hops: NDArray[np.int64]) -> F64:
 
 
 def _rises(mel: Mel, gains: F32) -> Iterator[F32]:
-    """The rise of each band, a chunk of hops after the other."""
+    """The rise of each band, in chunks of hops."""
     for first in range(0, len(mel), _CHUNK):
         level = np.log1p(mel[max(0, first - _LAG) : first + _CHUNK].astype(np.float32) * gains)
-        if first == 0:  # what is before the song is silence, so that one which begins with a hit has an onset there
+        if first == 0:  # silence before the song, so that a hit at its very beginning is an onset
             level = np.concatenate([np.zeros((_LAG, level.shape[1]), np.float32), level])
         before = level[:-_LAG]
         widest = before.copy()
@@ -131,7 +130,7 @@ def _rises(mel: Mel, gains: F32) -> Iterator[F32]:
 
 
 def _strong(curve: F32) -> F32:
-    """How much the strongest of a second rises, as the median over some seconds around each hop, (hops,)."""
+    """The largest rise per second, as the median over some seconds around each hop, (hops,)."""
     seconds = -(-len(curve) // _SECOND)
     strongest = np.pad(curve, (0, seconds * _SECOND - len(curve))).reshape(seconds, _SECOND).max(axis=1)
     usual = median_filter(strongest, 2 * _SECONDS + 1, mode="nearest")
@@ -139,7 +138,7 @@ def _strong(curve: F32) -> F32:
 
 
 def _local_mean(values: F32, seconds: float) -> F32:
-    """The mean over ``seconds`` either side, with what lies outside the song counted as absent."""
+    """The mean over ``seconds`` on each side, within the song."""
     half = max(1, round(seconds / SECONDS_PER_HOP))
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     at = np.arange(len(values))

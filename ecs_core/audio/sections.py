@@ -1,8 +1,8 @@
-"""Sections of a song and which of them are alike; build-ups, and the drops that end them.
+"""Sections of a song and their similarity; build-ups, and the drops that end them.
 
-A song is described beat by beat (timbre and pitch classes); a section begins where what follows is unlike what was
-before: the novelty along the diagonal of the beats' self-similarity (J. Foote, "Automatic audio segmentation using a
-measure of audio novelty", ICME 2000). A drop is where bass comes back; a build-up is what rises before it.
+A song is described beat by beat by timbre and pitch classes. A section begins where the novelty along the diagonal of
+the beats' self-similarity peaks (J. Foote, "Automatic audio segmentation using a measure of audio novelty", ICME 2000).
+A drop is where the bass comes back; a build-up is the rise before it.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from ecs_core.arrays import F32, F64
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import Spectrum
 
-_MOST = 1500  # steps: a long song is described more coarsely, for the sake of memory
-_STEP = 0.5  # seconds, where there are no beats
-_REACH = 8.0  # seconds before and after that are compared; less in a short song
-_SHORTEST = 4.0  # seconds of a section; likewise
-_NOVEL = 0.22  # of the greatest novelty that is possible
-_ALIKE = 0.65  # between two sections that are alike, in standard deviations of two bars of the song
-_USUAL = 2.0  # length of a step that is described by less than what is usual
+_MOST = 1500  # steps at most: long songs are described more coarsely, to limit memory
+_STEP = 0.5  # seconds per step without beats
+_REACH = 8.0  # seconds before and after that are compared; less in short songs
+_SHORTEST = 4.0  # seconds: shortest section; less in short songs
+_NOVEL = 0.22  # threshold, as a share of the largest possible novelty
+_ALIKE = 0.65  # distance of similar sections, in standard deviations of two bars
+_USUAL = 2.0  # minimum norm of a step's descriptors
 _BANDS = 16
 _QUIETER, _PASSAGE = 6.0, 4.0  # dB of bass, for so many seconds, until a drop
 _LESS_QUIET = 3.0  # dB, where something also rose that falls away
 _LONGEST_BUILD, _SHORTEST_BUILD = 16.0, 2.0  # seconds
 _TENTH = 0.1  # seconds: the grid on which drops are sought
-_NO_BASS = 1e-8  # a mean square of this (-80 dBFS) is nothing
-_LET_GO = 2.0  # standard deviations by which what rose falls at a drop
+_NO_BASS = 1e-8  # a mean square of this (-80 dBFS) is silence
+_LET_GO = 2.0  # standard deviations of the fall at a drop
 _RISING = 0.6  # correlation with a straight line
 
 
 def find_sections(spectrum: Spectrum, chroma: F32, events: Mapping[str, F64]) -> tuple[F64, tuple[str, ...]]:
-    """When sections begin, seconds, the first at 0, and a letter for each; none where nothing is heard.
+    """The starts of sections in seconds, the first at 0, and a letter for each; none in a silent song.
 
-    ``chroma`` (hops, 12) is relative to the strongest note. A section begins at each drop; others begin at downbeats,
-    where there are any.
+    ``chroma`` (hops, 12) is relative to the strongest note. A section begins at each drop; others begin at downbeats if
+    there are any.
     """
     duration = spectrum.samples / spectrum.rate
     if not len(spectrum.rms) or float(spectrum.rms.max()) < 1e-4:
@@ -62,7 +62,7 @@ def find_sections(spectrum: Spectrum, chroma: F32, events: Mapping[str, F64]) ->
             starts.append(float(times[at]))
     others = {_nearest(time, events["downbeats"]) for time in starts[1 + len(drops) :]}
     starts = sorted({0.0, *drops, *others})
-    usual = _standard(_slow(described, 8), 0.5)  # of two bars: what a beat does says nothing of a section
+    usual = _standard(_slow(described, 8), 0.5)  # averaged over two bars, as single beats say little about a section
     means = _means(usual, times, starts, duration)
     while len(starts) > 1:
         off = [
@@ -70,7 +70,7 @@ def find_sections(spectrum: Spectrum, chroma: F32, events: Mapping[str, F64]) ->
         ]
         if min(off) >= _ALIKE:
             break
-        del starts[1 + int(np.argmin(off))]  # it goes on as before
+        del starts[1 + int(np.argmin(off))]  # merge the most similar neighbours
         means = _means(usual, times, starts, duration)
     return np.asarray(starts), _labels(means)
 
@@ -92,9 +92,7 @@ def _steps(beats: F64, duration: float) -> F64:
 
 
 def _described(spectrum: Spectrum, chroma: F32, edges: F64) -> F32:
-    """Each step as numbers, (steps, 28): levels of 16 bands and 12 pitch classes, each with mean 0 and deviation 1 over
-    the song; what hardly changes stays near 0.
-    """
+    """Descriptors of each step, (steps, 28): levels of 16 bands and 12 pitch classes, normalised over the song."""
     hops = len(spectrum.mel)
     starts = np.minimum((edges[:-1] / SECONDS_PER_HOP).astype(np.int64), hops - 1)
     counts = np.maximum(np.diff(np.append(starts, hops)), 1)[:, None]
@@ -102,14 +100,14 @@ def _described(spectrum: Spectrum, chroma: F32, edges: F64) -> F32:
     bands = mel.reshape(len(mel), _BANDS, -1).mean(axis=2)
     level = np.log10(bands + np.float32(1e-3) * bands.mean())
     tones = np.add.reduceat(chroma, starts, axis=0, dtype=np.float32) / counts
-    # Pitch changes with every chord, so it says less about sections than how the song sounds.
+    # Pitch changes with every chord, so it says less about sections than timbre.
     parts = [_standard(level, 0.15), np.float32(0.5) * _standard(_slow(tones, 4), 0.05)]
     described: F32 = np.concatenate(parts, axis=1).astype(np.float32)
     return described
 
 
 def _slow(values: NDArray[np.floating[Any]], steps: int) -> F32:
-    """The mean over so many steps."""
+    """Moving average over a number of steps."""
     padded = np.pad(values, ((steps // 2, steps - 1 - steps // 2), (0, 0)), "edge")
     slow: F32 = np.lib.stride_tricks.sliding_window_view(padded, steps, axis=0).mean(axis=-1)
     return slow
@@ -121,9 +119,9 @@ def _standard(values: F32, least: float) -> F32:
 
 
 def _novelty(described: F32, reach: int) -> F32:
-    """How unlike what follows a step is to what was before, about 0–1, (steps,); maxima only, 0 elsewhere."""
+    """Novelty of each step, about 0–1, (steps,); local maxima only, 0 elsewhere."""
     norms = np.linalg.norm(described, axis=1, keepdims=True)
-    unit = described / np.maximum(norms, np.float32(_USUAL))  # what hardly changes is alike
+    unit = described / np.maximum(norms, np.float32(_USUAL))  # small deviations count as similar
     alike = np.pad(unit @ unit.T, reach, "edge")
     side = np.arange(-reach, reach) + 0.5
     taper = np.exp(-0.5 * (side / (0.5 * reach)) ** 2)
@@ -142,7 +140,7 @@ def _nearest(time: float, downbeats: F64) -> float:
 
 
 def _labels(means: list[F32]) -> tuple[str, ...]:
-    """A, B, C …: sections have the same letter where all of them are alike, the most alike first; neighbours never."""
+    """A, B, C …: similar sections share a letter (complete linkage, most similar first); neighbours never do."""
     off = np.array([[_off(one, other) for other in means] for one in means])
     first, second = np.arange(len(means))[:-1], np.arange(len(means))[1:]
     off[first, second] = off[second, first] = np.inf
@@ -161,7 +159,7 @@ def _labels(means: list[F32]) -> tuple[str, ...]:
 
 
 def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F64, F64]:
-    """When build-ups begin and when drops come, seconds; every build-up ends with the first drop after it."""
+    """The starts of build-ups and the times of drops in seconds; a build-up ends with the first drop after it."""
     bass = _tenths(curves["bass"] ** 2)
     passage = round(_PASSAGE / _TENTH)
     before, after = (_mean_of(bass, first, first + passage) for first in (-passage, 0))
@@ -170,13 +168,13 @@ def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F6
         return np.zeros(0), np.zeros(0)
     more = 10 * np.log10((after + 0.03 * loud) / (before + 0.03 * loud))
     rising = _rising(curves)
-    # What rose falls away, and some bass comes back.
+    # A rise that falls away while some bass comes back.
     fall = (_mean_of(rising, -2, 1) - _mean_of(rising, 8, 28)) / _LET_GO
     fall[more < _LESS_QUIET] = 0
     fall[[at for at in np.flatnonzero(fall >= 1) if _build(rising, at * _TENTH) is None]] = 0
     worth = np.where(more >= _QUIETER, 10 + more, fall)  # bass first
     worth[after < 0.5 * loud] = 0
-    worth[:passage] = 0  # a song that begins is no drop
+    worth[:passage] = 0  # the beginning of a song is not a drop
     drops: list[float] = []
     for at in np.argsort(-worth, kind="stable").tolist():
         if worth[at] < 1:
@@ -184,7 +182,7 @@ def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F6
         time = _at_event(at * _TENTH, curves["bass"], events)
         if all(abs(time - other) >= _PASSAGE for other in drops):
             drops.append(time)
-    drops = sorted(time for time in drops if time <= len(bass) * _TENTH - _PASSAGE)  # that a song ends is none
+    drops = sorted(time for time in drops if time <= len(bass) * _TENTH - _PASSAGE)  # nor is its end
     before_it = zip([0.0, *drops], drops, strict=False)
     builds = [start for last, drop in before_it if (start := _build(rising, drop, after=last)) is not None]
     return np.asarray(builds), np.asarray(drops)
@@ -199,7 +197,7 @@ def _tenths(values: F32) -> F64:
 
 
 def _mean_of(values: F64, first: int, last: int) -> F64:
-    """For each i the mean of values[i + first : i + last], as far as there are any."""
+    """For each i the mean of values[i + first : i + last], within bounds."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     at = np.arange(len(values))
     start, stop = np.clip(at + first, 0, len(values)), np.clip(at + last, 0, len(values))
@@ -207,7 +205,7 @@ def _mean_of(values: F64, first: int, last: int) -> F64:
 
 
 def _at_event(time: float, bass: F32, events: Mapping[str, F64]) -> float:
-    """When the kick that is near begins, or else the onset: the one with most bass after it that was not before."""
+    """The time of a nearby kick, or else onset: the one with the largest increase of bass."""
     for name, near in (("kicks", 0.5), ("onsets", 0.2)):
         times = events[name][np.abs(events[name] - time) <= near]
         if times.size:
@@ -216,14 +214,14 @@ def _at_event(time: float, bass: F32, events: Mapping[str, F64]) -> float:
 
 
 def _change(bass: F32, time: float) -> float:
-    """How much more energy the half second after a time has than the half second before."""
+    """The difference in energy between the half seconds after and before a time."""
     at, span = round(time / SECONDS_PER_HOP), round(0.5 / SECONDS_PER_HOP)
     before, after = bass[max(0, at - span) : at], bass[at : at + span]
     return float((after**2).sum() - (before**2).sum())
 
 
 def _rising(curves: Mapping[str, F32]) -> F64:
-    """What rises in a build-up: high sounds, brightness, and how much begins, in the 0.8 s before each tenth."""
+    """What rises in a build-up: high frequencies, brightness and onset strength, in the 0.8 s before each tenth."""
     parts = [
         np.log10(_tenths(curves["high"] ** 2) + 1e-9),
         np.log2(_tenths(curves["centroid"]) + 50),
@@ -233,7 +231,7 @@ def _rising(curves: Mapping[str, F32]) -> F64:
 
 
 def _build(rising: F64, drop: float, *, after: float = 0.0) -> float | None:
-    """When the build-up before a drop begins, ``after`` the last one; None where nothing rises."""
+    """The start of the build-up before a drop, not before ``after``; None if nothing rises."""
     stop = round(drop / _TENTH)
     found: list[tuple[float, float]] = []
     for seconds in np.arange(_SHORTEST_BUILD, _LONGEST_BUILD + 1e-9, 1.0):
@@ -247,4 +245,4 @@ def _build(rising: F64, drop: float, *, after: float = 0.0) -> float | None:
         if line >= _RISING:
             found.append((line, start * _TENTH))
     best = max(found, default=(0.0, 0.0))[0]
-    return min((start for line, start in found if line >= 0.95 * best), default=None)  # the longest that is as straight
+    return min((start for line, start in found if line >= 0.95 * best), default=None)  # the longest one

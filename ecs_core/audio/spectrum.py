@@ -1,8 +1,8 @@
-"""Spectrum: the one spectrogram that all features share, reduced to a few numbers a hop while the song streams by.
+"""Spectrum: the spectrogram that all features share, reduced to a few numbers per hop while the song streams.
 
-Samples are mixed to mono, resampled to 22 050 Hz and cut into windows of 1024 samples (46 ms) every 256 (11.6 ms), the
-k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands, rms and the like, about 1 MB a minute.
-Pitch classes come from windows four times as long every eighth hop, since low notes lie close together.
+Samples are mixed to mono, resampled to 22 050 Hz and divided into windows of 1024 samples (46 ms) every 256 (11.6 ms),
+the k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands, RMS and the like, about 1 MB per
+minute. Pitch classes come from windows four times as long at every eighth hop, as low notes are close together.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from ecs_core.audio.meters import Measured, Meters
 RATE, WINDOW, HOP = 22_050, 1024, 256
 MEL_BANDS, LOWEST = 64, 27.5  # how many, and where the first one begins, Hz
 CHROMA_WINDOW, CHROMA_HOP = 4096, 2048
-# Bands by name: Hz from, to. Bass includes sub, as people mean it. What is above 10 kHz, "air", is measured by Meters.
+# Bands by name: from and to, Hz. Bass includes sub, as in common usage. Meters measures "air", above 10 kHz.
 BANDS = {"sub": (0, 60), "bass": (0, 250), "low_mid": (250, 1000), "mid": (1000, 4000), "high": (4000, 11_025)}
 RMS = np.float32(
     3**-0.5
 )  # of what has this amplitude: a sine of amplitude 1 is 1, ½ and ½ in three bins, and 0.707 RMS
 _CHUNK = 256 * HOP  # 3 s at a time
-# Hops a matrix product: few enough (7 · 513 · 64 < 2^18) that OpenBLAS uses one thread. With more it would spin on the
-# others, which costs ten times as much where the cores are busy.
+# Hops per matrix product: few enough (7 · 513 · 64 < 2^18) for OpenBLAS to use one thread. Its other threads would
+# spin, which costs ten times as much on busy cores.
 _ROWS = 7
-_LOUDEST = np.float32(60_000)  # what float16 holds
-_AHEAD = 4096  # hops of memory that a growing spectrum takes at a time
+_LOUDEST = np.float32(60_000)  # about the largest float16
+_AHEAD = 4096  # hops by which the memory of a spectrum grows
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """``bands`` (hops, 5) amplitude in each of BANDS; ``mel`` (hops, 64) amplitude a kHz; ``rms``, ``centroid`` and
-    ``flatness`` (hops,); ``chroma`` (hops / 8, 12) amplitude of each pitch class from C on, the k-th at hop 8 · k;
+    """``bands`` (hops, 5): amplitude in each of BANDS; ``mel`` (hops, 64): amplitude per kHz; ``rms``, ``centroid`` and
+    ``flatness`` (hops,); ``chroma`` (hops / 8, 12): amplitude of each pitch class from C on, the k-th at hop 8 · k;
     ``measured``: see Meters.
 
-    All are float32 but ``mel``, most of what a long song takes, which is float16: a kHz, since a Hz of a quiet song is
-    too little for it.
+    All are float32 except ``mel``, the largest, which is float16; per kHz, as values per Hz would underflow in quiet
+    songs.
 
     Amplitudes are linear; the centroid is in Hz; flatness is 0 for a tone, about 0.6 for noise. ``samples`` is the
     song's length at its own ``rate``.
@@ -60,7 +60,7 @@ class Spectrum:
 
 
 def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int], None] = lambda done: None) -> Spectrum:
-    """Reduce a song, given as blocks (channels, n) float32; ``on_samples`` hears how many were read."""
+    """The spectrum of a song from blocks (channels, n) float32; ``on_samples`` is called with the samples read."""
     resample = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
     banks = filter_banks()
@@ -80,7 +80,7 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
             power = bins * bins
             total = power.sum(axis=1) + np.float32(1e-20)
             centroid = (power @ frequencies.astype(np.float32)) / total
-            even = np.maximum(power, total[:, None] * np.float32(1e-9))  # 90 dB below nobody hears how flat it is
+            even = np.maximum(power, total[:, None] * np.float32(1e-9))  # what is 90 dB down is inaudible
             flatness = np.exp(np.log(even).mean(axis=1)) / even.mean(axis=1)
             by_mel = np.concatenate([bins[at : at + _ROWS] @ mel for at in range(0, len(bins), _ROWS)])
             np.minimum(by_mel, _LOUDEST, out=by_mel)
@@ -106,10 +106,9 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
 
 
 class _Windows:
-    """Cuts a stream into windows of ``size`` samples every ``hop``, the k-th centred on sample k · hop, and weighs
-    them.
+    """Divides a stream into windows of ``size`` samples every ``hop``, the k-th centred on sample k · hop.
 
-    The window is the periodic Hann window, scaled so that a full-scale sine has amplitude 1 in its bin.
+    Windows are weighted with the periodic Hann window, scaled so that a full-scale sine has amplitude 1 in its bin.
     """
 
     def __init__(self, size: int, hop: int) -> None:
@@ -119,8 +118,8 @@ class _Windows:
         self._have = size // 2
 
     def of(self, piece: F32, *, last: bool) -> F32:
-        """The windows that are complete, (n, size), once there are enough; all of them with the ``last`` piece."""
-        # At the end there is silence, so that the last sample lies in the middle of a window.
+        """The complete windows, (n, size), once there are enough; all that remain with the ``last`` piece."""
+        # Silence at the end, so that the last sample is in the middle of a window.
         parts = [piece, np.zeros(self._size, np.float32)] if last else [piece]
         self._waiting += parts
         self._have += sum(len(part) for part in parts)
@@ -136,7 +135,7 @@ class _Windows:
 
 
 class _Growing:
-    """Rows that are appended in place: a list of parts, put together at the end, would hold a long song twice."""
+    """An array that grows in place; concatenating a list of parts would hold a long song twice."""
 
     def __init__(self, width: int, dtype: type[np.floating[Any]] = np.float32) -> None:
         self._rows = np.empty((0, width), dtype)

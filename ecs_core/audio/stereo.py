@@ -1,4 +1,4 @@
-"""How wide a song is, and to which side it leans: from mean squares of left, right and their product."""
+"""Stereo width and balance, from the mean squares of left, right and their product."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 
 from ecs_core.arrays import F32
 
-_NOTHING = 1e-6  # what is 60 dB below the loudest moment has no side
+_NOTHING = 1e-6  # moments 60 dB below the loudest one count as centred
 
 
 def width(squares: F32) -> F32:
-    """Energy of the sides over all energy, (n,) in 0–1: 0 is mono, 0.5 two voices apart, 1 out of phase."""
+    """Energy of the side signal over total energy, (n,) in 0–1: 0 is mono, 0.5 uncorrelated, 1 out of phase."""
     left, right, both = squares.T
     return _share((left + right) / 2 - both, left + right)
 
 
 def balance(squares: F32) -> F32:
-    """(right - left) / (right + left) of the energies, (n,) from -1, all left, to 1, all right."""
+    """(right - left) / (right + left) of the energies, (n,) from -1 (all left) to 1 (all right)."""
     left, right, _ = squares.T
     return _share(right - left, left + right)
 

@@ -1,4 +1,4 @@
-"""FeatureTimeline: what is heard in a song, one row per video frame, and its events by their exact times."""
+"""FeatureTimeline: a song's features, one value per video frame, and its events at their exact times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Every timeline has these features, each 0–1 (definitions: ecs_core/audio/catalogue.py).
 FEATURES = tuple(feature.name for feature in catalogue.FEATURES)
-# Besides, settings make these of the bass: amplified as ``enhanced_mode`` says, and 1 over ``bass_threshold``.
+# Two more depend on settings: the bass amplified by ``enhanced_mode``, and 1 while that is over ``bass_threshold``.
 LEVELS = ("level", "bass_high")
 EVENTS = tuple(catalogue.EVENTS)
 _TAKEN = {*FEATURES, *LEVELS, *EVENTS, *(name.removesuffix("s") for name in EVENTS)}
@@ -28,10 +28,10 @@ _TAKEN = {*FEATURES, *LEVELS, *EVENTS, *(name.removesuffix("s") for name in EVEN
 
 @dataclass(frozen=True)
 class AudioFeature:
-    """A feature that a plugin adds to every timeline, under a name that bindings can use.
+    """A feature that a plugin adds to every timeline; bindings can use its name.
 
-    ``compute`` gets the Spectrum and returns a value for each hop, (hops,), in 0–1: what lies outside is clipped, NaN
-    is 0. A "hit" rises at once and falls within 200 ms; "slow" is taken as it is.
+    ``compute`` receives the Spectrum and returns one value per hop, (hops,), in 0–1; values outside are clipped, NaN
+    becomes 0. A "hit" gets an instant attack and a release of 200 ms; "slow" is used as it is.
     """
 
     name: str
@@ -48,11 +48,11 @@ class AudioFeature:
 
 @dataclass(frozen=True, eq=False)
 class FeatureTimeline:
-    """All that the simulation knows of a song.
+    """Everything that the simulation knows about a song.
 
     ``features`` holds (frames,) float32 values in 0–1 by name; ``events`` ascending times in seconds by name, and
-    ``strengths`` how strong each is, 0–1, where that is known; ``duration`` is the song's, seconds; ``tempo`` in beats
-    a minute, 0 where there is none.
+    ``strengths`` their strengths, 0–1, if known; ``duration`` is the song's in seconds; ``tempo`` in beats per minute,
+    0 if there is none.
     """
 
     fps: Fraction
@@ -64,19 +64,19 @@ class FeatureTimeline:
     strengths: Mapping[str, F32] = field(default_factory=dict)
 
     def count(self, event: str, frame: int) -> int:
-        """How many events of a kind fall into [frame / fps, (frame + 1) / fps)."""
+        """Number of events of a kind in [frame / fps, (frame + 1) / fps)."""
         edges = [float(frame / self.fps), float((frame + 1) / self.fps)]
         first, last = np.searchsorted(self.events[event], edges)
         return int(last - first)
 
     def event_of(self, source: str) -> str | None:
-        """The events that a binding's source names, "kicks" or "kick"; None where it is a feature, or nothing."""
+        """The events that a binding's source names, as "kicks" or "kick"; None if it is a feature or unknown."""
         if source in self.features:
             return None
         return next((name for name in (source, f"{source}s") if name in EVENTS or name in self.events), None)
 
     def values(self, feature: str) -> list[float]:
-        """A feature at each frame, to five digits."""
+        """A feature at each frame, rounded to five decimals."""
         return [round(float(value), 5) for value in self.features[feature]]
 
     def to_json(self) -> dict[str, Any]:
@@ -91,11 +91,11 @@ class FeatureTimeline:
         }
 
     def with_features(self, more: Mapping[str, F32]) -> FeatureTimeline:
-        """The same timeline with further features, (frames,) each."""
+        """A copy with more features, (frames,) each."""
         return replace(self, features={**self.features, **more})
 
     @staticmethod
     def silence(fps: Fraction, frames: int, *, more: Iterable[str] = ()) -> FeatureTimeline:
-        """A timeline in which nothing is ever heard, not even the features named in ``more``."""
+        """A silent timeline: all features, including those named in ``more``, are 0, and there are no events."""
         nothing = {name: np.zeros(frames, np.float32) for name in (*FEATURES, *more)}
         return FeatureTimeline(fps, frames, float(frames / fps), 0.0, nothing, {name: np.zeros(0) for name in EVENTS})

@@ -1,4 +1,4 @@
-"""What is tone and what is stroke, which pitch classes sound, and a hint at the key."""
+"""Harmonic and percussive shares, pitch classes, and an estimate of the key."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ecs_core.arrays import F32
 from ecs_core.audio.catalogue import NOTES
 
 _LONG, _BROAD = 9, 17  # cells: 0.4 s, and a quarter of the mel bands
-_FAINT = 1e-3  # what is 60 dB below the loudest moment has no pitch
+_FAINT = 1e-3  # moments 60 dB below the loudest one have no pitch
 _CELL = 4  # hops
-_PART = 512  # cells worked on at a time, for the sake of memory
-# How well each note fits a key of C: C. Krumhansl, "Cognitive Foundations of Musical Pitch", 1990, p. 30.
+_PART = 512  # cells processed at a time, to limit memory
+# Key profiles of C major and C minor: C. Krumhansl, "Cognitive Foundations of Musical Pitch", 1990, p. 30.
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
 
 def harmonic_share(mel: NDArray[np.floating[Any]]) -> F32:
-    """How much of the energy is tone, (hops,) float32 in 0–1; the rest is percussion, as far as it can be told apart.
+    """The harmonic share of the energy, (hops,) float32 in 0–1; the rest is percussive.
 
-    D. Fitzgerald, "Harmonic/percussive separation using median filtering", DAFx 2010, on mel bands (hops, 64): what
-    lasts outlives a median over time, what is broad one over bands; soft masks of order 2.
+    D. Fitzgerald, "Harmonic/percussive separation using median filtering", DAFx 2010, on mel bands (hops, 64):
+    sustained sounds survive a median over time, broadband ones a median over bands; soft masks of order 2.
     """
     hops = len(mel)
     cells = -(-hops // _CELL)
@@ -48,16 +48,16 @@ def harmonic_share(mel: NDArray[np.floating[Any]]) -> F32:
 
 
 def _medians(rows: F32, width: int) -> F32:
-    """The median of each ``width`` neighbours within a row; rows are mirrored at their ends."""
+    """Running median over ``width`` values of each row; rows are mirrored at their ends."""
     half = width // 2
     padded = np.pad(rows, ((0, 0), (half, half)), "reflect" if rows.shape[1] > width else "edge")
-    # End to end as one row, for which scipy has a filter ten times as fast.
+    # Joined into one row, for which scipy has a filter that is several times as fast.
     medians: F32 = median_filter(padded.ravel(), width).reshape(padded.shape)
     return medians[:, half:-half]
 
 
 def pitch_classes(chroma: F32) -> F32:
-    """Amplitudes (n, 12) relative to the strongest of their moment: 0–1."""
+    """Amplitudes (n, 12) relative to the strongest pitch class of each moment, 0–1."""
     strongest = chroma.max(axis=1, keepdims=True)
     classes: F32 = np.divide(
         chroma, strongest, out=np.zeros_like(chroma), where=strongest > _FAINT * strongest.max(initial=0)
@@ -66,11 +66,11 @@ def pitch_classes(chroma: F32) -> F32:
 
 
 def key_of(chroma: F32) -> tuple[str, float]:
-    """The key that fits best, such as "A minor", and a confidence in 0–1; ("", 0) where nothing fits.
+    """The best-fitting key, such as "A minor", and a confidence in 0–1; ("", 0) if none fits.
 
-    The mean of each pitch class, loud moments counting more, is correlated with Krumhansl's profiles of the 24 keys.
-    The confidence is the best correlation, times how far ahead of the second it is, 0.1 being full, times how uneven
-    the pitch classes are, a coefficient of variation of 0.2 being full.
+    The loudness-weighted mean of each pitch class is correlated with Krumhansl's profiles of the 24 keys. The
+    confidence is the best correlation, times its lead over the second best (0.1 counts fully), times the coefficient of
+    variation of the pitch classes (0.2 counts fully).
     """
     total = chroma.sum(axis=0, dtype=np.float64)
     if total.std() <= 1e-9 * max(1.0, float(total.max())):
