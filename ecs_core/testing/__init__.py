@@ -1,4 +1,4 @@
-"""For authors of particle types: check that a type keeps to what Motes relies on.
+"""For authors of particle types: check that a type keeps its contract with Motes.
 
 ``check_particle_type(EMBERS)`` in a test is enough; it raises ConformanceError, which says in words what is wrong and
 how to put it right. With pytest, the fixture of the same name is there without an import. Names are loaded when first

@@ -1,4 +1,4 @@
-"""check_particle_type(): all checks of a particle type, and one report of them."""
+"""check_particle_type(): run all checks of a particle type and report the results."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def check_particle_type(
     budget: float = 2.0,
     checks: Iterable[str] = tuple(CHECKS),
 ) -> Report:
-    """Check a particle type, or the registered one of that name.
+    """Check a particle type, or the registered type of that name.
 
-    ``config`` are settings to check it with; ``seconds`` is how long the runs are that are compared; ``budget`` how
-    many microseconds a particle may take in a frame; ``checks`` are the names of those to run (see ``CHECKS``).
+    ``config`` holds settings for the checks, ``seconds`` is the length of compared runs, ``budget`` the time per
+    particle and frame in microseconds, ``checks`` the names of the checks to run (see ``CHECKS``).
 
     Raises:
-        ValueError: ``seconds`` is under 1: nothing could be compared.
-        ConformanceError: a check failed; says what was seen and how to put it right, for all that failed.
-        SceneError: no type of that name, or ``config`` is not valid.
+        ValueError: ``seconds`` is less than 1, too short to compare runs.
+        ConformanceError: checks failed; the message says for each what was observed and how to fix it.
+        SceneError: no type of that name, or an invalid ``config``.
     """
     if seconds < 1:
         raise ValueError(f"seconds must be 1 or more, not {seconds}")

@@ -1,4 +1,4 @@
-"""Whether runs are the same to the last bit, and whether all values are numbers."""
+"""Compare runs bit for bit, and find values that are not finite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ecs_core.testing.simulate import Population, State
 
 
 def first_difference(runs: tuple[Sequence[State], Sequence[State]]) -> str | None:
-    """Where two runs of the same frames first differ, as words such as "from frame 12 on, in Velocity.x"; or None."""
+    """The first difference between two runs in words, such as "from frame 12 on, in Velocity.x"; or None."""
     for one, other in zip(*runs, strict=True):
         if len(one.populations) != len(other.populations):
             numbers = f"{len(one.populations)} and {len(other.populations)}"
@@ -34,7 +34,7 @@ def _difference(one: Population, other: Population) -> str | None:
 
 
 def not_finite(states: Iterable[State]) -> str | None:
-    """The first value that is no number or infinite, as words; or None. What is infinite at birth may stay so."""
+    """The first NaN or infinite value in words, or None. Fields that are infinite at birth may stay so."""
     for state in states:
         for population in state.populations:
             values = population.rows.values

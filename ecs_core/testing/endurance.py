@@ -1,4 +1,4 @@
-"""All songs, for long: nothing raises, nothing stays dark, nothing becomes NaN, nothing grows without end."""
+"""Long runs with all songs: no exceptions, no dark pictures, no NaN, and no unbounded growth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FASTER = 1.3  # from quarter to quarter; a walk at random without any drag is b
 
 
 def finite(subject: Subject) -> Iterator[Problem]:
-    """All values are numbers, whatever is heard."""
+    """All values are finite with any song."""
     for name, states in (
         ("silence", subject.silent),
         ("a pulsing song", subject.pulsing),
@@ -43,7 +43,7 @@ def finite(subject: Subject) -> Iterator[Problem]:
 
 
 def empty(subject: Subject) -> Iterator[Problem]:
-    """Without particles nothing raises."""
+    """Nothing raises without particles."""
     try:
         settings = subject.settings(duration=1.0, particle_count=0, max_particles=0)
     except SceneError:
@@ -61,17 +61,17 @@ def empty(subject: Subject) -> Iterator[Problem]:
 
 
 def silence(subject: Subject) -> Iterator[Problem]:
-    """Without a song something is seen."""
+    """Something is visible without a song."""
     yield from _dark("silence", subject.silent)
 
 
 def loud(subject: Subject) -> Iterator[Problem]:
-    """With everything at its loudest something is seen."""
+    """Something is visible with all features at their maximum."""
     yield from _dark("loud", subject.loud)
 
 
 def bounds(subject: Subject) -> Iterator[Problem]:
-    """Through three loud minutes at 10 frames a second, numbers, speeds and sizes stay within bounds."""
+    """Numbers, speeds and sizes of particles stay bounded in three loud minutes at 10 frames per second."""
     settings = subject.settings(duration=_LONG, fps=_SLOW)
     states = simulate(
         subject.particle_type,
@@ -110,7 +110,7 @@ def bounds(subject: Subject) -> Iterator[Problem]:
 
 
 def _ever_faster(states: list[State]) -> Iterator[Problem]:
-    """Speeds that are not too high yet, but grow from quarter to quarter of the run."""
+    """Speeds that are within limits but grow in each quarter of the run."""
     speeds = [speed for state in states if (speed := _mean_speed(state)) is not None]
     quarters = [float(np.mean(quarter)) for quarter in np.array_split(speeds, 4)] if len(speeds) >= 8 else [0.0]
     if quarters[-1] > _FAST and all(now > _FASTER * before for before, now in pairwise(quarters)):
@@ -123,7 +123,7 @@ def _ever_faster(states: list[State]) -> Iterator[Problem]:
 
 
 def _mean_speed(state: State) -> float | None:
-    """Of all particles that have one, units/s."""
+    """The mean speed of all particles that have a velocity, units/s."""
     speeds = [
         np.hypot(x, y)
         for population in state.populations
@@ -145,7 +145,7 @@ def _dark(check: str, states: list[State]) -> Iterator[Problem]:
 
 
 def _too_much(states: list[State]) -> Iterator[Problem]:
-    """Speeds and radii that no picture can show."""
+    """Speeds and radii beyond what a picture can show."""
     for state in states:
         for population in state.populations:
             x, y, radius = (population.column(name) for name in ("Velocity.x", "Velocity.y", "Look.radius"))

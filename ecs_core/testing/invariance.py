@@ -1,4 +1,4 @@
-"""The same look at any frame rate and size."""
+"""Invariance: a type looks the same at any frame rate and size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST = 3  # quantities that are named
 
 
 def frame_rates(subject: Subject) -> Iterator[Problem]:
-    """24, 30 and 60 frames a second look alike, and so do 10 and 120, where a small mistake has become a large one."""
+    """24, 30 and 60 frames per second look alike, and so do 10 and 120, which make small mistakes large."""
     require_determinism(subject)
     for usual, fps in ((30, 24), (30, 60), (10, 120)):
         differences = _differences(subject, f"at {fps} frames a second", {"fps": usual}, {"fps": fps})
@@ -37,7 +37,7 @@ def frame_rates(subject: Subject) -> Iterator[Problem]:
 
 
 def sizes(subject: Subject) -> Iterator[Problem]:
-    """A small and a large picture look alike."""
+    """Small and large pictures look alike."""
     require_determinism(subject)
     for width, height in ((640, 360), (3840, 2160)):
         size = {"width": width, "height": height}
@@ -66,7 +66,7 @@ def _seen(subject: Subject, settings: Settings) -> bool:
 
 
 def _differences(subject: Subject, label: str, usual: dict[str, int], changed: dict[str, int]) -> str:
-    """What looks otherwise with the ``changed`` output than with the ``usual``, as words; empty where nothing does."""
+    """The differences between the ``changed`` output and the ``usual`` one, in words; empty if there are none."""
     pair = _look(subject, usual), _look(subject, changed)
     names = [key for key in pair[0].keys() & pair[1].keys() if pair[0][key].differs(pair[1][key])]
     for seed in _SEEDS if names else ():
@@ -96,6 +96,6 @@ def _look(subject: Subject, output: dict[str, Any]) -> Look:
 
 
 def _factor(one: float, other: float) -> float:
-    """By how much the two differ: 2 for twice or half as much."""
+    """The ratio of two values, at least 1: 2 for twice or half as much."""
     small, large = sorted((abs(one) + 1e-6, abs(other) + 1e-6))
     return large / small

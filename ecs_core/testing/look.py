@@ -1,4 +1,4 @@
-"""What a population looks like as a whole: means that must not depend on the frame rate or the size of the picture."""
+"""Statistics of a population that must not depend on the frame rate or the size of the picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ERRORS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean with its standard error, the size of what it is compared with, and what is too little to matter."""
+    """A mean with its standard error, a reference scale, and the smallest relevant difference."""
 
     value: float
     error: float
@@ -26,7 +26,7 @@ class Mean:
     trifle: float
 
     def differs(self, other: Mean) -> bool:
-        """Whether the two are farther apart than tolerance and chance allow."""
+        """Whether two means differ by more than tolerance and chance allow."""
         allowed = TOLERANCE * self.scale + _ERRORS * float(np.hypot(self.error, other.error)) + self.trifle
         return abs(self.value - other.value) > allowed
 
@@ -35,7 +35,7 @@ Look = Mapping[tuple[int, str], Mean]  # by number of the population and name of
 
 
 def look(states: Sequence[State], *, seconds: float) -> Look:
-    """The means over all ``states``, which are ``seconds`` apart."""
+    """The statistics over all ``states``, which are ``seconds`` apart."""
     found: dict[tuple[int, str], list[Mean]] = {}
     for state in states:
         for number, population in enumerate(state.populations, 1):
@@ -82,7 +82,7 @@ def _means(now: Population) -> Iterator[tuple[str, Mean]]:
 
 
 def _covered(before: Population, now: Population) -> Iterator[Mean]:
-    """How far those came that were there before."""
+    """Distances travelled by the particles that existed before."""
     _, then, still = np.intersect1d(before.rows.birth, now.rows.birth, assume_unique=True, return_indices=True)
     paths = []
     for axis in "xy":

@@ -1,4 +1,4 @@
-"""The pytest plugin of Motes: fixtures for authors of particle types. Loads nothing of Motes until one is asked for."""
+"""Motes' pytest plugin: fixtures for authors of particle types. Loads nothing of Motes until a fixture is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def check_particle_type() -> Callable[..., Report]:
-    """``ecs_core.testing.check_particle_type``: call it with a ParticleType, or the name of a registered one."""
+    """``ecs_core.testing.check_particle_type``: call it with a ParticleType or the name of a registered one."""
     from ecs_core.testing import check_particle_type as check  # noqa: PLC0415 - pytest loads this module in every run
 
     return check

@@ -1,4 +1,4 @@
-"""The same seed, the same frames: in another run, and after a cut."""
+"""Determinism: the same seed gives the same frames, in another run and after resuming from a snapshot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ESPERS_OWN = {"world", "priority"}
 
 
 def determinism(subject: Subject) -> Iterator[Problem]:
-    """Two runs with the same seed are the same to the last bit."""
+    """Two runs with the same seed are identical."""
     where = first_difference((subject.pulsing, subject.again))
     if where is not None:
         yield Problem(
@@ -29,7 +29,7 @@ def determinism(subject: Subject) -> Iterator[Problem]:
 
 
 def resume(subject: Subject) -> Iterator[Problem]:
-    """A run that is cut and resumed by another process goes on as if it had not been cut."""
+    """A run resumed by another process equals an uninterrupted one."""
     kept = _kept_on_systems(subject)
     if kept:
         yield Problem(
@@ -65,13 +65,13 @@ def resume(subject: Subject) -> Iterator[Problem]:
 
 
 def require_determinism(subject: Subject) -> None:
-    """Raise UnjudgedError where runs differ anyway."""
+    """Raise UnjudgedError if runs are not deterministic."""
     if first_difference((subject.pulsing, subject.again)) is not None:
         raise UnjudgedError("two runs differ anyway")
 
 
 def _kept_on_systems(subject: Subject) -> list[str]:
-    """The attributes that systems of the type have, as Steer.views."""
+    """The attributes of the type's systems, such as Steer.views."""
     kept = []
     with staged(subject.particle_type, subject.settings(duration=2.0), songs.pulsing) as stage:
         stage.skip_to(10)
@@ -82,6 +82,6 @@ def _kept_on_systems(subject: Subject) -> list[str]:
 
 
 def _other_work(subject: Subject) -> None:
-    """What a process may have rendered before: another seed, another song. Leaves its traces where there are any."""
+    """Simulate what a process may have rendered before, with another seed and song, which leaves traces if any."""
     settings = subject.settings(duration=0.25, seed=subject.settings().seed + 1)
     simulate(subject.particle_type, settings, songs.loud)

@@ -1,4 +1,4 @@
-"""Report: what a check of a particle type has found, in words."""
+"""Report: the problems that the checks of a particle type found, in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong: the ``check`` that failed, what it ``saw``, and how to put it right (``advice``)."""
+    """A problem: the failed ``check``, what it ``saw``, and how to fix it (``advice``)."""
 
     check: str
     saw: str
@@ -37,12 +37,12 @@ class Report:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The names of the checks that found something."""
+        """Names of the checks that found problems."""
         return tuple(dict.fromkeys(name for problem in self.problems for name in problem.check.split(", ")))
 
     @property
     def passed(self) -> tuple[str, ...]:
-        """The names of the checks that found nothing."""
+        """Names of the checks that found no problem."""
         return tuple(name for name in self.seconds if name not in {*self.failed, *self.unjudged})
 
     def __str__(self) -> str:
@@ -56,11 +56,11 @@ class Report:
 
 
 class UnjudgedError(Exception):
-    """A check cannot say anything, for a reason that another check reports."""
+    """A check has no result, for a reason that another check reports."""
 
 
 class ConformanceError(AssertionError):
-    """A particle type does not do what Motes relies on; ``report`` has the problems."""
+    """A particle type breaks its contract; ``report`` holds the problems."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(str(report))

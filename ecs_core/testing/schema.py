@@ -1,4 +1,4 @@
-"""Settings from which a form can be drawn, and presets that work."""
+"""Checks of settings, which must describe a form, and of presets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ecs_core.testing.subject import Subject
 
 
 def schema(subject: Subject) -> Iterator[Problem]:
-    """Every setting that the type adds says what it is, under which heading it stands, and what its limits are."""
+    """Every setting that the type adds has a description, a group and limits."""
     model = subject.particle_type.settings
     whole = model.model_json_schema()
     lacking = [
@@ -60,14 +60,14 @@ def presets(subject: Subject) -> Iterator[Problem]:
 
 
 def _own_fields(model: type[Settings]) -> list[str]:
-    """The fields that a model or those it inherits from add to Settings, or give another meaning."""
+    """The fields that a model or its bases add to Settings or redefine."""
     below = [each for each in model.__mro__ if issubclass(each, Settings) and each is not Settings]
     added = {name for each in below for name in each.__annotations__}
     return [name for name in model.model_fields if name in added]
 
 
 def _missing(field: Mapping[str, Any], whole: Mapping[str, Any], *, required: bool) -> list[str]:
-    """What a field's schema lacks."""
+    """What is missing in a field's schema."""
     # A field that is a model has its title there, the rest here.
     words = ("description", "group") if "$ref" in field else ("title", "description", "group")
     missing = [word for word in words if not _text(field.get(word))]
@@ -75,7 +75,7 @@ def _missing(field: Mapping[str, Any], whole: Mapping[str, Any], *, required: bo
 
 
 def _without_limits(field: Mapping[str, Any], whole: Mapping[str, Any]) -> list[str]:
-    """Which of "minimum" and "maximum" a number in the field, at any depth, lacks."""
+    """Which of "minimum" and "maximum" is missing for a number in the field, at any depth."""
     found: list[str] = []
     if field.get("type") in ("number", "integer") and not {"enum", "const"} & field.keys():
         for word, other in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):

@@ -1,4 +1,4 @@
-"""Run a particle type on the stage that renders use, and note the state of every frame."""
+"""Run a particle type as renders do, and record the state of every frame."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LIBRARIES = {"esper", "numba", "numpy", "pydantic", "scipy"}
 
 
 class TypeFailedError(Exception):
-    """The type raised while it was set up or simulated: ``what`` was raised and where, ``when`` it happened."""
+    """The type raised an exception: ``what`` and where, and ``when`` (in which frame)."""
 
     def __init__(self, what: str, when: str) -> None:
         super().__init__(f"{what} ({when})")
@@ -37,7 +37,7 @@ class TypeFailedError(Exception):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Population:
-    """The rows of a population, the names of their fields ("Position.x"), and those that are infinite at birth."""
+    """The rows of a population, the names of their fields ("Position.x"), and the fields that are infinite at birth."""
 
     fields: tuple[str, ...]
     endless: tuple[str, ...]
@@ -47,13 +47,13 @@ class Population:
         return self.rows.birth.size
 
     def column(self, field: str) -> np.ndarray[tuple[int], np.dtype[np.float32]] | None:
-        """The values of a field, (rows,), or None where the population has no such field."""
+        """The values of a field, (rows,), or None if there is no such field."""
         return self.rows.values[self.fields.index(field)] if field in self.fields else None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class State:
-    """What there is after ``frame`` was simulated, and how many particles are ``seen`` in the picture."""
+    """The state after ``frame`` was simulated, and the number of particles ``seen`` in the picture."""
 
     frame: int
     populations: tuple[Population, ...]
@@ -61,18 +61,18 @@ class State:
 
     @property
     def count(self) -> int:
-        """How many particles there are."""
+        """Number of particles."""
         return sum(map(len, self.populations))
 
     @property
     def snapshot(self) -> Snapshot:
-        """What a renderer would go on from."""
+        """The snapshot that a renderer would resume from."""
         return Snapshot(self.frame + 1, tuple(population.rows for population in self.populations))
 
 
 @contextmanager
 def staged(particle_type: ParticleType, settings: Settings, song: Song) -> Iterator[Simulation]:
-    """A fresh stage for a song as long as ``settings.duration``.
+    """A new simulation with a song as long as ``settings.duration``.
 
     Raises:
         TypeFailedError: the type raised, now or within the block.
@@ -96,7 +96,7 @@ def staged(particle_type: ParticleType, settings: Settings, song: Song) -> Itera
 
 
 def _packages(particle_type: ParticleType) -> set[str]:
-    """Where the code of a type lies."""
+    """The packages of a type's code."""
     code = (particle_type.populate, *particle_type.systems)
     return {each.__module__.partition(".")[0] for each in code if each is not None} - {"ecs_core"}
 
@@ -147,7 +147,7 @@ def _populations(world: World) -> tuple[Population, ...]:
 
 
 def _seen(sprites: DrawList, settings: Settings) -> int:
-    """How many sprites are in the picture and not black."""
+    """Number of sprites in the picture that are not black."""
     reach = sprites.radius
     across = (sprites.x > -reach) & (sprites.x < settings.width + reach)
     down = (sprites.y > -reach) & (sprites.y < settings.height + reach)
@@ -156,7 +156,7 @@ def _seen(sprites: DrawList, settings: Settings) -> int:
 
 
 def _told(error: Exception) -> str:
-    """The exception in a line, with the place in the plugin where it came from."""
+    """The exception in one line, with its place in the plugin."""
     if isinstance(error, MotesError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # what the type raised itself
     places = traceback.extract_tb(error.__traceback__)

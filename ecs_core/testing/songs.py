@@ -1,4 +1,4 @@
-"""Songs that nobody composed: what a particle type is checked with.
+"""Synthetic timelines for the checks of particle types.
 
 They are given as features, not as sound, so that a check takes no time to listen and is the same everywhere.
 """
@@ -19,12 +19,12 @@ Song = Callable[[Fraction, int], FeatureTimeline]  # at so many frames a second,
 
 
 def silence(fps: Fraction, frames: int) -> FeatureTimeline:
-    """Nothing is heard."""
+    """Silence."""
     return FeatureTimeline.silence(fps, frames, more=particle_types().features)
 
 
 def loud(fps: Fraction, frames: int) -> FeatureTimeline:
-    """Every feature is 1 all the time, with an event of every kind each quarter of a second."""
+    """Every feature is always 1, with an event of every kind each quarter of a second."""
     return _song(fps, frames, lambda t, number: np.ones_like(t), every=0.25)
 
 
@@ -39,7 +39,7 @@ def pulsing(fps: Fraction, frames: int) -> FeatureTimeline:
 def _song(
     fps: Fraction, frames: int, curve: Callable[[NDArray[Any], int], NDArray[Any]], *, every: float
 ) -> FeatureTimeline:
-    """Features follow ``curve(seconds, number of the feature)``; events come ``every`` so many seconds."""
+    """Features follow ``curve(seconds, number of the feature)``; there is an event ``every`` so many seconds."""
     seconds = float(frames / fps)
     middles = (np.arange(frames) + 0.5) * float(1 / fps)
     names = (*FEATURES, *particle_types().features)

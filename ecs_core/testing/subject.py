@@ -1,4 +1,4 @@
-"""Subject: the particle type that is checked, and the runs that several checks look at."""
+"""Subject: the particle type under test, and runs that several checks share."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ class Subject:
 
     @cached_property
     def pulsing(self) -> list[State]:
-        """Two seconds of a song with everything in it."""
+        """A run with the pulsing song."""
         return simulate(self.particle_type, self.settings(duration=2.0), songs.pulsing)
 
     @cached_property
     def again(self) -> list[State]:
-        """The same once more."""
+        """The same run again."""
         return simulate(self.particle_type, self.settings(duration=2.0), songs.pulsing)
 
     @cached_property
     def silent(self) -> list[State]:
-        """Silence, every third frame of it."""
+        """A run in silence, every third frame."""
         return self._sparsely(songs.silence)
 
     @cached_property
     def loud(self) -> list[State]:
-        """All features at 1, every third frame of it."""
+        """A run with all features at 1, every third frame."""
         return self._sparsely(songs.loud)
 
     def _sparsely(self, song: songs.Song) -> list[State]:

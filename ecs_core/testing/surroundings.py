@@ -1,4 +1,4 @@
-"""Surroundings of a run that a particle type must not depend on: no two runs have the same."""
+"""Surroundings that a particle type must not depend on: global random state and the clock differ in every run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def elsewhere(packages: Collection[str] = ()) -> Iterator[None]:
 
 
 def _clocks(by: float) -> dict[str, Any]:
-    """What replaces functions of ``time``."""
+    """Replacements for functions of ``time``."""
     real = {name: getattr(time, name) for name in ("localtime", "gmtime", "ctime", "strftime")}
     now = time.time
 

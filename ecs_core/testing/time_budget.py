@@ -1,4 +1,4 @@
-"""How long a frame takes."""
+"""The time that a frame takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATIENCE = 1.0  # seconds
 
 
 def time_budget(subject: Subject) -> Iterator[Problem]:
-    """A particle takes no longer than the budget in a frame; the fastest of many frames counts."""
+    """The time per particle and frame is within the budget; the fastest of many frames counts."""
     settings = subject.settings(many=True, duration=_FRAMES / 30, fps=30)
     fastest, slowest_system, particles = np.inf, "", 0
     with staged(subject.particle_type, settings, songs.loud) as stage:
