@@ -1,4 +1,4 @@
-"""Balls: as many at the end as at the start, always inside."""
+"""The population of bouncing: a constant number of balls that never leave the picture."""
 
 from ecs_core import FRAME as F
 from ecs_core import (
@@ -27,7 +27,7 @@ from plugins.bouncing.settings import BouncingSettings
 
 
 def populate(world: World, settings: BouncingSettings) -> None:
-    """One population of balls, anywhere in the frame."""
+    """One population of balls, spread over the picture."""
     canvas = world.get(Canvas)
     drift_x, drift_y = settings.drift
     world.populate(
@@ -64,7 +64,7 @@ def populate(world: World, settings: BouncingSettings) -> None:
 
 def _reactions(high: float) -> tuple[Binding, ...]:
     def kick(level: float) -> float:
-        """What the walk grows by when the bass is high: from ±0.1 px a frame to ±0.3 (1 + 2 level)."""
+        """Increase of the jitter with high bass: from ±0.1 px per frame to ±0.3 (1 + 2 level)."""
         return Jitter.of(0.3 * (1 + 2 * level) - 0.1).strength
 
     return (

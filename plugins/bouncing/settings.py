@@ -1,4 +1,4 @@
-"""What ``bouncing`` can be told."""
+"""Settings of the ``bouncing`` type."""
 
 from ecs_core import RGB, Settings, option
 

@@ -1,4 +1,4 @@
-"""enhanced: coloured sparks round a ring, thrown outward by the bass and drawn back in when it rests."""
+"""enhanced: coloured sparks on a ring, pushed outward by the bass and drawn back in without it."""
 
 from collections.abc import Callable
 from pathlib import Path

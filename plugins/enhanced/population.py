@@ -1,4 +1,4 @@
-"""Sparks: born on a ring, pushed and pulled by the bass, pulsing, reborn at the centre when they leave."""
+"""The population of enhanced: sparks born on a ring, moved by the bass, and reborn at the centre when they leave."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def populate(world: World, settings: EnhancedSettings) -> None:
     spark: dict[str, Any] = {
         "x": x,
         "y": y,
-        "size": Pareto(0.9, 10.0),  # many specks, few stars
+        "size": Pareto(0.9, 10.0),  # many small, few large
         "growth": settings.growth,
         "sizes": (0.5, 10.0),
         "light": Range(0.5, 3.1, tail=2.5),
@@ -47,7 +47,7 @@ def populate(world: World, settings: EnhancedSettings) -> None:
         "palette": settings.palette,
         "count": settings.particle_count,
     }
-    # They circle a little, so that silence draws them into a whirl and not to a point.
+    # They orbit slowly, so that in silence they form a whirl instead of collapsing to a point.
     ring: dict[str, Any] = {
         "shape": "ring",
         "inner": 200.0,
@@ -61,7 +61,7 @@ def populate(world: World, settings: EnhancedSettings) -> None:
             Burst(**spark, **ring, drift_x=drift_x, drift_y=drift_y),
             Upkeep(**spark, speed=Range(1 * F, 3 * F), orbit=Range(20, 48)),
             Attraction(x, y, strength=_pull(settings), softness=90.0),
-            Jitter.of(0.25),  # drag would end the whirl: in a quiet minute all of them would come to lie in one point
+            Jitter.of(0.25),  # keeps the whirl going: drag alone would collapse it in a quiet minute
             Drag.keeping(0.995),
             Walls("reflect") if settings.bounce else Bounds(margin=20.0),
             Twinkle(low=0.33, high=0.75),
@@ -72,7 +72,7 @@ def populate(world: World, settings: EnhancedSettings) -> None:
 
 
 def _pull(settings: EnhancedSettings) -> float:
-    """Inward in silence, units/s²."""
+    """Inward acceleration in silence, units/s²."""
     return settings.inner_movement_strength * 0.06 * F * F
 
 
@@ -80,7 +80,7 @@ def _reactions(settings: EnhancedSettings) -> tuple[Binding, ...]:
     high = settings.bass_threshold
     pull, push = _pull(settings), settings.outer_movement_strength * 0.15 * F * F
     return (
-        # The pull is pull · (1 - level), and above the threshold it is -push · level instead.
+        # The acceleration is pull · (1 - level) below the threshold, and -push · level above it.
         Binding("level", Attraction, "strength", op="add", gain=-pull),
         Binding("level", Attraction, "strength", op="add", threshold=high, curve=Curve(((0, -pull), (1, -push)))),
         Binding("level", Jitter, "strength", op="add", threshold=high, gain=Jitter.of(0.5).strength),

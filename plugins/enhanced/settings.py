@@ -1,4 +1,4 @@
-"""What ``enhanced`` can be told."""
+"""Settings of the ``enhanced`` type."""
 
 from ecs_core import RGB, Settings, option
 

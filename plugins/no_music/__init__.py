@@ -1,4 +1,4 @@
-"""no_music: a whirl of lights that turns by itself and leaves the frame to come back on the other side."""
+"""no_music: a whirl of lights that ignores the music and wraps around the edges of the picture."""
 
 from collections.abc import Callable
 from pathlib import Path

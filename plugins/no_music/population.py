@@ -1,4 +1,4 @@
-"""A whirl: lights circle the centre, stirred so that they never come to rest, and wrap round the edges."""
+"""The population of no_music: lights that orbit the centre, stirred by turbulence, and wrap around the edges."""
 
 from ecs_core import FRAME as F
 from ecs_core import (

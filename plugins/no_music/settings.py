@@ -1,4 +1,4 @@
-"""What ``no_music`` can be told."""
+"""Settings of the ``no_music`` type."""
 
 from ecs_core import RGB, Settings, option
 

@@ -1,4 +1,4 @@
-"""snow: flakes drifting out of the distance past the camera; kicks throw some of them back and send new ones."""
+"""snow: flakes drift from a distance past the camera; onsets with high bass throw some back and emit new ones."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Flakes: small sharp ones at many depths, and a few large ones far out of focus."""
+"""The populations of snow: small sharp flakes at many depths, and a few large ones out of focus."""
 
 from typing import Any
 
@@ -30,12 +30,12 @@ from ecs_core import (
 from plugins.snow.settings import SnowSettings
 from plugins.snow.systems import Source
 
-OUT_OF_FOCUS = 16  # one flake in so many
-HEART = 130.0  # units: flakes leave from within this distance of the centre
+OUT_OF_FOCUS = 16  # one flake in 16 is out of focus
+HEART = 130.0  # units: flakes start within this distance of the centre
 
 
 def populate(world: World, settings: SnowSettings) -> None:
-    """Two populations: discs out of focus behind, flakes in focus before them."""
+    """Two populations: out-of-focus discs behind, sharp flakes in front."""
     blurred = settings.particle_count // OUT_OF_FOCUS
     large: dict[str, Any] = {
         "size": Range(10, 34, tail=2),
@@ -52,7 +52,7 @@ def _add(world: World, settings: SnowSettings, count: int, kind: dict[str, Any],
     x, y = settings.centre(canvas)
     reach = (canvas.width**2 + canvas.height**2) ** 0.5 / 2
     drift_x, drift_y = (Range(speed * F, speed * F) for speed in (settings.speed_x, settings.speed_y))
-    # The large ones are near, so they pass faster.
+    # Large flakes are near, so they move faster.
     flake: dict[str, Any] = kind | {
         "speed_with_size": 0.7,
         "drift_x": drift_x,
@@ -90,5 +90,5 @@ def _reactions(high: float, share: float) -> tuple[Binding, ...]:
         Binding("level", Twinkle, "pace", gain=3.0),
         Binding("level", Look, "light", gain=1.06),
         Binding("level", Look, "radius", gain=0.2),
-        Binding("sections", Speed, "factor", gain=0.4, attack=0.5, release=2.0),  # it breathes out
+        Binding("sections", Speed, "factor", gain=0.4, attack=0.5, release=2.0),  # faster when a section begins
     )

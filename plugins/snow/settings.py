@@ -1,4 +1,4 @@
-"""What ``snow`` can be told."""
+"""Settings of the ``snow`` type."""
 
 from ecs_core import Settings
 

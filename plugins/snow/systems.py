@@ -1,4 +1,4 @@
-"""What snow does that no other type does."""
+"""Systems that only snow has."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -10,8 +10,8 @@ from ecs_core import FRAME, AudioFrame, Canvas, Emission, Look, Phase, Position,
 
 @dataclass(frozen=True)
 class Source:
-    """The centre, the radius of the heart within which flakes begin, how far they are seen, units; and when the bass is
-    high.
+    """Parameters of the systems: the centre, the radius within which flakes start and the distance at which they fade,
+    in units; and the threshold of high bass.
     """
 
     bindable: ClassVar[tuple[str, ...]] = ()
@@ -24,7 +24,7 @@ class Source:
 
 
 class SendMore(System):
-    """The faster flakes leave, the more are sent: up to three times as many."""
+    """Emits more flakes, up to three times as many, the faster they leave."""
 
     phase = Phase.SENSE
     reads = (Velocity,)
@@ -37,7 +37,7 @@ class SendMore(System):
 
 
 class ScatterAtStart(System):
-    """The first flakes are anywhere on their way to the edge of the frame, as if it had snowed for a while."""
+    """Moves the first flakes along their paths to the edge, as if it had been snowing for a while."""
 
     phase = Phase.EMIT
     random_key = "ScatterAtStart"
@@ -59,7 +59,7 @@ class ScatterAtStart(System):
 
 
 class ThrowBack(System):
-    """At an onset with high bass some flakes, those far out and fast rather, jump back to the centre."""
+    """At onsets with high bass, moves some flakes back to the centre, preferably distant and fast ones."""
 
     phase = Phase.EMIT
     random_key = "ThrowBack"
@@ -74,8 +74,8 @@ class ThrowBack(System):
             speed = np.hypot(velocity.x, velocity.y)
             distance = np.hypot(position.x - np.float32(source.x), position.y - np.float32(source.y))
             chance = (audio.level - source.threshold) * 0.3 * (1 + speed / (5 * FRAME))
-            # The farther out the likelier, or a song full of kicks would keep all of them at the centre; but rarely, or
-            # it would leave the edges empty.
+            # More likely the farther out, as a song full of kicks would keep all flakes at the centre; but rarely, to
+            # keep the edges populated.
             chance *= np.minimum(1, distance / source.reach) ** 2 / 3
             jumping = rng.uniform(0.0, 1.0, len(speed)) < chance
             start = source.heart * rng.uniform(0.0, 1.0, len(speed)).astype(np.float32) / (speed + np.float32(1e-6))
@@ -84,7 +84,7 @@ class ThrowBack(System):
 
 
 class SeeInPerspective(System):
-    """What has come outward has come nearer: flakes are largest at the edge of the frame."""
+    """Enlarges flakes towards the edge of the picture, as those have come nearer."""
 
     phase = Phase.SHADE
     reads = (Position,)

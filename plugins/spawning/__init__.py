@@ -1,4 +1,4 @@
-"""continuous_spawning: an empty frame into which sparks pour, as fast as the bass is loud."""
+"""continuous_spawning: sparks pour into an empty picture at a rate that follows the bass."""
 
 from collections.abc import Callable
 from pathlib import Path

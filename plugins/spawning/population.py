@@ -1,4 +1,4 @@
-"""Sparks: none at first, then as many a second as the music asks for, until there are max_particles."""
+"""The population of continuous_spawning: sparks emitted at a rate that follows the music, up to max_particles."""
 
 from ecs_core import FRAME as F
 from ecs_core import (

@@ -1,4 +1,4 @@
-"""What ``continuous_spawning`` can be told."""
+"""Settings of the ``continuous_spawning`` type."""
 
 from ecs_core import RGB, Settings, option
 

@@ -1,4 +1,4 @@
-"""Lights and, behind them, discs far out of focus: both drift, and whoever leaves is reborn anywhere."""
+"""The populations of zen: lights and, behind them, out-of-focus discs; both drift and are reborn anywhere."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ from ecs_core import (
 )
 from plugins.zen.settings import ZenSettings
 
-DISCS = 6  # one light in so many is a disc
-MOST_DISCS = 120  # more would be a fog, and take longer to draw than all else
+DISCS = 6  # one light in 6 is a disc
+MOST_DISCS = 120  # more would look like fog and dominate the drawing time
 
 
 def populate(world: World, settings: ZenSettings) -> None:
-    """Two populations: discs behind, lights before them."""
+    """Two populations: discs behind, lights in front."""
     discs = min(MOST_DISCS, settings.particle_count // DISCS)
     disc: dict[str, Any] = {"count": discs, "size": Range(26, 90, tail=1.6), "light": Range(0.016, 0.075)}
     light: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What ``zen`` can be told."""
+"""Settings of the ``zen`` type."""
 
 from ecs_core import RGB, Settings, option
 

@@ -88,7 +88,7 @@ def populate(world: World, settings: EmbersSettings) -> None:
             Turbulence(strength=130.0, scale=210.0, speed=0.35),
             Bounds(margin=60.0),
             ColorOverLife(settings.palette),
-            LightOverLife(Curve(((0.0, 0.0), (0.04, 5.8), (0.33, 3.4), (0.67, 0.9), (1.0, 0.0)))),  # they cool down
+            LightOverLife(Curve(((0.0, 0.0), (0.04, 5.8), (0.33, 3.4), (0.67, 0.9), (1.0, 0.0)))),  # embers cool down
             Twinkle(low=0.55, high=1.0),
             Sprite("glow"),
             Reactive(
@@ -104,13 +104,13 @@ def populate(world: World, settings: EmbersSettings) -> None:
 
 
 class Crackle(System):
-    """At an onset some embers burst sideways: what components cannot say."""
+    """Bursts some embers sideways at onsets, which components cannot do."""
 
     phase = Phase.FORCE
     writes = (Velocity,)
 
     def process(self) -> None:
-        """A tenth of all embers get a push."""
+        """Push a tenth of all embers."""
         if not self.world.get(AudioFrame).count("onsets"):
             return
         for entity, (emission, velocity) in self.world.query(Emission, Velocity):
@@ -121,7 +121,7 @@ class Crackle(System):
 
 
 def crackle(spectrum: Spectrum) -> np.ndarray[Any, np.dtype[Any]]:
-    """How sharp the highest notes are: the upper eighth of the mel bands, over their 98th percentile."""
+    """Sharpness of the highest notes: the upper eighth of the mel bands, relative to their 98th percentile."""
     highest = spectrum.mel[:, -spectrum.mel.shape[1] // 8 :].mean(axis=1)
     return np.clip(highest / max(float(np.percentile(highest, 98)), 1e-6), 0, 1)
 
