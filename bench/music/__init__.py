@@ -1,1 +1,1 @@
-"""Songs with known truth: composed from patterns, played by made-up instruments, the same for a seed."""
+"""Generated songs with known ground truth: patterns played by synthetic instruments, determined by a seed."""

@@ -1,4 +1,4 @@
-"""Songs whose beats, bars, onsets and drums are known, because they were written down before they were played."""
+"""Generated songs whose beats, bars, onsets and drums are known exactly."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ RATE = play.RATE
 
 @dataclass(frozen=True)
 class Style:
-    """A groove: beats in a bar, steps in a beat, tempi, and for each drum some patterns of a bar's steps.
+    """A groove: beats per bar, steps per beat, tempi, and patterns of one bar for each drum.
 
-    In a pattern x is loud, o softer, g a ghost note, and ? there or not. ``chords`` is when keys are struck, and
+    In a pattern x is loud, o softer, g a ghost note, and ? an optional note. ``chords`` is when keys are struck, and
     ``walk`` a bass on every beat.
     """
 
@@ -199,7 +199,7 @@ KINDS = (*STYLES, *TROUBLES)
 
 @dataclass(frozen=True)
 class Song:
-    """Sound, (samples,) at RATE, and the truth in seconds. The beat goes on where nobody plays; ghosts are drums."""
+    """Sound, (samples,) at RATE, and its events in seconds. Beats go on through rests; ghost notes are drums, too."""
 
     name: str
     kind: str
@@ -212,7 +212,7 @@ class Song:
 
 
 def compose(kind: str, seed: int, *, seconds: float = 30.0) -> Song:
-    """The song of a kind (one of KINDS) with a seed."""
+    """Compose a song of a kind (one of KINDS) from a seed."""
     rng = np.random.Generator(np.random.Philox([seed, KINDS.index(kind)]))
     style = STYLES[kind if kind in STYLES else str(rng.choice(_TROUBLED))]
     tempo = float(rng.uniform(*style.tempi))
@@ -261,7 +261,7 @@ def compose(kind: str, seed: int, *, seconds: float = 30.0) -> Song:
 
 
 def mixed(rng: np.random.Generator, dry: F64, wet: F64, *, hiss: tuple[float, float]) -> F32:
-    """What is dry, and what also goes through the reverb, as one; the hiss is so many dB below."""
+    """The dry signal with reverb of the wet one, and noise at ``hiss`` dB below it."""
     mix = dry + rng.uniform(0.05, 0.3) * play.reverb(rng, wet, float(rng.uniform(0.3, 1.2)))
     mix = np.tanh(rng.uniform(1.0, 2.2) * mix / np.percentile(np.abs(mix), 99.9))
     level = 10 ** (-rng.uniform(*hiss) / 20)
@@ -270,7 +270,7 @@ def mixed(rng: np.random.Generator, dry: F64, wet: F64, *, hiss: tuple[float, fl
 
 
 class Score:
-    """Who plays what when: events (part, step from the first beat, level, sound), bar after bar."""
+    """The arrangement: events (part, step from the first beat, level, sound), bar by bar."""
 
     def __init__(self, style: Style, rng: np.random.Generator, bars: int, *, everybody: bool = False) -> None:
         self.style, self.rng, self.everybody = style, rng, everybody
@@ -332,7 +332,7 @@ class Score:
                 self._add("snares", bar, step, self.levels["snares"] * self.rng.uniform(0.5, 1.0), kit["snare"])
 
     def _harmony(self, bars: int) -> None:
-        """Chords of a key, a bar or two each, keys, a bass, perhaps a melody and strings."""
+        """Chords of one or two bars, keys, a bass, and sometimes a melody and strings."""
         rng, style = self.rng, self.style
         key, minor = int(rng.integers(0, 12)), bool(rng.random() < 0.5)
         scale = np.array([0, 2, 3, 5, 7, 8, 10] if minor else [0, 2, 4, 5, 7, 9, 11])
@@ -379,7 +379,7 @@ class Score:
                         self._add("lead", bar, step, level["lead"], note("lead", tune, midi, style.steps))
 
     def _bass_steps(self) -> list[int]:
-        """The steps of a bar on which the bass plays: with the kick, on every beat, or where a bar and its half are."""
+        """The steps of a bar on which the bass plays: with the kick, on every beat, or at the bar and its middle."""
         style, rng = self.style, self.rng
         if style.walk:
             return list(range(0, self.length, style.steps))
@@ -390,7 +390,7 @@ class Score:
 
 
 def _tempo_map(kind: str, rng: np.random.Generator, tempo: float, start: float, seconds: float, style: Style) -> F64:
-    """The time of every beat, and of one more."""
+    """The times of all beats, and of one more."""
     change = float(rng.choice([rng.uniform(0.75, 0.9), rng.uniform(1.12, 1.3)]))
     step_at = seconds * rng.uniform(0.4, 0.6)
     times, drift = [start], 0.0
@@ -411,7 +411,7 @@ def _tempo_map(kind: str, rng: np.random.Generator, tempo: float, start: float, 
 
 
 def _gap(rng: np.random.Generator, beats: F64, style: Style) -> tuple[float, float]:
-    """A few bars in which nobody plays (but perhaps strings)."""
+    """A few bars of silence, or of strings alone."""
     bars = len(beats) // style.metre
     first = bars // 2
     length = max(1, round(rng.uniform(3, 6) / (beats[style.metre] - beats[0])))
@@ -419,7 +419,7 @@ def _gap(rng: np.random.Generator, beats: F64, style: Style) -> tuple[float, flo
 
 
 def _merged(onsets: list[tuple[float, float]]) -> F64:
-    """What begins within 30 ms begins together, when the loudest of it does."""
+    """Merge onsets within 30 ms into one, at the time of the loudest."""
     times: list[float] = []
     group: list[tuple[float, float]] = []
     for time, level in sorted(onsets):

@@ -19,11 +19,11 @@ from .compositions import KINDS, RATE, compose
 F64 = NDArray[np.float64]
 SEEDS = range(1, 9)
 NEAR_ONSET, NEAR_BEAT = 0.03, 0.07  # seconds
-PENALTIES = 1e-4, 3e-4  # of the squares of weights: for drums, and for bars
+PENALTIES = 1e-4, 3e-4  # L2 penalties of the weights: for drums, and for bars
 
 
 def near(times: F64, true: F64, within: float) -> F64:
-    """1 for each time that has a true one near, else 0."""
+    """1 for each time that has a true one nearby, else 0."""
     return np.asarray([bool((np.abs(true - time) < within).any()) for time in times], np.float64)
 
 

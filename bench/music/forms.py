@@ -1,4 +1,4 @@
-"""Songs whose form is known: who plays in each section, which are alike, and where the bass comes in."""
+"""Generated songs of known form: which instruments play in each section, which sections are alike, and the drops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 DRUMS = frozenset({"kicks", "snares", "hats", "rim", "tom"})
-PLAYS = {  # who plays in a section
+PLAYS = {  # the instruments of each section
     "intro": frozenset({"chords", "pad"}),
     "verse": DRUMS | {"bass", "chords"},
     "chorus": DRUMS | {"crash", "bass", "chords", "pad", "lead"},
@@ -33,8 +33,8 @@ GROOVES = ("rock", "house", "disco", "hiphop", "funk", "latin")
 
 @dataclass(frozen=True)
 class Formed:
-    """Sound, (samples,) at RATE; when sections begin, what each is, and the drops, which are where kick and bass come
-    in after a section without them.
+    """Sound, (samples,) at RATE; the start and label of each section, and the drops: where kick and bass return after a
+    section without them.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Formed:
 
 
 def arrange(form: str, seed: int) -> Formed:
-    """The song of a form (one of FORMS) with a seed."""
+    """Compose a song of a form (one of FORMS) from a seed."""
     rng = np.random.Generator(np.random.Philox([seed, list(FORMS).index(form), 77]))
     groove = str(rng.choice(GROOVES))
     style = STYLES[groove]
@@ -79,8 +79,8 @@ def arrange(form: str, seed: int) -> Formed:
 
 
 def score(song: Formed, sections: F64, labels: tuple[str, ...], drops: F64) -> dict[str, float]:
-    """How well a form was heard: F of where sections begin, within 0.5 and 3 s; F of pairs of moments that are alike;
-    and of drops within 0.1 s, how many of the found are true and how many of the true were found.
+    """Scores of a detected form: F of section starts within 0.5 and 3 s, F of pairs of similar moments, and precision
+    and recall of drops within 0.1 s.
     """
     end = len(song.sound) / RATE
     true, found = (np.stack([times, [*times[1:], end]], axis=1) for times in (song.sections, sections))
@@ -95,7 +95,7 @@ def score(song: Formed, sections: F64, labels: tuple[str, ...], drops: F64) -> d
 
 
 def _riser(rng: np.random.Generator, seconds: float) -> F64:
-    """Noise that swells, and a snare that is struck ever faster."""
+    """Swelling noise and an accelerating snare roll."""
     count = round(seconds * RATE)
     rising = np.linspace(0, 1, count)
     sound = rng.uniform(0.1, 0.3) * rising**2 * play.filtered(rng.standard_normal(count), 600, 14_000, 1)

@@ -1,7 +1,7 @@
 """Instruments: drums, strings and keys as (samples,) arrays at 44.1 kHz, drawn anew for every song.
 
-Every function takes a generator and returns sounds that differ from song to song in pitch, length and colour, so that
-nothing that listens can learn one drum kit by heart.
+Every function takes a random generator and returns sounds that differ in pitch, length and timbre from song to song, so
+that the analysis cannot be tuned to one drum kit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def seconds(duration: float) -> F64:
 
 
 def filtered(sound: F64, low: float, high: float, order: float = 4.0) -> F64:
-    """What lies between two frequencies, with soft edges, as an analogue filter of that order leaves it."""
+    """Band-pass between two frequencies, with the slopes of an analogue filter of that order."""
     size = 1 << (len(sound) + 2048).bit_length()
     f = np.fft.rfftfreq(size, 1 / RATE) + 1e-3
     gain = 1 / np.sqrt(1 + (f / high) ** (2 * order)) / np.sqrt(1 + (low / f) ** (2 * order))
@@ -38,7 +38,7 @@ def _ended(sound: F64, fade: float = 0.02) -> F64:
 
 
 def kick(rng: np.random.Generator) -> F64:
-    """A sine that sweeps down to 40–60 Hz, with a click."""
+    """A kick: a sine that sweeps down to 40–60 Hz, with a click."""
     t = seconds(rng.uniform(0.22, 0.5))
     base, sweep, fall = rng.uniform(40, 62), rng.uniform(60, 220), rng.uniform(0.012, 0.04)
     body = np.sin(2 * np.pi * (base * t + sweep * fall * (1 - np.exp(-t / fall)))) * np.exp(-t / rng.uniform(0.07, 0.2))
@@ -49,7 +49,7 @@ def kick(rng: np.random.Generator) -> F64:
 
 
 def snare(rng: np.random.Generator) -> F64:
-    """Two tones of the shell and the noise of the wires."""
+    """A snare: two tones of the shell and the noise of the wires."""
     t = seconds(rng.uniform(0.18, 0.35))
     tone = rng.uniform(150, 240)
     bend = tone * (t + 0.012 * (1 - np.exp(-t / 0.02)))
@@ -61,7 +61,7 @@ def snare(rng: np.random.Generator) -> F64:
 
 
 def clap(rng: np.random.Generator) -> F64:
-    """Hands, a few milliseconds apart; the first is where it begins."""
+    """A clap: hands a few milliseconds apart; the first marks the onset."""
     t = seconds(0.25)
     gap = rng.uniform(0.006, 0.011)
     bursts = sum(np.exp(-np.maximum(t - n * gap, 0) / (0.006 if n < 2 else 0.06)) * (t >= n * gap) for n in range(3))
@@ -77,7 +77,7 @@ def rim(rng: np.random.Generator) -> F64:
 
 
 def hat(rng: np.random.Generator, decay: float) -> F64:
-    """Metal: six square waves out of tune, and noise, above 5–8 kHz."""
+    """A hi-hat or cymbal: six detuned square waves and noise, above 5–8 kHz."""
     t = seconds(min(0.9, 6 * decay))
     base = rng.uniform(300, 450)
     ratios = np.array([1, 1.34, 1.79, 2.13, 2.67, 3.24]) * rng.uniform(0.97, 1.03, 6)
@@ -110,7 +110,7 @@ def tom(rng: np.random.Generator, pitch: float) -> F64:
 
 @dataclass(frozen=True)
 class Voice:
-    """A pitched instrument: harmonics that fall by ``tilt``, an attack and a decay in seconds, a filter that closes."""
+    """A pitched instrument: harmonics that fall by ``tilt``, attack and decay in seconds, and a closing filter."""
 
     tilt: float
     attack: float
@@ -119,7 +119,7 @@ class Voice:
     drive: float = 0.0
 
     def note(self, midi: float, duration: float) -> F64:
-        """A pitch in semitones, 69 being 440 Hz, for so many seconds."""
+        """A note of a pitch in semitones (69 is 440 Hz) and a length in seconds."""
         t = seconds(duration)
         pitch = 440 * 2 ** ((midi - 69) / 12)
         # Harmonic h is the h-th power of the first, faded by the (h - 1)-th power of the filter.
@@ -143,7 +143,7 @@ def bass(rng: np.random.Generator) -> Voice:
 
 
 def keys(rng: np.random.Generator) -> Voice:
-    """A piano, a guitar, plucked strings: they begin at once and fade."""
+    """A piano, a guitar or plucked strings: sudden onset, then decay."""
     return Voice(rng.uniform(1.1, 2.2), rng.uniform(0.001, 0.005), rng.uniform(0.25, 0.9), rng.uniform(1, 5))
 
 
@@ -152,7 +152,7 @@ def lead(rng: np.random.Generator) -> Voice:
 
 
 def pad(rng: np.random.Generator) -> Voice:
-    """Strings that swell: they begin nowhere in particular."""
+    """Swelling strings, without a clear onset."""
     return Voice(rng.uniform(1.2, 2.0), rng.uniform(0.15, 0.4), 20.0, 0.2)
 
 

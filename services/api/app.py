@@ -70,9 +70,21 @@ async def _freeze_gc(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
+_TAGS = {
+    "types": "Particle types and their settings",
+    "systems": "Particle systems: their settings, frames and previews",
+    "audio": "Songs and their analysis",
+    "jobs": "Renders, from submission to download",
+    "health": "The state of the service",
+}
+
+
 def create_app() -> FastAPI:
     """The application that ``motes api`` serves."""
-    app = FastAPI(title="Motes", summary="Audio-reactive particle videos", version="1", lifespan=_freeze_gc)
+    tags = [{"name": name, "description": description} for name, description in _TAGS.items()]
+    app = FastAPI(
+        title="Motes", summary="Audio-reactive particle videos", version="1", openapi_tags=tags, lifespan=_freeze_gc
+    )
     handle_errors(app)
     share_errors(app)
     app.include_router(particle_router)

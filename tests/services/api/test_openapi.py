@@ -70,6 +70,11 @@ def test_every_route_says_what_it_does_and_gives(document: dict[str, Any]) -> No
         assert all(content["schema"] for content in success["content"].values()), route
 
 
+def test_every_tag_is_described(document: dict[str, Any]) -> None:
+    used = {tag for _, operation in operations(document).values() for tag in operation["tags"]}
+    assert {tag["name"] for tag in document["tags"]} == used
+
+
 def test_every_error_is_the_one_component(document: dict[str, Any]) -> None:
     for name, (route, operation) in operations(document).items():
         errors = {code: each for code, each in operation["responses"].items() if code >= "400"}
