@@ -2,13 +2,14 @@
 
     python bench/faults.py                                   # 60 kills while 20 jobs are open, about five minutes
     python bench/faults.py --kills 10 --jobs 5 --seed 7      # a shorter run
+    python bench/faults.py --redis                           # with a Redis, as when several machines share the work
     python -m tests.services.servers bench/faults.py         # with PostgreSQL and S3 instead of SQLite and a folder
 
 ``motes serve`` runs with one worker per core, on the database and the storage that MOTES_DATABASE_URL and
 MOTES_STORAGE_URL name; use an empty database and storage that nobody else needs. At random moments one of these
-happens: SIGKILL of a process that renders, a worker, the API or redis-server; Redis forgets everything; PostgreSQL
-ends all connections. Each happens once before any happens again, and jobs are submitted so that enough are always
-open.
+happens: SIGKILL of a process that renders, a worker, the API, the fork server or Redis; Redis forgets everything;
+PostgreSQL ends all connections. Each happens once before any happens again, and jobs are submitted so that enough are
+always open.
 
 In the end each job must have been completed exactly once, and its video must contain the frames of an undisturbed
 render of the same scene, decoded and compared by hash. The script prints how long each lost segment waited until it
@@ -43,7 +44,7 @@ from typing import Any
 
 import av
 import httpx
-import redis
+from redis_process import OwnRedis, own_redis
 from sqlalchemy import Select, select, text
 
 from ecs_core import Scene, render
@@ -54,7 +55,8 @@ from services.settings import ServiceSettings
 
 WITHIN = 20.0  # seconds
 PATIENCE = 900.0  # seconds after the last kill within which all jobs must be completed
-KINDS = ("renderer", "worker", "api", "redis", "flush")
+KINDS = ("renderer", "worker", "api", "fork_server")
+REDIS_KINDS = ("redis", "flush")  # with --redis
 DISCONNECT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                 WHERE datname = current_database() AND pid != pg_backend_pid()"""
 TYPES = ("enhanced", "snow", "zen", "bouncing", "no_music")
@@ -79,6 +81,7 @@ class Stack:
     pid: int
     data: Path
     database: str
+    redis: OwnRedis | None = None
 
     def __post_init__(self) -> None:
         self._engine, self._sessions = open_database(self.database)
@@ -86,8 +89,9 @@ class Stack:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of faults that can happen to it."""
-        return KINDS if self.database.startswith("sqlite") else (*KINDS, "database")
+        """What can happen to it."""
+        more = (*(REDIS_KINDS if self.redis else ()), *(() if self.database.startswith("sqlite") else ("database",)))
+        return (*KINDS, *more)
 
     def programs(self, name: str) -> list[tuple[int, str]]:
         """Its processes of this name, with their command lines."""
@@ -95,14 +99,18 @@ class Stack:
         for pid in children(self.pid):
             with suppress(OSError):
                 line = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
-                if f" {name} " in f" {line} " or (name == "redis" and "redis-server" in line):
+                if f" {name} " in f" {line} " or f".{name} " in line:
                     found.append((pid, line))
         return found
 
     def renderers(self) -> list[tuple[int, str]]:
-        """Processes that run tasks, forked by the workers' fork servers, with the command lines of their workers."""
-        servers = [(fork_server, line) for worker, line in self.programs("worker") for fork_server in children(worker)]
-        return [(task, line) for fork_server, line in servers for task in children(fork_server)]
+        """Processes that do tasks, which the fork server has forked, with the task and the attempt that each does."""
+        found = []
+        for fork_server, _ in self.programs("fork_server"):
+            for pid in children(fork_server):
+                with suppress(OSError):
+                    found.append((pid, Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()))
+        return found
 
     def rows(self, query: str | Select[Any]) -> list[tuple[Any, ...]]:
         """The rows of a query."""
@@ -131,8 +139,10 @@ def children(pid: int) -> list[int]:
 
 
 @contextmanager
-def serving(data: Path, **environment: str) -> Iterator[Stack]:
-    """``motes serve`` for the duration of the context, with additional environment variables."""
+def serving(data: Path, own: OwnRedis | None = None, **environment: str) -> Iterator[Stack]:
+    """``motes serve`` while the context lasts, with a Redis or without, and with these variables besides."""
+    if own is not None:
+        environment["MOTES_REDIS_URL"] = own.url
     workers = str(os.cpu_count() or 1)
     command = (sys.executable, "-m", "services.cli.main", "serve", "--port", "0", "--workers", workers)
     with (data.parent / "serve.log").open("w") as log:
@@ -149,7 +159,7 @@ def serving(data: Path, **environment: str) -> Iterator[Stack]:
         if url is None:
             raise SystemExit(f"motes serve did not start: {(data.parent / 'serve.log').read_text()}")
         database = ServiceSettings(data=data, database_url=environment.get("MOTES_DATABASE_URL", "")).database
-        with closing(Stack(url[0], process.pid, data, database)) as stack:
+        with closing(Stack(url[0], process.pid, data, database, own)) as stack:
             yield stack
     finally:
         process.send_signal(signal.SIGTERM)
@@ -228,12 +238,9 @@ class Faults:
         if kind == "database":
             self.stack.rows(DISCONNECT)
             return True
-        if kind == "flush":
-            for _, line in self.stack.programs("redis"):
-                with suppress(redis.RedisError, OSError):
-                    redis.Redis(unix_socket_path=line.rpartition("unixsocket:")[2].split()[0]).flushall()
-                    return True
-            return False
+        if kind in REDIS_KINDS:
+            assert self.stack.redis is not None
+            return self.stack.redis.flush() if kind == "flush" else self.stack.redis.kill()
         victims = self.stack.renderers() if kind == "renderer" else self.stack.programs(kind)
         # A third death would fail the job. That is intended behaviour, but not what this script tests.
         endangered = self.stack.rows("SELECT 1 FROM tasks WHERE status != 'done' AND deaths >= 2")
@@ -247,10 +254,14 @@ class Faults:
         return False
 
     def _held_by(self, line: str) -> list[tuple[str, int]]:
-        """The tasks and attempts held by the worker with this command line; other processes hold none."""
-        name = line.partition("--name ")[2].partition(" ")[0]
+        """The tasks and attempts of the worker, or of the process, with this command line; others have none."""
+        worker, task = line.partition("--name ")[2], line.partition("motes task ")[2]
         running = self.stack.rows("SELECT id, attempt, worker FROM tasks WHERE status = 'running'")
-        return [(task, attempt) for task, attempt, worker in running if worker.endswith(f":{name}")]
+        return [
+            (id_, attempt)
+            for id_, attempt, of in running
+            if (worker and of.endswith(f":{worker}")) or task == f"{id_}:{attempt}"
+        ]
 
     def look(self) -> None:
         """Note which lost tasks were started again. A task whose attempt continued or had finished was not lost."""
@@ -303,13 +314,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=20, help="open jobs while faults happen")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--redis", action="store_true", help="with a Redis, which is killed and emptied, too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         song = folder / "song.wav"
         write_wav(song, 10.0)
-        # The temporary files of killed workers are deleted with this folder.
-        with serving(folder / "data", TMPDIR=name, **PLACES) as stack:
+        # What killed workers leave behind goes with the folder.
+        with (
+            own_redis(folder, wanted=arguments.redis) as own,
+            serving(folder / "data", own, TMPDIR=name, **PLACES) as stack,
+        ):
             if stack.rows("SELECT 1 FROM jobs"):
                 raise SystemExit("MOTES_DATABASE_URL: this database has jobs; use an empty one")
             clients, faults = Clients(stack, song, arguments.jobs), Faults(stack, random.Random(arguments.seed))

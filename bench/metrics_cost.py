@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import socket
 import statistics
-import subprocess
 import tempfile
 import time
 import urllib.request
@@ -26,6 +26,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fastapi import FastAPI
+from redis_process import own_redis
 from starlette.types import Message, Scope
 
 from services.api import Requests, create_app
@@ -36,7 +37,6 @@ from services.database.models import JobRow, new_id
 from services.jobs.lifecycle import Jobs
 from services.jobs.render_spec import build_spec, spec_key
 from services.observability import metrics
-from services.processes.supervisor import free_port, redis_server
 from services.settings import ServiceSettings
 from services.worker.child_processes import ForkServer
 from services.worker.main import Worker
@@ -236,19 +236,17 @@ async def renders(settings: ServiceSettings, sessions: Sessions, rounds: int) ->
 
 
 async def measure(rounds: int, folder: Path) -> None:
-    command = (redis_server(), "--port", str(port := free_port()), "--save", "", "--dir", str(folder))
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as redis:
-        try:
-            os.environ |= {"MOTES_DATA": str(folder), "MOTES_REDIS_URL": f"redis://127.0.0.1:{port}/0"}
-            os.environ |= {"MOTES_METRICS_PORT": str(free_port())}
-            settings = ServiceSettings()
-            await upgrade(settings.database)
-            engine, sessions = open_database(settings.database)
-            await ask(sessions, rounds)
-            await renders(settings, sessions, rounds)
-            await engine.dispose()
-        finally:
-            redis.terminate()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]  # the worker listens there itself, and cannot be given a socket
+    with own_redis(folder, wanted=True) as redis:
+        assert redis is not None
+        os.environ |= {"MOTES_DATA": str(folder), "MOTES_REDIS_URL": redis.url, "MOTES_METRICS_PORT": str(port)}
+        settings = ServiceSettings()
+        await upgrade(settings.database)
+        engine, sessions = open_database(settings.database)
+        await ask(sessions, rounds)
+        await renders(settings, sessions, rounds)
+        await engine.dispose()
 
 
 def main() -> None:

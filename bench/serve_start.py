@@ -3,11 +3,10 @@
     python bench/serve_start.py                    # this checkout
     python bench/serve_start.py --against ../old   # and another one, in turns, with the ratio
 
-``motes serve`` is started in an empty folder, with two workers unless told otherwise. Four moments are noted:
+``motes serve`` is started in an empty folder, with two workers unless told otherwise. Three moments are noted:
 
-- answers: ``GET /particles/health`` is answered;
-- ready: ``motes serve`` says that it is ready;
-- settled: everything is loaded, as the processes have used next to nothing for a second (measured after "ready");
+- answers: the API does, and ``motes serve`` says so;
+- settled: everything is loaded, as the processes have used next to nothing for a second;
 - picture: a frame of a new system has been rendered by a worker and was downloaded.
 
 The CPU is that of the whole process tree, children that have ended included. Each checkout runs with its own
@@ -21,18 +20,16 @@ import json
 import os
 import re
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-MOMENTS = ("answers", "ready", "settled", "picture")
+MOMENTS = ("answers", "settled", "picture")
 GOAL = 1 / 3  # of the CPU of the other checkout, until it answers
 _TICK = os.sysconf("SC_CLK_TCK")
 _HERE = Path(__file__).parent.parent
@@ -67,12 +64,6 @@ def memory(root: int) -> float:
     return total / 1024
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def ask(url: str, body: object = None) -> bytes:
     """The response to GET, or to POST if there is a body; proxies are ignored."""
     data = None if body is None else json.dumps(body).encode()
@@ -87,10 +78,8 @@ def start(checkout: Path, *, workers: int) -> dict[str, tuple[float, float]]:
     """CPU seconds and wall seconds until each moment; also the number of processes and megabytes."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}
     environment |= {"MOTES_LOG_LEVEL": "warning", "PYTHONPATH": str(checkout)}
-    port = _free_port()  # nothing else can be asked before the service says where it is
-    url = f"http://127.0.0.1:{port}/particles"
     with tempfile.TemporaryDirectory(prefix="motes-start-") as data:
-        command = [checkout / ".venv/bin/python", "-m", "services.cli.main", "serve", "--port", str(port)]
+        command = [checkout / ".venv/bin/python", "-m", "services.cli.main", "serve", "--port", "0"]
         command += ["--data", data, "--workers", str(workers)]
         began = time.monotonic()
         with subprocess.Popen(
@@ -102,17 +91,12 @@ def start(checkout: Path, *, workers: int) -> dict[str, tuple[float, float]]:
                 def note(moment: str) -> None:
                     found[moment] = cpu(process.pid), time.monotonic() - began
 
-                while "answers" not in found:
-                    with suppress(OSError):
-                        ask(f"{url}/health")
-                        note("answers")
-                    if process.poll() is not None or time.monotonic() - began > _HANG:
-                        raise SystemExit(f"{checkout}: the service did not start")
-                    time.sleep(0.02)
                 assert process.stdout is not None
-                if not re.search(r"http://\S+", process.stdout.readline()):
+                ready = re.search(r"http://\S+/particles", process.stdout.readline())
+                if ready is None:
                     raise SystemExit(f"{checkout}: the service did not start")
-                note("ready")
+                url = ready[0]
+                note("answers")
                 used = -1.0
                 while (latest := cpu(process.pid)) - used > 0.1:  # a second has a few looks for work in it
                     used = latest

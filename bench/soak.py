@@ -5,9 +5,9 @@
 
 ``motes serve`` runs with one worker per core. Clients submit renders, cancel some, follow some by events and by
 WebSocket, upload songs, fetch frames and delete what they created, while processes that render, workers, the API and
-Redis are killed now and then. At the end everything is deleted, and the state is compared with the state after a
-first round of work: memory and open files of each process, number of processes, Redis keys, rows of every table,
-files in storage. The script prints a table. The exit code is 1 if anything grew.
+the fork server are killed now and then. At the end everything is deleted, and the state is compared with the state
+after a first round of work: memory and open files of each process, number of processes, Redis keys (with --redis),
+rows of every table, files in storage. The script prints a table. The exit code is 1 if anything grew.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import redis
 from faults import Clients, Faults, Stack, children, serving
+from redis_process import own_redis
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
@@ -34,7 +34,7 @@ GROWTH = 1.15  # of memory
 SLACK = 5.0  # MB that any process may grow by
 SWEPT = 180.0  # seconds until files of killed attempts are deleted: kept for a minute, checked every minute
 KILL_EVERY = (3.0, 15.0)  # seconds, at random
-PROGRAMS = ("api", "worker", "redis")
+PROGRAMS = ("api", "worker", "fork_server")
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,15 @@ def left(stack: Stack) -> Left:
     """The current state."""
     running = {name: [pid for pid, _ in stack.programs(name)] for name in PROGRAMS}
     tables = [name for (name,) in stack.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    [(_, line)] = stack.programs("redis")
-    keys = redis.Redis(unix_socket_path=line.rpartition("unixsocket:")[2].split()[0]).dbsize()
+    keys = 0
+    if stack.redis is not None:
+        with stack.redis.client() as client:
+            keys = int(client.dbsize())
     return Left(
         {name: max(map(memory_of, pids)) for name, pids in running.items()},
         {name: max(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids) for name, pids in running.items()},
         len(descendants(stack.pid)),
-        keys if isinstance(keys, int) else 0,
+        keys,
         {
             name: stack.rows(f"SELECT count(*) FROM {name}")[0][0]
             for name in sorted(tables)
@@ -205,12 +207,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--redis", action="store_true", help="with a Redis, whose keys are counted, too")
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_wav(folder / "song.wav", 6.0)
-        with serving(folder / "data", MOTES_KEEP_ORPHANS="60") as stack:
+        with (
+            own_redis(folder, wanted=arguments.redis) as own,
+            serving(folder / "data", own, MOTES_KEEP_ORPHANS="60") as stack,
+        ):
             first = min(60.0, arguments.minutes * 20)
             work(stack, folder, seconds=first, chance=chance, kill=False)
             time.sleep(5)

@@ -169,6 +169,8 @@ class ServiceSettings(BaseSettings):
         with suppress(ValueError):  # an invalid port
             parts = urlsplit(url)  # parsed as the client does
             host = parts.hostname, parts.port
+            if parts.scheme == "local" and parts.path and not parts.netloc:  # as motes serve has it, without a Redis
+                return url
             if parts.scheme in ("redis", "rediss") or (parts.scheme == "unix" and parts.path and host == (None, None)):
                 return url
         raise ValueError("must be redis://host:port/number, rediss://… or unix:///path")

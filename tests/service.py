@@ -19,8 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ecs_core import MotesError
-from services.processes.supervisor import redis_server
+from bench.redis_process import redis_server
 from tests.fork_server import HANG, ROOT
 
 _held: list[socket.socket] = []
@@ -47,7 +46,7 @@ def children(pid: int) -> dict[str, int]:
     found = {}
     for child in forked(pid):
         words = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
-        tell_tale = {"redis-server": "redis-server", " api --fd": "api", " worker ": "worker"}
+        tell_tale = {"fork_server": "fork server", " api --fd": "api", " worker ": "worker"}
         found[next((name for part, name in tell_tale.items() if part in words), "?")] = child
     return found
 
@@ -105,10 +104,9 @@ def environment_of(folder: Path, more: Mapping[str, str] | None = None) -> dict[
 
 def redis_or_skip() -> str:
     """A redis-server; skips the test, loudly (see the marker), where there is none."""
-    try:
-        return redis_server()
-    except MotesError as error:
-        pytest.skip(str(error))
+    if (found := redis_server()) is None:
+        pytest.skip("no redis-server: apt install redis-server")
+    return found
 
 
 def reserved_port() -> int:
@@ -136,7 +134,6 @@ def running_redis(folder: Path) -> Iterator[str]:
 @contextmanager
 def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
     """``motes serve`` until the end of the context."""
-    redis_or_skip()
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
             (*MOTES, "serve", "--port", "0", "--workers", "1", *arguments),

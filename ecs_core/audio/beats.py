@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # which loads ndimage when it is first used: the API checks documents, and needs none
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from ecs_core import kernels
 from ecs_core.arrays import F32, F64
@@ -89,7 +89,7 @@ def tempo_curve(beats: F64, times: F64) -> F32:
     if len(beats) < 3:
         return np.zeros(len(times), np.float32)
     intervals = np.diff(beats)
-    usual: F64 = median_filter(intervals, 5, mode="nearest")
+    usual: F64 = scipy.ndimage.median_filter(intervals, 5, mode="nearest")
     return np.interp(times, (beats[:-1] + beats[1:]) / 2, 60.0 / usual).astype(np.float32)
 
 

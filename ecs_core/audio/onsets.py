@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # which loads ndimage when it is first used: the API checks documents, and needs none
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from ecs_core.arrays import F32, F64
 from ecs_core.audio.spectrum import HOP, RATE
@@ -92,7 +92,7 @@ def pick_onsets(rise: Rise) -> tuple[NDArray[np.int64], F64]:
     enough = np.clip(_SHARE * _strong(curve), _LEAST, _MOST)
     left, right = np.concatenate([[0.0], curve[:-1]]), np.concatenate([curve[1:], [0.0]])
     peaks = np.flatnonzero((curve > left) & (curve >= right) & (curve > enough))
-    usual = median_filter(curve, 2 * _AROUND + 1, mode="constant")
+    usual = scipy.ndimage.median_filter(curve, 2 * _AROUND + 1, mode="constant")
     peaks = peaks[curve[peaks] > _TIMES * usual[peaks] + enough[peaks]]
     chosen: list[int] = []
     for peak in peaks.tolist():
@@ -133,7 +133,7 @@ def _strong(curve: F32) -> F32:
     """The largest rise per second, as the median over some seconds around each hop, (hops,)."""
     seconds = -(-len(curve) // _SECOND)
     strongest = np.pad(curve, (0, seconds * _SECOND - len(curve))).reshape(seconds, _SECOND).max(axis=1)
-    usual = median_filter(strongest, 2 * _SECONDS + 1, mode="nearest")
+    usual = scipy.ndimage.median_filter(strongest, 2 * _SECONDS + 1, mode="nearest")
     return np.repeat(usual, _SECOND)[: len(curve)]
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ecs_core.errors import OutputError, RenderError
 from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
+from ecs_core.rendering.environment import ENVIRONMENT
 from ecs_core.rendering.segment import SegmentReport
 from ecs_core.signals import signals_deferred
 
@@ -28,15 +29,6 @@ _START = (
     "import json,sys; sys.path[:] = json.loads(sys.argv[3]); from ecs_core.rendering.child import main; "
     "main(json.loads(sys.argv[1]), sys.argv[2])"
 )
-ENVIRONMENT = {  # of every process that renders
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    # glibc keeps freed memory for the next encoder; otherwise page faults cost 5 % of a render.
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 31),
-    # x264 reads uninitialised memory, and its decisions would depend on what an earlier segment left there.
-    "MALLOC_PERTURB_": "255",  # new memory is filled with the complement of this, 0
-}
 
 
 class _Child:

@@ -3,51 +3,26 @@
 A sliding window: of any sixty seconds none has more requests than the limit. The times of those that passed are a list
 in Redis, changed by one script, which nothing can come between. Each process keeps a list of its own as well, of what
 passed there: about whom that refuses Redis is not asked, and where it is gone or forgot everything, that list counts.
+So it does under ``motes serve``, which has one process of the API and needs no Redis.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from redis.asyncio import BlockingConnectionPool
-from redis.exceptions import RedisError
+from typing import TYPE_CHECKING
 
 from services.auth.limits import QuotaError
-from services.jobs.arq_queue import MeasuredRedis
+from services.jobs.task_queue import is_local
 
-_log = logging.getLogger("motes.api")
+if TYPE_CHECKING:
+    from services.auth.redis_window import RedisWindow
+
 NAME = "requests_per_minute"
 WINDOW = 60  # seconds
-_TIMEOUT = 1.0  # seconds until Redis must have answered
-_RETRY_DELAY = 1.0  # seconds until it is asked again
-_CONNECTIONS = 16
 _MAX_WINDOWS = 10_000  # lists of a process, until those are thrown away in which nothing is
-
-# Redis's own clock, in milliseconds, as those of several machines differ; tests pass a time. Returns whether the
-# request passes, how many have, and in how many milliseconds the oldest of them leaves the window.
-_SCRIPT = """
-local clock = redis.call('TIME')
-local now = tonumber(ARGV[3]) or clock[1] * 1000 + math.floor(clock[2] / 1000)
-local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-local oldest = redis.call('LINDEX', KEYS[1], -1)
-while oldest and tonumber(oldest) <= now - window do
-    redis.call('RPOP', KEYS[1])
-    oldest = redis.call('LINDEX', KEYS[1], -1)
-end
-local used = redis.call('LLEN', KEYS[1])
-local passes = 0
-if used < limit then
-    redis.call('LPUSH', KEYS[1], string.format('%.0f', now))
-    redis.call('PEXPIRE', KEYS[1], window)
-    passes, used = 1, used + 1
-end
-return {passes, used, tonumber(oldest or now) + window - now}
-"""
 
 
 @dataclass(frozen=True)
@@ -66,25 +41,20 @@ class RateLimiter:
     """
 
     def __init__(self, redis_url: str, *, clock: Callable[[], float] | None = None) -> None:
-        # Who waits for one of a few connections is still faster than hundreds of new ones.
-        pool = BlockingConnectionPool.from_url(
-            redis_url,
-            max_connections=_CONNECTIONS,
-            timeout=_TIMEOUT,
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
-        )
-        self._redis = MeasuredRedis.from_pool(pool)
-        self._script = self._redis.register_script(_SCRIPT)
-        self._clock, self._is_simulated = clock or time.monotonic, clock is not None
+        self._clock = clock or time.monotonic
+        self._redis: RedisWindow | None = None  # on one machine one process counts all
+        if not is_local(redis_url):
+            from services.auth.redis_window import RedisWindow
+
+            self._redis = RedisWindow(redis_url, clock=clock)
         self._local: dict[str, deque[float]] = {}  # when requests passed, the oldest first
-        self._local_until, self._warned = 0.0, False
 
     async def __aenter__(self) -> RateLimiter:
         return self
 
     async def __aexit__(self, *reason: object) -> None:
-        await self._redis.aclose()
+        if self._redis is not None:
+            await self._redis.close()
 
     async def hit(self, who: str, limit: float) -> RateStatus:
         """Let a request pass, and count it.
@@ -112,25 +82,13 @@ class RateLimiter:
         return times
 
     async def _hit_redis(self, who: str, limit: float) -> RateStatus | None:
-        """The same in Redis; None where that does not answer."""
-        if self._clock() < self._local_until:
+        """The same in Redis; None where there is none, or it does not answer."""
+        found = None if self._redis is None else await self._redis.hit(who, int(limit), seconds=WINDOW)
+        if found is None:
             return None
-        if self._warned:  # one request finds out whether it is back, and the others do not wait for that
-            self._local_until = self._clock() + _RETRY_DELAY
-        now = [int(self._clock() * 1000)] if self._is_simulated else []
-        try:
-            async with asyncio.timeout(_TIMEOUT):
-                arguments = [int(limit), WINDOW * 1000, *now]
-                passes, used, rest = await self._script(keys=[f"motes:rate:{who}"], args=arguments)
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            if not self._warned:
-                _log.warning("Redis does not answer, every process counts requests by itself: %r", error)
-            self._local_until, self._warned = self._clock() + _RETRY_DELAY, True
-            return None
-        self._local_until, self._warned = 0.0, False
-        if not passes:
-            raise _too_many(limit, rest / 1000)
-        return RateStatus(limit, int(limit) - used, rest / 1000)
+        if not found.passes:
+            raise _too_many(limit, found.seconds)
+        return RateStatus(limit, int(limit) - found.used, found.seconds)
 
     def _prune(self, times: deque[float]) -> deque[float]:
         """Without what is out of the window."""

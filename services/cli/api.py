@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from services.cli.service_database import prepare
@@ -30,17 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("--host", help="address to listen on (default: $MOTES_HOST or 127.0.0.1)")
     parser.add_argument("--port", type=int, help="default: $MOTES_PORT or 8000; 0 is any that is free")
-    # For the supervisor: it listens already, and wants to know beforehand whether anything is wrong.
+    # For the supervisor: it listens already, and wants to know when the API answers, and beforehand what is wrong.
     parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     add_data_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Answer until Ctrl-C or SIGTERM."""
+    gc.disable()  # until it answers there is nothing to be found, and a fifth of the time would go into looking
     settings = settings_from(arguments, "host", "port", "data")
     with require_service():
-        from services.processes.supervisor import listen, url_of
+        from services.processes.listener import listen, url_of
     logs.set_up(form=settings.log_format, level=settings.log_level)
     if arguments.check:
         prepare(settings)
@@ -52,11 +56,19 @@ def run(arguments: argparse.Namespace) -> None:
         where = {"data": settings.data, "host": settings.host, "port": listener.getsockname()[1]}
         for name, value in where.items():
             os.environ[variable(name)] = str(value)  # where the application looks
-        _server(settings, None if supervised else url_of(listener)).run([listener])
+        url = url_of(listener)
+
+        def say_ready() -> None:
+            if arguments.ready_fd is not None:
+                os.write(arguments.ready_fd, b".")
+            else:
+                print(f"The API is ready: {url}/particles (docs: {url}/docs); Ctrl-C stops it", flush=True)
+
+        _server(settings, say_ready).run([listener])
 
 
-def _server(settings: ServiceSettings, url: str | None) -> uvicorn.Server:
-    """A server that says when it is ready, at this address."""
+def _server(settings: ServiceSettings, on_ready: Callable[[], None]) -> uvicorn.Server:
+    """A server that tells when it answers."""
     import uvicorn
 
     from services.api.middleware.connections import server_options
@@ -64,8 +76,9 @@ def _server(settings: ServiceSettings, url: str | None) -> uvicorn.Server:
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            if url is not None:
-                print(f"The API is ready: {url}/particles (docs: {url}/docs); Ctrl-C stops it", flush=True)
+            gc.enable()
+            if not self.should_exit:
+                on_ready()
 
     config = uvicorn.Config(
         "services.api:create_app",

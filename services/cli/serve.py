@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
+import gc
 import os
 
 from ecs_core.errors import MotesError
-from services.cli.service_settings import add_data_argument, require_service, settings_from, warn_of_misspelt
+from services.cli.service_settings import (
+    add_data_argument,
+    require_service,
+    settings_from,
+    variable,
+    warn_of_misspelt,
+)
 from services.observability import logs
 
-HELP = "Run the whole service on this machine: the REST API, workers, and a private Redis."
+HELP = "Run the whole service on this machine: the REST API and workers."
 EXAMPLES = """\
 examples:
   motes serve
@@ -37,8 +43,26 @@ def run(arguments: argparse.Namespace) -> None:
     with require_service():
         from services.processes.supervisor import serve
     logs.set_up(form=settings.log_format, level=settings.log_level)
-    asyncio.run(serve(settings, workers=arguments.workers, on_ready=_say_ready))
+    serve(settings, workers=arguments.workers, load=_load, command=arguments.motes, on_ready=_say_ready)
+
+
+def _load() -> None:
+    """Load what the API and workers need, so that it is there in whatever is forked."""
+    gc.disable()  # a sixth of the time would go into looking for garbage where there is none
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads are not there in what is forked
+    import aiosqlite  # noqa: F401 - for whoever is forked
+    import uvicorn  # noqa: F401 - likewise
+
+    import services.api.app
+    import services.worker.main  # noqa: F401 - likewise
+    from services.jobs.render_spec import renderable_versions
+
+    renderable_versions()  # of what is loaded, whatever is installed later
+    gc.freeze()  # what is shared stays so as long as no collection touches it
+    gc.enable()
 
 
 def _say_ready(url: str) -> None:
     print(f"Motes is ready: {url}/particles (docs: {url}/docs); Ctrl-C stops it", flush=True)
+    if variable("redis_url") not in os.environ:
+        print("One machine needs no Redis; several share the work through one: see MOTES_REDIS_URL", flush=True)

@@ -99,17 +99,24 @@ def _is_missing(settings: ServiceSettings) -> bool:
 @contextmanager
 def one_line_errors(settings: ServiceSettings) -> Iterator[None]:
     """Whatever a database's driver raises becomes one line that says which database it was."""
+    try:
+        yield
+    except BrokenPipeError:  # who read our output has left
+        raise
+    except Exception as error:
+        if not isinstance(error, _database_errors()):
+            raise
+        cause = getattr(error, "orig", None) or error
+        said = " ".join(str(cause).split()) or type(cause).__name__
+        raise MotesError(f"the database {masked(settings.database)}: {masked(said)}") from error
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """What a database that cannot be used raises; loaded when something was raised, as this takes a while."""
     with require_service():
         from alembic.util import CommandError
         from asyncpg import PostgresError
         from sqlalchemy.exc import SQLAlchemyError
 
         from services.database.migrations import NewerSchemaError
-    try:
-        yield
-    except BrokenPipeError:  # who read our output has left
-        raise
-    except (SQLAlchemyError, CommandError, PostgresError, NewerSchemaError, OSError, ImportError) as error:
-        cause = getattr(error, "orig", None) or error
-        said = " ".join(str(cause).split()) or type(cause).__name__
-        raise MotesError(f"the database {masked(settings.database)}: {masked(said)}") from error
+    return SQLAlchemyError, CommandError, PostgresError, NewerSchemaError, OSError, ImportError

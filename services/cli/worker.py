@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 
 from ecs_core.errors import MotesError
 from services.cli.service_database import prepare
@@ -32,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics-port", type=int, help="where Prometheus may ask it (default: $MOTES_METRICS_PORT, or nowhere)"
     )
+    # For the supervisor, whose workers share one fork server.
+    parser.add_argument("--fork-server", metavar="FD", type=int, help=argparse.SUPPRESS)
     add_data_argument(parser)
 
 
@@ -46,4 +49,5 @@ def run(arguments: argparse.Namespace) -> None:
         from services.worker.main import run as work
     logs.set_up(form=settings.log_format, level=settings.log_level)
     prepare(settings)
-    work(settings, size=arguments.size, name=arguments.name, nice=arguments.nice)
+    shared = None if arguments.fork_server is None else socket.socket(fileno=arguments.fork_server)
+    work(settings, size=arguments.size, name=arguments.name, nice=arguments.nice, fork_server=shared)

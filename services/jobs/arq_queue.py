@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Set
 from contextlib import asynccontextmanager
+from statistics import fmean
 from typing import Any
 
 from arq import cron, func
@@ -29,6 +30,7 @@ _log = logging.getLogger("motes.queue")
 _QUEUE, _TICKS = "motes:tasks", "motes:ticks"
 _DAY = 24 * 3600
 _TIMEOUT = 2.0  # seconds until Redis must have answered
+_MONITOR_TIMEOUT = 1.0  # seconds that a monitor waits for it
 _BATCH_SIZE = 1000  # ids of the queue that are looked at at a time
 _DURATIONS_KEPT = 100  # durations of a kind of task
 _RETRY_DELAY = 2.0  # seconds until it is asked again
@@ -42,17 +44,6 @@ def _serialize(value: Any) -> bytes:
 
 def _durations_key(kind: str) -> str:
     return f"motes:took:{kind}"
-
-
-async def task_durations(redis: MeasuredRedis, kind: str) -> list[float]:
-    """How many seconds each of the last tasks of this kind took. RedisError or OSError where Redis is down."""
-    return [float(each) for each in await redis.execute_command("LRANGE", _durations_key(kind), 0, -1)]
-
-
-async def live_workers(redis: MeasuredRedis) -> int:
-    """How many workers gave a sign of life lately. RedisError or OSError where Redis is down."""
-    at, _ = await redis.execute_command("TIME")  # its own clock: others may differ
-    return int(await redis.execute_command("ZCOUNT", _WORKERS, int(at) - _HEARTBEAT_TTL, "+inf"))
 
 
 class _Measured:
@@ -83,6 +74,46 @@ class _MeasuredArqRedis(_Measured, ArqRedis):  # type: ignore[misc] # likewise
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
         """Commands that are done all or none."""
         return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+class RedisMonitor:
+    """What can be asked of a queue in Redis, by somebody who does not wait for long; where it is down that is told."""
+
+    def __init__(self, redis: MeasuredRedis) -> None:
+        self._redis = redis
+
+    @staticmethod
+    @asynccontextmanager
+    async def open(url: str) -> AsyncIterator[RedisMonitor]:
+        """Connect to the Redis at ``url``, as soon as it is there."""
+        redis = MeasuredRedis.from_url(url, socket_timeout=_MONITOR_TIMEOUT, socket_connect_timeout=_MONITOR_TIMEOUT)
+        try:
+            yield RedisMonitor(redis)
+        finally:
+            await redis.aclose()
+
+    async def is_up(self) -> bool:
+        """Whether Redis answers."""
+        with contextlib.suppress(RedisError, OSError):
+            return bool(await self._redis.ping())
+        return False
+
+    async def workers(self) -> int | None:
+        """How many workers gave a sign of life lately; None where Redis does not answer."""
+        with contextlib.suppress(RedisError, OSError):
+            at, _ = await self._redis.execute_command("TIME")  # its own clock: others may differ
+            return int(await self._redis.execute_command("ZCOUNT", _WORKERS, int(at) - _HEARTBEAT_TTL, "+inf"))
+        return None
+
+    async def mean_durations(self, kinds: Collection[str]) -> dict[str, float]:
+        """How many seconds a task of each kind took lately; nothing of a kind that nothing is known of."""
+        found: dict[str, float] = {}
+        with contextlib.suppress(RedisError, OSError):
+            for kind in kinds:
+                took = await self._redis.execute_command("LRANGE", _durations_key(kind), 0, -1)
+                if took:
+                    found[kind] = fmean(map(float, took))
+        return found
 
 
 class Queue:

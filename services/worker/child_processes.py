@@ -9,19 +9,16 @@ import os
 import select
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ecs_core.rendering.pool import ENVIRONMENT
+from services.processes.fork_server_command import fork_server_command, fork_server_environment
 
 _EXIT_TIMEOUT = 0.2  # seconds in which a process that was killed has ended
 _TIMEOUT = 60.0  # seconds until a process must have been forked, loading everything included
 _MAX_LINE = 1 << 24  # bytes of a message
-# What a process that touches what clients sent, or runs plugins, has no business with.
-_SECRETS = ("MOTES_DATABASE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET")
 _IDLE_SECONDS = 1.0  # seconds that a process waits for another segment
 
 
@@ -34,18 +31,23 @@ class ForkServer:
 
     One that has rendered a segment is kept for the next for a moment: its encoder's memory need not be cleared again,
     which is a tenth of the work. All others touch what clients sent, and are used once.
+
+    With ``shared``, a socket, that process is somebody else's, who starts it again when it dies; several workers may
+    ask it. Without, it is started, with ``nice``, and ended here.
     """
 
-    def __init__(self, storage_url: str, *, nice: int = 0) -> None:
-        self._storage_url, self._nice = storage_url, nice
+    def __init__(self, storage_url: str, *, nice: int = 0, shared: socket.socket | None = None) -> None:
+        self._storage_url, self._nice, self._shared = storage_url, nice, shared
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
+        self._children: set[Child] = set()
         self._starting = asyncio.Lock()  # two tasks that find it dead start one, not two
         self._idle: dict[Child, asyncio.TimerHandle] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> ForkServer:
-        await self._start()  # loads everything while nothing is to be done yet
+        if self._shared is None:
+            await self._start()  # loads everything while nothing is to be done yet
         return self
 
     async def __aexit__(self, *reason: object) -> None:
@@ -59,9 +61,9 @@ class ForkServer:
             self._control.close()
 
     def pids(self) -> list[int]:
-        """The process that forks others, and those that there are now."""
+        """The process that forks others, if it is ours, and those of its processes that work for us now."""
         if self._process is None:
-            return []
+            return [child.pid for child in list(self._children) if child.is_alive()]
         one = self._process.pid
         with contextlib.suppress(OSError):
             return [one, *map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())]
@@ -98,30 +100,39 @@ class ForkServer:
         """
         with contextlib.suppress(ConnectionError):  # once: it is started again
             return await self._fork()
-        return await self._fork()
+        try:
+            return await self._fork()
+        except ConnectionError:
+            if self._shared is None:
+                raise
+            raise ChildDiedError("killed, or short of memory") from None  # of a shared one it is not known which died
 
     async def _fork(self) -> Child:
-        process, control = await self._start()
+        process, control = (None, self._shared) if self._shared is not None else await self._start()
         ours, theirs = socket.socketpair()
         with theirs:  # only the process will have this end, so when it dies we are told
             try:
                 socket.send_fds(control, [b"."], [theirs.fileno()])
             except OSError:
                 ours.close()
-                await process.wait()  # else the next one to start it does not know yet that it is dead
+                if process is not None:
+                    await process.wait()  # else the next one to start it does not know yet that it is dead
                 raise ConnectionError("the process that forks others died") from None
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_MAX_LINE)
         try:
             async with asyncio.timeout(_TIMEOUT):
                 hello = json.loads(await reader.readline())
-            return Child(os.pidfd_open(hello["pid"]), reader, writer)
+            child = Child(hello["pid"], os.pidfd_open(hello["pid"]), reader, writer)
+            self._children = {each for each in (*self._children, child) if each.is_alive()}
+            return child
         except TimeoutError:
             writer.close()
             raise TimeoutError("the process that forks others takes too long") from None
         except (ValueError, ConnectionError, ProcessLookupError):  # it ended without a word
             writer.close()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _EXIT_TIMEOUT)
+                if process is not None:
+                    await asyncio.wait_for(process.wait(), _EXIT_TIMEOUT)
                 raise ConnectionError("the process that forks others died") from None
             raise ChildDiedError("killed, or short of memory") from None
         except BaseException:
@@ -133,14 +144,12 @@ class ForkServer:
             if self._process is None or self._control is None or self._process.returncode is not None:
                 if self._control is not None:
                     self._control.close()
-                command = (sys.executable, "-m", "services.worker.fork_server", self._storage_url)
-                arguments = (str(self._nice), str(os.getpid()))
-                kept = {name: value for name, value in os.environ.items() if name not in _SECRETS}
-                environment = {**kept, **ENVIRONMENT}
+                command = fork_server_command(self._storage_url, nice=self._nice, parent=os.getpid())
+                environment = fork_server_environment(os.environ)
                 self._control, theirs = socket.socketpair()
                 with theirs:
                     self._process = await asyncio.create_subprocess_exec(
-                        *command, *arguments, stdin=theirs.fileno(), env=environment, process_group=0
+                        *command, stdin=theirs.fileno(), env=environment, process_group=0
                     )
             return self._process, self._control
 
@@ -149,6 +158,7 @@ class ForkServer:
 class Child:
     """A process that does tasks, by a file that stands for it: its number may be another's when it is dead."""
 
+    pid: int
     process: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -167,6 +177,8 @@ class Child:
 
     def is_alive(self) -> bool:
         """Whether it can be given something to do."""
+        if self.writer.is_closing():
+            return False
         death = select.poll()
         death.register(self.process, select.POLLIN)
         return not death.poll(0)

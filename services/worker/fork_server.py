@@ -21,6 +21,7 @@ from dataclasses import asdict
 from typing import Any
 
 from services.processes.parent_death import end_with_parent
+from services.processes.process_title import set_process_title
 
 _REPORT_EVERY = 0.2  # seconds between progress reports
 
@@ -28,6 +29,7 @@ _REPORT_EVERY = 0.2  # seconds between progress reports
 def main() -> None:
     """Serve until standard input closes."""
     end_with_parent(int(sys.argv[3]), signal.SIGKILL)
+    gc.disable()  # nothing to be found while everything is loaded
     from ecs_core.errors import MotesError  # noqa: F401 - loaded for the children
     from ecs_core.warmup import load_kernels
     from services.jobs.render_spec import renderable_versions
@@ -44,6 +46,7 @@ def main() -> None:
     # with it. Threads are not inherited: a child that freed the frame would wait for them for ever.
     gc.collect()
     gc.freeze()
+    gc.enable()
     with socket.socket(fileno=0) as control:
         while files := socket.recv_fds(control, 1, 1)[1]:
             with socket.socket(fileno=files[0]) as connection:
@@ -81,8 +84,10 @@ def _child(connection: socket.socket, storage_url: str) -> int:
     try:
         say({"pid": os.getpid()})
         storage = Storage(storage_url)
-        while spec := lines.readline():  # until the worker closes the socket
-            spent = task_runner.run(json.loads(spec), storage, tell)
+        while line := lines.readline():  # until the worker closes the socket
+            spec = json.loads(line)
+            set_process_title(f"motes task {spec['task']}:{spec['attempt']}")
+            spent = task_runner.run(spec, storage, tell)
             say({"done": True, "spent": asdict(spent)})
     except (BrokenPipeError, ConnectionError):
         return 1

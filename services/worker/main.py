@@ -21,10 +21,10 @@ from services.auth.limits import LimitError, check_scene
 from services.database.engine import open_database
 from services.database.migrations import NewerSchemaError, head_revision, schema_revision, upgrade
 from services.database.models import TaskRow
-from services.jobs.arq_queue import Queue
 from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.lifecycle import Jobs
 from services.jobs.render_spec import migrate_spec, renderable_versions, spec_key
+from services.jobs.task_queue import open_queue
 from services.jobs.tasks import Claim, Tasks
 from services.observability import metrics, traces
 from services.observability.logs import bound
@@ -57,8 +57,16 @@ class _Attempt:
 class Worker:
     """Does tasks, ``size`` at a time. A worker that is started again under its ``name`` gives back what it held."""
 
-    def __init__(self, settings: ServiceSettings, *, size: int, name: str | None = None, nice: int = 0) -> None:
-        self._settings, self._size, self._nice = settings, size, nice
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        *,
+        size: int,
+        name: str | None = None,
+        nice: int = 0,
+        fork_server: socket.socket | None = None,
+    ) -> None:
+        self._settings, self._size, self._nice, self._shared = settings, size, nice, fork_server
         self._name = f"{socket.gethostname()}:{name or os.getpid()}"
         self._slots = asyncio.Semaphore(size)
         self._stopping = False
@@ -85,8 +93,8 @@ class Worker:
         self._deleter = Deleter(self._sessions, self._storage)
         with work_folder(self._storage.scratch, self._name) as self._folder, contextlib.ExitStack() as telling_numbers:
             async with (
-                ForkServer(self._settings.storage, nice=self._nice) as self._fork_server,
-                Queue.open(self._settings.redis_url) as self._queue,
+                ForkServer(self._settings.storage, nice=self._nice, shared=self._shared) as self._fork_server,
+                open_queue(self._settings.redis_url) as self._queue,
             ):
                 telling_numbers.enter_context(self._metrics_server())
                 await self._tasks.reclaim(self._name)
@@ -359,8 +367,17 @@ def _span(claim: Claim) -> contextlib.AbstractContextManager[None]:
     return traces.span(claim.kind, "consumer", parent=parent, attributes=about)
 
 
-def run(settings: ServiceSettings, *, size: int, name: str | None = None, nice: int = 0) -> None:
+def run(
+    settings: ServiceSettings,
+    *,
+    size: int,
+    name: str | None = None,
+    nice: int = 0,
+    fork_server: socket.socket | None = None,
+) -> None:
     """Run a worker until SIGINT or SIGTERM. ``nice`` is how far the processes that render give way to others.
+
+    They come from a fork server: from that at the other end of a socket, or else from one of its own.
 
     The worker itself gives way to nobody: the API would wait for a row or a database that it has locked.
     """
@@ -369,7 +386,7 @@ def run(settings: ServiceSettings, *, size: int, name: str | None = None, nice: 
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await Worker(settings, size=size, name=name, nice=nice).run(stop)
+        await Worker(settings, size=size, name=name, nice=nice, fork_server=fork_server).run(stop)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())

@@ -43,7 +43,7 @@ async def count(service: ServiceDep, caller: CallerDep) -> schemas.Counts:
 async def health(service: ServiceDep, response: Response) -> schemas.Health:
     """Whether the service works. Without Redis it does, but jobs start a little later."""
     registry = particle_types()
-    redis = await service.notifier.redis_is_up()
+    redis = await service.notifier.can_wake()
     database, systems, jobs = True, 0, dict[str, int]()
     try:
         systems, jobs = await _counts(service, ANONYMOUS)

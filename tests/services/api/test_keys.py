@@ -31,7 +31,7 @@ from services.database.engine import Sessions
 from services.database.migrations import upgrade
 from services.database.models import JobRow, KeyRow, UploadRow, new_id, now
 from services.observability.logs import mask_keys
-from services.processes.supervisor import listen, programs
+from services.processes.supervisor import environment_of
 from services.settings import ServiceSettings
 from tests.services.api.world import World, changed, served, song
 from tests.services.servers import Postgres
@@ -578,14 +578,8 @@ class TestWhetherKeysAreNeeded:
 
     def test_the_api_of_motes_serve_knows_where_it_listens(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
-        with listen("127.0.0.1", 0) as listener:
-            settings = ServiceSettings(host="0.0.0.0", data=tmp_path / "data")
-            [api] = [
-                each
-                for each in programs(settings, workers=0, listener=listener, private=tmp_path)
-                if each.name == "api"
-            ]
-        assert api.environment["MOTES_HOST"] == "0.0.0.0"
+        settings = ServiceSettings(host="0.0.0.0", data=tmp_path / "data")
+        assert environment_of(settings, tmp_path)["MOTES_HOST"] == "0.0.0.0"
 
 
 def test_that_everybody_gets_in_is_not_without_a_word(

@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 from services.api import create_app
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions, open_database
-from services.processes.supervisor import listen, url_of
+from services.processes.listener import listen, url_of
 from tests.waiting import HANG
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}

@@ -19,7 +19,6 @@ from services.auth import rate_limit
 from services.auth.limits import QuotaError
 from services.auth.rate_limit import RateLimiter
 from services.database.models import new_id
-from services.processes.supervisor import redis_server
 from tests.service import redis_or_skip
 from tests.services.board import together
 from tests.waiting import HANG, eventually
@@ -46,7 +45,7 @@ class Redis:
 
     def start(self) -> None:
         where = ("--port", "0", "--unixsocket", f"{self.folder}/socket", "--save", "", "--dir", str(self.folder))
-        self.process = subprocess.Popen((redis_server(), *where), stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen((redis_or_skip(), *where), stdout=subprocess.DEVNULL)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -101,7 +100,8 @@ async def answers(limiter: RateLimiter) -> None:
     """Wait until Redis answers."""
 
     async def is_up() -> bool:
-        limiter._local_until = 0.0
+        assert limiter._redis is not None
+        limiter._redis._down_until = 0.0
         return await limiter._hit_redis(new_id(), 1) is not None
 
     await eventually(is_up)

@@ -25,7 +25,7 @@ from services.database.models import JobRow, new_id
 from services.jobs.lifecycle import Jobs
 from services.jobs.render_spec import build_spec, spec_key
 from services.jobs.tasks import Tasks
-from services.processes.supervisor import listen
+from services.processes.listener import listen
 from services.settings import ServiceSettings
 from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
 from tests.services.cli.conftest import Run

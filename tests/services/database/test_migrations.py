@@ -10,10 +10,11 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from services.database.engine import open_database
-from services.database.migrations import _config, upgrade
+from services.database.migrations import _config, _known_revisions, head_revision, upgrade
 from services.database.models import Base
 from tests.services.servers import Postgres
 
@@ -41,6 +42,12 @@ def nothing(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
     server: Postgres = request.getfixturevalue("postgres_server")
     return server.url(server.create())
+
+
+def test_files_are_named_after_the_revisions_that_they_hold() -> None:
+    scripts = ScriptDirectory.from_config(_config())
+    assert head_revision() == scripts.get_current_head()
+    assert _known_revisions() == {script.revision for script in scripts.walk_revisions()}
 
 
 async def test_lead_to_what_the_models_say(nothing: str) -> None:

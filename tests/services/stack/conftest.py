@@ -26,7 +26,6 @@ from redis import Redis, RedisError
 from sqlalchemy import text
 
 from services.database.engine import open_database
-from services.processes.supervisor import redis_server
 from tests.fork_server import HANG, Forked, ForkServer
 from tests.service import forked, redis_or_skip, wait_for
 from tests.services.servers import BUCKET, Postgres
@@ -73,7 +72,7 @@ class Stack:
         options = ("--port", "0", "--unixsocket", path, "--save", "", "--dir", str(self.folder))
         with (self.folder / "redis.log").open("ab") as log:
             self.processes["redis"] = subprocess.Popen(
-                (redis_server(), *options), stdout=log, stderr=log, start_new_session=True
+                (redis_or_skip(), *options), stdout=log, stderr=log, start_new_session=True
             )
         until(self.redis_answers, self)
 

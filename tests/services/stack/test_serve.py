@@ -24,12 +24,9 @@ from tests.service import (
     children,
     descendants,
     environment_of,
-    redis_or_skip,
     serving,
     wait_for,
 )
-
-pytestmark = pytest.mark.debian("redis-server")
 
 SMALL = {"width": 160, "height": 90, "duration": 1.0}
 LONG = {"width": 640, "height": 360, "duration": 60.0, "particle_count": 500}
@@ -59,7 +56,7 @@ def refused(folder: Path, *arguments: str, **environment: str) -> str:
 def test_what_dies_is_started_again(tmp_path: Path) -> None:
     with serving(tmp_path) as service, service.client() as client:
         before = children(service.process.pid)
-        assert set(before) == {"redis-server", "api", "worker"}
+        assert set(before) == {"fork server", "api", "worker"}
         for pid in before.values():
             os.kill(pid, signal.SIGKILL)
         wait_for(lambda: set(children(service.process.pid)) == set(before))
@@ -87,7 +84,6 @@ def test_stops_and_gives_unfinished_work_back(tmp_path: Path) -> None:
 
 @pytest.mark.campaign
 def test_told_to_stop_while_it_starts_it_does_so_quietly(tmp_path: Path) -> None:
-    redis_or_skip()
     command = (*MOTES, "serve", "--port", "0", "--workers", "1")
     process = subprocess.Popen(
         command, env=environment_of(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -104,7 +100,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     with serving(tmp_path) as service, service.client() as client:
         job = render(client, LONG)
         wait_for(lambda: client.get(f"/jobs/{job}").json()["frames_done"] > 0)
-        wait_for(lambda: len(descendants(service.process.pid)) >= 5)  # Redis, the API, a worker, its fork server, …
+        wait_for(lambda: len(descendants(service.process.pid)) >= 4)  # the API, a worker, the fork server and a task
         everything = descendants(service.process.pid)
         service.process.kill()
         service.process.wait()
@@ -140,7 +136,6 @@ def test_storage_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None
 
 @pytest.mark.campaign
 def test_api_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    redis_or_skip()
     command = (*MOTES, "serve", "--port", "0", "--workers", "1")
     process = subprocess.Popen(
         command, env=environment_of(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from ecs_core.errors import MotesError
-from services.processes.supervisor import programs
+from services.processes.supervisor import environment_of
 from services.settings import ServiceSettings
 
 
@@ -22,18 +21,15 @@ def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTES_REDIS_URL", "redis://127.0.0.1:1/0")
 
 
-def environments(data: Path) -> list[Mapping[str, str]]:
-    """Of everything that ``motes serve`` would start."""
+def environment(data: Path) -> Mapping[str, str]:
+    """Of the API and workers that ``motes serve`` would start."""
     data.mkdir(exist_ok=True)
-    with socket.socket() as listener:
-        started = programs(ServiceSettings(data=data), workers=2, listener=listener, private=data)
-    assert {program.name for program in started} == {"api", "worker 1", "worker 2"}
-    return [program.environment for program in started]
+    return environment_of(ServiceSettings(data=data), data)
 
 
 def test_secret_is_made_for_all_processes_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    [secret] = {environment["MOTES_WEBHOOK_SECRET"] for environment in environments(tmp_path)}
-    assert {environment["MOTES_WEBHOOK_SECRET"] for environment in environments(tmp_path)} == {secret}
+    secret = environment(tmp_path)["MOTES_WEBHOOK_SECRET"]
+    assert environment(tmp_path)["MOTES_WEBHOOK_SECRET"] == secret
     assert secret.startswith("whsec_")
     assert Webhook(secret)
     monkeypatch.setenv("MOTES_WEBHOOK_SECRET", secret)
@@ -41,14 +37,14 @@ def test_secret_is_made_for_all_processes_and_kept(tmp_path: Path, monkeypatch: 
 
 
 def test_every_installation_has_another_secret(tmp_path: Path) -> None:
-    found = [environments(tmp_path / name)[0]["MOTES_WEBHOOK_SECRET"] for name in ("one", "two")]
+    found = [environment(tmp_path / name)["MOTES_WEBHOOK_SECRET"] for name in ("one", "two")]
     assert found[0] != found[1]
 
 
 def test_only_the_owner_can_read_the_secret(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        environments(tmp_path)
+        environment(tmp_path)
     finally:
         os.umask(before)
     assert [path.name for path in tmp_path.iterdir()] == ["webhook-secret"]
@@ -57,17 +53,17 @@ def test_only_the_owner_can_read_the_secret(tmp_path: Path) -> None:
 
 def test_secret_of_the_operator_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTES_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    assert environments(tmp_path)[0]["MOTES_WEBHOOK_SECRET"] == "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    assert environment(tmp_path)["MOTES_WEBHOOK_SECRET"] == "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_left_of_a_secret_half_written_does_not_matter(tmp_path: Path) -> None:
     (tmp_path / ".webhook-secret.part").write_text("whsec_")
-    assert len(environments(tmp_path)[0]["MOTES_WEBHOOK_SECRET"]) > 40
+    assert len(environment(tmp_path)["MOTES_WEBHOOK_SECRET"]) > 40
     assert [path.name for path in tmp_path.iterdir()] == ["webhook-secret"]
 
 
 def test_secret_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "webhook-secret").mkdir()
     with pytest.raises(MotesError, match=r"^cannot use the webhook secret in .*/webhook-secret: Is a directory; make"):
-        environments(tmp_path)
+        environment(tmp_path)
