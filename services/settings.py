@@ -184,7 +184,7 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _is_folder(cls, root: Path | None) -> Path | None:
         if root is not None and not root.is_dir():
-            raise ValueError("must be a folder that is there")
+            raise ValueError("must be an existing folder")
         return root
 
     @field_validator(
@@ -263,7 +263,7 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _is_share(cls, text: str) -> str:
         if not _SHARE.fullmatch(text):
-            raise ValueError("must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%")
+            raise ValueError("must be bytes, such as 2000000000, or a percentage below 100, such as 7.5%")
         return text
 
     @property

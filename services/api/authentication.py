@@ -86,7 +86,7 @@ def require_scope(caller: Caller, scope: str) -> None:
     """
     if not caller.has_scope(scope):
         has = ", ".join(sorted(caller.scopes))
-        raise HTTPException(403, f"The API key has not the scope {scope!r}, which this needs; it has {has}")
+        raise HTTPException(403, f"The API key lacks the scope {scope!r}; it has {has}")
 
 
 def unauthorized() -> HTTPException:

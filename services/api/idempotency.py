@@ -77,7 +77,7 @@ async def idempotent(
 
 async def _reserve(service: Service, key: str, asked: str) -> IdempotencyRow:
     """The record of this request: new, answered, or abandoned by a process that died."""
-    in_flight = HTTPException(409, "Idempotency-Key: the first request is being answered", {"Retry-After": "1"})
+    in_flight = HTTPException(409, "Idempotency-Key: the first request is still in progress", {"Retry-After": "1"})
     try:
         async with service.sessions.begin() as session:
             row = await session.get(IdempotencyRow, key, with_for_update=True)

@@ -20,11 +20,11 @@ def parse(text: bytes | str, *, values: int = MAX_VALUES) -> Any:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON: {error}") from None
+        raise ValueError(f"is not JSON: {error}") from None
     except UnicodeDecodeError:
-        raise ValueError("is no JSON: not UTF-8") from None
+        raise ValueError("is not JSON: not UTF-8") from None
     except ValueError:
-        raise ValueError("has a number of thousands of digits") from None
+        raise ValueError("has a number with thousands of digits") from None
     except RecursionError:
         raise ValueError(f"is nested more than {_MAX_DEPTH} deep") from None
     _check(value, values)
@@ -44,7 +44,7 @@ def _check(value: Any, values: int) -> None:
             elif isinstance(each, float) and not math.isfinite(each):
                 raise ValueError("has a number that is not finite")
             elif isinstance(each, str) and not _is_unicode(each):
-                raise ValueError("has a text with half a character in it (a lone surrogate)")
+                raise ValueError("has text with a lone surrogate")
         count += len(below)
         if count > values:
             raise ValueError(f"has more than {values} values")

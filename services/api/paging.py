@@ -67,5 +67,5 @@ def _read(cursor: str) -> tuple[datetime, str]:
         if _write(created_at, row_id) != cursor or not row_id.isprintable():
             raise ValueError(text)
     except (ValueError, OverflowError):  # OverflowError for dates out of range
-        raise HTTPException(400, "cursor: is none that a `Link` header told") from None
+        raise HTTPException(400, "cursor: is not from a `Link` header") from None
     return created_at, row_id

@@ -128,7 +128,7 @@ class ApiKeys:
             MotesError: the owner, name, a scope or a limit is invalid.
         """
         if not _OWNER.fullmatch(owner):
-            raise MotesError(f"owner {owner[:200]!r}: must be a letter or digit and up to 63 more, or . _ @ + -")
+            raise MotesError(f"owner {owner[:200]!r}: must be a letter or digit, then up to 63 of these or . _ @ + -")
         if len(name) > 128 or not name.isprintable():
             raise MotesError(f"name {name[:200]!r}: must be at most 128 characters of one line")
         wanted = set(scopes)

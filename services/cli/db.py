@@ -62,4 +62,4 @@ def _repair(arguments: argparse.Namespace) -> None:
     with one_line_errors(settings):
         done = asyncio.run(repair(settings.database, Storage(settings.storage).exists))
     gone = f"{done.songs} songs, {done.artefacts} segments and results, {done.videos} videos"
-    print(f"{masked(settings.database)}: forgotten {gone}; planned anew {done.jobs} jobs")
+    print(f"{masked(settings.database)}: deleted rows of {gone}; replanned {done.jobs} jobs")

@@ -165,7 +165,7 @@ async def _retry(arguments: argparse.Namespace, sessions: Sessions) -> None:
 
     job = await _find(sessions, arguments.job)
     if not await Jobs(sessions).retry(job.id):
-        raise MotesError(f"job {job.id} is {job.status}: only a job that failed or was cancelled can be done again")
+        raise MotesError(f"job {job.id} is {job.status}: only failed and cancelled jobs can be retried")
     print(f"job {job.id}: queued again; follow it with motes jobs show {job.id[:_SHORT]}")
 
 
@@ -175,7 +175,7 @@ async def _cancel(arguments: argparse.Namespace, sessions: Sessions) -> None:
     job = await _find(sessions, arguments.job)
     if not await Jobs(sessions).cancel(job.id):
         raise MotesError(f"job {job.id} is {job.status} already")
-    print(f"job {job.id}: cancelled; motes jobs retry {job.id[:_SHORT]} takes it up again")
+    print(f"job {job.id}: cancelled; motes jobs retry {job.id[:_SHORT]} retries it")
 
 
 async def _find(sessions: Sessions, beginning: str) -> JobRow:

@@ -107,7 +107,7 @@ def _tell(arguments: argparse.Namespace, row: KeyRow, key: str) -> None:
         print(json.dumps(_facts(row) | {"key": key}))
         return
     print(key)
-    print(f"key {row.id} of {row.owner}: keep it, it is shown this once", file=sys.stderr)
+    print(f"key {row.id} of {row.owner}: store it, it is not shown again", file=sys.stderr)
 
 
 async def _list(arguments: argparse.Namespace, keys: ApiKeys) -> None:
@@ -123,7 +123,7 @@ async def _list(arguments: argparse.Namespace, keys: ApiKeys) -> None:
 
 async def _revoke(arguments: argparse.Namespace, keys: ApiKeys) -> None:
     row = await keys.revoke(arguments.id)
-    print(f"key {row.id} of {row.owner}: revoked; it opens nothing any more in five seconds")
+    print(f"key {row.id} of {row.owner}: revoked; it stops working within five seconds")
 
 
 def _line(row: KeyRow) -> tuple[object, ...]:

@@ -33,7 +33,7 @@ def check_outputs(*paths: Path | None, song: Path | None = None, form: str | Non
     whole = [path.absolute() for path in named]
     for path, after in zip(named, range(1, len(named) + 1), strict=True):
         if path.absolute() in whole[after:]:
-            raise OutputError(f"{path} is to be written twice; give two names")
+            raise OutputError(f"{path} is the name of two outputs; give two names")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -84,7 +84,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SceneError(f"--config {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # invalid bytes or syntax, a number too long, or brackets too deep
-        raise SceneError(f"--config {path}: not JSON that Motes reads: {error}") from None
+        raise SceneError(f"--config {path}: is not valid JSON: {error}") from None
     if not isinstance(values, dict):
         raise SceneError(f'--config {path}: must be a JSON object such as {{"particle_count": 500}}')
     return values

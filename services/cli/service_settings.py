@@ -78,7 +78,7 @@ def warn_of_misspelt() -> None:
     known = [variable(name) for name in ServiceSettings.model_fields]
     for name in sorted(os.environ.keys() - known):
         if name.startswith("MOTES_") and (meant := get_close_matches(name, known, n=1, cutoff=0.85)):
-            print(f"motes: warning: {name} is no setting; {meant[0]} is", file=sys.stderr)
+            print(f"motes: warning: {name} is not a setting; did you mean {meant[0]}?", file=sys.stderr)
 
 
 def shown(name: str, value: Any) -> str:

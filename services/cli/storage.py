@@ -89,7 +89,7 @@ async def _gc(arguments: argparse.Namespace, settings: ServiceSettings, sessions
     try:
         report = await (janitor.dry_run() if arguments.dry_run else janitor.gc())
     except BusyError:
-        raise MotesError("a worker is removing what may go at this moment; try again in a minute") from None
+        raise MotesError("a worker is running retention right now; try again in a minute") from None
     freed = [
         {"reason": reason, "kind": kind, "number": number, "bytes": size}
         for (reason, kind), (number, size) in sorted(report.freed.items())

@@ -71,7 +71,7 @@ def enter_sandbox(*, memory: int, seconds: int, reads: Sequence[Path] = ()) -> t
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, _FILES)
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "cannot give up new privileges")
+        raise OSError(ctypes.get_errno(), "cannot set no_new_privs")
     closed = {"files": _restrict_files(reads), "network": _restrict_syscalls()}
     _drop_capabilities()
     return tuple(name for name, done in closed.items() if not done)

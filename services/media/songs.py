@@ -157,7 +157,7 @@ class Songs:
                     return row
                 await session.rollback()
             spare.rename(path)
-        raise RuntimeError(f"song {sha256} was removed {_TRIES} times while it was being kept")
+        raise RuntimeError(f"song {sha256} was removed {_TRIES} times while it was being stored")
 
     async def _claim(self, sha256: str, caller: Caller, *, new: bool) -> AudioRow | None:
         """A song in storage, marked as used by the caller's owner; None if there is none or it is not theirs.

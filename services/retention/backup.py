@@ -99,14 +99,14 @@ def restore(folder: Path, data: Path, storage: Storage) -> BackupResult:
     """
     source = folder / DATABASE
     if not source.is_file():
-        raise MotesError(f"{folder} is no backup: it has no {DATABASE}")
+        raise MotesError(f"{folder} is not a backup: it has no {DATABASE}")
     if (data / DATABASE).exists():
-        raise MotesError(f"{data} has a database: give a folder that is new or empty with --data")
+        raise MotesError(f"{data} already has a database: give a new or empty folder with --data")
     files = dict(_referenced_files(source))
     for key, size in files.items():
         path = folder / STORAGE / key
         if not path.is_file() or path.stat().st_size != size:
-            raise MotesError(f"the backup is damaged: {path} is missing or has another size than {size} bytes")
+            raise MotesError(f"the backup is damaged: {path} is missing or not {size} bytes long")
     data.mkdir(parents=True, exist_ok=True)
     copied = 0
     with _locked(data):
@@ -227,6 +227,6 @@ def _locked(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise MotesError(f"another process is at work in {folder}") from None
+        raise MotesError(f"another process is using {folder}") from None
     finally:
         os.close(descriptor)

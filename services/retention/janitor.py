@@ -53,7 +53,7 @@ class Report:
 
     def __str__(self) -> str:
         files = [f"{number} {kind}s {reason}" for (reason, kind), (number, _) in sorted(self.freed.items())]
-        rows = [f"{number} {what} forgotten" for what, number in self.rows.items() if number]
+        rows = [f"{number} {what} pruned" for what, number in self.rows.items() if number]
         return f"freed {format_size(self.bytes)}: {', '.join(files + rows) or 'nothing was due'}"
 
 

@@ -130,7 +130,7 @@ def retry_reason(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full; trying again every few seconds"
     if isinstance(error, BaseError):
-        return "the storage does not answer as it should; trying again every few seconds"
+        return "the storage returns errors; trying again every few seconds"
     return None
 
 

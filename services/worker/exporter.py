@@ -32,7 +32,7 @@ def serve_metrics(
     try:
         server, _ = start_http_server(port, host, registry=metrics.WORKER)
     except OSError as error:  # a worker without metrics is better than none
-        _log.error("nobody can ask for metrics: cannot listen on %s port %d: %s", host, port, error.strerror)
+        _log.error("metrics are not available: cannot listen on %s port %d: %s", host, port, error.strerror)
         yield
         return
     try:

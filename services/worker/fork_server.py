@@ -42,8 +42,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     load_kernels()
     # If kernels were compiled here, exceptions from the compiler keep the frame that was drawn alive, and FFmpeg's
-    # threads
-    # with it. Threads are not inherited: a child that freed the frame would wait for them for ever.
+    # threads with it. Threads are not inherited: a child that freed the frame would wait for them for ever.
     gc.collect()
     gc.freeze()
     gc.enable()

@@ -47,7 +47,7 @@ class _StallTimeout:
         super().connection_lost(exc)  # type: ignore[misc]  # of the protocol it is mixed into
 
     def _end(self, why: str) -> None:
-        _log.debug("a client %s: its connection is ended", why)
+        _log.debug("disconnected a client that %s", why)
         self.transport.abort()  # close() would wait until the client has read everything
 
 

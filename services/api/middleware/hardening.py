@@ -106,7 +106,7 @@ class _BodyTimeout:
                     message = await receive()
             except TimeoutError:
                 whole = True
-                raise HTTPException(408, "The body comes too slowly", {"Connection": "close"}) from None
+                raise HTTPException(408, "The body arrives too slowly", {"Connection": "close"}) from None
             end += len(message.get("body", b"")) / _MIN_RATE
             whole = not message.get("more_body", False)
             return message

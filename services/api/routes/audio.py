@@ -89,6 +89,6 @@ async def delete_audio(audio_id: str, service: ServiceDep, caller: CallerDep) ->
     if not owners:
         raise HTTPException(404, "Song not found")
     if needed:
-        raise HTTPException(409, f"The song is needed by {needed} jobs that are not over: cancel them first")
+        raise HTTPException(409, f"The song is needed by {needed} open jobs: cancel them first")
     await service.deleter.delete_song(audio_id, owners, unused_since=now() + _DAY, reason="deleted")
     return schemas.Message(message="Song deleted")

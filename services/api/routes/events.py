@@ -69,7 +69,7 @@ def _number(last_event_id: str | None) -> int:
     if last_event_id is None or last_event_id == "":
         return 0
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 20):
-        raise HTTPException(400, "Last-Event-ID: is none that was told")
+        raise HTTPException(400, "Last-Event-ID: is not the id of an event")
     return min(int(last_event_id), _MAX_ID)
 
 

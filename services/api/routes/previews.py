@@ -130,7 +130,7 @@ async def respond_with_result(service: Service, caller: Caller, request: Request
         return await stored_file(request, service.storage, made, cache=_CACHE, media_type=media_type)
     except FileNotFoundError:
         await delete_job_and_files(service, job.id)
-        raise HTTPException(503, "It was lost, and is made again; try again", {"Retry-After": "1"}) from None
+        raise HTTPException(503, "The file was lost and is being made again; try again", {"Retry-After": "1"}) from None
 
 
 async def _wait_for_result(service: Service, caller: Caller, request: Request, job: JobRow) -> Artefact:

@@ -139,7 +139,7 @@ async def receive_upload(
     except InsufficientStorageError as error:
         raise HTTPException(507, str(error), {"Connection": "close"}) from None
     except (FormParserError, ClientDisconnect):
-        raise HTTPException(422, "The body is no whole multipart/form-data") from None
+        raise HTTPException(422, "The body is not complete multipart/form-data") from None
     if not upload.whole:
-        raise HTTPException(422, "The body has no part called 'file', or not all of it")
+        raise HTTPException(422, "The body has no complete part named 'file'")
     return upload

@@ -376,7 +376,7 @@ class TestSlowClients:
             connection.sendall(HEAD + length)
             said = ended(connection)
         assert said.startswith(b"HTTP/1.1 408 ")
-        assert b"The body comes too slowly" in said
+        assert b"The body arrives too slowly" in said
         assert b"connection: close" in said.lower()
 
     def test_body_that_trickles_is_cut_off(self, client: httpx.Client, short: Callable[[Any, str], None]) -> None:

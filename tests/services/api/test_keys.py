@@ -235,7 +235,7 @@ class TestScopes:
         refused = world.call(f"{other} only", **request)
         assert refused.status_code == 403
         if method != "HEAD":
-            said = f"The API key has not the scope '{needed}', which this needs; it has {other}"
+            said = f"The API key lacks the scope '{needed}'; it has {other}"
             assert refused.json()["detail"] == said
         assert world.call(f"{needed} only", **request).status_code not in (401, 403)
 
@@ -246,7 +246,7 @@ class TestScopes:
             websocket.send(json.dumps({"action": "update_config", "config": {"particle_count": 60}}))
             while "error" not in (answer := json.loads(websocket.recv(timeout=HANG))):
                 assert answer["particle_count"] == 50
-        assert answer["error"] == "The API key has not the scope 'render', which this needs; it has read"
+        assert answer["error"] == "The API key lacks the scope 'render'; it has read"
 
 
 class TestTwoOwners:
@@ -466,7 +466,7 @@ class TestKeysInTheDatabase:
         [
             ({"owner": ""}, "owner '': must be a letter or digit"),
             ({"owner": "a b"}, "owner 'a b': must be a letter or digit"),
-            ({"owner": "a" * 65}, "must be a letter or digit and up to 63 more"),
+            ({"owner": "a" * 65}, "must be a letter or digit, then up to 63"),
             ({"owner": "a", "name": "x\ny"}, "must be at most 128 characters of one line"),
             ({"owner": "a", "scopes": ["write"]}, "scopes ['write']: must be of read, render, admin"),
             ({"owner": "a", "scopes": []}, "and at least one"),

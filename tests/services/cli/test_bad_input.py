@@ -127,7 +127,7 @@ def test_name_that_no_file_can_have(run: Run, tmp_path: Path, command: str) -> N
 def test_one_file_is_not_written_twice(run: Run, tmp_path: Path, command: str, other: str) -> None:
     song = write_song(tmp_path / "song.wav", tone(0.5))
     out = tmp_path / "out.mp4"
-    assert run(command, song, "-o", out, other, out).error == f"{out} is to be written twice; give two names"
+    assert run(command, song, "-o", out, other, out).error == f"{out} is the name of two outputs; give two names"
     assert names(tmp_path) == ["song.wav"]
 
 
@@ -146,10 +146,7 @@ def test_output_in_what_is_no_folder(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000], ids=["digits", "brackets"])
 def test_json_that_is_too_much(run: Run, tmp_path: Path, text: str) -> None:
     (tmp_path / "c.json").write_text(text)
-    assert (
-        "c.json: not JSON that Motes reads"
-        in run(*RENDER, "-o", tmp_path / "a.mp4", "--config", tmp_path / "c.json").error
-    )
+    assert "c.json: is not valid JSON" in run(*RENDER, "-o", tmp_path / "a.mp4", "--config", tmp_path / "c.json").error
     assert "particle_count = " in run(*RENDER, "-o", tmp_path / "a.mp4", "--set", f"particle_count={text}").error
 
 
@@ -284,7 +281,12 @@ def test_bad_argument(run: Run, tmp_path: Path, arguments: list[str], named: lis
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "not JSON"), ("[1]", "must be a JSON object"), ('"a"', "must be a JSON object"), ("\xff", "not JSON")],
+    [
+        ("{", "is not valid JSON"),
+        ("[1]", "must be a JSON object"),
+        ('"a"', "must be a JSON object"),
+        ("\xff", "is not valid JSON"),
+    ],
 )
 def test_bad_config_file(run: Run, tmp_path: Path, content: str, message: str) -> None:
     config = tmp_path / "config.json"

@@ -89,7 +89,7 @@ class TestConfig:
         monkeypatch.setenv("MOTES_GLITTER_COLOUR", "red")  # a plugin may read it
         outcome = run("config")
         assert outcome.code == 0
-        assert outcome.stderr == "motes: warning: MOTES_MAXFPS is no setting; MOTES_MAX_FPS is\n"
+        assert outcome.stderr == "motes: warning: MOTES_MAXFPS is not a setting; did you mean MOTES_MAX_FPS?\n"
 
     def test_shows_what_an_empty_url_stands_for(self, run: Run, tmp_path: Path) -> None:
         found = {each["name"]: each["value"] for each in json.loads(run("config", "--json").stdout)}
@@ -118,9 +118,9 @@ class TestConfig:
             ("STORAGE_URL", "s3:///prefix", "must be file:///folder or s3://bucket/prefix,"),
             ("STORAGE_URL", "s3://[x", "must be file:///folder or s3://bucket/prefix,"),
             ("STORAGE_URL", "gopher://x?token=********", "must be file:///folder or s3://bucket/prefix,"),
-            ("KEEP_FREE", "abc", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
-            ("RESERVE", "150%", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
-            ("RESERVE", "-1", "must be bytes, such as 2000000000, or under 100 per cent, such as 7.5%;"),
+            ("KEEP_FREE", "abc", "must be bytes, such as 2000000000, or a percentage below 100, such as 7.5%;"),
+            ("RESERVE", "150%", "must be bytes, such as 2000000000, or a percentage below 100, such as 7.5%;"),
+            ("RESERVE", "-1", "must be bytes, such as 2000000000, or a percentage below 100, such as 7.5%;"),
             ("KEEP_VIDEOS", "30w", "must be seconds, or a number with a unit, such as 30d, 12h, 30m or 45s;"),
             ("PORT", "many", "must be a whole number between 0 and 65535;"),
             ("PORT", "99999", "must be between 0 and 65535;"),
@@ -150,7 +150,7 @@ class TestConfig:
             ("MOTES_DATABASE_URL", "mysql://db/motes", "must be postgresql+asyncpg://user:password@host:port/name"),
             ("MOTES_DATABASE_URL", "postgresql+psycopg://db/motes", "must be postgresql+asyncpg://"),
             ("MOTES_DATABASE_URL", "postgresql+asyncpg://db:many/motes", "must be postgresql+asyncpg://"),
-            ("MOTES_MEDIA_ROOT", "/nope", "must be a folder that is there"),
+            ("MOTES_MEDIA_ROOT", "/nope", "must be an existing folder"),
         ],
     )
     def test_wrong_place_is_named_with_what_is_allowed(
@@ -357,7 +357,7 @@ class TestJobs:
     def test_cancel_and_retry(self, run: Run) -> None:
         job = submit()
         assert run("jobs", "retry", job).error == (
-            f"job {job} is queued: only a job that failed or was cancelled can be done again"
+            f"job {job} is queued: only failed and cancelled jobs can be retried"
         )
         assert run("jobs", "cancel", job).stdout.startswith(f"job {job}: cancelled")
         assert run("jobs", "cancel", job).error == f"job {job} is cancelled already"

@@ -173,7 +173,7 @@ class TestRestore:
 
     def test_touches_no_folder_that_has_a_database(self, data: Path, tmp_path: Path) -> None:
         back_up(data, storage_of(data), tmp_path / "backup")
-        with pytest.raises(MotesError, match="has a database"):
+        with pytest.raises(MotesError, match="already has a database"):
             restore(tmp_path / "backup", data, storage_of(data))
 
     @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"so")])
@@ -189,7 +189,7 @@ class TestRestore:
         assert not (tmp_path / "restored").exists()
 
     def test_of_what_is_no_backup_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(MotesError, match="is no backup"):
+        with pytest.raises(MotesError, match="is not a backup"):
             restore(tmp_path, tmp_path / "restored", storage_of(tmp_path / "restored"))
 
 

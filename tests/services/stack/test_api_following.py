@@ -97,7 +97,7 @@ def test_whoever_was_told_everything_is_not_asked_to_connect_again(stack: Stack)
 def test_last_event_that_never_was_is_refused(stack: Stack, odd: str) -> None:
     job = submit(stack, create(stack, **SMALL))
     answer = stack.client.get(f"/jobs/{job}/events", headers={b"Last-Event-ID": odd.encode("latin-1")})
-    assert (answer.status_code, answer.json()["detail"]) == (400, "Last-Event-ID: is none that was told")
+    assert (answer.status_code, answer.json()["detail"]) == (400, "Last-Event-ID: is not the id of an event")
 
 
 def test_events_end_with_a_job_that_is_cancelled_or_deleted(stack: Stack) -> None:

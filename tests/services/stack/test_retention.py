@@ -38,7 +38,7 @@ def gc(stack: Stack, *arguments: str, **settings: str) -> dict[str, Any]:
 
     def done() -> str | None:
         tried = stack.motes("storage", "gc", "--json", *arguments, check=False, **settings)
-        assert tried.returncode == 0 or "at this moment" in tried.stderr, tried.stderr
+        assert tried.returncode == 0 or "right now" in tried.stderr, tried.stderr
         return tried.stdout if tried.returncode == 0 else None
 
     report: dict[str, Any] = json.loads(until(done, stack))
