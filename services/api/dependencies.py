@@ -18,9 +18,9 @@ from starlette.requests import HTTPConnection
 from ecs_core.plugin_api import particle_types
 from services.api.notifier import TaskNotifier
 from services.api.poller import Poller
+from services.api.rate_limit import RateLimiter
 from services.api.status_snapshot import StatusSnapshot, status_snapshots
 from services.auth.api_keys import ApiKeys, Caller
-from services.auth.rate_limit import RateLimiter
 from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
 from services.database.models import JobRow, SystemRow

@@ -11,9 +11,9 @@ from ipaddress import ip_address, ip_network
 from fastapi import Response
 from starlette.requests import HTTPConnection
 
+from services.api.rate_limit import NAME, WINDOW, RateLimiter, RateStatus
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, limit_of
-from services.auth.rate_limit import NAME, WINDOW, RateLimiter, RateStatus
 from services.settings import ServiceSettings
 
 _RATE = "motes.rate"  # key in the scope of a request

@@ -12,8 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.api import create_app
-from services.auth import rate_limit
+from services.api import create_app, rate_limit
 from services.auth.api_keys import ANONYMOUS, Caller
 from services.auth.limits import LimitError, check_scene, limit_of
 from services.database.migrations import upgrade

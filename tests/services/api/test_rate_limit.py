@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from services.auth import rate_limit
+from services.api import rate_limit
+from services.api.rate_limit import RateLimiter
 from services.auth.limits import QuotaError
-from services.auth.rate_limit import RateLimiter
 from services.database.models import new_id
 from tests.service import redis_or_skip
 from tests.services.board import together

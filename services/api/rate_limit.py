@@ -18,7 +18,7 @@ from services.auth.limits import QuotaError
 from services.jobs.task_queue import is_local
 
 if TYPE_CHECKING:
-    from services.auth.redis_window import RedisWindow
+    from services.api.redis_window import RedisWindow
 
 NAME = "requests_per_minute"
 WINDOW = 60  # seconds
@@ -44,7 +44,7 @@ class RateLimiter:
         self._clock = clock or time.monotonic
         self._redis: RedisWindow | None = None  # on one machine one process counts all
         if not is_local(redis_url):
-            from services.auth.redis_window import RedisWindow
+            from services.api.redis_window import RedisWindow
 
             self._redis = RedisWindow(redis_url, clock=clock)
         self._local: dict[str, deque[float]] = {}  # when requests passed, the oldest first
