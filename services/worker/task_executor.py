@@ -152,7 +152,7 @@ class TaskExecutor:
                 if counts:
                     await self._record_stats(attempt, message["spent"])
                 return counts
-        raise ChildDiedError("killed, or short of memory")
+        raise ChildDiedError("killed, or out of memory")
 
     async def _finish(self, claim: Claim, made: Artefact | None) -> bool:
         """Publish the result; False if the claim was lost or another attempt was faster."""
