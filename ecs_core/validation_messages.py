@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 _Schema: TypeAlias = Mapping[str, Any]
 
-_TOLD = 20  # invalid values per message
-_SORTED = 5000  # of them at most, grouped by path: a client may send a million
-_LONGEST = 100  # characters of a value
+_MOST_ERRORS = 20  # invalid values per message
+_MOST_GROUPED = 5000  # of them at most, grouped by path: a client may send a million
+_LONGEST_VALUE = 100  # characters of a value
 # A limit of numbers as JSON schemas call it, as pydantic does, and in words.
 _LIMITS = (
     ("minimum", "ge", "at least"),
@@ -31,12 +31,12 @@ def error_message(error: ValidationError, model: type[BaseModel], owner: str, *,
     whole = model.model_json_schema()
     wrong: dict[tuple[str, ...], list[Any]] = {}  # by path; each branch of a union reports its own
     details = error.errors(include_url=False)
-    for detail in details[:_SORTED]:
+    for detail in details[:_MOST_GROUPED]:
         wrong.setdefault(_place(detail, whole)[0], []).append(detail)
     above = {path[:length] for path in wrong for length in range(1, len(path))}
-    told = [path for path in wrong if path not in above]  # the innermost error says most
+    innermost = [path for path in wrong if path not in above]  # the innermost error says most
     lines = []
-    for path in told[:_TOLD]:
+    for path in innermost[:_MOST_ERRORS]:
         name, first = ".".join(path), wrong[path][0]
         if first["type"] == "extra_forbidden":
             around = _branches(_place(first, whole)[1], whole)
@@ -44,7 +44,7 @@ def error_message(error: ValidationError, model: type[BaseModel], owner: str, *,
             lines.append(f"unknown {kind} {name!r} for {owner}; it has: {', '.join(known)}")
         else:
             lines.append(field_message(name, *wrong[path], schema=whole))
-    more = len(told[_TOLD:]) + len(details[_SORTED:])
+    more = len(innermost[_MOST_ERRORS:]) + len(details[_MOST_GROUPED:])
     return "; ".join(lines + ([f"and {more} more"] if more else []))
 
 
@@ -58,7 +58,7 @@ def field_message(name: str, *details: Any, schema: _Schema | None = None) -> st
     if first["type"] == "value_error" and isinstance(first["input"], dict):  # it names what is wrong within
         return f"{name}: {said}" if name else said
     value = repr(first["input"])
-    return f"{name} = {value if len(value) <= _LONGEST else value[:_LONGEST] + '…'}: {said}"
+    return f"{name} = {value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + '…'}: {said}"
 
 
 def what_is_allowed(detail: Any, schema: _Schema | None = None) -> str:

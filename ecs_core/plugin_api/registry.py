@@ -75,13 +75,13 @@ class Registry:
 
     def before_render(self, scene: Scene) -> tuple[str, ...]:
         """Call the hook before a render; returns a warning for each plugin that raised."""
-        return self._tell("motes_before_render", scene=scene)
+        return self._call_hook("motes_before_render", scene=scene)
 
     def after_render(self, scene: Scene, stats: RenderResult) -> tuple[str, ...]:
         """Call the hook after a render; returns a warning for each plugin that raised."""
-        return self._tell("motes_after_render", scene=scene, stats=stats)
+        return self._call_hook("motes_after_render", scene=scene, stats=stats)
 
-    def _tell(self, hook: str, **arguments: object) -> tuple[str, ...]:
+    def _call_hook(self, hook: str, **arguments: object) -> tuple[str, ...]:
         warnings = []
         for name, module in self._manager.list_name_plugin():
             # One by one, so that an exception in one plugin does not stop the others, and each with its own copy of the
@@ -112,22 +112,22 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
     types: dict[str, ParticleType] = {}
     features: dict[str, AudioFeature] = {}
     plugins = list(failed)
-    together = _manager()
+    shared = _manager()
     for point in points:
         owner, version = (point.dist.name, point.dist.version) if point.dist else ("not installed", "")
         plugin = functools.partial(Plugin, point.name, point.value, owner, version)
         try:
             module = _load(point)
-            alone = _manager()
-            alone.register(module, name=point.name)
+            isolated = _manager()
+            isolated.register(module, name=point.name)
             _check_hooks(module)
-            alone.check_pending()  # pluggy's own checks of hooks
-            new_types = _collect(alone.hook.motes_particle_types, ParticleType, types)
-            new_features = _collect(alone.hook.motes_audio_features, AudioFeature, features)
+            isolated.check_pending()  # pluggy's own checks of hooks
+            new_types = _collect(isolated.hook.motes_particle_types, ParticleType, types)
+            new_features = _collect(isolated.hook.motes_audio_features, AudioFeature, features)
             if not _is_own(point):  # tests cover ours, and trying takes as long as loading
                 for each in new_types.values():
                     _try(each, {*features, *new_features})
-            together.register(module, name=f"{owner}:{point.name}")
+            shared.register(module, name=f"{owner}:{point.name}")
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # including SystemExit, pytest's Skipped, and panics in Rust
@@ -137,7 +137,7 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
         types |= new_types  # all of a plugin, or nothing
         features |= new_features
         plugins.append(plugin(types=tuple(new_types), features=tuple(new_features)))
-    return Registry(MappingProxyType(dict(sorted(types.items()))), MappingProxyType(features), tuple(plugins), together)
+    return Registry(MappingProxyType(dict(sorted(types.items()))), MappingProxyType(features), tuple(plugins), shared)
 
 
 def _manager() -> pluggy.PluginManager:
@@ -152,7 +152,7 @@ def _load(point: EntryPoint) -> ModuleType:
     try:
         module: ModuleType = point.load()
     except ImportError:
-        _check(_stated(point.module))  # another API version explains a missing name
+        _check(_declared_version(point.module))  # another API version explains a missing name
         raise
     _check(getattr(module, "motes_api_version", API_VERSION))
     for name, value in vars(module).items():
@@ -175,7 +175,7 @@ def _check(version: object) -> None:
         raise PluginError(f"is written for plugin API {version!r}; this Motes has API {API_VERSION}")
 
 
-def _stated(module: str) -> object:
+def _declared_version(module: str) -> object:
     """The ``motes_api_version`` in the source of a module that cannot be imported; ours if it cannot be read."""
     with contextlib.suppress(Exception):
         spec = importlib.util.find_spec(module)

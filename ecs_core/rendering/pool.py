@@ -41,7 +41,7 @@ class _Child:
         self.work: Work | None = None
         self._begun: Begin | None = begin  # sent to the origin when it started
 
-    def tell(self, begin: Begin, work: Work | None) -> None:
+    def send(self, begin: Begin, work: Work | None) -> None:
         """Send work, preceded by what it shares with other work if that has changed."""
         with contextlib.suppress(ConnectionError):  # it just died; Pool.messages() handles that
             if begin is not self._begun:
@@ -175,7 +175,7 @@ class Pool:
                 return
             if child.work is None:
                 child.work = self._waiting.pop(0)
-                child.tell(self._begin, child.work)
+                child.send(self._begin, child.work)
 
     def _replace(self, child: _Child) -> None:
         child.kill()

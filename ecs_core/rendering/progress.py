@@ -31,11 +31,11 @@ class Reporter:
 
     def __init__(self, callback: Callable[[Progress], None] | None) -> None:
         self._callback = callback
-        self._stage, self._told, self._began = "", 0.0, 0.0
+        self._stage, self._last, self._began = "", 0.0, 0.0
 
     def stage(self, stage: str, share: float) -> None:
         """Report the share of a stage that does not count frames."""
-        self._tell(Progress(stage, share))
+        self._report(Progress(stage, share))
 
     def frames(self, stage: str, frames: int, total: int) -> None:
         """Report frames done of a total."""
@@ -45,11 +45,11 @@ class Reporter:
         elapsed = now - self._began
         fps = frames / elapsed if elapsed > 0 else 0.0
         left = (total - frames) / fps if fps > 0 else None
-        self._tell(Progress(stage, frames / total, frames, total, fps, left))
+        self._report(Progress(stage, frames / total, frames, total, fps, left))
 
-    def _tell(self, progress: Progress) -> None:
+    def _report(self, progress: Progress) -> None:
         now = time.monotonic()
-        if self._callback is None or (progress.stage == self._stage and now - self._told < _INTERVAL):
+        if self._callback is None or (progress.stage == self._stage and now - self._last < _INTERVAL):
             return
-        self._stage, self._told = progress.stage, now
+        self._stage, self._last = progress.stage, now
         self._callback(progress)

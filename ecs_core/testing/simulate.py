@@ -92,7 +92,7 @@ def staged(particle_type: ParticleType, settings: Settings, song: Song) -> Itera
                 when = f"in frame {stage.world.frame}"
                 raise
     except Exception as error:
-        raise TypeFailedError(_told(error), f"{when}, {settings.fps} fps, song: {song.__name__}") from error
+        raise TypeFailedError(_described(error), f"{when}, {settings.fps} fps, song: {song.__name__}") from error
 
 
 def _packages(particle_type: ParticleType) -> set[str]:
@@ -155,7 +155,7 @@ def _seen(sprites: DrawList, settings: Settings) -> int:
     return int(np.count_nonzero(across & down & bright))
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     """The exception in one line, with its place in the plugin."""
     if isinstance(error, MotesError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # what the type raised itself
