@@ -1,4 +1,4 @@
-"""The database for commands: upgraded, or opened as it is, with errors as one line."""
+"""The database for commands: brought up to date, or opened as it is; whatever is wrong with it, in one line."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 def prepare(settings: ServiceSettings) -> None:
-    """Create the data folder, upgrade the database and open the storage, to check that they are usable.
+    """Make the data folder, bring the database up to date and open the storage, to know that they can be used.
 
     Raises:
-        MotesError: one of them is not.
+        MotesError: one of them cannot.
     """
     with require_service():
         from services.storage.object_store import Storage
     migrate(settings)
     try:
         Storage(settings.storage)
-    except Exception as error:  # object store clients raise errors of many kinds
+    except Exception as error:  # whatever the client of an object store raises
         raise MotesError(f"the storage {masked(settings.storage)}: {masked(str(error))}") from error
 
 
 def migrate(settings: ServiceSettings) -> None:
-    """Create the data folder and upgrade the database.
+    """Bring the database up to date; the data folder is made if need be.
 
     Raises:
-        MotesError: it is unreachable, or newer than this Motes.
+        MotesError: it cannot be reached, or is newer than this Motes.
     """
     with require_service():
         from services.database.migrations import upgrade
@@ -48,10 +48,10 @@ def migrate(settings: ServiceSettings) -> None:
 
 
 def schema_revisions(settings: ServiceSettings) -> tuple[str | None, str]:
-    """The schema revision of the database (None if there is none), and the one that this Motes needs.
+    """The structure that the database has, None where it has none, and the one that this Motes needs.
 
     Raises:
-        MotesError: it is unreachable.
+        MotesError: it cannot be reached.
     """
     with require_service():
         from services.database.migrations import head_revision, revision_at
@@ -63,10 +63,10 @@ def schema_revisions(settings: ServiceSettings) -> tuple[str | None, str]:
 
 @asynccontextmanager
 async def open_sessions(settings: ServiceSettings) -> AsyncIterator[Sessions]:
-    """Open the database without upgrading it.
+    """The database as it is.
 
     Raises:
-        MotesError: there is none, it is unreachable, or it must be upgraded first.
+        MotesError: there is none, it cannot be reached, or it must be brought up to date before.
     """
     with require_service():
         from services.database.engine import open_database
@@ -88,7 +88,7 @@ async def open_sessions(settings: ServiceSettings) -> AsyncIterator[Sessions]:
 
 
 def _is_missing(settings: ServiceSettings) -> bool:
-    """Whether it is a missing SQLite file, which connecting would create."""
+    """Whether it is a file that is not there; to connect would make an empty one."""
     with require_service():
         from sqlalchemy import make_url
     with one_line_errors(settings):
@@ -98,10 +98,10 @@ def _is_missing(settings: ServiceSettings) -> bool:
 
 @contextmanager
 def one_line_errors(settings: ServiceSettings) -> Iterator[None]:
-    """Turn database errors into one line that names the database."""
+    """Whatever a database's driver raises becomes one line that says which database it was."""
     try:
         yield
-    except BrokenPipeError:  # the reader of our output has closed the pipe
+    except BrokenPipeError:  # who read our output has left
         raise
     except Exception as error:
         if not isinstance(error, _database_errors()):

@@ -18,7 +18,7 @@ from tests.fork_server import HANG
 from tests.service import reserved_port
 from tests.services.stack.conftest import Stack, until
 
-WINDOW = 10  # seconds, of every rate and every increase
+WINDOW = 30  # seconds, of every rate and every increase
 AHEAD = 60  # seconds that predictions look into the future
 FULL = 50_000_000  # bytes free that are too few
 

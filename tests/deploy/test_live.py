@@ -161,17 +161,19 @@ def test_alerts_fire_when_their_fault_is_caused(observed: tuple[Stack, Watching]
         stack.wait_for(submit(stack, fine), "completed")
         damaged = [damaged_song(stack, disk, demo_song.read_bytes() + bytes(2 * number)) for number in range(1, 5)]
 
-        def again(number: int) -> None:
-            """Jobs fail, webhooks are not taken, processes die over their tasks."""
+        def fail_jobs(number: int) -> None:
             submit(stack, damaged[number % len(damaged)], seed=number, priority="high")
-            for _ in range(5):
-                submit(stack, fine, webhook_url=broken.url)
-            if number % 4 == 0:
-                submit(stack, create(stack, **HEAVY, seed=100 + number))
-            if number % 4 == 3:
-                stop(stack.children("worker"), signal.SIGKILL)
 
-        with going_on(again, 0.3):  # as long as it takes: one of the short windows must hold enough of it
+        def call_webhooks(number: int) -> None:
+            submit(stack, fine, webhook_url=broken.url)
+
+        def kill_processes(number: int) -> None:
+            if number % 10 == 0:
+                submit(stack, create(stack, **HEAVY, seed=100 + number))
+            stop(stack.children("worker"), signal.SIGKILL)
+
+        # As long as it takes: one of the short windows must hold enough of each.
+        with going_on(fail_jobs, 0.5), going_on(call_webhooks, 0.1), going_on(kill_processes, 0.7):
             fired("MotesJobsFailing", "MotesSloFastBurn renders", "MotesWebhooksFailing", "MotesTasksDying")
 
         # The disk fills up.

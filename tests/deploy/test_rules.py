@@ -14,6 +14,7 @@ import yaml
 from services.cli.main import build_parser
 from services.observability.metrics import catalogue
 from tests.deploy.observing import PROMETHEUS, ROOT, RULES, alerts, debian, expressions, metrics_in, rules
+from tests.waiting import HANG
 
 CASES = sorted(PROMETHEUS.glob("*_test.yml"))
 RUNBOOKS = ROOT / "docs/runbooks.md"
@@ -22,7 +23,7 @@ SUFFIXES = ("_bucket", "_count", "_sum")
 
 def promtool(*arguments: object) -> None:
     done = subprocess.run(
-        (debian("promtool"), *map(str, arguments)), capture_output=True, text=True, timeout=120, check=False
+        (debian("promtool"), *map(str, arguments)), capture_output=True, text=True, timeout=HANG, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -15,7 +15,7 @@ _ASKED = re.compile(rb"/events HTTP/1\.1\r\n(?:.*\r\n)*?last-event-id: ?(\d*)", 
 
 @dataclass
 class Proxy:
-    """Lets everything through, but of each of the first ``breaks`` streams of events only some bytes."""
+    """Lets everything through, but of each of the first ``breaks`` streams only so many blocks, as events are."""
 
     target: tuple[str, int]
     breaks: int
@@ -43,8 +43,9 @@ class Proxy:
     def _answers(self, server: socket.socket, client: socket.socket, budget: list[int]) -> None:
         with suppress(OSError):
             while budget[0] > 0 and (data := server.recv(1 << 16)):
-                through = data[: budget[0]]
-                budget[0] -= len(data)  # before it is sent: then the next request may come, with a budget of its own
+                events = data.split(b"\n\n")  # and what follows the last one
+                through = data if len(events) <= budget[0] else b"\n\n".join([*events[: budget[0]], b""])
+                budget[0] -= len(events) - 1  # before it is sent: then the next request may come, with its own budget
                 client.sendall(through)
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)

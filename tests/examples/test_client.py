@@ -88,8 +88,8 @@ def test_few_plain_requests_will_do(service: Service, tmp_path: Path) -> None:
 
 
 def test_broken_streams_are_taken_up_after_the_last_event(service: Service) -> None:
-    with proxy(service.url, breaks=3, let_through=1500) as between, Motes(between.url) as motes:
-        job = motes.render(motes.create("snow", {"width": 320, "height": 180, "duration": 8.0, "seed": 1}))
+    with proxy(service.url, breaks=3, let_through=2) as between, Motes(between.url) as motes:
+        job = motes.render(motes.create("snow", {"width": 320, "height": 180, "duration": 2.0, "seed": 1}))
         told = list(motes.follow(job))
     assert told[-1]["status"] == "completed"
     first, *others = between.asked_after

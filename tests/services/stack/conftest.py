@@ -214,7 +214,7 @@ def _redis() -> None:
     redis_or_skip()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _shared_stack(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer, _redis: None) -> Iterator[Stack]:
     with running_stack(tmp_path_factory.mktemp("stack"), forks) as stack:
         yield stack
@@ -227,7 +227,7 @@ def stack(_shared_stack: Stack) -> Stack:
     return _shared_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _shared_stack_on_servers(
     tmp_path_factory: pytest.TempPathFactory,
     forks: ForkServer,
