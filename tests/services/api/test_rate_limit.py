@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from services.api import rate_limit
+from services.api import rate_limit, redis_window
 from services.api.rate_limit import RateLimiter
 from services.auth.limits import QuotaError
 from services.database.models import new_id
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.debian("redis-server")]
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is: Redis is waited for, and no window ends while a test runs."""
-    monkeypatch.setattr(rate_limit, "_TIMEOUT", HANG)
+    monkeypatch.setattr(redis_window, "_TIMEOUT", HANG)
     monkeypatch.setattr(rate_limit, "WINDOW", 3600)
 
 
@@ -215,18 +215,19 @@ class TestWithoutRedis:
     ) -> None:
         clock, asked = Seconds(), []
         async with processes(own, 1, clock=clock) as [one]:
-            real = one._script
+            assert one._redis is not None
+            real = one._redis._script
 
             async def counted(**call: Any) -> Any:
                 asked.append(call)
                 return await real(**call)
 
             own.process.send_signal(signal.SIGSTOP)
-            monkeypatch.setattr(one, "_script", counted)
-            monkeypatch.setattr(rate_limit, "_TIMEOUT", 0.1)
+            monkeypatch.setattr(one._redis, "_script", counted)
+            monkeypatch.setattr(redis_window, "_TIMEOUT", 0.1)
             assert [await passes(one, "somebody", 10) for _ in range(20)] == [True] * 10 + [False] * 10
             assert len(asked) == 1
-            clock.now += rate_limit._RETRY_DELAY
+            clock.now += redis_window._RETRY_DELAY
             assert [await passes(one, "another", 10) for _ in range(20)] == [True] * 10 + [False] * 10
             assert len(asked) == 2
 
