@@ -63,7 +63,7 @@ def test_plugin_of_the_docs_keeps_the_contract() -> None:
     exec(SOURCES[0], module.__dict__)
     registered: list[ParticleType] = []
     module.motes_particle_types(registered.append)
-    assert check_particle_type(registered[0])
+    assert check_particle_type(registered[0], budget=50.0)
 
 
 def test_signatures_are_those_of_the_hooks() -> None:

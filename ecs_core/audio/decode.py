@@ -85,7 +85,7 @@ class AudioFile:
         codec = self._stream.codec_context
         if getattr(codec, "name", None) not in _CODECS.split(","):  # None where FFmpeg has no decoder at all
             self._container.close()
-            raise AudioError(f"{self.path}: its sound is encoded in no way that Motes reads; allowed: {_ALLOWED}")
+            raise AudioError(f"{self.path}: its audio codec is not supported; allowed: {_ALLOWED}")
         self._is_flac = codec.name == "flac"
         if self._is_flac:  # without checksums, damage becomes loud noise; with them, it is skipped
             codec.options = {"err_detect": "crccheck+explode"}
@@ -96,7 +96,7 @@ class AudioFile:
         if self.rate not in RATES:
             self._container.close()
             allowed = f"allowed: {RATES[0]} to {RATES[-1]}"
-            raise AudioError(f"{self.path}: says it has {self.rate} samples a second: damaged? {allowed}")
+            raise AudioError(f"{self.path}: has a sample rate of {self.rate} Hz: damaged? {allowed}")
         if self.channels > MOST_CHANNELS:
             self.channels = 2
 
@@ -151,11 +151,11 @@ class AudioFile:
             samples += block.shape[1]
             yield block
         if not samples:
-            raise AudioError(f"{self.path}: holds no sound that can be decoded; allowed: {_ALLOWED}")
+            raise AudioError(f"{self.path}: contains no audio that can be decoded; allowed: {_ALLOWED}")
         if damaged:
-            self.warnings.append(f"{self.path}: {damaged} damaged packets were left out")
+            self.warnings.append(f"{self.path}: {damaged} damaged packets were skipped")
         if unreal:
-            self.warnings.append(f"{self.path}: {unreal} samples are no numbers, or absurd, and were taken as silence")
+            self.warnings.append(f"{self.path}: {unreal} samples were invalid and were replaced by silence")
         said = self.seconds
         if _breaks_off(self.path):
             self.warnings.append(f"{self.path}: breaks off after {samples / self.rate:.2f} s: truncated?")

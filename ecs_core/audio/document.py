@@ -199,7 +199,7 @@ def check(plain: Any, *, where: str) -> Document:
         SceneError: not a document, of another version, or with an invalid value; the message says what is allowed.
     """
     if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
-        raise SceneError(f'{where}: is no analysis: "schema" must be "{SCHEMA}"; `motes analyze` writes one')
+        raise SceneError(f'{where}: is not an analysis: "schema" must be "{SCHEMA}"; `motes analyze` writes one')
     if plain.get("version") != VERSION:
         raise SceneError(f"{where}: version {plain.get('version')!r:.40}: this Motes reads version {VERSION}")
     try:
@@ -219,7 +219,7 @@ def read(path: Path) -> Document:
     except OSError as error:
         raise SceneError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise SceneError(f"{path}: is no JSON: {error}") from None
+        raise SceneError(f"{path}: is not JSON: {error}") from None
     return check(plain, where=str(path))
 
 
@@ -350,7 +350,7 @@ def load(path: Path) -> Analysis:
     except OSError as error:
         raise SceneError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise SceneError(f"{path}: is no analysis: {error}") from None
+        raise SceneError(f"{path}: is not an analysis: {error}") from None
     return Analysis(
         Fraction(facts["exact_duration"]),
         facts["tempo"],

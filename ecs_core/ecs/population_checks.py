@@ -28,7 +28,7 @@ def check_population(archetype: Sequence[object], components: Sequence[object]) 
         if not (isinstance(column, type) and issubclass(column, Column)):
             kind = column if isinstance(column, type) else type(column)
             raise PluginError(
-                f"{kind.__name__} is no column: columns are classes such as Position; components come after them"
+                f"{kind.__name__} is not a column: columns are classes such as Position; components come after them"
             )
     for component in components:
         kind = component if isinstance(component, type) else type(component)

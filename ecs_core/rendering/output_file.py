@@ -41,7 +41,7 @@ def output_error(path: Path, error: OSError | ValueError) -> OutputError:
     if number == errno.ENOSPC:
         return OutputError(f"the disk is full: no space left to write {path}")
     if number in (errno.ENOENT, errno.ENOTDIR) and folder.exists():
-        why = f"nothing can be written into the folder {folder}" if folder.is_dir() else f"{folder} is no folder"
+        why = f"nothing can be written into the folder {folder}" if folder.is_dir() else f"{folder} is not a folder"
         return OutputError(f"cannot write {path}: {why}")
     if number == errno.ENOENT:
         return OutputError(f"cannot write {path}: the folder {folder} does not exist")

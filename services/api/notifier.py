@@ -1,4 +1,4 @@
-"""TaskNotifier: tells workers that there is work. Where Redis is down nobody waits for it: workers poll."""
+"""TaskNotifier: wakes workers when a task is ready. If Redis is down, nobody waits: workers poll."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class TaskNotifier:
         await self._held.aclose()
 
     def wake(self) -> None:
-        """There is something to do."""
+        """Wake workers soon."""
         self._wanted.set()
 
     async def can_wake(self) -> bool:
-        """Whether workers can be woken; False where Redis does not answer."""
+        """Whether workers can be woken; False if Redis is down."""
         return await self._monitor.is_up()
 
     async def workers(self) -> int | None:
-        """How many are alive; None where Redis does not answer."""
+        """Number of live workers; None if Redis is down."""
         return await self._monitor.workers()
 
     async def mean_durations(self) -> dict[str, float]:
-        """How many seconds a task of each kind took lately; nothing of a kind that nothing is known of."""
+        """Mean seconds of recent tasks by kind; unknown kinds are absent."""
         return await self._monitor.mean_durations(TASK_KINDS)
 
     async def _run(self) -> None:
@@ -60,7 +60,7 @@ class TaskNotifier:
                 await asyncio.sleep(_RETRY_DELAY)
 
     async def _put(self, queue: TaskQueue) -> None:
-        if not await self.can_wake():  # what is noted as queued is not looked for by workers for a while
+        if not await self.can_wake():  # workers would not poll for tasks that are marked as queued
             return
         for task in await self._tasks.next_to_enqueue():
             if not await queue.enqueue(task.id, task.attempt):

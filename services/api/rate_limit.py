@@ -1,9 +1,8 @@
-"""Rates: how many requests a minute, over all processes of the API.
+"""Rate limit: requests per minute, over all processes of the API.
 
-A sliding window: of any sixty seconds none has more requests than the limit. The times of those that passed are a list
-in Redis, changed by one script, which nothing can come between. Each process keeps a list of its own as well, of what
-passed there: about whom that refuses Redis is not asked, and where it is gone or forgot everything, that list counts.
-So it does under ``motes serve``, which has one process of the API and needs no Redis.
+A sliding window: no sixty seconds have more requests than the limit. Accepted requests are a list of times in Redis,
+changed by one atomic script. Each process also keeps a list of its own requests: it refuses without asking Redis, and
+takes over if Redis is down or has lost its data, or with ``motes serve``, whose API is a single process.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
 
 NAME = "requests_per_minute"
 WINDOW = 60  # seconds
-_MAX_WINDOWS = 10_000  # lists of a process, until those are thrown away in which nothing is
+_MAX_WINDOWS = 10_000  # lists per process before empty ones are dropped
 
 
 @dataclass(frozen=True)
 class RateStatus:
-    """How a caller stands after a request: of ``limit`` requests so many are left, more of them in some seconds."""
+    """A caller's state after a request: the limit, what is left, and the seconds until more is."""
 
     limit: float
     left: int
@@ -35,19 +34,19 @@ class RateStatus:
 
 
 class RateLimiter:
-    """The requests of everybody. Use as an asynchronous context manager.
+    """Counts the requests of all callers. Use as an asynchronous context manager.
 
-    ``clock`` returns seconds, for tests; without it this process and Redis count by clocks of their own.
+    ``clock`` returns seconds, for tests; by default this process and Redis use their own clocks.
     """
 
     def __init__(self, redis_url: str, *, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock or time.monotonic
-        self._redis: RedisWindow | None = None  # on one machine one process counts all
+        self._redis: RedisWindow | None = None  # None on one machine, where a single process counts
         if not is_local(redis_url):
             from services.api.redis_window import RedisWindow
 
             self._redis = RedisWindow(redis_url, clock=clock)
-        self._local: dict[str, deque[float]] = {}  # when requests passed, the oldest first
+        self._local: dict[str, deque[float]] = {}  # times of accepted requests, oldest first
 
     async def __aenter__(self) -> RateLimiter:
         return self
@@ -57,10 +56,10 @@ class RateLimiter:
             await self._redis.close()
 
     async def hit(self, who: str, limit: float) -> RateStatus:
-        """Let a request pass, and count it.
+        """Count a request.
 
         Raises:
-            QuotaError: there were too many; they are not counted.
+            QuotaError: there were too many; the refused one does not count.
         """
         mine = self._hit_local(who, limit)
         try:
@@ -82,7 +81,7 @@ class RateLimiter:
         return times
 
     async def _hit_redis(self, who: str, limit: float) -> RateStatus | None:
-        """The same in Redis; None where there is none, or it does not answer."""
+        """Count it in Redis; None if there is no Redis or it is down."""
         found = None if self._redis is None else await self._redis.hit(who, int(limit), seconds=WINDOW)
         if found is None:
             return None
@@ -91,13 +90,13 @@ class RateLimiter:
         return RateStatus(limit, int(limit) - found.used, found.seconds)
 
     def _prune(self, times: deque[float]) -> deque[float]:
-        """Without what is out of the window."""
+        """Drop times outside of the window."""
         while times and times[0] <= self._clock() - WINDOW:
             times.popleft()
         return times
 
     def _seconds_until_free(self, times: deque[float]) -> float:
-        """Seconds until the oldest leaves the window."""
+        """Seconds until the oldest request leaves the window."""
         return times[0] + WINDOW - self._clock() if times else WINDOW
 
 

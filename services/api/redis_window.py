@@ -1,4 +1,4 @@
-"""RedisWindow: the requests of the last minute in Redis, which all processes of the API count together."""
+"""RedisWindow: the requests of the last minute, counted in Redis for all processes of the API."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 from services.jobs.arq_queue import MeasuredRedis
 
 _log = logging.getLogger("motes.api")
-_TIMEOUT = 1.0  # seconds until Redis must have answered
-_RETRY_DELAY = 1.0  # seconds until it is asked again
+_TIMEOUT = 1.0  # seconds to wait for Redis
+_RETRY_DELAY = 1.0  # seconds until Redis is tried again
 _CONNECTIONS = 16
 
 # Redis's own clock, in milliseconds, as those of several machines differ; tests pass a time. Returns whether the
@@ -41,7 +41,7 @@ return {passes, used, tonumber(oldest or now) + window - now}
 
 
 class Hit(NamedTuple):
-    """Whether a request passes, how many have, and in how many seconds the oldest of them leaves the window."""
+    """Whether the request passes, how many have, and the seconds until the oldest leaves the window."""
 
     passes: bool
     used: int
@@ -49,10 +49,10 @@ class Hit(NamedTuple):
 
 
 class RedisWindow:
-    """A sliding window for each caller. ``clock`` returns seconds, for tests; without it Redis has its own."""
+    """A sliding window per caller. ``clock`` returns seconds, for tests; by default Redis's clock counts."""
 
     def __init__(self, redis_url: str, *, clock: Callable[[], float] | None = None) -> None:
-        # Who waits for one of a few connections is still faster than hundreds of new ones.
+        # Waiting for one of a few connections is faster than opening hundreds.
         pool = BlockingConnectionPool.from_url(
             redis_url,
             max_connections=_CONNECTIONS,
@@ -66,17 +66,17 @@ class RedisWindow:
         self._down_until, self._warned = 0.0, False
 
     async def hit(self, who: str, limit: int, *, seconds: int) -> Hit | None:
-        """Count a request if fewer than ``limit`` passed in so many seconds; None where Redis does not answer."""
+        """Count a request if fewer than ``limit`` passed in this many seconds; None if Redis is down."""
         if self._clock() < self._down_until:
             return None
-        if self._warned:  # one request finds out whether it is back, and the others do not wait for that
+        if self._warned:  # one request tries again, and the others do not wait for it
             self._down_until = self._clock() + _RETRY_DELAY
         now = [int(self._clock() * 1000)] if self._is_simulated else []
         try:
             async with asyncio.timeout(_TIMEOUT):
                 arguments = [limit, seconds * 1000, *now]
                 passes, used, rest = await self._script(keys=[f"motes:rate:{who}"], args=arguments)
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+        except (RedisError, OSError) as error:  # includes TimeoutError
             if not self._warned:
                 _log.warning("Redis does not answer, every process counts requests by itself: %r", error)
             self._down_until, self._warned = self._clock() + _RETRY_DELAY, True

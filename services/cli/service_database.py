@@ -1,4 +1,4 @@
-"""The database for commands: brought up to date, or opened as it is; whatever is wrong with it, in one line."""
+"""The database for commands: upgraded, or opened as it is, with errors as one line."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 def prepare(settings: ServiceSettings) -> None:
-    """Make the data folder, bring the database up to date and open the storage, to know that they can be used.
+    """Create the data folder, upgrade the database and open the storage, to check that they are usable.
 
     Raises:
-        MotesError: one of them cannot.
+        MotesError: one of them is not.
     """
     with require_service():
         from services.storage.object_store import Storage
     migrate(settings)
     try:
         Storage(settings.storage)
-    except Exception as error:  # whatever the client of an object store raises
+    except Exception as error:  # object store clients raise errors of many kinds
         raise MotesError(f"the storage {masked(settings.storage)}: {masked(str(error))}") from error
 
 
 def migrate(settings: ServiceSettings) -> None:
-    """Bring the database up to date; the data folder is made if need be.
+    """Create the data folder and upgrade the database.
 
     Raises:
-        MotesError: it cannot be reached, or is newer than this Motes.
+        MotesError: it is unreachable, or newer than this Motes.
     """
     with require_service():
         from services.database.migrations import upgrade
@@ -48,10 +48,10 @@ def migrate(settings: ServiceSettings) -> None:
 
 
 def schema_revisions(settings: ServiceSettings) -> tuple[str | None, str]:
-    """The structure that the database has, None where it has none, and the one that this Motes needs.
+    """The schema revision of the database (None if there is none), and the one that this Motes needs.
 
     Raises:
-        MotesError: it cannot be reached.
+        MotesError: it is unreachable.
     """
     with require_service():
         from services.database.migrations import head_revision, revision_at
@@ -63,10 +63,10 @@ def schema_revisions(settings: ServiceSettings) -> tuple[str | None, str]:
 
 @asynccontextmanager
 async def open_sessions(settings: ServiceSettings) -> AsyncIterator[Sessions]:
-    """The database as it is.
+    """Open the database without upgrading it.
 
     Raises:
-        MotesError: there is none, it cannot be reached, or it must be brought up to date before.
+        MotesError: there is none, it is unreachable, or it must be upgraded first.
     """
     with require_service():
         from services.database.engine import open_database
@@ -88,7 +88,7 @@ async def open_sessions(settings: ServiceSettings) -> AsyncIterator[Sessions]:
 
 
 def _is_missing(settings: ServiceSettings) -> bool:
-    """Whether it is a file that is not there; to connect would make an empty one."""
+    """Whether it is a missing SQLite file, which connecting would create."""
     with require_service():
         from sqlalchemy import make_url
     with one_line_errors(settings):
@@ -98,10 +98,10 @@ def _is_missing(settings: ServiceSettings) -> bool:
 
 @contextmanager
 def one_line_errors(settings: ServiceSettings) -> Iterator[None]:
-    """Whatever a database's driver raises becomes one line that says which database it was."""
+    """Turn database errors into one line that names the database."""
     try:
         yield
-    except BrokenPipeError:  # who read our output has left
+    except BrokenPipeError:  # the reader of our output has closed the pipe
         raise
     except Exception as error:
         if not isinstance(error, _database_errors()):

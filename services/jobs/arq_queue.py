@@ -1,7 +1,7 @@
-"""The queue: carries the ids of ready tasks through Redis, by arq. Nothing is lost with it.
+"""The task queue in Redis, by means of arq. It only wakes workers, so nothing is lost with it.
 
-The only module that knows arq. A task is enqueued as ``{task}:{attempt}``, so that twice is once; results are not kept;
-arq never tries again by itself, as leases in the database do that.
+The only module that knows arq. A task is enqueued as ``{task}:{attempt}``, so enqueuing it twice has no effect. Results
+are not kept, and arq never retries: leases in the database do that.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from services.observability import metrics
 _log = logging.getLogger("motes.queue")
 _QUEUE, _TICKS = "motes:tasks", "motes:ticks"
 _DAY = 24 * 3600
-_TIMEOUT = 2.0  # seconds until Redis must have answered
-_MONITOR_TIMEOUT = 1.0  # seconds that a monitor waits for it
-_BATCH_SIZE = 1000  # ids of the queue that are looked at at a time
-_DURATIONS_KEPT = 100  # durations of a kind of task
-_RETRY_DELAY = 2.0  # seconds until it is asked again
-_RESTART_DELAY = 0.5  # seconds until work is looked for again
-_WORKERS, _HEARTBEAT_TTL = "motes:workers", 15.0  # seconds for which a sign of life counts
+_TIMEOUT = 2.0  # seconds to wait for Redis
+_MONITOR_TIMEOUT = 1.0  # seconds that a monitor waits for Redis
+_BATCH_SIZE = 1000  # queued ids examined at a time
+_DURATIONS_KEPT = 100  # durations per kind of task
+_RETRY_DELAY = 2.0  # seconds until Redis is tried again
+_RESTART_DELAY = 0.5  # seconds until arq's worker is restarted
+_WORKERS, _HEARTBEAT_TTL = "motes:workers", 15.0  # seconds that a heartbeat counts
 
 
 def _serialize(value: Any) -> bytes:
@@ -48,7 +48,7 @@ def _durations_key(kind: str) -> str:
 
 class _Measured:
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """As it was, with its time."""
+        """Execute a command and measure its time."""
         began = time.perf_counter()
         try:
             return await super().execute_command(*args, **options)  # type: ignore[misc]  # of the class it is mixed into
@@ -57,11 +57,11 @@ class _Measured:
 
 
 class MeasuredRedis(_Measured, Redis):  # type: ignore[misc] # of its own base classes
-    """A connection to Redis whose round trips are counted."""
+    """A connection to Redis that measures its round trips."""
 
 
 class _Pipeline(Pipeline):
-    """A worker that stops may leave one half done: Redis forgets it with the connection, and nobody need hear of it."""
+    """A pipeline that a stopping worker may leave unfinished without a warning; Redis drops it with the connection."""
 
     def __del__(self, *_: Any) -> None:
         if self.connection is not None:
@@ -69,15 +69,15 @@ class _Pipeline(Pipeline):
 
 
 class _MeasuredArqRedis(_Measured, ArqRedis):  # type: ignore[misc] # likewise
-    """The same, as arq wants it."""
+    """The same for arq."""
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
-        """Commands that are done all or none."""
+        """A transaction."""
         return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
 class RedisMonitor:
-    """What can be asked of a queue in Redis, by somebody who does not wait for long; where it is down that is told."""
+    """Questions to a queue in Redis that give up soon if Redis is down."""
 
     def __init__(self, redis: MeasuredRedis) -> None:
         self._redis = redis
@@ -93,20 +93,20 @@ class RedisMonitor:
             await redis.aclose()
 
     async def is_up(self) -> bool:
-        """Whether Redis answers."""
+        """Whether Redis responds."""
         with contextlib.suppress(RedisError, OSError):
             return bool(await self._redis.ping())
         return False
 
     async def workers(self) -> int | None:
-        """How many workers gave a sign of life lately; None where Redis does not answer."""
+        """Number of workers with a recent heartbeat; None if Redis is down."""
         with contextlib.suppress(RedisError, OSError):
-            at, _ = await self._redis.execute_command("TIME")  # its own clock: others may differ
+            at, _ = await self._redis.execute_command("TIME")  # Redis's clock, as those of machines differ
             return int(await self._redis.execute_command("ZCOUNT", _WORKERS, int(at) - _HEARTBEAT_TTL, "+inf"))
         return None
 
     async def mean_durations(self, kinds: Collection[str]) -> dict[str, float]:
-        """How many seconds a task of each kind took lately; nothing of a kind that nothing is known of."""
+        """Mean seconds of recent tasks by kind; unknown kinds are absent."""
         found: dict[str, float] = {}
         with contextlib.suppress(RedisError, OSError):
             for kind in kinds:
@@ -137,7 +137,7 @@ class Queue:
             await pool.aclose()
 
     async def enqueue(self, task: str, attempt: int) -> bool:
-        """Wake a worker, as the task is ready; False where Redis is down."""
+        """Wake a worker for a ready task; False if Redis is down."""
         if self._is_down():
             return False
         async with self._request():
@@ -151,7 +151,7 @@ class Queue:
         return False
 
     async def record_duration(self, kind: str, seconds: float) -> None:
-        """A task of this kind took so long; kept of the last hundred, for whoever estimates, and where Redis is up."""
+        """Record the duration of a task, unless Redis is down."""
         if self._is_down():
             return
         async with self._request():
@@ -159,9 +159,9 @@ class Queue:
             await self._redis.execute_command("LTRIM", _durations_key(kind), 0, _DURATIONS_KEPT - 1)
 
     async def remove_finished(self, unfinished: Callable[[Collection[str]], Awaitable[Set[tuple[str, int]]]]) -> None:
-        """Forget what is over: what a worker that was killed had taken would stay for a day.
+        """Remove finished tasks; those of killed workers would otherwise stay for a day.
 
-        ``unfinished`` tells which of some tasks are still to be done, with their attempts.
+        ``unfinished`` returns those of the given tasks that are still to be done, with their attempts.
         """
         if self._is_down():
             return
@@ -177,7 +177,7 @@ class Queue:
                 await self._redis.execute_command("DEL", *(prefix + each for prefix in prefixes for each in over))
 
     async def heartbeat(self, worker: str) -> None:
-        """A sign of life of a worker; to be given every few seconds."""
+        """Send a worker's heartbeat; call it every few seconds."""
         if self._is_down():
             return
         async with self._request():
@@ -186,33 +186,33 @@ class Queue:
             await self._redis.execute_command("ZREMRANGEBYSCORE", _WORKERS, "-inf", int(at) - _HEARTBEAT_TTL)
 
     async def unregister(self, worker: str) -> None:
-        """A worker stops; who dies without a word is forgotten a little later."""
+        """Remove a worker that stops; a dead one is forgotten after its last heartbeat."""
         with contextlib.suppress(RedisError, OSError):
             async with asyncio.timeout(_TIMEOUT):
                 await self._redis.execute_command("ZREM", _WORKERS, worker)
 
     def _is_down(self) -> bool:
-        """Whether Redis did not answer a moment ago; then nobody waits for it."""
+        """Whether Redis did not respond a moment ago; then it is not tried yet."""
         return time.monotonic() < self._not_before
 
     @asynccontextmanager
     async def _request(self) -> AsyncIterator[None]:
-        """Ask Redis something; where it does not answer, that is said, and what follows in the context is left out."""
+        """Talk to Redis; on failure log a warning and skip the rest of the context."""
         try:
             async with asyncio.timeout(_TIMEOUT):
                 yield
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+        except (RedisError, OSError) as error:  # includes TimeoutError
             self._warn_once(error)
             self._not_before = time.monotonic() + _RETRY_DELAY
 
     def _warn_once(self, error: Exception) -> None:
-        """Say so once, until it works again."""
+        """Warn once until Redis works again."""
         if not self._warned:
-            _log.warning("the queue does not answer, workers look for work themselves: %r", error)
+            _log.warning("Redis does not respond; workers poll the database: %r", error)
         self._warned = True
 
     async def consume(self, work: Callable[[], Awaitable[Any]], *, size: int) -> None:
-        """Call ``work``, which does what there is, when something was queued; ``size`` at a time, for ever."""
+        """Call ``work`` for every message, ``size`` at a time. Never returns."""
 
         async def called(context: Any, task: str, attempt: int) -> None:
             await work()
@@ -221,9 +221,9 @@ class Queue:
         await self._run(functions=[task], queue_name=_QUEUE, max_jobs=size, poll_delay=0.05)
 
     async def run_periodically(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
-        """Call ``do`` every so many seconds, for ever: of all that wait for this, one at a time is called.
+        """Call ``do`` every so many seconds, in one of the waiting processes at a time. Never returns.
 
-        ``every`` divides a minute, or is minutes that divide an hour. While Redis is down nobody is called.
+        ``every`` divides a minute, or is whole minutes that divide an hour. Nothing is called while Redis is down.
         """
 
         async def tick(context: Any) -> None:
@@ -231,13 +231,13 @@ class Queue:
 
         seconds = set(range(0, 60, every)) if every < 60 else {0}
         minutes = set(range(0, 60, every // 60)) if every >= 60 else None
-        # A tick that was done is remembered until no clock is late enough to want it once more.
+        # A tick is remembered long enough that no slow clock repeats it.
         job = cron(tick, name="retention", minute=minutes, second=seconds, unique=True, timeout=_DAY, keep_result=120)  # type: ignore[arg-type]  # likewise
-        # A queue of its own: the workers of the other may be busy for hours.
+        # A separate queue, as the workers of the other may be busy for hours.
         await self._run(cron_jobs=[job], queue_name=_TICKS, max_jobs=1, poll_delay=0.5)
 
     async def _run(self, **options: Any) -> None:
-        """Run a worker of arq, for ever: another one where it ends, as it does where Redis is down."""
+        """Run arq's worker; restart it when it ends, as it does while Redis is down."""
         while True:
             worker = ArqWorker(
                 redis_pool=self._redis,

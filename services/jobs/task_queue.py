@@ -1,7 +1,7 @@
-"""The queue of tasks as the API and workers see it: whichever wakes them, Redis or a pipe of this machine.
+"""The task queue as the API and workers see it, whether Redis or a local pipe wakes the workers.
 
-A queue only says that something is ready. What is ready, and whose turn it is, the database knows; whatever a queue
-loses is announced again.
+A queue only says that something is ready. The database knows what is ready and in which order; what a queue loses is
+enqueued again.
 """
 
 from __future__ import annotations
@@ -12,62 +12,63 @@ from typing import Any, Protocol
 
 
 class TaskQueue(Protocol):
-    """What workers need, and the API to wake them."""
+    """What workers need, and what the API needs to wake them."""
 
     async def enqueue(self, task: str, attempt: int) -> bool:
-        """Wake a worker, as the task is ready; False where that cannot be done at the moment."""
+        """Wake a worker for a ready task; False if that is not possible now."""
         ...
 
     async def record_duration(self, kind: str, seconds: float) -> None:
-        """A task of this kind took so long; the last hundred are kept, for whoever estimates."""
+        """Record the duration of a task; the last hundred are kept."""
         ...
 
     async def remove_finished(self, unfinished: Callable[[Collection[str]], Awaitable[Set[tuple[str, int]]]]) -> None:
-        """Forget what is over; ``unfinished`` tells which of some tasks are not, with their attempts."""
+        """Remove finished tasks; ``unfinished`` returns those that are still to be done, with their attempts."""
         ...
 
     async def heartbeat(self, worker: str) -> None:
-        """A sign of life of a worker; to be given every few seconds."""
+        """Send a worker's heartbeat; call it every few seconds."""
         ...
 
     async def unregister(self, worker: str) -> None:
-        """A worker stops; who dies without a word is forgotten a little later."""
+        """Remove a worker that stops; a dead one is forgotten after its last heartbeat."""
         ...
 
     async def consume(self, work: Callable[[], Awaitable[Any]], *, size: int) -> None:
-        """Call ``work``, which does what there is, when something was enqueued; ``size`` at a time, for ever."""
+        """Call ``work`` for every message, ``size`` at a time. Never returns."""
         ...
 
     async def run_periodically(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
-        """Call ``do`` every so many seconds, for ever, in some worker, or in several: then it sees to it itself that it
-        happens once. ``every`` divides a minute, or is minutes that divide an hour.
+        """Call ``do`` every so many seconds in one worker, or in several if it copes with that. Never returns.
+
+        ``every`` divides a minute, or is whole minutes that divide an hour.
         """
         ...
 
 
 class QueueMonitor(Protocol):
-    """What can be asked of a queue."""
+    """Questions to a queue."""
 
     async def is_up(self) -> bool:
         """Whether workers can be woken."""
         ...
 
     async def workers(self) -> int | None:
-        """How many gave a sign of life lately; None where that is not known."""
+        """Number of workers with a recent heartbeat; None if unknown."""
         ...
 
     async def mean_durations(self, kinds: Collection[str]) -> dict[str, float]:
-        """How many seconds a task of each kind took lately; nothing of a kind that nothing is known of."""
+        """Mean seconds of recent tasks by kind; unknown kinds are absent."""
         ...
 
 
 def is_local(url: str) -> bool:
-    """Whether ``MOTES_REDIS_URL`` names no Redis but a folder of this machine."""
+    """Whether ``MOTES_REDIS_URL`` names a local folder instead of Redis."""
     return url.startswith("local:")
 
 
 def open_queue(url: str) -> AbstractAsyncContextManager[TaskQueue]:
-    """The queue that ``MOTES_REDIS_URL`` names. What it takes to speak with Redis is loaded where there is one."""
+    """The queue that ``MOTES_REDIS_URL`` names. The Redis client is only loaded if it is needed."""
     if is_local(url):
         from services.jobs.local_queue import LocalQueue
 
@@ -78,7 +79,7 @@ def open_queue(url: str) -> AbstractAsyncContextManager[TaskQueue]:
 
 
 def open_monitor(url: str) -> AbstractAsyncContextManager[QueueMonitor]:
-    """Whom to ask about that queue."""
+    """The monitor of that queue."""
     if is_local(url):
         from services.jobs.local_queue import LocalQueue
 

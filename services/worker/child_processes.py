@@ -1,4 +1,4 @@
-"""The worker's side of its fork_server: fresh processes, one for each task, and what they tell."""
+"""The worker's side of the fork server: a new process for each task, and the messages it sends."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from typing import Any
 
 from services.processes.fork_server_command import fork_server_command, fork_server_environment
 
-_EXIT_TIMEOUT = 0.2  # seconds in which a process that was killed has ended
-_TIMEOUT = 60.0  # seconds until a process must have been forked, loading everything included
+_EXIT_TIMEOUT = 0.2  # seconds for a killed process to exit
+_TIMEOUT = 60.0  # seconds to fork a process, including the start of the fork server
 _MAX_LINE = 1 << 24  # bytes of a message
-_IDLE_SECONDS = 1.0  # seconds that a process waits for another segment
+_IDLE_SECONDS = 1.0  # seconds that an idle process waits for another segment
 
 
 class ChildDiedError(Exception):
-    """A process died before it could be told what to do."""
+    """A process died before it finished its task."""
 
 
 class ForkServer:
-    """Processes that do tasks, forked by one that has loaded everything. Use as an asynchronous context manager.
+    """Processes for tasks, forked by one that has loaded everything. Use as an asynchronous context manager.
 
-    One that has rendered a segment is kept for the next for a moment: its encoder's memory need not be cleared again,
-    which is a tenth of the work. All others touch what clients sent, and are used once.
+    A process that has rendered a segment is kept briefly for the next one: reusing its encoder's memory saves a tenth
+    of the work. All others handle clients' data and are used once.
 
-    With ``shared``, a socket, that process is somebody else's, who starts it again when it dies; several workers may
-    ask it. Without, it is started, with ``nice``, and ended here.
+    ``shared`` is a socket to a fork server that somebody else starts and restarts, possibly for several workers.
+    Without it, one with this ``nice`` is started and ended here.
     """
 
     def __init__(self, storage_url: str, *, nice: int = 0, shared: socket.socket | None = None) -> None:
@@ -41,13 +41,13 @@ class ForkServer:
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._children: set[Child] = set()
-        self._starting = asyncio.Lock()  # two tasks that find it dead start one, not two
+        self._starting = asyncio.Lock()  # of two tasks that find it dead only one restarts it
         self._idle: dict[Child, asyncio.TimerHandle] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> ForkServer:
         if self._shared is None:
-            await self._start()  # loads everything while nothing is to be done yet
+            await self._start()  # loads everything before there is work
         return self
 
     async def __aexit__(self, *reason: object) -> None:
@@ -61,7 +61,7 @@ class ForkServer:
             self._control.close()
 
     def pids(self) -> list[int]:
-        """The process that forks others, if it is ours, and those of its processes that work for us now."""
+        """Pids of the fork server, if it is ours, and of its processes that work for us."""
         if self._process is None:
             return [child.pid for child in list(self._children) if child.is_alive()]
         one = self._process.pid
@@ -70,11 +70,11 @@ class ForkServer:
         return []
 
     def keep_idle(self, child: Child) -> None:
-        """Have it ready for the next segment, if that comes soon."""
+        """Keep the child for a segment that may come soon."""
         self._idle[child] = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._end, child)
 
     def idle_child(self) -> Child | None:
-        """One that has rendered a segment and can render another."""
+        """A child that has rendered a segment and can render another."""
         while self._idle:
             child, timer = self._idle.popitem()
             timer.cancel()
@@ -91,33 +91,34 @@ class ForkServer:
         task.add_done_callback(self._ending.discard)
 
     async def fork(self) -> Child:
-        """A fresh process.
+        """Fork a new process.
 
         Raises:
             ChildDiedError: it was killed at once.
-            ConnectionError: the one that forks others died, and the next one too.
+            ConnectionError: the fork server died, and so did the next one.
             TimeoutError: it takes too long.
         """
-        with contextlib.suppress(ConnectionError):  # once: it is started again
+        with contextlib.suppress(ConnectionError):  # once: the fork server is restarted
             return await self._fork()
         try:
             return await self._fork()
         except ConnectionError:
             if self._shared is None:
                 raise
-            raise ChildDiedError("killed, or short of memory") from None  # of a shared one it is not known which died
+            # with a shared one it is unknown which of them died
+            raise ChildDiedError("killed, or out of memory") from None
 
     async def _fork(self) -> Child:
         process, control = (None, self._shared) if self._shared is not None else await self._start()
         ours, theirs = socket.socketpair()
-        with theirs:  # only the process will have this end, so when it dies we are told
+        with theirs:  # only the child keeps this end, so its death closes it
             try:
                 socket.send_fds(control, [b"."], [theirs.fileno()])
             except OSError:
                 ours.close()
                 if process is not None:
-                    await process.wait()  # else the next one to start it does not know yet that it is dead
-                raise ConnectionError("the process that forks others died") from None
+                    await process.wait()  # otherwise the next caller would not know that it is dead
+                raise ConnectionError("the fork server died") from None
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_MAX_LINE)
         try:
             async with asyncio.timeout(_TIMEOUT):
@@ -127,14 +128,14 @@ class ForkServer:
             return child
         except TimeoutError:
             writer.close()
-            raise TimeoutError("the process that forks others takes too long") from None
-        except (ValueError, ConnectionError, ProcessLookupError):  # it ended without a word
+            raise TimeoutError("the fork server takes too long") from None
+        except (ValueError, ConnectionError, ProcessLookupError):  # it died before it sent anything
             writer.close()
             with contextlib.suppress(TimeoutError):
                 if process is not None:
                     await asyncio.wait_for(process.wait(), _EXIT_TIMEOUT)
-                raise ConnectionError("the process that forks others died") from None
-            raise ChildDiedError("killed, or short of memory") from None
+                raise ConnectionError("the fork server died") from None
+            raise ChildDiedError("killed, or out of memory") from None
         except BaseException:
             writer.close()
             raise
@@ -156,27 +157,27 @@ class ForkServer:
 
 @dataclass(eq=False)
 class Child:
-    """A process that does tasks, by a file that stands for it: its number may be another's when it is dead."""
+    """A process that does tasks, identified by a pidfd, as pids are reused."""
 
     pid: int
     process: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    done: bool = False  # with its last task, so that it can be given another
+    done: bool = False  # has finished its last task and can take another
 
     async def messages(self, spec: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """Give it a task; yields what it tells, until it has done or died."""
+        """Give it a task; yield its messages until it has finished or died."""
         self.done = False
         self.writer.write(json.dumps(spec).encode() + b"\n")
         with contextlib.suppress(ConnectionError):
             while not self.done and (line := await self.reader.readline()):
-                if line.endswith(b"\n"):  # else it died in the middle of it
+                if line.endswith(b"\n"):  # otherwise it died within a message
                     message = json.loads(line)
                     self.done = "done" in message
                     yield message
 
     def is_alive(self) -> bool:
-        """Whether it can be given something to do."""
+        """Whether it can take a task."""
         if self.writer.is_closing():
             return False
         death = select.poll()
@@ -184,13 +185,13 @@ class Child:
         return not death.poll(0)
 
     def kill(self) -> None:
-        """Stop it; there are no more messages when it is gone."""
-        self.done = False  # it dies in a moment: until then it would seem to be ready for another task
+        """Kill it; its messages end once it is gone."""
+        self.done = False  # it is dying, so it must not be given another task
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.process, signal.SIGKILL)
 
     async def stop(self) -> None:
-        """Stop it, and wait until it is gone and writes no more files."""
+        """Kill it and wait until it is gone and writes no more files."""
         self.kill()
         with contextlib.suppress(ConnectionError):
             while await self.reader.read(1 << 16):

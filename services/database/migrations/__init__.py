@@ -1,4 +1,4 @@
-"""The database's structure, step by step (Alembic)."""
+"""The database schema and its migrations (Alembic)."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _VERSIONS = Path(__file__).parent / "versions"
-_ALEMBIC_VERSION = table("alembic_version", column("version_num"))  # its one row says which structure the database has
+_ALEMBIC_VERSION = table("alembic_version", column("version_num"))  # its only row holds the schema revision
 
 
 class NewerSchemaError(MotesError):
-    """The database has been upgraded by a newer Motes than this one."""
+    """A newer version of Motes has upgraded the database."""
 
     def __init__(self, found: str) -> None:
         super().__init__(
-            f"structure {found} is newer than this Motes knows ({head_revision()}): a newer Motes upgraded the "
+            f"schema revision {found} is newer than this Motes knows ({head_revision()}): a newer Motes upgraded the "
             "database; upgrade this one too, or restore the backup from before"
         )
 
 
 async def upgrade(url: str) -> None:
-    """Bring the database at ``url`` up to date; harmless where it is.
+    """Upgrade the database at ``url``, if need be.
 
     Raises:
-        NewerSchemaError: this Motes is too old for it.
+        NewerSchemaError: the database is newer than this Motes.
     """
     found = await revision_at(url)
     if found is not None and found not in _known_revisions():
@@ -43,7 +43,7 @@ async def upgrade(url: str) -> None:
 
 
 async def revision_at(url: str) -> str | None:
-    """The structure that the database at ``url`` has; None where it has none."""
+    """The schema revision of the database at ``url``; None if it is empty."""
     engine, _ = open_database(url)
     try:
         async with engine.connect() as connection:
@@ -60,25 +60,25 @@ def _revision_of(connection: Connection) -> str | None:
 
 
 async def schema_revision(sessions: Sessions) -> str | None:
-    """The structure that an open database has."""
+    """The schema revision of an open database."""
     async with sessions() as session:
         found: str | None = await session.scalar(select(_ALEMBIC_VERSION.c.version_num))
         return found
 
 
 def is_at_head() -> ColumnElement[bool]:
-    """Whether the structure is the one that this Motes needs, to ask together with something else."""
+    """Condition: the schema revision is the one that this Motes needs; for use in other queries."""
     return exists(select(_ALEMBIC_VERSION.c.version_num).where(_ALEMBIC_VERSION.c.version_num == head_revision()))
 
 
 def head_revision() -> str:
-    """The structure that this Motes needs."""
+    """The schema revision that this Motes needs."""
     return max(_known_revisions())
 
 
 @functools.cache
 def _known_revisions() -> frozenset[str]:
-    """All structures there are: the names of their files begin with them, so that nobody need load Alembic to know."""
+    """All schema revisions, from the names of their files, so that Alembic need not be loaded."""
     return frozenset(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))
 
 

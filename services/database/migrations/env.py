@@ -1,4 +1,4 @@
-"""What Alembic runs for every command."""
+"""Alembic's entry point for every command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def _online() -> None:
     assert url is not None
     engine, _ = open_database(url)
     try:
-        # Of several processes that start at once, one migrates and the others wait for it.
+        # If several processes start at once, one migrates and the others wait.
         async with engine.execution_options(writes=True).begin() as connection:
             if connection.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(77007355)"))

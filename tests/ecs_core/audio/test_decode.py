@@ -219,4 +219,4 @@ def test_values_that_are_not_numbers_become_silence_with_a_warning(tmp_path: Pat
     samples, _, warnings = read(path)
     assert samples[0, 100] == samples[1, 200] == samples[0, 300] == 0
     assert np.isfinite(samples).all()
-    assert warnings == [f"{path}: 3 samples are no numbers, or absurd, and were taken as silence"]
+    assert warnings == [f"{path}: 3 samples were invalid and were replaced by silence"]

@@ -15,8 +15,8 @@ from ecs_core.errors import PluginError
 MakeWorld = Callable[..., World]
 
 WRONG = {
-    "component among the columns": ((Position, Twinkle), (), "Twinkle is no column: columns are classes such as"),
-    "instance among the columns": ((Position(),), (), "Position is no column"),
+    "component among the columns": ((Position, Twinkle), (), "Twinkle is not a column: columns are classes such as"),
+    "instance among the columns": ((Position(),), (), "Position is not a column"),
     "column among the components": ((Position,), (Velocity(),), "Velocity is a column: give it among the columns"),
     "class of a column": ((Position,), (Velocity,), "Velocity is a column"),
     "no such sprite": ((Position,), (Sprite("star"),), "Sprite.shape = 'star': must be 'glow' or 'disc'"),

@@ -69,15 +69,18 @@ MISTAKES = {
 ONCE_FOR_ALL = {"late_births", "loop_over_particles"}  # these have tests of their own
 
 
+SLOW = 50.0  # µs per particle: what is right passes on a slow machine, too
+
+
 def broken(name: str) -> ParticleType:
     kind: ParticleType = importlib.import_module(f"tests.ecs_core.testing.broken.{name}").BROKEN
     return kind
 
 
-def refused(particle_type: ParticleType, *checks: str) -> Report:
+def refused(particle_type: ParticleType, *checks: str, budget: float = 2.0) -> Report:
     """The report of a type that does not pass the checks, or all of them."""
     with pytest.raises(ConformanceError) as caught:
-        check_particle_type(particle_type, checks=checks or tuple(CHECKS))
+        check_particle_type(particle_type, checks=checks or tuple(CHECKS), budget=budget)
     return caught.value.report
 
 
@@ -86,11 +89,11 @@ def refused(particle_type: ParticleType, *checks: str) -> Report:
 
 @pytest.mark.parametrize("name", particle_types().types)
 def test_the_types_that_motes_brings_pass(name: str) -> None:
-    assert check_particle_type(name).passed == tuple(CHECKS)
+    assert check_particle_type(name, budget=SLOW).passed == tuple(CHECKS)
 
 
 def test_a_small_plugin_of_somebody_else_passes() -> None:
-    assert check_particle_type(EMBERS).passed == tuple(CHECKS)
+    assert check_particle_type(EMBERS, budget=SLOW).passed == tuple(CHECKS)
 
 
 def test_only_the_checks_that_are_asked_for_run() -> None:
@@ -138,8 +141,8 @@ def test_a_mistake_is_caught_and_explained(name: str) -> None:
 
 
 def test_a_loop_over_particles_is_too_slow() -> None:
-    (problem,) = refused(broken("loop_over_particles"), "time_budget").problems
-    assert "µs per particle with 2000 particles; the budget is 2 µs. Steer takes" in problem.saw
+    (problem,) = refused(broken("loop_over_particles"), "time_budget", budget=0.01).problems  # on any machine
+    assert "µs per particle with 2000 particles; the budget is 0.01 µs. Steer takes" in problem.saw
 
 
 def test_an_exception_is_told_once_with_its_place() -> None:

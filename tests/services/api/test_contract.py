@@ -101,7 +101,7 @@ def test_every_answer_is_as_the_document_says(
     with (
         _failing_everything(database),
         served() as url,
-        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=300) as client,
     ):
         client.headers["Authorization"] = f"Bearer {theirs}"
         there = _made(client, MARKER)

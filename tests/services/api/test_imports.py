@@ -41,3 +41,22 @@ def test_api_loads_no_ffmpeg_and_no_compiler(tmp_path: Path) -> None:
     assert "sqlalchemy" in made
     assert HEAVY.isdisjoint(made)
     assert HEAVY.isdisjoint(used)
+
+
+_LOADING = """
+import json, os, sys
+from services.cli import serve
+serve._load()
+print(json.dumps([sorted(sys.modules), len(os.listdir("/proc/self/task"))]))
+"""
+
+
+def test_serve_forks_from_one_thread_without_ffmpeg_and_compiler(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _LOADING]
+    environment = {name: value for name, value in environment_of(tmp_path).items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded, threads = json.loads(done.stdout)
+    assert {"services.api.app", "services.worker.main"} <= set(loaded)
+    assert (HEAVY | {"redis", "arq", "alembic"}).isdisjoint(loaded)
+    assert threads == 1

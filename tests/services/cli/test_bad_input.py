@@ -108,7 +108,7 @@ def test_absurdly_loud_samples_are_silence_and_the_analysis_has_numbers_only(run
     song = write_float_wav(tmp_path / "song.wav", samples)
     outcome = run("analyze", song, "-o", tmp_path / "out.json")
     assert (outcome.code, outcome.stdout) == (0, "")
-    assert "samples are no numbers, or absurd, and were taken as silence" in outcome.stderr
+    assert "samples were invalid and were replaced by silence" in outcome.stderr
     assert "NaN" not in (tmp_path / "out.json").read_text()
 
 
@@ -140,7 +140,7 @@ def test_name_of_another_format(run: Run, tmp_path: Path, command: str, name: st
 def test_output_in_what_is_no_folder(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     error = run(*RENDER, "-o", tmp_path / "file" / "out.mp4").error
-    assert error == f"cannot write {tmp_path / 'file' / 'out.mp4'}: {tmp_path / 'file'} is no folder"
+    assert error == f"cannot write {tmp_path / 'file' / 'out.mp4'}: {tmp_path / 'file'} is not a folder"
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000], ids=["digits", "brackets"])
@@ -191,7 +191,7 @@ DAMAGED_SONGS: dict[str, tuple[Make, str]] = {
     "truncated flac": (_truncated(".flac"), "truncated"),
     "truncated mp3": (_truncated(".mp3"), "truncated"),
     "corrupt mp3": (_corrupt_mp3, "damaged"),
-    "not numbers": (_not_numbers, "101 samples are no numbers"),
+    "not numbers": (_not_numbers, "101 samples were invalid"),
 }
 
 

@@ -248,7 +248,7 @@ class TestDatabase:
         database.close()
         outcome = run("db", "upgrade")
         assert outcome.code == 2
-        assert "structure 9999 is newer than this Motes knows" in outcome.error
+        assert "schema revision 9999 is newer than this Motes knows" in outcome.error
         assert "has schema revision 9999, this Motes needs" in run("jobs", "list").error
 
     @pytest.mark.parametrize("command", [("db", "current"), ("db", "upgrade"), ("jobs", "list"), ("worker",), ("api",)])

@@ -103,6 +103,18 @@ class TestLease:
         await board.work()
         assert await board.status(job) == "completed"
 
+    async def test_task_that_is_done_is_not_its_claims_any_more(self, board: Board) -> None:
+        job = await board.submit()
+        claim = await board.until("segment")
+        assert await board.tasks.finish(claim, made_by(claim))
+        assert not await board.tasks.finish(claim, made_by(claim))
+        assert not await board.tasks.renew(claim, 1)
+        assert not await board.tasks.requeue(claim)
+        assert not await board.tasks.fail(claim, "too late")
+        await board.tasks.release_join(job)
+        await board.work()
+        assert await board.status(job) == "completed"
+
     async def test_lost_too_often_fails_the_job_with_the_reason(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         for _ in range(MAX_LOSSES):

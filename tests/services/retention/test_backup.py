@@ -53,11 +53,11 @@ def test_backup_of_a_service_at_work_is_served_elsewhere(
     with serving(first) as service, service.client() as client:
         song = client.post("/audio", files={"file": ("song.wav", demo_song.read_bytes())}).json()["audio_path"]
         done = render(client, seed=1)
-        wait_for(lambda: job(client, done)["status"] == "completed", 60)
+        wait_for(lambda: job(client, done)["status"] == "completed")
         video = client.get(f"/download/{done}").content
         going_on = render(client, seed=2, width=480, height=270, duration=20.0)
         queued = render(client, seed=3)
-        wait_for(lambda: int(str(job(client, going_on)["frames_done"])) >= 60, 60)
+        wait_for(lambda: int(str(job(client, going_on)["frames_done"])) >= 60)
         assert main(["backup", str(backup), "--data", str(first / "data")]) == 0
         assert "of them are new" in capsys.readouterr().out
     with closing(sqlite3.connect(backup / "motes.db")) as database:
@@ -72,7 +72,7 @@ def test_backup_of_a_service_at_work_is_served_elsewhere(
         assert client.get(f"/download/{done}").content == video
         system = client.post("/create", json={"particle_type": "enhanced", "config": SMALL}).json()["system_id"]
         assert client.post(f"/systems/{system}/load-audio", params={"audio_path": song}).status_code == 200
-        wait_for(lambda: job(client, going_on)["status"] == job(client, queued)["status"] == "completed", 120)
+        wait_for(lambda: job(client, going_on)["status"] == job(client, queued)["status"] == "completed")
         assert client.get(f"/download/{going_on}").status_code == 200
     stored = files(second / "data" / "storage")
     with closing(sqlite3.connect(second / "data" / "motes.db")) as database:

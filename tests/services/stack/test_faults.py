@@ -292,7 +292,7 @@ class TestKilledProcesses:
             found = stack.client.get(f"/jobs/{bad}").json()
             assert found["status"] == "failed"
             assert ": its process died " in found["error"]
-            assert found["error"].endswith(" died 3 times (killed, or short of memory)")
+            assert found["error"].endswith(" died 3 times (killed, or out of memory)")
             assert downloaded(stack, good, tmp_path) == signals_deferred(config, tmp_path)
             until(lambda: not half_done(stack), stack)
             assert videos(stack, bad) == that_count(stack, bad)

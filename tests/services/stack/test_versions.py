@@ -102,7 +102,7 @@ def test_worker_ends_with_one_line_when_a_newer_one_upgrades_the_database(stack:
         process = stack.processes.pop("worker")
         assert process.wait() == 2
         last = stack.log("worker").strip().splitlines()[-1]
-        assert last.startswith(f"motes: error: structure 9999 is newer than this Motes knows ({head_revision()})")
+        assert last.startswith(f"motes: error: schema revision 9999 is newer than this Motes knows ({head_revision()})")
         assert stack.client.get("/health").status_code == 503
     finally:
         move_database(stack, head_revision())

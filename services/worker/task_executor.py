@@ -1,0 +1,211 @@
+"""Executes claimed tasks: reuses a result or runs the task in a child process, and records the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from services.auth.limits import LimitError, check_scene
+from services.database.engine import Sessions
+from services.database.models import TaskRow
+from services.jobs.artefacts import Artefact, find_artefact
+from services.jobs.task_queue import TaskQueue
+from services.jobs.tasks import Claim, Tasks
+from services.observability import metrics, traces
+from services.observability.logs import bound
+from services.settings import ServiceSettings
+from services.storage.object_keys import SINGLE_TASK_KINDS, attempt_key, result_key, segment_key
+from services.storage.object_store import Storage, retry_reason
+from services.worker.child_processes import Child, ChildDiedError, ForkServer
+
+_log = logging.getLogger("motes.worker")
+_RENEW_EVERY = 0.4  # seconds; also the age of progress, and the delay until a cancelled job stops
+
+
+@dataclass
+class _Attempt:
+    """A claim, its child process, and the progress: frames of a segment, otherwise percent."""
+
+    claim: Claim
+    child: Child | None = None
+    done: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+
+class TaskExecutor:
+    """Executes the tasks that a worker claims. ``notify`` tells workers of a task that has become ready."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        sessions: Sessions,
+        tasks: Tasks,
+        storage: Storage,
+        *,
+        fork_server: ForkServer,
+        queue: TaskQueue,
+        folder: Path,
+        notify: Callable[[TaskRow | None], Awaitable[bool]],
+    ) -> None:
+        self._settings, self._sessions, self._tasks, self._storage = settings, sessions, tasks, storage
+        self._fork_server, self._queue, self._folder, self._notify = fork_server, queue, folder, notify
+
+    async def execute(self, claim: Claim) -> None:
+        """Do the claimed task or requeue it; whatever happens is logged with the ids of the task, and traced."""
+        with bound(**_log_ids(claim)), _span(claim):
+            await self._execute(claim)
+
+    async def _execute(self, claim: Claim) -> None:
+        try:
+            if not await self._reuse_result(claim) and not await self._run_in_child(claim):
+                await self._discard(claim)
+        except LimitError as error:  # accepted by an API with other limits, or before they were set
+            await self._tasks.fail(claim, str(error))
+        except asyncio.CancelledError:
+            await asyncio.shield(self.requeue(claim))
+            raise
+        except Exception as error:
+            traces.annotate({}, failed=True)
+            _log.exception("%s %d of job %s failed here and was requeued", claim.kind, claim.number, claim.job)
+            if (reason := retry_reason(error)) is not None:
+                await self.requeue(claim, wait=reason)
+            else:
+                await self.requeue(claim, wrong=f"the worker could not do it: {error}")
+
+    async def _reuse_result(self, claim: Claim) -> bool:
+        """Finish the task at once if another job of the same scene has made its result."""
+        if claim.kind == "segment":
+            if await find_artefact(self._sessions, segment_key(claim.scene_key, claim.number)) is None:
+                return False
+            await self._tasks.finish(claim)
+            await self._notify(await self._tasks.release_join(claim.job))
+            return True
+        made = await find_artefact(self._sessions, result_key(claim.scene_key, claim.kind))
+        return made is not None and await self._tasks.complete(claim, made)
+
+    async def _run_in_child(self, claim: Claim) -> bool:
+        """Run the task in a child process; returns whether its result counts.
+
+        Raises:
+            LimitError: it exceeds a limit of this worker.
+        """
+        if claim.kind in ("plan", "frame"):
+            check_scene(self._settings, claim.scene["config"])
+        attempt = _Attempt(claim)
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        holding = asyncio.create_task(self._renew_lease(attempt))
+        try:
+            kept = self._fork_server.idle_child() if claim.kind == "segment" else None
+            attempt.child = kept or await self._fork_server.fork()
+            return await self._supervise(attempt, attempt.child, folder)
+        except ChildDiedError as death:
+            traces.annotate({}, failed=True)
+            await self._tasks.requeue(claim, died=str(death))
+            return False
+        finally:
+            holding.cancel()
+            if attempt.child is not None:
+                if claim.kind == "segment" and attempt.child.done:
+                    self._fork_server.keep_idle(attempt.child)
+                else:
+                    await attempt.child.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:
+        claim = attempt.claim
+        made: Artefact | None = None
+        spec: dict[str, Any] = {"task": claim.task, "attempt": claim.attempt, "plan": claim.plan}
+        spec |= {"kind": claim.kind, "number": claim.number}
+        spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
+        if claim.kind == "join":
+            spec["segments"] = await self._tasks.segment_objects(claim)
+        async for message in child.messages(spec):
+            if "progress" in message:
+                attempt.done = message["progress"]
+            elif "segments" in message:
+                await self._tasks.record_plan(claim, message["segments"])
+            elif "snapshot" in message:
+                await self._notify(await self._tasks.mark_ready(claim, message["snapshot"]))
+            elif "made" in message:
+                made = Artefact(**message["made"])
+            elif "warning" in message:
+                _log.warning("job %s: %s", claim.job, message["warning"])
+            elif "wait" in message:
+                _log.warning("%s %d of job %s must wait: %s", claim.kind, claim.number, claim.job, message["trace"])
+                await self._tasks.requeue(claim, wait=message["wait"])
+                return False
+            elif "error" in message:
+                traces.annotate({}, failed=True)
+                _log.error("job %s failed: %s", claim.job, message.get("trace", message["error"]))
+                await self._tasks.fail(claim, message["error"])
+                return False
+            elif "done" in message:
+                counts = await self._finish(claim, made)
+                if counts:
+                    await self._record_stats(attempt, message["spent"])
+                return counts
+        raise ChildDiedError("killed, or out of memory")
+
+    async def _finish(self, claim: Claim, made: Artefact | None) -> bool:
+        """Publish the result; False if the claim was lost or another attempt was faster."""
+        if claim.kind in ("join", *SINGLE_TASK_KINDS):
+            assert made is not None
+            return await self._tasks.complete(claim, made)
+        counts = await self._tasks.finish(claim, made)
+        await self._notify(await self._tasks.release_join(claim.job))
+        return counts
+
+    async def _record_stats(self, attempt: _Attempt, spent: dict[str, Any]) -> None:
+        """Count, trace and log a finished attempt."""
+        claim, seconds = attempt.claim, time.monotonic() - attempt.began
+        metrics.task_done(claim.kind, claim.scene["type"], seconds=seconds, **spent)
+        traces.annotate({f"motes.seconds.{stage}": spent for stage, spent in spent["stages"].items()})
+        _log.info("%s %d done in %.2f s", claim.kind, claim.number, seconds)
+        await self._queue.record_duration(claim.kind, seconds)
+
+    async def requeue(self, claim: Claim, **why: str) -> None:
+        """Requeue the task if the claim still holds; if the database is down, its lease expires."""
+        try:
+            if await self._tasks.requeue(claim, **why):
+                await self._discard(claim)
+        except Exception:
+            _log.exception("%s %d of job %s cannot be requeued", claim.kind, claim.number, claim.job)
+
+    async def _discard(self, claim: Claim) -> None:
+        """Delete the file that the attempt may have stored, as it does not count."""
+        if claim.kind == "plan":
+            return
+        segment = claim.kind == "segment"
+        key = segment_key(claim.scene_key, claim.number) if segment else result_key(claim.scene_key, claim.kind)
+        await asyncio.to_thread(self._storage.delete, [attempt_key(key, claim.task, claim.attempt)])
+
+    async def _renew_lease(self, attempt: _Attempt) -> None:
+        """Keep renewing the lease; kill the child once the claim is lost or the job is over."""
+        while True:
+            await asyncio.sleep(min(_RENEW_EVERY, self._settings.lease_seconds / 3))
+            try:
+                if not await self._tasks.renew(attempt.claim, attempt.done) and attempt.child is not None:
+                    attempt.child.kill()
+            except Exception:
+                _log.exception("renewing a lease failed; it will be tried again")
+
+
+def _log_ids(claim: Claim) -> dict[str, str]:
+    """Ids for log lines about a claim."""
+    ids = {"job": claim.job, "task": claim.task, "kind": claim.kind, "attempt": str(claim.attempt)}
+    return ids | ({"segment": str(claim.number)} if claim.kind == "segment" else {})
+
+
+def _span(claim: Claim) -> contextlib.AbstractContextManager[None]:
+    """The span of a claim."""
+    parent = {} if claim.traceparent is None else {"traceparent": claim.traceparent}
+    about = {f"motes.{name}": value for name, value in _log_ids(claim).items()}
+    return traces.span(claim.kind, "consumer", parent=parent, attributes=about)
