@@ -123,13 +123,13 @@ def test_there_are_hundreds_of_files_and_every_format(files: list[tuple[Hostile,
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_is_refused_in_one_line_or_heard(run: Run, family: str) -> None:
+def test_file_is_decoded_or_refused_in_one_line(run: Run, family: str) -> None:
     mine = [each for each in run.probed if each.hostile.family == family]
     assert mine
     assert [complaint for each in mine for complaint in each.complaints] == []
 
 
-def test_no_child_passes_its_limits(run: Run, record_property: Any) -> None:
+def test_children_stay_within_their_limits(run: Run, record_property: Any) -> None:
     memory = max(run.probed, key=lambda each: each.memory)
     seconds = max(run.probed, key=lambda each: each.seconds)
     record_property("largest", f"{memory.hostile.name}: {memory.memory >> 20} MB")
@@ -138,7 +138,7 @@ def test_no_child_passes_its_limits(run: Run, record_property: Any) -> None:
     assert seconds.seconds < CPU_LIMIT, seconds
 
 
-def test_no_child_opens_another_file_or_calls_anybody(run: Run) -> None:
+def test_children_open_no_other_file_and_no_connection(run: Run) -> None:
     assert run.taken == []
     assert not any("canary" in each.said.replace(str(each.path), "") for each in run.probed)
 
@@ -154,7 +154,7 @@ def test_bait_is_noticed_when_it_is_taken(bait: Bait, run: Run) -> None:
     assert bait.taken() == []
 
 
-def test_what_refers_to_others_is_refused_also_where_nothing_confines(
+def test_references_are_refused_without_the_sandbox_too(
     files: list[tuple[Hostile, Path]], bait: Bait, run: Run
 ) -> None:
     """``motes render`` decodes its user's file in its own process: there the allow-lists must do."""

@@ -91,9 +91,7 @@ def is_a_refusal(answer: httpx.Response, name: str, stack: Stack) -> bool:
     )
 
 
-def test_files_that_are_sent_are_refused_or_kept_and_rendered(
-    stack: Stack, hostile: dict[str, Hostile], bait: Bait
-) -> None:
+def test_hostile_uploads_are_refused_or_rendered(stack: Stack, hostile: dict[str, Hostile], bait: Bait) -> None:
     chosen = [*list(hostile.values())[::EVERY], *(hostile[name] for name in {*ALSO, *RENDERED})]
     bait.taken()
     api = stack.processes["api"]
@@ -133,7 +131,7 @@ def test_files_that_are_sent_are_refused_or_kept_and_rendered(
         ("", "upload"),
     ],
 )
-def test_a_name_is_no_path_and_is_shown_in_a_line(stack: Stack, sent: str, shown: str) -> None:
+def test_upload_name_is_not_used_as_a_path(stack: Stack, sent: str, shown: str) -> None:
     head = (
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="'
         + sent.replace("\\", "\\\\").encode()
@@ -145,7 +143,7 @@ def test_a_name_is_no_path_and_is_shown_in_a_line(stack: Stack, sent: str, shown
     assert is_a_refusal(answer, shown, stack), answer.text
 
 
-def test_what_is_no_file_under_the_media_root_is_not_opened(stack: Stack) -> None:
+def test_only_files_under_the_media_root_are_opened(stack: Stack) -> None:
     media = stack.folder / "media"
     (media / "folder").mkdir()
     os.mkfifo(media / "fifo")
@@ -191,7 +189,7 @@ def state(pid: int) -> str:
         return ""
 
 
-def test_a_song_that_crashes_the_decoder_fails_its_job_at_once_and_nothing_else(stack: Stack) -> None:
+def test_crashed_decoder_fails_only_its_job(stack: Stack) -> None:
     path = long_song(stack, 1)
     worker = stack.processes["worker"]
     job = submit(stack, create(stack, **SMALL), audio_path=path)
@@ -210,7 +208,7 @@ def test_a_song_that_crashes_the_decoder_fails_its_job_at_once_and_nothing_else(
     assert stack.wait_for(after, "completed", "failed")["status"] == "completed"
 
 
-def test_a_decoder_that_the_system_kills_costs_another_attempt(stack: Stack) -> None:
+def test_killed_decoder_is_retried(stack: Stack) -> None:
     path = long_song(stack, 2)
     job = submit(stack, create(stack, **SMALL), audio_path=path)
     first = until(lambda: stopped_decoder(stack), stack)
@@ -222,7 +220,7 @@ def test_a_decoder_that_the_system_kills_costs_another_attempt(stack: Stack) -> 
     assert plan["deaths"] == 1
 
 
-def test_a_decoder_ends_with_the_task_it_decodes_for(stack: Stack) -> None:
+def test_decoder_ends_with_its_task(stack: Stack) -> None:
     path = long_song(stack, 3)
     job = submit(stack, create(stack, **SMALL), audio_path=path)
     process = until(lambda: stopped_decoder(stack), stack)
@@ -230,7 +228,7 @@ def test_a_decoder_ends_with_the_task_it_decodes_for(stack: Stack) -> None:
     until(lambda: not state(process), stack)
 
 
-def test_a_song_that_is_damaged_in_storage_fails_its_job_in_a_line(stack: Stack) -> None:
+def test_song_damaged_in_storage_fails_its_job(stack: Stack) -> None:
     answer = upload(stack, "song.wav", wav(bytes(range(256)) * 100))
     stored = stack.folder / "data" / "storage" / "audio" / answer.json()["sha256"]
     stored.write_bytes(b"ffconcat version 1.0\nfile /etc/passwd\n")

@@ -108,7 +108,7 @@ class TestRequestsAMinute:
             assert int(left[1]) == 20 - used  # each counts once
             assert 0 < int(left[2]) <= 3600
 
-    def test_that_are_too_many_are_refused_with_when_to_come_again(self, world: World) -> None:
+    def test_too_many_requests_are_refused_with_retry_after(self, world: World) -> None:
         who, before = key(world, "hasty", requests_per_minute=3), counted("requests_per_minute")
         assert [world.call(who, "GET", "/jobs").status_code for _ in range(3)] == [200] * 3
         refused = world.call(who, "GET", "/jobs")

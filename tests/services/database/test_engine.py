@@ -14,7 +14,7 @@ from services.database.engine import _Connection, open_database
 from tests.services.servers import Postgres
 
 
-def test_connection_that_is_closed_gives_up_its_transaction_and_may_be_closed_again(tmp_path: Path) -> None:
+def test_closing_a_connection_twice_rolls_back(tmp_path: Path) -> None:
     """aiosqlite closes twice what is interrupted while it closes."""
     connection = sqlite3.connect(tmp_path / "motes.db", factory=_Connection, isolation_level=None)
     connection.execute("CREATE TABLE numbers (number INTEGER)")
@@ -33,7 +33,7 @@ class TestPostgresqlThatDoesNotAnswer:
     """The driver has errors of five kinds for that, of which the API would take four for faults of its own."""
 
     @pytest.mark.anyio
-    async def test_as_it_ends_connections(self, postgres_server: Postgres) -> None:
+    async def test_terminated_connection_is_an_operational_error(self, postgres_server: Postgres) -> None:
         name = await asyncio.to_thread(postgres_server.create)
         engine, sessions = open_database(postgres_server.url(name))
         end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
@@ -56,7 +56,7 @@ class TestPostgresqlThatDoesNotAnswer:
         await engine.dispose()
 
     @pytest.mark.anyio
-    async def test_not_as_who_asked_is_cancelled(self, postgres_server: Postgres) -> None:
+    async def test_cancelled_query_is_not_an_operational_error(self, postgres_server: Postgres) -> None:
         engine, sessions = open_database(postgres_server.url(await asyncio.to_thread(postgres_server.create)))
 
         async def ask(query: str) -> None:
@@ -71,7 +71,7 @@ class TestPostgresqlThatDoesNotAnswer:
 
     @pytest.mark.anyio
     @pytest.mark.parametrize("where", ["/motes?host=/nowhere", "127.0.0.1:1/motes", "nowhere.invalid/motes"])
-    async def test_as_there_is_none(self, where: str) -> None:
+    async def test_unreachable_server_is_an_operational_error(self, where: str) -> None:
         engine, sessions = open_database(f"postgresql+asyncpg://postgres@{where}")
         with pytest.raises(OperationalError):
             async with sessions() as session:

@@ -15,9 +15,7 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.anyio, pytest.mark.debian("redis-server")]
 
 
-async def test_transaction_that_is_cancelled_is_nothing_to_complain_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_cancelled_transaction_is_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with running_redis(tmp_path) as url:
         async with Queue.open(url) as queue:
 

@@ -57,7 +57,7 @@ async def test_jobs_of_an_owner_are_done_in_their_order(board: Board) -> None:
     assert await done(board) == jobs
 
 
-async def test_jobs_of_an_owner_that_come_at_once_are_one_behind_the_other(board: Board) -> None:
+async def test_concurrent_jobs_of_an_owner_are_queued_in_sequence(board: Board) -> None:
     ids = await together(*(board.submit(kind="frame", tasks=1) for _ in range(8)))
     turns = [(await board.job(job)).virtual_time for job in ids]
     assert sorted(turns) == virtual_times(0.0, "normal", 8)
@@ -139,7 +139,7 @@ async def test_low_priority_is_done_under_a_stream_of_many_owners_high(board: Bo
         assert len(high) < 3 * FIFO_EVERY * (len(FRAMES) + 2), "it starves"
 
 
-async def test_task_that_waits_for_the_disk_holds_up_nobody(board: Board, clock: Clock) -> None:
+async def test_delayed_task_does_not_delay_others(board: Board, clock: Clock) -> None:
     (full,) = await frames(board, 1, fairness_key="full")
     await board.tasks.requeue(await board.take(), wait="the disk is full")
     queue = await frames(board, 8, fairness_key="queue")
@@ -157,7 +157,7 @@ async def test_job_that_is_retried_goes_to_the_end_of_its_owners_queue(board: Bo
     assert await done(board) == [*others, first]
 
 
-async def test_what_was_given_back_is_next(board: Board) -> None:
+async def test_requeued_task_is_next(board: Board) -> None:
     jobs = await frames(board, 3)
     await board.tasks.requeue(await board.take())
     assert await done(board) == jobs

@@ -185,7 +185,7 @@ async def change(board: Board, job: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("examples", [8, pytest.param(50, marks=pytest.mark.campaign)])
-def test_any_sequence(tmp_path: Path, examples: int) -> None:
+def test_any_sequence_of_changes(tmp_path: Path, examples: int) -> None:
     Machine.template = tmp_path / "template.db"
     asyncio.run(upgrade(f"sqlite+aiosqlite:///{Machine.template}"))
     case = Machine.TestCase()
@@ -198,7 +198,7 @@ def test_any_sequence(tmp_path: Path, examples: int) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_at_the_same_time(board: Board, clock: Clock, seed: int) -> None:
+async def test_concurrent_changes(board: Board, clock: Clock, seed: int) -> None:
     """PostgreSQL, many changes at once: five workers, of which each may die at any step, and clients that meddle."""
     chance = random.Random(seed)
     jobs = [await board.submit(chance.choice("abc"), scene_key=chance.choice("pq") * 5 + str(n % 9)) for n in range(24)]

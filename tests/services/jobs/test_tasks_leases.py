@@ -20,7 +20,7 @@ from tests.waiting import HANG
 pytestmark = pytest.mark.anyio
 
 
-async def test_each_task_is_claimed_once_however_many_workers_want_it(board: Board) -> None:
+async def test_each_task_is_claimed_once_by_many_workers(board: Board) -> None:
     jobs = [await board.submit(fairness_key=str(number), kind="frame", tasks=1) for number in range(40)]
     claims = await together(*(board.tasks.claim(f"worker {number % 7}") for number in range(50)))
     taken = [claim for claim in claims if claim is not None]
@@ -29,7 +29,7 @@ async def test_each_task_is_claimed_once_however_many_workers_want_it(board: Boa
     assert Counter(claim.job for claim in taken) == Counter(jobs)
 
 
-async def test_segment_that_two_workers_have_counts_once_fifty_times(board: Board, clock: Clock) -> None:
+async def test_segment_rendered_by_two_workers_counts_once(board: Board, clock: Clock) -> None:
     """The first worker stalls with fifty segments; their leases end, a second does them, and both finish at once."""
     job = await board.submit()
     plan = await board.take()
@@ -61,7 +61,7 @@ async def test_segment_that_two_workers_have_counts_once_fifty_times(board: Boar
 
 
 class TestLease:
-    async def test_holds_as_long_as_it_is_renewed(self, board: Board, clock: Clock) -> None:
+    async def test_renewed_lease_holds(self, board: Board, clock: Clock) -> None:
         await board.submit()
         claim = await board.take()
         for _ in range(5):
@@ -70,7 +70,7 @@ class TestLease:
             assert await board.tasks.renew(claim, 10)
         assert await board.tasks.claim("other") is None
 
-    async def test_that_is_over_gives_the_task_to_another_at_once(self, board: Board, clock: Clock) -> None:
+    async def test_expired_lease_is_requeued_at_once(self, board: Board, clock: Clock) -> None:
         await board.submit()
         claim = await board.take("stalled")
         clock.step(seconds=LEASE + 1)
@@ -80,7 +80,7 @@ class TestLease:
         assert (again.task, again.attempt) == (claim.task, 2)
 
     @pytest.mark.parametrize("kind", ["plan", "segment", "join"])
-    async def test_that_is_over_leaves_its_holder_no_say(self, board: Board, clock: Clock, kind: str) -> None:
+    async def test_holder_of_an_expired_lease_changes_nothing(self, board: Board, clock: Clock, kind: str) -> None:
         job = await board.submit()
         stale = await board.until(kind)
         clock.step(seconds=LEASE + 1)
@@ -103,7 +103,7 @@ class TestLease:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_task_that_is_done_is_not_its_claims_any_more(self, board: Board) -> None:
+    async def test_claim_of_a_finished_task_changes_nothing(self, board: Board) -> None:
         job = await board.submit()
         claim = await board.until("segment")
         assert await board.tasks.finish(claim, made_by(claim))
@@ -115,7 +115,7 @@ class TestLease:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_lost_too_often_fails_the_job_with_the_reason(self, board: Board, clock: Clock) -> None:
+    async def test_task_lost_too_often_fails_its_job(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         for _ in range(MAX_LOSSES):
             await board.take()
@@ -125,9 +125,7 @@ class TestLease:
         assert (row.status, row.error) == ("failed", f"its workers vanished {MAX_LOSSES} times")
         assert await board.work() == []
 
-    async def test_lost_after_many_attempts_that_were_nobodys_fault_is_no_failure(
-        self, board: Board, clock: Clock
-    ) -> None:
+    async def test_harmless_attempts_do_not_count_as_losses(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         for _ in range(2 * MAX_LOSSES):
             await board.tasks.requeue(await board.take(), wait="the disk is full")
@@ -139,7 +137,7 @@ class TestLease:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_worker_that_is_started_again_takes_back_what_it_had(self, board: Board) -> None:
+    async def test_restarted_worker_reclaims_its_tasks(self, board: Board) -> None:
         await board.submit(fairness_key="a")
         await board.submit(fairness_key="b")
         mine, theirs = await board.take("machine:1"), await board.take("machine:2")
@@ -149,7 +147,7 @@ class TestLease:
         assert not await board.tasks.renew(mine, 1)
         assert await board.tasks.renew(theirs, 1)
 
-    async def test_two_that_look_for_lost_tasks_take_each_once(self, board: Board, clock: Clock) -> None:
+    async def test_concurrent_expiry_requeues_each_task_once(self, board: Board, clock: Clock) -> None:
         for number in range(20):
             await board.submit(fairness_key=str(number))
             await board.take()
@@ -162,7 +160,7 @@ class TestLease:
 class TestClock:
     """Nothing expires with time, and nothing hangs when the clock is wrong."""
 
-    async def test_job_that_waits_for_a_day_is_done(self, board: Board, clock: Clock) -> None:
+    async def test_job_may_wait_for_a_day(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         await board.tasks.next_to_enqueue()
         clock.step(hours=24)
@@ -170,7 +168,7 @@ class TestClock:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_segments_that_wait_for_a_day_are_done(self, board: Board, clock: Clock) -> None:
+    async def test_segments_may_wait_for_a_day(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         await board.do(await board.take())
         clock.step(hours=24)
@@ -178,7 +176,7 @@ class TestClock:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_put_back_by_a_day_loses_no_task_of_a_worker_that_died(self, board: Board, clock: Clock) -> None:
+    async def test_dead_workers_task_is_requeued_after_the_clock_is_set_back(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         await board.take("dead")
         clock.step(hours=-24)
@@ -186,21 +184,21 @@ class TestClock:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_put_back_a_little_costs_no_more_than_the_lease(self, board: Board, clock: Clock) -> None:
+    async def test_small_clock_step_back_delays_by_at_most_the_lease(self, board: Board, clock: Clock) -> None:
         await board.submit()
         await board.take("dead")
         clock.step(seconds=-LEASE / 2)
         clock.step(seconds=2 * LEASE)
         assert await board.tasks.expire_leases() == 1
 
-    async def test_put_back_leaves_whoever_works_alone(self, board: Board, clock: Clock) -> None:
+    async def test_clock_set_back_does_not_disturb_a_working_claim(self, board: Board, clock: Clock) -> None:
         await board.submit()
         claim = await board.take()
         clock.step(hours=-24)
         assert await board.tasks.renew(claim, 1)  # twice a second
         assert await board.tasks.expire_leases() == 0
 
-    async def test_put_forward_costs_an_attempt_and_no_job(self, board: Board, clock: Clock) -> None:
+    async def test_clock_set_forward_costs_an_attempt_but_no_job(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         claim = await board.take()
         clock.step(hours=24)
@@ -209,14 +207,14 @@ class TestClock:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_put_back_while_a_task_waits_for_room_on_the_disk(self, board: Board, clock: Clock) -> None:
+    async def test_clock_set_back_while_a_task_waits_for_disk_space(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         await board.tasks.requeue(await board.take(), wait="the disk is full")
         clock.step(hours=-24)
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_put_back_while_tasks_are_queued(self, board: Board, clock: Clock) -> None:
+    async def test_clock_set_back_while_tasks_are_queued(self, board: Board, clock: Clock) -> None:
         await board.submit()
         await board.tasks.next_to_enqueue()
         clock.step(hours=-24)
@@ -224,7 +222,7 @@ class TestClock:
 
 
 class TestWorkerThatDiesBetweenTwoSteps:
-    async def test_before_it_released_the_join(self, board: Board) -> None:
+    async def test_worker_dies_before_it_releases_the_join(self, board: Board) -> None:
         job = await board.submit()
         await board.do(await board.take())
         for _ in FRAMES:
@@ -238,7 +236,7 @@ class TestWorkerThatDiesBetweenTwoSteps:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_before_it_told_of_the_last_snapshots(self, board: Board) -> None:
+    async def test_worker_dies_before_it_reports_the_last_snapshots(self, board: Board) -> None:
         job = await board.submit()
         plan = await board.take("dead")
         await board.tasks.record_plan(plan, FRAMES)
@@ -251,7 +249,7 @@ class TestWorkerThatDiesBetweenTwoSteps:
         assert await board.status(job) == "completed"
         assert len(await board.tasks_of(job)) == len(FRAMES) + 2
 
-    async def test_before_it_queued_what_became_ready(self, board: Board, clock: Clock) -> None:
+    async def test_worker_dies_before_it_enqueues_ready_tasks(self, board: Board, clock: Clock) -> None:
         await board.submit()
         plan = await board.take()
         await board.tasks.record_plan(plan, FRAMES)
@@ -264,7 +262,7 @@ class TestWorkerThatDiesBetweenTwoSteps:
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)  # the locks of SQLite go with the process
 @pytest.mark.parametrize("idle_timeout", [1], indirect=True)
-async def test_machine_that_vanishes_in_a_transaction_holds_nobody_up(board: Board, clock: Clock) -> None:
+async def test_locks_of_a_vanished_machine_are_released(board: Board, clock: Clock) -> None:
     await board.submit()
     claim = await board.take("vanished")
     async with board.sessions.begin() as session:
@@ -277,7 +275,7 @@ async def test_machine_that_vanishes_in_a_transaction_holds_nobody_up(board: Boa
     assert (await board.take()).attempt == 2
 
 
-async def test_lease_is_as_long_as_was_set(board: Board, clock: Clock) -> None:
+async def test_lease_duration_is_configurable(board: Board, clock: Clock) -> None:
     tasks = Tasks(board.sessions, lease=0.3)
     await board.submit()
     await tasks.claim("stalled")
@@ -287,7 +285,7 @@ async def test_lease_is_as_long_as_was_set(board: Board, clock: Clock) -> None:
     assert await tasks.expire_leases() == 1
 
 
-async def test_lease_of_a_machine_whose_clock_is_ahead_is_not_taken_from_it(board: Board) -> None:
+async def test_lease_of_a_machine_with_a_fast_clock_is_respected(board: Board) -> None:
     await board.submit()
     claim = await board.take()
     async with board.sessions.begin() as session:
@@ -298,7 +296,7 @@ async def test_lease_of_a_machine_whose_clock_is_ahead_is_not_taken_from_it(boar
     assert await board.tasks.expire_leases() == 0
 
 
-async def test_changes_that_are_cancelled_lock_nobody_out(board: Board) -> None:
+async def test_cancelled_changes_leave_no_locks(board: Board) -> None:
     """As when a worker stops renewing, or a client goes away: at any moment, also within a transaction."""
     chance = random.Random(1)
     claims = []

@@ -57,7 +57,7 @@ def says() -> Callable[..., str]:
     return run
 
 
-def test_is_heard_as_it_is_in_the_file(says: Callable[..., str], tmp_path: Path) -> None:
+def test_decoded_samples_equal_those_of_the_file(says: Callable[..., str], tmp_path: Path) -> None:
     rng = np.random.Generator(np.random.Philox(1))
     song = rng.uniform(-0.5, 0.5, (6, 100_000)).astype(np.float32)
     song[2, 77] = np.nan
@@ -72,7 +72,7 @@ with AudioFile(path) as one, DecodedSong(path, name="the song") as other:
     assert said == f"True\n(6, 100000) True {warnings}"
 
 
-def test_is_heard_also_where_it_has_no_name_any_more(says: Callable[..., str], tmp_path: Path) -> None:
+def test_unlinked_file_is_decoded(says: Callable[..., str], tmp_path: Path) -> None:
     code = """
 import tempfile
 os.close(0)  # so that the file has a number that is a standard one's elsewhere
@@ -85,9 +85,7 @@ with tempfile.TemporaryFile() as copy:
 
 
 @pytest.mark.parametrize("damage", ["text", "missing", "cut"])
-def test_errors_and_warnings_name_the_song_and_not_where_it_lies(
-    says: Callable[..., str], tmp_path: Path, damage: str
-) -> None:
+def test_errors_and_warnings_show_no_path(says: Callable[..., str], tmp_path: Path, damage: str) -> None:
     path = write_song(tmp_path / "song.wav", tone(0.5))
     if damage == "text":
         path.write_text("no song\n")
@@ -113,7 +111,7 @@ DEATHS = {
 
 
 @pytest.mark.parametrize("when", ["at the beginning", "midway"])
-def test_what_takes_down_the_process_is_said(says: Callable[..., str], tmp_path: Path, when: str) -> None:
+def test_death_of_the_decoder_is_explained(says: Callable[..., str], tmp_path: Path, when: str) -> None:
     path = write_song(tmp_path / "song.flac", tone(3.0))
     code = """
 midway = sys.argv[2] == "midway"
@@ -134,7 +132,7 @@ for deed in sys.argv[3:]:
     assert says(code, path, when, *DEATHS).splitlines() == list(DEATHS.values())
 
 
-def test_a_song_that_does_not_end_is_not_read_on(says: Callable[..., str], tmp_path: Path) -> None:
+def test_endless_song_is_cut_off(says: Callable[..., str], tmp_path: Path) -> None:
     path = write_song(tmp_path / "song.wav", tone(0.5))
     code = """
 def endless(song):
@@ -172,7 +170,7 @@ NONSENSE = [
 ]
 
 
-def test_a_process_that_was_taken_over_is_not_believed(says: Callable[..., str], tmp_path: Path) -> None:
+def test_nonsense_from_a_compromised_decoder_is_refused(says: Callable[..., str], tmp_path: Path) -> None:
     for number, message in enumerate(NONSENSE):
         (tmp_path / f"{number:03}").write_bytes(message)
     code = """
@@ -188,7 +186,7 @@ for script in sorted(path.iterdir()):
     }
 
 
-def test_has_no_file_of_its_parent_s_and_not_its_voice(says: Callable[..., str], tmp_path: Path) -> None:
+def test_decoder_inherits_no_open_files(says: Callable[..., str], tmp_path: Path) -> None:
     code = """
 import socket
 ours, theirs = socket.socketpair()  # as a task is told to a process, and what it made is told back
@@ -222,7 +220,7 @@ def endless(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     process.stdout.close()
 
 
-def test_ends_with_who_wanted_it_however_that_dies(endless: tuple[subprocess.Popen[str], int]) -> None:
+def test_decoder_ends_with_its_parent(endless: tuple[subprocess.Popen[str], int]) -> None:
     process, decoder = endless
     assert Path(f"/proc/{decoder}").exists()
     process.send_signal(signal.SIGKILL)

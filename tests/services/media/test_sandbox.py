@@ -79,15 +79,13 @@ def kernel(who: str) -> tuple[bool, int]:
     return leaves == "True", int(version)
 
 
-def test_says_what_it_could_not_take_away(who: str, kernel: tuple[bool, int]) -> None:
+def test_reports_what_the_kernel_cannot_restrict(who: str, kernel: tuple[bool, int]) -> None:
     leaves, landlock = kernel
     expected = [name for name, there in (("network", leaves), ("files", landlock >= 1)) if not there]
     assert said("print(*enter_sandbox(memory=1 << 28, seconds=5))", who) == expected
 
 
-def test_says_so_where_the_network_cannot_be_left_and_reaches_nobody_by_tcp_all_the_same(
-    who: str, kernel: tuple[bool, int]
-) -> None:
+def test_without_seccomp_landlock_still_blocks_tcp(who: str, kernel: tuple[bool, int]) -> None:
     if kernel[1] < 4:
         pytest.skip(f"needs Landlock of Linux 6.7: this kernel has version {kernel[1]}")
     code = """
@@ -100,7 +98,7 @@ def test_says_so_where_the_network_cannot_be_left_and_reaches_nobody_by_tcp_all_
         assert said(code, who, server.getsockname()[1]) == ["network", "PermissionError"]
 
 
-def test_reaches_neither_this_machine_nor_another(who: str, kernel: tuple[bool, int]) -> None:
+def test_network_is_unreachable(who: str, kernel: tuple[bool, int]) -> None:
     if not kernel[0]:
         pytest.skip("there is no seccomp; that it is said is tested above")
     code = """
@@ -118,7 +116,7 @@ def test_reaches_neither_this_machine_nor_another(who: str, kernel: tuple[bool, 
             server.accept()
 
 
-def test_makes_no_socket_by_the_other_ways_of_the_kernel(who: str, kernel: tuple[bool, int]) -> None:
+def test_io_uring_makes_no_sockets(who: str, kernel: tuple[bool, int]) -> None:
     if not kernel[0]:
         pytest.skip("there is no seccomp; that it is said is tested above")
     code = """
@@ -136,7 +134,7 @@ def test_makes_no_socket_by_the_other_ways_of_the_kernel(who: str, kernel: tuple
     assert set(zip(*[iter(said(code, who))] * 2, strict=True)) <= {("-1", "1"), ("-1", "38")}
 
 
-def test_starts_no_program_and_makes_no_namespace(who: str, kernel: tuple[bool, int]) -> None:
+def test_programs_and_namespaces_are_denied(who: str, kernel: tuple[bool, int]) -> None:
     if not kernel[0]:
         pytest.skip("there is no seccomp; that it is said is tested above")
     code = """
@@ -157,7 +155,7 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_opens_only_what_it_is_told_to_read(who: str, kernel: tuple[bool, int], open_folder: Path) -> None:
+def test_only_allowed_files_can_be_opened(who: str, kernel: tuple[bool, int], open_folder: Path) -> None:
     if kernel[1] < 1:
         pytest.skip("this kernel has no Landlock; that it is said is tested above")
     (open_folder / "song").write_text("the song")
@@ -180,7 +178,7 @@ def test_opens_only_what_it_is_told_to_read(who: str, kernel: tuple[bool, int], 
     assert sorted(path.name for path in open_folder.iterdir()) == ["other", "song"]
 
 
-def test_reads_a_song_that_has_no_name_any_more(who: str) -> None:
+def test_unlinked_song_is_readable(who: str) -> None:
     code = """
     file = tempfile.TemporaryFile()
     file.write(b"the song")
@@ -192,7 +190,7 @@ def test_reads_a_song_that_has_no_name_any_more(who: str) -> None:
     assert said(code, who) == ["True"]
 
 
-def test_memory_beyond_the_limit_is_refused_and_below_it_is_not(who: str) -> None:
+def test_memory_is_limited(who: str) -> None:
     code = """
     enter_sandbox(memory=64 << 20, seconds=5)
     print(len(bytearray(40 << 20)))
@@ -204,7 +202,7 @@ def test_memory_beyond_the_limit_is_refused_and_below_it_is_not(who: str) -> Non
     assert said(code, who) == [str(40 << 20), "MemoryError"]
 
 
-def test_memory_counts_from_what_it_has_already(who: str) -> None:
+def test_memory_limit_counts_from_current_use(who: str) -> None:
     code = """
     before = bytearray(300 << 20)
     enter_sandbox(memory=64 << 20, seconds=5)
@@ -213,11 +211,11 @@ def test_memory_counts_from_what_it_has_already(who: str) -> None:
     assert said(code, who) == [str(40 << 20)]
 
 
-def test_time_ends_it() -> None:
+def test_cpu_time_is_limited() -> None:
     assert trying("enter_sandbox(memory=1 << 28, seconds=1)\nwhile True: pass", WHO[-1]).returncode == -signal.SIGXCPU
 
 
-def test_time_ends_it_also_where_it_does_not_listen() -> None:
+def test_cpu_time_limit_kills_even_if_the_signal_is_ignored() -> None:
     code = """
     signal.signal(signal.SIGXCPU, signal.SIG_IGN)
     enter_sandbox(memory=1 << 28, seconds=1)
@@ -227,7 +225,7 @@ def test_time_ends_it_also_where_it_does_not_listen() -> None:
     assert trying(code, WHO[0]).returncode == -signal.SIGKILL
 
 
-def test_writes_to_no_file_that_is_open(who: str, tmp_path: Path) -> None:
+def test_open_files_cannot_be_written(who: str, tmp_path: Path) -> None:
     code = """
     enter_sandbox(memory=1 << 28, seconds=5)
     refused(os.write, int(sys.argv[2]), b"x")
@@ -237,7 +235,7 @@ def test_writes_to_no_file_that_is_open(who: str, tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b""
 
 
-def test_leaves_no_core_gains_no_privileges_and_raises_no_limit(who: str) -> None:
+def test_no_core_dumps_privileges_or_higher_limits(who: str) -> None:
     code = """
     enter_sandbox(memory=1 << 28, seconds=5)
     print(resource.getrlimit(resource.RLIMIT_CORE) == (0, 0), ctypes.CDLL(None).prctl(39, 0, 0, 0, 0) == 1)
@@ -256,7 +254,7 @@ def test_leaves_no_core_gains_no_privileges_and_raises_no_limit(who: str) -> Non
     assert found[8] in ("PermissionError", "OSError")  # in a user namespace nobody has that number
 
 
-def test_sends_no_signal_to_others(who: str, kernel: tuple[bool, int]) -> None:
+def test_signals_to_other_processes_are_denied(who: str, kernel: tuple[bool, int]) -> None:
     if kernel[1] < 6:
         pytest.skip(f"needs Landlock of Linux 6.12: this kernel has version {kernel[1]}")
     code = """

@@ -189,7 +189,7 @@ async def test_client_is_told_how_each_of_its_jobs_ended(board: Board, tmp_path:
     assert {each["type"] == f"job.{each['data']['status']}" for each in told} == {True}
 
 
-def test_message_is_repeated_under_the_same_id_until_it_is_heard(tmp_path: Path) -> None:
+def test_failed_delivery_is_retried_under_the_same_id(tmp_path: Path) -> None:
     with receiver(500, 429, 200) as server:
         row = deliver(tmp_path, server.url)
     assert [attempt["status"] for attempt in row.attempts] == [500, 429, 200]
@@ -197,13 +197,13 @@ def test_message_is_repeated_under_the_same_id_until_it_is_heard(tmp_path: Path)
     assert {headers["webhook-id"] for headers, _ in server.received} == {row.id}
 
 
-def test_message_that_nobody_hears_is_given_up(tmp_path: Path) -> None:
+def test_delivery_is_given_up_after_the_last_retry(tmp_path: Path) -> None:
     with receiver(503) as server:
         row = deliver(tmp_path, server.url)
     assert (row.status, len(row.attempts)) == ("failed", 4)  # at once, and after each of the three waits
 
 
-def test_receiver_that_is_gone_is_not_asked_again(tmp_path: Path) -> None:
+def test_status_410_stops_the_retries(tmp_path: Path) -> None:
     with receiver(410) as server:
         row = deliver(tmp_path, server.url)
     assert (row.status, len(row.attempts)) == ("failed", 1)
@@ -215,33 +215,33 @@ def test_redirect_is_not_followed(tmp_path: Path) -> None:
     assert (row.status, row.attempts[0]["error"], len(server.received)) == ("failed", "answered 302", 1)
 
 
-def test_receiver_that_is_too_slow_counts_as_deaf(tmp_path: Path) -> None:
+def test_slow_receiver_times_out(tmp_path: Path) -> None:
     with receiver(silent=True) as server:
         row = deliver(tmp_path, server.url, backoff=(), timeout=0.2)
     assert row.status == "failed"
     assert "Timeout" in row.attempts[0]["error"]
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_refused_connection_is_recorded(tmp_path: Path) -> None:
     row = deliver(tmp_path, "http://127.0.0.1:1/", backoff=())
     assert row.attempts[0]["status"] is None
     assert row.attempts[0]["error"].startswith("ConnectError")
 
 
-def test_private_address_is_not_called_even_if_it_was_public_when_the_job_was_submitted(tmp_path: Path) -> None:
+def test_target_that_became_private_is_not_called(tmp_path: Path) -> None:
     with receiver() as server:
         row = deliver(tmp_path, server.url, backoff=(), private=False)
     assert server.received == []
     assert row.attempts[0]["error"] == "127.0.0.1: is not a public address"
 
 
-def test_of_many_workers_one_delivers(tmp_path: Path) -> None:
+def test_one_of_many_workers_delivers(tmp_path: Path) -> None:
     with receiver() as server:
         deliver(tmp_path, server.url, count=5)
     assert len(server.received) == 1
 
 
-def test_message_of_a_worker_that_vanished_is_delivered_by_another(tmp_path: Path, clock: Clock) -> None:
+def test_expired_delivery_is_taken_over(tmp_path: Path, clock: Clock) -> None:
     async def main(server: Receiver) -> DeliveryRow:
         async with message(tmp_path, server.url) as (sessions, _):
             clock.step(hours=1)  # the message was made by the real time

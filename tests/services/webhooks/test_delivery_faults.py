@@ -104,7 +104,7 @@ def raw_receiver(*pieces: bytes, every: float = 0.0, repeats: int = 1_000_000) -
         thread.join()
 
 
-def test_of_many_workers_one_delivers_each_message(database: str, tmp_path: Path) -> None:
+def test_each_message_is_delivered_by_one_of_many_workers(database: str, tmp_path: Path) -> None:
     """On SQLite and PostgreSQL."""
 
     async def main(url: str) -> list[str]:
@@ -120,7 +120,7 @@ def test_of_many_workers_one_delivers_each_message(database: str, tmp_path: Path
     assert Counter(headers["webhook-id"] for headers, _ in server.received) == Counter(ids)
 
 
-def test_message_of_a_worker_that_was_killed_is_delivered_again_under_the_same_id(tmp_path: Path, clock: Clock) -> None:
+def test_killed_workers_message_is_delivered_again_under_the_same_id(tmp_path: Path, clock: Clock) -> None:
     async def main() -> DeliveryRow:
         async with message(tmp_path, server.url) as (sessions, _):
             worker = subprocess.Popen((sys.executable, "-c", WORKER, str(tmp_path)))
@@ -140,7 +140,7 @@ def test_message_of_a_worker_that_was_killed_is_delivered_again_under_the_same_i
     assert len(row.attempts) == 1
 
 
-def test_receivers_that_do_not_answer_hold_nobody_up(tmp_path: Path) -> None:
+def test_silent_receivers_do_not_delay_others(tmp_path: Path) -> None:
     async def main() -> None:
         async with message(tmp_path, silent.url) as (sessions, _):
             await add(sessions, silent.url, count=5)
@@ -155,7 +155,7 @@ def test_receivers_that_do_not_answer_hold_nobody_up(tmp_path: Path) -> None:
     assert len(quick.received) == 12
 
 
-def test_database_that_fails_for_a_while_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_deliverer_survives_database_errors(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> DeliveryRow:
         async with message(tmp_path, server.url) as (sessions, _):
             async with sessions.begin() as session:
@@ -171,9 +171,7 @@ def test_database_that_fails_for_a_while_is_waited_for(tmp_path: Path, caplog: p
     assert len(server.received) == 1
 
 
-def test_message_is_delivered_again_where_it_could_not_be_noted(
-    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unrecorded_delivery_is_repeated(tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> DeliveryRow:
         async with message(tmp_path, server.url) as (sessions, _), delivering(sessions, tmp_path, lease=60.0):
             clock.step(hours=1)  # the message was made by the real time
@@ -193,21 +191,21 @@ def test_message_is_delivered_again_where_it_could_not_be_noted(
     assert len(server.received) == 2
 
 
-def test_answer_counts_even_if_the_rest_of_it_never_comes(tmp_path: Path) -> None:
+def test_status_counts_even_if_the_body_is_cut_off(tmp_path: Path) -> None:
     with raw_receiver(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x", repeats=9) as (url, taken):
         row = deliver(tmp_path, url, backoff=())
     assert (row.status, row.attempts[0]["status"], row.attempts[0]["error"]) == ("delivered", 200, None)
     assert len(taken) == 1
 
 
-def test_answer_without_end_is_not_read(tmp_path: Path) -> None:
+def test_endless_response_is_not_read(tmp_path: Path) -> None:
     with raw_receiver(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536) as (url, taken):
         row = deliver(tmp_path, url, backoff=())
     assert row.status == "delivered"
     assert sum(taken) < 10_000_000  # what the system took off the wire by itself
 
 
-def test_head_of_an_answer_that_drips_is_not_waited_for(tmp_path: Path) -> None:
+def test_dripping_response_head_times_out(tmp_path: Path) -> None:
     """Each byte comes in time, all of them never do: what ends this is the time for all of it."""
     with raw_receiver(b"HTTP/1.1 200 OK\r\n", b"x", every=0.05) as (url, _):
         row = deliver(tmp_path, url, backoff=(), timeout=0.3)
@@ -215,7 +213,7 @@ def test_head_of_an_answer_that_drips_is_not_waited_for(tmp_path: Path) -> None:
     assert "Timeout" in row.attempts[0]["error"]  # of a single byte, too, where the machine is busy
 
 
-def test_answer_that_is_no_http_counts_as_none(tmp_path: Path) -> None:
+def test_response_that_is_not_http_is_a_failure(tmp_path: Path) -> None:
     with raw_receiver(b"SSH-2.0-OpenSSH_9.2\r\n") as (url, _):
         row = deliver(tmp_path, url)
     assert (row.status, len(row.attempts)) == ("failed", 4)
@@ -223,13 +221,13 @@ def test_answer_that_is_no_http_counts_as_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "http://[", "http://x\n/", "ftp://example.com/"])
-def test_message_that_cannot_be_sent_is_given_up_as_others_are(tmp_path: Path, url: str) -> None:
+def test_unsendable_message_is_given_up(tmp_path: Path, url: str) -> None:
     """It got past the check once, by another version of ours perhaps."""
     row = deliver(tmp_path, url)
     assert (row.status, len(row.attempts)) == ("failed", 4)
 
 
-def test_text_that_is_no_unicode_is_delivered(tmp_path: Path) -> None:
+def test_invalid_unicode_is_delivered(tmp_path: Path) -> None:
     """As in the error of a job, about a file whose name is none."""
     payload = {**PAYLOAD, "data": {"error": "no such file: \udcff.mp3"}}
 

@@ -27,7 +27,7 @@ def environment(data: Path) -> Mapping[str, str]:
     return environment_of(ServiceSettings(data=data), data)
 
 
-def test_secret_is_made_for_all_processes_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_is_generated_once_for_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = environment(tmp_path)["MOTES_WEBHOOK_SECRET"]
     assert environment(tmp_path)["MOTES_WEBHOOK_SECRET"] == secret
     assert secret.startswith("whsec_")
@@ -36,7 +36,7 @@ def test_secret_is_made_for_all_processes_and_kept(tmp_path: Path, monkeypatch: 
     assert ServiceSettings().webhook_secret is not None
 
 
-def test_every_installation_has_another_secret(tmp_path: Path) -> None:
+def test_secrets_differ_between_installations(tmp_path: Path) -> None:
     found = [environment(tmp_path / name)["MOTES_WEBHOOK_SECRET"] for name in ("one", "two")]
     assert found[0] != found[1]
 
@@ -51,19 +51,19 @@ def test_only_the_owner_can_read_the_secret(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "webhook-secret").stat().st_mode) == 0o600
 
 
-def test_secret_of_the_operator_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operators_secret_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTES_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     assert environment(tmp_path)["MOTES_WEBHOOK_SECRET"] == "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_left_of_a_secret_half_written_does_not_matter(tmp_path: Path) -> None:
+def test_half_written_secret_is_replaced(tmp_path: Path) -> None:
     (tmp_path / ".webhook-secret.part").write_text("whsec_")
     assert len(environment(tmp_path)["MOTES_WEBHOOK_SECRET"]) > 40
     assert [path.name for path in tmp_path.iterdir()] == ["webhook-secret"]
 
 
-def test_secret_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+def test_unreadable_secret_is_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "webhook-secret").mkdir()
     with pytest.raises(MotesError, match=r"^cannot use the webhook secret in .*/webhook-secret: Is a directory; make"):
         environment(tmp_path)

@@ -96,7 +96,7 @@ def test_fork_server_ends_with_its_worker_even_where_its_input_stays_open(tmp_pa
         os.close(control)
 
 
-def test_one_that_is_kept_is_used_again_unless_it_died_meanwhile(
+def test_idle_child_is_reused_unless_it_died(
     with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None],
 ) -> None:
     async def used(fork_server: ForkServer) -> None:
@@ -113,7 +113,7 @@ def test_one_that_is_kept_is_used_again_unless_it_died_meanwhile(
     with_fork_server(used)
 
 
-def test_one_that_is_kept_ends_when_nothing_comes(
+def test_idle_child_ends_after_a_while(
     with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child_processes, "_IDLE_SECONDS", 0.1)
@@ -128,7 +128,7 @@ def test_one_that_is_kept_ends_when_nothing_comes(
     with_fork_server(waited)
 
 
-def test_it_does_one_task_after_another(
+def test_child_does_one_task_after_another(
     with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None], tmp_path: Path
 ) -> None:
     async def asked(fork_server: ForkServer) -> None:
@@ -161,7 +161,7 @@ def motes_particle_types(register):
 """
 
 
-def test_type_that_fails_is_named_to_the_client_and_its_place_to_the_operator(
+def test_plugin_failure_names_the_type_and_logs_the_traceback(
     with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -188,7 +188,7 @@ def test_type_that_fails_is_named_to_the_client_and_its_place_to_the_operator(
     with_fork_server(asked)
 
 
-def test_no_process_that_does_tasks_has_secrets_it_does_not_need(
+def test_task_processes_have_no_secrets_in_their_environment(
     with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("MOTES_DATABASE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET"):
@@ -227,7 +227,7 @@ fork_server.main()
 """
 
 
-def test_what_a_rehearsal_leaves_is_gone_before_it_forks(tmp_path: Path) -> None:
+def test_garbage_of_the_rehearsal_is_collected_before_forking(tmp_path: Path) -> None:
     """As compiling kernels leaves a frame whose threads no other process has: throwing it away there never ended."""
     ours, control = socket.socketpair()
     command = (sys.executable, "-c", _LEAVES_GARBAGE, tmp_path.as_uri(), "0", str(os.getpid()))

@@ -30,9 +30,7 @@ def motes_after_render(scene, stats):
 """
 
 
-def test_plugins_hear_of_a_video_when_it_is_planned_and_when_it_is_joined(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plugin_hooks_run_at_plan_and_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "motes_test_ears.py").write_text(HOOKS)
     registry = load([EntryPoint("ears", "motes_test_ears", GROUP)])
