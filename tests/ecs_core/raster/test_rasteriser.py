@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecs_core import kernels
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak, linear_from_srgb
 from ecs_core.raster.drawlist import DrawList
@@ -75,6 +76,38 @@ def test_a_fine_sprite_keeps_its_light_wherever_it_stands_between_pixels(radius:
         luma = painted(sprites([80.0 + shift], [54.0 + shift / 3], radius=radius, light=(0.2,) * 3, skirt=0.0)).luma
         totals.append(float((luma.astype(int) - 16).clip(0).sum()))
     assert max(totals) <= 1.25 * min(totals) + 8
+
+
+@pytest.mark.parametrize("radius", [0.1, 0.4, 0.7, 1.0, 5.0])
+def test_window_of_a_fine_sprite_is_wider_with_the_same_light(radius: float) -> None:
+    drawn, out = sprites([80.0], [54.0], radius=radius, light=(0.2, 0.3, 0.4), skirt=0.0), np.zeros((7, 2), np.float32)
+    light = (drawn.red, drawn.green, drawn.blue)
+    core = np.float32(2.1)
+    arrays = (drawn.x, drawn.y, drawn.radius, *light, drawn.skirt, drawn.disc)
+    assert kernels.raster.cut_windows(*arrays, core, np.float32(6.5), out) == 1
+    reach = out[2, 0]
+    assert reach == pytest.approx(max(1.5, 2.1 * radius))
+    assert out[3:6, 0] * reach**2 == pytest.approx(np.array([0.2, 0.3, 0.4]) * (2.1 * radius) ** 2, rel=1e-5)
+
+
+def test_reset_rasteriser_paints_another_picture_whole() -> None:
+    rasteriser, first = Rasteriser(WIDTH, HEIGHT), Planes.empty(WIDTH, HEIGHT)
+    rasteriser.paint(nothing(), first)
+    rasteriser.reset()
+    other = Planes(*(np.full_like(plane, 77) for plane in (first.luma, first.cb, first.cr)))
+    rasteriser.paint(nothing(), other)
+    assert same(first, other)
+
+
+@pytest.mark.compiled
+def test_more_sprites_than_the_lists_hold_are_all_painted_at_once() -> None:
+    rng = np.random.default_rng(2)
+    many = sprites(rng.uniform(0, WIDTH, 6000), rng.uniform(0, HEIGHT, 6000), radius=1.0, light=(0.01,) * 3)
+    rasteriser, first, second = Rasteriser(WIDTH, HEIGHT), Planes.empty(WIDTH, HEIGHT), Planes.empty(WIDTH, HEIGHT)
+    rasteriser.paint(many, first)  # enlarges the lists
+    rasteriser.reset()
+    rasteriser.paint(many, second)
+    assert same(first, second)
 
 
 def test_light_adds_up() -> None:
