@@ -72,6 +72,10 @@ def test_birth_ids_are_never_used_again(table: Table) -> None:
     table.remove(dead(table, 0, 1, 2))
     table.spawn(1)
     assert table.birth.tolist() == [3]
+    table.remove(np.arange(len(table)) < 2)
+    for _ in range(3):  # after a removal there are fewer rows than births
+        table.spawn(2)
+    assert len(set(table.birth.tolist())) == len(table)
 
 
 def test_columns_are_contiguous_float32_views_after_every_change(table: Table, position: Position) -> None:
