@@ -13,7 +13,7 @@ DEV := $(VENV)/.ready-dev
 	check-types check-layers format docs gallery filter-banks dashboards \
 	bench lock upgrade clean
 
-help:  ## what there is to make
+help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 setup: $(READY)  ## create the environment in .venv and compile the kernels
@@ -37,22 +37,22 @@ serve: $(READY)  ## run the service: the REST API and workers
 
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
-test: $(DEV)  ## the tests, but for campaigns
+test: $(DEV)  ## run the tests, except campaigns
 	$(PYTEST) -m 'not campaign and not nightly'
 
-campaigns: $(DEV)  ## long tests: faults, load, full disks, fresh environments, fuzzing, no compiler
+campaigns: $(DEV)  ## run the long tests: faults, load, full disks, fresh environments, fuzzing, no compiler
 	$(PYTEST) -m campaign
 
-nightly: $(DEV)  ## tests that take hours: hundreds of faults, long soaks, thousands of requests made up
+nightly: $(DEV)  ## run the tests that take hours: hundreds of faults, long soaks, thousands of generated requests
 	$(BIN)/python -m pytest -s --durations 0 -m nightly
 
-mutate: $(DEV)  ## mistakes put into the code one by one; lists those that no test notices
+mutate: $(DEV)  ## mutate the code in chosen places and list the mutants that no test kills
 	$(BIN)/python -m tests.mutate
 
-prove: $(DEV)  ## the tests pass whatever the machine: three times beside four busy processes, then once niced to 19
+prove: $(DEV)  ## run the tests three times beside four busy processes, then once niced to 19
 	$(BIN)/python -m tests.prove
 
-check: $(DEV)  ## lint, format, types, layers
+check: $(DEV)  ## check lint, format, types and layers
 	$(MAKE) --jobs --output-sync --keep-going --no-print-directory check-lint check-format check-types check-layers
 
 check-lint:
@@ -67,35 +67,35 @@ check-types:
 check-layers:
 	$(BIN)/lint-imports
 
-format: $(DEV)  ## what can be put right by a machine
+format: $(DEV)  ## fix lint and format automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(DEV)  ## the documentation site, into out/site
+docs: $(DEV)  ## build the documentation site into out/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-gallery: $(DEV)  ## the pictures of the docs: all types and presets
+gallery: $(DEV)  ## render the pictures of the docs: all types and presets
 	$(BIN)/python docs/gallery.py
 
-filter-banks: $(DEV)  ## the filter banks of the analysis, written anew with librosa
+filter-banks: $(DEV)  ## write the filter banks of the analysis with librosa
 	$(BIN)/python -m ecs_core.audio.make_filter_banks
 
-dashboards: $(DEV)  ## the dashboards of deploy/grafana, as Grafana reads them
+dashboards: $(DEV)  ## write the Grafana dashboards as JSON
 	$(BIN)/python -m deploy.grafana
 
-bench: $(DEV)  ## every measurement, one after the other (about 20 minutes)
+bench: $(DEV)  ## run every benchmark, one after the other (about 20 minutes)
 	for script in bench/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # One lock fits all Pythons, by markers. setuptools is pinned because pip needs it to install this folder.
 COMPILE = echo 'setuptools>=77' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 $(UPGRADE) \
 	--custom-compile-command 'make lock' --output-file
 
-lock: $(DEV)  ## pin what pyproject.toml asks for; versions that still fit stay
+lock: $(DEV)  ## update the locks from pyproject.toml; versions that still fit stay
 	$(COMPILE) requirements.lock --extra service pyproject.toml -
 	$(COMPILE) requirements-dev.lock --all-extras --constraint requirements.lock pyproject.toml -
 
-upgrade:  ## pin the newest versions that fit pyproject.toml
+upgrade:  ## update the locks to the newest versions that fit pyproject.toml
 	$(MAKE) lock UPGRADE=--upgrade
 
-clean:  ## the environment and everything rendered
+clean:  ## delete the environment and everything rendered
 	rm -rf $(VENV) out build dist *.egg-info

@@ -1,4 +1,4 @@
-"""``motes api``: the REST API alone, for a machine of many."""
+"""``motes api``: the REST API alone, for a service of several machines."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ examples:
   motes api --host 0.0.0.0 --port 80
   MOTES_REDIS_URL=redis://queue MOTES_DATABASE_URL=postgresql+asyncpg://db/motes motes api
 """
-_GRACE = 5  # seconds for answers that are being sent when it is told to stop
+_GRACE = 5  # seconds to finish responses after a signal to stop
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("--host", help="address to listen on (default: $MOTES_HOST or 127.0.0.1)")
     parser.add_argument("--port", type=int, help="default: $MOTES_PORT or 8000; 0 is any that is free")
-    # For the supervisor: it listens already, and wants to know when the API answers, and beforehand what is wrong.
+    # For the supervisor, which owns the socket, waits for the API to answer, and checks the settings first.
     parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Answer until Ctrl-C or SIGTERM."""
-    gc.disable()  # until it answers there is nothing to be found, and a fifth of the time would go into looking
+    gc.disable()  # during the start collections would take a fifth of the time and find nothing
     settings = settings_from(arguments, "host", "port", "data")
     with require_service():
         from services.processes.listener import listen, url_of
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         prepare(settings)
         where = {"data": settings.data, "host": settings.host, "port": listener.getsockname()[1]}
         for name, value in where.items():
-            os.environ[variable(name)] = str(value)  # where the application looks
+            os.environ[variable(name)] = str(value)  # the application reads them here
         url = url_of(listener)
 
         def say_ready() -> None:
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _server(settings: ServiceSettings, on_ready: Callable[[], None]) -> uvicorn.Server:
-    """A server that tells when it answers."""
+    """A server that calls ``on_ready`` once it answers."""
     import uvicorn
 
     from services.api.middleware.connections import server_options
@@ -85,7 +85,7 @@ def _server(settings: ServiceSettings, on_ready: Callable[[], None]) -> uvicorn.
         factory=True,
         log_config=None,
         log_level="warning",
-        access_log=False,  # services.api.middleware.request_context has a line of its own for each
+        access_log=False,  # services.api.middleware.request_context logs each request
         timeout_graceful_shutdown=_GRACE,
         **server_options(settings),
     )

@@ -1,4 +1,4 @@
-"""``motes serve``: the API, its workers and Redis, on this machine."""
+"""``motes serve``: the API and its workers on this machine."""
 
 from __future__ import annotations
 
@@ -47,22 +47,25 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _load() -> None:
-    """Load what the API and workers need, so that it is there in whatever is forked."""
-    gc.disable()  # a sixth of the time would go into looking for garbage where there is none
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads are not there in what is forked
-    import aiosqlite  # noqa: F401 - for whoever is forked
+    """Import what the API and the workers need, before they are forked."""
+    gc.disable()  # collections would take a sixth of the time and find nothing
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # forked processes do not inherit threads
+    import aiosqlite  # noqa: F401 - used by the forked processes
     import uvicorn  # noqa: F401 - likewise
 
     import services.api.app
     import services.worker.main  # noqa: F401 - likewise
     from services.jobs.render_spec import renderable_versions
 
-    renderable_versions()  # of what is loaded, whatever is installed later
-    gc.freeze()  # what is shared stays so as long as no collection touches it
+    renderable_versions()  # cached now: packages may be upgraded on disk later
+    gc.freeze()  # keeps pages shared between forked processes: collections do not touch frozen objects
     gc.enable()
 
 
 def _say_ready(url: str) -> None:
     print(f"Motes is ready: {url}/particles (docs: {url}/docs); Ctrl-C stops it", flush=True)
     if variable("redis_url") not in os.environ:
-        print("One machine needs no Redis; several share the work through one: see MOTES_REDIS_URL", flush=True)
+        print(
+            "Running without Redis, which only several machines need: set MOTES_REDIS_URL to share work between them",
+            flush=True,
+        )

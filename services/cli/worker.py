@@ -1,4 +1,4 @@
-"""``motes worker``: does the work that the API accepts; any number of them, on any number of machines."""
+"""``motes worker``: renders what the API accepts; run any number on any number of machines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics-port", type=int, help="where Prometheus may ask it (default: $MOTES_METRICS_PORT, or nowhere)"
     )
-    # For the supervisor, whose workers share one fork server.
+    # For the supervisor: its workers share one fork server.
     parser.add_argument("--fork-server", metavar="FD", type=int, help=argparse.SUPPRESS)
     add_data_argument(parser)
 

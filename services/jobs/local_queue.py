@@ -1,8 +1,8 @@
-"""The queue of one machine: wakes workers through a named pipe, so that nobody needs a Redis.
+"""The queue of one machine: wakes workers through a named pipe, so one machine needs no Redis.
 
-A byte in the pipe says that a task is ready. The kernel gives each byte to one of the workers that wait for one, and
-only workers with a free slot wait. Who dies with a byte loses nothing: the database knows the task, and it is
-announced again. Beside the pipe lie a file for each live worker and the latest durations of each kind of task.
+A byte in the pipe means that a task is ready. The kernel gives each byte to one waiting worker, and only workers with a
+free slot wait. A worker that crashes with a byte loses nothing: the database knows the task, and it is announced again.
+Beside the pipe there is a file for each live worker and one with recent durations for each kind of task.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 _log = logging.getLogger("motes.queue")
-_HEARTBEAT_TTL = 15.0  # seconds for which a sign of life counts
-_DURATIONS_KEPT = 100  # of a kind of task
+_HEARTBEAT_TTL = 15.0  # seconds
+_DURATIONS_KEPT = 100  # for each kind of task
 _DURATION = struct.Struct("<d")  # seconds
-_MAX_FILE = 1 << 16  # bytes of durations, until the old ones are cut off
-_DURATIONS = "durations-"  # and the kind of task
+_MAX_FILE = 1 << 16  # bytes; a longer file of durations is cut to the latest
+_DURATIONS = "durations-"  # followed by the kind of task
 
 
 class LocalQueue:
-    """A folder that the processes of one machine share; see ``services.jobs.task_queue``."""
+    """A task queue in a folder that the processes of one machine share; see ``services.jobs.task_queue``."""
 
     def __init__(self, folder: Path, pipe: int) -> None:
         self._folder, self._pipe = folder, pipe
@@ -37,16 +37,16 @@ class LocalQueue:
     @staticmethod
     @asynccontextmanager
     async def open(url: str) -> AsyncIterator[LocalQueue]:
-        """Open the queue at ``local:///folder``, which is made if need be.
+        """Open the queue at ``local:///folder``, creating it if it is missing.
 
         Raises:
-            OSError: it cannot be made; on a file system without named pipes, too.
+            OSError: it cannot be created, for instance because the file system has no named pipes.
         """
         folder = Path(urlsplit(url).path)
         (folder / "workers").mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.mkfifo(folder / "ready", 0o600)
-        # Open for both, it never ends, whoever else comes and goes.
+        # Open for reading and writing, so that it never reports end of file when other processes close it.
         pipe = os.open(folder / "ready", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             yield LocalQueue(folder, pipe)
@@ -54,20 +54,20 @@ class LocalQueue:
             os.close(pipe)
 
     async def enqueue(self, task: str, attempt: int) -> bool:
-        """Wake a worker, as the task is ready."""
-        with contextlib.suppress(BlockingIOError):  # thousands of bytes wait to be read: workers have enough to do
+        """Wake a worker for a ready task."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full: workers have enough to do
             os.write(self._pipe, b".")
         return True
 
     async def consume(self, work: Callable[[], Awaitable[Any]], *, size: int) -> None:
-        """Call ``work``, which does what there is, for every byte; ``size`` at a time, for ever."""
+        """Call ``work`` for every byte, ``size`` at a time. Never returns."""
         slots, running = asyncio.Semaphore(size), set[asyncio.Task[None]]()
 
         async def called() -> None:
             try:
                 await work()
             except Exception:
-                _log.exception("what was woken failed")
+                _log.exception("a task failed unexpectedly")
             finally:
                 slots.release()
 
@@ -85,7 +85,7 @@ class LocalQueue:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _next(self) -> None:
-        """Take a byte; waits until there is one that no other worker takes."""
+        """Wait for a byte and take it."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -100,19 +100,19 @@ class LocalQueue:
                     loop.remove_reader(self._pipe)
 
     async def run_periodically(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
-        """Call ``do`` every so many seconds, for ever, in every worker: what it does must happen once, however often.
+        """Call ``do`` every ``every`` seconds in every worker, so ``do`` must be idempotent. Never returns.
 
         Raises:
-            Exception: whatever ``do`` raises.
+            Exception: any that ``do`` raises.
         """
         while True:
             await asyncio.sleep(every - time.time() % every)
             await do()
 
     async def record_duration(self, kind: str, seconds: float) -> None:
-        """A task of this kind took so long."""
+        """Record the duration of a task."""
         path = self._folder / f"{_DURATIONS}{kind}"
-        with contextlib.suppress(OSError):  # of a full disk: nobody's work shall fail for it
+        with contextlib.suppress(OSError):  # a full disk must not fail the task
             with path.open("ab", buffering=0) as file:
                 file.write(_DURATION.pack(seconds))
                 is_long = file.tell() > _MAX_FILE
@@ -122,7 +122,7 @@ class LocalQueue:
                 part.replace(path)
 
     async def mean_durations(self, kinds: Collection[str]) -> dict[str, float]:
-        """How many seconds a task of each kind took lately; nothing of a kind that nothing is known of."""
+        """Mean seconds of recent tasks by kind; unknown kinds are absent."""
         found = {kind: self._last(self._folder / f"{_DURATIONS}{kind}") for kind in kinds}
         return {kind: fmean(each for (each,) in _DURATION.iter_unpack(data)) for kind, data in found.items() if data}
 
@@ -136,15 +136,15 @@ class LocalQueue:
         return data[-_DURATION.size * _DURATIONS_KEPT :]
 
     async def remove_finished(self, unfinished: Callable[[Collection[str]], Awaitable[Set[tuple[str, int]]]]) -> None:
-        """There is nothing to remove: a byte names no task."""
+        """Nothing to remove: a byte names no task."""
 
     async def heartbeat(self, worker: str) -> None:
-        """A sign of life of a worker; to be given every few seconds."""
+        """Send a worker's heartbeat; call it every few seconds."""
         with contextlib.suppress(OSError):
             self._life(worker).touch()
 
     async def unregister(self, worker: str) -> None:
-        """A worker stops; who dies without a word is forgotten a little later."""
+        """Remove a worker that stops; a dead one is forgotten after its last heartbeat."""
         with contextlib.suppress(OSError):
             self._life(worker).unlink()
 
@@ -156,10 +156,10 @@ class LocalQueue:
         return True
 
     async def workers(self) -> int:
-        """How many gave a sign of life lately."""
+        """Number of workers with a recent heartbeat."""
         alive = 0
         for path in (self._folder / "workers").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # it stops at this moment
+            with contextlib.suppress(FileNotFoundError):  # it has just stopped
                 alive += time.time() - path.stat().st_mtime < _HEARTBEAT_TTL
         return alive
 

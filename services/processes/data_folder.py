@@ -1,4 +1,4 @@
-"""What ``motes serve`` keeps in its data folder for itself: a lock, and the secret that webhooks are signed with."""
+"""The lock and the webhook secret that ``motes serve`` keeps in its data folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ecs_core.errors import MotesError
 
 @contextmanager
 def locked(data: Path) -> Iterator[None]:
-    """The data folder, made if need be, for this process alone."""
+    """Create the data folder if it is missing, and hold it for this process alone."""
     try:
         data.mkdir(parents=True, exist_ok=True)
         lock = (data / "serve.lock").open("a+")
@@ -26,7 +26,7 @@ def locked(data: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
-            who = f"motes serve runs on {data} already (process {lock.read().strip() or 'unknown'})"
+            who = f"motes serve already runs on {data} (process {lock.read().strip() or 'unknown'})"
             raise MotesError(f"{who}: stop it, or give another folder with --data") from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -35,7 +35,7 @@ def locked(data: Path) -> Iterator[None]:
 
 
 def webhook_secret(data: Path) -> str:
-    """What webhooks are signed with, made when it is first needed; for nobody else to read, and there whole or not."""
+    """The secret that signs webhooks; created at first use, atomically, readable by this user only."""
     path, part = data / "webhook-secret", data / ".webhook-secret.part"
     try:
         if not path.exists():
@@ -43,7 +43,7 @@ def webhook_secret(data: Path) -> str:
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
                 file.flush()
-                os.fsync(file.fileno())  # or a power cut could leave the name without the secret
+                os.fsync(file.fileno())  # or a power cut could leave an empty file
             part.replace(path)
         return path.read_text().strip()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How a fork server is started: its command, and its environment, which holds no secret."""
+"""The command and the environment, free of secrets, that start a fork server."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping
 
 from ecs_core.rendering.environment import ENVIRONMENT
 
-# What a process that touches what clients sent, or runs plugins, has no business with.
+# Kept from processes that read clients' files or run plugins.
 _SECRETS = ("MOTES_DATABASE_URL", "MOTES_REDIS_URL", "MOTES_WEBHOOK_SECRET")
 
 
 def fork_server_command(storage_url: str, *, nice: int, parent: int) -> list[str]:
-    """The command; what it is asked for comes through its standard input, see ``services.worker.fork_server``.
+    """The command. Requests arrive on its standard input, see ``services.worker.fork_server``.
 
-    The process ends with ``parent``, and gives way to others by ``nice``, as does what it forks.
+    The process ends with ``parent``; it and the processes it forks run at niceness ``nice``.
     """
     return [sys.executable, "-m", "services.worker.fork_server", storage_url, str(nice), str(parent)]
 
 
 def fork_server_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Its environment, of one that holds secrets."""
+    """``environment`` without its secrets."""
     return {**{name: value for name, value in environment.items() if name not in _SECRETS}, **ENVIRONMENT}

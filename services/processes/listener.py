@@ -1,4 +1,4 @@
-"""listen(): a socket that listens before the process that answers is there, and where others find it."""
+"""listen(): a listening socket that exists before the API does, and its URL."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import socket
 
 from ecs_core.errors import MotesError
 
-_BACKLOG = 2048  # connections that wait while the API is being started again
+_BACKLOG = 2048  # connections that wait while the API restarts
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 is any that is free.
+    """A socket that listens on ``host`` and ``port``; port 0 takes any free port.
 
     Raises:
-        MotesError: it cannot; says why and what to do.
+        MotesError: the address cannot be used; says why and what to do.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -29,12 +29,12 @@ def listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         what = f"cannot listen on {host} port {port}: {error.strerror}"
-        raise MotesError(f"{what}; give another --port (0 is any that is free) or --host") from None
+        raise MotesError(f"{what}; give another --port (0 takes any free one) or --host") from None
     return listener
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a browser on this machine finds what listens there."""
+    """The URL at which a browser on this machine reaches the socket."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

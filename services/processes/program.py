@@ -1,4 +1,4 @@
-"""Program: a process that a supervisor keeps running, forked with all that the supervisor has loaded."""
+"""Program: a process that the supervisor forks and keeps running."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from services.processes.parent_death import end_with_parent
 from services.processes.process_title import set_process_title
 
 _log = logging.getLogger("motes.serve")
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)  # that a supervisor handles
-_BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before a process that died is started again
-_STABLE_AFTER = 30.0  # seconds after which a process counts as working
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)  # handled by the supervisor
+_BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before a process is restarted, by the number of failures in a row
+_STABLE_AFTER = 30.0  # seconds after which the failures of a running process are forgotten
 
 
 @dataclass
 class Program:
-    """Runs ``run`` in a process of its own, and again whenever that ends.
+    """Runs ``run`` in a forked process and restarts it whenever it exits.
 
-    The process has this environment, the open files of ``inherited`` and the standard ones, and is called ``title``;
-    what it prints goes to standard error. ``run`` returns its exit code.
+    The process gets ``environment``, the standard streams and the file descriptors in ``inherited``; ``title`` is its
+    name in ``ps``. Its standard output goes to standard error. ``run`` returns the exit code.
     """
 
     name: str
@@ -36,13 +36,13 @@ class Program:
     environment: Mapping[str, str]
     title: str
     inherited: Collection[int] = ()
-    pid: int | None = field(default=None, init=False)  # None while it is not running
+    pid: int | None = field(default=None, init=False)  # None unless it is running
     failures: int = field(default=0, init=False)  # in a row
-    due: float = field(default=0.0, init=False)  # when it is to be started, by the monotonic clock
+    due: float = field(default=0.0, init=False)  # when to start it, by the monotonic clock
     _began: float = field(default=0.0, init=False)
 
     def start(self) -> None:
-        """Start it; what cannot be started is tried again later."""
+        """Fork the process; if that fails, schedule another try."""
         self._began = time.monotonic()
         try:
             self.pid = forked(self._main)
@@ -50,16 +50,14 @@ class Program:
             self._start_later(f"cannot be started: {error.strerror}")
 
     def check(self) -> None:
-        """See whether it has ended, to start it again later."""
+        """Schedule a restart if the process has exited."""
         code = self.exit_code()
         if code is not None:
             killed = code < 0
-            self._start_later(
-                f"was killed by {signal.Signals(-code).name}" if killed else f"ended with exit code {code}"
-            )
+            self._start_later(f"was killed by {signal.Signals(-code).name}" if killed else f"exited with code {code}")
 
     def exit_code(self) -> int | None:
-        """How it ended, minus a signal's number where one killed it; None while it runs or was not started."""
+        """The exit code, or minus the number of the signal that killed it; None while it runs or was never started."""
         if self.pid is None:
             return None
         pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -69,21 +67,21 @@ class Program:
         return os.waitstatus_to_exitcode(status)
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, if it runs."""
+        """Send it a signal if it is running."""
         if self.pid is not None:
-            os.kill(self.pid, number)  # at worst it is a zombie: nobody else waits for it
+            os.kill(self.pid, number)  # never another process: only we wait for this pid
 
     def _start_later(self, why: str) -> None:
-        """Later each time, unless it ran for a while."""
+        """Schedule the next start; the delay grows with each failure in a row."""
         moment = time.monotonic()
         self.failures = 0 if moment - self._began > _STABLE_AFTER else self.failures + 1
         wait = _BACKOFF[min(self.failures, len(_BACKOFF) - 1)]
         self.due = moment + wait
-        _log.warning("%s %s; starting it again in %g s", self.name, why, wait)
+        _log.warning("%s %s; restarting it in %g s", self.name, why, wait)
 
     def _main(self) -> int:
         close_all_but(self.inherited)
-        os.dup2(2, 1)  # on standard output we say that we are ready, and nothing else
+        os.dup2(2, 1)  # standard output carries only the supervisor's ready message
         os.environ.clear()
         os.environ.update(self.environment)
         set_process_title(self.title)
@@ -91,9 +89,9 @@ class Program:
 
 
 def forked(run: Callable[[], int]) -> int:
-    """The pid of a process that does ``run`` and ends with this one, in a process group of its own.
+    """Fork a process that calls ``run`` in a process group of its own and ends with this one; returns its pid.
 
-    To be called in a process of one thread.
+    The calling process must have one thread.
     """
     parent = os.getpid()
     sys.stdout.flush()
@@ -109,15 +107,15 @@ def forked(run: Callable[[], int]) -> int:
 
 
 def _become(run: Callable[[], int], parent: int) -> NoReturn:
-    """What ``run`` does is all that this process does; nothing of what called it goes on."""
+    """Call ``run`` and exit with its code; never return to the caller."""
     code = 1
     try:
-        atexit._clear()  # what the parent wants done is for the parent to do
+        atexit._clear()  # the parent's exit handlers are for the parent
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, signal.SIG_DFL)
-        os.setpgid(0, 0)  # Ctrl-C is for the parent to deal with
+        os.setpgid(0, 0)  # only the parent handles Ctrl-C
         end_with_parent(parent, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         code = run()
@@ -135,8 +133,8 @@ def _become(run: Callable[[], int], parent: int) -> NoReturn:
 
 
 def close_all_but(kept: Collection[int]) -> None:
-    """Close all files but the standard ones and these."""
+    """Close all file descriptors but the standard ones and ``kept``."""
     for file in map(int, os.listdir("/proc/self/fd")):
         if file > 2 and file not in kept:
-            with suppress(OSError):  # what listed them is closed
+            with suppress(OSError):  # the descriptor that listed the folder is closed already
                 os.close(file)

@@ -1,8 +1,8 @@
-"""The supervisor: everything on one machine. It starts the API, workers and a fork server, and again what dies.
+"""The supervisor of one machine: starts the API, the workers and a fork server, and restarts any that exits.
 
-It loads everything once and forks the API and the workers, so that each of them is there at once and they share memory.
-The fork server, from which the processes that render come, is another program: it alone loads FFmpeg and kernels, and
-never has any secret in its memory.
+It imports everything once, then forks the API and the workers, so they start at once and share memory. The fork server,
+which forks the processes that render, is a separate program: only it loads FFmpeg and the kernels, and no secret ever
+reaches its memory.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from services.processes.listener import listen, url_of
 from services.processes.program import SIGNALS, Program, close_all_but, forked
 from services.settings import ServiceSettings
 
-_MAX_FAILED_STARTS = 4  # an API that ended this often before it ever answered will not
-_STOP, _STOP_FORK_SERVER = 7.0, 1.5  # seconds that processes have to stop by themselves; together under 10
-_NICE = 10  # what renders gives way to the API
+_MAX_FAILED_STARTS = 4  # give up on an API that exits this often before it first answers
+_STOP, _STOP_FORK_SERVER = 7.0, 1.5  # seconds that processes have to stop by themselves; less than 10 in total
+_NICE = 10  # rendering gives way to the API
 _log = logging.getLogger("motes.serve")
 
 
-Command = Callable[[Sequence[str]], int]  # runs a command of Motes in this process; returns its exit code
+Command = Callable[[Sequence[str]], int]  # runs a `motes` command in this process; returns its exit code
 
 
 def serve(
@@ -45,13 +45,14 @@ def serve(
     command: Command,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Run everything until SIGINT, SIGTERM or SIGHUP; ``on_ready`` is told the address once the API answers.
+    """Run everything until SIGINT, SIGTERM or SIGHUP. Calls ``on_ready`` with the URL once the API answers.
 
-    ``load`` loads what the API and workers need, and starts no thread; both are then forked and run a ``command``.
+    ``load`` imports what the API and the workers need, without starting a thread. Both are then forked, and run
+    ``command``.
 
     Raises:
-        MotesError: it cannot be started: the port or the data folder is in use, there is no database or no storage, or
-            the API ends again and again.
+        MotesError: the port or the data folder is in use, the database or the storage cannot be used, or the API keeps
+            exiting.
     """
     with ExitStack() as held:
         signals = _Signals(held)
@@ -66,9 +67,11 @@ def serve(
         fork_server = _fork_server(settings, environment, asked)
         api = _api(command, environment, listener, answering)
         others = [api, *(_worker(command, settings, environment, number + 1, asking) for number in range(workers))]
-        held.callback(_stop, [fork_server], signals, _STOP_FORK_SERVER)  # last: who gives work back may still need it
+        held.callback(
+            _stop, [fork_server], signals, _STOP_FORK_SERVER
+        )  # stops last: workers that hand back tasks may still need it
         held.callback(_stop, others, signals, _STOP)
-        fork_server.start()  # it loads its own beside us
+        fork_server.start()  # it imports while we import
         load()
         _check(command, environment)
         _write_prometheus_targets(settings, workers=workers, listener=listener)
@@ -79,20 +82,20 @@ def serve(
                 if program.pid is None and program.due <= time.monotonic():
                     program.start()
             if not is_ready and api.failures >= _MAX_FAILED_STARTS:
-                raise MotesError(f"the API ended {api.failures} times before it answered; why is said above")
+                raise MotesError(f"the API exited {api.failures} times before it answered; its errors are above")
             pauses = [program.due - time.monotonic() for program in (*others, fork_server) if program.pid is None]
             if signals.wait(min(pauses, default=None), answers) and not is_ready:
                 is_ready = True
-                with suppress(BrokenPipeError):  # nobody reads it
+                with suppress(BrokenPipeError):  # standard output is closed
                     on_ready(url_of(listener))
         listener.close()
 
 
 class _Signals:
-    """The signals of this process, as something to wait for."""
+    """Lets the supervisor wait for signals and files together."""
 
     def __init__(self, held: ExitStack) -> None:
-        self.stop = False  # whether one of them said so
+        self.stop = False  # whether a signal asked the supervisor to stop
         self._reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         held.callback(os.close, self._reading)
         held.callback(os.close, writing)
@@ -105,7 +108,7 @@ class _Signals:
         self.stop = self.stop or number != signal.SIGCHLD
 
     def wait(self, seconds: float | None, *files: int) -> bool:
-        """Wait for a signal, for that long, or until one of some files can be read, and is; whether it was one."""
+        """Wait for a signal, a readable file or the timeout; drain the files. Returns whether a file was readable."""
         readable, _, _ = select.select([self._reading, *files], [], [], seconds and max(0.0, seconds))
         for file in readable:
             with suppress(BlockingIOError):
@@ -114,11 +117,11 @@ class _Signals:
 
 
 def environment_of(settings: ServiceSettings, private: Path) -> dict[str, str]:
-    """What the API and workers are told. ``private`` is a folder that is there while they run.
+    """The environment of the API and the workers. ``private`` is a folder that exists while they run.
 
-    Where ``MOTES_REDIS_URL`` is not set there is no Redis: the queue lies in that folder.
+    Without ``MOTES_REDIS_URL`` there is no Redis, and the queue is in that folder.
     """
-    # The API is given a socket, but whether it asks for keys depends on who may reach that.
+    # The API inherits a socket, but whether it requires keys depends on the address that socket listens on.
     environment = {**os.environ, "MOTES_DATA": str(settings.data.absolute()), "MOTES_HOST": settings.host}
     environment.setdefault("MOTES_REDIS_URL", f"local://{private}/queue")
     if "MOTES_WEBHOOK_SECRET" not in environment:
@@ -157,7 +160,7 @@ def _fork_server(settings: ServiceSettings, environment: Mapping[str, str], aske
 
 
 def _stop(programs: Sequence[Program], signals: _Signals, seconds: float) -> None:
-    """Let them stop by themselves; kill those that do not."""
+    """Ask them to stop, then kill those that do not in time."""
     for program in programs:
         program.send(signal.SIGTERM)
     end = time.monotonic() + seconds
@@ -174,7 +177,7 @@ def _stop(programs: Sequence[Program], signals: _Signals, seconds: float) -> Non
 
 
 def _check(command: Command, environment: Mapping[str, str]) -> None:
-    """Bring the database up to date and try the storage, in a process that needs the memory for a moment only."""
+    """Migrate the database and try the storage, in a short-lived process, so that its memory is freed."""
     reading, writing = os.pipe()
 
     def run() -> int:
@@ -194,7 +197,7 @@ def _check(command: Command, environment: Mapping[str, str]) -> None:
 
 
 def _write_prometheus_targets(settings: ServiceSettings, *, workers: int, listener: socket.socket) -> None:
-    """Write where all processes tell their metrics to ``prometheus.json``, for Prometheus' file_sd_configs."""
+    """Write the metrics addresses of all processes to ``prometheus.json``, for Prometheus' file_sd_configs."""
     if settings.metrics_port is None:
         return
     api = urlsplit(url_of(listener))
@@ -208,4 +211,4 @@ def _write_prometheus_targets(settings: ServiceSettings, *, workers: int, listen
         part.write_text(json.dumps(targets, indent=1) + "\n")
         part.replace(path)
     except OSError as error:
-        raise MotesError(f"cannot write {path}: {error.strerror}; Prometheus would not find the workers") from None
+        raise MotesError(f"cannot write {path}: {error.strerror}; Prometheus could not find the workers") from None

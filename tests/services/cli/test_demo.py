@@ -100,7 +100,7 @@ def test_service_that_dies_is_said_with_the_end_of_its_log(tmp_path: Path) -> No
     first, second, *log = said.splitlines()
     assert first.startswith("motes: error: ")
     assert second == f"The end of {tmp_path}/demo.log:"
-    assert any("was killed by SIGKILL; starting it again" in line for line in log)
+    assert any("was killed by SIGKILL; restarting it" in line for line in log)
 
 
 @pytest.mark.campaign

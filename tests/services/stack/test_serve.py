@@ -62,7 +62,7 @@ def test_what_dies_is_started_again(tmp_path: Path) -> None:
         wait_for(lambda: set(children(service.process.pid)) == set(before))
         job = render(client, SMALL)
         wait_for(lambda: client.get(f"/jobs/{job}").json()["status"] == "completed")
-        assert "worker 1 was killed by SIGKILL; starting it again in" in service.log
+        assert "worker 1 was killed by SIGKILL; restarting it in" in service.log
 
 
 def test_stops_and_gives_unfinished_work_back(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_api_that_never_answers_is_given_up(tmp_path: Path) -> None:
         time.sleep(0.02)
     out, said = process.communicate(timeout=HANG)
     assert (process.returncode, out) == (2, "")
-    assert said.splitlines()[-1] == "motes: error: the API ended 4 times before it answered; why is said above"
+    assert said.splitlines()[-1] == "motes: error: the API exited 4 times before it answered; its errors are above"
 
 
 @pytest.mark.campaign
@@ -166,7 +166,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def test_data_folder_in_use_is_refused(service: Service) -> None:
     said = refused(service.folder, "--port", "0")
-    runs = f"motes serve runs on {service.folder / 'data'} already (process {service.process.pid})"
+    runs = f"motes serve already runs on {service.folder / 'data'} (process {service.process.pid})"
     assert said.startswith(f"motes: error: {runs}: stop it")
     with service.client() as client:
         assert client.get("/health").status_code == 200
