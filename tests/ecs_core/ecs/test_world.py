@@ -177,6 +177,15 @@ def test_audio_frame_gives_features_of_the_frame(make_world: MakeWorld) -> None:
     assert (world.get(AudioFrame).before("beats"), world.get(AudioFrame).count("beats")) == (1, 0)
 
 
+def test_event_between_two_frames_belongs_to_the_later_one(make_world: MakeWorld) -> None:
+    world = make_world(fps=2, events={"beats": [0.0, 0.5]})
+    for _ in range(2):
+        world.step()
+        assert world.get(AudioFrame).count("beats") == 1
+    world.step()
+    assert world.get(AudioFrame).count("beats") == 0
+
+
 def test_audio_frame_names_the_features_there_are(make_world: MakeWorld) -> None:
     world = make_world()
     world.step()

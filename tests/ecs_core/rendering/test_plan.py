@@ -5,12 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core import Scene, SceneError
-from ecs_core.rendering.plan import cut, make_plan
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.rendering.plan import cut, make_plan, with_levels
 from tests.media import SMALL
 
 
@@ -54,6 +56,17 @@ def test_group_of_pictures_is_as_long_as_a_segment() -> None:
     assert plan.video.gop == 30
     assert plan.frames == 300
     assert plan.segments[0].stop == 30
+
+
+def test_bass_is_high_above_its_threshold_not_at_it() -> None:
+    _, settings = Scene(
+        "enhanced", config={**SMALL, "bass_threshold": 0.5, "enhanced_mode": {"active": False}}
+    ).resolve()
+    bass = np.array([0.25, 0.5, 0.75], np.float32)
+    timeline = FeatureTimeline.silence(settings.rate, 3).with_features({"bass": bass})
+    heard = with_levels(timeline, settings).features
+    assert heard["level"].tolist() == bass.tolist()
+    assert heard["bass_high"].tolist() == [0, 0, 1]
 
 
 def test_silence_needs_a_duration() -> None:
