@@ -49,7 +49,7 @@ def test_every_phase_is_found(output: str) -> None:
     assert sum(found.values()) == len(lines)
 
 
-def test_a_copy_has_nothing_but_tracked_files(tmp_path: Path) -> None:
+def test_copy_has_only_tracked_files(tmp_path: Path) -> None:
     copy_tracked(ROOT, tmp_path / "copy")
     assert (tmp_path / "copy/Makefile").read_bytes() == (ROOT / "Makefile").read_bytes()
     assert not list((tmp_path / "copy").rglob("__pycache__"))

@@ -16,13 +16,13 @@ from deploy.grafana.made import FOLDER, made
 from tests.deploy.observing import BOARDS, ROOT, panels
 
 
-def test_files_are_what_make_dashboards_writes() -> None:
+def test_files_are_up_to_date() -> None:
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
     assert there == made(), "run make dashboards"
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
-def test_the_model_of_grafana_reads_them_and_loses_nothing(path: Any) -> None:
+def test_files_round_trip_through_the_grafana_model(path: Any) -> None:
     register_default_plugins()
     read = json.loads(path.read_text(encoding="utf-8"))
     again = json.loads(json.dumps(Dashboard.from_json(read), cls=JSONEncoder))
@@ -30,7 +30,7 @@ def test_the_model_of_grafana_reads_them_and_loses_nothing(path: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "panel"), panels(), ids=[name for name, _ in panels()])
-def test_panel_says_what_it_shows_and_in_what_unit(name: str, panel: dict[str, Any]) -> None:
+def test_panel_has_a_description_and_a_unit(name: str, panel: dict[str, Any]) -> None:
     assert panel["description"].endswith(".")
     assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
     assert panel["type"] == "table" or panel["fieldConfig"]["defaults"]["unit"]
@@ -47,7 +47,7 @@ def test_panels_fill_rows_and_do_not_overlap(path: Any) -> None:
     assert sum(place["w"] * place["h"] for place in places) == 24 * height
 
 
-def test_numbers_and_names_of_panels_are_their_own() -> None:
+def test_panel_ids_and_titles_are_unique() -> None:
     names = [name for name, _ in panels()]
     for path in BOARDS:
         read = json.loads(path.read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def test_numbers_and_names_of_panels_are_their_own() -> None:
     assert len(names) >= 60
 
 
-def test_provisioning_is_read_by_grafana() -> None:
+def test_provisioning_has_the_required_fields() -> None:
     """As far as that can be said without Grafana: the version, and the fields that its manual requires."""
     folder = ROOT / "deploy/grafana/provisioning"
     [source] = yaml.safe_load((folder / "datasources/prometheus.yml").read_text(encoding="utf-8"))["datasources"]

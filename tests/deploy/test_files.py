@@ -63,7 +63,7 @@ def test_dockerfile_is_linted() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_everything_that_the_image_copies_is_there_and_not_ignored() -> None:
+def test_files_copied_by_the_image_exist_and_are_not_ignored() -> None:
     copied = [word for line in instructions("COPY") if "--from" not in line for word in line.split()[:-1]]
     assert copied
     kept = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
@@ -88,7 +88,7 @@ def test_image_has_the_locked_versions() -> None:
 
 
 @pytest.mark.parametrize(("lock", "extras"), [("requirements.lock", ["service"]), ("requirements-dev.lock", EXTRAS)])
-def test_lock_fits_the_project(lock: str, extras: list[str]) -> None:
+def test_lock_is_up_to_date(lock: str, extras: list[str]) -> None:
     """``make lock`` was run after the last change of a dependency."""
     pinned = pins(lock)
     named = (*PROJECT["project"]["dependencies"], *(each for extra in extras for each in EXTRAS[extra]))
@@ -101,11 +101,11 @@ def test_lock_fits_the_project(lock: str, extras: list[str]) -> None:
     assert missing == []
 
 
-def test_users_get_the_versions_that_are_tested() -> None:
+def test_released_versions_are_the_tested_ones() -> None:
     assert pins("requirements.lock").items() <= pins("requirements-dev.lock").items()
 
 
-def test_image_runs_as_nobody_in_particular_without_what_built_it() -> None:
+def test_image_runs_unprivileged_without_build_tools() -> None:
     assert instructions("USER") == ["10001"]
     last = DOCKERFILE.rpartition("\nFROM ")[2]
     assert not re.search(r"\b(pip|apt-get|gcc|make)\b", last)
@@ -113,7 +113,7 @@ def test_image_runs_as_nobody_in_particular_without_what_built_it() -> None:
     assert variables(DOCKERFILE) <= VARIABLES
 
 
-def test_image_finds_its_kernels_where_it_compiled_them() -> None:
+def test_image_stages_agree_on_the_kernel_cache() -> None:
     """What numba keeps is for one kind of processor, in one folder: both stages must say the same."""
     build, last = re.sub(r"\\\n\s*", "", DOCKERFILE).split("\nFROM ")[1:]
     said = [{name: re.findall(rf"{name}=(\S+)", stage) for name in CACHE | {"CPU"}} for stage in (build, last)]
@@ -129,7 +129,7 @@ def test_compose_file_fits_its_schema() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_compose_starts_what_there_is_with_settings_that_there_are() -> None:
+def test_compose_uses_existing_commands_and_settings() -> None:
     ours = [service for service in SERVICES.values() if service.get("image") == "motes"]
     assert len(ours) == 2
     for service in ours:
@@ -141,7 +141,7 @@ def test_compose_starts_what_there_is_with_settings_that_there_are() -> None:
     assert all(SERVICES[name].get("healthcheck") for name in ("redis", "postgres", "worker"))
 
 
-def test_everything_that_compose_mounts_is_there() -> None:
+def test_files_mounted_by_compose_exist() -> None:
     mounts = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())]
     files = [mount for mount in mounts if mount.startswith(".")]
     assert files
@@ -149,13 +149,13 @@ def test_everything_that_compose_mounts_is_there() -> None:
     assert {mount for mount in mounts if not mount.startswith(".")} == set(COMPOSE["volumes"])
 
 
-def test_compose_is_reached_from_this_machine_alone() -> None:
+def test_compose_publishes_ports_only_on_localhost() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
     assert len(ports) == 3
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_prometheus_of_compose_asks_services_at_their_ports_and_knows_its_rules() -> None:
+def test_compose_prometheus_targets_and_rules_exist() -> None:
     config = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text(encoding="utf-8"))
     asked = {
         scrape["job_name"]: (lookup["names"][0], lookup["port"])
@@ -170,7 +170,7 @@ def test_prometheus_of_compose_asks_services_at_their_ports_and_knows_its_rules(
 
 
 @pytest.mark.debian("prometheus")
-def test_prometheus_accepts_what_compose_mounts(tmp_path: Path) -> None:
+def test_prometheus_accepts_the_compose_configuration(tmp_path: Path) -> None:
     for volume in SERVICES["prometheus"]["volumes"]:
         if volume.startswith("."):
             source, target, _ = volume.split(":")
@@ -199,7 +199,7 @@ def test_units_are_verified(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_unit_starts_a_command_that_there_is_and_can_confine_what_decodes(unit: Path) -> None:
+def test_unit_runs_a_valid_command_and_allows_the_sandbox(unit: Path) -> None:
     text = unit.read_text(encoding="utf-8")
     [command] = re.findall(r"^ExecStart=/opt/motes/bin/motes (.+)$", text, re.MULTILINE)
     assert accepted(shlex.split(command.replace("%i", "1")))
@@ -239,7 +239,7 @@ def test_objects_fit_the_schemas_of_kubernetes() -> None:
             kubernetes_validate.validate(each, "1.31", strict=True)
 
 
-def test_containers_start_what_there_is_with_settings_that_there_are() -> None:
+def test_containers_use_existing_commands_and_settings() -> None:
     [config] = of("ConfigMap")
     shared = set(config["data"])
     for pod, container in containers():
@@ -255,7 +255,7 @@ def test_containers_start_what_there_is_with_settings_that_there_are() -> None:
         assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
 
 
-def test_secrets_are_named_and_never_said() -> None:
+def test_secrets_are_referenced_not_inlined() -> None:
     for _, container in containers():
         for each in container["env"]:
             secret = re.search(r"SECRET|PASSWORD|DATABASE_URL|ACCESS_KEY", each["name"])
@@ -265,7 +265,7 @@ def test_secrets_are_named_and_never_said() -> None:
     assert {each["secretKeyRef"]["key"] for each in named} == set(re.findall(r"--from-literal=([\w-]+)=", told))
 
 
-def test_prometheus_asks_ports_that_there_are_under_the_names_that_rules_know() -> None:
+def test_pod_monitors_use_existing_ports_and_job_names() -> None:
     ports = {each["name"]: {port["name"] for port in each["ports"]} for _, each in containers()}
     named = set()
     for monitor in of("PodMonitor"):
@@ -276,7 +276,7 @@ def test_prometheus_asks_ports_that_there_are_under_the_names_that_rules_know() 
     assert named == {scrape["job_name"] for scrape in config["scrape_configs"]}
 
 
-def test_selectors_find_the_pods_that_they_are_for() -> None:
+def test_selectors_match_their_pods() -> None:
     labels = {each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"] for each in of("Deployment")}
     for each in objects():
         selector = each.get("spec", {}).get("selector", {})
@@ -285,7 +285,7 @@ def test_selectors_find_the_pods_that_they_are_for() -> None:
             assert selector == labels[each["metadata"]["name"]], each["metadata"]["name"]
 
 
-def test_workers_are_scaled_by_metrics_that_there_are_and_by_their_slots() -> None:
+def test_workers_scale_on_existing_metrics_and_slots() -> None:
     [scaled] = of("ScaledObject")
     assert scaled["spec"]["scaleTargetRef"]["name"] in {each["metadata"]["name"] for each in of("Deployment")}
     [trigger] = scaled["spec"]["triggers"]

@@ -29,22 +29,22 @@ def promtool(*arguments: object) -> None:
 
 
 @pytest.mark.debian("prometheus")
-def test_prometheus_takes_its_configuration() -> None:
+def test_prometheus_accepts_its_configuration() -> None:
     promtool("check", "config", PROMETHEUS / "prometheus.yml")
 
 
 @pytest.mark.debian("prometheus")
-def test_prometheus_takes_the_rules() -> None:
+def test_prometheus_accepts_the_rules() -> None:
     promtool("check", "rules", "--lint=all", "--lint-fatal", *RULES)
 
 
 @pytest.mark.debian("prometheus")
 @pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
-def test_alerts_fire_when_they_must_and_only_then(cases: Any) -> None:
+def test_alerts_fire_exactly_when_expected(cases: Any) -> None:
     promtool("test", "rules", cases)
 
 
-def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
+def test_every_alert_has_a_firing_and_a_silent_case() -> None:
     found: dict[str, set[bool]] = defaultdict(set)
     for path in CASES:
         for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]:
@@ -53,7 +53,7 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
     assert found == {name: {True, False} for name in alerts()}
 
 
-def test_cases_evaluate_the_groups_in_the_order_of_what_they_need() -> None:
+def test_cases_evaluate_groups_in_dependency_order() -> None:
     """Or promtool takes any order, and what a rule records is missing when the next one needs it."""
     order = list(dict.fromkeys(rule["group"] for rule in sorted(rules(), key=lambda rule: "alert" in rule)))
     for path in CASES:
@@ -61,26 +61,26 @@ def test_cases_evaluate_the_groups_in_the_order_of_what_they_need() -> None:
 
 
 @pytest.mark.parametrize("name", alerts())
-def test_alert_says_how_bad_it_is_what_happened_and_what_to_do(name: str) -> None:
+def test_alert_has_severity_annotations_and_runbook(name: str) -> None:
     alert = alerts()[name]
     assert alert["labels"]["severity"] in ("critical", "warning")
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
     assert alert["annotations"]["runbook_url"] == f"docs/runbooks.md#{name.lower()}"
 
 
-def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
+def test_alerts_and_runbooks_correspond() -> None:
     text = RUNBOOKS.read_text(encoding="utf-8")
     assert sorted(re.findall(r"^### (Motes\w+)", text, re.MULTILINE)) == sorted(alerts())
 
 
 @pytest.mark.parametrize("name", alerts())
-def test_runbook_says_what_it_means_why_where_to_look_and_what_to_do(name: str) -> None:
+def test_runbook_has_all_four_sections(name: str) -> None:
     found = re.search(rf"^### {name}\n(.*?)(?=^##|\Z)", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert found
     assert re.findall(r"^\*\*(.+?)\*\*", found[1], re.MULTILINE) == ["Means.", "Causes.", "Look.", "Do."]
 
 
-def test_commands_of_the_runbooks_are_commands_of_motes() -> None:
+def test_runbook_commands_are_valid() -> None:
     shell = "".join(re.findall(r"^```sh\n(.*?)^```", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
     commands = re.findall(r"\b(motes [a-z].*)", shell)
     assert len(commands) > 10
@@ -88,7 +88,7 @@ def test_commands_of_the_runbooks_are_commands_of_motes() -> None:
         build_parser().parse_args(shlex.split(command, comments=True)[1:])
 
 
-def test_an_objective_is_the_same_over_every_window() -> None:
+def test_objective_is_the_same_over_every_window() -> None:
     by_window: dict[str, list[object]] = defaultdict(list)
     for rule in rules():
         if match := re.fullmatch(r"motes:slo_errors:ratio_rate(\w+)", rule.get("record", "")):
@@ -97,7 +97,7 @@ def test_an_objective_is_the_same_over_every_window() -> None:
     assert len({repr(rules_of) for rules_of in by_window.values()}) == 1
 
 
-def test_expressions_name_only_metrics_and_labels_that_there_are() -> None:
+def test_expressions_use_only_existing_metrics_and_labels() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     labels = {each.name: {*each.labels, "job", "instance"} for each in catalogue()}
     for each in catalogue():
@@ -110,7 +110,7 @@ def test_expressions_name_only_metrics_and_labels_that_there_are() -> None:
             assert set(re.findall(r"(\w+)\s*(?:=|!)", re.sub(r'"[^"]*"', "", selector))) <= labels[metric], name
 
 
-def test_every_metric_is_shown_or_watched_and_everything_that_is_recorded_is_used() -> None:
+def test_every_metric_and_recording_rule_is_used() -> None:
     used = set().union(*(metrics_in(expression) for _, expression in expressions()))
     bare = used | {metric.removesuffix(suffix) for metric in used for suffix in SUFFIXES}
     assert {each.name for each in catalogue()} - bare == set()

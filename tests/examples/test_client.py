@@ -61,14 +61,14 @@ def test_script_renders_a_song_as_long_as_it_is(service: Service, demo_song: Pat
         (("song.wav", "out.mp4", "--config", "[1]"), "argument --config: invalid json_object value: '[1]'"),
     ],
 )
-def test_mistake_is_told_before_anything_is_rendered(arguments: tuple[str, ...], said: str) -> None:
+def test_mistake_is_reported_before_rendering(arguments: tuple[str, ...], said: str) -> None:
     process = client(*arguments)
     _, error = process.communicate(timeout=HANG)
     assert process.returncode == 2
     assert said in error
 
 
-def test_few_plain_requests_will_do(service: Service, tmp_path: Path) -> None:
+def test_rendering_takes_few_requests(service: Service, tmp_path: Path) -> None:
     """Create with three colours, name a song of the server's, render, ask how far it is, download."""
     base = f"{service.url}/particles"
     with httpx.Client(trust_env=False, timeout=HANG) as requests:
@@ -87,7 +87,7 @@ def test_few_plain_requests_will_do(service: Service, tmp_path: Path) -> None:
     assert (video.width, video.height, len(video.pts)) == (320, 180, 60)
 
 
-def test_broken_streams_are_taken_up_after_the_last_event(service: Service) -> None:
+def test_broken_stream_resumes_after_the_last_event(service: Service) -> None:
     with proxy(service.url, breaks=3, let_through=2) as between, Motes(between.url) as motes:
         job = motes.render(motes.create("snow", {"width": 320, "height": 180, "duration": 2.0, "seed": 1}))
         told = list(motes.follow(job))
@@ -101,7 +101,7 @@ def test_broken_streams_are_taken_up_after_the_last_event(service: Service) -> N
         assert told == [json.loads(line[6:]) for line in events.iter_lines() if line.startswith("data: ")]
 
 
-def test_where_events_do_not_get_through_it_asks(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_polls_if_events_are_blocked(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("examples.client.PAUSE", 0.1)
     with proxy(service.url, breaks=1000, let_through=0) as between, Motes(between.url) as motes:
         job = motes.render(motes.create("snow", {"width": 320, "height": 180, "duration": 2.0, "seed": 2}))
@@ -130,7 +130,7 @@ def test_ctrl_c_cancels_the_render(service: Service, demo_song: Path, tmp_path: 
         (("--config", '{"colour": 1}'), "POST /particles/create: 400: unknown setting 'colour'"),
     ],
 )
-def test_what_the_service_refuses_is_said_in_its_words(
+def test_refusal_is_shown_as_the_service_worded_it(
     service: Service, demo_song: Path, tmp_path: Path, arguments: tuple[str, str], words: str
 ) -> None:
     process = client(demo_song, tmp_path / "out.mp4", *arguments, "--url", service.url)
@@ -140,7 +140,7 @@ def test_what_the_service_refuses_is_said_in_its_words(
     assert "Traceback" not in said
 
 
-def test_service_that_is_not_there_is_said(demo_song: Path, tmp_path: Path) -> None:
+def test_unreachable_service_is_reported(demo_song: Path, tmp_path: Path) -> None:
     process = client(demo_song, tmp_path / "out.mp4", "--url", "http://127.0.0.1:1")
     _, said = process.communicate(timeout=HANG)
     assert process.returncode == 1

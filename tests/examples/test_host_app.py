@@ -15,7 +15,7 @@ from tests.service import MOTES, ROOT, environment_of, reserved_port, running_re
 
 
 @pytest.mark.debian("redis-server")
-def test_host_application_serves_its_own_and_motes(tmp_path: Path) -> None:
+def test_host_application_serves_its_own_routes_and_motes(tmp_path: Path) -> None:
     port = reserved_port()
     api = (sys.executable, "-m", "uvicorn", "examples.host_app:app", "--port", str(port), "--log-level", "warning")
     with running_redis(tmp_path) as redis_url, (tmp_path / "log").open("w") as log:

@@ -174,7 +174,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_whole_group(motes: CommandLine, tmp_pa
     assert names(tmp_path) == []
 
 
-def test_second_ctrl_c_does_not_disturb_the_tidying_up(motes: CommandLine, tmp_path: Path) -> None:
+def test_second_ctrl_c_does_not_disturb_cleanup(motes: CommandLine, tmp_path: Path) -> None:
     process = motes.start("render", *LONG, "--duration", "600", "-o", tmp_path / "out.mp4")
     workers = rendering(process, tmp_path)
     for _ in range(5):
@@ -200,7 +200,7 @@ def test_interrupted_in_generated_code() -> None:
     assert done.stderr == "motes: cancelled; nothing was left behind\n"
 
 
-def test_killed_parent_takes_its_children_and_its_folder_along(motes: CommandLine, tmp_path: Path) -> None:
+def test_killed_parent_leaves_no_children_and_no_folder(motes: CommandLine, tmp_path: Path) -> None:
     process = motes.start("render", *LONG, "--duration", "600", "-o", tmp_path / "out.mp4")
     workers = rendering(process, tmp_path)
     assert len(workers) == 2
@@ -241,7 +241,7 @@ class TestLibrary:
             render(Scene("snow", config=SMALL), tmp_path / "out.mp4", workers=1, cancel=cancel)
         assert names(tmp_path) == []
 
-    def test_earlier_video_stays_when_a_render_fails(self, tmp_path: Path) -> None:
+    def test_failed_render_keeps_the_earlier_video(self, tmp_path: Path) -> None:
         (tmp_path / "out.mp4").write_text("an earlier video")
         mine = set(descendants(os.getpid()))
 
@@ -257,7 +257,7 @@ class TestLibrary:
         assert names(tmp_path) == ["out.mp4"]
         assert set(descendants(os.getpid())) <= mine
 
-    def test_child_that_breaks_off_in_mid_message_is_replaced(self, tmp_path: Path) -> None:
+    def test_child_that_dies_in_mid_message_is_replaced(self, tmp_path: Path) -> None:
         from ecs_core.rendering.pool import Pool
         from ecs_core.rendering.run import _first_message
 
@@ -271,7 +271,7 @@ class TestLibrary:
             assert list(pool.messages(1.0)) == []
             assert pool._children[0].origin.pid != child.origin.pid
 
-    def test_error_in_a_child_is_told_with_its_traceback(self, tmp_path: Path) -> None:
+    def test_error_in_a_child_has_its_traceback(self, tmp_path: Path) -> None:
         from ecs_core.rendering.child import Failed
         from ecs_core.rendering.pool import Pool
         from ecs_core.rendering.run import _first_message

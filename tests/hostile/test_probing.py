@@ -116,7 +116,7 @@ def run(files: list[tuple[Hostile, Path]], bait: Bait, tmp_path_factory: pytest.
     return Run(probed, bait.taken())
 
 
-def test_there_are_hundreds_of_files_and_every_format(files: list[tuple[Hostile, Path]]) -> None:
+def test_corpus_has_hundreds_of_files_in_every_format(files: list[tuple[Hostile, Path]]) -> None:
     assert len(files) >= 300
     assert {hostile.family for hostile, _ in files} == set(FAMILIES)
     assert {path.suffix[1:] for _, path in files} >= {suffix for suffix, _, _ in FORMATS}
@@ -143,7 +143,7 @@ def test_children_open_no_other_file_and_no_connection(run: Run) -> None:
     assert not any("canary" in each.said.replace(str(each.path), "") for each in run.probed)
 
 
-def test_bait_is_noticed_when_it_is_taken(bait: Bait, run: Run) -> None:
+def test_bait_files_work(bait: Bait, run: Run) -> None:
     """Else the test above says nothing."""
     import socket
 
@@ -154,7 +154,7 @@ def test_bait_is_noticed_when_it_is_taken(bait: Bait, run: Run) -> None:
     assert bait.taken() == []
 
 
-def test_references_are_refused_without_the_sandbox_too(
+def test_references_are_refused_even_without_the_sandbox(
     files: list[tuple[Hostile, Path]], bait: Bait, run: Run
 ) -> None:
     """``motes render`` decodes its user's file in its own process: there the allow-lists must do."""
@@ -185,9 +185,7 @@ for path in sys.stdin.read().splitlines():
     assert bait.taken() == []
 
 
-def test_the_command_line_refuses_a_playlist_in_a_line(
-    motes: CommandLine, files: list[tuple[Hostile, Path]], bait: Bait
-) -> None:
+def test_cli_refuses_a_playlist_in_one_line(motes: CommandLine, files: list[tuple[Hostile, Path]], bait: Bait) -> None:
     path = next(path for hostile, path in files if hostile.name == "references/ffconcat-absolute.mp3")
     bait.taken()
     done = motes("analyze", path)

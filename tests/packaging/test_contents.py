@@ -63,7 +63,7 @@ def test_source_distribution_has_no_tests_docs_or_caches(built: Built) -> None:
     }
 
 
-def test_metadata_tells_what_an_index_shows(metadata: dict[str, list[str]]) -> None:
+def test_metadata_has_what_an_index_shows(metadata: dict[str, list[str]]) -> None:
     assert metadata["Name"] == ["motes"]
     assert metadata["License-Expression"] == ["MIT"]
     assert metadata["License-File"] == ["LICENSE"]

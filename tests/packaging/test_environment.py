@@ -38,7 +38,7 @@ def calls(environment: Path) -> list[str]:
     return (environment / "calls").read_text().splitlines()
 
 
-def test_it_installs_and_compiles_and_reports_large_downloads(
+def test_setup_installs_compiles_and_reports_large_downloads(
     environment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(environment, environment / "some.lock") == 0
@@ -53,7 +53,7 @@ def test_it_installs_and_compiles_and_reports_large_downloads(
 
 
 @pytest.mark.parametrize(("step", "last"), [("numba", "numba"), ("--requirement", "some.lock"), ("--editable", ".")])
-def test_a_failed_installation_ends_it(
+def test_failed_installation_ends_setup(
     environment: Path, step: str, last: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (environment / "fail").write_text(step)
@@ -62,6 +62,6 @@ def test_a_failed_installation_ends_it(
     assert capsys.readouterr().out.splitlines()[-1].startswith("failed after ")
 
 
-def test_a_failed_compiler_fails_it(environment: Path) -> None:
+def test_failed_compilation_fails_setup(environment: Path) -> None:
     (environment / "fail").write_text("compile_missing")
     assert main(environment, environment / "some.lock") == 3

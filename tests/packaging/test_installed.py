@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, built: Built) -> Path:
 
 
 class TestFromSources:
-    def test_first_render_works_at_once_and_says_that_it_compiles(self, folder: Path, demo_song: Path) -> None:
+    def test_first_render_works_and_announces_compilation(self, folder: Path, demo_song: Path) -> None:
         motes = folder / "venv/bin/motes"
         assert "ompil" in assert_renders(motes, demo_song, folder / "elsewhere")
         assert "ompil" not in assert_renders(motes, demo_song, folder / "elsewhere")

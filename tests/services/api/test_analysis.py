@@ -45,7 +45,7 @@ def put(client: httpx.Client, **said: Any) -> httpx.Response:
     return client.put(f"/audio/{SONG}/analysis", json=GOOD | said)
 
 
-def test_an_hour_of_fast_music_may_be_sent_back(client: httpx.Client) -> None:
+def test_analysis_of_an_hour_of_fast_music_is_accepted(client: httpx.Client) -> None:
     every = {"onsets": 0.0625, "hats": 0.0625, "kicks": 0.25, "snares": 0.5, "beats": 0.25, "downbeats": 1.0}
     events = {}
     for name, step in every.items():
@@ -56,7 +56,7 @@ def test_an_hour_of_fast_music_may_be_sent_back(client: httpx.Client) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def test_curves_that_are_too_long_may_be_left_out(client: httpx.Client) -> None:
+def test_curves_that_are_too_long_can_be_left_out(client: httpx.Client) -> None:
     answer = put(client, curves={"rms": {"values": [0.01234] * 400_000}})
     assert answer.status_code == 413
     said = "The body is larger than 3000000 bytes; leave out the curves, and events that are as heard"
@@ -68,6 +68,6 @@ def test_far_too_many_values_are_refused(client: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["detail"]) == (422, "The body has more than 500000 values")
 
 
-def test_other_bodies_are_no_longer_than_before(client: httpx.Client) -> None:
+def test_limit_of_other_bodies_is_unchanged(client: httpx.Client) -> None:
     answer = client.post("/create", json={"particle_type": "x" * 600_000})
     assert (answer.status_code, answer.json()["detail"]) == (413, "The body is larger than 500000 bytes")

@@ -76,7 +76,7 @@ def _failing_everything(database: str) -> Iterator[None]:
         pytest.param("required", 100, 2500, id="required-100", marks=pytest.mark.nightly),
     ],
 )
-def test_every_answer_is_as_the_document_says(
+def test_every_response_conforms_to_openapi(
     auth: str,
     examples: int,  # made up for each operation
     at_least: int,  # requests in all

@@ -41,9 +41,7 @@ async def headers_of_answer(folder: Path, media_type: str, method: str, accept: 
     [(None, "video/mp4"), ("*/*", "video/mp4"), (f"video/mp4, {BYTES}", "video/mp4"), (BYTES, BYTES)],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_media_type_is_the_one_that_the_client_asks_for(
-    accept: str | None, media_type: str, method: str, tmp_path: Path
-) -> None:
+def test_media_type_follows_the_accept_header(accept: str | None, media_type: str, method: str, tmp_path: Path) -> None:
     headers = asyncio.run(headers_of_answer(tmp_path, "video/mp4", method, accept))
     assert (headers["content-type"], headers["vary"]) == (media_type, "Accept")
     assert media_type in file_content("video/mp4")["content"]

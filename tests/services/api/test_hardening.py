@@ -72,7 +72,7 @@ def system(client: httpx.Client) -> str:
     return str(client.post("/create", json={"particle_type": "snow", "config": SMALL}).json()["system_id"])
 
 
-class TestAnswers:
+class TestSecurityHeaders:
     @pytest.mark.parametrize(
         ("method", "path", "status"),
         [
@@ -85,7 +85,7 @@ class TestAnswers:
             ("GET", "/nowhere", 404),
         ],
     )
-    def test_all_trust_nobody(self, client: httpx.Client, method: str, path: str, status: int) -> None:
+    def test_are_strict_on_every_response(self, client: httpx.Client, method: str, path: str, status: int) -> None:
         answer = client.request(method, path)
         assert answer.status_code == status
         self.trusts_nobody(answer)
@@ -101,7 +101,7 @@ class TestAnswers:
         assert {name: answer.headers.get(name) for name in wanted} == wanted
         assert "Strict-Transport-Security" not in answer.headers  # it was no TLS
 
-    def test_to_what_went_wrong_here_too(self, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_are_strict_on_internal_errors(self, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_: object) -> None:
             raise ZeroDivisionError
 
@@ -111,23 +111,23 @@ class TestAnswers:
         assert "ZeroDivisionError" not in answer.text
         self.trusts_nobody(answer)
 
-    def test_through_a_proxy_with_tls_are_asked_for_with_tls_from_now_on(self, client: httpx.Client) -> None:
+    def test_include_hsts_behind_a_tls_proxy(self, client: httpx.Client) -> None:
         answer = client.get("/health", headers={"X-Forwarded-Proto": "https"})
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
-    def test_of_the_documents_may_load_what_these_need(self, client: httpx.Client) -> None:
+    def test_allow_the_scripts_of_the_docs_page(self, client: httpx.Client) -> None:
         answer = client.get(client.base_url.join("/docs"))
         assert "https://cdn.jsdelivr.net" in answer.text
         policy = answer.headers["Content-Security-Policy"]
         assert "script-src 'unsafe-inline' https://cdn.jsdelivr.net" in policy
         assert "default-src 'none'; frame-ancestors 'none'" in policy
 
-    def test_that_may_be_kept_say_so_themselves(self, client: httpx.Client, system: str) -> None:
+    def test_forbid_caching_by_default(self, client: httpx.Client, system: str) -> None:
         assert client.get("/types").headers["Cache-Control"] == "no-store"
         assert client.head(f"/download/{new_id()}").headers["Cache-Control"] == "no-store"
 
 
-class TestPagesOfOthers:
+class TestCrossSiteRequests:
     """Where no keys are asked for, what a browser sends for a page of a stranger's does nothing."""
 
     @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ class TestPagesOfOthers:
             {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
         ],
     )
-    def test_get_nothing(self, client: httpx.Client, system: str, headers: dict[str, str]) -> None:
+    def test_are_refused(self, client: httpx.Client, system: str, headers: dict[str, str]) -> None:
         for method, path, more in (
             ("GET", f"/systems/{system}/frame", {}),
             ("GET", "/jobs", {}),
@@ -172,17 +172,17 @@ class TestPagesOfOthers:
             {"Sec-Fetch-Site": "none"},
         ],
     )
-    def test_are_told_from_one_s_own(self, client: httpx.Client, headers: dict[str, str]) -> None:
+    def test_from_the_same_site_are_accepted(self, client: httpx.Client, headers: dict[str, str]) -> None:
         for method, path, more in (("GET", "/jobs", {}), ("POST", "/create", {"json": {"particle_type": "snow"}})):
             assert client.request(method, path, headers=headers, **more).status_code == 200
 
-    def test_may_link_here(self, client: httpx.Client) -> None:
+    def test_may_follow_links_but_not_post(self, client: httpx.Client) -> None:
         headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
         assert client.get("/jobs", headers=headers).status_code == 200
         assert client.post("/create", json={"particle_type": "snow"}, headers=headers).status_code == 403
 
     @pytest.mark.parametrize("headers", [{"Origin": EVIL}, {"Host": "evil.example"}])
-    def test_watch_nothing(self, client: httpx.Client, system: str, headers: dict[str, str]) -> None:
+    def test_cannot_open_websockets(self, client: httpx.Client, system: str, headers: dict[str, str]) -> None:
         host = headers.get("Host", f"127.0.0.1:{client.base_url.port}")
         with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as plain:
             uri = f"ws://{host}/particles/ws/{system}"
@@ -192,7 +192,7 @@ class TestPagesOfOthers:
             assert websocket.close_code == 1008
             assert re_says_why(websocket.close_reason or "")
 
-    def test_need_a_key_where_one_needs_one(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_need_a_key_where_keys_are_required(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """No page knows it, so whoever sends it may be called by any name."""
 
         async def make(keys: ApiKeys, sessions: Sessions) -> str:
@@ -221,7 +221,7 @@ class TestCors:
             assert read.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
     @pytest.mark.parametrize("origin", [OURS, "http://localhost:3000"])
-    def test_lets_pages_in_that_are_listed(self, client: httpx.Client, origin: str) -> None:
+    def test_allows_listed_origins(self, client: httpx.Client, origin: str) -> None:
         asked = {
             "Origin": origin,
             "Access-Control-Request-Method": "PUT",
@@ -238,7 +238,7 @@ class TestCors:
             assert "Access-Control-Allow-Credentials" not in answer.headers
 
     @pytest.mark.parametrize("origin", [EVIL, "null", f"{OURS}.evil.example", "http://app.example.org"])
-    def test_lets_no_others_in(self, client: httpx.Client, origin: str) -> None:
+    def test_refuses_other_origins(self, client: httpx.Client, origin: str) -> None:
         preflight = client.options("/create", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
         assert preflight.status_code == 400
         read = client.get("/health", headers={"Origin": origin})
@@ -264,7 +264,7 @@ class TestSettings:
             ("limit_open_jobs", "-1"),
         ],
     )
-    def test_that_cannot_be_are_refused(self, name: str, wrong: str) -> None:
+    def test_invalid_values_are_refused(self, name: str, wrong: str) -> None:
         with pytest.raises(ValidationError, match=name):
             ServiceSettings(**{name: wrong})
 
@@ -277,7 +277,7 @@ class TestSettings:
             ("trusted_proxies", ""),
         ],
     )
-    def test_that_can_be_are_taken(self, name: str, right: str) -> None:
+    def test_valid_values_are_accepted(self, name: str, right: str) -> None:
         assert getattr(ServiceSettings(**{name: right}), name) == right
 
 
@@ -285,7 +285,7 @@ class TestProxies:
     """A proxy's word for where a request came from counts; of others it does not."""
 
     @pytest.mark.parametrize(("trusted", "status"), [("127.0.0.1", 401), ("", 200), ("10.0.0.0/8", 200)])
-    def test_are_those_that_are_trusted(
+    def test_only_trusted_proxies_are_believed(
         self, data: Path, monkeypatch: pytest.MonkeyPatch, trusted: str, status: int
     ) -> None:
         monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")  # uvicorn's own, which is not asked
@@ -295,13 +295,13 @@ class TestProxies:
             answer = httpx.get(f"{url}/particles/jobs", headers=headers, trust_env=False)
         assert answer.status_code == status
 
-    def test_tell_of_the_last_that_is_not_one_of_them(self, data: Path) -> None:
+    def test_client_is_the_last_untrusted_address(self, data: Path) -> None:
         """What a client says before them does not count."""
         with served(**server_options(ServiceSettings())) as url:
             headers = {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}
             assert httpx.get(f"{url}/particles/jobs", headers=headers, trust_env=False).status_code == 401
 
-    def test_need_a_key_for_whom_they_do_not_know(self, data: Path) -> None:
+    def test_unknown_client_addresses_need_a_key(self, data: Path) -> None:
         with served(**server_options(ServiceSettings())) as url, httpx.Client(trust_env=False) as client:
             for said, status in {"127.0.0.1": 200, "unknown": 401, "foo": 401, "8.8.8.8,": 401, ",": 401}.items():
                 answer = client.get(f"{url}/particles/jobs", headers={"X-Forwarded-For": said})
@@ -347,7 +347,7 @@ class TestSlowClients:
         """Shortens one of the times for which a client is waited for, from now on."""
         return lambda module, name: monkeypatch.setattr(module, name, 0.3)
 
-    def test_silent_connection_is_ended(self, client: httpx.Client, short: Callable[[Any, str], None]) -> None:
+    def test_silent_connection_is_closed(self, client: httpx.Client, short: Callable[[Any, str], None]) -> None:
         short(connections, "HEADERS_TIMEOUT")
         with closing(plain(client)) as connection:
             assert ended(connection) == b""
@@ -455,7 +455,7 @@ class TestSlowClients:
         assert client.get("/health").json()["database"] is True
 
 
-def test_a_server_takes_as_many_connections_as_it_may_have_files() -> None:
+def test_connection_limit_follows_the_open_file_limit() -> None:
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -31,7 +31,7 @@ print(json.dumps([made, loaded(), [answer.status_code for answer in answers]]))
 """
 
 
-def test_api_loads_no_ffmpeg_and_no_compiler(tmp_path: Path) -> None:
+def test_api_imports_neither_ffmpeg_nor_numba(tmp_path: Path) -> None:
     environment = environment_of(tmp_path, {"MOTES_REDIS_URL": "redis://127.0.0.1:1/0"})
     command = [sys.executable, "-c", _SCRIPT]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -51,7 +51,7 @@ print(json.dumps([sorted(sys.modules), len(os.listdir("/proc/self/task"))]))
 """
 
 
-def test_serve_forks_from_one_thread_without_ffmpeg_and_compiler(tmp_path: Path) -> None:
+def test_serve_forks_single_threaded_without_ffmpeg_or_numba(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _LOADING]
     environment = {name: value for name, value in environment_of(tmp_path).items() if name != "OPENBLAS_NUM_THREADS"}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)

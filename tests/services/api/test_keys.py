@@ -109,7 +109,7 @@ def all_of(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], byte
 @on_one
 class TestWithoutAKey:
     @pytest.mark.parametrize(("method", "path"), ROUTES)
-    def test_nothing_is_answered_but_what_is_open(self, world: World, method: str, path: str) -> None:
+    def test_only_open_routes_answer(self, world: World, method: str, path: str) -> None:
         request = request_of(method, path, new_id(), new_id())
         answer = world.call(None, **request)
         if f"/particles{path}" in OPEN:
@@ -122,14 +122,14 @@ class TestWithoutAKey:
             assert answer.json()["detail"] == UNAUTHORIZED
 
     @pytest.mark.parametrize("path", ["/create", f"/systems/{SOMEBODYS}/render", "/audio"])
-    def test_not_even_a_body_is_read(self, world: World, path: str) -> None:
+    def test_body_is_not_read(self, world: World, path: str) -> None:
         url = world.client.base_url
         with socket.create_connection((url.host, url.port or 0), timeout=HANG) as connection:
             head = f"POST /particles{path} HTTP/1.1\r\nHost: motes\r\nContent-Type: application/json\r\n"
             connection.sendall(f"{head}Content-Length: 100000\r\n\r\n".encode())  # which never comes
             assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
 
-    def test_every_wrong_key_gets_the_same_answer(self, world: World) -> None:
+    def test_every_invalid_key_gets_the_same_answer(self, world: World) -> None:
         async def make(keys: ApiKeys, sessions: Sessions) -> list[str]:
             soon = now() + timedelta(seconds=-1)
             expired = (await keys.create(owner="alice", expires_at=soon))[1]
@@ -152,10 +152,10 @@ class TestWithoutAKey:
         assert answers == {repr(all_of(world.call(None, "GET", "/systems")))}
 
     @pytest.mark.parametrize("headers", [{"Authorization": "Basic YWxpY2U6cA=="}, {"Authorization": "Bearer"}])
-    def test_another_kind_of_authorization_is_none(self, world: World, headers: dict[str, str]) -> None:
+    def test_other_authorization_schemes_are_ignored(self, world: World, headers: dict[str, str]) -> None:
         assert world.call(None, "GET", "/systems", headers=headers).status_code == 401
 
-    def test_a_websocket_is_closed_with_the_reason(self, world: World) -> None:
+    def test_websocket_is_closed_with_the_reason(self, world: World) -> None:
         assert world.closed(new_id()) == (1008, UNAUTHORIZED)
 
 
@@ -166,15 +166,15 @@ def sent(key: str) -> dict[str, bytes]:
 class TestAKey:
     @pytest.mark.parametrize("name", ["Authorization", "authorization", "X-API-Key"])
     @pytest.mark.parametrize("scheme", ["Bearer ", "bearer "])
-    def test_comes_in_either_header(self, world: World, name: str, scheme: str) -> None:
+    def test_is_accepted_in_either_header(self, world: World, name: str, scheme: str) -> None:
         value = world.keys["alice"] if name == "X-API-Key" else scheme + world.keys["alice"]
         assert world.call(None, "GET", "/systems", headers={name: value}).status_code == 200
 
-    def test_beside_the_name_that_a_proxy_asked_for(self, world: World) -> None:
+    def test_is_accepted_beside_basic_authentication(self, world: World) -> None:
         headers = {"Authorization": "Basic YWxpY2U6cA==", "X-API-Key": world.keys["alice"]}
         assert world.call(None, "GET", "/systems", headers=headers).status_code == 200
 
-    def test_in_the_url_is_for_what_browsers_cannot_ask_otherwise(self, world: World) -> None:
+    def test_in_the_url_is_for_websockets_events_and_downloads(self, world: World) -> None:
         system, job = world.made("alice")
         key = world.keys["alice"]
         assert world.call(None, "GET", f"/jobs/{job}/events?key={key}").status_code == 200
@@ -182,28 +182,26 @@ class TestAKey:
         with world.watching(system, "alice") as websocket:
             assert json.loads(websocket.recv(timeout=HANG))["particle_type"] == "enhanced"
 
-    def test_that_was_revoked_opens_nothing_once_it_is_not_remembered(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_revoked_is_refused_after_the_cache_expires(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         row, key = world.change(lambda keys, sessions: keys.create(owner="carol"))
         assert world.call(key, "GET", "/systems").status_code == 200
         world.change(lambda keys, sessions: keys.revoke(row.id))
         monkeypatch.setattr(api_keys, "CACHE_SECONDS", 0.0)
         assert world.call(key, "GET", "/systems").status_code == 401
 
-    def test_is_not_remembered_beyond_its_end(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_not_cached_beyond_its_expiry(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         soon = now() + timedelta(hours=1)
         _, key = world.change(lambda keys, sessions: keys.create(owner="carol", expires_at=soon))
         assert world.call(key, "GET", "/systems").status_code == 200
         monkeypatch.setattr(api_keys, "now", lambda: soon)
         assert world.call(key, "GET", "/systems").status_code == 401
 
-    def test_that_is_in_use_is_not_looked_for_each_time(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_in_use_is_cached(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         assert world.call("alice", "GET", "/systems").status_code == 200
         monkeypatch.setattr(ApiKeys, "_load", None)
         assert world.call("alice", "GET", "/systems").status_code == 200
 
-    def test_that_takes_the_place_of_another_opens_the_same(self, world: World) -> None:
+    def test_rotated_keeps_its_rights_and_expiry(self, world: World) -> None:
         async def make(keys: ApiKeys, sessions: Sessions) -> tuple[str, str, KeyRow]:
             expiring = now() + timedelta(days=10)
             row, first = await keys.create(owner="dora", name="ci", limits={"open_jobs": 3}, expires_at=expiring)
@@ -216,7 +214,7 @@ class TestAKey:
         assert (new.owner, new.name, new.limits, new.scopes) == ("dora", "ci", {"open_jobs": 3}, ["read", "render"])
         assert timedelta(days=9) < new.expires_at - now() <= timedelta(days=10)
 
-    def test_whose_place_was_taken_ends_after_the_overlap(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_replaced_expires_after_the_overlap(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         row, key = world.change(lambda keys, sessions: keys.create(owner="dora"))
         world.change(lambda keys, sessions: keys.rotate(row.id, overlap=timedelta(hours=1)))
         assert world.call(key, "GET", "/systems").status_code == 200
@@ -229,7 +227,7 @@ class TestAKey:
 @on_one
 class TestScopes:
     @pytest.mark.parametrize(("method", "path"), [each for each in ROUTES if f"/particles{each[1]}" not in OPEN])
-    def test_get_needs_read_and_everything_else_render(self, world: World, method: str, path: str) -> None:
+    def test_get_needs_read_and_other_methods_need_render(self, world: World, method: str, path: str) -> None:
         needed, other = ("read", "render") if method in ("GET", "HEAD") else ("render", "read")
         request = request_of(method, path, new_id(), new_id())
         refused = world.call(f"{other} only", **request)
@@ -239,7 +237,7 @@ class TestScopes:
             assert refused.json()["detail"] == said
         assert world.call(f"{needed} only", **request).status_code not in (401, 403)
 
-    def test_who_only_reads_can_watch_a_system_but_not_change_it(self, world: World) -> None:
+    def test_read_scope_can_watch_but_not_change_a_system(self, world: World) -> None:
         system, _ = world.made("alice")
         with world.watching(system, "read only") as websocket:
             assert json.loads(websocket.recv(timeout=HANG))["particle_count"] == 50
@@ -249,9 +247,9 @@ class TestScopes:
         assert answer["error"] == "The API key lacks the scope 'render'; it has read"
 
 
-class TestTwoOwners:
+class TestOwnership:
     @pytest.mark.parametrize(("method", "path"), WITH_ID)
-    def test_what_is_another_s_looks_as_if_there_were_none(self, world: World, method: str, path: str) -> None:
+    def test_resources_of_others_are_not_found(self, world: World, method: str, path: str) -> None:
         system, job = world.made("alice")
         of_alice = request_of(method, path, system, job)
         of_nobody = request_of(method, path, new_id(), new_id())
@@ -272,11 +270,11 @@ class TestTwoOwners:
         if method != "DELETE":
             assert world.call("admin", **of_alice).status_code != 404
 
-    def test_another_s_system_cannot_be_watched(self, world: World) -> None:
+    def test_systems_of_others_cannot_be_watched(self, world: World) -> None:
         system, _ = world.made("alice")
         assert {world.closed(each, "bob") for each in (system, new_id())} == {(1008, "System not found")}
 
-    def test_who_watches_a_system_is_told_one_s_own_jobs(self, world: World) -> None:
+    def test_websocket_shows_only_own_jobs(self, world: World) -> None:
         system, _ = world.made("alice")
         of_admin = world.call("admin", "POST", f"/systems/{system}/render", json={}).json()["job_id"]
         seen = {}
@@ -286,7 +284,7 @@ class TestTwoOwners:
         assert world.call("admin", "POST", f"/jobs/{of_admin}/cancel").status_code == 200
         assert seen["admin"] - seen["alice"] == {of_admin}
 
-    def test_lists_show_one_s_own(self, world: World) -> None:
+    def test_lists_show_only_own_resources(self, world: World) -> None:
         system, job = world.made("alice")
         for path, what, made in (("/systems", "system_id", system), ("/jobs", "job_id", job)):
             shown = {who: world.call(who, "GET", path).json() for who in ("alice", "bob", "admin")}
@@ -294,7 +292,7 @@ class TestTwoOwners:
             assert {each["owner"] for each in shown["bob"]} <= {"bob"}
             assert {each[what]: each["owner"] for each in shown["admin"]}[made] == "alice"
 
-    def test_pages_and_filters_show_one_s_own(self, world: World) -> None:
+    def test_pages_and_filters_show_only_own_resources(self, world: World) -> None:
         system, _ = world.made("alice")
         world.made("alice")
         link = world.call("alice", "GET", "/jobs?limit=1").links["next"]["url"].removeprefix("/particles")
@@ -303,7 +301,7 @@ class TestTwoOwners:
             assert {each["owner"] for each in world.call("bob", "GET", path).json()} <= {"bob"}
         assert world.call("bob", "GET", f"/jobs?system_id={system}").content == b"[]"
 
-    def test_numbers_count_one_s_own(self, world: World) -> None:
+    def test_metrics_count_only_own_resources(self, world: World) -> None:
         _, key = world.change(lambda keys, sessions: keys.create(owner="erik"))
         world.made("alice")
         assert set(world.call(key, "GET", "/metrics").json().values()) == {0}
@@ -311,7 +309,7 @@ class TestTwoOwners:
         assert world.call(key, "GET", "/metrics").json()["active_systems"] == 1
         assert world.call("admin", "GET", "/metrics").json()["active_systems"] > 1
 
-    def test_a_song_may_be_named_by_who_uploaded_it(self, world: World) -> None:
+    def test_song_can_be_used_only_by_its_uploaders(self, world: World) -> None:
         system, _ = world.made("bob")
         uploaded = world.song("alice", song(level=2))
         unknown = "uploads/" + hashlib.sha256(b"").hexdigest() + ".wav"
@@ -326,7 +324,7 @@ class TestTwoOwners:
         assert world.song("bob", song(level=2)) == uploaded
         assert [status for status, _ in tried(uploaded["audio_path"])] == [200, 202]
 
-    def test_the_same_song_again_tells_nothing_of_who_had_it_before(self, world: World) -> None:
+    def test_uploading_a_known_song_reveals_nothing_of_its_first_owner(self, world: World) -> None:
         first = world.song("alice", song(level=3), name="secret.flac")
         again = world.song("bob", song(level=3), name="mine.wav")
         assert first["audio_path"].endswith(".flac")
@@ -335,7 +333,7 @@ class TestTwoOwners:
         found = world.change(lambda keys, sessions: owners_of(sessions, first["sha256"]))
         assert sorted(found) == ["alice", "bob"]
 
-    def test_the_same_words_of_two_make_two(self, world: World) -> None:
+    def test_idempotency_keys_are_per_owner(self, world: World) -> None:
         headers = {"Idempotency-Key": new_id()}
         body = {"particle_type": "snow"}
         made = {who: world.call(who, "POST", "/create", json=body, headers=headers) for who in ("alice", "bob")}
@@ -346,7 +344,7 @@ class TestTwoOwners:
         other = world.call("bob", "POST", "/create", json={"particle_type": "zen"}, headers=headers)
         assert other.status_code == 422  # bob's own
 
-    def test_frames_of_equal_systems_are_jobs_of_their_own(self, world: World) -> None:
+    def test_frames_of_equal_systems_are_separate_jobs(self, world: World) -> None:
         jobs = {}
         for who in ("alice", "bob"):
             system, _ = world.made(who, seed=77)
@@ -378,7 +376,7 @@ async def job_of(sessions: Sessions, job: str) -> Any:
 
 @on_one
 class TestKeysInTheDatabase:
-    def test_nothing_of_a_key_is_kept_that_opens_anything(self, world: World) -> None:
+    def test_only_a_digest_is_stored(self, world: World) -> None:
         key = world.keys["alice"]
         rows = world.change(lambda keys, sessions: keys.all())
         [row] = [row for row in rows if row.id == key[6:14]]
@@ -420,9 +418,7 @@ class TestKeysInTheDatabase:
         assert len(set(found.values())) == 1, found
         assert found["right"][-1] == (64, 64)  # digests, not keys
 
-    def test_wrong_keys_are_remembered_as_long_as_right_ones(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_wrong_keys_are_cached_as_long_as_right_ones(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(api_keys, "CACHE_SECONDS", 3600.0)  # however slow this machine is
 
         async def look_ups(keys: ApiKeys, sessions: Sessions) -> dict[str, int]:
@@ -448,9 +444,7 @@ class TestKeysInTheDatabase:
 
         assert set(world.change(look_ups).values()) == {1}
 
-    def test_no_more_wrong_keys_are_remembered_than_there_is_room_for(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_cache_of_wrong_keys_is_bounded(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(api_keys, "_CACHE_SIZE", 5)
 
         async def try_many(keys: ApiKeys, sessions: Sessions) -> int:
@@ -478,7 +472,7 @@ class TestKeysInTheDatabase:
             ({"owner": "a", "limits": {"jobs": 1.0}}, "limit jobs=1: must be one of requests_per_minute, open_jobs"),
         ],
     )
-    def test_what_cannot_be_is_refused(self, world: World, wrong: dict[str, Any], said: str) -> None:
+    def test_invalid_values_are_refused(self, world: World, wrong: dict[str, Any], said: str) -> None:
         with pytest.raises(MotesError) as refused:
             world.change(lambda keys, sessions: keys.create(**wrong))
         assert said in str(refused.value)
@@ -487,7 +481,7 @@ class TestKeysInTheDatabase:
 @on_one
 class TestLogs:
     @pytest.mark.parametrize("text", ["motes_abcdefgh_" + "x" * 43, "not_a_key"])
-    def test_show_no_key_of_a_url(self, world: World, caplog: pytest.LogCaptureFixture, text: str) -> None:
+    def test_mask_keys_in_urls(self, world: World, caplog: pytest.LogCaptureFixture, text: str) -> None:
         with caplog.at_level(logging.DEBUG):
             for path in ("/jobs/x/events", "/nowhere", "/types"):
                 world.client.get(f"/particles{path}", params={"key": text})
@@ -501,7 +495,7 @@ class TestLogs:
         assert text not in "".join(each.getMessage() for each in ours)
 
 
-def test_keys_in_a_log_can_be_told_apart() -> None:
+def test_masked_keys_keep_their_prefix() -> None:
     key = "motes_abcdefgh_" + "x-_" * 14 + "x"
     said = mask_keys(f"GET /a?b=c&key={key}&d=e with {key}.")
     assert said == "GET /a?b=c&key=********&d=e with motes_abcdefgh_********."
@@ -513,7 +507,7 @@ def connection(server: str | None, client: str | None = "127.0.0.1", *forwarded:
     return HTTPConnection({"type": "http", "headers": headers, **ends})
 
 
-class TestWhetherKeysAreNeeded:
+class TestAuthMode:
     @pytest.mark.parametrize(
         ("host", "needed"),
         [
@@ -528,19 +522,17 @@ class TestWhetherKeysAreNeeded:
             ("motes.example", True),
         ],
     )
-    def test_follows_from_where_it_listens(self, host: str, needed: bool) -> None:
+    def test_auto_depends_on_the_listening_address(self, host: str, needed: bool) -> None:
         assert keys_needed(ServiceSettings(host=host, auth="auto"), connection("127.0.0.1")) == needed
 
     @pytest.mark.parametrize(
         ("server", "needed"),
         [("127.0.0.1", False), ("::1", False), (None, False), ("10.0.0.7", True), ("fe80::1", True)],
     )
-    def test_follows_from_where_a_connection_arrives_that_somebody_else_listens_for(
-        self, server: str | None, needed: bool
-    ) -> None:
+    def test_auto_depends_on_the_server_address_of_the_connection(self, server: str | None, needed: bool) -> None:
         assert keys_needed(ServiceSettings(host="127.0.0.1", auth="auto"), connection(server)) == needed
 
-    def test_follows_from_whom_a_proxy_speaks_for(self) -> None:
+    def test_auto_depends_on_the_forwarded_client(self) -> None:
         settings = ServiceSettings(host="127.0.0.1", auth="auto")
         assert keys_needed(settings, connection("127.0.0.1", client="203.0.113.9"))
 
@@ -560,29 +552,29 @@ class TestWhetherKeysAreNeeded:
             ("127.0.0.1", ["_hidden, 127.0.0.1"], True),
         ],
     )
-    def test_a_proxy_that_names_no_address_speaks_for_somebody_elsewhere(
+    def test_auto_needs_keys_for_a_proxy_without_a_client_address(
         self, client: str | None, forwarded: list[str], needed: bool
     ) -> None:
         settings = ServiceSettings(host="127.0.0.1", auth="auto")
         assert keys_needed(settings, connection("127.0.0.1", client, *forwarded)) == needed
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-    def test_can_be_said(self, host: str) -> None:
+    def test_can_be_set(self, host: str) -> None:
         for server in ("127.0.0.1", "10.0.0.7"):
             assert keys_needed(ServiceSettings(host=host, auth="required"), connection(server))
             assert not keys_needed(ServiceSettings(host=host, auth="off"), connection(server))
 
-    def test_is_not_guessed(self) -> None:
+    def test_invalid_value_is_refused(self) -> None:
         with pytest.raises(ValidationError):
             ServiceSettings(auth="of")
 
-    def test_the_api_of_motes_serve_knows_where_it_listens(self, tmp_path: Path) -> None:
+    def test_motes_serve_passes_its_host_to_the_api(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         settings = ServiceSettings(host="0.0.0.0", data=tmp_path / "data")
         assert environment_of(settings, tmp_path)["MOTES_HOST"] == "0.0.0.0"
 
 
-def test_that_everybody_gets_in_is_not_without_a_word(
+def test_open_access_is_logged_as_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = {"DATA": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1/0", "AUTH": "off", "HOST": "0.0.0.0"}
@@ -593,7 +585,7 @@ def test_that_everybody_gets_in_is_not_without_a_word(
     assert "MOTES_AUTH=off: anybody who reaches 0.0.0.0 port 8000 may do anything" in caplog.messages
 
 
-def test_openapi_tells_how_to_send_a_key() -> None:
+def test_openapi_describes_the_security_schemes() -> None:
     document = create_app().openapi()
     schemes = {name: (each["type"], each.get("in")) for name, each in document["components"]["securitySchemes"].items()}
     assert schemes == {"Bearer": ("http", None), "X-API-Key": ("apiKey", "header"), "key": ("apiKey", "query")}

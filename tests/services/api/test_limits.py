@@ -88,8 +88,8 @@ def create(world: World, who: str, **config: Any) -> str:
     return str(answer.json()["system_id"])
 
 
-class TestRequestsAMinute:
-    def test_are_told_with_every_answer(self, world: World) -> None:
+class TestRequestsPerMinute:
+    def test_are_in_the_headers_of_every_response(self, world: World) -> None:
         who = key(world, "told", requests_per_minute=20)
         system = create(world, who)
         answers = [
@@ -108,7 +108,7 @@ class TestRequestsAMinute:
             assert int(left[1]) == 20 - used  # each counts once
             assert 0 < int(left[2]) <= 3600
 
-    def test_too_many_requests_are_refused_with_retry_after(self, world: World) -> None:
+    def test_excess_is_refused_with_retry_after(self, world: World) -> None:
         who, before = key(world, "hasty", requests_per_minute=3), counted("requests_per_minute")
         assert [world.call(who, "GET", "/jobs").status_code for _ in range(3)] == [200] * 3
         refused = world.call(who, "GET", "/jobs")
@@ -132,30 +132,30 @@ class TestRequestsAMinute:
         for path, body in (("/create", {"content": b"?"}), ("/audio", {"content": b"?"})):
             assert world.call(who, "POST", path, **body).status_code == 429
 
-    def test_count_what_the_key_may_not_do(self, world: World) -> None:
+    def test_include_forbidden_requests(self, world: World) -> None:
         made = changed(
             world.database,
             lambda keys, sessions: keys.create(owner="peeker", scopes=("read",), limits={"requests_per_minute": 2}),
         )
         assert [world.call(made[1], "DELETE", f"/jobs/{new_id()}").status_code for _ in range(3)] == [403, 403, 429]
 
-    def test_do_not_count_what_is_open_to_all(self, world: World) -> None:
+    def test_exclude_open_routes(self, world: World) -> None:
         who = key(world, "watchdog", requests_per_minute=0)
         for path in ("/health", "/types"):
             answer = world.call(who, "GET", path)
             assert answer.status_code == 200
             assert "RateLimit" not in answer.headers
 
-    def test_without_a_valid_key_are_nobody_s(self, world: World) -> None:
+    def test_exclude_requests_without_a_valid_key(self, world: World) -> None:
         refused = world.call("nonsense", "GET", "/jobs")
         assert refused.status_code == 401
         assert "RateLimit" not in refused.headers
 
-    def test_of_two_keys_of_one_owner_are_counted_apart(self, world: World) -> None:
+    def test_are_counted_per_key(self, world: World) -> None:
         keys = [key(world, "twice", requests_per_minute=1) for _ in range(2)]
         assert [world.call(each, "GET", "/jobs").status_code for each in (*keys, *keys)] == [200, 200, 429, 429]
 
-    def test_let_no_websocket_in_either(self, world: World) -> None:
+    def test_limit_websocket_connections(self, world: World) -> None:
         who = key(world, "watcher", requests_per_minute=1)
         system = create(world, who)
         assert world.closed(system, who) == (
@@ -163,7 +163,7 @@ class TestRequestsAMinute:
             "Too many requests a minute: at most 1 here (limit requests_per_minute)",
         )
 
-    def test_count_what_a_websocket_is_told(self, world: World) -> None:
+    def test_include_websocket_commands(self, world: World) -> None:
         who = key(world, "teller", requests_per_minute=4)
         system = create(world, who)
         with world.watching(system, who) as websocket:
@@ -183,14 +183,14 @@ def changed_config(world: World, system: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("config", WRONG, ids=str)
-def test_what_is_wrong_has_no_limit(world: World, config: dict[str, Any]) -> None:
+def test_invalid_value_is_not_reported_as_a_limit(world: World, config: dict[str, Any]) -> None:
     refused = world.call("alice", "POST", "/create", json={"particle_type": "enhanced", "config": SMALL | config})
     assert (refused.status_code, "limit" in refused.json()) == (400, False), refused.text
     assert next(iter(config)) in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(("config", "limit", "said"), OVER + BEYOND)
-class TestWhatNobodyMayAskFor:
+class TestSceneLimits:
     """Each refusal says which limit, its value, and what was given."""
 
     def refused(self, answer: httpx.Response, limit: str, said: str) -> None:
@@ -200,11 +200,11 @@ class TestWhatNobodyMayAskFor:
         assert problem["detail"] == f"{said} (limit {limit})"
         assert (problem["limit"], problem["value"]) == (limit, WIDE[limit])
 
-    def test_is_no_system(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
+    def test_apply_to_new_systems(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
         body = {"particle_type": "enhanced", "config": SMALL | config}
         self.refused(world.call("alice", "POST", "/create", json=body), limit, said)
 
-    def test_is_no_change_of_one(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
+    def test_apply_to_changes_of_a_system(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
         system = create(world, "alice")
         self.refused(world.call("alice", "PUT", f"/systems/{system}/config", json={"config": config}), limit, said)
         with world.watching(system, "alice") as websocket:
@@ -213,13 +213,13 @@ class TestWhatNobodyMayAskFor:
                 pass
         assert answer["error"] == f"{said} (limit {limit})"
 
-    def test_is_no_render(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
+    def test_apply_to_renders(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
         if limit == "max_particles":  # which a render cannot ask for
             return
         system = create(world, "alice")
         self.refused(world.call("alice", "POST", f"/systems/{system}/render", json=config), limit, said)
 
-    def test_is_not_looked_at(
+    def test_apply_to_frames_and_previews_of_older_systems(
         self, world: World, config: dict[str, Any], limit: str, said: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of a system that was made before there was such a limit."""
@@ -245,13 +245,13 @@ async def keep(sessions: Any, system: str, config: dict[str, Any]) -> None:
 
 
 class TestSongs:
-    def test_that_are_too_large_are_refused(self, world: World) -> None:
+    def test_too_large_are_refused(self, world: World) -> None:
         refused = world.call("alice", "POST", "/audio", files={"file": ("a.wav", song(4.0))})
         assert refused.status_code == 413
         said = "the upload has too many bytes: at most 50000 here (limit upload_limit)"
         assert refused.json() | {"detail": said, "limit": "upload_limit", "value": 50_000} == refused.json()
 
-    def test_in_chunks_that_never_end_are_refused_as_soon_as_they_are_too_large(self, world: World) -> None:
+    def test_endless_chunked_upload_is_refused_at_the_limit(self, world: World) -> None:
         head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
         sent = []
 
@@ -270,12 +270,12 @@ class TestSongs:
             pass
         assert len(sent) < 10_000
 
-    def test_that_last_too_long_are_refused(self, world: World) -> None:
+    def test_too_long_are_refused(self, world: World) -> None:
         refused = world.call("alice", "POST", "/audio", files={"file": ("a.wav", slow_song(26))})
         assert refused.status_code == 400
         assert refused.json()["detail"] == "a.wav: its duration is 26 s: at most 25 here (limit max_song_seconds)"
 
-    def test_whose_video_would_last_too_long_are_not_rendered(self, world: World) -> None:
+    def test_too_long_for_a_video_are_not_rendered(self, world: World) -> None:
         uploaded = world.song("alice", slow_song(22))
         system = create(world, "alice", duration="audio")
         body = {"audio_path": uploaded["audio_path"]}
@@ -297,7 +297,7 @@ def slow_song(seconds: int) -> bytes:
 
 
 class TestQuotas:
-    def test_refuse_a_render_with_which_of_them_it_was(self, world: World) -> None:
+    def test_name_the_quota_in_the_refusal(self, world: World) -> None:
         before = counted("open_jobs")
         who = key(world, "busy", open_jobs=2)
         system = create(world, who)
@@ -314,7 +314,7 @@ class TestQuotas:
         assert world.call(who, "GET", f"/systems/{system}/frame").status_code == 429  # which would be a job, too
         assert world.call(who, "GET", f"/systems/{system}/preview").status_code == 429
 
-    def test_are_told_apart_from_what_was_refused_before(self, world: World) -> None:
+    def test_do_not_store_refusals_for_idempotency_keys(self, world: World) -> None:
         """A request that was refused can be sent again under its Idempotency-Key."""
         who = key(world, "patient", open_jobs=1)
         system = create(world, who)
@@ -325,7 +325,7 @@ class TestQuotas:
         assert world.call(who, "POST", path, json={"seed": 2}, headers=headers).status_code == 202
         assert world.call(who, "POST", path, json={"seed": 2}, headers=headers).status_code == 202
 
-    def test_are_of_the_owner_whichever_key_asks(self, world: World) -> None:
+    def test_are_shared_by_all_keys_of_an_owner(self, world: World) -> None:
         keys = [key(world, "pair", open_jobs=1) for _ in range(2)]
         system = create(world, keys[0])
         assert [
@@ -333,7 +333,7 @@ class TestQuotas:
             for seed, each in enumerate(keys)
         ] == [202, 429]
 
-    def test_of_a_day_say_when_it_ends(self, world: World) -> None:
+    def test_per_day_have_retry_after(self, world: World) -> None:
         who = key(world, "long", rendered_seconds_per_day=3)
         system = create(world, who)
         assert world.call(who, "POST", f"/systems/{system}/render", json={"seed": 1}).status_code == 202
@@ -341,7 +341,7 @@ class TestQuotas:
         assert refused.json()["limit"] == "rendered_seconds_per_day"
         assert 0 < int(refused.headers["Retry-After"]) <= 24 * 3600
 
-    def test_of_bytes_refuse_an_upload(self, world: World) -> None:
+    def test_on_bytes_refuse_an_upload(self, world: World) -> None:
         who = key(world, "small", stored_bytes=5000)
         assert world.call(who, "POST", "/audio", files={"file": ("a.wav", song(0.2, 5))}).status_code == 201
         refused = world.call(who, "POST", "/audio", files={"file": ("a.wav", song(0.2, 6))})
@@ -351,26 +351,26 @@ class TestQuotas:
         )
 
 
-class TestWhoseLimitsCount:
-    def test_everybody_s_with_a_key(self) -> None:
+class TestLimitOf:
+    def test_key_without_limits_uses_the_settings(self) -> None:
         settings = ServiceSettings(limit_open_jobs=7)
         caller = Caller("alice", "key", frozenset(), {})
         assert limit_of(settings, caller, "open_jobs") == 7
         for name in LIMITS:
             assert limit_of(settings, caller, name) == getattr(settings, f"limit_{name}")
 
-    def test_those_of_the_key_before_everybody_s(self) -> None:
+    def test_key_limits_override_the_settings(self) -> None:
         caller = Caller("alice", "key", frozenset(), {"open_jobs": 3.0})
         assert limit_of(ServiceSettings(limit_open_jobs=7), caller, "open_jobs") == 3
 
-    def test_none_without_keys_but_what_was_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_anonymous_has_only_explicit_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in LIMITS:
             monkeypatch.delenv(f"MOTES_LIMIT_{name.upper()}", raising=False)
             assert limit_of(ServiceSettings(), ANONYMOUS, name) is None
         monkeypatch.setenv("MOTES_LIMIT_OPEN_JOBS", "200")
         assert limit_of(ServiceSettings(), ANONYMOUS, "open_jobs") == 200
 
-    def test_of_addresses_where_there_are_no_keys(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_anonymous_requests_are_limited_per_address(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in (("DATA", str(tmp_path)), ("REDIS_URL", "redis://127.0.0.1:1/0"), ("DATABASE_URL", "")):
             monkeypatch.setenv(f"MOTES_{name}", value)
         monkeypatch.setenv("MOTES_LIMIT_REQUESTS_PER_MINUTE", "2")
@@ -388,29 +388,29 @@ class TestWhoseLimitsCount:
 LARGEST = {"width": 7680, "height": 4320, "fps": 120, "particle_count": 250_000, "max_particles": 1000}
 
 
-class TestAConfig:
+class TestCheckScene:
     @pytest.fixture(autouse=True)
     def _nothing_is_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in WIDE:
             monkeypatch.delenv(f"MOTES_{name.upper()}", raising=False)
 
     @pytest.mark.parametrize("duration", [10_800.0, "audio", None])
-    def test_of_the_largest_size_is_allowed_unless_told_otherwise(self, duration: float | str | None) -> None:
+    def test_largest_scene_is_allowed_by_default(self, duration: float | str | None) -> None:
         check_scene(ServiceSettings(), {**LARGEST, "duration": duration})
 
-    def test_of_which_nobody_knows_how_long_its_song_is_says_so(self) -> None:
+    def test_song_of_unknown_length_is_reported(self) -> None:
         facts = {"duration": 10_800.06, "sample_rate": 8000, "channels": 1}  # as far as it was decoded
         with pytest.raises(LimitError, match=r"^a: its duration is more than 10800 s: at most 600 here \("):
             check_song(ServiceSettings(max_song_seconds=600), "a", facts)
 
-    def test_is_compared_exactly(self) -> None:
+    def test_frame_rate_is_compared_exactly(self) -> None:
         config = {**LARGEST, "duration": None, "fps": "120000/1001"}  # 119.8801…
         check_scene(ServiceSettings(max_fps=119.89), config)
         with pytest.raises(LimitError):
             check_scene(ServiceSettings(max_fps=119.88), config)
 
 
-def test_openapi_tells_of_them() -> None:
+def test_openapi_lists_429() -> None:
     for path, methods in create_app().openapi()["paths"].items():
         for operation in methods.values():
             assert ("429" in operation["responses"]) == bool(operation.get("security")), path

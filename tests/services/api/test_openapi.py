@@ -63,7 +63,7 @@ def test_every_route_has_its_id(document: dict[str, Any]) -> None:
     assert {name: route for name, (route, _) in operations(document).items()} == OPERATIONS
 
 
-def test_every_route_says_what_it_does_and_gives(document: dict[str, Any]) -> None:
+def test_every_route_has_a_summary_and_a_response(document: dict[str, Any]) -> None:
     for route, operation in operations(document).values():
         assert operation["description"], route
         success = next(operation["responses"][code] for code in ("200", "201", "202") if code in operation["responses"])
@@ -75,7 +75,7 @@ def test_every_tag_is_described(document: dict[str, Any]) -> None:
     assert {tag["name"] for tag in document["tags"]} == used
 
 
-def test_every_error_is_the_one_component(document: dict[str, Any]) -> None:
+def test_every_error_uses_the_problem_component(document: dict[str, Any]) -> None:
     for name, (route, operation) in operations(document).items():
         errors = {code: each for code, each in operation["responses"].items() if code >= "400"}
         if name == "health":
@@ -148,7 +148,7 @@ def test_host_application_can_share_errors_beside_its_own() -> None:
     ],
     ids=lambda model: model.__name__,
 )
-def test_examples_are_what_they_are_examples_of(model: type[BaseModel]) -> None:
+def test_examples_fit_their_schemas(model: type[BaseModel]) -> None:
     shown = model.model_json_schema()
     for example in shown.get("examples", []):
         model.model_validate(example)

@@ -150,7 +150,7 @@ async def test_status_reports_what_is_left_and_when_more_is(redis: Redis) -> Non
     assert str(refused.value) == "Too many requests a minute: at most 3 here (limit requests_per_minute)"
 
 
-async def test_request_that_leaves_the_window_lets_one_in(redis: Redis) -> None:
+async def test_slot_is_freed_when_a_request_leaves_the_window(redis: Redis) -> None:
     """The window slides: two adjacent windows do not let twice as many pass."""
     who, clock = new_id(), Seconds()
     async with processes(redis, clock=clock) as both:
@@ -178,7 +178,7 @@ async def test_refused_requests_are_not_counted(redis: Redis) -> None:
         assert await passes(both[1], who, 1)
 
 
-async def test_redis_is_not_asked_about_whom_this_process_refuses(redis: Redis) -> None:
+async def test_local_refusal_does_not_ask_redis(redis: Redis) -> None:
     async with processes(redis, 1) as [one]:
         assert await passes(one, who := new_id(), 1)
         one._script = None
@@ -231,7 +231,7 @@ class TestWithoutRedis:
             assert [await passes(one, "another", 10) for _ in range(20)] == [True] * 10 + [False] * 10
             assert len(asked) == 2
 
-    async def test_process_remembers_what_passed_when_redis_forgot(self, own: Redis) -> None:
+    async def test_process_remembers_its_count_when_redis_loses_data(self, own: Redis) -> None:
         who = new_id()
         async with processes(own, 1) as [one]:
             assert [await passes(one, who, 5) for _ in range(4)] == [True] * 4
@@ -250,13 +250,13 @@ class TestWithoutRedis:
             who = new_id()
             assert [await passes(each, who, 1) for each in both] == [True, False]
 
-    async def test_redis_need_never_have_been_there(self, tmp_path: Path) -> None:
+    async def test_redis_is_optional_from_the_start(self, tmp_path: Path) -> None:
         async with RateLimiter(f"unix://{tmp_path}/none") as alone:
             tried = [await passes(alone, "somebody", 3) for _ in range(5)]
         assert tried == [True] * 3 + [False] * 2
 
 
-async def test_empty_windows_are_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_empty_windows_are_discarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "_MAX_WINDOWS", 100)
     clock = Seconds()
     async with RateLimiter(f"unix://{tmp_path}/none", clock=clock) as alone:

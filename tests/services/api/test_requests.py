@@ -54,25 +54,23 @@ async def get(app: FastAPI, path: str, **headers: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("sane", ["7", "1f0c9a", "deploy-7_b.2", "Root=1-67891233-abcdef", "a/b+c==", "x" * 128])
-async def test_answer_has_the_id_that_the_request_brought(app: FastAPI, sane: str) -> None:
+async def test_response_has_the_id_of_the_request(app: FastAPI, sane: str) -> None:
     assert (await get(app, "/nope", x_request_id=sane)).headers["x-request-id"] == sane
 
 
 @pytest.mark.parametrize("other", ["", "x" * 129, "two words", "-", "a\tb", 'a"b', "a;b", "ä"])
-async def test_what_could_be_no_id_is_replaced(app: FastAPI, other: str) -> None:
+async def test_invalid_id_is_replaced(app: FastAPI, other: str) -> None:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://motes") as client:
         answer = await client.get("/nope", headers=[(b"X-Request-ID", other.encode())])
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
 
 
-async def test_ids_that_are_made_differ(app: FastAPI) -> None:
+async def test_generated_ids_are_unique(app: FastAPI) -> None:
     assert len({(await get(app, "/nope")).headers["x-request-id"] for _ in range(20)}) == 20
 
 
-async def test_what_nobody_expected_is_a_problem_with_the_id_under_which_it_is_logged(
-    app: FastAPI, said: io.StringIO
-) -> None:
+async def test_unexpected_error_is_a_problem_with_its_log_id(app: FastAPI, said: io.StringIO) -> None:
     answer = await get(app, "/wrong/3", x_request_id="the-request")
     assert (answer.status_code, answer.headers["x-request-id"]) == (500, "the-request")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -83,7 +81,7 @@ async def test_what_nobody_expected_is_a_problem_with_the_id_under_which_it_is_l
     assert (second["level"], second["status"], second["route"]) == ("info", 500, "/wrong/{job_id}")
 
 
-async def test_answer_that_breaks_off_is_logged(app: FastAPI, said: io.StringIO) -> None:
+async def test_interrupted_response_is_logged(app: FastAPI, said: io.StringIO) -> None:
     assert (await get(app, "/half")).status_code == 200
     assert any("nobody expected this" in line.get("exception", "") for line in lines(said))
 
@@ -97,14 +95,14 @@ async def test_answer_that_breaks_off_is_logged(app: FastAPI, said: io.StringIO)
         ("PATCH", "/particles/systems/7", "DELETE, GET"),
     ],
 )
-async def test_wrong_method_is_told_the_right_ones(app: FastAPI, method: str, path: str, allowed: str) -> None:
+async def test_wrong_method_is_refused_with_allow(app: FastAPI, method: str, path: str, allowed: str) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://motes") as client:
         answer = await client.request(method, path)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
 @pytest.mark.parametrize(("status", "lines_said"), [(200, 0), (404, 0), (401, 1), (403, 1), (429, 1)])
-async def test_whoever_is_refused_is_logged(said: io.StringIO, status: int, lines_said: int) -> None:
+async def test_refused_request_is_logged(said: io.StringIO, status: int, lines_said: int) -> None:
     """As somebody is who tries keys."""
     app = create_app()
 
@@ -117,7 +115,7 @@ async def test_whoever_is_refused_is_logged(said: io.StringIO, status: int, line
     assert found == lines_said * [("info", status, "/answered")]
 
 
-async def test_line_tells_the_template_of_a_path_and_no_query(app: FastAPI, said: io.StringIO) -> None:
+async def test_log_line_has_the_route_and_no_query(app: FastAPI, said: io.StringIO) -> None:
     system = "00000000-0000-4000-8000-000000000000"
     await get(app, f"/wrong/{system}?t=Hush")
     await get(app, "/wrong/Hush?title=Hush")
@@ -142,7 +140,7 @@ def lines(said: io.StringIO) -> list[dict[str, Any]]:
 
 
 class TestLogs:
-    def test_line_has_the_ids_it_is_about_and_no_others(self, said: io.StringIO) -> None:
+    def test_line_has_only_the_bound_ids(self, said: io.StringIO) -> None:
         log = logging.getLogger("motes.test")
         with logs.bound(request="r"):
             with logs.bound(job="j"):
@@ -159,7 +157,7 @@ class TestLogs:
         assert set(outside) == {"time", "level", "logger", "message"}
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", outside["time"])
 
-    def test_no_key_is_told_whoever_says_it(self, said: io.StringIO) -> None:
+    def test_keys_are_masked_in_every_logger(self, said: io.StringIO) -> None:
         key = f"motes_abcdefgh_{'x' * 43}"
         logging.getLogger("motes.test").warning("with %s", key)
         try:
@@ -169,12 +167,12 @@ class TestLogs:
         assert key not in said.getvalue()
         assert "motes_abcdefgh_****" in said.getvalue()
 
-    def test_others_tell_only_what_is_wrong(self, said: io.StringIO) -> None:
+    def test_other_loggers_log_only_warnings(self, said: io.StringIO) -> None:
         logging.getLogger("httpx").info("HTTP Request: GET http://motes/?token=hush")
         logging.getLogger("motes.test").debug("not at level info")
         assert said.getvalue() == ""
 
-    def test_text_is_for_a_terminal(self, said: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_text_format_suits_a_terminal(self, said: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stderr", said)
         logs.set_up(form="text", level="info")
         with logs.bound(job="j"):
@@ -182,7 +180,7 @@ class TestLogs:
         assert said.getvalue().endswith(" INFO motes.test: done [job=j status=200]\n")
 
 
-async def test_error_of_the_database_tells_no_values(database: str) -> None:
+async def test_database_error_shows_no_values(database: str) -> None:
     engine, sessions = open_database(database)
     rows = [{"id": "same", "particle_type": "snow", "config": {"title": "Hush"}, "audio": "Hush"} for _ in range(2)]
     with pytest.raises(IntegrityError) as wrong:
@@ -231,7 +229,7 @@ async def asked_from(client: str, path: str, headers: dict[str, str]) -> httpx.R
         (ELSEWHERE, "admin", {}, 200),
     ],
 )
-async def test_metrics_are_for_this_machine_and_admins(
+async def test_metrics_need_localhost_or_admin(
     keys_required: dict[str, str], client: str, key: str | None, headers: dict[str, str], status: int
 ) -> None:
     sent = headers | ({"Authorization": f"Bearer {keys_required[key]}"} if key else {})
@@ -241,7 +239,7 @@ async def test_metrics_are_for_this_machine_and_admins(
 
 
 @pytest.mark.usefixtures("keys_required")
-async def test_metrics_are_for_everybody_where_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_metrics_can_be_opened_to_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTES_METRICS_OPEN", "true")
     assert (await asked_from(ELSEWHERE, "/metrics", {})).status_code == 200
     assert (await asked_from(ELSEWHERE, "/particles/jobs", {})).status_code == 401

@@ -78,14 +78,14 @@ async def used(sessions: Sessions, owner: str = "alice") -> float:
         ("rendered_seconds_per_day", Quotas(rendered_seconds_per_day=59)),
     ],
 )
-async def test_no_race_passes_a_quota(database: str, limit: str, allowed: Quotas) -> None:
+async def test_concurrent_submissions_respect_the_quota(database: str, limit: str, allowed: Quotas) -> None:
     async with processes(database) as both:
         tried = await together(*(submitted(both[number % 2], video(), allowed) for number in range(16)))
         assert sorted(map(str, tried)) == ["None"] * 5 + [limit] * 11
         assert await submitted(both[0], video(owner="bob"), allowed) is None
 
 
-async def test_a_refusal_says_how_much_there_is(board: Board) -> None:
+async def test_refusal_shows_the_usage(board: Board) -> None:
     await board.submit(owner="alice")
     for allowed, said in (
         (Quotas(open_jobs=1), "1 jobs are open: at most 1 here (limit open_jobs)"),
@@ -100,7 +100,7 @@ async def test_a_refusal_says_how_much_there_is(board: Board) -> None:
         assert str(refused.value) == said
 
 
-async def test_what_is_over_makes_room(board: Board) -> None:
+async def test_finished_job_frees_its_quota(board: Board) -> None:
     allowed = Quotas(open_jobs=1)
     first = video()
     assert await submitted(board.jobs, first, allowed) is None
@@ -111,14 +111,14 @@ async def test_what_is_over_makes_room(board: Board) -> None:
     assert await submitted(board.jobs, video(), allowed) is None
 
 
-async def test_what_has_begun_is_not_queued(board: Board) -> None:
+async def test_started_job_is_not_counted_as_queued(board: Board) -> None:
     assert await submitted(board.jobs, video(), Quotas(queued_jobs=1)) is None
     await board.take()
     assert await submitted(board.jobs, video(), Quotas(queued_jobs=1)) is None
     assert await submitted(board.jobs, video(), Quotas(open_jobs=2)) == "open_jobs"
 
 
-async def test_the_same_job_again_is_not_another(board: Board) -> None:
+async def test_resubmitted_job_counts_once(board: Board) -> None:
     allowed = Quotas(open_jobs=1, rendered_seconds_per_day=10)
     job = video()
     again = video()
@@ -128,8 +128,8 @@ async def test_the_same_job_again_is_not_another(board: Board) -> None:
     assert await used(board.sessions) == 10
 
 
-class TestSecondsOfADay:
-    async def test_count_although_the_job_is_deleted(self, board: Board) -> None:
+class TestRenderedSecondsPerDay:
+    async def test_include_deleted_jobs(self, board: Board) -> None:
         job = video()
         await board.jobs.submit(job, tasks=3)
         await board.work()
@@ -138,7 +138,7 @@ class TestSecondsOfADay:
         assert await submitted(board.jobs, video(), Quotas(rendered_seconds_per_day=19)) == "rendered_seconds_per_day"
 
     @pytest.mark.parametrize("end", ["cancel", "fail", "delete"])
-    async def test_that_were_not_rendered_are_given_back(self, board: Board, end: str) -> None:
+    async def test_are_refunded_if_not_rendered(self, board: Board, end: str) -> None:
         job = video()
         await board.jobs.submit(job, tasks=3)
         await board.do(await board.take())  # planned
@@ -149,7 +149,7 @@ class TestSecondsOfADay:
         await (board.jobs.fail(job.id, "broken") if end == "fail" else do[end](job.id))
         assert await used(board.sessions) == pytest.approx(10 * FRAMES[0] / sum(FRAMES))
 
-    async def test_are_not_charged_for_what_was_rendered_before(self, board: Board) -> None:
+    async def test_exclude_cached_results(self, board: Board) -> None:
         first = video()
         await board.jobs.submit(first, tasks=3)
         await board.work()
@@ -158,7 +158,7 @@ class TestSecondsOfADay:
         assert await board.status(again.id) == "completed"
         assert await used(board.sessions) == 10
 
-    async def test_that_are_tried_again_are_charged_again(self, board: Board) -> None:
+    async def test_are_charged_again_on_retry(self, board: Board) -> None:
         job = video()
         await board.jobs.submit(job, tasks=3)
         await board.jobs.fail(job.id, "broken")
@@ -169,7 +169,7 @@ class TestSecondsOfADay:
         assert await board.jobs.retry(job.id, quotas=Quotas(rendered_seconds_per_day=10))
         assert await used(board.sessions) == 10
 
-    async def test_begin_anew_at_midnight(self, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_reset_at_midnight(self, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
         allowed = Quotas(rendered_seconds_per_day=10)
         moment = now().replace(hour=23, minute=59, second=30)
         monkeypatch.setattr(quotas, "now", lambda: moment)
@@ -184,7 +184,7 @@ class TestSecondsOfADay:
 
 
 class TestBytesStored:
-    async def test_of_songs_and_results_are_counted_until_they_are_gone(self, board: Board) -> None:
+    async def test_include_songs_and_results_until_they_are_deleted(self, board: Board) -> None:
         async with board.sessions.begin() as session:
             session.add_all(AudioRow(sha256=each, size=1000, **FACTS) for each in ("a", "b"))
             await session.flush()
@@ -193,7 +193,7 @@ class TestBytesStored:
         async with board.sessions() as session:
             assert [await stored_bytes(session, owner) for owner in ("alice", "bob", "carol")] == [1200, 1000, 0]
 
-    async def test_that_are_used_up_leave_room_for_no_job(self, board: Board) -> None:
+    async def test_exhausted_refuse_every_job(self, board: Board) -> None:
         first = video()
         await board.jobs.submit(first, tasks=3)
         await board.work()
@@ -250,7 +250,7 @@ async def kept(library: Songs, who: Caller, content: bytes) -> str | None:
 
 
 class TestUploads:
-    async def test_no_race_stores_more_than_there_is_room_for(
+    async def test_concurrent_uploads_respect_the_quota(
         self, database: str, tmp_path: Path, heard: dict[str, Any]
     ) -> None:
         who = caller("alice", stored_bytes=550)
@@ -261,7 +261,7 @@ class TestUploads:
             assert again == tried  # what one has already needs no more room
             assert await kept(both[0], caller("bob"), bytes([tried.index("stored_bytes")]) * 100) is None
 
-    async def test_of_what_another_has_take_room_too(
+    async def test_of_songs_that_others_have_count_too(
         self, database: str, tmp_path: Path, heard: dict[str, Any]
     ) -> None:
         async with libraries(database, tmp_path, 1) as [library]:
@@ -269,7 +269,7 @@ class TestUploads:
             assert await kept(library, caller("alice", stored_bytes=99), b"x" * 100) == "stored_bytes"
             assert await kept(library, caller("alice", stored_bytes=100), b"x" * 100) is None
 
-    async def test_of_the_same_at_once_are_one(self, database: str, tmp_path: Path, heard: dict[str, Any]) -> None:
+    async def test_same_song_at_once_counts_once(self, database: str, tmp_path: Path, heard: dict[str, Any]) -> None:
         who = caller("alice", stored_bytes=100)
         async with libraries(database, tmp_path) as both:
             tried = await together(*(kept(both[n % 2], who, b"x" * 100) for n in range(6)))
@@ -285,7 +285,7 @@ class TestUploads:
             ),
         ],
     )
-    async def test_that_are_longer_than_any_may_be_are_refused(
+    async def test_over_the_upload_limit_are_refused(
         self, database: str, tmp_path: Path, heard: dict[str, Any], setting: dict[str, Any], said: str
     ) -> None:
         async with libraries(database, tmp_path, 1, **setting) as [library], library.staging_file() as path:
@@ -296,7 +296,7 @@ class TestUploads:
         assert not list((tmp_path / "storage").glob("audio/*"))
 
 
-async def test_nothing_is_limited_where_nothing_is_said(database: str) -> None:
+async def test_no_quota_means_no_limit(database: str) -> None:
     async with processes(database) as both:
         tried = await asyncio.gather(*(submitted(both[n % 2], video(), NO_QUOTAS) for n in range(20)))
         assert tried == [None] * 20

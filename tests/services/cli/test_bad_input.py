@@ -113,7 +113,7 @@ def test_absurdly_loud_samples_are_silence_and_the_analysis_has_numbers_only(run
 
 
 @pytest.mark.parametrize("command", ["render", "frame", "analyze"])
-def test_name_that_no_file_can_have(run: Run, tmp_path: Path, command: str) -> None:
+def test_impossible_file_name(run: Run, tmp_path: Path, command: str) -> None:
     long = tmp_path / ("a" * 300)
     song = write_song(tmp_path / "song.wav", tone(0.5))
     assert f"{long}: cannot be read: File name too long" in run(command, long, "-o", tmp_path / "out").error
@@ -137,14 +137,14 @@ def test_name_of_another_format(run: Run, tmp_path: Path, command: str, name: st
     assert error == f"{tmp_path / name}: Motes writes {form} here; give a name that ends in .{form.lower()}"
 
 
-def test_output_in_what_is_no_folder(run: Run, tmp_path: Path) -> None:
+def test_output_folder_that_is_a_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     error = run(*RENDER, "-o", tmp_path / "file" / "out.mp4").error
     assert error == f"cannot write {tmp_path / 'file' / 'out.mp4'}: {tmp_path / 'file'} is not a folder"
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000], ids=["digits", "brackets"])
-def test_json_that_is_too_much(run: Run, tmp_path: Path, text: str) -> None:
+def test_too_large_json(run: Run, tmp_path: Path, text: str) -> None:
     (tmp_path / "c.json").write_text(text)
     assert "c.json: is not valid JSON" in run(*RENDER, "-o", tmp_path / "a.mp4", "--config", tmp_path / "c.json").error
     assert "particle_count = " in run(*RENDER, "-o", tmp_path / "a.mp4", "--set", f"particle_count={text}").error
@@ -343,7 +343,7 @@ def test_bad_output(run: Run, tmp_path: Path, name: str, command: tuple[str, ...
     assert Path("/dev/full").is_char_device()
 
 
-def test_frame_hashes_nowhere_is_said_before_rendering(run: Run, tmp_path: Path) -> None:
+def test_unwritable_frame_hashes_are_reported_before_rendering(run: Run, tmp_path: Path) -> None:
     outcome = run(*RENDER, "-o", tmp_path / "out.mp4", "--frame-hashes", tmp_path / "nowhere" / "hashes.json")
     assert outcome.code == 2
     assert "nowhere" in outcome.error
@@ -406,7 +406,7 @@ def test_debug_shows_the_traceback(motes: Callable[..., subprocess.CompletedProc
     assert "no such file" in done.stderr
 
 
-def test_real_process_says_one_line(motes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+def test_real_process_prints_one_line(motes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     done = motes("render", tmp_path / "song.wav", "-o", tmp_path / "out.mp4")
     assert done.returncode == 2
     assert done.stdout == ""

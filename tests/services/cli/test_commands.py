@@ -105,7 +105,7 @@ class TestRender:
         }
         assert facts["seconds"]["total"] > 0
 
-    def test_says_what_it_made(self, run: Run, tmp_path: Path) -> None:
+    def test_prints_a_summary(self, run: Run, tmp_path: Path) -> None:
         outcome = run(
             "render", "--type", "snow", *SIZE, "--workers", "1", "--duration", "0.5", "-o", tmp_path / "out.mp4"
         )
@@ -182,7 +182,7 @@ class TestFrame:
         assert [path.name for path in tmp_path.iterdir()] == ["frame.png"]
 
     @pytest.mark.parametrize(("at", "frame"), [("4.1", 123), ("8.2", 246), ("4.0999", 122), ("4.1333333333", 124)])
-    def test_time_means_what_is_written(self, run: Run, tmp_path: Path, at: str, frame: int) -> None:
+    def test_time_is_exact(self, run: Run, tmp_path: Path, at: str, frame: int) -> None:
         # 4.1 × 30 is a little less than 123 in binary.
         command = ("frame", "--type", "snow", *SIZE, "--json", "-o", tmp_path / "frame.png")
         shown = json.loads(run(*command, "--at", at).stdout)["sha256"]
@@ -257,7 +257,7 @@ class TestAnalyze:
         assert int.from_bytes(picture.read_bytes()[16:20], "big") == 2000
         assert sorted(path.name for path in tmp_path.iterdir()) == ["analysis.png", "features.npz"]
 
-    def test_counts_as_it_is_told(self, run: Run, demo_song: Path) -> None:
+    def test_follows_the_given_tempo(self, run: Run, demo_song: Path) -> None:
         outcome = run("analyze", demo_song, "--bpm", "60", "--beat-offset", "0.5")
         beats = json.loads(outcome.stdout)["events"]["beats"]["times"]
         assert beats == pytest.approx([0.5, 1.5, 2.5, 3.5, 4.5, 5.5])

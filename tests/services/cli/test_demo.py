@@ -68,7 +68,7 @@ def test_demo_makes_a_video_and_its_poster(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["demo.log", "demo.mp4", "demo.png", "demo.wav"]
 
 
-def test_refused_request_is_said_in_one_line(
+def test_refused_request_is_a_one_line_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MOTES_DATA", str(tmp_path / "data"))
@@ -81,7 +81,7 @@ def test_refused_request_is_said_in_one_line(
     assert names(tmp_path / "out") == ["demo.wav"]
 
 
-def test_service_that_does_not_start_is_said(tmp_path: Path) -> None:
+def test_service_that_does_not_start_is_reported(tmp_path: Path) -> None:
     process = demo(tmp_path, SMALL, python="/bin/false")
     _, said = process.communicate(timeout=HANG)
     assert (process.returncode, said) == (2, "motes: error: the service did not start\n")
@@ -89,7 +89,7 @@ def test_service_that_does_not_start_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.campaign
-def test_service_that_dies_is_said_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_service_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     process = demo(tmp_path, LONG)
     service = wait_for(lambda: descendants(process.pid))[0]
     os.kill(wait_for(lambda: children(service).get("worker")), signal.SIGKILL)

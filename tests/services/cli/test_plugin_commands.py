@@ -27,7 +27,7 @@ class TestList:
         assert plugins["spawning"]["distribution"] == "motes"
         assert plugins["spawning"]["failure"] is None
 
-    def test_says_why_one_is_left_out(self, tmp_path: Path) -> None:
+    def test_explains_why_a_plugin_is_left_out(self, tmp_path: Path) -> None:
         (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nrain = "motes_test_rain"\n')
         (tmp_path / "motes_test_rain.py").write_text("raise ValueError('not today')")
         environment = {**os.environ, "MOTES_PLUGIN_PATH": str(tmp_path)}
@@ -45,7 +45,7 @@ class TestList:
             ("[project.entry-points.motes]\nrain = 'a b!'", "'a b!' does not name a module"),
         ],
     )
-    def test_says_why_a_folder_holds_no_plugin(self, tmp_path: Path, written: str | None, said: str) -> None:
+    def test_explains_why_a_folder_has_no_plugin(self, tmp_path: Path, written: str | None, said: str) -> None:
         if written is not None:
             (tmp_path / "pyproject.toml").write_text(written)
         environment = {**os.environ, "MOTES_PLUGIN_PATH": str(tmp_path)}
@@ -64,13 +64,13 @@ class TestList:
 
 class TestNew:
     @pytest.mark.parametrize("name", ["9lives", "motes-", "my type", "Größe", "a" * 60, "rain_", "r--ain"])
-    def test_name_that_is_none_is_refused(self, run: Run, tmp_path: Path, name: str) -> None:
+    def test_invalid_name_is_refused(self, run: Run, tmp_path: Path, name: str) -> None:
         outcome = run("plugin", "new", str(tmp_path / name))
         assert outcome.code == 2
         assert "a plugin's name must be of letters" in outcome.error
         assert list(tmp_path.iterdir()) == []
 
-    def test_name_that_is_taken_is_refused(self, run: Run, tmp_path: Path) -> None:
+    def test_existing_type_name_is_refused(self, run: Run, tmp_path: Path) -> None:
         outcome = run("plugin", "new", str(tmp_path / "snow"))
         assert outcome.code == 2
         assert "'snow': there is a particle type of this name already" in outcome.error
@@ -90,7 +90,7 @@ class TestNew:
         assert run("plugin", "new", str(tmp_path / "rain")).code == 130
         assert list(tmp_path.iterdir()) == []
 
-    def test_folder_that_holds_something_stays_as_it_is(self, run: Run, tmp_path: Path) -> None:
+    def test_non_empty_folder_is_left_alone(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "rain").mkdir()
         (tmp_path / "rain" / "mine.txt").write_text("mine")
         outcome = run("plugin", "new", str(tmp_path / "rain"))
@@ -98,12 +98,12 @@ class TestNew:
         assert "exists and is not an empty folder" in outcome.error
         assert [path.name for path in (tmp_path / "rain").iterdir()] == ["mine.txt"]
 
-    def test_folder_in_no_folder_is_refused(self, run: Run, tmp_path: Path) -> None:
+    def test_missing_parent_folder_is_refused(self, run: Run, tmp_path: Path) -> None:
         outcome = run("plugin", "new", str(tmp_path / "nowhere" / "rain"))
         assert outcome.code == 2
         assert "No such file or directory" in outcome.error
 
-    def test_what_is_written_is_clean(self, run: Run, tmp_path: Path) -> None:
+    def test_generated_code_is_clean(self, run: Run, tmp_path: Path) -> None:
         assert run("plugin", "new", str(tmp_path / "motes-my-rain")).code == 0
         folder = tmp_path / "motes-my-rain"
         files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -136,7 +136,7 @@ class TestDev:
         assert outcome.code == 2
         assert outcome.error == "rain: ValueError: a mistake"
 
-    def test_settings_count_before_what_is_quick(self, run: Run, tmp_path: Path) -> None:
+    def test_settings_override_the_quick_defaults(self, run: Run, tmp_path: Path) -> None:
         folder = tmp_path / "rain"
         assert run("plugin", "new", str(folder)).code == 0
         sets = ("--set", "width=160", "--set", "height=90", "--set", "duration=0.2")
@@ -145,7 +145,7 @@ class TestDev:
             stream = video.streams.video[0]
             assert (stream.width, stream.height, stream.frames) == (160, 90, 6)
 
-    def test_plugin_without_a_type_is_told_how_to_bring_one(self, run: Run, tmp_path: Path) -> None:
+    def test_plugin_without_a_type_gets_a_hint(self, run: Run, tmp_path: Path) -> None:
         folder = tmp_path / "rain"
         assert run("plugin", "new", str(folder)).code == 0
         module = folder / "motes_rain.py"
@@ -153,7 +153,7 @@ class TestDev:
         outcome = run("plugin", "dev", str(folder), "--once")
         assert outcome.error == "the plugin has no particle type: its motes_particle_types registers none"
 
-    def test_renders_again_when_a_file_is_saved_and_only_then(self, run: Run, tmp_path: Path) -> None:
+    def test_renders_again_only_when_a_file_is_saved(self, run: Run, tmp_path: Path) -> None:
         folder = tmp_path / "rain"
         assert run("plugin", "new", str(folder)).code == 0
         module, log = folder / "motes_rain.py", tmp_path / "log"

@@ -56,9 +56,7 @@ def test_feature_of_a_plugin_is_in_the_timeline(environment: dict[str, str], dem
     assert "audio feature 'leaves' is left out: SystemExit: 1" in done.stderr
 
 
-def test_hooks_hear_of_a_render_and_a_binding_uses_the_feature(
-    environment: dict[str, str], demo_song: Path, tmp_path: Path
-) -> None:
+def test_hooks_run_and_a_binding_uses_the_feature(environment: dict[str, str], demo_song: Path, tmp_path: Path) -> None:
     binding = json.dumps([{"source": "throb", "target": "light", "op": "set"}])
     common = ("render", demo_song, "--type", "zen", "--size", "64x36", "--duration", "0.4", "--frame-hashes")
     hashes = []
@@ -99,9 +97,7 @@ def motes_particle_types(register):
         (13, "particle type 'throb': populate failed: KeyError: 'bad luck'"),
     ],
 )
-def test_type_that_fails_is_named_in_one_line(
-    environment: dict[str, str], tmp_path: Path, seed: int, said: str
-) -> None:
+def test_failing_type_is_a_one_line_error(environment: dict[str, str], tmp_path: Path, seed: int, said: str) -> None:
     (tmp_path / "motes_test_throb.py").write_text(FAILING)
     common = ("--type", "throb", "--size", "64x36", "--duration", "0.4", "--seed", seed)
     done = motes(environment, "render", *common, "-o", tmp_path / "v.mp4")
@@ -110,7 +106,7 @@ def test_type_that_fails_is_named_in_one_line(
     assert not (tmp_path / "v.mp4").exists()
 
 
-def test_type_that_would_fail_is_left_out_and_the_others_are_told(environment: dict[str, str], tmp_path: Path) -> None:
+def test_broken_type_is_left_out_and_the_others_are_listed(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "motes_test_throb.py").write_text(FAILING.replace("seed == 13", "seed == 0"))
     code = "from services.api.routes.particle_types import all_types; print(all_types().decode())"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

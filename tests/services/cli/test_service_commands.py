@@ -48,7 +48,7 @@ def test_help_shows_examples(run: Run, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["config", "db current", "jobs list", "api", "worker", "serve"])
-def test_without_the_packages_of_the_service_one_line_says_how_to_get_them(command: str) -> None:
+def test_missing_service_packages_are_a_one_line_error(command: str) -> None:
     code = (
         "import sys\n"
         "for name in ('pydantic_settings', 'sqlalchemy', 'fastapi', 'uvicorn', 'httpx'): sys.modules[name] = None\n"
@@ -70,7 +70,7 @@ class TestConfig:
             (name, f"MOTES_{name.upper()}") for name in ServiceSettings.model_fields
         ]
 
-    def test_json_tells_value_default_and_what_it_is(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_json_has_value_default_and_description(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_PORT", "9000")
         found = {each["name"]: each for each in json.loads(run("config", "--json").stdout)}
         assert list(found) == list(ServiceSettings.model_fields)
@@ -84,14 +84,14 @@ class TestConfig:
         }
         assert not found["host"]["given"]
 
-    def test_variable_that_is_almost_one_is_warned_of(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_misspelled_variable_is_a_warning(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_MAXFPS", "30")
         monkeypatch.setenv("MOTES_GLITTER_COLOUR", "red")  # a plugin may read it
         outcome = run("config")
         assert outcome.code == 0
         assert outcome.stderr == "motes: warning: MOTES_MAXFPS is not a setting; did you mean MOTES_MAX_FPS?\n"
 
-    def test_shows_what_an_empty_url_stands_for(self, run: Run, tmp_path: Path) -> None:
+    def test_shows_the_default_of_an_empty_url(self, run: Run, tmp_path: Path) -> None:
         found = {each["name"]: each["value"] for each in json.loads(run("config", "--json").stdout)}
         assert found["database_url"] == f"sqlite+aiosqlite:///{tmp_path}/motes-data/motes.db"
 
@@ -132,7 +132,7 @@ class TestConfig:
             ("MAX_PIXELS", "33177601", "must be between 256 and 33177600;"),
         ],
     )
-    def test_what_is_allowed_is_said_in_words(
+    def test_error_states_what_is_allowed(
         self, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
     ) -> None:
         monkeypatch.setenv(f"MOTES_{name}", value.replace("********", "hush"))
@@ -153,7 +153,7 @@ class TestConfig:
             ("MOTES_MEDIA_ROOT", "/nope", "must be an existing folder"),
         ],
     )
-    def test_wrong_place_is_named_with_what_is_allowed(
+    def test_invalid_url_is_named_with_what_is_allowed(
         self, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
     ) -> None:
         monkeypatch.setenv(variable, value)
@@ -162,11 +162,13 @@ class TestConfig:
         assert outcome.error.startswith(f"{variable} = {value}: {allowed}")
 
     @pytest.mark.parametrize("command", ["serve", "api", "worker"])
-    def test_nothing_starts_with_a_wrong_place(self, run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    def test_no_command_starts_with_an_invalid_url(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+    ) -> None:
         monkeypatch.setenv("MOTES_REDIS_URL", "nonsense")
         assert run(command).error.startswith("MOTES_REDIS_URL = nonsense: must be redis://")
 
-    def test_wrong_place_is_named_without_its_password(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_invalid_url_is_shown_without_its_password(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_DATABASE_URL", "mysql://motes:hush@db/motes")
         assert run("config").error.startswith("MOTES_DATABASE_URL = mysql://motes:********@db/motes: must be")
 
@@ -179,14 +181,14 @@ class TestConfig:
             ("sqlite:////srv/motes.db", "sqlite+aiosqlite:////srv/motes.db"),
         ],
     )
-    def test_database_may_be_named_as_others_name_it(self, given: str, meant: str) -> None:
+    def test_common_database_url_forms_are_accepted(self, given: str, meant: str) -> None:
         assert ServiceSettings(database_url=given).database == meant
 
     @pytest.mark.parametrize(
         "url",
         ["redis://", "redis://queue/0", "rediss://:hush@[::1]:6380/0", "unix:///run/redis", "unix://u@/run/redis"],
     )
-    def test_redis_may_be_anywhere(self, url: str) -> None:
+    def test_every_redis_url_scheme_is_accepted(self, url: str) -> None:
         assert ServiceSettings(redis_url=url).redis_url == url
 
     @pytest.mark.parametrize(("given", "seconds"), [("30d", 2_592_000), ("12h", 43_200), ("30m", 1800), ("45s", 45)])
@@ -209,9 +211,7 @@ class TestConfig:
 
 class TestApi:
     @pytest.mark.parametrize("supervised", [True, False])
-    def test_tells_the_application_the_port_that_it_listens_on(
-        self, run: Run, monkeypatch: pytest.MonkeyPatch, supervised: bool
-    ) -> None:
+    def test_application_knows_its_port(self, run: Run, monkeypatch: pytest.MonkeyPatch, supervised: bool) -> None:
         for name in ("DATA", "HOST", "PORT"):
             monkeypatch.setenv(f"MOTES_{name}", "0")  # so that what is set is set back
         monkeypatch.setattr("services.cli.api.prepare", lambda settings: None)
@@ -230,7 +230,7 @@ class TestApi:
 
 
 class TestDatabase:
-    def test_upgrade_makes_it_and_current_tells(self, run: Run) -> None:
+    def test_upgrade_creates_it_and_current_reports_it(self, run: Run) -> None:
         assert "none, this Motes needs" in run("db", "current").stdout
         assert not Path("motes-data").exists()
         assert re.search(r": none → \d{4}$", run("db", "upgrade").stdout.strip())
@@ -252,7 +252,7 @@ class TestDatabase:
         assert "has schema revision 9999, this Motes needs" in run("jobs", "list").error
 
     @pytest.mark.parametrize("command", [("db", "current"), ("db", "upgrade"), ("jobs", "list"), ("worker",), ("api",)])
-    def test_one_that_cannot_be_reached_is_one_line(
+    def test_unreachable_is_a_one_line_error(
         self, run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
     ) -> None:
         monkeypatch.setenv("MOTES_DATABASE_URL", "postgresql+asyncpg://motes:hush@127.0.0.1:1/motes")
@@ -263,11 +263,11 @@ class TestDatabase:
         assert "hush" not in outcome.error
 
     @pytest.mark.parametrize("url", ["nonsense", "mysql://db/motes", "oracle+nothing://x/y"])
-    def test_url_that_means_nothing_is_one_line(self, run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    def test_invalid_url_is_a_one_line_error(self, run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         monkeypatch.setenv("MOTES_DATABASE_URL", url)
         assert url in run("db", "current").error
 
-    def test_reader_of_the_output_that_leaves_is_no_fault_of_it(self) -> None:
+    def test_broken_pipe_is_not_a_database_error(self) -> None:
         with pytest.raises(BrokenPipeError), one_line_errors(ServiceSettings()):
             raise BrokenPipeError
 
@@ -314,7 +314,7 @@ class TestJobs:
         assert [line.split()[:2] for line in lines[1:]] == [[second[:8], "queued"], [first[:8], "queued"]]
         assert [each["job_id"] for each in json.loads(run("jobs", "list", "--json").stdout)] == [second, first]
 
-    def test_list_of_a_status_and_a_length(self, run: Run) -> None:
+    def test_list_filters_by_status_and_limit(self, run: Run) -> None:
         failed, *_ = submit(1), submit(2), submit(3)
         change(lambda sessions: Jobs(sessions).fail(failed, "no reason"))
         assert [each["job_id"] for each in json.loads(run("jobs", "list", "--status", "failed", "--json").stdout)] == [
@@ -330,7 +330,7 @@ class TestJobs:
         assert run("jobs", "list").stdout == "no jobs\n"
         assert len(json.loads(run("jobs", "list", "--all", "--json").stdout)) == 1
 
-    def test_show_tells_of_tasks_and_events(self, run: Run) -> None:
+    def test_show_lists_tasks_and_events(self, run: Run) -> None:
         job = submit()
         change(lambda sessions: Tasks(sessions, lease=15).claim("here"))
         text = run("jobs", "show", job).stdout
@@ -345,7 +345,7 @@ class TestJobs:
             for event in json.loads(run("jobs", "show", job, "--json", "--events", "1").stdout)["events"]
         ] == ["rendering"]
 
-    def test_show_tells_of_the_webhook(self, run: Run) -> None:
+    def test_show_lists_webhook_deliveries(self, run: Run) -> None:
         job = submit(webhook_url="https://example.com/heard?token=hush")
         change(lambda sessions: Jobs(sessions).fail(job, "no reason"))
         text = run("jobs", "show", job).stdout
@@ -365,18 +365,18 @@ class TestJobs:
         told = json.loads(run("jobs", "show", job, "--json").stdout)
         assert (told["status"], [task["status"] for task in told["tasks"]]) == ("queued", ["ready"])
 
-    def test_beginning_of_an_id_will_do_if_it_is_one_job_s(self, run: Run) -> None:
+    def test_unique_id_prefix_is_accepted(self, run: Run) -> None:
         submit(1, job_id="aaaa1111-0000-4000-8000-000000000000")
         submit(2, job_id="aaaa2222-0000-4000-8000-000000000000")
         assert "aaaa1111-0000" in run("jobs", "show", "aaaa1").stdout
         assert run("jobs", "show", "aaaa").error.startswith("'aaaa' is the beginning of several jobs: aaaa1111-0000")
 
     @pytest.mark.parametrize("job", ["nope", "", "%", "a_"])
-    def test_unknown_job_is_one_line(self, run: Run, job: str) -> None:
+    def test_unknown_job_is_a_one_line_error(self, run: Run, job: str) -> None:
         submit(job_id="aaaa1111-0000-4000-8000-000000000000")
         assert run("jobs", "show", job).error.startswith(f"there is no job {job!r}; motes jobs list")
 
-    def test_no_database_is_one_line_and_makes_none(self, run: Run) -> None:
+    def test_missing_database_is_a_one_line_error_and_creates_none(self, run: Run) -> None:
         outcome = run("jobs", "list")
         assert outcome.code == 2
         assert "start the service (motes serve), or say where it is" in outcome.error
@@ -396,7 +396,7 @@ class TestWorker:
         monkeypatch.setenv("MOTES_METRICS_PORT", "65534")
         assert run("serve", "--workers", "3").error.startswith("MOTES_METRICS_PORT = 65534: every worker needs a port")
 
-    def test_bad_storage_is_one_line(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_bad_storage_is_a_one_line_error(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_STORAGE_URL", "file:///dev/null/x?secret=hush")
         outcome = run("worker")
         assert outcome.error.startswith("the storage file:///dev/null/x?secret=********: ")
@@ -409,7 +409,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.debian("redis-server")
-def test_api_and_workers_started_one_by_one_render_together(tmp_path: Path, redis_url: str) -> None:
+def test_api_and_workers_started_separately_render_together(tmp_path: Path, redis_url: str) -> None:
     environment = environment_of(tmp_path, {"MOTES_REDIS_URL": redis_url, "MOTES_LOG_LEVEL": "warning"})
     commands = [("worker", "--size", "1", "--name", "a"), ("api", "--port", "0"), ("worker", "--nice", "5")]
     with (tmp_path / "log").open("w") as log:

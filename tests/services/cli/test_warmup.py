@@ -30,9 +30,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return done
 
 
-def test_warmup_compiles_everything_and_says_how_long_it_takes(
-    compiled: set[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_warmup_compiles_everything_and_prints_the_time(compiled: set[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert warmup.main([]) == 0
     assert compiled == set(KERNELS)
     begins, ends = capsys.readouterr().out.splitlines()
@@ -49,7 +47,7 @@ def test_warmup_for_a_type_compiles_what_the_type_needs(compiled: set[str], caps
     assert capsys.readouterr().out == f"all {len(compiled)} kernels are compiled already\n"
 
 
-def test_warmup_names_what_is_wrong(
+def test_warmup_reports_errors(
     compiled: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SceneError, match="Invalid particle type: nix"):
@@ -61,7 +59,7 @@ def test_warmup_names_what_is_wrong(
     assert "NUMBA_CACHE_DIR" in capsys.readouterr().err
 
 
-def test_a_first_render_says_once_that_it_compiles(capsys: pytest.CaptureFixture[str]) -> None:
+def test_first_render_announces_compilation_once(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bar() as show:
         show(Progress("compiling", 0.0, seconds_left=7.2))
         show(Progress("compiling", 0.5, seconds_left=3.6))

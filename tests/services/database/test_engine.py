@@ -29,7 +29,7 @@ def test_closing_a_connection_twice_rolls_back(tmp_path: Path) -> None:
     del unfinished  # it kept the transaction open for as long as it lived
 
 
-class TestPostgresqlThatDoesNotAnswer:
+class TestUnresponsivePostgresql:
     """The driver has errors of five kinds for that, of which the API would take four for faults of its own."""
 
     @pytest.mark.anyio

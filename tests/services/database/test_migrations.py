@@ -44,13 +44,13 @@ def nothing(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.url(server.create())
 
 
-def test_files_are_named_after_the_revisions_that_they_hold() -> None:
+def test_files_are_named_after_their_revisions() -> None:
     scripts = ScriptDirectory.from_config(_config())
     assert head_revision() == scripts.get_current_head()
     assert _known_revisions() == {script.revision for script in scripts.walk_revisions()}
 
 
-async def test_lead_to_what_the_models_say(nothing: str) -> None:
+async def test_result_in_the_schema_of_the_models(nothing: str) -> None:
     await upgrade(nothing)
     engine, _ = open_database(nothing)
 
@@ -63,7 +63,7 @@ async def test_lead_to_what_the_models_say(nothing: str) -> None:
     await engine.dispose()
 
 
-async def test_keep_everything_that_the_first_release_stored(nothing: str) -> None:
+async def test_keep_the_data_of_the_first_release(nothing: str) -> None:
     config = _config()
     config.set_main_option("sqlalchemy.url", nothing.replace("%", "%%"))
     await asyncio.to_thread(command.upgrade, config, "0001")

@@ -103,7 +103,7 @@ async def test_owners_take_turns(board: Board) -> None:
     assert [job for job in order if job in second] == second
 
 
-async def test_priorities_have_their_shares_where_all_have_work(board: Board) -> None:
+async def test_priorities_get_their_shares_under_load(board: Board) -> None:
     jobs = {priority: await frames(board, 40, fairness_key=priority, priority=priority) for priority in WEIGHTS}
     order = await done(board, 42)
     shares = {priority: sum(job in own for job in order) for priority, own in jobs.items()}
@@ -112,7 +112,7 @@ async def test_priorities_have_their_shares_where_all_have_work(board: Board) ->
     assert 2 <= shares["low"] <= 4
 
 
-async def test_high_priority_overtakes_what_the_same_owner_queued(board: Board) -> None:
+async def test_high_priority_overtakes_earlier_jobs_of_its_owner(board: Board) -> None:
     normal = await frames(board, 20)
     (high,) = await frames(board, 1, priority="high")
     order = await done(board)
@@ -120,7 +120,7 @@ async def test_high_priority_overtakes_what_the_same_owner_queued(board: Board) 
     assert [job for job in order if job != high] == normal
 
 
-async def test_low_priority_is_done_under_a_stream_of_one_owners_high(board: Board) -> None:
+async def test_low_priority_is_not_starved_by_one_owner(board: Board) -> None:
     low = await board.submit(fairness_key="low", priority="low")
     high = await frames(board, 5, fairness_key="high", priority="high")
     while await board.status(low) != "completed":
@@ -129,7 +129,7 @@ async def test_low_priority_is_done_under_a_stream_of_one_owners_high(board: Boa
         assert len(high) < 20 * (len(FRAMES) + 2)
 
 
-async def test_low_priority_is_done_under_a_stream_of_many_owners_high(board: Board) -> None:
+async def test_low_priority_is_not_starved_by_many_owners(board: Board) -> None:
     low = await board.submit(fairness_key="low", priority="low")
     high: list[str] = []
     while await board.status(low) != "completed":  # more work arrives than is done, and always from somebody new

@@ -185,7 +185,7 @@ async def change(board: Board, job: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("examples", [8, pytest.param(50, marks=pytest.mark.campaign)])
-def test_any_sequence_of_changes(tmp_path: Path, examples: int) -> None:
+def test_any_sequence_of_changes_keeps_the_invariants(tmp_path: Path, examples: int) -> None:
     Machine.template = tmp_path / "template.db"
     asyncio.run(upgrade(f"sqlite+aiosqlite:///{Machine.template}"))
     case = Machine.TestCase()
@@ -238,5 +238,5 @@ async def test_concurrent_changes(board: Board, clock: Clock, seed: int) -> None
             assert await board.status(job) == "completed"
 
 
-def test_scene_folder_is_the_beginning_of_its_keys() -> None:
+def test_scene_folder_is_the_prefix_of_its_keys() -> None:
     assert result_key("scene", "video").startswith(scene_folder("scene"))

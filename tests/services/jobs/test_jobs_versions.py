@@ -44,7 +44,7 @@ async def sides(database: str) -> AsyncIterator[Sides]:
     await engine.dispose()
 
 
-async def test_worker_takes_what_its_version_renders_and_nothing_else(sides: Sides) -> None:
+async def test_worker_claims_only_jobs_of_its_version(sides: Sides) -> None:
     first, second = [await sides.old.submit(scene_key=version + "1") for version in (OLD, NEW)]
     assert {task.job_id for task in await sides.new.tasks.next_to_enqueue()} == {second}
     assert {claim.job for claim in await sides.new.work()} == {second}
@@ -53,7 +53,7 @@ async def test_worker_takes_what_its_version_renders_and_nothing_else(sides: Sid
     assert await sides.old.status(first) == await sides.old.status(second) == "completed"
 
 
-async def test_worker_takes_nothing_of_a_database_with_another_structure(sides: Sides) -> None:
+async def test_worker_claims_nothing_from_another_database_structure(sides: Sides) -> None:
     await sides.old.submit(scene_key=OLD + "1")
     was = await schema_revision(sides.old.sessions)
     change = text("UPDATE alembic_version SET version_num = :structure")
@@ -68,7 +68,7 @@ async def test_worker_takes_nothing_of_a_database_with_another_structure(sides: 
     assert await sides.old.tasks.claim("worker") is not None
 
 
-async def test_job_is_left_alone_only_while_no_task_of_its_version_runs(sides: Sides) -> None:
+async def test_job_is_stranded_only_if_no_task_of_its_version_runs(sides: Sides) -> None:
     jobs = [await sides.old.submit(scene_key=OLD + str(number)) for number in range(2)]
     claim = await sides.old.take()
     assert await sides.new.jobs.stranded_jobs([NEW]) == {}
@@ -78,7 +78,7 @@ async def test_job_is_left_alone_only_while_no_task_of_its_version_runs(sides: S
     assert await sides.old.jobs.stranded_jobs([OLD]) == {}
 
 
-async def test_adopted_job_is_planned_anew_and_done_by_one_version_alone(sides: Sides) -> None:
+async def test_adopted_job_is_replanned_and_rendered_by_one_version(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD + "1")
     begun = await sides.old.until("segment")
     await sides.old.do(begun)
@@ -97,7 +97,7 @@ async def test_adopted_job_is_planned_anew_and_done_by_one_version_alone(sides: 
     assert await find_artefact(sides.new.sessions, segment_key(OLD + "1", begun.number)) is None
 
 
-async def test_adopting_keeps_what_other_jobs_made_of_the_same_scene(sides: Sides) -> None:
+async def test_adopting_keeps_segments_of_other_jobs_with_the_scene(sides: Sides) -> None:
     over = await sides.old.submit(scene_key=OLD + "1")
     await sides.old.work()
     async with sides.old.sessions.begin() as session:
@@ -111,7 +111,7 @@ async def test_adopting_keeps_what_other_jobs_made_of_the_same_scene(sides: Side
     assert await sides.old.status(over) == "completed"
 
 
-async def test_adopted_job_is_over_at_once_where_the_same_was_rendered_before(sides: Sides) -> None:
+async def test_adopted_job_completes_at_once_if_already_rendered(sides: Sides) -> None:
     await sides.new.submit(scene_key=NEW + "1")
     await sides.new.work()
     job = await sides.old.submit(scene_key=OLD + "1")
@@ -120,7 +120,7 @@ async def test_adopted_job_is_over_at_once_where_the_same_was_rendered_before(si
     assert await sides.new.work() == []
 
 
-async def test_several_that_adopt_at_once_adopt_once(sides: Sides) -> None:
+async def test_concurrent_adoption_happens_once(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD + "1")
     [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
     await together(*(sides.new.jobs.replan(row, row.scene, NEW + "1") for _ in range(5)))
@@ -130,7 +130,7 @@ async def test_several_that_adopt_at_once_adopt_once(sides: Sides) -> None:
     assert await sides.new.tasks.renew(claim, 1), "who came late took it from who works on it"
 
 
-async def test_job_that_is_over_is_not_adopted(sides: Sides) -> None:
+async def test_finished_job_is_not_adopted(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD + "1")
     [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
     await sides.old.jobs.cancel(job)
@@ -139,7 +139,7 @@ async def test_job_that_is_over_is_not_adopted(sides: Sides) -> None:
     assert await sides.new.jobs.stranded_jobs([NEW]) == {}
 
 
-async def test_job_says_that_it_waits_for_another_version_once(sides: Sides) -> None:
+async def test_waiting_for_another_version_is_reported_once(sides: Sides) -> None:
     job = await sides.old.submit(scene_key=OLD + "1")
     [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
     for _ in range(2):

@@ -27,7 +27,7 @@ class TestRendered:
         assert row.created_at <= row.rendering_at <= row.ended_at
         assert {task.status for task in await board.tasks_of(job)} == {"done"}
 
-    async def test_every_change_is_told_in_order_and_nothing_after_the_end(self, board: Board) -> None:
+    async def test_events_are_in_order_and_end_with_the_job(self, board: Board) -> None:
         job = await board.submit()
         while (claim := await board.tasks.claim("worker")) is not None:
             for done in range(0, 5, 2):
@@ -45,7 +45,7 @@ class TestRendered:
         assert [event.data["stage"] for event in await events_since(board.sessions, job, last - 1)] == ["completed"]
         assert await events_since(board.sessions, job, last) == []
 
-    async def test_over_at_once_where_the_same_was_rendered_before(self, board: Board) -> None:
+    async def test_same_scene_again_completes_at_once(self, board: Board) -> None:
         await board.submit(scene_key="scene")
         await board.work()
         again = await board.job(await board.submit(scene_key="scene"))
@@ -92,7 +92,7 @@ class TestRendered:
         assert set(board.made) == {artefact for artefact in board.made if artefact.startswith("scenes/scene/")}
         assert await board.count(ArtefactRow) == len(board.made) == len(FRAMES) + 1
 
-    async def test_equal_jobs_that_are_joined_at_the_same_time_have_one_result(self, board: Board) -> None:
+    async def test_equal_jobs_joined_concurrently_share_one_result(self, board: Board) -> None:
         jobs = [await board.submit(scene_key="scene", fairness_key=owner) for owner in ("a", "b", "c")]
         joins = []
         while (claim := await board.tasks.claim("worker")) is not None:
@@ -107,7 +107,7 @@ class TestRendered:
             row = await board.job(job)
             assert (row.status, row.size) == ("completed", made.size)
 
-    async def test_job_that_another_completed_first_has_all_its_frames(self, board: Board) -> None:
+    async def test_job_completed_by_an_equal_job_has_all_its_frames(self, board: Board) -> None:
         first, second = await board.submit(scene_key="scene"), await board.submit(scene_key="scene", fairness_key="b")
         plans = {claim.job: claim for claim in (await board.take(), await board.take())}
         await board.do(plans[first])
@@ -118,9 +118,7 @@ class TestRendered:
         row = await board.job(second)
         assert (row.status, row.progress, row.frames, row.frames_done) == ("completed", 100, 25, 25)
 
-    async def test_at_most_so_many_tasks_are_queued_at_once_and_those_again_that_nobody_takes(
-        self, board: Board, clock: Clock
-    ) -> None:
+    async def test_queue_is_bounded_and_unclaimed_tasks_are_requeued(self, board: Board, clock: Clock) -> None:
         for number in range(QUEUE_LIMIT + 6):
             await board.submit(fairness_key=str(number))
         queued = [row.id for row in await board.tasks.next_to_enqueue()]
@@ -157,7 +155,7 @@ class TestCancelled:
         assert await board.tasks.mark_ready(plan, 0) is None
         assert [task.kind for task in await board.tasks_of(job)] == ["plan"]
 
-    async def test_completed_or_cancelled_but_never_both(self, board: Board) -> None:
+    async def test_race_with_completion_has_one_outcome(self, board: Board) -> None:
         for _ in range(20):
             job = await board.submit()
             claim = await board.until("join")
@@ -165,7 +163,7 @@ class TestCancelled:
             assert completed != cancelled
             assert await board.status(job) == ("completed" if completed else "cancelled")
 
-    async def test_while_others_take_finish_and_fail_it(self, board: Board) -> None:
+    async def test_while_workers_claim_finish_and_fail_tasks(self, board: Board) -> None:
         for _ in range(10):
             job = await board.submit()
             claim = await board.until("segment")
@@ -188,7 +186,7 @@ class TestCancelled:
 
 
 class TestFailed:
-    async def test_by_three_deaths_of_the_same_task(self, board: Board) -> None:
+    async def test_after_three_deaths_of_the_same_task(self, board: Board) -> None:
         job, other = await board.submit(), await board.submit(fairness_key="other")
         for death in range(MAX_DEATHS):
             claim = await board.take()
@@ -210,7 +208,7 @@ class TestFailed:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_reason_stays_whoever_takes_tasks_meanwhile(self, board: Board, clock: Clock) -> None:
+    async def test_reason_survives_concurrent_claims(self, board: Board, clock: Clock) -> None:
         for _ in range(10):
             job = await board.submit()
             claim = await board.until("segment")
@@ -220,7 +218,7 @@ class TestFailed:
             assert (row.status, row.error) == ("failed", "broken")
             assert (await board.events(job))[-1]["error"] == "broken"
 
-    async def test_wait_has_a_reason_and_ends_by_itself(self, board: Board, clock: Clock) -> None:
+    async def test_blocked_job_shows_the_reason_and_resumes(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
         for _ in range(30):  # longer than any limit of attempts
             claim = await board.until("segment")
@@ -239,7 +237,7 @@ class TestFailed:
 
 class TestRetried:
     @pytest.mark.parametrize("end", ["failed", "cancelled"])
-    async def test_keeps_what_was_finished(self, board: Board, end: str) -> None:
+    async def test_keeps_finished_segments(self, board: Board, end: str) -> None:
         job = await board.submit()
         await board.do(await board.take())
         await board.do(await board.take())
@@ -255,7 +253,7 @@ class TestRetried:
         ]
         assert await board.status(job) == "completed"
 
-    async def test_only_what_failed_or_was_cancelled(self, board: Board) -> None:
+    async def test_only_if_failed_or_cancelled(self, board: Board) -> None:
         job = await board.submit()
         assert not await board.jobs.retry(job)
         await board.work()
@@ -264,7 +262,7 @@ class TestRetried:
         assert [task.id for task in await board.tasks_of(job)] == [task.id for task in before]
         assert not await board.jobs.retry(new_id())
 
-    async def test_nothing_of_an_earlier_try_counts(self, board: Board) -> None:
+    async def test_ignores_results_of_earlier_attempts(self, board: Board) -> None:
         job = await board.submit()
         stale = await board.until("segment")
         await board.jobs.cancel(job)
@@ -275,7 +273,7 @@ class TestRetried:
         await board.work()
         assert await board.status(job) == "completed"
 
-    async def test_twice_at_the_same_time_is_once(self, board: Board) -> None:
+    async def test_concurrently_happens_once(self, board: Board) -> None:
         job = await board.submit()
         await board.until("segment")
         await board.jobs.cancel(job)
@@ -307,7 +305,7 @@ class TestDeleted:
             assert await board.count(table) == 0, table
         assert await board.jobs.delete(job) is None
 
-    async def test_keeps_what_others_have_too(self, board: Board) -> None:
+    async def test_keeps_shared_artefacts(self, board: Board) -> None:
         first = await board.submit(scene_key="scene")
         await board.work()
         second = await board.submit(scene_key="scene")
@@ -315,7 +313,7 @@ class TestDeleted:
         assert await find_artefact(board.sessions, result_key("scene", "video")) is not None
         assert {made.key for made in (await board.jobs.delete(second)).artefacts} == set(board.made)
 
-    async def test_keeps_what_others_get_at_the_same_time(self, board: Board) -> None:
+    async def test_keeps_artefacts_that_other_jobs_get_concurrently(self, board: Board) -> None:
         for number in range(20):
             key = f"scene{number}"
             first = await board.submit(scene_key=key)
@@ -329,7 +327,7 @@ class TestDeleted:
                 await board.jobs.cancel(second)
             board.made.clear()
 
-    async def test_while_others_work_on_it(self, board: Board) -> None:
+    async def test_while_workers_run_its_tasks(self, board: Board) -> None:
         for number in range(10):
             job = await board.submit()
             claim = await board.until("segment")
@@ -346,7 +344,7 @@ class TestDeleted:
             assert await board.count(JobRow) == await board.count(TaskRow) == await board.count(EventRow) == 0
 
 
-def test_made_by_names_another_file_for_every_attempt() -> None:
+def test_every_attempt_writes_its_own_file() -> None:
     first = Claim("task", 1, "segment", 3, "job", {}, "scene", "plan")
     second = Claim("task", 2, "segment", 3, "job", {}, "scene", "plan")
     made = [made_by(claim) for claim in (first, second)]

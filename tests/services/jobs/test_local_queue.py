@@ -24,7 +24,7 @@ def url(tmp_path: Path) -> str:
     return f"local://{tmp_path}/queue"
 
 
-async def test_every_task_wakes_somebody(url: str) -> None:
+async def test_every_task_wakes_a_worker(url: str) -> None:
     woken = asyncio.Semaphore(0)
 
     async def work() -> None:
@@ -39,7 +39,7 @@ async def test_every_task_wakes_somebody(url: str) -> None:
         consuming.cancel()
 
 
-async def test_what_was_enqueued_before_a_worker_came_wakes_it(url: str) -> None:
+async def test_earlier_task_wakes_a_new_worker(url: str) -> None:
     woken = asyncio.Event()
 
     async def work() -> None:
@@ -78,7 +78,7 @@ async def test_two_tasks_wake_two_workers_while_both_are_busy(url: str) -> None:
             task.cancel()
 
 
-async def test_what_works_is_cancelled_with_who_consumes(url: str) -> None:
+async def test_running_task_is_cancelled_with_its_consumer(url: str) -> None:
     began, cancelled = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -98,7 +98,7 @@ async def test_what_works_is_cancelled_with_who_consumes(url: str) -> None:
     assert cancelled.is_set()
 
 
-async def test_a_worker_that_fails_is_woken_again(url: str) -> None:
+async def test_failed_worker_is_woken_again(url: str) -> None:
     calls = asyncio.Semaphore(0)
 
     async def work() -> None:
@@ -115,13 +115,13 @@ async def test_a_worker_that_fails_is_woken_again(url: str) -> None:
         consuming.cancel()
 
 
-async def test_a_full_pipe_holds_nobody_up(url: str) -> None:
+async def test_full_pipe_does_not_block(url: str) -> None:
     async with open_queue(url) as queue:
         for number in range(70_000):
             assert await queue.enqueue(f"{number}", 1)
 
 
-async def test_another_process_is_woken(url: str) -> None:
+async def test_worker_in_another_process_is_woken(url: str) -> None:
     script = """
 import asyncio, sys
 from services.jobs.task_queue import open_queue
@@ -146,7 +146,7 @@ asyncio.run(main())
         assert await asyncio.to_thread(worker.wait, HANG) == 0
 
 
-async def test_workers_are_counted_while_they_give_signs_of_life(url: str, tmp_path: Path) -> None:
+async def test_live_workers_are_counted(url: str, tmp_path: Path) -> None:
     async with open_queue(url) as queue, open_monitor(url) as monitor:
         assert await monitor.is_up()
         assert await monitor.workers() == 0
@@ -160,7 +160,7 @@ async def test_workers_are_counted_while_they_give_signs_of_life(url: str, tmp_p
         assert await monitor.workers() == 1
 
 
-async def test_the_latest_durations_count(url: str, tmp_path: Path) -> None:
+async def test_mean_is_over_the_latest_durations(url: str, tmp_path: Path) -> None:
     async with open_queue(url) as queue, open_monitor(url) as monitor:
         assert await monitor.mean_durations(["plan", "segment"]) == {}
         for _ in range(9_000):  # more than are kept

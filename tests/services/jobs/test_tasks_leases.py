@@ -221,7 +221,7 @@ class TestClock:
         assert len(await board.tasks.next_to_enqueue()) == 1
 
 
-class TestWorkerThatDiesBetweenTwoSteps:
+class TestWorkerDiesBetweenSteps:
     async def test_worker_dies_before_it_releases_the_join(self, board: Board) -> None:
         job = await board.submit()
         await board.do(await board.take())

@@ -79,7 +79,7 @@ def kernel(who: str) -> tuple[bool, int]:
     return leaves == "True", int(version)
 
 
-def test_reports_what_the_kernel_cannot_restrict(who: str, kernel: tuple[bool, int]) -> None:
+def test_missing_kernel_features_are_reported(who: str, kernel: tuple[bool, int]) -> None:
     leaves, landlock = kernel
     expected = [name for name, there in (("network", leaves), ("files", landlock >= 1)) if not there]
     assert said("print(*enter_sandbox(memory=1 << 28, seconds=5))", who) == expected

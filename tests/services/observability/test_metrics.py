@@ -30,7 +30,7 @@ def test_names_follow_the_conventions() -> None:
         assert metric.help.endswith(".")
 
 
-def test_what_was_not_found_is_absent() -> None:
+def test_unavailable_values_are_absent() -> None:
     registry, looked = CollectorRegistry(), metrics.CollectedGauges()
     registry.register(looked)
     looked.values = {"motes_queue_tasks": {("high",): 3}, "motes_database_up": {(): 1}}
@@ -44,7 +44,7 @@ def listeners() -> float | None:
     return metrics.API.get_sample_value("motes_listeners", {"kind": "events"})
 
 
-def test_listener_whose_connection_breaks_is_one_less() -> None:
+def test_broken_connection_decrements_the_listeners() -> None:
     before = listeners() or 0.0
 
     def follow() -> None:

@@ -44,7 +44,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.campaign
 @pytest.mark.debian("redis-server")
-def test_backup_of_a_service_at_work_is_served_elsewhere(
+def test_backup_of_a_busy_service_can_be_served_elsewhere(
     tmp_path: Path, demo_song: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second, backup = tmp_path / "first", tmp_path / "second", tmp_path / "backup"
@@ -114,7 +114,7 @@ def put(data: Path, key: str, content: bytes, *, artefact: str | None = None) ->
 
 
 class TestBackUp:
-    def test_has_what_the_database_names_and_nothing_else(self, data: Path, tmp_path: Path) -> None:
+    def test_has_only_files_in_the_database(self, data: Path, tmp_path: Path) -> None:
         put(data, audio_key("a"), b"song")
         put(data, "scenes/s/video.1.mp4", b"video", artefact=result_key("s", "video"))
         (data / "storage/scenes/s/video.2.mp4").write_bytes(b"of an attempt that lost")
@@ -126,7 +126,7 @@ class TestBackUp:
         assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
         assert (tmp_path / "backup/storage/audio/a").stat().st_mode & 0o077 == 0
 
-    def test_again_copies_what_is_new_and_removes_what_is_gone(self, data: Path, tmp_path: Path) -> None:
+    def test_again_is_incremental(self, data: Path, tmp_path: Path) -> None:
         put(data, audio_key("a"), b"one")
         put(data, audio_key("b"), b"two")
         back_up(data, storage_of(data), tmp_path / "backup")
@@ -137,13 +137,13 @@ class TestBackUp:
         assert (made.files, made.copied) == (2, 1)
         assert set(files(tmp_path / "backup")) == {"motes.db", "storage/audio/b", "storage/audio/c"}
 
-    def test_forgets_what_is_deleted_while_it_is_made(self, data: Path, tmp_path: Path) -> None:
+    def test_tolerates_concurrent_deletion(self, data: Path, tmp_path: Path) -> None:
         put(data, audio_key("a"), b"song")
         (data / "storage/audio/a").unlink()
         assert back_up(data, storage_of(data), tmp_path / "backup").files == 0
         assert restore(tmp_path / "backup", tmp_path / "restored", storage_of(tmp_path / "restored")).files == 0
 
-    def test_goes_on_after_one_that_was_interrupted(self, data: Path, tmp_path: Path) -> None:
+    def test_resumes_after_an_interruption(self, data: Path, tmp_path: Path) -> None:
         put(data, audio_key("a"), b"song")
         (tmp_path / "backup/storage/audio").mkdir(parents=True)
         (tmp_path / "backup/storage/audio/a").write_bytes(b"so")
@@ -151,7 +151,7 @@ class TestBackUp:
         assert back_up(data, storage_of(data), tmp_path / "backup").copied == 1
         assert files(tmp_path / "backup")["storage/audio/a"] == b"song"
 
-    def test_touches_no_folder_of_something_else(self, data: Path, tmp_path: Path) -> None:
+    def test_refuses_an_unrelated_folder(self, data: Path, tmp_path: Path) -> None:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos/storage.jpg").touch()
         with pytest.raises(MotesError, match="neither empty nor a backup"):
@@ -164,14 +164,14 @@ class TestBackUp:
 
 
 class TestRestore:
-    def test_is_what_was_backed_up(self, data: Path, tmp_path: Path) -> None:
+    def test_returns_the_backed_up_files(self, data: Path, tmp_path: Path) -> None:
         put(data, audio_key("a"), b"song")
         back_up(data, storage_of(data), tmp_path / "backup")
         made = restore(tmp_path / "backup", tmp_path / "restored", storage_of(tmp_path / "restored"))
         assert (made.files, made.copied) == (1, 1)
         assert files(tmp_path / "restored")["storage/audio/a"] == b"song"
 
-    def test_touches_no_folder_that_has_a_database(self, data: Path, tmp_path: Path) -> None:
+    def test_refuses_a_folder_with_a_database(self, data: Path, tmp_path: Path) -> None:
         back_up(data, storage_of(data), tmp_path / "backup")
         with pytest.raises(MotesError, match="already has a database"):
             restore(tmp_path / "backup", data, storage_of(data))
@@ -188,13 +188,13 @@ class TestRestore:
             restore(tmp_path / "backup", tmp_path / "restored", Storage(f"file://{tmp_path / 'elsewhere'}"))
         assert not (tmp_path / "restored").exists()
 
-    def test_of_what_is_no_backup_is_refused(self, tmp_path: Path) -> None:
+    def test_refuses_a_folder_without_a_backup(self, tmp_path: Path) -> None:
         with pytest.raises(MotesError, match="is not a backup"):
             restore(tmp_path, tmp_path / "restored", storage_of(tmp_path / "restored"))
 
 
 class TestRepair:
-    async def test_forgets_what_has_no_file_and_plans_unfinished_jobs_anew(self, database: str, board: Board) -> None:
+    async def test_removes_missing_files_and_replans_unfinished_jobs(self, database: str, board: Board) -> None:
         done = await board.submit(scene_key="done", scene={"type": "snow", "audio": None})
         await board.work()
         lost = await board.submit(scene_key="lost", scene={"type": "snow", "audio": None})
@@ -215,7 +215,7 @@ class TestRepair:
         assert {claim.job for claim in claims} == {begun}
         assert [claim.kind for claim in claims] == ["plan", "segment", "segment", "join"]
 
-    async def test_goes_on_after_pg_restore(self, postgres_server: Postgres, tmp_path: Path) -> None:
+    async def test_works_after_pg_restore(self, postgres_server: Postgres, tmp_path: Path) -> None:
         """As docs/operations.md has it: the dump first, the files after it."""
         names = [await asyncio.to_thread(postgres_server.create) for _ in range(2)]
         url, restored = [postgres_server.url(name) for name in names]
@@ -238,7 +238,7 @@ class TestRepair:
         assert await board.status(done) == await board.status(begun) == "completed"
         await engine.dispose()
 
-    async def test_of_what_is_in_order_changes_nothing(self, database: str, board: Board) -> None:
+    async def test_of_a_sound_database_changes_nothing(self, database: str, board: Board) -> None:
         await board.submit()
         await board.work()
         before = await board.count(ArtefactRow)
@@ -249,7 +249,7 @@ class TestRepair:
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])
-def test_postgresql_is_left_to_its_own_programs(
+def test_postgresql_is_refused_in_favour_of_pg_dump(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MOTES_DATABASE_URL", "postgresql+asyncpg://motes:hush@db/motes")
@@ -260,7 +260,7 @@ def test_postgresql_is_left_to_its_own_programs(
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])
-def test_what_cannot_be_written_is_one_line(
+def test_unwritable_output_is_a_one_line_error(
     command: str, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path
 ) -> None:
     back_up(data, storage_of(data), tmp_path / "backup")

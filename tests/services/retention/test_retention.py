@@ -79,7 +79,7 @@ async def cloud(
 
 
 class TestAge:
-    async def test_video_goes_after_its_time_and_its_job_stays_known(self, shelf: Shelf) -> None:
+    async def test_expired_video_is_deleted_and_its_job_is_kept(self, shelf: Shelf) -> None:
         old = await shelf.rendered(scene="old")
         await shelf.age(days=2)
         new = await shelf.rendered(scene="new")
@@ -95,7 +95,7 @@ class TestAge:
         ]
         await shelf.whole()
 
-    async def test_same_can_be_rendered_again(self, shelf: Shelf) -> None:
+    async def test_expired_scene_can_be_rendered_again(self, shelf: Shelf) -> None:
         old = await shelf.rendered(scene="scene")
         await shelf.age(days=40)
         await shelf.clear()
@@ -106,7 +106,7 @@ class TestAge:
         assert (await shelf.board.job(old)).expired_at is not None
         await shelf.whole()
 
-    async def test_what_is_used_again_counts_as_new(self, shelf: Shelf) -> None:
+    async def test_use_renews_a_result(self, shelf: Shelf) -> None:
         first = await shelf.rendered(scene="rendered again")
         second = await shelf.rendered(scene="downloaded")
         await shelf.age(days=40)
@@ -116,7 +116,7 @@ class TestAge:
         assert (await shelf.board.job(first)).expired_at is None
         await shelf.whole()
 
-    async def test_previews_and_frames_go_sooner_and_are_forgotten(self, shelf: Shelf) -> None:
+    async def test_previews_and_frames_expire_sooner_with_their_jobs(self, shelf: Shelf) -> None:
         for kind in ("frame", "preview", "video"):
             await shelf.rendered(kind=kind)
         await shelf.age(hours=25)
@@ -126,14 +126,14 @@ class TestAge:
             assert list(await session.scalars(select(JobRow.kind))) == ["video"]
         await shelf.whole()
 
-    async def test_preview_that_is_somebodys_video_too_is_kept_as_one(self, shelf: Shelf) -> None:
+    async def test_preview_shared_with_a_video_is_kept_as_a_video(self, shelf: Shelf) -> None:
         await shelf.rendered(scene="scene", kind="preview")
         await shelf.rendered("bob", scene="scene", kind="video")
         await shelf.age(days=2)
         assert ("expired", "preview") not in (await shelf.clear()).freed
         await shelf.whole()
 
-    async def test_segments_and_plans_go_when_nobody_renders_them(self, shelf: Shelf) -> None:
+    async def test_unused_segments_and_plans_are_deleted(self, shelf: Shelf) -> None:
         await shelf.rendered()
         failed, still_open = await shelf.submit(), ""
         await shelf.do(await shelf.board.take())
@@ -154,7 +154,7 @@ class TestAge:
         assert await shelf.board.status(failed) == "completed"
         await shelf.whole()
 
-    async def test_song_goes_from_each_owner_in_its_time_and_with_the_last(self, shelf: Shelf) -> None:
+    async def test_song_expires_per_owner_and_is_deleted_with_the_last(self, shelf: Shelf) -> None:
         song = await shelf.song("song", "alice", "bob")
         await shelf.age(days=31)
         async with shelf.board.sessions.begin() as session:
@@ -167,7 +167,7 @@ class TestAge:
         assert shelf.files() == {}
         assert await shelf.board.count(AudioRow) == 0
 
-    async def test_song_that_an_open_job_needs_stays(self, shelf: Shelf) -> None:
+    async def test_song_of_an_open_job_is_kept(self, shelf: Shelf) -> None:
         song = await shelf.song("song", "alice")
         job = await shelf.submit(scene="s")
         async with shelf.board.sessions.begin() as session:
@@ -179,14 +179,14 @@ class TestAge:
         await shelf.clear()
         assert await shelf.owners_of(song) == set()
 
-    async def test_job_of_a_song_that_is_gone_is_refused(self, shelf: Shelf) -> None:
+    async def test_job_with_a_deleted_song_is_refused(self, shelf: Shelf) -> None:
         job = JobRow(id="j", fairness_key="f", kind="video", priority="normal", system_id="s", output_path="v.mp4")
         job.scene, job.scene_key = {"type": "snow", "audio": "0" * 64}, "k"
         with pytest.raises(SceneError, match="the song is gone; upload it again"):
             await shelf.board.jobs.submit(job, tasks=1)
         assert await shelf.board.count(JobRow) == 0
 
-    async def test_nothing_goes_that_is_kept_for_ever(self, shelf: Shelf) -> None:
+    async def test_unlimited_age_deletes_nothing(self, shelf: Shelf) -> None:
         await shelf.rendered()
         await shelf.rendered(kind="frame")
         await shelf.song("song", "alice")
@@ -197,8 +197,8 @@ class TestAge:
         assert (report.freed, shelf.files()) == ({}, before)
 
 
-class TestOwners:
-    async def test_who_has_too_much_loses_what_was_used_least_lately(self, shelf: Shelf) -> None:
+class TestOwnerQuota:
+    async def test_excess_is_deleted_least_recently_used_first(self, shelf: Shelf) -> None:
         jobs = []
         for number in range(4):
             jobs.append(await shelf.rendered(scene=f"alice {number}"))
@@ -215,7 +215,7 @@ class TestOwners:
             assert await stored_bytes(session, "bob") == SIZE
         await shelf.whole()
 
-    async def test_what_another_owner_has_too_stays_there_for_that_one(self, shelf: Shelf) -> None:
+    async def test_shared_artefacts_are_kept_for_the_other_owner(self, shelf: Shelf) -> None:
         mine, theirs = await shelf.rendered("alice", "scene"), await shelf.rendered("bob", "scene")
         song = await shelf.song("song", "alice", "bob")
         await shelf.age(hours=1)
@@ -230,14 +230,14 @@ class TestOwners:
         assert await shelf.owners_of(song) == {"bob"}
         await shelf.whole()
 
-    async def test_nothing_goes_that_is_newer_than_the_least_time(self, shelf: Shelf) -> None:
+    async def test_minimum_age_is_respected(self, shelf: Shelf) -> None:
         await shelf.rendered()
         await shelf.song("song", "alice")
         before = shelf.files()
         await shelf.clear(keep_bytes=1, keep_at_least=60)
         assert shelf.files() == before
 
-    async def test_usage_is_told_by_kind_and_owner(self, shelf: Shelf) -> None:
+    async def test_usage_is_reported_by_kind_and_owner(self, shelf: Shelf) -> None:
         await shelf.rendered("alice", "scene")
         await shelf.rendered("bob", "scene")
         await shelf.rendered("bob", kind="frame")
@@ -257,8 +257,8 @@ class TestOwners:
             ]
 
 
-class TestRoom:
-    async def test_what_nobody_keeps_goes_first_then_what_was_used_least_lately_until_there_is_room(
+class TestLowDiskSpace:
+    async def test_unused_files_are_deleted_first_then_least_recently_used(
         self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         song = await shelf.song("song", "alice")
@@ -286,9 +286,7 @@ class TestRoom:
         assert (await shelf.board.job(new)).expired_at is None
         await shelf.whole()
 
-    async def test_what_open_jobs_need_stays_however_full_it_is(
-        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_artefacts_of_open_jobs_are_kept(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         job = await shelf.submit()
         await shelf.do(await shelf.board.take())
         await shelf.do(await shelf.board.take())
@@ -302,7 +300,7 @@ class TestRoom:
 
 
 class TestOrphans:
-    async def test_files_that_no_row_knows_go_after_a_while(self, shelf: Shelf) -> None:
+    async def test_untracked_files_are_deleted_after_a_delay(self, shelf: Shelf) -> None:
         job = await shelf.rendered()
         scene = scene_folder((await shelf.board.job(job)).scene_key)
         task = "0" * 36
@@ -320,7 +318,7 @@ class TestOrphans:
         assert elsewhere.exists()
         await shelf.whole()
 
-    async def test_what_a_running_attempt_has_put_there_stays_even_if_its_job_is_over(self, shelf: Shelf) -> None:
+    async def test_files_of_a_running_attempt_are_kept_after_its_job_ends(self, shelf: Shelf) -> None:
         job = await shelf.submit()
         await shelf.do(await shelf.board.take())
         claim = await shelf.board.take()
@@ -335,7 +333,7 @@ class TestOrphans:
         assert await shelf.board.tasks.finish(claim, made)
         await shelf.whole()
 
-    async def test_workplaces_of_dead_processes_go(self, shelf: Shelf) -> None:
+    async def test_work_folders_of_dead_processes_are_deleted(self, shelf: Shelf) -> None:
         with work_folder(shelf.storage.scratch, "alive") as alive:
             (alive / "half").write_bytes(bytes(10))
             dead = shelf.storage.scratch / "dead"
@@ -345,7 +343,7 @@ class TestOrphans:
             assert (await shelf.clear()).freed == {("leftover", "workplace"): (1, 20)}
             assert (dead.exists(), (alive / "half").exists()) == (False, True)
 
-    async def test_song_that_nobody_has_any_more_goes(self, shelf: Shelf) -> None:
+    async def test_song_without_owners_is_deleted(self, shelf: Shelf) -> None:
         await shelf.song("song")
         assert (await shelf.clear()).freed == {}
         await shelf.age(hours=2)
@@ -371,7 +369,7 @@ class TestOrphans:
 
 
 class TestRows:
-    async def test_history_is_shortened_to_its_end(self, shelf: Shelf) -> None:
+    async def test_old_history_is_reduced_to_the_final_event(self, shelf: Shelf) -> None:
         old = await shelf.rendered(webhook_url="https://example.org/x")
         pending = await shelf.rendered(webhook_url="https://example.org/x")
         async with shelf.board.sessions.begin() as session:
@@ -388,7 +386,7 @@ class TestRows:
             assert list(await session.scalars(select(DeliveryRow.job_id))) == [pending]
         assert (await shelf.clear()).rows["histories"] == 0
 
-    async def test_jobs_are_forgotten_when_their_video_is_gone_for_long(self, shelf: Shelf) -> None:
+    async def test_jobs_are_deleted_long_after_their_video(self, shelf: Shelf) -> None:
         await shelf.rendered()
         failed = await shelf.submit()
         await shelf.board.jobs.fail(failed, "broken")
@@ -401,7 +399,7 @@ class TestRows:
             assert list(await session.scalars(select(JobRow.id))) == [still_open]
         assert {await shelf.board.count(table) for table in (TaskRow, EventRow)} == {1}
 
-    async def test_answers_to_requests_are_forgotten(self, shelf: Shelf) -> None:
+    async def test_idempotency_records_are_deleted(self, shelf: Shelf) -> None:
         async with shelf.board.sessions.begin() as session:
             for key, days in (("old", 2), ("new", 0)):
                 session.add(IdempotencyRow(key=key, request="r", created_at=now() - timedelta(days=days)))
@@ -510,7 +508,7 @@ class TestRaces:
                 await shelf.work()
             await shelf.whole()
 
-    async def test_song_whose_file_is_deleted_between_putting_it_there_and_saying_so(
+    async def test_song_file_deleted_between_storing_and_recording_it(
         self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         songs, sha256, put = keeping(shelf, tmp_path, monkeypatch), "c" * 64, shelf.storage.put
@@ -681,8 +679,8 @@ def freed_bytes() -> float:
     )
 
 
-class TestOnceAtATime:
-    async def test_whoever_comes_second_is_told_so(self, shelf: Shelf) -> None:
+class TestSingleRun:
+    async def test_second_run_is_refused(self, shelf: Shelf) -> None:
         first, second = shelf.janitor(), shelf.janitor()
         async with first._leased(timedelta(0)):
             with pytest.raises(BusyError):
@@ -692,14 +690,14 @@ class TestOnceAtATime:
             async with first._leased(timedelta(seconds=10)):
                 pass
 
-    async def test_of_many_at_the_same_moment_one_does_it(self, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_one_of_many_concurrent_runs_proceeds(self, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "motes.retention")
         await together(*(shelf.janitor().tick() for _ in range(5)))
         said = [record.message for record in caplog.records]
         assert said == ["retention started, thoroughly"]
         await together(*(shelf.janitor(keep_every=1).tick(patience=0.0) for _ in range(3)))
 
-    async def test_who_died_over_it_is_followed_by_another(self, shelf: Shelf) -> None:
+    async def test_run_of_a_dead_process_is_taken_over(self, shelf: Shelf) -> None:
         janitor = shelf.janitor()
         await janitor._acquire("dead", timedelta(0))
         with pytest.raises(BusyError):
@@ -708,13 +706,13 @@ class TestOnceAtATime:
             await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=61)))
         await janitor.gc()
 
-    async def test_it_is_thorough_once_an_hour(self, shelf: Shelf) -> None:
+    async def test_thorough_run_is_hourly(self, shelf: Shelf) -> None:
         janitor = shelf.janitor()
         for expected in (True, False, False):
             async with janitor._leased(timedelta(0)) as thorough:
                 assert thorough is expected
 
-    async def test_what_was_freed_is_logged_and_counted(self, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_freed_space_is_logged_and_counted(self, shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
         await shelf.rendered()
         await shelf.age(days=40)
         caplog.set_level(logging.INFO, "motes.retention")
@@ -728,7 +726,7 @@ class TestOnceAtATime:
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # it is given to a process
 class TestKilledBetween:
-    async def test_rows_and_files(self, shelf: Shelf) -> None:
+    async def test_rows_and_files_leaves_only_untracked_files(self, shelf: Shelf) -> None:
         """Whoever dies there leaves files that no row knows, and they go later."""
         job = await shelf.rendered(scene="scene")
         song = await shelf.song("song", "alice")
@@ -790,7 +788,7 @@ async def taken(shelf: Shelf, room: DiskAdmission) -> bool:
     return True
 
 
-async def test_no_race_is_given_room_twice(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_claims_reserve_space_once(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     assert estimate_bytes(SCENE, 10.0) == 648_000
 
     def free() -> int:
@@ -807,7 +805,7 @@ async def test_no_race_is_given_room_twice(shelf: Shelf, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 class TestSmallDisk:
-    async def test_takes_what_there_is_room_for_and_no_more(self, shelf: Shelf, small_disk: Path) -> None:
+    async def test_claims_only_tasks_that_fit(self, shelf: Shelf, small_disk: Path) -> None:
         storage = Storage(f"file://{small_disk}")
         room = room_of(shelf, storage)
         for _ in range(9):  # of 6.3 MB, 5.8 are for them
@@ -835,9 +833,7 @@ class TestSmallDisk:
         assert not await taken(shelf, room)
         assert await taken(shelf, room_of(shelf, storage, "0"))  # everything goes
 
-    async def test_what_is_received_leaves_it_although_nobody_said_how_much_it_is(
-        self, shelf: Shelf, small_disk: Path
-    ) -> None:
+    async def test_upload_of_unknown_size_stops_before_the_disk_is_full(self, shelf: Shelf, small_disk: Path) -> None:
         async def song() -> Message:
             return {"type": "http.request", "body": next(pieces), "more_body": True}
 

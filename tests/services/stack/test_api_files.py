@@ -40,7 +40,7 @@ def video(stack: Stack) -> str:
 # --- downloads ---
 
 
-def test_download_comes_whole_with_its_name(stack: Stack, video: str) -> None:
+def test_download_is_complete_and_named(stack: Stack, video: str) -> None:
     answer = stack.client.get(f"/download/{video}")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
     assert answer.headers["content-disposition"] == 'attachment; filename="my_visualization.mp4"'
@@ -51,7 +51,7 @@ def test_download_comes_whole_with_its_name(stack: Stack, video: str) -> None:
         assert head.headers[name] == answer.headers[name]
 
 
-def test_head_of_a_frame_and_a_preview_is_that_of_the_file(stack: Stack) -> None:
+def test_head_of_frame_and_preview_matches_get(stack: Stack) -> None:
     system = create(stack, **SMALL, seed=314)
     for path in ("frame?t=0.5", "preview?duration=0.5"):
         head, answer = (stack.client.request(how, f"/systems/{system}/{path}") for how in ("HEAD", "GET"))
@@ -70,7 +70,7 @@ def test_head_of_a_frame_and_a_preview_is_that_of_the_file(stack: Stack) -> None
         ("bytes=-999999999", slice(None)),
     ],
 )
-def test_part_of_a_download(stack: Stack, video: str, asked: str, part: slice) -> None:
+def test_range_request_returns_the_part(stack: Stack, video: str, asked: str, part: slice) -> None:
     whole = stack.client.get(f"/download/{video}").content
     answer = stack.client.get(f"/download/{video}", headers={"Range": asked})
     first, stop, _ = part.indices(len(whole))
@@ -81,13 +81,13 @@ def test_part_of_a_download(stack: Stack, video: str, asked: str, part: slice) -
 @pytest.mark.parametrize(
     "asked", ["bytes=5-1", "bytes=-", "bytes=a-b", "lines=0-1", "bytes=0-1,5-6", "bytes", "\u00b2"]
 )
-def test_range_that_is_not_understood_is_ignored(stack: Stack, video: str, asked: str) -> None:
+def test_invalid_range_is_ignored(stack: Stack, video: str, asked: str) -> None:
     whole = stack.client.get(f"/download/{video}").content
     answer = stack.client.get(f"/download/{video}", headers={b"Range": asked.encode("latin-1")})
     assert (answer.status_code, answer.content) == (200, whole)
 
 
-def test_part_beyond_the_end_is_refused(stack: Stack, video: str) -> None:
+def test_range_beyond_the_end_is_refused(stack: Stack, video: str) -> None:
     size = stack.client.head(f"/download/{video}").headers["content-length"]
     for asked in (f"bytes={size}-", "bytes=-0"):
         answer = stack.client.get(f"/download/{video}", headers={"Range": asked})
@@ -95,7 +95,7 @@ def test_part_beyond_the_end_is_refused(stack: Stack, video: str) -> None:
         assert answer.headers["content-range"] == f"bytes */{size}"
 
 
-def test_download_that_the_client_has_is_not_sent_again(stack: Stack, video: str) -> None:
+def test_matching_etag_returns_304(stack: Stack, video: str) -> None:
     etag = stack.client.get(f"/download/{video}").headers["etag"]
     assert not etag.startswith("W/")
     for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
@@ -104,7 +104,7 @@ def test_download_that_the_client_has_is_not_sent_again(stack: Stack, video: str
     assert stack.client.get(f"/download/{video}", headers={"If-None-Match": '"x"'}).status_code == 200
 
 
-def test_download_that_broke_off_goes_on_only_if_it_is_still_the_same(stack: Stack, video: str) -> None:
+def test_if_range_resumes_only_the_same_file(stack: Stack, video: str) -> None:
     first = stack.client.get(f"/download/{video}")
     for known, status in (
         (first.headers["etag"], 206),
@@ -116,7 +116,7 @@ def test_download_that_broke_off_goes_on_only_if_it_is_still_the_same(stack: Sta
         assert stack.client.get(f"/download/{video}", headers=headers).status_code == status
 
 
-def test_download_has_its_name_in_any_alphabet(stack: Stack) -> None:
+def test_download_name_may_be_in_any_alphabet(stack: Stack) -> None:
     system = create(stack, **SMALL, seed=301)
     job = rendered(stack, system, output_path='песня "1" 100%.mp4')
     assert stack.client.get(f"/download/{job}").headers["content-disposition"] == (
@@ -128,7 +128,7 @@ def test_download_has_its_name_in_any_alphabet(stack: Stack) -> None:
 # --- looking at a system ---
 
 
-def test_frame_is_the_one_of_the_video(stack: Stack, tmp_path: Path) -> None:
+def test_frame_equals_that_of_the_video(stack: Stack, tmp_path: Path) -> None:
     config: dict[str, Any] = SMALL | {"seed": 302, "fps": "24000/1001"}
     system = create(stack, **config)
     answer = stack.client.get(f"/systems/{system}/frame", params={"t": 1.3})
@@ -143,7 +143,7 @@ def test_frame_is_the_one_of_the_video(stack: Stack, tmp_path: Path) -> None:
     assert stack.client.get(f"/systems/{system}/frame?t=1.3").headers["etag"] != answer.headers["etag"]
 
 
-def test_frame_of_a_system_with_a_song_hears_it(stack: Stack, demo_song: Path, tmp_path: Path) -> None:
+def test_frame_reacts_to_the_song(stack: Stack, demo_song: Path, tmp_path: Path) -> None:
     config: dict[str, Any] = SMALL | {"seed": 304, "duration": "audio"}
     system = create(stack, **config)
     assert stack.client.get(f"/systems/{system}/frame").status_code == 400  # there is no song yet
@@ -180,7 +180,7 @@ def test_preview_is_no_longer_than_the_video(stack: Stack, tmp_path: Path) -> No
         assert stack.client.get(f"/systems/{system}/preview", params={"duration": duration}).status_code == 400
 
 
-def test_many_who_look_at_the_same_wait_for_one_job(stack: Stack) -> None:
+def test_concurrent_requests_for_a_frame_share_one_job(stack: Stack) -> None:
     system = create(stack, **SMALL, seed=307)
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: stack.client.get(f"/systems/{system}/preview?duration=1"), range(6)))
@@ -189,7 +189,7 @@ def test_many_who_look_at_the_same_wait_for_one_job(stack: Stack) -> None:
     assert stack.client.get("/jobs", params={"system_id": system}).json() == []  # no list shows it
 
 
-def test_frame_that_cannot_be_made_says_why(stack: Stack, demo_song: Path) -> None:
+def test_failed_frame_has_a_reason(stack: Stack, demo_song: Path) -> None:
     """What is asked of a song that is gone from storage fails in a worker, not in the API."""
     system = create(stack, **SMALL, seed=308)
     body = upload(stack, demo_song, cut=150_000).json()
@@ -226,7 +226,7 @@ def made_for(stack: Stack, system: str) -> str:
     return asyncio.run(run())
 
 
-def test_frame_that_was_lost_is_made_again(stack: Stack) -> None:
+def test_lost_frame_is_rendered_again(stack: Stack) -> None:
     system = create(stack, **SMALL, seed=311)
     first = stack.client.get(f"/systems/{system}/frame").content
     remove(stack, made_for(stack, system))
@@ -235,7 +235,7 @@ def test_frame_that_was_lost_is_made_again(stack: Stack) -> None:
     assert stack.client.get(f"/systems/{system}/frame").content == first
 
 
-def test_download_of_a_file_that_is_gone_is_404(stack: Stack) -> None:
+def test_download_of_a_missing_file_is_404(stack: Stack) -> None:
     system = create(stack, **SMALL, seed=312)
     job = rendered(stack, system)
     remove(stack, made_for(stack, system))
@@ -243,7 +243,7 @@ def test_download_of_a_file_that_is_gone_is_404(stack: Stack) -> None:
         assert stack.client.request(method, f"/download/{job}").status_code == 404
 
 
-def test_frame_that_takes_long_is_told_to_come_back_for(stack: Stack) -> None:
+def test_slow_frame_is_answered_with_retry_after(stack: Stack) -> None:
     system = create(stack, **SMALL, seed=313)
     stack.stop("worker")
     try:
@@ -272,7 +272,7 @@ def load(stack: Stack, system: str, audio_path: str) -> None:
     assert answer.json()["status"]["audio_loaded"]
 
 
-def test_uploaded_song_is_kept_once(stack: Stack, demo_song: Path) -> None:
+def test_uploaded_song_is_stored_once(stack: Stack, demo_song: Path) -> None:
     first = upload(stack, demo_song).json()
     sha256 = hashlib.sha256(demo_song.read_bytes()).hexdigest()
     assert first == {
@@ -287,7 +287,7 @@ def test_uploaded_song_is_kept_once(stack: Stack, demo_song: Path) -> None:
         assert [each.json() for each in pool.map(lambda _: upload(stack, demo_song), range(4))] == [first] * 4
 
 
-def test_song_under_the_media_root_can_be_named(stack: Stack, demo_song: Path) -> None:
+def test_song_under_the_media_root_can_be_used(stack: Stack, demo_song: Path) -> None:
     (stack.folder / "media" / "album").mkdir()
     (stack.folder / "media" / "album" / "песня.wav").write_bytes(demo_song.read_bytes())
     load(stack, create(stack, **SMALL), "album/песня.wav")
@@ -305,14 +305,14 @@ def test_link_out_of_the_media_root_is_refused(stack: Stack, demo_song: Path) ->
     assert (answer.status_code, answer.headers["content-type"]) == (404, PROBLEM)
 
 
-def test_upload_is_known_by_the_name_of_its_file_alone(stack: Stack) -> None:
+def test_upload_keeps_only_the_base_name(stack: Stack) -> None:
     for name in ("../../up.wav", "C:\\songs\\up.wav", "/etc/up.wav"):
         answer = stack.client.post("/audio", files={"file": (name, b"no song")})
         assert (answer.status_code, answer.headers["content-type"]) == (415, PROBLEM)
         assert answer.json()["detail"].startswith("up.wav: ")
 
 
-def test_upload_of_no_song_is_refused(stack: Stack, tmp_path: Path) -> None:
+def test_upload_that_is_not_a_song_is_refused(stack: Stack, tmp_path: Path) -> None:
     playlist = f"ffconcat version 1.0\nfile {tmp_path}/x.wav\n".encode()
     silent_video = tmp_path / "silent.mp4"
     with av.open(str(silent_video), "w") as container:
@@ -326,7 +326,7 @@ def test_upload_of_no_song_is_refused(stack: Stack, tmp_path: Path) -> None:
         assert str(stack.folder) not in answer.text
 
 
-def test_song_that_is_too_long_is_refused_though_it_is_small(stack: Stack, tmp_path: Path) -> None:
+def test_too_long_song_is_refused_even_if_small(stack: Stack, tmp_path: Path) -> None:
     path = tmp_path / "silence.flac"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("flac", rate=8000, layout="mono")
@@ -350,7 +350,7 @@ def test_song_that_is_too_long_is_refused_though_it_is_small(stack: Stack, tmp_p
         ({}, b"RIFF"),
     ],
 )
-def test_upload_that_is_no_form_is_refused_with_415(stack: Stack, headers: dict[str, str], body: bytes) -> None:
+def test_upload_that_is_not_a_form_is_refused_with_415(stack: Stack, headers: dict[str, str], body: bytes) -> None:
     answer = stack.client.post("/audio", content=body, headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (415, PROBLEM)
 
@@ -364,13 +364,13 @@ PART = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="a.wav"\r\n\
     [b"", b"nothing", PART % b"song" + b"\r\n--x--\r\n", PART % b"file", b"--x\r\nfile\r\n\r\n", b"--x--\r\n"],
     ids=["empty", "no parts", "another part", "broken off", "no header", "no part"],
 )
-def test_form_without_a_whole_file_is_refused_with_422(stack: Stack, body: bytes) -> None:
+def test_form_without_a_complete_file_is_refused_with_422(stack: Stack, body: bytes) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     answer = stack.client.post("/audio", content=body, headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM), answer.text
 
 
-def test_upload_that_says_it_is_too_large_is_refused_before_it_is_sent(stack: Stack) -> None:
+def test_upload_with_a_too_large_content_length_is_refused_at_once(stack: Stack) -> None:
     url = stack.client.base_url
     assert url.port is not None
     request = (
@@ -384,7 +384,7 @@ def test_upload_that_says_it_is_too_large_is_refused_before_it_is_sent(stack: St
     assert TOO_LARGE.partition(":")[0] in answer
 
 
-def test_upload_that_becomes_too_large_is_refused_on_the_way(limited: httpx.Client) -> None:
+def test_upload_is_refused_once_it_exceeds_the_limit(limited: httpx.Client) -> None:
     sent = 0
 
     def body() -> Iterator[bytes]:
@@ -412,7 +412,7 @@ def large_song(path: Path, seconds: int) -> Path:
     return path
 
 
-def test_upload_within_the_limit_is_taken(limited: httpx.Client, tmp_path: Path) -> None:
+def test_upload_within_the_limit_is_accepted(limited: httpx.Client, tmp_path: Path) -> None:
     data = large_song(tmp_path / "song.wav", 10).read_bytes()  # 1.8 MB
     assert limited.post("/audio", files={"file": ("song.wav", data)}).status_code == 201
     data = large_song(tmp_path / "song.wav", 12).read_bytes()
@@ -427,7 +427,7 @@ def limited(stack: Stack) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_uploads_leave_nothing_on_the_way(stack: Stack, demo_song: Path) -> None:
+def test_uploads_leave_no_temporary_files(stack: Stack, demo_song: Path) -> None:
     upload(stack, demo_song, cut=200_000)
     stack.client.post("/audio", files={"file": ("x.wav", b"no song")})
     folders = list(stack.scratch.glob("api-*/"))

@@ -43,7 +43,7 @@ def follow(stack: Stack, job: str, after: int | None = None) -> list[tuple[int, 
         return list(events(stream.iter_lines()))
 
 
-def test_events_tell_everything_from_the_beginning_to_the_end(stack: Stack) -> None:
+def test_events_cover_the_whole_job(stack: Stack) -> None:
     job = submit(stack, create(stack, **SMALL, seed=101))
     told = [data for _, data in follow(stack, job)]
     assert [told[0]["status"], told[-1]["status"]] == ["queued", "completed"]
@@ -52,7 +52,7 @@ def test_events_tell_everything_from_the_beginning_to_the_end(stack: Stack) -> N
     assert [data for _, data in follow(stack, job)] == told  # whoever comes later is told the same
 
 
-def test_events_go_on_after_the_last_that_was_received(stack: Stack) -> None:
+def test_events_resume_after_last_event_id(stack: Stack) -> None:
     job = submit(stack, create(stack, **SMALL, seed=102))
     first: list[int] = []
     with stack.client.stream("GET", f"/jobs/{job}/events") as stream:
@@ -64,7 +64,7 @@ def test_events_go_on_after_the_last_that_was_received(stack: Stack) -> None:
     assert first + rest == [number for number, _ in follow(stack, job)]
 
 
-def test_events_miss_nothing_where_the_api_is_killed_and_started_again(stack: Stack) -> None:
+def test_events_survive_an_api_restart(stack: Stack) -> None:
     job = submit(stack, create(stack, **LONG, seed=110))
     told: list[tuple[int, dict[str, Any]]] = []
     with suppress(httpx.TransportError), stack.client.stream("GET", f"/jobs/{job}/events") as stream:
@@ -85,7 +85,7 @@ def test_events_miss_nothing_where_the_api_is_killed_and_started_again(stack: St
     assert told == follow(stack, job)
 
 
-def test_whoever_was_told_everything_is_not_asked_to_connect_again(stack: Stack) -> None:
+def test_finished_stream_answers_204(stack: Stack) -> None:
     job = rendered(stack, create(stack, **SMALL, seed=103))
     last = follow(stack, job)[-1][0]
     for after in (last, last + 1, 2**63 - 1, 10**18):
@@ -94,7 +94,7 @@ def test_whoever_was_told_everything_is_not_asked_to_connect_again(stack: Stack)
 
 
 @pytest.mark.parametrize("odd", ["x", "-1", "1.5", "9" * 50, "\u00b2"])
-def test_last_event_that_never_was_is_refused(stack: Stack, odd: str) -> None:
+def test_invalid_last_event_id_is_refused(stack: Stack, odd: str) -> None:
     job = submit(stack, create(stack, **SMALL))
     answer = stack.client.get(f"/jobs/{job}/events", headers={b"Last-Event-ID": odd.encode("latin-1")})
     assert (answer.status_code, answer.json()["detail"]) == (400, "Last-Event-ID: is not the id of an event")
@@ -115,7 +115,7 @@ def test_events_end_with_a_job_that_is_cancelled_or_deleted(stack: Stack) -> Non
                 list(told)
 
 
-def test_connection_is_kept_alive_where_nothing_happens(stack: Stack) -> None:
+def test_idle_stream_is_kept_alive(stack: Stack) -> None:
     stack.stop("worker")
     job = submit(stack, create(stack, **SMALL, seed=105))
     try:
@@ -155,7 +155,7 @@ def until_job(connection: ClientConnection, job: str, status: str) -> None:
     until_heard(connection, lambda told: (job, status) in {(each["job_id"], each["status"]) for each in told["jobs"]})
 
 
-def test_socket_sends_the_status_at_once_and_again_when_nothing_changes(stack: Stack) -> None:
+def test_socket_sends_the_status_at_once_and_periodically(stack: Stack) -> None:
     system = create(stack, **SMALL)
     with socket(stack, system) as connection:
         assert heard(connection) == stack.client.get(f"/systems/{system}").json()["status"] | {"jobs": []}
@@ -170,7 +170,7 @@ def test_socket_sends_the_status_at_once_and_again_when_nothing_changes(stack: S
             }
 
 
-def test_socket_tells_the_progress_of_jobs_and_how_they_end(stack: Stack) -> None:
+def test_socket_reports_progress_and_end_of_jobs(stack: Stack) -> None:
     system = create(stack, **LONG, seed=106)
     submit(stack, create(stack, **SMALL, seed=107))  # another system's is not told
     told: list[dict[str, Any]] = []
@@ -184,7 +184,7 @@ def test_socket_tells_the_progress_of_jobs_and_how_they_end(stack: Stack) -> Non
     assert {(each["job_id"], each["status"]) for each in told} <= {(job, "queued"), (job, "rendering")}
 
 
-def test_socket_tells_a_job_that_is_over_at_once(stack: Stack) -> None:
+def test_socket_reports_a_job_that_completes_at_once(stack: Stack) -> None:
     """As one is that was rendered before."""
     system = create(stack, **SMALL, seed=108)
     rendered(stack, system)
@@ -225,7 +225,7 @@ def test_change_is_seen_by_every_listener(stack: Stack) -> None:
     ],
     ids=range(11),
 )
-def test_message_that_is_wrong_is_answered_and_changes_nothing(stack: Stack, message: str | bytes) -> None:
+def test_invalid_message_is_answered_and_changes_nothing(stack: Stack, message: str | bytes) -> None:
     system = create(stack, **SMALL)
     before = stack.client.get(f"/systems/{system}").json()
     with socket(stack, system) as connection:
@@ -262,7 +262,7 @@ def test_socket_of_a_deleted_system_is_closed(stack: Stack) -> None:
         assert connection.close_code == 1008
 
 
-def test_two_sockets_that_change_a_system_at_once_lose_nothing(stack: Stack) -> None:
+def test_concurrent_changes_over_two_sockets_are_all_kept(stack: Stack) -> None:
     system = create(stack, **SMALL)
     with socket(stack, system) as one, socket(stack, system) as two:
         for number in range(20):
@@ -272,7 +272,7 @@ def test_two_sockets_that_change_a_system_at_once_lose_nothing(stack: Stack) -> 
         until_config(one, "max_particles", 219)
 
 
-def test_followers_that_go_leave_nothing_behind(stack: Stack) -> None:
+def test_broken_connections_leave_no_open_files_or_errors(stack: Stack) -> None:
     """A connection that breaks off is no error in the log, and no file stays open."""
     before = len(stack.log("api"))
     system = create(stack, **SMALL)

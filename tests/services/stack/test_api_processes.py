@@ -40,7 +40,7 @@ def test_router_works_in_an_application_with_its_own_lifespan(stack: Stack) -> N
         assert "/v1/particles/systems/{system_id}/render" in paths
 
 
-def test_everything_but_waking_workers_works_without_redis(stack: Stack) -> None:
+def test_api_works_without_redis_except_for_waking_workers(stack: Stack) -> None:
     stack.stop("redis", signal.SIGKILL)
     jobs = []
     with another_api(stack) as client:
@@ -58,7 +58,7 @@ def test_everything_but_waking_workers_works_without_redis(stack: Stack) -> None
             stack.wait_for(job, "completed")
 
 
-def test_open_streams_do_not_keep_a_server_that_shall_stop(stack: Stack) -> None:
+def test_open_streams_do_not_delay_shutdown(stack: Stack) -> None:
     system, job = create(stack, **SMALL), submit(stack, create(stack, **LONG))
     with ThreadPoolExecutor() as pool, another_api(stack) as client:
 

@@ -110,7 +110,7 @@ def test_wrong_config_is_refused_with_400(stack: Stack, config: dict[str, Any], 
     assert len(answer.content) < 5000
 
 
-def test_wrong_type_is_refused_with_the_words_of_the_guide(stack: Stack) -> None:
+def test_unknown_type_is_refused_as_documented(stack: Stack) -> None:
     words = "Invalid particle type: rain. Available types: ['bouncing', "
     assert_refused(stack.client.post("/create", json={"particle_type": "rain"}), 400, words)
     assert_refused(stack.client.put(f"/systems/{create(stack)}/type/rain"), 400, words)
@@ -151,7 +151,7 @@ def test_wrong_query_is_refused_with_400(stack: Stack, path: str) -> None:
         ("/jobs/x/events?from=3", "unknown query parameter 'from'; there are none here"),
     ],
 )
-def test_unknown_query_parameter_is_refused_as_an_unknown_field_is(stack: Stack, path: str, there: str) -> None:
+def test_unknown_query_parameter_is_refused(stack: Stack, path: str, there: str) -> None:
     """Else a frame of another moment would come back, or the list of everything."""
     system = create(stack, **SMALL)
     assert_refused(stack.client.get(path.format(system)), 400, there)
@@ -162,7 +162,7 @@ ODD = ["x", "%00", "%ff%fe", "..%2f..%2fetc", "a" * 3000, "00000000-0000-0000-00
 
 
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
-def test_id_of_nothing_is_404_whatever_it_is(stack: Stack, odd: str) -> None:
+def test_unknown_or_malformed_id_is_404(stack: Stack, odd: str) -> None:
     calls = [
         ("GET", "/systems/{}"),
         ("DELETE", "/systems/{}"),
@@ -184,7 +184,7 @@ def test_id_of_nothing_is_404_whatever_it_is(stack: Stack, odd: str) -> None:
     assert stack.client.get("/jobs", params={"system_id": odd}).json() == []
 
 
-def test_song_named_in_the_body_of_load_audio_is_looked_for_in_the_query(stack: Stack) -> None:
+def test_load_audio_needs_the_path_in_the_query(stack: Stack) -> None:
     answer = stack.client.post(f"/systems/{create(stack)}/load-audio", json={"audio_path": "uploads/x.wav"})
     assert_refused(answer, 400, "audio_path is missing in the query: ?audio_path=…")
 
@@ -209,7 +209,7 @@ def pages(stack: Stack, path: str, **query: Any) -> list[list[dict[str, Any]]]:
         answer = stack.client.get(str(stack.client.base_url.join(answer.links["next"]["url"])))
 
 
-def test_lists_come_in_pages_the_newest_first(stack: Stack) -> None:
+def test_lists_are_paged_newest_first(stack: Stack) -> None:
     made = [create(stack, **SMALL) for _ in range(5)]
     found = pages(stack, "/systems", limit=2)
     assert [len(page) for page in found[:-1]] == [2] * (len(found) - 1)
@@ -218,7 +218,7 @@ def test_lists_come_in_pages_the_newest_first(stack: Stack) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_what_is_added_shifts_no_page(stack: Stack) -> None:
+def test_new_rows_do_not_shift_pages(stack: Stack) -> None:
     made = [create(stack, **SMALL) for _ in range(4)]
     first = stack.client.get("/systems", params={"limit": 2})
     create(stack, **SMALL)
@@ -227,7 +227,7 @@ def test_what_is_added_shifts_no_page(stack: Stack) -> None:
     assert [each["system_id"] for each in (*first.json(), *second.json())] == made[::-1]
 
 
-def test_rows_of_one_moment_are_listed_once_each(stack: Stack) -> None:
+def test_rows_with_equal_times_are_listed_once(stack: Stack) -> None:
     system, moment = new_id(), now()
     rows = [job_row(system, created_at=moment) for _ in range(5)]
     store(stack, *rows)
@@ -251,7 +251,7 @@ def test_jobs_are_listed_by_status_and_system(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "%", "MjAyNg", "AAAA", "\u00e9", "MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMCB4"])
-def test_cursor_that_was_never_told_is_refused(stack: Stack, cursor: str) -> None:
+def test_invalid_cursor_is_refused(stack: Stack, cursor: str) -> None:
     for path in ("/systems", "/jobs"):
         assert_refused(stack.client.get(path, params={"cursor": cursor}), 400, "cursor")
 
@@ -263,7 +263,7 @@ def key() -> dict[str, str]:
     return {"Idempotency-Key": new_id()}
 
 
-def test_request_that_is_repeated_is_done_once(stack: Stack) -> None:
+def test_repeated_request_is_executed_once(stack: Stack) -> None:
     headers, body = key(), {"particle_type": "snow", "config": SMALL}
     first = stack.client.post("/create", json=body, headers=headers)
     stack.client.put(f"/systems/{first.json()['system_id']}/config", json={"config": {"particle_count": 7}})
@@ -271,7 +271,7 @@ def test_request_that_is_repeated_is_done_once(stack: Stack) -> None:
     assert (again.status_code, again.content) == (200, first.content)
 
 
-def test_render_that_is_repeated_is_one_job(stack: Stack) -> None:
+def test_repeated_render_is_one_job(stack: Stack) -> None:
     system, headers = create(stack, **SMALL), key()
     answers = [stack.client.post(f"/systems/{system}/render", json={}, headers=headers) for _ in range(3)]
     assert [each.status_code for each in answers] == [202] * 3
@@ -279,7 +279,7 @@ def test_render_that_is_repeated_is_one_job(stack: Stack) -> None:
     assert len(stack.client.get("/jobs", params={"system_id": system}).json()) == 1
 
 
-def test_render_takes_an_empty_body(stack: Stack) -> None:
+def test_render_accepts_an_empty_body(stack: Stack) -> None:
     path, headers = f"/systems/{create(stack, **SMALL)}/render", key()
     assert stack.client.post(path).json()["output_path"] == "video.mp4"
     first = stack.client.post(path, headers=headers)
@@ -293,19 +293,19 @@ def test_key_of_another_request_is_refused_with_422(stack: Stack) -> None:
     assert_refused(stack.client.post(f"/systems/{system}/render", json={}, headers=headers), 422, "Idempotency-Key")
 
 
-def test_key_of_a_request_that_was_wrong_can_be_used_again(stack: Stack) -> None:
+def test_key_of_a_refused_request_can_be_reused(stack: Stack) -> None:
     headers = key()
     assert stack.client.post("/create", json={"particle_type": "rain"}, headers=headers).status_code == 400
     assert stack.client.post("/create", json={"particle_type": "snow"}, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("odd", ["", "x" * 256, "with space", "\u00e9"])
-def test_key_that_is_none_is_refused_with_400(stack: Stack, odd: str) -> None:
+def test_invalid_key_is_refused_with_400(stack: Stack, odd: str) -> None:
     answer = stack.client.post("/create", json={"particle_type": "snow"}, headers={b"Idempotency-Key": odd.encode()})
     assert_refused(answer, 400, "dempotency-")
 
 
-def test_request_repeated_while_the_first_is_answered_is_told_so(stack: Stack) -> None:
+def test_concurrent_repeat_of_a_request_is_refused(stack: Stack) -> None:
     system, headers = create(stack, **SMALL), key()
 
     def ask(_: int) -> httpx.Response:
@@ -319,7 +319,7 @@ def test_request_repeated_while_the_first_is_answered_is_told_so(stack: Stack) -
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["after it was made", "before it was made"])
-def test_request_whose_process_died_is_done_by_the_next(stack: Stack, made: bool) -> None:
+def test_request_of_a_killed_process_can_be_repeated(stack: Stack, made: bool) -> None:
     system, headers = create(stack, **SMALL), key()
     path = f"/systems/{system}/render"
     first = stack.client.post(path, json={}, headers=headers).json()["job_id"]
@@ -337,7 +337,7 @@ def test_request_whose_process_died_is_done_by_the_next(stack: Stack, made: bool
 # --- what is done ---
 
 
-def test_render_takes_output_settings_over_those_of_the_system(stack: Stack) -> None:
+def test_render_settings_override_those_of_the_system(stack: Stack) -> None:
     system = create(stack, **SMALL)
     over = {"width": 320, "height": 180, "fps": "24000/1001", "duration": 1.0, "seed": 5, "quality": "draft"}
     job = submit(stack, system, **over, format="mp4", priority="high", system_id=system)
@@ -346,7 +346,7 @@ def test_render_takes_output_settings_over_those_of_the_system(stack: Stack) -> 
     assert stack.client.get(f"/systems/{system}").json()["status"]["config"]["width"] == 160
 
 
-def test_render_takes_a_size_and_the_length_of_the_song(stack: Stack) -> None:
+def test_render_accepts_a_size_and_the_length_of_the_song(stack: Stack) -> None:
     system = create(stack, **SMALL)
     audio = stack.client.post("/audio", files={"file": ("song.wav", song(0.5))}).json()["audio_path"]
     done = stack.wait_for(submit(stack, system, size="320x180", duration=None, audio_path=audio), "completed", "failed")
@@ -377,17 +377,17 @@ def test_render_takes_a_size_and_the_length_of_the_song(stack: Stack) -> None:
         ({"colour": 1}, "unknown field 'colour'; there are: system_id, output_path, audio_path, size"),
     ],
 )
-def test_render_that_cannot_be_is_refused(stack: Stack, body: dict[str, Any], words: str) -> None:
+def test_impossible_render_is_refused(stack: Stack, body: dict[str, Any], words: str) -> None:
     assert_refused(stack.client.post(f"/systems/{create(stack, **SMALL)}/render", json=body), 400, words)
 
 
-def test_job_that_is_over_cannot_be_cancelled(stack: Stack) -> None:
+def test_finished_job_cannot_be_cancelled(stack: Stack) -> None:
     job = submit(stack, create(stack, **SMALL))
     stack.wait_for(job, "completed")
     assert_refused(stack.client.post(f"/jobs/{job}/cancel"), 409, "Job is completed already")
 
 
-def test_deleted_job_is_stopped_and_gone_with_its_video(stack: Stack) -> None:
+def test_deleting_a_job_stops_it_and_removes_its_video(stack: Stack) -> None:
     done, running = submit(stack, create(stack, **SMALL)), submit(stack, create(stack, **LONG))
     stack.wait_for(done, "completed")
     for job in (done, running):
@@ -396,7 +396,7 @@ def test_deleted_job_is_stopped_and_gone_with_its_video(stack: Stack) -> None:
         assert_refused(stack.client.get(f"/download/{job}"), 404)
 
 
-def test_deliveries_of_a_job_are_told(stack: Stack) -> None:
+def test_deliveries_of_a_job_are_listed(stack: Stack) -> None:
     job = job_row(new_id())
     attempt = {"at": now().isoformat(), "status": 500, "error": None, "seconds": 0.1}
     url = "https://example.com/hook"
@@ -408,7 +408,7 @@ def test_deliveries_of_a_job_are_told(stack: Stack) -> None:
     assert set(told) == {"delivery_id", "event", "url", "status", "attempts", "created_at", "next_at"}
 
 
-def test_webhook_that_may_not_be_called_is_refused(stack: Stack) -> None:
+def test_forbidden_webhook_is_refused(stack: Stack) -> None:
     with with_webhooks(stack, MOTES_WEBHOOK_PRIVATE_TARGETS="false") as client:
         system = create(stack, **SMALL)
         for url in ("http://127.0.0.1:1/x", "http://localhost/", "file:///etc/passwd", "", "x" * 3000, "http://a\0b/"):
@@ -417,7 +417,7 @@ def test_webhook_that_may_not_be_called_is_refused(stack: Stack) -> None:
         assert client.get("/jobs", params={"system_id": system}).json() == []
 
 
-def test_webhook_is_told_of_when_the_job_is_over(stack: Stack) -> None:
+def test_webhook_delivery_is_listed_after_the_job(stack: Stack) -> None:
     with with_webhooks(stack, MOTES_WEBHOOK_PRIVATE_TARGETS="true") as client:
         url = "http://127.0.0.1:1/hook"
         answer = client.post(f"/systems/{create(stack, **SMALL)}/render", json={"webhook_url": url})
@@ -435,7 +435,7 @@ def with_webhooks(stack: Stack, **environment: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_changes_of_one_system_by_many_lose_none(stack: Stack) -> None:
+def test_concurrent_changes_of_a_system_are_all_kept(stack: Stack) -> None:
     system = create(stack, **SMALL)
     fields = ["x_position", "y_position", "spawn_center_x", "spawn_center_y", "bass_threshold", "spawn_area_width"]
 
@@ -459,7 +459,7 @@ def test_every_setting_can_change(stack: Stack) -> None:
     assert_refused(stack.client.post(f"/systems/{system}/render", json={}), 400, "needs a song")
 
 
-def test_numbers_of_the_service_add_up(stack: Stack) -> None:
+def test_metrics_add_up(stack: Stack) -> None:
     counts = stack.client.get("/metrics").json()
     listed = {
         status: len(stack.client.get("/jobs", params={"limit": 500, "status": status}).json())

@@ -8,13 +8,13 @@ from tests.services.stack.api_calls import SMALL, create, rendered
 from tests.services.stack.conftest import Stack
 from tests.services.stack.test_render_jobs import (
     test_cancelled_job_stops,
-    test_guide_from_upload_to_download,
+    test_documented_steps_from_upload_to_download,
     test_same_scene_again_is_not_rendered_again,
 )
 
 __all__ = [
     "test_cancelled_job_stops",
-    "test_guide_from_upload_to_download",
+    "test_documented_steps_from_upload_to_download",
     "test_same_scene_again_is_not_rendered_again",
 ]
 

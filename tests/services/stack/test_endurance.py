@@ -20,7 +20,7 @@ def bench(*words: str) -> str:
 
 @pytest.mark.campaign
 @pytest.mark.usefixtures("_redis")
-def test_many_clients_see_no_error_and_leave_nothing_open() -> None:
+def test_many_clients_cause_no_errors_or_leaks() -> None:
     said = bench("bench/load.py", "--clients", "40", "--seconds", "8", "--jobs", "25")
     assert "no error, flat memory, no file left open: True; the other owner's job started next: True" in said
 
@@ -30,5 +30,5 @@ def test_many_clients_see_no_error_and_leave_nothing_open() -> None:
     [pytest.param(0.15, marks=pytest.mark.campaign), pytest.param(60, marks=pytest.mark.nightly)],
 )
 @pytest.mark.usefixtures("_redis")
-def test_after_work_with_faults_everything_is_as_it_was(minutes: float) -> None:
+def test_faults_under_load_leave_no_leaks(minutes: float) -> None:
     assert "everything is as it was: True" in bench("bench/soak.py", "--minutes", f"{minutes:g}")

@@ -159,7 +159,7 @@ class TestStalledWorker:
         until(lambda: not stack.children() and not half_done(stack), stack)
         until(lambda: videos(stack, job) == that_count(stack, job), stack)
 
-    def test_that_wakes_up_goes_on_working(self, stack: Stack) -> None:
+    def test_resumes_when_continued(self, stack: Stack) -> None:
         stop_between_transactions(stack, [stack.processes["worker"].pid])
         time.sleep(LEASE + 1)
         stack.processes["worker"].send_signal(signal.SIGCONT)
@@ -168,7 +168,7 @@ class TestStalledWorker:
 
 class TestRedis:
     @pytest.mark.campaign
-    def test_forgets_everything_while_jobs_are_queued(self, stack: Stack) -> None:
+    def test_loses_its_data_while_jobs_are_queued(self, stack: Stack) -> None:
         stack.stop("worker")
         jobs = [submit(stack, create(stack, **SMALL, seed=100 + number)) for number in range(6)]
         with stack.redis() as redis:
@@ -179,7 +179,7 @@ class TestRedis:
             assert stack.wait_for(job, "completed", "failed")["status"] == "completed"
 
     @pytest.mark.campaign
-    def test_forgets_everything_again_and_again_while_jobs_are_rendered(self, stack: Stack, tmp_path: Path) -> None:
+    def test_loses_its_data_repeatedly_while_jobs_are_rendered(self, stack: Stack, tmp_path: Path) -> None:
         config = VIDEO | {"seed": 4}
         job = submit(stack, create(stack, **config))
         with stack.redis() as redis:
@@ -188,7 +188,7 @@ class TestRedis:
                 time.sleep(0.1)
         assert len(downloaded(stack, job, tmp_path)) == 180
 
-    def test_is_killed_and_started_again(self, stack: Stack, tmp_path: Path) -> None:
+    def test_is_killed_and_restarted(self, stack: Stack, tmp_path: Path) -> None:
         config = VIDEO | {"seed": 5}
         job = submit(stack, create(stack, **config))
         until(lambda: tasks(stack, job, kind="segment", status="running"), stack)
@@ -208,7 +208,7 @@ class TestRedis:
         rendered(stack, create(stack, **SMALL, seed=9))
 
     @pytest.mark.campaign
-    def test_is_not_there_when_a_worker_starts(self, stack: Stack) -> None:
+    def test_is_down_when_a_worker_starts(self, stack: Stack) -> None:
         stack.stop("worker")
         stack.stop("redis")
         stack.start_worker()
@@ -218,7 +218,7 @@ class TestRedis:
 
 
 @pytest.mark.campaign
-def test_killed_api_comes_back_with_every_job_as_it_was(stack: Stack, tmp_path: Path) -> None:
+def test_killed_api_restarts_with_all_jobs(stack: Stack, tmp_path: Path) -> None:
     config = VIDEO | {"seed": 12}
     system = create(stack, **config)
     done, job = rendered(stack, create(stack, **SMALL, seed=13)), submit(stack, system)
@@ -235,7 +235,7 @@ def test_killed_api_comes_back_with_every_job_as_it_was(stack: Stack, tmp_path: 
 
 
 @pytest.mark.parametrize("number", [5, pytest.param(30, marks=pytest.mark.campaign)])
-def test_jobs_cancelled_at_random_moments_leave_no_process_and_no_file(stack: Stack, number: int) -> None:
+def test_jobs_cancelled_at_random_leave_no_processes_or_files(stack: Stack, number: int) -> None:
     moments = random.Random(number)
     for seed in range(1000, 1000 + number):
         job = submit(stack, create(stack, **LONG, seed=seed))
@@ -247,8 +247,8 @@ def test_jobs_cancelled_at_random_moments_leave_no_process_and_no_file(stack: St
     rendered(stack, create(stack, **SMALL, seed=15))
 
 
-class TestWorkerToldToStop:
-    def test_gives_back_at_once_what_it_does(self, stack: Stack, tmp_path: Path) -> None:
+class TestWorkerShutdown:
+    def test_releases_running_tasks_at_once(self, stack: Stack, tmp_path: Path) -> None:
         config = HEAVY | {"seed": 16}
         job = submit(stack, create(stack, **config))
         until(lambda: tasks(stack, job, kind="segment", status="running"), stack)
@@ -263,7 +263,7 @@ class TestWorkerToldToStop:
         assert len(downloaded(stack, job, tmp_path)) == 180
 
     @pytest.mark.campaign
-    def test_again_and_again_fails_no_job(self, stack: Stack) -> None:
+    def test_repeatedly_fails_no_job(self, stack: Stack) -> None:
         job = submit(stack, create(stack, **HEAVY | {"duration": 4.0}, seed=17))
         for _ in range(4):
             until(lambda: tasks(stack, job, status="running") or tasks(stack, job, kind="join", status="done"), stack)
@@ -274,9 +274,7 @@ class TestWorkerToldToStop:
 
 
 class TestKilledProcesses:
-    def test_three_times_fails_the_job_with_the_reason_and_disturbs_no_other(
-        self, stack: Stack, tmp_path: Path
-    ) -> None:
+    def test_three_times_fails_only_that_job_with_the_reason(self, stack: Stack, tmp_path: Path) -> None:
         stack.stop("worker")
         config = VIDEO | {"seed": 18}
         with another_worker(stack, "first", 1), another_worker(stack, "second", 1):
@@ -299,7 +297,7 @@ class TestKilledProcesses:
         stack.start_worker()
 
     @pytest.mark.campaign
-    def test_fork_server_is_replaced_and_what_it_forked_goes_on(self, stack: Stack, tmp_path: Path) -> None:
+    def test_fork_server_is_replaced_and_its_children_continue(self, stack: Stack, tmp_path: Path) -> None:
         config = VIDEO | {"seed": 20}
         job = submit(stack, create(stack, **config))
         for _ in range(3):

@@ -32,7 +32,7 @@ def nothing_is_lost(*more: str, kills: int, jobs: int, **places: str) -> None:
     ],
 )
 @pytest.mark.usefixtures("_redis")
-def test_no_job_is_lost_or_done_twice_whatever_is_killed(kills: int, jobs: int, more: tuple[str, ...]) -> None:
+def test_no_job_is_lost_or_done_twice_when_processes_are_killed(kills: int, jobs: int, more: tuple[str, ...]) -> None:
     nothing_is_lost(*more, kills=kills, jobs=jobs)
 
 

@@ -53,7 +53,7 @@ def video(stack: Stack) -> str:
     return rendered(stack, create(stack, **SMALL, seed=901))
 
 
-def test_finished_video_is_its_owner_s(stack: Stack, video: str) -> None:
+def test_finished_video_is_visible_only_to_its_owner(stack: Stack, video: str) -> None:
     path = f"/download/{video}"
     assert stack.client.get(path).content[4:8] == b"ftyp"
     with as_owner(stack, "bob") as bob:
@@ -65,7 +65,7 @@ def test_finished_video_is_its_owner_s(stack: Stack, video: str) -> None:
             assert dict(foreign.headers) | changing == dict(unknown.headers) | changing
 
 
-def test_what_somebody_else_rendered_before_is_only_faster(stack: Stack, video: str) -> None:
+def test_shared_result_reveals_nothing_of_its_first_owner(stack: Stack, video: str) -> None:
     """The result is shared by its content; of whose it was nothing is told."""
     own = stack.client.get(f"/jobs/{video}").json()
     with as_owner(stack, "bob") as bob:
@@ -80,7 +80,7 @@ def test_what_somebody_else_rendered_before_is_only_faster(stack: Stack, video: 
     assert stack.client.get(f"/download/{video}").status_code == 200  # and it is not the other's to delete
 
 
-def test_revoking_a_key_ends_what_it_opened(stack: Stack) -> None:
+def test_revoking_a_key_closes_its_streams(stack: Stack) -> None:
     secret = key(stack, "--owner", "alice", "--name", "to be revoked")
     system = create(stack, **LONG, seed=903)
     job = submit(stack, system)
@@ -114,7 +114,7 @@ def test_revoking_a_key_ends_what_it_opened(stack: Stack) -> None:
     assert stack.client.post(f"/jobs/{job}/cancel").json()["status"] == "cancelled"  # it had not ended by itself
 
 
-def test_service_that_others_reach_asks_for_keys_and_says_how_to_make_one(stack: Stack, tmp_path: Path) -> None:
+def test_exposed_service_needs_keys_and_explains_how_to_create_one(stack: Stack, tmp_path: Path) -> None:
     folder = tmp_path / "a folder"
     with another_api(stack, MOTES_AUTH="auto", MOTES_HOST="0.0.0.0", MOTES_DATA=str(folder)) as client:
         assert client.get("/systems").status_code == 401
@@ -150,7 +150,7 @@ def frame_of(client: httpx.Client, song: str) -> bytes:
     return answer.content
 
 
-def test_what_is_heard_in_a_song_is_a_document(stack: Stack, song: str) -> None:
+def test_song_analysis_is_a_valid_document(stack: Stack, song: str) -> None:
     answer = stack.client.get(f"/audio/{song}/analysis")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     heard = document.check(answer.json(), where="it")
@@ -162,12 +162,12 @@ def test_what_is_heard_in_a_song_is_a_document(stack: Stack, song: str) -> None:
     assert document.whole(whole, []) is not None
 
 
-def test_a_song_is_counted_as_is_asked(stack: Stack, song: str) -> None:
+def test_song_analysis_follows_the_given_tempo(stack: Stack, song: str) -> None:
     answer = stack.client.get(f"/audio/{song}/analysis", params={"bpm": 60, "beat_offset": 0.25})
     assert answer.json()["events"]["beats"]["times"] == [0.25, 1.25, 2.25, 3.25]
 
 
-def test_what_an_owner_corrects_counts_for_that_owner_alone(stack: Stack, song: str) -> None:
+def test_correction_applies_only_to_its_owner(stack: Stack, song: str) -> None:
     with as_owner(stack, "bob") as bob:
         before = frame_of(stack.client, song)
         said = {"schema": "motes-analysis", "version": 1, "duration": 4, "events": {"kicks": {"times": [1.5]}}}
@@ -189,14 +189,14 @@ def test_what_an_owner_corrects_counts_for_that_owner_alone(stack: Stack, song: 
         ({"events": {"bells": {"times": []}}}, "events.bells: no such event"),
     ],
 )
-def test_a_wrong_correction_is_refused(stack: Stack, song: str, change: dict[str, Any], said: str) -> None:
+def test_invalid_correction_is_refused(stack: Stack, song: str, change: dict[str, Any], said: str) -> None:
     good = {"schema": "motes-analysis", "version": 1, "duration": 4}
     answer = stack.client.put(f"/audio/{song}/analysis", json=good | change)
     assert answer.status_code == 400
     assert said in answer.json()["detail"]
 
 
-def test_the_analysis_of_a_song_that_is_not_ones_own_is_not_found(stack: Stack, song: str) -> None:
+def test_analysis_of_a_song_of_others_is_not_found(stack: Stack, song: str) -> None:
     with as_owner(stack, "carol") as carol:
         for answer in (
             carol.get(f"/audio/{song}/analysis"),

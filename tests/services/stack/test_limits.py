@@ -64,13 +64,13 @@ def racing(both: list[str], secret: str, number: int, path: str, **more: object)
         return Counter(pool.map(ask, range(number)))
 
 
-def test_exactly_as_many_requests_pass_as_may(stack: Stack, both: list[str]) -> None:
+def test_request_limit_is_exact_across_processes(stack: Stack, both: list[str]) -> None:
     secret = key(stack, "hasty", "requests_per_minute=60")
     assert racing(both, secret, 100, "/jobs") == {200: 60, 429: 40}
     assert racing(both, stack.client.headers["X-API-Key"], 10, "/jobs") == {200: 10}
 
 
-def test_exactly_as_many_jobs_are_taken_as_may_be_open(stack: Stack, both: list[str]) -> None:
+def test_open_job_limit_is_exact_across_processes(stack: Stack, both: list[str]) -> None:
     stack.stop("worker")  # so that none is over meanwhile
     secret = key(stack, "busy", "open_jobs=7")
     headers = {"X-API-Key": secret}
@@ -87,7 +87,7 @@ def test_exactly_as_many_jobs_are_taken_as_may_be_open(stack: Stack, both: list[
     stack.start_worker()
 
 
-def test_redis_killed_in_the_middle_opens_nothing_and_closes_nothing(stack: Stack, both: list[str]) -> None:
+def test_killed_redis_neither_lifts_nor_tightens_limits(stack: Stack, both: list[str]) -> None:
     secret = key(stack, "unlucky", "requests_per_minute=60")
     with ThreadPoolExecutor(1) as pool:
         flood = pool.submit(racing, both, secret, 300, "/jobs")
@@ -100,7 +100,7 @@ def test_redis_killed_in_the_middle_opens_nothing_and_closes_nothing(stack: Stac
     stack.start_redis()
 
 
-def test_worker_fails_what_is_beyond_its_own_limits(stack: Stack) -> None:
+def test_worker_fails_jobs_beyond_its_limits(stack: Stack) -> None:
     """As a job that was taken before there were any."""
     stack.stop("worker")
     stack.environment["MOTES_MAX_PIXELS"] = "10000"
@@ -115,7 +115,7 @@ def test_worker_fails_what_is_beyond_its_own_limits(stack: Stack) -> None:
     stack.start_worker()
 
 
-def test_document_is_what_happens(stack: Stack, tmp_path: Path) -> None:
+def test_documented_example_is_true(stack: Stack, tmp_path: Path) -> None:
     script, *_ = re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S)
     (tmp_path / "motes").write_text(f'#!/bin/sh\nexec {sys.executable} -m services.cli.main "$@"\n')
     (tmp_path / "motes").chmod(0o755)

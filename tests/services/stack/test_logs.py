@@ -54,9 +54,7 @@ def lines(service: Service) -> list[dict[str, Any]]:
     return [json.loads(line) for line in service.log.splitlines()]
 
 
-def test_lines_follow_a_job_from_its_request_to_its_last_segment_and_tell_no_title_or_secret(
-    service: Service, receiver: str, tmp_path: Path
-) -> None:
+def test_job_can_be_traced_in_logs_without_titles_or_secrets(service: Service, receiver: str, tmp_path: Path) -> None:
     song = write_song(tmp_path / f"{TITLE}.wav", tone(2.0))
     with service.client() as client:
         upload = client.post("/audio", files={"file": (f"{TITLE}.wav", song.read_bytes())}).raise_for_status().json()
@@ -92,7 +90,7 @@ def test_lines_follow_a_job_from_its_request_to_its_last_segment_and_tell_no_tit
     assert SECRET not in service.log
 
 
-def test_prometheus_is_told_where_everything_is(service: Service) -> None:
+def test_prometheus_targets_are_written(service: Service) -> None:
     told = json.loads((service.folder / "data/prometheus.json").read_text())
     assert [each["labels"] for each in told] == [{"process": "api"}, {"process": "worker", "worker": "1"}]
     for each, metric in zip(told, ("motes_http_requests_total", "motes_worker_slots"), strict=True):

@@ -54,7 +54,7 @@ def value(found: Samples, name: str, **labels: str) -> float:
 
 
 @pytest.mark.debian("prometheus")
-def test_promtool_finds_nothing_wrong(counted: Stack) -> None:
+def test_promtool_accepts_the_metrics(counted: Stack) -> None:
     if shutil.which("promtool") is None:
         pytest.skip("needs Debian package prometheus: apt-get install prometheus")
     rendered(counted, create(counted, "snow", **SMALL))
@@ -64,13 +64,13 @@ def test_promtool_finds_nothing_wrong(counted: Stack) -> None:
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_each_process_tells_what_the_catalogue_says_and_nothing_else(counted: Stack) -> None:
+def test_each_process_exports_exactly_its_metrics(counted: Stack) -> None:
     for who, text in (("api", api_text(counted)), ("worker", worker_text(counted))):
         told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE motes_")}
         assert told == {metric.name for metric in metrics.catalogue() if who in metric.by}, who
 
 
-def test_render_is_counted_where_it_is_done(counted: Stack) -> None:
+def test_render_is_counted_by_its_worker(counted: Stack) -> None:
     before = samples(worker_text(counted))
     rendered(counted, create(counted, "zen", **SMALL | {"duration": 3.0}))
     after = samples(worker_text(counted))
@@ -89,7 +89,7 @@ def test_render_is_counted_where_it_is_done(counted: Stack) -> None:
     assert value(after, "motes_worker_memory_bytes", process="children") > 10e6
 
 
-def test_requests_are_counted_by_route_and_never_by_id(counted: Stack) -> None:
+def test_requests_are_counted_by_route(counted: Stack) -> None:
     system = create(counted, "snow", **SMALL)
     counted.client.get(f"/systems/{system}")
     assert counted.client.get("/systems/nope").status_code == 404
@@ -108,7 +108,7 @@ def test_requests_are_counted_by_route_and_never_by_id(counted: Stack) -> None:
     assert "nope" not in text
 
 
-def test_followers_are_counted_as_long_as_they_stay(counted: Stack) -> None:
+def test_open_streams_are_counted(counted: Stack) -> None:
     system = create(counted, "snow", **SMALL | {"duration": 600.0})
     job = submit(counted, system)
     url = str(counted.client.base_url).replace("http", "ws", 1)
@@ -129,7 +129,7 @@ def test_upload_is_counted_in_bytes(counted: Stack) -> None:
     assert value(samples(api_text(counted)), "motes_upload_bytes_total") - before >= 5000
 
 
-def test_what_the_database_says_follows_in_seconds(counted: Stack) -> None:
+def test_database_metrics_are_fresh(counted: Stack) -> None:
     counted.stop("worker")
     system = create(counted, "snow", **SMALL | {"seed": 1})
     job = submit(counted, system, priority="high")
@@ -164,7 +164,7 @@ def test_what_the_database_says_follows_in_seconds(counted: Stack) -> None:
     until(is_done, counted)
 
 
-def test_host_application_has_them_where_it_wants(counted: Stack) -> None:
+def test_host_application_chooses_the_metrics_path(counted: Stack) -> None:
     with process(counted, HOST, "/v1/particles/health") as host:
         host.get("/greeting")
         found = samples(host.get("/ours/metrics").text)
@@ -174,7 +174,7 @@ def test_host_application_has_them_where_it_wants(counted: Stack) -> None:
 
 
 @pytest.mark.usefixtures("_redis")
-def test_scrape_is_answered_although_database_and_redis_are_gone(tmp_path: Path, forks: ForkServer) -> None:
+def test_scrape_works_without_database_and_redis(tmp_path: Path, forks: ForkServer) -> None:
     with running_stack(tmp_path, forks) as stack:
         until(lambda: value(samples(api_text(stack)), "motes_database_up") == 1, stack)
         stack.stop("worker")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.debian("redis-server")
 COLOURS = {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]]}
 
 
-def test_guide_from_upload_to_download(stack: Stack, demo_song: Path, tmp_path: Path) -> None:
+def test_documented_steps_from_upload_to_download(stack: Stack, demo_song: Path, tmp_path: Path) -> None:
     with demo_song.open("rb") as song:
         uploaded = stack.client.post("/audio", files={"file": ("demo.wav", song)}).json()
     system = create(stack, **SMALL, **COLOURS)
@@ -48,7 +48,7 @@ def test_same_scene_again_is_not_rendered_again(stack: Stack) -> None:
     assert stack.client.get(f"/download/{again}").content == stack.client.get(f"/download/{first}").content
 
 
-def test_what_is_changed_after_submission_touches_no_render(stack: Stack, tmp_path: Path) -> None:
+def test_later_changes_do_not_affect_a_render(stack: Stack, tmp_path: Path) -> None:
     system = create(stack, **SMALL, seed=7008)
     job = submit(stack, system)
     changed = stack.client.put(f"/systems/{system}/config", json={"config": {"width": 320}})
@@ -69,7 +69,7 @@ def test_cancelled_job_stops(stack: Stack) -> None:
     assert stack.client.get(f"/jobs/{job}").json()["frames_done"] < LONG["duration"] * 30  # it was not done before
 
 
-def test_events_tell_of_a_job_until_it_is_over(stack: Stack) -> None:
+def test_events_follow_a_job_to_its_end(stack: Stack) -> None:
     job = submit(stack, create(stack, **SMALL, seed=11))
     with stack.client.stream("GET", f"/jobs/{job}/events") as events:
         assert events.headers["content-type"].startswith("text/event-stream")

@@ -32,7 +32,7 @@ def test_wrong_system_is_refused_with_400(stack: Stack, body: dict[str, Any], wo
 
 
 @pytest.mark.parametrize("path", ["/systems/x", "/jobs/x", "/download/x", "/jobs/x/events"])
-def test_unknown_is_404(stack: Stack, path: str) -> None:
+def test_unknown_id_is_404(stack: Stack, path: str) -> None:
     assert stack.client.get(path).status_code == 404
 
 
@@ -52,7 +52,7 @@ def test_unknown_is_404(stack: Stack, path: str) -> None:
         "x" * 300 + ".mp4",
     ],
 )
-def test_output_path_that_is_no_plain_name_is_refused(stack: Stack, system: str, name: str) -> None:
+def test_output_path_must_be_a_plain_name(stack: Stack, system: str, name: str) -> None:
     answer = stack.client.post(f"/systems/{system}/render", json={"output_path": name})
     assert answer.status_code == 400
     assert "output_path" in answer.json()["detail"]
@@ -65,7 +65,7 @@ def test_output_path_that_is_no_plain_name_is_refused(stack: Stack, system: str,
         *((path, 404) for path in ("missing.wav", "missing/missing.wav", "uploads/" + "0" * 64)),
     ],
 )
-def test_audio_path_that_leads_out_or_nowhere_is_refused(stack: Stack, system: str, path: str, status: int) -> None:
+def test_audio_path_outside_the_root_or_missing_is_refused(stack: Stack, system: str, path: str, status: int) -> None:
     (stack.folder / "secret.wav").write_text("not yours")
     loaded = stack.client.post(f"/systems/{system}/load-audio", params={"audio_path": path})
     rendered = stack.client.post(f"/systems/{system}/render", json={"audio_path": path})
@@ -74,7 +74,7 @@ def test_audio_path_that_leads_out_or_nowhere_is_refused(stack: Stack, system: s
     assert "audio_path" in loaded.json()["detail"]
 
 
-def test_upload_that_is_no_song_is_refused(stack: Stack) -> None:
+def test_upload_that_is_not_a_song_is_refused(stack: Stack) -> None:
     answer = stack.client.post("/audio", files={"file": ("song.wav", b"this is text")})
     assert answer.status_code == 415
     assert answer.json()["detail"].startswith("song.wav: ")
@@ -86,7 +86,7 @@ def test_type_of_a_system_can_change(stack: Stack, system: str) -> None:
     assert stack.client.put(f"/systems/{system}/type/rain").status_code == 400
 
 
-def test_settings_that_another_type_does_not_have_are_dropped(stack: Stack) -> None:
+def test_settings_unknown_to_the_new_type_are_dropped(stack: Stack) -> None:
     body = {"particle_type": "bouncing", "config": {"collide": True, "particle_count": 7}}
     system = stack.client.post("/create", json=body).json()["system_id"]
     changed = stack.client.put(f"/systems/{system}/type/snow").json()
@@ -97,7 +97,7 @@ def test_settings_that_another_type_does_not_have_are_dropped(stack: Stack) -> N
     assert (back["message"], back["status"]["config"]["collide"]) == ("Particle type changed to bouncing", False)
 
 
-def test_config_that_is_wrong_changes_nothing(stack: Stack, system: str) -> None:
+def test_invalid_config_changes_nothing(stack: Stack, system: str) -> None:
     assert stack.client.put(f"/systems/{system}/config", json={"config": {"fps": 0}}).status_code == 400
     assert stack.client.get(f"/systems/{system}").json()["status"]["config"]["fps"] == 30
 
@@ -114,12 +114,12 @@ def test_part_of_a_setting_can_be_changed(stack: Stack, system: str) -> None:
     assert now["bounce"] is True
 
 
-def test_types_tell_everything(stack: Stack) -> None:
+def test_types_describe_their_settings(stack: Stack) -> None:
     types = {each["type"]: each for each in stack.client.get("/types").json()}
     assert set(types) == {"bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen"}
     assert "particle_count" in types["snow"]["config_schema"]["properties"]
 
 
-def test_deleted_system_is_gone(stack: Stack, system: str) -> None:
+def test_deleted_system_is_not_found(stack: Stack, system: str) -> None:
     assert stack.client.delete(f"/systems/{system}").json() == {"message": "System deleted"}
     assert stack.client.get(f"/systems/{system}").status_code == 404

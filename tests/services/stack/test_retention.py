@@ -69,13 +69,13 @@ def looks(stack: Stack) -> int:
     return (stack.log("worker") + stack.log("second")).count(LOOK)
 
 
-def test_one_worker_looks_at_a_time(stack: Stack) -> None:
+def test_one_worker_collects_at_a_time(stack: Stack) -> None:
     began, before = time.monotonic(), looks(stack)
     until(lambda: looks(stack) >= before + 3, stack)
     assert looks(stack) - before <= time.monotonic() - began + 2  # and not twice as often, as there are two
 
 
-def test_expired_video_is_gone_and_can_be_rendered_again(stack: Stack) -> None:
+def test_expired_video_is_deleted_and_can_be_rendered_again(stack: Stack) -> None:
     system = create(stack, **SMALL, seed=701)
     job = rendered(stack, system)
     assert stack.client.get(f"/jobs/{job}").json()["expired_at"] is None
@@ -97,7 +97,7 @@ def test_expired_video_is_gone_and_can_be_rendered_again(stack: Stack) -> None:
     assert stack.client.get(f"/download/{again}").content[4:8] == b"ftyp"
 
 
-def test_download_that_has_begun_goes_on_to_its_end(stack: Stack) -> None:
+def test_started_download_completes_after_expiry(stack: Stack) -> None:
     job = rendered(stack, create(stack, **SMALL, seed=702))
     [row] = stack.rows("SELECT object FROM artefacts WHERE key = :key", key=f"{scene(stack, job)}/video.mp4")
     path = stack.folder / "data" / "storage" / row["object"]
@@ -113,7 +113,7 @@ def test_download_that_has_begun_goes_on_to_its_end(stack: Stack) -> None:
     assert stack.client.get(f"/download/{job}").status_code == 410
 
 
-def test_deleting_frees_at_once(stack: Stack, demo_song: Path) -> None:
+def test_deleting_frees_space_at_once(stack: Stack, demo_song: Path) -> None:
     song = stack.client.post("/audio", files={"file": ("demo.wav", demo_song.read_bytes())}).json()
     system = create(stack, **SMALL, seed=703)
     load = {"params": {"audio_path": song["audio_path"]}}
@@ -134,7 +134,7 @@ def test_deleting_frees_at_once(stack: Stack, demo_song: Path) -> None:
     assert stack.files(f"scenes/{looked[0]}") == []
 
 
-def test_nearly_full_disk_refuses_what_is_new_and_lets_the_rest_go_on(stack: Stack, demo_song: Path) -> None:
+def test_nearly_full_disk_refuses_only_new_work(stack: Stack, demo_song: Path) -> None:
     running = submit(stack, create(stack, **SMALL | {"duration": 10.0}, seed=704))
     known = rendered(stack, create(stack, **SMALL, seed=705))
     with another_api(stack, MOTES_RESERVE="99.9%") as client:
@@ -152,7 +152,7 @@ def test_nearly_full_disk_refuses_what_is_new_and_lets_the_rest_go_on(stack: Sta
     assert stack.wait_for(running, "completed", "failed")["status"] == "completed"
 
 
-def test_without_redis_it_happens_too(stack: Stack) -> None:
+def test_retention_works_without_redis(stack: Stack) -> None:
     stack.stop("redis")
     before = looks(stack)
     until(lambda: looks(stack) > before + 1, stack)

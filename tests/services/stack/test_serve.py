@@ -53,7 +53,7 @@ def refused(folder: Path, *arguments: str, **environment: str) -> str:
     return done.stderr
 
 
-def test_what_dies_is_started_again(tmp_path: Path) -> None:
+def test_killed_processes_are_restarted(tmp_path: Path) -> None:
     with serving(tmp_path) as service, service.client() as client:
         before = children(service.process.pid)
         assert set(before) == {"fork server", "api", "worker"}
@@ -65,7 +65,7 @@ def test_what_dies_is_started_again(tmp_path: Path) -> None:
         assert "worker 1 was killed by SIGKILL; restarting it in" in service.log
 
 
-def test_stops_and_gives_unfinished_work_back(tmp_path: Path) -> None:
+def test_shutdown_requeues_unfinished_work(tmp_path: Path) -> None:
     with serving(tmp_path) as service, service.client() as client:
         job = render(client, LONG)
         wait_for(lambda: client.get(f"/jobs/{job}").json()["frames_done"] > 0)
@@ -83,7 +83,7 @@ def test_stops_and_gives_unfinished_work_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.campaign
-def test_told_to_stop_while_it_starts_it_does_so_quietly(tmp_path: Path) -> None:
+def test_shutdown_during_startup_is_quiet(tmp_path: Path) -> None:
     command = (*MOTES, "serve", "--port", "0", "--workers", "1")
     process = subprocess.Popen(
         command, env=environment_of(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -96,7 +96,7 @@ def test_told_to_stop_while_it_starts_it_does_so_quietly(tmp_path: Path) -> None
 
 
 @pytest.mark.campaign
-def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+def test_no_process_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     with serving(tmp_path) as service, service.client() as client:
         job = render(client, LONG)
         wait_for(lambda: client.get(f"/jobs/{job}").json()["frames_done"] > 0)
@@ -107,7 +107,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         wait_for(lambda: not any(map(alive, everything)))
 
 
-def test_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+def test_port_in_use_is_a_one_line_error(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -119,7 +119,7 @@ def test_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.campaign
-def test_database_that_cannot_be_reached_is_said_in_one_line(tmp_path: Path) -> None:
+def test_unreachable_database_is_a_one_line_error(tmp_path: Path) -> None:
     url = "postgresql+asyncpg://motes:hush@127.0.0.1:1/motes"
     said = refused(tmp_path, "--port", "0", MOTES_DATABASE_URL=url)
     assert said.startswith("motes: error: the database postgresql+asyncpg://motes:********@127.0.0.1:1/motes: ")
@@ -127,7 +127,7 @@ def test_database_that_cannot_be_reached_is_said_in_one_line(tmp_path: Path) -> 
 
 
 @pytest.mark.campaign
-def test_storage_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
+def test_unusable_storage_is_a_one_line_error(tmp_path: Path) -> None:
     said = refused(tmp_path, "--port", "0", MOTES_STORAGE_URL="nonsense://bucket?secret=hush")
     assert said.startswith(
         "motes: error: MOTES_STORAGE_URL = nonsense://bucket?secret=********: must be file:///folder"
@@ -135,7 +135,7 @@ def test_storage_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None
 
 
 @pytest.mark.campaign
-def test_api_that_never_answers_is_given_up(tmp_path: Path) -> None:
+def test_api_that_never_answers_ends_the_service(tmp_path: Path) -> None:
     command = (*MOTES, "serve", "--port", "0", "--workers", "1")
     process = subprocess.Popen(
         command, env=environment_of(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -153,7 +153,7 @@ def test_api_that_never_answers_is_given_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.campaign
-def test_data_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+def test_unusable_data_folder_is_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("not a folder")
     assert "cannot use the data folder" in refused(tmp_path, "--port", "0")
 
@@ -172,7 +172,7 @@ def test_data_folder_in_use_is_refused(service: Service) -> None:
         assert client.get("/health").status_code == 200
 
 
-def test_requests_wait_while_the_api_is_started_again(service: Service) -> None:
+def test_requests_wait_while_the_api_restarts(service: Service) -> None:
     before = children(service.process.pid)["api"]
     os.kill(before, signal.SIGKILL)
     wait_for(lambda: not alive(before))

@@ -116,7 +116,7 @@ def test_spans_lead_from_the_request_to_the_last_segment(traced: Stack, collecto
     assert TITLE not in str(collector.spans)
 
 
-def test_task_that_fails_is_said_to_have(traced: Stack, collector: Collector) -> None:
+def test_failed_task_has_an_error_status(traced: Stack, collector: Collector) -> None:
     system = create(traced, "snow", **SMALL | {"duration": "audio"})
     song = write_song(traced.folder / "other.wav", tone(1.0))
     audio = traced.client.post("/audio", files={"file": ("song.wav", song.read_bytes())}).json()
@@ -134,7 +134,7 @@ def test_task_that_fails_is_said_to_have(traced: Stack, collector: Collector) ->
     assert not plan.events
 
 
-def test_what_is_not_sampled_is_not_told(traced: Stack, collector: Collector) -> None:
+def test_unsampled_trace_is_not_exported(traced: Stack, collector: Collector) -> None:
     trace = "5" * 32
     system = create(traced, "snow", **SMALL | {"seed": 5})
     headers = {"traceparent": f"00-{trace}-{CALLER}-00"}
@@ -147,7 +147,7 @@ def test_what_is_not_sampled_is_not_told(traced: Stack, collector: Collector) ->
 
 
 @pytest.mark.usefixtures("_redis")
-def test_collector_that_is_gone_holds_nothing_up(tmp_path: Path, forks: ForkServer) -> None:
+def test_missing_collector_does_not_block(tmp_path: Path, forks: ForkServer) -> None:
     nowhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_BSP_SCHEDULE_DELAY": "100"}
     with running_stack(tmp_path, forks, **nowhere) as stack:
         job = submit(stack, create(stack, "snow", **SMALL))
@@ -169,7 +169,7 @@ print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "op
 """
 
 
-def test_nothing_is_loaded_where_nobody_wants_traces() -> None:
+def test_opentelemetry_is_not_imported_without_an_endpoint() -> None:
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}
     done = subprocess.run(
         (sys.executable, "-c", CODE), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -177,7 +177,7 @@ def test_nothing_is_loaded_where_nobody_wants_traces() -> None:
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
-def test_missing_package_is_said_and_nothing_fails() -> None:
+def test_missing_package_is_only_a_warning() -> None:
     hide = "import sys; sys.modules['opentelemetry.sdk.trace'] = None\n"
     done = subprocess.run(
         (sys.executable, "-c", hide + CODE),

@@ -72,7 +72,7 @@ def move_database(stack: Stack, structure: str) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.usefixtures("next_worker")
-def test_worker_of_another_version_keeps_off_and_adopts_when_it_is_alone(stack: Stack) -> None:
+def test_newer_worker_adopts_jobs_when_no_older_one_is_left(stack: Stack) -> None:
     first = rendered(stack, create(stack, **SMALL, seed=71))
     assert whose(stack, first) == {"worker"}
 
@@ -92,7 +92,7 @@ def test_worker_of_another_version_keeps_off_and_adopts_when_it_is_alone(stack: 
     assert stack.client.get(f"/download/{first}").status_code == 200
 
 
-def test_worker_ends_with_one_line_when_a_newer_one_upgrades_the_database(stack: Stack) -> None:
+def test_worker_exits_with_one_line_after_a_schema_upgrade(stack: Stack) -> None:
     if "worker" not in stack.processes:  # the test above has stopped it
         stack.start_worker()
     job = submit(stack, create(stack, **LONG, seed=74))

@@ -13,7 +13,7 @@ from tests.services.webhooks.test_delivery import SECRET, receiver
 pytestmark = pytest.mark.debian("redis-server")
 
 
-def test_client_is_told_that_its_job_is_completed_or_cancelled(stack: Stack) -> None:
+def test_webhook_reports_completion_and_cancellation(stack: Stack) -> None:
     with receiver() as server:
         done = submit(stack, create(stack, **SMALL, seed=71), webhook_url=server.url)
         stopped = submit(stack, create(stack, **LONG, seed=72), webhook_url=server.url)
@@ -29,7 +29,7 @@ def test_client_is_told_that_its_job_is_completed_or_cancelled(stack: Stack) -> 
     assert (delivery["event"], delivery["url"], len(delivery["attempts"])) == ("job.completed", server.url, 1)
 
 
-def test_webhook_that_cannot_be_called_is_refused(stack: Stack) -> None:
+def test_invalid_webhook_is_refused(stack: Stack) -> None:
     answer = stack.client.post(f"/systems/{create(stack, **SMALL)}/render", json={"webhook_url": "ftp://example.com"})
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("webhook_url: 'ftp://example.com': must begin with https://")

@@ -67,7 +67,7 @@ def workers(folder: Path) -> int:
     return len(list((folder / "queue/workers").glob("*"))) if (folder / "queue/workers").is_dir() else 0
 
 
-def test_workers_that_never_look_for_work_are_woken_for_all_of_it(tmp_path: Path, start: Start) -> None:
+def test_workers_without_polling_are_woken_for_every_task(tmp_path: Path, start: Start) -> None:
     url = address(start(*MOTES, "api", "--port", "0"))
     for name in ("one", "two"):
         start(sys.executable, "-c", _DEAF, name)
@@ -80,7 +80,7 @@ def test_workers_that_never_look_for_work_are_woken_for_all_of_it(tmp_path: Path
             wait_for(lambda video=video: job(client, video)["status"] == "completed")
 
 
-def test_worker_and_api_that_are_killed_lose_nothing(tmp_path: Path, start: Start) -> None:
+def test_killed_worker_and_api_lose_no_jobs(tmp_path: Path, start: Start) -> None:
     api, worker = start(*MOTES, "api", "--port", "0"), start(*MOTES, "worker", "--size", "1", "--name", "one")
     with httpx.Client(base_url=address(api), timeout=60, trust_env=False) as client:
         video = render(client)
@@ -94,7 +94,7 @@ def test_worker_and_api_that_are_killed_lose_nothing(tmp_path: Path, start: Star
         wait_for(lambda: job(client, video)["status"] == "completed")
 
 
-def test_serve_says_what_a_redis_would_be_for(tmp_path: Path) -> None:
+def test_serve_explains_when_redis_is_needed(tmp_path: Path) -> None:
     with serving(tmp_path) as service:
         assert service.process.stdout is not None
         said = service.process.stdout.readline()

@@ -158,7 +158,7 @@ def deliver(folder: Path, url: str, **options: Any) -> DeliveryRow:
     return asyncio.run(main())
 
 
-def test_message_is_signed_as_standard_webhooks_has_it(tmp_path: Path) -> None:
+def test_message_is_signed_per_standard_webhooks(tmp_path: Path) -> None:
     with receiver() as server:
         row = deliver(tmp_path, server.url)
     [(headers, body)] = server.received
@@ -170,7 +170,7 @@ def test_message_is_signed_as_standard_webhooks_has_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_client_is_told_how_each_of_its_jobs_ended(board: Board, tmp_path: Path) -> None:
+async def test_every_end_of_a_job_is_delivered(board: Board, tmp_path: Path) -> None:
     with receiver() as server:
         done = await board.submit(webhook_url=server.url)
         await board.work()
@@ -228,7 +228,7 @@ def test_refused_connection_is_recorded(tmp_path: Path) -> None:
     assert row.attempts[0]["error"].startswith("ConnectError")
 
 
-def test_target_that_became_private_is_not_called(tmp_path: Path) -> None:
+def test_target_that_turned_private_is_not_called(tmp_path: Path) -> None:
     with receiver() as server:
         row = deliver(tmp_path, server.url, backoff=(), private=False)
     assert server.received == []
@@ -280,7 +280,7 @@ def test_expired_delivery_is_taken_over(tmp_path: Path, clock: Clock) -> None:
         "http://127.1/",
     ],
 )
-def test_address_that_is_not_public_is_refused(tmp_path: Path, url: str) -> None:
+def test_non_public_address_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(TargetRefusedError, match=r"^webhook_url: .*: is not a public address; "):
         asyncio.run(check_target(url, settings_of(tmp_path)))
 
@@ -301,7 +301,7 @@ def test_address_that_is_not_public_is_refused(tmp_path: Path, url: str) -> None
         ("", "must begin with"),
     ],
 )
-def test_url_that_cannot_be_called_is_refused(tmp_path: Path, url: str, words: str) -> None:
+def test_invalid_url_is_refused(tmp_path: Path, url: str, words: str) -> None:
     with pytest.raises(TargetRefusedError, match=r"^webhook_url: ") as refused:
         asyncio.run(check_target(url, settings_of(tmp_path)))
     assert words in str(refused.value).lower()
@@ -311,17 +311,17 @@ def test_public_address_is_accepted(tmp_path: Path) -> None:
     asyncio.run(check_target("https://93.184.215.14:8443/hook", settings_of(tmp_path)))
 
 
-def test_private_address_is_accepted_where_the_operator_says_so(tmp_path: Path) -> None:
+def test_private_address_is_accepted_if_enabled(tmp_path: Path) -> None:
     asyncio.run(check_target("http://127.0.0.1/", settings_of(tmp_path, webhook_private_targets=True)))
 
 
-def test_without_a_secret_webhooks_are_refused(tmp_path: Path) -> None:
+def test_webhooks_need_a_secret(tmp_path: Path) -> None:
     with pytest.raises(TargetRefusedError, match="MOTES_WEBHOOK_SECRET"):
         asyncio.run(check_target("https://93.184.215.14/", settings_of(tmp_path, webhook_secret=None)))
 
 
 @pytest.mark.parametrize("secret", ["", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_!"])
-def test_secret_that_is_too_weak_is_refused_and_not_shown(tmp_path: Path, secret: str) -> None:
+def test_weak_secret_is_refused_and_not_shown(tmp_path: Path, secret: str) -> None:
     with pytest.raises(ValidationError, match="as base64") as refused:
         settings_of(tmp_path, webhook_secret=secret)
     assert "c2hvcnQ" not in str(refused.value)

@@ -87,7 +87,7 @@ def names(**addresses: str) -> Names:
         "ff0e::1",
     ],
 )
-def test_address_that_only_we_can_reach_is_not_public(address: str) -> None:
+def test_internal_address_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
@@ -95,14 +95,14 @@ def test_address_that_only_we_can_reach_is_not_public(address: str) -> None:
     "address",
     ["1.1.1.1", PUBLIC, "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"],
 )
-def test_address_of_the_internet_is_public(address: str) -> None:
+def test_internet_address_is_public(address: str) -> None:
     assert is_public(address)
 
 
 @pytest.mark.parametrize(
     "addresses", [["10.0.0.1"], [PUBLIC, "10.0.0.1"], ["10.0.0.1", PUBLIC], ["2606:4700:4700::1111", "::1"]]
 )
-def test_name_with_an_address_that_is_not_public_is_refused(tmp_path: Path, addresses: list[str]) -> None:
+def test_name_with_a_non_public_address_is_refused(tmp_path: Path, addresses: list[str]) -> None:
     server = Names({"inside.example.com": [addresses]})
     with pytest.raises(TargetRefusedError) as refused:
         asyncio.run(check_target("https://inside.example.com/x", settings_of(tmp_path), resolve=server.resolve))
@@ -110,7 +110,7 @@ def test_name_with_an_address_that_is_not_public_is_refused(tmp_path: Path, addr
     assert str(refused.value) == said  # and no word of which address it is
 
 
-def test_name_that_cannot_be_looked_up_is_refused(tmp_path: Path) -> None:
+def test_unresolvable_name_is_refused(tmp_path: Path) -> None:
     async def silent(host: str, port: int) -> Sequence[str]:
         raise TimeoutError
 
@@ -118,7 +118,7 @@ def test_name_that_cannot_be_looked_up_is_refused(tmp_path: Path) -> None:
         asyncio.run(check_target("https://example.com/", settings_of(tmp_path), resolve=silent))
 
 
-def test_name_that_becomes_private_after_the_job_was_submitted_is_not_called(tmp_path: Path) -> None:
+def test_rebound_name_is_not_called(tmp_path: Path) -> None:
     with receiver() as server:
         rebound = Names({"rebound.example.com": [[PUBLIC], ["127.0.0.1"]]})
         url = f"http://rebound.example.com:{server.port}/"
@@ -128,7 +128,7 @@ def test_name_that_becomes_private_after_the_job_was_submitted_is_not_called(tmp
     assert row.attempts[0]["error"] == "rebound.example.com: is not a public address"
 
 
-def test_request_goes_to_the_address_that_was_checked(tmp_path: Path) -> None:
+def test_request_goes_to_the_checked_address(tmp_path: Path) -> None:
     """The name is looked up once an attempt: what it means a moment later does not matter."""
     with receiver() as server:
         named = Names({"hook.example.com": [["127.0.0.1"], ["127.0.0.99"]]})
@@ -137,14 +137,14 @@ def test_request_goes_to_the_address_that_was_checked(tmp_path: Path) -> None:
     assert [headers["host"] for headers, _ in server.received] == [f"hook.example.com:{server.port}"]
 
 
-def test_address_at_which_nobody_listens_is_passed_over(tmp_path: Path) -> None:
+def test_unreachable_address_falls_back_to_the_next(tmp_path: Path) -> None:
     with receiver() as server:
         several = Names({"hook.example.com": [["127.0.0.98", "127.0.0.99", "127.0.0.1"]]})
         row = deliver(tmp_path, f"http://hook.example.com:{server.port}/", backoff=(), resolve=several.resolve)
     assert (row.status, len(row.attempts), len(server.received)) == ("delivered", 1, 1)
 
 
-def test_name_in_other_letters_is_called_by_one_ascii_name(tmp_path: Path) -> None:
+def test_unicode_name_is_called_by_its_idna_form(tmp_path: Path) -> None:
     with receiver() as server:
         named = Names({"xn--fa-hia.example.com": [["127.0.0.1"]]})
         row = deliver(tmp_path, f"http://faß.example.com:{server.port}/", backoff=(), resolve=named.resolve)
@@ -228,7 +228,7 @@ def test_certificate_of_another_name_is_refused(tmp_path: Path, certificate: Cer
     assert "CERTIFICATE_VERIFY_FAILED" in row.attempts[0]["error"]
 
 
-def test_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, certificate: Certificate) -> None:
+def test_untrusted_certificate_is_refused(tmp_path: Path, certificate: Certificate) -> None:
     named = names(good_example_com="127.0.0.1")
     with receiver(tls=certificate.served) as server:
         row = deliver(tmp_path, f"https://good.example.com:{server.port}/", backoff=(), resolve=named.resolve)
@@ -236,7 +236,7 @@ def test_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, certific
     assert "CERTIFICATE_VERIFY_FAILED" in row.attempts[0]["error"]
 
 
-def test_operator_can_vouch_for_a_certificate(
+def test_certificate_authority_can_be_added(
     tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
@@ -246,7 +246,7 @@ def test_operator_can_vouch_for_a_certificate(
     assert row.status == "delivered"
 
 
-def test_certificates_that_are_not_there_are_logged(
+def test_missing_certificates_are_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
@@ -259,9 +259,7 @@ def test_certificates_that_are_not_there_are_logged(
     assert "no webhooks are sent: the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be used" in caplog.text
 
 
-def test_connection_that_was_checked_for_one_name_is_not_used_for_another(
-    tmp_path: Path, certificate: Certificate
-) -> None:
+def test_connection_is_not_reused_for_another_name(tmp_path: Path, certificate: Certificate) -> None:
     """Both names are at the same address, and the first has just been delivered there."""
     named = names(good_example_com="127.0.0.1", other_example_com="127.0.0.1")
 

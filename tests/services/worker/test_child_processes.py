@@ -53,7 +53,7 @@ async def stopped(*children: Child) -> None:
         await child.stop()
 
 
-def test_killed_fork_server_is_started_once_for_all_who_wait(
+def test_killed_fork_server_is_restarted_once_for_all_waiters(
     with_fork_server: Callable[[Callable[[ForkServer], Awaitable[None]]], None],
 ) -> None:
     others = set(started())  # servers that other tests share
@@ -70,7 +70,7 @@ def test_killed_fork_server_is_started_once_for_all_who_wait(
     with_fork_server(killed)
 
 
-def test_fork_server_ends_with_its_worker_even_where_its_input_stays_open(tmp_path: Path) -> None:
+def test_fork_server_ends_with_its_worker_even_if_stdin_stays_open(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     worker = os.fork()
     if worker == 0:
