@@ -101,7 +101,7 @@ def test_commands_named_in_prose_exist() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_links_and_pictures_lead_somewhere(document: Path) -> None:
+def test_links_and_pictures_exist(document: Path) -> None:
     targets = [target for target in LINK.findall(prose(document)) if "://" not in target]
     paths = {target: (document.parent / target.partition("#")[0]).resolve() for target in targets}
     missing = [target for target, path in paths.items() if not path.exists() and path not in GENERATED]
@@ -133,7 +133,7 @@ def section(title: str) -> str:
     return found[1]
 
 
-def test_the_architecture_is_short() -> None:
+def test_architecture_is_short() -> None:
     assert len(ARCHITECTURE.read_text(encoding="utf-8").splitlines()) <= 150
 
 
@@ -162,7 +162,7 @@ def test_every_package_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("package", ROWS)
-def test_row_of_a_package_is_true(package: str) -> None:
+def test_package_rows_are_accurate(package: str) -> None:
     entry, depends, tests = ROWS[package]
     assert (ROOT / package / str(entry)).is_file() or (ROOT / str(entry)).is_file()
     assert not [path for path in tests if not any((ROOT / path).rglob("test_*.py"))]
@@ -204,7 +204,7 @@ GLOSSARY = re.findall(r"^\| \*\*(.+?)\*\* \| `(.+?)` \| (.+) \|$", section("Glos
 
 
 @pytest.mark.parametrize(("term", "path"), [(term, path) for terms, path, _ in GLOSSARY for term in terms.split(" / ")])
-def test_term_of_the_glossary_is_used_in_the_code_where_it_says(term: str, path: str) -> None:
+def test_glossary_terms_are_used_in_the_named_code(term: str, path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
     assert re.search(term.replace(" ", r"[ _]?"), text, re.IGNORECASE)
     if re.fullmatch(r"[A-Z][a-z]+[A-Z]\w+", term):  # spelt like a class: it is one
@@ -258,7 +258,7 @@ SPOKEN = "\n".join(re.sub(r'"\s+f?"', "", path.read_text(encoding="utf-8")) for 
 
 
 @pytest.mark.parametrize("message", TROUBLES)
-def test_message_in_troubleshooting_is_one_that_motes_prints(message: str) -> None:
+def test_troubleshooting_messages_exist_in_the_code(message: str) -> None:
     words = re.escape(message).replace(r"3\ times", r"(?:3|\{\w+\})\ times")
     assert re.search(words, SPOKEN)
 

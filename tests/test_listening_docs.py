@@ -15,13 +15,13 @@ from ecs_core.scene.scene import Scene
 TEXT = (Path(__file__).parent.parent / "docs/listening.md").read_text(encoding="utf-8")
 
 
-def test_the_table_of_features_is_the_catalogue() -> None:
+def test_table_of_features_matches_the_catalogue() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (.+) \| (hit|slow|phase) \|$", TEXT, re.MULTILINE)
     said = [(name, what, unit, kind) for name, what, unit, _, kind in rows]
     assert said == [(each.name, each.description, each.unit or "–", each.kind) for each in FEATURES]
 
 
-def test_the_numbers_of_the_table_are_those_of_the_catalogue() -> None:
+def test_numbers_in_the_table_match_the_catalogue() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| .+ \| .+ \| (.+) \| \w+ \|$", TEXT, re.MULTILINE))
     for feature in FEATURES:
         numbers = [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", rows[feature.name])]
@@ -30,7 +30,7 @@ def test_the_numbers_of_the_table_are_those_of_the_catalogue() -> None:
         assert feature.kind == "phase" or numbers == expected, feature.name
 
 
-def test_the_table_of_events_is_the_catalogue() -> None:
+def test_table_of_events_matches_the_catalogue() -> None:
     assert dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|$", TEXT, re.MULTILINE)) == EVENTS
 
 

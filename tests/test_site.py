@@ -61,7 +61,7 @@ def test_every_public_name_of_the_library_has_its_signature(site: Path) -> None:
     assert not missing
 
 
-def test_links_to_files_of_the_repository_lead_to_their_text(site: Path) -> None:
+def test_repository_links_lead_to_their_files(site: Path) -> None:
     assert "httpx" in (site / "source/examples/client.py.html").read_text(encoding="utf-8")
     assert 'href="source/examples/client.py.html"' in (site / "service.html").read_text(encoding="utf-8")
 

@@ -134,9 +134,7 @@ def test_broken_plugin_is_left_out_and_named(load_plugins: Load, name: str) -> N
         (b"[1]", "must be a JSON object, a config"),
     ],
 )
-def test_preset_that_is_none_is_named_with_its_file(
-    load_plugins: Load, tmp_path: Path, written: bytes, reason: str
-) -> None:
+def test_invalid_preset_is_named_with_its_file(load_plugins: Load, tmp_path: Path, written: bytes, reason: str) -> None:
     file = tmp_path / "calm.json"
     file.write_bytes(written)
     kind = ParticleType("rain", archetype=(Position,), presets=tmp_path)
@@ -146,7 +144,7 @@ def test_preset_that_is_none_is_named_with_its_file(
     assert str(file) in load_plugins(rain=source).failures[0]
 
 
-def test_plugin_without_the_hook_brings_nothing(load_plugins: Load) -> None:
+def test_plugin_without_the_hook_registers_nothing(load_plugins: Load) -> None:
     registry = load_plugins(empty="")
     assert (dict(registry.types), dict(registry.features), registry.failures) == ({}, {}, ())
 
@@ -164,7 +162,7 @@ def test_own_types_are_found_through_entry_points() -> None:
     assert registry.failures == ()
 
 
-def test_broken_plugin_is_told_by_motes_types(
+def test_motes_types_warns_of_a_broken_plugin(
     load_plugins: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from ecs_core import plugin_api
@@ -187,7 +185,7 @@ def test_plugin_for_another_version_is_refused_with_the_reason(load_plugins: Loa
 
 
 @pytest.mark.parametrize("stated", ["motes_api_version = 99", "motes_api_version: int = 99"])
-def test_version_is_the_reason_also_where_a_name_of_that_version_is_missing(load_plugins: Load, stated: str) -> None:
+def test_version_mismatch_is_reported_before_import_errors(load_plugins: Load, stated: str) -> None:
     registry = load_plugins(old=f"{stated}\nfrom ecs_core import SomethingOf99\n")
     assert "is written for plugin API 99; this Motes has API 1" in registry.failures[0]
     registry = load_plugins(old="motes_api_version = 1\nfrom ecs_core import SomethingOf99\n")
@@ -207,7 +205,7 @@ def test_version_is_the_reason_also_where_a_name_of_that_version_is_missing(load
         ("'rain', '', Settings", "give either populate or an archetype"),
     ],
 )
-def test_type_that_is_not_what_it_should_be_is_refused_by_name(load_plugins: Load, arguments: str, reason: str) -> None:
+def test_malformed_type_is_refused_by_name(load_plugins: Load, arguments: str, reason: str) -> None:
     source = (
         "from ecs_core import ParticleType, Settings, hookimpl\npopulate = lambda world, settings: None\n"
         f"@hookimpl\ndef motes_particle_types(register):\n    register(ParticleType({arguments}))\n"
@@ -217,7 +215,7 @@ def test_type_that_is_not_what_it_should_be_is_refused_by_name(load_plugins: Loa
     assert reason in registry.failures[0]
 
 
-def test_archetype_alone_makes_a_population_that_is_seen() -> None:
+def test_archetype_alone_makes_a_visible_population() -> None:
     kind = ParticleType("rain", archetype=(Position, Velocity), components=(Upkeep(5.0, 5.0, count=3),))
     with Simulation(kind, Settings(), FeatureTimeline.silence(Fraction(30), 2)) as simulation:
         sprites = simulation.frame()
@@ -242,12 +240,12 @@ def test_audio_feature_of_a_plugin_is_registered(load_plugins: Load) -> None:
 
 
 @pytest.mark.parametrize("name", ["bass", "level", "not a name"])
-def test_audio_feature_must_have_a_name_of_its_own(load_plugins: Load, name: str) -> None:
+def test_audio_feature_name_must_be_unique(load_plugins: Load, name: str) -> None:
     registry = load_plugins(shine=FEATURE.replace('"shine"', repr(name)))
     assert f"audio feature {name!r}: the name is taken, or no identifier" in registry.failures[0]
 
 
-def test_audio_feature_must_be_of_a_kind_that_there_is(load_plugins: Load) -> None:
+def test_audio_feature_must_be_of_a_known_kind(load_plugins: Load) -> None:
     registry = load_plugins(shine=FEATURE.replace("3.0)", '3.0), kind="nix"'))
     assert "audio feature 'shine': kind = 'nix': must be 'hit' or 'slow'" in registry.failures[0]
 
@@ -281,7 +279,7 @@ def motes_after_render(scene, stats):
 """
 
 
-def test_hooks_hear_of_a_render_even_when_another_plugin_fails(load_plugins: Load) -> None:
+def test_hooks_run_even_if_another_plugin_fails(load_plugins: Load) -> None:
     registry = load_plugins(bad=HOOKS.replace("FAIL", "raise ValueError('no')"), good=HOOKS.replace("FAIL", "pass"))
     warnings = registry.before_render("a scene")
     assert len(warnings) == 1
@@ -314,20 +312,18 @@ class TestSelection:
         assert list(particle_types().types) == ["snow", "zen"]
         assert particle_types().failures == ()
 
-    def test_a_distribution_stands_for_all_its_plugins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_distribution_name_selects_all_its_plugins(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_PLUGINS", "motes")
         assert len(particle_types().types) == 6
 
-    def test_names_that_nobody_has_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unknown_names_are_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_PLUGINS", "snow,rain")
         assert list(particle_types().types) == ["snow"]
         assert particle_types().failures == (
             "MOTES_PLUGINS: plugin 'rain' () is left out: no installed plugin has this name",
         )
 
-    def test_own_types_keep_their_names_whatever_is_installed(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_builtin_types_keep_their_names(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         about = tmp_path / "a_thief-1.0.dist-info"
         about.mkdir()
         (about / "METADATA").write_text("Metadata-Version: 2.1\nName: a-thief\nVersion: 1.0\n")
@@ -342,7 +338,7 @@ class TestSelection:
         with pytest.raises(SceneError, match=r"Invalid particle type: rain\. Available .*; a-thief: plugin 'thief' "):
             particle_type("rain")
 
-    def test_plugin_that_is_being_written_is_found_in_its_folder(
+    def test_plugin_in_development_is_found_in_its_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nrain = "motes_test_dev"\n')
@@ -351,7 +347,7 @@ class TestSelection:
         monkeypatch.setenv("MOTES_PLUGIN_PATH", str(tmp_path))
         assert "rain" in particle_types().types
 
-    def test_what_a_plugin_prints_is_no_output_of_a_command(
+    def test_plugin_prints_go_to_stderr(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "pyproject.toml").write_text('[project.entry-points.motes]\nrain = "motes_test_loud"\n')

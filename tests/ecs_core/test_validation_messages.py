@@ -52,7 +52,7 @@ def error(values: Any) -> ValidationError:
         ({"name": "a" * 200}, f"name = '{'a' * 99}…: must have at most 3 characters", None),
     ],
 )
-def test_a_schema_knows_more(values: Any, with_schema: str, without: str | None) -> None:
+def test_schema_improves_the_message(values: Any, with_schema: str, without: str | None) -> None:
     refused = error(values)
     assert error_message(refused, Glow, "it") == with_schema
     detail = refused.errors()[0]
@@ -68,20 +68,20 @@ def test_a_schema_knows_more(values: Any, with_schema: str, without: str | None)
         ({"a[0]": 1}, "unknown setting 'a[0]' for it; it has: size, over, few, name, names, trail, either"),
     ],
 )
-def test_what_is_unknown_is_named_whatever_it_is_called(values: Any, said: str) -> None:
+def test_unknown_fields_are_named(values: Any, said: str) -> None:
     assert error_message(error(values), Glow, "it") == said
 
 
-def test_the_branches_of_a_union_are_one_sentence() -> None:
+def test_branches_of_a_union_are_one_sentence() -> None:
     said = error_message(error({"either": 2}), Glow, "it")
     assert said == 'either = 2: must be between 0 and 1, or an object, such as {"length": 1}'
 
 
-def test_a_million_wrong_values_are_counted_but_not_all_sorted() -> None:
+def test_huge_numbers_of_errors_are_counted_not_sorted() -> None:
     said = error_message(error({"names": [0] * 100_000}), Glow, "it")
     assert said.startswith("names.0 = 0: must be a text; names.1 = 0: ")
     assert said.endswith("; and 99980 more")
 
 
-def test_what_is_allowed_is_said_without_the_value() -> None:
+def test_allowed_values_are_stated_without_the_input() -> None:
     assert "hush" not in what_is_allowed(error({"size": "hush"}).errors()[0], Glow.model_json_schema())

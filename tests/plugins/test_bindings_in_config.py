@@ -47,7 +47,7 @@ class TestOnAnyType:
         ]
         assert np.abs(bound.x[kept[1]][:5] - plain.x[kept[0]][:5]).max() > 2
 
-    def test_gravity_that_no_type_has_is_added(self, kind: str) -> None:
+    def test_gravity_is_added_to_types_without_it(self, kind: str) -> None:
         plain, bound = pair(kind, {"source": "rms", "target": "gravity.y", "gain": 600.0}, seconds=0.4)
         fallen = bound.vy.mean() - plain.vy.mean()
         assert fallen > 50  # 600 units/s² for up to 0.4 s
@@ -57,19 +57,19 @@ class TestOnAnyType:
         plain, bound = (last(play(kind, silence, 1, **config, bindings=bindings)) for bindings in ((), (SIZE,)))
         np.testing.assert_array_equal(plain.seen.radius, bound.seen.radius)
 
-    def test_unknown_target_is_refused_with_those_there_are(self, kind: str) -> None:
+    def test_unknown_target_error_lists_the_targets(self, kind: str) -> None:
         scene = Scene(kind, config={"bindings": [{**SIZE, "target": "sizes"}]})
         with pytest.raises(SceneError, match=r"bindings\.0\.target = 'sizes'.*there are: .*light.*look\.radius.*size"):
             scene.resolve()
 
-    def test_unknown_source_is_refused_with_those_there_are(self, kind: str) -> None:
+    def test_unknown_source_error_lists_the_sources(self, kind: str) -> None:
         scene = Scene(kind, config={"bindings": [SIZE, {**SIZE, "source": "treble"}]})
         with pytest.raises(SceneError, match=r"bindings\.1\.source = 'treble'.*there are: .*bass.*beat_phase"):
             scene.resolve()
 
 
 @pytest.mark.parametrize("kind", DEAF)
-def test_deaf_types_react_once_they_are_told_to(kind: str) -> None:
+def test_types_without_reactions_react_when_bound(kind: str) -> None:
     quiet, noisy = (last(play(kind, song, 1, bindings=[SIZE])) for song in (silence, loud))
     assert noisy.radius.mean() > 2 * quiet.radius.mean()
 

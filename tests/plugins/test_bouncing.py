@@ -19,7 +19,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_none_is_ever_outside_the_frame(name: str) -> None:
+def test_particles_stay_inside_the_frame(name: str) -> None:
     for moment in play("bouncing", loud, 60, fps=10, **CONFIGS[name]):
         assert moment.x.min() >= 0
         assert moment.x.max() <= 1920
@@ -28,7 +28,7 @@ def test_none_is_ever_outside_the_frame(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_same_ones_are_there_from_beginning_to_end(name: str) -> None:
+def test_particles_live_for_the_whole_video(name: str) -> None:
     for moment in play("bouncing", loud, 60, fps=10, **CONFIGS[name]):
         assert moment.birth.tolist() == list(range(200))
 
@@ -49,7 +49,7 @@ def test_kicks_are_stronger_the_higher_the_bass() -> None:
 @pytest.mark.parametrize(
     ("song", "per_frame"), [(silence, 0.1), (steady(0.2), 0.1), (steady(0.35), 0.3 * 2.4), (steady(1.0), 0.9)]
 )
-def test_kicks_are_even_between_plus_and_minus_what_the_contract_says(song: Song, per_frame: float) -> None:
+def test_kicks_are_uniform_within_the_documented_range(song: Song, per_frame: float) -> None:
     # (0.35 is amplified to a level of 0.7.) Differences of velocities less drag, on frames at 30 a second.
     first, second = play("bouncing", song, 2 / 30, particle_count=4000, speed_x=1, speed_y=1)
     kick = (second.vx - first.vx * 0.995) / FRAME
@@ -58,7 +58,7 @@ def test_kicks_are_even_between_plus_and_minus_what_the_contract_says(song: Song
     assert kick[free].std() == pytest.approx(per_frame / 3**0.5, rel=0.05)
 
 
-def test_speed_settles_where_drag_and_kicks_are_even() -> None:
+def test_speed_settles_where_drag_balances_kicks() -> None:
     speeds = [moment.speed.mean() for moment in play("bouncing", loud, 120, fps=10, every=50)]
     assert max(speeds) < 1.4 * np.mean(speeds[4:])
     assert max(speeds) < 12 * FRAME
@@ -78,15 +78,15 @@ def overlaps(collide: bool) -> int:
     return int((np.triu(touching - apart, 1) > 0).sum())
 
 
-def test_overlap_when_not_asked_to_collide() -> None:
+def test_overlap_without_collisions() -> None:
     assert overlaps(False) > 10
 
 
-def test_do_not_overlap_when_asked_to_collide() -> None:
+def test_do_not_overlap_with_collisions() -> None:
     assert overlaps(True) <= 1
 
 
-def test_colliding_changes_who_moves_how_but_no_number() -> None:
+def test_collisions_change_motion_but_not_counts_or_mean_speed() -> None:
     speeds = [
         last(play("bouncing", kicks, 20, particle_count=600, collide=collide)).speed.mean() for collide in (False, True)
     ]

@@ -24,18 +24,18 @@ def test_starts_empty(tune: Song) -> None:
     assert next(play(KIND, tune)).count <= 13  # what one frame of the loudest music bears
 
 
-def test_stays_empty_when_nothing_may_be_born() -> None:
+def test_stays_empty_with_a_cap_of_zero() -> None:
     assert last(play(KIND, loud, 5, fps=10, max_particles=0)).count == 0
 
 
-def test_nothing_but_music_bears_when_the_steady_rate_is_zero() -> None:
+def test_only_music_spawns_with_a_steady_rate_of_zero() -> None:
     assert births(silence, 5, steady_spawn_rate=0).sum() == 0
     assert births(loud, 5, steady_spawn_rate=0).sum() > 100
 
 
 @pytest.mark.parametrize("rate", [0.5, 5.0])
 @pytest.mark.parametrize("fps", [10, 60])
-def test_steady_rate_is_a_frame_and_for_each_1000_of_the_cap(rate: float, fps: int) -> None:
+def test_steady_rate_is_per_frame_and_1000_of_the_cap(rate: float, fps: int) -> None:
     born = births(silence, 4, fps=fps, steady_spawn_rate=rate, max_particles=3000).sum()
     assert born == pytest.approx(rate * 3 * FRAME * 4, abs=3 * (4 * fps * 0.25) ** 0.5)  # three standard deviations
 
@@ -60,7 +60,7 @@ def test_no_burst_after_a_pause() -> None:
     assert born[300:330].mean() == pytest.approx(12, rel=0.05)
 
 
-def test_no_burst_when_there_is_room_again_after_standing_at_the_cap() -> None:
+def test_no_burst_when_the_cap_frees_up() -> None:
     assert births(loud, 60, max_particles=300).max() <= 5  # 12.5 × 0.3 and a fraction
 
 
@@ -83,7 +83,7 @@ def new(moments: list[Moment]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     return x, y, vx, vy
 
 
-def test_leaves_the_point_that_is_set_in_all_directions() -> None:
+def test_leaves_the_set_point_in_all_directions() -> None:
     x, y, vx, vy = new(list(play(KIND, loud, 3, spawn_center_x=0.25, spawn_center_y=0.75)))
     assert np.hypot(x - 480, y - 810).max() < 16  # a frame at the highest speed
     turns = np.histogram(np.arctan2(vy, vx), 8, (-np.pi, np.pi))[0] / len(x)
@@ -113,7 +113,7 @@ def test_starting_speed_is_one_and_a_half_to_five_units_a_frame() -> None:
     assert speed.max() < 5.05
 
 
-def test_gone_50_units_outside_the_frame() -> None:
+def test_dies_50_units_outside_the_frame() -> None:
     for moment in play(KIND, loud, 30, fps=10):
         slack = 1.9 * 5 * FRAME * 1.6 / 10 + 5  # they are looked at a step after those outside were removed
         assert moment.x.min(initial=0) > -50 - slack
@@ -122,7 +122,7 @@ def test_gone_50_units_outside_the_frame() -> None:
         assert moment.y.max(initial=0) < 1130 + slack
 
 
-def test_gone_after_1000_frames() -> None:
+def test_dies_after_1000_frames() -> None:
     born: dict[int, float] = {}
     oldest = 0.0
     for moment in play(KIND, until(2, loud, silence), 60, fps=10, steady_spawn_rate=0):
@@ -138,6 +138,6 @@ def test_fades_with_distance() -> None:
     assert (np.diff(bins) < -0.05).all()
 
 
-def test_kicks_bear_more_than_the_time_between_them() -> None:
+def test_kicks_spawn_more_than_the_time_between_them() -> None:
     born = births(kicks, 10, max_particles=20_000).reshape(-1, 15).sum(axis=0)
     assert born[:3].min() > 5 * born[8:].max()

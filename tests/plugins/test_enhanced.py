@@ -36,7 +36,7 @@ def test_pushed_outward_when_the_bass_is_high_and_drawn_in_when_it_is_low() -> N
 
 
 @pytest.mark.parametrize("strength", [1.0, 4.0])
-def test_push_is_level_times_outer_strength_times_15_percent(strength: float) -> None:
+def test_push_is_15_percent_of_level_times_outer_strength(strength: float) -> None:
     calm = outward(steady(1.0), outer_movement_strength=0, inner_movement_strength=0)
     push = outward(steady(1.0), outer_movement_strength=strength, inner_movement_strength=0) - calm
     # px a frame²; the softness near the centre takes up to 8 %, drag 3 %, turning outward a little.
@@ -44,7 +44,7 @@ def test_push_is_level_times_outer_strength_times_15_percent(strength: float) ->
 
 
 @pytest.mark.parametrize("level", [0.0, 0.25])
-def test_pull_is_what_is_left_of_the_level_times_inner_strength_times_6_percent(level: float) -> None:
+def test_pull_is_6_percent_of_remaining_level_times_inner_strength(level: float) -> None:
     calm = outward(steady(level), inner_movement_strength=0)
     pull = calm - outward(steady(level), inner_movement_strength=3)
     assert pull / FRAME**2 == pytest.approx(3 * (1 - level) * 0.06, rel=0.12)
@@ -69,13 +69,13 @@ def test_goes_outward_with_the_bass_of_a_real_song(real_song: Path) -> None:
     assert np.corrcoef(faster, heard)[0, 1] > 0.6
 
 
-def test_a_quiet_minute_leaves_a_cloud_and_no_point() -> None:
+def test_quiet_minute_leaves_a_cloud_not_a_point() -> None:
     moment = last(play("enhanced", silence, 120, fps=10))
     assert np.median(moment.distance) > 40
     assert moment.distance.max() < 540
 
 
-def test_who_leaves_is_reborn_at_the_centre_at_one_to_three_units_a_frame() -> None:
+def test_leavers_are_reborn_at_the_centre() -> None:
     known: set[int] = set(range(1000))
     distances, speeds = [], []
     for moment in play(
@@ -92,7 +92,7 @@ def test_who_leaves_is_reborn_at_the_centre_at_one_to_three_units_a_frame() -> N
     assert np.quantile(speeds, 0.95) < 4.5 * FRAME
 
 
-def test_with_bounce_none_leaves_and_none_is_reborn() -> None:
+def test_bounce_keeps_all_particles_inside() -> None:
     for moment in play("enhanced", loud, 30, fps=10, bounce=True):
         assert moment.x.min() >= 0
         assert moment.x.max() <= 1920
@@ -111,7 +111,7 @@ def test_sizes_change_and_stay_within_half_a_unit_and_ten(speed_z: float) -> Non
     assert np.ptp(sizes, axis=1).min() > 3
 
 
-def test_size_swings_between_60_and_150_percent_of_what_it_was() -> None:
+def test_size_swings_between_60_and_150_percent() -> None:
     sizes = np.stack([moment.size for moment in play("enhanced", silence, 60, fps=30, speed_z=0.2)])
     ratio = sizes.max(axis=0) / sizes.min(axis=0)
     assert np.median(ratio) == pytest.approx(2.5, rel=0.02)

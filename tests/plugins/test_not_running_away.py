@@ -36,7 +36,7 @@ class TestMinutesOfLoudMusic:
         assert len(counts) == 12 * minutes
         assert max(counts) <= MOST.get(kind, 200)
 
-    def test_none_goes_missing(self, kind: str, minutes: int) -> None:
+    def test_no_particles_go_missing(self, kind: str, minutes: int) -> None:
         assert min(moment.count for moment in moments(kind, minutes)[12:]) >= 0.9 * MOST.get(kind, 200)
 
     def test_no_particle_is_ever_faster_than_the_picture_is_wide(self, kind: str, minutes: int) -> None:
@@ -51,7 +51,7 @@ class TestMinutesOfLoudMusic:
         assert max(moment.radius.max() for moment in moments(kind, minutes)) < largest
         assert min(moment.radius.min() for moment in moments(kind, minutes)) > 0
 
-    def test_what_is_in_focus_stays_within_half_a_unit_and_ten_at_rest(self, kind: str, minutes: int) -> None:
+    def test_sizes_in_focus_stay_between_half_a_unit_and_ten(self, kind: str, minutes: int) -> None:
         for moment in moments(kind, minutes):
             sizes = moment.size[moment.population == moment.population.max()]  # discs out of focus come first
             assert sizes.min(initial=9) >= 0.5
@@ -61,7 +61,7 @@ class TestMinutesOfLoudMusic:
         means = halves([float(moment.brightness.mean()) for moment in moments(kind, minutes)])
         assert means == pytest.approx(np.full(len(means), means.mean()), rel=0.25)
 
-    def test_all_values_are_numbers(self, kind: str, minutes: int) -> None:
+    def test_all_values_are_finite(self, kind: str, minutes: int) -> None:
         for moment in moments(kind, minutes):
             for values in (moment.x, moment.y, moment.vx, moment.vy, moment.size, moment.light, moment.color):
                 assert np.isfinite(values).all()

@@ -28,7 +28,7 @@ def test_is_a_valid_config(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), PRESETS)
-def test_says_nothing_of_the_output(kind: str, name: str) -> None:
+def test_leaves_output_settings_alone(kind: str, name: str) -> None:
     assert config_of(kind, name).keys().isdisjoint({"width", "height", "fps", "duration", "seed", "hud"})
 
 

@@ -67,7 +67,7 @@ def test_background_is_the_same_at_any_size(kind: str, lines: int) -> None:
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("lines", [360, 2160])
-def test_simulation_knows_nothing_of_pixels(kind: str, lines: int) -> None:
+def test_simulation_does_not_depend_on_resolution(kind: str, lines: int) -> None:
     width, height = SIZES[lines]
     usual, other = (last(play(kind, swells, 1, **size)) for size in ({}, {"width": width, "height": height}))
     for field in fields(Moment):
@@ -96,7 +96,7 @@ def test_background_is_the_same_at_any_rate(kind: str, fps: int) -> None:
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_whirl_goes_the_same_ways_at_any_rate(fps: Fraction) -> None:
+def test_whirl_paths_do_not_depend_on_the_frame_rate(fps: Fraction) -> None:
     usual, other = (last(play("no_music", seconds=4, fps=rate)) for rate in (Fraction(30), fps))
     apart = np.hypot(usual.x - other.x, usual.y - other.y)
     apart = np.minimum(apart, np.hypot(np.abs(usual.x - other.x) - 1920, usual.y - other.y))
@@ -105,7 +105,7 @@ def test_whirl_goes_the_same_ways_at_any_rate(fps: Fraction) -> None:
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_snow_in_silence_goes_the_same_ways_at_any_rate(fps: Fraction) -> None:
+def test_snow_paths_in_silence_do_not_depend_on_the_frame_rate(fps: Fraction) -> None:
     usual, other = (last(play("snow", seconds=4, fps=rate)) for rate in (Fraction(30), fps))
     places = {(p, b): (x, y) for p, b, x, y in zip(usual.population, usual.birth, usual.x, usual.y, strict=True)}
     apart = [
@@ -156,7 +156,7 @@ class TestAtAnyFrameRate:
         usual, other = ([moment.count for moment in observed(kind, rate)] for rate in (30, fps))
         assert other == pytest.approx(usual, rel=0.05, abs=30)  # 1 % of the cap
 
-    def test_ways_are_as_long(self, kind: str, fps: int) -> None:
+    def test_path_lengths_are_the_same(self, kind: str, fps: int) -> None:
         assert way(observed(kind, fps)) == pytest.approx(way(observed(kind, 30)), rel=0.05)
 
 

@@ -17,17 +17,17 @@ bangs = song(np.ones_like, every=0.25)
 
 @pytest.mark.parametrize("tune", [kicks, loud, bangs], ids=["kicks", "loud", "bangs"])
 @pytest.mark.parametrize("count", [0, 1, 10, 200])
-def test_never_more_than_twice_nor_less_than_the_count(tune: Song, count: int) -> None:
+def test_count_stays_between_one_and_two_times_the_setting(tune: Song, count: int) -> None:
     counts = {moment.count for moment in play("snow", tune, 60, fps=10, particle_count=count)}
     assert min(counts) >= count
     assert max(counts) <= 2 * count
 
 
-def test_loud_music_does_fill_it_up_to_twice_the_count() -> None:
+def test_loud_music_doubles_the_count() -> None:
     assert last(play("snow", loud, 60, fps=10)).count == 400
 
 
-def test_goes_back_to_its_count_in_silence() -> None:
+def test_count_returns_to_the_setting_in_silence() -> None:
     counts = {moment.t: moment.count for moment in play("snow", until(30, loud, silence), 120, fps=10, every=300)}
     assert counts[30] == 400
     assert counts[60] < 0.7 * 400
@@ -61,7 +61,7 @@ def test_flakes_are_white() -> None:
     np.testing.assert_array_equal(color[:, 0], color[:, 2])
 
 
-def test_flakes_in_focus_are_1_to_4_large_and_one_in_16_is_far_larger() -> None:
+def test_flakes_in_focus_are_1_to_4_large_and_one_in_16_is_larger() -> None:
     moment = next(play("snow", particle_count=1600))
     small, blurred = (moment.size[moment.population == kind] for kind in (SMALL, BLURRED))
     assert len(blurred) == 100
@@ -132,13 +132,13 @@ def births(level: float) -> int:
     return sum(int(moment.birth[moment.population == kind].max()) + 1 for kind in (BLURRED, SMALL)) - 1000
 
 
-def test_no_more_are_sent_when_the_bass_is_low() -> None:
+def test_low_bass_sends_no_extra_flakes() -> None:
     moments = list(play("snow", steady(0.29), 10, fps=10))
     assert {moment.count for moment in moments} == {200}
 
 
 @pytest.mark.parametrize("bass", [0.3, 0.4, 1.0])
-def test_as_many_are_sent_as_the_contract_says(bass: float) -> None:
+def test_extra_flakes_match_the_documented_rate(bass: float) -> None:
     level = min(1.0, 2 * bass)
     mean_speed = next(play("snow", particle_count=1000)).speed.mean() / FRAME  # px a frame
     wanted = FRAME * (0.5 + 3 * level) * (1 + min(2.0, mean_speed / 2))
@@ -158,7 +158,7 @@ def share_thrown_back(bass: float) -> float:
     return float(np.mean(nearer))
 
 
-def test_onsets_with_high_bass_throw_some_back_to_the_centre() -> None:
+def test_onsets_with_high_bass_return_some_to_the_centre() -> None:
     assert share_thrown_back(0.2) == 0
     assert 0.005 < share_thrown_back(0.35) < 0.05
     assert share_thrown_back(0.35) < share_thrown_back(1.0) < 0.1

@@ -16,7 +16,7 @@ def test_starts_on_a_ring_of_200_to_400() -> None:
     assert moment.distance.max() < 402
 
 
-def test_ring_is_round_the_centre_that_is_set() -> None:
+def test_ring_is_around_the_set_centre() -> None:
     moment = next(play("zen", particle_count=1000, x_position=0.25, y_position=0.6))
     distance = np.hypot(moment.x - 480, moment.y - 648)
     assert distance.min() > 198
@@ -29,7 +29,7 @@ def test_count_is_kept_while_particles_leave_and_are_reborn() -> None:
     assert moments[-1].birth.max() > 1000
 
 
-def test_who_leaves_is_reborn_anywhere() -> None:
+def test_leavers_are_reborn_anywhere() -> None:
     births: dict[int, tuple[float, float]] = {}
     for moment in play("zen", seconds=20, fps=10, speed_x=40, particle_count=400):
         for birth, x, y in zip(moment.birth, moment.x, moment.y, strict=True):
@@ -42,7 +42,7 @@ def test_who_leaves_is_reborn_anywhere() -> None:
         assert share[1:-1] == pytest.approx(np.full(8, 0.1), abs=5 * (0.09 / len(places)) ** 0.5 + 0.01)
 
 
-def test_with_bounce_none_leaves_and_none_is_reborn() -> None:
+def test_bounce_keeps_all_particles_inside() -> None:
     for moment in play("zen", seconds=30, fps=10, bounce=True, speed_x=20, speed_y=-13):
         assert moment.x.min() >= 0
         assert moment.x.max() <= 1920
@@ -81,5 +81,5 @@ def test_discs_are_no_more_than_120() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 10_000])
-def test_has_as_many_as_are_asked_for(count: int) -> None:
+def test_has_the_requested_count(count: int) -> None:
     assert last(play("zen", loud, 1, fps=10, particle_count=count)).count == count

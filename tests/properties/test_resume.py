@@ -155,13 +155,13 @@ def test_resumed_columns_are_identical_to_the_bit(scene: Scene, cuts: list[int])
 
 @settings(max_examples=20, deadline=None)
 @given(scene=scenes(st.just(tuple(range(len(OPTIONAL))))), cut=st.integers(1, FRAMES - 1))
-def test_resuming_holds_with_everything_at_once(scene: Scene, cut: int) -> None:
+def test_resuming_works_with_all_features_together(scene: Scene, cut: int) -> None:
     assert resumed(scene, [cut]) == in_one_go(scene)
 
 
 @settings(max_examples=20, deadline=None)
 @given(scene=scenes(SOME), frame=st.integers(0, FRAMES - 1))
-def test_taking_a_snapshot_changes_nothing_and_going_back_repeats(scene: Scene, frame: int) -> None:
+def test_snapshot_changes_nothing_and_restore_repeats(scene: Scene, frame: int) -> None:
     with scene.world() as world:
         for _ in range(frame):
             world.step()

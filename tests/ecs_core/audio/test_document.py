@@ -32,7 +32,7 @@ def plain(heard: Analysis) -> dict[str, Any]:
     return found
 
 
-def test_pieces_are_the_document_and_what_a_video_sees(heard: Analysis, plain: dict[str, Any]) -> None:
+def test_pieces_hold_the_document_and_the_timeline(heard: Analysis, plain: dict[str, Any]) -> None:
     assert plain["curves"].keys() == heard.curves.keys()
     np.testing.assert_allclose(plain["curves"]["bass"]["values"], heard.curves["bass"], rtol=1e-3)
     facts = {name: value for name, value in plain.items() if name != "curves"}
@@ -44,7 +44,7 @@ def test_pieces_are_the_document_and_what_a_video_sees(heard: Analysis, plain: d
     assert max(map(len, document.pieces(heard, seen=seen))) < 0.4 * sum(map(len, document.pieces(heard, seen=seen)))
 
 
-def test_the_binary_is_exact(heard: Analysis, tmp_path: Path) -> None:
+def test_binary_round_trip_is_exact(heard: Analysis, tmp_path: Path) -> None:
     document.save(heard, tmp_path / "song.npz")
     back = document.load(tmp_path / "song.npz")
     assert (back.exact_duration, back.tempo, back.labels, back.key) == (
@@ -62,7 +62,7 @@ def test_the_binary_is_exact(heard: Analysis, tmp_path: Path) -> None:
         np.testing.assert_array_equal(back.strengths[name], strong)
 
 
-def test_the_json_says_what_it_is_and_holds_everything(plain: dict[str, Any], heard: Analysis) -> None:
+def test_json_has_its_schema_and_all_data(plain: dict[str, Any], heard: Analysis) -> None:
     assert (plain["schema"], plain["version"]) == ("motes-analysis", 1)
     assert set(plain["events"]) == set(EVENTS)
     assert set(plain["curves"]) == {feature.curve for feature in FEATURES if feature.curve}
@@ -70,7 +70,7 @@ def test_the_json_says_what_it_is_and_holds_everything(plain: dict[str, Any], he
     assert all(curve["unit"] for curve in plain["curves"].values())
 
 
-def test_a_whole_document_is_the_analysis_again(plain: dict[str, Any], heard: Analysis) -> None:
+def test_complete_document_restores_the_analysis(plain: dict[str, Any], heard: Analysis) -> None:
     back = document.whole(document.check(plain, where="it"), [])
     assert back is not None
     for name, values in heard.curves.items():
@@ -82,7 +82,7 @@ def test_a_whole_document_is_the_analysis_again(plain: dict[str, Any], heard: An
         assert np.abs(one[name] - other[name]).max() < 0.01, name
 
 
-def test_a_document_without_curves_is_a_correction(plain: dict[str, Any], heard: Analysis) -> None:
+def test_document_without_curves_is_a_correction(plain: dict[str, Any], heard: Analysis) -> None:
     del plain["curves"]
     plain["events"] = {"beats": {"times": [1.0, 2.0, 3.0]}}
     plain["tempo"] = 60
@@ -95,7 +95,7 @@ def test_a_document_without_curves_is_a_correction(plain: dict[str, Any], heard:
     np.testing.assert_array_equal(mended.curves["bass"], heard.curves["bass"])
 
 
-def test_what_a_correction_leaves_out_stays_as_heard(heard: Analysis) -> None:
+def test_fields_missing_in_a_correction_are_unchanged(heard: Analysis) -> None:
     least = {"schema": "motes-analysis", "version": 1, "duration": 10}
     mended = document.corrected(heard, document.check(least, where="it"))
     assert (mended.tempo, mended.key, mended.labels) == (heard.tempo, heard.key, heard.labels)
@@ -109,7 +109,7 @@ SLOW = {"beats": {"times": (0.25 + 0.75 * np.arange(13)).tolist()}}
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_what_follows_from_beats_follows_corrected_ones(plain: dict[str, Any], heard: Analysis, full: bool) -> None:
+def test_corrected_beats_update_derived_values(plain: dict[str, Any], heard: Analysis, full: bool) -> None:
     del plain["curves"]
     events = {**plain["events"], **SLOW} if full else SLOW
     mended = document.corrected(
@@ -122,33 +122,33 @@ def test_what_follows_from_beats_follows_corrected_ones(plain: dict[str, Any], h
     assert heard.tempo == pytest.approx(120, rel=0.01)
 
 
-def test_a_metre_that_is_corrected_is_counted_from_a_bar_that_was_heard(heard: Analysis) -> None:
+def test_corrected_metre_is_counted_from_a_detected_bar(heard: Analysis) -> None:
     mended = document.corrected(heard, said(metre=2))
     at = np.searchsorted(mended.events["beats"], mended.events["downbeats"])
     assert (np.diff(at) == 2).all()
     assert np.isin(heard.events["downbeats"], mended.events["downbeats"]).mean() > 0.9
 
 
-def test_of_what_follows_from_beats_what_is_said_wins(heard: Analysis) -> None:
+def test_explicit_values_override_derived_ones(heard: Analysis) -> None:
     events = {**SLOW, "downbeats": {"times": [1.0, 4.0]}}
     mended = document.corrected(heard, said(events=events, tempo=40))
     assert (mended.tempo, mended.events["downbeats"].tolist()) == (40, [1, 4])
 
 
-def test_beats_corrected_in_a_whole_document_make_it_a_correction(plain: dict[str, Any]) -> None:
+def test_corrected_beats_make_a_complete_document_a_correction(plain: dict[str, Any]) -> None:
     assert document.whole(document.check(plain, where="it"), []) is not None
     assert document.whole(document.check(plain | {"events": {**plain["events"], **SLOW}}, where="it"), []) is None
     del plain["events"]["hats"]
     assert document.whole(document.check(plain, where="it"), []) is None
 
 
-def test_a_tempo_beside_corrected_beats_is_a_warning(heard: Analysis) -> None:
+def test_tempo_beside_corrected_beats_is_a_warning(heard: Analysis) -> None:
     mended = document.corrected(heard, said(events=SLOW), Guidance(bpm=60.0, metre=3))
     assert mended.warnings == ("bpm 60.0: the analysis that was given has beats of its own",)
     assert document.corrected(heard, said(), Guidance(bpm=60.0)).warnings == ()
 
 
-def test_labels_must_be_of_the_sections_that_are_heard(heard: Analysis) -> None:
+def test_number_of_labels_must_match_the_sections(heard: Analysis) -> None:
     right = ["A", "B", "C", "D", "E"][: len(heard.labels)]
     assert document.corrected(heard, said(labels=right)).labels == tuple(right)
     with pytest.raises(SceneError, match=f"there are {len(right)} sections but {len(right) - 1} labels"):
@@ -200,7 +200,7 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_wrong_value_is_named_with_what_is_allowed(plain: dict[str, Any], case: str) -> None:
+def test_invalid_value_is_named_with_what_is_allowed(plain: dict[str, Any], case: str) -> None:
     spoil, said = BAD[case]
     del plain["curves"]
     spoil(plain)
@@ -210,7 +210,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(plain: dict[str, Any], case
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"a": 1}', b"\xff\xfe", b"[" * 100_000, None])
-def test_what_is_no_document_is_refused_by_its_name(tmp_path: Path, content: bytes | None) -> None:
+def test_invalid_json_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "song.json"
     if content is not None:
         path.write_bytes(content)
@@ -219,7 +219,7 @@ def test_what_is_no_document_is_refused_by_its_name(tmp_path: Path, content: byt
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None])
-def test_what_is_no_binary_is_refused_by_its_name(tmp_path: Path, content: bytes | None) -> None:
+def test_invalid_binary_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "song.npz"
     if content is not None:
         path.write_bytes(content)
@@ -234,26 +234,26 @@ def counted(**said: Any) -> Analysis:
     return features_of(spectrum(compose(10.0)), guidance=Guidance(**said))
 
 
-def test_a_tempo_and_a_beat_make_an_even_grid() -> None:
+def test_tempo_and_beat_offset_make_an_even_grid() -> None:
     analysis = counted(bpm=100.0, beat_offset=1.3)
     np.testing.assert_allclose(analysis.events["beats"], np.arange(0.1, 10, 0.6))
     assert analysis.tempo == 100
 
 
-def test_a_beat_that_is_named_is_one() -> None:
+def test_given_beat_offset_is_a_beat() -> None:
     beats = counted(beat_offset=5.2).events["beats"]
     assert np.abs(beats - 5.2).min() < 1e-6
 
 
 @pytest.mark.parametrize(("octave", "tempo"), [("half", 60), ("double", 240)])
-def test_half_and_double_the_tempo(octave: Any, tempo: float) -> None:
+def test_beat_octave_halves_and_doubles_the_tempo(octave: Any, tempo: float) -> None:
     assert counted(beat_octave=octave).tempo == pytest.approx(tempo, rel=0.03)
 
 
 # --- how it is heard ---
 
 
-def test_percentiles_of_the_song_say_where_a_feature_begins_and_is_full(heard: Analysis) -> None:
+def test_percentiles_set_the_range_of_a_feature(heard: Analysis) -> None:
     plain = heard.timeline(Fraction(30), 300).features["bass"]
     strict = heard.timeline(Fraction(30), 300, {"bass": Hearing(threshold=80)}).features["bass"]
     eager = heard.timeline(Fraction(30), 300, {"bass": Hearing(full=50)}).features["bass"]
@@ -261,7 +261,7 @@ def test_percentiles_of_the_song_say_where_a_feature_begins_and_is_full(heard: A
     assert (strict <= plain + 1e-6).all()
 
 
-def test_weak_events_are_left_out_by_their_percentile(heard: Analysis) -> None:
+def test_percentile_threshold_drops_weak_events(heard: Analysis) -> None:
     line = heard.timeline(Fraction(30), 300, {"onsets": Hearing(threshold=50)})
     assert len(line.events["onsets"]) == pytest.approx(len(heard.events["onsets"]) / 2, abs=1)
     assert line.strengths["onsets"].min() >= np.median(heard.strengths["onsets"])

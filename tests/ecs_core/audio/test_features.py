@@ -65,7 +65,7 @@ def same(one: Analysis, other: Analysis, *, within: float = 0.0) -> None:
         np.testing.assert_allclose(curve, other.curves[name], rtol=0, atol=close, err_msg=name)
 
 
-def test_features_of_the_demo_song_are_sound(demo: Analysis) -> None:
+def test_features_of_the_demo_song_are_valid(demo: Analysis) -> None:
     check(demo)
 
 
@@ -79,7 +79,7 @@ def test_every_feature_uses_its_range(demo: Analysis) -> None:
 
 
 @pytest.mark.parametrize("decibels", [-40, -20, 6])
-def test_a_threshold_means_the_same_on_a_quiet_and_a_loud_song(demo: Analysis, song: F32, decibels: float) -> None:
+def test_features_do_not_depend_on_loudness(demo: Analysis, song: F32, decibels: float) -> None:
     other = timeline(heard(song * np.float32(10 ** (decibels / 20)), rate=RATE))
     for name, values in timeline(demo).features.items():
         shares = [float((curve >= 0.3).mean()) for curve in (values, other.features[name])]
@@ -87,7 +87,7 @@ def test_a_threshold_means_the_same_on_a_quiet_and_a_loud_song(demo: Analysis, s
         assert np.abs(values - other.features[name]).max() < 0.02, name
 
 
-def test_a_quiet_song_of_16_bits_is_heard_like_the_loud_one(demo: Analysis, song: F32, tmp_path: Path) -> None:
+def test_quiet_16_bit_song_has_the_features_of_the_loud_one(demo: Analysis, song: F32, tmp_path: Path) -> None:
     quiet = analyze(write_song(tmp_path / "quiet.wav", song * np.float32(0.01), rate=RATE))
     for name in ("sub", "bass", "low_mid", "mid", "high", "rms", "onset"):
         one, other = timeline(demo).features[name], timeline(quiet).features[name]
@@ -100,7 +100,7 @@ def test_an_intro_without_drums_has_less_bass_than_the_drop(demo: Analysis) -> N
     assert bass[: 3 * 30].mean() < 0.5 * bass[8 * 30 : 18 * 30].mean()
 
 
-def test_silence_is_nothing_at_all() -> None:
+def test_silence_has_no_events_and_zero_features() -> None:
     analysis = heard(np.zeros((2, 3 * 44_100), np.float32))
     check(analysis)
     assert analysis.tempo == 0.0
@@ -108,7 +108,7 @@ def test_silence_is_nothing_at_all() -> None:
     assert all((values == 0).all() for values in timeline(analysis).features.values())
 
 
-def test_noise_of_the_last_bit_is_silence() -> None:
+def test_last_bit_noise_is_silence() -> None:
     dither = np.random.Generator(np.random.Philox(7)).integers(-1, 2, (2, 3 * 44_100)) / 32_768
     analysis = heard(dither.astype(np.float32))
     assert all((values == 0).all() for values in timeline(analysis).features.values())
@@ -124,11 +124,11 @@ def test_a_pause_within_a_song_is_dark(song: F32) -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 2, 50, 2205, 22_050])
-def test_a_very_short_song_does_no_harm(samples: int) -> None:
+def test_very_short_song_has_valid_features(samples: int) -> None:
     check(heard(noise(1.0, rate=44_100)[:, :samples]))
 
 
-def test_direct_current_does_no_harm() -> None:
+def test_dc_offset_has_valid_features() -> None:
     check(heard(np.full((2, 2 * 44_100), 0.7, np.float32)))
 
 
@@ -143,7 +143,7 @@ def test_amplitudes_are_rms_in_every_band(hertz: int, band: str) -> None:
         assert float(np.median(curves["rms"])) == pytest.approx(0.5 / 2**0.5, rel=0.02)
 
 
-def test_a_steady_tone_is_loud_and_has_no_beat() -> None:
+def test_steady_tone_is_loud_and_has_no_beats() -> None:
     analysis = heard(tone(5.0))
     check(analysis)
     assert timeline(analysis).features["rms"][30:120].min() > 0.8
@@ -152,19 +152,19 @@ def test_a_steady_tone_is_loud_and_has_no_beat() -> None:
     assert (analysis.events["onsets"] < 0.1).all()
 
 
-def test_steady_noise_does_no_harm() -> None:
+def test_steady_noise_has_valid_features() -> None:
     check(heard(noise(4.0, rate=44_100)))
 
 
-def test_clicks_alone_do_no_harm() -> None:
+def test_clicks_have_valid_features() -> None:
     check(heard(hits(4.0, [0.3, 1.1, 1.9, 3.7])))
 
 
-def test_full_scale_square_waves_do_no_harm() -> None:
+def test_full_scale_square_waves_have_valid_features() -> None:
     check(heard(np.sign(tone(2.0))))
 
 
-def test_samples_far_beyond_full_scale_do_no_harm() -> None:
+def test_samples_far_beyond_full_scale_have_valid_features() -> None:
     check(heard(noise(1.0, rate=44_100) * np.float32(1e6)))
 
 
@@ -177,14 +177,14 @@ def test_a_timeline_has_as_many_rows_as_frames(demo: Analysis, fps: Fraction, fr
     assert all(len(values) == frames for values in found.features.values())
 
 
-def test_after_the_end_of_the_song_there_is_silence(demo: Analysis) -> None:
+def test_features_are_zero_after_the_end_of_the_song(demo: Analysis) -> None:
     found = demo.timeline(Fraction(30), 1000).features
     for name in set(FEATURES) - PHASES:
         assert found[name][620:].max() == 0.0, name
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_the_peak_of_an_onset_survives_every_frame_rate(demo: Analysis, fps: Fraction) -> None:
+def test_onset_peak_survives_every_frame_rate(demo: Analysis, fps: Fraction) -> None:
     curve, found = demo.curves["onset"], timeline(demo, fps).features["onset"]
     for time in demo.events["onsets"]:
         hop = int(time / SECONDS_PER_HOP)
@@ -209,7 +209,7 @@ def test_a_hit_falls_in_a_fifth_of_a_second() -> None:
     assert onset[60 + 3] > 0.4 * peak
 
 
-def test_each_band_hears_its_own_pitch() -> None:
+def test_each_band_responds_to_its_own_pitch() -> None:
     pitches = {"sub": 40, "low_mid": 500, "mid": 2000, "high": 8000}
     t = np.arange(RATE) / RATE
     song = np.concatenate([0.5 * np.sin(2 * np.pi * pitch * t) for pitch in pitches.values()])[None].astype(np.float32)
@@ -228,16 +228,16 @@ def test_brightness_follows_the_pitch() -> None:
     np.testing.assert_allclose(middles, np.log(np.array([2, 10, 50])) / np.log(80), atol=0.03)
 
 
-def test_the_analysis_is_the_same_every_time(song: F32, demo: Analysis) -> None:
+def test_analysis_is_deterministic(song: F32, demo: Analysis) -> None:
     same(demo, heard(song, rate=RATE))
 
 
 @pytest.mark.parametrize("block", [700, 100_003])
-def test_the_analysis_does_not_depend_on_the_size_of_blocks(song: F32, demo: Analysis, block: int) -> None:
+def test_analysis_does_not_depend_on_block_size(song: F32, demo: Analysis, block: int) -> None:
     same(demo, features_of(spectrum(song, rate=RATE, block=block)), within=1e-5)
 
 
-def test_mono_and_stereo_of_the_same_sound_are_heard_alike(song: F32) -> None:
+def test_mono_and_stereo_have_the_same_features(song: F32) -> None:
     mono = song.mean(axis=0, dtype=np.float32)[None]
     one, other = heard(mono, rate=RATE), heard(np.repeat(mono, 2, axis=0), rate=RATE)
     for name in ("momentary", "short_term"):  # two loudspeakers are twice as loud
@@ -248,7 +248,7 @@ def test_mono_and_stereo_of_the_same_sound_are_heard_alike(song: F32) -> None:
     same(one, replace(other, curves=curves), within=1e-3)
 
 
-def test_a_song_at_another_rate_is_heard_alike(song: F32, demo: Analysis) -> None:
+def test_features_do_not_depend_on_the_sample_rate(song: F32, demo: Analysis) -> None:
     import soxr
 
     at_48 = soxr.resample(song.T, RATE, 48_000).T.astype(np.float32)
@@ -257,7 +257,7 @@ def test_a_song_at_another_rate_is_heard_alike(song: F32, demo: Analysis) -> Non
         assert np.abs(one[name] - other[name]).max() < 0.05, name
 
 
-def test_a_plugins_feature_cannot_change_what_others_hear(song: F32, demo: Analysis) -> None:
+def test_plugin_feature_cannot_change_other_features(song: F32, demo: Analysis) -> None:
     def louder(heard: Spectrum) -> F32:
         heard.rms[:] *= 3
         return heard.rms
@@ -289,7 +289,7 @@ def test_progress_rises_to_one(demo_song: Path) -> None:
     assert len(shares) > 5
 
 
-def test_the_duration_is_exact(tmp_path: Path) -> None:
+def test_duration_is_exact(tmp_path: Path) -> None:
     analysis = analyze(write_song(tmp_path / "song.wav", tone(1.2345)))
     assert analysis.exact_duration == Fraction(round(1.2345 * 44_100), 44_100)
 
@@ -301,7 +301,7 @@ def test_warnings_reach_the_analysis(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("right", "said"), [(-1.0, 1), (-0.97, 1), (-0.5, 0), (0.0, 0), (1.0, 0)])
-def test_channels_that_cancel_are_a_warning(right: float, said: int) -> None:
+def test_cancelling_channels_are_a_warning(right: float, said: int) -> None:
     """Since nothing is heard in their mix, though the song is loud."""
     left = hits(2.0, [0.5, 1.0, 1.5])[:1]
     analysis = heard(np.concatenate([left, right * left]).astype(np.float32))
@@ -309,7 +309,7 @@ def test_channels_that_cancel_are_a_warning(right: float, said: int) -> None:
 
 
 @pytest.mark.debian("neverball-data")
-def test_a_real_song_is_heard(real_song: Path) -> None:
+def test_real_song_has_valid_features(real_song: Path) -> None:
     analysis = analyze(real_song)
     check(analysis)
     assert 40 < analysis.tempo < 240

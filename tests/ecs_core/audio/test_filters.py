@@ -17,19 +17,19 @@ SHIPPED = filters.filter_banks()
 
 
 @pytest.mark.parametrize("name", SHIPPED._fields)
-def test_librosa_makes_the_same_bank_bit_for_bit(name: str) -> None:
+def test_filter_banks_equal_those_of_librosa(name: str) -> None:
     made, shipped = getattr(make_filter_banks(), name), getattr(SHIPPED, name)
     assert (made.dtype, made.flags.c_contiguous) == (shipped.dtype, shipped.flags.c_contiguous) == (np.float32, True)
     np.testing.assert_array_equal(made.view(np.uint32), shipped.view(np.uint32))
 
 
-def test_nobody_can_change_them_for_others() -> None:
+def test_filter_banks_are_read_only() -> None:
     for bank in SHIPPED:
         with pytest.raises(ValueError, match="read-only"):
             bank[0, 0] = 1
 
 
-def test_an_analysis_does_not_import_librosa() -> None:
+def test_analysis_does_not_import_librosa() -> None:
     code = (
         "import sys, numpy; from ecs_core.audio.features import features_of; "
         "from ecs_core.audio.spectrum import spectrum_of; "
@@ -40,6 +40,6 @@ def test_an_analysis_does_not_import_librosa() -> None:
     assert done.stdout.split() == ["False"]
 
 
-def test_the_digest_is_that_of_the_file() -> None:
+def test_digest_is_that_of_the_file() -> None:
     assert zipfile.is_zipfile(filters.FILE)
     assert filters.filter_banks_digest() == sha256(filters.FILE.read_bytes()).hexdigest()

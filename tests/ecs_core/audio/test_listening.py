@@ -39,7 +39,7 @@ def score(true: F64, found: F64, within: float) -> float:
 
 
 @pytest.mark.parametrize("case", SONGS, ids=str)
-def test_beats_and_bars_are_those_of_the_song(case: tuple[str, int]) -> None:
+def test_beats_and_bars_are_found(case: tuple[str, int]) -> None:
     made, _, heard = song(*case)
     beats, bars = (score(getattr(made, name), heard.events[name], 0.07) for name in ("beats", "downbeats"))
     print(f"beats {beats:.2f}, bars {bars:.2f}, metre {heard.metre} for {made.metre}")
@@ -49,7 +49,7 @@ def test_beats_and_bars_are_those_of_the_song(case: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize("case", SONGS, ids=str)
-def test_onsets_are_where_something_begins(case: tuple[str, int]) -> None:
+def test_onsets_are_found(case: tuple[str, int]) -> None:
     made, _, heard = song(*case)
     wide, narrow = (score(made.onsets, heard.events["onsets"], within) for within in (0.05, 0.0125))
     print(f"{wide:.2f} within 50 ms, {narrow:.2f} within 12.5 ms")
@@ -57,7 +57,7 @@ def test_onsets_are_where_something_begins(case: tuple[str, int]) -> None:
     assert narrow >= 0.88
 
 
-def test_drums_are_told_apart() -> None:
+def test_drums_are_classified() -> None:
     floors = {"kicks": 0.95, "snares": 0.85, "hats": 0.85}
     for name, floor in floors.items():
         scores = [score(song(*case)[0].drums[name], song(*case)[2].events[name], 0.05) for case in SONGS[:5]]
@@ -65,13 +65,13 @@ def test_drums_are_told_apart() -> None:
         assert np.mean(scores) >= floor
 
 
-def test_where_there_are_no_drums_hardly_any_are_heard() -> None:
+def test_songs_without_drums_have_few_false_hits() -> None:
     _, _, heard = song("no drums", 306)
     drums = sum(len(heard.events[name]) for name in ("kicks", "snares", "hats"))
     assert drums < 0.15 * len(heard.events["onsets"])
 
 
-def test_beats_are_neither_early_nor_late() -> None:
+def test_beats_are_unbiased() -> None:
     off = [found - true[np.abs(true - found).argmin()] for true, beats in _beats() for found in beats]
     median = float(np.median([each for each in off if abs(each) < 0.07]))
     print(f"median {median * 1e3:.1f} ms")
@@ -82,7 +82,7 @@ def _beats() -> list[tuple[F64, F64]]:
     return [(song(*case)[0].beats, song(*case)[2].events["beats"]) for case in SONGS]
 
 
-def test_every_drum_has_a_strength_and_everything_a_confidence() -> None:
+def test_events_have_strengths_and_confidences() -> None:
     _, _, heard = song("rock", 302)
     for name in ("onsets", "kicks", "snares", "hats"):
         assert len(heard.strengths[name]) == len(heard.events[name]) > 0
@@ -91,7 +91,7 @@ def test_every_drum_has_a_strength_and_everything_a_confidence() -> None:
         assert 0 < heard.confidence[name] <= 1
 
 
-def test_the_tempo_curve_follows_a_tempo_that_changes() -> None:
+def test_tempo_curve_follows_tempo_changes() -> None:
     made, _, heard = song("ramp", 305)
     middles = (made.beats[8:-9] + made.beats[9:-8]) / 2
     true = 60 / np.diff(made.beats)[8:-8]
@@ -103,7 +103,7 @@ def test_without_beats_there_is_no_tempo() -> None:
     assert (tempo_curve(np.zeros(0), np.arange(5.0)) == 0).all()
 
 
-def test_a_song_is_heard_alike_every_time() -> None:
+def test_analysis_is_deterministic() -> None:
     made, _, heard = song("house", 301)
     again = features_of(spectrum_of([made.sound[None]], rate=RATE))
     assert again.confidence == heard.confidence
@@ -122,7 +122,7 @@ def test_a_given_tempo_is_followed() -> None:
 
 
 @pytest.mark.parametrize(("times", "met"), [(0.75, 0.3), (1.1, 0.1)])
-def test_a_given_tempo_that_the_song_has_not_is_an_even_grid_and_a_warning(times: float, met: float) -> None:
+def test_wrong_given_tempo_makes_an_even_grid_and_a_warning(times: float, met: float) -> None:
     made, spectrum, heard = song("house", 301)
     bpm = times * heard.tempo
     told = features_of(spectrum, guidance=Guidance(bpm=bpm))
@@ -137,13 +137,13 @@ def test_a_given_tempo_that_the_song_has_not_is_an_even_grid_and_a_warning(times
 
 
 @pytest.mark.parametrize("said", [Guidance(bpm=90.0), Guidance(beat_octave="half")])
-def test_that_a_tempo_is_given_to_silence_is_a_warning(said: Guidance) -> None:
+def test_tempo_given_for_silence_is_a_warning(said: Guidance) -> None:
     told = features_of(spectrum_of([np.zeros((1, 3 * RATE), np.float32)], rate=RATE), guidance=said)
     assert (told.tempo, told.events["beats"].size) == (0, 0)
     assert [warning.partition(": ")[2] for warning in told.warnings] == ["no beats are heard in the song"]
 
 
-def test_a_given_beat_moves_the_others_with_it() -> None:
+def test_given_beat_offset_shifts_all_beats() -> None:
     _, spectrum, heard = song("house", 301)
     beats = heard.events["beats"]
     off = features_of(spectrum, guidance=Guidance(beat_offset=float(beats[4] + beats[5]) / 2)).events["beats"]
@@ -171,7 +171,7 @@ def test_the_tempo_is_halved_and_doubled(octave: str, times: float) -> None:
 
 
 @pytest.mark.parametrize("metre", [2, 3, 5, 7])
-def test_a_given_metre_is_counted(metre: int) -> None:
+def test_given_metre_is_used(metre: int) -> None:
     _, spectrum, _ = song("rock", 302)
     told = features_of(spectrum, guidance=Guidance(metre=metre))
     assert (told.metre, told.confidence["metre"]) == (metre, 1)
@@ -180,13 +180,13 @@ def test_a_given_metre_is_counted(metre: int) -> None:
     assert (np.diff(at) == metre).all()
 
 
-def test_few_beats_are_no_bar() -> None:
+def test_few_beats_make_no_bars() -> None:
     mel = np.zeros((500, 64), np.float16)
     found = bars_of(mel, whitening(mel), np.zeros((63, 12), np.float32), np.zeros(500, np.float32), np.arange(1.0, 5.0))
     assert (found.downbeats.size, found.metre, found.confidence) == (0, 0, 0.0)
 
 
-def test_clicks_minutes_apart_are_no_beat() -> None:
+def test_clicks_minutes_apart_are_not_beats() -> None:
     curve = np.zeros(120_000, np.float32)
     curve[6000::12_000] = 1
     rise = Rise(curve, curve, curve)
@@ -194,7 +194,7 @@ def test_clicks_minutes_apart_are_no_beat() -> None:
     assert len(pick_onsets(rise)[0]) == 10
 
 
-def test_nobody_taps_through_a_long_pause() -> None:
+def test_long_pause_has_no_beats() -> None:
     curve = np.zeros(8000, np.float32)
     curve[100:2600:43] = curve[5400:7900:43] = 1
     beats = beats_of(Rise(curve, curve, curve)).times
@@ -212,7 +212,7 @@ def test_nobody_taps_through_a_long_pause() -> None:
     beat_at=st.none() | st.floats(0, 60),
     octave=st.sampled_from([-1, 0, 1]),
 )
-def test_whatever_rises_beats_ascend_within_the_song(
+def test_any_onset_curve_gives_ascending_beats_within_the_song(
     seed: int, hops: int, density: float, bpm: float | None, beat_at: float | None, octave: int
 ) -> None:
     rng = np.random.Generator(np.random.Philox(seed))

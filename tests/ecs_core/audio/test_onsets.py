@@ -42,7 +42,7 @@ def test_hits_are_found_within_ten_milliseconds(tmp_path: Path, name: str, rate:
 
 
 @pytest.mark.parametrize("kind", ["click", "kick"])
-def test_hits_in_adts_come_as_late_as_the_encoder_made_them(tmp_path: Path, kind: str) -> None:
+def test_hits_in_adts_are_late_by_the_encoder_delay(tmp_path: Path, kind: str) -> None:
     path = write_song(tmp_path / "song.aac", hits(LENGTH, TIMES.tolist(), kind=kind))
     off = errors(analyze(path).events["onsets"], TIMES + 1024 / 44_100)
     assert np.abs(off).mean() <= 0.010

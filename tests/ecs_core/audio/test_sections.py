@@ -34,7 +34,7 @@ def song(*parts: tuple[str, float]) -> Analysis:
     return heard(np.concatenate([part(*each) for each in parts], axis=1))
 
 
-def test_sections_of_a_song_are_found_and_labelled_by_likeness() -> None:
+def test_sections_are_found_and_labelled_by_similarity() -> None:
     analysis = song(("low", 16), ("high", 12), ("low", 16), ("noise", 10), ("high", 12))
     starts = analysis.events["sections"]
     assert starts == pytest.approx([0, 16, 28, 44, 54], abs=0.6)
@@ -53,7 +53,7 @@ def test_silence_has_no_sections() -> None:
     assert analysis.labels == ()
 
 
-def test_sections_of_the_demo_song_begin_with_beats_and_its_drop_where_kick_and_bass_come_in() -> None:
+def test_demo_song_sections_start_on_beats_and_its_drop_is_found() -> None:
     analysis = heard(compose())
     starts, drops = analysis.events["sections"], analysis.events["drops"]
     assert 3 <= len(starts) <= 6
@@ -62,7 +62,7 @@ def test_sections_of_the_demo_song_begin_with_beats_and_its_drop_where_kick_and_
     assert drops[0] in starts
 
 
-def test_what_rises_before_a_drop_is_a_build_up() -> None:
+def test_rise_before_a_drop_is_a_build_up() -> None:
     rise = part("high", 8) * np.linspace(0.05, 0.5, 8 * RATE, dtype=np.float32) + noise(8, rate=RATE) * np.linspace(
         0.0, 0.3, 8 * RATE, dtype=np.float32
     )
@@ -72,22 +72,22 @@ def test_what_rises_before_a_drop_is_a_build_up() -> None:
     assert 8 <= build <= 21
 
 
-def test_a_song_that_begins_is_no_drop_and_neither_is_one_that_goes_on() -> None:
+def test_steady_bass_from_the_start_is_not_a_drop() -> None:
     assert song(("low", 30)).events["drops"].size == 0
 
 
-def test_what_rises_and_falls_away_is_no_drop_where_the_bass_has_played_on() -> None:
+def test_rise_over_continuous_bass_is_not_a_drop() -> None:
     rise = noise(8, rate=RATE) * np.linspace(0.0, 0.3, 8 * RATE, dtype=np.float32)
     analysis = heard(np.concatenate([part("low", 16), part("low", 8) + rise, part("low", 16)], axis=1))
     assert analysis.events["drops"].size == 0
     assert analysis.events["builds"].size == 0
 
 
-def test_bass_that_comes_back_just_before_the_end_is_no_drop() -> None:
+def test_bass_returning_near_the_end_is_not_a_drop() -> None:
     assert song(("low", 16), ("high", 8), ("low", 3)).events["drops"].size == 0
 
 
-def test_a_drop_is_at_the_kick_that_brings_the_bass_wherever_bars_begin_and_a_section_begins_with_it() -> None:
+def test_drop_is_at_the_first_kick_with_bass_and_starts_a_section() -> None:
     analysis = song(("low", 16), ("high", 8.5), ("low", 16))
     (drop,) = analysis.events["drops"]
     elsewhere = {**analysis.events, "downbeats": np.arange(0.1, 40, 2)}
@@ -97,7 +97,7 @@ def test_a_drop_is_at_the_kick_that_brings_the_bass_wherever_bars_begin_and_a_se
     assert drop in analysis.events["sections"]
 
 
-def test_neighbours_that_are_alike_are_one_section_unless_a_drop_parts_them() -> None:
+def test_similar_neighbours_merge_except_at_a_drop() -> None:
     none = np.zeros((2, 3 * RATE), np.float32)
     pauses = heard(np.concatenate([part("low", 16), none, part("low", 16), none, part("low", 16)], axis=1))
     assert all(one != other for one, other in pairwise(pauses.labels))
@@ -113,7 +113,7 @@ def test_form_and_drops_of_an_arranged_song_are_found() -> None:
     assert set(analysis.events["drops"]) <= set(analysis.events["sections"])
 
 
-def test_phases_run_from_nothing_to_one() -> None:
+def test_phases_run_from_zero_to_one() -> None:
     events = {
         "beats": np.array([0.0, 0.5, 1.0]),
         "downbeats": np.array([0.0, 2.0]),
@@ -128,7 +128,7 @@ def test_phases_run_from_nothing_to_one() -> None:
     assert found["build"] == pytest.approx([0, 0, 0.5, 0, 0, 0])
 
 
-def test_an_hour_is_described_in_no_more_steps_than_fit() -> None:
+def test_long_song_has_a_bounded_number_of_steps() -> None:
     from ecs_core.audio.sections import _MOST, _steps
 
     edges = _steps(np.arange(0.0, 3600, 0.4), 3600.0)

@@ -60,7 +60,7 @@ def test_the_key_of_a_cadence_is_found(chords: tuple[tuple[int, ...], ...], key:
     assert 0.2 < sure <= 1
 
 
-def test_noise_has_no_key_to_speak_of() -> None:
+def test_noise_has_low_key_confidence() -> None:
     assert key_of(spectrum(noise(3.0, rate=RATE, channels=1), rate=RATE).chroma)[1] < 0.3
     assert key_of(np.zeros((5, 12), np.float32)) == ("", 0.0)
 
@@ -73,7 +73,7 @@ def test_a_chord_is_harmonic_and_hits_are_percussive() -> None:
     assert np.median(strokes) < 0.2
 
 
-def test_harmonic_share_does_not_depend_on_where_it_is_cut() -> None:
+def test_harmonic_share_does_not_depend_on_block_boundaries() -> None:
     mel = np.abs(np.random.Generator(np.random.Philox(4)).standard_normal((3001, 64))).astype(np.float16)
     whole = harmonic_share(mel)
     assert len(whole) == 3001
@@ -88,7 +88,7 @@ def test_flatness_is_that_of_librosa() -> None:
     assert spectrum(tones(69), rate=RATE).flatness[40] < 1e-4
 
 
-def test_width_is_nothing_for_mono_a_half_for_two_voices_and_all_out_of_phase() -> None:
+def test_width_is_zero_for_mono_half_for_independent_and_one_out_of_phase() -> None:
     one, other = noise(2.0, rate=RATE)
     for right, width in ((one, 0.0), (other, 0.5), (-one, 1.0)):
         measured = spectrum(np.stack([one, right]), rate=RATE).measured.stereo
@@ -102,7 +102,7 @@ def test_balance_leans_to_the_louder_side(left: float, right: float, balance: fl
     np.testing.assert_allclose(stereo.balance(measured), balance, atol=1e-3)
 
 
-def test_air_is_what_is_above_ten_kilohertz() -> None:
+def test_air_is_the_band_above_ten_kilohertz() -> None:
     t = np.arange(44_100) / 44_100
     for pitch, level in ((8_000, 0.0), (14_000, 0.5**0.5), (18_000, 0.5**0.5)):
         air = spectrum(np.sin(2 * np.pi * pitch * t)[None].astype(np.float32)).measured.air

@@ -42,7 +42,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("archetype", "components", "said"), WRONG.values(), ids=WRONG)
-def test_what_cannot_be_is_refused_by_name(
+def test_invalid_populations_are_refused_by_name(
     make_world: MakeWorld, archetype: tuple[type, ...], components: tuple[object, ...], said: str
 ) -> None:
     with pytest.raises(PluginError) as refused:
@@ -50,7 +50,7 @@ def test_what_cannot_be_is_refused_by_name(
     assert said in str(refused.value)
 
 
-def test_numbers_of_numpy_and_components_of_others_are_taken(make_world: MakeWorld) -> None:
+def test_numpy_numbers_and_plugin_components_are_accepted(make_world: MakeWorld) -> None:
     class Mine:
         shape = "anything"
 

@@ -31,7 +31,7 @@ def test_column_knows_its_fields_in_order() -> None:
     assert Lifetime.fields == ("age", "span")
 
 
-def test_array_in_place_of_a_view_is_refused_as_it_would_be_forgotten(table: Table, position: Position) -> None:
+def test_replacing_a_column_array_is_refused(table: Table, position: Position) -> None:
     table.spawn(2)
     position.x += 3
     position.x *= np.array([1.0, 2.0])
@@ -51,7 +51,7 @@ def test_new_rows_are_zero_at_the_end_and_numbered_by_birth(table: Table, positi
     assert table.birth.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_rows_are_zero_even_where_dead_ones_lay(table: Table, position: Position) -> None:
+def test_reused_rows_are_zero(table: Table, position: Position) -> None:
     table.spawn(4)
     position.x[:] = 9
     table.remove(dead(table, 2, 3))
@@ -115,7 +115,7 @@ def test_removing_everything_leaves_an_empty_table(table: Table, position: Posit
     assert position.x.shape == (0,)
 
 
-def test_find_tells_rows_of_births_and_minus_one_for_the_dead_and_unborn(table: Table) -> None:
+def test_find_returns_rows_and_minus_one_for_unknown_births(table: Table) -> None:
     table.spawn(5)
     table.remove(dead(table, 1, 4))
     assert table.find(np.array([[0, 1, 2], [3, 4, 99]])).tolist() == [[0, -1, 1], [2, -1, -1]]
@@ -138,7 +138,7 @@ def test_frozen_rows_cannot_be_removed(table: Table) -> None:
         table.remove(np.ones(1, bool))
 
 
-def test_snapshot_is_not_changed_by_what_happens_next(table: Table, position: Position) -> None:
+def test_snapshot_is_independent_of_later_changes(table: Table, position: Position) -> None:
     table.spawn(3)
     rows = table.snapshot()
     position.x[:] = 5

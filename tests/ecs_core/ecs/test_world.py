@@ -63,7 +63,7 @@ def test_systems_run_by_phase_then_in_the_order_they_were_added(make_world: Make
     assert notes == ["sense", "a", "b", "shade"]
 
 
-def test_system_that_does_nothing_is_named(make_world: MakeWorld) -> None:
+def test_system_without_effect_is_named(make_world: MakeWorld) -> None:
     class Idle(System):
         phase = Phase.SHADE
 
@@ -83,7 +83,7 @@ def test_order_is_the_same_when_systems_are_timed(make_world: MakeWorld) -> None
     assert world.timings()["Spy"] > 0
 
 
-def test_timing_does_not_change_what_happens(make_world: MakeWorld) -> None:
+def test_timing_does_not_change_results(make_world: MakeWorld) -> None:
     timed = fountain(make_world())
     timed.measure()
     assert run(timed, 10) == run(fountain(make_world()), 10)
@@ -154,7 +154,7 @@ def test_component_given_as_a_class_is_a_tag(make_world: MakeWorld) -> None:
     assert isinstance(world.component(entity, Flake), Flake)
 
 
-def test_clock_tells_the_frame_and_its_exact_time(make_world: MakeWorld) -> None:
+def test_clock_has_the_frame_and_its_exact_time(make_world: MakeWorld) -> None:
     world = make_world()
     run(world, 4)
     clock = world.get(Clock)
@@ -186,14 +186,14 @@ def test_event_between_two_frames_belongs_to_the_later_one(make_world: MakeWorld
     assert world.get(AudioFrame).count("beats") == 0
 
 
-def test_audio_frame_names_the_features_there_are(make_world: MakeWorld) -> None:
+def test_unknown_feature_error_lists_the_features(make_world: MakeWorld) -> None:
     world = make_world()
     world.step()
     with pytest.raises(SceneError, match=r"'treble'.*bass.*centroid"):
         _ = world.get(AudioFrame).treble
 
 
-def test_audio_frame_names_the_events_there_are(make_world: MakeWorld) -> None:
+def test_unknown_event_error_lists_the_events(make_world: MakeWorld) -> None:
     world = make_world()
     world.step()
     with pytest.raises(SceneError, match=r"'claps'.*beats.*onsets"):

@@ -56,7 +56,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
-def test_renders_call_kernels_with_the_arguments_that_are_declared() -> None:
+def test_renders_call_kernels_with_declared_signatures() -> None:
     done = subprocess.run([sys.executable, "-c", CALLS], capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 0, done.stderr
     declared, called = json.loads(done.stdout)
@@ -66,7 +66,7 @@ def test_renders_call_kernels_with_the_arguments_that_are_declared() -> None:
     assert {name for name, found in called.items() if found} >= KERNELS.keys() - {"motion.wrap", "rng.uniform_by_birth"}
 
 
-def test_what_was_compiled_is_not_missing_any_more(folder: Path, runs: list[list[str]]) -> None:
+def test_compiled_kernels_are_not_missing(folder: Path, runs: list[list[str]]) -> None:
     assert missing() == list(KERNELS)
     compile_missing(["motion.wrap", "motion.swirl"])
     assert runs == [["motion.swirl", "motion.wrap"]], "the longest first"
@@ -78,9 +78,7 @@ def test_what_was_compiled_is_not_missing_any_more(folder: Path, runs: list[list
     assert len(runs) == 2
 
 
-def test_another_processor_has_to_compile_anew(
-    folder: Path, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_processor_compiles_again(folder: Path, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     compile_missing()
     monkeypatch.setenv("NUMBA_CPU_NAME", "another")
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
@@ -88,7 +86,7 @@ def test_another_processor_has_to_compile_anew(
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"key": 1, "kernels": 2}', "\0"])
-def test_a_damaged_record_counts_as_none(folder: Path, runs: list[list[str]], content: str) -> None:
+def test_damaged_record_is_ignored(folder: Path, runs: list[list[str]], content: str) -> None:
     compile_missing()
     (record,) = folder.glob("compiled-*.json")
     record.write_text(content)
@@ -102,7 +100,7 @@ def test_without_a_compiler_nothing_is_missing(folder: Path, monkeypatch: pytest
     assert missing() == []
 
 
-def test_nothing_is_compiled_that_cannot_be_kept(
+def test_nothing_is_compiled_without_a_writable_cache(
     tmp_path: Path, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -112,9 +110,7 @@ def test_nothing_is_compiled_that_cannot_be_kept(
     assert runs == []
 
 
-def test_of_two_that_begin_together_one_compiles_and_the_other_waits(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrent_processes_compile_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiling, waiting, finish = threading.Event(), threading.Event(), threading.Event()
     runs = []
 
@@ -136,7 +132,7 @@ def test_of_two_that_begin_together_one_compiles_and_the_other_waits(
     assert len(runs) == 1
 
 
-def test_a_report_that_raises_stops_the_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exception_in_the_callback_stops_the_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compilation, "_START", "import signal; signal.pause()")
     reports: list[Compiling] = []
     others = set(forked(os.getpid()))  # servers that other tests share
@@ -153,14 +149,14 @@ def test_a_report_that_raises_stops_the_compiler(folder: Path, monkeypatch: pyte
     assert set(forked(os.getpid())) <= others
 
 
-def test_a_compiler_that_ends_early_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiler_that_ends_early_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compilation, "_START", "print('motion.wrap')")
     with pytest.raises(RuntimeError, match="could not be compiled"):
         compile_missing()
     assert missing() == list(KERNELS)
 
 
-def test_a_compiler_that_fails_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_compiler_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compilation, "_START", "raise SystemExit(3)")
     with pytest.raises(RuntimeError, match="exit code 3"):
         compile_missing()
@@ -168,7 +164,7 @@ def test_a_compiler_that_fails_is_an_error(folder: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
-def test_what_is_compiled_ahead_is_found_when_it_is_called(folder: Path) -> None:
+def test_precompiled_kernels_are_used(folder: Path) -> None:
     states: list[Compiling] = []
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as in a worker's fork server
     try:

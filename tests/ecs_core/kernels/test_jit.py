@@ -54,7 +54,7 @@ def call(folder: Path, argument: str, *before: str) -> list[object]:
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
-def test_what_was_compiled_is_used_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_cached_kernel_is_used_from_a_read_only_folder(tmp_path: Path) -> None:
     (tmp_path / "a_kernel.py").write_text(MODULE)
     assert call(tmp_path, "2") == [[4], 0, 1]
     folders = [path for path in (tmp_path / "cache").rglob("*") if path.is_dir()]
@@ -75,7 +75,7 @@ def test_what_was_compiled_is_used_where_nothing_can_be_written(tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
-def test_what_was_compiled_is_used_without_what_compiling_needs(tmp_path: Path) -> None:
+def test_cached_kernel_loads_without_compiler_modules(tmp_path: Path) -> None:
     (tmp_path / "a_kernel.py").write_text(MODULE)
     assert call(tmp_path, "2") == [[4], 0, 1]
     loaded = "[sys.modules.get('numba.np.linalg') is not None, a_kernel.twice(1.5), a_kernel.twice(4)]"
@@ -83,7 +83,7 @@ def test_what_was_compiled_is_used_without_what_compiling_needs(tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
-def test_what_others_compiled_finds_all_that_it_needs(tmp_path: Path) -> None:
+def test_cached_kernel_finds_its_dependencies(tmp_path: Path) -> None:
     (tmp_path / "a_kernel.py").write_text(MODULE + OTHERS)
     call(tmp_path, "2), a_kernel.others(")
     assert call(tmp_path, "2), a_kernel.others(") == [[4, 7.0], 1, 0]

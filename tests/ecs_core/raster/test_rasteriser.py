@@ -70,7 +70,7 @@ def test_a_sprite_moved_by_a_fraction_of_a_pixel_moves_its_light_by_that() -> No
 
 
 @pytest.mark.parametrize("radius", [0.2, 0.4, 0.6, 0.9])
-def test_a_fine_sprite_keeps_its_light_wherever_it_stands_between_pixels(radius: float) -> None:
+def test_fine_sprite_keeps_its_light_at_any_subpixel_position(radius: float) -> None:
     totals = []
     for shift in np.linspace(0, 1, 9):
         luma = painted(sprites([80.0 + shift], [54.0 + shift / 3], radius=radius, light=(0.2,) * 3, skirt=0.0)).luma
@@ -177,7 +177,7 @@ def test_rows_may_be_longer_than_the_picture_is_wide() -> None:
 
 
 @pytest.mark.compiled
-def test_draw_order_does_not_depend_on_how_many_sprites_there_were_before() -> None:
+def test_draw_order_does_not_depend_on_the_previous_frame() -> None:
     rng = np.random.default_rng(1)
     many = sprites(rng.uniform(0, WIDTH, 3000), rng.uniform(0, HEIGHT, 3000), radius=3.0)
     rasteriser, planes = Rasteriser(WIDTH, HEIGHT), Planes.empty(WIDTH, HEIGHT)

@@ -53,7 +53,7 @@ def test_changes_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("hud", [False, True])
-def test_can_be_set_where_there_are_no_particles(hud: bool) -> None:
+def test_can_be_set_without_particles(hud: bool) -> None:
     assert len(first_frame(heard(), particle_count=0, hud=hud)) == hud * LIGHTS * len(ROWS)
 
 

@@ -30,7 +30,7 @@ def test_kernels_follow_from_components_and_song(
     assert KERNELS.keys() - set(needed) == spared
 
 
-def test_progress_hears_of_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_reports_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
     def compile_missing(names: list[str], *, report: object) -> float:
         assert callable(report)
         report(Compiling(0, 2, 8.0))

@@ -47,7 +47,7 @@ def test_frames_are_of_the_whole_video(told: Told) -> None:
     assert all(report.share == report.frames / 120 for report in told[1] if report.stage == "rendering")
 
 
-def test_result_says_what_was_made(told: Told) -> None:
+def test_result_describes_the_video(told: Told) -> None:
     result = told[0]
     assert (result.frames, result.duration, result.fps, result.width, result.height) == (120, 4.0, "30", 320, 180)
     assert result.warnings == ()

@@ -55,7 +55,7 @@ class TestSameFrames:
         assert len(set(hashes(kind, workers=1))) == 66
 
 
-def test_encoded_pictures_are_the_same_whoever_encoded_what_before(tmp_path: Path) -> None:
+def test_encoded_pictures_do_not_depend_on_earlier_segments(tmp_path: Path) -> None:
     scene = Scene("snow", config={"width": 320, "height": 180, "duration": 7.0, "particle_count": 200, "seed": 1})
 
     def packets(workers: int) -> list[str]:

@@ -82,14 +82,14 @@ def bind(source: str = "bass", target: str = "size", **more: Any) -> BindingSett
 
 
 class TestParameters:
-    def test_what_changes_nothing_at_rest_is_always_there(self) -> None:
+    def test_neutral_parameters_are_always_available(self) -> None:
         assert parameters([]) == AT_REST
 
     def test_numbers_of_a_component_by_its_name_in_snake_case(self) -> None:
         assert parameters([Attraction(1.0, 2.0, 3.0)])["attraction.strength"] == (Attraction, "strength")
         assert parameters([Twinkle()]).keys() - AT_REST == {"twinkle.low", "twinkle.high", "twinkle.pace"}
 
-    def test_numbers_of_a_plugins_own_component_but_no_words_and_no_switches(self) -> None:
+    def test_only_numbers_of_a_plugin_component(self) -> None:
         assert parameters([Spring()]).keys() - AT_REST == {"spring.stiffness", "spring.turns"}
 
     @pytest.mark.parametrize("value", [Range(1.0, 2.0), Pareto(1.0, 2.0)])
@@ -97,21 +97,21 @@ class TestParameters:
         assert "emission.size" in parameters([Emission(0.0, 0.0, size=value)])
 
     @pytest.mark.parametrize("component", [Bounds(), Burst(0.0, 0.0, count=1), Walls("wrap")])
-    def test_none_of_what_must_not_be_bound(self, component: object) -> None:
+    def test_excluded_fields_are_not_parameters(self, component: object) -> None:
         found = parameters([component]).keys() - AT_REST
         assert found <= {"walls.restitution"}
 
     def test_only_those_that_a_component_allows(self) -> None:
         assert parameters([Picky()]).keys() - AT_REST == {"picky.open"}
 
-    def test_look_and_velocity_but_no_other_column(self) -> None:
+    def test_only_look_and_velocity_columns(self) -> None:
         columns = [column() for column in (*COLUMNS, Growth)]
         assert parameters(columns).keys() - AT_REST == {"look.radius", "look.light", "velocity.x", "velocity.y"}
 
-    def test_reactions_are_no_parameters(self) -> None:
+    def test_reactions_are_not_parameters(self) -> None:
         assert parameters([Reactive(())]) == AT_REST
 
-    def test_every_alias_leads_to_one(self) -> None:
+    def test_every_alias_is_a_parameter(self) -> None:
         assert set(ALIASES.values()) <= parameters([Look()]).keys()
 
 
@@ -146,7 +146,7 @@ MakeBound = Callable[..., Bound]
 
 class TestAttach:
     @pytest.mark.parametrize("target", ["size", "look.radius"])
-    def test_size_is_the_radius_that_is_seen(self, bound: MakeBound, target: str) -> None:
+    def test_size_changes_the_visible_radius(self, bound: MakeBound, target: str) -> None:
         seen = bound(bind(target=target))
         assert seen[Look].radius.tolist() == [6]
         assert seen[Size].value.tolist() == [4]
@@ -154,7 +154,7 @@ class TestAttach:
     def test_light(self, bound: MakeBound) -> None:
         assert bound(bind(target="light", gain=-1.0))[Look].light.tolist() == [0.5]
 
-    def test_speed_is_a_factor_that_rests_at_one(self, bound: MakeBound) -> None:
+    def test_speed_is_a_factor_with_neutral_value_one(self, bound: MakeBound) -> None:
         assert bound(bind(target="speed", gain=4.0))[Speed] == Speed(3.0)
 
     def test_color_turns_the_hue(self, bound: MakeBound) -> None:
@@ -169,14 +169,14 @@ class TestAttach:
             ("turbulence.strength", Turbulence(50.0)),
         ],
     )
-    def test_what_rests_at_zero_is_added_and_added_to(self, bound: MakeBound, target: str, moved: object) -> None:
+    def test_parameters_with_neutral_value_zero_are_added(self, bound: MakeBound, target: str, moved: object) -> None:
         assert bound(bind(target=target, gain=100.0))[type(moved)] == moved
 
-    def test_what_does_not_rest_at_zero_is_multiplied(self, bound: MakeBound) -> None:
+    def test_other_parameters_are_multiplied(self, bound: MakeBound) -> None:
         assert bound(bind(target="drag.rate", gain=2.0), components=(Drag(3.0),))[Drag] == Drag(6.0)
 
     @pytest.mark.parametrize(("op", "rate"), [("multiply", 9.0), ("add", 5.0), ("set", 2.0)])
-    def test_operation_that_is_named(self, bound: MakeBound, op: str, rate: float) -> None:
+    def test_operation_can_be_given(self, bound: MakeBound, op: str, rate: float) -> None:
         assert bound(bind(target="drag.rate", gain=4.0, op=op), components=(Drag(3.0),))[Drag].rate == rate
 
     @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ class TestAttach:
         emission = Emission(0.0, 0.0, speed=Range(10.0, 20.0))
         assert bound(bind(target="emission.speed", op=op), components=(emission,))[Emission].speed == wanted
 
-    def test_range_that_rests_at_zero_is_multiplied_all_the_same(self, bound: MakeBound) -> None:
+    def test_range_at_zero_is_multiplied(self, bound: MakeBound) -> None:
         emission = Emission(0.0, 0.0, orbit=Range(0.0, 0.0))
         assert bound(bind(target="emission.orbit"), components=(emission,))[Emission].orbit == Range(0, 0)
 
@@ -229,7 +229,7 @@ class TestAttach:
         own = Reactive((Binding("onset", Look, "radius", op="set", gain=10.0),))
         assert bound(bind(), components=(own,))[Look].radius.tolist() == [15]
 
-    def test_starts_from_the_component_that_the_type_gave_and_not_from_last_frames(self, make_world: MakeWorld) -> None:
+    def test_starts_from_the_original_component_each_frame(self, make_world: MakeWorld) -> None:
         world = make_world(features={"bass": [1.0] * 9})
         entity = world.populate(COLUMNS, (Drag(3.0),))
         attach(world, [bind(target="drag.rate")])
@@ -246,11 +246,11 @@ class TestAttach:
         assert world.component(with_pull, Attraction).strength == 20
         assert world.component(without, Attraction) is None
 
-    def test_components_of_the_type_need_not_be_named_as_its_base(self, bound: MakeBound) -> None:
+    def test_base_component_of_a_reaction_is_optional(self, bound: MakeBound) -> None:
         own = Reactive((Binding("bass", Drag, "rate"),))
         assert bound(components=(Drag(2.0), own))[Drag] == Drag(3.0)
 
-    def test_nothing_wanted_nothing_moved(self, bound: MakeBound) -> None:
+    def test_no_bindings_change_nothing(self, bound: MakeBound) -> None:
         seen = bound(components=(Drag(3.0),))
         assert seen[Drag] == Drag(3.0)
         assert seen[Speed] is None
@@ -295,7 +295,7 @@ class TestWithinLimits:
         assert getattr(moved, target.split(".")[1]) == wanted
 
     @pytest.mark.parametrize("value", [0.0, -1e6, 1e6])
-    def test_of_components_that_are_set(self, bound: MakeBound, value: float) -> None:
+    def test_of_components_with_operation_set(self, bound: MakeBound, value: float) -> None:
         fade = FadeWithDistance(0, 0, reach=90.0)
         moved = bound(
             bind(target="fade_with_distance.reach", op="set", gain=value),
@@ -307,11 +307,11 @@ class TestWithinLimits:
 
     @pytest.mark.parametrize("target", ["size", "light"])
     @pytest.mark.parametrize(("gain", "wanted"), [(-50.0, 0.0), (1e6, 1e4)])
-    def test_of_what_is_seen(self, bound: MakeBound, target: str, gain: float, wanted: float) -> None:
+    def test_of_look(self, bound: MakeBound, target: str, gain: float, wanted: float) -> None:
         look = bound(bind(target=target, gain=gain))[Look]
         assert (look.radius if target == "size" else look.light).tolist() == [wanted]
 
-    def test_what_several_bindings_make_together_counts(self, bound: MakeBound) -> None:
+    def test_of_the_sum_of_bindings(self, bound: MakeBound) -> None:
         less, more = bind(target="drag.rate", op="add", gain=-10.0), bind(target="drag.rate", op="add", gain=8.0)
         assert bound(less, more, components=(Drag(3.0),))[Drag] == Drag(2.0)
 
@@ -347,13 +347,13 @@ class TestWithinLimits:
 
 
 class TestRefused:
-    def test_unknown_source_with_its_number_and_those_there_are(self, bound: MakeBound) -> None:
+    def test_unknown_source_lists_the_known_ones(self, bound: MakeBound) -> None:
         with pytest.raises(
             SceneError, match=r"^bindings\.1\.source = 'treble': no such feature; there are: air, bar_phase, bass"
         ):
             bound(bind(), bind("treble"))
 
-    def test_unknown_target_with_its_number_and_those_there_are(self, bound: MakeBound) -> None:
+    def test_unknown_target_lists_the_known_ones(self, bound: MakeBound) -> None:
         there = (
             r"^bindings\.1\.target = 'bulk': no such parameter; there are: color, drag\.rate, .*light.*size, speed, "
         )
@@ -370,7 +370,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         "target", ["position.x", "emission.shape", "emission.limit", "burst.count", "spring.name", ""]
     )
-    def test_what_must_not_be_bound(self, bound: MakeBound, target: str) -> None:
+    def test_excluded_parameter(self, bound: MakeBound, target: str) -> None:
         components = (Emission(0.0, 0.0), Burst(0.0, 0.0, count=3), Spring())
         with pytest.raises(SceneError, match=r"no such parameter"):
             bound(bind(target=target), components=components)
@@ -396,14 +396,14 @@ class TestRefused:
             Scene("zen", config={"bindings": [binding]}).resolve()
 
     @pytest.mark.parametrize("source", ["level", "bass_high", "rms", "beat_phase"])
-    def test_no_feature_that_there_is(self, source: str) -> None:
+    def test_every_known_source_is_accepted(self, source: str) -> None:
         assert Scene("zen", config={"bindings": [{"source": source, "target": "size"}]}).resolve()
 
 
 CUT_AT = [7, 20]
 
 
-def test_bound_simulation_is_the_same_however_it_is_cut(make_world: MakeWorld) -> None:
+def test_bound_simulation_does_not_depend_on_segments(make_world: MakeWorld) -> None:
     rng = np.random.Generator(np.random.Philox(5))
     song = {name: rng.uniform(0, 1, 30).tolist() for name in ("bass", "onset", "rms")}
     wanted = [

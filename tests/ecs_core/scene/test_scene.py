@@ -40,7 +40,7 @@ def test_is_frozen() -> None:
         scene.config["seed"] = 2
 
 
-def test_keeps_no_hold_of_the_callers_dictionary() -> None:
+def test_copies_the_callers_dictionary() -> None:
     config = {"enhanced_mode": {"factor": 1}}
     scene = Scene("snow", config=config)
     config["enhanced_mode"]["factor"] = 9
@@ -63,7 +63,7 @@ def test_resolves_to_the_settings_of_the_type() -> None:
     assert settings.particle_count == 5
 
 
-def test_unknown_type_names_those_there_are() -> None:
+def test_unknown_type_error_lists_the_types() -> None:
     with pytest.raises(SceneError, match=r"Invalid particle type: rain\. Available types: \['bouncing', .*'zen'\]"):
         Scene("rain").resolve()
 

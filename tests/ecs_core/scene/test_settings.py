@@ -37,13 +37,13 @@ def test_frame_rate_is_exact(written: object, exact: Fraction) -> None:
 
 
 @pytest.mark.parametrize("written", ["0", "0.5", "-30", "241", "1000", "abc", "", "30/0", "nan", "inf", None])
-def test_frame_rate_that_is_none(written: object) -> None:
+def test_invalid_frame_rate_is_refused(written: object) -> None:
     with pytest.raises(ValueError, match="fps must be"):
         frame_rate(written)
 
 
 @pytest.mark.parametrize("written", ["1e9999", "1e999999999", "1" * 1000, f"{'1' * 1000}/7", 1e300])
-def test_frame_rate_that_would_take_hours_to_work_out_is_refused_at_once(written: object) -> None:
+def test_huge_frame_rate_exponent_is_refused_at_once(written: object) -> None:
     with pytest.raises(ValueError, match="fps must be"):
         frame_rate(written)
 
@@ -59,7 +59,7 @@ def test_frame_rate_that_would_take_hours_to_work_out_is_refused_at_once(written
         ({"background": True}, "must be a list of 3"),
     ],
 )
-def test_true_is_no_number_and_what_is_allowed_is_said(config: dict[str, Any], said: str) -> None:
+def test_booleans_are_not_numbers(config: dict[str, Any], said: str) -> None:
     with pytest.raises(SceneError) as refused:
         validate(Settings, config, owner="it")
     name, value = next(iter(config.items()))
@@ -132,18 +132,18 @@ def test_length_of_the_song() -> None:
     ],
     ids=str,
 )
-def test_wrong_value_is_named_with_what_is_allowed(config: dict[str, Any], message: str) -> None:
+def test_invalid_value_is_named_with_what_is_allowed(config: dict[str, Any], message: str) -> None:
     with pytest.raises(SceneError, match=message) as caught:
         validate(Settings, config, owner="particle type 'x'")
     assert "\n" not in str(caught.value)
 
 
-def test_every_wrong_value_is_named() -> None:
+def test_every_invalid_value_is_named() -> None:
     with pytest.raises(SceneError, match=r"width = 7.*; seed = -1"):
         validate(Settings, {"width": 7, "seed": -1}, owner="x")
 
 
-def test_every_field_says_what_it_is() -> None:
+def test_every_field_has_a_description() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -163,7 +163,7 @@ class TestEnhancedMode:
         assert self.level(0.9, active=False) == pytest.approx(0.9)
 
 
-def test_thousands_of_wrong_settings_are_not_all_told() -> None:
+def test_error_lists_a_bounded_number_of_settings() -> None:
     with pytest.raises(SceneError, match="and 4980 more") as error:
         validate(Settings, {f"unknown{number}": 1 for number in range(5000)}, owner="x")
     assert len(str(error.value)) < 20_000
@@ -193,7 +193,7 @@ def test_the_schema_has_the_default_of_every_setting() -> None:
         ),
     ],
 )
-def test_what_may_be_several_things_says_so_in_one_sentence(config: dict[str, Any], said: str) -> None:
+def test_union_error_is_one_sentence(config: dict[str, Any], said: str) -> None:
     with pytest.raises(SceneError) as refused:
         validate(Settings, config, owner="this type")
     assert said in str(refused.value)

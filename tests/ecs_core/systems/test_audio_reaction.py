@@ -36,7 +36,7 @@ def heard(*bass: float, fps: int = 30) -> FeatureTimeline:
     )
 
 
-def test_course_of_a_plain_binding_is_the_feature() -> None:
+def test_plain_binding_follows_the_feature() -> None:
     assert PLAIN.course(heard(*BASS)).tolist() == BASS
 
 
@@ -44,7 +44,7 @@ def test_gain_multiplies() -> None:
     assert replace(PLAIN, gain=4.0).course(heard(*BASS)).tolist() == [0, 1, 2, 4]
 
 
-def test_what_is_below_the_threshold_counts_as_nothing() -> None:
+def test_values_below_the_threshold_are_zero() -> None:
     assert replace(PLAIN, threshold=0.5).course(heard(*BASS)).tolist() == [0, 0, 0.5, 1]
 
 
@@ -77,7 +77,7 @@ def test_follower_without_times_follows_at_once() -> None:
     assert follow(np.array([0.0, 1.0, 0.3]), 0.0, 0.0).tolist() == pytest.approx([0, 1, 0.3])
 
 
-def test_unknown_feature_is_refused_with_those_there_are() -> None:
+def test_unknown_feature_error_lists_the_features() -> None:
     with pytest.raises(SceneError, match=r"'treble'.*bass, rms"):
         replace(PLAIN, source="treble").course(heard(1.0))
 
@@ -90,7 +90,7 @@ def test_unknown_feature_is_refused_when_the_world_starts(make_world: MakeWorld)
 
 
 @pytest.mark.parametrize(("target", "there"), [(Drag, "rate"), (Velocity, "x, y")])
-def test_unknown_field_is_refused_with_those_there_are(target: type, there: str) -> None:
+def test_unknown_field_error_lists_the_fields(target: type, there: str) -> None:
     with pytest.raises(SceneError, match=rf"{target.__name__}\.speed.*{there}"):
         Reactive((Binding("bass", target, "speed"),))
 
@@ -132,7 +132,7 @@ def test_binding_leaves_the_other_fields_as_they_were(make_world: MakeWorld) -> 
 
 
 @pytest.mark.parametrize("field", ["shape", "event", "direction"])
-def test_field_that_is_no_number_is_refused(field: str) -> None:
+def test_non_numeric_field_is_refused(field: str) -> None:
     with pytest.raises(SceneError, match=rf"Emission\.{field}: not a number"):
         Reactive((Binding("bass", Emission, field),), (Emission(0.0, 0.0),))
 
@@ -154,7 +154,7 @@ def test_range_moves_at_both_ends(make_world: MakeWorld, op: Op, low: float, hig
     assert world.component(entity, Emission).speed == Range(low, high)
 
 
-def test_what_was_worked_out_for_a_song_is_forgotten_with_it(make_world: MakeWorld) -> None:
+def test_cached_curves_are_dropped_with_their_song(make_world: MakeWorld) -> None:
     song = heard(1.0)
     with World(seed=1, fps=song.fps, canvas=Canvas(1920.0), timeline=song) as world:
         world.populate([Position], [Reactive((PLAIN,), (Drag(),))])
@@ -175,7 +175,7 @@ def populate_one(world: World, *others: object) -> tuple[Position, Velocity, Siz
 
 
 @pytest.mark.parametrize(("op", "radius"), [("multiply", 4.5), ("add", 3.5), ("set", 0.5)])
-def test_look_moves_from_what_is_seen_this_frame(make_world: MakeWorld, op: str, radius: float) -> None:
+def test_look_starts_from_this_frames_value(make_world: MakeWorld, op: str, radius: float) -> None:
     world = make_world(features={"bass": [0.5] * 3})
     _, _, size, look = populate_one(world, Reactive((Binding("bass", Look, "radius", op),)))
     for _ in range(3):
@@ -185,7 +185,7 @@ def test_look_moves_from_what_is_seen_this_frame(make_world: MakeWorld, op: str,
 
 
 @pytest.mark.parametrize("fps", [24, 60])
-def test_lasting_columns_change_by_the_value_a_second(make_world: MakeWorld, fps: int) -> None:
+def test_lasting_columns_change_by_the_value_per_second(make_world: MakeWorld, fps: int) -> None:
     world = make_world(fps=fps, features={"bass": [0.5] * fps})
     _, velocity, _, _ = populate_one(world, Reactive((Binding("bass", Velocity, "y", "add", gain=100.0),)))
     for _ in range(fps):

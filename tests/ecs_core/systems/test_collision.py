@@ -74,7 +74,7 @@ def test_population_without_collide_passes_through_itself(make_world: MakeWorld)
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_none_and_one_collide_with_nobody(make_world: MakeWorld, n: int) -> None:
+def test_zero_or_one_particle_never_collides(make_world: MakeWorld, n: int) -> None:
     world = make_world()
     populate(world, n, Collide())
     world.step()

@@ -41,7 +41,7 @@ def song(
         replace(KICK, quantise="quarter", look_ahead=-0.2),
     ],
 )
-def test_at_one_moment_an_event_is_seen_alike_at_any_frame_rate(binding: Binding) -> None:
+def test_event_envelope_does_not_depend_on_the_frame_rate(binding: Binding) -> None:
     beats = np.arange(0.1, SECONDS, 0.5).tolist()
     at = {fps: binding.course(song(fps, kicks=KICKS, beats=beats)) for fps in (24, 30, 60)}
     assert np.abs(at[60]).max() > 0.5
@@ -50,7 +50,7 @@ def test_at_one_moment_an_event_is_seen_alike_at_any_frame_rate(binding: Binding
     np.testing.assert_allclose(at[24][::2], at[60][::5], rtol=1e-6)
 
 
-def test_an_event_is_full_at_its_time_and_falls_to_a_third_within_release() -> None:
+def test_event_is_one_at_its_time_and_decays_with_release() -> None:
     course = KICK.course(song(30, kicks=[1.0]))
     assert (course[:30] == 0).all()
     assert course[30] == 1
@@ -78,28 +78,28 @@ def test_the_peak_of_every_event_is_seen_at_thirty_frames_a_second() -> None:
         assert course[int(time * 30) : int(time * 30) + 3].max() > 0.8
 
 
-def test_an_event_without_release_is_seen_all_the_same() -> None:
+def test_event_without_release_is_visible() -> None:
     course = replace(KICK, release=0.0).course(song(24, kicks=[1.02]))
     assert course.max() == pytest.approx(np.exp(-(25 / 24 - 1.02) / RELEASE), rel=1e-4)
 
 
-def test_of_events_that_overlap_the_highest_counts() -> None:
+def test_overlapping_events_take_the_maximum() -> None:
     values = envelope(np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.2]), np.array([1.0, 0.1]), attack=0.0, release=0.2)
     np.testing.assert_allclose(values, [1, np.exp(-0.5), np.exp(-1)])
 
 
-def test_an_event_is_as_high_as_it_is_strong_and_weak_ones_are_left_out() -> None:
+def test_event_height_is_its_strength_above_the_threshold() -> None:
     line = song(10, {"kicks": [1.0, 0.5, 0.2]}, kicks=[1.0, 2.0, 3.0])
     assert KICK.course(line)[[10, 20, 30]] == pytest.approx([1, 0.5, 0.2], rel=1e-5)
     assert replace(KICK, threshold=0.4).course(line)[[10, 20, 30]] == pytest.approx([1, 0.5, 0.0], abs=0.01)
 
 
 @pytest.mark.parametrize("source", ["kick", "kicks"])
-def test_an_event_is_named_in_the_singular_too(source: str) -> None:
+def test_singular_event_names_are_accepted(source: str) -> None:
     assert replace(KICK, source=source).course(song(30, kicks=[1.0]))[30] == 1
 
 
-def test_what_is_neither_feature_nor_event_is_refused_with_those_there_are() -> None:
+def test_unknown_source_error_lists_features_and_events() -> None:
     with pytest.raises(SceneError, match=r"'cowbell': no such feature; there are: .*bass.*; and events: .*kicks"):
         replace(KICK, source="cowbell").course(song(30))
 
@@ -111,7 +111,7 @@ def test_look_ahead_of_a_feature_is_by_whole_frames() -> None:
     assert np.flatnonzero(ahead).tolist() == [54]
 
 
-def test_quantised_events_are_at_the_nearest_beat_and_meet_there() -> None:
+def test_quantised_events_snap_to_the_nearest_beat() -> None:
     beats = np.array([0.0, 0.5, 1.0])
     times, heights = quantised(np.array([0.1, 0.4, 0.55, 9.0]), np.array([1.0, 0.2, 0.8, 0.6]), beats)
     assert times.tolist() == [0.0, 0.5, 1.0]

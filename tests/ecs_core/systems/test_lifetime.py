@@ -21,7 +21,7 @@ def populate(world: World, n: int, *components: object) -> tuple[Table, Position
     return table, position, life
 
 
-def test_particles_die_when_they_are_as_old_as_they_may_become(make_world: MakeWorld) -> None:
+def test_particles_die_at_the_end_of_their_lifetime(make_world: MakeWorld) -> None:
     world = make_world()
     table, _, life = populate(world, 3)
     life.age[:], life.span[:] = [0.9, 1.0, 5.0], [1.0, 1.0, np.inf]
@@ -38,7 +38,7 @@ def test_particles_die_farther_out_than_the_margin(make_world: MakeWorld) -> Non
     assert table.birth.tolist() == [0, 2, 4, 6]
 
 
-def test_without_bounds_nobody_is_too_far_out(make_world: MakeWorld) -> None:
+def test_particles_without_bounds_survive_anywhere(make_world: MakeWorld) -> None:
     world = make_world()
     table, position, _ = populate(world, 1)
     position.x[:] = 1e9

@@ -130,7 +130,7 @@ def test_shadings_multiply(make_world: MakeWorld) -> None:
     np.testing.assert_allclose(seen.after().look.light, 0.25)
 
 
-def test_population_that_is_not_looked_at_needs_no_look(make_world: MakeWorld) -> None:
+def test_invisible_population_needs_no_look(make_world: MakeWorld) -> None:
     world = make_world()
     entity = world.populate([Position, Size, Pulse], [Twinkle()])
     world.component(entity, Table).spawn(1)

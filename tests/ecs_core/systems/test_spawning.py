@@ -55,7 +55,7 @@ def burst(n: int = 400, **settings: Any) -> Burst:
 
 @pytest.mark.parametrize("fps", [24, 30, 60])
 @pytest.mark.parametrize("rate", [7.0, 250.0])
-def test_as_many_are_born_a_second_as_the_rate_says(make_world: MakeWorld, fps: int, rate: float) -> None:
+def test_births_per_second_match_the_rate(make_world: MakeWorld, fps: int, rate: float) -> None:
     born = Born(make_world(fps=fps), Emission(0.0, 0.0, rate=rate), frames=10 * fps)
     assert born.counts[-1] == pytest.approx(10 * rate, abs=3 * (10 * fps * 0.25) ** 0.5)  # three standard deviations
 
@@ -69,17 +69,17 @@ def test_burst_happens_in_the_frame_its_time_falls_into(make_world: MakeWorld, a
     assert Born(make_world(), burst(25, at=at), frames=4).counts == counts
 
 
-def test_upkeep_bears_whoever_is_missing(make_world: MakeWorld) -> None:
+def test_upkeep_replaces_missing_particles(make_world: MakeWorld) -> None:
     counts = Born(make_world(), Upkeep(0.0, 0.0, count=40, span=Range(0.01, 0.3)), frames=30).counts
     assert counts == [40] * 30
 
 
-def test_sizes_decide_speeds_where_they_are_told_to(make_world: MakeWorld) -> None:
+def test_speed_can_depend_on_size(make_world: MakeWorld) -> None:
     born = Born(make_world(), burst(size=Range(1.0, 5.0), speed=Range(10.0, 50.0), speed_with_size=1.0))
     np.testing.assert_allclose(np.hypot(born.velocity.x, born.velocity.y), 10 * born.size.value, rtol=1e-4)
 
 
-def test_orbit_is_across_the_way_out(make_world: MakeWorld) -> None:
+def test_orbit_is_tangential(make_world: MakeWorld) -> None:
     ring = burst(shape="ring", inner=100.0, outer=100.0, speed=Range(0.0, 0.0), orbit=Range(60.0, 60.0))
     born = Born(make_world(), ring)
     x, y = born.offsets(ring)
@@ -93,7 +93,7 @@ def test_drift_is_added(make_world: MakeWorld) -> None:
     np.testing.assert_allclose(velocity.y, -9)
 
 
-def test_growth_and_pulse_are_given_where_there_are_columns_for_them(make_world: MakeWorld) -> None:
+def test_growth_and_pulse_columns_are_filled(make_world: MakeWorld) -> None:
     world = make_world()
     entity = world.populate((Size, Growth, Pulse), [burst(50, size=Range(4.0, 4.0), growth=Range(-2.0, 2.0))])
     world.step()
@@ -103,7 +103,7 @@ def test_growth_and_pulse_are_given_where_there_are_columns_for_them(make_world:
     assert ((pulse.phase >= 0) & (pulse.phase < 1) & (pulse.rate >= 0.3) & (pulse.rate <= 1.2)).all()
 
 
-def test_sizes_are_never_left_neither_at_birth_nor_later(make_world: MakeWorld) -> None:
+def test_size_limits_hold_at_birth_and_later(make_world: MakeWorld) -> None:
     world = make_world()
     entity = world.populate(
         (Size, Growth), [burst(50, size=Range(0.1, 20.0), sizes=(2.0, 5.0), growth=Range(-90.0, 90.0))]
@@ -114,12 +114,12 @@ def test_sizes_are_never_left_neither_at_birth_nor_later(make_world: MakeWorld) 
         assert (size.min(), size.max()) == (2, 5)
 
 
-def test_light_grows_with_size_where_it_is_told_to(make_world: MakeWorld) -> None:
+def test_light_can_depend_on_size(make_world: MakeWorld) -> None:
     born = Born(make_world(), burst(size=Range(1.0, 5.0), light_by_size=0.5))
     np.testing.assert_allclose(born.color.r, 1 + 0.5 * born.size.value, rtol=1e-5)
 
 
-def test_events_bear_their_number_in_the_frame_they_fall_into(make_world: MakeWorld) -> None:
+def test_events_spawn_in_their_frame(make_world: MakeWorld) -> None:
     world = make_world(events={"beats": [0.05, 0.11, 0.12], "onsets": [0.0]})
     emission = Emission(0.0, 0.0, event="beats", per_event=10)
     assert Born(world, emission, frames=5).counts == [0, 10, 10, 30, 30]
@@ -131,12 +131,12 @@ def test_limit_is_never_exceeded(make_world: MakeWorld) -> None:
     assert counts[-1] == 120
 
 
-def test_places_freed_by_the_dead_are_filled_again(make_world: MakeWorld) -> None:
+def test_limit_allows_replacing_dead_particles(make_world: MakeWorld) -> None:
     counts = Born(make_world(), Emission(0.0, 0.0, rate=9000.0, limit=100, span=Range(0.1, 0.1)), frames=30).counts
     assert set(counts) == {100}
 
 
-def test_limit_below_what_lives_already_bears_and_kills_nobody(make_world: MakeWorld) -> None:
+def test_limit_below_the_population_spawns_and_kills_none(make_world: MakeWorld) -> None:
     world = make_world()
     entity = world.populate(ALL, [burst(20)])
     world.step()
@@ -145,7 +145,7 @@ def test_limit_below_what_lives_already_bears_and_kills_nobody(make_world: MakeW
     assert len(world.component(entity, Table)) == 20
 
 
-def test_point_bears_in_one_place(make_world: MakeWorld) -> None:
+def test_point_spawns_in_one_place(make_world: MakeWorld) -> None:
     x, y = Born(make_world(), burst()).offsets(burst())
     np.testing.assert_allclose(np.hypot(x, y), 0, atol=1e-3)
 
@@ -178,7 +178,7 @@ def test_without_a_direction_particles_leave_the_centre(make_world: MakeWorld) -
     np.testing.assert_allclose(outward, 1, atol=1e-4)
 
 
-def test_from_a_point_without_a_direction_they_fly_all_ways(make_world: MakeWorld) -> None:
+def test_particles_from_a_point_leave_in_all_directions(make_world: MakeWorld) -> None:
     velocity = Born(make_world(), burst()).velocity
     quarters = np.histogram(np.arctan2(velocity.y, velocity.x), 4, (-np.pi, np.pi))[0]
     assert quarters.min() > 70
@@ -213,7 +213,7 @@ def test_colours_come_from_the_palette(make_world: MakeWorld) -> None:
     assert set(zip(color.r.tolist(), color.g.tolist(), color.b.tolist(), strict=True)) == set(palette.colours)
 
 
-def test_columns_that_a_population_lacks_are_not_needed(make_world: MakeWorld) -> None:
+def test_missing_columns_are_optional(make_world: MakeWorld) -> None:
     world = make_world()
     entity = world.populate([Position], [burst(3)])
     world.step()

@@ -88,15 +88,15 @@ def refused(particle_type: ParticleType, *checks: str, budget: float = 2.0) -> R
 
 
 @pytest.mark.parametrize("name", particle_types().types)
-def test_the_types_that_motes_brings_pass(name: str) -> None:
+def test_builtin_types_pass(name: str) -> None:
     assert check_particle_type(name, budget=SLOW).passed == tuple(CHECKS)
 
 
-def test_a_small_plugin_of_somebody_else_passes() -> None:
+def test_small_third_party_plugin_passes() -> None:
     assert check_particle_type(EMBERS, budget=SLOW).passed == tuple(CHECKS)
 
 
-def test_only_the_checks_that_are_asked_for_run() -> None:
+def test_only_requested_checks_run() -> None:
     assert check_particle_type(EMBERS, checks=("determinism",)).passed == ("determinism",)
 
 
@@ -105,7 +105,7 @@ def test_an_unknown_name_is_refused() -> None:
         check_particle_type("ember")
 
 
-def test_a_config_that_is_not_valid_is_refused() -> None:
+def test_invalid_config_is_refused() -> None:
     with pytest.raises(SceneError, match="particle_count"):
         check_particle_type(EMBERS, config={"particle_count": -1})
 
@@ -116,7 +116,7 @@ def surroundings() -> tuple[object, ...]:
     return (*clocks, datetime.datetime, datetime.date, theirs["datetime"], theirs.get("hash"))
 
 
-def test_nothing_of_the_surroundings_is_changed() -> None:
+def test_checks_leave_no_global_state_changed() -> None:
     before = surroundings()
     numbers = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002 - what must not be changed
     check_particle_type(EMBERS, checks=("determinism",))
@@ -133,7 +133,7 @@ def test_every_broken_plugin_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_caught_and_explained(name: str) -> None:
+def test_mistakes_are_caught_and_explained(name: str) -> None:
     checks, words = MISTAKES[name]
     report = refused(broken(name))
     assert report.failed == tuple(checks.split())
@@ -145,14 +145,14 @@ def test_a_loop_over_particles_is_too_slow() -> None:
     assert "µs per particle with 2000 particles; the budget is 0.01 µs. Steer takes" in problem.saw
 
 
-def test_an_exception_is_told_once_with_its_place() -> None:
+def test_exception_is_reported_once_with_its_place() -> None:
     (problem,) = refused(broken("late_births")).problems
     assert "raises StructuralChangeError" in problem.saw
     assert "at late_births.py:" in problem.saw
     assert "in process: table.spawn(1) (in frame 0, 30 fps, song: silence)" in problem.saw
 
 
-def test_an_exception_in_populate_is_told() -> None:
+def test_exception_in_populate_is_reported() -> None:
     def populate(world: object, settings: Settings) -> None:
         raise KeyError("no such colour")
 
@@ -161,14 +161,14 @@ def test_an_exception_in_populate_is_told() -> None:
     assert "(while it was set up" in problem.saw
 
 
-def test_all_problems_are_told_together() -> None:
+def test_all_problems_are_reported_together() -> None:
     worse = replace(broken("runaway_speed"), settings=broken("nameless_setting").settings)
     report = refused(worse)
     assert report.failed == ("schema", "bounds")
     assert str(report).startswith("particle type 'runaway_speed' has 2 problems:\n1. schema: ")
 
 
-def test_what_cannot_be_judged_is_not_said_to_pass() -> None:
+def test_unjudged_checks_do_not_count_as_passed() -> None:
     report = refused(broken("wall_clock"))
     assert report.unjudged.keys() == {"resume", "frame_rates", "sizes"}
     assert "Not judged: sizes, as two runs differ anyway." in str(report)
@@ -216,7 +216,7 @@ def test_numbers_within_a_list_need_limits_too() -> None:
     assert "steps has no minimum and no maximum" in problem.saw
 
 
-def test_a_preset_that_is_not_valid_is_named(tmp_path: Path) -> None:
+def test_invalid_preset_is_named(tmp_path: Path) -> None:
     (tmp_path / "storm.json").write_text('{"particle_cuont": 5}')
     (problem,) = refused(replace(EMBERS, presets=tmp_path), "presets").problems
     assert "preset 'storm' does not work: unknown setting 'particle_cuont'" in problem.saw

@@ -61,7 +61,7 @@ def test_size(video: Video) -> None:
     assert (video.width, video.height) == (320, 180)
 
 
-def test_index_comes_before_the_pictures(finished: Path) -> None:
+def test_index_precedes_the_frames(finished: Path) -> None:
     data = finished.read_bytes()
     assert 0 < data.index(b"moov") < data.index(b"mdat")
 
@@ -71,7 +71,7 @@ def test_sound_is_as_long_as_the_picture(video: Video) -> None:
     assert abs(video.sound.shape[1] - 2 * video.rate) <= AAC_FRAME
 
 
-def test_nothing_else_is_left_in_the_folder(finished: Path) -> None:
+def test_no_other_files_are_left(finished: Path) -> None:
     assert [path.name for path in finished.parent.iterdir()] == ["out.mp4"]
 
 
@@ -115,7 +115,7 @@ def test_clicks_stay_where_they_were(tmp_path: Path, name: str, rate: int, chann
     assert video.pts[0] == 0
 
 
-def test_rate_that_aac_lacks_becomes_48_khz(tmp_path: Path) -> None:
+def test_sample_rate_unsupported_by_aac_becomes_48_khz(tmp_path: Path) -> None:
     song = write_song(tmp_path / "song.wav", tone(0.5, rate=96_000), rate=96_000)
     render(Scene("snow", song, {**SMALL, "duration": 0.5}), tmp_path / "out.mp4", workers=1)
     assert read_video(tmp_path / "out.mp4").rate == 48_000

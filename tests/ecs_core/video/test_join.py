@@ -83,7 +83,7 @@ def test_segments_of_other_settings_are_refused(tmp_path: Path, other: dict[str,
     file.abandon()
 
 
-def test_abandoning_a_file_on_a_full_disk_raises_nothing_more(tmp_path: Path) -> None:
+def test_abandoning_a_file_on_a_full_disk_raises_no_second_error(tmp_path: Path) -> None:
     # What is raised while tidying up would hide the error that says why.
     class Full:
         def close(self) -> None:

@@ -56,7 +56,7 @@ def test_the_song_fades_out(song: np.ndarray) -> None:
     assert np.abs(song[:, -RATE // 50 :]).max() < 0.01
 
 
-def test_both_sides_are_heard_and_differ(song: np.ndarray) -> None:
+def test_both_channels_sound_and_differ(song: np.ndarray) -> None:
     left, right = (float(np.sqrt((side**2).mean())) for side in song)
     assert left == pytest.approx(right, rel=0.3)
     assert not np.array_equal(song[0], song[1])
