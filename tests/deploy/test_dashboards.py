@@ -58,7 +58,7 @@ def test_panel_ids_and_titles_are_unique() -> None:
 
 
 def test_provisioning_has_the_required_fields() -> None:
-    """As far as that can be said without Grafana: the version, and the fields that its manual requires."""
+    """Without Grafana only the version and the fields required by its manual can be checked."""
     folder = ROOT / "deploy/grafana/provisioning"
     [source] = yaml.safe_load((folder / "datasources/prometheus.yml").read_text(encoding="utf-8"))["datasources"]
     assert {"name", "uid", "type", "access", "url"} <= set(source)

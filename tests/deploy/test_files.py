@@ -89,7 +89,7 @@ def test_image_has_the_locked_versions() -> None:
 
 @pytest.mark.parametrize(("lock", "extras"), [("requirements.lock", ["service"]), ("requirements-dev.lock", EXTRAS)])
 def test_lock_is_up_to_date(lock: str, extras: list[str]) -> None:
-    """``make lock`` was run after the last change of a dependency."""
+    """``make lock`` has been run since the last change of a dependency."""
     pinned = pins(lock)
     named = (*PROJECT["project"]["dependencies"], *(each for extra in extras for each in EXTRAS[extra]))
     needed = [Requirement(each) for each in (*named, *PROJECT["build-system"]["requires"])]
@@ -114,7 +114,7 @@ def test_image_runs_unprivileged_without_build_tools() -> None:
 
 
 def test_image_stages_agree_on_the_kernel_cache() -> None:
-    """What numba keeps is for one kind of processor, in one folder: both stages must say the same."""
+    """numba's cache depends on the processor and the folder, so both stages must set the same values."""
     build, last = re.sub(r"\\\n\s*", "", DOCKERFILE).split("\nFROM ")[1:]
     said = [{name: re.findall(rf"{name}=(\S+)", stage) for name in CACHE | {"CPU"}} for stage in (build, last)]
     assert said[0] == said[1]
@@ -186,7 +186,7 @@ def test_prometheus_accepts_the_compose_configuration(tmp_path: Path) -> None:
 
 @pytest.mark.debian("systemd")
 def test_units_are_verified(tmp_path: Path) -> None:
-    """By systemd itself, with the motes of this environment in the place of an installed one."""
+    """Checked by systemd itself, with this environment's motes in place of an installed one."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze")
     for unit in UNITS:

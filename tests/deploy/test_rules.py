@@ -54,7 +54,7 @@ def test_every_alert_has_a_firing_and_a_silent_case() -> None:
 
 
 def test_cases_evaluate_groups_in_dependency_order() -> None:
-    """Or promtool takes any order, and what a rule records is missing when the next one needs it."""
+    """Otherwise promtool picks any order, and a rule may run before the recording rule that it needs."""
     order = list(dict.fromkeys(rule["group"] for rule in sorted(rules(), key=lambda rule: "alert" in rule)))
     for path in CASES:
         assert yaml.safe_load(path.read_text(encoding="utf-8"))["group_eval_order"] == order

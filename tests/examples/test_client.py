@@ -69,7 +69,7 @@ def test_mistake_is_reported_before_rendering(arguments: tuple[str, ...], said: 
 
 
 def test_rendering_takes_few_requests(service: Service, tmp_path: Path) -> None:
-    """Create with three colours, name a song of the server's, render, ask how far it is, download."""
+    """Create with three colours, load a song on the server, render, poll the progress, download."""
     base = f"{service.url}/particles"
     with httpx.Client(trust_env=False, timeout=HANG) as requests:
         config = {"width": 320, "height": 180, "fps": 30, "duration": 2.0, "particle_count": 200} | COLOURS

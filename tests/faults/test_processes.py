@@ -211,7 +211,7 @@ def test_killed_parent_leaves_no_children_and_no_folder(motes: CommandLine, tmp_
 
 
 class TestLibrary:
-    """The same from Python: in this process, with its children."""
+    """The same through the Python API, in this process with its children."""
 
     @pytest.mark.parametrize("stage", ["analysing", "rendering"])
     def test_cancel_stops_soon(self, tmp_path: Path, demo_song: Path, stage: str) -> None:

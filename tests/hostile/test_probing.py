@@ -144,7 +144,7 @@ def test_children_open_no_other_file_and_no_connection(run: Run) -> None:
 
 
 def test_bait_files_work(bait: Bait, run: Run) -> None:
-    """Else the test above says nothing."""
+    """Otherwise the test above could not fail."""
     import socket
 
     bait.file.read_bytes()
@@ -157,7 +157,7 @@ def test_bait_files_work(bait: Bait, run: Run) -> None:
 def test_references_are_refused_even_without_the_sandbox(
     files: list[tuple[Hostile, Path]], bait: Bait, run: Run
 ) -> None:
-    """``motes render`` decodes its user's file in its own process: there the allow-lists must do."""
+    """``motes render`` decodes the user's file in its own process, protected only by the allow-lists."""
     mine = [(hostile, path) for hostile, path in files if hostile.family in ("references", "polyglots", "pictures")]
     code = """
 import sys

@@ -86,7 +86,7 @@ def test_do_not_overlap_with_collisions() -> None:
     assert overlaps(True) <= 1
 
 
-def test_collisions_change_motion_but_not_counts_or_mean_speed() -> None:
+def test_collisions_keep_the_mean_speed() -> None:
     speeds = [
         last(play("bouncing", kicks, 20, particle_count=600, collide=collide)).speed.mean() for collide in (False, True)
     ]

@@ -302,7 +302,7 @@ def test_warnings_reach_the_analysis(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("right", "said"), [(-1.0, 1), (-0.97, 1), (-0.5, 0), (0.0, 0), (1.0, 0)])
 def test_cancelling_channels_are_a_warning(right: float, said: int) -> None:
-    """Since nothing is heard in their mix, though the song is loud."""
+    """Their mix is silent although the song is loud."""
     left = hits(2.0, [0.5, 1.0, 1.5])[:1]
     analysis = heard(np.concatenate([left, right * left]).astype(np.float32))
     assert [warning.partition(":")[0] for warning in analysis.warnings] == ["left and right cancel"] * said

@@ -26,7 +26,7 @@ def test_another_key_gives_other_draws(other: tuple[int, int, int]) -> None:
 
 
 def test_large_keys_that_differ_in_their_last_bit_give_other_draws() -> None:
-    """A float64, which numpy is quick to make of a list of large numbers, would not tell them apart."""
+    """numpy readily converts a list of large integers to float64, which would make these keys equal."""
     large = 2**64 - 2
     keys = [(large, 4), (large + 1, 4), (4, large), (4, large + 1), (large, large), (large + 1, large + 1)]
     assert len({draws(seed, stream, 0)[0] for seed, stream in keys}) == 6

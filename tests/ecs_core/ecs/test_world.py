@@ -63,7 +63,7 @@ def test_systems_run_by_phase_then_in_the_order_they_were_added(make_world: Make
     assert notes == ["sense", "a", "b", "shade"]
 
 
-def test_system_without_effect_is_named(make_world: MakeWorld) -> None:
+def test_system_without_process_is_named(make_world: MakeWorld) -> None:
     class Idle(System):
         phase = Phase.SHADE
 

@@ -110,7 +110,7 @@ def flow(x: np.ndarray, y: np.ndarray, z: float = 0.3, seed: int = 5, scale: flo
 
 
 def test_swirl_has_no_divergence() -> None:
-    """What flows out of small boxes, by Gauss, next to what flows along their sides."""
+    """By Gauss's theorem: the flux out of small boxes is small compared with the flow along their sides."""
     side, h = 24, 2.0
     corners = generator(1, 2, 3).uniform(-300, 300, (12, 2))
     along = (np.arange(side) + 0.5) * h

@@ -269,7 +269,7 @@ WILD = [-1e6, -30.0, 0.0, 30.0, 1e6]
 
 
 class TestWithinLimits:
-    """Whatever a binding asks for, a parameter stays what its system can work with."""
+    """Bindings clamp every parameter to the range that its system supports."""
 
     @pytest.mark.parametrize(
         ("target", "component", "gain", "wanted"),
@@ -327,7 +327,7 @@ class TestWithinLimits:
     @pytest.mark.parametrize("op", ["multiply", "add", "set"])
     @pytest.mark.parametrize("kind", ["snow", "bouncing", "continuous_spawning"])
     def test_nothing_becomes_infinite_and_nothing_warns(self, kind: str, op: str) -> None:
-        """Every target there is, moved as far as settings allow, several times over."""
+        """Every target, moved as far as the settings allow by several bindings at once."""
         particle_type, settings = Scene(kind, config={"duration": 1.0, "particle_count": 30}).resolve()
         targets = check_bindings(particle_type, settings, ())
         for gain in WILD:

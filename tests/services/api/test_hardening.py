@@ -128,7 +128,7 @@ class TestSecurityHeaders:
 
 
 class TestCrossSiteRequests:
-    """Where no keys are asked for, what a browser sends for a page of a stranger's does nothing."""
+    """Without API keys, requests that a browser sends for a foreign page are refused."""
 
     @pytest.mark.parametrize(
         "headers",
@@ -193,7 +193,7 @@ class TestCrossSiteRequests:
             assert re_says_why(websocket.close_reason or "")
 
     def test_need_a_key_where_keys_are_required(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """No page knows it, so whoever sends it may be called by any name."""
+        """No foreign page knows the key, so any host name is accepted with it."""
 
         async def make(keys: ApiKeys, sessions: Sessions) -> str:
             return (await keys.create(owner="alice"))[1]
@@ -282,7 +282,7 @@ class TestSettings:
 
 
 class TestProxies:
-    """A proxy's word for where a request came from counts; of others it does not."""
+    """Only trusted proxies may state the client's address."""
 
     @pytest.mark.parametrize(("trusted", "status"), [("127.0.0.1", 401), ("", 200), ("10.0.0.0/8", 200)])
     def test_only_trusted_proxies_are_believed(
@@ -296,7 +296,7 @@ class TestProxies:
         assert answer.status_code == status
 
     def test_client_is_the_last_untrusted_address(self, data: Path) -> None:
-        """What a client says before them does not count."""
+        """Addresses that the client itself put into the header are ignored."""
         with served(**server_options(ServiceSettings())) as url:
             headers = {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}
             assert httpx.get(f"{url}/particles/jobs", headers=headers, trust_env=False).status_code == 401
@@ -396,7 +396,7 @@ class TestSlowClients:
     def test_body_earns_a_second_for_each_thousand_bytes(
         self, monkeypatch: pytest.MonkeyPatch, piece: int, arrives: bool
     ) -> None:
-        """A piece every second: the body takes longer than the grace, which is fine if enough of it comes."""
+        """The body comes in one piece per second and exceeds the grace period, which is fine if it is fast enough."""
         seconds = 0.0
 
         async def receive() -> dict[str, Any]:
@@ -431,7 +431,7 @@ class TestSlowClients:
     def test_client_that_reads_nothing_of_a_websocket_is_cut_off(
         self, client: httpx.Client, system: str, short: Callable[[Any, str], None]
     ) -> None:
-        """It answers no ping either."""
+        """It answers no pings either."""
         short(connections, "WRITE_TIMEOUT")
         short(connections, "_PING_INTERVAL")
         with served(**server_options(ServiceSettings())) as url, closing(plain(httpx.Client(base_url=url))) as reader:
@@ -451,7 +451,7 @@ class TestSlowClients:
             assert websocket.close_code == 1009
 
     def test_server_still_answers(self, client: httpx.Client) -> None:
-        """It is not full of connections that nobody uses."""
+        """The connections of the tests above no longer occupy it."""
         assert client.get("/health").json()["database"] is True
 
 

@@ -384,7 +384,7 @@ class TestKeysInTheDatabase:
         assert key[15:] not in repr([vars(row) for row in rows])
 
     def test_wrong_keys_cost_the_same_work_as_right_ones(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The same statements, and one comparison whose time does not depend on what is compared."""
+        """Both run the same statements and one constant-time comparison."""
         monkeypatch.setattr(api_keys, "CACHE_SECONDS", -1.0)
         right = world.keys["alice"]
         tried = {

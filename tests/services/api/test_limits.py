@@ -191,7 +191,7 @@ def test_invalid_value_is_not_reported_as_a_limit(world: World, config: dict[str
 
 @pytest.mark.parametrize(("config", "limit", "said"), OVER + BEYOND)
 class TestSceneLimits:
-    """Each refusal says which limit, its value, and what was given."""
+    """Each refusal has the limit, its value and the requested value."""
 
     def refused(self, answer: httpx.Response, limit: str, said: str) -> None:
         assert answer.status_code == 400, answer.text
@@ -222,7 +222,7 @@ class TestSceneLimits:
     def test_apply_to_frames_and_previews_of_older_systems(
         self, world: World, config: dict[str, Any], limit: str, said: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Of a system that was made before there was such a limit."""
+        """The system was created before the limit was set."""
         if (config, limit, said) in BEYOND:  # which there was never
             return
         system = create(world, "alice")
@@ -315,7 +315,7 @@ class TestQuotas:
         assert world.call(who, "GET", f"/systems/{system}/preview").status_code == 429
 
     def test_do_not_store_refusals_for_idempotency_keys(self, world: World) -> None:
-        """A request that was refused can be sent again under its Idempotency-Key."""
+        """A refused request can be repeated with its Idempotency-Key."""
         who = key(world, "patient", open_jobs=1)
         system = create(world, who)
         path, headers = f"/systems/{system}/render", {"Idempotency-Key": new_id()}

@@ -194,7 +194,7 @@ async def test_lowered_limit_holds_at_once(redis: Redis) -> None:
 
 
 class TestWithoutRedis:
-    """Requests are neither all allowed nor all refused: every process goes on with its own count."""
+    """Requests are neither all allowed nor all refused: every process counts on its own."""
 
     async def test_processes_count_alone_when_redis_is_killed(self, own: Redis) -> None:
         who, limit = new_id(), 30

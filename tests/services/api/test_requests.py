@@ -103,7 +103,7 @@ async def test_wrong_method_is_refused_with_allow(app: FastAPI, method: str, pat
 
 @pytest.mark.parametrize(("status", "lines_said"), [(200, 0), (404, 0), (401, 1), (403, 1), (429, 1)])
 async def test_refused_request_is_logged(said: io.StringIO, status: int, lines_said: int) -> None:
-    """As somebody is who tries keys."""
+    """So that attempts to guess keys are visible."""
     app = create_app()
 
     @app.get("/answered")

@@ -191,7 +191,7 @@ class TestFrame:
 
 
 class TestSettings:
-    """Which of several values counts; told apart by the picture."""
+    """Precedence of settings, observed in the picture."""
 
     @staticmethod
     def digest(run: Run, folder: Path, *arguments: str | Path) -> str:

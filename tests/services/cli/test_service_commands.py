@@ -201,7 +201,7 @@ class TestConfig:
         assert ServiceSettings().keep_uploads == 90
 
     def test_empty_media_root_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """And not the folder in which the service was started."""
+        """It does not mean the current folder."""
         monkeypatch.setenv("MOTES_MEDIA_ROOT", "")
         assert ServiceSettings().media_root is None
 

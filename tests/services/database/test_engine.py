@@ -15,7 +15,7 @@ from tests.services.servers import Postgres
 
 
 def test_closing_a_connection_twice_rolls_back(tmp_path: Path) -> None:
-    """aiosqlite closes twice what is interrupted while it closes."""
+    """aiosqlite closes a connection twice if it is interrupted while closing."""
     connection = sqlite3.connect(tmp_path / "motes.db", factory=_Connection, isolation_level=None)
     connection.execute("CREATE TABLE numbers (number INTEGER)")
     connection.execute("BEGIN IMMEDIATE")
@@ -30,7 +30,7 @@ def test_closing_a_connection_twice_rolls_back(tmp_path: Path) -> None:
 
 
 class TestUnresponsivePostgresql:
-    """The driver has errors of five kinds for that, of which the API would take four for faults of its own."""
+    """The driver raises five kinds of errors for that; the API would treat four of them as internal errors."""
 
     @pytest.mark.anyio
     async def test_terminated_connection_is_an_operational_error(self, postgres_server: Postgres) -> None:

@@ -199,7 +199,7 @@ def test_any_sequence_of_changes_keeps_the_invariants(tmp_path: Path, examples: 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_concurrent_changes(board: Board, clock: Clock, seed: int) -> None:
-    """PostgreSQL, many changes at once: five workers, of which each may die at any step, and clients that meddle."""
+    """On PostgreSQL: five workers, each of which may die at any step, and clients that change jobs meanwhile."""
     chance = random.Random(seed)
     jobs = [await board.submit(chance.choice("abc"), scene_key=chance.choice("pq") * 5 + str(n % 9)) for n in range(24)]
     meddled: set[str] = set()

@@ -54,7 +54,7 @@ async def test_earlier_task_wakes_a_new_worker(url: str) -> None:
 
 
 async def test_two_tasks_wake_two_workers_while_both_are_busy(url: str) -> None:
-    """Nobody takes a byte while it has no slot left for what that stands for."""
+    """A worker without a free slot reads no byte from the pipe."""
     busy: set[int] = set()
     both, done = asyncio.Event(), asyncio.Event()
 

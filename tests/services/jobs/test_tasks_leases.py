@@ -30,7 +30,7 @@ async def test_each_task_is_claimed_once_by_many_workers(board: Board) -> None:
 
 
 async def test_segment_rendered_by_two_workers_counts_once(board: Board, clock: Clock) -> None:
-    """The first worker stalls with fifty segments; their leases end, a second does them, and both finish at once."""
+    """A worker stalls with fifty segments; their leases expire, another renders them, and both finish at once."""
     job = await board.submit()
     plan = await board.take()
     await board.tasks.record_plan(plan, [2] * 50)
@@ -158,7 +158,7 @@ class TestLease:
 
 
 class TestClock:
-    """Nothing expires with time, and nothing hangs when the clock is wrong."""
+    """Waiting jobs do not expire, and a wrong clock blocks nothing."""
 
     async def test_job_may_wait_for_a_day(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
@@ -297,7 +297,7 @@ async def test_lease_of_a_machine_with_a_fast_clock_is_respected(board: Board) -
 
 
 async def test_cancelled_changes_leave_no_locks(board: Board) -> None:
-    """As when a worker stops renewing, or a client goes away: at any moment, also within a transaction."""
+    """A worker may stop renewing or a client disconnect at any moment, even within a transaction."""
     chance = random.Random(1)
     claims = []
     for number in range(8):

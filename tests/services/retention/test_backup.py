@@ -216,7 +216,7 @@ class TestRepair:
         assert [claim.kind for claim in claims] == ["plan", "segment", "segment", "join"]
 
     async def test_works_after_pg_restore(self, postgres_server: Postgres, tmp_path: Path) -> None:
-        """As docs/operations.md has it: the dump first, the files after it."""
+        """As in docs/operations.md: first the dump, then the files."""
         names = [await asyncio.to_thread(postgres_server.create) for _ in range(2)]
         url, restored = [postgres_server.url(name) for name in names]
         await upgrade(url)

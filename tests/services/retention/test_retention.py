@@ -550,7 +550,7 @@ class TestRaces:
             await shelf.whole()
 
     async def test_everything_at_once(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Clients that submit, retry, cancel and delete; workers; and retention that wants everything gone."""
+        """Clients submit, retry, cancel and delete while workers render and retention deletes all it may."""
         for module in (policy, orphans):  # for which everything is old
             monkeypatch.setattr(module, "now", lambda: now() + timedelta(hours=1))
         rng = random.Random(1)
@@ -634,7 +634,7 @@ class TestUnderLoad:
     async def test_storage_is_filled_and_freed_ten_times_over(
         self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A disk for six videos and their segments; 10 disks are written, and nothing is lost that should stay."""
+        """The disk holds six videos and their segments; ten times as much is written, and no file in use is lost."""
         disk = 24 * SIZE
         monkeypatch.setattr(shelf.storage, "total", lambda: disk)
         monkeypatch.setattr(shelf.storage, "free", lambda: disk - sum(shelf.files().values()))
@@ -727,7 +727,7 @@ class TestSingleRun:
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # it is given to a process
 class TestKilledBetween:
     async def test_rows_and_files_leaves_only_untracked_files(self, shelf: Shelf) -> None:
-        """Whoever dies there leaves files that no row knows, and they go later."""
+        """A process killed there leaves untracked files, which are deleted later."""
         job = await shelf.rendered(scene="scene")
         song = await shelf.song("song", "alice")
         await shelf.age(days=40)

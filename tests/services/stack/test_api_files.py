@@ -190,7 +190,7 @@ def test_concurrent_requests_for_a_frame_share_one_job(stack: Stack) -> None:
 
 
 def test_failed_frame_has_a_reason(stack: Stack, demo_song: Path) -> None:
-    """What is asked of a song that is gone from storage fails in a worker, not in the API."""
+    """A song missing from storage fails the task in a worker, not in the API."""
     system = create(stack, **SMALL, seed=308)
     body = upload(stack, demo_song, cut=150_000).json()
     load(stack, system, body["audio_path"])

@@ -185,7 +185,7 @@ def test_socket_reports_progress_and_end_of_jobs(stack: Stack) -> None:
 
 
 def test_socket_reports_a_job_that_completes_at_once(stack: Stack) -> None:
-    """As one is that was rendered before."""
+    """A job whose scene was rendered before completes at once."""
     system = create(stack, **SMALL, seed=108)
     rendered(stack, system)
     with socket(stack, system) as connection:
@@ -193,7 +193,7 @@ def test_socket_reports_a_job_that_completes_at_once(stack: Stack) -> None:
 
 
 def test_change_is_seen_by_every_listener(stack: Stack) -> None:
-    """Also by those of another process, and also where it was made by HTTP."""
+    """Listeners in other processes and changes over HTTP are included."""
     system = create(stack, **SMALL)
     with (
         another_api(stack) as other,
@@ -273,7 +273,7 @@ def test_concurrent_changes_over_two_sockets_are_all_kept(stack: Stack) -> None:
 
 
 def test_broken_connections_leave_no_open_files_or_errors(stack: Stack) -> None:
-    """A connection that breaks off is no error in the log, and no file stays open."""
+    """A broken connection is not logged as an error, and no file stays open."""
     before = len(stack.log("api"))
     system = create(stack, **SMALL)
     job = submit(stack, create(stack, **LONG))

@@ -152,7 +152,7 @@ def test_wrong_query_is_refused_with_400(stack: Stack, path: str) -> None:
     ],
 )
 def test_unknown_query_parameter_is_refused(stack: Stack, path: str, there: str) -> None:
-    """Else a frame of another moment would come back, or the list of everything."""
+    """A misspelled parameter would otherwise return another frame or an unfiltered list."""
     system = create(stack, **SMALL)
     assert_refused(stack.client.get(path.format(system)), 400, there)
     assert stack.client.get("/health?nocache=1").status_code == 200  # who asks whether we live is let do as it likes

@@ -319,7 +319,7 @@ class TestKilledProcesses:
 
 @pytest.mark.usefixtures("_redis")
 class TestFullDisk:
-    """Jobs wait for room and say so; what they make then is right."""
+    """Jobs wait for space, report that they wait, and then produce correct videos."""
 
     @pytest.mark.parametrize(
         "stages",

@@ -66,7 +66,7 @@ def test_finished_video_is_visible_only_to_its_owner(stack: Stack, video: str) -
 
 
 def test_shared_result_reveals_nothing_of_its_first_owner(stack: Stack, video: str) -> None:
-    """The result is shared by its content; of whose it was nothing is told."""
+    """Results are shared by content without revealing who rendered them first."""
     own = stack.client.get(f"/jobs/{video}").json()
     with as_owner(stack, "bob") as bob:
         body = {"particle_type": "enhanced", "config": {**SMALL, "seed": 901}}

@@ -101,7 +101,7 @@ def test_killed_redis_neither_lifts_nor_tightens_limits(stack: Stack, both: list
 
 
 def test_worker_fails_jobs_beyond_its_limits(stack: Stack) -> None:
-    """As a job that was taken before there were any."""
+    """Such a job was accepted before the limits were set."""
     stack.stop("worker")
     stack.environment["MOTES_MAX_PIXELS"] = "10000"
     try:

@@ -206,7 +206,7 @@ def test_endless_response_is_not_read(tmp_path: Path) -> None:
 
 
 def test_dripping_response_head_times_out(tmp_path: Path) -> None:
-    """Each byte comes in time, all of them never do: what ends this is the time for all of it."""
+    """Every byte arrives in time but the head never ends, so the total timeout applies."""
     with raw_receiver(b"HTTP/1.1 200 OK\r\n", b"x", every=0.05) as (url, _):
         row = deliver(tmp_path, url, backoff=(), timeout=0.3)
     assert row.status == "failed"
@@ -222,13 +222,13 @@ def test_response_that_is_not_http_is_a_failure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["", "nonsense", "http://[", "http://x\n/", "ftp://example.com/"])
 def test_unsendable_message_is_given_up(tmp_path: Path, url: str) -> None:
-    """It got past the check once, by another version of ours perhaps."""
+    """An older version may have accepted it."""
     row = deliver(tmp_path, url)
     assert (row.status, len(row.attempts)) == ("failed", 4)
 
 
 def test_invalid_unicode_is_delivered(tmp_path: Path) -> None:
-    """As in the error of a job, about a file whose name is none."""
+    """A job's error may quote a file name that is not valid Unicode."""
     payload = {**PAYLOAD, "data": {"error": "no such file: \udcff.mp3"}}
 
     async def main() -> None:

@@ -129,7 +129,7 @@ def test_rebound_name_is_not_called(tmp_path: Path) -> None:
 
 
 def test_request_goes_to_the_checked_address(tmp_path: Path) -> None:
-    """The name is looked up once an attempt: what it means a moment later does not matter."""
+    """The name is resolved once per attempt; later changes have no effect."""
     with receiver() as server:
         named = Names({"hook.example.com": [["127.0.0.1"], ["127.0.0.99"]]})
         row = deliver(tmp_path, f"http://hook.example.com:{server.port}/x", backoff=(), resolve=named.resolve)
@@ -260,7 +260,7 @@ def test_missing_certificates_are_logged(
 
 
 def test_connection_is_not_reused_for_another_name(tmp_path: Path, certificate: Certificate) -> None:
-    """Both names are at the same address, and the first has just been delivered there."""
+    """Both names have the same address, and the first was just called there."""
     named = names(good_example_com="127.0.0.1", other_example_com="127.0.0.1")
 
     async def main(port: int) -> Any:

@@ -228,7 +228,7 @@ fork_server.main()
 
 
 def test_garbage_of_the_rehearsal_is_collected_before_forking(tmp_path: Path) -> None:
-    """As compiling kernels leaves a frame whose threads no other process has: throwing it away there never ended."""
+    """Compilation leaves a frame with threads that a forked process lacks; collecting it there would hang."""
     ours, control = socket.socketpair()
     command = (sys.executable, "-c", _LEAVES_GARBAGE, tmp_path.as_uri(), "0", str(os.getpid()))
     with subprocess.Popen(command, stdin=control, env={**os.environ, **ENVIRONMENT}) as process, ours:
