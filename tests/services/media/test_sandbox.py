@@ -139,15 +139,12 @@ def test_programs_and_namespaces_are_denied(who: str, kernel: tuple[bool, int]) 
         pytest.skip("there is no seccomp; that it is said is tested above")
     code = """
     libc = ctypes.CDLL(None, use_errno=True)
-    anonymous = os.memfd_create("true")  # about files of memory Landlock says nothing
-    os.write(anonymous, Path("/bin/true").read_bytes())
     enter_sandbox(memory=1 << 28, seconds=5)
-    refused(os.execv, f"/proc/self/fd/{anonymous}", ["true"])
-    refused(os.execv, "/bin/true", ["true"])
+    print(libc.execve(b"/bin/true", None, None), ctypes.get_errno())  # of Landlock it would be EACCES
     print(libc.unshare(0x10000000), ctypes.get_errno())
     print(libc.ptrace(16, os.getppid(), None, None), ctypes.get_errno())
     """
-    assert said(code, who) == ["PermissionError", "PermissionError", "-1", "1", "-1", "1"]
+    assert said(code, who) == ["-1", "1"] * 3
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def test_unrecorded_delivery_is_repeated(tmp_path: Path, clock: Clock, caplog: p
             async with sessions.begin() as session:
                 await session.execute(text("ALTER TABLE deliveries RENAME TO gone"))
             server.answering.set()
-            await eventually(lambda: "cannot be noted" in caplog.text)
+            await eventually(lambda: "cannot be stored" in caplog.text)
             async with sessions.begin() as session:
                 await session.execute(text("ALTER TABLE gone RENAME TO deliveries"))
             clock.step(seconds=61)
