@@ -111,8 +111,8 @@ def clients(stack: Stack, closing: ExitStack, song: Path) -> None:
     closing.enter_context(going_on(again, 0.5))
 
 
-def questions() -> dict[str, list[str]]:
-    """What Prometheus must answer, for every expression of every panel and rule, by what it is of."""
+def expressions_by_owner() -> dict[str, list[str]]:
+    """The queries of every panel and rule expression, by the name of the panel or rule."""
     alerting = {rule["alert"] for rule in rules() if "alert" in rule}
     asked = {}
     for name, expression in expressions():
@@ -127,7 +127,7 @@ def questions() -> dict[str, list[str]]:
 
 def test_every_panel_and_rule_expression_has_results(observed: tuple[Stack, Watching], demo_song: Path) -> None:
     stack, watching = observed
-    left = {name: parts for name, parts in questions().items() if name not in NOT_YET}
+    left = {name: parts for name, parts in expressions_by_owner().items() if name not in NOT_YET}
     end = time.monotonic() + HANG
     with ExitStack() as closing:
         clients(stack, closing, demo_song)

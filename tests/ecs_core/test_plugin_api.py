@@ -289,7 +289,7 @@ def test_hooks_run_even_if_another_plugin_fails(load_plugins: Load) -> None:
         assert sys.modules[f"motes_test_{name}"].heard == [("before", "a scene"), ("after", "a scene", "figures")]
 
 
-def test_hooks_cannot_change_what_they_observe_nor_end_the_render(load_plugins: Load) -> None:
+def test_hooks_can_neither_change_nor_stop_a_render(load_plugins: Load) -> None:
     registry = load_plugins(a=MEDDLER, b=HOOKS.replace("FAIL", "pass"))
     scene = Scene("snow", "song.ogg", {"particle_colors": [[255, 0, 0]]}, analysis="heard.json")
     stats = RenderResult(Path("v.mp4"), 30, 1.0, "30", 64, 36, seconds={"total": 2.0})
@@ -307,7 +307,7 @@ class TestSelection:
         yield
         particle_types.cache_clear()
 
-    def test_motes_plugins_limits_what_is_loaded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_motes_plugins_limits_the_loaded_plugins(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_PLUGINS", "snow, zen")
         assert list(particle_types().types) == ["snow", "zen"]
         assert particle_types().failures == ()

@@ -77,17 +77,17 @@ def signed(sent: datetime) -> tuple[bytes, dict[str, str]]:
     return body.encode(), headers
 
 
-def test_signature_check_of_the_docs_accepts_what_was_signed(message: Any) -> None:
+def test_documented_signature_check_accepts_a_signed_message(message: Any) -> None:
     assert message(*signed(datetime.now(UTC)), SECRET) == BODY
 
 
 @pytest.mark.parametrize("sent", [timedelta(hours=-1), timedelta(hours=1)])
-def test_signature_check_of_the_docs_refuses_what_is_old(message: Any, sent: timedelta) -> None:
+def test_documented_signature_check_refuses_an_old_message(message: Any, sent: timedelta) -> None:
     with pytest.raises(ValueError, match="too old"):
         message(*signed(datetime.now(UTC) + sent), SECRET)
 
 
-def test_signature_check_of_the_docs_refuses_what_was_changed(message: Any) -> None:
+def test_documented_signature_check_refuses_a_changed_message(message: Any) -> None:
     body, headers = signed(datetime.now(UTC))
     with pytest.raises(ValueError, match="not from Motes"):
         message(body + b" ", headers, SECRET)

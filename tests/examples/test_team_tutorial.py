@@ -21,7 +21,7 @@ BLOCKS = re.findall(
 
 @pytest.mark.campaign  # a stack and ten commands; make test checks that each of its commands exists
 @pytest.mark.debian("redis-server")
-def test_a_service_for_a_team(tmp_path: Path, demo_song: Path) -> None:
+def test_service_for_a_team(tmp_path: Path, demo_song: Path) -> None:
     shutil.copy(demo_song, tmp_path / "song.wav")
     start, *rest = BLOCKS
     assert start.startswith("MOTES_AUTH=required motes serve")

@@ -47,9 +47,7 @@ def write_png(path: Path, picture: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_picture_is_the_golden_one(
-    name: str, demo_song: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_picture_is_the_golden_one(name: str, demo_song: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     kind, config, at = CASES[name]
     size = {"width": 480, "height": 270, "duration": "audio"}
     render_frame(Scene(kind, audio=demo_song, config={**size, **config}), at, tmp_path / "frame.png")

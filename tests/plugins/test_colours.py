@@ -25,7 +25,7 @@ def test_three_colours_are_used_about_equally(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_colour_that_is_named_twice_is_used_twice_as_often(kind: str) -> None:
+def test_colour_given_twice_is_used_twice_as_often(kind: str) -> None:
     color = last(play(kind, seconds=2, fps=10, particle_colors=[RED, RED, BLUE], **MANY)).color
     assert (color[:, 0] > 0).mean() == pytest.approx(2 / 3, abs=5 * (2 / 9 / len(color)) ** 0.5)
 

@@ -29,7 +29,7 @@ def outward(song: Song, **config: float) -> float:
     return float((ways[1] - ways[0]).mean() * 3)
 
 
-def test_pushed_outward_when_the_bass_is_high_and_drawn_in_when_it_is_low() -> None:
+def test_high_bass_pushes_outward_and_low_bass_pulls_inward() -> None:
     assert outward(steady(1.0)) > 100
     assert outward(steady(0.2)) < 0
     assert outward(silence) < outward(steady(0.2))
@@ -58,7 +58,7 @@ def test_farther_out_while_the_bass_is_high() -> None:
     assert distances[1] > 1.5 * distances[0]
 
 
-def test_goes_outward_with_the_bass_of_a_real_song(real_song: Path) -> None:
+def test_moves_outward_with_the_bass_of_a_real_song(real_song: Path) -> None:
     radial, levels = [], []
     for moment in play("enhanced", analyze(real_song).timeline, 60):
         way = ((moment.x - 960) * moment.vx + (moment.y - 540) * moment.vy) / (moment.distance + 1)

@@ -91,7 +91,7 @@ def twinkle(moment: Moment) -> np.ndarray:
     return moment.light / np.maximum(0.1, 1 - 0.9 * moment.distance / (1.15 * CORNER))
 
 
-def test_light_twinkles_between_60_and_100_percent_and_fades_with_distance_to_a_tenth() -> None:
+def test_light_twinkles_by_40_percent_and_fades_to_a_tenth() -> None:
     for moment in play("snow", silence, 20, fps=10, every=10):
         assert twinkle(moment).min() == pytest.approx(0.6, abs=0.01)
         assert twinkle(moment).max() == pytest.approx(1.0, abs=0.01)

@@ -76,7 +76,7 @@ def test_one_particle_in_six_is_a_disc_behind_the_others() -> None:
     assert moment.seen.disc.tolist() == [1] * 100 + [0] * 500
 
 
-def test_discs_are_no_more_than_120() -> None:
+def test_at_most_120_discs() -> None:
     assert next(play("zen", particle_count=10_000)).seen.disc.sum() == 120
 
 

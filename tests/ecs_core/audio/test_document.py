@@ -155,7 +155,7 @@ def test_number_of_labels_must_match_the_sections(heard: Analysis) -> None:
         document.corrected(heard, said(labels=right[1:]))
 
 
-def test_a_document_of_another_song_is_refused(heard: Analysis) -> None:
+def test_document_of_another_song_is_refused(heard: Analysis) -> None:
     other = document.check({"schema": "motes-analysis", "version": 1, "duration": 12}, where="it")
     with pytest.raises(SceneError, match=r"another song: duration 12 s, this one has 10 s"):
         document.corrected(heard, other)

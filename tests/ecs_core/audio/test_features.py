@@ -95,7 +95,7 @@ def test_quiet_16_bit_song_has_the_features_of_the_loud_one(demo: Analysis, song
         assert np.abs(one - other).max() < 0.05, name
 
 
-def test_an_intro_without_drums_has_less_bass_than_the_drop(demo: Analysis) -> None:
+def test_intro_without_drums_has_less_bass_than_the_drop(demo: Analysis) -> None:
     bass = timeline(demo).features["bass"]
     assert bass[: 3 * 30].mean() < 0.5 * bass[8 * 30 : 18 * 30].mean()
 
@@ -115,7 +115,7 @@ def test_last_bit_noise_is_silence() -> None:
     assert all(times.size == 0 for times in analysis.events.values())
 
 
-def test_a_pause_within_a_song_is_dark(song: F32) -> None:
+def test_pause_within_a_song_is_dark(song: F32) -> None:
     paused = song.copy()
     paused[:, 10 * RATE : 12 * RATE] = 0
     found = timeline(heard(paused, rate=RATE)).features
@@ -170,7 +170,7 @@ def test_samples_far_beyond_full_scale_have_valid_features() -> None:
 
 @pytest.mark.parametrize("fps", RATES)
 @pytest.mark.parametrize("frames", [0, 1, 77, 900])
-def test_a_timeline_has_as_many_rows_as_frames(demo: Analysis, fps: Fraction, frames: int) -> None:
+def test_timeline_has_as_many_rows_as_frames(demo: Analysis, fps: Fraction, frames: int) -> None:
     found = demo.timeline(fps, frames)
     assert found.frames == frames
     assert found.fps == fps
@@ -202,7 +202,7 @@ def test_bass_rises_with_the_kick(fps: Fraction) -> None:
     assert np.abs(crossings - (times * float(fps)).astype(int)).max() <= 1
 
 
-def test_a_hit_falls_in_a_fifth_of_a_second() -> None:
+def test_hit_falls_in_a_fifth_of_a_second() -> None:
     onset = timeline(heard(hits(3.0, [1.0, 2.0])), Fraction(60)).features["onset"]
     peak = onset[55:66].max()
     assert onset[60 + 15] < 0.2 * peak

@@ -111,7 +111,7 @@ def test_analysis_is_deterministic() -> None:
         np.testing.assert_array_equal(times, again.events[name], err_msg=name)
 
 
-def test_a_given_tempo_is_followed() -> None:
+def test_given_tempo_is_followed() -> None:
     made, spectrum, heard = song("house", 301)
     true = 60 / float(np.median(np.diff(made.beats)))
     for bpm in (true / 2, true):
@@ -152,7 +152,7 @@ def test_given_beat_offset_shifts_all_beats() -> None:
     assert np.median(later - beats[np.abs(later[:, None] - beats).argmin(axis=1)]) == pytest.approx(0.03, abs=0.005)
 
 
-def test_a_given_tempo_and_beat_are_an_even_grid() -> None:
+def test_given_tempo_and_beat_are_an_even_grid() -> None:
     _, spectrum, _ = song("rock", 302)
     told = features_of(spectrum, guidance=Guidance(bpm=90.0, beat_offset=10.1))
     beats = told.events["beats"]
@@ -164,7 +164,7 @@ def test_a_given_tempo_and_beat_are_an_even_grid() -> None:
 
 
 @pytest.mark.parametrize(("octave", "times"), [("half", 0.5), ("double", 2.0)])
-def test_the_tempo_is_halved_and_doubled(octave: str, times: float) -> None:
+def test_tempo_is_halved_and_doubled(octave: str, times: float) -> None:
     _, spectrum, heard = song("house", 301)
     told = features_of(spectrum, guidance=Guidance(beat_octave=octave))
     assert told.tempo == pytest.approx(times * heard.tempo, rel=0.02)

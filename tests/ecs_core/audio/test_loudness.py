@@ -31,7 +31,7 @@ def by_pyloudnorm(samples: F32, rate: int) -> float:
 
 
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000, 96_000])
-def test_integrated_loudness_is_that_of_pyloudnorm_at_any_rate(rate: int) -> None:
+def test_integrated_loudness_equals_pyloudnorm_at_any_rate(rate: int) -> None:
     import soxr
 
     song = soxr.resample(compose(12.0).T, RATE, rate).T.astype(np.float32)
@@ -39,7 +39,7 @@ def test_integrated_loudness_is_that_of_pyloudnorm_at_any_rate(rate: int) -> Non
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
-def test_integrated_loudness_is_that_of_pyloudnorm_for_any_number_of_channels(channels: int) -> None:
+def test_integrated_loudness_equals_pyloudnorm_for_any_channels(channels: int) -> None:
     song = noise(6.0, channels=channels) * np.linspace(0.01, 1, 6 * 48_000, dtype=np.float32)
     song *= np.linspace(0.3, 1, channels, dtype=np.float32)[:, None]
     assert loudness.integrated(energy_of(song, 48_000)) == pytest.approx(by_pyloudnorm(song, 48_000), abs=0.1)
@@ -59,7 +59,7 @@ def test_low_frequency_effects_do_not_count() -> None:
     assert loudness.integrated(energy_of(song, 48_000)) == loudness.SILENCE
 
 
-def test_momentary_and_short_term_are_those_of_the_moment() -> None:
+def test_momentary_and_short_term_loudness_follow_the_signal() -> None:
     song = np.concatenate([sine(5, -40), sine(5, -20)], axis=1)
     energy = energy_of(song, 48_000)
     momentary, short = loudness.momentary(energy), loudness.short_term(energy)
@@ -69,14 +69,14 @@ def test_momentary_and_short_term_are_those_of_the_moment() -> None:
     assert momentary[50] == pytest.approx(-23, abs=0.2)  # half of what is around is loud
 
 
-def test_the_size_of_blocks_makes_no_difference() -> None:
+def test_loudness_does_not_depend_on_block_size() -> None:
     song = compose(4.0)
     one, other = energy_of(song, RATE, block=997), energy_of(song, RATE, block=100_000)
     np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 4409, 4411])
-def test_a_very_short_song_is_measured(samples: int) -> None:
+def test_very_short_song_is_measured(samples: int) -> None:
     energy = energy_of(np.ones((1, samples), np.float32), 44_100, block=1000)
     assert len(energy) == -(-samples // 4410)
     assert np.isfinite(loudness.momentary(energy)).all()

@@ -63,18 +63,18 @@ def test_hits_of_different_strength_are_found() -> None:
     assert np.abs(errors(heard(samples.astype(np.float32)).events["onsets"], TIMES)).mean() <= 0.010
 
 
-def test_the_level_of_a_song_does_not_change_its_onsets() -> None:
+def test_level_of_a_song_does_not_change_its_onsets() -> None:
     samples = hits(LENGTH, TIMES.tolist(), kind="kick")
     loud, quiet = heard(samples).events["onsets"], heard(samples * np.float32(0.01)).events["onsets"]
     np.testing.assert_allclose(loud, quiet, atol=1e-4)
 
 
-def test_a_hit_at_the_very_start_is_found() -> None:
+def test_hit_at_the_very_start_is_found() -> None:
     found = heard(hits(3.0, [0.0, 1.0, 2.0])).events["onsets"]
     np.testing.assert_allclose(found, [0.0, 1.0, 2.0], atol=0.02)
 
 
-def test_a_hit_just_before_the_end_is_found() -> None:
+def test_hit_just_before_the_end_is_found() -> None:
     found = heard(hits(3.0, [1.0, 2.0, 2.97])).events["onsets"]
     np.testing.assert_allclose(found, [1.0, 2.0, 2.97], atol=0.01)
 

@@ -41,7 +41,7 @@ def test_sections_are_found_and_labelled_by_similarity() -> None:
     assert analysis.labels == ("A", "B", "A", "C", "B")
 
 
-def test_a_song_that_stays_the_same_is_one_section() -> None:
+def test_uniform_song_is_one_section() -> None:
     analysis = song(("low", 30))
     assert analysis.events["sections"].tolist() == [0.0]
     assert analysis.labels == ("A",)

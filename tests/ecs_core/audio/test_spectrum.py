@@ -26,13 +26,13 @@ def bins(sound: F32) -> F32:
     return np.abs(stft) * np.float32(4 / WINDOW)
 
 
-def test_the_mel_spectrogram_is_that_of_librosa(sound: F32, bins: F32) -> None:
+def test_mel_spectrogram_equals_librosa(sound: F32, bins: F32) -> None:
     expected = librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=MEL_BANDS, fmin=27.5, fmax=RATE / 2, htk=True) @ bins
     found = spectrum(sound, rate=RATE).mel
     np.testing.assert_allclose(found[: expected.shape[1]], 1000 * expected.T, atol=1e-4, rtol=2**-11)  # it is float16
 
 
-def test_bands_are_those_of_librosas_spectrogram(sound: F32, bins: F32) -> None:
+def test_bands_equal_librosa(sound: F32, bins: F32) -> None:
     found = spectrum(sound, rate=RATE).bands
     frequencies = librosa.fft_frequencies(sr=RATE, n_fft=WINDOW)
     for number, (low, high) in enumerate(BANDS.values()):
@@ -40,12 +40,12 @@ def test_bands_are_those_of_librosas_spectrogram(sound: F32, bins: F32) -> None:
         np.testing.assert_allclose(found[: len(expected), number], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_the_centroid_is_that_of_librosas_power_spectrogram(sound: F32, bins: F32) -> None:
+def test_centroid_equals_librosa(sound: F32, bins: F32) -> None:
     expected = librosa.feature.spectral_centroid(S=bins**2, sr=RATE, n_fft=WINDOW)[0]
     np.testing.assert_allclose(spectrum(sound, rate=RATE).centroid[: len(expected)], expected, rtol=1e-3)
 
 
-def test_a_full_scale_sine_has_amplitude_one() -> None:
+def test_full_scale_sine_has_amplitude_one() -> None:
     t = np.arange(RATE) / RATE
     found = spectrum(np.sin(2 * np.pi * 1500 * t)[None].astype(np.float32), rate=RATE)
     assert np.sqrt(2 / 3) * found.bands[20:60, 3] == pytest.approx(1.0, abs=0.02)  # of which the window keeps 2/3
@@ -60,7 +60,7 @@ def test_hops_cover_the_whole_song() -> None:
         assert (found.samples, found.rate) == (samples, RATE)
 
 
-def test_the_size_of_blocks_makes_no_difference(sound: F32) -> None:
+def test_spectrum_does_not_depend_on_block_size(sound: F32) -> None:
     one, other = spectrum(sound, rate=RATE, block=300), spectrum(sound, rate=RATE, block=44_100)
     np.testing.assert_allclose(one.mel, other.mel, atol=1e-3, rtol=2**-10)
     np.testing.assert_allclose(one.bands, other.bands, atol=1e-5)
@@ -81,7 +81,7 @@ def _peak(minutes: int) -> int:
     return peak
 
 
-def test_memory_grows_with_a_song_only_by_what_is_kept() -> None:
+def test_memory_grows_only_by_the_kept_curves() -> None:
     _peak(1)
     growth = _peak(5) - _peak(1)
     print(f"{growth / 2**20:.1f} MiB for four minutes more")

@@ -31,7 +31,7 @@ def tones(*notes: float, seconds: float = 1.0, rate: int = RATE) -> F32:
 
 
 @pytest.mark.parametrize("note", [45, 48, 54, 60, 69, 75, 83])
-def test_the_pitch_class_of_a_note_is_the_strongest_in_any_octave(note: int) -> None:
+def test_pitch_class_of_a_note_is_strongest_in_any_octave(note: int) -> None:
     chroma = pitch_classes(spectrum(tones(note), rate=RATE).chroma)
     middle = chroma[len(chroma) // 2]
     assert NOTES[int(middle.argmax())] == NOTES[note % 12]
@@ -39,7 +39,7 @@ def test_the_pitch_class_of_a_note_is_the_strongest_in_any_octave(note: int) -> 
     assert np.sort(middle)[-3] < 0.6
 
 
-def test_pitch_classes_are_those_of_librosa() -> None:
+def test_pitch_classes_equal_librosa() -> None:
     sound = compose(3.0).mean(axis=0)
     sound = librosa.resample(sound, orig_sr=DEMO_RATE, target_sr=RATE, res_type="soxr_hq")
     bins = np.abs(librosa.stft(sound, n_fft=CHROMA_WINDOW, hop_length=CHROMA_HOP, pad_mode="constant")) * (
@@ -52,7 +52,7 @@ def test_pitch_classes_are_those_of_librosa() -> None:
 
 @pytest.mark.parametrize(("chords", "key"), [(C_MAJOR, "C major"), (A_MINOR, "A minor")])
 @pytest.mark.parametrize("up", [0, 3, 7])
-def test_the_key_of_a_cadence_is_found(chords: tuple[tuple[int, ...], ...], key: str, up: int) -> None:
+def test_key_of_a_cadence_is_found(chords: tuple[tuple[int, ...], ...], key: str, up: int) -> None:
     sound = np.concatenate([tones(*(note + up for note in chord)) for chord in chords], axis=1)
     name, sure = key_of(spectrum(sound, rate=RATE).chroma)
     note, mode = key.split()
@@ -65,7 +65,7 @@ def test_noise_has_low_key_confidence() -> None:
     assert key_of(np.zeros((5, 12), np.float32)) == ("", 0.0)
 
 
-def test_a_chord_is_harmonic_and_hits_are_percussive() -> None:
+def test_chord_is_harmonic_and_hits_are_percussive() -> None:
     chord = harmonic_share(spectrum(tones(57, 60, 64, seconds=3.0), rate=RATE).mel)
     clicks = spectrum(hits(3.0, np.arange(0.2, 2.9, 0.25).tolist(), rate=RATE), rate=RATE)
     strokes = harmonic_share(clicks.mel)[clicks.rms > 0.3 * clicks.rms.max()]
@@ -80,7 +80,7 @@ def test_harmonic_share_does_not_depend_on_block_boundaries() -> None:
     np.testing.assert_allclose(harmonic_share(mel[500:])[100:-100], whole[600:-100], atol=1e-5)
 
 
-def test_flatness_is_that_of_librosa() -> None:
+def test_flatness_equals_librosa() -> None:
     sound = noise(1.0, rate=RATE, channels=1)
     bins = np.abs(librosa.stft(sound[0], n_fft=WINDOW, hop_length=HOP, pad_mode="constant"))
     expected = librosa.feature.spectral_flatness(S=bins, amin=1e-10)[0]
@@ -116,5 +116,5 @@ def test_air_comes_when_the_hat_does() -> None:
     assert int(curve.argmax()) * HOP / RATE == pytest.approx(0.5 + 250 / 44_100, abs=HOP / RATE)
 
 
-def test_a_song_at_a_low_rate_has_no_air() -> None:
+def test_song_at_a_low_rate_has_no_air() -> None:
     assert (spectrum(noise(1.0, rate=16_000), rate=16_000).measured.air == 0).all()

@@ -25,7 +25,7 @@ def test_another_key_gives_other_draws(other: tuple[int, int, int]) -> None:
     assert not set(draws(3, 4, 5)) & set(draws(*other))
 
 
-def test_large_keys_that_differ_in_their_last_bit_give_other_draws() -> None:
+def test_last_bit_of_large_keys_matters() -> None:
     """numpy readily converts a list of large integers to float64, which would make these keys equal."""
     large = 2**64 - 2
     keys = [(large, 4), (large + 1, 4), (4, large), (4, large + 1), (large, large), (large + 1, large + 1)]
@@ -45,7 +45,7 @@ def test_draws_of_neighbouring_frames_are_uncorrelated() -> None:
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.05
 
 
-def test_stream_depends_on_every_name_and_where_names_end() -> None:
+def test_stream_depends_on_every_name_and_its_boundaries() -> None:
     streams = {stream_of(*names) for names in [("a", 1, 2), ("a", 1, 3), ("a", 2, 2), ("b", 1, 2), ("a", 12)]}
     assert len(streams) == 5
 
@@ -57,7 +57,7 @@ def test_stream_is_the_same_in_every_process() -> None:
 
 
 @pytest.mark.parametrize("stream", [5, 2**63 + 5, 2**64 - 1])
-def test_streams_and_seeds_of_64_bits_that_differ_in_the_last_give_other_draws(stream: int) -> None:
+def test_last_bit_of_64_bit_streams_and_seeds_matters(stream: int) -> None:
     assert draws(3, stream, 0) != draws(3, stream ^ 1, 0)
     assert draws(2**53, stream, 0) != draws(2**53 + 1, stream, 0)
     assert draws(2**63 - 1, stream, 0) != draws(2**63 - 2, stream, 0)
@@ -79,7 +79,7 @@ def test_philox_gives_the_known_answers(counter, key, answer) -> None:
     assert kernels.rng.philox(*counter, *key) == answer
 
 
-def test_a_draw_by_birth_id_does_not_depend_on_the_row() -> None:
+def test_draw_by_birth_id_does_not_depend_on_the_row() -> None:
     births = np.array([0, 3, 7, 2**40], np.int64)
     drawn = uniform_by_birth(5, 6, births)
     assert np.array_equal(uniform_by_birth(5, 6, births[2:]), drawn[2:])

@@ -88,7 +88,7 @@ def test_columns_are_contiguous_float32_views_after_every_change(table: Table, p
     assert position.x.shape == position.y.shape == (len(table),) == table.birth.shape
 
 
-def test_growing_keeps_what_was_written(table: Table, position: Position) -> None:
+def test_growing_keeps_values(table: Table, position: Position) -> None:
     table.spawn(64)
     position.y[:] = np.arange(64)
     table.spawn(1000)

@@ -202,7 +202,7 @@ def test_unknown_event_error_lists_the_events(make_world: MakeWorld) -> None:
         world.get(AudioFrame).before("claps")
 
 
-def test_rng_gives_other_draws_to_the_same_system_asking_twice_in_a_frame(make_world: MakeWorld) -> None:
+def test_rng_differs_between_calls_in_one_frame(make_world: MakeWorld) -> None:
     world = make_world()
     system = BUILT_IN[0]()
     first, second = (world.rng(system, 1).uniform(size=4).tolist() for _ in range(2))
@@ -218,7 +218,7 @@ def test_rng_differs_between_entities_systems_and_frames(make_world: MakeWorld) 
     assert len(set(drawn)) == 4
 
 
-def test_rng_for_the_nth_of_something_is_the_same_in_any_frame(make_world: MakeWorld) -> None:
+def test_rng_with_nth_does_not_depend_on_the_frame(make_world: MakeWorld) -> None:
     world = make_world()
     system = BUILT_IN[0]()
     before = [world.rng(system, 1, nth=n).uniform() for n in (0, 1, 1)]
@@ -229,7 +229,7 @@ def test_rng_for_the_nth_of_something_is_the_same_in_any_frame(make_world: MakeW
     assert len({*before, in_a_frame, world.rng(system, 2, nth=0).uniform()}) == 4
 
 
-def test_rng_of_a_renamed_system_that_keeps_its_random_key_is_the_same(make_world: MakeWorld) -> None:
+def test_rng_of_a_renamed_system_follows_its_random_key(make_world: MakeWorld) -> None:
     class Old(System):
         phase = Phase.MOVE
 
@@ -247,7 +247,7 @@ def test_rng_of_a_renamed_system_that_keeps_its_random_key_is_the_same(make_worl
     assert world.traits(old, 1, table).tolist() == world.traits(new, 1, table).tolist()
 
 
-def test_rng_is_the_same_in_a_world_that_starts_at_that_frame(make_world: MakeWorld) -> None:
+def test_rng_does_not_depend_on_the_first_frame(make_world: MakeWorld) -> None:
     class Draw(System):
         phase = Phase.SENSE
 
@@ -264,7 +264,7 @@ def test_rng_is_the_same_in_a_world_that_starts_at_that_frame(make_world: MakeWo
     assert drawn[first] == drawn[second]
 
 
-def test_snapshot_pickled_into_a_fresh_world_goes_on_to_the_last_bit(make_world: MakeWorld) -> None:
+def test_snapshot_restored_in_a_fresh_world_continues_bit_exactly(make_world: MakeWorld) -> None:
     first, second = fountain(make_world()), fountain(make_world())
     run(first, 10)
     second.restore(pickle.loads(pickle.dumps(first.snapshot())))
@@ -308,7 +308,7 @@ SHARED: dict[tuple[Phase, type[Column]], tuple[tuple[str, ...], str]] = {
 }
 
 
-def test_systems_share_a_column_in_a_phase_only_where_that_is_declared() -> None:
+def test_systems_share_columns_in_a_phase_only_if_declared() -> None:
     writers: dict[tuple[Phase, type[Column]], list[str]] = defaultdict(list)
     for system in BUILT_IN:
         for column in system.writes:

@@ -123,7 +123,7 @@ def test_discs_that_do_not_touch_are_left_alone() -> None:
     assert discs.vx.tolist() == [5, -5, 1]
 
 
-def test_a_crowd_keeps_its_momentum_and_elastically_its_energy() -> None:
+def test_crowd_keeps_its_momentum_and_elastically_its_energy() -> None:
     discs = Discs.many()
     momentum, energy = discs.momentum(), discs.energy()
     assert discs.collide() > 20
@@ -131,7 +131,7 @@ def test_a_crowd_keeps_its_momentum_and_elastically_its_energy() -> None:
     assert discs.energy() == pytest.approx(energy, rel=1e-5)
 
 
-def test_a_crowd_loses_energy_but_no_momentum_below_full_restitution() -> None:
+def test_crowd_loses_energy_but_no_momentum_below_full_restitution() -> None:
     discs = Discs.many()
     momentum, energy = discs.momentum(), discs.energy()
     discs.collide(0.2)
@@ -139,7 +139,7 @@ def test_a_crowd_loses_energy_but_no_momentum_below_full_restitution() -> None:
     assert discs.energy() < 0.9 * energy
 
 
-def test_a_crowd_spreads_until_hardly_anything_overlaps() -> None:
+def test_crowd_spreads_until_hardly_anything_overlaps() -> None:
     discs = Discs.many(40, low=30, high=70)
     before = discs.overlap()
     for _ in range(30):
@@ -147,7 +147,7 @@ def test_a_crowd_spreads_until_hardly_anything_overlaps() -> None:
     assert discs.overlap() < 0.02 * before
 
 
-def test_colliding_twice_from_the_same_start_is_the_same_to_the_bit() -> None:
+def test_collisions_are_deterministic() -> None:
     first, second = Discs.many(), Discs.many()
     first.collide(0.7)
     second.collide(0.7)

@@ -75,7 +75,7 @@ def test_reflecting_keeps_everything_inside_however_fast(speed: float) -> None:
     assert all(np.isfinite(column).all() for column in moving)
 
 
-def test_reflecting_turns_outsiders_inward_and_leaves_the_inward_bound_alone() -> None:
+def test_reflecting_turns_only_outward_bound_outsiders() -> None:
     x, vx = np.array([-50, -50], F32), np.array([-1, 1], F32)
     reflect([x, np.full(2, 50, F32), vx, np.zeros(2, F32), np.zeros(2, F32)], 0.1)
     assert vx.tolist() == [1, 1]

@@ -37,7 +37,7 @@ def same(a: Planes, b: Planes) -> bool:
     return all(np.array_equal(x, y) for x, y in ((a.luma, b.luma), (a.cb, b.cb), (a.cr, b.cr)))
 
 
-def test_nothing_is_black_and_colourless() -> None:
+def test_empty_picture_is_black() -> None:
     planes = painted(nothing())
     assert (planes.luma == 16).all()
     assert set(np.unique(planes.cb)) | set(np.unique(planes.cr)) == {128}
@@ -53,14 +53,14 @@ def test_values_stay_within_limited_range_however_bright() -> None:
         assert plane.max() <= 240
 
 
-def test_a_sprite_is_brightest_at_its_centre_and_round() -> None:
+def test_sprite_is_round_and_brightest_at_its_centre() -> None:
     planes = painted(sprites([96.0], [54.0], radius=6.0, skirt=0.0))
     luma = planes.luma.astype(int)
     assert luma[53:55, 95:97].min() > luma[54, 100] > luma[54, 106]
     assert abs(int(luma[54, 101]) - int(luma[59, 96])) <= 2  # right and below, equally far
 
 
-def test_a_sprite_moved_by_a_fraction_of_a_pixel_moves_its_light_by_that() -> None:
+def test_light_follows_subpixel_moves() -> None:
     centroids = []
     for shift in (0.0, 0.25, 0.5, 0.75):
         light = painted(sprites([80.0 + shift], [54.0], radius=5.0, light=(0.05,) * 3, skirt=0.0)).luma - 16.0
@@ -79,7 +79,7 @@ def test_fine_sprite_keeps_its_light_at_any_subpixel_position(radius: float) -> 
 
 
 @pytest.mark.parametrize("radius", [0.1, 0.4, 0.7, 1.0, 5.0])
-def test_window_of_a_fine_sprite_is_wider_with_the_same_light(radius: float) -> None:
+def test_fine_sprite_is_widened_with_the_same_light(radius: float) -> None:
     drawn, out = sprites([80.0], [54.0], radius=radius, light=(0.2, 0.3, 0.4), skirt=0.0), np.zeros((7, 2), np.float32)
     light = (drawn.red, drawn.green, drawn.blue)
     core = np.float32(2.1)
@@ -90,7 +90,7 @@ def test_window_of_a_fine_sprite_is_wider_with_the_same_light(radius: float) -> 
     assert out[3:6, 0] * reach**2 == pytest.approx(np.array([0.2, 0.3, 0.4]) * (2.1 * radius) ** 2, rel=1e-5)
 
 
-def test_reset_rasteriser_paints_another_picture_whole() -> None:
+def test_reset_rasteriser_repaints_the_whole_picture() -> None:
     rasteriser, first = Rasteriser(WIDTH, HEIGHT), Planes.empty(WIDTH, HEIGHT)
     rasteriser.paint(nothing(), first)
     rasteriser.reset()
@@ -116,7 +116,7 @@ def test_light_adds_up() -> None:
     assert abs(int(one) - int(two)) <= 1
 
 
-def test_a_bright_core_goes_white_and_its_surroundings_keep_the_hue() -> None:
+def test_bright_core_turns_white_and_its_surroundings_keep_the_hue() -> None:
     planes = painted(sprites([96.0], [54.0], radius=10.0, light=(40.0, 0.4, 0.4), skirt=0.05))
     core, skirt = planes.cr[27, 48], planes.cr[27, 48 + 11]
     assert skirt > 160  # red
@@ -187,7 +187,7 @@ def test_draw_order_does_not_depend_on_the_previous_frame() -> None:
     assert same(planes, painted(few))
 
 
-def test_a_dark_gradient_is_dithered_not_banded() -> None:
+def test_dark_gradient_is_dithered_not_banded() -> None:
     planes = painted(nothing(), Background(base=(0.001,) * 3, glow=(0.004,) * 3), size=(640, 360))
     row = planes.luma[180].astype(int)
     steps = np.flatnonzero(np.diff(row))

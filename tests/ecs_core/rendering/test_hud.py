@@ -65,7 +65,7 @@ def test_as_many_lights_are_lit_as_the_feature_is_high(feature: str, value: floa
     assert bright.sum() == lit
 
 
-def test_lights_that_are_not_lit_are_faint_and_not_black() -> None:
+def test_unlit_lights_are_faint_not_black() -> None:
     assert 0 < rows().max() < 0.1
 
 

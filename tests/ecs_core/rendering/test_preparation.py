@@ -44,7 +44,7 @@ def test_progress_reports_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert heard == [Progress("compiling", 0.0, seconds_left=8.0), Progress("compiling", 0.5, seconds_left=4.0)]
 
 
-def test_a_compiler_that_fails_is_a_warning(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_compiler_that_fails_is_a_warning(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     def compile_missing(names: list[str], *, report: object) -> float:
         raise RuntimeError("kernels could not be compiled: exit code 3")
 

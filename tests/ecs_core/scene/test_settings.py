@@ -169,7 +169,7 @@ def test_error_lists_a_bounded_number_of_settings() -> None:
     assert len(str(error.value)) < 20_000
 
 
-def test_the_schema_has_the_default_of_every_setting() -> None:
+def test_schema_has_the_default_of_every_setting() -> None:
     defaults = Settings().model_dump(mode="json")
     shown = {name: field["default"] for name, field in Settings.model_json_schema()["properties"].items()}
     assert shown == defaults

@@ -57,7 +57,7 @@ def test_event_is_one_at_its_time_and_decays_with_release() -> None:
     assert course[36] == pytest.approx(np.exp(-1), rel=1e-5)
 
 
-def test_an_event_rises_within_attack() -> None:
+def test_event_rises_within_attack() -> None:
     course = replace(KICK, attack=0.1, release=10.0).course(song(120, kicks=[1.0]))
     assert course[119:132].tolist() == pytest.approx([min(1, step / 12) for step in range(13)], abs=0.01)
 
@@ -71,7 +71,7 @@ def test_events_are_seen_within_half_a_frame_on_average(fps: Fraction | int) -> 
     assert max(late) < 1.0
 
 
-def test_the_peak_of_every_event_is_seen_at_thirty_frames_a_second() -> None:
+def test_peak_of_every_event_is_seen_at_thirty_frames_a_second() -> None:
     times = np.arange(0.1, SECONDS - 0.2, 0.3717)
     course = replace(KICK, release=0.15).course(song(30, kicks=times.tolist()))
     for time in times:
@@ -118,7 +118,7 @@ def test_quantised_events_snap_to_the_nearest_beat() -> None:
     assert heights.tolist() == [1.0, 0.8, 0.6]
 
 
-def test_the_grid_has_bars_beats_or_parts_of_beats() -> None:
+def test_grid_has_bars_beats_or_parts_of_beats() -> None:
     beats, downbeats = np.array([0.0, 0.5, 1.1]), np.array([0.5])
     assert grid_of(beats, downbeats, "bar").tolist() == [0.5]
     assert grid_of(beats, downbeats, "beat").tolist() == beats.tolist()
@@ -131,10 +131,10 @@ def test_without_beats_nothing_is_quantised() -> None:
     assert replace(KICK, quantise="bar").course(song(30, kicks=[1.0]))[30] == 1
 
 
-def test_a_quantised_feature_is_held_from_beat_to_beat() -> None:
+def test_quantised_feature_is_held_from_beat_to_beat() -> None:
     values, times = np.array([5.0, 1, 3, 2, 4, 6], np.float32), np.arange(6) / 10
     assert held(values, times, np.array([0.1, 0.3])).tolist() == [5, 2, 2, 4, 4, 4]
 
 
-def test_the_lead_is_no_longer_than_half_a_frame_at_sixty() -> None:
+def test_lead_is_at_most_half_a_frame_at_60_fps() -> None:
     assert LEAD * 60 <= 0.5 + 1e-9

@@ -98,7 +98,7 @@ def test_distance_against_drag_is_exact_however_strong_it_is(make_world: MakeWor
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_fall_against_drag_ends_at_the_same_speed_at_any_frame_rate(make_world: MakeWorld, fps: int) -> None:
+def test_terminal_speed_does_not_depend_on_the_frame_rate(make_world: MakeWorld, fps: int) -> None:
     cloud = Cloud(make_world(fps=fps), Gravity(0.0, 600.0), Drag(6.0), speed=0.0).run(2.0)
     before = cloud.fall()
     assert cloud.run(1.0).fall() - before == pytest.approx(100, rel=1e-3)

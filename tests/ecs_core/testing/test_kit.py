@@ -100,7 +100,7 @@ def test_only_requested_checks_run() -> None:
     assert check_particle_type(EMBERS, checks=("determinism",)).passed == ("determinism",)
 
 
-def test_an_unknown_name_is_refused() -> None:
+def test_unknown_name_is_refused() -> None:
     with pytest.raises(SceneError, match="Invalid particle type: ember"):
         check_particle_type("ember")
 
@@ -110,18 +110,18 @@ def test_invalid_config_is_refused() -> None:
         check_particle_type(EMBERS, config={"particle_count": -1})
 
 
-def surroundings() -> tuple[object, ...]:
+def global_state() -> tuple[object, ...]:
     clocks = time.time, time.time_ns, time.monotonic, time.perf_counter, time.localtime, time.strftime
     theirs = vars(importlib.import_module("tests.ecs_core.testing.broken.hour_of_day"))
     return (*clocks, datetime.datetime, datetime.date, theirs["datetime"], theirs.get("hash"))
 
 
 def test_checks_leave_no_global_state_changed() -> None:
-    before = surroundings()
+    before = global_state()
     numbers = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002 - what must not be changed
     check_particle_type(EMBERS, checks=("determinism",))
     refused(broken("hour_of_day"), "determinism")
-    assert surroundings() == before
+    assert global_state() == before
     assert (random.getstate(), np.random.get_state()[1].tolist()) == numbers  # noqa: NPY002 - likewise
 
 
@@ -140,7 +140,7 @@ def test_mistakes_are_caught_and_explained(name: str) -> None:
     assert words in " ".join(str(report).split())
 
 
-def test_a_loop_over_particles_is_too_slow() -> None:
+def test_loop_over_particles_is_too_slow() -> None:
     (problem,) = refused(broken("loop_over_particles"), "time_budget", budget=0.01).problems  # on any machine
     assert "µs per particle with 2000 particles; the budget is 0.01 µs. Steer takes" in problem.saw
 
@@ -174,21 +174,21 @@ def test_unjudged_checks_do_not_count_as_passed() -> None:
     assert "Not judged: sizes, as two runs differ anyway." in str(report)
 
 
-def test_a_place_outside_an_upright_picture_is_found() -> None:
+def test_place_outside_an_upright_picture_is_found() -> None:
     columns = (Position, Velocity, Size, Color, Look)
     aside = ParticleType("aside", archetype=columns, components=(Burst(960.0, 540.0, count=200), Sprite()))
     (problem,) = refused(aside, "sizes").problems
     assert "nothing is seen in an upright picture, 1080 × 1920" in problem.saw
 
 
-def test_a_picture_that_empties_is_found() -> None:
+def test_picture_that_empties_is_found() -> None:
     columns = (Position, Velocity, Size, Color, Look)
     burst = ParticleType("burst", archetype=columns, components=(Burst(300.0, 540.0, count=200), Sprite()))
     (problem,) = refused(burst).problems
     assert "after 180 s of loud music none of 200 particles is seen any more" in problem.saw
 
 
-def test_a_population_that_is_added_in_a_frame_is_found() -> None:
+def test_population_added_during_a_frame_is_found() -> None:
     class Add(System):
         phase = Phase.EMIT
 
@@ -200,7 +200,7 @@ def test_a_population_that_is_added_in_a_frame_is_found() -> None:
     assert "the number of populations is 1 after the first frame and 2 after frame 59" in problem.saw
 
 
-def test_a_default_outside_its_own_limits_is_found() -> None:
+def test_default_outside_its_own_limits_is_found() -> None:
     class Reach(Settings):
         reach: float = option(5.0, "how far", group="motion", ge=0, le=1)
 
@@ -222,7 +222,7 @@ def test_invalid_preset_is_named(tmp_path: Path) -> None:
     assert "preset 'storm' does not work: unknown setting 'particle_cuont'" in problem.saw
 
 
-def test_a_folder_without_presets_is_found(tmp_path: Path) -> None:
+def test_folder_without_presets_is_found(tmp_path: Path) -> None:
     (problem,) = refused(replace(EMBERS, presets=tmp_path / "pressets"), "presets").problems
     assert "there are no *.json files in" in problem.saw
 
@@ -230,7 +230,7 @@ def test_a_folder_without_presets_is_found(tmp_path: Path) -> None:
 # --- pytest ------------------------------------------------------------------------------------------------------
 
 
-def test_the_pytest_plugin_loads_nothing_heavy() -> None:
+def test_pytest_plugin_loads_nothing_heavy() -> None:
     code = "import sys, ecs_core.testing.pytest_plugin; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "numba", "esper", "pydantic"} & set(done.stdout.split())

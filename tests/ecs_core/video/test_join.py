@@ -38,7 +38,7 @@ def join(folder: Path, lengths: list[int], video: VideoFormat = FORMAT) -> Path:
     return folder / "out.mp4"
 
 
-def test_sound_that_was_encoded_ahead_is_the_same(tmp_path: Path) -> None:
+def test_audio_encoded_ahead_is_the_same(tmp_path: Path) -> None:
     files = []
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 48_000)).astype(np.float32)
     for ahead in (0, 1, 100):

@@ -88,9 +88,9 @@ class TestSecurityHeaders:
     def test_are_strict_on_every_response(self, client: httpx.Client, method: str, path: str, status: int) -> None:
         answer = client.request(method, path)
         assert answer.status_code == status
-        self.trusts_nobody(answer)
+        self.assert_strict(answer)
 
-    def trusts_nobody(self, answer: httpx.Response) -> None:
+    def assert_strict(self, answer: httpx.Response) -> None:
         wanted = {
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
@@ -109,7 +109,7 @@ class TestSecurityHeaders:
         answer = client.post("/create", json={"particle_type": "snow"})
         assert answer.status_code == 500
         assert "ZeroDivisionError" not in answer.text
-        self.trusts_nobody(answer)
+        self.assert_strict(answer)
 
     def test_include_hsts_behind_a_tls_proxy(self, client: httpx.Client) -> None:
         answer = client.get("/health", headers={"X-Forwarded-Proto": "https"})
@@ -154,7 +154,7 @@ class TestCrossSiteRequests:
         ):
             answer = client.request(method, path, headers=headers, **more)
             assert answer.status_code == 403, (method, path)
-            assert re_says_why(answer.json()["detail"])
+            assert names_a_header(answer.json()["detail"])
         assert client.get(f"/systems/{system}").status_code == 200
 
     @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ class TestCrossSiteRequests:
             with connect(uri, sock=plain, origin=origin, proxy=None) as websocket, pytest.raises(ConnectionClosed):
                 websocket.recv(timeout=HANG)
             assert websocket.close_code == 1008
-            assert re_says_why(websocket.close_reason or "")
+            assert names_a_header(websocket.close_reason or "")
 
     def test_need_a_key_where_keys_are_required(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """No foreign page knows the key, so any host name is accepted with it."""
@@ -206,7 +206,7 @@ class TestCrossSiteRequests:
             assert client.get("/jobs", headers=strange | {"X-API-Key": key}).status_code == 200
 
 
-def re_says_why(text: str) -> bool:
+def names_a_header(text: str) -> bool:
     return text.startswith(("Host: ", "Origin: ", "Sec-Fetch-Site: "))
 
 

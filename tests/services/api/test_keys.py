@@ -353,7 +353,7 @@ class TestOwnership:
             jobs[who] = [(row.owner, row.fairness_key) for row in rows]
         assert jobs == {"alice": [("alice", "alice")], "bob": [("bob", "bob")]}
 
-    def test_the_queue_is_fair_to_owners(self, world: World) -> None:
+    def test_queue_is_fair_to_owners(self, world: World) -> None:
         system, job = world.made("alice")
         row = world.change(lambda keys, sessions: job_of(sessions, job))
         assert (row.owner, row.fairness_key, row.system_id) == ("alice", "alice", system)

@@ -123,7 +123,7 @@ async def test_concurrent_requests_pass_up_to_the_limit(redis: Redis, limit: int
     assert sum(tried) == limit
 
 
-async def test_limit_of_zero_lets_nothing_pass(redis: Redis) -> None:
+async def test_limit_of_zero_refuses_everything(redis: Redis) -> None:
     async with processes(redis, 1) as [one]:
         assert not await passes(one, new_id(), 0)
 
@@ -135,7 +135,7 @@ async def test_owners_are_counted_separately(redis: Redis) -> None:
         assert await passes(one, new_id(), 1)
 
 
-async def test_status_reports_what_is_left_and_when_more_is(redis: Redis) -> None:
+async def test_status_reports_the_remaining_count_and_reset_time(redis: Redis) -> None:
     who, clock = new_id(), Seconds()
     async with processes(redis, clock=clock) as both:
         told = []

@@ -205,8 +205,8 @@ async def keys_required(_sqlite_template: Path, tmp_path: Path, monkeypatch: pyt
 HERE, ELSEWHERE = "127.0.0.1", "203.0.113.9"
 
 
-async def asked_from(client: str, path: str, headers: dict[str, str]) -> httpx.Response:
-    """What the application answers somebody there."""
+async def get_from(client: str, path: str, headers: dict[str, str]) -> httpx.Response:
+    """Request ``path`` as a client with the address ``client``."""
     app = create_app()
     async with app.router.lifespan_context(app) as state:
 
@@ -233,7 +233,7 @@ async def test_metrics_need_localhost_or_admin(
     keys_required: dict[str, str], client: str, key: str | None, headers: dict[str, str], status: int
 ) -> None:
     sent = headers | ({"Authorization": f"Bearer {keys_required[key]}"} if key else {})
-    answer = await asked_from(client, "/metrics", sent)
+    answer = await get_from(client, "/metrics", sent)
     assert answer.status_code == status
     assert ("motes_http_requests_total" in answer.text) == (status == 200)
 
@@ -241,5 +241,5 @@ async def test_metrics_need_localhost_or_admin(
 @pytest.mark.usefixtures("keys_required")
 async def test_metrics_can_be_opened_to_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTES_METRICS_OPEN", "true")
-    assert (await asked_from(ELSEWHERE, "/metrics", {})).status_code == 200
-    assert (await asked_from(ELSEWHERE, "/particles/jobs", {})).status_code == 401
+    assert (await get_from(ELSEWHERE, "/metrics", {})).status_code == 200
+    assert (await get_from(ELSEWHERE, "/particles/jobs", {})).status_code == 401

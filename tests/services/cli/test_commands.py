@@ -17,7 +17,7 @@ from tests.services.cli.conftest import Run
 
 
 class TestVersion:
-    def test_names_motes_and_what_a_video_depends_on(self, run: Run) -> None:
+    def test_lists_motes_and_its_relevant_dependencies(self, run: Run) -> None:
         outcome = run("--version")
         libraries = ", ".join(rf"{name} [\d.]+" for name in ("numpy", "numba", "scipy", "soxr", "av"))
         words = rf"motes [\d.]+ \(Python 3[\d.]+, {libraries}\)\n"
@@ -267,7 +267,7 @@ class TestAnalyze:
         assert outcome.code == 2
         assert "bpm = 0" in outcome.error
 
-    def test_a_corrected_document_is_rendered(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
+    def test_corrected_document_is_rendered(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
         said = {"schema": "motes-analysis", "version": 1, "duration": 6, "events": {"kicks": {"times": [0.5]}}}
         (tmp_path / "said.json").write_text(json.dumps(said))
         light = 'bindings=[{"source": "kick", "target": "light", "gain": 20}]'
@@ -278,7 +278,7 @@ class TestAnalyze:
             hashes.append((tmp_path / "frame.png").read_bytes())
         assert hashes[0] != hashes[1]
 
-    def test_a_corrected_document_is_drawn_and_made_whole(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
+    def test_corrected_document_is_drawn_and_completed(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
         said = {"schema": "motes-analysis", "version": 1, "duration": 6, "events": {"kicks": {"times": [0.5]}}}
         (tmp_path / "said.json").write_text(json.dumps(said))
         whole, picture = tmp_path / "whole.json", tmp_path / "it.png"
@@ -295,7 +295,7 @@ class TestAnalyze:
         assert "it.jpg: must end in .png" in outcome.error
         assert outcome.code > 0
 
-    def test_a_document_of_another_song_is_refused(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
+    def test_document_of_another_song_is_refused(self, run: Run, tmp_path: Path, demo_song: Path) -> None:
         said = {"schema": "motes-analysis", "version": 1, "duration": 7}
         (tmp_path / "said.json").write_text(json.dumps(said))
         arguments = ["--size", "64x64", "--at", "0", "--analysis", tmp_path / "said.json", "-o", tmp_path / "x.png"]

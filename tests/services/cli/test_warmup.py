@@ -38,7 +38,7 @@ def test_warmup_compiles_everything_and_prints_the_time(compiled: set[str], caps
     assert ends == "compiled in 6.5 s, on 4 cores"
 
 
-def test_warmup_for_a_type_compiles_what_the_type_needs(compiled: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_warmup_for_a_type_compiles_only_its_kernels(compiled: set[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert warmup.main(["--type", "enhanced"]) == 0
     assert "tone.develop_band" in compiled
     assert "collision.collide" not in compiled

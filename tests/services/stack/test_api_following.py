@@ -139,7 +139,7 @@ def heard(connection: ClientConnection) -> dict[str, Any]:
     return dict(json.loads(connection.recv(HANG)))
 
 
-def until_heard(connection: ClientConnection, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+def receive_until(connection: ClientConnection, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The first message that is so; one comes every second, so waiting for one is not enough to know that none will."""
     end = time.monotonic() + HANG
     while not what(told := heard(connection)):
@@ -148,11 +148,11 @@ def until_heard(connection: ClientConnection, what: Callable[[dict[str, Any]], b
 
 
 def until_config(connection: ClientConnection, name: str, value: object) -> None:
-    until_heard(connection, lambda told: told.get("config", {}).get(name) == value)
+    receive_until(connection, lambda told: told.get("config", {}).get(name) == value)
 
 
 def until_job(connection: ClientConnection, job: str, status: str) -> None:
-    until_heard(connection, lambda told: (job, status) in {(each["job_id"], each["status"]) for each in told["jobs"]})
+    receive_until(connection, lambda told: (job, status) in {(each["job_id"], each["status"]) for each in told["jobs"]})
 
 
 def test_socket_sends_the_status_at_once_and_periodically(stack: Stack) -> None:
@@ -177,7 +177,7 @@ def test_socket_reports_progress_and_end_of_jobs(stack: Stack) -> None:
     with socket(stack, system) as connection:
         heard(connection)
         job = submit(stack, system)
-        told += until_heard(connection, lambda told: any(each["progress"] > 0 for each in told["jobs"]))["jobs"]
+        told += receive_until(connection, lambda told: any(each["progress"] > 0 for each in told["jobs"]))["jobs"]
         stack.client.post(f"/jobs/{job}/cancel")
         until_job(connection, job, "cancelled")
         assert heard(connection)["jobs"] == [stack.client.get(f"/jobs/{job}").json()]
@@ -230,7 +230,7 @@ def test_invalid_message_is_answered_and_changes_nothing(stack: Stack, message: 
     before = stack.client.get(f"/systems/{system}").json()
     with socket(stack, system) as connection:
         connection.send(message)
-        until_heard(connection, lambda told: "error" in told)
+        receive_until(connection, lambda told: "error" in told)
         connection.send(json.dumps({"action": "update_config", "config": {}}))  # it can go on
         assert heard(connection)["particle_count"] == 50
     assert stack.client.get(f"/systems/{system}").json() == before

@@ -59,18 +59,18 @@ def scene_of(stack: Stack, job: str) -> str:
 
 
 def videos(stack: Stack, job: str) -> list[str]:
-    """What lies in storage of segments and results of a job."""
+    """The segments and results of a job that are in storage."""
     return [key for key in stack.files(f"scenes/{scene_of(stack, job)}") if key.endswith(".mp4")]
 
 
-def that_count(stack: Stack, job: str) -> list[str]:
-    """The same, as the database has it."""
+def recorded_videos(stack: Stack, job: str) -> list[str]:
+    """The segments and results of a job that are recorded in the database."""
     key = f"scenes/{scene_of(stack, job)}/%"
     return sorted(row["object"] for row in stack.rows("SELECT object FROM artefacts WHERE key LIKE :key", key=key))
 
 
 def half_done(stack: Stack) -> list[Path]:
-    """Files on their way."""
+    """Unfinished files."""
     return [path for path in stack.scratch.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
@@ -130,14 +130,14 @@ class TestStalledWorker:
         stop_between_transactions(stack, [stalled.pid])
         try:
             # Its render processes go on without it, and finish.
-            until(lambda: set(videos(stack, job)) - set(that_count(stack, job)), stack)
+            until(lambda: set(videos(stack, job)) - set(recorded_videos(stack, job)), stack)
             with another_worker(stack):
                 frames = downloaded(stack, job, tmp_path)
-                late = sorted(set(videos(stack, job)) - set(that_count(stack, job)))
+                late = sorted(set(videos(stack, job)) - set(recorded_videos(stack, job)))
                 assert late
                 assert {key.split(".")[-2] for key in late} == {"1"}
                 stalled.send_signal(signal.SIGCONT)
-                until(lambda: videos(stack, job) == that_count(stack, job), stack)
+                until(lambda: videos(stack, job) == recorded_videos(stack, job), stack)
         finally:
             stalled.send_signal(signal.SIGCONT)
         assert frames == signals_deferred(config, tmp_path)
@@ -157,7 +157,7 @@ class TestStalledWorker:
         finally:
             send(stopped, signal.SIGCONT)
         until(lambda: not stack.children() and not half_done(stack), stack)
-        until(lambda: videos(stack, job) == that_count(stack, job), stack)
+        until(lambda: videos(stack, job) == recorded_videos(stack, job), stack)
 
     def test_resumes_when_continued(self, stack: Stack) -> None:
         stop_between_transactions(stack, [stack.processes["worker"].pid])
@@ -242,7 +242,7 @@ def test_jobs_cancelled_at_random_leave_no_processes_or_files(stack: Stack, numb
         time.sleep(moments.uniform(0.0, 0.6))
         assert stack.client.post(f"/jobs/{job}/cancel").status_code == 200
         until(lambda: not stack.children() and not half_done(stack), stack)
-        assert videos(stack, job) == that_count(stack, job)
+        assert videos(stack, job) == recorded_videos(stack, job)
         assert stack.client.get(f"/jobs/{job}").json()["status"] == "cancelled"
     rendered(stack, create(stack, **SMALL, seed=15))
 
@@ -258,7 +258,7 @@ class TestWorkerShutdown:
         assert {(row["deaths"], row["losses"]) for row in left} == {(0, 0)}
         assert any(row["attempt"] == 2 for row in left)
         assert list(stack.scratch.glob("*worker*")) == []
-        assert videos(stack, job) == that_count(stack, job)
+        assert videos(stack, job) == recorded_videos(stack, job)
         stack.start_worker()
         assert len(downloaded(stack, job, tmp_path)) == 180
 
@@ -293,7 +293,7 @@ class TestKilledProcesses:
             assert found["error"].endswith(" died 3 times (killed, or out of memory)")
             assert downloaded(stack, good, tmp_path) == signals_deferred(config, tmp_path)
             until(lambda: not half_done(stack), stack)
-            assert videos(stack, bad) == that_count(stack, bad)
+            assert videos(stack, bad) == recorded_videos(stack, bad)
         stack.start_worker()
 
     @pytest.mark.campaign

@@ -49,8 +49,8 @@ def next_worker(stack: Stack, tmp_path: Path) -> Iterator[None]:
         stack.stop("next")
 
 
-def whose(stack: Stack, job: str) -> set[str]:
-    """The workers that did a job's tasks."""
+def workers_of(stack: Stack, job: str) -> set[str]:
+    """The workers that ran the tasks of a job."""
     rows = stack.rows("SELECT worker FROM tasks WHERE job_id = :job", job=job)
     return {str(row["worker"]).rpartition(":")[2] for row in rows}
 
@@ -74,7 +74,7 @@ def move_database(stack: Stack, structure: str) -> None:
 @pytest.mark.usefixtures("next_worker")
 def test_newer_worker_adopts_jobs_when_no_older_one_is_left(stack: Stack) -> None:
     first = rendered(stack, create(stack, **SMALL, seed=71))
-    assert whose(stack, first) == {"worker"}
+    assert workers_of(stack, first) == {"worker"}
 
     # The old one goes in the middle of a job; what it made of it may not be mixed with what the other one makes.
     second = submit(stack, create(stack, **LONG, seed=72))
@@ -86,7 +86,7 @@ def test_newer_worker_adopts_jobs_when_no_older_one_is_left(stack: Stack) -> Non
     after = key(stack, second)
     assert before[:VERSION_LENGTH] in renderable_versions()
     assert after[:VERSION_LENGTH] not in renderable_versions()
-    assert whose(stack, second) == {"next"}
+    assert workers_of(stack, second) == {"next"}
     assert not [name for name in stack.files() if before in name]
     assert stack.client.get(f"/download/{second}").status_code == 200
     assert stack.client.get(f"/download/{first}").status_code == 200

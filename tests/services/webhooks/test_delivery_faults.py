@@ -241,7 +241,7 @@ def test_invalid_unicode_is_delivered(tmp_path: Path) -> None:
     assert payload in told
 
 
-def test_payload_is_compact_json_of_what_was_stored(tmp_path: Path) -> None:
+def test_payload_is_the_stored_data_as_compact_json(tmp_path: Path) -> None:
     with receiver() as server:
         deliver(tmp_path, server.url)
     [(_, body)] = server.received
