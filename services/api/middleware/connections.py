@@ -105,4 +105,6 @@ def server_options(settings: ServiceSettings) -> dict[str, Any]:
         "ws_max_size": MAX_BYTES,
         "ws_ping_interval": _PING_INTERVAL,
         "ws_ping_timeout": _PING_INTERVAL,
+        # Otherwise asyncio hands the span and the log fields of an upload on to later requests of its connection.
+        "reset_contextvars": True,
     }
