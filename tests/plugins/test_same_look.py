@@ -34,9 +34,9 @@ def picture(kind: str, lines: int, fps: int = 30, **config: Any) -> Picture:
     config = {"width": width, "height": height, "duration": 2.0, "fps": fps, "steady_spawn_rate": 10, **config}
     plan = make_plan(*Scene(kind, config=config).resolve(), None)
     renderer = SegmentRenderer(plan)
-    with renderer.stage as stage:
-        stage.skip_to(plan.frames - 1)
-        frame = renderer.picture(stage.snapshot()).frame
+    with renderer.simulation as simulation:
+        simulation.skip_to(plan.frames - 1)
+        frame = renderer.picture(simulation.snapshot()).frame
     light = (rgb_of(frame).to_ndarray().astype(np.float64) / 255) ** 2.2
     n = height // 360
     shrunk: Picture = light.reshape(360, n, 640, n, 3).mean(axis=(1, 3))
