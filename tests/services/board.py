@@ -41,8 +41,10 @@ class Clock:
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Replace ``now`` in every module that imported it; not where it is defined, for modules imported later."""
         for name, module in list(sys.modules.items()):
-            if name.startswith("services.") and name != now.__module__ and getattr(module, "now", None) is now:
-                patch.setattr(module, "now", self)
+            if name.startswith("services.") and name != now.__module__:
+                present = getattr(module, "now", None)
+                if present is now or isinstance(present, Clock):  # the clock of a fixture gives way to a test's own
+                    patch.setattr(module, "now", self)
 
 
 @dataclass
