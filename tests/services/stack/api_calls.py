@@ -13,6 +13,7 @@ from tests.fork_server import HANG
 from tests.services.stack.conftest import MOTES, Stack, listening, until
 
 SMALL = {"width": 160, "height": 90, "duration": 2.0, "particle_count": 50}
+# Give each render of LONG a seed of its own: modules share a stack, and a scene that was rendered is complete at once.
 LONG = {"width": 640, "height": 360, "duration": 60.0, "particle_count": 500}
 PROBLEM = "application/problem+json"
 API, HOST = "another-api", "tests.services.stack.host:create_host"

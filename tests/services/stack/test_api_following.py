@@ -102,7 +102,7 @@ def test_invalid_last_event_id_is_refused(stack: Stack, odd: str) -> None:
 
 def test_events_end_with_a_job_that_is_cancelled_or_deleted(stack: Stack) -> None:
     for end in ("cancel", "delete"):
-        job = submit(stack, create(stack, **LONG))
+        job = submit(stack, create(stack, **LONG, seed=204))
         with stack.client.stream("GET", f"/jobs/{job}/events") as stream:
             told = events(stream.iter_lines())
             while next(told)[1]["status"] != "rendering":
@@ -276,7 +276,7 @@ def test_broken_connections_leave_no_open_files_or_errors(stack: Stack) -> None:
     """A broken connection is not logged as an error, and no file stays open."""
     before = len(stack.log("api"))
     system = create(stack, **SMALL)
-    job = submit(stack, create(stack, **LONG))
+    job = submit(stack, create(stack, **LONG, seed=205))
     open_files = Path(f"/proc/{stack.processes['api'].pid}/fd")
     files = 0
     for number in range(12):

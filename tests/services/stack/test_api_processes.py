@@ -59,7 +59,7 @@ def test_api_works_without_redis_except_for_waking_workers(stack: Stack) -> None
 
 
 def test_open_streams_do_not_delay_shutdown(stack: Stack) -> None:
-    system, job = create(stack, **SMALL), submit(stack, create(stack, **LONG))
+    system, job = create(stack, **SMALL), submit(stack, create(stack, **LONG, seed=202))
     with ThreadPoolExecutor() as pool, another_api(stack) as client:
 
         def follow() -> None:

@@ -388,7 +388,7 @@ def test_finished_job_cannot_be_cancelled(stack: Stack) -> None:
 
 
 def test_deleting_a_job_stops_it_and_removes_its_video(stack: Stack) -> None:
-    done, running = submit(stack, create(stack, **SMALL)), submit(stack, create(stack, **LONG))
+    done, running = submit(stack, create(stack, **SMALL)), submit(stack, create(stack, **LONG, seed=203))
     stack.wait_for(done, "completed")
     for job in (done, running):
         assert stack.client.delete(f"/jobs/{job}").json() == {"message": "Job deleted"}

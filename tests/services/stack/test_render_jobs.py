@@ -59,7 +59,7 @@ def test_later_changes_do_not_affect_a_render(stack: Stack, tmp_path: Path) -> N
 
 
 def test_cancelled_job_stops(stack: Stack) -> None:
-    job = submit(stack, create(stack, **LONG))
+    job = submit(stack, create(stack, **LONG, seed=201))
     stack.wait_for(job, "rendering")
     early = stack.client.get(f"/download/{job}")
     assert (early.status_code, early.json()["detail"]) == (400, "Job not completed: it is rendering")
