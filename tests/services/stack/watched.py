@@ -24,7 +24,7 @@ class Watchdog:
     """Times every callback of the event loop; a thread records where a slow one is.
 
     Time in which a thread of this process waited for a core does not count: the loop may be waiting for that thread,
-    which holds the interpreter's lock or is just being started.
+    which holds the interpreter's lock or is just being started. Time in which the loop's thread ran always counts.
     """
 
     def __init__(self) -> None:
@@ -39,12 +39,15 @@ class Watchdog:
             if threading.get_ident() != self._main:  # migrations have a loop of their own
                 run(handle)
                 return
+            ran = time.thread_time()
             self._seen, self._began = "", (began := time.perf_counter())
             run(handle)
             spent = time.perf_counter() - began
             self._began = None
-            if spent > self.seconds and (spent := spent - self._waited_since(began)) > self.seconds:
-                self.seconds, self.where = spent, self._seen or repr(handle)
+            if spent > self.seconds:
+                spent = max(time.thread_time() - ran, spent - self._waited_since(began))
+                if spent > self.seconds:
+                    self.seconds, self.where = spent, self._seen or repr(handle)
 
         asyncio.Handle._run = timed
         threading.Thread(target=self._look, daemon=True).start()
