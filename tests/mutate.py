@@ -35,7 +35,7 @@ WORLD, WORLDS = "ecs_core/ecs/world.py", "tests/ecs_core/ecs/test_world.py"
 TABLE, TABLES = "ecs_core/ecs/table.py", "tests/ecs_core/ecs/test_table.py"
 KERNEL, PAINTER = "ecs_core/kernels/raster.py", "ecs_core/raster/rasteriser.py"
 RASTER = "tests/ecs_core/raster/test_rasteriser.py"
-SANDBOX, CONFINED = "services/media/sandbox.py", "tests/services/media/test_sandbox.py"
+SANDBOX, CONFINED = "services/media/sandbox/enter.py", "tests/services/media/test_sandbox.py"
 TIMELINE, HEARD = "ecs_core/audio/timeline.py", "tests/ecs_core/ecs/test_world.py tests/ecs_core/systems"
 
 

@@ -1,12 +1,13 @@
 """python -m tests.hostile.trial_processes: forks the probing child for each file, as the service starts it, but faster.
 
 Reads paths from standard input, a line each; writes what came of it as a line of JSON: {code, said, memory, seconds},
-the exit code or minus a signal, standard output, bytes of the largest resident set, and seconds of the processor.
+the exit code or minus a signal, its answer, bytes of the largest resident set, and seconds of the processor.
 """
 
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import select
@@ -15,7 +16,10 @@ import sys
 import time
 from contextlib import suppress
 
-from services.media import probe_process
+from services.media import song_decoder
+from services.media.decoding_limits import CPU_LIMIT, MEMORY_LIMIT
+from services.media.sandbox import decoding_process
+from services.media.sandbox.messages import Text, read_message
 
 _LONGEST = 300.0  # seconds until a child has failed the test
 
@@ -29,10 +33,11 @@ def probed(path: str) -> dict[str, object]:
             os.dup2(there, 1)
             os.closerange(3, 100)
             os.dup2(os.open(os.devnull, os.O_RDWR), 2)
-            sys.argv = ["probing", path, str(os.getppid())]
+            order = {"decoder": f"{song_decoder.__name__}:measure", "path": path, "options": {}, "nice": 5}
+            order |= {"memory": MEMORY_LIMIT, "seconds": CPU_LIMIT, "parent": os.getppid()}
+            sys.argv = ["decoding", json.dumps(order)]
             gc.freeze()
-            probe_process.main()
-            sys.stdout.flush()
+            decoding_process.main()
             os._exit(0)
         os._exit(1)
     os.close(there)
@@ -45,10 +50,19 @@ def probed(path: str) -> dict[str, object]:
     _, status, used = os.wait4(child, 0)
     return {
         "code": os.waitstatus_to_exitcode(status),
-        "said": said.decode(errors="replace"),
+        "said": "".join(f"{line}\n" for line in answers(said)),
         "memory": used.ru_maxrss * 1024,
         "seconds": used.ru_utime + used.ru_stime,
     }
+
+
+def answers(said: bytes) -> list[str]:
+    """What a child says after it has said what the kernel cannot restrict."""
+    stream, found = io.BytesIO(said), []
+    while (message := read_message(stream.read, max_bytes=0)) is not None:
+        assert isinstance(message, Text)
+        found.append(message.json.decode(errors="replace"))
+    return found[1:]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A song that a confined process decodes is the same song; what happens to that process is said in one line."""
+"""A song that a sandboxed process decodes is the same song; what happens to that process is said in one line."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ import os, signal, sys, time
 from pathlib import Path
 from ecs_core.audio.decode import AudioFile
 from ecs_core.errors import AudioError
-from services.media import decoder
 from services.media.decoder import DecodedSong
+from services.media.sandbox import decoding
 import numpy as np
 path = Path(sys.argv[1])
 
-def heard(path=path):
+def heard(path=path, **options):
     try:
-        with DecodedSong(path, name="the song") as song:
+        with DecodedSong(path, name="the song", **options) as song:
             for _ in song.blocks():
                 pass
         print("heard", song.warnings)
@@ -100,73 +100,77 @@ def test_errors_and_warnings_show_no_path(says: Callable[..., str], tmp_path: Pa
 
 
 DEATHS = {
-    "os.kill(os.getpid(), signal.SIGSEGV)": "AudioError: the song: the decoder crashed (SIGSEGV); is the file damaged?",
+    "signal.raise_signal(signal.SIGSEGV)": "AudioError: the song: the decoder crashed (SIGSEGV); is the file damaged?",
     "os.abort()": "AudioError: the song: the decoder crashed (SIGABRT); is the file damaged?",
     "raise RuntimeError": "AudioError: the song: the decoder crashed; is the file damaged?",
-    "bytearray(2 << 30)": "AudioError: the song: needs more memory than a song should",
+    "bytearray(2 << 30)": "AudioError: the song: needs more than 512 MB of memory to decode",
     "[None for _ in iter(int, 1)]": "AudioError: the song: takes more than 1 s of CPU time to decode",
-    "time.sleep(30)": "AudioError: the song: cannot be decoded in reasonable time",
-    "os.kill(os.getpid(), signal.SIGKILL)": "ConnectionResetError: the decoder of the song was killed",
+    "signal.raise_signal(signal.SIGSTOP)": "AudioError: the song: cannot be decoded in reasonable time",
+    "signal.raise_signal(signal.SIGKILL)": "ConnectionResetError: the decoder of the song was killed",
+    "os.close(stream.fileno())": "AudioError: the song: the decoder crashed; is the file damaged?",
+    "os.close(stream.fileno()); signal.raise_signal(signal.SIGSTOP)": (
+        "AudioError: the song: the decoder sent invalid data; is the file damaged?"
+    ),
 }
 
 
 @pytest.mark.parametrize("when", ["at the beginning", "midway"])
 def test_death_of_the_decoder_is_explained(says: Callable[..., str], tmp_path: Path, when: str) -> None:
-    path = write_song(tmp_path / "song.flac", tone(3.0))
     code = """
-midway = sys.argv[2] == "midway"
-def strike(song):
-    if midway:
-        yield np.zeros((2, 100), np.float32)
-    exec(deed)
-
-if midway:
-    decoder.AudioFile.blocks = strike
-else:
-    decoder.AudioFile.__init__ = lambda song, path: next(strike(song), None)
-decoder.CPU_LIMIT = sys.modules[decoder.exit_error.__module__].CPU_LIMIT = 1
+function = "begin_and_execute" if sys.argv[2] == "midway" else "execute"
+decoding.Decoding.__init__.__kwdefaults__["seconds"] = 1
 for deed in sys.argv[3:]:
-    decoder._TIMEOUT = 0.3 if "sleep" in deed else 300.0
-    heard()
+    decoding._TIMEOUT = 10.0 if deed.startswith("signal.raise_signal(signal.SIGSTOP)") else 300.0
+    decoding._EXIT_TIMEOUT = 1.0 if "SIGSTOP" in deed else 300.0
+    path.write_text(deed)
+    heard(decoder=f"tests.services.media.trial_decoders:{function}")
 """
-    assert says(code, path, when, *DEATHS).splitlines() == list(DEATHS.values())
+    assert says(code, tmp_path / "deed", when, *DEATHS).splitlines() == list(DEATHS.values())
 
 
 def test_endless_song_is_cut_off(says: Callable[..., str], tmp_path: Path) -> None:
-    path = write_song(tmp_path / "song.wav", tone(0.5))
+    path = tmp_path / "song"
+    path.write_text("while True: channel.send(np.zeros((2, 1 << 15), np.float32).data)")
     code = """
-def endless(song):
-    while True:
-        yield np.zeros((2, 1 << 20), np.float32)
-
-decoder.AudioFile.blocks = endless
+from services.media import decoder
 decoder.MAX_SONG_SECONDS = 3600
-heard()
+heard(decoder="tests.services.media.trial_decoders:begin_and_execute")
 """
     assert says(code, path) == "AudioError: the song: is longer than 1 hours"
 
 
-_BEGIN = b'\0\0\0\0{"rate": 44100, "channels": 2, "seconds": 1}\n'
+def text(said: bytes) -> bytes:
+    """A message of JSON."""
+    return b"t" + len(said).to_bytes(4, "little") + said
+
+
+_BEGIN = text(b'{"rate": 44100, "channels": 2, "seconds": 1}')
 NONSENSE = [
     b"",
-    b"\x05\0\0\0" + bytes(40),
-    b"\0\0\0\0" + b"[" * 1_000_000 + b"\n",
-    b"\0\0\0\0no json\n",
-    b"\0\0\0\0[]\n",
-    b'\0\0\0\0{"rate": 1e999, "channels": 2, "seconds": 1}\n',
-    b'\0\0\0\0{"rate": 44100, "channels": 0, "seconds": 1}\n',
-    b'\0\0\0\0{"rate": 44100, "channels": 2, "seconds": NaN}\n',
-    b'\0\0\0\0{"warnings": []}\n',
-    b'\0\0\0\0{"error": "' + b"x" * 1_000_000 + b'"}\n',
-    b'\0\0\0\0{"error": "two\\nlines"}\n',
-    b'\0\0\0\0{"error": {"more": "than a line"}}\n',
+    b"d\x05\0\0\0" + bytes(40),
+    b"d\0\0\0\0",
+    b"x\0\0\0\0",
+    text(b"[" * 200_000),
+    text(b"[" * 1_000_000),
+    text(b"no json"),
+    text(b"[]"),
+    text(b'{"rate": 1e999, "channels": 2, "seconds": 1}'),
+    text(b'{"rate": 44100, "channels": 0, "seconds": 1}'),
+    text(b'{"rate": 44100, "channels": 2, "seconds": NaN}'),
+    text(b'{"warnings": []}'),
+    text(b'{"missing": 3}'),
+    text(b'{"error": "' + b"x" * 200_000 + b'"}'),
+    text(b'{"error": "' + b"x" * 1_000_000 + b'"}'),
+    text(b'{"error": "two\\nlines"}'),
+    text(b'{"error": {"more": "than a line"}}'),
     _BEGIN,
     _BEGIN + _BEGIN,
-    _BEGIN + b"\xff\xff\xff\xff",
-    _BEGIN + b"\x05\0\0\0" + bytes(39),
-    _BEGIN + b"\0\0\0\0{}\n",
-    _BEGIN + b'\0\0\0\0{"warnings": 3}\n',
-    _BEGIN + b'\0\0\0\0{"warnings": ["',  # the end is missing
+    _BEGIN + b"d\xff\xff\xff\xff",
+    _BEGIN + b"d\x08\0\0\0" + bytes(7),
+    _BEGIN + b"d\x07\0\0\0" + bytes(7),
+    _BEGIN + text(b"{}"),
+    _BEGIN + text(b'{"warnings": 3}'),
+    _BEGIN + text(b'{"warnings": []}')[:-2],  # the end is missing
 ]
 
 
@@ -175,8 +179,7 @@ def test_nonsense_from_a_compromised_decoder_is_refused(says: Callable[..., str]
         (tmp_path / f"{number:03}").write_bytes(message)
     code = """
 for script in sorted(path.iterdir()):
-    decoder._decode = lambda path, name, target: target.sendall(script.read_bytes())
-    heard()
+    heard(script, decoder="tests.services.media.trial_decoders:send_file")
 """
     said = says(code, tmp_path).splitlines()
     assert len(said) == len(NONSENSE)
@@ -187,29 +190,67 @@ for script in sorted(path.iterdir()):
 
 
 def test_decoder_inherits_no_open_files(says: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "look"
+    path.write_text("""
+opened = {}
+for number in set(range(100)) - {stream.fileno()}:
+    try:
+        opened[number] = os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        pass
+channel.say(error=str(opened))
+""")
     code = """
 import socket
 ours, theirs = socket.socketpair()  # as a task is told to a process, and what it made is told back
-def look(path, name, target):
-    opened = {}
-    for number in set(range(100)) - {target.fileno()}:
-        try:
-            opened[number] = os.readlink(f"/proc/self/fd/{number}")
-        except OSError:
-            pass
-    target.sendall(bytes(4) + decoder.json.dumps({"error": str(opened)}).encode() + b"\\n")
-decoder._decode = look
-heard()
+heard(decoder="tests.services.media.trial_decoders:execute")
 """
     kept = {0: "/dev/null", 1: "/dev/null", 2: "/dev/null"}
-    assert says(code, tmp_path) == f"AudioError: {kept}"
+    assert says(code, path) == f"AudioError: {kept}"
+
+
+SECRETS = {
+    "AWS_SECRET_ACCESS_KEY": "planted-aws-secret",
+    "PGPASSWORD": "planted-password",
+    "OTEL_EXPORTER_OTLP_HEADERS": "authorization=planted-token",
+    "MOTES_DATABASE_URL": "postgresql+asyncpg://motes:planted@db/motes",
+    "HTTPS_PROXY": "http://user:planted@proxy",
+}
+
+
+def test_memory_of_the_decoder_holds_no_secrets(
+    says: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "look"
+    path.write_text(
+        "channel.say(rate=1000, channels=1, seconds=1); stream.flush(); signal.raise_signal(signal.SIGSTOP)"
+    )
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    code = """
+def holds(pid, word):
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            start, _, end = line.split()[0].partition("-")
+            if line.split()[1].startswith("r") and not line.endswith(("[vvar]", "[vsyscall]", "[vvar_vclock]")):
+                memory.seek(int(start, 16))
+                if word in memory.read(int(end, 16) - int(start, 16)):
+                    return True
+    return False
+
+with DecodedSong(path, name="the song", decoder="tests.services.media.trial_decoders:execute") as song:
+    for pid in (os.getpid(), song._process.pid):
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        print(b"planted" in environment, holds(pid, b"plan" + b"ted"))
+"""
+    assert says(code, path).splitlines() == ["True True", "False False"]
 
 
 @pytest.fixture
 def endless(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that waits in the middle of a song, and the one that decodes it."""
     path = write_song(tmp_path / "song.wav", tone(20.0))
-    code = 'song = DecodedSong(path, name="the song")\nprint(song._process, flush=True)\ntime.sleep(600)'
+    code = 'song = DecodedSong(path, name="the song")\nprint(song._process.pid, flush=True)\ntime.sleep(600)'
     process = subprocess.Popen(
         (sys.executable, "-c", BEGIN + code, str(path)), cwd=ROOT, stdout=subprocess.PIPE, text=True
     )

@@ -22,7 +22,7 @@ BEGIN = """
     import ctypes, os, resource, signal, socket, sys, tempfile, threading, time
     from pathlib import Path
     import encodings.idna
-    from services.media.sandbox import enter_sandbox
+    from services.media.sandbox.enter import enter_sandbox
 
     def refused(what, *arguments):
         try:
@@ -89,8 +89,8 @@ def test_without_seccomp_landlock_still_blocks_tcp(who: str, kernel: tuple[bool,
     if kernel[1] < 4:
         pytest.skip(f"needs Landlock of Linux 6.7: this kernel has version {kernel[1]}")
     code = """
-    from services.media import sandbox
-    sandbox._MACHINES.clear()  # a machine whose system calls are not known
+    from services.media.sandbox import enter
+    enter._MACHINES.clear()  # a machine whose system calls are not known
     print(*enter_sandbox(memory=1 << 28, seconds=5))
     refused(socket.create_connection, ("127.0.0.1", int(sys.argv[2])), 2)
     """

@@ -120,7 +120,7 @@ def _restrict_files(reads: Sequence[Path]) -> bool:
     if ruleset < 0:
         return False
     try:
-        for path in reads:
+        for path in filter(Path.exists, reads):
             file = os.open(path, os.O_PATH)
             try:
                 rule = struct.pack("=Qi", _READ_FILE, file)

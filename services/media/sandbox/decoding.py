@@ -1,0 +1,235 @@
+"""Decoding: an untrusted file, and the sandboxed process that decodes it; run_sandboxed() for short answers.
+
+The process starts with a new interpreter and almost no environment, so its memory holds no secrets of its parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ecs_core.errors import AudioError, MotesError
+from services.media.decoding_limits import CPU_LIMIT, MEMORY_LIMIT
+from services.media.sandbox.messages import MAX_TEXT, ProtocolError, Text, read_message
+
+_log = logging.getLogger("motes.sandbox")
+# All that the process inherits of our environment: what Python needs to start.
+_ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL")
+_TIMEOUT = 300.0  # seconds to wait for the next message
+_EXIT_TIMEOUT = 10.0  # seconds from the end of the messages to the end of the process
+_BUFFER = 1 << 18  # bytes
+_DESCRIPTORS = Path("/proc/self/fd")
+Line = Annotated[str, Field(max_length=1000, pattern=r"^\P{C}*$")]  # printable: no control characters
+
+
+class Message(BaseModel):
+    """Base of the messages that a decoder sends as JSON."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Confined(Message):
+    missing: list[Line]
+
+
+class _Error(Message):
+    error: Line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """What to decode, and how.
+
+    ``decoder`` is "module:function": a function that takes the path, a Channel and the ``options``. Errors are of type
+    ``error`` and call the file ``name``. ``memory`` is in bytes beyond what the process starts with, ``seconds`` are
+    of CPU time.
+    """
+
+    decoder: str
+    path: Path
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    error: type[MotesError] = AudioError
+    memory: int = MEMORY_LIMIT
+    seconds: int = CPU_LIMIT
+    nice: int = 0
+
+    def command(self) -> list[str]:
+        """The command that starts the process."""
+        order: dict[str, Any] = {"decoder": self.decoder, "path": str(self.path_there), "options": dict(self.options)}
+        order |= {"memory": self.memory, "seconds": self.seconds, "nice": self.nice, "parent": os.getpid()}
+        return [sys.executable, "-m", "services.media.sandbox.decoding_process", json.dumps(order)]
+
+    def environment(self) -> dict[str, str]:
+        """The process's environment."""
+        return {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ} | {"OPENBLAS_NUM_THREADS": "1"}
+
+    @property
+    def unlinked(self) -> int | None:
+        """The descriptor of a file that has no other name; the process has it as its standard input."""
+        return int(self.path.name) if self.path.parent == _DESCRIPTORS else None
+
+    @property
+    def path_there(self) -> Path:
+        """The file's path in the process."""
+        return self.path if self.unlinked is None else _DESCRIPTORS / "0"
+
+    def shown(self, text: str) -> str:
+        """A text of the decoder, with the file's name instead of its path."""
+        return text.replace(str(self.path_there), self.name)
+
+    def check(self, message: Text | bytes) -> Text | bytes | None:
+        """The message, or None if it is the first one.
+
+        Raises:
+            MotesError: it is an error.
+        """
+        if isinstance(message, bytes):
+            return message
+        try:
+            if message.json.startswith(b'{"missing":'):
+                if missing := _Confined.model_validate_json(message.json).missing:
+                    _warn(" and ".join(missing))
+                return None
+            if not message.json.startswith(b'{"error":'):
+                return message
+            text = _Error.model_validate_json(message.json).error
+        except ValidationError:
+            raise self.protocol_error() from None
+        raise self.error(self.shown(text))
+
+    def protocol_error(self) -> MotesError:
+        """The error if the decoder sent something that it may not send."""
+        return self.error(f"{self.name}: the decoder sent invalid data; is the file damaged?")
+
+    def exit_error(self, code: int) -> Exception:
+        """The error that the process's exit code stands for."""
+        if code == -signal.SIGKILL:  # by the kernel's OOM killer or an operator; not known to be the file's fault
+            return ConnectionResetError(f"the decoder of {self.name} was killed")
+        if code == -signal.SIGXCPU:
+            return self.error(f"{self.name}: takes more than {self.seconds} s of CPU time to decode")
+        why = f" ({signal.Signals(-code).name})" if code < 0 and -code in set(signal.Signals) else ""
+        return self.error(f"{self.name}: the decoder crashed{why}; is the file damaged?")
+
+
+@cache
+def _warn(missing: str) -> None:
+    """Warn once about restrictions that the kernel or the container does not support."""
+    _log.warning("decoding is not fully sandboxed, it keeps access to %s: see docs/untrusted-media.md", missing)
+
+
+class SandboxedDecoder:
+    """Messages of a process that decodes a file. Blocking; a context manager; the process ends with it.
+
+    Use it in a process that does not ignore SIGCHLD, in a thread that lives longer: the process ends with the thread
+    that started it.
+    """
+
+    def __init__(self, decoding: Decoding) -> None:
+        self._decoding = decoding
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                decoding.command(),
+                env=decoding.environment(),
+                stdin=subprocess.DEVNULL if decoding.unlinked is None else decoding.unlinked,
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+            )
+        ours.settimeout(_TIMEOUT)
+        self._socket, self._stream = ours, ours.makefile("rb", buffering=_BUFFER)
+
+    @property
+    def pid(self) -> int:
+        """The pid of the process."""
+        return self._process.pid
+
+    def receive(self, *, max_bytes: int = 0) -> Text | bytes:
+        """The next message; bytes of up to ``max_bytes``.
+
+        Raises:
+            MotesError: the file cannot be decoded, or decoding it crashes, takes too long or sends nonsense.
+            ConnectionResetError: the process was killed from outside; a retry may succeed.
+        """
+        while True:
+            try:
+                message = read_message(self._stream.read, max_bytes=max_bytes)
+            except TimeoutError:
+                raise self._decoding.error(f"{self._decoding.name}: cannot be decoded in reasonable time") from None
+            except ProtocolError:
+                raise self._decoding.protocol_error() from None
+            if message is None:
+                with suppress(subprocess.TimeoutExpired):
+                    raise self._decoding.exit_error(self._process.wait(_EXIT_TIMEOUT))
+                raise self._decoding.protocol_error()  # it closed its end and goes on
+            if (checked := self._decoding.check(message)) is not None:
+                return checked
+
+    def close(self) -> None:
+        """Kill the process."""
+        self._stream.close()
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> SandboxedDecoder:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+
+async def run_sandboxed(decoding: Decoding, *, max_bytes: int = 0) -> list[Text | bytes]:
+    """Decode a file; its messages, with up to ``max_bytes`` bytes in all besides JSON.
+
+    Raises:
+        MotesError: the file cannot be decoded, or decoding it crashes, takes too long or sends nonsense.
+        ConnectionResetError: the process was killed from outside; a retry may succeed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *decoding.command(),
+        env=decoding.environment(),
+        stdin=asyncio.subprocess.DEVNULL if decoding.unlinked is None else decoding.unlinked,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    sent = bytearray()
+    try:
+        async with asyncio.timeout(2 * decoding.seconds):
+            while more := await process.stdout.read(_BUFFER):
+                sent += more
+                if len(sent) > max_bytes + MAX_TEXT:
+                    raise decoding.protocol_error()
+            code = await process.wait()
+    except TimeoutError:
+        raise decoding.error(f"{decoding.name}: cannot be decoded in {2 * decoding.seconds} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    messages, stream = [], io.BytesIO(sent)
+    try:
+        while (message := read_message(stream.read, max_bytes=max_bytes)) is not None:
+            if (checked := decoding.check(message)) is not None:
+                messages.append(checked)
+    except ProtocolError:
+        raise decoding.protocol_error() from None
+    if code != 0:
+        raise decoding.exit_error(code)
+    return messages

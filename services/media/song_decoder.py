@@ -1,0 +1,34 @@
+"""Decoders of songs, for the sandboxed process: nothing else in the service loads FFmpeg for a client's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ecs_core.audio.decode import AudioFile
+from services.media import pyav_modules  # noqa: F401 - loaded before the process is confined
+from services.media.decoding_limits import CHUNK_SAMPLES, MAX_SONG_SECONDS
+from services.media.sandbox.messages import Channel
+
+
+def decode(path: Path, channel: Channel) -> None:
+    """Send {rate, channels, seconds}, then samples as little-endian float32 of shape (channels, n), then {warnings}."""
+    with AudioFile(path) as song:
+        seconds = None if song.seconds is None else max(0.0, song.seconds)
+        channel.say(rate=song.rate, channels=song.channels, seconds=seconds)
+        for block in song.blocks():
+            for at in range(0, block.shape[1], CHUNK_SAMPLES):
+                channel.send(np.ascontiguousarray(block[:, at : at + CHUNK_SAMPLES], "<f4").data)
+        channel.say(warnings=song.warnings)
+
+
+def measure(path: Path, channel: Channel) -> None:
+    """Send {duration, sample_rate, channels}; the duration of a song that is too long is not its whole one."""
+    with AudioFile(path) as song:
+        samples = 0
+        for block in song.blocks():
+            samples += block.shape[1]
+            if samples > MAX_SONG_SECONDS * song.rate:
+                break
+        channel.say(duration=samples / song.rate, sample_rate=song.rate, channels=song.channels)
