@@ -54,7 +54,7 @@ class ServiceSettings(BaseSettings):
     )
     trusted_proxies: str = Field(
         default="127.0.0.1,::1",
-        description="addresses or networks of proxies whose X-Forwarded-For is trusted",
+        description="addresses or networks of proxies whose X-Forwarded-For, -Proto and -Prefix are trusted",
     )
     limit_requests_per_minute: int = Field(default=600, ge=0, description="requests per minute and key")
     limit_open_jobs: int = Field(default=200, ge=0, description="jobs of an owner that are not over")

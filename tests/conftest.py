@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ecs_core.kernels.compilation import compile_missing
 from tests.fork_server import ForkServer, fork_server
 from tests.waiting import HANG
 
@@ -27,6 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background without it
     os.environ.setdefault("XDG_CACHE_HOME", str(config.rootpath / ".pytest_cache" / "xdg"))
+    if not hasattr(config, "workerinput"):
+        compile_missing()  # after a change of a kernel; commands would announce it, and tests wait for it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -43,12 +43,17 @@ def run(command: Sequence[str], log: Path, *, niceness: int = 0) -> tuple[int, f
     """Run a command; its exit code, and seconds by the clock and of CPU, of all that it started."""
     before, began = sum(os.times()[2:4]), time.monotonic()
     with log.open("wb") as out:
-        code = subprocess.call(("nice", "-n", str(niceness), *command), cwd=ROOT, stdout=out, stderr=out)
+        process = subprocess.Popen(("nice", "-n", str(niceness), *command), cwd=ROOT, stdout=out, stderr=out)
+    while True:  # what lost its parent is ours and is reaped at once, as by any init
+        pid, status = os.wait()
+        if pid == process.pid:
+            break
+    process.returncode = os.waitstatus_to_exitcode(status)
     took = time.monotonic() - began
     with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:  # what lost its parent meanwhile is ours
+        while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-    return code, took, sum(os.times()[2:4]) - before
+    return process.returncode, took, sum(os.times()[2:4]) - before
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 from services.api.authentication import mask_keys_in_logs
 from services.api.dependencies import Service, open_service
 from services.api.errors import handle_errors
+from services.api.middleware.forwarded_headers import ForwardedHeaders
 from services.api.middleware.hardening import harden
 from services.api.middleware.request_context import Requests
 from services.api.openapi_errors import share_errors
@@ -90,7 +91,9 @@ def create_app() -> FastAPI:
     app.include_router(particle_router)
     app.include_router(metrics_router)
     app.add_middleware(Requests)  # outermost, so that it sees every response
-    harden(app, ServiceSettings())
+    settings = ServiceSettings()
+    harden(app, settings)
+    app.add_middleware(ForwardedHeaders, settings=settings)
     for slow in (app.openapi, particle_types.all_types):  # computed once, before the first request
         slow()
     return app

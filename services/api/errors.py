@@ -17,6 +17,7 @@ from starlette.routing import compile_path
 
 from ecs_core import MotesError
 from ecs_core.validation_messages import field_message
+from services.api.middleware.forwarded_headers import path_in_app
 from services.auth.limits import LimitError, QuotaError
 from services.media.songs import SongNotFoundError
 from services.observability import metrics
@@ -139,7 +140,7 @@ def handle_errors(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names only the first route's methods
             first = (error.headers or {}).get("Allow", "")  # undocumented routes have no other source
-            methods = {each.strip() for each in first.split(",") if first} | _methods(app, request.url.path)
+            methods = {each.strip() for each in first.split(",") if first} | _methods(app, path_in_app(request.scope))
             error.headers = {"Allow": ", ".join(sorted(methods))}
             error.detail = f"{request.method}: must be {' or '.join(sorted(methods))}"
         return problem_of(error)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ecs_core import MotesError
 from services.api.dependencies import Service
+from services.api.middleware.forwarded_headers import path_in_app
 from services.auth.api_keys import Caller
 from services.database.models import IdempotencyRow, new_id, now
 
@@ -97,7 +98,7 @@ async def _reserve(service: Service, key: str, asked: str) -> IdempotencyRow:
 
 async def _digest(request: Request) -> str:
     body = json.dumps(await request.json() if await request.body() else {}, sort_keys=True)
-    return hashlib.sha256(f"{request.method} {request.url.path}\n{body}".encode()).hexdigest()
+    return hashlib.sha256(f"{request.method} {path_in_app(request.scope)}\n{body}".encode()).hexdigest()
 
 
 def _response(status: int, headers: Mapping[str, str], body: str) -> Response:

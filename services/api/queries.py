@@ -18,7 +18,7 @@ def reject_unknown_parameters(request: Request, *others: str) -> None:
     """
     if not request.query_params:
         return
-    path = route_of(request.scope).removeprefix(request.scope.get("root_path", ""))
+    path = route_of(request.scope)
     method = "get" if request.method == "HEAD" else request.method.lower()
     documented = request.app.openapi()["paths"].get(path, {}).get(method)
     if documented is None:  # an application may hide the route

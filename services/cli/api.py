@@ -87,6 +87,6 @@ def _server(settings: ServiceSettings, on_ready: Callable[[], None]) -> uvicorn.
         log_level="warning",
         access_log=False,  # services.api.middleware.request_context logs each request
         timeout_graceful_shutdown=_GRACE,
-        **server_options(settings),
+        **server_options(settings) | {"proxy_headers": False},  # services.api.middleware.forwarded_headers reads them
     )
     return Server(config)

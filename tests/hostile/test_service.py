@@ -180,9 +180,9 @@ def stopped_decoder(stack: Stack) -> int | None:
 
 
 def state(pid: int) -> str:
-    """As the kernel has it; nothing where the process is gone."""
+    """As the kernel has it; nothing where the process is gone, or dead and not yet reaped by whoever inherited it."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0].replace("Z", "")
     except (FileNotFoundError, ProcessLookupError):
         return ""
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.dependencies import is_id
 from services.api.errors import problem
+from services.api.middleware.forwarded_headers import prefix_of
 from services.observability import metrics, traces
 from services.observability.logs import bound
 
@@ -79,7 +80,8 @@ def route_of(scope: Scope) -> str:
     # Newer FastAPI stores the path with router prefixes here; in older versions the route has it.
     context = scope.get("fastapi", {}).get("effective_route_context")
     path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
-    return f"{scope.get('root_path', '')}{path}" if path else "other"
+    mounted_at = scope.get("root_path", "").removeprefix(prefix_of(scope))  # by another application
+    return f"{mounted_at}{path}" if path else "other"
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:

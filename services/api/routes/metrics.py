@@ -41,5 +41,5 @@ async def _admit(service: Service, request: Request) -> None:
 
 def _is_from_here(request: Request) -> bool:
     """Whether the request was sent from this machine itself, rather than through a proxy on it."""
-    forwarded = {"forwarded", "x-forwarded-for", "x-real-ip"} & set(request.headers)
+    forwarded = {"forwarded", "x-forwarded-for", "x-forwarded-prefix", "x-real-ip"} & set(request.headers)
     return not forwarded and request.client is not None and is_loopback(request.client.host)

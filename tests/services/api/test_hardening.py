@@ -289,8 +289,8 @@ class TestProxies:
         self, data: Path, monkeypatch: pytest.MonkeyPatch, trusted: str, status: int
     ) -> None:
         monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")  # uvicorn's own, which is not asked
-        options = server_options(ServiceSettings(trusted_proxies=trusted))
-        with served(**options) as url:
+        monkeypatch.setenv("MOTES_TRUSTED_PROXIES", trusted)
+        with served() as url:
             headers = {"X-Forwarded-For": "203.0.113.9"}  # from where a key would be needed
             answer = httpx.get(f"{url}/particles/jobs", headers=headers, trust_env=False)
         assert answer.status_code == status
@@ -306,6 +306,68 @@ class TestProxies:
             for said, status in {"127.0.0.1": 200, "unknown": 401, "foo": 401, "8.8.8.8,": 401, ",": 401}.items():
                 answer = client.get(f"{url}/particles/jobs", headers={"X-Forwarded-For": said})
                 assert (said, answer.status_code) == (said, status)
+
+
+@pytest.fixture(scope="module")
+def site(data: Path) -> Iterator[httpx.Client]:
+    """The whole application."""
+    with served() as url, httpx.Client(base_url=url, trust_env=False, timeout=HANG) as client:
+        yield client
+
+
+class TestPrefix:
+    """A proxy that strips a prefix from paths says so in X-Forwarded-Prefix."""
+
+    @pytest.mark.parametrize(
+        ("said", "prefix"),
+        [
+            ("/motes", "/motes"),
+            ("/motes/", "/motes"),
+            ("/apps/motes-2", "/apps/motes-2"),
+            ("/outer, /inner", "/outer/inner"),
+            ("/", ""),
+            ("", ""),
+            ("motes", ""),
+            ("//evil.example", ""),
+            ("/a/../b", ""),
+            ("https://evil.example/", ""),
+            ("/a>b", ""),
+            ("/" + "a" * 300, ""),
+        ],
+    )
+    def test_links_begin_with_the_prefix(self, site: httpx.Client, said: str, prefix: str) -> None:
+        headers = {"X-Forwarded-Prefix": said}
+        system = site.post("/particles/create", json={"particle_type": "snow"}, headers=headers).json()["system_id"]
+        site.post("/particles/create", json={"particle_type": "snow"})
+        body = {"duration": 0.1, "width": 16, "height": 16}
+        accepted = site.post(f"/particles/systems/{system}/render", json=body, headers=headers)
+        assert accepted.headers["Location"] == f"{prefix}/particles/jobs/{accepted.json()['job_id']}"
+        page = site.get("/particles/systems?limit=1", headers=headers)
+        assert page.headers["Link"].startswith(f"<{prefix}/particles/systems?limit=1&cursor=")
+
+    def test_documentation_is_found_under_the_prefix(self, site: httpx.Client) -> None:
+        headers = {"X-Forwarded-Prefix": "/motes"}
+        assert "url: '/motes/openapi.json'" in site.get("/docs", headers=headers).text
+        assert site.get("/openapi.json", headers=headers).json()["servers"] == [{"url": "/motes"}]
+        assert "servers" not in site.get("/openapi.json").json()
+
+    def test_prefix_is_no_part_of_the_route(self, site: httpx.Client) -> None:
+        """In metrics, in the methods that are allowed and for requests that are repeated."""
+        headers = {"X-Forwarded-Prefix": "/labels"}
+        assert site.put("/particles/jobs", headers=headers).headers["Allow"] == "GET"
+        assert site.get("/particles/jobs?no=1", headers=headers).status_code == 400
+        body, once = {"particle_type": "snow"}, {"Idempotency-Key": "prefix"}
+        made = site.post("/particles/create", json=body, headers=headers | once).json()
+        assert site.post("/particles/create", json=body, headers=once).json() == made
+        text = site.get("/metrics").text
+        assert 'route="/particles/jobs"' in text
+        assert "/labels" not in text
+
+    def test_others_are_not_believed(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTES_TRUSTED_PROXIES", "10.0.0.0/8")
+        with served() as url:
+            said = httpx.get(f"{url}/docs", headers={"X-Forwarded-Prefix": "/motes"}, trust_env=False).text
+        assert "url: '/openapi.json'" in said
 
 
 def plain(client: httpx.Client) -> socket.socket:

@@ -98,7 +98,8 @@ def song(seconds: float = 0.2, level: int = 1000) -> bytes:
 @contextmanager
 def served(**options: Any) -> Iterator[str]:
     """The URL of the application on a server in a thread; its log of requests is on, as uvicorn has it."""
-    options = {"timeout_keep_alive": int(HANG), **options}  # no request meets a connection that is being closed
+    # No request meets a connection that is being closed, and the application reads the headers of proxies.
+    options = {"timeout_keep_alive": int(HANG), **options, "proxy_headers": False}
     with listen("127.0.0.1", 0) as listener:
         server = uvicorn.Server(uvicorn.Config(create_app(), log_config=None, timeout_graceful_shutdown=1, **options))
         thread = threading.Thread(target=server.run, args=([listener],))
