@@ -1,12 +1,20 @@
-"""Output files: check that one can be written before any work is done, and word the errors."""
+"""Output files: checked before any work is done, written completely or not at all, and errors in words."""
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ecs_core.errors import OutputError
+
+# What is not complete yet has a name of its own: with a suffix, a name that is as long as the file system allows would
+# be too long.
+TEMPORARY = ".motes-"
+_LONGEST_TEMPORARY = 48  # bytes, with the segments in a folder of that name
 
 
 def check_output(path: Path, song: Path | None = None) -> None:
@@ -22,6 +30,11 @@ def check_output(path: Path, song: Path | None = None) -> None:
         pass
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         raise output_error(path, error) from None
+    try:
+        path.absolute().with_name("x" * _LONGEST_TEMPORARY).lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # the path as a whole
+            raise output_error(path, error) from None
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a file to write")
     if path.exists() and not path.is_file():
@@ -33,6 +46,24 @@ def check_output(path: Path, song: Path | None = None) -> None:
         raise OutputError(f"cannot write {path}: the folder {folder} does not exist")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"cannot write {path}: nothing may be written into the folder {folder}")
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` create a file and move it to ``path``; on failure ``path`` keeps its old content.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    # Absolute: FFmpeg takes what stands before a colon in a bare name for a protocol.
+    part = path.absolute().with_name(f"{TEMPORARY}{secrets.token_hex(8)}.part")
+    try:
+        write(part)
+        os.replace(part, path)
+    except OSError as error:
+        raise output_error(path, error) from None
+    finally:
+        with suppress(OSError):  # if the folder is not writable, nothing was left behind
+            part.unlink(missing_ok=True)
 
 
 def output_error(path: Path, error: OSError | ValueError) -> OutputError:

@@ -18,7 +18,7 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import RenderCancelled, SceneError
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.rendering.child import Advanced, Begin, Work
-from ecs_core.rendering.output_file import check_output, output_error
+from ecs_core.rendering.output_file import TEMPORARY, check_output, output_error
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
@@ -224,7 +224,7 @@ def _heed(cancel: threading.Event) -> None:
 def _work_folder(output: Path) -> Iterator[Path]:
     """A temporary folder beside the output, so that the finished file can be renamed into place; removed at the end."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{output.name[:80]}.", dir=output.absolute().parent))
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=output.absolute().parent))
     except OSError as error:
         raise output_error(output, error) from None
     try:

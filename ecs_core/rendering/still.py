@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import resolve
-from ecs_core.rendering.output_file import check_output, output_error
+from ecs_core.rendering.output_file import check_output, write_atomically
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress
@@ -56,8 +56,5 @@ def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
     with renderer.simulation as simulation:
         simulation.skip_to(frame)
         picture = renderer.picture(simulation.snapshot())
-    try:
-        write_png(rgb_of(picture.frame), output)
-    except OSError as error:
-        raise output_error(output, error) from None
+    write_atomically(output, lambda part: write_png(rgb_of(picture.frame), part))
     return picture.digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import av
@@ -14,20 +13,14 @@ def rgb_of(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def write_png(rgb: av.VideoFrame, path: Path) -> None:
-    """Write an rgb24 frame as a PNG, atomically.
+    """Write an rgb24 frame as a PNG; the path has to be absolute.
 
     Raises:
         OSError: the file cannot be written.
     """
-    # Absolute: FFmpeg takes what stands before a colon in a bare name for a protocol.
-    part = path.absolute().with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with av.open(str(part), "w", format="image2", options={"update": "1"}) as container:
-            stream = container.add_stream("png", rate=1)
-            assert isinstance(stream, av.video.stream.VideoStream)
-            stream.width, stream.height, stream.pix_fmt = rgb.width, rgb.height, "rgb24"
-            container.mux(stream.encode(rgb))
-            container.mux(stream.encode(None))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("png", rate=1)
+        assert isinstance(stream, av.video.stream.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = rgb.width, rgb.height, "rgb24"
+        container.mux(stream.encode(rgb))
+        container.mux(stream.encode(None))

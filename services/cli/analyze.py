@@ -97,10 +97,11 @@ def _rate(text: str) -> Fraction:
 
 def _write(analysis: Analysis, fps: Fraction, output: Path | None) -> None:
     from ecs_core.audio import document
-    from services.cli.output_files import write_file, write_pieces
+    from ecs_core.rendering.output_file import write_atomically
+    from services.cli.output_files import write_pieces
 
     if output is not None and output.suffix == ".npz":
-        write_file(output, lambda part: document.save(analysis, part))
+        write_atomically(output, lambda part: document.save(analysis, part))
         return
     pieces = document.pieces(analysis, seen=analysis.timeline(fps, max(1, round(analysis.exact_duration * fps))))
     if output is None:

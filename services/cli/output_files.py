@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
 
 from ecs_core.errors import OutputError
-from ecs_core.rendering.output_file import check_output, output_error
+from ecs_core.rendering.output_file import check_output, write_atomically
 
 # Mistakes in names that would otherwise go unnoticed.
 _OTHERS = {
@@ -56,22 +54,5 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
         with part.open("w", encoding="utf-8") as file:
             file.writelines(pieces)
 
-    write_file(path, write)
-
-
-def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` create a file and move it to ``path``; on failure ``path`` keeps its old content.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
     check_output(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        os.replace(part, path)
-    except OSError as error:
-        raise output_error(path, error) from None
-    finally:
-        with suppress(OSError):  # if the folder is not writable, nothing was left behind
-            part.unlink(missing_ok=True)
+    write_atomically(path, write)

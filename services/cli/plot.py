@@ -12,7 +12,7 @@ from ecs_core.audio.catalogue import NOTES
 from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.errors import OutputError
-from services.cli.output_files import write_file
+from ecs_core.rendering.output_file import write_atomically
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
@@ -60,7 +60,7 @@ def draw(analysis: Analysis, song: Path, output: Path) -> None:
         axis.set_title(name, loc="left", fontsize=11, color=_INK)
     axes[0].set_xlim(0, duration)
     axes[-1].set_xlabel("seconds", color=_INK)
-    write_file(output, lambda part: figure.savefig(part, format="png"))
+    write_atomically(output, lambda part: figure.savefig(part, format="png"))
 
 
 def _title(analysis: Analysis, song: Path) -> str:

@@ -60,7 +60,7 @@ def write(folder: Path) -> Written:
         "version": version("motes"),
     }
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.absolute().parent) as hidden:
+        with tempfile.TemporaryDirectory(prefix=".motes-", dir=folder.absolute().parent) as hidden:
             whole = Path(hidden) / "whole"
             for template, target in _FILES.items():
                 path = whole / target.format(name=name)

@@ -27,7 +27,8 @@ from services.storage.reserved_names import is_reserved
 from services.webhooks.delivery import check_target
 
 router = APIRouter(tags=["jobs"], route_class=Route)
-_NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]{1,200}\.mp4")
+_NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]+\.mp4")
+_LONGEST_NAME = 255  # bytes in UTF-8, as in most file systems
 _DEFAULTS = schemas.RenderRequest.model_validate({})
 
 
@@ -141,5 +142,8 @@ def _check_output_name(name: str | None) -> str:
     if name is None:
         return "video.mp4"
     if not _NAME.fullmatch(name) or name.startswith(".") or is_reserved(name) or name != name.strip():
-        raise HTTPException(400, f"output_path {name!r}: must be a plain file name that ends in .mp4")
+        raise HTTPException(400, f"output_path {name[:300]!r}: must be a plain file name that ends in .mp4")
+    size = len(name.encode(errors="replace"))
+    if size > _LONGEST_NAME:
+        raise HTTPException(400, f"output_path: has {size} bytes in UTF-8; allowed: at most {_LONGEST_NAME}")
     return name

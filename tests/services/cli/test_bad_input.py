@@ -122,6 +122,40 @@ def test_impossible_file_name(run: Run, tmp_path: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("render", ["--frame-hashes", "長" * 83 + ".jsonl"]),
+        ("frame", []),
+        ("analyze", ["--plot", "é" * 125 + ".png"]),
+    ],
+    ids=["render", "frame", "analyze"],
+)
+@pytest.mark.parametrize("letter", ["長", "🎵", "e"])
+def test_names_as_long_as_the_file_system_allows_are_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, letter: str, command: str, options: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_song(tmp_path / "song.wav", tone(0.5))
+    suffix = {"render": ".mp4", "frame": ".png", "analyze": ".json"}[command]
+    name = letter * ((255 - len(suffix)) // len(letter.encode())) + suffix
+    small = [] if command == "analyze" else ["--type", "snow", "--size", "16x16", "--set", "particle_count=3"]
+    outcome = run(command, "song.wav", *small, *options, "-o", name)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert names(tmp_path) == sorted(["song.wav", name, *options[1:]])
+
+
+def test_path_with_no_room_for_a_temporary_name_is_refused_before_any_work(run: Run, tmp_path: Path) -> None:
+    most = os.pathconf(tmp_path, "PC_PATH_MAX") - 1
+    folder = tmp_path
+    while (room := most - 20 - len(str(folder))) > 1:
+        folder = folder / ("a" * min(200, room - 1))
+    folder.mkdir(parents=True)
+    output = folder / "out.mp4"
+    assert f"cannot write {output}: File name too long" in run("render", "--type", "snow", "-o", output).error
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize(
     ("command", "other"), [("render", "--frame-hashes"), ("analyze", "--plot")], ids=["render", "analyze"]
 )
 def test_output_files_must_differ(run: Run, tmp_path: Path, command: str, other: str) -> None:

@@ -279,6 +279,12 @@ def test_repeated_render_is_one_job(stack: Stack) -> None:
     assert len(stack.client.get("/jobs", params={"system_id": system}).json()) == 1
 
 
+def test_output_name_is_limited_by_bytes(stack: Stack) -> None:
+    path = f"/systems/{create(stack, **SMALL)}/render"
+    for name in ("長" * 83 + ".mp4", "🎵" * 62 + ".mp4", "e" * 251 + ".mp4"):
+        assert stack.client.post(path, json={"output_path": name}).json()["output_path"] == name
+
+
 def test_render_accepts_an_empty_body(stack: Stack) -> None:
     path, headers = f"/systems/{create(stack, **SMALL)}/render", key()
     assert stack.client.post(path).json()["output_path"] == "video.mp4"
@@ -371,6 +377,7 @@ def test_render_accepts_a_size_and_the_length_of_the_song(stack: Stack) -> None:
         ({"audio_path": "../x.wav"}, "audio_path"),
         ({"output_path": "a\u007fb.mp4"}, "output_path"),
         ({"output_path": 5}, "output_path = 5: must be a text"),
+        ({"output_path": "長" * 84 + ".mp4"}, "output_path: has 256 bytes in UTF-8; allowed: at most 255"),
         ({"format": "webm"}, "format = 'webm': must be 'mp4'"),
         ({"quality": "ultra"}, "quality = 'ultra': must be 'draft', 'standard' or 'high'"),
         ({"priority": 1}, "priority = 1: must be 'low', 'normal' or 'high'"),
