@@ -108,7 +108,7 @@ def main() -> None:
     )
 
     def measured() -> Any:
-        meters = Meters(rate=SONG_RATE, channels=1, hop=HOP / RATE)
+        meters = Meters(rate=SONG_RATE, layout="mono", hop=HOP / RATE)
         for first in range(0, len(sound), 4096):
             meters.take(sound[None, first : first + 4096])
         return meters.finish().loudness[:, 0]

@@ -30,7 +30,8 @@ class Analysis:
     plugins, whose kinds ``added`` lists, are 0–1. ``events`` holds ascending times in seconds by name, ``strengths``
     the strength (0–1) of some of them. ``labels`` has a letter per section, the same letter for similar sections.
     ``tempo`` is in beats per minute and ``metre`` in beats per bar (0: none), ``loudness`` in LUFS; ``key`` is an
-    estimate. ``confidence`` gives the reliability of estimates by name, 0–1.
+    estimate. ``confidence`` gives the reliability of estimates by name, 0–1. ``peak`` is the highest absolute sample of
+    the song mixed to one or two channels, None if it is not known.
     """
 
     exact_duration: Fraction
@@ -45,6 +46,7 @@ class Analysis:
     key: str = ""
     confidence: Mapping[str, float] = field(default_factory=dict)
     added: Mapping[str, Literal["hit", "slow"]] = field(default_factory=dict)
+    peak: float | None = None
 
     def timeline(self, fps: Fraction, frames: int, hearing: Mapping[str, Hearing] | None = None) -> FeatureTimeline:
         """The features at each of ``frames`` video frames; for hits, the highest value within the frame."""

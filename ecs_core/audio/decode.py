@@ -16,6 +16,8 @@ import av.error
 import numpy as np
 
 from ecs_core.arrays import F32
+from ecs_core.audio.layouts import MOST_CHANNELS, layout_of, positions
+from ecs_core.audio.mixdown import conversion
 from ecs_core.errors import AudioError
 
 # Only containers that hold audio themselves. Playlists (concat, HLS, DASH, image sequences) are refused under any name,
@@ -38,7 +40,6 @@ _UNKNOWN_SIZE = 0x7FFFFFFF  # from here on: placeholders of programs that did no
 _OGG_PAGE = 65_307  # bytes of the longest page
 _EARLY = 0.5  # seconds that may be missing at the end without a warning
 RATES = range(1_000, 768_001)  # samples per second; other values mean a damaged header, and would take hours
-MOST_CHANNELS = 7  # PyAV crashes on more planes
 _LOUDEST = np.float32(1e6)  # 120 dB over full scale: not audio, and its powers would overflow float32
 _FLAC_EARLY = 0.01  # FLAC states its exact length, and damaged parts are missing
 
@@ -48,6 +49,7 @@ class Song(Protocol):
 
     rate: int
     channels: int
+    layout: str
     warnings: list[str]
 
     @property
@@ -61,8 +63,8 @@ class Song(Protocol):
 class AudioFile:
     """An open song. Use as a context manager.
 
-    ``rate`` is in samples per second; ``channels`` is the number of channels, or 2 if there are more than seven;
-    ``warnings`` grows while :meth:`blocks` is read.
+    ``rate`` is in samples per second; ``layout`` is FFmpeg's name of the ``channels``' layout, the file's own or
+    FFmpeg's default for that number; ``warnings`` grows while :meth:`blocks` is read.
 
     Raises:
         AudioError: the file is missing, empty, a folder, not audio, of an unsupported format, or has no audio stream.
@@ -98,7 +100,9 @@ class AudioFile:
             allowed = f"allowed: {RATES[0]} to {RATES[-1]}"
             raise AudioError(f"{self.path}: has a sample rate of {self.rate} Hz: damaged? {allowed}")
         if self.channels > MOST_CHANNELS:
-            self.channels = 2
+            self._container.close()
+            raise AudioError(f"{self.path}: has {self.channels} channels; allowed: 1 to {MOST_CHANNELS}")
+        self.layout = _ordered(codec.layout)
 
     def _check_file(self) -> None:
         try:
@@ -170,6 +174,7 @@ class AudioFile:
     def _decode(self) -> Iterator[tuple[F32 | None, int]]:
         """Yield blocks, or None and 1 for each packet that cannot be decoded."""
         convert: av.AudioResampler | None = None
+        matrix: F32 | None = None
         shape: object = None
         packets = self._container.demux(self._stream)
         while True:
@@ -190,12 +195,14 @@ class AudioFile:
                 if convert is None or shape != (frame.format.name, frame.layout.name, frame.sample_rate):
                     # Also when a stream changes its format: everything is converted to the first one.
                     shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-                    ordered = not frame.layout.name.endswith("channels")  # otherwise FFmpeg cannot mix them down
-                    layout = "stereo" if frame.layout.nb_channels > MOST_CHANNELS and ordered else frame.layout
-                    convert = av.AudioResampler(format="flt", layout=layout, rate=self.rate)
+                    # Interleaved, as PyAV crashes on many planes.
+                    convert = av.AudioResampler(format="flt", layout=frame.layout, rate=self.rate)
+                    layout = _ordered(frame.layout)
+                    same = positions(layout) == positions(self.layout)
+                    matrix = None if same else conversion(layout, self.layout)
                 try:
-                    blocks = [
-                        self._as_wide(np.ascontiguousarray(each.to_ndarray().reshape(-1, each.layout.nb_channels).T))
+                    blocks: list[F32] = [
+                        np.ascontiguousarray(each.to_ndarray().reshape(-1, each.layout.nb_channels).T)
                         for each in convert.resample(frame)
                     ]
                 except (av.error.FFmpegError, ValueError):  # a frame with contradictory properties
@@ -203,14 +210,7 @@ class AudioFile:
                     convert = None
                     continue
                 for block in blocks:
-                    yield block, 0
-
-    def _as_wide(self, block: F32) -> F32:
-        """The block with the song's number of channels."""
-        if block.shape[0] == self.channels:
-            return block
-        mono = block.mean(axis=0, dtype=np.float32)
-        return np.repeat(mono[None], self.channels, axis=0)
+                    yield block if matrix is None else np.matmul(matrix, block, dtype=np.float32), 0
 
     def close(self) -> None:
         """Close the file."""
@@ -221,6 +221,11 @@ class AudioFile:
 
     def __exit__(self, *reason: object) -> None:
         self.close()
+
+
+def _ordered(layout: av.AudioLayout) -> str:
+    """The name of a layout, or of FFmpeg's default for that number of channels where the file does not say which."""
+    return layout_of(layout.name, [channel.name for channel in layout.channels])
 
 
 def _breaks_off(path: Path) -> bool:

@@ -87,6 +87,9 @@ class Document(_Model):
     metre: int = Field(0, ge=0, le=32, description="beats a bar; 0: none")
     loudness: float = Field(-70.0, ge=-70, le=30, description="of the whole song by BS.1770, LUFS")
     key: str = Field("", max_length=20, description='a hint, such as "A minor"')
+    peak: float | None = Field(
+        None, ge=0, le=1e8, description="the highest sample of the song mixed to stereo; 1: full"
+    )
     confidence: dict[str, Share] = Field(default_factory=dict, description="how far to trust what can be wrong")
     events: dict[str, Events] = Field(default_factory=dict, description="what happens when")
     labels: tuple[Annotated[str, Field(max_length=20)], ...] = Field(
@@ -136,6 +139,7 @@ def _facts(analysis: Analysis) -> dict[str, Any]:
         "metre": analysis.metre,
         "loudness": analysis.loudness,
         "key": analysis.key,
+        "peak": analysis.peak,
         "confidence": {name: round(float(value), 4) for name, value in analysis.confidence.items()},
         "events": {name: _events(analysis, name) for name in analysis.events},
         "labels": list(analysis.labels),
@@ -313,6 +317,7 @@ def whole(document: Document, more: Sequence[str]) -> Analysis | None:
         0.0,
         found,
         {name: np.zeros(0) for name in EVENTS},
+        peak=document.peak,
         added={name: curve.kind for name, curve in curves.items() if curve.kind is not None},
     )
     given = _with(nothing, document)
@@ -364,4 +369,5 @@ def load(path: Path) -> Analysis:
         facts["key"],
         facts["confidence"],
         facts["added"],
+        facts.get("peak"),
     )

@@ -21,6 +21,7 @@ from ecs_core.audio.decode import AudioFile, Song
 from ecs_core.audio.drums import drums_of
 from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.meters import STEP, Measured
+from ecs_core.audio.mixdown import cut_warning
 from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets, rise_of, whitening
 from ecs_core.audio.sections import find_drops, find_sections
 from ecs_core.audio.spectrum import BANDS, CHROMA_HOP, HOP, RMS, Spectrum, spectrum_of
@@ -65,7 +66,7 @@ def analyze_song(
         progress(min(0.99, done / expected) if expected > 0 else 0.0)
 
     progress(0.0)
-    spectrum = spectrum_of(song.blocks(), rate=song.rate, on_samples=on_samples)
+    spectrum = spectrum_of(song.blocks(), rate=song.rate, layout=song.layout, on_samples=on_samples)
     warnings = tuple(song.warnings)
     analysis = features_of(spectrum, warnings, more=more, guidance=guidance)
     progress(1.0)
@@ -93,7 +94,7 @@ def features_of(
     events |= {name: struck.times for name, struck in drums.items()}
     beats = beats_of(rise, bpm=guidance.bpm, beat_at=guidance.beat_offset, octave=guidance.octave)
     events["beats"] = beats.times[beats.times < float(duration)]
-    warnings += _doubts(guidance, beats) + _cancelled(spectrum.measured)
+    warnings += cut_warning(spectrum.layout, spectrum.peak) + _doubts(guidance, beats) + _cancelled(spectrum.measured)
     bars = bars_of(spectrum.mel, gains, spectrum.chroma, rise.whole, events["beats"], metre=guidance.metre)
     events["downbeats"] = bars.downbeats
     curves, energy = _curves(spectrum, envelope)
@@ -131,6 +132,7 @@ def features_of(
             "key": sure,
         },
         added=added,
+        peak=spectrum.peak,
     )
 
 
@@ -156,7 +158,7 @@ def _curves(spectrum: Spectrum, envelope: F32) -> tuple[dict[str, F32], F64]:
     """All curves on the analysis grid in natural units, and the energy of each tenth of a second."""
     hops = len(spectrum.rms)
     measured = spectrum.measured
-    energy = loudness.together(measured.loudness)
+    energy = loudness.together(measured.loudness, spectrum.layout)
     times = np.arange(hops) * SECONDS_PER_HOP
     middles = (np.arange(len(measured.stereo)) + 0.5) * STEP
 

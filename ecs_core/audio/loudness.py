@@ -12,17 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
+from ecs_core.audio.layouts import loudness_weights
 
 SILENCE = -70.0  # LUFS: anything quieter is silence
 _QUIETEST = -120.0  # LUFS: lower limit of curves
 _OFFSET = -0.691  # LUFS of a mean square of 1
 _MOMENTARY, _SHORT_TERM = 4, 30  # tenths of a second
-# Weights of channels by their number, in FFmpeg's order: left, right, centre, low frequencies, surround.
-_WEIGHTS = {
-    5: (1.0, 1.0, 1.0, 1.41, 1.41),
-    6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41),
-    7: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41, 1.41),
-}
 
 
 def weighting(frequencies: NDArray[np.floating[Any]], rate: int) -> NDArray[np.complex64]:
@@ -50,10 +45,9 @@ def _biquad(z: NDArray[np.complex128], b: tuple[float, ...], a: tuple[float, ...
     return (b[0] + b[1] * z + b[2] * z * z) / (a[0] + a[1] * z + a[2] * z * z)
 
 
-def together(squares: F32) -> F64:
-    """The weighted sum of the channels' mean squares, (n, channels) to (n,)."""
-    weights = _WEIGHTS.get(squares.shape[1], (1.0,) * squares.shape[1])
-    return np.asarray(squares @ np.asarray(weights), np.float64)
+def together(squares: F32, layout: str) -> F64:
+    """The weighted sum of the mean squares of a layout's channels, (n, channels) to (n,)."""
+    return np.asarray(squares @ loudness_weights(layout), np.float64)
 
 
 def integrated(energy: F64) -> float:

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
+from ecs_core.audio.layouts import positions
 from ecs_core.audio.loudness import weighting
+from ecs_core.audio.mixdown import Mixdown
 
 STEP = 0.1  # seconds between sums for loudness and stereo
 AIR = (9_500.0, 10_500.0)  # Hz: air is what lies above; the response fades in between
@@ -25,7 +27,7 @@ _BLOCK = 1 << 16  # samples per transform, including the overlap
 @dataclass(frozen=True, eq=False)
 class Measured:
     """Mean squares, float32: ``loudness`` (n, channels), K-weighted, and ``stereo`` (n, 3) of left, right and their
-    product, for each ``STEP`` seconds; ``air`` (hops,), the amplitude above 10 kHz around each hop.
+    product in the stereo mix, for each ``STEP`` seconds; ``air`` (hops,), the amplitude above 10 kHz around each hop.
     """
 
     loudness: F32
@@ -34,9 +36,11 @@ class Measured:
 
 
 class Meters:
-    """Measures a song from its blocks in order. ``hop`` is in seconds."""
+    """Measures a song of a ``layout`` from its blocks in order. ``hop`` is in seconds."""
 
-    def __init__(self, *, rate: int, channels: int, hop: float) -> None:
+    def __init__(self, *, rate: int, layout: str, hop: float) -> None:
+        channels = len(positions(layout))
+        self._mixdown = Mixdown(layout)
         self._past = max(256, round(_PAST * rate))
         self._size = max(_BLOCK, 1 << (4 * self._past).bit_length())
         frequencies = np.fft.rfftfreq(self._size, 1 / rate)
@@ -73,10 +77,11 @@ class Meters:
         used = slice(self._past, samples.shape[1])
         weighted = np.fft.irfft(spectrum * self._weighting, self._size, axis=1)[:, used]
         self._loudness.add(weighted * weighted)
-        left, right = samples[0, used], samples[min(1, len(samples) - 1), used]
+        mixed = self._mixdown(samples[:, used])
+        left, right = mixed[0], mixed[-1]
         self._stereo.add(np.stack([left * left, right * right, left * right]))
         if self._has_air:
-            above = np.fft.irfft(spectrum.mean(axis=0) * self._air, self._size)[used]
+            above = np.fft.irfft(self._mixdown(spectrum).mean(axis=0) * self._air, self._size)[used]
             self._cells.add((above * above)[None])
         else:
             self._cells.add(np.zeros((1, samples.shape[1] - self._past), np.float32))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ecs_core.arrays import F32
 from ecs_core.audio.filters import filter_banks
 from ecs_core.audio.meters import Measured, Meters
+from ecs_core.audio.mixdown import Mixdown
 
 RATE, WINDOW, HOP = 22_050, 1024, 256
 MEL_BANDS, LOWEST = 64, 27.5  # how many, and where the first one begins, Hz
@@ -39,13 +40,13 @@ _AHEAD = 4096  # hops by which the memory of a spectrum grows
 class Spectrum:
     """``bands`` (hops, 5): amplitude in each of BANDS; ``mel`` (hops, 64): amplitude per kHz; ``rms``, ``centroid`` and
     ``flatness`` (hops,); ``chroma`` (hops / 8, 12): amplitude of each pitch class from C on, the k-th at hop 8 · k;
-    ``measured``: see Meters.
+    ``measured``: see Meters; ``peak``: the highest absolute sample of the stereo mix.
 
     All are float32 except ``mel``, the largest, which is float16; per kHz, as values per Hz would underflow in quiet
     songs.
 
     Amplitudes are linear; the centroid is in Hz; flatness is 0 for a tone, about 0.6 for noise. ``samples`` is the
-    song's length at its own ``rate``.
+    song's length at its own ``rate``; ``layout`` is FFmpeg's name of its channels' layout.
     """
 
     bands: F32
@@ -57,10 +58,17 @@ class Spectrum:
     measured: Measured
     samples: int
     rate: int
+    layout: str
+    peak: float
 
 
-def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int], None] = lambda done: None) -> Spectrum:
-    """The spectrum of a song from blocks (channels, n) float32; ``on_samples`` is called with the samples read."""
+def spectrum_of(
+    blocks: Iterable[F32], *, rate: int, layout: str = "mono", on_samples: Callable[[int], None] = lambda done: None
+) -> Spectrum:
+    """The spectrum of a song from blocks (channels, n) float32 of a ``layout``.
+
+    ``on_samples`` is called with the number of samples read.
+    """
     resample = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
     banks = filter_banks()
@@ -70,8 +78,8 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
     kept = (_Growing(len(BANDS)), _Growing(MEL_BANDS, np.float16), _Growing(1), _Growing(1), _Growing(1))
     chroma = _Growing(12)
     short, long = _Windows(WINDOW, HOP), _Windows(CHROMA_WINDOW, CHROMA_HOP)
-    meters: Meters | None = None
-    samples = 0
+    mixdown, meters = Mixdown(layout), Meters(rate=rate, layout=layout, hop=HOP / RATE)
+    samples, peak = 0, 0.0
 
     def take(piece: F32, *, last: bool = False) -> None:
         windows = short.of(piece, last=last)
@@ -94,15 +102,15 @@ def spectrum_of(blocks: Iterable[F32], *, rate: int, on_samples: Callable[[int],
 
     for block in blocks:
         samples += block.shape[1]
-        meters = meters or Meters(rate=rate, channels=len(block), hop=HOP / RATE)
         meters.take(block)
-        take(resample.resample_chunk(block.mean(axis=0, dtype=np.float32)))
+        mixed = mixdown(block)
+        peak = max(peak, float(np.abs(mixed).max(initial=0)))
+        take(resample.resample_chunk(mixed.mean(axis=0, dtype=np.float32)))
         on_samples(samples)
     take(resample.resample_chunk(np.zeros(0, np.float32), last=True), last=True)
-    measured = (meters or Meters(rate=rate, channels=1, hop=HOP / RATE)).finish()
     bands, mels, rms, centroids, flatness = (growing.rows() for growing in kept)
     curves = (rms.reshape(-1), centroids.reshape(-1), flatness.reshape(-1))
-    return Spectrum(bands, mels, *curves, chroma.rows(), measured, samples, rate)
+    return Spectrum(bands, mels, *curves, chroma.rows(), meters.finish(), samples, rate, layout, peak)
 
 
 class _Windows:

@@ -36,13 +36,17 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class RenderPlan:
-    """Everything a worker needs except snapshots: what to simulate, how to encode, and the segments."""
+    """Everything a worker needs except snapshots: what to simulate, how to encode, and the segments.
+
+    ``peak`` is that of the song's mix (see Analysis).
+    """
 
     particle_type: ParticleType
     settings: Settings
     timeline: FeatureTimeline
     video: VideoFormat
     segments: tuple[Segment, ...]
+    peak: float | None = None
 
     @property
     def frames(self) -> int:
@@ -73,7 +77,9 @@ def make_plan(
     timeline = with_levels(timeline, settings)
     longest = max(1, round(segment_seconds * settings.rate))
     video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)
-    return RenderPlan(particle_type, settings, timeline, video, cut(frames, longest))
+    return RenderPlan(
+        particle_type, settings, timeline, video, cut(frames, longest), None if analysis is None else analysis.peak
+    )
 
 
 def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecs_core.audio.mixdown import Mixdown, gain_for
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import RenderCancelled, SceneError
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
@@ -161,7 +162,9 @@ def _render_segments(
     try:
         if song is not None:
             duration = plan.frames / plan.video.fps
-            video.add_sound(song.blocks(), rate=song.rate, channels=song.channels, duration=Fraction(duration))
+            mix = Mixdown(song.layout, gain=gain_for(plan.peak))
+            sound = mix.blocks(song.blocks())
+            video.add_sound(sound, rate=song.rate, channels=mix.channels, duration=Fraction(duration))
         with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
             while joined < len(plan.segments):
                 _heed(cancel)

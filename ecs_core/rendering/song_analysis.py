@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,9 +59,22 @@ def analyse_song(
         if whole is not None:
             _check_length(song, float(whole.exact_duration), analysis)
             _check_guidance(guidance, analysis)
-            return whole
+            return _with_peak(whole, song)
     heard = analyze(song, more=more, guidance=guidance, progress=progress)
     return heard if given is None else document.corrected(heard, given, guidance)
+
+
+def _with_peak(analysis: Analysis, song: Path) -> Analysis:
+    """The analysis with the peak of the song's mix, which documents of earlier versions lack."""
+    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
+    from ecs_core.audio.layouts import is_mixed  # noqa: PLC0415 - likewise
+    from ecs_core.audio.mixdown import cut_warning, peak_of  # noqa: PLC0415 - likewise
+
+    with AudioFile(song) as file:
+        if analysis.peak is not None or not is_mixed(file.layout):
+            return analysis
+        peak = peak_of(file.blocks(), file.layout)
+    return replace(analysis, peak=peak, warnings=(*analysis.warnings, *cut_warning(file.layout, peak)))
 
 
 def _check_guidance(guidance: Guidance, analysis: Path) -> None:

@@ -19,8 +19,8 @@ _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 4
 class SoundTrack:
     """Encodes blocks of samples (channels, n) float32 into a stream of ``container`` that lasts ``duration`` seconds.
 
-    The samples are the ones that were analysed, so picture and sound are in sync. More than two channels are mixed down
-    to stereo; rates that AAC lacks become 48 kHz; a song shorter than the video is followed by silence.
+    The samples are the ones that were analysed, so picture and sound are in sync. Blocks have one or two
+    channels; rates that AAC lacks become 48 kHz; a song shorter than the video is followed by silence.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class SoundTrack:
         stream.codec_context.time_base = Fraction(1, out_rate)
         self._container, self._stream = container, stream
         self._rate = rate
-        self._in_layout = _layout(channels)
+        self._layout = layout
         self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=out_rate)
         self._samples = round(duration * rate)
         self._blocks = _exactly(blocks, channels, self._samples)
@@ -66,7 +66,7 @@ class SoundTrack:
         end = min(self._samples, int(seconds * self._rate))
         while self._open and self._read < end:
             block = next(self._blocks)
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._in_layout)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._layout)
             frame.sample_rate = self._rate
             frame.time_base = Fraction(1, self._rate)
             frame.pts = self._read
@@ -86,24 +86,17 @@ class SoundTrack:
             self._held += self._stream.encode(frame)
 
 
-def _layout(channels: int) -> str:
-    """FFmpeg's default layout for a number of channels."""
-    names = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-    return names.get(channels, "7.1")
-
-
 def _exactly(blocks: Iterable[F32], channels: int, samples: int) -> Iterator[F32]:
     """The blocks, cut or padded with silence to exactly ``samples`` and clipped to ±1."""
     left = samples
-    used = min(channels, 8)
     for block in blocks:
         if left <= 0:
             return
-        part = np.clip(block[:used, :left], -1.0, 1.0)
+        part = np.clip(block[:, :left], -1.0, 1.0)
         left -= part.shape[1]
         if part.shape[1]:
             yield part
     while left > 0:
         n = min(left, 48_000)
         left -= n
-        yield np.zeros((used, n), np.float32)
+        yield np.zeros((channels, n), np.float32)

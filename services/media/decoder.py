@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
-from ecs_core.audio.decode import MOST_CHANNELS, RATES
+from ecs_core.audio.decode import RATES
+from ecs_core.audio.layouts import MOST_CHANNELS, positions
 from ecs_core.errors import AudioError
 from services.media.decoding_limits import CHUNK_SAMPLES, MAX_SONG_SECONDS
 from services.media.sandbox.decoding import Decoding, Line, Message, SandboxedDecoder
@@ -26,7 +27,14 @@ _DECODER = "services.media.song_decoder:decode"
 class _Begin(Message):
     rate: int = Field(ge=RATES[0], le=RATES[-1])
     channels: int = Field(ge=1, le=MOST_CHANNELS)
+    layout: str = Field(max_length=1000, pattern=r"^[A-Za-z0-9 .()+@-]+$")
     seconds: float | None = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> _Begin:
+        if len(positions(self.layout)) != self.channels:
+            raise ValueError(f"layout {self.layout} has not {self.channels} channels")
+        return self
 
 
 class _End(Message):
@@ -55,6 +63,7 @@ class DecodedSong:
             if not isinstance(begin, _Begin):
                 raise self._decoding.protocol_error()
             self.rate, self.channels, self.seconds = begin.rate, begin.channels, begin.seconds
+            self.layout = begin.layout
         except BaseException:
             self.close()
             raise

@@ -13,10 +13,10 @@ from services.media.sandbox.messages import Channel
 
 
 def decode(path: Path, channel: Channel) -> None:
-    """Send {rate, channels, seconds}, then samples as little-endian float32 of shape (channels, n), then {warnings}."""
+    """Send {rate, channels, layout, seconds}, then samples as little-endian float32 (channels, n), then {warnings}."""
     with AudioFile(path) as song:
         seconds = None if song.seconds is None else max(0.0, song.seconds)
-        channel.say(rate=song.rate, channels=song.channels, seconds=seconds)
+        channel.say(rate=song.rate, channels=song.channels, layout=song.layout, seconds=seconds)
         for block in song.blocks():
             for at in range(0, block.shape[1], CHUNK_SAMPLES):
                 channel.send(np.ascontiguousarray(block[:, at : at + CHUNK_SAMPLES], "<f4").data)

@@ -25,6 +25,7 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
         "frames": line.frames,
         "duration": line.duration,
         "tempo": line.tempo,
+        "peak": plan.peak,
         "segments": [[segment.number, segment.start, segment.stop] for segment in plan.segments],
         "video": [video.width, video.height, str(video.fps), video.quality, video.gop],
     }
@@ -48,7 +49,7 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
     width, height, rate, quality, gop = facts["video"]
     video = VideoFormat(width, height, Fraction(rate), quality, gop)
     segments = tuple(Segment(*each) for each in facts["segments"])
-    return RenderPlan(particle_type, settings, timeline, video, segments)
+    return RenderPlan(particle_type, settings, timeline, video, segments, facts.get("peak"))
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:

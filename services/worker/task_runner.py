@@ -18,6 +18,7 @@ from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
 from ecs_core.audio.guidance import Guidance
+from ecs_core.audio.mixdown import Mixdown, gain_for
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
@@ -133,7 +134,8 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
         if audio is not None:
             song = closing.enter_context(DecodedSong(closing.enter_context(_song(audio, storage)), name=_SONG))
             duration = Fraction(plan.frames) / plan.video.fps
-            video.add_sound(song.blocks(), rate=song.rate, channels=song.channels, duration=duration)
+            mix = Mixdown(song.layout, gain=gain_for(plan.peak))
+            video.add_sound(mix.blocks(song.blocks()), rate=song.rate, channels=mix.channels, duration=duration)
         for number, segment in enumerate(spec["segments"], 1):
             with storage.file(segment) as path:
                 video.append(path)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ecs_core.audio.decode import MOST_CHANNELS, RATES
+from ecs_core.audio.decode import RATES
+from ecs_core.audio.layouts import MOST_CHANNELS
 from services.media.decoding_limits import CPU_LIMIT, MAX_SONG_SECONDS, MEMORY_LIMIT
 from tests.conftest import CommandLine
 from tests.hostile.bait import Bait, laid

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.features import features_of
+from ecs_core.audio.layouts import default_layout
 from ecs_core.audio.spectrum import Spectrum, spectrum_of
 
 F32 = NDArray[np.float32]
@@ -63,7 +64,8 @@ def read(path: Path) -> tuple[F32, int, list[str]]:
 
 def spectrum(samples: F32, *, rate: int = 44_100, block: int = 4096) -> Spectrum:
     """The spectrum of samples given in blocks of a size."""
-    return spectrum_of((samples[:, at : at + block] for at in range(0, samples.shape[1], block)), rate=rate)
+    blocks = (samples[:, at : at + block] for at in range(0, samples.shape[1], block))
+    return spectrum_of(blocks, rate=rate, layout=default_layout(len(samples)))
 
 
 def heard(samples: F32, *, rate: int = 44_100) -> Analysis:

@@ -7,17 +7,19 @@ import pyloudnorm
 import pytest
 
 from ecs_core.audio import loudness
+from ecs_core.audio.layouts import default_layout
 from ecs_core.audio.meters import Meters
 from services.cli.demo_song import RATE, compose
 from tests.ecs_core.audio.samples import F32
 from tests.media import noise
 
 
-def energy_of(samples: F32, rate: int, *, block: int = 4096) -> np.ndarray:
-    meters = Meters(rate=rate, channels=len(samples), hop=256 / 22_050)
+def energy_of(samples: F32, rate: int, *, block: int = 4096, layout: str = "") -> np.ndarray:
+    layout = layout or default_layout(len(samples))
+    meters = Meters(rate=rate, layout=layout, hop=256 / 22_050)
     for at in range(0, samples.shape[1], block):
         meters.take(samples[:, at : at + block])
-    return loudness.together(meters.finish().loudness)
+    return loudness.together(meters.finish().loudness, layout)
 
 
 def sine(seconds: float, level: float, *, rate: int = 48_000, channels: int = 2) -> F32:

@@ -75,7 +75,7 @@ def _peak(minutes: int) -> int:
             yield block
 
     tracemalloc.start()
-    spectrum_of(blocks(), rate=RATE)
+    spectrum_of(blocks(), rate=RATE, layout="stereo")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
