@@ -10,6 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+F32 = NDArray[np.float32]
 SMALL = {"width": 320, "height": 180, "particle_count": 60}  # a picture that costs nothing
 SIZE = ("--size", "320x180", "--set", "particle_count=60")
 
@@ -130,4 +131,21 @@ def write_float_wav(path: Path, samples: NDArray[np.float32], rate: int = 44_100
     head += (channels * 4).to_bytes(2, "little") + (32).to_bytes(2, "little")
     head += b"data" + len(data).to_bytes(4, "little")
     path.write_bytes(b"RIFF" + (len(head) + len(data)).to_bytes(4, "little") + head + data)
+    return path
+
+
+def write_layout(path: Path, samples: NDArray[np.float32], layout: str, *, rate: int = 48_000) -> Path:
+    """A float WAV, or a FLAC, of channels with this layout; "9 channels" or "+"-joined positions will do."""
+    codec = {".wav": "pcm_f32le", ".flac": "flac"}[path.suffix]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        form = "flt" if codec == "pcm_f32le" else "s16"
+        scaled = samples.T if form == "flt" else np.rint(samples.T * 32767).astype(np.int16)
+        for at in range(0, len(scaled), 4096):
+            part = np.ascontiguousarray(scaled[at : at + 4096])
+            frame = av.AudioFrame(format=form, layout=layout, samples=len(part))
+            frame.planes[0].update(part.tobytes())
+            frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), at
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     return path

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ecs_core.arrays import F32
 from ecs_core.audio.layouts import NOWHERE, is_mixed, positions, stereo_weights
 
+_SURROUNDS = {"BL": "SL", "BR": "SR", "SL": "BL", "SR": "BR"}  # where a layout has one pair, it may be either
 _T = TypeVar("_T", np.float32, np.complex64, np.complex128)
 
 
@@ -54,6 +55,8 @@ def conversion(before: str, after: str) -> F32:
     matrix = np.zeros((len(new), len(old)), np.float32)
     sides = stereo_weights(before) if is_mixed(before) or len(old) == 1 else np.eye(2, dtype=np.float32)
     for column, position in enumerate(old):
+        other = _SURROUNDS.get(position, position)
+        position = position if position in new or other in old else other  # noqa: PLW2901 - the same place
         if position in new and position != NOWHERE:
             matrix[new.index(position), column] = 1
         elif len(new) == 1:

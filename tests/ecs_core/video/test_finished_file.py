@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ecs_core import Scene, render
-from tests.media import SMALL, Video, clicks, read_video, tone, write_song
+from tests.media import SMALL, Video, clicks, read_video, tone, write_layout, write_song
 
 AAC_FRAME = 1024
 BT709, LIMITED = 1, 1
@@ -113,6 +113,26 @@ def test_clicks_stay_where_they_were(tmp_path: Path, name: str, rate: int, chann
     assert len(heard) == len(TIMES)
     assert np.abs(np.subtract(heard, TIMES)).max() <= AAC_FRAME / video.rate
     assert video.pts[0] == 0
+
+
+def test_centre_of_three_channels_is_heard_3_db_down(tmp_path: Path) -> None:
+    song = tone(1.0, rate=48_000, channels=3)
+    song[:2] = 0
+    render(
+        Scene("snow", write_layout(tmp_path / "song.flac", song, "3.0"), {**SMALL, "duration": 1.0}),
+        tmp_path / "out.mp4",
+        workers=1,
+    )
+    level = np.std(read_video(tmp_path / "out.mp4").sound[:, 9600:38_400], axis=1)
+    np.testing.assert_allclose(level, np.std(song[2]) * 0.5**0.5, rtol=0.05)
+
+
+def test_loud_mix_of_six_channels_is_cut_and_not_clipped(tmp_path: Path) -> None:
+    song = write_layout(tmp_path / "song.flac", 2.4 * tone(1.0, rate=48_000, channels=6), "5.1")
+    result = render(Scene("snow", song, {**SMALL, "duration": 1.0}), tmp_path / "out.mp4", workers=1)
+    assert any("it is 7.3 dB quieter" in warning for warning in result.warnings)
+    sound = read_video(tmp_path / "out.mp4").sound[:, 9600:38_400]
+    assert np.std(sound) <= 0.5**0.5 * 1.02  # that of a sine at full scale; clipped, it would have more
 
 
 def test_sample_rate_unsupported_by_aac_becomes_48_khz(tmp_path: Path) -> None:
