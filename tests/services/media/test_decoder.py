@@ -223,7 +223,7 @@ def test_memory_of_the_decoder_holds_no_secrets(
 ) -> None:
     path = tmp_path / "look"
     path.write_text(
-        "channel.say(rate=1000, channels=1, seconds=1); stream.flush(); signal.raise_signal(signal.SIGSTOP)"
+        "channel.say(rate=1000, channels=1, layout='mono', seconds=1); stream.flush(); signal.raise_signal(signal.SIGSTOP)"
     )
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)

@@ -26,7 +26,7 @@ def execute(path: Path, channel: Channel) -> None:
 
 def begin_and_execute(path: Path, channel: Channel) -> None:
     """Send the beginning of a song, and execute the file."""
-    channel.say(rate=44_100, channels=2, seconds=1)
+    channel.say(rate=44_100, channels=2, layout="stereo", seconds=1)
     channel.send(np.zeros((2, 100), np.float32).data)
     execute(path, channel)
 
