@@ -222,9 +222,8 @@ def test_memory_of_the_decoder_holds_no_secrets(
     says: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "look"
-    path.write_text(
-        "channel.say(rate=1000, channels=1, layout='mono', seconds=1); stream.flush(); signal.raise_signal(signal.SIGSTOP)"
-    )
+    wait = "stream.flush(); signal.raise_signal(signal.SIGSTOP)"
+    path.write_text(f"channel.say(rate=1000, channels=1, layout='mono', seconds=1); {wait}")
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     code = """
