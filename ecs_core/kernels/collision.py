@@ -1,4 +1,4 @@
-"""Discs against discs on a uniform grid: count into cells, sort, look at neighbouring cells only."""
+"""Collision of discs on a uniform grid: sort them into cells by counting, then test neighbouring cells only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ f32 = np.float32
 
 @kernel("f4[::1], f4[::1], f4, i8, i8, i4[::1], i4[::1]")
 def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts: I32, order: I32) -> None:
-    """List the particles of each cell, in row order: ``order[starts[c]:starts[c + 1]]``; outsiders go to the edge."""
+    """List the particles of each cell, in row order: ``order[starts[c]:starts[c + 1]]``; outside ones at the edge."""
     n = x.size
     inverse = f32(1.0) / cell
     starts[:] = 0
@@ -32,7 +32,7 @@ def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts
 
 @inline_kernel
 def _bounce(i: int, first: int, last: int, discs: F32, restitution: float) -> int:
-    """Let disc ``i`` bounce off those of ``discs[first:last]`` that it overlaps; returns how many."""
+    """Let disc ``i`` bounce off those of ``discs[first:last]`` that it overlaps; returns their number."""
     touching = 0
     exchange = (f32(1.0) + restitution) * f32(0.5)
     x, y, vx, vy, radius = discs[i, 0], discs[i, 1], discs[i, 2], discs[i, 3], discs[i, 4]
@@ -53,7 +53,7 @@ def _bounce(i: int, first: int, last: int, discs: F32, restitution: float) -> in
         y -= ny * half
         discs[j, 0] += nx * half
         discs[j, 1] += ny * half
-        # A select, not a branch that nothing could predict: discs that part exchange nothing.
+        # A select instead of an unpredictable branch: discs that move apart exchange nothing.
         impulse = max((vx - discs[j, 2]) * nx + (vy - discs[j, 3]) * ny, f32(0.0)) * exchange
         vx -= impulse * nx
         vy -= impulse * ny
@@ -71,8 +71,8 @@ def collide(
 
     ``starts`` and ``order`` are from :func:`sort_into_cells` with cells at least as wide as the widest pair.
     """
-    # Cell by cell, so that neighbours on the canvas are neighbours in memory; 8 columns, so that none straddles two
-    # cache lines more than it must.
+    # Cell by cell, so that neighbours on the canvas are neighbours in memory; 8 columns, so that few rows straddle two
+    # cache lines.
     discs = np.empty((order.size, 8), np.float32)
     for k in range(order.size):
         i = order[k]
@@ -99,7 +99,7 @@ def collide(
     return touching
 
 
-@inner_kernel  # called by tests and a bench alone
+@inner_kernel  # for tests and a bench only
 def count_pairs(x: F32, y: F32, reach: float, columns: int, rows: int, starts: I32, order: I32) -> int:
     """How many pairs lie closer than ``reach``, without moving any; as :func:`collide` looks for them."""
     pairs = 0

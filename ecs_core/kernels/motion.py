@@ -1,4 +1,4 @@
-"""Motion of all particles of a population in one pass over memory, and the flow that stirs them."""
+"""Motion of all particles of a population in one pass over memory, and curl noise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ecs_core.arrays import F32
 from ecs_core.kernels.jit import inline_kernel, kernel
 
-Scalar = float | np.floating[Any]  # to numba float32 either way
+Scalar = float | np.floating[Any]  # float32 to numba in both cases
 
 f32 = np.float32
 
@@ -39,11 +39,11 @@ def advance_aging(x: F32, y: F32, vx: F32, vy: F32, age: F32, step: float, keep:
 
 @inline_kernel
 def _reflect(position: float, velocity: float, low: Scalar, high: float, bounce: float) -> tuple[Scalar, Scalar]:
-    # Selects, not branches, so that the loop around stays one of vector operations.
+    # Selects instead of branches, so that the loop around them is vectorised.
     below, above = position < low, position > high
     inside = low + low - position if below else position
     inside = high + high - inside if above else inside
-    inside = min(max(inside, low), high)  # faster than the canvas is wide in one step
+    inside = min(max(inside, low), high)  # it may cross the whole canvas in one step
     inward = bounce * abs(velocity) if below else velocity
     inward = -bounce * abs(velocity) if above else inward
     return inside, inward
@@ -77,7 +77,7 @@ def advance_reflecting(
 
 @kernel("f4[::1], f4[::1], f4, f4, f4")
 def wrap(x: F32, y: F32, width: float, height: float, margin: float) -> None:
-    """Move particles that left by more than ``margin`` in at the opposite edge."""
+    """Move particles that left the canvas by more than ``margin`` to the opposite edge."""
     across, down = width + f32(2.0) * margin, height + f32(2.0) * margin
     for i in range(x.size):
         x[i] -= across * np.floor((x[i] + margin) / across)
@@ -87,7 +87,7 @@ def wrap(x: F32, y: F32, width: float, height: float, margin: float) -> None:
 @inline_kernel
 def _hash(ix: int, iy: int, iz: int, seed: int) -> Scalar:
     """A number in [-1, 1) for a lattice point, by integer mixing (the finaliser of MurmurHash3)."""
-    # Whole numbers masked to 32 bits, not uint32, which would warn of overflow where the compiler is off.
+    # Python integers masked to 32 bits: uint32 would warn of overflow when the compiler is off.
     h = ((ix & _MASK) * 0x8DA6B343 ^ (iy & _MASK) * 0xD8163841 ^ (iz & _MASK) * 0xCB1AB31F ^ seed) & _MASK
     h = ((h ^ (h >> 16)) * 0x85EBCA6B) & _MASK
     h = ((h ^ (h >> 13)) * 0xC2B2AE35) & _MASK
@@ -110,7 +110,7 @@ def swirl(x: F32, y: F32, vx: F32, vy: F32, scale: float, z: float, amount: floa
     """Add ``amount`` × the curl of value noise to velocities.
 
     The flow is (∂N/∂y, -∂N/∂x) of a smooth noise N with lattice ``scale`` that changes with ``z``, so it has no
-    divergence: it stirs particles without gathering them (Bridson et al., "Curl-noise for procedural fluid
+    divergence: it moves particles without gathering them (Bridson et al., "Curl-noise for procedural fluid
     flow", 2007).
     """
     iz = int(np.floor(z))

@@ -26,7 +26,7 @@ _1, _2, _3, _4, _5, _6, _7 = (u64(i) for i in range(1, 8))
 _ZERO, _HALF, _ONE = f32(0.0), f32(0.5), f32(1.0)
 # exp(-4.5 t) as the eighth power of a cubic: the window is a Gaussian cut at three sigma, lowered to end at zero.
 _C1, _C3, _CUT = f32(4.5 / 8), f32(1 / 6), f32(0.011108997)
-_FINEST = f32(1.5)  # no window reaches less far than this, in pixels, or it would flicker between pixels
+_FINEST = f32(1.5)  # smallest reach of a window, pixels: a smaller one would flicker as it moves between pixels
 # Luma weights of ITU-R BT.709.
 KR, KG, KB = f32(0.2126), f32(0.7152), f32(0.0722)
 
@@ -36,7 +36,7 @@ def cut_windows(
     x: F32, y: F32, radius: F32, red: F32, green: F32, blue: F32, skirt: F32, disc: U8,
     core_reach: f32, skirt_reach: f32, out: F32,
 ) -> int:  # fmt: skip
-    """Write each sprite's core, and where it has one its skirt, as windows into ``out``; returns how many.
+    """Write each sprite's core, and its skirt if it has one, as windows into ``out``; returns their number.
 
     The arguments before ``core_reach`` are the arrays of a DrawList, (n,); ``core_reach`` and ``skirt_reach`` are in
     radii; ``out`` is (7, 2 n): centre x and y, reach (pixels), red, green, blue, and whether it is a disc.
@@ -46,7 +46,7 @@ def cut_windows(
         reach, dim = radius[i], _ONE
         if not disc[i]:
             reach = core_reach * radius[i]
-            if reach < _FINEST:  # finer than a window can be: as wide as the finest, with the same light
+            if reach < _FINEST:  # too small: the smallest reach, with the same total light
                 dim = reach * reach * (_ONE / (_FINEST * _FINEST))
                 reach = _FINEST
         out[0, n], out[1, n], out[2, n] = x[i], y[i], reach
@@ -63,7 +63,7 @@ def cut_windows(
 
 @kernel("f4[:, ::1], i8, i8, i8, i8[::1], i8[::1]")
 def bin_windows(windows: F32, n: int, height: int, band_rows: int, starts: I64, listed: I64) -> int:
-    """List for each band, in draw order, which of the first ``n`` windows reach into it.
+    """List, for each band and in draw order, those of the first ``n`` windows that reach into it.
 
     ``windows`` is as :func:`cut_windows` writes it; ``starts`` is (bands + 1,), ``listed`` holds the lists end to end.
     Returns the number of entries; when that exceeds ``listed.size`` nothing was listed: enlarge it and call again.
@@ -73,7 +73,7 @@ def bin_windows(windows: F32, n: int, height: int, band_rows: int, starts: I64, 
     firsts, lasts = np.empty(n, np.int32), np.empty(n, np.int32)
     starts[:] = 0
     for i in range(n):
-        # What is too fine for the half-size colour is as wide there as it can show.
+        # At half size, windows have the same smallest reach, so in picture pixels it is twice as large.
         reach = max(windows[2, i], _FINEST * f32(2.0))
         low, high = windows[1, i] - reach, windows[1, i] + reach
         if high <= _ZERO or low >= f32(height):
@@ -102,7 +102,7 @@ def gauss_window(out: F32, groups: int, first: int, centre: f32, inverse_reach: 
     The window is a Gaussian of sigma = reach / 3, lowered so that it ends at exactly zero. The product of two such
     windows is a round sprite, because Gaussians are separable.
     """
-    # A sum carried from group to group: LLVM may not reorder it, so it vectorises the eight within a group instead.
+    # The sum is carried from group to group. LLVM may not reorder it, so it vectorises the eight within a group.
     left = (f32(first) + _HALF - centre) * inverse_reach
     step = inverse_reach * f32(8.0)
     for group in range(groups):
@@ -213,7 +213,7 @@ def draw_band(
         r, g, b = sprites[3, i], sprites[4, i], sprites[5, i]
         luminance_here = KR * r + KG * g + KB * b
         half_x, half_y, half_reach = cx * _HALF, cy * _HALF, reach * _HALF
-        if half_reach < _FINEST:  # too fine for half the pixels: as wide as they can show, with the same light
+        if half_reach < _FINEST:  # too small at half size: the smallest reach, with the same total light
             dim = half_reach * half_reach * (_ONE / (_FINEST * _FINEST))
             r, g, b = dim * r, dim * g, dim * b
             half_reach = _FINEST
@@ -248,7 +248,7 @@ def draw_band(
             gauss_window(wx, groups, hx0, half_x, inverse)
             gauss_window(wy, (half_rows + 7) >> 3, hy0, half_y, inverse)
             _add_colour(colour, plane, half_start, half_stride, groups, half_rows, r, g, b, wx, wy)
-        # The half-size window covers, in picture pixels, all that the sprite touches.
+        # The half-size window covers every pixel that the sprite touches.
         for strip in range((hy0 - half_top) >> (STRIP_SHIFT - 1), ((hy1 - 1 - half_top) >> (STRIP_SHIFT - 1)) + 1):
             for block in range(hx0 >> (BLOCK_SHIFT - 1), ((hx1 - 1) >> (BLOCK_SHIFT - 1)) + 1):
                 touched[strip, block] = 1

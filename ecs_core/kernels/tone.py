@@ -5,9 +5,9 @@ without its toe: it maps linear light in [0, inf) to display-encoded values in [
 pixels cost little more than one. It is applied to red, green and blue; the light was mixed between channels when the
 sprites were coloured (see ``raster.colour``), which is what lets a bright core go white without clipping its hue.
 
-Colour is known for every 2 × 2 pixels, luminance L for each. The luma of a pixel is curve(L) × k, where k, the luma of
-the developed colour over curve(its luminance), is a matter of hue: 1 for greys, 0.2 for pure blue, and never over 1,
-because the curve is concave: so no luma leaves its range.
+Colour is known for every 2 × 2 pixels, luminance L for every pixel. The luma of a pixel is curve(L) × k, where k is the
+luma of the developed colour divided by curve(its luminance). k depends on hue: 1 for greys, 0.2 for pure blue. It never
+exceeds 1, because the curve is concave, so luma stays in its range.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _A, _B, _C, _D = f32(6.2), f32(0.5), f32(1.7), f32(0.06)
 _Y0, _YS, _C0 = f32(16.0), f32(219.0), f32(128.0)
 # Scale of the colour differences of ITU-R BT.709, limited range.
 _CB, _CR = f32(224.0 / 1.8556), f32(224.0 / 1.5748)
-_LEAST = f32(1e-7)  # keeps 0 / 0 away where there is no light at all
+_LEAST = f32(1e-7)  # prevents 0 / 0 where there is no light
 
 
 @inline_kernel
@@ -90,7 +90,7 @@ def _develop(
             narrow[i] = (y * (x * (_A * x + _C) + _D)) / (x * (_A * x + _B))
             out_cb[i] = np.uint8(np.int32(_C0 + (b - y) * _CB + dither_c[i]))
             out_cr[i] = np.uint8(np.int32(_C0 + (r - y) * _CR + dither_c[i]))
-        for i in range(half):  # a loop of its own: in the one above it would keep LLVM from vectorising
+        for i in range(half):  # a separate loop: within the one above, it would keep LLVM from vectorising
             k[2 * i] = narrow[i]
             k[2 * i + 1] = narrow[i]
         for upper in range(2):
@@ -131,8 +131,8 @@ def develop_band(
 ) -> None:
     """Develop a band where a sprite touches it now or touched it before, and leave the rest alone.
 
-    ``touched`` and ``before`` are (strips, blocks); ``before`` holds the blocks that differ from the bare background in
-    the planes as they stand, and is brought up to date. ``luma`` is (height, >= width) uint8, ``cb`` and ``cr`` half.
+    ``touched`` and ``before`` are (strips, blocks); ``before`` holds the blocks where the planes differ from the bare
+    background, and is updated. ``luma`` is (height, >= width) uint8, ``cb`` and ``cr`` half.
     """
     strips, blocks = touched.shape
     strip_rows = 1 << STRIP_SHIFT

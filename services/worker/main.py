@@ -93,17 +93,17 @@ class Worker:
                     notify=self._enqueue,
                 )
                 await self._tasks.reclaim(self._name)
-                looking = asyncio.create_task(self._poll(stop))
+                polling = asyncio.create_task(self._poll(stop))
                 consuming = asyncio.create_task(self._queue.consume(self.work, size=self._size))
-                telling = asyncio.create_task(Deliverer(self._sessions, self._settings).run())
+                delivering = asyncio.create_task(Deliverer(self._sessions, self._settings).run())
                 janitor = Janitor(self._settings, self._sessions, self._storage)
-                ticking = asyncio.create_task(
+                housekeeping = asyncio.create_task(
                     self._queue.run_periodically(janitor.tick, every=self._settings.keep_every)
                 )
-                keeping = asyncio.create_task(janitor.run())
+                cleaning = asyncio.create_task(janitor.run())
                 await stop.wait()
                 self._stopping = True
-                busy = {looking, consuming, telling, ticking, keeping, *self._running, *self._fallback_polls}
+                busy = {polling, consuming, delivering, housekeeping, cleaning, *self._running, *self._fallback_polls}
                 for task in busy:
                     task.cancel()
                 await asyncio.gather(*busy, return_exceptions=True)
