@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy as np
 from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.rendering.poster import poster_frame
 from ecs_core.scene.settings import Settings
 from ecs_core.video.format import Quality, VideoFormat
 
@@ -53,6 +55,11 @@ class RenderPlan:
         """Number of frames of the whole video."""
         return self.segments[-1].stop
 
+    @cached_property
+    def poster(self) -> int:
+        """The number of the frame that the poster shows."""
+        return poster_frame(self.settings, self.timeline)
+
 
 def make_plan(
     particle_type: ParticleType,
@@ -65,7 +72,7 @@ def make_plan(
     """Plan a scene in segments of about ``segment_seconds``.
 
     Raises:
-        SceneError: the song is shorter than one frame.
+        SceneError: the song is shorter than one frame, or ``poster`` lies after its end.
     """
     frames = settings.frames(Fraction(0) if analysis is None else analysis.exact_duration)
     if frames < 1:
@@ -77,9 +84,11 @@ def make_plan(
     timeline = with_levels(timeline, settings)
     longest = max(1, round(segment_seconds * settings.rate))
     video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)
-    return RenderPlan(
+    plan = RenderPlan(
         particle_type, settings, timeline, video, cut(frames, longest), None if analysis is None else analysis.peak
     )
+    _ = plan.poster  # raises now rather than when a segment needs it
+    return plan
 
 
 def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:

@@ -50,11 +50,13 @@ def render(
     progress: Callable[[Progress], None] | None = None,
     cancel: threading.Event | None = None,
     frame_hashes: bool = False,
+    poster: str | Path | None = None,
 ) -> RenderResult:
     """Render ``scene`` into the MP4 file ``output``, which appears only when it is complete.
 
     ``workers`` processes (default: one per core) render segments of about ``segment_seconds``. ``progress`` is called
-    several times a second; setting ``cancel`` stops the render within a fraction of a second.
+    several times a second; setting ``cancel`` stops the render within a fraction of a second. The video's poster, the
+    frame that stands for it, is written as a PNG to ``poster``.
 
     Raises:
         SceneError: an unknown type, or a setting that is unknown or out of range.
@@ -73,6 +75,9 @@ def render(
     if not 0.1 <= segment_seconds <= 60:
         raise SceneError(f"segment_seconds = {segment_seconds:g}: must be between 0.1 and 60")
     check_output(output, scene.audio)
+    if poster is not None:
+        poster = Path(poster)
+        check_output(poster, scene.audio)
     cancel = cancel or threading.Event()
     reporter = Reporter(progress)
     plugins = particle_types()
@@ -84,7 +89,7 @@ def render(
         analysed = time.perf_counter()
         plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
         finished = folder / "finished.mp4"
-        seconds, digests = _render_segments(plan, scene, pool, finished, reporter, cancel, frame_hashes)
+        seconds, digests = _render_segments(plan, scene, pool, finished, poster, reporter, cancel, frame_hashes)
         os.replace(finished, output)
     seconds["compile"] = compiling
     seconds["analyse"] = analysed - began - compiling
@@ -141,6 +146,7 @@ def _render_segments(
     scene: Scene,
     pool: Pool,
     path: Path,
+    poster: Path | None,
     reporter: Reporter,
     cancel: threading.Event,
     frame_hashes: bool,
@@ -155,7 +161,7 @@ def _render_segments(
     planned: list[Work] = []
     joined = 0
     try:
-        video = VideoFile(path, plan.video, frames=plan.frames)
+        video = VideoFile(path, plan.video, frames=plan.frames, poster=plan.poster)
     except OSError as error:
         raise output_error(path.parent.parent, error) from error
     song = None if scene.audio is None else _open_song(scene.audio)
@@ -202,6 +208,8 @@ def _render_segments(
         reporter.frames("joining", plan.frames, plan.frames)
         t0 = time.perf_counter()
         video.close()
+        if poster is not None:
+            _write_poster(video, poster)
         spent["join"] += time.perf_counter() - t0
     except OSError as error:
         raise output_error(path.parent.parent, error) from error
@@ -210,6 +218,13 @@ def _render_segments(
         if song is not None:
             song.close()
     return spent, [digest for number in sorted(digests) for digest in digests[number]]
+
+
+def _write_poster(video: VideoFile, poster: Path) -> None:
+    try:
+        video.write_poster(poster)
+    except OSError as error:
+        raise output_error(poster, error) from error
 
 
 def _open_song(path: Path) -> AudioFile:

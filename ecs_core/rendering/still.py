@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
-from math import inf
 from pathlib import Path
 
 from ecs_core.errors import SceneError
@@ -15,6 +13,7 @@ from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.song_analysis import analyse_scene
+from ecs_core.scene.moments import frame_at
 from ecs_core.scene.scene import Scene
 from ecs_core.video.png import rgb_of, write_png
 
@@ -47,11 +46,10 @@ def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
         SceneError: a time outside the video.
         OutputError: the PNG cannot be written.
     """
-    settings = plan.settings
-    # The decimal value, not the binary one: 4.1 s at 30 fps is frame 123. A millionth of a frame is tolerated.
-    frame = int(Fraction(str(at)) * settings.rate + Fraction(1, 10**6)) if 0 <= at < inf else -1
-    if not 0 <= frame < plan.frames:
-        raise SceneError(f"at = {at:g}: must be from 0 to {float((plan.frames - 1) / settings.rate):g} seconds")
+    try:
+        frame = frame_at("at", at, rate=plan.settings.rate, frames=plan.frames)
+    except ValueError as error:
+        raise SceneError(str(error)) from None
     renderer = SegmentRenderer(plan)
     with renderer.simulation as simulation:
         simulation.skip_to(frame)

@@ -36,6 +36,7 @@ from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
 from ecs_core.raster.colour import linear_from_srgb
+from ecs_core.scene.moments import frame_at
 from ecs_core.validation_messages import error_message
 
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -211,6 +212,10 @@ class Settings(Model):
     )
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
     hud: bool = option(False, "show what is heard in a corner of the picture", group="output")
+    poster: Annotated[float, _shown(0, 86_400)] | None = option(
+        None, "moment of the video that its poster shows; null: the strongest drop or moment", group="output", unit="s"
+    )
+    poster_frame: bool = option(False, "show the poster as the first frame", group="output")
 
     x_position: Share = option(0.5, "centre, as a fraction of the width", group="place")
     y_position: Share = option(0.5, "centre, as a fraction of the height", group="place")
@@ -291,6 +296,13 @@ class Settings(Model):
     def _one_frame_at_least(self) -> Self:
         if isinstance(self.duration, float) and self.frames(Fraction(0)) < 1:
             raise ValueError(f"duration {self.duration:g} s is shorter than half a frame at {self.fps} fps")
+        return self
+
+    @model_validator(mode="after")
+    def _poster_in_video(self) -> Self:
+        if self.poster is not None:
+            frames = self.frames(Fraction(0)) if isinstance(self.duration, float) else int(86_400 * self.rate)
+            frame_at("poster", self.poster, rate=self.rate, frames=frames)
         return self
 
     @field_validator("hearing")

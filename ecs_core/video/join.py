@@ -15,7 +15,9 @@ import av
 
 from ecs_core.arrays import F32
 from ecs_core.errors import RenderError
+from ecs_core.video.cover import frame_of
 from ecs_core.video.format import VideoFormat
+from ecs_core.video.png import rgb_of, write_png
 from ecs_core.video.sound import SoundTrack
 
 # Without this, FFmpeg would decode frames to find stream parameters that we know, for 25 ms per segment.
@@ -23,14 +25,19 @@ _UNSEEN = [{"skip_frame": "all"}]
 
 
 class VideoFile:
-    """The finished video. Call :meth:`append` for every segment in order, then :meth:`close`."""
+    """The finished video. Call :meth:`append` for every segment in order, then :meth:`close`.
 
-    def __init__(self, path: Path, video: VideoFormat, *, frames: int) -> None:
+    ``frames`` is the planned number of frames, ``poster`` the number of the one that stands for the video.
+    """
+
+    def __init__(self, path: Path, video: VideoFormat, *, frames: int, poster: int = 0) -> None:
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         self._video, self._expected = video, frames
         self._stream: av.video.stream.VideoStream | None = None
         self._sound: SoundTrack | None = None
         self._extradata: bytes | None = None
+        self._poster_number = poster
+        self._poster: av.VideoFrame | None = None
         self.frames = 0
 
     def append(self, segment: Path) -> None:
@@ -65,6 +72,19 @@ class VideoFile:
                     self._sound.encode_until(Fraction(max(packet.dts, 0)) / self._video.fps)
                 self._container.mux_one(packet)
                 self.frames += 1
+        if first <= self._poster_number < self.frames:
+            self._poster = frame_of(segment, self._poster_number - first)
+
+    def write_poster(self, path: Path) -> None:
+        """Write the poster as a PNG, as the encoded video shows it; call this after the last segment was appended.
+
+        Raises:
+            OSError: the file cannot be written.
+            RenderError: the poster's segment was not appended.
+        """
+        if self._poster is None:
+            raise RenderError(f"the segments hold {self.frames} frames, and frame {self._poster_number} is the poster")
+        write_png(rgb_of(self._poster), path)
 
     def add_sound(self, blocks: Iterable[F32], *, rate: int, channels: int, duration: Fraction) -> None:
         """Add a sound track; call it before the first segment is appended."""

@@ -18,6 +18,7 @@ examples:
   motes render song.flac --type snow --set particle_count=800 --duration 30 -o video.mp4
   motes render song.ogg --type snow --size 1080x1920 --fps 30000/1001 --quality high -o story.mp4
   motes render song.ogg --analysis corrected.json -o video.mp4
+  motes render song.ogg -o video.mp4 --poster poster.png --set poster=42.5
   motes render --type snow --duration 8 --seed 7 -o silent.mp4
 """
 
@@ -34,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frame-hashes", metavar="FILE", type=Path, help="write the SHA-256 of every raw frame as JSON"
     )
+    parser.add_argument(
+        "--poster",
+        metavar="FILE.png",
+        type=Path,
+        help="write the video's poster: the strongest drop or moment, or what --set poster=SECONDS says",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 
@@ -45,7 +52,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     scene = scene_from(arguments)
     # Fail now rather than when the video is finished.
-    check_outputs(arguments.output, arguments.frame_hashes, song=scene.audio, form="MP4")
+    check_outputs(arguments.output, arguments.frame_hashes, arguments.poster, song=scene.audio, form="MP4")
+    if arguments.poster is not None:
+        check_outputs(arguments.poster, form="PNG")
     with progress_bar() as show:
         result = render(
             scene,
@@ -55,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
             segment_seconds=arguments.segment_seconds,
             progress=show,
             frame_hashes=arguments.frame_hashes is not None,
+            poster=arguments.poster,
         )
     for warning in result.warnings:
         print(f"motes: warning: {warning}", file=sys.stderr)

@@ -129,7 +129,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     target = folder / "video.mp4"
     began = perf_counter()
     with ExitStack() as closing:
-        video = VideoFile(target, plan.video, frames=plan.frames)
+        video = VideoFile(target, plan.video, frames=plan.frames, poster=plan.poster)
         closing.callback(video.abandon)
         if audio is not None:
             song = closing.enter_context(DecodedSong(closing.enter_context(_song(audio, storage)), name=_SONG))

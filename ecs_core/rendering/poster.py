@@ -1,0 +1,68 @@
+"""The poster: the frame that stands for a video where the video does not play.
+
+Chosen from the plan alone, without simulating, so that every process that knows the plan knows the frame: the strongest
+drop, or else the strongest moment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecs_core.arrays import F64
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.errors import SceneError
+from ecs_core.scene.moments import frame_at
+from ecs_core.scene.settings import Settings
+
+_BEFORE, _AFTER = 4.0, 2.0  # seconds around a drop that tell how strong it is
+_UNFOLDS = 0.5  # seconds after a drop in which the picture shows it best
+_EDGE = 0.04  # share of the video at either end that is left out: beginnings are empty, endings fade
+_QUIET = 0.75  # where the poster of a silent video is, as a share of its length: types that fill the picture are full
+_EVEN = 0.05  # what silence counts among strengths of 0–1
+
+
+def poster_frame(settings: Settings, timeline: FeatureTimeline) -> int:
+    """The number of the poster's frame: at ``settings.poster`` seconds, or else chosen.
+
+    Raises:
+        SceneError: ``poster`` lies outside the video.
+    """
+    if settings.poster is not None:
+        try:
+            return frame_at("poster", settings.poster, rate=timeline.fps, frames=timeline.frames)
+        except ValueError as error:
+            raise SceneError(str(error)) from None
+    strength = _strength(timeline)
+    drop = _strongest_drop(timeline)
+    if drop is not None:
+        last = min(timeline.frames, drop + 1 + round(_UNFOLDS * timeline.fps))
+        return drop + int(np.argmax(strength[drop:last]))
+    if not strength.any():
+        return int(_QUIET * timeline.frames)
+    # Particles need time to appear and to spread, so of equally strong moments later ones are better.
+    shares = np.arange(timeline.frames) / timeline.frames
+    worth = (_EVEN + strength) * np.minimum(1, 2 * shares)
+    worth[(shares < _EDGE) | (shares > 1 - _EDGE)] *= _EVEN
+    return int(np.argmax(worth))
+
+
+def _strength(timeline: FeatureTimeline) -> F64:
+    """How strong the song is at each frame, 0–1: half its bass, half its loudness; ties are broken by the latter."""
+    curves = (np.asarray(timeline.features[name], np.float64) for name in ("level", "momentary"))
+    strength: F64 = sum(curves, np.zeros(timeline.frames)) / 2
+    return strength
+
+
+def _strongest_drop(timeline: FeatureTimeline) -> int | None:
+    """The frame of the drop with the greatest rise of bass, the first of equals; None if the video shows no drop."""
+    bass = np.asarray(timeline.features["bass"], np.float64) ** 2
+    before, after = (round(seconds * timeline.fps) for seconds in (_BEFORE, _AFTER))
+    best, most = None, -np.inf
+    for time in timeline.events["drops"].tolist():
+        frame = int(time * timeline.fps)
+        if not 0 < frame < timeline.frames:
+            continue
+        rise = float(bass[frame : frame + after].mean() - bass[max(0, frame - before) : frame].mean())
+        if rise > most:
+            best, most = frame, rise
+    return best
