@@ -58,8 +58,8 @@ def _strongest_drop(timeline: FeatureTimeline) -> int | None:
     bass = np.asarray(timeline.features["bass"], np.float64) ** 2
     before, after = (round(seconds * timeline.fps) for seconds in (_BEFORE, _AFTER))
     best, most = None, -np.inf
-    for time in timeline.events["drops"].tolist():
-        frame = int(time * timeline.fps)
+    for time in timeline.events.get("drops", ()):
+        frame = int(float(time) * timeline.fps)
         if not 0 < frame < timeline.frames:
             continue
         rise = float(bass[frame : frame + after].mean() - bass[max(0, frame - before) : frame].mean())
