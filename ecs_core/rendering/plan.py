@@ -60,6 +60,12 @@ class RenderPlan:
         """The number of the frame that the poster shows."""
         return poster_frame(self.settings, self.timeline)
 
+    def shown(self, frame: int) -> int:
+        """The number of the simulated frame whose picture frame ``frame`` of the video shows: its own, but for the
+        first one of a video that begins with its poster.
+        """
+        return self.poster if frame == 0 and self.settings.poster_frame else frame
+
 
 def make_plan(
     particle_type: ParticleType,

@@ -50,6 +50,15 @@ class SegmentRenderer:
         self._rasteriser.paint(self.simulation.frame(), self._picture.planes)
         return self._picture
 
+    def _opening(self, segment: Segment, snapshot: Snapshot) -> DrawList | None:
+        """The sprites of the segment's first frame if it shows another moment than its own; moves the simulation."""
+        shown = self._plan.shown(segment.start)
+        if shown == segment.start:
+            return None
+        self.simulation.restore(snapshot)
+        self.simulation.skip_to(shown)
+        return self.simulation.frame()
+
     def render(
         self, segment: Segment, snapshot: Snapshot, path: Path, *, on_frame: Callable[[int], None] = lambda done: None
     ) -> SegmentReport:
@@ -61,6 +70,7 @@ class SegmentRenderer:
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
         began = now()
+        opening = self._opening(segment, snapshot)
         if not snapshot.frame <= self.simulation.world.frame <= segment.start:  # otherwise we are closer already
             self.simulation.restore(snapshot)
         self.simulation.skip_to(segment.start)
@@ -74,6 +84,8 @@ class SegmentRenderer:
                 if not ahead:  # a few frames at a time, as encoding evicts the simulation from the processor's caches
                     ahead = [self.simulation.frame() for _ in range(min(_AHEAD, segment.stop - frame))][::-1]
                 sprites = ahead.pop()
+                if frame == segment.start and opening is not None:
+                    sprites = opening
                 t1 = now()
                 self._rasteriser.paint(sprites, picture.planes)
                 t2 = now()

@@ -13,7 +13,7 @@ from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.song_analysis import analyse_scene
-from ecs_core.scene.moments import frame_at
+from ecs_core.scene.frame_times import frame_at
 from ecs_core.scene.scene import Scene
 from ecs_core.video.png import rgb_of, write_png
 
@@ -52,7 +52,7 @@ def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
         raise SceneError(str(error)) from None
     renderer = SegmentRenderer(plan)
     with renderer.simulation as simulation:
-        simulation.skip_to(frame)
+        simulation.skip_to(plan.shown(frame))
         picture = renderer.picture(simulation.snapshot())
     write_atomically(output, lambda part: write_png(rgb_of(picture.frame), part))
     return picture.digest()

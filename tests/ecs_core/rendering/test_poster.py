@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from ecs_core import OutputError, Scene, SceneError, render
+from ecs_core import OutputError, Scene, SceneError, render, render_frame
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, cut, make_plan, with_levels
 from ecs_core.rendering.segment import SegmentRenderer
@@ -136,3 +136,42 @@ def test_png_that_cannot_be_written_is_named_before_rendering(scene: Scene, tmp_
     with pytest.raises(OutputError, match=r"none/poster\.png: the folder .* does not exist"):
         render(scene, tmp_path / "out.mp4", poster=tmp_path / "none" / "poster.png")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def usual(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    path = tmp_path_factory.mktemp("usual") / "out.mp4"
+    return render(scene, path, workers=1, frame_hashes=True).frame_hashes
+
+
+@pytest.fixture
+def changed(scene: Scene) -> Scene:
+    return Scene(scene.type, scene.audio, {**scene.config, "poster_frame": True})
+
+
+class TestPosterFrame:
+    @pytest.mark.parametrize(("workers", "seconds"), [(1, 2.0), (2, 0.5), (6, 0.1)])
+    def test_replaces_the_first_frame_alone(
+        self, changed: Scene, usual: tuple[str, ...], workers: int, seconds: float, tmp_path: Path
+    ) -> None:
+        made = render(changed, tmp_path / "out.mp4", workers=workers, segment_seconds=seconds, frame_hashes=True)
+        assert made.frame_hashes == (usual[45], *usual[1:])
+        assert usual[0] != usual[45]
+
+    def test_is_the_still_at_0_as_well(self, changed: Scene, usual: tuple[str, ...], tmp_path: Path) -> None:
+        assert render_frame(changed, 0, tmp_path / "0.png") == usual[45]
+        assert render_frame(changed, 1 / 30, tmp_path / "1.png") == usual[1]
+        assert render_frame(changed, 1.5, tmp_path / "45.png") == usual[45]
+
+    def test_renderer_that_comes_from_another_segment_draws_the_same(self, changed: Scene, tmp_path: Path) -> None:
+        kind, settings = changed.resolve()
+        plan = make_plan(kind, settings.model_copy(update={"duration": 2.0, "poster": 1.0}), None, segment_seconds=0.5)
+        with SegmentRenderer(plan).simulation as simulation:
+            start = simulation.snapshot()
+        renderer = SegmentRenderer(plan, digests=True)
+        first, last = plan.segments[0], plan.segments[-1]
+        alone = renderer.render(first, start, tmp_path / "0.mp4").digests
+        ending = renderer.render(last, start, tmp_path / "n.mp4").digests
+        assert renderer.render(first, start, tmp_path / "0.mp4").digests == alone
+        assert renderer.render(last, start, tmp_path / "n.mp4").digests == ending
+        renderer.simulation.world.close()

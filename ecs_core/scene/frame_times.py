@@ -1,4 +1,4 @@
-"""Moments of a video: seconds as a frame number."""
+"""Seconds of a video as the number of a frame."""
 
 from __future__ import annotations
 
