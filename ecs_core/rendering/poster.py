@@ -14,7 +14,7 @@ from ecs_core.errors import SceneError
 from ecs_core.scene.frame_times import frame_at
 from ecs_core.scene.settings import Settings
 
-_BEFORE, _AFTER = 4.0, 2.0  # seconds around a drop that tell how strong it is
+_PASSAGE = 4.0  # seconds before and after a drop that tell how strong it is
 _UNFOLDS = 0.5  # seconds after a drop in which the picture shows it best
 _EDGE = 0.04  # share of the video at either end that is left out: beginnings are empty, endings fade
 _QUIET = 0.75  # where the poster of a silent video is, as a share of its length: types that fill the picture are full
@@ -56,13 +56,13 @@ def _strength(timeline: FeatureTimeline) -> F64:
 def _strongest_drop(timeline: FeatureTimeline) -> int | None:
     """The frame of the drop with the greatest rise of bass, the first of equals; None if the video shows no drop."""
     bass = np.asarray(timeline.features["bass"], np.float64) ** 2
-    before, after = (round(seconds * timeline.fps) for seconds in (_BEFORE, _AFTER))
+    passage = max(1, round(_PASSAGE * timeline.fps))
     best, most = None, -np.inf
     for time in timeline.events.get("drops", ()):
         frame = int(float(time) * timeline.fps)
         if not 0 < frame < timeline.frames:
             continue
-        rise = float(bass[frame : frame + after].mean() - bass[max(0, frame - before) : frame].mean())
+        rise = float(bass[frame : frame + passage].mean() - bass[max(0, frame - passage) : frame].mean())
         if rise > most:
             best, most = frame, rise
     return best
