@@ -124,7 +124,7 @@ def test_impossible_file_name(run: Run, tmp_path: Path, command: str) -> None:
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("render", ["--frame-hashes", "長" * 83 + ".jsonl"]),
+        ("render", ["--frame-hashes", "長" * 83 + ".jsonl", "--poster", "ö" * 125 + ".png"]),
         ("frame", []),
         ("analyze", ["--plot", "é" * 125 + ".png"]),
     ],
@@ -141,7 +141,7 @@ def test_names_as_long_as_the_file_system_allows_are_written(
     small = [] if command == "analyze" else ["--type", "snow", "--size", "16x16", "--set", "particle_count=3"]
     outcome = run(command, "song.wav", *small, *options, "-o", name)
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert names(tmp_path) == sorted(["song.wav", name, *options[1:]])
+    assert names(tmp_path) == sorted(["song.wav", name, *options[1::2]])
 
 
 def test_path_with_no_room_for_a_temporary_name_is_refused_before_any_work(run: Run, tmp_path: Path) -> None:
@@ -156,7 +156,9 @@ def test_path_with_no_room_for_a_temporary_name_is_refused_before_any_work(run: 
 
 
 @pytest.mark.parametrize(
-    ("command", "other"), [("render", "--frame-hashes"), ("analyze", "--plot")], ids=["render", "analyze"]
+    ("command", "other"),
+    [("render", "--frame-hashes"), ("render", "--poster"), ("analyze", "--plot")],
+    ids=["hashes", "poster", "analyze"],
 )
 def test_output_files_must_differ(run: Run, tmp_path: Path, command: str, other: str) -> None:
     song = write_song(tmp_path / "song.wav", tone(0.5))
@@ -382,6 +384,24 @@ def test_unwritable_frame_hashes_are_reported_before_rendering(run: Run, tmp_pat
     assert outcome.code == 2
     assert "nowhere" in outcome.error
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("poster", "message"), [("nowhere/poster.png", "nowhere"), ("poster.jpg", "Motes writes PNG here")]
+)
+def test_poster_that_cannot_be_written_is_reported_before_rendering(
+    run: Run, tmp_path: Path, poster: str, message: str
+) -> None:
+    outcome = run(*RENDER, "-o", tmp_path / "out.mp4", "--poster", tmp_path / poster)
+    assert outcome.code == 2
+    assert message in outcome.error
+    assert names(tmp_path) == []
+
+
+def test_poster_outside_the_video_names_what_is_allowed(run: Run, tmp_path: Path) -> None:
+    outcome = run(*RENDER, "-o", tmp_path / "out.mp4", "--set", "poster=99")
+    assert outcome.code == 2
+    assert "poster = 99: must be from 0 to " in outcome.error
 
 
 @pytest.mark.parametrize("command", ["render", "frame", "analyze"])

@@ -42,7 +42,7 @@ class TestHelp:
     def test_names_every_option(self, run: Run) -> None:
         text = run("render", "--help").stdout
         options = "--type --config --set --size --fps --duration --seed --workers --quality --segment-seconds"
-        assert all(option in text for option in f"{options} --frame-hashes --json --debug -o".split())
+        assert all(option in text for option in f"{options} --frame-hashes --poster --json --debug -o".split())
 
     def test_no_command_is_an_error(self, run: Run) -> None:
         outcome = run()
@@ -188,6 +188,23 @@ class TestFrame:
         shown = json.loads(run(*command, "--at", at).stdout)["sha256"]
         middle = json.loads(run(*command, "--at", f"{(frame + 0.5) / 30:.6f}").stdout)["sha256"]
         assert shown == middle
+
+
+class TestPoster:
+    def test_is_written_beside_the_video(self, run: Run, tmp_path: Path) -> None:
+        scene = ("render", "--type", "snow", *SIZE, "--duration", "0.5", "--set", "poster=0.2")
+        outcome = run(*scene, "-o", tmp_path / "out.mp4", "--poster", tmp_path / "poster.png")
+        assert outcome.code == 0, outcome.stderr
+        with av.open(str(tmp_path / "poster.png")) as container:
+            picture = next(container.decode(video=0))
+        assert (picture.width, picture.height, picture.format.name) == (320, 180, "rgb24")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "poster.png"]
+
+    def test_frame_at_0_is_that_of_the_poster_with_poster_frame(self, run: Run, tmp_path: Path) -> None:
+        command = ("frame", "--type", "snow", *SIZE, "--set", "poster=2", "--json", "-o", tmp_path / "frame.png")
+        opening = json.loads(run(*command, "--set", "poster_frame=true").stdout)["sha256"]
+        assert opening == json.loads(run(*command, "--at", "2").stdout)["sha256"]
+        assert opening != json.loads(run(*command).stdout)["sha256"]
 
 
 class TestSettings:
