@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
@@ -23,7 +25,7 @@ class Video:
     pts: list[Fraction] = field(default_factory=list)  # of the decoded frames, seconds
     width: int = 0
     height: int = 0
-    codecs: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()  # of its tracks: the cover picture is none
     tags: tuple[int, int, int, int] = (0, 0, 0, 0)  # primaries, transfer, matrix, range
     video_duration: Fraction = Fraction(0)
     sound: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -36,7 +38,8 @@ def read_video(path: Path) -> Video:
     """Decode all of a file."""
     video = Video()
     with av.open(str(path)) as container:
-        video.codecs = tuple(stream.codec_context.name for stream in container.streams)
+        tracks = [stream for stream in container.streams if not stream.disposition & Disposition.attached_pic]
+        video.codecs = tuple(stream.codec_context.name for stream in tracks)
         track = container.streams.video[0]
         codec = track.codec_context
         video.fps = track.average_rate
@@ -84,10 +87,17 @@ _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
 def write_song(
-    path: Path, samples: NDArray[np.float32], *, rate: int = 44_100, codec: str | None = None, picture: bool = False
+    path: Path,
+    samples: NDArray[np.float32],
+    *,
+    rate: int = 44_100,
+    codec: str | None = None,
+    picture: bool = False,
+    tags: Mapping[str, str] | None = None,
 ) -> Path:
     """Write samples in the format that the name ends with; ``picture`` adds a video track."""
     with av.open(str(path), "w") as container:
+        container.metadata.update(tags or {})
         codec = codec or _CODECS.get(path.suffix, "aac")
         layout = _LAYOUTS[len(samples)]
         stream = container.add_stream(codec, rate=rate, layout=layout)
@@ -102,6 +112,19 @@ def write_song(
         for part in [*resampler.resample(frame), *resampler.resample(None)]:
             container.mux(stream.encode(part))
         container.mux(stream.encode(None))
+    return path
+
+
+def tagged_mp3(
+    path: Path, texts: Mapping[str, str] | None = None, pictures: Sequence[tuple[int, bytes]] = (), seconds: float = 0.3
+) -> Path:
+    """An MP3 of a tone with an ID3v2.3 tag: texts by frame (TIT2 is the title), pictures by type (3 is the front)."""
+    frames = [(name.encode(), b"\x01" + text.encode("utf-16")) for name, text in (texts or {}).items()]
+    frames += [(b"APIC", b"\x00image/jpeg\x00" + bytes([kind]) + b"\x00" + data) for kind, data in pictures]
+    tag = b"".join(name + len(data).to_bytes(4, "big") + b"\x00\x00" + data for name, data in frames)
+    size = bytes(len(tag) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    sound = write_song(path, tone(seconds)).read_bytes()
+    path.write_bytes(b"ID3\x03\x00\x00" + size + tag + sound)
     return path
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from ecs_core.arrays import F32
 from ecs_core.audio.layouts import MOST_CHANNELS, layout_of, positions
 from ecs_core.audio.mixdown import conversion
+from ecs_core.audio.tags import SongTags, tags_of
 from ecs_core.errors import AudioError
 
 # Only containers that hold audio themselves. Playlists (concat, HLS, DASH, image sequences) are refused under any name,
@@ -211,6 +212,10 @@ class AudioFile:
                     continue
                 for block in blocks:
                     yield block if matrix is None else np.matmul(matrix, block, dtype=np.float32), 0
+
+    def tags(self) -> SongTags:
+        """The song's tags and artwork; read them from an AudioFile of their own, not one whose blocks are read."""
+        return tags_of(self._container, self._stream.metadata, name=str(self.path))
 
     def close(self) -> None:
         """Close the file."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.audio.mixdown import Mixdown, gain_for
+from ecs_core.audio.tags import SongTags
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import RenderCancelled, SceneError
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
@@ -87,9 +88,10 @@ def render(
     with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder, first=first) as pool:
         analysis = _analyse(scene, settings, reporter, cancel)
         analysed = time.perf_counter()
+        tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
         plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
         finished = folder / "finished.mp4"
-        seconds, digests = _render_segments(plan, scene, pool, finished, poster, reporter, cancel, frame_hashes)
+        seconds, digests = _render_segments(plan, scene, pool, finished, poster, tags, reporter, cancel, frame_hashes)
         os.replace(finished, output)
     seconds["compile"] = compiling
     seconds["analyse"] = analysed - began - compiling
@@ -101,7 +103,7 @@ def render(
         str(settings.rate),
         settings.width,
         settings.height,
-        warnings if analysis is None else (*warnings, *analysis.warnings),
+        (*warnings, *(() if analysis is None else analysis.warnings), *tags.warnings),
         seconds,
         tuple(digests),
     )
@@ -147,6 +149,7 @@ def _render_segments(
     pool: Pool,
     path: Path,
     poster: Path | None,
+    tags: SongTags,
     reporter: Reporter,
     cancel: threading.Event,
     frame_hashes: bool,
@@ -161,7 +164,9 @@ def _render_segments(
     planned: list[Work] = []
     joined = 0
     try:
-        video = VideoFile(path, plan.video, frames=plan.frames, poster=plan.poster)
+        video = VideoFile(
+            path, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
+        )
     except OSError as error:
         raise output_error(path.parent.parent, error) from error
     song = None if scene.audio is None else _open_song(scene.audio)
@@ -225,6 +230,13 @@ def _write_poster(video: VideoFile, poster: Path) -> None:
         video.write_poster(poster)
     except OSError as error:
         raise output_error(poster, error) from error
+
+
+def _read_tags(path: Path) -> SongTags:
+    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
+
+    with AudioFile(path) as song:
+        return song.tags()
 
 
 def _open_song(path: Path) -> AudioFile:

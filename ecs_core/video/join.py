@@ -7,19 +7,22 @@ Segments are appended in order as they become ready, so at the end only the inde
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
 from ecs_core.arrays import F32
+from ecs_core.audio.tags import picture_format
 from ecs_core.errors import RenderError
-from ecs_core.video.cover import frame_of
+from ecs_core.video.cover import Cover, frame_of, jpeg_of
 from ecs_core.video.format import VideoFormat
 from ecs_core.video.png import rgb_of, write_png
 from ecs_core.video.sound import SoundTrack
 
+# The cover may come last, so other packets must not wait for it: they are written at most a second late.
+_OPTIONS = {"movflags": "+faststart", "max_interleave_delta": "1000000"}
 # Without this, FFmpeg would decode frames to find stream parameters that we know, for 25 ms per segment.
 _UNSEEN = [{"skip_frame": "all"}]
 
@@ -27,11 +30,24 @@ _UNSEEN = [{"skip_frame": "all"}]
 class VideoFile:
     """The finished video. Call :meth:`append` for every segment in order, then :meth:`close`.
 
-    ``frames`` is the planned number of frames, ``poster`` the number of the one that stands for the video.
+    ``frames`` is the planned number of frames, ``poster`` the number of the one that stands for the video. The file's
+    metadata are ``tags``; its cover picture is ``artwork``, a JPEG or PNG file, or else the poster.
     """
 
-    def __init__(self, path: Path, video: VideoFormat, *, frames: int, poster: int = 0) -> None:
-        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
+    def __init__(
+        self,
+        path: Path,
+        video: VideoFormat,
+        *,
+        frames: int,
+        poster: int = 0,
+        tags: Mapping[str, str] | None = None,
+        artwork: bytes | None = None,
+    ) -> None:
+        self._container = av.open(str(path), "w", format="mp4", options=_OPTIONS)
+        self._container.metadata.update(tags or {})
+        self._artwork = artwork
+        self._cover: Cover | None = None
         self._video, self._expected = video, frames
         self._stream: av.video.stream.VideoStream | None = None
         self._sound: SoundTrack | None = None
@@ -53,6 +69,7 @@ class VideoFile:
                 self._stream = self._container.add_stream_from_template(track)
                 self._stream.time_base = 1 / self._video.fps
                 self._extradata = extradata
+                self._cover = Cover(self._container, picture_format(self._artwork or b"") or "jpeg")
             elif extradata != self._extradata:
                 raise RenderError(f"segment {segment.name} was encoded with other settings than the ones before it")
             first = self.frames
@@ -104,6 +121,8 @@ class VideoFile:
             raise RenderError(f"the segments hold {self.frames} frames, but {self._expected} were planned")
         if self._sound is not None:
             self._sound.finish()
+        if self._cover is not None and self._poster is not None:
+            self._cover.write(self._artwork or jpeg_of(self._poster))
         self._container.close()
 
     def abandon(self) -> None:
