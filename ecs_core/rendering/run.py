@@ -20,7 +20,7 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import RenderCancelled, SceneError
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.rendering.child import Advanced, Begin, Work
-from ecs_core.rendering.output_file import TEMPORARY, check_output, output_error
+from ecs_core.rendering.output_file import TEMPORARY, check_output, output_error, write_atomically
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
@@ -214,7 +214,7 @@ def _render_segments(
         t0 = time.perf_counter()
         video.close()
         if poster is not None:
-            _write_poster(video, poster)
+            write_atomically(poster, video.write_poster)
         spent["join"] += time.perf_counter() - t0
     except OSError as error:
         raise output_error(path.parent.parent, error) from error
@@ -223,13 +223,6 @@ def _render_segments(
         if song is not None:
             song.close()
     return spent, [digest for number in sorted(digests) for digest in digests[number]]
-
-
-def _write_poster(video: VideoFile, poster: Path) -> None:
-    try:
-        video.write_poster(poster)
-    except OSError as error:
-        raise output_error(poster, error) from error
 
 
 def _read_tags(path: Path) -> SongTags:

@@ -93,7 +93,7 @@ class VideoFile:
             self._poster = frame_of(segment, self._poster_number - first)
 
     def write_poster(self, path: Path) -> None:
-        """Write the poster as a PNG, as the encoded video shows it; call this after the last segment was appended.
+        """Write the poster, as the encoded video shows it, as a PNG to an absolute path, after the last append.
 
         Raises:
             OSError: the file cannot be written.

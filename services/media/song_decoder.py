@@ -23,6 +23,16 @@ def decode(path: Path, channel: Channel) -> None:
         channel.say(warnings=song.warnings)
 
 
+def describe(path: Path, channel: Channel) -> None:
+    """Send {texts, artwork, warnings}, then ``artwork`` bytes of a JPEG or PNG file if that is not 0."""
+    with AudioFile(path) as song:
+        tags = song.tags()
+    artwork = tags.artwork or b""
+    channel.say(texts=dict(tags.texts), artwork=len(artwork), warnings=tags.warnings)
+    if artwork:
+        channel.send(artwork)
+
+
 def measure(path: Path, channel: Channel) -> None:
     """Send {duration, sample_rate, channels}; the duration of a song that is too long is not its whole one."""
     with AudioFile(path) as song:

@@ -19,6 +19,7 @@ from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
 from ecs_core.audio.guidance import Guidance
 from ecs_core.audio.mixdown import Mixdown, gain_for
+from ecs_core.audio.tags import SongTags
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
@@ -27,6 +28,7 @@ from ecs_core.rendering.still import write_frame
 from ecs_core.video.join import VideoFile
 from services.jobs.render_spec import analysis_version, spec_key
 from services.media.decoder import DecodedSong
+from services.media.song_tags import read_tags
 from services.storage.object_keys import (
     analysis_key,
     attempt_key,
@@ -129,10 +131,14 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     target = folder / "video.mp4"
     began = perf_counter()
     with ExitStack() as closing:
-        video = VideoFile(target, plan.video, frames=plan.frames, poster=plan.poster)
+        song_file = None if audio is None else closing.enter_context(_song(audio, storage))
+        tags = SongTags() if song_file is None else _tags(song_file, tell)
+        video = VideoFile(
+            target, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
+        )
         closing.callback(video.abandon)
-        if audio is not None:
-            song = closing.enter_context(DecodedSong(closing.enter_context(_song(audio, storage)), name=_SONG))
+        if song_file is not None:
+            song = closing.enter_context(DecodedSong(song_file, name=_SONG))
             duration = Fraction(plan.frames) / plan.video.fps
             mix = Mixdown(song.layout, gain=gain_for(plan.peak))
             video.add_sound(mix.blocks(song.blocks()), rate=song.rate, channels=mix.channels, duration=duration)
@@ -149,6 +155,17 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
         tell({"warning": warning})
     _store(spec, storage, tell, result_key(key, "video"), target)  # this moves the file
     return spent
+
+
+def _tags(song: Path, tell: Report) -> SongTags:
+    """The song's tags and artwork; none, with a warning, if they cannot be read: a video needs none."""
+    try:
+        tags = read_tags(song, name=_SONG)
+    except MotesError as error:
+        tags = SongTags(warnings=(f"tags and artwork were left out: {error}",))
+    for warning in tags.warnings:
+        tell({"warning": warning})
+    return tags
 
 
 def _frame(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:

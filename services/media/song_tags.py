@@ -1,0 +1,46 @@
+"""read_tags(): tags and artwork of an untrusted song, found by a sandboxed process and checked like a request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from ecs_core.audio.tags import MOST_BYTES, MOST_LETTERS, SongTags, clean, picture_format
+from services.media.sandbox.decoding import Decoding, Line, Message, SandboxedDecoder
+from services.media.sandbox.messages import Text
+
+_DECODER = "services.media.song_decoder:describe"
+
+
+class _Tags(Message):
+    texts: dict[
+        Literal["title", "artist", "album", "date", "genre"],
+        Annotated[str, Field(min_length=1, max_length=MOST_LETTERS)],
+    ]
+    artwork: int = Field(ge=0, le=MOST_BYTES)
+    warnings: list[Line] = Field(max_length=100)
+
+
+def read_tags(path: Path, *, name: str, decoder: str = _DECODER) -> SongTags:
+    """The tags and the artwork of a song; errors and warnings call it ``name``. Blocking.
+
+    Raises:
+        AudioError: it is no song, or reading it crashes or takes too long.
+        ConnectionResetError: the process was killed from outside; a retry may succeed.
+    """
+    decoding = Decoding(decoder=decoder, path=path, name=name)
+    with SandboxedDecoder(decoding) as process:
+        message = process.receive()
+        if not isinstance(message, Text):
+            raise decoding.protocol_error()
+        try:
+            found = _Tags.model_validate_json(message.json)
+        except ValidationError:
+            raise decoding.protocol_error() from None
+        artwork = process.receive(max_bytes=found.artwork) if found.artwork else None
+    if isinstance(artwork, Text) or (artwork is not None and picture_format(artwork) is None):
+        raise decoding.protocol_error()
+    texts: dict[str, str] = {key: clean(text) for key, text in found.texts.items()}
+    return SongTags(texts, artwork, tuple(map(decoding.shown, found.warnings)))
