@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecs_core.audio.mixdown import Mixdown, gain_for
 from ecs_core.audio.tags import SongTags
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import RenderCancelled, SceneError
@@ -27,6 +25,7 @@ from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.song_analysis import analyse_scene
+from ecs_core.rendering.song_sound import SongSound
 from ecs_core.scene.render_result import RenderResult
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
@@ -35,7 +34,6 @@ from ecs_core.video.join import VideoFile
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
-    from ecs_core.audio.decode import AudioFile
 
 _FEW = 4  # workers: up to this many, they simulate ahead by themselves
 _CANCEL_INTERVAL = 0.1  # seconds between checks of the cancel flag
@@ -169,13 +167,10 @@ def _render_segments(
         )
     except OSError as error:
         raise output_error(path.parent.parent, error) from error
-    song = None if scene.audio is None else _open_song(scene.audio)
+    sound = None if scene.audio is None else SongSound(scene.audio, plan)
     try:
-        if song is not None:
-            duration = plan.frames / plan.video.fps
-            mix = Mixdown(song.layout, gain=gain_for(plan.peak))
-            sound = mix.blocks(song.blocks())
-            video.add_sound(sound, rate=song.rate, channels=mix.channels, duration=Fraction(duration))
+        if sound is not None:
+            video.add_sound(sound.packets, rate=sound.rate, channels=sound.channels)
         with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
             while joined < len(plan.segments):
                 _heed(cancel)
@@ -189,9 +184,7 @@ def _render_segments(
                         simulation.skip_to(segment.start)
                     planned.append(Work(segment, simulation.snapshot(), path.with_name(f"{segment.number}.mp4")))
                     spent["plan"] += time.perf_counter() - t0
-                # A core is idle while the children load.
-                busy = segment is not None or (len(pool.pids) < pool.size and video.encode_sound_ahead())
-                for message in pool.messages(0.0 if busy else _CANCEL_INTERVAL):
+                for message in pool.messages(_CANCEL_INTERVAL if segment is None else 0.0):
                     if isinstance(message, Advanced):
                         done[message.number] = message.frames
                         continue
@@ -220,8 +213,8 @@ def _render_segments(
         raise output_error(path.parent.parent, error) from error
     finally:
         video.abandon()
-        if song is not None:
-            song.close()
+        if sound is not None:
+            sound.close()
     return spent, [digest for number in sorted(digests) for digest in digests[number]]
 
 
@@ -230,12 +223,6 @@ def _read_tags(path: Path) -> SongTags:
 
     with AudioFile(path) as song:
         return song.tags()
-
-
-def _open_song(path: Path) -> AudioFile:
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
-
-    return AudioFile(path)
 
 
 def _heed(cancel: threading.Event) -> None:

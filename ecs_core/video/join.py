@@ -7,15 +7,15 @@ Segments are appended in order as they become ready, so at the end only the inde
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
-from ecs_core.arrays import F32
 from ecs_core.audio.tags import picture_format
 from ecs_core.errors import RenderError
+from ecs_core.video.aac import Packet
 from ecs_core.video.cover import Cover, frame_of, jpeg_of
 from ecs_core.video.format import VideoFormat
 from ecs_core.video.png import rgb_of, write_png
@@ -86,7 +86,7 @@ class VideoFile:
                 packet.time_base = 1 / self._video.fps
                 packet.stream = self._stream
                 if self._sound is not None:
-                    self._sound.encode_until(Fraction(max(packet.dts, 0)) / self._video.fps)
+                    self._sound.mux_until(Fraction(max(packet.dts, 0)) / self._video.fps)
                 self._container.mux_one(packet)
                 self.frames += 1
         if first <= self._poster_number < self.frames:
@@ -103,13 +103,9 @@ class VideoFile:
             raise RenderError(f"the segments hold {self.frames} frames, and frame {self._poster_number} is the poster")
         write_png(rgb_of(self._poster), path)
 
-    def add_sound(self, blocks: Iterable[F32], *, rate: int, channels: int, duration: Fraction) -> None:
-        """Add a sound track; call it before the first segment is appended."""
-        self._sound = SoundTrack(self._container, blocks, rate=rate, channels=channels, duration=duration)
-
-    def encode_sound_ahead(self) -> bool:
-        """Encode one second of sound ahead of time; False if there is nothing to do."""
-        return self._sound is not None and self._sound.encode_ahead()
+    def add_sound(self, packets: Iterator[Packet], *, rate: int, channels: int) -> None:
+        """Add a sound track of AAC packets (``ecs_core.video.aac``); call it before the first segment is appended."""
+        self._sound = SoundTrack(self._container, packets, rate=rate, channels=channels)
 
     def close(self) -> None:
         """Finish the sound and the file.
@@ -120,7 +116,7 @@ class VideoFile:
         if self.frames != self._expected:
             raise RenderError(f"the segments hold {self.frames} frames, but {self._expected} were planned")
         if self._sound is not None:
-            self._sound.finish()
+            self._sound.mux_until()
         if self._cover is not None and self._poster is not None:
             self._cover.write(self._artwork or jpeg_of(self._poster))
         self._container.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,6 +24,7 @@ from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.still import write_frame
+from ecs_core.video.aac import aac_rate, encoded
 from ecs_core.video.join import VideoFile
 from services.jobs.render_spec import analysis_version, spec_key
 from services.media.decoder import DecodedSong
@@ -139,9 +139,15 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
         closing.callback(video.abandon)
         if song_file is not None:
             song = closing.enter_context(DecodedSong(song_file, name=_SONG))
-            duration = Fraction(plan.frames) / plan.video.fps
             mix = Mixdown(song.layout, gain=gain_for(plan.peak))
-            video.add_sound(mix.blocks(song.blocks()), rate=song.rate, channels=mix.channels, duration=duration)
+            packets = encoded(
+                mix.blocks(song.blocks()),
+                rate=song.rate,
+                channels=mix.channels,
+                duration=plan.frames / plan.video.fps,
+                quality=plan.video.quality,
+            )
+            video.add_sound(packets, rate=aac_rate(song.rate), channels=mix.channels)
         for number, segment in enumerate(spec["segments"], 1):
             with storage.file(segment) as path:
                 video.append(path)

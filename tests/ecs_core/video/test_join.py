@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from ecs_core import RenderError
+from ecs_core.ahead import Ahead
+from ecs_core.video.aac import encoded
 from ecs_core.video.encoding import Picture, SegmentWriter
 from ecs_core.video.format import QUALITIES, Quality, VideoFormat
 from ecs_core.video.join import VideoFile
@@ -38,21 +40,20 @@ def join(folder: Path, lengths: list[int], video: VideoFormat = FORMAT) -> Path:
     return folder / "out.mp4"
 
 
-def test_audio_encoded_ahead_is_the_same(tmp_path: Path) -> None:
-    files = []
+@pytest.mark.parametrize("limit", [1, 1000])
+def test_sound_made_ahead_by_a_thread_is_the_same(tmp_path: Path, limit: int) -> None:
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 48_000)).astype(np.float32)
-    for ahead in (0, 1, 100):
-        files.append(tmp_path / f"{ahead}.mp4")
-        video = VideoFile(files[-1], FORMAT, frames=90)
-        video.add_sound([noise, noise, noise], rate=48_000, channels=2, duration=Fraction(3))
-        encoded = 0
-        while encoded < ahead and video.encode_sound_ahead():
-            encoded += 1
-        assert encoded == min(ahead, 3)
+
+    def joined(path: Path, *, ahead: bool) -> bytes:
+        video = VideoFile(path, FORMAT, frames=90)
+        packets = encoded([noise] * 3, rate=48_000, channels=2, duration=Fraction(3), quality="standard")
+        video.add_sound(Ahead(packets, limit=limit) if ahead else packets, rate=48_000, channels=2)
         for _ in range(3):
             video.append(segment(tmp_path / "segment.mp4", 30))
         video.close()
-    assert files[0].read_bytes() == files[1].read_bytes() == files[2].read_bytes()
+        return path.read_bytes()
+
+    assert joined(tmp_path / "now.mp4", ahead=False) == joined(tmp_path / "ahead.mp4", ahead=True)
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
