@@ -48,11 +48,23 @@ class Analysis:
     added: Mapping[str, Literal["hit", "slow"]] = field(default_factory=dict)
     peak: float | None = None
 
-    def timeline(self, fps: Fraction, frames: int, hearing: Mapping[str, Hearing] | None = None) -> FeatureTimeline:
-        """The features at each of ``frames`` video frames; for hits, the highest value within the frame."""
+    def timeline(
+        self,
+        fps: Fraction,
+        frames: int,
+        hearing: Mapping[str, Hearing] | None = None,
+        *,
+        start: Fraction = Fraction(0),
+    ) -> FeatureTimeline:
+        """The features at each of ``frames`` video frames; for hits, the highest value within the frame.
+
+        The first frame is at ``start`` seconds of the song. Levels are relative to the whole song in any case.
+        """
         hearing = hearing or {}
         dt = float(1 / fps)
-        starts: F64 = np.arange(frames, dtype=np.float64) * dt
+        lead = int(start * fps)
+        # Where start is on the grid of frames, the times are those of the whole song's frames to the bit.
+        starts: F64 = (np.arange(lead + frames, dtype=np.float64) + float(start * fps - lead)) * dt
         gate = gate_of(self.curves["rms"])
         features = {}
         for feature in FEATURES:
@@ -65,7 +77,10 @@ class Analysis:
             features[name] = _at_frames(_release(curve) if kind == "hit" else curve, kind, starts, dt)
         events, strengths = self._events_heard(hearing)
         features |= phases(events, float(self.exact_duration), starts)
-        return FeatureTimeline(fps, frames, float(self.exact_duration), self.tempo, features, events, strengths)
+        before = {name: values[:lead] for name, values in features.items()} if lead else {}
+        features = {name: values[lead:] for name, values in features.items()}
+        seconds = float(self.exact_duration)
+        return FeatureTimeline(fps, frames, seconds, self.tempo, features, events, strengths, start, before)
 
     def _events_heard(self, hearing: Mapping[str, Hearing]) -> tuple[Mapping[str, F64], Mapping[str, F32]]:
         events, strengths = dict(self.events), dict(self.strengths)

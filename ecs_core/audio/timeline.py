@@ -53,6 +53,9 @@ class FeatureTimeline:
     ``features`` holds (frames,) float32 values in 0–1 by name; ``events`` ascending times in seconds by name, and
     ``strengths`` their strengths, 0–1, if known; ``duration`` is the song's in seconds; ``tempo`` in beats per minute,
     0 if there is none.
+
+    The first frame is at ``start`` seconds of the song. Times of events are the song's, from its beginning to its end.
+    ``lead`` holds the features at the frames before the first one, (lead_frames,) each, for bindings that remember.
     """
 
     fps: Fraction
@@ -62,10 +65,21 @@ class FeatureTimeline:
     features: Mapping[str, F32]
     events: Mapping[str, F64]
     strengths: Mapping[str, F32] = field(default_factory=dict)
+    start: Fraction = Fraction(0)
+    lead: Mapping[str, F32] = field(default_factory=dict)
+
+    @property
+    def lead_frames(self) -> int:
+        """Number of frames of ``lead``."""
+        return len(next(iter(self.lead.values()), ()))
+
+    def time(self, frame: int) -> float:
+        """The second of the song at which a frame begins: start + frame / fps."""
+        return float(self.start + frame / self.fps)
 
     def count(self, event: str, frame: int) -> int:
-        """Number of events of a kind in [frame / fps, (frame + 1) / fps)."""
-        edges = [float(frame / self.fps), float((frame + 1) / self.fps)]
+        """Number of events of a kind in [time(frame), time(frame + 1))."""
+        edges = [self.time(frame), self.time(frame + 1)]
         first, last = np.searchsorted(self.events[event], edges)
         return int(last - first)
 

@@ -56,6 +56,6 @@ class AudioFrame:
         return self.timeline.count(event, self.frame)
 
     def before(self, event: str) -> int:
-        """Number of events of a kind before this frame, which is the index of the first one in it."""
+        """Number of the song's events of a kind before this frame, which is the index of the first one in it."""
         self.count(event)  # raises for unknown events
-        return int(np.searchsorted(self.timeline.events[event], float(self.frame / self.timeline.fps)))
+        return int(np.searchsorted(self.timeline.events[event], self.timeline.time(self.frame)))

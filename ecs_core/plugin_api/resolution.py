@@ -19,6 +19,9 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
     settings = validate(kind.settings, scene.config, owner=f"particle type {scene.type!r}")
     if scene.audio is None and settings.takes_length_of_song:
         raise SceneError('duration "audio" needs a song; give one, or a duration in seconds')
+    if scene.audio is None and settings.start != 0:
+        shown = settings.start if isinstance(settings.start, str) else f"{settings.start:g}"
+        raise SceneError(f"start = {shown}: is a moment of a song, and there is none; give one, or leave start out")
     if settings.bindings:
         from ecs_core.scene.bindings import check_bindings  # noqa: PLC0415 - slow, and needed only with bindings
 

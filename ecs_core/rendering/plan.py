@@ -6,7 +6,7 @@ everywhere. The last ones are shorter, so that no worker waits long for another 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecs_core.arrays import F32
 from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.poster import poster_frame
+from ecs_core.rendering.song_part import start_of
 from ecs_core.scene.settings import Settings
 from ecs_core.video.format import Quality, VideoFormat
+from ecs_core.video.part import Part
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
@@ -53,7 +56,12 @@ class RenderPlan:
     @property
     def frames(self) -> int:
         """Number of frames of the whole video."""
-        return self.segments[-1].stop
+        return self.timeline.frames
+
+    @property
+    def part(self) -> Part:
+        """The part of the song that is heard."""
+        return Part(self.timeline.start, self.frames / self.video.fps)
 
     @cached_property
     def poster(self) -> int:
@@ -78,15 +86,17 @@ def make_plan(
     """Plan a scene in segments of about ``segment_seconds``.
 
     Raises:
-        SceneError: the song is shorter than one frame, or ``poster`` lies after its end.
+        SceneError: the song, from ``start`` on, is shorter than one frame, or over, or ``poster`` lies after its end.
     """
-    frames = settings.frames(Fraction(0) if analysis is None else analysis.exact_duration)
+    start = start_of(settings, analysis)
+    frames = settings.frames(Fraction(0) if analysis is None else analysis.exact_duration - start)
     if frames < 1:
-        raise SceneError("the song is shorter than one frame of video; give a duration in seconds")
+        song = f"the song, from start = {float(start):g} on," if start else "the song"
+        raise SceneError(f"{song} is shorter than one frame of video; give a duration in seconds")
     if analysis is None:
         timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:
-        timeline = analysis.timeline(settings.rate, frames, settings.heard)
+        timeline = analysis.timeline(settings.rate, frames, settings.heard, start=start)
     timeline = with_levels(timeline, settings)
     longest = max(1, round(segment_seconds * settings.rate))
     video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)
@@ -99,9 +109,16 @@ def make_plan(
 
 def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:
     """Add ``level`` and ``bass_high``, which depend on the settings (see ``audio.timeline.LEVELS``)."""
-    level = settings.level(timeline.features["bass"])
+    timeline = timeline.with_features(_levels(timeline.features["bass"], settings))
+    if timeline.lead:
+        timeline = replace(timeline, lead={**timeline.lead, **_levels(timeline.lead["bass"], settings)})
+    return timeline
+
+
+def _levels(bass: F32, settings: Settings) -> dict[str, F32]:
+    level = settings.level(bass)
     high = (level > settings.bass_threshold).astype(np.float32)
-    return timeline.with_features(dict(zip(LEVELS, (level, high), strict=True)))
+    return dict(zip(LEVELS, (level, high), strict=True))
 
 
 def cut(frames: int, longest: int) -> tuple[Segment, ...]:

@@ -104,6 +104,7 @@ def render(
         (*warnings, *(() if analysis is None else analysis.warnings), *tags.warnings),
         seconds,
         tuple(digests),
+        float(plan.part.start),
     )
     return replace(result, warnings=result.warnings + plugins.after_render(scene, result))
 

@@ -29,10 +29,10 @@ class SongSound:
         mix = Mixdown(song.layout, gain=gain_for(plan.peak))
         self.rate, self.channels = aac_rate(song.rate), mix.channels
         packets = encoded(
-            mix.blocks(song.blocks()),
+            plan.part.heard(mix.blocks(song.blocks()), song.rate),
             rate=song.rate,
             channels=mix.channels,
-            duration=plan.frames / plan.video.fps,
+            duration=plan.part.duration,
             quality=plan.video.quality,
         )
         self.packets = Ahead(packets, limit=_AHEAD * self.rate // FRAME)

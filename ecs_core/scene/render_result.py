@@ -12,7 +12,7 @@ class RenderResult:
 
     ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``compile``, ``analyse``, ``plan``,
     ``join``; only the first render on a machine compiles) and, summed over the worker processes, of the work on frames
-    (``simulate``, ``rasterise``, ``encode``, …).
+    (``simulate``, ``rasterise``, ``encode``, …). ``start`` is the second of the song at which the video begins.
     """
 
     output: Path
@@ -24,3 +24,4 @@ class RenderResult:
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     frame_hashes: tuple[str, ...] = ()
+    start: float = 0.0

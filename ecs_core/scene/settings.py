@@ -207,6 +207,12 @@ class Settings(Model):
     duration: Annotated[float, _shown(0, 86_400)] | Literal["audio"] | None = option(
         10.0, 'length; null or "audio": as long as the song', group="output", unit="s"
     )
+    start: Annotated[float, _shown(0, 86_400)] | Literal["drop"] = option(
+        0.0,
+        'second of the song at which the video begins; "drop": a bar before its strongest drop',
+        group="output",
+        unit="s",
+    )
     seed: int = option(
         0, "another seed, another video; the same seed, the same frames", group="output", ge=0, le=2**63 - 1
     )
@@ -290,6 +296,13 @@ class Settings(Model):
     def _length(cls, value: float | str | None) -> float | str | None:
         if isinstance(value, float) and not 0 < value <= 24 * 3600:
             raise ValueError('must be over 0 and at most 86400 seconds, or "audio"')
+        return value
+
+    @field_validator("start")
+    @classmethod
+    def _within_a_day(cls, value: float | str) -> float | str:
+        if isinstance(value, float) and not 0 <= value <= 24 * 3600:
+            raise ValueError('must be between 0 and 86400 seconds, or "drop"')
         return value
 
     @model_validator(mode="after")
@@ -379,7 +392,10 @@ class Settings(Model):
         return np.where(bass >= mode.threshold, np.minimum(bass * np.float32(mode.factor), np.float32(1)), bass)
 
     def frames(self, song: Fraction) -> int:
-        """Number of frames of the video, given the song's length in seconds: duration × fps, rounded half up."""
+        """Number of frames of the video, given the length in seconds of the song from ``start`` to its end.
+
+        That is duration × fps, rounded half up.
+        """
         seconds = Fraction(str(self.duration)) if isinstance(self.duration, float) else song
         return int(seconds * self.rate + Fraction(1, 2))
 

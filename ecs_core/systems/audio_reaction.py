@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ecs_core.arrays import F32
+from ecs_core.arrays import F32, F64
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.components import FAR, Color, Lifetime, Look, Position, Size, Velocity
 from ecs_core.ecs.schedule import Phase
@@ -56,6 +56,9 @@ class Binding:
     def course(self, timeline: FeatureTimeline) -> F32:
         """The binding's value at every frame, (frames,) float32.
 
+        It is what it would be if the video had begun with the song: a follower has risen or fallen already, and a part
+        of a bar is held at the mean of the bar.
+
         Raises:
             SceneError: the timeline has no such feature and no such event.
         """
@@ -63,7 +66,9 @@ class Binding:
         if self.quantise is not None:
             beats, downbeats = (timeline.events.get(name, grid) for name in ("beats", "downbeats"))
             grid = grid_of(beats, downbeats, self.quantise)
-        times = np.arange(timeline.frames) / float(timeline.fps)
+        lead = timeline.lead_frames
+        frames = np.arange(-lead, timeline.frames, dtype=np.float64) + float(timeline.start * timeline.fps)
+        times: F64 = frames / float(timeline.fps)
         event = timeline.event_of(self.source)
         if event is not None:
             events, strong = timeline.events.get(event, np.zeros(0)), timeline.strengths.get(event)
@@ -72,17 +77,22 @@ class Binding:
             events, heights = quantised(events[loud], self.curve(heights[loud]).astype(np.float64), grid)
             ahead = times + self.look_ahead
             value = envelope(ahead, events, heights, attack=self.attack, release=self.release)
-            return (self.gain * value).astype(np.float32)
+            return (self.gain * value)[lead:].astype(np.float32)
         if self.source not in timeline.features:
             raise SceneError(f"binding source {self.source!r}: {no_source(timeline)}")
         # Shift by whole frames, so that no peak is lost between two.
-        shifted = np.arange(timeline.frames) + round(self.look_ahead * timeline.fps)
-        heard = timeline.features[self.source][np.clip(shifted, 0, max(0, timeline.frames - 1))]
+        heard = timeline.features[self.source]
+        if lead:
+            before = timeline.lead.get(self.source, np.zeros(lead, np.float32))
+            heard = np.concatenate([before, heard])
+        shifted = np.arange(len(heard)) + round(self.look_ahead * timeline.fps)
+        heard = heard[np.clip(shifted, 0, max(0, len(heard) - 1))]
         if self.quantise is not None:
             heard = held(heard, times + self.look_ahead, grid)
         wanted = np.where(heard >= self.threshold, self.curve(heard), 0.0)
         dt = float(1 / timeline.fps)
-        return (self.gain * follow(wanted, self.attack / dt, self.release / dt)).astype(np.float32)
+        followed = follow(wanted, self.attack / dt, self.release / dt)[lead:]
+        return (self.gain * followed).astype(np.float32)
 
 
 def no_source(timeline: FeatureTimeline) -> str:

@@ -19,7 +19,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     add_scene_arguments(parser)
-    parser.add_argument("--at", metavar="SECONDS", type=float, default=0.0, help="which moment (default: 0)")
+    parser.add_argument(
+        "--at", metavar="SECONDS", type=float, default=0.0, help="which second of the video (default: 0)"
+    )
     parser.add_argument("-o", "--output", metavar="OUT.png", type=Path, required=True, help="the picture to write")
     parser.add_argument("--json", action="store_true", help="print the result, with the raw frame's SHA-256, as JSON")
 

@@ -17,6 +17,7 @@ examples:
   motes render song.ogg --type enhanced --preset aurora -o aurora.mp4
   motes render song.flac --type snow --set particle_count=800 --duration 30 -o video.mp4
   motes render song.ogg --type snow --size 1080x1920 --fps 30000/1001 --quality high -o story.mp4
+  motes render song.ogg --start drop --duration 15 -o teaser.mp4
   motes render song.ogg --analysis corrected.json -o video.mp4
   motes render song.ogg -o video.mp4 --poster poster.png --set poster=42.5
   motes render --type snow --duration 8 --seed 7 -o silent.mp4
@@ -79,6 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         rendering = result.seconds["total"] - compiling
         print(
             f"{result.output}: {result.frames} frames, {result.duration:.2f} s, {result.width}x{result.height}, "
-            f"rendered in {rendering:.1f} s ({result.frames / rendering:.0f} frames/s)"
+            + (f"from {result.start:.15g} s of the song, " if result.start else "")
+            + f"rendered in {rendering:.1f} s ({result.frames / rendering:.0f} frames/s)"
             + (f", after compiling for {compiling:.1f} s" if compiling else "")
         )

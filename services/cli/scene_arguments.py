@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add SONG, --type, --preset, --config, --set, --size, --fps, --duration, --analysis and --seed."""
+    """Add SONG, --type, --preset, --config, --set, --size, --fps, --duration, --start, --analysis and --seed."""
     parser.add_argument("song", nargs="?", metavar="SONG", type=Path, help="any audio or video file; none: silence")
     parser.add_argument("--type", default="enhanced", help="particle type, see `motes types` (default: %(default)s)")
     parser.add_argument("--preset", metavar="NAME", help="a look that comes with the type, see `motes types`")
@@ -27,6 +27,11 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", help="frames a second: 30, 29.97, 30000/1001 (default: 30)")
     parser.add_argument(
         "--duration", metavar="SECONDS|audio", help="length (default: the song's, or 10 s where there is no song)"
+    )
+    parser.add_argument(
+        "--start",
+        metavar="SECONDS|drop",
+        help="where in the song the video begins; drop: a bar before the strongest one (default: 0)",
     )
     parser.add_argument(
         "--analysis", metavar="FILE.json", type=Path, help="what is heard in the song, from `motes analyze`, corrected"
@@ -58,6 +63,8 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
         named["duration"] = _duration(arguments.duration)
     elif arguments.song is not None:
         config.setdefault("duration", "audio")
+    if arguments.start is not None:
+        named["start"] = _start(arguments.start)
     if arguments.seed is not None:
         named["seed"] = arguments.seed
     # These have no parts; an object (from --set width.x=3, say) is kept so that it is refused.
@@ -113,6 +120,13 @@ def _size(text: str) -> tuple[int, int]:
         return picture_size(text)
     except ValueError as error:
         raise SceneError(f"--size {text}: {error}") from None
+
+
+def _start(text: str) -> float | str:
+    try:
+        return text if text == "drop" else float(text)
+    except ValueError:
+        raise SceneError(f'--start {text}: must be seconds, or "drop" for a bar before the strongest drop') from None
 
 
 def _duration(text: str) -> float | str:

@@ -25,6 +25,7 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
         "frames": line.frames,
         "duration": line.duration,
         "tempo": line.tempo,
+        "start": str(line.start),
         "peak": plan.peak,
         "segments": [[segment.number, segment.start, segment.stop] for segment in plan.segments],
         "video": [video.width, video.height, str(video.fps), video.quality, video.gop],
@@ -32,6 +33,7 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
     arrays: dict[str, Any] = {f"feature:{name}": values for name, values in line.features.items()}
     arrays |= {f"event:{name}": times for name, times in line.events.items()}
     arrays |= {f"strength:{name}": values for name, values in line.strengths.items()}
+    arrays |= {f"lead:{name}": values for name, values in line.lead.items()}
     np.savez(path, facts=np.array(json.dumps(facts)), **arrays)
 
 
@@ -40,12 +42,22 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
     particle_type, settings = scene.resolve()
     with np.load(path, allow_pickle=False) as kept:
         facts = json.loads(str(kept["facts"]))
-        features, events, strengths = (
+        features, events, strengths, lead = (
             {name.removeprefix(kind): kept[name] for name in kept.files if name.startswith(kind)}
-            for kind in ("feature:", "event:", "strength:")
+            for kind in ("feature:", "event:", "strength:", "lead:")
         )
     fps = Fraction(facts["fps"])
-    timeline = FeatureTimeline(fps, facts["frames"], facts["duration"], facts["tempo"], features, events, strengths)
+    timeline = FeatureTimeline(
+        fps,
+        facts["frames"],
+        facts["duration"],
+        facts["tempo"],
+        features,
+        events,
+        strengths,
+        Fraction(facts["start"]),
+        lead,
+    )
     width, height, rate, quality, gop = facts["video"]
     video = VideoFormat(width, height, Fraction(rate), quality, gop)
     segments = tuple(Segment(*each) for each in facts["segments"])

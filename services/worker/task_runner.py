@@ -141,10 +141,10 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
             song = closing.enter_context(DecodedSong(song_file, name=_SONG))
             mix = Mixdown(song.layout, gain=gain_for(plan.peak))
             packets = encoded(
-                mix.blocks(song.blocks()),
+                plan.part.heard(mix.blocks(song.blocks()), song.rate),
                 rate=song.rate,
                 channels=mix.channels,
-                duration=plan.frames / plan.video.fps,
+                duration=plan.part.duration,
                 quality=plan.video.quality,
             )
             video.add_sound(packets, rate=aac_rate(song.rate), channels=mix.channels)
@@ -154,9 +154,11 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
             tell({"progress": 100 * number // len(spec["segments"])})
         video.close()
     spent = TaskStats({"join": perf_counter() - began})
-    settings, seconds = plan.settings, float(plan.frames / plan.video.fps)
+    settings, seconds, start = plan.settings, float(plan.part.duration), float(plan.part.start)
     size = (settings.width, settings.height)
-    stats = RenderResult(target, plan.frames, seconds, str(plan.video.fps), *size, seconds=dict(spent.stages))
+    stats = RenderResult(
+        target, plan.frames, seconds, str(plan.video.fps), *size, seconds=dict(spent.stages), start=start
+    )
     for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
         tell({"warning": warning})
     _store(spec, storage, tell, result_key(key, "video"), target)  # this moves the file

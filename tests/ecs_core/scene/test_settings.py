@@ -88,9 +88,19 @@ def test_length_of_the_song() -> None:
         assert settings.frames(Fraction(7, 2)) == 105
 
 
+@pytest.mark.parametrize(("written", "start"), [(0, 0.0), (42.5, 42.5), ("drop", "drop"), (86_400, 86_400.0)])
+def test_start_is_a_second_or_the_drop(written: object, start: object) -> None:
+    assert Settings.model_validate({"start": written}).start == start
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
+        ({"start": -1}, r"^start = -1: must be between 0 and 86400 seconds, or \"drop\"$"),
+        ({"start": 86_401}, r"^start = 86401: must be between 0 and 86400 seconds, or \"drop\"$"),
+        ({"start": "chorus"}, r"^start = 'chorus': must be .*0 .* 86400.*'drop'"),
+        ({"start": None}, r"^start = "),
+        ({"start": True}, r"^start = "),
         ({"colour": 1}, r"unknown setting 'colour' for particle type 'x'; it has: width, height, .*enhanced_mode"),
         ({"enhanced_mode": {"f": 1}}, r"unknown setting 'enhanced_mode\.f' .*; it has: active, threshold, factor$"),
         ({"particle_count": -1}, r"particle_count = -1: must be between 0 and 1000000$"),

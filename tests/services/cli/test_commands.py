@@ -41,7 +41,7 @@ class TestHelp:
 
     def test_names_every_option(self, run: Run) -> None:
         text = run("render", "--help").stdout
-        options = "--type --config --set --size --fps --duration --seed --workers --quality --segment-seconds"
+        options = "--type --config --set --size --fps --duration --start --seed --workers --quality --segment-seconds"
         assert all(option in text for option in f"{options} --frame-hashes --poster --json --debug -o".split())
 
     def test_no_command_is_an_error(self, run: Run) -> None:
