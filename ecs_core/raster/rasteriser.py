@@ -66,6 +66,7 @@ class Rasteriser:
         self._windows = np.zeros((2, max(width, BAND_ROWS) + 2 * pad), np.float32)
         self._base = np.asarray(background.base, np.float32)
         self._glow = np.asarray(background.glow, np.float32)
+        self._light = 1.0  # of the background in the planes
         across, self._gy = background.curves(width, height)
         self._gx = np.stack([across, np.resize(across[::2], width)])
         self._luma_dither = interleaved_gradient_noise(BAND_ROWS, width, shift=0.0)
@@ -76,9 +77,18 @@ class Rasteriser:
         """Redraw the next frame completely, as is necessary on planes that were not painted before."""
         self._before[:] = 1
 
-    def paint(self, sprites: DrawList, planes: Planes) -> None:
-        """Update ``planes``, as the last call left them, to show ``sprites`` over the background."""
+    def paint(self, sprites: DrawList, planes: Planes, *, light: float = 1.0) -> None:
+        """Update ``planes``, as the last call left them, to show ``sprites`` over the background.
+
+        All linear light is multiplied by ``light``: 0 is black.
+        """
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
+        base, glow = self._base, self._glow
+        if light != self._light:
+            self._light = light
+            self.reset()
+        if light != 1:
+            red, green, blue, base, glow = (values * np.float32(light) for values in (red, green, blue, base, glow))
         if self._drawn.shape[1] < 2 * len(sprites):
             self._drawn = np.empty((7, 3 * len(sprites)), np.float32)
         drawn = self._drawn
@@ -102,6 +112,6 @@ class Rasteriser:
             )  # fmt: skip
             kernels.tone.develop_band(
                 self._luminance, self._colour, top, bottom, self.width, self._touched, before,
-                self._base, self._glow, self._gx, self._gy, self._luma_dither, self._chroma_dither, self._tint,
+                base, glow, self._gx, self._gy, self._luma_dither, self._chroma_dither, self._tint,
                 planes.luma, planes.cb, planes.cr,
             )  # fmt: skip

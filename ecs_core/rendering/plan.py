@@ -60,8 +60,8 @@ class RenderPlan:
 
     @property
     def part(self) -> Part:
-        """The part of the song that is heard."""
-        return Part(self.timeline.start, self.frames / self.video.fps)
+        """The part of the song that is shown, with its fades."""
+        return Part(self.timeline.start, self.frames / self.video.fps, *self.settings.fades)
 
     @cached_property
     def poster(self) -> int:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ecs_core.ecs.world import Snapshot
@@ -38,6 +39,7 @@ class SegmentRenderer:
     def __init__(self, plan: RenderPlan, *, digests: bool = False) -> None:
         self._plan, self._digests = plan, digests
         self.simulation = Simulation(plan.particle_type, plan.settings, plan.timeline)
+        self._light = partial(plan.part.light, fps=plan.video.fps)
         self._picture = Picture(plan.video)
         self._rasteriser = Rasteriser(
             plan.video.width, plan.video.height, background=backdrop(plan.particle_type, plan.settings)
@@ -47,7 +49,8 @@ class SegmentRenderer:
         """The first frame after a snapshot, drawn but not encoded."""
         self.simulation.restore(snapshot)
         self._rasteriser.reset()
-        self._rasteriser.paint(self.simulation.frame(), self._picture.planes)
+        light = self._light(snapshot.frame)
+        self._rasteriser.paint(self.simulation.frame(), self._picture.planes, light=light)
         return self._picture
 
     def _opening(self, segment: Segment, snapshot: Snapshot) -> DrawList | None:
@@ -87,7 +90,7 @@ class SegmentRenderer:
                 if frame == segment.start and opening is not None:
                     sprites = opening
                 t1 = now()
-                self._rasteriser.paint(sprites, picture.planes)
+                self._rasteriser.paint(sprites, picture.planes, light=self._light(frame))
                 t2 = now()
                 if self._digests:
                     digests.append(picture.digest())

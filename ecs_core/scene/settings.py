@@ -213,6 +213,8 @@ class Settings(Model):
         group="output",
         unit="s",
     )
+    fade_in: float = option(0.0, "picture from black and sound from silence", group="output", unit="s", ge=0, le=3600)
+    fade_out: float = option(0.0, "picture to black and sound to silence", group="output", unit="s", ge=0, le=3600)
     seed: int = option(
         0, "another seed, another video; the same seed, the same frames", group="output", ge=0, le=2**63 - 1
     )
@@ -355,6 +357,11 @@ class Settings(Model):
     def rate(self) -> Fraction:
         """Frames per second as an exact fraction."""
         return Fraction(self.fps)
+
+    @property
+    def fades(self) -> tuple[Fraction, Fraction]:
+        """``fade_in`` and ``fade_out`` in seconds, exact as written."""
+        return Fraction(str(self.fade_in)), Fraction(str(self.fade_out))
 
     @property
     def takes_length_of_song(self) -> bool:

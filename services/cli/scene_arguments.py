@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add SONG, --type, --preset, --config, --set, --size, --fps, --duration, --start, --analysis and --seed."""
+    """Add SONG, and options for the type and its settings, the output, and the part of the song."""
     parser.add_argument("song", nargs="?", metavar="SONG", type=Path, help="any audio or video file; none: silence")
     parser.add_argument("--type", default="enhanced", help="particle type, see `motes types` (default: %(default)s)")
     parser.add_argument("--preset", metavar="NAME", help="a look that comes with the type, see `motes types`")
@@ -33,6 +33,8 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS|drop",
         help="where in the song the video begins; drop: a bar before the strongest one (default: 0)",
     )
+    parser.add_argument("--fade-in", metavar="SECONDS", type=float, help="from black and silence (default: 0)")
+    parser.add_argument("--fade-out", metavar="SECONDS", type=float, help="to black and silence (default: 0)")
     parser.add_argument(
         "--analysis", metavar="FILE.json", type=Path, help="what is heard in the song, from `motes analyze`, corrected"
     )
@@ -65,8 +67,9 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
         config.setdefault("duration", "audio")
     if arguments.start is not None:
         named["start"] = _start(arguments.start)
-    if arguments.seed is not None:
-        named["seed"] = arguments.seed
+    for name in ("fade_in", "fade_out", "seed"):
+        if (value := getattr(arguments, name)) is not None:
+            named[name] = value
     # These have no parts; an object (from --set width.x=3, say) is kept so that it is refused.
     config |= {name: value for name, value in named.items() if not isinstance(config.get(name), dict)}
     return Scene(arguments.type, audio=arguments.song, config=config, analysis=arguments.analysis)

@@ -203,3 +203,31 @@ def test_leaking_keeps_the_sum_of_light() -> None:
 
 def test_srgb_becomes_linear_light() -> None:
     np.testing.assert_allclose(linear_from_srgb([0.0, 0.04045, 0.5, 1.0]), [0, 0.0031308, 0.2140411, 1.0], rtol=1e-4)
+
+
+GLOW = Background(base=(0.02, 0.01, 0.03), glow=(0.1, 0.05, 0.2))
+
+
+def test_light_dims_sprites_and_background_alike() -> None:
+    lit = sprites([40.0, 96.0], [30.0, 54.0], radius=6.0, light=(0.8, 0.4, 1.6))
+    half = sprites([40.0, 96.0], [30.0, 54.0], radius=6.0, light=(0.4, 0.2, 0.8))
+    dimmed = Background(base=(0.01, 0.005, 0.015), glow=(0.05, 0.025, 0.1))
+    planes = Planes.empty(WIDTH, HEIGHT)
+    Rasteriser(WIDTH, HEIGHT, background=GLOW).paint(lit, planes, light=0.5)
+    assert same(planes, painted(half, dimmed))
+
+
+def test_no_light_is_black() -> None:
+    planes = Planes.empty(WIDTH, HEIGHT)
+    Rasteriser(WIDTH, HEIGHT, background=GLOW).paint(sprites([96.0], [54.0]), planes, light=0.0)
+    assert same(planes, painted(nothing()))
+
+
+def test_change_of_light_redraws_what_no_sprite_touches() -> None:
+    planes, rasteriser = Planes.empty(WIDTH, HEIGHT), Rasteriser(WIDTH, HEIGHT, background=GLOW)
+    for light in (0.0, 0.3, 0.3, 1.0, 0.7):
+        moving = sprites([20.0 + 100 * light], [54.0])
+        rasteriser.paint(moving, planes, light=light)
+        anew = Planes.empty(WIDTH, HEIGHT)
+        Rasteriser(WIDTH, HEIGHT, background=GLOW).paint(moving, anew, light=light)
+        assert same(planes, anew)

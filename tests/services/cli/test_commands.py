@@ -41,8 +41,9 @@ class TestHelp:
 
     def test_names_every_option(self, run: Run) -> None:
         text = run("render", "--help").stdout
-        options = "--type --config --set --size --fps --duration --start --seed --workers --quality --segment-seconds"
-        assert all(option in text for option in f"{options} --frame-hashes --poster --json --debug -o".split())
+        options = "--type --config --set --size --fps --duration --start --fade-in --fade-out --seed --workers"
+        more = "--quality --segment-seconds --frame-hashes --poster --json --debug -o"
+        assert all(option in text for option in f"{options} {more}".split())
 
     def test_no_command_is_an_error(self, run: Run) -> None:
         outcome = run()
