@@ -91,8 +91,9 @@ def make_plan(
     start = start_of(settings, analysis)
     frames = settings.frames(Fraction(0) if analysis is None else analysis.exact_duration - start)
     if frames < 1:
-        song = f"the song, from start = {float(start):g} on," if start else "the song"
-        raise SceneError(f"{song} is shorter than one frame of video; give a duration in seconds")
+        if start:
+            raise SceneError(f"start = {float(start):g}: leaves less than one frame of the song; begin earlier")
+        raise SceneError("the song is shorter than one frame of video; give a duration in seconds")
     if analysis is None:
         timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:

@@ -188,7 +188,7 @@ def test_drop_begins_a_bar_before_the_strongest_drop(analysis: Analysis) -> None
     [
         (6.0, r"^start = 6: must be under 6 seconds, the length of the song$"),
         (7.5, r"^start = 7\.5: must be under 6 seconds"),
-        (5.99, r"^the song, from start = 5\.99 on, is shorter than one frame of video; give a duration"),
+        (5.99, r"^start = 5\.99: leaves less than one frame of the song; begin earlier$"),
     ],
 )
 def test_start_at_or_after_the_end_is_refused(analysis: Analysis, start: float, message: str) -> None:
