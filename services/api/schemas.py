@@ -127,6 +127,11 @@ class RenderRequest(_Body):
     duration: Annotated[float | Literal["audio"] | None, SkipValidation] = Field(
         None, description='seconds; null or "audio": as long as the song'
     )
+    start: Annotated[float | Literal["drop"] | None, SkipValidation] = Field(
+        None, description='second of the song at which the video begins; "drop": a bar before its strongest drop'
+    )
+    fade_in: Annotated[float | None, SkipValidation] = Field(None, description="seconds from black and silence")
+    fade_out: Annotated[float | None, SkipValidation] = Field(None, description="seconds to black and silence")
     seed: Annotated[int | None, SkipValidation] = None
     quality: Quality = "standard"
     format: Literal["mp4"] = "mp4"
@@ -145,7 +150,8 @@ class RenderRequest(_Body):
     @property
     def over(self) -> dict[str, Any]:
         """The settings that override the system's."""
-        named = {name: getattr(self, name) for name in ("width", "height", "fps", "seed")}
+        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed")
+        named = {name: getattr(self, name) for name in names}
         over = {name: value for name, value in named.items() if value is not None}
         if self.size is not None:
             if "width" in over or "height" in over:
@@ -177,6 +183,7 @@ class Job(BaseModel):
         progress=41,
         frames=300,
         frames_done=126,
+        start=0.0,
         seconds_left=3.4,
         priority="normal",
         created_at=_MOMENT,
@@ -196,6 +203,9 @@ class Job(BaseModel):
     progress: int = Field(ge=0, le=100, description="per cent; goes back where a process died and its frames were lost")
     frames: int = Field(description="to render; 0 until that is known")
     frames_done: int
+    start: float | None = Field(
+        None, description='second of the song at which the video begins; null until "drop" is found'
+    )
     seconds_left: float | None = Field(None, description="if it goes on as fast as so far; null where that is unknown")
     priority: Priority
     created_at: datetime

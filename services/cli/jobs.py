@@ -200,8 +200,8 @@ async def _find(sessions: Sessions, beginning: str) -> JobRow:
 
 def _facts(row: JobRow) -> dict[str, Any]:
     """A job as plain data."""
-    names = ("kind", "system_id", "status", "stage", "stage_progress", "progress", "frames", "frames_done", "error")
-    more = ("priority", "output_path", "size", "created_at", "rendering_at", "ended_at", "scene_key")
+    names = ("kind", "system_id", "status", "stage", "stage_progress", "progress", "frames", "frames_done", "start")
+    more = ("error", "priority", "output_path", "size", "created_at", "rendering_at", "ended_at", "scene_key")
     scene = {"particle_type": row.scene.get("type"), "audio": row.scene.get("audio")}
     webhook = None if row.webhook_url is None else masked(row.webhook_url)
     values = {name: _plain(getattr(row, name)) for name in (*names, *more)}

@@ -164,6 +164,7 @@ class JobRow(Base):
     error: Mapped[str | None] = mapped_column(Text)  # why it failed, or why it is blocked
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
     seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
+    start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
     expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned

@@ -29,6 +29,7 @@ def to_payload(job: JobRow) -> dict[str, Any]:
         "progress": job.progress,
         "frames": job.frames,
         "frames_done": job.frames_done,
+        "start": job.start,
         "seconds_left": seconds_left(job),
         "error": job.error,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from fractions import Fraction
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,7 @@ from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import SEGMENT_SECONDS
+from ecs_core.rendering.song_part import check_start
 
 SONG = "song"  # stands for any song where only its presence matters
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
@@ -73,9 +75,25 @@ def segment_count(scene: dict[str, Any], seconds: float) -> int:
 
 
 def video_seconds(scene: dict[str, Any], seconds: float) -> float:
-    """Duration of the video; ``seconds`` is the duration of the song."""
+    """Duration of the video; ``seconds`` is the duration of the song.
+
+    If it lasts from the strongest drop to the end of the song, that is known only after the analysis; then this is the
+    duration of the song, and the video is shorter.
+
+    Raises:
+        SceneError: the video would begin after the end of the song.
+    """
     duration = scene["config"]["duration"]
-    return seconds if duration in (None, "audio") else float(duration)
+    start = known_start(scene) or 0.0
+    if start and seconds:
+        check_start(Fraction(str(start)), Fraction(seconds))
+    return seconds - start if duration in (None, "audio") else float(duration)
+
+
+def known_start(scene: dict[str, Any]) -> float | None:
+    """The second of the song at which the video begins; None if only the analysis can tell."""
+    start = scene["config"].get("start", 0.0)
+    return None if start == "drop" else float(start)
 
 
 @functools.cache  # what is installed later is not loaded in this process

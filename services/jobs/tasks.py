@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.auth.quotas import settle_seconds
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now
@@ -106,8 +107,14 @@ class Tasks:
                 return False
             return await update_progress(session, claim.job)
 
-    async def record_plan(self, claim: Claim, segments: Sequence[int]) -> None:
-        """Create the segment tasks (``segments``: frames of each) and the join task; existing tasks stay."""
+    async def record_plan(
+        self, claim: Claim, segments: Sequence[int], *, start: float | None = None, seconds: float | None = None
+    ) -> None:
+        """Create the segment tasks (``segments``: frames of each) and the join task; existing tasks stay.
+
+        ``start`` is the second of the song at which the video begins; ``seconds`` is what the video lasts, if that was
+        not known before: the owner gets back what was charged beyond it.
+        """
         async with self._sessions.begin() as session:
             await advisory_lock(session, claim.scene_key)  # Jobs that share segments record their plans one at a time.
             if not changed(await session.execute(_fenced_update(claim).values(done=100))):
@@ -117,6 +124,9 @@ class Tasks:
                 return
             before = progress_state(job)
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
+            job.start = start if start is not None else job.start
+            if seconds is not None:
+                await settle_seconds(session, job, seconds)
             known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
             keys = {number: segment_key(job.scene_key, number) for number in range(len(segments))}
             found = update(ArtefactRow).where(ArtefactRow.key.in_(keys.values())).values(used_at=now())

@@ -74,6 +74,8 @@ async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) 
     if not job.frames:
         alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
         job.frames = await session.scalar(alike) or 0
+    if job.start is None:
+        job.start = await session.scalar(select(func.max(JobRow.start)).where(JobRow.scene_key == job.scene_key))
     job.frames_done = job.frames
     _close(session, job, "completed", size=result.size)
 

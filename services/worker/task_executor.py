@@ -131,7 +131,9 @@ class TaskExecutor:
             if "progress" in message:
                 attempt.done = message["progress"]
             elif "segments" in message:
-                await self._tasks.record_plan(claim, message["segments"])
+                await self._tasks.record_plan(
+                    claim, message["segments"], start=message["start"], seconds=message["seconds"]
+                )
             elif "snapshot" in message:
                 await self._notify(await self._tasks.mark_ready(claim, message["snapshot"]))
             elif "made" in message:

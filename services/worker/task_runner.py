@@ -96,7 +96,14 @@ def _plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     file = folder / "plan.npz"
     save_plan(plan, file)
     storage.put(plan_key(key, spec["plan"]), file)
-    tell({"segments": [segment.stop - segment.start for segment in plan.segments]})
+    found = plan.settings.start == "drop"  # its length was not known either
+    tell(
+        {
+            "segments": [segment.stop - segment.start for segment in plan.segments],
+            "start": float(plan.part.start),
+            "seconds": float(plan.part.duration) if found else None,
+        }
+    )
     with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
         for segment in plan.segments:
             simulation.skip_to(segment.start)

@@ -26,6 +26,7 @@ from services.api.routes.renders import spec_of, submit
 from services.auth.quotas import quotas_of
 from services.database.models import OPEN, JobRow, SystemRow
 from services.jobs.artefacts import Artefact, find_artefact, touch
+from services.jobs.render_spec import known_start, video_seconds
 from services.storage.object_keys import result_key
 
 router = APIRouter(tags=["systems"], route_class=Route)
@@ -86,19 +87,24 @@ async def preview_of_system(
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(min(Fraction(str(duration)), length) * rate + Fraction(1, 2))
     config = {**row.config, "duration": float(max(1, frames) / rate)}
+    if frames < int(length * rate + Fraction(1, 2)):
+        config["fade_out"] = 0.0  # it is at the end of the video, not of the preview
     scene, key = await spec_of(service, row.particle_type, config, row.audio, "draft", owner=caller.owner)
     return await respond_with_result(service, caller, request, _job(caller, row, scene, key, kind="preview"))
 
 
 async def _length(service: Service, scene: dict[str, Any]) -> Fraction:
-    """Duration of the whole video in seconds."""
+    """Duration of the whole video in seconds; the most that it may be, if only the analysis can tell."""
     duration = scene["config"]["duration"]
-    if duration not in (None, "audio"):
+    if scene["audio"] is None:
         return Fraction(str(duration))
     song = await service.songs.get(scene["audio"])
     if song is None:
         raise SceneError("the song is gone; upload it again")
-    return Fraction(song.duration)
+    video_seconds(scene, song.duration)  # refuses a part that there is not
+    if duration not in (None, "audio"):
+        return Fraction(str(duration))
+    return Fraction(song.duration) - Fraction(str(known_start(scene) or 0))
 
 
 def _job(caller: Caller, system: SystemRow, scene: dict[str, Any], key: str, *, kind: str) -> JobRow:

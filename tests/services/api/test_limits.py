@@ -283,6 +283,15 @@ class TestSongs:
         assert (refused.status_code, refused.json()["limit"]) == (400, "max_seconds")
         assert refused.json()["detail"] == "duration = 22 s: at most 20 here (limit max_seconds)"
 
+    def test_part_of_a_song_that_is_too_long_is_rendered(self, world: World) -> None:
+        uploaded = world.song("alice", slow_song(23))
+        system = create(world, "alice", duration="audio")
+        path, body = f"/systems/{system}/render", {"audio_path": uploaded["audio_path"]}
+        assert world.call("alice", "POST", path, json={**body, "start": 4}).status_code == 202
+        for start, seconds in ((2, 21), ("drop", 23)):  # before the analysis, a drop may be anywhere
+            refused = world.call("alice", "POST", path, json={**body, "start": start})
+            assert refused.json()["detail"] == f"duration = {seconds} s: at most 20 here (limit max_seconds)"
+
 
 def slow_song(seconds: int) -> bytes:
     """A song of few samples."""

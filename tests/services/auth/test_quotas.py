@@ -158,6 +158,16 @@ class TestRenderedSecondsPerDay:
         assert await board.status(again.id) == "completed"
         assert await used(board.sessions) == 10
 
+    async def test_beyond_what_the_video_lasts_are_refunded(self, board: Board) -> None:
+        job = video()  # of 10 seconds at most
+        await board.jobs.submit(job, tasks=3)
+        await board.tasks.record_plan(await board.take(), FRAMES, start=6.5, seconds=4.0)
+        assert await used(board.sessions) == 4
+        assert (await board.job(job.id)).start == 6.5
+        await board.jobs.cancel(job.id)
+        assert await used(board.sessions) == 0
+        assert await board.jobs.retry(job.id, quotas=Quotas(rendered_seconds_per_day=4))
+
     async def test_are_charged_again_on_retry(self, board: Board) -> None:
         job = video()
         await board.jobs.submit(job, tasks=3)

@@ -79,4 +79,5 @@ async def test_keep_the_data_of_the_first_release(nothing: str) -> None:
         assert (await session.execute(text("SELECT owner, flow FROM jobs"))).all() == [("", "s")]
         used = await session.scalar(text("SELECT count(*) FROM artefacts WHERE used_at = created_at"))
         assert used == 1
+        assert await session.scalar(text("SELECT count(*) FROM jobs WHERE start IS NULL")) == 1
     await engine.dispose()

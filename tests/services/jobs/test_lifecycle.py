@@ -352,3 +352,17 @@ def test_every_attempt_writes_its_own_file() -> None:
     assert made[1] is not None
     assert made[0].key == made[1].key
     assert made[0].object != made[1].object
+
+
+async def test_result_of_another_job_tells_where_it_begins(board: Board) -> None:
+    first, second = [await board.submit(scene_key="same") for _ in range(2)]
+    plan = await board.take()
+    await board.tasks.record_plan(plan, FRAMES, start=6.5)
+    for number in range(len(FRAMES)):
+        await board.tasks.mark_ready(plan, number)
+    await board.tasks.finish(plan)
+    await board.work()
+    third = await board.submit(scene_key="same")
+    assert await board.status(third) == "completed"
+    assert [(await board.job(job)).start for job in (plan.job, third)] == [6.5, 6.5]
+    assert {first, second} >= {plan.job}

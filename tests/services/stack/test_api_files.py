@@ -172,6 +172,16 @@ def test_preview_is_a_short_video_of_the_system(stack: Stack, tmp_path: Path) ->
     assert (again.status_code, again.content) == (206, answer.content[:10])
 
 
+def test_preview_does_not_fade_out_before_the_video_does(stack: Stack) -> None:
+    plain, faded = create(stack, **SMALL, seed=44), create(stack, **SMALL, seed=44, fade_out=1.0)
+    whole, part = (
+        [stack.client.get(f"/systems/{system}/preview?duration={seconds}").content for system in (plain, faded)]
+        for seconds in (2, 1)
+    )
+    assert part[0] == part[1]
+    assert whole[0] != whole[1]
+
+
 def test_preview_is_no_longer_than_the_video(stack: Stack, tmp_path: Path) -> None:
     system = create(stack, **SMALL | {"duration": 0.5}, seed=306)
     (tmp_path / "preview.mp4").write_bytes(stack.client.get(f"/systems/{system}/preview").content)

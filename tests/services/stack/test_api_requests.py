@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import wave
 from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any
 
 import av
 import httpx
+import numpy as np
 import pytest
 from sqlalchemy import delete, null, update
 
@@ -361,6 +363,41 @@ def test_render_accepts_a_size_and_the_length_of_the_song(stack: Stack) -> None:
         assert (video.streams.video[0].width, video.streams.video[0].height) == (320, 180)
 
 
+def test_render_of_a_part_tells_where_it_begins(stack: Stack) -> None:
+    audio = stack.client.post("/audio", files={"file": ("song.wav", song(2.0))}).json()["audio_path"]
+    system = create(stack, **SMALL, start=0.2, fade_in=0.1)
+    accepted = submit(stack, system, start=1.5, fade_out=0.2, duration="audio", audio_path=audio)
+    assert stack.client.get(f"/jobs/{accepted}").json()["start"] == 1.5  # at once
+    done = stack.wait_for(accepted, "completed", "failed")
+    assert (done["status"], done["frames"], done["start"]) == ("completed", 15, 1.5)
+    system_says = stack.client.get(f"/systems/{system}").json()["status"]["config"]
+    assert [system_says[name] for name in ("start", "fade_in", "fade_out")] == [0.2, 0.1, 0.0]
+    late = {"start": 2, "audio_path": audio}
+    refused = stack.client.post(f"/systems/{system}/render", json=late)
+    assert_refused(refused, 400, "start = 2: must be under 2 seconds, the length of the song")
+
+
+def test_render_from_the_drop_tells_where_that_is(stack: Stack) -> None:
+    # Four quiet seconds and six loud ones: the loudest section, or a drop, and two seconds before it, or a bar.
+    samples = np.concatenate([np.full((1, 8000 * 4), 0.01), np.full((1, 8000 * 6), 0.9)], axis=1)
+    hum = (samples * np.sin(2 * np.pi * 60 / 8000 * np.arange(80_000))).astype(np.float32)
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes((hum * 32767).astype("<i2").tobytes())
+    audio = stack.client.post("/audio", files={"file": ("song.wav", made.getvalue())}).json()["audio_path"]
+    system = create(stack, **SMALL)
+    jobs = [submit(stack, system, start="drop", duration="audio", audio_path=audio) for _ in range(2)]
+    done = [stack.wait_for(job, "completed", "failed") for job in jobs]
+    assert [job["status"] for job in done] == ["completed"] * 2
+    start = done[0]["start"]
+    assert 0 < start < 4.5
+    assert done[0]["frames"] == int((10 - start) * 30 + 0.5)
+    assert done[1]["start"] == start  # wherever its result comes from
+    [charged] = stack.rows("SELECT seconds FROM jobs WHERE id = :id", id=jobs[0])
+    assert charged["seconds"] == pytest.approx(done[0]["frames"] / 30)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -371,6 +408,11 @@ def test_render_accepts_a_size_and_the_length_of_the_song(stack: Stack) -> None:
         ({"width": 161}, "width = 161: must be even"),
         ({"width": "wide"}, "width = 'wide'"),
         ({"duration": "audio"}, "needs a song"),
+        ({"start": 1}, "start = 1: is a moment of a song"),
+        ({"start": "drop"}, "start = drop: is a moment of a song"),
+        ({"start": "chorus"}, "start = 'chorus': must be a number between 0 and 86400, or 'drop'"),
+        ({"fade_in": -1}, "fade_in = -1: must be between 0 and 3600"),
+        ({"fade_out": "slow"}, "fade_out = 'slow': must be a number"),
         ({"fps": [30]}, "fps"),
         ({"seed": 2**70}, "seed"),
         ({"system_id": "another"}, "system_id"),
