@@ -55,7 +55,7 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
         features,
         events,
         strengths,
-        Fraction(facts["start"]),
+        Fraction(facts.get("start", 0)),
         lead,
     )
     width, height, rate, quality, gop = facts["video"]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ecs_core import Scene
 from ecs_core.plugin_api.registry import GROUP, load
+from ecs_core.rendering.plan import make_plan
 from services.jobs.render_spec import build_spec, spec_key
 from services.storage.object_store import Storage
 from services.worker import task_runner
+from services.worker.plan_files import load_plan, save_plan
 
 HOOKS = """
 from ecs_core import hookimpl
@@ -58,3 +64,14 @@ def test_plugin_hooks_run_at_plan_and_join(tmp_path: Path, monkeypatch: pytest.M
     assert stats.seconds["join"] > 0
     [warning] = [message["warning"] for message in told if "warning" in message]
     assert warning == "plugin 'not installed:ears': motes_after_render failed: ValueError: that was it"
+
+
+def test_plan_of_a_part_keeps_where_it_begins_and_what_came_before(tmp_path: Path) -> None:
+    scene = Scene("zen", config={"width": 64, "height": 36, "duration": 0.2, "fade_in": 0.1})
+    plan = make_plan(*scene.resolve(), None)
+    before = np.linspace(0, 1, 9, dtype=np.float32)
+    plan = replace(plan, timeline=replace(plan.timeline, start=Fraction("0.3"), lead={"bass": before}))
+    save_plan(plan, tmp_path / "plan.npz")
+    again = load_plan(scene, tmp_path / "plan.npz")
+    assert again.part == plan.part
+    assert again.timeline.lead["bass"].tobytes() == before.tobytes()
