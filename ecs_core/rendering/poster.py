@@ -13,9 +13,11 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.scene.frame_times import frame_at
 from ecs_core.scene.settings import Settings
+from ecs_core.video.part import Part
 
 _PASSAGE = 4.0  # seconds before and after a drop that tell how strong it is
 _UNFOLDS = 0.5  # seconds after a drop in which the picture shows it best
+_LIT = 0.5  # of its light that the picture of a drop keeps at least
 _EDGE = 0.04  # share of the video at either end that is left out: beginnings are empty, endings fade
 _QUIET = 0.75  # where the poster of a silent video is, as a share of its length: types that fill the picture are full
 _EVEN = 0.05  # what silence counts among strengths of 0–1
@@ -32,8 +34,10 @@ def poster_frame(settings: Settings, timeline: FeatureTimeline) -> int:
             return frame_at("poster", settings.poster, rate=timeline.fps, frames=timeline.frames)
         except ValueError as error:
             raise SceneError(str(error)) from None
-    strength = _strength(timeline)
-    drop = _strongest_drop(timeline)
+    part = Part(timeline.start, timeline.frames / timeline.fps, *settings.fades)
+    lights = part.lights(np.arange(timeline.frames, dtype=np.float64), timeline.fps)
+    strength = _strength(timeline) * lights
+    drop = _strongest_drop(timeline, lights)
     if drop is not None:
         last = min(timeline.frames, drop + 1 + round(_UNFOLDS * timeline.fps))
         return drop + int(np.argmax(strength[drop:last]))
@@ -53,14 +57,17 @@ def _strength(timeline: FeatureTimeline) -> F64:
     return strength
 
 
-def _strongest_drop(timeline: FeatureTimeline) -> int | None:
-    """The frame of the drop with the greatest rise of bass, the first of equals; None if the video shows no drop."""
+def _strongest_drop(timeline: FeatureTimeline, lights: F64) -> int | None:
+    """The frame of the drop with the greatest rise of bass, the first of equals; None if the video shows no drop.
+
+    Drops at which the picture is faded to less than half its light do not count.
+    """
     bass = np.asarray(timeline.features["bass"], np.float64) ** 2
     passage = max(1, round(_PASSAGE * timeline.fps))
     best, most = None, -np.inf
     for time in timeline.events.get("drops", ()):
-        frame = int(float(time) * timeline.fps)
-        if not 0 < frame < timeline.frames:
+        frame = int((float(time) - float(timeline.start)) * timeline.fps)
+        if not 0 < frame < timeline.frames or lights[frame] < _LIT:
             continue
         rise = float(bass[frame : frame + passage].mean() - bass[max(0, frame - passage) : frame].mean())
         if rise > most:

@@ -90,7 +90,7 @@ class SegmentRenderer:
                 if frame == segment.start and opening is not None:
                     sprites = opening
                 t1 = now()
-                self._rasteriser.paint(sprites, picture.planes, light=self._light(frame))
+                self._rasteriser.paint(sprites, picture.planes, light=self._light(self._plan.shown(frame)))
                 t2 = now()
                 if self._digests:
                     digests.append(picture.digest())

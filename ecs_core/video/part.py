@@ -32,10 +32,11 @@ class Part:
 
     def light(self, frame: int, fps: Fraction) -> float:
         """How much of its light a frame keeps, 0–1: the first of a fade in is black, and the last of a fade out."""
-        if not self.is_faded:
-            return 1.0
-        until = float(self.duration * fps) - 1 - frame
-        return float(self._gains(np.array([float(frame)]), np.array([until]), fps)[0])
+        return float(self.lights(np.array([float(frame)]), fps)[0]) if self.is_faded else 1.0
+
+    def lights(self, frames: F64, fps: Fraction) -> F64:
+        """The same for many frames at once, (frames,) each."""
+        return self._gains(frames, float(self.duration * fps) - 1 - frames, fps)
 
     def heard(self, blocks: Iterable[F32], rate: int) -> Iterator[F32]:
         """Of a song's blocks, (channels, n) float32 each, the samples of this part, faded.

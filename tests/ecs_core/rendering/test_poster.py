@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,15 @@ class TestChoice:
         for features in ({}, {"momentary": [0.5]}):
             plan = plan_of(features, [0.0], seconds)
             assert 0 <= plan.poster < plan.frames
+
+    def test_drops_are_sought_in_the_part_of_the_song(self) -> None:
+        plan = plan_of({}, [2.0, 8.0, 25.0])
+        assert replace(plan, timeline=replace(plan.timeline, start=Fraction(4))).poster == 40
+        assert replace(plan, timeline=replace(plan.timeline, start=Fraction(20))).poster == 50
+
+    def test_is_not_where_the_picture_is_faded(self) -> None:
+        loud = {"momentary": [1.0] * 10 + [0.5] * 180 + [1.0] * 10}
+        assert 30 <= plan_of(loud, [0.5, 19.0], fade_in=3, fade_out=3).poster < 170
 
     def test_is_the_given_time(self) -> None:
         assert plan_of({}, [8.0], poster=4.1).poster == 41
@@ -157,6 +167,13 @@ class TestPosterFrame:
         made = render(changed, tmp_path / "out.mp4", workers=workers, segment_seconds=seconds, frame_hashes=True)
         assert made.frame_hashes == (usual[45], *usual[1:])
         assert usual[0] != usual[45]
+
+    def test_is_as_bright_as_it_is_later(self, changed: Scene, usual: tuple[str, ...], tmp_path: Path) -> None:
+        faded = Scene(changed.type, changed.audio, {**changed.config, "fade_in": 0.5})
+        made = render(faded, tmp_path / "out.mp4", workers=1, frame_hashes=True)
+        assert made.frame_hashes[0] == usual[45]
+        assert render_frame(faded, 0, tmp_path / "0.png") == usual[45]
+        assert made.frame_hashes[1] != usual[1]
 
     def test_is_the_still_at_0_as_well(self, changed: Scene, usual: tuple[str, ...], tmp_path: Path) -> None:
         assert render_frame(changed, 0, tmp_path / "0.png") == usual[45]
