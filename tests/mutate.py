@@ -267,8 +267,8 @@ MUTATIONS = [
     Mutation(
         "timeline: events of another frame",
         TIMELINE,
-        "float((frame + 1) / self.fps)]",
-        "float((frame + 2) / self.fps)]",
+        "self.time(frame + 1)]",
+        "self.time(frame + 2)]",
         HEARD,
     ),
     Mutation(

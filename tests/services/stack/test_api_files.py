@@ -155,6 +155,20 @@ def test_frame_reacts_to_the_song(stack: Stack, demo_song: Path, tmp_path: Path)
     assert (late.status_code, late.json()["detail"]) == (400, "t = 6: must be from 0 to 5.96667 seconds")
 
 
+def test_frame_of_a_part_is_at_a_second_of_the_video(stack: Stack, demo_song: Path, tmp_path: Path) -> None:
+    config: dict[str, Any] = SMALL | {"seed": 308, "duration": "audio", "start": 2.5, "fade_in": 1.0}
+    system = create(stack, **config)
+    load(stack, system, upload(stack, demo_song).json()["audio_path"])
+    answer = stack.client.get(f"/systems/{system}/frame", params={"t": 0.5})
+    render_frame(Scene("enhanced", demo_song, config), 0.5, tmp_path / "frame.png")
+    assert answer.content == (tmp_path / "frame.png").read_bytes()
+    late = stack.client.get(f"/systems/{system}/frame", params={"t": 3.5})
+    assert (late.status_code, late.json()["detail"]) == (400, "t = 3.5: must be from 0 to 3.46667 seconds")
+    stack.client.put(f"/systems/{system}/config", json={"config": {"start": 6.5}})
+    beyond = stack.client.get(f"/systems/{system}/frame", params={"t": 0})
+    assert beyond.json()["detail"] == "start = 6.5: must be under 6 seconds, the length of the song"
+
+
 @pytest.mark.parametrize("t", ["-1", "2", "nan", "inf", "x", "1e300"])
 def test_frame_outside_the_video_is_refused(stack: Stack, t: str) -> None:
     answer = stack.client.get(f"/systems/{create(stack, **SMALL)}/frame", params={"t": t})
