@@ -6,8 +6,9 @@ encoder added.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -16,33 +17,19 @@ import av.error
 import numpy as np
 
 from ecs_core.arrays import F32
-from ecs_core.audio.layouts import MOST_CHANNELS, layout_of, positions
-from ecs_core.audio.mixdown import conversion
+from ecs_core.audio.containers import ALLOWED, open_container
+from ecs_core.audio.conversion import Converter, Shape, layout_name
+from ecs_core.audio.damage import breaks_off
+from ecs_core.audio.ogg_links import links_of
 from ecs_core.audio.tags import SongTags, tags_of
+from ecs_core.audio.tracks import choose_track, said_seconds, start_of_picture
 from ecs_core.errors import AudioError
 
-# Only containers that hold audio themselves. Playlists (concat, HLS, DASH, image sequences) are refused under any name,
-# as they would make FFmpeg read other files.
-_FORMATS = (
-    "wav,w64,aiff,au,caf,flac,mp3,ogg,aac,ac3,eac3,dts,amr,ape,tta,wv,asf,avi,flv,matroska,webm,"
-    "mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
-)
-# Decoders for formats of songs. FFmpeg would also run those for pictures, games and telephony, to probe a file's other
-# streams; they are never given any data.
-_CODECS = (
-    "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,ape,dca,eac3,flac,gsm_ms,libopus,mlp,mp1float,"
-    "mp2float,mp3,mp3float,opus,pcm_alaw,pcm_bluray,pcm_dvd,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,"
-    "pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,truehd,tta,vorbis,wavpack,"
-    "wmalossless,wmapro,wmav1,wmav2"
-)
-_STREAMS = 64  # per file; films have fewer
-_ALLOWED = "WAV, FLAC, MP3, OGG, Opus, AAC, M4A, or a video with a sound track"
-_UNKNOWN_SIZE = 0x7FFFFFFF  # from here on: placeholders of programs that did not know the size
-_OGG_PAGE = 65_307  # bytes of the longest page
 _EARLY = 0.5  # seconds that may be missing at the end without a warning
-RATES = range(1_000, 768_001)  # samples per second; other values mean a damaged header, and would take hours
 _LOUDEST = np.float32(1e6)  # 120 dB over full scale: not audio, and its powers would overflow float32
 _FLAC_EARLY = 0.01  # FLAC states its exact length, and damaged parts are missing
+_LATEST = 600.0  # seconds by which the sound may begin after the picture
+_SILENCE = 1 << 14  # samples per block of silence
 
 
 class Song(Protocol):
@@ -64,46 +51,36 @@ class Song(Protocol):
 class AudioFile:
     """An open song. Use as a context manager.
 
-    ``rate`` is in samples per second; ``layout`` is FFmpeg's name of the ``channels``' layout, the file's own or
-    FFmpeg's default for that number; ``warnings`` grows while :meth:`blocks` is read.
+    ``track`` is the number of the sound track, from 0 as in ffmpeg's ``0:a:1``; by default it is the one marked as
+    default, or the first one that can be decoded. ``rate`` is in samples per second; ``layout`` is FFmpeg's name of the
+    ``channels``' layout, the file's own or FFmpeg's default for that number; ``warnings`` grows while :meth:`blocks` is
+    read. A sound track that begins after its picture begins with silence.
 
     Raises:
-        AudioError: the file is missing, empty, a folder, not audio, of an unsupported format, or has no audio stream.
+        AudioError: the file is missing, empty, a folder, not audio, of an unsupported format, or has no such track.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, track: int | None = None) -> None:
         self.path = Path(path)
         self.warnings: list[str] = []
         self._check_file()
-        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
-        options |= {"codec_whitelist": _CODECS, "max_streams": str(_STREAMS)}
+        self._links = links_of(self.path)
+        self._container = open_container(self.path, self._links[0] if self._links else None)
         try:
-            self._container = av.open(str(self.path.absolute()), "r", options=options, metadata_errors="replace")
-        except (av.error.FFmpegError, ValueError) as error:
-            raise AudioError(f"{self.path}: not audio that Motes can read; allowed: {_ALLOWED}") from error
-        if not self._container.streams.audio:
+            self.track, problems = choose_track(self.path, self._container, track)
+            self.warnings += problems
+            self._stream = self._container.streams.audio[self.track]
+            codec = self._stream.codec_context
+            self._picture = None if self._links else start_of_picture(self.path, self._container)
+            self._shape = Shape(int(codec.sample_rate), layout_name(codec.layout))
+        except BaseException:
             self._container.close()
-            raise AudioError(f"{self.path}: has no sound track; allowed: {_ALLOWED}")
-        self._stream = self._container.streams.audio[0]
-        codec = self._stream.codec_context
-        if getattr(codec, "name", None) not in _CODECS.split(","):  # None where FFmpeg has no decoder at all
-            self._container.close()
-            raise AudioError(f"{self.path}: its audio codec is not supported; allowed: {_ALLOWED}")
+            raise
         self._is_flac = codec.name == "flac"
         if self._is_flac:  # without checksums, damage becomes loud noise; with them, it is skipped
             codec.options = {"err_detect": "crccheck+explode"}
-        if not codec.sample_rate or not codec.layout.nb_channels:
-            self._container.close()
-            raise AudioError(f"{self.path}: its sound track is damaged: no sample rate or no channels")
-        self.rate, self.channels = int(codec.sample_rate), int(codec.layout.nb_channels)
-        if self.rate not in RATES:
-            self._container.close()
-            allowed = f"allowed: {RATES[0]} to {RATES[-1]}"
-            raise AudioError(f"{self.path}: has a sample rate of {self.rate} Hz: damaged? {allowed}")
-        if self.channels > MOST_CHANNELS:
-            self._container.close()
-            raise AudioError(f"{self.path}: has {self.channels} channels; allowed: 1 to {MOST_CHANNELS}")
-        self.layout = _ordered(codec.layout)
+        self.rate, self.layout, self.channels = self._shape.rate, self._shape.layout, self._shape.channels
+        self._ended: Fraction | float = 0  # when the last packet of any stream ends, seconds
 
     def _check_file(self) -> None:
         try:
@@ -113,28 +90,30 @@ class AudioFile:
         except (OSError, ValueError) as error:  # a name that is too long or contains NUL
             raise AudioError(f"{self.path}: cannot be read: {getattr(error, 'strerror', error)}") from None
         if self.path.is_dir():
-            raise AudioError(f"{self.path}: is a folder; give an audio file: {_ALLOWED}")
+            raise AudioError(f"{self.path}: is a folder; give an audio file: {ALLOWED}")
         if not self.path.is_file():
-            raise AudioError(f"{self.path}: is not a regular file; give an audio file: {_ALLOWED}")
+            raise AudioError(f"{self.path}: is not a regular file; give an audio file: {ALLOWED}")
         try:
             with self.path.open("rb") as file:
                 if not file.read(1):
-                    raise AudioError(f"{self.path}: is empty; give an audio file: {_ALLOWED}")
+                    raise AudioError(f"{self.path}: is empty; give an audio file: {ALLOWED}")
         except OSError as error:
             raise AudioError(f"{self.path}: cannot be read: {error.strerror}") from None
 
     @property
     def seconds(self) -> float | None:
         """How long the file says it is; None where it does not say."""
-        if self._stream.duration is not None and self._stream.time_base is not None:
-            return float(self._stream.duration * self._stream.time_base)
-        return None if self._container.duration is None else self._container.duration / av.time_base
+        said = None if self._links else said_seconds(self._container, self._stream)
+        start = self._stream.start_time
+        if said is None or start is None:
+            return said
+        return said + float(self._delay(start * (self._stream.time_base or 0)))
 
     @property
     def _says_length(self) -> bool:
         """Whether :attr:`seconds` comes from the file; for ADTS and headerless MP3 it is a guess from the bit rate."""
         name = self._container.format.name
-        return name != "aac" and not (name == "mp3" and not self._stream.start_time)
+        return name not in ("aac", "loas") and not (name == "mp3" and not self._stream.start_time)
 
     def blocks(self) -> Iterator[F32]:
         """Yield the samples in order as blocks of shape (channels, n), float32, nominally ±1.
@@ -156,62 +135,88 @@ class AudioFile:
             samples += block.shape[1]
             yield block
         if not samples:
-            raise AudioError(f"{self.path}: contains no audio that can be decoded; allowed: {_ALLOWED}")
+            raise AudioError(f"{self.path}: contains no audio that can be decoded; allowed: {ALLOWED}")
         if damaged:
             self.warnings.append(f"{self.path}: {damaged} damaged packets were skipped")
         if unreal:
             self.warnings.append(f"{self.path}: {unreal} samples were invalid and were replaced by silence")
-        said = self.seconds
-        if _breaks_off(self.path):
-            self.warnings.append(f"{self.path}: breaks off after {samples / self.rate:.2f} s: truncated?")
-        elif (
-            said is not None
-            and self._says_length
-            and said - samples / self.rate > (_FLAC_EARLY if self._is_flac else _EARLY)
-        ):
-            held = f"{samples / self.rate:.2f} s of the {said:.2f} s it says"
-            self.warnings.append(f"{self.path}: holds {held}: damaged or truncated?")
+        self._check_length(samples / self.rate)
+
+    def _check_length(self, held: float) -> None:
+        """Warn if the file is shorter than it says."""
+        said, early = self.seconds, _FLAC_EARLY if self._is_flac else _EARLY
+        if said is None and not self._links and self._container.duration is not None:
+            said, held = self._container.duration / av.time_base, float(self._ended)
+        if breaks_off(self.path):
+            self.warnings.append(f"{self.path}: breaks off after {held:.2f} s: truncated?")
+        elif said is not None and self._says_length and said - held > early:
+            what = f"{held:.2f} s of the {said:.2f} s it says"
+            self.warnings.append(f"{self.path}: holds {what}: damaged or truncated?")
 
     def _decode(self) -> Iterator[tuple[F32 | None, int]]:
         """Yield blocks, or None and 1 for each packet that cannot be decoded."""
-        convert: av.AudioResampler | None = None
-        matrix: F32 | None = None
-        shape: object = None
-        packets = self._container.demux(self._stream)
+        converter = Converter(self._shape)
+        began = False
+        for frame in chain(self._frames(self._container, self._stream), self._more_frames()):
+            if frame is None:
+                yield None, 1
+                continue
+            if not began:
+                began = True
+                yield from ((block, 0) for block in self._silence(frame))
+            for block in converter.convert(frame):
+                yield block, int(block is None)
+        for block in converter.flush():
+            yield block, 0
+        self.warnings += [f"{self.path}: {change}" for change in converter.changes]
+
+    def _frames(self, container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame | None]:
+        """Yield the frames of a stream, and None for each packet that cannot be decoded."""
+        # Where the file does not say how long the track is, it may say how long all of them are.
+        every = said_seconds(container, stream) is None
+        packets: Iterator[av.Packet[av.AudioStream]] = container.demux() if every else container.demux(stream)  # type: ignore[assignment]
         while True:
             try:
                 packet = next(packets, None)
                 if packet is None:
                     return
-                frames = packet.decode()
+                if packet.pts is not None:
+                    end = (packet.pts + (packet.duration or 0)) * (packet.time_base or 0)
+                    self._ended = max(self._ended, end)
+                frames = packet.decode() if packet.stream.index == stream.index else []
             except av.error.EOFError:
                 return
             except av.error.InvalidDataError:
-                yield None, 1
+                yield None
                 continue
             except av.error.FFmpegError:
-                yield None, 1
+                yield None
                 return  # the rest of the file cannot be read
-            for frame in frames:
-                if convert is None or shape != (frame.format.name, frame.layout.name, frame.sample_rate):
-                    # Also when a stream changes its format: everything is converted to the first one.
-                    shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-                    # Interleaved, as PyAV crashes on many planes.
-                    convert = av.AudioResampler(format="flt", layout=frame.layout, rate=self.rate)
-                    layout = _ordered(frame.layout)
-                    same = positions(layout) == positions(self.layout)
-                    matrix = None if same else conversion(layout, self.layout)
-                try:
-                    blocks: list[F32] = [
-                        np.ascontiguousarray(each.to_ndarray().reshape(-1, each.layout.nb_channels).T)
-                        for each in convert.resample(frame)
-                    ]
-                except (av.error.FFmpegError, ValueError):  # a frame with contradictory properties
-                    yield None, 1
-                    convert = None
-                    continue
-                for block in blocks:
-                    yield block if matrix is None else np.matmul(matrix, block, dtype=np.float32), 0
+            yield from frames
+
+    def _more_frames(self) -> Iterator[av.AudioFrame | None]:
+        """Yield the frames of the other links of a chained file."""
+        for link in self._links[1:]:
+            try:
+                with open_container(self.path, link) as container:
+                    streams = container.streams.audio
+                    yield from self._frames(container, streams[min(self.track, len(streams) - 1)])
+            except (AudioError, IndexError):
+                yield None
+
+    def _silence(self, first: av.AudioFrame) -> Iterator[F32]:
+        """Yield the silence in front of a first frame that comes after the beginning of the picture."""
+        if first.pts is None or first.time_base is None:
+            return
+        left = round(self._delay(first.pts * first.time_base) * self.rate)
+        while left > 0:
+            yield np.zeros((self.channels, min(left, _SILENCE)), np.float32)
+            left -= _SILENCE
+
+    def _delay(self, start: Fraction | int) -> Fraction:
+        """The seconds from the beginning of the picture to that of the sound; 0 if the sound comes first."""
+        delay = Fraction(0) if self._picture is None else Fraction(start) - self._picture
+        return delay if 0 < delay <= _LATEST else Fraction(0)
 
     def tags(self) -> SongTags:
         """The song's tags and artwork; read them from an AudioFile of their own, not one whose blocks are read."""
@@ -226,28 +231,3 @@ class AudioFile:
 
     def __exit__(self, *reason: object) -> None:
         self.close()
-
-
-def _ordered(layout: av.AudioLayout) -> str:
-    """The name of a layout, or of FFmpeg's default for that number of channels where the file does not say which."""
-    return layout_of(layout.name, [channel.name for channel in layout.channels])
-
-
-def _breaks_off(path: Path) -> bool:
-    """Whether a WAV or Ogg file is shorter than its last chunk or page claims; FFmpeg does not check that."""
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        head = file.read(12)
-        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-            while len(chunk := file.read(8)) == 8:
-                size = int.from_bytes(chunk[4:], "little")
-                if chunk[:4] == b"data":
-                    return size < _UNKNOWN_SIZE and file.tell() + size > end
-                file.seek(size + size % 2, os.SEEK_CUR)
-        elif head[:4] == b"OggS":
-            file.seek(max(0, end - _OGG_PAGE))
-            tail = file.read()
-            page = tail[tail.rfind(b"OggS") :]
-            return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
-    return False

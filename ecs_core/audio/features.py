@@ -37,18 +37,19 @@ _CUT = 0.02  # seconds: an abrupt end sounds like a click, but is not an onset
 def analyze(
     path: str | Path,
     *,
+    track: int | None = None,
     more: Sequence[AudioFeature] = (),
     guidance: Guidance = AS_HEARD,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Analysis:
-    """Analyse a song with the given ``guidance``; ``progress`` is called with shares from 0 to 1.
+    """Analyse a ``track`` of a song (see AudioFile) with the given ``guidance``; ``progress`` gets shares from 0 to 1.
 
     A pure function of the decoded samples, ``more`` and ``guidance``.
 
     Raises:
         AudioError: the song cannot be read.
     """
-    with AudioFile(path) as song:
+    with AudioFile(path, track=track) as song:
         return analyze_song(song, more=more, guidance=guidance, progress=progress)
 
 

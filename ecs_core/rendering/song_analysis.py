@@ -28,13 +28,18 @@ def analyse_scene(
         if scene.analysis is not None:
             raise SceneError(f"{scene.analysis}: is the analysis of a song, and there is none; give its song too")
         return None
-    return analyse_song(scene.audio, scene.analysis, settings.guidance, progress)
+    return analyse_song(scene.audio, scene.analysis, settings.guidance, track=settings.track, progress=progress)
 
 
 def analyse_song(
-    song: Path, analysis: Path | None, guidance: Guidance, progress: Callable[[float], None] = lambda share: None
+    song: Path,
+    analysis: Path | None,
+    guidance: Guidance,
+    *,
+    track: int | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Analysis:
-    """Analyse a song with the given ``guidance``; ``progress`` is called with shares from 0 to 1.
+    """Analyse a ``track`` of a song with the given ``guidance``; ``progress`` is called with shares from 0 to 1.
 
     ``analysis`` is the path of an analysis document. A complete document is used as it is, and takes no guidance; what
     an incomplete one leaves out is analysed.
@@ -57,20 +62,20 @@ def analyse_song(
             given = document.read(analysis)
             whole = document.whole(given, [feature.name for feature in more])
         if whole is not None:
-            _check_length(song, float(whole.exact_duration), analysis)
+            _check_length(song, track, float(whole.exact_duration), analysis)
             _check_guidance(guidance, analysis)
-            return _with_peak(whole, song)
-    heard = analyze(song, more=more, guidance=guidance, progress=progress)
+            return _with_peak(whole, song, track)
+    heard = analyze(song, track=track, more=more, guidance=guidance, progress=progress)
     return heard if given is None else document.corrected(heard, given, guidance)
 
 
-def _with_peak(analysis: Analysis, song: Path) -> Analysis:
+def _with_peak(analysis: Analysis, song: Path, track: int | None) -> Analysis:
     """The analysis with the peak of the song's mix, which documents of earlier versions lack."""
     from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
     from ecs_core.audio.layouts import is_mixed  # noqa: PLC0415 - likewise
     from ecs_core.audio.mixdown import cut_warning, peak_of  # noqa: PLC0415 - likewise
 
-    with AudioFile(song) as file:
+    with AudioFile(song, track=track) as file:
         if analysis.peak is not None or not is_mixed(file.layout):
             return analysis
         peak = peak_of(file.blocks(), file.layout)
@@ -83,10 +88,10 @@ def _check_guidance(guidance: Guidance, analysis: Path) -> None:
         raise SceneError(f"{said}: {analysis} has all its beats and bars; leave that out, or analyse the song with it")
 
 
-def _check_length(song: Path, seconds: float, analysis: Path) -> None:
+def _check_length(song: Path, track: int | None, seconds: float, analysis: Path) -> None:
     from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - likewise
 
-    with AudioFile(song) as file:
+    with AudioFile(song, track=track) as file:
         said = file.seconds
     if said is not None and abs(said - seconds) > max(_NEAR, 0.02 * seconds):
         raise SceneError(f"{analysis}: is the analysis of another song: of {seconds:g} s, and {song} has {said:g} s")

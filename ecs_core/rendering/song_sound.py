@@ -25,7 +25,7 @@ class SongSound:
     def __init__(self, path: Path, plan: RenderPlan) -> None:
         from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
 
-        self._song = song = AudioFile(path)
+        self._song = song = AudioFile(path, track=plan.settings.track)
         mix = Mixdown(song.layout, gain=gain_for(plan.peak))
         self.rate, self.channels = aac_rate(song.rate), mix.channels
         packets = encoded(

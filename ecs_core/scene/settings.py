@@ -218,6 +218,13 @@ class Settings(Model):
     seed: int = option(
         0, "another seed, another video; the same seed, the same frames", group="output", ge=0, le=2**63 - 1
     )
+    track: int | None = option(
+        None,
+        "sound track of the song's file, from 0 as in ffmpeg's 0:a:1; null: the default one that can be read",
+        group="output",
+        ge=0,
+        le=63,
+    )
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
     hud: bool = option(False, "show what is heard in a corner of the picture", group="output")
     poster: Annotated[float, _shown(0, 86_400)] | None = option(

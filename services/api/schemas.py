@@ -133,6 +133,9 @@ class RenderRequest(_Body):
     fade_in: Annotated[float | None, SkipValidation] = Field(None, description="seconds from black and silence")
     fade_out: Annotated[float | None, SkipValidation] = Field(None, description="seconds to black and silence")
     seed: Annotated[int | None, SkipValidation] = None
+    track: Annotated[int | None, SkipValidation] = Field(
+        None, description="sound track of a file that has several, from 0; null: the default one that can be read"
+    )
     quality: Quality = "standard"
     format: Literal["mp4"] = "mp4"
     priority: Priority = Field("normal", description="shares of the workers: 1, 4 and 16")
@@ -150,7 +153,7 @@ class RenderRequest(_Body):
     @property
     def over(self) -> dict[str, Any]:
         """The settings that override the system's."""
-        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed")
+        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed", "track")
         named = {name: getattr(self, name) for name in names}
         over = {name: value for name, value in named.items() if value is not None}
         if self.size is not None:
@@ -192,6 +195,7 @@ class Job(BaseModel):
         expired_at=None,
         failed_at=None,
         error=None,
+        warnings=[],
     )
 
     job_id: str
@@ -214,6 +218,7 @@ class Job(BaseModel):
     expired_at: datetime | None = Field(None, description="when its video was removed; render it again")
     failed_at: datetime | None = None
     error: str | None = Field(None, description="why it failed, or why it has to wait")
+    warnings: list[str] = Field(description="what is cut, damaged or changed in its song")
 
 
 class LiveSystem(SystemStatus):
@@ -279,6 +284,7 @@ class UploadedAudio(BaseModel):
         duration=183.5,
         sample_rate=44100,
         channels=2,
+        warnings=[],
         sha256=_SHA256,
     )
 
@@ -287,6 +293,7 @@ class UploadedAudio(BaseModel):
     duration: float = Field(description="seconds")
     sample_rate: int
     channels: int
+    warnings: list[str] = Field(description="what is cut, damaged or changed in it")
     sha256: str
 
 

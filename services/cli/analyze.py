@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from ecs_core.audio.analysis import Analysis
-    from ecs_core.audio.guidance import Guidance
+    from ecs_core.scene.settings import Settings
 
 HELP = "Write what Motes hears in a song: beats, drums, bars, sections, loudness and all features."
 EXAMPLES = """\
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--analysis", metavar="FILE.json", type=Path, help="what was heard before, corrected: see docs/listening.md"
     )
+    parser.add_argument("--track", metavar="N", type=int, help="sound track of a file that has several, from 0")
     parser.add_argument("--bpm", metavar="N", type=float, help="the tempo, where it is known")
     parser.add_argument(
         "--beat-offset", metavar="SECONDS", type=float, help="when any beat is; with --bpm an even grid"
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     from services.cli.output_files import check_outputs
     from services.cli.progress_bar import progress_bar
 
-    guidance, fps = _guidance(arguments), _rate(arguments.fps)
+    settings, fps = _settings(arguments), _rate(arguments.fps)
     check_outputs(arguments.output, arguments.plot, song=arguments.song)
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
         raise OutputError(f"--plot {arguments.plot}: must end in .png")
@@ -66,23 +67,25 @@ def run(arguments: argparse.Namespace) -> None:
         def on_progress(share: float) -> None:
             show(Progress("analysing", share))
 
-        analysis = analyse_song(arguments.song, arguments.analysis, guidance, on_progress)
+        analysis = analyse_song(
+            arguments.song, arguments.analysis, settings.guidance, track=settings.track, progress=on_progress
+        )
     for warning in analysis.warnings:
         print(f"motes: warning: {warning}", file=sys.stderr)
     _write(analysis, fps, arguments.output)
     if arguments.plot is not None:
         from services.cli.plot import draw
 
-        draw(analysis, arguments.song, arguments.plot)
+        draw(analysis, arguments.song, arguments.plot, track=settings.track)
 
 
-def _guidance(arguments: argparse.Namespace) -> Guidance:
-    """The user's tempo and metre, checked like the settings of a render."""
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """The user's track, tempo and metre, checked like the settings of a render."""
     from ecs_core.scene.settings import Settings, validate
 
-    names = ("bpm", "beat_offset", "beat_octave", "metre")
+    names = ("track", "bpm", "beat_offset", "beat_octave", "metre")
     said = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    return validate(Settings, said, owner="motes analyze").guidance
+    return validate(Settings, said, owner="motes analyze")
 
 
 def _rate(text: str) -> Fraction:

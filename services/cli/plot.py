@@ -33,8 +33,8 @@ _WORDS = ((0.5, "sure"), (0.2, "fairly sure"), (0.0, "unsure"))  # lowest confid
 _BANDS = ("air", "high", "mid", "low_mid", "bass", "sub")
 
 
-def draw(analysis: Analysis, song: Path, output: Path) -> None:
-    """Write a PNG of 2000 × 1320 pixels.
+def draw(analysis: Analysis, song: Path, output: Path, *, track: int | None = None) -> None:
+    """Draw the analysis of a song's ``track``: write a PNG of 2000 × 1320 pixels.
 
     Raises:
         OutputError: matplotlib is not installed, or the file cannot be written.
@@ -51,7 +51,7 @@ def draw(analysis: Analysis, song: Path, output: Path) -> None:
         axis.tick_params(colors=_INK, labelsize=10)
         for side in ("top", "right", "left", "bottom"):
             axis.spines[side].set_visible(False)
-    _waveform(axes[0], analysis, song, duration)
+    _waveform(axes[0], analysis, song, track)
     _events(axes[1], analysis)
     _rows(axes[2], np.stack([_level(analysis, name) for name in _BANDS]), _BANDS, "magma")
     _loudness(axes[3], analysis)
@@ -84,9 +84,10 @@ def _sure(analysis: Analysis, name: str) -> str:
     return f" ({next(word for least, word in _WORDS if analysis.confidence[name] >= least)})"
 
 
-def _waveform(axis: Any, analysis: Analysis, song: Path, duration: float) -> None:
+def _waveform(axis: Any, analysis: Analysis, song: Path, track: int | None) -> None:
     """The waveform over its sections; build-ups shaded, drops marked."""
-    low, high = _extremes(song, duration)
+    duration = float(analysis.exact_duration)
+    low, high = _extremes(song, track, duration)
     times = (np.arange(len(low)) + 0.5) * duration / len(low)
     letters = sorted(set(analysis.labels))
     edges = [*analysis.events["sections"].tolist(), duration]
@@ -106,10 +107,10 @@ def _waveform(axis: Any, analysis: Analysis, song: Path, duration: float) -> Non
     axis.set_yticks([])
 
 
-def _extremes(song: Path, duration: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _extremes(song: Path, track: int | None, duration: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Minimum and maximum sample per column of the picture, relative to the loudest."""
     low, high = np.zeros(_COLUMNS, np.float32), np.zeros(_COLUMNS, np.float32)
-    with AudioFile(song) as file:
+    with AudioFile(song, track=track) as file:
         at, width = 0, max(1.0, duration * file.rate / _COLUMNS)
         for block in file.blocks():
             column = np.minimum((np.arange(at, at + block.shape[1]) / width).astype(np.int64), _COLUMNS - 1)

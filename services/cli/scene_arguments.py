@@ -28,6 +28,7 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--duration", metavar="SECONDS|audio", help="length (default: the song's, or 10 s where there is no song)"
     )
+    parser.add_argument("--track", metavar="N", type=int, help="sound track of a file that has several, from 0")
     parser.add_argument(
         "--start",
         metavar="SECONDS|drop",
@@ -67,7 +68,7 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
         config.setdefault("duration", "audio")
     if arguments.start is not None:
         named["start"] = _start(arguments.start)
-    for name in ("fade_in", "fade_out", "seed"):
+    for name in ("fade_in", "fade_out", "track", "seed"):
         if (value := getattr(arguments, name)) is not None:
             named[name] = value
     # These have no parts; an object (from --set width.x=3, say) is kept so that it is refused.

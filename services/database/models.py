@@ -83,6 +83,7 @@ class AudioRow(Base):
     duration: Mapped[float] = mapped_column(Float)
     sample_rate: Mapped[int] = mapped_column(Integer)
     channels: Mapped[int] = mapped_column(Integer)
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # what is cut, damaged or changed
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
@@ -162,6 +163,7 @@ class JobRow(Base):
     frames: Mapped[int] = mapped_column(Integer, default=0)  # to render; 0 until planned
     frames_done: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)  # why it failed, or why it is blocked
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # about its song, as of submission
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
     seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known

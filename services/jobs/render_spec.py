@@ -107,9 +107,9 @@ def renderer_version(particle_type: str | None = None) -> str:
     return _digest(versions)
 
 
-def analysis_version(guidance: Guidance) -> str:
-    """The sha256 of everything that affects an analysis: versions and guidance."""
-    return _digest([renderer_version(), guidance.to_json()])
+def analysis_version(guidance: Guidance, track: int | None) -> str:
+    """The sha256 of everything that affects the analysis of a song: versions, guidance and track."""
+    return _digest([renderer_version(), guidance.to_json(), track])
 
 
 def _digest(data: object) -> str:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ecs_core import MotesError
 from services.auth.quotas import settle_seconds
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
@@ -35,6 +37,7 @@ QUEUE_LIMIT = 64  # tasks in the queue at a time; the rest follow, so that virtu
 REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that no worker took is enqueued again
 RETRY_DELAY = timedelta(seconds=5)  # wait before retrying a task that is blocked
 TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)
+_LONGER = 1.0  # seconds by which a track may be longer than the default one
 _REQUEUED = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
 
 
@@ -114,6 +117,9 @@ class Tasks:
 
         ``start`` is the second of the song at which the video begins; ``seconds`` is what the video lasts, if that was
         not known before: the owner gets back what was charged beyond it.
+
+        Raises:
+            MotesError: the video would be longer than what the job was admitted for.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, claim.scene_key)  # Jobs that share segments record their plans one at a time.
@@ -122,6 +128,7 @@ class Tasks:
             job = await session.get_one(JobRow, claim.job, with_for_update=True)
             if job.status not in OPEN:
                 return
+            _check_admitted(job, sum(segments))
             before = progress_state(job)
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
             job.start = start if start is not None else job.start
@@ -316,3 +323,13 @@ def _fenced_update(claim: Claim) -> Any:
     return update(TaskRow).where(
         TaskRow.id == claim.task, TaskRow.attempt == claim.attempt, TaskRow.status == "running"
     )
+
+
+def _check_admitted(job: JobRow, frames: int) -> None:
+    """Refuse a video that is longer than what the job was admitted for, as only the default track was measured."""
+    config = job.scene.get("config", {})
+    if config.get("track") is not None and frames > (job.seconds + _LONGER) * Fraction(config["fps"]):
+        raise MotesError(
+            f"track {config['track']}: is longer than the {job.seconds:g} s of the song's default track; "
+            "give a duration in seconds"
+        )

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, model_validator
 
-from ecs_core.audio.decode import RATES
 from ecs_core.audio.layouts import MOST_CHANNELS, positions
+from ecs_core.audio.tracks import RATES
 from ecs_core.errors import AudioError
 from services.media.decoding_limits import CHUNK_SAMPLES, MAX_SONG_SECONDS
 from services.media.sandbox.decoding import Decoding, Line, Message, SandboxedDecoder
@@ -45,18 +45,20 @@ _MESSAGE: TypeAdapter[_Begin | _End] = TypeAdapter(_Begin | _End)
 
 
 class DecodedSong:
-    """An untrusted song, read once like an AudioFile; errors and warnings call it ``name``. A context manager.
+    """A ``track`` of an untrusted song, read once like an AudioFile; errors and warnings call it ``name``.
 
-    Use it in a process that does not ignore SIGCHLD; the decoding process ends with it.
+    A context manager. Use it in a process that does not ignore SIGCHLD; the decoding process ends with it.
 
     Raises:
         AudioError: it is no song, it is too long, or decoding it crashes or takes too long.
         ConnectionResetError: the decoding process was killed from outside; a retry may succeed.
     """
 
-    def __init__(self, path: Path, *, name: str, decoder: str = _DECODER) -> None:
+    def __init__(self, path: Path, *, name: str, track: int | None = None, decoder: str = _DECODER) -> None:
         self.warnings: list[str] = []
-        self._decoding = Decoding(decoder=decoder, path=path, name=name)
+        self._decoding = Decoding(
+            decoder=decoder, path=path, name=name, options={} if track is None else {"track": track}
+        )
         self._process = SandboxedDecoder(self._decoding)
         try:
             begin = self._next(channels=0)

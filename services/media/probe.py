@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError
 
 from ecs_core.errors import AudioError
-from services.media.sandbox.decoding import Decoding, Message, run_sandboxed
+from services.media.sandbox.decoding import Decoding, Line, Message, run_sandboxed
 from services.media.sandbox.messages import Text
 
 _NICE = 5  # requests come first
@@ -17,10 +18,13 @@ class _Facts(Message):
     duration: float = Field(ge=0)
     sample_rate: int = Field(ge=1)
     channels: int = Field(ge=1)
+    warnings: list[Line] = Field(max_length=100)
 
 
-async def probe(path: Path, name: str) -> dict[str, float | int]:
-    """Decode a file, up to the longest duration allowed: {duration} in seconds, {sample_rate} and {channels}.
+async def probe(path: Path, name: str) -> dict[str, Any]:
+    """Decode a file, up to the longest duration allowed: {duration} in seconds, {sample_rate, channels, warnings}.
+
+    ``warnings`` say what is cut, damaged or changed.
 
     Raises:
         AudioError: it is no song; the message calls it ``name``.
@@ -33,7 +37,8 @@ async def probe(path: Path, name: str) -> dict[str, float | int]:
     match messages:
         case [Text(json=text)]:
             try:
-                return _Facts.model_validate_json(text).model_dump()
+                facts = _Facts.model_validate_json(text).model_dump()
+                return facts | {"warnings": [decoding.shown(warning) for warning in facts["warnings"]]}
             except ValidationError:
                 raise decoding.protocol_error() from None
         case _:

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from ecs_core.audio.decode import AudioFile
+from ecs_core.audio.mixdown import Mixdown, cut_warning
 from services.media import pyav_modules  # noqa: F401 - loaded before the process is confined
 from services.media.decoding_limits import CHUNK_SAMPLES, MAX_SONG_SECONDS
 from services.media.sandbox.messages import Channel
 
 
-def decode(path: Path, channel: Channel) -> None:
+def decode(path: Path, channel: Channel, track: int | None = None) -> None:
     """Send {rate, channels, layout, seconds}, then samples as little-endian float32 (channels, n), then {warnings}."""
-    with AudioFile(path) as song:
+    with AudioFile(path, track=track) as song:
         seconds = None if song.seconds is None else max(0.0, song.seconds)
         channel.say(rate=song.rate, channels=song.channels, layout=song.layout, seconds=seconds)
         for block in song.blocks():
@@ -34,11 +35,13 @@ def describe(path: Path, channel: Channel) -> None:
 
 
 def measure(path: Path, channel: Channel) -> None:
-    """Send {duration, sample_rate, channels}; the duration of a song that is too long is not its whole one."""
+    """Send {duration, sample_rate, channels, warnings}; of a song that is too long, they are of its beginning."""
     with AudioFile(path) as song:
-        samples = 0
+        samples, peak, mixdown = 0, 0.0, Mixdown(song.layout)
         for block in song.blocks():
             samples += block.shape[1]
+            peak = max(peak, float(np.abs(mixdown(block)).max(initial=0)))
             if samples > MAX_SONG_SECONDS * song.rate:
                 break
-        channel.say(duration=samples / song.rate, sample_rate=song.rate, channels=song.channels)
+        warnings = [*song.warnings, *cut_warning(song.layout, peak)]
+        channel.say(duration=samples / song.rate, sample_rate=song.rate, channels=song.channels, warnings=warnings)

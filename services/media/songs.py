@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Exists, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -181,7 +181,7 @@ class Songs:
         await session.merge(UploadRow(owner=caller.owner, sha256=row.sha256, used_at=now()))
 
 
-def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, float]) -> None:
+def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, Any]) -> None:
     """Refuse a song that is too long or has too many samples; ``facts``: duration, sample_rate and channels.
 
     Raises:

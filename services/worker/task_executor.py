@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ecs_core import MotesError
 from services.auth.limits import LimitError, check_scene
 from services.database.engine import Sessions
 from services.database.models import TaskRow
@@ -131,9 +132,13 @@ class TaskExecutor:
             if "progress" in message:
                 attempt.done = message["progress"]
             elif "segments" in message:
-                await self._tasks.record_plan(
-                    claim, message["segments"], start=message["start"], seconds=message["seconds"]
-                )
+                try:
+                    await self._tasks.record_plan(
+                        claim, message["segments"], start=message["start"], seconds=message["seconds"]
+                    )
+                except MotesError as error:
+                    await self._tasks.fail(claim, str(error))
+                    return False
             elif "snapshot" in message:
                 await self._notify(await self._tasks.mark_ready(claim, message["snapshot"]))
             elif "made" in message:

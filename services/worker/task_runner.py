@@ -16,7 +16,6 @@ from ecs_core import MotesError, RenderResult, Scene
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
-from ecs_core.audio.guidance import Guidance
 from ecs_core.audio.mixdown import Mixdown, gain_for
 from ecs_core.audio.tags import SongTags
 from ecs_core.plugin_api import particle_types
@@ -24,6 +23,7 @@ from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.still import write_frame
+from ecs_core.scene.settings import Settings
 from ecs_core.video.aac import aac_rate, encoded
 from ecs_core.video.join import VideoFile
 from services.jobs.render_spec import analysis_version, spec_key
@@ -145,7 +145,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
         )
         closing.callback(video.abandon)
         if song_file is not None:
-            song = closing.enter_context(DecodedSong(song_file, name=_SONG))
+            song = closing.enter_context(DecodedSong(song_file, name=_SONG, track=plan.settings.track))
             mix = Mixdown(song.layout, gain=gain_for(plan.peak))
             packets = encoded(
                 plan.part.heard(mix.blocks(song.blocks()), song.rate),
@@ -201,7 +201,7 @@ def _analyse(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Pa
     """Write the analysis of the scene's song as a document."""
     began = perf_counter()
     _, settings = _scene(spec, Path("song")).resolve()
-    analysis = _analysis(spec["scene"], settings.guidance, storage, tell, folder)
+    analysis = _analysis(spec["scene"], settings, storage, tell, folder)
     target = folder / "analysis.json"
     with target.open("w", encoding="utf-8") as file:
         file.writelines(document.pieces(analysis, curves=spec["kind"] == "curves"))
@@ -235,26 +235,27 @@ def _build_plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder:
     particle_type, settings = _scene(spec, Path("song") if scene["audio"] else None).resolve()
     analysis = None
     if scene["audio"] is not None:
-        analysis = _analysis(scene, settings.guidance, storage, tell, folder)
+        analysis = _analysis(scene, settings, storage, tell, folder)
     return make_plan(particle_type, settings, analysis, quality=scene["quality"])
 
 
-def _analysis(scene: Mapping[str, Any], guidance: Guidance, storage: Storage, tell: Report, folder: Path) -> Analysis:
+def _analysis(scene: Mapping[str, Any], settings: Settings, storage: Storage, tell: Report, folder: Path) -> Analysis:
     """The analysis of a scene's song, with its owner's correction."""
-    heard = _uncorrected_analysis(scene["audio"], guidance, storage, tell, folder)
+    heard = _uncorrected_analysis(scene["audio"], settings, storage, tell, folder)
     if scene.get("analysis") is None:
         return heard
     with storage.file(correction_key(scene["audio"], scene["analysis"])) as file:
-        return document.corrected(heard, document.read(file), guidance)
+        return document.corrected(heard, document.read(file), settings.guidance)
 
 
-def _uncorrected_analysis(audio: str, guidance: Guidance, storage: Storage, tell: Report, folder: Path) -> Analysis:
-    """The analysis of a song under this guidance; made once, then loaded from storage."""
-    key = analysis_key(audio, analysis_version(guidance))
+def _uncorrected_analysis(audio: str, settings: Settings, storage: Storage, tell: Report, folder: Path) -> Analysis:
+    """The analysis of a song's track under this guidance; made once, then loaded from storage."""
+    guidance, track = settings.guidance, settings.track
+    key = analysis_key(audio, analysis_version(guidance, track))
     with suppress(FileNotFoundError), storage.file(key) as file:
         return document.load(file)
     more = tuple(particle_types().features.values())
-    with _song(audio, storage) as path, DecodedSong(path, name=_SONG) as song:
+    with _song(audio, storage) as path, DecodedSong(path, name=_SONG, track=track) as song:
         analysis = analyze_song(
             song, more=more, guidance=guidance, progress=lambda share: tell({"progress": int(100 * share)})
         )

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from ecs_core.audio.decode import RATES
 from ecs_core.audio.layouts import MOST_CHANNELS
+from ecs_core.audio.tracks import RATES
 from services.media.decoding_limits import CPU_LIMIT, MAX_SONG_SECONDS, MEMORY_LIMIT
 from tests.conftest import CommandLine
 from tests.hostile.bait import Bait, laid

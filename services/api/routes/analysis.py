@@ -54,10 +54,11 @@ async def analysis_of_audio(
     beat_offset: float | None = Query(None, ge=0, le=86_400, description="when any beat is, in seconds"),
     beat_octave: Annotated[schemas.BeatOctave | None, Query(description="count half or double the beats heard")] = None,
     metre: int | None = Query(None, ge=2, le=12, description="beats a bar"),
+    track: int | None = Query(None, ge=0, le=63, description="sound track of a file that has several, from 0"),
 ) -> Response:
     """The analysis of a song as a document, including your own correction if there is one."""
     song = await _song(service, caller, audio_id)
-    said = {"bpm": bpm, "beat_offset": beat_offset, "beat_octave": beat_octave, "metre": metre}
+    said = {"bpm": bpm, "beat_offset": beat_offset, "beat_octave": beat_octave, "metre": metre, "track": track}
     config = {name: value for name, value in said.items() if value is not None}
     kind = min(particle_types().types)  # any type will do: the analysis does not depend on it
     scene, key = await spec_of(service, kind, config, song.sha256, "standard", owner=caller.owner)

@@ -67,6 +67,7 @@ async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request)
         duration=row.duration,
         sample_rate=row.sample_rate,
         channels=row.channels,
+        warnings=row.warnings,
         sha256=row.sha256,
     )
 

@@ -32,6 +32,7 @@ def to_schema(row: JobRow, payload: dict[str, Any] | None = None) -> schemas.Job
             "priority": row.priority,
             "created_at": row.created_at,
             "output_path": row.output_path,
+            "warnings": row.warnings,
             "completed_at": row.ended_at if state["status"] == "completed" else None,
             "expired_at": row.expired_at,
             "failed_at": row.ended_at if state["status"] == "failed" else None,

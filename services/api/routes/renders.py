@@ -124,6 +124,7 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
         check_scene(service.settings, job.scene["config"])
         check_length(service.settings, seconds)
         job.start = known_start(job.scene)
+    job.warnings = song.warnings if song else []
     job.seconds = 0.0 if job.kind in SINGLE_TASK_KINDS else seconds
     tasks = 1 if job.kind in SINGLE_TASK_KINDS else segment_count(job.scene, heard) + 1
     admit = partial(service.disk_admission.admit_job, scene=job.scene, seconds=seconds)

@@ -11,11 +11,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from services.database.engine import open_database
 from services.database.migrations import _config, _known_revisions, head_revision, upgrade
-from services.database.models import Base
+from services.database.models import AudioRow, Base, JobRow
 from tests.services.servers import Postgres
 
 pytestmark = pytest.mark.anyio
@@ -80,4 +80,9 @@ async def test_keep_the_data_of_the_first_release(nothing: str) -> None:
         used = await session.scalar(text("SELECT count(*) FROM artefacts WHERE used_at = created_at"))
         assert used == 1
         assert await session.scalar(text("SELECT count(*) FROM jobs WHERE start IS NULL")) == 1
+        kept = (
+            (await session.scalars(select(AudioRow.warnings))).one(),
+            (await session.scalars(select(JobRow.warnings))).one(),
+        )
+        assert kept == ([], [])
     await engine.dispose()

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
+from ecs_core import MotesError
 from services.database.models import ArtefactRow, TaskRow
 from services.jobs.artefacts import Artefact
 from services.jobs.tasks import MAX_LOSSES, REQUEUE_AFTER, Tasks
@@ -315,3 +316,12 @@ async def test_cancelled_changes_leave_no_locks(board: Board) -> None:
 
     await asyncio.gather(*(cancel_again_and_again() for _ in range(3)))
     assert await asyncio.wait_for(board.tasks.renew(claims[0], 50), HANG)
+
+
+async def test_track_longer_than_the_default_one_was_not_admitted(board: Board) -> None:
+    scene = {"type": "snow", "config": {"track": 1, "fps": "10", "duration": "audio"}}
+    await board.submit(scene=scene, seconds=2.0)
+    plan = await board.take()
+    with pytest.raises(MotesError, match=r"^track 1: is longer than the 2 s of the song's default track"):
+        await board.tasks.record_plan(plan, [20, 11])
+    await board.tasks.record_plan(plan, [20, 10])

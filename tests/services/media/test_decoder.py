@@ -144,7 +144,7 @@ def text(said: bytes) -> bytes:
     return b"t" + len(said).to_bytes(4, "little") + said
 
 
-_BEGIN = text(b'{"rate": 44100, "channels": 2, "seconds": 1}')
+_BEGIN = text(b'{"rate": 44100, "channels": 2, "layout": "stereo", "seconds": 1}')
 NONSENSE = [
     b"",
     b"d\x05\0\0\0" + bytes(40),
@@ -154,9 +154,11 @@ NONSENSE = [
     text(b"[" * 1_000_000),
     text(b"no json"),
     text(b"[]"),
-    text(b'{"rate": 1e999, "channels": 2, "seconds": 1}'),
-    text(b'{"rate": 44100, "channels": 0, "seconds": 1}'),
-    text(b'{"rate": 44100, "channels": 2, "seconds": NaN}'),
+    text(b'{"rate": 1e999, "channels": 2, "layout": "stereo", "seconds": 1}'),
+    text(b'{"rate": 44100, "channels": 0, "layout": "stereo", "seconds": 1}'),
+    text(b'{"rate": 44100, "channels": 2, "layout": "stereo", "seconds": NaN}'),
+    text(b'{"rate": 44100, "channels": 2, "layout": "mono", "seconds": 1}'),
+    text(b'{"rate": 44100, "channels": 2, "layout": "/etc/passwd", "seconds": 1}'),
     text(b'{"warnings": []}'),
     text(b'{"missing": 3}'),
     text(b'{"error": "' + b"x" * 200_000 + b'"}'),

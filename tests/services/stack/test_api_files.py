@@ -305,10 +305,22 @@ def test_uploaded_song_is_stored_once(stack: Stack, demo_song: Path) -> None:
         "duration": 6.0,
         "sample_rate": 44100,
         "channels": 2,
+        "warnings": [],
         "sha256": sha256,
     }
     with ThreadPoolExecutor(4) as pool:
         assert [each.json() for each in pool.map(lambda _: upload(stack, demo_song), range(4))] == [first] * 4
+
+
+def test_upload_and_job_say_that_a_song_breaks_off(stack: Stack, demo_song: Path) -> None:
+    answer = upload(stack, demo_song, cut=200_000).json()
+    assert answer["warnings"] == ["demo.wav: breaks off after 1.13 s: truncated?"]
+    system = create(stack, **SMALL)
+    load(stack, system, answer["audio_path"])
+    job = stack.client.post(f"/systems/{system}/render", json={}).json()["job_id"]
+    assert stack.client.get(f"/jobs/{job}").json()["warnings"] == answer["warnings"]
+    listed = {each["job_id"]: each["warnings"] for each in stack.client.get("/jobs").json()}
+    assert listed[job] == answer["warnings"]
 
 
 def test_song_under_the_media_root_can_be_used(stack: Stack, demo_song: Path) -> None:
