@@ -45,6 +45,11 @@ class ServiceSettings(BaseSettings):
         default="auto",
         description="required, off, or auto: API keys are required unless the API listens on this machine only",
     )
+    sandbox: Literal["auto", "required", "best-effort"] = Field(
+        default="auto",
+        description="required, best-effort, or auto: songs are refused where the kernel cannot sandbox their decoders, "
+        "unless the API needs no keys and listens on this machine only",
+    )
     cors_origins: str = Field(
         default="", description="origins whose pages may use the API, such as https://example.org, separated by commas"
     )
@@ -270,6 +275,12 @@ class ServiceSettings(BaseSettings):
     def keys_required(self) -> bool:
         """Whether the settings alone require API keys."""
         return self.auth == "required" or (self.auth == "auto" and not is_loopback(self.host))
+
+    def sandbox_required(self, owner: str) -> bool:
+        """Whether files must not be decoded unless the sandbox is complete; without an API key, the owner is empty."""
+        if self.sandbox != "auto":
+            return self.sandbox == "required"
+        return bool(owner) or self.keys_required or not is_loopback(self.host)
 
     def reserve_of(self, disk: int) -> int:
         """Bytes of a disk that new jobs and uploads leave free."""

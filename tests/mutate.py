@@ -35,7 +35,8 @@ WORLD, WORLDS = "ecs_core/ecs/world.py", "tests/ecs_core/ecs/test_world.py"
 TABLE, TABLES = "ecs_core/ecs/table.py", "tests/ecs_core/ecs/test_table.py"
 KERNEL, PAINTER = "ecs_core/kernels/raster.py", "ecs_core/raster/rasteriser.py"
 RASTER = "tests/ecs_core/raster/test_rasteriser.py"
-SANDBOX, CONFINED = "services/media/sandbox/enter.py", "tests/services/media/test_sandbox.py"
+SANDBOX, CALLS = "services/media/sandbox/enter.py", "services/media/sandbox/system_calls.py"
+CONFINED = "tests/services/media/test_sandbox.py tests/services/media/test_system_calls.py"
 TIMELINE, HEARD = "ecs_core/audio/timeline.py", "tests/ecs_core/ecs/test_world.py tests/ecs_core/systems"
 
 
@@ -253,16 +254,37 @@ MUTATIONS = [
     ),
     Mutation("sandbox: writing", SANDBOX, "    _limit(resource.RLIMIT_FSIZE, 0)\n", "", CONFINED),
     Mutation("sandbox: cores", SANDBOX, "    _limit(resource.RLIMIT_CORE, 0)\n", "", CONFINED),
-    Mutation("sandbox: sockets", SANDBOX, '    "socket": (41, 198),\n', "", CONFINED),
-    Mutation("sandbox: other programs", SANDBOX, '    "execve": (59, 221),\n', "", CONFINED),
+    Mutation("sandbox: processes", SANDBOX, "    _limit(resource.RLIMIT_NPROC, 0)\n", "", CONFINED),
+    Mutation("sandbox: threads", SANDBOX, 'if len(os.listdir("/proc/self/task")) > 1', "if False", CONFINED),
+    Mutation("sandbox: system calls", SANDBOX, "            each.load()", "            each", CONFINED),
+    Mutation("sandbox: sockets", CALLS, '"exit", "exit_group"', '"exit", "exit_group", "socket"', CONFINED),
+    Mutation("sandbox: other programs", CALLS, '"exit", "exit_group"', '"exit", "exit_group", "execve"', CONFINED),
+    Mutation("sandbox: writing files", CALLS, "(Condition(2, 0, _WRITING),)", "()", CONFINED),
+    Mutation("sandbox: code", CALLS, 'Rule("mmap", (Condition(2, 0, _PROT_EXEC),))', 'Rule("mmap")', CONFINED),
+    Mutation("sandbox: signals", CALLS, 'Rule("tgkill", (Condition(0, pid),))', 'Rule("tgkill")', CONFINED),
+    Mutation("sandbox: others' limits", CALLS, "(Condition(0, 0), Condition(2, 0))", "(Condition(2, 0),)", CONFINED),
+    Mutation(
+        "sandbox: signals of files",
+        CALLS,
+        '*(Rule("fcntl", (Condition(1, command),)) for command in (_F_GETFD, _F_SETFD, _F_GETFL))',
+        'Rule("fcntl")',
+        CONFINED,
+    ),
+    Mutation(
+        "sandbox: other interfaces",
+        "services/media/sandbox/seccomp.py",
+        "        _check(library.seccomp_attr_set(built, _ATTRIBUTE_FOREIGN, ctypes.c_uint32(_KILL)))\n",
+        "        _check(library.seccomp_attr_set(built, _ATTRIBUTE_FOREIGN, ctypes.c_uint32(_ALLOW)))\n",
+        CONFINED,
+    ),
     Mutation(
         "sandbox: any file",
-        SANDBOX,
+        "services/media/sandbox/landlock.py",
         '    rules = struct.pack("=Q", (1 << rights) - 1)\n',
         '    rules = struct.pack("=Q", 2)\n',
         CONFINED,
     ),
-    Mutation("sandbox: capabilities", SANDBOX, "    _drop_capabilities()\n    return", "    return", CONFINED),
+    Mutation("sandbox: capabilities", SANDBOX, "if _libc.capset(", "if False and _libc.capset(", CONFINED),
     # The timeline
     Mutation(
         "timeline: events of another frame",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,11 +132,13 @@ def running_redis(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
-    """``motes serve`` until the end of the context."""
+def serving(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+) -> Iterator[Service]:
+    """``motes serve`` until the end of the context; ``prefix`` is a command that runs it."""
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
-            (*MOTES, "serve", "--port", "0", "--workers", "1", *arguments),
+            (*prefix, *MOTES, "serve", "--port", "0", "--workers", "1", *arguments),
             env=environment_of(folder, environment),
             cwd=ROOT,
             stdout=subprocess.PIPE,

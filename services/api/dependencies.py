@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from services.database.models import JobRow, SystemRow
 from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Tasks
+from services.media.sandbox.self_check import check_sandbox
 from services.media.songs import Songs
 from services.observability import metrics
 from services.retention.deletion import Deleter
@@ -57,6 +58,7 @@ class Service:
     event_poller: Poller[int]  # id of the job's last event
     folder: Path
     processor: CapacityLimiter
+    missing_restrictions: Sequence[str]  # of the sandbox for clients' files
 
     async def compute(self, work: Callable[[], T]) -> T:
         """Run CPU work in a thread, one at a time: threads hold up the event loop, too."""
@@ -127,6 +129,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         event_poller=events,
                         folder=folder,
                         processor=CapacityLimiter(1),
+                        missing_restrictions=await check_sandbox(required=settings.sandbox_required("")),
                     )
     finally:
         await engine.dispose()

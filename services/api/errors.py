@@ -19,6 +19,7 @@ from ecs_core import MotesError
 from ecs_core.validation_messages import field_message
 from services.api.middleware.forwarded_headers import path_in_app
 from services.auth.limits import LimitError, QuotaError
+from services.media.sandbox.decoding import MissingSandboxError
 from services.media.songs import SongNotFoundError
 from services.observability import metrics
 from services.storage.disk_admission import InsufficientStorageError
@@ -89,6 +90,8 @@ def problem_of(error: Exception) -> JSONResponse:
         return problem(error.status_code, str(error.detail), dict(error.headers or {}))
     if isinstance(error, InsufficientStorageError):
         return problem(507, str(error))
+    if isinstance(error, MissingSandboxError):
+        return problem(503, str(error))
     if isinstance(error, LimitError):
         return limit_problem(error)
     if isinstance(error, MotesError):

@@ -309,6 +309,13 @@ class Counts(BaseModel):
     failed_jobs: int
 
 
+class Sandbox(BaseModel):
+    """How decoders of clients' files are sandboxed."""
+
+    required: bool = Field(description="whether files are refused where something is missing (MOTES_SANDBOX)")
+    missing: list[str] = Field(description="what this machine lacks: landlock, seccomp or libseccomp")
+
+
 class Health(BaseModel):
     """Whether the service works."""
 
@@ -320,6 +327,7 @@ class Health(BaseModel):
         database=True,
         redis=True,
         plugin_failures=[],
+        sandbox={"required": True, "missing": []},
     )
 
     status: Literal["healthy", "degraded", "unhealthy"]
@@ -329,3 +337,4 @@ class Health(BaseModel):
     database: bool = Field(description="whether it answers; nothing works without")
     redis: bool = Field(description="whether it answers; without, jobs begin up to a second later")
     plugin_failures: list[str] = Field(description="what was left out, and why")
+    sandbox: Sandbox

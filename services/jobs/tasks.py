@@ -54,6 +54,7 @@ class Claim:
     scene_key: str
     plan: str | None = None  # the job's plan task; None for a frame
     traceparent: str | None = None
+    owner: str = ""
 
 
 class Tasks:
@@ -96,7 +97,7 @@ class Tasks:
                 self._claims += 1
                 plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
-                return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent)
+                return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent, job.owner)
         return None
 
     async def renew(self, claim: Claim, done: int) -> bool:

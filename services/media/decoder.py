@@ -47,18 +47,21 @@ _MESSAGE: TypeAdapter[_Begin | _End] = TypeAdapter(_Begin | _End)
 class DecodedSong:
     """A ``track`` of an untrusted song, read once like an AudioFile; errors and warnings call it ``name``.
 
-    A context manager. Use it in a process that does not ignore SIGCHLD; the decoding process ends with it.
+    A context manager. If ``required``, nothing is decoded where the sandbox lacks something. Use it in a process that
+    does not ignore SIGCHLD; the decoding process ends with it.
 
     Raises:
+        MissingSandboxError: it is not decoded.
         AudioError: it is no song, it is too long, or decoding it crashes or takes too long.
         ConnectionResetError: the decoding process was killed from outside; a retry may succeed.
     """
 
-    def __init__(self, path: Path, *, name: str, track: int | None = None, decoder: str = _DECODER) -> None:
+    def __init__(
+        self, path: Path, *, name: str, track: int | None = None, required: bool = True, decoder: str = _DECODER
+    ) -> None:
         self.warnings: list[str] = []
-        self._decoding = Decoding(
-            decoder=decoder, path=path, name=name, options={} if track is None else {"track": track}
-        )
+        options = {} if track is None else {"track": track}
+        self._decoding = Decoding(decoder=decoder, path=path, name=name, options=options, required=required)
         self._process = SandboxedDecoder(self._decoding)
         try:
             begin = self._next(channels=0)

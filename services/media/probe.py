@@ -21,15 +21,18 @@ class _Facts(Message):
     warnings: list[Line] = Field(max_length=100)
 
 
-async def probe(path: Path, name: str) -> dict[str, Any]:
+async def probe(path: Path, name: str, *, required: bool = True) -> dict[str, Any]:
     """Decode a file, up to the longest duration allowed: {duration} in seconds, {sample_rate, channels, warnings}.
 
-    ``warnings`` say what is cut, damaged or changed.
+    ``warnings`` say what is cut, damaged or changed. If ``required``, nothing is decoded where the sandbox lacks something.
 
     Raises:
+        MissingSandboxError: it is not decoded.
         AudioError: it is no song; the message calls it ``name``.
     """
-    decoding = Decoding(decoder="services.media.song_decoder:measure", path=path, name=name, nice=_NICE)
+    decoding = Decoding(
+        decoder="services.media.song_decoder:measure", path=path, name=name, required=required, nice=_NICE
+    )
     try:
         messages = await run_sandboxed(decoding)
     except ConnectionResetError:

@@ -23,14 +23,17 @@ class _Tags(Message):
     warnings: list[Line] = Field(max_length=100)
 
 
-def read_tags(path: Path, *, name: str, decoder: str = _DECODER) -> SongTags:
+def read_tags(path: Path, *, name: str, required: bool = True, decoder: str = _DECODER) -> SongTags:
     """The tags and the artwork of a song; errors and warnings call it ``name``. Blocking.
 
+    If ``required``, nothing is read where the sandbox lacks something.
+
     Raises:
+        MissingSandboxError: nothing is read.
         AudioError: it is no song, or reading it crashes or takes too long.
         ConnectionResetError: the process was killed from outside; a retry may succeed.
     """
-    decoding = Decoding(decoder=decoder, path=path, name=name)
+    decoding = Decoding(decoder=decoder, path=path, name=name, required=required)
     with SandboxedDecoder(decoding) as process:
         message = process.receive()
         if not isinstance(message, Text):

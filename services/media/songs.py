@@ -138,7 +138,7 @@ class Songs:
                     if not await session.scalar(select(_is_of(caller.owner, sha256))):
                         raise
         async with self._probing:
-            facts = await probe(path, name)
+            facts = await probe(path, name, required=self._settings.sandbox_required(caller.owner))
         check_song(self._settings, name, facts)
         spare = path.with_name(f"{path.name}.spare")
         for _ in range(_TRIES):

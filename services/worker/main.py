@@ -23,6 +23,7 @@ from services.jobs.lifecycle import Jobs
 from services.jobs.render_spec import migrate_spec, renderable_versions, spec_key
 from services.jobs.task_queue import open_queue
 from services.jobs.tasks import Tasks
+from services.media.sandbox.self_check import check_sandbox
 from services.observability import metrics, traces
 from services.retention.deletion import Deleter
 from services.retention.janitor import Janitor
@@ -72,6 +73,7 @@ class Worker:
         engine, self._sessions = open_database(self._settings.database)
         self._versions = await asyncio.to_thread(renderable_versions)
         metrics.preset_types(particle_types().types)
+        await check_sandbox(required=self._settings.sandbox_required(""))
         self._jobs = Jobs(self._sessions)
         self._tasks = Tasks(self._sessions, lease=self._settings.lease_seconds, versions=self._versions)
         self._storage = Storage(self._settings.storage)

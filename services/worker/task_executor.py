@@ -126,6 +126,7 @@ class TaskExecutor:
         spec: dict[str, Any] = {"task": claim.task, "attempt": claim.attempt, "plan": claim.plan}
         spec |= {"kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
+        spec["sandbox_required"] = self._settings.sandbox_required(claim.owner)
         if claim.kind == "join":
             spec["segments"] = await self._tasks.segment_objects(claim)
         async for message in child.messages(spec):

@@ -60,7 +60,8 @@ class TaskStats:
 
 
 def run(spec: Mapping[str, Any], storage: Storage, tell: Report) -> TaskStats:
-    """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?}.
+    """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?,
+    sandbox_required?}.
 
     ``tell`` reports progress. Unfinished files stay in the folder, which the caller removes.
 
@@ -139,13 +140,14 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     began = perf_counter()
     with ExitStack() as closing:
         song_file = None if audio is None else closing.enter_context(_song(audio, storage))
-        tags = SongTags() if song_file is None else _tags(song_file, tell)
+        tags = SongTags() if song_file is None else _tags(song_file, tell, required=_sandbox_required(spec))
         video = VideoFile(
             target, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
         )
         closing.callback(video.abandon)
         if song_file is not None:
-            song = closing.enter_context(DecodedSong(song_file, name=_SONG, track=plan.settings.track))
+            required, track = _sandbox_required(spec), plan.settings.track
+            song = closing.enter_context(DecodedSong(song_file, name=_SONG, track=track, required=required))
             mix = Mixdown(song.layout, gain=gain_for(plan.peak))
             packets = encoded(
                 plan.part.heard(mix.blocks(song.blocks()), song.rate),
@@ -172,10 +174,10 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     return spent
 
 
-def _tags(song: Path, tell: Report) -> SongTags:
+def _tags(song: Path, tell: Report, *, required: bool) -> SongTags:
     """The song's tags and artwork; none, with a warning, if they cannot be read: a video needs none."""
     try:
-        tags = read_tags(song, name=_SONG)
+        tags = read_tags(song, name=_SONG, required=required)
     except MotesError as error:
         tags = SongTags(warnings=(f"tags and artwork were left out: {error}",))
     for warning in tags.warnings:
@@ -201,7 +203,7 @@ def _analyse(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Pa
     """Write the analysis of the scene's song as a document."""
     began = perf_counter()
     _, settings = _scene(spec, Path("song")).resolve()
-    analysis = _analysis(spec["scene"], settings, storage, tell, folder)
+    analysis = _analysis(spec, settings, storage, tell, folder)
     target = folder / "analysis.json"
     with target.open("w", encoding="utf-8") as file:
         file.writelines(document.pieces(analysis, curves=spec["kind"] == "curves"))
@@ -230,32 +232,41 @@ def _song(audio: str, storage: Storage) -> Iterator[Path]:
         yield file
 
 
+def _sandbox_required(spec: Mapping[str, Any]) -> bool:
+    """Whether the scene's song must not be decoded unless the sandbox is complete."""
+    return bool(spec.get("sandbox_required", True))
+
+
 def _build_plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> RenderPlan:
     scene = spec["scene"]
     particle_type, settings = _scene(spec, Path("song") if scene["audio"] else None).resolve()
     analysis = None
     if scene["audio"] is not None:
-        analysis = _analysis(scene, settings, storage, tell, folder)
+        analysis = _analysis(spec, settings, storage, tell, folder)
     return make_plan(particle_type, settings, analysis, quality=scene["quality"])
 
 
-def _analysis(scene: Mapping[str, Any], settings: Settings, storage: Storage, tell: Report, folder: Path) -> Analysis:
+def _analysis(spec: Mapping[str, Any], settings: Settings, storage: Storage, tell: Report, folder: Path) -> Analysis:
     """The analysis of a scene's song, with its owner's correction."""
-    heard = _uncorrected_analysis(scene["audio"], settings, storage, tell, folder)
+    scene = spec["scene"]
+    heard = _uncorrected_analysis(spec, settings, storage, tell, folder)
     if scene.get("analysis") is None:
         return heard
     with storage.file(correction_key(scene["audio"], scene["analysis"])) as file:
         return document.corrected(heard, document.read(file), settings.guidance)
 
 
-def _uncorrected_analysis(audio: str, settings: Settings, storage: Storage, tell: Report, folder: Path) -> Analysis:
+def _uncorrected_analysis(
+    spec: Mapping[str, Any], settings: Settings, storage: Storage, tell: Report, folder: Path
+) -> Analysis:
     """The analysis of a song's track under this guidance; made once, then loaded from storage."""
     guidance, track = settings.guidance, settings.track
+    audio, required = spec["scene"]["audio"], _sandbox_required(spec)
     key = analysis_key(audio, analysis_version(guidance, track))
     with suppress(FileNotFoundError), storage.file(key) as file:
         return document.load(file)
     more = tuple(particle_types().features.values())
-    with _song(audio, storage) as path, DecodedSong(path, name=_SONG, track=track) as song:
+    with _song(audio, storage) as path, DecodedSong(path, name=_SONG, track=track, required=required) as song:
         analysis = analyze_song(
             song, more=more, guidance=guidance, progress=lambda share: tell({"progress": int(100 * share)})
         )

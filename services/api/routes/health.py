@@ -53,7 +53,8 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
     except UNREACHABLE as error:
         _log.warning("the database does not answer: %s", error)
         database, response.status_code = False, 503
-    fine = redis and not registry.failures
+    required, missing = service.settings.sandbox_required(""), list(service.missing_restrictions)
+    fine = redis and not registry.failures and not (required and missing)
     return schemas.Health(
         status="unhealthy" if not database else "healthy" if fine else "degraded",
         active_systems=systems,
@@ -62,6 +63,7 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
         database=database,
         redis=redis,
         plugin_failures=list(registry.failures),
+        sandbox=schemas.Sandbox(required=required, missing=missing),
     )
 
 

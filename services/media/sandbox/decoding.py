@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
 import os
 import signal
 import socket
@@ -17,7 +16,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +25,6 @@ from ecs_core.errors import AudioError, MotesError
 from services.media.decoding_limits import CPU_LIMIT, MEMORY_LIMIT
 from services.media.sandbox.messages import MAX_TEXT, ProtocolError, Text, read_message
 
-_log = logging.getLogger("motes.sandbox")
 # All that the process inherits of our environment: what Python needs to start.
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL")
 _TIMEOUT = 300.0  # seconds to wait for the next message
@@ -35,6 +32,10 @@ _EXIT_TIMEOUT = 10.0  # seconds from the end of the messages to the end of the p
 _BUFFER = 1 << 18  # bytes
 _DESCRIPTORS = Path("/proc/self/fd")
 Line = Annotated[str, Field(max_length=1000, pattern=r"^\P{C}*$")]  # printable: no control characters
+
+
+class MissingSandboxError(MotesError):
+    """What the sandbox needs is missing on this machine, and decoding without is not allowed."""
 
 
 class Message(BaseModel):
@@ -56,8 +57,8 @@ class Decoding:
     """What to decode, and how.
 
     ``decoder`` is "module:function": a function that takes the path, a Channel and the ``options``. Errors are of type
-    ``error`` and call the file ``name``. ``memory`` is in bytes beyond what the process starts with, ``seconds`` are
-    of CPU time.
+    ``error`` and call the file ``name``. If ``required``, nothing is decoded where the sandbox lacks something.
+    ``memory`` is in bytes beyond what the process starts with, ``seconds`` are of CPU time.
     """
 
     decoder: str
@@ -65,6 +66,7 @@ class Decoding:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     error: type[MotesError] = AudioError
+    required: bool = True
     memory: int = MEMORY_LIMIT
     seconds: int = CPU_LIMIT
     nice: int = 0
@@ -72,7 +74,8 @@ class Decoding:
     def command(self) -> list[str]:
         """The command that starts the process."""
         order: dict[str, Any] = {"decoder": self.decoder, "path": str(self.path_there), "options": dict(self.options)}
-        order |= {"memory": self.memory, "seconds": self.seconds, "nice": self.nice, "parent": os.getpid()}
+        order |= {"memory": self.memory, "seconds": self.seconds, "nice": self.nice}
+        order |= {"required": self.required, "parent": os.getpid()}
         return [sys.executable, "-m", "services.media.sandbox.decoding_process", json.dumps(order)]
 
     def environment(self) -> dict[str, str]:
@@ -93,21 +96,30 @@ class Decoding:
         """A text of the decoder, with the file's name instead of its path."""
         return text.replace(str(self.path_there), self.name)
 
-    def check(self, message: Text | bytes) -> Text | bytes | None:
-        """The message, or None if it is the first one.
+    def begin(self, message: Text | bytes) -> list[str]:
+        """What the sandbox lacks, by the first message.
+
+        Raises:
+            MissingSandboxError: it must not lack anything, so nothing is decoded.
+        """
+        # The process sends this before it reads the file.
+        missing = _Confined.model_validate_json(message.json if isinstance(message, Text) else message).missing
+        if missing and self.required:
+            raise MissingSandboxError(
+                f"{self.name}: is not decoded, as this machine cannot sandbox the decoder: it lacks "
+                f"{' and '.join(missing)}; install it, or set MOTES_SANDBOX=best-effort to decode all the same"
+            )
+        return missing
+
+    def check(self, message: Text | bytes) -> Text | bytes:
+        """A further message.
 
         Raises:
             MotesError: it is an error.
         """
-        if isinstance(message, bytes):
+        if isinstance(message, bytes) or not message.json.startswith(b'{"error":'):
             return message
         try:
-            if message.json.startswith(b'{"missing":'):
-                if missing := _Confined.model_validate_json(message.json).missing:
-                    _warn(" and ".join(missing))
-                return None
-            if not message.json.startswith(b'{"error":'):
-                return message
             text = _Error.model_validate_json(message.json).error
         except ValidationError:
             raise self.protocol_error() from None
@@ -125,12 +137,6 @@ class Decoding:
             return self.error(f"{self.name}: takes more than {self.seconds} s of CPU time to decode")
         why = f" ({signal.Signals(-code).name})" if code < 0 and -code in set(signal.Signals) else ""
         return self.error(f"{self.name}: the decoder crashed{why}; is the file damaged?")
-
-
-@cache
-def _warn(missing: str) -> None:
-    """Warn once about restrictions that the kernel or the container does not support."""
-    _log.warning("decoding is not fully sandboxed, it keeps access to %s: see docs/untrusted-media.md", missing)
 
 
 class SandboxedDecoder:
@@ -153,6 +159,7 @@ class SandboxedDecoder:
             )
         ours.settimeout(_TIMEOUT)
         self._socket, self._stream = ours, ours.makefile("rb", buffering=_BUFFER)
+        self._begun = False
 
     @property
     def pid(self) -> int:
@@ -164,21 +171,26 @@ class SandboxedDecoder:
 
         Raises:
             MotesError: the file cannot be decoded, or decoding it crashes, takes too long or sends nonsense.
+            MissingSandboxError: this machine cannot sandbox the process, which must be.
             ConnectionResetError: the process was killed from outside; a retry may succeed.
         """
-        while True:
-            try:
-                message = read_message(self._stream.read, max_bytes=max_bytes)
-            except TimeoutError:
-                raise self._decoding.error(f"{self._decoding.name}: cannot be decoded in reasonable time") from None
-            except ProtocolError:
-                raise self._decoding.protocol_error() from None
-            if message is None:
-                with suppress(subprocess.TimeoutExpired):
-                    raise self._decoding.exit_error(self._process.wait(_EXIT_TIMEOUT))
-                raise self._decoding.protocol_error()  # it closed its end and goes on
-            if (checked := self._decoding.check(message)) is not None:
-                return checked
+        if not self._begun:
+            self._decoding.begin(self._read(0))
+            self._begun = True
+        return self._decoding.check(self._read(max_bytes))
+
+    def _read(self, max_bytes: int) -> Text | bytes:
+        try:
+            message = read_message(self._stream.read, max_bytes=max_bytes)
+        except TimeoutError:
+            raise self._decoding.error(f"{self._decoding.name}: cannot be decoded in reasonable time") from None
+        except ProtocolError:
+            raise self._decoding.protocol_error() from None
+        if message is None:
+            with suppress(subprocess.TimeoutExpired):
+                raise self._decoding.exit_error(self._process.wait(_EXIT_TIMEOUT))
+            raise self._decoding.protocol_error()  # it closed its end and goes on
+        return message
 
     def close(self) -> None:
         """Kill the process."""
@@ -199,8 +211,14 @@ async def run_sandboxed(decoding: Decoding, *, max_bytes: int = 0) -> list[Text 
 
     Raises:
         MotesError: the file cannot be decoded, or decoding it crashes, takes too long or sends nonsense.
+        MissingSandboxError: this machine cannot sandbox the process, which must be.
         ConnectionResetError: the process was killed from outside; a retry may succeed.
     """
+    return (await run_with_report(decoding, max_bytes=max_bytes))[1]
+
+
+async def run_with_report(decoding: Decoding, *, max_bytes: int = 0) -> tuple[list[str], list[Text | bytes]]:
+    """Like run_sandboxed(); before the messages, what the sandbox lacks."""
     process = await asyncio.create_subprocess_exec(
         *decoding.command(),
         env=decoding.environment(),
@@ -223,13 +241,16 @@ async def run_sandboxed(decoding: Decoding, *, max_bytes: int = 0) -> list[Text 
         if process.returncode is None:
             process.kill()
             await process.wait()
-    messages, stream = [], io.BytesIO(sent)
+    messages: list[Text | bytes] = []
+    read = io.BytesIO(sent).read
     try:
-        while (message := read_message(stream.read, max_bytes=max_bytes)) is not None:
-            if (checked := decoding.check(message)) is not None:
-                messages.append(checked)
+        while (message := read_message(read, max_bytes=max_bytes)) is not None:
+            messages.append(message)
     except ProtocolError:
         raise decoding.protocol_error() from None
+    if not messages:
+        raise decoding.exit_error(code)
+    missing, checked = decoding.begin(messages[0]), [decoding.check(each) for each in messages[1:]]
     if code != 0:
         raise decoding.exit_error(code)
-    return messages
+    return missing, checked

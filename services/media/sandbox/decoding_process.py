@@ -1,9 +1,9 @@
 """The sandboxed process that decodes one file; ``services.media.sandbox.decoding`` starts it.
 
 ``python -m services.media.sandbox.decoding_process ORDER``, a JSON object: {decoder, path, options, memory, seconds,
-nice, parent}. ``decoder`` is "module:function". Its module, with all that it imports, is loaded before the process is
-confined; then the function is called with the path, a Channel and the options. Messages go to standard output: first
-{missing}, then the decoder's own, or {error}.
+nice, required, parent}. ``decoder`` is "module:function". Its module, with all that it imports, is loaded before the
+process is confined; then the function is called with the path, a Channel and the options. Messages go to standard
+output: first {missing}, then the decoder's own, or {error}.
 """
 
 from __future__ import annotations
@@ -42,12 +42,18 @@ def _decode(order: dict[str, Any], channel: Channel) -> None:
     decode = getattr(importlib.import_module(module), function)
     missing = enter_sandbox(memory=order["memory"], seconds=order["seconds"], reads=[path])
     channel.say(missing=missing)
+    if missing and order["required"]:
+        return
     try:
         decode(path, channel, **order["options"])
     except MotesError as error:
         channel.say(error=str(error))
     except MemoryError:
         channel.say(error=f"{path}: needs more than {order['memory'] >> 20} MB of memory to decode")
+
+
+def decode_nothing(path: Path, channel: Channel) -> None:
+    """A decoder that sends nothing: shows whether the sandbox works."""
 
 
 if __name__ == "__main__":
