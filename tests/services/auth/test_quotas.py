@@ -237,7 +237,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What songs are found to be, without looking."""
     facts = {"duration": 60.0, "sample_rate": 48000, "channels": 2}
 
-    async def probe(path: Path, name: str) -> dict[str, Any]:
+    async def probe(path: Path, name: str, *, required: bool) -> dict[str, Any]:
         return facts
 
     monkeypatch.setattr(songs, "probe", probe)
