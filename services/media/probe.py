@@ -24,7 +24,8 @@ class _Facts(Message):
 async def probe(path: Path, name: str, *, required: bool = True) -> dict[str, Any]:
     """Decode a file, up to the longest duration allowed: {duration} in seconds, {sample_rate, channels, warnings}.
 
-    ``warnings`` say what is cut, damaged or changed. If ``required``, nothing is decoded where the sandbox lacks something.
+    ``warnings`` say what is cut, damaged or changed. If ``required``, nothing is decoded where the sandbox lacks
+    something.
 
     Raises:
         MissingSandboxError: it is not decoded.
