@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -38,6 +38,8 @@ class Ahead(Generic[T]):
         except BaseException as error:  # raised to the taker
             self._error = error
         finally:
+            if isinstance(self._items, Generator):  # in the thread that ran it
+                self._items.close()
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()

@@ -222,6 +222,15 @@ class AudioFile:
         """The song's tags and artwork; read them from an AudioFile of their own, not one whose blocks are read."""
         return tags_of(self._container, self._stream.metadata, name=str(self.path))
 
+    @property
+    def stream(self) -> av.AudioStream:
+        """The sound track."""
+        return self._stream
+
+    def packets(self) -> Iterator[av.Packet[av.AudioStream]]:
+        """Yield the packets of the sound track as the file holds them; use either this or :meth:`blocks`."""
+        return (packet for packet in self._container.demux(self._stream) if packet.size)
+
     def close(self) -> None:
         """Close the file."""
         self._container.close()

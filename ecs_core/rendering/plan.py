@@ -63,6 +63,15 @@ class RenderPlan:
         """The part of the song that is shown, with its fades."""
         return Part(self.timeline.start, self.frames / self.video.fps, *self.settings.fades)
 
+    @property
+    def plays_whole_song(self) -> bool:
+        """Whether all of the song is heard, from its start to its end, unchanged: then its own packets may be copied.
+
+        Whatever begins within the song, ends it early, or changes samples must make this false.
+        """
+        part, frame = self.part, float(1 / self.video.fps)
+        return not part.start and not part.is_faded and abs(float(part.duration) - self.timeline.duration) <= frame
+
     @cached_property
     def poster(self) -> int:
         """The number of the frame that the poster shows."""

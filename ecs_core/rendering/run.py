@@ -26,7 +26,7 @@ from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.rendering.song_sound import SongSound
-from ecs_core.scene.render_result import RenderResult
+from ecs_core.scene.render_result import RenderResult, Sound
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
 from ecs_core.video.format import QUALITIES, Quality, VideoFormat
@@ -89,7 +89,9 @@ def render(
         tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
         plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
         finished = folder / "finished.mp4"
-        seconds, digests = _render_segments(plan, scene, pool, finished, poster, tags, reporter, cancel, frame_hashes)
+        seconds, digests, sound = _render_segments(
+            plan, scene, pool, finished, poster, tags, reporter, cancel, frame_hashes
+        )
         os.replace(finished, output)
     seconds["compile"] = compiling
     seconds["analyse"] = analysed - began - compiling
@@ -105,6 +107,7 @@ def render(
         seconds,
         tuple(digests),
         float(plan.part.start),
+        sound,
     )
     return replace(result, warnings=result.warnings + plugins.after_render(scene, result))
 
@@ -152,7 +155,7 @@ def _render_segments(
     reporter: Reporter,
     cancel: threading.Event,
     frame_hashes: bool,
-) -> tuple[dict[str, float], list[str]]:
+) -> tuple[dict[str, float], list[str], Sound]:
     """Simulate ahead, hand out segments, and join finished ones in order."""
     pool.begin(Begin(plan.particle_type.name, plan.settings, plan.timeline, plan.video, frame_hashes))
     digests: dict[int, list[str]] = {}
@@ -216,7 +219,8 @@ def _render_segments(
         video.abandon()
         if sound is not None:
             sound.close()
-    return spent, [digest for number in sorted(digests) for digest in digests[number]]
+    made: Sound = "none" if sound is None else "copied" if sound.is_copied else "encoded"
+    return spent, [digest for number in sorted(digests) for digest in digests[number]], made
 
 
 def _read_tags(path: Path) -> SongTags:

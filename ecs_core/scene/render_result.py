@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+Sound = Literal["none", "copied", "encoded"]
 
 
 @dataclass(frozen=True)
@@ -12,7 +15,8 @@ class RenderResult:
 
     ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``compile``, ``analyse``, ``plan``,
     ``join``; only the first render on a machine compiles) and, summed over the worker processes, of the work on frames
-    (``simulate``, ``rasterise``, ``encode``, …). ``start`` is the second of the song at which the video begins.
+    (``simulate``, ``rasterise``, ``encode``, …). ``start`` is the second of the song at which the video begins. ``sound``
+    is "copied" if the video has the song's own AAC, "encoded" if the song was encoded, and "none" without a song.
     """
 
     output: Path
@@ -25,3 +29,4 @@ class RenderResult:
     seconds: dict[str, float] = field(default_factory=dict)
     frame_hashes: tuple[str, ...] = ()
     start: float = 0.0
+    sound: Sound = "none"

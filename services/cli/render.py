@@ -83,4 +83,5 @@ def run(arguments: argparse.Namespace) -> None:
             + (f"from {result.start:.15g} s of the song, " if result.start else "")
             + f"rendered in {rendering:.1f} s ({result.frames / rendering:.0f} frames/s)"
             + (f", after compiling for {compiling:.1f} s" if compiling else "")
+            + (", with the song's own AAC" if result.sound == "copied" else "")
         )

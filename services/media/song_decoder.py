@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.mixdown import Mixdown, cut_warning
+from ecs_core.audio.own_aac import find_own_aac, own_packets
 from services.media import pyav_modules  # noqa: F401 - loaded before the process is confined
 from services.media.decoding_limits import CHUNK_SAMPLES, MAX_SONG_SECONDS
 from services.media.sandbox.messages import Channel
@@ -22,6 +24,16 @@ def decode(path: Path, channel: Channel, track: int | None = None) -> None:
             for at in range(0, block.shape[1], CHUNK_SAMPLES):
                 channel.send(np.ascontiguousarray(block[:, at : at + CHUNK_SAMPLES], "<f4").data)
         channel.say(warnings=song.warnings)
+
+
+def copy(path: Path, channel: Channel, track: int | None = None) -> None:
+    """Send {own: {rate, channels, skip, samples}} and the song's AAC packets; {own: null} if they cannot be copied."""
+    own = find_own_aac(lambda: AudioFile(path, track=track))
+    channel.say(own=None if own is None else asdict(own))
+    if own is not None:
+        with AudioFile(path, track=track) as song:
+            for packet in own_packets(song):
+                channel.send(packet)
 
 
 def describe(path: Path, channel: Channel) -> None:

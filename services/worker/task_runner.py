@@ -16,15 +16,14 @@ from ecs_core import MotesError, RenderResult, Scene
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
-from ecs_core.audio.mixdown import Mixdown, gain_for
 from ecs_core.audio.tags import SongTags
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.still import write_frame
+from ecs_core.scene.render_result import Sound
 from ecs_core.scene.settings import Settings
-from ecs_core.video.aac import aac_rate, encoded
 from ecs_core.video.join import VideoFile
 from services.jobs.render_spec import analysis_version, spec_key
 from services.media.decoder import DecodedSong
@@ -40,6 +39,7 @@ from services.storage.object_keys import (
     snapshot_key,
 )
 from services.storage.object_store import Storage
+from services.worker.join_sound import add_song
 from services.worker.plan_files import load_plan, load_snapshot, save_plan, save_snapshot
 
 _SONG = "the song"  # errors do not reveal where it is stored
@@ -145,18 +145,10 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
             target, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
         )
         closing.callback(video.abandon)
+        sound: Sound = "none"
         if song_file is not None:
-            required, track = _sandbox_required(spec), plan.settings.track
-            song = closing.enter_context(DecodedSong(song_file, name=_SONG, track=track, required=required))
-            mix = Mixdown(song.layout, gain=gain_for(plan.peak))
-            packets = encoded(
-                plan.part.heard(mix.blocks(song.blocks()), song.rate),
-                rate=song.rate,
-                channels=mix.channels,
-                duration=plan.part.duration,
-                quality=plan.video.quality,
-            )
-            video.add_sound(packets, rate=aac_rate(song.rate), channels=mix.channels)
+            required = _sandbox_required(spec)
+            sound = add_song(video, plan, song_file, name=_SONG, required=required, closing=closing)
         for number, segment in enumerate(spec["segments"], 1):
             with storage.file(segment) as path:
                 video.append(path)
@@ -166,7 +158,14 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     settings, seconds, start = plan.settings, float(plan.part.duration), float(plan.part.start)
     size = (settings.width, settings.height)
     stats = RenderResult(
-        target, plan.frames, seconds, str(plan.video.fps), *size, seconds=dict(spent.stages), start=start
+        target,
+        plan.frames,
+        seconds,
+        str(plan.video.fps),
+        *size,
+        seconds=dict(spent.stages),
+        start=start,
+        sound=sound,
     )
     for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
         tell({"warning": warning})
