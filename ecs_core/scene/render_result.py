@@ -15,8 +15,8 @@ class RenderResult:
 
     ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``compile``, ``analyse``, ``plan``,
     ``join``; only the first render on a machine compiles) and, summed over the worker processes, of the work on frames
-    (``simulate``, ``rasterise``, ``encode``, …). ``start`` is the second of the song at which the video begins. ``sound``
-    is "copied" if the video has the song's own AAC, "encoded" if the song was encoded, and "none" without a song.
+    (``simulate``, ``rasterise``, ``encode``, …). ``start`` is the second of the song at which the video begins.
+    ``sound`` is "copied" if the video has the song's own AAC, "encoded" if the song was encoded; "none" without one.
     """
 
     output: Path

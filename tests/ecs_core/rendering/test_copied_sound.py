@@ -59,11 +59,18 @@ def samples_of(song: Path) -> np.ndarray:
         return np.concatenate(list(file.blocks()), axis=1)
 
 
-def plan_of(song: Path, *, fps: str = "30", seconds: float | None = None) -> RenderPlan:
-    """A plan of a video that plays the whole song, or lasts for ``seconds``."""
+def plan_of(song: Path, *, fps: str = "30", seconds: float | None = None, **more: object) -> RenderPlan:
+    """A plan of a video that plays the whole song, or lasts for ``seconds``; with ``more`` settings."""
     with AudioFile(song) as file:
         length = sum(block.shape[1] for block in file.blocks()) / file.rate
-    config = {"width": 64, "height": 64, "fps": fps, "duration": seconds or round(length, 6), "particle_count": 1}
+    config = {
+        "width": 64,
+        "height": 64,
+        "fps": fps,
+        "duration": seconds or round(length, 6),
+        "particle_count": 1,
+        **more,
+    }
     plan = make_plan(*resolve(Scene("snow", config=config)), None)
     return replace(plan, timeline=replace(plan.timeline, duration=length))
 
@@ -135,6 +142,20 @@ def test_part_of_a_song_and_a_song_with_silence_are_encoded(m4a: Path, tmp_path:
     video, is_copied = join(plan_of(m4a, seconds=seconds), m4a, tmp_path)
     assert not is_copied
     assert abs(video.sound_duration - Fraction(seconds)) < Fraction(1, 1000)
+
+
+@pytest.mark.parametrize("fade", ["fade_in", "fade_out"])
+def test_faded_song_is_encoded(m4a: Path, tmp_path: Path, fade: str) -> None:
+    video, is_copied = join(plan_of(m4a, **{fade: 0.5}), m4a, tmp_path)
+    assert not is_copied
+    assert video.sound_start == 0
+
+
+def test_song_that_begins_later_is_encoded(m4a: Path, tmp_path: Path) -> None:
+    plan = plan_of(m4a)
+    plan = replace(plan, timeline=replace(plan.timeline, start=Fraction(1, 50)))
+    assert not plan.plays_whole_song
+    assert not join(plan, m4a, tmp_path)[1]
 
 
 def _damaged(song: Path, path: Path) -> Path:
