@@ -171,10 +171,25 @@ def _two_formats(song: Path, path: Path) -> Path:
     return path
 
 
+def _late(song: Path, path: Path) -> Path:
+    """A film whose sound begins half a second after its picture."""
+    film = write_song(path.with_name("film.mkv"), tone(1.0), picture=True)
+    with av.open(str(film)) as source, av.open(str(path), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                if packet.stream.type == "audio":
+                    packet.pts = packet.dts = packet.pts + round(Fraction(1, 2) / packet.time_base)
+                packet.stream = streams[packet.stream.index]
+                target.mux_one(packet)
+    return path
+
+
 OTHERS = {
     "mp3": lambda song, folder: write_song(folder / "song.mp3", tone(1.0)),
     "surround": lambda song, folder: write_song(folder / "song.m4a", tone(1.0, channels=6)),
     "96 kHz": lambda song, folder: write_song(folder / "song.m4a", tone(1.0, rate=96_000), rate=96_000),
+    "late": lambda song, folder: _late(song, folder / "late.mkv"),
     "damaged": lambda song, folder: _damaged(song, folder / "song.aac"),
     "two formats": lambda song, folder: _two_formats(song, folder / "song.aac"),
 }

@@ -53,7 +53,7 @@ def test_everything_else_is_encoded(tmp_path: Path, name: str, seconds: float | 
 
 
 def test_song_that_cannot_be_compared_in_time_is_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(path: Path, *, name: str) -> None:
+    def fails(path: Path, *, name: str, track: int | None) -> None:
         raise AudioError(f"{name}: takes more than 120 s of CPU time to decode")
 
     monkeypatch.setattr(join_sound, "OwnPackets", fails)
