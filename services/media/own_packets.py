@@ -33,14 +33,19 @@ class _Found(Message):
 class OwnPackets:
     """The packets of a song's ``track``, read once; ``own`` is None if they cannot be copied. A context manager.
 
+    If ``required``, nothing is decoded where the sandbox lacks something.
+
     Raises:
+        MissingSandboxError: it is not decoded.
         AudioError: it is no song, or decoding it crashes or takes too long.
         ConnectionResetError: the decoding process was killed from outside; a retry may succeed.
     """
 
-    def __init__(self, path: Path, *, name: str, track: int | None = None, decoder: str = _DECODER) -> None:
+    def __init__(
+        self, path: Path, *, name: str, track: int | None = None, required: bool = True, decoder: str = _DECODER
+    ) -> None:
         options = {} if track is None else {"track": track}
-        self._decoding = Decoding(decoder=decoder, path=path, name=name, options=options)
+        self._decoding = Decoding(decoder=decoder, path=path, name=name, options=options, required=required)
         self._process = SandboxedDecoder(self._decoding)
         try:
             self.own = self._found(self._process.receive())

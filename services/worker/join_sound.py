@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from ecs_core.errors import AudioError
@@ -15,27 +15,23 @@ from services.media.decoder import DecodedSong
 from services.media.own_packets import OwnPackets
 
 
-def add_song(video: VideoFile, plan: RenderPlan, path: Path, *, name: str, closing: ExitStack) -> Sound:
+def add_song(video: VideoFile, plan: RenderPlan, path: Path, *, name: str, required: bool, closing: ExitStack) -> Sound:
     """Add the song's own AAC to a video, or else encode the song; ``closing`` ends the process that decodes it.
 
     Raises:
+        MissingSandboxError: it is not decoded, as the sandbox is ``required`` and lacks something.
         AudioError: the song cannot be decoded; the message calls it ``name``.
         ConnectionResetError: the decoding process was killed from outside; a retry may succeed.
     """
-    if plan.plays_whole_song and (song := _own_packets(plan, path, name)) is not None:
-        closing.enter_context(song)
-        if song.own is not None and fits(plan, song.own):
-            packets = copied_sound(plan, song.own, song.packets())
-            video.add_sound(packets, rate=song.own.rate, channels=song.own.channels)
-            return "copied"
-    decoded = closing.enter_context(DecodedSong(path, name=name, track=plan.settings.track))
+    track = plan.settings.track
+    if plan.plays_whole_song:
+        with suppress(AudioError):  # comparing takes twice the time of decoding: too much for a very long song
+            song = closing.enter_context(OwnPackets(path, name=name, track=track, required=required))
+            if song.own is not None and fits(plan, song.own):
+                packets = copied_sound(plan, song.own, song.packets())
+                video.add_sound(packets, rate=song.own.rate, channels=song.own.channels)
+                return "copied"
+    decoded = closing.enter_context(DecodedSong(path, name=name, track=track, required=required))
     mix = mix_of(plan, decoded)
     video.add_sound(encoded_sound(plan, decoded, mix), rate=aac_rate(decoded.rate), channels=mix.channels)
     return "encoded"
-
-
-def _own_packets(plan: RenderPlan, path: Path, name: str) -> OwnPackets | None:
-    try:
-        return OwnPackets(path, name=name, track=plan.settings.track)
-    except AudioError:  # comparing takes twice the time of decoding, which may be too much for a very long song
-        return None

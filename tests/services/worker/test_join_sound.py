@@ -22,7 +22,7 @@ def join(song: Path, folder: Path, *, seconds: float | None = None) -> tuple[Vid
     with ExitStack() as closing:
         video = VideoFile(folder / "out.mp4", plan.video, frames=plan.frames)
         closing.callback(video.abandon)
-        sound = join_sound.add_song(video, plan, song, name="the song", closing=closing)
+        sound = join_sound.add_song(video, plan, song, name="the song", required=False, closing=closing)
         picture = Picture(plan.video)
         for segment in plan.segments:
             with SegmentWriter(folder / "segment.mp4", plan.video) as writer:
@@ -53,7 +53,7 @@ def test_everything_else_is_encoded(tmp_path: Path, name: str, seconds: float | 
 
 
 def test_song_that_cannot_be_compared_in_time_is_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(path: Path, *, name: str, track: int | None) -> None:
+    def fails(path: Path, *, name: str, **options: object) -> None:
         raise AudioError(f"{name}: takes more than 120 s of CPU time to decode")
 
     monkeypatch.setattr(join_sound, "OwnPackets", fails)
