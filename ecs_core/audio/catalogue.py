@@ -64,8 +64,8 @@ def _phase(name: str, description: str) -> Feature:
 
 
 FEATURES = (
-    _band("sub", "up to 60 Hz"),
-    _band("bass", "up to 250 Hz"),
+    _band("sub", "from 20 to 60 Hz"),
+    _band("bass", "from 20 to 250 Hz"),
     _band("low_mid", "from 250 Hz to 1 kHz"),
     _band("mid", "from 1 to 4 kHz"),
     _band("high", "from 4 to 11 kHz"),

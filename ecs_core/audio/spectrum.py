@@ -1,8 +1,9 @@
 """Spectrum: the spectrogram that all features share, reduced to a few numbers per hop while the song streams.
 
-Samples are mixed to mono, resampled to 22 050 Hz and divided into windows of 1024 samples (46 ms) every 256 (11.6 ms),
-the k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands, RMS and the like, about 1 MB per
-minute. Pitch classes come from windows four times as long at every eighth hop, as low notes are close together.
+Samples are mixed to mono, resampled to 22 050 Hz, freed of what is below 20 Hz, and divided into windows of 1024
+samples (46 ms) every 256 (11.6 ms), the k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands,
+RMS and the like, about 1 MB per minute. Pitch classes come from windows four times as long at every eighth hop, as low
+notes are close together.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from ecs_core.arrays import F32
 from ecs_core.audio.filters import filter_banks
 from ecs_core.audio.meters import Measured, Meters
 from ecs_core.audio.mixdown import Mixdown
+from ecs_core.audio.rumble import LOWEST as LOWEST_HEARD
+from ecs_core.audio.rumble import RumbleFilter
 
 RATE, WINDOW, HOP = 22_050, 1024, 256
 MEL_BANDS, LOWEST = 64, 27.5  # how many, and where the first one begins, Hz
 CHROMA_WINDOW, CHROMA_HOP = 4096, 2048
 # Bands by name: from and to, Hz. Bass includes sub, as in common usage. Meters measures "air", above 10 kHz.
-BANDS = {"sub": (0, 60), "bass": (0, 250), "low_mid": (250, 1000), "mid": (1000, 4000), "high": (4000, 11_025)}
+BANDS = {"sub": (20, 60), "bass": (20, 250), "low_mid": (250, 1000), "mid": (1000, 4000), "high": (4000, 11_025)}
 RMS = np.float32(
     3**-0.5
 )  # of what has this amplitude: a sine of amplitude 1 is 1, ½ and ½ in three bins, and 0.707 RMS
@@ -73,10 +76,12 @@ def spectrum_of(
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
     banks = filter_banks()
     mel, pitch = banks.mel * np.float32(1000), banks.chroma
-    edges = [(frequencies >= low) & (frequencies < high) for low, high in BANDS.values()]
+    # What is below 20 Hz was removed; the first bin has a part of what is just above.
+    edges = [((frequencies >= low) | (low == LOWEST_HEARD)) & (frequencies < high) for low, high in BANDS.values()]
     band = np.stack(edges, axis=1).astype(np.float32)
     kept = (_Growing(len(BANDS)), _Growing(MEL_BANDS, np.float16), _Growing(1), _Growing(1), _Growing(1))
     chroma = _Growing(12)
+    rumble = RumbleFilter(RATE)
     short, long = _Windows(WINDOW, HOP), _Windows(CHROMA_WINDOW, CHROMA_HOP)
     mixdown, meters = Mixdown(layout), Meters(rate=rate, layout=layout, hop=HOP / RATE)
     samples, peak = 0, 0.0
@@ -100,14 +105,19 @@ def spectrum_of(
             power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
             chroma.append(np.sqrt(np.concatenate([power[at : at + 1] @ pitch for at in range(len(power))])))
 
+    def take_filtered(piece: F32, *, last: bool = False) -> None:
+        ready = list(rumble.pieces(piece, last=last))
+        for number, each in enumerate(ready, 1):
+            take(each, last=last and number == len(ready))
+
     for block in blocks:
         samples += block.shape[1]
         meters.take(block)
         mixed = mixdown(block)
         peak = max(peak, float(np.abs(mixed).max(initial=0)))
-        take(resample.resample_chunk(mixed.mean(axis=0, dtype=np.float32)))
+        take_filtered(resample.resample_chunk(mixed.mean(axis=0, dtype=np.float32)))
         on_samples(samples)
-    take(resample.resample_chunk(np.zeros(0, np.float32), last=True), last=True)
+    take_filtered(resample.resample_chunk(np.zeros(0, np.float32), last=True), last=True)
     bands, mels, rms, centroids, flatness = (growing.rows() for growing in kept)
     curves = (rms.reshape(-1), centroids.reshape(-1), flatness.reshape(-1))
     return Spectrum(bands, mels, *curves, chroma.rows(), meters.finish(), samples, rate, layout, peak)
