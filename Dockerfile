@@ -29,10 +29,10 @@ ARG CPU=x86-64-v3
 LABEL org.opencontainers.image.title="Motes" \
     org.opencontainers.image.description="Audio-reactive particle videos as a service" \
     org.opencontainers.image.licenses="MIT"
-# Decoders are sandboxed with libseccomp, which Debian's apt brings along.
-RUN ["python", "-c", "import ctypes; ctypes.CDLL('libseccomp.so.2')"]
+# Decoders are sandboxed with libseccomp, which Debian's apt brings along; without it the build fails.
 # The user cannot write what is installed; what it keeps is in /var/lib/motes.
-RUN useradd --system --uid 10001 --home-dir /var/lib/motes --create-home --shell /usr/sbin/nologin motes
+RUN python -c "import ctypes; ctypes.CDLL('libseccomp.so.2')" \
+    && useradd --system --uid 10001 --home-dir /var/lib/motes --create-home --shell /usr/sbin/nologin motes
 COPY --from=build /opt/motes /opt/motes
 ENV PATH=/opt/motes/bin:${PATH} \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \

@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from services.cli.main import build_parser
+from services.media.sandbox import seccomp
 from services.observability.metrics import catalogue
 from services.settings import ServiceSettings
 
@@ -111,6 +112,17 @@ def test_image_runs_unprivileged_without_build_tools() -> None:
     assert not re.search(r"\b(pip|apt-get|gcc|make)\b", last)
     assert accepted([*yaml.safe_load(instructions("CMD")[-1])])
     assert variables(DOCKERFILE) <= VARIABLES
+
+
+def test_image_is_not_built_without_libseccomp() -> None:
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert f"CDLL('{seccomp._LIBRARY}')" in last
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_units_let_decoders_sandbox_themselves(unit: Path) -> None:
+    allowed = re.findall(r"^SystemCallFilter=(.+)$", unit.read_text(encoding="utf-8"), re.MULTILINE)[0].split()
+    assert set(allowed) >= {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"}
 
 
 def test_image_stages_agree_on_the_kernel_cache() -> None:
