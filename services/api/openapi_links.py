@@ -8,7 +8,7 @@ _OF_A_SYSTEM = (
     *("get_system", "update_config", "change_type", "load_audio", "frame_of_system", "preview_of_system"),
     *("render_system", "delete_system"),
 )
-_OF_A_JOB = ("get_job", "follow_job", "cancel_job", "download", "list_deliveries", "delete_job")
+_OF_A_JOB = ("get_job", "follow_job", "cancel_job", "download", "get_poster", "list_deliveries", "delete_job")
 
 
 def _links(name: str, operations: tuple[str, ...]) -> dict[str, Any]:

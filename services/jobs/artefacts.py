@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import ArtefactRow, JobRow, now
-from services.storage.object_keys import plan_folder, scene_folder
+from services.storage.object_keys import plan_folder, poster_key, result_key, scene_folder
 
 TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
 
@@ -60,6 +60,12 @@ async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
         session.add(row)
         await session.flush()
     return row
+
+
+async def result_size(session: AsyncSession, scene_key: str, kind: str) -> int:
+    """Bytes of a scene's result, together with the poster of a video."""
+    keys = (result_key(scene_key, kind), poster_key(scene_key))
+    return int(await session.scalar(select(func.sum(ArtefactRow.size)).where(ArtefactRow.key.in_(keys))) or 0)
 
 
 async def delete_scene_rows(session: AsyncSession, key: str, plans: Sequence[str]) -> FilesToDelete:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock, refund_seconds
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, now
-from services.jobs.artefacts import FilesToDelete, delete_scene_rows
+from services.jobs.artefacts import FilesToDelete, delete_scene_rows, result_size
 from services.jobs.events import log_job, record_event
 from services.jobs.fair_scheduler import WEIGHTS, start_virtual_time
 from services.jobs.render_spec import VERSION_LENGTH
@@ -70,7 +70,7 @@ class Jobs:
                     await admit(session)
                 await admit_job(session, job, quotas)
             else:
-                await admit_bytes(session, job.owner, done.size, quotas)
+                await admit_bytes(session, job.owner, await result_size(session, job.scene_key, job.kind), quotas)
             session.add(job)
             await session.flush()
             await start_job(session, job)

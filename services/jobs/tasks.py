@@ -208,8 +208,11 @@ class Tasks:
             objects = {row.key: row.object for row in rows}
         return [objects[key] for key in keys]
 
-    async def complete(self, claim: Claim, made: Artefact) -> bool:
-        """Publish the result and complete the job. False if ``made`` does not count and must be deleted."""
+    async def complete(self, claim: Claim, made: Artefact, *more: Artefact) -> bool:
+        """Publish the result and what belongs to it, ``more``, and complete the job.
+
+        False if what was made does not count and must be deleted.
+        """
         async with self._sessions.begin() as session:
             done = _fenced_update(claim).values(status="done", lease_until=None, done=100)
             if not changed(await session.execute(done)):
@@ -218,6 +221,9 @@ class Tasks:
             if job.status not in OPEN:
                 return False
             published = await publish(session, made)
+            if published.object == made.object:
+                for each in more:
+                    await publish(session, each)
             await complete_job(session, job, published)
             return published.object == made.object
 

@@ -13,6 +13,7 @@ from ecs_core import SceneError
 from services.auth.quotas import refund_seconds
 from services.database.engine import advisory_lock, on_commit
 from services.database.models import OPEN, ArtefactRow, AudioRow, DeliveryRow, EventRow, JobRow, TaskRow, UploadRow, now
+from services.jobs.artefacts import result_size
 from services.jobs.events import progress_state, record_event, report_end, to_payload
 from services.jobs.render_spec import VERSION_LENGTH
 from services.storage.object_keys import SINGLE_TASK_KINDS, result_key, song_lock
@@ -77,7 +78,7 @@ async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) 
     if job.start is None:
         job.start = await session.scalar(select(func.max(JobRow.start)).where(JobRow.scene_key == job.scene_key))
     job.frames_done = job.frames
-    _close(session, job, "completed", size=result.size)
+    _close(session, job, "completed", size=await result_size(session, job.scene_key, job.kind))
 
 
 async def end_job(session: AsyncSession, job: JobRow, status: str, reason: str | None) -> bool:

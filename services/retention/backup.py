@@ -25,7 +25,7 @@ from services.database.engine import Sessions, open_database
 from services.database.migrations import head_revision, revision_at
 from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, SystemRow, now
 from services.jobs.lifecycle import Jobs
-from services.storage.object_keys import audio_key, result_key
+from services.storage.object_keys import audio_key, poster_key, result_key
 from services.storage.object_store import Storage
 
 DATABASE, STORAGE, SECRET = "motes.db", "storage", "webhook-secret"
@@ -142,6 +142,9 @@ async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
             videos = [job for job in await session.scalars(over) if result_key(job.scene_key, job.kind) not in kept]
             for job in videos:
                 job.expired_at = now()
+            posters = [poster_key(job.scene_key) for job in videos]
+            for some in _batched(posters):
+                await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(some)))
         jobs = Jobs(sessions)
         async with sessions() as session:
             unfinished = list(await session.scalars(select(JobRow).where(JobRow.status.in_(OPEN))))

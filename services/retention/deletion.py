@@ -20,7 +20,7 @@ from services.jobs.artefacts import Artefact, FilesToDelete
 from services.jobs.lifecycle import Jobs
 from services.jobs.transitions import delete_jobs
 from services.observability import metrics
-from services.storage.object_keys import analyses_folder, audio_key, song_lock
+from services.storage.object_keys import analyses_folder, audio_key, poster_key, song_lock
 from services.storage.object_store import Storage
 
 
@@ -44,7 +44,8 @@ class Deleter:
     ) -> int:
         """Expire a scene's result if it was not used since ``unused_since``; with ``owner``, for this owner only.
 
-        Videos stay listed as expired, previews and frames are deleted. The file stays while another owner has it.
+        Videos stay listed as expired, previews and frames are deleted. The file stays while another owner has it. A
+        poster goes with its video.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, scene_key)
@@ -63,9 +64,12 @@ class Deleter:
             await delete_jobs(session, looks)
             if shared:
                 return 0
-            gone = Artefact(row.key, row.object, row.size)
-            await session.delete(row)
-        return await self._files([gone], reason)
+            poster = await session.get(ArtefactRow, poster_key(scene_key))
+            rows = [row] if poster is None else [row, poster]
+            gone = [Artefact(each.key, each.object, each.size) for each in rows]
+            for each in rows:
+                await session.delete(each)
+        return await self._files(gone, reason)
 
     async def delete_segments(
         self, scene_key: str, artefacts: Sequence[str], *, unused_since: datetime, reason: str

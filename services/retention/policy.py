@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from services.database.engine import Sessions
 from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, UploadRow, now
@@ -180,15 +181,18 @@ async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> A
     busy = set(await session.scalars(select(JobRow.scene_key).where(JobRow.status.in_(OPEN))))
     scene_key = func.substr(ArtefactRow.key, 8, func.length(ArtefactRow.key) - 17)  # scenes/…/video.mp4
     is_video = exists().where(JobRow.scene_key == scene_key, JobRow.kind == "video")
-    is_frame = ArtefactRow.key.like("scenes/%/frame.png")
+    posters = aliased(ArtefactRow)  # each goes with its video
+    of_it = select(posters.size).where(posters.key == func.replace(ArtefactRow.key, "/video.mp4", "/poster.png"))
+    whole = ArtefactRow.size + func.coalesce(of_it.scalar_subquery(), 0)
     columns = (ArtefactRow.key, ArtefactRow.size, ArtefactRow.used_at)
-    for kind, which in (
-        ("video", and_(ArtefactRow.key.like("scenes/%/video.mp4"), is_video)),
-        ("preview", and_(ArtefactRow.key.like("scenes/%/video.mp4"), ~is_video)),
-        ("frame", is_frame),
+    for kind, which, bytes_of in (
+        ("video", and_(ArtefactRow.key.like("scenes/%/video.mp4"), is_video), whole),
+        ("preview", and_(ArtefactRow.key.like("scenes/%/video.mp4"), ~is_video), whole),
+        ("frame", ArtefactRow.key.like("scenes/%/frame.png"), ArtefactRow.size),
     ):
         if (limit := limits[kind]) is not None:
-            for key, size, used_at in await session.execute(select(*columns).where(which, ArtefactRow.used_at < limit)):
+            old_ones = select(ArtefactRow.key, bytes_of, ArtefactRow.used_at).where(which, ArtefactRow.used_at < limit)
+            for key, size, used_at in await session.execute(old_ones):
                 if (scene := key.split("/")[1]) not in busy:
                     yield Item(kind, scene, size, used_at, (key,))
     if (limit := limits["segment"]) is not None:

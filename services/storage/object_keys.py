@@ -72,6 +72,11 @@ def result_key(scene_key: str, kind: str) -> str:
     return f"scenes/{scene_key}/{_FILES.get(kind, 'video.mp4')}"
 
 
+def poster_key(scene_key: str) -> str:
+    """The poster of a video; it is made, and deleted, together with the video."""
+    return f"scenes/{scene_key}/poster.png"
+
+
 def attempt_key(key: str, task: str, attempt: int) -> str:
     """Where one attempt writes the artefact with this key."""
     stem, dot, suffix = key.rpartition(".")

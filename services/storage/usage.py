@@ -41,7 +41,12 @@ async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> lis
 
 async def usage_by_kind(session: AsyncSession) -> list[Usage]:
     """Usage by kind as the database knows it; every item counts once."""
-    kind = case((SEGMENTS, "segment"), (ArtefactRow.key.like("%/frame.png"), "frame"), else_="video")
+    kind = case(
+        (SEGMENTS, "segment"),
+        (ArtefactRow.key.like("%/frame.png"), "frame"),
+        (ArtefactRow.key.like("%/poster.png"), "poster"),
+        else_="video",
+    )
     artefacts = select(kind, func.count(), func.sum(ArtefactRow.size)).group_by(kind)
     songs = select(literal("song"), func.count(), func.coalesce(func.sum(AudioRow.size), 0))
     rows = [*await session.execute(artefacts), *await session.execute(songs)]

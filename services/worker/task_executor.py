@@ -8,7 +8,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from services.jobs.tasks import Claim, Tasks
 from services.observability import metrics, traces
 from services.observability.logs import bound
 from services.settings import ServiceSettings
-from services.storage.object_keys import SINGLE_TASK_KINDS, attempt_key, result_key, segment_key
+from services.storage.object_keys import SINGLE_TASK_KINDS, attempt_key, poster_key, result_key, segment_key
 from services.storage.object_store import Storage, retry_reason
 from services.worker.child_processes import Child, ChildDiedError, ForkServer
 
@@ -122,7 +122,7 @@ class TaskExecutor:
 
     async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:
         claim = attempt.claim
-        made: Artefact | None = None
+        made: list[Artefact] = []
         spec: dict[str, Any] = {"task": claim.task, "attempt": claim.attempt, "plan": claim.plan}
         spec |= {"kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
@@ -143,7 +143,7 @@ class TaskExecutor:
             elif "snapshot" in message:
                 await self._notify(await self._tasks.mark_ready(claim, message["snapshot"]))
             elif "made" in message:
-                made = Artefact(**message["made"])
+                made.append(Artefact(**message["made"]))
             elif "warning" in message:
                 _log.warning("job %s: %s", claim.job, message["warning"])
             elif "wait" in message:
@@ -162,12 +162,14 @@ class TaskExecutor:
                 return counts
         raise ChildDiedError("killed, or out of memory")
 
-    async def _finish(self, claim: Claim, made: Artefact | None) -> bool:
-        """Publish the result; False if the claim was lost or another attempt was faster."""
+    async def _finish(self, claim: Claim, made: Sequence[Artefact]) -> bool:
+        """Publish the result, which comes first, and what belongs to it.
+
+        False if the claim was lost or another attempt was faster.
+        """
         if claim.kind in ("join", *SINGLE_TASK_KINDS):
-            assert made is not None
-            return await self._tasks.complete(claim, made)
-        counts = await self._tasks.finish(claim, made)
+            return await self._tasks.complete(claim, *made)
+        counts = await self._tasks.finish(claim, *made)
         await self._notify(await self._tasks.release_join(claim.job))
         return counts
 
@@ -188,12 +190,14 @@ class TaskExecutor:
             _log.exception("%s %d of job %s cannot be requeued", claim.kind, claim.number, claim.job)
 
     async def _discard(self, claim: Claim) -> None:
-        """Delete the file that the attempt may have stored, as it does not count."""
+        """Delete the files that the attempt may have stored, as they do not count."""
         if claim.kind == "plan":
             return
         segment = claim.kind == "segment"
-        key = segment_key(claim.scene_key, claim.number) if segment else result_key(claim.scene_key, claim.kind)
-        await asyncio.to_thread(self._storage.delete, [attempt_key(key, claim.task, claim.attempt)])
+        keys = [segment_key(claim.scene_key, claim.number) if segment else result_key(claim.scene_key, claim.kind)]
+        keys += [poster_key(claim.scene_key)] if claim.kind == "join" else []
+        files = [attempt_key(key, claim.task, claim.attempt) for key in keys]
+        await asyncio.to_thread(self._storage.delete, files)
 
     async def _renew_lease(self, attempt: _Attempt) -> None:
         """Keep renewing the lease; kill the child once the claim is lost or the job is over."""

@@ -34,6 +34,7 @@ from services.storage.object_keys import (
     audio_key,
     correction_key,
     plan_key,
+    poster_key,
     result_key,
     segment_key,
     snapshot_key,
@@ -132,7 +133,7 @@ def _segment(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Pa
 
 
 def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
-    """Join the segments and add the song."""
+    """Join the segments, add the song, and write the poster."""
     key, audio = spec["scene_key"], spec["scene"]["audio"]
     with storage.file(plan_key(key, spec["plan"])) as file:
         plan = load_plan(_scene(spec, Path("song") if audio else None), file)
@@ -154,6 +155,8 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
                 video.append(path)
             tell({"progress": 100 * number // len(spec["segments"])})
         video.close()
+        poster = folder / "poster.png"
+        video.write_poster(poster)
     spent = TaskStats({"join": perf_counter() - began})
     settings, seconds, start = plan.settings, float(plan.part.duration), float(plan.part.start)
     size = (settings.width, settings.height)
@@ -170,6 +173,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
         tell({"warning": warning})
     _store(spec, storage, tell, result_key(key, "video"), target)  # this moves the file
+    _store(spec, storage, tell, poster_key(key), poster)
     return spent
 
 

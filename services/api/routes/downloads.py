@@ -1,4 +1,4 @@
-"""Downloads of finished videos."""
+"""Downloads of finished videos and their posters."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from services.api.file_responses import VALIDATORS, file_content, stored_file
 from services.api.route import Route
 from services.database.models import JobRow
 from services.jobs.artefacts import find_artefact, touch
-from services.storage.object_keys import result_key
+from services.storage.object_keys import poster_key, result_key
 
 router = APIRouter(tags=["jobs"], route_class=Route)
 _CACHE = "private, max-age=3600"
-VIDEO = file_content("video/mp4")
+VIDEO, _PICTURE = file_content("video/mp4"), file_content("image/png")
 
 
 @router.head("/download/{job_id}", include_in_schema=False)
@@ -32,28 +32,66 @@ VIDEO = file_content("video/mp4")
 )
 async def download(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """The finished video; 400 if it is not finished, 410 if it has expired."""
-    row = await _unexpired(service, caller, job_id)
-    if row.status != "completed":
-        raise HTTPException(400, f"Job not completed: it is {row.status}")
+    row = await _finished(service, caller, job_id)
+    media_type = "image/png" if row.kind == "frame" else "video/mp4"
     key = result_key(row.scene_key, row.kind)
-    await touch(service.sessions, key)
+    return await _send(service, caller, request, row, key, media_type=media_type, name=row.output_path)
+
+
+@router.head("/jobs/{job_id}/poster", include_in_schema=False)
+@router.get(
+    "/jobs/{job_id}/poster",
+    operation_id="get_poster",
+    response_class=Response,
+    responses={
+        200: {"description": "The picture", "headers": VALIDATORS, **_PICTURE},
+        206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_PICTURE},
+        304: {"description": "The client has it, by `If-None-Match`"},
+        **problems(400, 404, 410, 416),
+    },
+)
+async def get_poster(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
+    """The video's poster, a frame that stands for it (`poster` in its config); 400 and 410 as for the video."""
+    row = await _finished(service, caller, job_id)
+    return await _send(service, caller, request, row, poster_key(row.scene_key), media_type="image/png")
+
+
+async def _send(
+    service: Service,
+    caller: Caller,
+    request: Request,
+    row: JobRow,
+    key: str,
+    *,
+    media_type: str,
+    name: str | None = None,
+) -> Response:
+    """The file under ``key``, which belongs to a finished job."""
+    await touch(service.sessions, result_key(row.scene_key, row.kind))  # a poster is kept as long as its video
     made = await find_artefact(service.sessions, key)
-    if made is None:
-        await _unexpired(service, caller, job_id)
-        raise HTTPException(404, "Output file not found")
     try:
+        if made is None:
+            raise FileNotFoundError(key)
         return await stored_file(
             request,
             service.storage,
             made,
             cache=_CACHE,
-            media_type="image/png" if row.kind == "frame" else "video/mp4",
+            media_type=media_type,
             modified=row.ended_at or row.created_at,
-            name=row.output_path,
+            name=name,
         )
     except FileNotFoundError:
-        await _unexpired(service, caller, job_id)  # it may have expired just now
+        await _unexpired(service, caller, row.id)  # it may have expired just now
         raise HTTPException(404, "Output file not found") from None
+
+
+async def _finished(service: Service, caller: Caller, job_id: str) -> JobRow:
+    """The job, if it is finished and its video has not expired."""
+    row = await _unexpired(service, caller, job_id)
+    if row.status != "completed":
+        raise HTTPException(400, f"Job not completed: it is {row.status}")
+    return row
 
 
 async def _unexpired(service: Service, caller: Caller, job_id: str) -> JobRow:

@@ -40,6 +40,7 @@ OPERATIONS = {
     "follow_job": "GET /jobs/{job_id}/events",
     "list_deliveries": "GET /jobs/{job_id}/deliveries",
     "download": "GET /download/{job_id}",
+    "get_poster": "GET /jobs/{job_id}/poster",
     "count": "GET /metrics",
     "health": "GET /health",
 }
