@@ -132,7 +132,8 @@ class RetentionPolicy:
         for usage in await usage_by_owner(session):
             having[usage.owner] = having.get(usage.owner, 0) + usage.bytes
         by_name = {(thing.kind == "song", thing.name): thing for thing in things if thing.kind != "segment"}
-        gone = {(deletion.item.kind == "song", deletion.item.name): deletion.owners for deletion in expired}
+        whole = [deletion for deletion in expired if deletion.item.kind != "segment"]  # a scene may lose these alone
+        gone = {(deletion.item.kind == "song", deletion.item.name): deletion.owners for deletion in whole}
         owners = {thing.name: set(thing.used) for thing in things if thing.kind == "song"}
         results = [thing.name for thing in things if thing.kind not in ("song", "segment")]
         theirs = await _result_owners(session, results)
