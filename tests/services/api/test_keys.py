@@ -82,7 +82,8 @@ def routes() -> list[tuple[str, str]]:
     """Every route of the API, by method and path."""
     paths = create_app().openapi()["paths"]
     found = [(method.upper(), path) for path, methods in paths.items() for method in methods]
-    headed = ("health", "systems/{system_id}/frame", "systems/{system_id}/preview", "download/{job_id}")
+    headed = ("health", "systems/{system_id}/frame", "systems/{system_id}/preview")
+    headed = (*headed, "download/{job_id}", "jobs/{job_id}/poster")
     return [*sorted(found), *(("HEAD", f"/particles/{path}") for path in headed)]
 
 
