@@ -42,7 +42,8 @@ def poster_frame(settings: Settings, timeline: FeatureTimeline) -> int:
         last = min(timeline.frames, drop + 1 + round(_UNFOLDS * timeline.fps))
         return drop + int(np.argmax(strength[drop:last]))
     if not strength.any():
-        return int(_QUIET * timeline.frames)
+        lit = np.flatnonzero(lights >= lights.max())  # the last frames may be faded
+        return int(lit[np.argmin(np.abs(lit - int(_QUIET * timeline.frames)))])
     # Particles need time to appear and to spread, so of equally strong moments later ones are better.
     shares = np.arange(timeline.frames) / timeline.frames
     worth = (_EVEN + strength) * np.minimum(1, 2 * shares)

@@ -63,6 +63,7 @@ class TestChoice:
 
     def test_is_late_in_a_silent_video(self) -> None:
         assert plan_of({}, []).poster == 150
+        assert 100 <= plan_of({}, [], fade_out=8).poster <= 120  # before it fades
 
     @pytest.mark.parametrize("seconds", [0.1, 0.2, 0.3])
     def test_is_a_frame_of_the_shortest_videos(self, seconds: float) -> None:
