@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -201,6 +202,18 @@ def test_other_songs_are_encoded(m4a: Path, tmp_path: Path, name: str) -> None:
     video, is_copied = join(plan_of(song), song, tmp_path)
     assert not is_copied
     assert video.sound_start == 0
+
+
+def test_one_sample_that_differs_forbids_a_copy(m4a: Path) -> None:
+    class Changed(AudioFile):
+        def blocks(self) -> Iterator[np.ndarray]:
+            for number, block in enumerate(super().blocks()):
+                if number == 60:
+                    block[1, 7] += 1e-6
+                yield block
+
+    assert find_own_aac(lambda: AudioFile(m4a)) is not None
+    assert find_own_aac(lambda: Changed(m4a)) is None
 
 
 def test_result_says_whether_the_sound_was_copied(m4a: Path, tmp_path: Path) -> None:
