@@ -35,11 +35,12 @@ class _OtherError(Exception):
     """The packets are not what an MP4 needs."""
 
 
-def find_own_aac(open_song: OpenSong) -> OwnAac | None:
+def find_own_aac(open_song: OpenSong, *, heed: Callable[[], None] = lambda: None) -> OwnAac | None:
     """The song's own AAC, if a copy of it is sure to sound like the song; None otherwise.
 
     It must be AAC-LC, mono or stereo, with one configuration from start to end. The copy is decoded and compared with
-    the song, sample for sample, so damage and all that a container can say of delays, gaps and lengths are allowed for.
+    the song, sample for sample, so damage and all that a container can say of delays, gaps and lengths are allowed
+    for. ``heed`` is called with each block, and may raise an exception to stop the comparison.
 
     Raises:
         AudioError: the song cannot be opened.
@@ -47,7 +48,7 @@ def find_own_aac(open_song: OpenSong) -> OwnAac | None:
     try:
         with open_song() as song, open_song() as copy:
             skip = _skipped(open_song)
-            samples = _equal_samples(song, _decoded(copy), skip)
+            samples = _equal_samples(song, _decoded(copy), skip, heed)
             return OwnAac(song.rate, song.channels, skip, samples)
     except (av.error.FFmpegError, _OtherError):
         return None
@@ -123,11 +124,12 @@ def _decoded(song: AudioFile) -> Iterator[F32]:
         yield samples[0]
 
 
-def _equal_samples(song: AudioFile, copy: Iterator[F32], skip: int) -> int:
+def _equal_samples(song: AudioFile, copy: Iterator[F32], skip: int, heed: Callable[[], None]) -> int:
     """The number of samples of a song that equal those of its copy after ``skip``."""
     held: F32 = np.zeros((song.channels, 0), np.float32)
     total = 0
     for block in song.blocks():
+        heed()
         n = block.shape[1]
         total += n
         while held.shape[1] < n + skip:

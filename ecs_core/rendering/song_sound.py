@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _AHEAD = 60  # seconds: 2.4 MB
 
 
+class _ClosedError(Exception):
+    """No packets are wanted any more."""
+
+
 class SongSound:
     """AAC ``packets`` of a plan's song, at ``rate`` and with ``channels``, made by a thread up to a minute ahead.
 
@@ -34,7 +38,7 @@ class SongSound:
         self._song = song = self._open()
         self._mix = mix_of(plan, song)
         self.rate, self.channels = aac_rate(song.rate), self._mix.channels
-        self.is_copied = False
+        self.is_copied = self._closed = False
         self.packets = Ahead(self._packets(), limit=_AHEAD * self.rate // FRAME)
 
     def _open(self) -> AudioFile:
@@ -45,7 +49,7 @@ class SongSound:
     def _packets(self) -> Iterator[Packet]:
         from ecs_core.audio.own_aac import find_own_aac, own_packets  # noqa: PLC0415 - likewise
 
-        own = find_own_aac(self._open) if self._plan.plays_whole_song else None
+        own = find_own_aac(self._open, heed=self._heed) if self._plan.plays_whole_song else None
         if own is not None and fits(self._plan, own):
             self.is_copied = True
             with self._open() as song:
@@ -53,8 +57,13 @@ class SongSound:
         else:
             yield from encoded_sound(self._plan, self._song, self._mix)
 
+    def _heed(self) -> None:
+        if self._closed:
+            raise _ClosedError
+
     def close(self) -> None:
         """Stop making packets, and close the song."""
+        self._closed = True
         self.packets.stop()
         self._song.close()
 

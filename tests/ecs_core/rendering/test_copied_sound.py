@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -22,6 +23,7 @@ from ecs_core.video.encoding import Picture, SegmentWriter
 from ecs_core.video.join import VideoFile
 from ecs_core.video.sound import SoundTrack
 from tests.media import SMALL, Video, noise, read_video, tone, write_song
+from tests.waiting import HANG
 
 RATE = 44_100
 CONTAINERS = {
@@ -214,6 +216,21 @@ def test_one_sample_that_differs_forbids_a_copy(m4a: Path) -> None:
 
     assert find_own_aac(lambda: AudioFile(m4a)) is not None
     assert find_own_aac(lambda: Changed(m4a)) is None
+
+
+def test_closing_stops_the_comparison(m4a: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(m4a)
+    begun = threading.Event()
+
+    def endless(song: AudioFile) -> Iterator[np.ndarray]:
+        while True:
+            begun.set()
+            yield np.zeros((2, 0), np.float32)
+
+    monkeypatch.setattr(AudioFile, "blocks", endless)
+    sound = SongSound(m4a, plan)
+    assert begun.wait(HANG)
+    sound.close()
 
 
 def test_result_says_whether_the_sound_was_copied(m4a: Path, tmp_path: Path) -> None:
