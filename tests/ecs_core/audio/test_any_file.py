@@ -206,3 +206,10 @@ def test_ordinary_song_has_one_link_and_no_delay(tmp_path: Path) -> None:
     assert read(path)[2] == []
     wav = write_float_wav(tmp_path / "song.wav", tone(1.0))
     np.testing.assert_array_equal(read(wav)[0], tone(1.0))
+
+
+def test_w64_that_breaks_off_is_not_whole(ffmpeg: Ffmpeg) -> None:
+    path = ffmpeg(*source(440), "-metadata", "title=A song", "song.w64")
+    assert read(path)[2] == []
+    path.write_bytes(path.read_bytes()[:-20_000])
+    assert any("breaks off after" in warning for warning in read(path)[2])
