@@ -115,6 +115,19 @@ def write_song(
     return path
 
 
+def write_tracks(path: Path, *tracks: NDArray[np.float32], rate: int = 44_100) -> Path:
+    """Write a Matroska file of several stereo sound tracks; none is marked default."""
+    with av.open(str(path), "w", format="matroska") as container:
+        streams = [container.add_stream("pcm_s16le", rate=rate, layout="stereo") for _ in tracks]
+        for stream, samples in zip(streams, tracks, strict=True):
+            stream.disposition = av.stream.Disposition(0)
+            whole = (np.ascontiguousarray(samples.T) * 32_767).astype(np.int16).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(whole, format="s16", layout="stereo")
+            frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    return path
+
+
 def tagged_mp3(
     path: Path, texts: Mapping[str, str] | None = None, pictures: Sequence[tuple[int, bytes]] = (), seconds: float = 0.3
 ) -> Path:

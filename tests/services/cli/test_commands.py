@@ -12,7 +12,7 @@ import av
 import pytest
 
 from tests.conftest import CommandLine
-from tests.media import SIZE, read_video, tone, write_song
+from tests.media import SIZE, read_video, tone, write_song, write_tracks
 from tests.services.cli.conftest import Run
 
 
@@ -274,6 +274,19 @@ class TestAnalyze:
         assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
         assert int.from_bytes(picture.read_bytes()[16:20], "big") == 2000
         assert sorted(path.name for path in tmp_path.iterdir()) == ["analysis.png", "features.npz"]
+
+    def test_track_is_the_chosen_one(self, run: Run, tmp_path: Path) -> None:
+        song = write_tracks(tmp_path / "song.mka", tone(0.5), tone(1.0))
+        lengths = [
+            json.loads(run("analyze", song, *options).stdout)["duration"]
+            for options in ([], ["--track", "0"], ["--track", "1"])
+        ]
+        assert lengths == [0.5, 0.5, 1.0]
+        render = ("render", song, *SIZE, "--track", "1", "--json", "-o", tmp_path / "out.mp4")
+        assert json.loads(run(*render).stdout)["frames"] == 30
+        outcome = run("analyze", song, "--track", "2")
+        assert outcome.code == 2
+        assert "track 2" in outcome.error
 
     def test_follows_the_given_tempo(self, run: Run, demo_song: Path) -> None:
         outcome = run("analyze", demo_song, "--bpm", "60", "--beat-offset", "0.5")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import av
@@ -21,6 +22,7 @@ from sqlalchemy import delete, null, update
 
 from services.database.engine import open_database
 from services.database.models import DeliveryRow, IdempotencyRow, JobRow, new_id, now
+from tests.media import tone, write_tracks
 from tests.services.api.world import song
 from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, another_api, create, submit
 from tests.services.stack.conftest import Stack
@@ -375,6 +377,22 @@ def test_render_of_a_part_tells_where_it_begins(stack: Stack) -> None:
     late = {"start": 2, "audio_path": audio}
     refused = stack.client.post(f"/systems/{system}/render", json=late)
     assert_refused(refused, 400, "start = 2: must be under 2 seconds, the length of the song")
+
+
+def test_track_is_the_chosen_one(stack: Stack, tmp_path: Path) -> None:
+    song = write_tracks(tmp_path / "song.mka", tone(1.0), tone(0.5))
+    audio = stack.client.post("/audio", files={"file": ("song.mka", song.read_bytes())}).json()
+    assert audio["duration"] == pytest.approx(1.0)
+    system = create(stack, **SMALL)
+    body = {"duration": "audio", "audio_path": audio["audio_path"]}
+    frames = [
+        stack.wait_for(submit(stack, system, **body, **track), "completed", "failed")["frames"]
+        for track in ({}, {"track": 0}, {"track": 1})
+    ]
+    assert frames == [30, 30, 15]
+    missing = stack.wait_for(submit(stack, system, **body, track=2), "completed", "failed")
+    assert missing["status"] == "failed"
+    assert "track 2" in missing["error"]
 
 
 def test_render_from_the_drop_tells_where_that_is(stack: Stack) -> None:
