@@ -21,7 +21,7 @@ from tests.fork_server import HANG
 from tests.media import SMALL, read_video
 from tests.service import alive, cpu_of_tree, descendants, wait_for
 
-FEW = 3.0  # seconds of CPU after Ctrl-C; what is not interrupted takes several times as many
+FEW = 10.0  # seconds of CPU after Ctrl-C; what is not interrupted takes several times as many
 LONG = ("--type", "snow", "--size", "640x360", "--set", "particle_count=400", "--workers", "2")
 
 

@@ -110,7 +110,8 @@ def put(data: Path, key: str, content: bytes, *, artefact: str | None = None) ->
             database.execute("INSERT INTO artefacts VALUES (?, ?, ?, ?, ?)", values)
         else:
             values = (key.removeprefix("audio/"), ".wav", len(content), 1.0, 44100, 2, "2026-01-01")
-            database.execute("INSERT INTO audio VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            names = "sha256, suffix, size, duration, sample_rate, channels, created_at, warnings"
+            database.execute(f"INSERT INTO audio ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, '[]')", values)
 
 
 class TestBackUp:

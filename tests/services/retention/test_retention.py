@@ -609,7 +609,7 @@ def keeping(shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> obje
     """Songs that are not looked into."""
     from services.media import songs
 
-    async def look(path: Path, name: str) -> dict[str, float | int]:
+    async def look(path: Path, name: str, *, required: bool) -> dict[str, float | int]:
         return {"duration": 1.0, "sample_rate": 44100, "channels": 2}
 
     songs_ = songs.Songs(shelf.settings, shelf.board.sessions, shelf.storage, folder)
