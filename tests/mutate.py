@@ -250,7 +250,7 @@ MUTATIONS = [
         SANDBOX,
         "    _limit(resource.RLIMIT_CPU, seconds, seconds + _GRACE)\n",
         "",
-        CONFINED + " -k 'not time'",
+        CONFINED,
     ),
     Mutation("sandbox: writing", SANDBOX, "    _limit(resource.RLIMIT_FSIZE, 0)\n", "", CONFINED),
     Mutation("sandbox: cores", SANDBOX, "    _limit(resource.RLIMIT_CORE, 0)\n", "", CONFINED),

@@ -90,10 +90,10 @@ def create_app() -> FastAPI:
     share_errors(app)
     app.include_router(particle_router)
     app.include_router(metrics_router)
-    app.add_middleware(Requests)  # outermost, so that it sees every response
+    app.add_middleware(Requests)
     settings = ServiceSettings()
     harden(app, settings)
-    app.add_middleware(ForwardedHeaders, settings=settings)
+    app.add_middleware(ForwardedHeaders, settings=settings)  # outermost: the others see the client, not the proxy
     for slow in (app.openapi, particle_types.all_types):  # computed once, before the first request
         slow()
     return app
