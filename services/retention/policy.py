@@ -134,26 +134,26 @@ class RetentionPolicy:
         by_name = {(thing.kind == "song", thing.name): thing for thing in things if thing.kind != "segment"}
         whole = [deletion for deletion in expired if deletion.item.kind != "segment"]  # a scene may lose these alone
         gone = {(deletion.item.kind == "song", deletion.item.name): deletion.owners for deletion in whole}
-        owners = {thing.name: set(thing.used) for thing in things if thing.kind == "song"}
+        owners = {(True, thing.name): set(thing.used) for thing in things if thing.kind == "song"}
         results = [thing.name for thing in things if thing.kind not in ("song", "segment")]
         theirs = await _result_owners(session, results)
-        owners |= {scene: set(sizes) for scene, sizes in theirs.items()}
-        for deletion in expired:
-            owners.get(deletion.item.name, set()).difference_update(deletion.owners or ())
+        owners |= {(False, scene): set(sizes) for scene, sizes in theirs.items()}
+        for key, its_owners in gone.items():
+            owners.get(key, set()).difference_update(its_owners or ())
         for owner, size in having.items():
             over = size - self._settings.keep_bytes
             mine = [
                 (thing.used.get(owner, thing.used_at), key, thing, theirs.get(thing.name, {}).get(owner, thing.size))
                 for key, thing in by_name.items()
-                if owner in owners.get(thing.name, ()) or owner in (gone.get(key) or ())
+                if owner in owners.get(key, ()) or owner in (gone.get(key) or ())
             ]
             for used_at, key, thing, counts in sorted(mine, key=lambda each: (each[0], each[1])):
                 if key in gone and owner in (gone[key] or (owner,)):
                     over -= counts
                 elif over > 0 and used_at < spare:
                     over -= counts
-                    owners[thing.name].discard(owner)
-                    freed = 0 if owners[thing.name] else thing.size
+                    owners[key].discard(owner)
+                    freed = 0 if owners[key] else thing.size
                     found.append(Deletion(thing, "quota", freed, spare, (owner,)))
         return found
 

@@ -230,6 +230,17 @@ class TestOwnerQuota:
         assert await shelf.owners_of(song) == {"bob"}
         await shelf.whole()
 
+    async def test_song_and_scene_of_one_name_are_told_apart(self, shelf: Shelf) -> None:
+        song = await shelf.song("name", "bob")
+        await shelf.age(hours=1)
+        jobs = [await shelf.rendered("alice", "name"), await shelf.rendered("alice")]
+        await shelf.age(hours=1)
+        report = await shelf.clear(keep_bytes=SIZE, keep_segments=0)
+        assert report.freed[("quota", "video")] == (1, SIZE)
+        assert ("quota", "song") not in report.freed
+        assert [(await shelf.board.job(job)).expired_at is not None for job in jobs] == [True, False]
+        assert await shelf.owners_of(song) == {"bob"}
+
     async def test_minimum_age_is_respected(self, shelf: Shelf) -> None:
         await shelf.rendered()
         await shelf.song("song", "alice")
