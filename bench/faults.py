@@ -109,7 +109,9 @@ class Stack:
         for fork_server, _ in self.programs("fork_server"):
             for pid in children(fork_server):
                 with suppress(OSError):
-                    found.append((pid, Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()))
+                    line = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+                    if "decoding_server" not in line:
+                        found.append((pid, line))
         return found
 
     def rows(self, query: str | Select[Any]) -> list[tuple[Any, ...]]:

@@ -56,8 +56,16 @@ def memory_of(pid: int) -> int:
 
 
 def descendants(pid: int) -> list[int]:
-    """The child processes of a process, and their children."""
-    return [each for child in children(pid) for each in (child, *descendants(child))]
+    """The child processes of a process, and their children; not decoding servers, which start when there is a song."""
+    found = [child for child in children(pid) if not is_decoding_server(child)]
+    return [each for child in found for each in (child, *descendants(child))]
+
+
+def is_decoding_server(pid: int) -> bool:
+    """Whether a process is one, or was forked by one."""
+    with suppress(OSError):
+        return b"decoding_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def left(stack: Stack) -> Left:

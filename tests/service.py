@@ -45,10 +45,18 @@ def children(pid: int) -> dict[str, int]:
     """The processes that a process started, by what they run."""
     found = {}
     for child in forked(pid):
-        words = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+        words = command_of(child)
         tell_tale = {"fork_server": "fork server", " api --fd": "api", " worker ": "worker"}
         found[next((name for part, name in tell_tale.items() if part in words), "?")] = child
     return found
+
+
+def command_of(pid: int) -> str:
+    """What a process runs; nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def forked(pid: int) -> list[int]:

@@ -47,8 +47,8 @@ _MESSAGE: TypeAdapter[_Begin | _End] = TypeAdapter(_Begin | _End)
 class DecodedSong:
     """A ``track`` of an untrusted song, read once like an AudioFile; errors and warnings call it ``name``.
 
-    A context manager. If ``required``, nothing is decoded where the sandbox lacks something. Use it in a process that
-    does not ignore SIGCHLD; the decoding process ends with it.
+    A context manager. If ``required``, nothing is decoded where the sandbox lacks something. The decoding process ends
+    with it.
 
     Raises:
         MissingSandboxError: it is not decoded.

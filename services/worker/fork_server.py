@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from services.media.sandbox.decoding_processes import decoding_server
 from services.processes.parent_death import end_with_parent
 from services.processes.process_title import set_process_title
 
@@ -38,6 +39,7 @@ def main() -> None:
 
     renderable_versions()  # caches the versions loaded now, whatever is installed later
     os.nice(int(sys.argv[2]))
+    decoding_server().start()  # for all children
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     load_kernels()
@@ -63,7 +65,6 @@ def _child(connection: socket.socket, storage_url: str) -> int:
     from services.storage.object_store import Storage, retry_reason
     from services.worker import task_runner
 
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the exit code of a decoding process is needed
     lines = connection.makefile("rw", encoding="utf-8")
 
     def say(message: Mapping[str, Any]) -> None:

@@ -38,10 +38,14 @@ GATE = f"""
 import signal
 import sys
 
-if any("song_decoder:decode" in word for word in sys.orig_argv):  # of a worker, not the one that measures an upload
+if any("decoding_server" in word for word in sys.orig_argv):
     from ecs_core.audio.decode import AudioFile
 
     def blocks(song, real=AudioFile.blocks):
+        # Samples for a worker are gated, measuring an upload is not.
+        return gated(song, real) if sys._getframe(1).f_code.co_name == "decode" else real(song)
+
+    def gated(song, real):
         for number, block in enumerate(real(song)):
             yield block
             if number == 0 and song.seconds is not None and {GATED} <= song.seconds < {GATED} + 10:
@@ -56,7 +60,7 @@ RENDERED = ("numbers/nan-f32.wav", "ogg/chained.opus", "channels/64.wav")
 def stack(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer) -> Iterator[Stack]:
     redis_or_skip()
     gate = tmp_path_factory.mktemp("gate")
-    (gate / "sitecustomize.py").write_text(GATE)  # of the decoding processes, which are new interpreters
+    (gate / "sitecustomize.py").write_text(GATE)  # of decoding servers, which are new interpreters
     with running_stack(tmp_path_factory.mktemp("hostile-stack"), forks, PYTHONPATH=str(gate)) as stack:
         yield stack
 
@@ -175,8 +179,8 @@ def long_song(stack: Stack, seed: int) -> str:
 
 
 def stopped_decoder(stack: Stack) -> int | None:
-    """The process that decodes for one that does a task, once it has stopped in the middle of a song."""
-    decoders = (each for task in stack.children() for each in forked(task))
+    """The process that decodes a song for a task, once it has stopped in the middle."""
+    decoders = (each for server in stack.decoding_servers() for each in forked(server))
     return next((each for each in decoders if state(each) == "T"), None)
 
 

@@ -18,8 +18,8 @@ from contextlib import suppress
 
 from services.media import song_decoder
 from services.media.decoding_limits import CPU_LIMIT, MEMORY_LIMIT
-from services.media.sandbox import decoding_process
-from services.media.sandbox.messages import Text, read_message
+from services.media.sandbox import decoding_server
+from services.media.sandbox.messages import Channel, Text, read_message
 
 _LONGEST = 300.0  # seconds until a child has failed the test
 
@@ -33,11 +33,12 @@ def probed(path: str) -> dict[str, object]:
             os.dup2(there, 1)
             os.closerange(3, 100)
             os.dup2(os.open(os.devnull, os.O_RDWR), 2)
-            order = {"decoder": f"{song_decoder.__name__}:measure", "path": path, "options": {}, "nice": 5}
-            order |= {"memory": MEMORY_LIMIT, "seconds": CPU_LIMIT, "parent": os.getppid()}
-            sys.argv = ["decoding", json.dumps(order)]
+            order = {"decoder": f"{song_decoder.__name__}:measure", "path": path, "options": {}, "required": False}
+            order |= {"memory": MEMORY_LIMIT, "seconds": CPU_LIMIT}
+            os.nice(5)
             gc.freeze()
-            decoding_process.main()
+            with os.fdopen(1, "wb") as stream:
+                decoding_server.decode(order, Channel(stream))
             os._exit(0)
         os._exit(1)
     os.close(there)

@@ -1,18 +1,11 @@
-"""Decoding: an untrusted file, and the sandboxed process that decodes it; run_sandboxed() for short answers.
-
-The process starts with a new interpreter and almost no environment, so its memory holds no secrets of its parent.
-"""
+"""Decoding: an untrusted file, and the sandboxed process that decodes it; run_sandboxed() for short answers."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,10 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecs_core.errors import AudioError, MotesError
 from services.media.decoding_limits import CPU_LIMIT, MEMORY_LIMIT
+from services.media.sandbox.decoding_processes import DecodingServer, decoding_server
 from services.media.sandbox.messages import MAX_TEXT, ProtocolError, Text, read_message
 
-# All that the process inherits of our environment: what Python needs to start.
-_ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL")
 _TIMEOUT = 300.0  # seconds to wait for the next message
 _EXIT_TIMEOUT = 10.0  # seconds from the end of the messages to the end of the process
 _BUFFER = 1 << 18  # bytes
@@ -71,16 +63,11 @@ class Decoding:
     seconds: int = CPU_LIMIT
     nice: int = 0
 
-    def command(self) -> list[str]:
-        """The command that starts the process."""
+    def order(self) -> bytes:
+        """What the decoding server is asked for."""
         order: dict[str, Any] = {"decoder": self.decoder, "path": str(self.path_there), "options": dict(self.options)}
-        order |= {"memory": self.memory, "seconds": self.seconds, "nice": self.nice}
-        order |= {"required": self.required, "parent": os.getpid()}
-        return [sys.executable, "-m", "services.media.sandbox.decoding_process", json.dumps(order)]
-
-    def environment(self) -> dict[str, str]:
-        """The process's environment."""
-        return {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ} | {"OPENBLAS_NUM_THREADS": "1"}
+        order |= {"memory": self.memory, "seconds": self.seconds, "nice": self.nice, "required": self.required}
+        return json.dumps(order).encode()
 
     @property
     def unlinked(self) -> int | None:
@@ -142,23 +129,15 @@ class Decoding:
 class SandboxedDecoder:
     """Messages of a process that decodes a file. Blocking; a context manager; the process ends with it.
 
-    Use it in a process that does not ignore SIGCHLD, in a thread that lives longer: the process ends with the thread
-    that started it.
+    Raises:
+        ConnectionResetError: the process cannot be started; a retry may succeed.
     """
 
     def __init__(self, decoding: Decoding) -> None:
         self._decoding = decoding
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                decoding.command(),
-                env=decoding.environment(),
-                stdin=subprocess.DEVNULL if decoding.unlinked is None else decoding.unlinked,
-                stdout=theirs.fileno(),
-                stderr=subprocess.DEVNULL,
-            )
-        ours.settimeout(_TIMEOUT)
-        self._socket, self._stream = ours, ours.makefile("rb", buffering=_BUFFER)
+        self._process = decoding_server().fork(decoding.order(), decoding.unlinked)
+        self._process.answers.settimeout(_TIMEOUT)
+        self._stream = self._process.answers.makefile("rb", buffering=_BUFFER)
         self._begun = False
 
     @property
@@ -187,17 +166,18 @@ class SandboxedDecoder:
         except ProtocolError:
             raise self._decoding.protocol_error() from None
         if message is None:
-            with suppress(subprocess.TimeoutExpired):
-                raise self._decoding.exit_error(self._process.wait(_EXIT_TIMEOUT))
+            with suppress(TimeoutError):
+                raise self._decoding.exit_error(self._process.exit_code(_EXIT_TIMEOUT))
             raise self._decoding.protocol_error()  # it closed its end and goes on
         return message
 
     def close(self) -> None:
         """Kill the process."""
-        self._stream.close()
-        self._socket.close()
         self._process.kill()
-        self._process.wait()
+        with suppress(TimeoutError):
+            self._process.exit_code(_EXIT_TIMEOUT)
+        self._stream.close()
+        self._process.close()
 
     def __enter__(self) -> SandboxedDecoder:
         return self
@@ -217,30 +197,27 @@ async def run_sandboxed(decoding: Decoding, *, max_bytes: int = 0) -> list[Text 
     return (await run_with_report(decoding, max_bytes=max_bytes))[1]
 
 
-async def run_with_report(decoding: Decoding, *, max_bytes: int = 0) -> tuple[list[str], list[Text | bytes]]:
-    """Like run_sandboxed(); before the messages, what the sandbox lacks."""
-    process = await asyncio.create_subprocess_exec(
-        *decoding.command(),
-        env=decoding.environment(),
-        stdin=asyncio.subprocess.DEVNULL if decoding.unlinked is None else decoding.unlinked,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
+async def run_with_report(
+    decoding: Decoding, *, max_bytes: int = 0, server: DecodingServer | None = None
+) -> tuple[list[str], list[Text | bytes]]:
+    """Like run_sandboxed(); before the messages, what the sandbox lacks. ``server`` is of this process by default."""
+    process = (server or decoding_server()).fork(decoding.order(), decoding.unlinked)
+    process.answers.setblocking(False)
+    receive = asyncio.get_running_loop().sock_recv
     sent = bytearray()
     try:
         async with asyncio.timeout(2 * decoding.seconds):
-            while more := await process.stdout.read(_BUFFER):
+            while more := await receive(process.answers, _BUFFER):
                 sent += more
                 if len(sent) > max_bytes + MAX_TEXT:
                     raise decoding.protocol_error()
-            code = await process.wait()
+            code = await process.exit_code_soon()
     except TimeoutError:
         raise decoding.error(f"{decoding.name}: cannot be decoded in {2 * decoding.seconds} s") from None
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        process.kill()
+        await process.exit_code_soon()
+        process.close()
     messages: list[Text | bytes] = []
     read = io.BytesIO(sent).read
     try:

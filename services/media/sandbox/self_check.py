@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ecs_core.errors import MotesError
 from services.media.sandbox.decoding import Decoding, run_with_report
+from services.media.sandbox.decoding_processes import DecodingServer
 
 _log = logging.getLogger("motes.sandbox")
 _found: list[Sequence[str]] = []  # it does not change while this process runs
 _NOTHING = Decoding(
-    decoder="services.media.sandbox.decoding_process:decode_nothing",
+    decoder="services.media.sandbox.decoding_server:decode_nothing",
     path=Path(os.devnull),
     name="nothing",
     required=False,
@@ -36,8 +37,11 @@ async def check_sandbox(*, required: bool) -> Sequence[str]:
 
 
 async def _missing() -> Sequence[str]:
+    server = DecodingServer()  # not kept, as a worker decodes in other processes
     try:
-        return (await run_with_report(_NOTHING))[0]
+        return (await run_with_report(_NOTHING, server=server))[0]
     except (MotesError, OSError) as error:
         _log.error("the sandbox cannot be entered: %s", error)
         return ["sandbox"]
+    finally:
+        server.close()

@@ -93,7 +93,7 @@ def test_service_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Path) 
     process = demo(tmp_path, LONG)
     service = wait_for(lambda: descendants(process.pid))[0]
     os.kill(wait_for(lambda: children(service).get("worker")), signal.SIGKILL)
-    wait_for(lambda: len(descendants(process.pid)) >= 6)
+    wait_for(lambda: len(descendants(process.pid)) >= 7)
     os.kill(service, signal.SIGKILL)
     _, said = process.communicate(timeout=HANG)
     assert process.returncode == 2
@@ -107,7 +107,7 @@ def test_service_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Path) 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_demo_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     process = demo(tmp_path, LONG)
-    wait_for(lambda: len(descendants(process.pid)) >= 6)  # it has begun, and does a task
+    wait_for(lambda: len(descendants(process.pid)) >= 7)  # it has begun, and does a task
     everything = descendants(process.pid)
     process.send_signal(number)
     _, said = process.communicate(timeout=HANG)

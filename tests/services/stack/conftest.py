@@ -27,7 +27,7 @@ from sqlalchemy import text
 
 from services.database.engine import open_database
 from tests.fork_server import HANG, Forked, ForkServer
-from tests.service import forked, redis_or_skip, wait_for
+from tests.service import command_of, forked, redis_or_skip, wait_for
 from tests.services.servers import BUCKET, Postgres
 
 ROOT = Path(__file__).parents[3]
@@ -123,7 +123,14 @@ class Stack:
 
     def children(self, name: str = "worker") -> list[int]:
         """Processes that do a worker's tasks: forked by the fork server, which it started."""
-        return [task for server in forked(self.processes[name].pid) for task in forked(server)]
+        return [each for each in self._forked(name) if "decoding_server" not in command_of(each)]
+
+    def decoding_servers(self, name: str = "worker") -> list[int]:
+        """The process that a worker's decoders are forked from; the fork server started it, too."""
+        return [each for each in self._forked(name) if "decoding_server" in command_of(each)]
+
+    def _forked(self, name: str) -> list[int]:
+        return [each for server in forked(self.processes[name].pid) for each in forked(server)]
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

@@ -100,7 +100,7 @@ def test_no_process_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     with serving(tmp_path) as service, service.client() as client:
         job = render(client, LONG)
         wait_for(lambda: client.get(f"/jobs/{job}").json()["frames_done"] > 0)
-        wait_for(lambda: len(descendants(service.process.pid)) >= 4)  # the API, a worker, the fork server and a task
+        wait_for(lambda: len(descendants(service.process.pid)) >= 5)  # API, worker, both fork servers, a task
         everything = descendants(service.process.pid)
         service.process.kill()
         service.process.wait()

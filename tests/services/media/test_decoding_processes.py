@@ -1,0 +1,156 @@
+"""The decoding server: it forks all decoders of a process and of those forked from it, and may die at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecs_core.errors import AudioError
+from services.media.probe import probe
+from services.media.sandbox.decoding import Decoding, SandboxedDecoder
+from services.media.sandbox.decoding_processes import DecodingServer, decoding_server
+from services.media.sandbox.messages import Text
+from tests.media import tone, write_song
+from tests.service import wait_for
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    return write_song(tmp_path / "song.flac", tone(0.5))
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Decoding:
+    """What never ends by itself."""
+    (tmp_path / "deed").write_text("stream.flush(); signal.raise_signal(signal.SIGSTOP)")
+    decoder = "tests.services.media.trial_decoders:begin_and_execute"
+    return Decoding(decoder=decoder, path=tmp_path / "deed", name="the song")
+
+
+@pytest.fixture
+def server() -> DecodingServer:
+    """The one of this process, started anew."""
+    decoding_server().close()
+    return decoding_server()
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def measured(song: Path) -> str:
+    decoding = Decoding(decoder="services.media.song_decoder:measure", path=song, name="the song")
+    with SandboxedDecoder(decoding) as process:
+        said = process.receive()
+    assert isinstance(said, Text)
+    return said.json.decode()
+
+
+def test_idle_server_that_was_killed_is_started_again(server: DecodingServer, stopped: Decoding, song: Path) -> None:
+    before = measured(song)
+    with SandboxedDecoder(stopped) as process:
+        first = parent_of(process.pid)
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: not is_running(first))
+    assert measured(song) == before
+    with SandboxedDecoder(stopped) as process:
+        assert parent_of(process.pid) != first
+
+
+@pytest.mark.usefixtures("server")
+def test_decoder_whose_server_is_killed_ends_and_may_be_retried(stopped: Decoding, song: Path) -> None:
+    with SandboxedDecoder(stopped) as process:
+        process.receive()
+        process.receive(max_bytes=1000)
+        os.kill(parent_of(process.pid), signal.SIGKILL)
+        with pytest.raises(ConnectionResetError, match="the decoder of the song was killed"):
+            process.receive()
+        wait_for(lambda: not is_running(process.pid))
+    assert "duration" in measured(song)
+
+
+@pytest.mark.usefixtures("server")
+def test_closed_decoder_is_gone(stopped: Decoding) -> None:
+    with SandboxedDecoder(stopped) as process:
+        assert is_running(process.pid)
+    assert not is_running(process.pid)
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("server")
+async def test_cancelled_probe_leaves_no_decoder(stopped: Decoding, monkeypatch: pytest.MonkeyPatch) -> None:
+    forked = []
+    fork = DecodingServer.fork
+
+    def noted(server: DecodingServer, order: bytes, file: int | None) -> object:
+        order = order.replace(b"services.media.song_decoder:measure", stopped.decoder.encode())
+        forked.append(fork(server, order, file))
+        return forked[-1]
+
+    monkeypatch.setattr(DecodingServer, "fork", noted)
+    task = asyncio.create_task(probe(stopped.path, "the song"))
+    while not forked:
+        await asyncio.sleep(0)
+    pid = await asyncio.to_thread(lambda: forked[0].pid)
+    assert is_running(pid)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not is_running(pid)
+
+
+@pytest.mark.usefixtures("server")
+def test_forked_processes_share_the_server(stopped: Decoding) -> None:
+    with SandboxedDecoder(stopped) as process:
+        server = parent_of(process.pid)
+    here, there = os.pipe()
+    if (pid := os.fork()) == 0:
+        with SandboxedDecoder(stopped) as process:
+            os.write(there, str(parent_of(process.pid)).encode())
+        os._exit(0)
+    os.close(there)
+    with os.fdopen(here) as answer:
+        assert int(answer.read()) == server
+    os.waitpid(pid, 0)
+
+
+def test_server_ends_with_the_last_process_that_uses_it(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from services.media.sandbox.decoding_processes import decoding_server
+decoding_server().start()
+print(decoding_server()._pid, flush=True)
+if os.fork() == 0:
+    sys.stdin.read()
+"""
+    process = subprocess.Popen(
+        (sys.executable, "-c", code), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    server = int(process.stdout.readline())
+    process.wait()
+    assert is_running(server)  # for the process that was forked
+    process.stdin.close()
+    wait_for(lambda: not is_running(server))
+    process.stdout.close()
+
+
+def test_missing_file_is_an_error_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="the song"):
+        asyncio.run(probe(tmp_path / "nothing", "the song"))
