@@ -26,8 +26,8 @@ class Guidance:
 
     def to_json(self) -> dict[str, Any]:
         """The given values as plain data."""
-        said = {name: getattr(self, name) for name in ("bpm", "beat_offset", "beat_octave", "metre")}
-        return {name: value for name, value in said.items() if value is not None}
+        values = {name: getattr(self, name) for name in ("bpm", "beat_offset", "beat_octave", "metre")}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 AS_HEARD = Guidance()

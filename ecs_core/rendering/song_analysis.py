@@ -83,15 +83,17 @@ def _with_peak(analysis: Analysis, song: Path, track: int | None) -> Analysis:
 
 
 def _check_guidance(guidance: Guidance, analysis: Path) -> None:
-    said = ", ".join(f"{name} = {value}" for name, value in guidance.to_json().items())
-    if said:
-        raise SceneError(f"{said}: {analysis} has all its beats and bars; leave that out, or analyse the song with it")
+    given = ", ".join(f"{name} = {value}" for name, value in guidance.to_json().items())
+    if given:
+        raise SceneError(f"{given}: {analysis} has all its beats and bars; leave that out, or analyse the song with it")
 
 
 def _check_length(song: Path, track: int | None, seconds: float, analysis: Path) -> None:
     from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - likewise
 
     with AudioFile(song, track=track) as file:
-        said = file.seconds
-    if said is not None and abs(said - seconds) > max(_NEAR, 0.02 * seconds):
-        raise SceneError(f"{analysis}: is the analysis of another song: of {seconds:g} s, and {song} has {said:g} s")
+        duration = file.seconds
+    if duration is not None and abs(duration - seconds) > max(_NEAR, 0.02 * seconds):
+        raise SceneError(
+            f"{analysis}: is the analysis of another song: of {seconds:g} s, and {song} has {duration:g} s"
+        )

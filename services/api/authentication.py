@@ -72,8 +72,8 @@ def keys_needed(settings: ServiceSettings, connection: HTTPConnection) -> bool:
         return True
     # An application served by others may listen elsewhere than the settings say, or behind a proxy.
     ends = [connection.scope.get(end) or ("", None) for end in ("server", "client")]
-    told = connection.headers.getlist("x-forwarded-for")
-    if told and not all(_is_address(each.strip()) for each in [ends[1][0], *",".join(told).split(",")]):
+    forwarded = connection.headers.getlist("x-forwarded-for")
+    if forwarded and not all(_is_address(each.strip()) for each in [ends[1][0], *",".join(forwarded).split(",")]):
         return True  # the proxy does not know the origin, so it may not be this machine
     return any(_is_address(host) and not is_loopback(host) for host, _ in ends)
 

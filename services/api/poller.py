@@ -54,11 +54,11 @@ class Poller(Generic[T]):
         while True:
             await self._has_followers.wait()
             await asyncio.sleep(self._every)
-            told, self._next = self._next, asyncio.get_running_loop().create_future()
+            waiting, self._next = self._next, asyncio.get_running_loop().create_future()
             try:
-                told.set_result(await self._fetch(self._wanted.keys()) if self._wanted else {})
+                waiting.set_result(await self._fetch(self._wanted.keys()) if self._wanted else {})
             except UNREACHABLE as error:
-                told.set_exception(error)
-                told.exception()  # there may be no follower left to retrieve it
+                waiting.set_exception(error)
+                waiting.exception()  # there may be no follower left to retrieve it
             if not self._wanted:
                 self._has_followers.clear()

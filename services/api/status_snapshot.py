@@ -32,11 +32,11 @@ async def status_snapshots(sessions: Sessions, systems: Set[str]) -> dict[str, S
     order = (JobRow.status == "queued", JobRow.created_at, JobRow.id)
     place = func.row_number().over(partition_by=JobRow.system_id, order_by=order)
     found = select(JobRow.id, place.label("place")).where(JobRow.system_id.in_(systems), videos, recent).subquery()
-    told = (
+    query = (
         select(*COLUMNS).join(found, JobRow.id == found.c.id).where(found.c.place <= MAX_JOBS).order_by(found.c.place)
     )
     async with sessions() as session:
         revisions = select(SystemRow.id, SystemRow.revision).where(SystemRow.id.in_(systems))
         rows = (await session.execute(revisions)).all()
-        jobs = (await session.execute(told)).all() if rows else ()
+        jobs = (await session.execute(query)).all() if rows else ()
     return {id_: StatusSnapshot(revision, tuple(job for job in jobs if job.system_id == id_)) for id_, revision in rows}

@@ -22,16 +22,16 @@ _RETRY_AFTER = 10  # seconds after which a job may have ended or something may h
 class LimitError(MotesError):
     """A request exceeds a limit of this server: the limit's name and value, and what was asked for."""
 
-    def __init__(self, limit: str, value: float, said: str) -> None:
-        super().__init__(f"{said}: at most {value:.15g} here (limit {limit})")
+    def __init__(self, limit: str, value: float, problem: str) -> None:
+        super().__init__(f"{problem}: at most {value:.15g} here (limit {limit})")
         self.limit, self.value = limit, int(value) if value == int(value) else value
 
 
 class QuotaError(LimitError):
     """A caller has used up a quota and may retry after ``seconds``."""
 
-    def __init__(self, limit: str, value: float, said: str, *, seconds: float = _RETRY_AFTER) -> None:
-        super().__init__(limit, value, said)
+    def __init__(self, limit: str, value: float, problem: str, *, seconds: float = _RETRY_AFTER) -> None:
+        super().__init__(limit, value, problem)
         self.seconds = seconds
 
 
@@ -89,11 +89,11 @@ def check_length(settings: ServiceSettings, seconds: float) -> None:
     check_limit("max_seconds", settings.max_seconds, seconds, f"duration = {seconds:g} s")
 
 
-def check_limit(limit: str, value: float, given: float | Fraction, said: str) -> None:
-    """Refuse a value above a limit; ``said`` is the beginning of the message.
+def check_limit(limit: str, value: float, given: float | Fraction, problem: str) -> None:
+    """Refuse a value above a limit; ``problem`` is the beginning of the message.
 
     Raises:
         LimitError: the value is above the limit.
     """
     if given > value:
-        raise LimitError(limit, value, said)
+        raise LimitError(limit, value, problem)

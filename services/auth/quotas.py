@@ -65,10 +65,10 @@ async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas) -> None:
     seconds = unrendered_seconds(job)
     used = await session.scalar(select(UsageRow.seconds).where(UsageRow.owner == job.owner, UsageRow.day == day)) or 0
     if used + seconds > quotas.rendered_seconds_per_day:
-        said = f"{used:.6g} s were rendered today, and this is {seconds:.6g} s more"
+        problem = f"{used:.6g} s were rendered today, and this is {seconds:.6g} s more"
         midnight = now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         left = (midnight - now()).total_seconds()
-        raise QuotaError("rendered_seconds_per_day", quotas.rendered_seconds_per_day, said, seconds=left)
+        raise QuotaError("rendered_seconds_per_day", quotas.rendered_seconds_per_day, problem, seconds=left)
     await _charge(session, job.owner, day, seconds)
 
 

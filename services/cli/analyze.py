@@ -84,8 +84,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     from ecs_core.scene.settings import Settings, validate
 
     names = ("track", "bpm", "beat_offset", "beat_octave", "metre")
-    said = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    return validate(Settings, said, owner="motes analyze")
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    return validate(Settings, given, owner="motes analyze")
 
 
 def _rate(text: str) -> Fraction:

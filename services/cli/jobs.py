@@ -106,25 +106,27 @@ async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
         tasks = list(await session.scalars(select(TaskRow).where(TaskRow.job_id == job.id).order_by(*order)))
         last = select(EventRow).where(EventRow.job_id == job.id).order_by(EventRow.id.desc()).limit(arguments.events)
         events = list(reversed(list(await session.scalars(last))))
-        told = list(await session.scalars(select(DeliveryRow).where(DeliveryRow.job_id == job.id)))
+        deliveries = list(await session.scalars(select(DeliveryRow).where(DeliveryRow.job_id == job.id)))
     if arguments.json:
-        print(json.dumps(_all_facts(job, tasks, events, told)))
+        print(json.dumps(_all_facts(job, tasks, events, deliveries)))
     else:
-        _print(job, tasks, events, told)
+        _print(job, tasks, events, deliveries)
 
 
-def _all_facts(job: JobRow, tasks: list[TaskRow], events: list[EventRow], told: list[DeliveryRow]) -> dict[str, Any]:
+def _all_facts(
+    job: JobRow, tasks: list[TaskRow], events: list[EventRow], deliveries: list[DeliveryRow]
+) -> dict[str, Any]:
     of_task = ("kind", "number", "status", "attempt", "deaths", "frames", "done", "worker", "lease_until")
     of_delivery = ("event", "status", "attempts", "next_at")
     return {
         **_facts(job),
         "tasks": [{name: _plain(getattr(task, name)) for name in of_task} for task in tasks],
         "events": [{"id": each.id, **each.data} for each in events],
-        "deliveries": [{name: _plain(getattr(each, name)) for name in of_delivery} for each in told],
+        "deliveries": [{name: _plain(getattr(each, name)) for name in of_delivery} for each in deliveries],
     }
 
 
-def _print(job: JobRow, tasks: list[TaskRow], events: list[EventRow], told: list[DeliveryRow]) -> None:
+def _print(job: JobRow, tasks: list[TaskRow], events: list[EventRow], deliveries: list[DeliveryRow]) -> None:
     for name, value in _facts(job).items():
         if value is not None:
             print(f"{name:<14} {value}")
@@ -149,13 +151,13 @@ def _print(job: JobRow, tasks: list[TaskRow], events: list[EventRow], told: list
         ("EVENT", "STATUS", "STAGE", "PROGRESS", "FRAMES", "SECONDS LEFT", "ERROR"),
         ((each.id, *(each.data.get(name) for name in names)) for each in events),
     )
-    if told:
+    if deliveries:
         print()
         print_table(
             ("WEBHOOK", "STATUS", "ATTEMPTS", "LAST ERROR"),
             (
                 (each.event, each.status, len(each.attempts), each.attempts[-1]["error"] if each.attempts else None)
-                for each in told
+                for each in deliveries
             ),
         )
 

@@ -101,9 +101,9 @@ def _preview(arguments: argparse.Namespace, folder: Path, output: Path) -> int:
         raise PluginError(f"the plugin has no type {arguments.type}; it has: {', '.join(types)}")
     song = () if arguments.song is None else (str(arguments.song),)
     chosen = ("--type", arguments.type or types[0], "--quality", "draft", "-o", str(output))
-    told = {assignment.partition("=")[0].strip() for assignment in arguments.set}
-    size = () if told & {"width", "height"} else _SIZE
-    length = () if "duration" in told else ("--duration", str(arguments.seconds))
+    given = {assignment.partition("=")[0].strip() for assignment in arguments.set}
+    size = () if given & {"width", "height"} else _SIZE
+    length = () if "duration" in given else ("--duration", str(arguments.seconds))
     preset = () if arguments.preset is None else ("--preset", arguments.preset)
     settings = [word for assignment in arguments.set for word in ("--set", assignment)]
     command = (*motes, "render", *song, *chosen, *size, *length, *preset, *settings)

@@ -48,12 +48,12 @@ def _on_stderr(words: str) -> None:
 
 def compiling_announced(say: Callable[[str], object] = _on_stderr) -> Callable[[engine.Progress], None]:
     """A function that says once, at the stage "compiling", what is happening and how long it takes."""
-    said = False
+    announced = False
 
     def announce(report: engine.Progress) -> None:
-        nonlocal said
-        if report.stage == "compiling" and not said:
-            said = True
+        nonlocal announced
+        if report.stage == "compiling" and not announced:
+            announced = True
             say(f"Compiling for this processor, once; about {report.seconds_left or 0:.0f} s…")
 
     return announce

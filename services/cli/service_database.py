@@ -107,8 +107,8 @@ def one_line_errors(settings: ServiceSettings) -> Iterator[None]:
         if not isinstance(error, _database_errors()):
             raise
         cause = getattr(error, "orig", None) or error
-        said = " ".join(str(cause).split()) or type(cause).__name__
-        raise MotesError(f"the database {masked(settings.database)}: {masked(said)}") from error
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        raise MotesError(f"the database {masked(settings.database)}: {masked(reason)}") from error
 
 
 def _database_errors() -> tuple[type[Exception], ...]:

@@ -105,10 +105,10 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
 
         @event.listens_for(engine.sync_engine, "handle_error")
         def _no_answer(context: ExceptionContext) -> None:
-            said = getattr(context.original_exception, "sqlstate", None) or ""
+            sqlstate = getattr(context.original_exception, "sqlstate", None) or ""
             # otherwise the caller was cancelled
             gone = context.is_disconnect and context.sqlalchemy_exception is not None
-            if gone or said.startswith(_CONNECTION_ERRORS):
+            if gone or sqlstate.startswith(_CONNECTION_ERRORS):
                 context.is_disconnect = True
                 what = context.statement, context.parameters, context.original_exception
                 raise OperationalError(*what, hide_parameters=True, connection_invalidated=True)

@@ -189,8 +189,8 @@ def check_song(settings: ServiceSettings, name: str, facts: Mapping[str, Any]) -
     """
     duration = facts["duration"]
     # Decoding stops at MAX_SONG_SECONDS, so the real duration of a longer song is unknown.
-    said = f"{duration:g} s" if duration <= MAX_SONG_SECONDS else f"more than {MAX_SONG_SECONDS} s"
-    check_limit("max_song_seconds", settings.max_song_seconds, duration, f"{name}: its duration is {said}")
+    length = f"{duration:g} s" if duration <= MAX_SONG_SECONDS else f"more than {MAX_SONG_SECONDS} s"
+    check_limit("max_song_seconds", settings.max_song_seconds, duration, f"{name}: its duration is {length}")
     samples = round(duration * facts["sample_rate"] * facts["channels"])
     check_limit("max_song_samples", settings.max_song_samples, samples, f"{name}: has {samples} samples")
 

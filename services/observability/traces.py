@@ -39,8 +39,8 @@ def set_up() -> Tracer | None:
     named = Resource.create().attributes.get(SERVICE_NAME)  # from the environment
     known = isinstance(named, str) and not named.startswith("unknown_service")
     provider = TracerProvider(resource=Resource.create({} if known else {SERVICE_NAME: "motes"}))
-    told = any(map(os.environ.get, ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=None if told else _TIMEOUT)))
+    configured = any(map(os.environ.get, ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=None if configured else _TIMEOUT)))
     return provider.get_tracer("motes")
 
 

@@ -186,12 +186,12 @@ def _check(command: Command, environment: Mapping[str, str]) -> None:
         os.environ.update(environment)
         return command(("api", "--check"))
 
-    with open(reading, encoding="utf-8", errors="replace") as said:
+    with open(reading, encoding="utf-8", errors="replace") as log:
         try:
             pid = forked(run)
         finally:
             os.close(writing)
-        lines = said.read().strip().splitlines()
+        lines = log.read().strip().splitlines()
     if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
         raise MotesError((lines or ["motes api --check failed"])[-1].removeprefix("motes: error: "))
 

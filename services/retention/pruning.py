@@ -59,8 +59,8 @@ class Pruner:
     def _rules(self) -> list[tuple[str, Any, Any]]:
         """What to prune: name, table and condition."""
         kept, at, rules = self._settings, now(), list[tuple[str, Any, Any]]()
-        told = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status == "pending")
-        gone = [or_(JobRow.status.in_(RETRYABLE), JobRow.expired_at.is_not(None)), ~told]
+        undelivered = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status == "pending")
+        gone = [or_(JobRow.status.in_(RETRYABLE), JobRow.expired_at.is_not(None)), ~undelivered]
         old = [_before(at, kept.keep_jobs, JobRow.ended_at)] if kept.keep_jobs else []
         if kept.keep_previews:
             old.append(and_(JobRow.kind != "video", _before(at, kept.keep_previews, JobRow.ended_at)))

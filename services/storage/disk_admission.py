@@ -94,8 +94,8 @@ def _check(needed: int, free: int, reserve: int, promised: int, *, about: str = 
         kept = [f"{format_size(reserve)} of that are reserved"] if reserve else []
         kept += [f"{format_size(promised)} are needed by open jobs"] if promised else []
         this = f"this needs {about}{format_size(needed)}, " if needed else ""
-        said = f"no room: {this}{format_size(free)} are free"
-        raise InsufficientStorageError(f"{said}, but {', '.join(kept)}" if kept else said)
+        problem = f"no room: {this}{format_size(free)} are free"
+        raise InsufficientStorageError(f"{problem}, but {', '.join(kept)}" if kept else problem)
 
 
 def estimate_bytes(scene: dict[str, Any], seconds: float) -> int:

@@ -71,14 +71,14 @@ def _child(connection: socket.socket, storage_url: str) -> int:
         lines.write(json.dumps(message) + "\n")
         lines.flush()
 
-    told = 0.0
+    reported = 0.0
 
-    def tell(message: Mapping[str, Any]) -> None:
-        nonlocal told
+    def report(message: Mapping[str, Any]) -> None:
+        nonlocal reported
         if "progress" in message:
-            if time.monotonic() - told < _REPORT_EVERY:
+            if time.monotonic() - reported < _REPORT_EVERY:
                 return
-            told = time.monotonic()
+            reported = time.monotonic()
         say(message)
 
     try:
@@ -87,7 +87,7 @@ def _child(connection: socket.socket, storage_url: str) -> int:
         while line := lines.readline():  # until the worker closes the socket
             spec = json.loads(line)
             set_process_title(f"motes task {spec['task']}:{spec['attempt']}")
-            spent = task_runner.run(spec, storage, tell)
+            spent = task_runner.run(spec, storage, report)
             say({"done": True, "spent": asdict(spent)})
     except (BrokenPipeError, ConnectionError):
         return 1
@@ -95,8 +95,8 @@ def _child(connection: socket.socket, storage_url: str) -> int:
         changed = "Motes was upgraded under this worker"
         say({"wait": f"{changed}; it waits for another one", "trace": f"{changed}: start it again"})
     except MotesError as error:
-        said = {"error": str(error)}
-        say(said if error.__cause__ is None else {**said, "trace": traceback.format_exc()})
+        message = {"error": str(error)}
+        say(message if error.__cause__ is None else {**message, "trace": traceback.format_exc()})
     except Exception as error:
         if (reason := retry_reason(error)) is not None:
             say({"wait": reason, "trace": traceback.format_exc()})

@@ -209,10 +209,10 @@ class Worker:
 
     async def _enqueue(self, row: TaskRow | None) -> bool:
         """Notify workers of a task that has become ready; False if the queue is down."""
-        told = row is None or await self._queue.enqueue(row.id, row.attempt)
-        if not told:
+        queued = row is None or await self._queue.enqueue(row.id, row.attempt)
+        if not queued:
             self._start_fallback_poll()
-        return told
+        return queued
 
 
 def run(

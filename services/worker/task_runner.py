@@ -60,11 +60,11 @@ class TaskStats:
     video_seconds: float = 0.0
 
 
-def run(spec: Mapping[str, Any], storage: Storage, tell: Report) -> TaskStats:
+def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
     """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?,
     sandbox_required?}.
 
-    ``tell`` reports progress. Unfinished files stay in the folder, which the caller removes.
+    ``report`` reports progress. Unfinished files stay in the folder, which the caller removes.
 
     Raises:
         OtherVersionError: another version must do it, or its frames could differ from their neighbours.
@@ -74,7 +74,7 @@ def run(spec: Mapping[str, Any], storage: Storage, tell: Report) -> TaskStats:
     do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame, "analysis": _analyse, "curves": _analyse}[
         spec["kind"]
     ]
-    return do(spec, storage, tell, Path(spec["folder"]))
+    return do(spec, storage, report, Path(spec["folder"]))
 
 
 def _scene(spec: Mapping[str, Any], audio: Path | None) -> Scene:
@@ -87,19 +87,19 @@ def _scene_for_plugins(spec: Mapping[str, Any]) -> Scene:
     return _scene(spec, None if audio is None else Path(audio))
 
 
-def _plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
+def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
     """Analyse the song, cut the scene into segments, and store a snapshot for the start of each."""
     key = spec["scene_key"]
     for warning in particle_types().before_render(_scene_for_plugins(spec)):
-        tell({"warning": warning})
+        report({"warning": warning})
     began = perf_counter()
-    plan = _build_plan(spec, storage, tell, folder)
-    heard = perf_counter()
+    plan = _build_plan(spec, storage, report, folder)
+    analysed = perf_counter()
     file = folder / "plan.npz"
     save_plan(plan, file)
     storage.put(plan_key(key, spec["plan"]), file)
     found = plan.settings.start == "drop"  # its length was not known either
-    tell(
+    report(
         {
             "segments": [segment.stop - segment.start for segment in plan.segments],
             "start": float(plan.part.start),
@@ -112,11 +112,11 @@ def _plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
             file = folder / "snapshot.npz"
             save_snapshot(simulation.snapshot(), file)
             storage.put(snapshot_key(key, spec["plan"], segment.number), file)
-            tell({"snapshot": segment.number})
-    return TaskStats({"analyse": heard - began, "simulate": perf_counter() - heard})
+            report({"snapshot": segment.number})
+    return TaskStats({"analyse": analysed - began, "simulate": perf_counter() - analysed})
 
 
-def _segment(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
+def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
     """Render a segment."""
     key, number = spec["scene_key"], spec["number"]
     with storage.file(plan_key(key, spec["plan"])) as file:
@@ -124,15 +124,15 @@ def _segment(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Pa
     with storage.file(snapshot_key(key, spec["plan"], number)) as file:
         snapshot = load_snapshot(file)
     target = folder / "segment.mp4"
-    report = SegmentRenderer(plan).render(
-        plan.segments[number], snapshot, target, on_frame=lambda done: tell({"progress": done})
+    rendered = SegmentRenderer(plan).render(
+        plan.segments[number], snapshot, target, on_frame=lambda done: report({"progress": done})
     )
-    _store(spec, storage, tell, segment_key(key, number), target)
-    stages = {stage: report.seconds[stage] for stage in ("simulate", "rasterise", "encode")}
-    return TaskStats(stages, report.frames, float(report.frames / plan.video.fps))
+    _store(spec, storage, report, segment_key(key, number), target)
+    stages = {stage: rendered.seconds[stage] for stage in ("simulate", "rasterise", "encode")}
+    return TaskStats(stages, rendered.frames, float(rendered.frames / plan.video.fps))
 
 
-def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
+def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
     """Join the segments, add the song, and write the poster."""
     key, audio = spec["scene_key"], spec["scene"]["audio"]
     with storage.file(plan_key(key, spec["plan"])) as file:
@@ -141,7 +141,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
     began = perf_counter()
     with ExitStack() as closing:
         song_file = None if audio is None else closing.enter_context(_song(audio, storage))
-        tags = SongTags() if song_file is None else _tags(song_file, tell, required=_sandbox_required(spec))
+        tags = SongTags() if song_file is None else _tags(song_file, report, required=_sandbox_required(spec))
         video = VideoFile(
             target, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
         )
@@ -153,7 +153,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
         for number, segment in enumerate(spec["segments"], 1):
             with storage.file(segment) as path:
                 video.append(path)
-            tell({"progress": 100 * number // len(spec["segments"])})
+            report({"progress": 100 * number // len(spec["segments"])})
         video.close()
         poster = folder / "poster.png"
         video.write_poster(poster)
@@ -171,53 +171,53 @@ def _join(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path)
         sound=sound,
     )
     for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
-        tell({"warning": warning})
-    _store(spec, storage, tell, result_key(key, "video"), target)  # this moves the file
-    _store(spec, storage, tell, poster_key(key), poster)
+        report({"warning": warning})
+    _store(spec, storage, report, result_key(key, "video"), target)  # this moves the file
+    _store(spec, storage, report, poster_key(key), poster)
     return spent
 
 
-def _tags(song: Path, tell: Report, *, required: bool) -> SongTags:
+def _tags(song: Path, report: Report, *, required: bool) -> SongTags:
     """The song's tags and artwork; none, with a warning, if they cannot be read: a video needs none."""
     try:
         tags = read_tags(song, name=_SONG, required=required)
     except MotesError as error:
         tags = SongTags(warnings=(f"tags and artwork were left out: {error}",))
     for warning in tags.warnings:
-        tell({"warning": warning})
+        report({"warning": warning})
     return tags
 
 
-def _frame(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
+def _frame(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
     """Render one frame, equal to the one in the video."""
     began = perf_counter()
-    plan = _build_plan(spec, storage, tell, folder)
-    heard = perf_counter()
+    plan = _build_plan(spec, storage, report, folder)
+    analysed = perf_counter()
     target = folder / "frame.png"
     write_frame(plan, spec["scene"]["at"], target)
     spent = TaskStats(
-        {"analyse": heard - began, "simulate": perf_counter() - heard}
+        {"analyse": analysed - began, "simulate": perf_counter() - analysed}
     )  # drawing one picture takes no time in comparison
-    _store(spec, storage, tell, result_key(spec["scene_key"], "frame"), target)
+    _store(spec, storage, report, result_key(spec["scene_key"], "frame"), target)
     return spent
 
 
-def _analyse(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> TaskStats:
+def _analyse(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
     """Write the analysis of the scene's song as a document."""
     began = perf_counter()
     _, settings = _scene(spec, Path("song")).resolve()
-    analysis = _analysis(spec, settings, storage, tell, folder)
+    analysis = _analysis(spec, settings, storage, report, folder)
     target = folder / "analysis.json"
     with target.open("w", encoding="utf-8") as file:
         file.writelines(document.pieces(analysis, curves=spec["kind"] == "curves"))
-    _store(spec, storage, tell, result_key(spec["scene_key"], spec["kind"]), target)
+    _store(spec, storage, report, result_key(spec["scene_key"], spec["kind"]), target)
     return TaskStats({"analyse": perf_counter() - began})
 
 
-def _store(spec: Mapping[str, Any], storage: Storage, tell: Report, key: str, path: Path) -> None:
+def _store(spec: Mapping[str, Any], storage: Storage, report: Report, key: str, path: Path) -> None:
     """Store a file where only this attempt writes; the database decides whether it counts."""
     target = attempt_key(key, spec["task"], spec["attempt"])
-    tell({"made": {"key": key, "object": target, "size": storage.put(target, path)}})
+    report({"made": {"key": key, "object": target, "size": storage.put(target, path)}})
 
 
 @contextmanager
@@ -240,27 +240,27 @@ def _sandbox_required(spec: Mapping[str, Any]) -> bool:
     return bool(spec.get("sandbox_required", True))
 
 
-def _build_plan(spec: Mapping[str, Any], storage: Storage, tell: Report, folder: Path) -> RenderPlan:
+def _build_plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> RenderPlan:
     scene = spec["scene"]
     particle_type, settings = _scene(spec, Path("song") if scene["audio"] else None).resolve()
     analysis = None
     if scene["audio"] is not None:
-        analysis = _analysis(spec, settings, storage, tell, folder)
+        analysis = _analysis(spec, settings, storage, report, folder)
     return make_plan(particle_type, settings, analysis, quality=scene["quality"])
 
 
-def _analysis(spec: Mapping[str, Any], settings: Settings, storage: Storage, tell: Report, folder: Path) -> Analysis:
+def _analysis(spec: Mapping[str, Any], settings: Settings, storage: Storage, report: Report, folder: Path) -> Analysis:
     """The analysis of a scene's song, with its owner's correction."""
     scene = spec["scene"]
-    heard = _uncorrected_analysis(spec, settings, storage, tell, folder)
+    analysis = _uncorrected_analysis(spec, settings, storage, report, folder)
     if scene.get("analysis") is None:
-        return heard
+        return analysis
     with storage.file(correction_key(scene["audio"], scene["analysis"])) as file:
-        return document.corrected(heard, document.read(file), settings.guidance)
+        return document.corrected(analysis, document.read(file), settings.guidance)
 
 
 def _uncorrected_analysis(
-    spec: Mapping[str, Any], settings: Settings, storage: Storage, tell: Report, folder: Path
+    spec: Mapping[str, Any], settings: Settings, storage: Storage, report: Report, folder: Path
 ) -> Analysis:
     """The analysis of a song's track under this guidance; made once, then loaded from storage."""
     guidance, track = settings.guidance, settings.track
@@ -271,7 +271,7 @@ def _uncorrected_analysis(
     more = tuple(particle_types().features.values())
     with _song(audio, storage) as path, DecodedSong(path, name=_SONG, track=track, required=required) as song:
         analysis = analyze_song(
-            song, more=more, guidance=guidance, progress=lambda share: tell({"progress": int(100 * share)})
+            song, more=more, guidance=guidance, progress=lambda share: report({"progress": int(100 * share)})
         )
     file = folder / "analysis.npz"
     document.save(analysis, file)

@@ -70,7 +70,7 @@ class _SecurityHeaders:
         self._headers = _HEADERS | {"Cross-Origin-Resource-Policy": "cross-origin" if shared else "same-origin"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def tell(message: Message) -> None:
+        async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
@@ -82,7 +82,7 @@ class _SecurityHeaders:
                     headers["Strict-Transport-Security"] = f"max-age={_HSTS_SECONDS}"
             await send(message)
 
-        await self._app(scope, receive, tell if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_secured if scope["type"] == "http" else send)
 
 
 class _BodyTimeout:

@@ -57,7 +57,7 @@ class Requests:
         began = time.perf_counter()
         status = 0
 
-        async def tell(message: Message) -> None:
+        async def send_measured(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -67,12 +67,12 @@ class Requests:
             await send(message)
 
         try:
-            await self._app(scope, receive, tell)
+            await self._app(scope, receive, send_measured)
         except Exception:
             _log.exception("%s %s failed", scope["method"], route_of(scope))
             if status:
                 raise  # the response has begun: the connection must be closed
-            await problem(500, "Something went wrong here; it is noted in the log")(scope, receive, tell)
+            await problem(500, "Something went wrong here; it is noted in the log")(scope, receive, send_measured)
 
 
 def route_of(scope: Scope) -> str:
@@ -91,8 +91,8 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     number.inc()
     duration.observe(seconds)
     if traces.set_up() is not None:
-        told: traces.Attributes = {"http.route": route, "http.response.status_code": status}
-        traces.annotate(told, name=f"{method} {route}", failed=status >= 500)
+        attributes: traces.Attributes = {"http.route": route, "http.response.status_code": status}
+        traces.annotate(attributes, name=f"{method} {route}", failed=status >= 500)
     level = logging.INFO if status >= 500 or status in _REFUSED or method not in _SAFE_METHODS else logging.DEBUG
     if _log.isEnabledFor(level):
         # Neither the path nor the query: they contain names of songs.

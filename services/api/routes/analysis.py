@@ -58,8 +58,8 @@ async def analysis_of_audio(
 ) -> Response:
     """The analysis of a song as a document, including your own correction if there is one."""
     song = await _song(service, caller, audio_id)
-    said = {"bpm": bpm, "beat_offset": beat_offset, "beat_octave": beat_octave, "metre": metre, "track": track}
-    config = {name: value for name, value in said.items() if value is not None}
+    given = {"bpm": bpm, "beat_offset": beat_offset, "beat_octave": beat_octave, "metre": metre, "track": track}
+    config = {name: value for name, value in given.items() if value is not None}
     kind = min(particle_types().types)  # any type will do: the analysis does not depend on it
     scene, key = await spec_of(service, kind, config, song.sha256, "standard", owner=caller.owner)
     what = "curves" if curves else "analysis"

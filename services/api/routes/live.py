@@ -70,17 +70,17 @@ async def _follow(websocket: WebSocket, system_id: str, service: Service) -> Non
 async def _send_status(websocket: WebSocket, service: Service, caller: Caller, system_id: str) -> None:
     """Send the status of the system until it is deleted."""
     loop = asyncio.get_running_loop()
-    told, due, revision = None, 0.0, 0
+    sent, due, revision = None, 0.0, 0
     snapshot = (await status_snapshots(service.sessions, {system_id})).get(system_id) if is_id(system_id) else None
     while snapshot is not None:
         if snapshot.revision != revision:
             if (row := await service.system(caller, system_id)) is None:
                 return
             revision, status = row.revision, dict(status_of(row))
-        if snapshot != told or loop.time() >= due:
+        if snapshot != sent or loop.time() >= due:
             if not await service.keys.still_valid(caller):
                 raise unauthorized()
-            told, due = snapshot, loop.time() + _STATUS_EVERY - SYSTEM_POLL_INTERVAL
+            sent, due = snapshot, loop.time() + _STATUS_EVERY - SYSTEM_POLL_INTERVAL
             jobs = [to_schema(job) for job in snapshot.jobs if caller.can_see(job.owner)]
             await websocket.send_text(schemas.LiveSystem(**status, jobs=jobs).model_dump_json())
         snapshot = await service.system_poller.next(system_id)

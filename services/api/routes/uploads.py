@@ -113,11 +113,11 @@ async def receive_upload(
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise HTTPException(415, "Content-Type: must be multipart/form-data with a boundary")
-    said = int(request.headers.get("content-length") or 0)  # absent from chunked bodies
-    if said > limit + _MULTIPART_OVERHEAD:
+    declared = int(request.headers.get("content-length") or 0)  # absent from chunked bodies
+    if declared > limit + _MULTIPART_OVERHEAD:
         raise _too_large(limit)
     try:
-        await admit(said)
+        await admit(declared)
         upload = await run_in_threadpool(Upload, path, options[b"boundary"], limit=limit)
         try:
             batch, size, looked = bytearray(), 0, 0
@@ -131,7 +131,7 @@ async def receive_upload(
                     await run_in_threadpool(upload.write, bytes(batch))
                     batch.clear()
                 if size - looked >= _CHECK_EVERY:
-                    await admit(max(0, said - size))
+                    await admit(max(0, declared - size))
                     looked = size
             await run_in_threadpool(upload.write, bytes(batch))
         finally:
