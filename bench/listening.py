@@ -24,9 +24,9 @@ from music.forms import FORMS, arrange
 from music.forms import score as score_form
 from numpy.typing import NDArray
 
-from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.features import features_of
 from ecs_core.audio.spectrum import spectrum_of
+from ecs_core.song_file.audio_file import AudioFile
 
 F64 = NDArray[np.float64]
 SEEDS = (401, 402, 403, 404)  # only for final measurements; 1–8 were for fitting, 101–104 for development

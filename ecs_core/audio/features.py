@@ -17,16 +17,16 @@ from ecs_core.audio.analysis import Analysis, gate_of
 from ecs_core.audio.bars import bars_of
 from ecs_core.audio.beats import Beats, beats_of, tempo_curve
 from ecs_core.audio.catalogue import EVENTS
-from ecs_core.audio.decode import AudioFile, Song
 from ecs_core.audio.drums import drums_of
 from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.meters import STEP, Measured
-from ecs_core.audio.mixdown import cut_warning
 from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets, rise_of, whitening
 from ecs_core.audio.sections import find_drops, find_sections
 from ecs_core.audio.spectrum import BANDS, CHROMA_HOP, HOP, RMS, Spectrum, spectrum_of
 from ecs_core.audio.timeline import AudioFeature
 from ecs_core.audio.tonal import harmonic_share, key_of, pitch_classes
+from ecs_core.song_file.audio_file import AudioFile, Song
+from ecs_core.song_file.mixdown import cut_warning
 
 _Arrays = TypeVar("_Arrays", Spectrum, Measured)
 

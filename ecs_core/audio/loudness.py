@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
-from ecs_core.audio.layouts import loudness_weights
+from ecs_core.song_file.layouts import loudness_weights
 
 SILENCE = -70.0  # LUFS: anything quieter is silence
 _QUIETEST = -120.0  # LUFS: lower limit of curves

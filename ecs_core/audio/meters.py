@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
-from ecs_core.audio.layouts import positions
 from ecs_core.audio.loudness import weighting
-from ecs_core.audio.mixdown import Mixdown
+from ecs_core.song_file.layouts import positions
+from ecs_core.song_file.mixdown import Mixdown
 
 STEP = 0.1  # seconds between sums for loudness and stereo
 AIR = (9_500.0, 10_500.0)  # Hz: air is what lies above; the response fades in between

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from ecs_core.arrays import F32
 from ecs_core.audio.filters import filter_banks
 from ecs_core.audio.meters import Measured, Meters
-from ecs_core.audio.mixdown import Mixdown
 from ecs_core.audio.rumble import LOWEST as LOWEST_HEARD
 from ecs_core.audio.rumble import RumbleFilter
+from ecs_core.song_file.mixdown import Mixdown
 
 RATE, WINDOW, HOP = 22_050, 1024, 256
 MEL_BANDS, LOWEST = 64, 27.5  # how many, and where the first one begins, Hz

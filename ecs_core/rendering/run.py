@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecs_core.audio.tags import SongTags
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import RenderCancelled, SceneError
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
@@ -29,6 +28,7 @@ from ecs_core.rendering.song_sound import SongSound
 from ecs_core.scene.render_result import RenderResult, Sound
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
+from ecs_core.song_file.tags import SongTags
 from ecs_core.video.format import QUALITIES, Quality, VideoFormat
 from ecs_core.video.join import VideoFile
 
@@ -224,7 +224,7 @@ def _render_segments(
 
 
 def _read_tags(path: Path) -> SongTags:
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
+    from ecs_core.song_file.audio_file import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
 
     with AudioFile(path) as song:
         return song.tags()

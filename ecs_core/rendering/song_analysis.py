@@ -71,9 +71,9 @@ def analyse_song(
 
 def _with_peak(analysis: Analysis, song: Path, track: int | None) -> Analysis:
     """The analysis with the peak of the song's mix, which documents of earlier versions lack."""
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
-    from ecs_core.audio.layouts import is_mixed  # noqa: PLC0415 - likewise
-    from ecs_core.audio.mixdown import cut_warning, peak_of  # noqa: PLC0415 - likewise
+    from ecs_core.song_file.audio_file import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
+    from ecs_core.song_file.layouts import is_mixed  # noqa: PLC0415 - likewise
+    from ecs_core.song_file.mixdown import cut_warning, peak_of  # noqa: PLC0415 - likewise
 
     with AudioFile(song, track=track) as file:
         if analysis.peak is not None or not is_mixed(file.layout):
@@ -89,7 +89,7 @@ def _check_guidance(guidance: Guidance, analysis: Path) -> None:
 
 
 def _check_length(song: Path, track: int | None, seconds: float, analysis: Path) -> None:
-    from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - likewise
+    from ecs_core.song_file.audio_file import AudioFile  # noqa: PLC0415 - likewise
 
     with AudioFile(song, track=track) as file:
         duration = file.seconds

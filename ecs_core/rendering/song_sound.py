@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.ahead import Ahead
-from ecs_core.audio.mixdown import Mixdown, gain_for
 from ecs_core.rendering.plan import RenderPlan
+from ecs_core.song_file.mixdown import Mixdown, gain_for
 from ecs_core.video.aac import FRAME, Packet, aac_rate, copied, encoded
 
 if TYPE_CHECKING:
-    from ecs_core.audio.decode import AudioFile, Song
-    from ecs_core.audio.own_aac import OwnAac
+    from ecs_core.song_file.audio_file import AudioFile, Song
+    from ecs_core.song_file.own_aac import OwnAac
 
 _AHEAD = 60  # seconds: 2.4 MB
 
@@ -42,12 +42,12 @@ class SongSound:
         self.packets = Ahead(self._packets(), limit=_AHEAD * self.rate // FRAME)
 
     def _open(self) -> AudioFile:
-        from ecs_core.audio.decode import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
+        from ecs_core.song_file.audio_file import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
 
         return AudioFile(self._path, track=self._plan.settings.track)
 
     def _packets(self) -> Iterator[Packet]:
-        from ecs_core.audio.own_aac import find_own_aac, own_packets  # noqa: PLC0415 - likewise
+        from ecs_core.song_file.own_aac import find_own_aac, own_packets  # noqa: PLC0415 - likewise
 
         own = find_own_aac(self._open, heed=self._heed) if self._plan.plays_whole_song else None
         if own is not None and fits(self._plan, own):

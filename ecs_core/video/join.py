@@ -13,8 +13,8 @@ from pathlib import Path
 
 import av
 
-from ecs_core.audio.tags import picture_format
 from ecs_core.errors import RenderError
+from ecs_core.song_file.tags import picture_format
 from ecs_core.video.aac import Packet
 from ecs_core.video.cover import Cover, frame_of, jpeg_of
 from ecs_core.video.format import VideoFormat

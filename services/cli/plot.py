@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.catalogue import NOTES
-from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.errors import OutputError
 from ecs_core.rendering.output_file import write_atomically
+from ecs_core.song_file.audio_file import AudioFile
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis

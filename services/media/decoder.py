@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, model_validator
 
-from ecs_core.audio.layouts import MOST_CHANNELS, positions
-from ecs_core.audio.tracks import RATES
 from ecs_core.errors import AudioError
+from ecs_core.song_file.layouts import MOST_CHANNELS, positions
+from ecs_core.song_file.tracks import RATES
 from services.media.decoding_limits import CHUNK_SAMPLES, MAX_SONG_SECONDS
 from services.media.sandbox.decoding import Decoding, Line, Message, SandboxedDecoder
 from services.media.sandbox.messages import Text

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from ecs_core.audio.own_aac import FRAME, LONGEST_PACKET, MOST_SKIPPED, OwnAac
+from ecs_core.song_file.own_aac import FRAME, LONGEST_PACKET, MOST_SKIPPED, OwnAac
 from services.media.decoding_limits import MAX_SONG_SECONDS
 from services.media.sandbox.decoding import Decoding, Message, SandboxedDecoder
 from services.media.sandbox.messages import Text

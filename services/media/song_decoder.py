@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecs_core.audio.decode import AudioFile
-from ecs_core.audio.mixdown import Mixdown, cut_warning
-from ecs_core.audio.own_aac import find_own_aac, own_packets
+from ecs_core.song_file.audio_file import AudioFile
+from ecs_core.song_file.mixdown import Mixdown, cut_warning
+from ecs_core.song_file.own_aac import find_own_aac, own_packets
 from services.media import pyav_modules  # noqa: F401 - loaded before the process is confined
 from services.media.decoding_limits import CHUNK_SAMPLES, MAX_SONG_SECONDS
 from services.media.sandbox.messages import Channel

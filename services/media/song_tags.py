@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from ecs_core.audio.tags import MOST_BYTES, MOST_LETTERS, SongTags, clean, picture_format
+from ecs_core.song_file.tags import MOST_BYTES, MOST_LETTERS, SongTags, clean, picture_format
 from services.media.sandbox.decoding import Decoding, Line, Message, SandboxedDecoder
 from services.media.sandbox.messages import Text
 

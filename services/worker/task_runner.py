@@ -16,7 +16,6 @@ from ecs_core import MotesError, RenderResult, Scene
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
-from ecs_core.audio.tags import SongTags
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
@@ -24,6 +23,7 @@ from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.still import write_frame
 from ecs_core.scene.render_result import Sound
 from ecs_core.scene.settings import Settings
+from ecs_core.song_file.tags import SongTags
 from ecs_core.video.join import VideoFile
 from services.jobs.render_spec import analysis_version, spec_key
 from services.media.decoder import DecodedSong

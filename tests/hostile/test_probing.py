@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from ecs_core.audio.layouts import MOST_CHANNELS
-from ecs_core.audio.tracks import RATES
+from ecs_core.song_file.layouts import MOST_CHANNELS
+from ecs_core.song_file.tracks import RATES
 from services.media.decoding_limits import CPU_LIMIT, MAX_SONG_SECONDS, MEMORY_LIMIT
 from tests.conftest import CommandLine
 from tests.hostile.bait import Bait, laid
@@ -162,7 +162,7 @@ def test_references_are_refused_even_without_the_sandbox(
     mine = [(hostile, path) for hostile, path in files if hostile.family in ("references", "polyglots", "pictures")]
     code = """
 import sys
-from ecs_core.audio.decode import AudioFile
+from ecs_core.song_file.audio_file import AudioFile
 from ecs_core.errors import AudioError
 for path in sys.stdin.read().splitlines():
     try:

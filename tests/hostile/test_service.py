@@ -39,7 +39,7 @@ import signal
 import sys
 
 if any("decoding_server" in word for word in sys.orig_argv):
-    from ecs_core.audio.decode import AudioFile
+    from ecs_core.song_file.audio_file import AudioFile
 
     def blocks(song, real=AudioFile.blocks):
         # Samples for a worker are gated, measuring an upload is not.

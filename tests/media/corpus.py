@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecs_core.audio.decode import AudioFile
-from ecs_core.audio.layouts import positions
 from ecs_core.errors import AudioError
+from ecs_core.song_file.audio_file import AudioFile
+from ecs_core.song_file.layouts import positions
 from tests.media import F32, write_layout
 
 SURROUND = ("mono", "stereo", "quad", "5.1")

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.analysis import Analysis
-from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.features import features_of
-from ecs_core.audio.layouts import default_layout
 from ecs_core.audio.spectrum import Spectrum, spectrum_of
+from ecs_core.song_file.audio_file import AudioFile
+from ecs_core.song_file.layouts import default_layout
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

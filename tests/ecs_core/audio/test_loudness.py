@@ -7,8 +7,8 @@ import pyloudnorm
 import pytest
 
 from ecs_core.audio import loudness
-from ecs_core.audio.layouts import default_layout
 from ecs_core.audio.meters import Meters
+from ecs_core.song_file.layouts import default_layout
 from services.cli.demo_song import RATE, compose
 from tests.ecs_core.audio.samples import F32
 from tests.media import noise

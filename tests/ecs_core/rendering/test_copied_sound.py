@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from ecs_core import Scene, render
-from ecs_core.audio.decode import AudioFile
-from ecs_core.audio.own_aac import find_own_aac, own_packets
 from ecs_core.plugin_api import resolve
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.song_sound import SongSound
+from ecs_core.song_file.audio_file import AudioFile
+from ecs_core.song_file.own_aac import find_own_aac, own_packets
 from ecs_core.video.aac import copied
 from ecs_core.video.encoding import Picture, SegmentWriter
 from ecs_core.video.join import VideoFile

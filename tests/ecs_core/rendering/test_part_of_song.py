@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from ecs_core import Scene, SceneError, render, render_frame
 from ecs_core.arrays import F32
 from ecs_core.audio.analysis import Analysis
-from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.features import analyze
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.components import Look
 from ecs_core.ecs.resources import AudioFrame
 from ecs_core.rendering.plan import make_plan, with_levels
+from ecs_core.song_file.audio_file import AudioFile
 from ecs_core.systems.audio_reaction import Binding
 from ecs_core.video.part import Part
 from tests.media import SMALL, noise, read_video, write_song

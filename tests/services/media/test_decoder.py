@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 BEGIN = """
 import os, signal, sys, time
 from pathlib import Path
-from ecs_core.audio.decode import AudioFile
+from ecs_core.song_file.audio_file import AudioFile
 from ecs_core.errors import AudioError
 from services.media.decoder import DecodedSong
 from services.media.sandbox import decoding

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ecs_core.audio.decode import AudioFile
-from ecs_core.audio.own_aac import find_own_aac, own_packets
 from ecs_core.errors import AudioError
+from ecs_core.song_file.audio_file import AudioFile
+from ecs_core.song_file.own_aac import find_own_aac, own_packets
 from services.media.own_packets import OwnPackets
 from tests.media import noise, write_song
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecs_core import AudioError
-from ecs_core.audio.tags import MOST_BYTES, SongTags
+from ecs_core.song_file.tags import MOST_BYTES, SongTags
 from services.media.song_tags import read_tags
 from tests.media import tagged_mp3, tone, write_song
 

@@ -17,13 +17,13 @@ import av.error
 import numpy as np
 
 from ecs_core.arrays import F32
-from ecs_core.audio.containers import ALLOWED, open_container
-from ecs_core.audio.conversion import Converter, Shape, layout_name
-from ecs_core.audio.damage import breaks_off
-from ecs_core.audio.ogg_links import links_of
-from ecs_core.audio.tags import SongTags, tags_of
-from ecs_core.audio.tracks import choose_track, said_seconds, start_of_picture
 from ecs_core.errors import AudioError
+from ecs_core.song_file.containers import ALLOWED, open_container
+from ecs_core.song_file.conversion import Converter, Shape, layout_name
+from ecs_core.song_file.damage import breaks_off
+from ecs_core.song_file.ogg_links import links_of
+from ecs_core.song_file.tags import SongTags, tags_of
+from ecs_core.song_file.tracks import choose_track, said_seconds, start_of_picture
 
 _EARLY = 0.5  # seconds that may be missing at the end without a warning
 _LOUDEST = np.float32(1e6)  # 120 dB over full scale: not audio, and its powers would overflow float32

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from ecs_core.audio.decode import AudioFile
 from ecs_core.audio.features import analyze
-from ecs_core.audio.layouts import LAYOUTS, default_layout, layout_of, loudness_weights, positions, stereo_weights
-from ecs_core.audio.mixdown import Mixdown, conversion, cut_warning, gain_for, peak_of
+from ecs_core.song_file.audio_file import AudioFile
+from ecs_core.song_file.layouts import LAYOUTS, default_layout, layout_of, loudness_weights, positions, stereo_weights
+from ecs_core.song_file.mixdown import Mixdown, conversion, cut_warning, gain_for, peak_of
 from tests.ecs_core.audio.samples import read
 from tests.media import F32, noise, write_layout
 

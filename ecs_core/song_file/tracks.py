@@ -13,9 +13,9 @@ import av
 import av.error
 from av.stream import Disposition
 
-from ecs_core.audio.containers import ALLOWED, open_container, sound_decoders
-from ecs_core.audio.layouts import MOST_CHANNELS
 from ecs_core.errors import AudioError
+from ecs_core.song_file.containers import ALLOWED, open_container, sound_decoders
+from ecs_core.song_file.layouts import MOST_CHANNELS
 
 _Packet = TypeVar("_Packet", bound="av.Packet[av.AudioStream] | av.Packet[av.stream.Stream]")
 RATES = range(1_000, 768_001)  # samples per second; other values mean a damaged header, and would take hours

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32
-from ecs_core.audio.layouts import NOWHERE, is_mixed, positions, stereo_weights
+from ecs_core.song_file.layouts import NOWHERE, is_mixed, positions, stereo_weights
 
 _SURROUNDS = {"BL": "SL", "BR": "SR", "SL": "BL", "SR": "BR"}  # where a layout has one pair, it may be either
 _T = TypeVar("_T", np.float32, np.complex64, np.complex128)

@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from ecs_core.audio import tags
-from ecs_core.audio.decode import AudioFile
-from ecs_core.audio.tags import MOST_BYTES, MOST_LETTERS, SongTags, clean
+from ecs_core.song_file import tags
+from ecs_core.song_file.audio_file import AudioFile
+from ecs_core.song_file.tags import MOST_BYTES, MOST_LETTERS, SongTags, clean
 from tests.media import tagged_mp3, tone, write_song
 
 TEXTS = {"title": "Lied", "artist": "Ärzte & 音楽 🎵", "album": "Album", "date": "2021", "genre": "Pop"}

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecs_core.audio.containers import sound_decoders
-from ecs_core.audio.decode import AudioFile
 from ecs_core.errors import AudioError
+from ecs_core.song_file.audio_file import AudioFile
+from ecs_core.song_file.containers import sound_decoders
 from tests.ecs_core.audio.samples import read
 from tests.media import F32, tone, write_float_wav, write_song
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecs_core.audio.decode import AudioFile
 from ecs_core.errors import AudioError
+from ecs_core.song_file.audio_file import AudioFile
 from tests.ecs_core.audio.samples import read, sweep, write_vorbis
 from tests.media import write_float_wav, write_silent_video, write_song
 

@@ -11,8 +11,8 @@ import av.error
 import numpy as np
 
 from ecs_core.arrays import F32
-from ecs_core.audio.layouts import MOST_CHANNELS, layout_of, positions
-from ecs_core.audio.mixdown import conversion
+from ecs_core.song_file.layouts import MOST_CHANNELS, layout_of, positions
+from ecs_core.song_file.mixdown import conversion
 
 _TOLD = 5  # changes
 

@@ -16,8 +16,8 @@ import av
 import av.codec
 import av.error
 
-from ecs_core.audio.ogg_links import Link
 from ecs_core.errors import AudioError
+from ecs_core.song_file.ogg_links import Link
 
 ALLOWED = "WAV, FLAC, MP3, OGG, Opus, AAC, M4A, or a video with a sound track"
 _STREAMS = 64  # per file; films have fewer

@@ -10,8 +10,8 @@ import av.error
 import numpy as np
 
 from ecs_core.arrays import F32
-from ecs_core.audio.decode import AudioFile
 from ecs_core.errors import AudioError
+from ecs_core.song_file.audio_file import AudioFile
 
 FRAME = 1024  # samples of a packet
 LONGEST_PACKET = 8191  # bytes
