@@ -120,8 +120,8 @@ def test_death_of_the_decoder_is_explained(says: Callable[..., str], tmp_path: P
 function = "begin_and_execute" if sys.argv[2] == "midway" else "execute"
 decoding.Decoding.__init__.__kwdefaults__["seconds"] = 1
 for deed in sys.argv[3:]:
-    decoding._TIMEOUT = 10.0 if deed.startswith("signal.raise_signal(signal.SIGSTOP)") else 300.0
-    decoding._EXIT_TIMEOUT = 1.0 if "SIGSTOP" in deed else 300.0
+    decoding._TIMEOUT = 0.1 if deed.startswith("signal.raise_signal(signal.SIGSTOP)") else 300.0
+    decoding._EXIT_TIMEOUT = 0.1 if "SIGSTOP" in deed else 300.0
     path.write_text(deed)
     heard(decoder=f"tests.services.media.trial_decoders:{function}")
 """

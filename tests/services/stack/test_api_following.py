@@ -115,6 +115,7 @@ def test_events_end_with_a_job_that_is_cancelled_or_deleted(stack: Stack) -> Non
                 list(told)
 
 
+@pytest.mark.campaign
 def test_idle_stream_is_kept_alive(stack: Stack) -> None:
     stack.stop("worker")
     job = submit(stack, create(stack, **SMALL, seed=105))

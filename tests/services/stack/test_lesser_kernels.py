@@ -38,7 +38,10 @@ def rendered(client: httpx.Client, audio_path: str) -> dict[str, Any]:
     return wait_for(over)
 
 
-@pytest.mark.parametrize("missing", ["landlock", "seccomp", "libseccomp"])
+CAMPAIGN = [pytest.param(missing, marks=pytest.mark.campaign) for missing in ("seccomp", "libseccomp")]
+
+
+@pytest.mark.parametrize("missing", ["landlock", *CAMPAIGN])
 def test_required_sandbox_that_is_missing_refuses_songs(tmp_path: Path, missing: str) -> None:
     """Uploads by the API; and jobs by the worker, with a song of better days."""
     refusal = f"is not decoded, as this machine cannot sandbox the decoder: it lacks {missing}; install it, or set "
