@@ -23,7 +23,17 @@ FEATURES = tuple(feature.name for feature in catalogue.FEATURES)
 # Two more depend on settings: the bass amplified by ``enhanced_mode``, and 1 while that is over ``bass_threshold``.
 LEVELS = ("level", "bass_high")
 EVENTS = tuple(catalogue.EVENTS)
-_TAKEN = {*FEATURES, *LEVELS, *EVENTS, *(name.removesuffix("s") for name in EVENTS)}
+# The last ones are attributes of AudioFrame, which has the features as attributes, too.
+_TAKEN = {
+    *FEATURES,
+    *LEVELS,
+    *EVENTS,
+    *(name.removesuffix("s") for name in EVENTS),
+    "count",
+    "before",
+    "frame",
+    "timeline",
+}
 
 
 @dataclass(frozen=True)

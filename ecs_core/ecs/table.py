@@ -6,6 +6,7 @@ flickers. Birth ids are never reused.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,6 +23,12 @@ T = TypeVar("T", bound=np.generic)
 _FIRST_CAPACITY = 64
 
 
+def _is_class_var(hint: object) -> bool:
+    # Annotations are strings where a module postpones their evaluation.
+    text = hint if isinstance(hint, str) else str(hint)
+    return text.removeprefix("typing.").startswith("ClassVar")
+
+
 class Column:
     """A component whose fields are arrays with one value per row; subclasses annotate them as ``F32``.
 
@@ -35,8 +42,9 @@ class Column:
 
     def __init_subclass__(cls, **at_birth: float) -> None:
         """Keywords give initial values other than 0: ``class Size(Column, value=2.0)``."""
-        cls.fields = tuple(cls.__annotations__)
-        cls.at_birth = MappingProxyType(at_birth)
+        own = (name for name, hint in inspect.get_annotations(cls).items() if not _is_class_var(hint))
+        cls.fields = tuple(dict.fromkeys((*cls.fields, *own)))
+        cls.at_birth = MappingProxyType({**cls.at_birth, **at_birth})
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse to replace a field's array, as nothing would be written into the table.

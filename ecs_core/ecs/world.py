@@ -26,6 +26,7 @@ from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
 from ecs_core.ecs.rng import generator, stream_of, uniform_by_birth
 from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, priority
 from ecs_core.ecs.table import Column, Rows, Table
+from ecs_core.errors import StructuralChangeError
 
 T = TypeVar("T")
 
@@ -92,6 +93,8 @@ class World:
         self.frame = 0  # the next frame to simulate
         self._name = f"motes-{next(_numbers)}"
         self._resources: dict[type, Any] = {Canvas: canvas}
+        self._replaced: dict[tuple[int, type[Any]], Any] = {}  # what a step replaced, restored before the next one
+        self._inserted: dict[type, Any] = {}
         self._added = 0
         self._stepping = 0  # id of the thread running step(), or 0
         self._systems: list[System] = []
@@ -110,13 +113,19 @@ class World:
 
     def _context(self) -> AbstractContextManager[None]:
         # Within a step the context is set already, and systems query a hundred times a frame.
-        return _ENTERED if self._stepping == threading.get_ident() else self._switched()
+        return _ENTERED if self._is_stepping() else self._switched()
 
     # --- resources ---
 
     def insert(self, resource: object) -> None:
-        """Set the resource of its type."""
-        self._resources[type(resource)] = resource
+        """Set the resource of its type: for good outside a step, within one until the next one begins.
+
+        State that outlasts a frame is in columns alone; otherwise a resumed simulation would differ.
+        """
+        kind = type(resource)
+        if self._is_stepping():
+            self._inserted.setdefault(kind, self._resources.get(kind))
+        self._resources[kind] = resource
 
     def get(self, kind: type[T]) -> T:
         """The resource of a type; KeyError if there is none."""
@@ -132,7 +141,10 @@ class World:
 
         Raises:
             PluginError: a column or component has the wrong type, or an invalid value.
+            StructuralChangeError: a step is in progress: a snapshot has the populations of the beginning.
         """
+        if self._is_stepping():
+            raise StructuralChangeError("populations can be created only when a scene is set up, not within a step")
         check_population(archetype, components)
         columns = [column() for column in archetype]
         others = [component() if isinstance(component, type) else component for component in components]
@@ -166,9 +178,16 @@ class World:
             return tuple(esper.components_for_entity(entity))
 
     def replace(self, entity: int, component: object) -> None:
-        """Add a component to an entity, replacing one of the same type."""
+        """Add a component to an entity, replacing one of the same type.
+
+        For good outside a step, within one until the next one begins: state that outlasts a frame is in columns alone,
+        so that a simulation can be cut anywhere.
+        """
+        kind = type(component)
         with self._context():
-            if not esper.has_component(entity, type(component)):
+            if self._is_stepping() and (entity, kind) not in self._replaced:
+                self._replaced[entity, kind] = esper.try_component(entity, kind)
+            if not esper.has_component(entity, kind):
                 self._having.clear()
             esper.add_component(entity, component)
 
@@ -191,12 +210,32 @@ class World:
         self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
         self._draws.clear()
         with self._switched():
+            self._undo_replacements()
             self._stepping = threading.get_ident()
             try:
                 self._process()
             finally:
                 self._stepping = 0
         self.frame += 1
+
+    def _undo_replacements(self) -> None:
+        """Restore what the last step replaced."""
+        for (entity, kind), before in self._replaced.items():
+            if before is None:
+                self._having.clear()
+                esper.remove_component(entity, kind)
+            else:
+                esper.add_component(entity, before)
+        self._replaced.clear()
+        for kind, before in self._inserted.items():
+            if before is None:
+                del self._resources[kind]
+            else:
+                self._resources[kind] = before
+        self._inserted.clear()
+
+    def _is_stepping(self) -> bool:
+        return self._stepping == threading.get_ident()
 
     def _process(self) -> None:
         if self._spent is None:
@@ -247,6 +286,8 @@ class World:
     def restore(self, snapshot: Snapshot) -> None:
         """Resume from a snapshot of a world that was set up like this one."""
         self.frame = snapshot.frame
+        with self._switched():
+            self._undo_replacements()
         for (_, (table,)), rows in zip(self.query(Table), snapshot.tables, strict=True):
             table.restore(rows)
 

@@ -10,17 +10,28 @@ from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 f32 = np.float32
 
 
+@inline_kernel
+def _cell_along(position: float, cells: int) -> int:
+    """The cell, 0 to ``cells`` - 1, of a position in cells: the grid repeats outside the canvas."""
+    cell = int(position)
+    if position < f32(0.0) or cell >= cells:
+        cell = int(np.floor(position)) % cells
+    return cell
+
+
 @kernel("f4[::1], f4[::1], f4, i8, i8, i4[::1], i4[::1]")
 def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts: I32, order: I32) -> None:
-    """List the particles of each cell, in row order: ``order[starts[c]:starts[c + 1]]``; outside ones at the edge."""
+    """List the particles of each cell, in row order: ``order[starts[c]:starts[c + 1]]``.
+
+    There are at least three ``columns`` and ``rows``. Outside the canvas the grid repeats: outsiders share cells with
+    those whom they cannot touch, instead of all being in one cell at the edge.
+    """
     n = x.size
     inverse = f32(1.0) / cell
     starts[:] = 0
     cells = np.empty(n, np.int32)
     for i in range(n):
-        column = min(max(int(x[i] * inverse), 0), columns - 1)
-        row = min(max(int(y[i] * inverse), 0), rows - 1)
-        cells[i] = row * columns + column
+        cells[i] = _cell_along(y[i] * inverse, rows) * columns + _cell_along(x[i] * inverse, columns)
         starts[cells[i] + 1] += 1
     for c in range(columns * rows):
         starts[c + 1] += starts[c]
@@ -28,6 +39,32 @@ def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts
     for i in range(n):
         order[ends[cells[i]]] = i
         ends[cells[i]] += 1
+
+
+@inline_kernel
+def _later_neighbours(
+    row: int, column: int, columns: int, rows: int, starts: I32
+) -> tuple[int, int, int, int, int, int, int]:
+    """Half of a cell's eight neighbours, the right one and the three below, as ranges in ``order``.
+
+    The others see the cell from their side. Returns the end of the right neighbour, which follows the cell itself, and
+    the first and the end of: the right neighbour, if it is at the other end of the row; those below; and the one below
+    that is at the other end of its row.
+    """
+    here, under = row * columns, (row + 1) % rows * columns
+    right_end = int(starts[here + min(column + 2, columns)])
+    right, below, corner = here, under + max(column - 1, 0), under
+    wrapped = column + 1 == columns
+    right_size = int(starts[right + 1]) - int(starts[right]) if wrapped else 0
+    below_end = int(starts[under + min(column + 2, columns)])
+    if column == 0:
+        corner = under + columns - 1
+    corner_size = int(starts[corner + 1]) - int(starts[corner]) if wrapped or column == 0 else 0
+    right_start, below_start, corner_start = int(starts[right]), int(starts[below]), int(starts[corner])
+    return (
+        right_end, right_start, right_start + right_size, below_start, below_end, corner_start,
+        corner_start + corner_size,
+    )  # fmt: skip
 
 
 @inline_kernel
@@ -83,20 +120,28 @@ def collide(
             here = row * columns + column
             if starts[here] == starts[here + 1]:
                 continue
-            # Half of the eight neighbours, the right one and the three below; the others see this cell from their side.
-            right_end = starts[here + 2] if column + 1 < columns else starts[here + 1]
-            below_start = below_end = 0
-            if row + 1 < rows:
-                below = here + columns
-                below_start = starts[below - 1 if column > 0 else below]
-                below_end = starts[below + 2 if column + 1 < columns else below + 1]
+            right_end, more_start, more_end, below_start, below_end, corner_start, corner_end = _later_neighbours(
+                row, column, columns, rows, starts
+            )
             for i in range(starts[here], starts[here + 1]):
                 touching += _bounce(i, i + 1, right_end, discs, restitution)
                 touching += _bounce(i, below_start, below_end, discs, restitution)
+                touching += _bounce(i, more_start, more_end, discs, restitution)
+                touching += _bounce(i, corner_start, corner_end, discs, restitution)
     for k in range(order.size):
         i = order[k]
         x[i], y[i], vx[i], vy[i] = discs[k, 0], discs[k, 1], discs[k, 2], discs[k, 3]
     return touching
+
+
+@inline_kernel
+def _close(a: int, first: int, last: int, x: F32, y: F32, order: I32, square: float) -> int:
+    """How many of ``order[first:last]`` lie closer to ``order[a]`` than the root of ``square``."""
+    close = 0
+    for b in range(first, last):
+        dx, dy = x[order[b]] - x[order[a]], y[order[b]] - y[order[a]]
+        close += dx * dx + dy * dy < square
+    return close
 
 
 @inner_kernel  # for tests and a bench only
@@ -107,20 +152,12 @@ def count_pairs(x: F32, y: F32, reach: float, columns: int, rows: int, starts: I
     for row in range(rows):
         for column in range(columns):
             here = row * columns + column
+            right_end, more_start, more_end, below_start, below_end, corner_start, corner_end = _later_neighbours(
+                row, column, columns, rows, starts
+            )
             for a in range(starts[here], starts[here + 1]):
-                i = order[a]
-                for b in range(a + 1, starts[here + 1]):
-                    dx, dy = x[order[b]] - x[i], y[order[b]] - y[i]
-                    pairs += dx * dx + dy * dy < square
-                if column + 1 < columns:
-                    for b in range(starts[here + 1], starts[here + 2]):
-                        dx, dy = x[order[b]] - x[i], y[order[b]] - y[i]
-                        pairs += dx * dx + dy * dy < square
-                if row + 1 < rows:
-                    below = here + columns
-                    first = below - 1 if column > 0 else below
-                    last = below + 1 if column + 1 < columns else below
-                    for b in range(starts[first], starts[last + 1]):
-                        dx, dy = x[order[b]] - x[i], y[order[b]] - y[i]
-                        pairs += dx * dx + dy * dy < square
+                pairs += _close(a, a + 1, right_end, x, y, order, square)
+                pairs += _close(a, below_start, below_end, x, y, order, square)
+                pairs += _close(a, more_start, more_end, x, y, order, square)
+                pairs += _close(a, corner_start, corner_end, x, y, order, square)
     return pairs

@@ -11,7 +11,7 @@ import numpy as np
 from ecs_core.arrays import F64
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
-from ecs_core.scene.frame_times import frame_at
+from ecs_core.frame_times import frame_at
 from ecs_core.scene.settings import Settings
 from ecs_core.video.part import Part
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.cores import available_cores
 from ecs_core.errors import RenderCancelled, SceneError
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.rendering.child import Advanced, Begin, Work
@@ -83,7 +84,7 @@ def render(
     warnings = plugins.before_render(scene)
     compiling = _compile(particle_type, settings, scene, progress, cancel)
     first = _first_message(particle_type, settings, quality)
-    with _work_folder(output) as folder, Pool(workers or os.cpu_count() or 1, folder, first=first) as pool:
+    with _work_folder(output) as folder, Pool(workers or available_cores(), folder, first=first) as pool:
         analysis = _analyse(scene, settings, reporter, cancel)
         analysed = time.perf_counter()
         tags = SongTags() if scene.audio is None else _read_tags(scene.audio)

@@ -70,13 +70,15 @@ class Simulation:
         hue = self.world.component(entity, Hue)
         if hue is not None and hue.shift % 1:
             r, g, b = turn_hue(r, g, b, hue.shift)
+        dark = np.float32(0)  # a system may write less, which the rasteriser cannot draw
+        red, green, blue = (np.maximum(channel * look.light, dark) for channel in (r, g, b))
         return DrawList(
             position.x * self._scale,
             position.y * self._scale,
             np.maximum(look.radius * self._scale, np.float32(0.05)),
-            r * look.light,
-            g * look.light,
-            b * look.light,
+            red,
+            green,
+            blue,
             _SKIRT_LIGHT * np.clip((look.radius / crowd - _SPECK) / (_STAR - _SPECK), 0, 1),
             disc,
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecs_core.errors import SceneError
+from ecs_core.frame_times import frame_at
 from ecs_core.plugin_api import resolve
 from ecs_core.rendering.output_file import check_output, write_atomically
 from ecs_core.rendering.plan import RenderPlan, make_plan
@@ -13,7 +14,6 @@ from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.song_analysis import analyse_scene
-from ecs_core.scene.frame_times import frame_at
 from ecs_core.scene.scene import Scene
 from ecs_core.video.png import rgb_of, write_png
 

@@ -48,7 +48,8 @@ class Scene:
         return Scene.from_json(self.to_json())  # a MappingProxyType cannot be copied
 
     def __hash__(self) -> int:
-        return hash(self.to_json())
+        # Not of the JSON: 10 and 10.0 are equal, and written differently.
+        return hash((self.type, self.audio, self.analysis, frozenset(self.config)))
 
     def to_json(self) -> str:
         """Canonical JSON: equal scenes give the same text."""

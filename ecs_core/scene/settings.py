@@ -35,8 +35,8 @@ from ecs_core.ecs.components import FRAME
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
+from ecs_core.frame_times import frame_at
 from ecs_core.raster.colour import linear_from_srgb
-from ecs_core.scene.frame_times import frame_at
 from ecs_core.validation_messages import error_message
 
 Byte = Annotated[int, Field(ge=0, le=255)]

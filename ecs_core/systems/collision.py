@@ -28,7 +28,7 @@ class CollideSystem(System):
             if len(position.x) < 2:
                 continue
             cell = cell_size(float(size.value.max()), canvas)
-            columns, rows = int(canvas.width / cell) + 1, int(canvas.height / cell) + 1
+            columns, rows = max(3, int(canvas.width / cell) + 1), max(3, int(canvas.height / cell) + 1)
             starts, order = np.empty(columns * rows + 1, np.int32), np.empty(len(position.x), np.int32)
             x, y = position.x, position.y
             kernels.collision.sort_into_cells(x, y, np.float32(cell), columns, rows, starts, order)

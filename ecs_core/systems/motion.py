@@ -135,3 +135,6 @@ class MotionSystem(System):
                 kernels.motion.advance_aging(x, y, vx, vy, life.age, step, keep, f32(dt))
             if walls is not None:
                 kernels.motion.wrap(x, y, width, height, f32(0.0))
+        for entity, (life,) in world.query(Lifetime):  # what does not move ages, too
+            if world.component(entity, Velocity) is None or world.component(entity, Position) is None:
+                life.age += f32(dt)

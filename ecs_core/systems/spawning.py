@@ -23,6 +23,7 @@ from ecs_core.ecs.resources import AudioFrame
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
+from ecs_core.frame_times import first_frame_at
 
 
 class EmissionSystem(System):
@@ -36,7 +37,7 @@ class EmissionSystem(System):
         world = self.world
         for entity, (table,) in world.query(Table):
             burst = world.component(entity, Burst)
-            if burst is not None and world.frame == int(burst.at * world.fps):
+            if burst is not None and world.frame == first_frame_at(burst.at, rate=world.fps):
                 self._bear(entity, table, burst, burst.count)
             emission = world.component(entity, Emission)
             if emission is not None:

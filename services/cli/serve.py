@@ -6,6 +6,7 @@ import argparse
 import gc
 import os
 
+from ecs_core.cores import available_cores
 from ecs_core.errors import MotesError
 from services.cli.service_settings import (
     add_data_argument,
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("--port", type=int, help="where the API listens (default: 8000; 0 is any port that is free)")
     parser.add_argument("--host", help="address the API listens on (default: 127.0.0.1)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="default: one per core")
+    parser.add_argument("--workers", type=int, default=available_cores(), help="default: one per core")
     add_data_argument(parser)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import socket
 
+from ecs_core.cores import available_cores
 from ecs_core.errors import MotesError
 from services.cli.service_database import prepare
 from services.cli.service_settings import add_data_argument, require_service, settings_from
@@ -24,7 +24,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument(
-        "--size", type=int, default=os.cpu_count() or 1, help="tasks at a time, a process each (default: one per core)"
+        "--size", type=int, default=available_cores(), help="tasks at a time, a process each (default: one per core)"
     )
     parser.add_argument(
         "--name", help="a name that it keeps when it is started again, to take back at once what it was doing"

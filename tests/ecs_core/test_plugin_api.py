@@ -12,12 +12,15 @@ import pytest
 
 from ecs_core import (
     FeatureTimeline,
+    Look,
     ParticleType,
+    Phase,
     Position,
     RenderResult,
     Scene,
     SceneError,
     Settings,
+    System,
     Upkeep,
     Velocity,
 )
@@ -223,6 +226,23 @@ def test_archetype_alone_makes_a_visible_population() -> None:
     assert (sprites.red > 0).all()
 
 
+def test_negative_light_is_dark() -> None:
+    class Darken(System):
+        phase = Phase.SHADE
+
+        def process(self) -> None:
+            for _, (look,) in self.world.query(Look):
+                look.light[:] = [-0.06, 0.5, 1.0]
+
+    columns, components = (Position, Velocity), (Upkeep(5.0, 5.0, count=3),)
+    kind = ParticleType("dark", archetype=columns, components=components, systems=(Darken,))
+    with Simulation(kind, Settings(), FeatureTimeline.silence(Fraction(30), 2)) as simulation:
+        sprites = simulation.frame()
+    for channel in (sprites.red, sprites.green, sprites.blue):
+        assert channel[0] == 0
+        assert (channel[1:] > 0).all()
+
+
 FEATURE = """
 import numpy as np
 from ecs_core import AudioFeature, hookimpl
@@ -239,7 +259,7 @@ def test_audio_feature_of_a_plugin_is_registered(load_plugins: Load) -> None:
     assert registry.plugins[0].features == ("shine",)
 
 
-@pytest.mark.parametrize("name", ["bass", "level", "not a name"])
+@pytest.mark.parametrize("name", ["bass", "level", "count", "before", "not a name"])
 def test_audio_feature_name_must_be_unique(load_plugins: Load, name: str) -> None:
     registry = load_plugins(shine=FEATURE.replace('"shine"', repr(name)))
     assert f"audio feature {name!r}: the name is taken, or no identifier" in registry.failures[0]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
+from ecs_core.arrays import F32
 from ecs_core.ecs.components import Lifetime, Position
-from ecs_core.ecs.table import Table
+from ecs_core.ecs.table import Column, Table
 from ecs_core.errors import StructuralChangeError
 
 
@@ -175,3 +180,22 @@ def test_negative_number_of_births_is_refused_and_changes_nothing(table: Table) 
         table.spawn(-2)
     assert table.birth.tolist() == [0, 1, 2]
     assert table.next_birth == 3
+
+
+def test_column_inherits_the_fields_of_its_base() -> None:
+    class Position3(Position, z=5.0):
+        z: F32
+
+    assert Position3.fields == ("x", "y", "z")
+    column = Position3()
+    Table([column]).spawn(2)
+    assert (column.x.tolist(), column.z.tolist()) == ([0, 0], [5, 5])
+
+
+def test_annotated_class_variables_are_no_columns() -> None:
+    class Heat(Column):
+        limits: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({"value": (0.0, 1.0)})
+
+        value: F32
+
+    assert Heat.fields == ("value",)

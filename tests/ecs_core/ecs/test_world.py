@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import defaultdict
 from collections.abc import Callable
+from fractions import Fraction
 
 import esper
 import numpy as np
@@ -364,3 +365,56 @@ def watched(system: System, entity: int, undeclared: list[str]) -> System:
 
     system.process = watch
     return system
+
+
+class Aim(System):
+    """Replaces in frame 3 what it takes for granted afterwards."""
+
+    phase = Phase.SENSE
+
+    def process(self) -> None:
+        if self.world.frame == 3:
+            for entity, (gravity,) in self.world.query(Gravity):
+                self.world.replace(entity, Gravity(gravity.x + 1.0))
+                self.world.replace(entity, Drag(0.5))
+            self.world.insert(Canvas(500.0))
+            self.world.insert(Clock(0, 0.0, 0.0, Fraction(1)))
+
+
+def test_components_and_resources_replaced_in_a_step_last_until_the_next(make_world: MakeWorld) -> None:
+    world = make_world(systems=False)
+    world.add(Aim())
+    entity = world.populate([Position], [Gravity(1.0)])
+    seen = []
+    for _ in range(5):
+        world.step()
+        drag = world.component(entity, Drag)
+        seen.append(
+            (world.query(Gravity)[0][1][0].x, drag and drag.rate, world.get(Canvas).width, len(world.query(Drag)))
+        )
+    before = (1.0, None, 1920.0, 0)
+    assert seen == [before, before, before, (2.0, 0.5, 500.0, 1), before]
+
+
+def test_snapshot_restored_after_a_replacement_is_as_it_was(make_world: MakeWorld) -> None:
+    world = make_world(systems=False)
+    world.add(Aim())
+    entity = world.populate([Position], [Gravity(1.0)])
+    snapshot = world.snapshot()
+    run(world, 4)
+    assert world.component(entity, Gravity) == Gravity(2.0)
+    world.restore(snapshot)
+    assert world.component(entity, Gravity) == Gravity(1.0)
+
+
+def test_population_cannot_be_created_in_a_step(make_world: MakeWorld) -> None:
+    class Late(System):
+        phase = Phase.EMIT
+
+        def process(self) -> None:
+            self.world.populate([Position])
+
+    world = make_world(systems=False)
+    world.add(Late())
+    with pytest.raises(StructuralChangeError, match="only when a scene is set up"):
+        world.step()

@@ -65,13 +65,16 @@ def test_sorting_keeps_row_order_within_a_cell() -> None:
         assert (np.diff(order[first:last]) > 0).all()
 
 
-def test_sorting_counts_outsiders_to_the_nearest_edge() -> None:
-    columns, rows, starts, order = Discs([-40, 500, 50], [50, 50, -1e6], [0] * 3, [0] * 3).cells()
+def test_grid_repeats_outside_the_canvas() -> None:
+    columns, rows, starts, order = Discs([-5, 500, 50, -1e6], [50, 50, -25, 1e9], [0] * 4, [0] * 4).cells()
     cell_of = {int(order[k]): c for c in range(columns * rows) for k in range(starts[c], starts[c + 1])}
-    assert cell_of == {0: 5 * columns, 1: 5 * columns + columns - 1, 2: 5}
+    assert (cell_of[0], cell_of[1], cell_of[2]) == (5 * columns + columns - 1, 5 * columns + 6, 8 * columns + 5)
+    assert len(cell_of) == 4
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, SIZE), (-30, SIZE + 30), (40, 55)], ids=["inside", "beyond", "crowd"])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, SIZE), (-30, SIZE + 30), (40, 55), (-400, -300)], ids=["inside", "beyond", "crowd", "outside"]
+)
 def test_grid_finds_the_pairs_that_brute_force_finds(low: float, high: float) -> None:
     discs = Discs.many(80, low=low, high=high)
     pairs = kernels.collision.count_pairs(discs.x, discs.y, F32(10), *discs.cells())

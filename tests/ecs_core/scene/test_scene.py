@@ -72,3 +72,10 @@ def test_length_of_the_song_needs_a_song() -> None:
     with pytest.raises(SceneError, match="needs a song"):
         Scene("snow", config={"duration": "audio"}).resolve()
     assert Scene("snow", "song.ogg", {"duration": "audio"}).resolve()[1].takes_length_of_song
+
+
+def test_equal_scenes_have_equal_hashes() -> None:
+    one, other = Scene("snow", config={"duration": 10}), Scene("snow", config={"duration": 10.0})
+    assert one == other
+    assert hash(one) == hash(other)
+    assert len({one, other}) == 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from ecs_core import kernels
 from ecs_core.ecs.components import Collide, Position, Size, Velocity
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.rng import generator
@@ -96,3 +97,18 @@ def test_grid_has_cells_wide_enough_and_not_too_many(largest: float) -> None:
     cell = cell_size(largest, canvas)
     assert cell >= 2 * largest
     assert (int(canvas.width / cell) + 1) * (int(canvas.height / cell) + 1) < 1.01 * (1 << 20)
+
+
+def test_pile_beyond_a_corner_costs_no_more_than_one_on_the_canvas(make_world: MakeWorld) -> None:
+    def crowded(off: float) -> int:
+        world = make_world()
+        position, _, size = populate(world, 4000, Collide())
+        position.x[:], position.y[:] = np.random.default_rng(1).uniform((0, 0), (1900, 1000), (4000, 2)).T - off
+        canvas = world.get(Canvas)
+        cell = cell_size(float(size.value.max()), canvas)
+        columns, rows = int(canvas.width / cell) + 1, int(canvas.height / cell) + 1
+        starts, order = np.empty(columns * rows + 1, np.int32), np.empty(4000, np.int32)
+        kernels.collision.sort_into_cells(position.x, position.y, np.float32(cell), columns, rows, starts, order)
+        return int(np.diff(starts).max())
+
+    assert crowded(3000.0) <= crowded(0.0) + 2

@@ -7,9 +7,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ecs_core.ecs.components import Attraction, Drag, Gravity, Lifetime, Position, Speed, Turbulence, Velocity, Walls
+from ecs_core.ecs.components import (
+    Attraction,
+    Drag,
+    Emission,
+    Gravity,
+    Lifetime,
+    Position,
+    Speed,
+    Turbulence,
+    Velocity,
+    Walls,
+)
 from ecs_core.ecs.rng import generator
-from ecs_core.ecs.table import Table
+from ecs_core.ecs.table import Column, Table
+from ecs_core.ecs.values import Range
 from ecs_core.ecs.world import World
 
 MakeWorld = Callable[..., World]
@@ -170,3 +182,13 @@ def test_turbulence_depends_on_the_seed(make_world: MakeWorld) -> None:
     clouds = [Cloud(make_world(seed=seed), Turbulence(100.0), speed=0.0).run(0.5) for seed in (1, 1, 2)]
     np.testing.assert_array_equal(clouds[0].places(), clouds[1].places())
     assert (clouds[0].places() != clouds[2].places()).any()
+
+
+@pytest.mark.parametrize("columns", [[Lifetime], [Position, Lifetime], [Velocity, Lifetime]])
+def test_what_does_not_move_ages_too(make_world: MakeWorld, columns: list[type[Column]]) -> None:
+    world = make_world()
+    entity = world.populate(columns, [Emission(0.0, 0.0, rate=30.0, span=Range(0.2, 0.2))])
+    for _ in range(60):
+        world.step()
+    assert world.component(entity, Lifetime).age.max() == pytest.approx(0.2, abs=0.01)
+    assert len(world.component(entity, Table)) in range(5, 8)

@@ -108,6 +108,7 @@ def test_twinkle_follows_each_particles_pulse(make_world: MakeWorld) -> None:
 
 def test_pace_is_a_factor_on_the_rate_of_the_pulse(make_world: MakeWorld) -> None:
     seen = Seen(make_world(), Twinkle(0.0, 1.0, 2.0), n=50)
+    seen.life.span[:] = np.inf
     above = np.array([seen.after().look.light > 0.5 for _ in range(300)])
     swings = np.abs(np.diff(above.astype(int), axis=0)).sum(axis=0) / 2 / 10
     np.testing.assert_allclose(swings, 2 * seen.pulse.rate, atol=0.11)

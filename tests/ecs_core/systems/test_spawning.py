@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -225,3 +226,16 @@ def test_two_emitters_of_one_world_draw_differently(make_world: MakeWorld) -> No
     first, second = (world.populate(ALL, [burst(5)]) for _ in range(2))
     world.step()
     assert world.component(first, Velocity).x.tolist() != world.component(second, Velocity).x.tolist()
+
+
+@pytest.mark.parametrize("at", [0.7, 1.1, 4.1, 0.29])
+@pytest.mark.parametrize("fps", [30, 60, 100])
+def test_burst_begins_in_the_frame_that_shows_its_second(make_world: MakeWorld, at: float, fps: int) -> None:
+    world = make_world(fps=fps, frames=1000)
+    entity = world.populate(ALL, [burst(20, at=at)])
+    frame = int(Fraction(str(at)) * fps)
+    for _ in range(frame):
+        world.step()
+    assert len(world.component(entity, Table)) == 0
+    world.step()
+    assert len(world.component(entity, Table)) == 20
