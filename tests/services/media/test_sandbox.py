@@ -267,7 +267,7 @@ REACH_OUT = """
         "prlimit": lambda: resource.prlimit(other, resource.RLIMIT_NOFILE, (33, 33)),
         "look at limits": lambda: resource.prlimit(other, resource.RLIMIT_NOFILE),
         "affinity": lambda: os.sched_setaffinity(other, {min(os.sched_getaffinity(other))}),
-        "priority": lambda: os.setpriority(os.PRIO_PROCESS, other, 7),
+        "priority": lambda: os.setpriority(os.PRIO_PROCESS, other, 19),  # a user may only go down
         "scheduler": lambda: os.sched_setscheduler(other, os.SCHED_BATCH, os.sched_param(0)),
         "pidfd": lambda: os.close(os.pidfd_open(other)),
         "session": lambda: os.getsid(other),
