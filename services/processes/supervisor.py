@@ -25,11 +25,13 @@ from ecs_core.errors import MotesError
 from services.processes.data_folder import locked, webhook_secret
 from services.processes.fork_server_command import fork_server_command, fork_server_environment
 from services.processes.listener import listen, url_of
+from services.processes.orphans import adopt_orphans, end_orphans, reap_orphans
 from services.processes.program import SIGNALS, Program, close_all_but, forked
 from services.settings import ServiceSettings
 
 _MAX_FAILED_STARTS = 4  # give up on an API that exits this often before it first answers
-_STOP, _STOP_FORK_SERVER = 7.0, 1.5  # seconds that processes have to stop by themselves; less than 10 in total
+# Seconds that processes have to stop by themselves; less than 10 in total.
+_STOP, _STOP_FORK_SERVER, _STOP_ORPHANS = 7.0, 1.5, 1.0
 _NICE = 10  # rendering gives way to the API
 _log = logging.getLogger("motes.serve")
 
@@ -61,6 +63,8 @@ def serve(
         private = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="motes-")))
         environment = environment_of(settings, private)
         asking, asked = map(held.enter_context, socket.socketpair())
+        adopt_orphans()  # such as the process that decoders are forked from: when we have ended, nothing is left
+        held.callback(end_orphans, _STOP_ORPHANS)
         answers, answering = os.pipe()
         held.callback(os.close, answers)
         held.callback(os.close, answering)
@@ -81,6 +85,7 @@ def serve(
                 program.check()
                 if program.pid is None and program.due <= time.monotonic():
                     program.start()
+            reap_orphans([program.pid for program in (*others, fork_server)])
             if not is_ready and api.failures >= _MAX_FAILED_STARTS:
                 raise MotesError(f"the API exited {api.failures} times before it answered; its errors are above")
             pauses = [program.due - time.monotonic() for program in (*others, fork_server) if program.pid is None]
