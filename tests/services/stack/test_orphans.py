@@ -13,7 +13,8 @@ from services.processes.orphans import adopt_orphans, end_orphans, reap_orphans
 
 def orphan(code):
     '''The pid of a process whose parent ends at once.'''
-    start = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {code!r}]).pid)"
+    start = "from subprocess import DEVNULL, Popen; import sys; "
+    start += f"print(Popen([sys.executable, '-c', {code!r}], stdout=DEVNULL).pid)"
     return int(subprocess.run([sys.executable, "-c", start], stdout=subprocess.PIPE, check=True).stdout)
 
 adopt_orphans()
