@@ -11,8 +11,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ecs_core.cores import available_cores
 from ecs_core.errors import MotesError
-from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, cores, missing
+from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
 from ecs_core.plugin_api import resolve
 from ecs_core.rendering.preparation import needed_kernels
 from ecs_core.rendering.still import render_frame
@@ -38,7 +39,7 @@ def warm_up(type_name: str | None = None) -> None:
         raise MotesError(str(error)) from error
     if missing(names):
         raise MotesError("nothing was compiled: the kernels' cache cannot be written; set NUMBA_CACHE_DIR to a folder")
-    print(f"compiled in {seconds:.1f} s, on {cores()} cores")
+    print(f"compiled in {seconds:.1f} s, on {available_cores()} cores")
 
 
 class Announcement:

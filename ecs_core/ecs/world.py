@@ -1,8 +1,8 @@
 """World and System: a simulation in its own esper context, and the code that runs every frame.
 
 esper's state is global, so every method that touches it takes a lock and switches to the world's context. Any number of
-worlds can exist at once, in threads too, but only one of them is in a step at a time. Queries are sorted by entity,
-because esper iterates over sets.
+worlds can exist at once, in threads too, but only one of them is in a step at a time. Systems query a hundred times a
+frame, so answers are kept until a component of theirs is replaced. They are sorted by entity: esper iterates over sets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.population_checks import check_population
 from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
-from ecs_core.ecs.rng import generator, stream_of, uniform_by_birth
+from ecs_core.ecs.rng import Generators, stream_of, uniform_by_birth
 from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, priority
 from ecs_core.ecs.table import Column, Rows, Table
 from ecs_core.errors import StructuralChangeError
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _numbers = itertools.count(1)
 _ENTERED = nullcontext()
@@ -49,11 +50,14 @@ class System(esper.Processor):
     Subclasses set ``phase``, declare the columns they read and write, and implement ``process``, which finds its
     entities with ``self.world.query(...)``. A system has no state: everything is in the world.
 
+    ``needs`` are components without which it has nothing to do: where no population has all of them, it is skipped.
+
     ``random_key`` names the system's random draws; the default is the name of the class. To rename a class without
     changing its frames, set it to the old name.
     """
 
     phase: ClassVar[Phase]
+    needs: ClassVar[tuple[type[Any], ...]] = ()
     reads: ClassVar[tuple[type[Column], ...]] = ()
     writes: ClassVar[tuple[type[Column], ...]] = ()
     random_key: ClassVar[str] = ""
@@ -62,26 +66,6 @@ class System(esper.Processor):
     def process(self) -> None:
         """Process one frame."""
         raise NotImplementedError(f"{type(self).__name__} has no process()")
-
-
-class _Thaw(System):
-    """Allow rows to be removed and added."""
-
-    phase = Phase.REAP
-
-    def process(self) -> None:
-        for _, (table,) in self.world.query(Table):
-            table.frozen = False
-
-
-class _Freeze(System):
-    """Freeze the rows of all tables."""
-
-    phase = FIRST_FROZEN
-
-    def process(self) -> None:
-        for _, (table,) in self.world.query(Table):
-            table.frozen = True
 
 
 class World:
@@ -98,12 +82,13 @@ class World:
         self._added = 0
         self._stepping = 0  # id of the thread running step(), or 0
         self._systems: list[System] = []
+        self._schedule: list[tuple[System, bool]] = []  # with whether rows are frozen meanwhile
         self._spent: dict[str, int] | None = None
         self._draws: dict[tuple[str, int], int] = {}
-        # Entities by their components. esper clears its own cache whenever a component is replaced.
-        self._having: dict[tuple[type[Any], ...], list[int]] = {}
-        for gate in (_Thaw(), _Freeze()):
-            self._add(gate, priority(gate.phase, -1))
+        self._generators = Generators()
+        self._components: dict[int, dict[type[Any], Any]] = {}  # of each entity, as esper has them
+        self._queries: dict[tuple[type[Any], ...], list[tuple[int, tuple[Any, ...]]]] = {}
+        self._derived: dict[tuple[int, Callable[..., Any]], tuple[object, Any]] = {}
 
     @contextmanager
     def _switched(self) -> Iterator[None]:
@@ -148,18 +133,20 @@ class World:
         check_population(archetype, components)
         columns = [column() for column in archetype]
         others = [component() if isinstance(component, type) else component for component in components]
+        every = (Table(columns), *columns, *others)
         with self._context():
-            self._having.clear()
-            entity: int = esper.create_entity(Table(columns), *columns, *others)
+            entity: int = esper.create_entity(*every)
+        self._components[entity] = {type(component): component for component in every}
+        self._queries.clear()
         return entity
 
     def query(self, *kinds: type[Any]) -> list[tuple[int, tuple[Any, ...]]]:
         """Entities with all the given components, in order, and those components."""
-        with self._context():
-            if kinds not in self._having:
-                self._having[kinds] = sorted(entity for entity, _ in esper.get_components(*kinds))
-            get = esper.component_for_entity
-            return [(entity, tuple([get(entity, kind) for kind in kinds])) for entity in self._having[kinds]]
+        found = self._queries.get(kinds)
+        if found is None:
+            having = [(entity, own) for entity, own in self._components.items() if all(kind in own for kind in kinds)]
+            found = self._queries[kinds] = [(entity, tuple([own[kind] for kind in kinds])) for entity, own in having]
+        return found
 
     @property
     def tables(self) -> list[Table]:
@@ -168,14 +155,12 @@ class World:
 
     def component(self, entity: int, kind: type[T]) -> T | None:
         """The component of a type of an entity, or None."""
-        with self._context():
-            found: T | None = esper.try_component(entity, kind)
+        found: T | None = self._components[entity].get(kind)
         return found
 
     def components(self, entity: int) -> tuple[Any, ...]:
         """All components of an entity, in the order in which they were added."""
-        with self._context():
-            return tuple(esper.components_for_entity(entity))
+        return tuple(self._components[entity].values())
 
     def replace(self, entity: int, component: object) -> None:
         """Add a component to an entity, replacing one of the same type.
@@ -184,12 +169,32 @@ class World:
         so that a simulation can be cut anywhere.
         """
         kind = type(component)
+        if self._is_stepping() and (entity, kind) not in self._replaced:
+            self._replaced[entity, kind] = self._components[entity].get(kind)
+        self._set(entity, kind, component)
+
+    def _set(self, entity: int, kind: type[Any], component: object | None) -> None:
+        """Give an entity a component, or take it away."""
         with self._context():
-            if self._is_stepping() and (entity, kind) not in self._replaced:
-                self._replaced[entity, kind] = esper.try_component(entity, kind)
-            if not esper.has_component(entity, kind):
-                self._having.clear()
-            esper.add_component(entity, component)
+            if component is None:
+                esper.remove_component(entity, kind)
+                del self._components[entity][kind]
+            else:
+                esper.add_component(entity, component)
+                self._components[entity][kind] = component
+        for kinds in [kinds for kinds in self._queries if kind in kinds]:
+            del self._queries[kinds]
+
+    def derived(self, entity: int, component: T, compute: Callable[[World, int, T], R]) -> R:
+        """``compute(world, entity, component)``, computed again only for another component.
+
+        For what follows from a component and the song alone.
+        """
+        known = self._derived.get((entity, compute))
+        if known is None or known[0] is not component:
+            known = self._derived[entity, compute] = component, compute(self, entity, component)
+        value: R = known[1]
+        return value
 
     # --- time ---
 
@@ -203,12 +208,14 @@ class World:
         with self._context():
             esper.add_processor(system, priority=rank)
         self._systems = sorted((*self._systems, system), key=lambda each: -each.priority)
+        self._schedule = [(each, not Phase.REAP <= each.phase < FIRST_FROZEN) for each in self._systems]
 
     def step(self) -> None:
         """Simulate frame ``self.frame``."""
         self._resources[Clock] = Clock(self.frame, float(self.frame / self.fps), self.dt, self.fps)
         self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
         self._draws.clear()
+        self._generators.begin()
         with self._switched():
             self._undo_replacements()
             self._stepping = threading.get_ident()
@@ -221,11 +228,7 @@ class World:
     def _undo_replacements(self) -> None:
         """Restore what the last step replaced."""
         for (entity, kind), before in self._replaced.items():
-            if before is None:
-                self._having.clear()
-                esper.remove_component(entity, kind)
-            else:
-                esper.add_component(entity, before)
+            self._set(entity, kind, before)
         self._replaced.clear()
         for kind, before in self._inserted.items():
             if before is None:
@@ -238,14 +241,26 @@ class World:
         return self._stepping == threading.get_ident()
 
     def _process(self) -> None:
-        if self._spent is None:
-            esper.process()
-        else:
-            for system in self._systems:
-                began = time.thread_time_ns()
+        self._freeze(True)
+        frozen = True
+        for system, must_be_frozen in self._schedule:
+            if frozen is not must_be_frozen:
+                frozen = must_be_frozen
+                self._freeze(frozen)
+            if system.needs and not self.query(*system.needs):
+                continue
+            if self._spent is None:
                 system.process()
-                name = type(system).__name__
-                self._spent[name] = self._spent.get(name, 0) + time.thread_time_ns() - began
+                continue
+            began = time.thread_time_ns()
+            system.process()
+            name = type(system).__name__
+            self._spent[name] = self._spent.get(name, 0) + time.thread_time_ns() - began
+        self._freeze(True)
+
+    def _freeze(self, frozen: bool) -> None:
+        for table in self.tables:
+            table.frozen = frozen
 
     def measure(self) -> None:
         """Start measuring the CPU time of each system, which does not depend on what else the machine does."""
@@ -262,11 +277,11 @@ class World:
         something, such as the kicks of a song (``AudioFrame.before``), and is the same at any frame rate.
         """
         if nth is not None:
-            return generator(self.seed, stream_of(_random_key(system), entity, "nth"), nth)
+            return self._generators.generator(self.seed, stream_of(_random_key(system), entity, "nth"), nth)
         key = (_random_key(system), entity)
         draw = self._draws.get(key, 0)
         self._draws[key] = draw + 1
-        return generator(self.seed, stream_of(*key, draw), self.frame)
+        return self._generators.generator(self.seed, stream_of(*key, draw), self.frame)
 
     def traits(self, system: System, entity: int, table: Table) -> NDArray[np.float32]:
         """A number in [0, 1) per row, (rows,) float32, that a particle keeps for life."""

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from ecs_core.cores import available_cores
 from ecs_core.signals import signals_deferred
 
 # Kernels that Python calls, and roughly the CPU seconds to compile each; the longest are compiled first.
@@ -45,6 +46,7 @@ KERNELS = {
     "motion.advance_aging": 0.2,
     "rng.uniform_by_birth": 0.2,
     "motion.wrap": 0.1,
+    "lifetime.mark_dead": 0.1,
 }
 _LOADING = 0.8  # seconds to load the compiler
 _LOOK_EVERY = 0.1  # seconds between calls of ``report``
@@ -100,14 +102,9 @@ def compile_missing(
     return time.monotonic() - began
 
 
-def cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def _state(wanted: list[str], done: int) -> Compiling:
     costs = [KERNELS[name] for name in wanted]
-    return Compiling(done, len(wanted), _LOADING + max(*costs, sum(costs) / cores()))
+    return Compiling(done, len(wanted), _LOADING + max(*costs, sum(costs) / available_cores()))
 
 
 def _run(wanted: list[str], report: Callable[[Compiling], None]) -> None:
@@ -151,7 +148,7 @@ def main(names: list[str]) -> int:
     jit.load_what_compiling_needs()
     waiting, running, failed = list(names), 0, 0
     while waiting or running:
-        while waiting and running < cores():
+        while waiting and running < available_cores():
             name = waiting.pop(0)
             if os.fork() == 0:
                 code = 1

@@ -21,7 +21,7 @@ from ecs_core.ecs.values import Curve, Pareto, Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
 from ecs_core.scene.settings import BindingSettings, Settings
-from ecs_core.systems.audio_reaction import Binding, Reactive, no_source
+from ecs_core.systems.audio_reaction import Binding, Reactive, install_driven_components, no_source
 
 Target = tuple[type[Any], str]
 
@@ -93,6 +93,7 @@ def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
         if number not in bound:
             names = ", ".join(sorted({*ALIASES, *every}))
             raise SceneError(f"bindings.{number}.target = {binding.target!r}: no such parameter; there are: {names}")
+    install_driven_components(world)
 
 
 class FillsWorlds(Protocol):

@@ -1,14 +1,16 @@
 """Audio reaction: bindings that let any feature of the song drive any parameter or column.
 
-A binding's values over the whole song are computed once from the timeline; a frame only looks its value up. No state is
-kept between frames, so a resumed simulation reacts exactly like an uninterrupted one.
+A binding's values over the whole song are computed once from the timeline; a frame only looks its value up. So a
+resumed simulation reacts exactly like an uninterrupted one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -18,10 +20,11 @@ from ecs_core.ecs.components import FAR, Color, Lifetime, Look, Position, Size, 
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Curve, Pareto, Range
-from ecs_core.ecs.world import System
+from ecs_core.ecs.world import System, World
 from ecs_core.errors import SceneError
 from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
 
+_CHUNK = 1024  # frames whose values are computed together
 _STEEPEST = np.float32(20)  # e^20 per frame: enough to cross the whole allowed range at once
 
 
@@ -130,15 +133,9 @@ def check_target(target: type[Any], field: str) -> None:
         raise SceneError(f"binding target {target.__name__}.{field}: no such field; there are: {', '.join(known)}")
 
 
-# Computed values live as long as their timeline.
-_worked_out: WeakKeyDictionary[FeatureTimeline, dict[Reactive, tuple[F32, ...]]] = WeakKeyDictionary()
-
-
-def _courses(reactive: Reactive, timeline: FeatureTimeline) -> tuple[F32, ...]:
-    known = _worked_out.setdefault(timeline, {})
-    if reactive not in known:
-        known[reactive] = tuple(binding.course(timeline) for binding in reactive.bindings)
-    return known[reactive]
+def _courses(world: World, entity: int, reactive: Reactive) -> tuple[F32, ...]:
+    """The values of the bindings at every frame, (frames,) float32 each."""
+    return tuple(binding.course(world.timeline) for binding in reactive.bindings)
 
 
 def _apply(op: str, base: Any, value: Any) -> Any:
@@ -146,13 +143,7 @@ def _apply(op: str, base: Any, value: Any) -> Any:
         return base * (1 + value)
     if op == "add":
         return base + value
-    return Range(value, value) if isinstance(base, Range | Pareto) else value
-
-
-def _within(low: float, high: float, value: Any) -> Any:
-    if isinstance(value, Range | Pareto):
-        return replace(value, low=_within(low, high, value.low), high=_within(low, high, value.high))
-    return min(max(value, low), high)
+    return value
 
 
 def _limits(target: type[Any], field: str) -> tuple[float, float]:
@@ -164,47 +155,94 @@ def _change(binding: Binding, values: F32, value: Any) -> None:
     values[:] = np.clip(_apply(binding.op, values, value), *_limits(binding.target, binding.field))
 
 
+class _DrivenField:
+    """A field of a parameter component that bindings drive: its value in every frame."""
+
+    def __init__(self, kind: type[Any], name: str, base: Any, driven: Sequence[tuple[str, F32]]) -> None:
+        self.name, self._base, self._driven = name, base, driven
+        self._limits = _limits(kind, name)
+        self._distribution: Callable[[float, float], Range | Pareto] | None = None
+        if isinstance(base, Range):
+            is_set = any(op == "set" for op, _ in driven)  # then it forgets how it was distributed
+            self._distribution = partial(Range, tail=1.0 if is_set else base.tail)
+        elif isinstance(base, Pareto):
+            is_set = any(op == "set" for op, _ in driven)
+            self._distribution = Range if is_set else partial(Pareto, alpha=base.alpha)
+        self._first = self._stop = 0  # the frames whose values are at hand
+        self._values: list[list[float]] = []
+
+    def value(self, frame: int) -> Any:
+        """The value in a frame."""
+        if not self._first <= frame < self._stop:
+            self._first = frame - frame % _CHUNK
+            self._stop = self._first + _CHUNK
+            ends = (self._base,) if self._distribution is None else (self._base.low, self._base.high)
+            self._values = [self._of_chunk(end) for end in ends]
+        at = frame - self._first
+        if self._distribution is not None:
+            return self._distribution(self._values[0][at], self._values[1][at])
+        value = self._values[0][at]
+        return round(value) if isinstance(self._base, int) else value  # counts stay whole numbers
+
+    def _of_chunk(self, base: float) -> list[float]:
+        part = slice(self._first, self._stop)
+        values: F64 = np.full(len(self._driven[0][1][part]), base, np.float64)
+        for op, course in self._driven:
+            values = np.clip(_apply(op, values, course[part].astype(np.float64)), -FAR, FAR)
+        chunk: list[float] = np.clip(values, *self._limits).tolist()
+        return chunk
+
+
+def _driven_components(world: World, entity: int, reactive: Reactive) -> list[tuple[Any, list[_DrivenField]]]:
+    """Copies of the parameter components that bindings drive, to be changed in place, and their driven fields."""
+    courses = world.derived(entity, reactive, _courses)
+    driven: dict[type[Any], dict[str, list[tuple[str, F32]]]] = {}
+    for binding, course in zip(reactive.bindings, courses, strict=True):
+        if not issubclass(binding.target, Column):
+            driven.setdefault(binding.target, {}).setdefault(binding.field, []).append((binding.op, course))
+    found = []
+    for kind, by_field in driven.items():
+        base = next((component for component in reactive.base if type(component) is kind), None)
+        if base is None:
+            raise SceneError(f"binding target {kind.__name__}: the population has none; give it one to move")
+        fields_of = [_DrivenField(kind, name, getattr(base, name), ops) for name, ops in by_field.items()]
+        found.append((copy(base), fields_of))
+    return found
+
+
+def install_driven_components(world: World) -> None:
+    """Replace the components that bindings drive by their copies, once, instead of in every frame."""
+    for entity, (reactive,) in world.query(Reactive):
+        for driven, _ in world.derived(entity, reactive, _driven_components):
+            world.replace(entity, driven)
+
+
 class ReactiveComponentsSystem(System):
-    """Applies bindings of parameter components: each frame gets a copy of the base component with changed fields."""
+    """Applies bindings of parameter components: a copy of the base component has other values in each frame."""
 
     phase = Phase.SENSE
+    needs = (Reactive,)
 
     def process(self) -> None:
-        for entity, (reactive,) in self.world.query(Reactive):
-            courses = _courses(reactive, self.world.timeline)
-            changes: dict[type[Any], dict[str, Any]] = {}
-            for binding, course in zip(reactive.bindings, courses, strict=True):
-                if issubclass(binding.target, Column):
-                    continue
-                base = self._base(entity, reactive, binding.target)
-                fields_so_far = changes.setdefault(binding.target, {})
-                before = fields_so_far.get(binding.field, getattr(base, binding.field))
-                moved = _apply(binding.op, before, float(course[self.world.frame]))
-                fields_so_far[binding.field] = _within(-FAR, FAR, moved)
-            for kind, values in changes.items():
-                base = self._base(entity, reactive, kind)
-                for name, value in values.items():
-                    values[name] = _within(*_limits(kind, name), value)
-                    if isinstance(getattr(base, name), int):  # counts stay whole numbers
-                        values[name] = round(values[name])
-                self.world.replace(entity, replace(base, **values))
-
-    def _base(self, entity: int, reactive: Reactive, kind: type[Any]) -> Any:
-        for component in reactive.base:
-            if type(component) is kind:
-                return component
-        raise SceneError(f"binding target {kind.__name__}: the population has none; give it one to move")
+        world = self.world
+        for entity, (reactive,) in world.query(Reactive):
+            for driven, driven_fields in world.derived(entity, reactive, _driven_components):
+                for each in driven_fields:
+                    object.__setattr__(driven, each.name, each.value(world.frame))  # it is frozen for everybody else
+                if world.component(entity, type(driven)) is not driven:
+                    world.replace(entity, driven)
 
 
 class ReactiveColumnsSystem(System):
     """Applies bindings of columns that keep their values, such as Velocity; v is a change per second."""
 
     phase = Phase.FORCE
+    needs = (Reactive,)
     writes = (Position, Velocity, Lifetime, Size, Color)
 
     def process(self) -> None:
         for entity, (reactive,) in self.world.query(Reactive):
-            for binding, course in zip(reactive.bindings, _courses(reactive, self.world.timeline), strict=True):
+            for binding, course in zip(reactive.bindings, self.world.derived(entity, reactive, _courses), strict=True):
                 if not issubclass(binding.target, Column) or binding.target is Look:
                     continue
                 column = self.world.component(entity, binding.target)
@@ -221,10 +259,12 @@ class ReactiveLookSystem(System):
     """Applies bindings of Look, the appearance in this frame."""
 
     phase = Phase.SHADE
+    needs = (Reactive, Look)
     writes = (Look,)
 
     def process(self) -> None:
-        for _, (reactive, look) in self.world.query(Reactive, Look):
-            for binding, course in zip(reactive.bindings, _courses(reactive, self.world.timeline), strict=True):
+        for entity, (reactive, look) in self.world.query(Reactive, Look):
+            courses = self.world.derived(entity, reactive, _courses)
+            for binding, course in zip(reactive.bindings, courses, strict=True):
                 if binding.target is Look:
                     _change(binding, getattr(look, binding.field), course[self.world.frame])

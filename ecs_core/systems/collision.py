@@ -19,6 +19,7 @@ class CollideSystem(System):
     """Pushes overlapping discs apart and exchanges momentum."""
 
     phase = Phase.COLLIDE
+    needs = (Collide, Position, Velocity, Size)
     reads = (Size,)
     writes = (Position, Velocity)
 

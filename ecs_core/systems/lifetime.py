@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core import kernels
 from ecs_core.ecs.components import Bounds, Lifetime, Position
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
+
+_NONE = np.zeros(0, np.float32)
 
 
 class LifetimeSystem(System):
@@ -21,14 +24,15 @@ class LifetimeSystem(System):
     def process(self) -> None:
         canvas = self.world.get(Canvas)
         for entity, (table,) in self.world.query(Table):
-            dead: NDArray[np.bool_] = np.zeros(len(table), np.bool_)
             life = self.world.component(entity, Lifetime)
-            if life is not None:
-                dead |= life.age >= life.span
             bounds = self.world.component(entity, Bounds)
-            position = self.world.component(entity, Position)
-            if bounds is not None and position is not None:
-                margin = np.float32(bounds.margin)
-                right, bottom = np.float32(canvas.width) + margin, np.float32(canvas.height) + margin
-                dead |= (position.x < -margin) | (position.x > right) | (position.y < -margin) | (position.y > bottom)
-            table.remove(dead)
+            position = None if bounds is None else self.world.component(entity, Position)
+            if len(table) == 0 or (life is None and position is None):
+                continue
+            age, span = (_NONE, _NONE) if life is None else (life.age, life.span)
+            x, y = (_NONE, _NONE) if position is None else (position.x, position.y)
+            margin = np.float32(0.0 if bounds is None else bounds.margin)
+            right, bottom = np.float32(canvas.width) + margin, np.float32(canvas.height) + margin
+            dead: NDArray[np.bool_] = np.empty(len(table), np.bool_)
+            if kernels.lifetime.mark_dead(age, span, x, y, margin, right, bottom, dead):
+                table.remove(dead)

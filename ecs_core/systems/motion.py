@@ -33,6 +33,7 @@ class GravitySystem(System):
     """Applies a constant acceleration."""
 
     phase = Phase.FORCE
+    needs = (Gravity, Velocity)
     writes = (Velocity,)
 
     def process(self) -> None:
@@ -45,6 +46,7 @@ class AttractionSystem(System):
     """Accelerates particles towards a point; softened near it, so that none is flung out."""
 
     phase = Phase.FORCE
+    needs = (Attraction, Position, Velocity)
     reads = (Position,)
     writes = (Velocity,)
 
@@ -61,6 +63,7 @@ class TurbulenceSystem(System):
     """Applies curl noise that changes slowly with time."""
 
     phase = Phase.FORCE
+    needs = (Turbulence, Position, Velocity)
     reads = (Position,)
     writes = (Velocity,)
 
@@ -78,6 +81,7 @@ class JitterSystem(System):
     """Adds a random walk to each velocity."""
 
     phase = Phase.FORCE
+    needs = (Jitter, Velocity)
     random_key = "Shake"
     writes = (Velocity,)
 
@@ -94,6 +98,7 @@ class GrowthSystem(System):
     """Changes sizes, reversing at their limits."""
 
     phase = Phase.MOVE
+    needs = (Size, Growth)
     writes = (Size, Growth)
 
     def process(self) -> None:

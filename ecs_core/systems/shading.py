@@ -33,6 +33,7 @@ class LookSystem(System):
     """Resets Look to the particle's size and full light; the shading systems after it modify that."""
 
     phase = Phase.SHADE
+    needs = (Look, Size)
     reads = (Size,)
     writes = (Look,)
 
@@ -46,6 +47,7 @@ class SizeOverLifeSystem(System):
     """Scales the radius by the particle's age."""
 
     phase = Phase.SHADE
+    needs = (SizeOverLife, Look, Lifetime)
     reads = (Lifetime,)
     writes = (Look,)
 
@@ -58,6 +60,7 @@ class LightOverLifeSystem(System):
     """Scales the light by the particle's age."""
 
     phase = Phase.SHADE
+    needs = (LightOverLife, Look, Lifetime)
     reads = (Lifetime,)
     writes = (Look,)
 
@@ -70,6 +73,7 @@ class ColorOverLifeSystem(System):
     """Sets the colour by the particle's age."""
 
     phase = Phase.SHADE
+    needs = (ColorOverLife, Color, Lifetime)
     reads = (Lifetime,)
     writes = (Color,)
 
@@ -82,6 +86,7 @@ class TwinkleSystem(System):
     """Modulates the light with a sine of the particle's Pulse."""
 
     phase = Phase.SHADE
+    needs = (Twinkle, Look, Pulse)
     writes = (Look, Pulse)
 
     def process(self) -> None:
@@ -97,6 +102,7 @@ class FadeWithDistanceSystem(System):
     """Dims particles with their distance from a point."""
 
     phase = Phase.SHADE
+    needs = (FadeWithDistance, Position, Look)
     reads = (Position,)
     writes = (Look,)
 

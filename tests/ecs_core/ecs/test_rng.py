@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ecs_core import kernels
-from ecs_core.ecs.rng import generator, stream_of, uniform_by_birth
+from ecs_core.ecs.rng import Generators, generator, stream_of, uniform_by_birth
 
 
 def draws(seed: int, stream: int, frame: int, n: int = 8) -> list[float]:
@@ -100,3 +100,22 @@ def test_another_seed_or_stream_draws_other_numbers_by_birth_id() -> None:
     assert not np.array_equal(one, uniform_by_birth(2, 1, births))
     assert not np.array_equal(one, uniform_by_birth(1 + (1 << 32), 1, births))
     assert not np.array_equal(one, uniform_by_birth(1, 2, births))
+
+
+def test_reused_generators_draw_what_new_ones_do() -> None:
+    generators = Generators()
+    keys = [(3, 4, 5), (-1, 2**64 - 1, 0), (2**40, 7, 100_000), (3, 4, 5)]
+    for _ in range(2):
+        generators.begin()
+        found = [generators.generator(*key) for key in keys]
+        assert len(set(map(id, found))) == len(keys)  # each belongs to who asked for it
+        for reused, key in zip(reversed(found), reversed(keys), strict=True):
+            new = generator(*key)
+            for draw in ("uniform", "normal", "random"):
+                assert getattr(reused, draw)(size=5).tolist() == getattr(new, draw)(size=5).tolist()
+            assert reused.integers(0, 10, 3).tolist() == new.integers(0, 10, 3).tolist()
+            reused.integers(0, 2**31, dtype=np.int32)  # leaves half a word behind
+
+
+def test_streams_of_equal_numbers_of_different_types_differ() -> None:
+    assert len({stream_of(1, "a"), stream_of(True, "a"), stream_of(1.0, "a")}) == 3

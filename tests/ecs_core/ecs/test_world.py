@@ -418,3 +418,62 @@ def test_population_cannot_be_created_in_a_step(make_world: MakeWorld) -> None:
     world.add(Late())
     with pytest.raises(StructuralChangeError, match="only when a scene is set up"):
         world.step()
+
+
+def test_system_without_what_it_needs_is_skipped_until_there_is_some(make_world: MakeWorld) -> None:
+    ran = []
+
+    class Fall(System):
+        phase = Phase.FORCE
+        needs = (Gravity, Position)
+
+        def process(self) -> None:
+            ran.append(self.world.frame)
+
+    class Add(System):
+        phase = Phase.SENSE
+
+        def process(self) -> None:
+            if self.world.frame == 2:
+                self.world.replace(entity, Gravity())
+
+    world = make_world(systems=False)
+    world.add(Fall())
+    world.add(Add())
+    entity = world.populate([Position])
+    run(world, 5)
+    assert ran == [2]
+
+
+def test_derived_value_is_computed_again_only_for_another_component(make_world: MakeWorld) -> None:
+    computed = []
+
+    def compute(world: World, entity: int, gravity: Gravity) -> float:
+        computed.append(gravity)
+        return 2 * gravity.x
+
+    world = make_world(systems=False)
+    entity = world.populate([Position], [Gravity(1.0)])
+    for component in (Gravity(1.0), Gravity(3.0)):
+        world.replace(entity, component)
+        assert [world.derived(entity, component, compute) for _ in range(3)] == [2 * component.x] * 3
+    assert computed == [Gravity(1.0), Gravity(3.0)]
+    assert len(world._derived) == 1
+
+
+def test_rows_are_frozen_outside_reap_and_emit(make_world: MakeWorld) -> None:
+    seen = {}
+
+    def watching(phase: Phase) -> type[System]:
+        def process(self: System) -> None:
+            seen[phase] = self.world.tables[0].frozen
+
+        return type(f"Watch{phase.name}", (System,), {"phase": phase, "process": process})
+
+    world = make_world(systems=False)
+    for phase in Phase:
+        world.add(watching(phase)())
+    world.populate([Position])
+    world.step()
+    assert {phase for phase, frozen in seen.items() if not frozen} == {Phase.REAP, Phase.EMIT}
+    assert world.tables[0].frozen

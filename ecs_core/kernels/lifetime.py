@@ -1,0 +1,31 @@
+"""Which particles are dead."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.arrays import F32
+from ecs_core.kernels.jit import kernel
+
+
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4, b1[::1]")
+def mark_dead(
+    age: F32, span: F32, x: F32, y: F32, margin: float, right: float, bottom: float, dead: NDArray[np.bool_]
+) -> int:
+    """Mark particles that are as old as their ``span`` or outside of the bounds; returns their number.
+
+    ``dead`` is (n,). ``age`` and ``span`` are (n,) seconds, or empty if nothing ages; ``x`` and ``y`` are (n,) units,
+    or empty without bounds, which are from -``margin`` to ``right`` and ``bottom``.
+    """
+    count = 0
+    ages, is_bounded = age.size > 0, x.size > 0
+    for i in range(dead.size):
+        gone = False
+        if ages:
+            gone = age[i] >= span[i]
+        if is_bounded:
+            gone = gone or x[i] < -margin or x[i] > right or y[i] < -margin or y[i] > bottom
+        dead[i] = gone
+        count += gone
+    return count
