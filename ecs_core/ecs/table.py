@@ -89,6 +89,16 @@ class Table:
         """The birth ids of the rows, ascending, (rows,) int64."""
         return self._birth[: self._rows]
 
+    @property
+    def values(self) -> F32:
+        """All fields, (fields, capacity) float32, for kernels; only the first rows are in use."""
+        return self._values
+
+    def row_of(self, kind: type[Column], field: str) -> int:
+        """The row of ``values`` that holds a field of a column; -1 if the table lacks it."""
+        names = [(type(column), name) for column in self._columns for name in column.fields]
+        return names.index((kind, field)) if (kind, field) in names else -1
+
     def spawn(self, n: int) -> slice:
         """Append ``n`` >= 0 rows with the initial values of their columns; returns their slice.
 

@@ -37,6 +37,7 @@ KERNELS = {
     "raster.draw_band": 2.4,
     "beats.best_chain": 1.4,
     "collision.collide": 1.2,
+    "birth.bear": 1.5,
     "motion.swirl": 0.9,
     "raster.bin_windows": 0.5,
     "motion.advance": 0.4,

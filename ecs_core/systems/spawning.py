@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from functools import lru_cache
 
-from ecs_core.arrays import F64
+import numpy as np
+
+from ecs_core import kernels
+from ecs_core.arrays import F32, I64
 from ecs_core.ecs.components import (
     Birth,
     Burst,
@@ -16,18 +18,29 @@ from ecs_core.ecs.components import (
     Position,
     Pulse,
     Size,
+    Speed,
     Upkeep,
     Velocity,
 )
 from ecs_core.ecs.resources import AudioFrame
+from ecs_core.ecs.rng import stream_of
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
-from ecs_core.ecs.world import System
+from ecs_core.ecs.values import Draw, Gradient, Range
+from ecs_core.ecs.world import System, World
 from ecs_core.frame_times import first_frame_at
+
+_COLUMNS = {kind.__name__: kind for kind in (Position, Velocity, Lifetime, Size, Growth, Pulse, Color)}
+_SHAPES = {"point": 0.0, "area": 1.0, "ring": 2.0}
+_WORD = 0xFFFFFFFF
 
 
 class EmissionSystem(System):
-    """Spawns the particles that Burst, Emission and Upkeep, in this order, call for in this frame."""
+    """Spawns the particles that Burst, Emission and Upkeep, in this order, call for in this frame.
+
+    Those of a rate, and those that replace dead ones, are born throughout the frame. If all were born at its beginning,
+    they would fly in shells, as many a second as there are frames.
+    """
 
     phase = Phase.EMIT
     random_key = "Emit"
@@ -37,70 +50,70 @@ class EmissionSystem(System):
         world = self.world
         for entity, (table,) in world.query(Table):
             burst = world.component(entity, Burst)
-            if burst is not None and world.frame == first_frame_at(burst.at, rate=world.fps):
-                self._bear(entity, table, burst, burst.count)
+            if burst is not None and world.frame == world.derived(entity, burst, _first_frame):
+                self._bear(entity, table, burst, burst.count, during=0.0)
             emission = world.component(entity, Emission)
             if emission is not None:
                 # Fractions of a particle are rounded at random, so nothing has to be carried over to the next frame.
                 due = int(emission.rate * world.dt + world.rng(self, entity).uniform())
+                self._bear(entity, table, emission, min(due, emission.limit - len(table)), during=world.dt)
                 if emission.event is not None:
-                    due += emission.per_event * world.get(AudioFrame).count(emission.event)
-                self._bear(entity, table, emission, min(due, emission.limit - len(table)))
+                    due = emission.per_event * world.get(AudioFrame).count(emission.event)
+                    self._bear(entity, table, emission, min(due, emission.limit - len(table)), during=0.0)
             upkeep = world.component(entity, Upkeep)
             if upkeep is not None:
-                self._bear(entity, table, upkeep, upkeep.count - len(table))
+                self._bear(entity, table, upkeep, upkeep.count - len(table), during=world.dt)
 
-    def _bear(self, entity: int, table: Table, birth: Birth, n: int) -> None:
+    def _bear(self, entity: int, table: Table, birth: Birth, n: int, *, during: float) -> None:
+        """Spawn ``n`` particles within the first ``during`` seconds of the frame."""
         if n <= 0:
             return
-        world, rng, new = self.world, self.world.rng(self, entity), table.spawn(n)
-        smallest, largest = (np.float32(size) for size in birth.sizes)
-        radius = np.clip(birth.size.draw(rng, n), smallest, largest)
-        dx, dy = _offsets(birth, rng, n)
-        if birth.direction is None:
-            away = np.hypot(dx, dy)
-            angle = np.where(away > 1e-6, np.arctan2(dy, dx), rng.uniform(0, 2 * np.pi, n))
-        else:
-            angle = birth.direction + rng.uniform(-birth.spread, birth.spread, n)
-        across, down = np.cos(angle), np.sin(angle)
-        if (position := world.component(entity, Position)) is not None:
-            position.x[new], position.y[new] = birth.x + dx, birth.y + dy
-        if (velocity := world.component(entity, Velocity)) is not None:
-            speed, orbit = _speeds(birth, rng, radius), birth.orbit.draw(rng, n)
-            velocity.x[new] = across * speed - down * orbit + birth.drift_x.draw(rng, n)
-            velocity.y[new] = down * speed + across * orbit + birth.drift_y.draw(rng, n)
-        if (life := world.component(entity, Lifetime)) is not None:
-            life.span[new] = birth.span.draw(rng, n)
-        if (size := world.component(entity, Size)) is not None:
-            size.value[new] = radius
-        if (growth := world.component(entity, Growth)) is not None:
-            growth.rate[new] = birth.growth.draw(rng, n)
-            growth.low[new] = np.maximum(birth.swing[0] * radius, smallest)
-            growth.high[new] = np.minimum(birth.swing[1] * radius, largest)
-        if (pulse := world.component(entity, Pulse)) is not None:
-            pulse.phase[new], pulse.rate[new] = rng.uniform(0.0, 1.0, n), birth.pulse.draw(rng, n)
-        if (color := world.component(entity, Color)) is not None:
-            light = birth.light.draw(rng, n) + np.float32(birth.light_by_size) * radius
-            color.r[new], color.g[new], color.b[new] = (birth.palette.pick(rng, n) * light[:, None]).T
+        world, new = self.world, table.spawn(n)
+        stream = stream_of(self.random_key, entity, "birth")
+        kernels.birth.bear(
+            table.values, table.birth, new.start, new.stop, world.derived(entity, table, _rows_of_fields),
+            _draws(birth), self._shape(entity, birth), _colours(birth.palette), np.float32(during),
+            world.seed & _WORD, (world.seed >> 32) & _WORD, stream & _WORD,
+        )  # fmt: skip
+
+    def _shape(self, entity: int, birth: Birth) -> F32:
+        """The numbers of a Birth, as the kernel wants them."""
+        speed = self.world.component(entity, Speed)
+        moves = self.world.component(entity, Velocity) is not None
+        travelled = (1.0 if speed is None else speed.factor) if moves else 0.0
+        direction = birth.direction
+        return np.array(
+            (
+                _SHAPES[birth.shape], birth.x, birth.y, birth.width, birth.height, birth.inner, birth.outer,
+                direction is not None, direction or 0.0, birth.spread, birth.speed_with_size, *birth.sizes,
+                *birth.swing, birth.light_by_size, travelled,
+            ),
+            np.float32,
+        )  # fmt: skip
 
 
-def _speeds(birth: Birth, rng: np.random.Generator, radius: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Speeds drawn from ``birth.speed``, blended with speeds that follow from size."""
-    speed = birth.speed.draw(rng, len(radius))
-    if not birth.speed_with_size:
-        return speed
-    low, high = birth.size.low, birth.size.high
-    share = (radius - np.float32(low)) / np.float32(max(high - low, 1e-6))
-    by_size = np.float32(birth.speed.low) + np.float32(birth.speed.high - birth.speed.low) * share
-    return (1 - np.float32(birth.speed_with_size)) * speed + np.float32(birth.speed_with_size) * by_size
+def _draws(birth: Birth) -> F32:
+    """What is drawn for each particle, as the kernel wants it."""
+    drawn: tuple[Draw, ...] = (
+        birth.size, birth.speed, birth.orbit, birth.drift_x, birth.drift_y, birth.span, birth.growth, birth.pulse,
+        birth.light,
+    )  # fmt: skip
+    rows = [
+        (0.0, draw.low, draw.high, draw.tail) if isinstance(draw, Range) else (1.0, draw.low, draw.high, draw.alpha)
+        for draw in drawn
+    ]
+    return np.array(rows, np.float32)
 
 
-def _offsets(birth: Birth, rng: np.random.Generator, n: int) -> tuple[F64, F64]:
-    """Positions relative to the birth's centre in units, uniform over its shape."""
-    if birth.shape == "area":
-        return (rng.uniform(-0.5, 0.5, n) * birth.width, rng.uniform(-0.5, 0.5, n) * birth.height)
-    if birth.shape == "ring":
-        distance = np.sqrt(rng.uniform(birth.inner**2, birth.outer**2, n))
-        angle = rng.uniform(0, 2 * np.pi, n)
-        return distance * np.cos(angle), distance * np.sin(angle)
-    return np.zeros(n), np.zeros(n)
+@lru_cache(maxsize=64)
+def _colours(palette: Gradient) -> F32:
+    return np.ascontiguousarray(palette.colours, np.float32)
+
+
+def _first_frame(world: World, entity: int, burst: Burst) -> int:
+    return first_frame_at(burst.at, rate=world.fps)
+
+
+def _rows_of_fields(world: World, entity: int, table: Table) -> I64:
+    """The row of the table's values of each field that the kernel writes, -1 where there is none."""
+    return np.array([table.row_of(_COLUMNS[kind], name) for kind, name in kernels.birth.FIELDS], np.int64)

@@ -239,3 +239,33 @@ def test_burst_begins_in_the_frame_that_shows_its_second(make_world: MakeWorld, 
     assert len(world.component(entity, Table)) == 0
     world.step()
     assert len(world.component(entity, Table)) == 20
+
+
+@pytest.mark.parametrize("fps", [24, 30, 60])
+def test_particles_of_a_rate_fly_in_no_shells(make_world: MakeWorld, fps: int) -> None:
+    fountain = Emission(500.0, 400.0, rate=3000.0, speed=Range(600.0, 600.0), span=Range(9.0, 9.0))
+    born = Born(make_world(fps=fps), fountain, frames=fps)
+    away = np.sort(np.hypot(born.position.x - 500, born.position.y - 400))
+    assert away[0] < 2
+    assert away[-1] == pytest.approx(600, abs=2)
+    assert np.diff(away).max() < 4  # 3000 sparks within 600 units; at 24 frames a second shells would be 25 apart
+    np.testing.assert_allclose(np.sort(born.life.age) * 600, away, atol=0.5)
+
+
+def test_replaced_particles_are_born_throughout_the_frame(make_world: MakeWorld) -> None:
+    upkeep = Upkeep(500.0, 400.0, count=1000, speed=Range(600.0, 600.0), span=Range(0.1, 0.1))
+    born = Born(make_world(), upkeep, frames=4)
+    assert len(np.unique(np.hypot(born.position.x - 500, born.position.y - 400).round(1))) > 150
+
+
+def test_particle_is_the_same_whatever_else_is_born_with_it(make_world: MakeWorld) -> None:
+    one, many = (Born(make_world(), burst(n)) for n in (10, 400))
+    assert one.position.x.tolist() == many.position.x[:10].tolist()
+    assert one.velocity.y.tolist() == many.velocity.y[:10].tolist()
+
+
+def test_particles_that_do_not_move_start_in_their_place(make_world: MakeWorld) -> None:
+    world = make_world()
+    entity = world.populate((Position, Lifetime), [Emission(5.0, 7.0, rate=300.0, span=Range(9.0, 9.0))])
+    world.step()
+    assert set(world.component(entity, Position).x.tolist()) == {5.0}
