@@ -15,6 +15,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.errors import StructuralChangeError
 
@@ -126,18 +127,16 @@ class Table:
 
         Raises:
             StructuralChangeError: rows are frozen.
+            ValueError: ``dead`` has another shape.
         """
         self._check_not_frozen()
-        if not dead.any():
-            return
-        first = int(np.argmax(dead))  # rows before the first dead one stay in place
-        last, alive = self._rows, ~dead[first:]
-        left = first + int(np.count_nonzero(alive))
-        for row in self._values:
-            row[first:left] = row[first:last][alive]  # a mask takes half the time of indices
-        self._birth[first:left] = self._birth[first:last][alive]
-        self._rows = left
-        self._refresh()
+        if dead.shape != (self._rows,):
+            raise ValueError(f"cannot remove from {self._rows} rows by a mask of shape {dead.shape}")
+        dead = np.ascontiguousarray(dead, np.bool_)
+        left = kernels.lifetime.compact(self._values, self._birth, dead)
+        if left != self._rows:
+            self._rows = left
+            self._refresh()
 
     def find(self, births: I64) -> I64:
         """The row of each birth id, -1 where that particle is dead or not yet born; any shape, int64."""

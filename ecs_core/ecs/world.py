@@ -83,6 +83,7 @@ class World:
         self._stepping = 0  # id of the thread running step(), or 0
         self._systems: list[System] = []
         self._schedule: list[tuple[System, bool]] = []  # with whether rows are frozen meanwhile
+        self._idle: list[bool] | None = None  # of each system in the schedule: whether it lacks what it needs
         self._spent: dict[str, int] | None = None
         self._draws: dict[tuple[str, int], int] = {}
         self._generators = Generators()
@@ -138,6 +139,7 @@ class World:
             entity: int = esper.create_entity(*every)
         self._components[entity] = {type(component): component for component in every}
         self._queries.clear()
+        self._idle = None
         return entity
 
     def query(self, *kinds: type[Any]) -> list[tuple[int, tuple[Any, ...]]]:
@@ -175,6 +177,8 @@ class World:
 
     def _set(self, entity: int, kind: type[Any], component: object | None) -> None:
         """Give an entity a component, or take it away."""
+        if component is None or kind not in self._components[entity]:
+            self._idle = None
         with self._context():
             if component is None:
                 esper.remove_component(entity, kind)
@@ -208,11 +212,12 @@ class World:
         with self._context():
             esper.add_processor(system, priority=rank)
         self._systems = sorted((*self._systems, system), key=lambda each: -each.priority)
+        self._idle = None
         self._schedule = [(each, not Phase.REAP <= each.phase < FIRST_FROZEN) for each in self._systems]
 
     def step(self) -> None:
         """Simulate frame ``self.frame``."""
-        self._resources[Clock] = Clock(self.frame, float(self.frame / self.fps), self.dt, self.fps)
+        self._resources[Clock] = Clock(self.frame, self._time_of(self.frame), self.dt, self.fps)
         self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
         self._draws.clear()
         self._generators.begin()
@@ -224,6 +229,10 @@ class World:
             finally:
                 self._stepping = 0
         self.frame += 1
+
+    def _time_of(self, frame: int) -> float:
+        """Its time in seconds: frame / fps, rounded once."""
+        return frame * self.fps.denominator / self.fps.numerator
 
     def _undo_replacements(self) -> None:
         """Restore what the last step replaced."""
@@ -243,11 +252,13 @@ class World:
     def _process(self) -> None:
         self._freeze(True)
         frozen = True
-        for system, must_be_frozen in self._schedule:
+        for number, (system, must_be_frozen) in enumerate(self._schedule):
             if frozen is not must_be_frozen:
                 frozen = must_be_frozen
                 self._freeze(frozen)
-            if system.needs and not self.query(*system.needs):
+            if self._idle is None:  # components have come or gone, maybe just now
+                self._idle = [bool(each.needs) and not self.query(*each.needs) for each, _ in self._schedule]
+            if self._idle[number]:
                 continue
             if self._spent is None:
                 system.process()

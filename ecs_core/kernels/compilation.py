@@ -46,6 +46,13 @@ KERNELS = {
     "collision.sort_into_cells": 0.3,
     "motion.advance_aging": 0.2,
     "rng.uniform_by_birth": 0.2,
+    "motion.jitter": 0.5,
+    "shade.twinkle": 0.3,
+    "motion.attract": 0.2,
+    "motion.grow": 0.2,
+    "shade.drive": 0.2,
+    "shade.fade_with_distance": 0.2,
+    "lifetime.compact": 0.2,
     "motion.wrap": 0.1,
     "lifetime.mark_dead": 0.1,
 }

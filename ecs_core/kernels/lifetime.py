@@ -1,11 +1,11 @@
-"""Which particles are dead."""
+"""Which particles are dead, and the rows of a table without them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.arrays import F32
+from ecs_core.arrays import F32, I64
 from ecs_core.kernels.jit import kernel
 
 
@@ -29,3 +29,26 @@ def mark_dead(
         dead[i] = gone
         count += gone
     return count
+
+
+@kernel("f4[:, ::1], i8[::1], b1[::1]")
+def compact(values: F32, birth: I64, dead: NDArray[np.bool_]) -> int:
+    """Move the rows that are not ``dead``, (n,), to the front in their order; returns their number.
+
+    ``values`` is (fields, at least n) and ``birth`` (at least n,), both changed in place.
+    """
+    first = 0
+    while first < dead.size and not dead[first]:
+        first += 1
+    left = first
+    for i in range(first, dead.size):
+        if not dead[i]:
+            birth[left] = birth[i]
+            left += 1
+    for field in range(values.shape[0]):
+        row, to = values[field], first
+        for i in range(first, dead.size):
+            if not dead[i]:
+                row[to] = row[i]
+                to += 1
+    return left

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ecs_core.arrays import F32
+from ecs_core.arrays import F32, I64
 from ecs_core.kernels.jit import inline_kernel, kernel
+from ecs_core.kernels.rng import philox
 
 Scalar = float | np.floating[Any]  # float32 to numba in both cases
 
@@ -82,6 +83,36 @@ def wrap(x: F32, y: F32, width: float, height: float, margin: float) -> None:
     for i in range(x.size):
         x[i] -= across * np.floor((x[i] + margin) / across)
         y[i] -= down * np.floor((y[i] + margin) / down)
+
+
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4, f4")
+def attract(x: F32, y: F32, vx: F32, vy: F32, to_x: float, to_y: float, amount: float, softness: float) -> None:
+    """Accelerate towards a point; ``amount`` is strength (units/s²) × dt, ``softness`` the square of units."""
+    for i in range(x.size):
+        dx, dy = to_x - x[i], to_y - y[i]
+        pull = amount / np.sqrt(dx * dx + dy * dy + softness)
+        vx[i] += pull * dx
+        vy[i] += pull * dy
+
+
+@kernel("f4[::1], f4[::1], i8[::1], i8, i8, i8, i8, f4")
+def jitter(vx: F32, vy: F32, birth: I64, frame: int, stream: int, k0: int, k1: int, step: float) -> None:
+    """Add uniform steps of ± ``step`` to velocities, drawn for each birth id and ``frame``."""
+    scale = f32(1.0 / 8388608.0)
+    for i in range(vx.size):
+        across, down, _, _ = philox(int(birth[i]) & _MASK, frame & _MASK, stream, 1, k0, k1)
+        vx[i] += step * (f32(across >> 8) * scale - f32(1.0))
+        vy[i] += step * (f32(down >> 8) * scale - f32(1.0))
+
+
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4")
+def grow(size: F32, rate: F32, low: F32, high: F32, dt: float) -> None:
+    """Sizes += rates × ``dt`` within ``low`` and ``high``, where rates turn round."""
+    for i in range(size.size):
+        grown = size[i] + rate[i] * dt
+        if (grown < low[i] and rate[i] < f32(0.0)) or (grown > high[i] and rate[i] > f32(0.0)):
+            rate[i] = -rate[i]
+        size[i] = min(max(grown, low[i]), high[i])
 
 
 @inline_kernel

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ecs_core import kernels
 from ecs_core.arrays import F32, F64
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.components import FAR, Color, Lifetime, Look, Position, Size, Velocity
@@ -24,6 +25,7 @@ from ecs_core.ecs.world import System, World
 from ecs_core.errors import SceneError
 from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
 
+_OPS = {"multiply": 0, "add": 1, "set": 2}  # as kernels.shade.drive has them
 _CHUNK = 1024  # frames whose values are computed together
 _STEEPEST = np.float32(20)  # e^20 per frame: enough to cross the whole allowed range at once
 
@@ -152,7 +154,8 @@ def _limits(target: type[Any], field: str) -> tuple[float, float]:
 
 
 def _change(binding: Binding, values: F32, value: Any) -> None:
-    values[:] = np.clip(_apply(binding.op, values, value), *_limits(binding.target, binding.field))
+    low, high = _limits(binding.target, binding.field)
+    kernels.shade.drive(values, _OPS[binding.op], np.float32(value), np.float32(low), np.float32(high))
 
 
 class _DrivenField:

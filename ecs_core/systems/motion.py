@@ -24,6 +24,7 @@ from ecs_core.ecs.components import (
 from ecs_core.ecs.resources import Canvas, Clock
 from ecs_core.ecs.rng import stream_of
 from ecs_core.ecs.schedule import Phase
+from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 
 f32 = np.float32
@@ -52,11 +53,10 @@ class AttractionSystem(System):
 
     def process(self) -> None:
         for _, (attraction, position, velocity) in self.world.query(Attraction, Position, Velocity):
-            dx, dy = f32(attraction.x) - position.x, f32(attraction.y) - position.y
-            amount = f32(attraction.strength * self.world.dt)
-            amount = amount / np.sqrt(dx * dx + dy * dy + f32(attraction.softness**2))
-            velocity.x += amount * dx
-            velocity.y += amount * dy
+            kernels.motion.attract(
+                position.x, position.y, velocity.x, velocity.y, f32(attraction.x), f32(attraction.y),
+                f32(attraction.strength * self.world.dt), f32(attraction.softness**2),
+            )  # fmt: skip
 
 
 class TurbulenceSystem(System):
@@ -81,17 +81,18 @@ class JitterSystem(System):
     """Adds a random walk to each velocity."""
 
     phase = Phase.FORCE
-    needs = (Jitter, Velocity)
+    needs = (Jitter, Velocity, Table)
     random_key = "Shake"
     writes = (Velocity,)
 
     def process(self) -> None:
-        for entity, (jitter, velocity) in self.world.query(Jitter, Velocity):
+        world = self.world
+        for entity, (jitter, velocity, table) in world.query(Jitter, Velocity, Table):
             if jitter.strength:
-                step = f32(jitter.strength * math.sqrt(self.world.dt))
-                steps = self.world.rng(self, entity).uniform(-1.0, 1.0, (2, len(velocity.x))).astype(f32) * step
-                velocity.x += steps[0]
-                velocity.y += steps[1]
+                step = f32(jitter.strength * math.sqrt(world.dt))
+                stream = stream_of(self.random_key, entity) & 0xFFFFFFFF
+                seed = world.seed & 0xFFFFFFFF, (world.seed >> 32) & 0xFFFFFFFF
+                kernels.motion.jitter(velocity.x, velocity.y, table.birth, world.frame, stream, *seed, step)
 
 
 class GrowthSystem(System):
@@ -103,10 +104,7 @@ class GrowthSystem(System):
 
     def process(self) -> None:
         for _, (size, growth) in self.world.query(Size, Growth):
-            size.value += growth.rate * f32(self.world.dt)
-            turn = (size.value < growth.low) & (growth.rate < 0) | (size.value > growth.high) & (growth.rate > 0)
-            growth.rate[turn] *= -1
-            np.clip(size.value, growth.low, growth.high, out=size.value)
+            kernels.motion.grow(size.value, growth.rate, growth.low, growth.high, f32(self.world.dt))
 
 
 class MotionSystem(System):

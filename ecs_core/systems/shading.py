@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ecs_core import kernels
 from ecs_core.arrays import F32
 from ecs_core.ecs.components import (
     Color,
@@ -92,10 +93,8 @@ class TwinkleSystem(System):
     def process(self) -> None:
         dt = self.world.dt
         for _, (twinkle, look, pulse) in self.world.query(Twinkle, Look, Pulse):
-            pulse.phase += pulse.rate * f32(dt * twinkle.pace)
-            pulse.phase -= np.floor(pulse.phase)
             middle, swing = (twinkle.high + twinkle.low) / 2, (twinkle.high - twinkle.low) / 2
-            look.light *= f32(middle) + f32(swing) * np.sin(pulse.phase * f32(2 * np.pi))
+            kernels.shade.twinkle(look.light, pulse.phase, pulse.rate, f32(dt * twinkle.pace), f32(middle), f32(swing))
 
 
 class FadeWithDistanceSystem(System):
@@ -108,5 +107,6 @@ class FadeWithDistanceSystem(System):
 
     def process(self) -> None:
         for _, (fade, position, look) in self.world.query(FadeWithDistance, Position, Look):
-            distance = np.hypot(position.x - f32(fade.x), position.y - f32(fade.y))
-            look.light *= np.maximum(f32(fade.floor), 1 - (1 - f32(fade.floor)) * distance / f32(fade.reach))
+            kernels.shade.fade_with_distance(
+                look.light, position.x, position.y, f32(fade.x), f32(fade.y), f32(fade.reach), f32(fade.floor)
+            )

@@ -199,3 +199,17 @@ def test_annotated_class_variables_are_no_columns() -> None:
         value: F32
 
     assert Heat.fields == ("value",)
+
+
+def test_mask_of_another_length_is_refused(table: Table) -> None:
+    table.spawn(3)
+    with pytest.raises(ValueError, match=r"cannot remove from 3 rows by a mask of shape \(4,\)"):
+        table.remove(np.zeros(4, bool))
+
+
+def test_mask_may_be_a_view(table: Table, position: Position) -> None:
+    table.spawn(4)
+    position.x[:] = [0, 1, 2, 3]
+    table.remove(np.array([True, False, False, False, True, False, False, False])[::2])
+    assert position.x.tolist() == [1, 3]
+    assert table.birth.tolist() == [1, 3]

@@ -190,5 +190,5 @@ def test_what_does_not_move_ages_too(make_world: MakeWorld, columns: list[type[C
     entity = world.populate(columns, [Emission(0.0, 0.0, rate=30.0, span=Range(0.2, 0.2))])
     for _ in range(60):
         world.step()
-    assert world.component(entity, Lifetime).age.max() == pytest.approx(0.2, abs=0.01)
-    assert len(world.component(entity, Table)) in range(5, 8)
+    assert 0.1 < world.component(entity, Lifetime).age.max() < 0.2 + 1 / 30
+    assert len(world.component(entity, Table)) in range(4, 9)

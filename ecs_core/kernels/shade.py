@@ -1,0 +1,44 @@
+"""The appearance of all particles of a population, and values that bindings change."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecs_core.arrays import F32
+from ecs_core.kernels.jit import kernel
+
+f32 = np.float32
+
+MULTIPLY, ADD, SET = range(3)
+_TAU = f32(2.0 * np.pi)
+
+
+@kernel("f4[::1], f4[::1], f4[::1], f4, f4, f4")
+def twinkle(light: F32, phase: F32, rate: F32, dt: float, middle: float, swing: float) -> None:
+    """Advance phases by rates × ``dt``, and scale light by a sine of them; all (n,) float32, in place."""
+    for i in range(light.size):
+        turned = phase[i] + rate[i] * dt
+        turned -= np.floor(turned)
+        phase[i] = turned
+        light[i] *= middle + swing * np.sin(turned * _TAU)
+
+
+@kernel("f4[::1], f4[::1], f4[::1], f4, f4, f4, f4")
+def fade_with_distance(light: F32, x: F32, y: F32, from_x: float, from_y: float, reach: float, floor: float) -> None:
+    """Scale light by 1 at a point, falling to ``floor`` at a distance of ``reach``."""
+    for i in range(light.size):
+        dx, dy = x[i] - from_x, y[i] - from_y
+        light[i] *= max(floor, f32(1.0) - (f32(1.0) - floor) * np.sqrt(dx * dx + dy * dy) / reach)
+
+
+@kernel("f4[::1], i8, f4, f4, f4")
+def drive(values: F32, op: int, amount: float, low: float, high: float) -> None:
+    """Multiply values by 1 + ``amount``, add it or set them to it, within limits; (n,) float32, in place."""
+    factor = f32(1.0) + amount
+    for i in range(values.size):
+        driven = amount
+        if op == MULTIPLY:
+            driven = values[i] * factor
+        elif op == ADD:
+            driven = values[i] + amount
+        values[i] = min(max(driven, low), high)
