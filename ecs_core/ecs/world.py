@@ -87,6 +87,7 @@ class World:
         self._spent: dict[str, int] | None = None
         self._draws: dict[tuple[str, int], int] = {}
         self._generators = Generators()
+        self._tables: list[Table] = []
         self._components: dict[int, dict[type[Any], Any]] = {}  # of each entity, as esper has them
         self._queries: dict[tuple[type[Any], ...], list[tuple[int, tuple[Any, ...]]]] = {}
         self._derived: dict[tuple[int, Callable[..., Any]], tuple[object, Any]] = {}
@@ -134,10 +135,12 @@ class World:
         check_population(archetype, components)
         columns = [column() for column in archetype]
         others = [component() if isinstance(component, type) else component for component in components]
-        every = (Table(columns), *columns, *others)
+        table = Table(columns)
+        every = (table, *columns, *others)
         with self._context():
             entity: int = esper.create_entity(*every)
         self._components[entity] = {type(component): component for component in every}
+        self._tables.append(table)
         self._queries.clear()
         self._idle = None
         return entity
@@ -153,7 +156,7 @@ class World:
     @property
     def tables(self) -> list[Table]:
         """The tables of all populations, in order."""
-        return [table for _, (table,) in self.query(Table)]
+        return list(self._tables)
 
     def component(self, entity: int, kind: type[T]) -> T | None:
         """The component of a type of an entity, or None."""
@@ -221,7 +224,8 @@ class World:
         self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
         self._draws.clear()
         self._generators.begin()
-        with self._switched():
+        with _esper:
+            esper.switch_world(self._name)
             self._undo_replacements()
             self._stepping = threading.get_ident()
             try:
@@ -270,7 +274,7 @@ class World:
         self._freeze(True)
 
     def _freeze(self, frozen: bool) -> None:
-        for table in self.tables:
+        for table in self._tables:
             table.frozen = frozen
 
     def measure(self) -> None:

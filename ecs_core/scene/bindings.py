@@ -82,6 +82,8 @@ def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
                 bound.add(number)
                 components = (*components, *_missing(target[0], components))
                 mine.append(_resolve(binding, target, components))
+        if not (own.bindings or mine):
+            continue
         base = own.base
         for component in components:
             noted = isinstance(component, Table | Column | Reactive) or type(component) in map(type, base)

@@ -153,11 +153,6 @@ def _limits(target: type[Any], field: str) -> tuple[float, float]:
     return found
 
 
-def _change(binding: Binding, values: F32, value: Any) -> None:
-    low, high = _limits(binding.target, binding.field)
-    kernels.shade.drive(values, _OPS[binding.op], np.float32(value), np.float32(low), np.float32(high))
-
-
 class _DrivenField:
     """A field of a parameter component that bindings drive: its value in every frame."""
 
@@ -236,6 +231,41 @@ class ReactiveComponentsSystem(System):
                     world.replace(entity, driven)
 
 
+@dataclass(frozen=True, slots=True)
+class _DrivenColumn:
+    """A field of a column that a binding drives, and by how much in every frame, (frames,) float32."""
+
+    kind: type[Column]
+    field: str
+    op: int
+    amounts: F32
+    low: np.float32
+    high: np.float32
+
+    def drive(self, column: Column, frame: int) -> None:
+        """Change the values of all particles."""
+        kernels.shade.drive(getattr(column, self.field), self.op, self.amounts[frame], self.low, self.high)
+
+
+def _driven_columns(world: World, entity: int, reactive: Reactive) -> tuple[list[_DrivenColumn], list[_DrivenColumn]]:
+    """What drives columns that keep their values, and what drives Look."""
+    kept, look = [], []
+    for binding, course in zip(reactive.bindings, world.derived(entity, reactive, _courses), strict=True):
+        if not issubclass(binding.target, Column) or world.component(entity, binding.target) is None:
+            continue
+        amounts = course
+        if binding.target is not Look and binding.op != "set":
+            amounts = course * np.float32(world.dt)
+            if binding.op == "multiply":  # exact, so that growth is the same at any frame rate
+                amounts = np.expm1(np.minimum(amounts, _STEEPEST))
+        low, high = _limits(binding.target, binding.field)
+        driven = _DrivenColumn(
+            binding.target, binding.field, _OPS[binding.op], amounts, np.float32(low), np.float32(high)
+        )
+        (look if binding.target is Look else kept).append(driven)
+    return kept, look
+
+
 class ReactiveColumnsSystem(System):
     """Applies bindings of columns that keep their values, such as Velocity; v is a change per second."""
 
@@ -244,18 +274,12 @@ class ReactiveColumnsSystem(System):
     writes = (Position, Velocity, Lifetime, Size, Color)
 
     def process(self) -> None:
-        for entity, (reactive,) in self.world.query(Reactive):
-            for binding, course in zip(reactive.bindings, self.world.derived(entity, reactive, _courses), strict=True):
-                if not issubclass(binding.target, Column) or binding.target is Look:
-                    continue
-                column = self.world.component(entity, binding.target)
+        world = self.world
+        for entity, (reactive,) in world.query(Reactive):
+            for driven in world.derived(entity, reactive, _driven_columns)[0]:
+                column = world.component(entity, driven.kind)
                 if column is not None:
-                    values = getattr(column, binding.field)
-                    value = course[self.world.frame]
-                    change = value if binding.op == "set" else value * np.float32(self.world.dt)
-                    if binding.op == "multiply":  # exact, so that growth is the same at any frame rate
-                        change = np.expm1(np.minimum(change, _STEEPEST))
-                    _change(binding, values, change)
+                    driven.drive(column, world.frame)
 
 
 class ReactiveLookSystem(System):
@@ -266,8 +290,7 @@ class ReactiveLookSystem(System):
     writes = (Look,)
 
     def process(self) -> None:
-        for entity, (reactive, look) in self.world.query(Reactive, Look):
-            courses = self.world.derived(entity, reactive, _courses)
-            for binding, course in zip(reactive.bindings, courses, strict=True):
-                if binding.target is Look:
-                    _change(binding, getattr(look, binding.field), course[self.world.frame])
+        world = self.world
+        for entity, (reactive, look) in world.query(Reactive, Look):
+            for driven in world.derived(entity, reactive, _driven_columns)[1]:
+                driven.drive(look, world.frame)
