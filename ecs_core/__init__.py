@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ecs_core.ecs.components import Look as Look
     from ecs_core.ecs.components import Position as Position
     from ecs_core.ecs.components import Pulse as Pulse
+    from ecs_core.ecs.components import ScaleWithDistance as ScaleWithDistance
     from ecs_core.ecs.components import Size as Size
     from ecs_core.ecs.components import SizeOverLife as SizeOverLife
     from ecs_core.ecs.components import Speed as Speed
@@ -83,8 +84,8 @@ _PUBLIC = {
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
     "ecs.components": "Attraction Bounds Burst Collide Color ColorOverLife Drag Emission FadeWithDistance Gravity "
-    "Growth Hue Jitter Lifetime LightOverLife Look Position Pulse Size SizeOverLife Speed Sprite Turbulence Twinkle "
-    "Upkeep Velocity Walls FRAME",
+    "Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size SizeOverLife Speed Sprite "
+    "Turbulence Twinkle Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",

@@ -330,3 +330,17 @@ class FadeWithDistance:
     y: float
     reach: float
     floor: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleWithDistance:
+    """Radius is scaled by ``near`` at (``x``, ``y``), changing evenly to ``far`` at ``reach`` units and beyond."""
+
+    bindable: ClassVar[tuple[str, ...]] = ("near", "far")
+    limits: ClassVar[Limits] = MappingProxyType({"near": (0.0, 1e3), "far": (0.0, 1e3)})
+
+    x: float
+    y: float
+    reach: float
+    near: float = 1.0
+    far: float = 1.0

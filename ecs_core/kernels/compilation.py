@@ -52,6 +52,7 @@ KERNELS = {
     "motion.grow": 0.2,
     "shade.drive": 0.2,
     "shade.fade_with_distance": 0.2,
+    "shade.scale_with_distance": 0.2,
     "lifetime.compact": 0.2,
     "motion.wrap": 0.1,
     "lifetime.mark_dead": 0.1,

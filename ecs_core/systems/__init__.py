@@ -17,6 +17,7 @@ from ecs_core.systems.shading import (
     FadeWithDistanceSystem,
     LightOverLifeSystem,
     LookSystem,
+    ScaleWithDistanceSystem,
     SizeOverLifeSystem,
     TwinkleSystem,
 )
@@ -41,5 +42,6 @@ BUILT_IN: tuple[type[System], ...] = (
     ColorOverLifeSystem,
     TwinkleSystem,
     FadeWithDistanceSystem,
+    ScaleWithDistanceSystem,
     ReactiveLookSystem,
 )

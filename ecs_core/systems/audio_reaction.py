@@ -249,7 +249,8 @@ class _DrivenColumn:
 
 def _driven_columns(world: World, entity: int, reactive: Reactive) -> tuple[list[_DrivenColumn], list[_DrivenColumn]]:
     """What drives columns that keep their values, and what drives Look."""
-    kept, look = [], []
+    kept: list[_DrivenColumn] = []
+    look: list[_DrivenColumn] = []
     for binding, course in zip(reactive.bindings, world.derived(entity, reactive, _courses), strict=True):
         if not issubclass(binding.target, Column) or world.component(entity, binding.target) is None:
             continue

@@ -15,6 +15,7 @@ from ecs_core.ecs.components import (
     Look,
     Position,
     Pulse,
+    ScaleWithDistance,
     Size,
     SizeOverLife,
     Twinkle,
@@ -110,3 +111,19 @@ class FadeWithDistanceSystem(System):
             kernels.shade.fade_with_distance(
                 look.light, position.x, position.y, f32(fade.x), f32(fade.y), f32(fade.reach), f32(fade.floor)
             )
+
+
+class ScaleWithDistanceSystem(System):
+    """Scales radii with the distance from a point."""
+
+    phase = Phase.SHADE
+    needs = (ScaleWithDistance, Position, Look)
+    reads = (Position,)
+    writes = (Look,)
+
+    def process(self) -> None:
+        for _, (scale, position, look) in self.world.query(ScaleWithDistance, Position, Look):
+            kernels.shade.scale_with_distance(
+                look.radius, position.x, position.y, f32(scale.x), f32(scale.y), f32(scale.reach), f32(scale.near),
+                f32(scale.far),
+            )  # fmt: skip

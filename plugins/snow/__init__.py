@@ -6,7 +6,7 @@ from pathlib import Path
 from ecs_core import Background, ParticleType, hookimpl
 from plugins.snow.population import populate
 from plugins.snow.settings import SnowSettings
-from plugins.snow.systems import ScatterAtStart, SeeInPerspective, SendMore, ThrowBack
+from plugins.snow.systems import ScatterAtStart, SendMore, ThrowBack
 
 motes_api_version = 1
 
@@ -15,7 +15,7 @@ SNOW = ParticleType(
     description="white flakes drift outward past the camera; bass speeds them up, sends more, makes them twinkle",
     settings=SnowSettings,
     populate=populate,
-    systems=(SendMore, ScatterAtStart, ThrowBack, SeeInPerspective),
+    systems=(SendMore, ScatterAtStart, ThrowBack),
     features=("audio-reactive", "depth", "twinkle"),
     backdrop=Background(base=(0.0035, 0.0042, 0.0085), glow=(0.010, 0.0155, 0.040), spread=(0.36, 0.42)),
     presets=Path(__file__).parent / "presets",

@@ -16,9 +16,9 @@ PUBLIC = """
     API_VERSION Attraction AudioError AudioFeature AudioFrame Background Binding Bounds Burst Canvas Clock Collide
     Color ColorOverLife Column Curve Drag Emission F32 FRAME FadeWithDistance FeatureTimeline Gradient Gravity
     Growth Hue Jitter Lifetime LightOverLife Look MotesError OutputError Pareto ParticleType Phase PluginError
-    Position Progress Pulse RGB Range Reactive RenderCancelled RenderError RenderResult Scene SceneError Settings
-    Size SizeOverLife Snapshot Spectrum Speed Sprite StructuralChangeError System Table Turbulence Twinkle Upkeep
-    Velocity Walls World hookimpl linear_from_srgb option render render_frame
+    Position Progress Pulse RGB Range Reactive RenderCancelled RenderError RenderResult ScaleWithDistance Scene
+    SceneError Settings Size SizeOverLife Snapshot Spectrum Speed Sprite StructuralChangeError System Table
+    Turbulence Twinkle Upkeep Velocity Walls World hookimpl linear_from_srgb option render render_frame
 """
 
 

@@ -302,6 +302,7 @@ SHARED: dict[tuple[Phase, type[Column]], tuple[tuple[str, ...], str]] = {
             "LightOverLifeSystem",
             "TwinkleSystem",
             "FadeWithDistanceSystem",
+            "ScaleWithDistanceSystem",
             "ReactiveLookSystem",
         ),
         "LookSystem sets what is seen afresh, each of the others scales it, bindings come last and see the result",
@@ -477,3 +478,27 @@ def test_rows_are_frozen_outside_reap_and_emit(make_world: MakeWorld) -> None:
     world.step()
     assert {phase for phase, frozen in seen.items() if not frozen} == {Phase.REAP, Phase.EMIT}
     assert world.tables[0].frozen
+
+
+def test_changed_component_lasts_for_the_frame(make_world: MakeWorld) -> None:
+    class Faster(System):
+        phase = Phase.SENSE
+
+        def process(self) -> None:
+            for entity, (emission,) in self.world.query(Emission):
+                self.world.change(entity, Emission, rate=2 * emission.rate)
+
+    world = make_world(systems=False)
+    world.add(Faster())
+    before = Emission(1.0, 2.0, rate=5.0, direction=0.5)
+    entity = world.populate([Position], [before])
+    run(world, 3)
+    assert world.component(entity, Emission) == Emission(1.0, 2.0, rate=10.0, direction=0.5)
+    assert before.rate == 5.0
+
+
+def test_change_of_an_unknown_field_names_those_that_there_are(make_world: MakeWorld) -> None:
+    world = make_world(systems=False)
+    entity = world.populate([Position], [Gravity(1.0)])
+    with pytest.raises(TypeError, match="Gravity has no field z; it has: x, y"):
+        world.change(entity, Gravity, z=1.0)

@@ -16,6 +16,7 @@ from ecs_core.ecs.components import (
     Look,
     Position,
     Pulse,
+    ScaleWithDistance,
     Size,
     SizeOverLife,
     Twinkle,
@@ -136,3 +137,15 @@ def test_invisible_population_needs_no_look(make_world: MakeWorld) -> None:
     entity = world.populate([Position, Size, Pulse], [Twinkle()])
     world.component(entity, Table).spawn(1)
     world.step()
+
+
+def test_radius_scales_with_distance(make_world: MakeWorld) -> None:
+    seen = Seen(make_world(), ScaleWithDistance(100.0, 100.0, 200.0, near=0.5, far=1.5))
+    seen.position.x[:], seen.position.y[:] = [100, 200, 300, 900], 100
+    np.testing.assert_allclose(seen.after().look.radius, [2, 4, 6, 6], rtol=1e-5)
+
+
+def test_twinkle_is_a_sine(make_world: MakeWorld) -> None:
+    seen = Seen(make_world(), Twinkle(-1.0, 1.0, 0.0), n=1000)
+    seen.pulse.phase[:] = np.arange(1000) / 1000
+    np.testing.assert_allclose(seen.after().look.light, np.sin(2 * np.pi * np.arange(1000) / 1000), atol=5e-6)
