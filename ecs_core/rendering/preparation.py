@@ -5,7 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from ecs_core.ecs.components import Collide, Turbulence
+from ecs_core.ecs.components import (
+    Attraction,
+    Collide,
+    FadeWithDistance,
+    Growth,
+    Jitter,
+    ScaleWithDistance,
+    Turbulence,
+    Twinkle,
+)
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
 from ecs_core.plugin_api import ParticleType
@@ -15,7 +24,16 @@ from ecs_core.scene.settings import Settings
 
 SONG_KERNELS = ("beats.best_chain",)
 # Kernels that only populations with these components need.
-_COMPONENT_KERNELS = {Turbulence: ("motion.swirl",), Collide: ("collision.collide", "collision.sort_into_cells")}
+_COMPONENT_KERNELS = {
+    Attraction: ("motion.attract",),
+    Collide: ("collision.collide", "collision.sort_into_cells"),
+    FadeWithDistance: ("shade.fade_with_distance",),
+    Growth: ("motion.grow",),
+    Jitter: ("motion.jitter",),
+    ScaleWithDistance: ("shade.scale_with_distance",),
+    Turbulence: ("motion.swirl",),
+    Twinkle: ("shade.twinkle",),
+}
 _log = logging.getLogger("motes.kernels")
 
 

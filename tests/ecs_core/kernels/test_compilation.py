@@ -21,7 +21,8 @@ CALLS = """
 import json, sys, tempfile, importlib
 from pathlib import Path
 from numba.core import sigutils
-from ecs_core import Scene, render_frame
+import numpy as np
+from ecs_core import Position, Scene, Table, render_frame
 from ecs_core.kernels import jit
 from ecs_core.plugin_api import particle_types
 from tests.media import tone, write_song
@@ -32,6 +33,9 @@ small = {"width": 64, "height": 64, "duration": 0.5, "particle_count": 20}
 more = {"bouncing": {"collide": True}, "enhanced": {"bounce": True}}
 for name in particle_types().types:
     render_frame(Scene(name, folder / "song.wav", small | more.get(name, {})), 0.2, folder / "frame.png")
+table = Table([Position()])
+table.spawn(3)
+table.remove(np.array([True, False, True]))  # in so short a video no particle dies
 importlib.import_module("ecs_core.kernels.rng")
 declared = {name: str(sigutils.normalize_signature(text)[0]) for name, (_, text) in jit.SIGNATURES.items()}
 called = {name: [str(each) for each in kernel.signatures] for name, (kernel, _) in jit.SIGNATURES.items()}

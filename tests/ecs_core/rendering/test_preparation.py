@@ -12,15 +12,16 @@ from ecs_core.rendering import preparation
 from ecs_core.rendering.preparation import compile_kernels, needed_kernels, prepare_kernels
 
 SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cells"}
+DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
 
 @pytest.mark.parametrize(
     ("name", "config", "song", "spared"),
     [
-        ("enhanced", {}, True, SWIRL | DISCS),
-        ("zen", {}, True, DISCS),
-        ("zen", {}, False, DISCS | {"beats.best_chain"}),
-        ("bouncing", {"collide": True}, True, SWIRL),
+        ("enhanced", {}, True, SWIRL | DISCS | DISTANCE),
+        ("zen", {}, True, DISCS | DISTANCE | PULL),
+        ("zen", {}, False, DISCS | DISTANCE | PULL | {"beats.best_chain"}),
+        ("bouncing", {"collide": True}, True, SWIRL | DISTANCE | PULL),
     ],
 )
 def test_kernels_follow_from_components_and_song(
