@@ -26,7 +26,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     monkeypatch.setattr(warmup, "missing", lambda names: [name for name in names if name not in done])
     monkeypatch.setattr(warmup, "compile_missing", compile_missing)
-    monkeypatch.setattr(warmup, "cores", lambda: 4)
+    monkeypatch.setattr(warmup, "available_cores", lambda: 4)
     return done
 
 
