@@ -100,7 +100,7 @@ class World:
             yield
 
     def _context(self) -> AbstractContextManager[None]:
-        # Within a step the context is set already, and systems query a hundred times a frame.
+        # Within a step the context is set already.
         return _ENTERED if self._is_stepping() else self._switched()
 
     # --- resources ---
@@ -180,7 +180,9 @@ class World:
         self._set(entity, kind, component)
 
     def change(self, entity: int, kind: type[Any], **values: Any) -> None:
-        """Replace a component by one with other values, as with :func:`dataclasses.replace` but ten times as fast.
+        """Replace a component by one with other values, as with :func:`dataclasses.replace` but faster.
+
+        ``__post_init__`` does not run.
 
         Raises:
             TypeError: the component has no such field.
@@ -238,13 +240,13 @@ class World:
 
     def step(self) -> None:
         """Simulate frame ``self.frame``."""
-        self._resources[Clock] = Clock(self.frame, self._time_of(self.frame), self.dt, self.fps)
-        self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
         self._draws.clear()
         self._generators.begin()
         with _esper:
             esper.switch_world(self._name)
             self._undo_replacements()
+            self._resources[Clock] = Clock(self.frame, self._time_of(self.frame), self.dt, self.fps)
+            self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
             self._stepping = threading.get_ident()
             try:
                 self._process()

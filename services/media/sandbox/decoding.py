@@ -211,12 +211,14 @@ async def run_with_report(
                 sent += more
                 if len(sent) > max_bytes + MAX_TEXT:
                     raise decoding.protocol_error()
-            code = await process.exit_code_soon()
+            code = await process.exited()
     except TimeoutError:
         raise decoding.error(f"{decoding.name}: cannot be decoded in {2 * decoding.seconds} s") from None
     finally:
         process.kill()
-        await process.exit_code_soon()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_EXIT_TIMEOUT):
+                await process.exited()
         process.close()
     messages: list[Text | bytes] = []
     read = io.BytesIO(sent).read

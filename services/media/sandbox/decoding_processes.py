@@ -44,8 +44,8 @@ class DecodingProcess:
             self._note(self._received())
         return self._code
 
-    async def exit_code_soon(self) -> int:
-        """The same, for coroutines, without a time limit."""
+    async def exited(self) -> int:
+        """Wait until it has ended; its exit code."""
         self._connection.setblocking(False)
         while self._code is None:
             message = b""
@@ -90,24 +90,32 @@ class DecodingServer:
         self._starting = threading.Lock()
 
     def start(self) -> socket.socket:
-        """Start the server unless that has been done; its socket."""
+        """Start the server unless that has been done; its socket.
+
+        Raises:
+            OSError: it cannot be started, for instance for lack of memory.
+        """
         with self._starting:
             if self._control is None:
-                self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 environment = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
-                self._parent = os.getpid()
                 with theirs:
-                    self._pid = os.posix_spawn(
-                        sys.executable,
-                        [sys.executable, "-m", "services.media.sandbox.decoding_server"],
-                        environment | {"OPENBLAS_NUM_THREADS": "1"},
-                        file_actions=[
-                            (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
-                            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
-                            (os.POSIX_SPAWN_DUP2, 1, 2),
-                        ],
-                        setpgroup=0,  # out of the terminal's group: Ctrl-C does not reach it
-                    )
+                    try:
+                        self._pid = os.posix_spawn(
+                            sys.executable,
+                            [sys.executable, "-m", "services.media.sandbox.decoding_server"],
+                            environment | {"OPENBLAS_NUM_THREADS": "1"},
+                            file_actions=[
+                                (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
+                                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
+                                (os.POSIX_SPAWN_DUP2, 1, 2),
+                            ],
+                            setpgroup=0,  # out of the terminal's group: Ctrl-C does not reach it
+                        )
+                    except BaseException:
+                        control.close()
+                        raise
+                self._control, self._parent = control, os.getpid()
             return self._control
 
     def fork(self, order: bytes, file: int | None = None) -> DecodingProcess:
@@ -147,9 +155,10 @@ class DecodingServer:
             self._control.close()
             self._control = None
             if self._parent == os.getpid():  # otherwise whoever started it waits for it
-                with suppress(ProcessLookupError, ChildProcessError):  # where SIGCHLD is ignored
-                    os.kill(self._pid, signal.SIGKILL)
-                    os.waitpid(self._pid, 0)
+                with suppress(ChildProcessError):  # it has ended, and SIGCHLD is ignored: the pid may be another's
+                    if os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+                        os.kill(self._pid, signal.SIGKILL)
+                        os.waitpid(self._pid, 0)
 
 
 @cache

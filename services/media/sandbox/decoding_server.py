@@ -58,14 +58,19 @@ class _Server:
                     order, files, _, _ = socket.recv_fds(self._control, _MAX_ORDER, _FILES)
                     if not order:
                         return
-                    self._fork(json.loads(order), files)
+                    try:
+                        self._fork(json.loads(order), *files)
+                    except (OSError, TypeError):  # no memory, or no room for files: as if the process had been killed
+                        for file in files:
+                            with suppress(OSError):
+                                os.close(file)
                 elif number in self._running:
                     self._report(number)
                 elif number in self._pidfds:  # unless it has been reported just now
                     self._poll.unregister(number)
                     signal.pidfd_send_signal(self._pidfds[number], signal.SIGKILL)
 
-    def _fork(self, order: dict[str, Any], files: list[int]) -> None:
+    def _fork(self, order: dict[str, Any], answers: int, asking: int, file: int | None = None) -> None:
         module = order["decoder"].partition(":")[0]
         if module not in sys.modules:
             with suppress(Exception):  # the forked process fails for the same reason
@@ -77,15 +82,16 @@ class _Server:
             code = 1
             try:
                 end_with_parent(server, signal.SIGKILL)
-                _keep_only(*files)
+                _keep_only(answers, file)
                 _decode(order)
                 code = 0
             finally:
                 os._exit(code)  # the interpreter's own end needs more than the sandbox allows
-        connection = socket.socket(fileno=files[1])
-        for file in (files[0], *files[2:]):
-            os.close(file)
         pidfd = os.pidfd_open(pid)
+        connection = socket.socket(fileno=asking)
+        os.close(answers)
+        if file is not None:
+            os.close(file)
         self._running[pidfd], self._pidfds[connection.fileno()] = (pid, connection), pidfd
         self._poll.register(pidfd, select.POLLIN)
         self._poll.register(connection, select.POLLIN)
@@ -105,7 +111,7 @@ class _Server:
             connection.send(b"%d" % code)
 
 
-def _keep_only(answers: int, _connection: int, file: int | None = None) -> None:
+def _keep_only(answers: int, file: int | None) -> None:
     """Close all files but the answers, and the file as standard input."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing if file is None else file, 0)
