@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from services.media.sandbox.decoding import Decoding, SandboxedDecoder
 from services.media.sandbox.decoding_processes import DecodingServer, decoding_server
 from services.media.sandbox.messages import Text
 from tests.media import tone, write_song
-from tests.service import wait_for
+from tests.service import alive, wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,13 +47,6 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def measured(song: Path) -> str:
     decoding = Decoding(decoder="services.media.song_decoder:measure", path=song, name="the song")
     with SandboxedDecoder(decoding) as process:
@@ -66,7 +60,7 @@ def test_idle_server_that_was_killed_is_started_again(server: DecodingServer, st
     with SandboxedDecoder(stopped) as process:
         first = parent_of(process.pid)
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: not is_running(first))
+    wait_for(lambda: not alive(first))
     assert measured(song) == before
     with SandboxedDecoder(stopped) as process:
         assert parent_of(process.pid) != first
@@ -80,15 +74,39 @@ def test_decoder_whose_server_is_killed_ends_and_may_be_retried(stopped: Decodin
         os.kill(parent_of(process.pid), signal.SIGKILL)
         with pytest.raises(ConnectionResetError, match="the decoder of the song was killed"):
             process.receive()
-        wait_for(lambda: not is_running(process.pid))
+        wait_for(lambda: not alive(process.pid))
     assert "duration" in measured(song)
+
+
+def test_server_that_cannot_start_is_an_error_and_is_tried_again(
+    server: DecodingServer, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> int:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_spawn", fail)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no memory"):
+                measured(song)
+    server.close()  # of nothing
+    assert "duration" in measured(song)
+
+
+@pytest.mark.usefixtures("server")
+def test_order_without_its_sockets_leaves_the_server_running(stopped: Decoding, song: Path) -> None:
+    with SandboxedDecoder(stopped) as process:
+        first = parent_of(process.pid)
+    decoding_server().start().send(stopped.order())  # as if the server had no room for more files
+    measured(song)
+    assert alive(first)
 
 
 @pytest.mark.usefixtures("server")
 def test_closed_decoder_is_gone(stopped: Decoding) -> None:
     with SandboxedDecoder(stopped) as process:
-        assert is_running(process.pid)
-    assert not is_running(process.pid)
+        assert alive(process.pid)
+    assert not alive(process.pid)
 
 
 @pytest.mark.anyio
@@ -107,11 +125,11 @@ async def test_cancelled_probe_leaves_no_decoder(stopped: Decoding, monkeypatch:
     while not forked:
         await asyncio.sleep(0)
     pid = await asyncio.to_thread(lambda: forked[0].pid)
-    assert is_running(pid)
+    assert alive(pid)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not is_running(pid)
+    assert not alive(pid)
 
 
 @pytest.mark.usefixtures("server")
@@ -145,9 +163,9 @@ if os.fork() == 0:
     assert process.stdout is not None
     server = int(process.stdout.readline())
     process.wait()
-    assert is_running(server)  # for the process that was forked
+    assert alive(server)  # for the process that was forked
     process.stdin.close()
-    wait_for(lambda: not is_running(server))
+    wait_for(lambda: not alive(server))
     process.stdout.close()
 
 
