@@ -11,7 +11,6 @@ run failed.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import signal
 import subprocess
@@ -21,9 +20,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from services.processes.orphans import adopt_orphans
 from tests.service import ROOT, descendants
-
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
 @contextmanager
@@ -64,7 +62,7 @@ def main() -> int:
     parser.add_argument("--nice", type=int, default=1, help="runs niced to 19, with nothing beside (default: 1)")
     parser.add_argument("command", nargs="*", default=["make", "test"], help="instead of make test")
     arguments = parser.parse_args()
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans()
     folder = ROOT / "out" / "prove"
     folder.mkdir(parents=True, exist_ok=True)
     runs = [(f"beside {arguments.hogs} hogs", arguments.hogs, 0)] * arguments.busy

@@ -24,12 +24,13 @@ FIELDS = (
     ("Lifetime", "span"), ("Size", "value"), ("Growth", "rate"), ("Growth", "low"), ("Growth", "high"),
     ("Pulse", "phase"), ("Pulse", "rate"), ("Color", "r"), ("Color", "g"), ("Color", "b"),
 )  # fmt: skip
-# Elements of ``shape``: numbers of a Birth, in this order.
-POINT, AREA, RING = f32(0.0), f32(1.0), f32(2.0)
-SHAPE = (
-    "kind", "x", "y", "width", "height", "inner", "outer", "has_direction", "direction", "spread", "speed_with_size",
-    "smallest", "largest", "swing_low", "swing_high", "light_by_size", "travelled",
-)  # fmt: skip
+# Elements of ``shape``: numbers of a Birth.
+(
+    _KIND, _X, _Y, _WIDTH, _HEIGHT, _INNER, _OUTER, _HAS_DIRECTION, _TOWARDS, _SPREAD, _SPEED_WITH_SIZE, _SMALLEST,
+    _LARGEST, _SWING_LOW, _SWING_HIGH, _LIGHT_BY_SIZE, _TRAVELLED,
+) = range(17)  # fmt: skip
+SHAPES = {"point": 0.0, "area": 1.0, "ring": 2.0}  # by kind
+_AREA, _RING = f32(SHAPES["area"]), f32(SHAPES["ring"])
 _TAU = f32(2.0 * np.pi)
 
 
@@ -75,24 +76,24 @@ def bear(
             uniforms[4 * block + 1] = f32(words[1] >> 8) * scale
             uniforms[4 * block + 2] = f32(words[2] >> 8) * scale
             uniforms[4 * block + 3] = f32(words[3] >> 8) * scale
-        smallest, largest = shape[11], shape[12]
+        smallest, largest = shape[_SMALLEST], shape[_LARGEST]
         radius = min(max(_drawn(draws, SIZE, uniforms), smallest), largest)
         dx, dy = f32(0.0), f32(0.0)
-        if shape[0] == AREA:
-            dx, dy = (uniforms[_ALONG] - f32(0.5)) * shape[3], (uniforms[_ACROSS] - f32(0.5)) * shape[4]
-        elif shape[0] == RING:
-            inner, outer = shape[5] * shape[5], shape[6] * shape[6]
+        if shape[_KIND] == _AREA:
+            dx, dy = (uniforms[_ALONG] - f32(0.5)) * shape[_WIDTH], (uniforms[_ACROSS] - f32(0.5)) * shape[_HEIGHT]
+        elif shape[_KIND] == _RING:
+            inner, outer = shape[_INNER] * shape[_INNER], shape[_OUTER] * shape[_OUTER]
             away, angle = np.sqrt(inner + (outer - inner) * uniforms[_ALONG]), _TAU * uniforms[_ACROSS]
             dx, dy = away * np.cos(angle), away * np.sin(angle)
         away = np.sqrt(dx * dx + dy * dy)
-        if shape[7] != f32(0.0):
-            angle = shape[8] + shape[9] * (f32(2.0) * uniforms[_DIRECTION] - f32(1.0))
+        if shape[_HAS_DIRECTION] != f32(0.0):
+            angle = shape[_TOWARDS] + shape[_SPREAD] * (f32(2.0) * uniforms[_DIRECTION] - f32(1.0))
             across, down = np.cos(angle), np.sin(angle)
         elif away > f32(1e-6):
             across, down = dx / away, dy / away
         else:
             across, down = np.cos(_TAU * uniforms[_DIRECTION]), np.sin(_TAU * uniforms[_DIRECTION])
-        speed, by_size = _drawn(draws, SPEED, uniforms), shape[10]
+        speed, by_size = _drawn(draws, SPEED, uniforms), shape[_SPEED_WITH_SIZE]
         if by_size != f32(0.0):
             share = (radius - draws[SIZE, 1]) / max(draws[SIZE, 2] - draws[SIZE, 1], f32(1e-6))
             speed = (f32(1.0) - by_size) * speed + by_size * (
@@ -102,20 +103,20 @@ def bear(
         vx = across * speed - down * orbit + _drawn(draws, DRIFT_X, uniforms)
         vy = down * speed + across * orbit + _drawn(draws, DRIFT_Y, uniforms)
         until = dt * uniforms[_SINCE]  # from the beginning of the frame to its birth
-        _put(values, fields, 0, row, shape[1] + dx - vx * until * shape[16])
-        _put(values, fields, 1, row, shape[2] + dy - vy * until * shape[16])
+        _put(values, fields, 0, row, shape[_X] + dx - vx * until * shape[_TRAVELLED])
+        _put(values, fields, 1, row, shape[_Y] + dy - vy * until * shape[_TRAVELLED])
         _put(values, fields, 2, row, vx)
         _put(values, fields, 3, row, vy)
         _put(values, fields, 4, row, -until)
         _put(values, fields, 5, row, _drawn(draws, SPAN, uniforms))
         _put(values, fields, 6, row, radius)
         _put(values, fields, 7, row, _drawn(draws, GROWTH, uniforms))
-        _put(values, fields, 8, row, max(shape[13] * radius, smallest))
-        _put(values, fields, 9, row, min(shape[14] * radius, largest))
+        _put(values, fields, 8, row, max(shape[_SWING_LOW] * radius, smallest))
+        _put(values, fields, 9, row, min(shape[_SWING_HIGH] * radius, largest))
         _put(values, fields, 10, row, uniforms[_PHASE])
         _put(values, fields, 11, row, _drawn(draws, PULSE, uniforms))
-        light = _drawn(draws, LIGHT, uniforms) + shape[15] * radius
-        colour = min(int(uniforms[_COLOUR] * f32(palette.shape[0])), palette.shape[0] - 1)
+        light = _drawn(draws, LIGHT, uniforms) + shape[_LIGHT_BY_SIZE] * radius
+        colour = min(int(uniforms[_COLOUR] * f32(palette.shape[_KIND])), palette.shape[_KIND] - 1)
         _put(values, fields, 12, row, palette[colour, 0] * light)
         _put(values, fields, 13, row, palette[colour, 1] * light)
         _put(values, fields, 14, row, palette[colour, 2] * light)

@@ -96,7 +96,7 @@ def attract(x: F32, y: F32, vx: F32, vy: F32, to_x: float, to_y: float, amount: 
 
 
 @kernel("f4[::1], f4[::1], i8[::1], i8, i8, i8, i8, f4")
-def jitter(vx: F32, vy: F32, birth: I64, frame: int, stream: int, k0: int, k1: int, step: float) -> None:
+def jitter(vx: F32, vy: F32, birth: I64, frame: int, k0: int, k1: int, stream: int, step: float) -> None:
     """Add uniform steps of ± ``step`` to velocities, drawn for each birth id and ``frame``."""
     scale = f32(1.0 / 8388608.0)
     for i in range(vx.size):

@@ -9,7 +9,8 @@ from ecs_core.kernels.jit import inline_kernel, kernel
 
 f32 = np.float32
 
-MULTIPLY, ADD, SET = range(3)
+OPS = {"multiply": 0, "add": 1, "set": 2}
+_MULTIPLY, _ADD = OPS["multiply"], OPS["add"]
 
 
 @inline_kernel
@@ -63,8 +64,8 @@ def drive(values: F32, op: int, amount: float, low: float, high: float) -> None:
     factor = f32(1.0) + amount
     for i in range(values.size):
         driven = amount
-        if op == MULTIPLY:
+        if op == _MULTIPLY:
             driven = values[i] * factor
-        elif op == ADD:
+        elif op == _ADD:
             driven = values[i] + amount
         values[i] = min(max(driven, low), high)

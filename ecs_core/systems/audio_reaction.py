@@ -25,7 +25,6 @@ from ecs_core.ecs.world import System, World
 from ecs_core.errors import SceneError
 from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
 
-_OPS = {"multiply": 0, "add": 1, "set": 2}  # as kernels.shade.drive has them
 _CHUNK = 1024  # frames whose values are computed together
 _STEEPEST = np.float32(20)  # e^20 per frame: enough to cross the whole allowed range at once
 
@@ -261,7 +260,7 @@ def _driven_columns(world: World, entity: int, reactive: Reactive) -> tuple[list
                 amounts = np.expm1(np.minimum(amounts, _STEEPEST))
         low, high = _limits(binding.target, binding.field)
         driven = _DrivenColumn(
-            binding.target, binding.field, _OPS[binding.op], amounts, np.float32(low), np.float32(high)
+            binding.target, binding.field, kernels.shade.OPS[binding.op], amounts, np.float32(low), np.float32(high)
         )
         (look if binding.target is Look else kept).append(driven)
     return kept, look

@@ -22,7 +22,7 @@ from ecs_core.ecs.components import (
     Walls,
 )
 from ecs_core.ecs.resources import Canvas, Clock
-from ecs_core.ecs.rng import stream_of
+from ecs_core.ecs.rng import kernel_key, stream_of
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
@@ -90,9 +90,8 @@ class JitterSystem(System):
         for entity, (jitter, velocity, table) in world.query(Jitter, Velocity, Table):
             if jitter.strength:
                 step = f32(jitter.strength * math.sqrt(world.dt))
-                stream = stream_of(self.random_key, entity) & 0xFFFFFFFF
-                seed = world.seed & 0xFFFFFFFF, (world.seed >> 32) & 0xFFFFFFFF
-                kernels.motion.jitter(velocity.x, velocity.y, table.birth, world.frame, stream, *seed, step)
+                key = kernel_key(world.seed, stream_of(self.random_key, entity))
+                kernels.motion.jitter(velocity.x, velocity.y, table.birth, world.frame, *key, step)
 
 
 class GrowthSystem(System):

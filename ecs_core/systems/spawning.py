@@ -23,7 +23,7 @@ from ecs_core.ecs.components import (
     Velocity,
 )
 from ecs_core.ecs.resources import AudioFrame
-from ecs_core.ecs.rng import stream_of
+from ecs_core.ecs.rng import kernel_key, stream_of
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.values import Draw, Gradient, Range
@@ -31,8 +31,6 @@ from ecs_core.ecs.world import System, World
 from ecs_core.frame_times import first_frame_at
 
 _COLUMNS = {kind.__name__: kind for kind in (Position, Velocity, Lifetime, Size, Growth, Pulse, Color)}
-_SHAPES = {"point": 0.0, "area": 1.0, "ring": 2.0}
-_WORD = 0xFFFFFFFF
 
 
 class EmissionSystem(System):
@@ -73,7 +71,7 @@ class EmissionSystem(System):
         kernels.birth.bear(
             table.values, table.birth, new.start, new.stop, world.derived(entity, table, _rows_of_fields),
             _draws(birth), self._shape(entity, birth), _colours(birth.palette), np.float32(during),
-            world.seed & _WORD, (world.seed >> 32) & _WORD, stream & _WORD,
+            *kernel_key(world.seed, stream),
         )  # fmt: skip
 
     def _shape(self, entity: int, birth: Birth) -> F32:
@@ -84,8 +82,8 @@ class EmissionSystem(System):
         direction = birth.direction
         return np.array(
             (
-                _SHAPES[birth.shape], birth.x, birth.y, birth.width, birth.height, birth.inner, birth.outer,
-                direction is not None, direction or 0.0, birth.spread, birth.speed_with_size, *birth.sizes,
+                kernels.birth.SHAPES[birth.shape], birth.x, birth.y, birth.width, birth.height, birth.inner,
+                birth.outer, direction is not None, direction or 0.0, birth.spread, birth.speed_with_size, *birth.sizes,
                 *birth.swing, birth.light_by_size, travelled,
             ),
             np.float32,

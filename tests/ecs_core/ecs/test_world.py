@@ -393,6 +393,7 @@ def test_components_and_resources_replaced_in_a_step_last_until_the_next(make_wo
         seen.append(
             (world.query(Gravity)[0][1][0].x, drag and drag.rate, world.get(Canvas).width, len(world.query(Drag)))
         )
+        assert world.get(Clock).frame == (0 if world.frame == 4 else world.frame - 1)
     before = (1.0, None, 1920.0, 0)
     assert seen == [before, before, before, (2.0, 0.5, 500.0, 1), before]
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.waiting import HANG
+
 ROOT = Path(__file__).parents[3]
 BEGIN = """
 import os, subprocess, sys, time
@@ -22,7 +24,9 @@ adopt_orphans()
 
 
 def printed(code: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", BEGIN + code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=HANG
+    )
     return done.stdout.split()
 
 
