@@ -17,7 +17,7 @@ from ecs_core.arrays import F32, F64
 from ecs_core.audio.drums import WEIGHTS as DRUMS
 from ecs_core.audio.drums import described as stroke
 from ecs_core.audio.onsets import SECONDS_PER_HOP
-from ecs_core.audio.spectrum import CHROMA_HOP, HOP
+from ecs_core.audio.spectrum import CHROMA_HOP, HOP, compressed
 
 # For each of five beats, two before to two after: chord change, bass change, kick, snare, strength. Then the bias.
 # fmt: off
@@ -58,7 +58,7 @@ def bars_of(
     if len(beats) < 8:
         return Bars(beats[:0], 0, 0.0, 0.0)
     numbers = described(mel, gains, chroma, strength, beats)
-    logits = numbers @ np.asarray(WEIGHTS[:-1]) + WEIGHTS[-1]
+    logits = (numbers * np.asarray(WEIGHTS[:-1])).sum(axis=1) + WEIGHTS[-1]
     ways = {metre: 0.0} if metre else _METRES
     slip = np.inf if metre else _SLIP
     scored = [_path(logits, beats_a_bar, likely, slip) for beats_a_bar, likely in ways.items()]
@@ -88,10 +88,11 @@ def counted(beats: F64, metre: int, near: F64) -> F64:
 def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength: F32, beats: F64) -> F64:
     """Descriptors of each beat, (beats, 25): five for each of the five beats around it."""
     hops = np.clip(np.rint(beats / SECONDS_PER_HOP).astype(np.int64), 0, len(mel) - 1)
-    bass = np.log1p(mel[:, :_BASS].astype(np.float32) * gains[:_BASS])
+    bass = compressed(mel[:, :_BASS].astype(np.float32) * gains[:_BASS])
     drums = stroke(mel, gains, hops)
     chances = [
-        1 / (1 + np.exp(-(drums @ np.asarray(each[:-1]) + each[-1]))) for each in (DRUMS["kicks"], DRUMS["snares"])
+        1 / (1 + np.exp(-((drums * np.asarray(each[:-1])).sum(axis=1) + each[-1])))
+        for each in (DRUMS["kicks"], DRUMS["snares"])
     ]
     numbers = np.stack(
         [

@@ -9,6 +9,7 @@ A. Cemgil and S. Godsill, "Bayesian modelling of temporal structure in musical a
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ def tempo_of(beats: F64) -> float:
     intervals = np.diff(beats)
     usual = float(np.median(intervals))
     numbers = np.concatenate([[0.0], np.cumsum(np.rint(intervals / usual))])  # a pause counts as several beats
-    slope, start = np.polyfit(numbers, beats, 1)
+    slope, start = statistics.linear_regression(numbers.tolist(), beats.tolist())  # numpy has LAPACK do it
     steady = np.abs(beats - (start + slope * numbers)).max() < _EVEN * usual
     return float(60 / (slope if steady else usual))
 
@@ -115,7 +116,8 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     guide, clarity = _guide(envelope, middle, periods, around)
     if clarity < _UNCLEAR:
         return NO_BEATS if around is None else _even(envelope, around)
-    strength = np.convolve(np.minimum(envelope, 2.0), (0.5, 1.0, 0.5), mode="same")
+    padded = np.pad(np.minimum(envelope, 2.0), 1)
+    strength = padded[1:-1] + 0.5 * (padded[:-2] + padded[2:])
     strength /= strength.std() + 1e-9
     change = (_CHANGE * np.arange(4, dtype=np.float32) ** 2).astype(np.float32)
     hops, states = kernels.beats.best_chain(strength.astype(np.float32), guide, _ROW, periods, change, _JUMP, _MISS)

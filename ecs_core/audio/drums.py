@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
+from ecs_core.audio.spectrum import compressed
 
 EDGES = np.array([0, 2, 4, 8, 14, 22, 32, 42, 52, 64])  # of the groups, in mel bands
 BEFORE, AT, AFTER = (-4, -3), (0, 1, 2, 3), (6, 7, 8)  # hops from the onset
@@ -60,7 +61,7 @@ def drums_of(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64]
     numbers = described(mel, gains, hops)
     found = {}
     for name, weights in WEIGHTS.items():
-        logits = numbers @ np.asarray(weights[:-1], np.float32) + np.float32(weights[-1])
+        logits = (numbers * np.asarray(weights[:-1], np.float32)).sum(axis=1) + np.float32(weights[-1])
         struck = logits > 0
         # Strength is the rise in the drum's own bands.
         rise = numbers[struck][:, _HOME[name]].mean(axis=1)
@@ -78,7 +79,7 @@ def described(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64
     """Descriptors of each onset, (onsets, 27): rise, remaining rise, and later level, in nine groups of bands."""
 
     def level(offset: int) -> F32:
-        heard: F32 = np.log1p(mel[np.clip(hops + offset, 0, len(mel) - 1)].astype(np.float32) * gains)
+        heard: F32 = compressed(mel[np.clip(hops + offset, 0, len(mel) - 1)].astype(np.float32) * gains)
         return heard
 
     before = sum(level(offset) for offset in BEFORE) / np.float32(len(BEFORE))

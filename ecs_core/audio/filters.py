@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ecs_core import kernels
 from ecs_core.arrays import F32
 
 FILE = Path(__file__).with_name("filter_banks.npz")
@@ -27,6 +28,21 @@ class FilterBanks(NamedTuple):
 
     mel: F32
     chroma: F32
+
+
+class WeightedSums:
+    """Applies a matrix (bins, bands) float32 to rows, as a matrix product would, but the same on every processor."""
+
+    def __init__(self, matrix: F32) -> None:
+        bands, self._columns = (np.ascontiguousarray(each) for each in np.nonzero(matrix.T))
+        self._weights = np.ascontiguousarray(matrix.T[bands, self._columns])
+        self._starts = np.searchsorted(bands, np.arange(matrix.shape[1] + 1))
+
+    def __call__(self, rows: F32) -> F32:
+        """Rows (n, bins) float32 as rows (n, bands) float32."""
+        sums = np.empty((len(rows), len(self._starts) - 1), np.float32)
+        kernels.sums.weighted_sums(np.ascontiguousarray(rows), self._starts, self._columns, self._weights, sums)
+        return sums
 
 
 @functools.cache

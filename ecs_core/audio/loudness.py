@@ -47,7 +47,7 @@ def _biquad(z: NDArray[np.complex128], b: tuple[float, ...], a: tuple[float, ...
 
 def together(squares: F32, layout: str) -> F64:
     """The weighted sum of the mean squares of a layout's channels, (n, channels) to (n,)."""
-    return np.asarray(squares @ loudness_weights(layout), np.float64)
+    return np.asarray((squares * loudness_weights(layout)).sum(axis=1), np.float64)
 
 
 def integrated(energy: F64) -> float:
@@ -86,7 +86,8 @@ def _moving(energy: F64, width: int) -> F64:
     """Moving average over ``width`` values; over all of them if there are fewer."""
     if len(energy) < width:
         return np.array([energy.mean()]) if len(energy) else np.zeros(0)
-    return np.convolve(energy, np.full(width, 1 / width), mode="valid")
+    means: F64 = np.lib.stride_tricks.sliding_window_view(energy, width).mean(axis=1)
+    return means
 
 
 def _lufs(square: F64 | np.float64) -> F64:

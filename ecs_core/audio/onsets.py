@@ -16,7 +16,7 @@ import scipy  # which loads ndimage when it is first used: the API checks docume
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
-from ecs_core.audio.spectrum import HOP, RATE
+from ecs_core.audio.spectrum import HOP, RATE, compressed
 
 Mel = NDArray[np.floating[Any]]
 
@@ -119,7 +119,7 @@ def refine(curve: F32, hops: NDArray[np.int64]) -> F64:
 def _rises(mel: Mel, gains: F32) -> Iterator[F32]:
     """The rise of each band, in chunks of hops."""
     for first in range(0, len(mel), _CHUNK):
-        level = np.log1p(mel[max(0, first - _LAG) : first + _CHUNK].astype(np.float32) * gains)
+        level = compressed(mel[max(0, first - _LAG) : first + _CHUNK].astype(np.float32) * gains)
         if first == 0:  # silence before the song, so that a hit at its very beginning is an onset
             level = np.concatenate([np.zeros((_LAG, level.shape[1]), np.float32), level])
         before = level[:-_LAG]

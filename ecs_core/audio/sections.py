@@ -7,6 +7,7 @@ A drop is where the bass comes back; a build-up is the rise before it.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from itertools import pairwise
 from string import ascii_uppercase
@@ -122,7 +123,7 @@ def _novelty(described: F32, reach: int) -> F32:
     """Novelty of each step, about 0–1, (steps,); local maxima only, 0 elsewhere."""
     norms = np.linalg.norm(described, axis=1, keepdims=True)
     unit = described / np.maximum(norms, np.float32(_USUAL))  # small deviations count as similar
-    alike = np.pad(unit @ unit.T, reach, "edge")
+    alike = np.pad(np.einsum("ik,jk->ij", unit, unit), reach, "edge")
     side = np.arange(-reach, reach) + 0.5
     taper = np.exp(-0.5 * (side / (0.5 * reach)) ** 2)
     kernel = np.outer(np.sign(side) * taper, np.sign(side) * taper)
@@ -241,7 +242,7 @@ def _build(rising: F64, drop: float, *, after: float = 0.0) -> float | None:
         part = rising[start:stop]
         if part.std() < 0.3:
             continue
-        line = float(np.corrcoef(np.arange(len(part)), part)[0, 1])
+        line = statistics.correlation(range(len(part)), part.tolist())
         if line >= _RISING:
             found.append((line, start * _TENTH))
     best = max(found, default=(0.0, 0.0))[0]

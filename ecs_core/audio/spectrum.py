@@ -17,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32
-from ecs_core.audio.filters import filter_banks
+from ecs_core.audio.filters import WeightedSums, filter_banks
 from ecs_core.audio.meters import Measured, Meters
 from ecs_core.audio.rumble import LOWEST as LOWEST_HEARD
 from ecs_core.audio.rumble import RumbleFilter
@@ -32,9 +32,6 @@ RMS = np.float32(
     3**-0.5
 )  # of what has this amplitude: a sine of amplitude 1 is 1, ½ and ½ in three bins, and 0.707 RMS
 _CHUNK = 256 * HOP  # 3 s at a time
-# Hops per matrix product: few enough (7 · 513 · 64 < 2^18) for OpenBLAS to use one thread. Its other threads would
-# spin, which costs ten times as much on busy cores.
-_ROWS = 7
 _LOUDEST = np.float32(60_000)  # about the largest float16
 _AHEAD = 4096  # hops by which the memory of a spectrum grows
 
@@ -75,10 +72,9 @@ def spectrum_of(
     resample = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
     banks = filter_banks()
-    mel, pitch = banks.mel * np.float32(1000), banks.chroma
+    mel, pitch = WeightedSums(banks.mel * np.float32(1000)), WeightedSums(banks.chroma)
     # What is below 20 Hz was removed; the first bin has a part of what is just above.
-    edges = [((frequencies >= low) | (low == LOWEST_HEARD)) & (frequencies < high) for low, high in BANDS.values()]
-    band = np.stack(edges, axis=1).astype(np.float32)
+    edges = np.searchsorted(frequencies, [(0 if low == LOWEST_HEARD else low, high) for low, high in BANDS.values()])
     kept = (_Growing(len(BANDS)), _Growing(MEL_BANDS, np.float16), _Growing(1), _Growing(1), _Growing(1))
     chroma = _Growing(12)
     rumble = RumbleFilter(RATE)
@@ -92,18 +88,18 @@ def spectrum_of(
             bins = np.abs(np.fft.rfft(windows, axis=1))
             power = bins * bins
             total = power.sum(axis=1) + np.float32(1e-20)
-            centroid = (power @ frequencies.astype(np.float32)) / total
+            centroid = (power * frequencies.astype(np.float32)).sum(axis=1) / total
             even = np.maximum(power, total[:, None] * np.float32(1e-9))  # what is 90 dB down is inaudible
             flatness = np.exp(np.log(even).mean(axis=1)) / even.mean(axis=1)
-            by_mel = np.concatenate([bins[at : at + _ROWS] @ mel for at in range(0, len(bins), _ROWS)])
-            np.minimum(by_mel, _LOUDEST, out=by_mel)
-            rows = (np.sqrt(power @ band), by_mel, np.sqrt(total), centroid, flatness)
+            by_band = np.stack([power[:, first:last].sum(axis=1) for first, last in edges], axis=1)
+            by_mel = np.minimum(mel(bins), _LOUDEST)
+            rows = (np.sqrt(by_band), by_mel, np.sqrt(total), centroid, flatness)
             for growing, values in zip(kept, rows, strict=True):
                 growing.append(values.reshape(len(bins), -1))
         windows = long.of(piece, last=last)
         if len(windows):
             power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
-            chroma.append(np.sqrt(np.concatenate([power[at : at + 1] @ pitch for at in range(len(power))])))
+            chroma.append(np.sqrt(pitch(power)))
 
     def take_filtered(piece: F32, *, last: bool = False) -> None:
         ready = list(rumble.pieces(piece, last=last))
@@ -121,6 +117,13 @@ def spectrum_of(
     bands, mels, rms, centroids, flatness = (growing.rows() for growing in kept)
     curves = (rms.reshape(-1), centroids.reshape(-1), flatness.reshape(-1))
     return Spectrum(bands, mels, *curves, chroma.rows(), meters.finish(), samples, rate, layout, peak)
+
+
+def compressed(level: F32) -> F32:
+    """Levels >= 0 on a scale that is linear for quiet ones and logarithmic for loud ones; float32, same shape."""
+    # Not log1p: numpy has another one, with other roundings, for AVX-512.
+    heard: F32 = np.log(level + np.float32(1))
+    return heard
 
 
 class _Windows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 import numpy as np
@@ -75,10 +76,11 @@ def key_of(chroma: F32) -> tuple[str, float]:
     total = chroma.sum(axis=0, dtype=np.float64)
     if total.std() <= 1e-9 * max(1.0, float(total.max())):
         return "", 0.0
-    fits = []
+    heard, fits = total.tolist(), []
     for mode, profile in (("major", _MAJOR), ("minor", _MINOR)):
         for note in range(12):
-            fits.append((float(np.corrcoef(np.roll(profile, note), total)[0, 1]), f"{NOTES[note]} {mode}"))
+            fit = statistics.correlation(np.roll(profile, note).tolist(), heard)
+            fits.append((fit, f"{NOTES[note]} {mode}"))
     (best, name), (second, _) = sorted(fits, reverse=True)[:2]
     if best <= 0:
         return "", 0.0

@@ -1,7 +1,8 @@
 """Components: the columns of particles, and the parameters of populations.
 
-Units: the canvas is 1080 units high at any output size; speeds are in units per second and rates per second, so a scene
-looks the same at any size and frame rate. Parameter components are frozen; bindings replace them with changed copies.
+Units: the shorter side of the canvas is 1080 units long at any output size; speeds are in units per second and rates
+per second, so a scene looks the same at any size and frame rate. Parameter components are frozen; bindings replace them
+with changed copies.
 
 ``bindable`` names the fields that a user's bindings may change (default: every number). ``limits`` gives the range that
 bindings clamp a field to (default: ± ``FAR``).
@@ -168,7 +169,10 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """Behaviour at the edges of the canvas: "reflect", keeping ``restitution`` of the speed, or "wrap"."""
+    """Behaviour at the edges of the canvas: "reflect", keeping ``restitution`` of the speed, or "wrap".
+
+    Particles that wrap leave the picture with all of their light before they come in on the other side.
+    """
 
     limits: ClassVar[Limits] = MappingProxyType({"restitution": _KEPT})
 

@@ -13,7 +13,7 @@ from ecs_core.errors import SceneError
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """Size of the canvas in units; the height is always 1080."""
+    """Size of the canvas in units; the shorter side is always 1080."""
 
     width: float
     height: float = 1080.0

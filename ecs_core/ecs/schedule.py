@@ -1,7 +1,8 @@
 """Phases: in which order the systems of a frame run, and when rows may change.
 
 ``SENSE → REAP → EMIT │ rows frozen │ FORCE → MOVE → COLLIDE → SHADE → EXTRACT``. Within a phase, systems run in the
-order in which they were added.
+order in which they were added. Below 20 frames a second, FORCE to COLLIDE run several times in a frame, each for a part
+of its time.
 """
 
 from __future__ import annotations

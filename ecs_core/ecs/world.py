@@ -8,11 +8,12 @@ frame, so answers are kept until a component of theirs is replaced. They are sor
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, ClassVar, TypeVar
 
@@ -26,13 +27,14 @@ from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
 from ecs_core.ecs.rng import Generators, stream_of, uniform_by_birth
 from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, priority
 from ecs_core.ecs.table import Column, Rows, Table
-from ecs_core.errors import StructuralChangeError
+from ecs_core.errors import PluginError, StructuralChangeError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _numbers = itertools.count(1)
 _ENTERED = nullcontext()
+_SLOWEST = 20  # moves a second: with fewer, a force would be strong enough in one of them to fling particles out
 _esper = threading.RLock()  # esper's context is a global of the process
 
 
@@ -52,8 +54,8 @@ class System(esper.Processor):
 
     ``needs`` are components without which it has nothing to do: where no population has all of them, it is skipped.
 
-    ``random_key`` names the system's random draws; the default is the name of the class. To rename a class without
-    changing its frames, set it to the old name.
+    ``random_key`` names the system's random draws; the default is the module and name of the class. To rename or move a
+    class without changing its frames, set it to the old ones, such as "motes_embers.Flicker".
     """
 
     phase: ClassVar[Phase]
@@ -75,6 +77,8 @@ class World:
         self.seed, self.fps, self.dt = seed, fps, float(1 / fps)
         self.timeline = timeline
         self.frame = 0  # the next frame to simulate
+        self._moves = math.ceil(_SLOWEST / fps)  # in a frame
+        self.move = 0  # the current one, counted from frame 0
         self._name = f"motes-{next(_numbers)}"
         self._resources: dict[type, Any] = {Canvas: canvas}
         self._replaced: dict[tuple[int, type[Any]], Any] = {}  # what a step replaced, restored before the next one
@@ -82,12 +86,13 @@ class World:
         self._added = 0
         self._stepping = 0  # id of the thread running step(), or 0
         self._systems: list[System] = []
-        self._schedule: list[tuple[System, bool]] = []  # with whether rows are frozen meanwhile
+        self._schedule: list[tuple[int, System, bool]] = []  # its place, and whether rows are frozen meanwhile
         self._idle: list[bool] | None = None  # of each system in the schedule: whether it lacks what it needs
         self._spent: dict[str, int] | None = None
-        self._draws: dict[tuple[str, int], int] = {}
+        self._draws: dict[tuple[str, object], int] = {}
         self._generators = Generators()
         self._tables: list[Table] = []
+        self._names: dict[int, str] = {}  # of populations
         self._fields: dict[type[Any], tuple[str, ...]] = {}  # of components that were changed
         self._components: dict[int, dict[type[Any], Any]] = {}  # of each entity, as esper has them
         self._queries: dict[tuple[type[Any], ...], list[tuple[int, tuple[Any, ...]]]] = {}
@@ -122,18 +127,25 @@ class World:
 
     # --- populations ---
 
-    def populate(self, archetype: Sequence[type[Column]], components: Sequence[object] = ()) -> int:
+    def populate(
+        self, archetype: Sequence[type[Column]], components: Sequence[object] = (), *, name: str | None = None
+    ) -> int:
         """Create a population whose particles have the columns of ``archetype``; returns its entity.
 
-        A component given as a class is a tag and is instantiated without arguments.
+        A component given as a class is a tag and is instantiated without arguments. Random draws depend on the name: a
+        population with a name stays as it is where others are added before it. The default counts those before it.
 
         Raises:
-            PluginError: a column or component has the wrong type, or an invalid value.
+            PluginError: a column or component has the wrong type or an invalid value, or another population has the
+                name.
             StructuralChangeError: a step is in progress: a snapshot has the populations of the beginning.
         """
         if self._is_stepping():
             raise StructuralChangeError("populations can be created only when a scene is set up, not within a step")
         check_population(archetype, components)
+        name = str(len(self._names)) if name is None else name
+        if name in self._names.values():
+            raise PluginError(f"two populations are named {name!r}; each needs a name of its own")
         columns = [column() for column in archetype]
         others = [component() if isinstance(component, type) else component for component in components]
         table = Table(columns)
@@ -142,6 +154,7 @@ class World:
             entity: int = esper.create_entity(*every)
         self._components[entity] = {type(component): component for component in every}
         self._tables.append(table)
+        self._names[entity] = name
         self._queries.clear()
         self._idle = None
         return entity
@@ -153,6 +166,10 @@ class World:
             having = [(entity, own) for entity, own in self._components.items() if all(kind in own for kind in kinds)]
             found = self._queries[kinds] = [(entity, tuple([own[kind] for kind in kinds])) for entity, own in having]
         return found
+
+    def name(self, entity: int) -> str:
+        """The name of a population; KeyError if there is none of this entity."""
+        return self._names[entity]
 
     @property
     def tables(self) -> list[Table]:
@@ -236,7 +253,9 @@ class World:
             esper.add_processor(system, priority=rank)
         self._systems = sorted((*self._systems, system), key=lambda each: -each.priority)
         self._idle = None
-        self._schedule = [(each, not Phase.REAP <= each.phase < FIRST_FROZEN) for each in self._systems]
+        self._schedule = [
+            (place, each, not Phase.REAP <= each.phase < FIRST_FROZEN) for place, each in enumerate(self._systems)
+        ]
 
     def step(self) -> None:
         """Simulate frame ``self.frame``."""
@@ -274,15 +293,32 @@ class World:
         return self._stepping == threading.get_ident()
 
     def _process(self) -> None:
+        self.move = self.frame * self._moves
+        if self._moves == 1:
+            self._run(self._schedule)
+            return
+        self._run([each for each in self._schedule if each[1].phase < Phase.FORCE])
+        clock = self.get(Clock)
+        self.dt = clock.dt / self._moves
+        try:
+            for move in range(self._moves):
+                self.move = self.frame * self._moves + move
+                self._resources[Clock] = replace(clock, t=clock.t + move * self.dt, dt=self.dt)
+                self._run([each for each in self._schedule if Phase.FORCE <= each[1].phase <= Phase.COLLIDE])
+        finally:
+            self.dt, self._resources[Clock] = clock.dt, clock
+        self._run([each for each in self._schedule if each[1].phase > Phase.COLLIDE])
+
+    def _run(self, schedule: Sequence[tuple[int, System, bool]]) -> None:
         self._freeze(True)
         frozen = True
-        for number, (system, must_be_frozen) in enumerate(self._schedule):
+        for place, system, must_be_frozen in schedule:
             if frozen is not must_be_frozen:
                 frozen = must_be_frozen
                 self._freeze(frozen)
             if self._idle is None:  # components have come or gone, maybe just now
-                self._idle = [bool(each.needs) and not self.query(*each.needs) for each, _ in self._schedule]
-            if self._idle[number]:
+                self._idle = [bool(each.needs) and not self.query(*each.needs) for each in self._systems]
+            if self._idle[place]:
                 continue
             if self._spent is None:
                 system.process()
@@ -311,16 +347,16 @@ class World:
         Each call in a frame returns another generator, as draws are numbered. With ``nth`` it belongs to the n-th of
         something, such as the kicks of a song (``AudioFrame.before``), and is the same at any frame rate.
         """
+        key = (_random_key(system), self._names.get(entity, entity))
         if nth is not None:
-            return self._generators.generator(self.seed, stream_of(_random_key(system), entity, "nth"), nth)
-        key = (_random_key(system), entity)
+            return self._generators.generator(self.seed, stream_of(*key, "nth"), nth)
         draw = self._draws.get(key, 0)
         self._draws[key] = draw + 1
         return self._generators.generator(self.seed, stream_of(*key, draw), self.frame)
 
     def traits(self, system: System, entity: int, table: Table) -> NDArray[np.float32]:
         """A number in [0, 1) per row, (rows,) float32, that a particle keeps for life."""
-        return uniform_by_birth(self.seed, stream_of(_random_key(system), entity), table.birth)
+        return uniform_by_birth(self.seed, stream_of(_random_key(system), self._names.get(entity, entity)), table.birth)
 
     @property
     def systems(self) -> tuple[System, ...]:
@@ -356,4 +392,4 @@ class World:
 
 def _random_key(system: System) -> str:
     """The name of a system's random draws."""
-    return system.random_key or type(system).__qualname__
+    return system.random_key or f"{type(system).__module__}.{type(system).__qualname__}"

@@ -54,6 +54,7 @@ KERNELS = {
     "shade.fade_with_distance": 0.2,
     "shade.scale_with_distance": 0.2,
     "lifetime.compact": 0.2,
+    "sums.weighted_sums": 0.2,
     "motion.wrap": 0.1,
     "lifetime.mark_dead": 0.1,
 }

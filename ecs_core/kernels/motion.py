@@ -76,11 +76,12 @@ def advance_reflecting(
         age[i] += dt
 
 
-@kernel("f4[::1], f4[::1], f4, f4, f4")
-def wrap(x: F32, y: F32, width: float, height: float, margin: float) -> None:
-    """Move particles that left the canvas by more than ``margin`` to the opposite edge."""
-    across, down = width + f32(2.0) * margin, height + f32(2.0) * margin
+@kernel("f4[::1], f4[::1], f4[::1], f4, f4, f4, f4")
+def wrap(x: F32, y: F32, radius: F32, width: float, height: float, reach: float, least: float) -> None:
+    """Move particles that left the canvas by more than ``reach`` radii, or ``least`` units, to the opposite edge."""
     for i in range(x.size):
+        margin = max(reach * radius[i], least)
+        across, down = width + f32(2.0) * margin, height + f32(2.0) * margin
         x[i] -= across * np.floor((x[i] + margin) / across)
         y[i] -= down * np.floor((y[i] + margin) / down)
 

@@ -23,38 +23,39 @@ f32 = np.float32
 u64 = np.uint64
 
 _1, _2, _3, _4, _5, _6, _7 = (u64(i) for i in range(1, 8))
-_ZERO, _HALF, _ONE = f32(0.0), f32(0.5), f32(1.0)
+_ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
 # exp(-4.5 t) as the eighth power of a cubic: the window is a Gaussian cut at three sigma, lowered to end at zero.
 _C1, _C3, _CUT = f32(4.5 / 8), f32(1 / 6), f32(0.011108997)
+CORE_REACH, SKIRT_REACH = f32(2.1), f32(6.5)  # of a glow's core and skirt, in radii
 _FINEST = f32(1.5)  # smallest reach of a window, pixels: a smaller one would flicker as it moves between pixels
+_RIM = f32(0.12)  # a disc fades out over this share of its radius, but over at least _FINEST pixels of luminance
 # Luma weights of ITU-R BT.709.
 KR, KG, KB = f32(0.2126), f32(0.7152), f32(0.0722)
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], u1[::1], f4, f4, f4[:, ::1]")
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], u1[::1], f4[:, ::1]")
 def cut_windows(
-    x: F32, y: F32, radius: F32, red: F32, green: F32, blue: F32, skirt: F32, disc: U8,
-    core_reach: f32, skirt_reach: f32, out: F32,
+    x: F32, y: F32, radius: F32, red: F32, green: F32, blue: F32, skirt: F32, disc: U8, out: F32
 ) -> int:  # fmt: skip
     """Write each sprite's core, and its skirt if it has one, as windows into ``out``; returns their number.
 
-    The arguments before ``core_reach`` are the arrays of a DrawList, (n,); ``core_reach`` and ``skirt_reach`` are in
-    radii; ``out`` is (7, 2 n): centre x and y, reach (pixels), red, green, blue, and whether it is a disc.
+    The arguments before ``out`` are the arrays of a DrawList, (n,); ``out`` is (7, 2 n): centre x and y, reach
+    (pixels), red, green, blue, and whether it is a disc.
     """
     n = 0
     for i in range(x.size):
         reach, dim = radius[i], _ONE
         if not disc[i]:
-            reach = core_reach * radius[i]
-            if reach < _FINEST:  # too small: the smallest reach, with the same total light
-                dim = reach * reach * (_ONE / (_FINEST * _FINEST))
-                reach = _FINEST
+            reach = CORE_REACH * radius[i]
+        if reach < _FINEST:  # too small: the smallest reach, with the same total light
+            dim = reach * reach * (_ONE / (_FINEST * _FINEST))
+            reach = _FINEST
         out[0, n], out[1, n], out[2, n] = x[i], y[i], reach
         out[3, n], out[4, n], out[5, n] = dim * red[i], dim * green[i], dim * blue[i]
         out[6, n] = f32(disc[i])
         n += 1
         if not disc[i] and skirt[i] > _ZERO:
-            out[0, n], out[1, n], out[2, n] = x[i], y[i], max(skirt_reach * radius[i], _FINEST)
+            out[0, n], out[1, n], out[2, n] = x[i], y[i], max(SKIRT_REACH * radius[i], _FINEST)
             out[3, n], out[4, n], out[5, n] = skirt[i] * red[i], skirt[i] * green[i], skirt[i] * blue[i]
             out[6, n] = _ZERO
             n += 1
@@ -165,12 +166,26 @@ def _add_colour(
             _add8(light, at + u64(2 * plane) + j, wx, j, lb)
 
 
+@inline_kernel
+def _disc_light(edge: f32) -> f32:
+    """The light of a disc that fades out over ``edge`` (0–1) of its radius, as a multiple of π reach² amount / 2.
+
+    It is the integral of ``_add_disc``'s smoothstep × (0.7 + 0.3 ρ²) × 4 ρ over ρ from 0 to 1, by parts.
+    """
+    return f32(1.7) - edge * (f32(2.0) - edge * (f32(0.96) - edge * (f32(0.24) - edge * f32(0.3 / 7))))
+
+
 @inner_kernel
 def _add_disc(
     light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: f32, cy: f32, reach: f32,
-    edge: f32, amount: f32,
+    finest: f32, amount: f32,
 ) -> None:  # fmt: skip
-    """Add a disc that is evenly lit, a little brighter towards its rim, and fades out over ``edge`` pixels."""
+    """Add a disc that is evenly lit, a little brighter towards its rim, and fades out over ``finest`` pixels or more.
+
+    Where that is more than the usual share of the radius, the disc is brighter, so that its light per area stays.
+    """
+    edge = max(finest, _RIM * reach)
+    amount *= _disc_light(_RIM) / _disc_light(edge / reach)
     inverse_edge = _ONE / edge
     inverse_reach = _ONE / reach
     dx0 = f32(x0) + _HALF - cx
@@ -190,6 +205,14 @@ def _add_disc(
 def _extent(centre: f32, reach: f32, low: int, high: int) -> tuple[int, int]:
     """The pixels from ``low`` up to but not including ``high`` that a window reaches: first, and one past the last."""
     return max(low, int(np.floor(centre - reach))), min(high, int(np.ceil(centre + reach)))
+
+
+@inline_kernel
+def _touch(touched: U8, y0: int, y1: int, x0: int, x1: int) -> None:
+    """Mark the blocks of the pixels in rows ``y0 … y1 - 1`` of the band and columns ``x0 … x1 - 1``."""
+    for strip in range(y0 >> STRIP_SHIFT, ((y1 - 1) >> STRIP_SHIFT) + 1):
+        for block in range(x0 >> BLOCK_SHIFT, ((x1 - 1) >> BLOCK_SHIFT) + 1):
+            touched[strip, block] = 1
 
 
 @kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1]")
@@ -212,43 +235,40 @@ def draw_band(
         cx, cy, reach = sprites[0, i], sprites[1, i], sprites[2, i]
         r, g, b = sprites[3, i], sprites[4, i], sprites[5, i]
         luminance_here = KR * r + KG * g + KB * b
-        half_x, half_y, half_reach = cx * _HALF, cy * _HALF, reach * _HALF
+        # A sample of colour lies on the left pixel of its two, and between its two rows, as players expect.
+        half_x, half_y, half_reach = cx * _HALF + _QUARTER, cy * _HALF, reach * _HALF
         if half_reach < _FINEST:  # too small at half size: the smallest reach, with the same total light
             dim = half_reach * half_reach * (_ONE / (_FINEST * _FINEST))
             r, g, b = dim * r, dim * g, dim * b
             half_reach = _FINEST
-        hx0, hx1 = _extent(half_x, half_reach, 0, half_width)
-        hy0, hy1 = _extent(half_y, half_reach, half_top, half_bottom)
-        if hx1 <= hx0 or hy1 <= hy0:
-            continue
         x0, x1 = _extent(cx, reach, 0, width)
         y0, y1 = _extent(cy, reach, top, bottom)
+        hx0, hx1 = _extent(half_x, half_reach, 0, half_width)
+        hy0, hy1 = _extent(half_y, half_reach, half_top, half_bottom)
         columns, rows, half_columns, half_rows = x1 - x0, y1 - y0, hx1 - hx0, hy1 - hy0
-        start = (y0 - top) * stride + x0
-        half_start = (hy0 - half_top) * half_stride + hx0
-        if sprites[6, i] != _ZERO:
-            edge = max(f32(1.5), f32(0.12) * reach)
-            if columns > 0 and rows > 0:
-                _add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, edge, luminance_here)
-            edge = edge * _HALF
-            amount = r
-            for channel in range(3):
-                _add_disc(
-                    colour, half_start + channel * plane, half_stride, hx0, hy0, half_columns, half_rows,
-                    half_x, half_y, half_reach, edge, amount,
-                )  # fmt: skip
-                amount = g if channel == 0 else b
-        else:
-            if columns > 0 and rows > 0:
+        if columns > 0 and rows > 0:
+            start = (y0 - top) * stride + x0
+            if sprites[6, i] != _ZERO:
+                _add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, _FINEST, luminance_here)
+            else:
                 groups, inverse = (columns + 7) >> 3, _ONE / reach
                 gauss_window(wx, groups, x0, cx, inverse)
                 gauss_window(wy, (rows + 7) >> 3, y0, cy, inverse)
                 _add_luminance(luminance, start, stride, groups, rows, luminance_here, wx, wy)
-            groups, inverse = (half_columns + 7) >> 3, _ONE / half_reach
-            gauss_window(wx, groups, hx0, half_x, inverse)
-            gauss_window(wy, (half_rows + 7) >> 3, hy0, half_y, inverse)
-            _add_colour(colour, plane, half_start, half_stride, groups, half_rows, r, g, b, wx, wy)
-        # The half-size window covers every pixel that the sprite touches.
-        for strip in range((hy0 - half_top) >> (STRIP_SHIFT - 1), ((hy1 - 1 - half_top) >> (STRIP_SHIFT - 1)) + 1):
-            for block in range(hx0 >> (BLOCK_SHIFT - 1), ((hx1 - 1) >> (BLOCK_SHIFT - 1)) + 1):
-                touched[strip, block] = 1
+            _touch(touched, y0 - top, y1 - top, x0, x1)
+        if half_columns > 0 and half_rows > 0:
+            start = (hy0 - half_top) * half_stride + hx0
+            if sprites[6, i] != _ZERO:
+                amount = r
+                for channel in range(3):
+                    _add_disc(
+                        colour, start + channel * plane, half_stride, hx0, hy0, half_columns, half_rows,
+                        half_x, half_y, half_reach, _FINEST * _HALF, amount,
+                    )  # fmt: skip
+                    amount = g if channel == 0 else b
+            else:
+                groups, inverse = (half_columns + 7) >> 3, _ONE / half_reach
+                gauss_window(wx, groups, hx0, half_x, inverse)
+                gauss_window(wy, (half_rows + 7) >> 3, hy0, half_y, inverse)
+                _add_colour(colour, plane, start, half_stride, groups, half_rows, r, g, b, wx, wy)
+            _touch(touched, (hy0 - half_top) << 1, (hy1 - half_top) << 1, hx0 << 1, hx1 << 1)

@@ -13,6 +13,7 @@ exceeds 1, because the curve is concave, so luma stays in its range.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ecs_core.arrays import F32, U8
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
@@ -31,6 +32,16 @@ _LEAST = f32(1e-7)  # prevents 0 / 0 where there is no light
 def filmic(x: f32) -> f32:
     """Linear light to a display-encoded value (formula and source in the module's docstring)."""
     return (x * (_A * x + _B)) / (x * (_A * x + _C) + _D)
+
+
+def linear_shown_as(value: ArrayLike) -> NDArray[np.float64]:
+    """The linear light that :func:`filmic` maps to display-encoded values in [0, 1); the same shape."""
+    shown = np.asarray(value, np.float64)
+    # A x² + B x = shown (A x² + C x + D)
+    a, b, c, d = (float(constant) for constant in (_A, _B, _C, _D))
+    square, linear = a * (1 - shown), b - c * shown
+    light: NDArray[np.float64] = (np.sqrt(linear**2 + 4 * square * shown * d) - linear) / (2 * square)
+    return light
 
 
 @inner_kernel

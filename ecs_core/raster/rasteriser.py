@@ -18,7 +18,6 @@ from ecs_core.raster.colour import leak
 from ecs_core.raster.drawlist import DrawList
 
 BAND_ROWS = 32
-_CORE, _SKIRT = np.float32(2.1), np.float32(6.5)  # reach of a glow's core and skirt, in radii
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -93,7 +92,7 @@ class Rasteriser:
             self._drawn = np.empty((7, 3 * len(sprites)), np.float32)
         drawn = self._drawn
         n = kernels.raster.cut_windows(
-            sprites.x, sprites.y, sprites.radius, red, green, blue, sprites.skirt, sprites.disc, _CORE, _SKIRT, drawn
+            sprites.x, sprites.y, sprites.radius, red, green, blue, sprites.skirt, sprites.disc, drawn
         )
         needed = kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
         if needed > self._listed.size:

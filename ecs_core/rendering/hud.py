@@ -9,18 +9,21 @@ from ecs_core.raster.drawlist import DrawList
 
 ROWS = ("sub", "bass", "low_mid", "mid", "high", "rms", "onset", "beat_phase")  # from the top
 _LIGHTS = 16
-_STEP, _LEFT, _BOTTOM = 14.0, 40.0, 1040.0  # units
+_STEP, _MARGIN = 14.0, 40.0  # units
 
 
-def hud_sprites(audio: AudioFrame, *, scale: float) -> DrawList:
-    """One row of lights per feature, lit in proportion to its value; ``scale`` is in pixels per unit."""
+def hud_sprites(audio: AudioFrame, *, height: float, scale: float) -> DrawList:
+    """One row of lights per feature, lit in proportion to its value.
+
+    ``height`` of the canvas is in units, ``scale`` in pixels per unit.
+    """
     column, row = np.meshgrid(np.arange(_LIGHTS), np.arange(len(ROWS)))
     values = np.array([audio[name] for name in ROWS])
     lit = (column + 0.5) / _LIGHTS < values[:, None]
     n = lit.size
     light = np.where(lit, 1.2, 0.05).ravel().astype(np.float32)
-    x = _LEFT + _STEP * column.ravel()
-    y = _BOTTOM - _STEP * (len(ROWS) - 1 - row.ravel())
+    x = _MARGIN + _STEP * column.ravel()
+    y = height - _MARGIN - _STEP * (len(ROWS) - 1 - row.ravel())
     return DrawList(
         (x * scale).astype(np.float32),
         (y * scale).astype(np.float32),

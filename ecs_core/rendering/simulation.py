@@ -9,6 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
+from ecs_core import kernels
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.components import Color, Hue, Look, Position, Sprite
 from ecs_core.ecs.resources import AudioFrame, Canvas
@@ -17,14 +18,15 @@ from ecs_core.ecs.world import Snapshot, World
 from ecs_core.errors import RenderError, in_a_line
 from ecs_core.plugin_api import ParticleType
 from ecs_core.raster.background import Background
-from ecs_core.raster.colour import linear_from_srgb, turn_hue
+from ecs_core.raster.colour import turn_hue
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.rendering.hud import hud_sprites
 from ecs_core.scene.bindings import attach
 from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
 
-REFERENCE_HEIGHT = 1080
+UNITS = 1080.0  # of the shorter side of the picture
+_WHITEST = 254.9  # of 255: the tone curve reaches white only with infinite light
 # Small particles are points; between these two radii (units) they gain the wide, faint skirt of a star. Most particles
 # are points, as skirts are the most expensive thing to draw. In a crowd, where skirts would drown each other, only the
 # larger particles have one: both radii grow with the square root of the number of particles.
@@ -37,10 +39,10 @@ class Simulation:
     """The world of a scene. Use as a context manager; ``world.frame`` is the next frame to simulate."""
 
     def __init__(self, particle_type: ParticleType, settings: Settings, timeline: FeatureTimeline) -> None:
-        aspect = settings.width / settings.height
-        canvas = Canvas(width=REFERENCE_HEIGHT * aspect, height=float(REFERENCE_HEIGHT))
+        short = min(settings.width, settings.height)
+        canvas = Canvas(width=UNITS * settings.width / short, height=UNITS * settings.height / short)
         self.world = World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=timeline)
-        self._scale = np.float32(settings.height / REFERENCE_HEIGHT)
+        self._scale = np.float32(short / UNITS)
         self._type = particle_type.name
         for system in (*BUILT_IN, *particle_type.systems):
             self.world.add(system())
@@ -59,7 +61,8 @@ class Simulation:
         crowd = max(1.0, sum(len(table) for _, (table, *_) in seen) / _CROWD) ** 0.5
         lists = [self._sprites(entity, np.float32(crowd), *parts) for entity, (_, *parts) in seen if len(parts[0].x)]
         if self._hud:
-            lists.append(hud_sprites(self.world.get(AudioFrame), scale=float(self._scale)))
+            height = self.world.get(Canvas).height
+            lists.append(hud_sprites(self.world.get(AudioFrame), height=height, scale=float(self._scale)))
         return DrawList.join(lists)
 
     def _sprites(
@@ -122,5 +125,6 @@ def backdrop(particle_type: ParticleType, settings: Settings) -> Background:
     """The background of a scene: the colour from the settings, or the type's own."""
     if settings.background is None:
         return particle_type.backdrop
-    r, g, b = (float(channel) for channel in linear_from_srgb(np.divide(settings.background, 255)))
+    shown = np.minimum(settings.background, _WHITEST) / 255
+    r, g, b = (float(light) for light in kernels.tone.linear_shown_as(shown))
     return Background(base=(r, g, b))

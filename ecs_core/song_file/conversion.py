@@ -97,4 +97,7 @@ class Converter:
         # Interleaved, as PyAV crashes on many planes.
         block: F32 = np.ascontiguousarray(frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T)
         self._samples += block.shape[1]
-        return block if self._matrix is None else np.matmul(self._matrix, block, dtype=np.float32)
+        if self._matrix is None:
+            return block
+        mixed = sum(gains[:, None] * channel for gains, channel in zip(self._matrix.T, block, strict=True))
+        return np.asarray(mixed, np.float32)

@@ -11,6 +11,7 @@ from ecs_core.systems.motion import (
     JitterSystem,
     MotionSystem,
     TurbulenceSystem,
+    WrapSystem,
 )
 from ecs_core.systems.shading import (
     ColorOverLifeSystem,
@@ -44,4 +45,5 @@ BUILT_IN: tuple[type[System], ...] = (
     FadeWithDistanceSystem,
     ScaleWithDistanceSystem,
     ReactiveLookSystem,
+    WrapSystem,
 )

@@ -14,6 +14,7 @@ from ecs_core.ecs.components import (
     Growth,
     Jitter,
     Lifetime,
+    Look,
     Position,
     Size,
     Speed,
@@ -28,6 +29,7 @@ from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 
 f32 = np.float32
+_LEAST_REACH = f32(20.0)  # units; the smallest light reaches a few pixels
 
 
 class GravitySystem(System):
@@ -90,8 +92,8 @@ class JitterSystem(System):
         for entity, (jitter, velocity, table) in world.query(Jitter, Velocity, Table):
             if jitter.strength:
                 step = f32(jitter.strength * math.sqrt(world.dt))
-                key = kernel_key(world.seed, stream_of(self.random_key, entity))
-                kernels.motion.jitter(velocity.x, velocity.y, table.birth, world.frame, *key, step)
+                key = kernel_key(world.seed, stream_of(self.random_key, world.name(entity)))
+                kernels.motion.jitter(velocity.x, velocity.y, table.birth, world.move, *key, step)
 
 
 class GrowthSystem(System):
@@ -135,8 +137,31 @@ class MotionSystem(System):
                 kernels.motion.advance(x, y, vx, vy, step, keep)
             else:
                 kernels.motion.advance_aging(x, y, vx, vy, life.age, step, keep, f32(dt))
-            if walls is not None:
-                kernels.motion.wrap(x, y, width, height, f32(0.0))
         for entity, (life,) in world.query(Lifetime):  # what does not move ages, too
             if world.component(entity, Velocity) is None or world.component(entity, Position) is None:
                 life.age += f32(dt)
+
+
+class WrapSystem(System):
+    """Moves particles that have left the picture with all of their light to the opposite edge.
+
+    It comes after shading, where radii are known: moved any earlier, a particle would vanish at one edge, or pop up at
+    the other.
+    """
+
+    phase = Phase.EXTRACT
+    needs = (Walls, Position)
+    reads = (Look,)
+    writes = (Position,)
+
+    def process(self) -> None:
+        world, canvas = self.world, self.world.get(Canvas)
+        for entity, (walls, position) in world.query(Walls, Position):
+            if walls.mode == "wrap":
+                look = world.component(entity, Look)
+                radius = np.zeros_like(position.x) if look is None else look.radius
+                least = f32(0) if look is None else _LEAST_REACH
+                kernels.motion.wrap(
+                    position.x, position.y, radius, f32(canvas.width), f32(canvas.height), kernels.raster.SKIRT_REACH,
+                    least,
+                )  # fmt: skip

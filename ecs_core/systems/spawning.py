@@ -67,7 +67,7 @@ class EmissionSystem(System):
         if n <= 0:
             return
         world, new = self.world, table.spawn(n)
-        stream = stream_of(self.random_key, entity, "birth")
+        stream = stream_of(self.random_key, world.name(entity), "birth")
         kernels.birth.bear(
             table.values, table.birth, new.start, new.stop, world.derived(entity, table, _rows_of_fields),
             _draws(birth), self._shape(entity, birth), _colours(birth.palette), np.float32(during),

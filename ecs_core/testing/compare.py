@@ -8,6 +8,8 @@ import numpy as np
 
 from ecs_core.testing.simulate import Population, State
 
+_LIGHT = "Look.light"
+
 
 def first_difference(runs: tuple[Sequence[State], Sequence[State]]) -> str | None:
     """The first difference between two runs in words, such as "from frame 12 on, in Velocity.x"; or None."""
@@ -44,6 +46,17 @@ def not_finite(states: Iterable[State]) -> str | None:
                 fields = _listed(np.array(population.fields)[wrong.any(axis=1)].tolist())
                 many = int(np.count_nonzero(wrong.any(axis=0)))
                 return f"{fields} of {many} of {len(population)} particles is NaN or infinite in frame {state.frame}"
+    return None
+
+
+def negative_light(states: Iterable[State]) -> str | None:
+    """The first negative value of Look.light in words, or None."""
+    for state in states:
+        for population in state.populations:
+            if _LIGHT in population.fields:
+                many = int(np.count_nonzero(population.rows.values[population.fields.index(_LIGHT)] < 0))
+                if many:
+                    return f"{_LIGHT} of {many} of {len(population)} particles is negative in frame {state.frame}"
     return None
 
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from ecs_core.errors import SceneError
-from ecs_core.rendering.simulation import REFERENCE_HEIGHT
+from ecs_core.rendering.simulation import UNITS
 from ecs_core.testing import songs
-from ecs_core.testing.compare import not_finite
+from ecs_core.testing.compare import negative_light, not_finite
 from ecs_core.testing.report import Problem
 from ecs_core.testing.simulate import State, TypeFailedError, simulate
 from ecs_core.testing.subject import Subject
@@ -25,7 +25,7 @@ _FASTER = 1.3  # from quarter to quarter; a walk at random without any drag is b
 
 
 def finite(subject: Subject) -> Iterator[Problem]:
-    """All values are finite with any song."""
+    """All values are finite, and no light is negative, with any song."""
     for name, states in (
         ("silence", subject.silent),
         ("a pulsing song", subject.pulsing),
@@ -39,6 +39,10 @@ def finite(subject: Subject) -> Iterator[Problem]:
                 "Look for a division by a length, a speed or a count that can be 0, and for roots and logarithms of "
                 "negative numbers; add a small number, or leave those particles out.",
             )
+            return
+        wrong = negative_light(states)
+        if wrong is not None:
+            yield Problem("finite", f"with {name}, {wrong}.", "Light adds up, so dark is 0: np.maximum(light, 0).")
             return
 
 
@@ -151,7 +155,7 @@ def _too_much(states: list[State]) -> Iterator[Problem]:
             x, y, radius = (population.column(name) for name in ("Velocity.x", "Velocity.y", "Look.radius"))
             fastest = float(np.hypot(x, y).max(initial=0)) if x is not None and y is not None else 0.0
             largest = float(radius.max(initial=0)) if radius is not None else 0.0
-            if fastest > _HEIGHTS * REFERENCE_HEIGHT:
+            if fastest > _HEIGHTS * UNITS:
                 yield Problem(
                     "bounds",
                     f"after {(state.frame + 1) / _SLOW:g} s of loud music a particle moves at {fastest:.3g} units/s, "
@@ -160,7 +164,7 @@ def _too_much(states: list[State]) -> Iterator[Problem]:
                     "a softness.",
                 )
                 return
-            if largest > _RADIUS * REFERENCE_HEIGHT:
+            if largest > _RADIUS * UNITS:
                 yield Problem(
                     "bounds",
                     f"after {(state.frame + 1) / _SLOW:g} s of loud music a particle has a radius of {largest:.3g} "

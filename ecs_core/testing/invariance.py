@@ -46,23 +46,26 @@ def sizes(subject: Subject) -> Iterator[Problem]:
             yield Problem(
                 "sizes",
                 f"compared with 1920 × 1080, {differences}.",
-                "Lengths are units, not pixels: the canvas is 1080 units high at any size. Take its width and height "
-                "from world.get(Canvas), never from settings.width and settings.height.",
+                "Lengths are units, not pixels: the shorter side of the canvas is 1080 units long at any size. "
+                "Take its width and height from world.get(Canvas), never from settings.width and settings.height.",
             )
             return
-    lying, upright = (subject.settings(width=width, height=height) for width, height in (_LYING, _UPRIGHT))
-    if _seen(subject, lying) and not _seen(subject, upright):
+    lying, upright = (
+        _seen(subject, subject.settings(width=width, height=height)) for width, height in (_LYING, _UPRIGHT)
+    )
+    if upright < lying / 2:
         yield Problem(
             "sizes",
-            f"nothing is seen in an upright picture, {upright.width} × {upright.height}.",
-            "The canvas is as wide as the picture's shape makes it, here 607.5 units: take places as shares of the "
-            "width and height of world.get(Canvas).",
+            f"{upright:.0%} of the particles are seen in an upright picture, and {lying:.0%} in a wide one.",
+            "The shorter side of the canvas is 1080 units long, here its width: take places as shares of the width and "
+            "height of world.get(Canvas), and lengths that must fit into any picture from the smaller of the two.",
         )
 
 
-def _seen(subject: Subject, settings: Settings) -> bool:
+def _seen(subject: Subject, settings: Settings) -> float:
+    """The share of particles that are seen."""
     states = simulate(subject.particle_type, settings, songs.pulsing, keep=range(0, 1_000_000, 5))
-    return any(state.seen for state in states)
+    return sum(state.seen for state in states) / max(1, sum(state.count for state in states))
 
 
 def _differences(subject: Subject, label: str, usual: dict[str, int], changed: dict[str, int]) -> str:

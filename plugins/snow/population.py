@@ -44,11 +44,11 @@ def populate(world: World, settings: SnowSettings) -> None:
         "speed": Range(2 * F, 3.6 * F),
     }
     small: dict[str, Any] = {"size": Range(1, 4, tail=1.8), "light": Range(0.95, 3.6), "speed": Range(0.5 * F, 2 * F)}
-    _add(world, settings, blurred, large, Sprite("disc"))
-    _add(world, settings, settings.particle_count - blurred, small, Sprite("glow"))
+    _add(world, settings, "blurred", blurred, large, Sprite("disc"))
+    _add(world, settings, "sharp", settings.particle_count - blurred, small, Sprite("glow"))
 
 
-def _add(world: World, settings: SnowSettings, count: int, kind: dict[str, Any], sprite: Sprite) -> None:
+def _add(world: World, settings: SnowSettings, name: str, count: int, kind: dict[str, Any], sprite: Sprite) -> None:
     canvas = world.get(Canvas)
     x, y = settings.centre(canvas)
     reach = (canvas.width**2 + canvas.height**2) ** 0.5 / 2
@@ -81,6 +81,7 @@ def _add(world: World, settings: SnowSettings, count: int, kind: dict[str, Any],
             sprite,
             Reactive(_reactions(settings.bass_threshold, share)),
         ),
+        name=name,
     )
 
 

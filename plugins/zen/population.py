@@ -40,11 +40,11 @@ def populate(world: World, settings: ZenSettings) -> None:
         "sizes": (0.5, 10.0),
         "light": Range(1.2, 5.0, tail=2),
     }
-    _add(world, settings, disc, Sprite("disc"))
-    _add(world, settings, light, Sprite("glow"))
+    _add(world, settings, "discs", disc, Sprite("disc"))
+    _add(world, settings, "lights", light, Sprite("glow"))
 
 
-def _add(world: World, settings: ZenSettings, kind: dict[str, Any], sprite: Sprite) -> None:
+def _add(world: World, settings: ZenSettings, name: str, kind: dict[str, Any], sprite: Sprite) -> None:
     canvas = world.get(Canvas)
     x, y = settings.centre(canvas)
     drift_x, drift_y = settings.drift
@@ -75,4 +75,5 @@ def _add(world: World, settings: ZenSettings, kind: dict[str, Any], sprite: Spri
             Twinkle(low=0.3, high=1.0),
             sprite,
         ),
+        name=name,
     )

@@ -24,6 +24,7 @@ CASES = {
     "bouncing": ("bouncing", {"collide": True}, 5.1),
     "continuous_spawning": ("continuous_spawning", {}, 5.1),
     "no_music": ("no_music", {}, 5.1),
+    "upright": ("enhanced", {"width": 270, "height": 480}, 0.0),
     "colours": (
         "enhanced",
         {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30]},

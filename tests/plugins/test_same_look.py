@@ -160,6 +160,16 @@ class TestAtAnyFrameRate:
         assert way(observed(kind, fps)) == pytest.approx(way(observed(kind, 30)), rel=0.05)
 
 
+@pytest.mark.parametrize("fps", [1, 5, 240])
+def test_strong_forces_move_alike_at_extreme_rates(fps: int) -> None:
+    # At one step a second, an inward pull of 20 would have flung half of them beyond 500 units.
+    distances = []
+    for rate in (30, fps):
+        play_on = play("enhanced", seconds=20, fps=rate, every=rate, inner_movement_strength=20, particle_count=500)
+        distances.append(np.mean([np.median(moment.distance) for moment in list(play_on)[5:]]))
+    assert distances[1] == pytest.approx(distances[0], rel=0.15)
+
+
 def way(moments: list[Moment]) -> float:
     """The mean way in half a second of those that were there before, units."""
     ways = []

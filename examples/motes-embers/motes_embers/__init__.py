@@ -61,7 +61,7 @@ class EmbersSettings(Settings):
 
 
 def populate(world: World, settings: EmbersSettings) -> None:
-    """One population of embers. The canvas is 1080 units high; rates and speeds are per second."""
+    """One population of embers. Lengths are units, of which the shorter side has 1080; rates are per second."""
     canvas = world.get(Canvas)
     world.populate(
         (Position, Velocity, Lifetime, Size, Color, Look, Pulse),

@@ -12,13 +12,25 @@ import numpy as np
 import pytest
 
 from ecs_core.ecs import components as c
-from ecs_core.ecs.components import Color, Drag, Emission, Gravity, Lifetime, Look, Position, Size, Velocity
+from ecs_core.ecs.components import (
+    Burst,
+    Color,
+    Drag,
+    Emission,
+    Gravity,
+    Jitter,
+    Lifetime,
+    Look,
+    Position,
+    Size,
+    Velocity,
+)
 from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Gradient, Range
 from ecs_core.ecs.world import System, World
-from ecs_core.errors import SceneError, StructuralChangeError
+from ecs_core.errors import PluginError, SceneError, StructuralChangeError
 from ecs_core.systems import BUILT_IN
 from ecs_core.systems.audio_reaction import Binding, Reactive
 
@@ -236,7 +248,7 @@ def test_rng_of_a_renamed_system_follows_its_random_key(make_world: MakeWorld) -
 
     class New(System):
         phase = Phase.MOVE
-        random_key = Old.__qualname__
+        random_key = f"{Old.__module__}.{Old.__qualname__}"
 
     world = make_world()
     old, new = Old(), New()
@@ -246,6 +258,47 @@ def test_rng_of_a_renamed_system_follows_its_random_key(make_world: MakeWorld) -
     assert world.rng(old, 1).uniform() == other.rng(new, 1).uniform()
     table.spawn(3)
     assert world.traits(old, 1, table).tolist() == world.traits(new, 1, table).tolist()
+
+
+def test_rng_differs_between_systems_of_one_name_in_different_modules(make_world: MakeWorld) -> None:
+    class JitterSystem(System):
+        phase = Phase.FORCE
+
+    world = make_world()
+    theirs, ours = JitterSystem(), next(each for each in world.systems if type(each).__name__ == "JitterSystem")
+    assert world.rng(theirs, 1).uniform() != world.rng(ours, 1).uniform()
+
+
+def test_rng_of_a_named_population_does_not_change_with_the_others(make_world: MakeWorld) -> None:
+    first, second = make_world(), make_world()
+    system = BUILT_IN[0]()
+    alone = first.populate([Position], name="sparks")
+    second.populate([Position])
+    together = second.populate([Position], name="sparks")
+    assert alone != together
+    assert first.rng(system, alone).uniform() == second.rng(system, together).uniform()
+    assert first.rng(system, alone, nth=3).uniform() == second.rng(system, together, nth=3).uniform()
+
+
+def test_named_population_is_born_alike_whatever_else_there_is(make_world: MakeWorld) -> None:
+    def births(world: World) -> list[list[float]]:
+        burst = Burst(x=0.0, y=0.0, count=20)
+        entity = world.populate([Position, Velocity], [burst, Jitter(40.0)], name="sparks")
+        run(world, 3)
+        velocity = world.component(entity, Velocity)
+        assert velocity is not None
+        return [velocity.x.tolist(), velocity.y.tolist()]
+
+    alone, together = make_world(), make_world()
+    together.populate([Position, Velocity], [Burst(x=5.0, y=5.0, count=7)])
+    assert births(alone) == births(together)
+
+
+def test_two_populations_of_one_name_are_refused(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.populate([Position], name="sparks")
+    with pytest.raises(PluginError, match=r"two populations are named 'sparks'"):
+        world.populate([Position], name="sparks")
 
 
 def test_rng_does_not_depend_on_the_first_frame(make_world: MakeWorld) -> None:

@@ -78,13 +78,43 @@ def test_fine_sprite_keeps_its_light_at_any_subpixel_position(radius: float) -> 
     assert max(totals) <= 1.25 * min(totals) + 8
 
 
+def centroid(weights: np.ndarray, places: np.ndarray) -> float:
+    return float((weights * places).sum() / weights.sum())
+
+
+@pytest.mark.parametrize("disc", [0, 1])
+@pytest.mark.parametrize("x", [63.0, 64.0, 64.5, 97.3])
+def test_colour_lies_where_players_show_it(x: float, disc: int) -> None:
+    # H.264 without a word about it: a sample of colour lies on the left pixel of its two (ITU-T H.264, E.2.1).
+    planes = painted(sprites([x], [48.0], radius=14.0, light=(0.3, 0.05, 0.05), skirt=0.0, disc=disc))
+    luma, red = planes.luma - 16.0, planes.cr - 128.0
+    luma[luma <= 1] = red[red <= 1] = 0  # dither
+    assert centroid(luma, np.arange(WIDTH) + 0.5) == pytest.approx(x, abs=0.15)
+    assert centroid(red, 2 * np.arange(WIDTH // 2) + 0.5) == pytest.approx(x, abs=0.15)
+
+
+def light_of(planes: Planes) -> float:
+    shown = (planes.luma.astype(float) - 16 - 0.5) / 219  # without the mean of the dither
+    return float(kernels.tone.linear_shown_as(shown.clip(0)).sum())
+
+
+@pytest.mark.parametrize("disc", [0, 1])
+def test_smaller_pictures_are_as_bright(disc: int) -> None:
+    totals = []
+    for scale in (1.0, 0.5, 0.25, 0.125):
+        size = (round(WIDTH * scale) * 2, round(108 * scale) * 2)
+        x, y = size[0] / 2 + 0.3, size[1] / 2 + 0.4
+        planes = painted(sprites([x], [y], radius=20 * scale, light=(0.1,) * 3, skirt=0.0, disc=disc), size=size)
+        totals.append(light_of(planes) / scale**2)
+    assert max(totals) < 1.06 * min(totals)
+
+
 @pytest.mark.parametrize("radius", [0.1, 0.4, 0.7, 1.0, 5.0])
 def test_fine_sprite_is_widened_with_the_same_light(radius: float) -> None:
     drawn, out = sprites([80.0], [54.0], radius=radius, light=(0.2, 0.3, 0.4), skirt=0.0), np.zeros((7, 2), np.float32)
     light = (drawn.red, drawn.green, drawn.blue)
-    core = np.float32(2.1)
     arrays = (drawn.x, drawn.y, drawn.radius, *light, drawn.skirt, drawn.disc)
-    assert kernels.raster.cut_windows(*arrays, core, np.float32(6.5), out) == 1
+    assert kernels.raster.cut_windows(*arrays, out) == 1
     reach = out[2, 0]
     assert reach == pytest.approx(max(1.5, 2.1 * radius))
     assert out[3:6, 0] * reach**2 == pytest.approx(np.array([0.2, 0.3, 0.4]) * (2.1 * radius) ** 2, rel=1e-5)

@@ -34,7 +34,7 @@ def first_frame(timeline: FeatureTimeline, **config: object) -> DrawList:
 
 def rows(**features: float) -> np.ndarray:
     """How bright each light is, (rows, lights)."""
-    return hud_sprites(AudioFrame(0, heard(**features)), scale=1.0).blue.reshape(len(ROWS), LIGHTS)
+    return hud_sprites(AudioFrame(0, heard(**features)), height=1080.0, scale=1.0).blue.reshape(len(ROWS), LIGHTS)
 
 
 def test_off_unless_it_is_set() -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from ecs_core import (
     Burst,
+    Canvas,
     Color,
     Look,
     ParticleType,
@@ -28,6 +29,7 @@ from ecs_core import (
     Sprite,
     System,
     Velocity,
+    World,
     option,
 )
 from ecs_core.plugin_api import particle_types
@@ -176,9 +178,36 @@ def test_unjudged_checks_do_not_count_as_passed() -> None:
 
 def test_place_outside_an_upright_picture_is_found() -> None:
     columns = (Position, Velocity, Size, Color, Look)
-    aside = ParticleType("aside", archetype=columns, components=(Burst(960.0, 540.0, count=200), Sprite()))
+    aside = ParticleType("aside", archetype=columns, components=(Burst(1700.0, 540.0, count=200), Sprite()))
     (problem,) = refused(aside, "sizes").problems
-    assert "nothing is seen in an upright picture, 1080 × 1920" in problem.saw
+    assert "0% of the particles are seen in an upright picture, and 100% in a wide one" in problem.saw
+
+
+def test_ring_that_is_wider_than_an_upright_picture_is_found() -> None:
+    columns = (Position, Velocity, Size, Color, Look)
+
+    def populate(world: World, settings: Settings) -> None:
+        canvas = world.get(Canvas)
+        inner, outer = 0.45 * canvas.height, 0.49 * canvas.height
+        ring = Burst(canvas.width / 2, canvas.height / 2, shape="ring", inner=inner, outer=outer, count=200)
+        world.populate(columns, (ring, Sprite()))
+
+    (problem,) = refused(ParticleType("ring", populate=populate), "sizes").problems
+    assert "are seen in an upright picture" in problem.saw
+
+
+def test_negative_light_is_found() -> None:
+    class Dim(System):
+        phase = Phase.SHADE
+
+        def process(self) -> None:
+            for _, (look,) in self.world.query(Look):
+                look.light -= np.float32(1.1)
+
+    columns = (Position, Velocity, Size, Color, Look)
+    dim = ParticleType("dim", archetype=columns, components=(Burst(960.0, 540.0, count=20), Sprite()), systems=(Dim,))
+    problems = refused(dim, "finite").problems
+    assert "Look.light of 20 of 20 particles is negative in frame 0" in problems[0].saw
 
 
 def test_picture_that_empties_is_found() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 from ecs_core import (
     Burst,
     Canvas,
+    Clock,
     Color,
     Look,
     ParticleType,
@@ -38,7 +39,7 @@ class Tire(System):
 
     def process(self) -> None:
         for _, (velocity,) in self.world.query(Velocity):
-            velocity.x[:9] += np.float32(0 * np.sqrt(10 - self.world.frame * self.world.dt))
+            velocity.x[:9] += np.float32(0 * np.sqrt(10 - self.world.get(Clock).t))
 
 
 BROKEN = ParticleType("late_not_a_number", populate=populate, systems=(Tire,))
