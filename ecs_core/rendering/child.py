@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Literal
 from ecs_core.errors import MotesError, in_a_line
 
 if TYPE_CHECKING:
-    from ecs_core.audio.timeline import FeatureTimeline
     from ecs_core.ecs.world import Snapshot
     from ecs_core.rendering.plan import Segment
     from ecs_core.rendering.segment import SegmentRenderer
+    from ecs_core.rendering.timeline_file import TimelineFile
     from ecs_core.scene.settings import Settings
     from ecs_core.video.format import VideoFormat
 
@@ -39,14 +39,14 @@ class Begin:
 
     type: str
     settings: Settings
-    timeline: FeatureTimeline
+    timeline: TimelineFile
     video: VideoFormat
     digests: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Message to a child: render this segment."""
+    """Message to a child: render this segment, from a snapshot at or before its start."""
 
     segment: Segment
     snapshot: Snapshot
@@ -134,7 +134,7 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
 
     if before is not None:
         before.simulation.world.close()
-    plan = RenderPlan(particle_types().types[begin.type], begin.settings, begin.timeline, begin.video, ())
+    plan = RenderPlan(particle_types().types[begin.type], begin.settings, begin.timeline.load(), begin.video, ())
     renderer = SegmentRenderer(plan, digests=begin.digests)
     renderer.picture(renderer.simulation.snapshot())  # loads the kernels
     return renderer

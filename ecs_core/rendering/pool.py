@@ -14,9 +14,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from ecs_core.ecs.world import Snapshot
 from ecs_core.errors import OutputError, RenderError
 from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.environment import ENVIRONMENT
@@ -108,6 +110,7 @@ class Pool:
         self._begin = first
         self._attempts: dict[int, int] = {}
         self._waiting: list[Work] = []  # segments whose process died
+        self._ends: dict[int, Snapshot] = {}  # of finished segments, by frame, from which others may begin
         self._origins: list[subprocess.Popen[bytes]] = []
         self._children: list[_Child] = []
         try:
@@ -166,6 +169,7 @@ class Pool:
                 raise failure
             if isinstance(message, SegmentReport):
                 child.work = None
+                self._ends[message.end.frame] = message.end
             yield message
         self._hand_out()
 
@@ -174,8 +178,21 @@ class Pool:
             if not self._waiting:
                 return
             if child.work is None:
-                child.work = self._waiting.pop(0)
+                child.work = self._nearer(self._waiting.pop(0))
                 child.send(self._begin, child.work)
+                self._forget_ends()
+
+    def _nearer(self, work: Work) -> Work:
+        """The work, from the last snapshot before its segment that there is: a new process has to catch up from it."""
+        near = max((frame for frame in self._ends if frame <= work.segment.start), default=0)
+        return replace(work, snapshot=self._ends[near]) if near > work.snapshot.frame else work
+
+    def _forget_ends(self) -> None:
+        """Keep those ends that a segment may need that is being rendered, or is given later."""
+        working = [child.work for child in self._children if child.work is not None]
+        first = min(work.segment.start for work in (*self._waiting, *working))
+        near = max((frame for frame in self._ends if frame <= first), default=0)
+        self._ends = {frame: end for frame, end in self._ends.items() if frame >= near}
 
     def _replace(self, child: _Child) -> None:
         child.kill()

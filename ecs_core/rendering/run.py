@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.rendering.song_sound import SongSound
+from ecs_core.rendering.timeline_file import TimelineFile, save_timeline
 from ecs_core.scene.render_result import RenderResult, Sound
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
@@ -83,16 +84,19 @@ def render(
     plugins = particle_types()
     warnings = plugins.before_render(scene)
     compiling = _compile(particle_type, settings, scene, progress, cancel)
-    first = _first_message(particle_type, settings, quality)
-    with _work_folder(output) as folder, Pool(workers or available_cores(), folder, first=first) as pool:
+    with ExitStack() as stack:
+        folder = stack.enter_context(_work_folder(output))
+        first = _first_message(particle_type, settings, quality, folder)
+        pool = stack.enter_context(Pool(workers or available_cores(), folder, first=first))
         analysis = _analyse(scene, settings, reporter, cancel)
         analysed = time.perf_counter()
         tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
         plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
+        timeline = _save_timeline(plan.timeline, folder / "timeline.npy")
+        plan = replace(plan, timeline=timeline.load())  # a long one is too large to be kept in memory besides
+        pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes))
         finished = folder / "finished.mp4"
-        seconds, digests, sound = _render_segments(
-            plan, scene, pool, finished, poster, tags, reporter, cancel, frame_hashes
-        )
+        seconds, digests, sound = _render_segments(plan, scene, pool, finished, poster, tags, reporter, cancel)
         os.replace(finished, output)
     seconds["compile"] = compiling
     seconds["analyse"] = analysed - began - compiling
@@ -104,7 +108,7 @@ def render(
         str(settings.rate),
         settings.width,
         settings.height,
-        (*warnings, *(() if analysis is None else analysis.warnings), *tags.warnings),
+        (*warnings, *settings.warnings, *(() if analysis is None else analysis.warnings), *tags.warnings),
         seconds,
         tuple(digests),
         float(plan.part.start),
@@ -130,12 +134,20 @@ def _compile(
     return prepare_kernels(particle_type, settings, song=scene.audio is not None, progress=report)
 
 
-def _first_message(particle_type: ParticleType, settings: Settings, quality: Quality) -> Begin:
+def _first_message(particle_type: ParticleType, settings: Settings, quality: Quality, folder: Path) -> Begin:
     """A tiny silent scene of the same type, from which the children load what they need."""
     small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": min(64, settings.particle_count)})
     video = VideoFormat(64, 64, settings.rate, quality, gop=2)
     silence = FeatureTimeline.silence(settings.rate, 2, more=particle_types().features)
-    return Begin(particle_type.name, small, with_levels(silence, settings), video, digests=False)
+    timeline = _save_timeline(with_levels(silence, settings), folder / "first.npy")
+    return Begin(particle_type.name, small, timeline, video, digests=False)
+
+
+def _save_timeline(timeline: FeatureTimeline, path: Path) -> TimelineFile:
+    try:
+        return save_timeline(timeline, path)
+    except OSError as error:
+        raise output_error(path.parent.parent, error) from error
 
 
 def _analyse(scene: Scene, settings: Settings, reporter: Reporter, cancel: threading.Event) -> Analysis | None:
@@ -155,10 +167,8 @@ def _render_segments(
     tags: SongTags,
     reporter: Reporter,
     cancel: threading.Event,
-    frame_hashes: bool,
 ) -> tuple[dict[str, float], list[str], Sound]:
     """Simulate ahead, hand out segments, and join finished ones in order."""
-    pool.begin(Begin(plan.particle_type.name, plan.settings, plan.timeline, plan.video, frame_hashes))
     digests: dict[int, list[str]] = {}
     spent = {"plan": 0.0, "join": 0.0}
     done: dict[int, int] = {}

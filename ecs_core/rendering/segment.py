@@ -25,10 +25,11 @@ _AHEAD = 6  # frames
 
 @dataclass(slots=True)
 class SegmentReport:
-    """Report of a finished segment: its number, seconds by stage, and frame hashes if requested."""
+    """A finished segment: its number, the state at its end, seconds by stage, and frame hashes if requested."""
 
     number: int
     frames: int
+    end: Snapshot
     seconds: dict[str, float] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
 
@@ -77,6 +78,7 @@ class SegmentRenderer:
         if not snapshot.frame <= self.simulation.world.frame <= segment.start:  # otherwise we are closer already
             self.simulation.restore(snapshot)
         self.simulation.skip_to(segment.start)
+        simulate += now() - began
         self._rasteriser.reset()
         part = path.with_name(path.name + ".part")
         picture = self._picture
@@ -115,4 +117,5 @@ class SegmentRenderer:
             "encode": encode,
             "other": total - simulate - rasterise - digest - encode,
         }
-        return SegmentReport(segment.number, segment.stop - segment.start, seconds, digests)
+        end = self.simulation.snapshot()
+        return SegmentReport(segment.number, segment.stop - segment.start, end, seconds, digests)

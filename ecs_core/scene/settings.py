@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
 from types import UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,15 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticKnownError, to_jsonable_python
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticKnownError, to_jsonable_python
 
 from ecs_core.audio.catalogue import FEATURES as CATALOGUE
 from ecs_core.audio.catalogue import STRONG
@@ -196,8 +198,38 @@ class HearingSettings(Model):
         return self
 
 
+_SPAWNING = (
+    "steady_spawn_rate",
+    "max_particles",
+    "spawn_center_x",
+    "spawn_center_y",
+    "spawn_area_width",
+    "spawn_area_height",
+)
+# Settings that only a type's own code can heed; Motes heeds all others.
+LEFT_TO_TYPES = (
+    "x_position",
+    "y_position",
+    "particle_count",
+    "particle_colors",
+    "speed_x",
+    "speed_y",
+    "speed_z",
+    "bounce",
+    "outer_movement_strength",
+    "inner_movement_strength",
+    *_SPAWNING,
+)
+
+
 class Settings(Model):
-    """What all particle types share: the output, where and how many, colours, and how strongly music moves them."""
+    """What all particle types share: the output, where and how many, colours, and how strongly music moves them.
+
+    A type that does without some of them names those in ``ignored``: they are accepted, and users are told.
+    """
+
+    SPAWNING: ClassVar[tuple[str, ...]] = _SPAWNING  # the settings of continuous spawning, to be ignored together
+    ignored: ClassVar[tuple[str, ...]] = ()
 
     width: int = option(1920, "picture width, even", group="output", unit="px", ge=16, le=7680)
     height: int = option(1080, "picture height, even", group="output", unit="px", ge=16, le=4320)
@@ -349,6 +381,25 @@ class Settings(Model):
                 f"beat_octave {self.beat_octave!r} is of the tempo that is heard; not with bpm {self.bpm:g}"
             )
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema)["properties"]
+        for name in cls.ignored:
+            what = f"no effect on this type ({properties[name]['description']})"
+            properties[name] |= {"ignored": True, "description": what}
+        return schema
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was set in vain, a line each."""
+        default = type(self).model_fields
+        return [
+            f"{name} = {getattr(self, name)}: has no effect on this particle type"
+            for name in self.ignored
+            if name in self.model_fields_set and getattr(self, name) != default[name].get_default()
+        ]
 
     @property
     def guidance(self) -> Guidance:

@@ -12,7 +12,7 @@ from ecs_core.testing.endurance import bounds, empty, finite, loud, silence
 from ecs_core.testing.invariance import frame_rates, sizes
 from ecs_core.testing.repeatable import determinism, resume
 from ecs_core.testing.report import ConformanceError, Problem, Report, UnjudgedError
-from ecs_core.testing.schema import presets, schema
+from ecs_core.testing.schema import ignored, presets, schema
 from ecs_core.testing.simulate import TypeFailedError
 from ecs_core.testing.subject import Subject
 from ecs_core.testing.time_budget import time_budget
@@ -28,6 +28,7 @@ CHECKS: Mapping[str, Check] = {
         loud,
         finite,
         empty,
+        ignored,
         determinism,
         resume,
         frame_rates,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ecs_core.errors import SceneError
-from ecs_core.scene.settings import Settings
+from ecs_core.scene.settings import LEFT_TO_TYPES, Settings
 from ecs_core.testing import songs
 from ecs_core.testing.report import Problem
 from ecs_core.testing.simulate import TypeFailedError, simulate
@@ -36,6 +36,45 @@ def schema(subject: Subject) -> Iterator[Problem]:
         yield Problem(
             "schema", f"the settings' own defaults are not valid: {_line(error)}", "Put defaults within the limits."
         )
+
+
+def ignored(subject: Subject) -> Iterator[Problem]:
+    """Every setting that the type adds has an effect; so have those of all types, where it says which have none."""
+    kind = subject.particle_type
+    if kind.populate is None:
+        return  # there is no code to read any
+    read: set[str] = set()
+    simulate(kind, _recording(subject.settings(duration=1.0), read), songs.pulsing)
+    own, said = _own_fields(kind.settings), kind.settings.ignored
+    of_the_type = dict.fromkeys((*LEFT_TO_TYPES, *own))
+    unread = [name for name in (of_the_type if said else own) if name not in read and name not in said]
+    if unread:
+        yield Problem(
+            "ignored",
+            f"nothing reads these settings: {', '.join(unread)}.",
+            f"Use them, or tell users: write ignored = (…, {unread[0]!r}, …) in {kind.settings.__name__}.",
+        )
+    wrong = [name for name in said if name in read or name not in of_the_type]
+    if wrong:
+        yield Problem(
+            "ignored",
+            f"these settings are said to be ignored, but are read, or not the type's to heed: {', '.join(wrong)}.",
+            f"Take them out of ignored in {kind.settings.__name__}.",
+        )
+
+
+def _recording(settings: Settings, read: set[str]) -> Settings:
+    """The same settings, which add the names of fields that somebody reads to ``read``."""
+
+    class Recording(type(settings)):  # type: ignore[misc]  # whatever class it is
+        def __getattribute__(self, name: str) -> Any:
+            if name in type(settings).model_fields:
+                read.add(name)
+            return super().__getattribute__(name)
+
+    values = {name: getattr(settings, name) for name in type(settings).model_fields}
+    recording: Settings = Recording.model_construct(settings.model_fields_set, **values)
+    return recording
 
 
 def presets(subject: Subject) -> Iterator[Problem]:

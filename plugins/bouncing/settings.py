@@ -6,6 +6,14 @@ from ecs_core import RGB, Settings, option
 class BouncingSettings(Settings):
     """The shared settings, with colours of its own, and whether the balls hit each other."""
 
+    ignored = (
+        "x_position",
+        "y_position",
+        "bounce",
+        "outer_movement_strength",
+        "inner_movement_strength",
+        *Settings.SPAWNING,
+    )
     particle_colors: tuple[RGB, ...] = option(
         ((255, 70, 120), (255, 160, 60), (90, 220, 200), (120, 120, 255)),
         "one is picked per particle",

@@ -6,6 +6,7 @@ from ecs_core import RGB, Settings, option
 class NoMusicSettings(Settings):
     """The shared settings, with colours of its own."""
 
+    ignored = ("bounce", "outer_movement_strength", *Settings.SPAWNING)
     particle_colors: tuple[RGB, ...] = option(
         ((90, 170, 255), (190, 110, 255), (90, 230, 210), (255, 240, 210)),
         "one is picked per particle",

@@ -6,6 +6,14 @@ from ecs_core import RGB, Settings, option
 class ContinuousSpawningSettings(Settings):
     """The shared settings, with colours of its own."""
 
+    ignored = (
+        "x_position",
+        "y_position",
+        "particle_count",
+        "bounce",
+        "outer_movement_strength",
+        "inner_movement_strength",
+    )
     particle_colors: tuple[RGB, ...] = option(
         ((255, 120, 40), (255, 190, 80), (255, 70, 70), (120, 170, 255)),
         "one is picked per particle",

@@ -6,6 +6,7 @@ from ecs_core import RGB, Settings, option
 class ZenSettings(Settings):
     """The shared settings, with colours of its own."""
 
+    ignored = ("outer_movement_strength", "inner_movement_strength", *Settings.SPAWNING)
     particle_colors: tuple[RGB, ...] = option(
         ((120, 200, 190), (170, 150, 235), (240, 200, 150), (110, 150, 220)),
         "one is picked per particle",

@@ -58,10 +58,10 @@ def _show(kind: ParticleType, *, whole: bool) -> None:
     print(f"{kind.name}: {kind.description}")
     schema = kind.settings.model_json_schema()
     for name, field in kind.settings.model_fields.items():
+        shown = schema["properties"][name]
         default = json.dumps(field.get_default(call_default_factory=True), default=_plain)
-        unit = schema["properties"][name].get("unit")
-        facts = ", ".join(each for each in (limits(schema["properties"][name], schema), unit) if each)
-        print(f"  {name:<24} {default:<12} {field.description or ''}{f' ({facts})' if facts else ''}")
+        facts = ", ".join(each for each in (limits(shown, schema), shown.get("unit")) if each)
+        print(f"  {name:<24} {default:<12} {shown.get('description', '')}{f' ({facts})' if facts else ''}")
     if kind.preset_names():
         print(f"  presets: {', '.join(kind.preset_names())}")
     if whole:

@@ -42,6 +42,12 @@ def build_spec(
     return scene | {name: value for name, value in more.items() if value is not None}
 
 
+def settings_in_vain(scene: dict[str, Any]) -> list[str]:
+    """What was set in a valid spec that its type ignores, a line each."""
+    _, settings = Scene(scene["type"], audio=SONG if scene["audio"] else None, config=scene["config"]).resolve()
+    return list(settings.warnings)
+
+
 def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
     """A spec of another version, as this version would have built it.
 

@@ -64,6 +64,43 @@ class TestKilledChild:
         assert json.loads((tmp_path / "out.json").read_text())["frames"] == list(signals_deferred.frame_hashes)
         assert names(tmp_path) == ["out.json", "out.mp4", "same.mp4"]
 
+    def test_new_process_begins_near_its_segment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from ecs_core.rendering.child import Work
+        from ecs_core.rendering.pool import Pool, _Child
+        from ecs_core.rendering.segment import SegmentReport
+
+        scene = Scene("snow", config={"width": 64, "height": 36, "duration": 20.0, "particle_count": 50})
+        usual = render(scene, tmp_path / "usual.mp4", workers=2, segment_seconds=0.5, frame_hashes=True)
+        given: list[tuple[_Child, Work]] = []
+        messages, send = Pool.messages, _Child.send
+        killed: list[_Child] = []
+
+        def noted(child: _Child, begin: Any, work: Work | None) -> None:
+            if work is not None:
+                given.append((child, work))
+            send(child, begin, work)
+
+        def killing(pool: Pool, timeout: float) -> Any:
+            for message in messages(pool, timeout):
+                busy = next((child for child in pool._children if child.work is not None), None)
+                if isinstance(message, SegmentReport) and message.number >= 20 and not killed and busy is not None:
+                    assert busy.pid is not None
+                    os.kill(busy.pid, signal.SIGKILL)
+                    killed.append(busy)
+                yield message
+
+        monkeypatch.setattr(_Child, "send", noted)
+        monkeypatch.setattr(Pool, "messages", killing)
+        result = render(scene, tmp_path / "out.mp4", workers=2, segment_seconds=0.5, frame_hashes=True)
+        assert killed
+        assert result.frame_hashes == usual.frame_hashes
+        first: dict[_Child, Work] = {}  # of each process
+        for child, work in given:
+            first.setdefault(child, work)
+        *_, late = first.values()
+        assert late.segment.number >= 19
+        assert late.segment.start - late.snapshot.frame <= 2 * 15  # two segments back at most
+
     def test_three_times_fails_the_render(self, motes: CommandLine, tmp_path: Path) -> None:
         process = motes.start("render", *LONG, "--duration", "10", "-o", tmp_path / "out.mp4", "--workers", "1")
         killed: set[int] = set()
@@ -262,7 +299,7 @@ class TestLibrary:
         from ecs_core.rendering.run import _first_message
 
         kind, settings = Scene("snow", config=SMALL).resolve()
-        with Pool(1, tmp_path, first=_first_message(kind, settings, "draft")) as pool:
+        with Pool(1, tmp_path, first=_first_message(kind, settings, "draft", tmp_path)) as pool:
             child = pool._children[0]
             theirs, ours = _half_a_message()
             child.connection.close()
@@ -277,7 +314,7 @@ class TestLibrary:
         from ecs_core.rendering.run import _first_message
 
         kind, settings = Scene("snow", config=SMALL).resolve()
-        with Pool(1, tmp_path, first=_first_message(kind, settings, "draft")) as pool:
+        with Pool(1, tmp_path, first=_first_message(kind, settings, "draft", tmp_path)) as pool:
             theirs, ours = _pipe()
             pool._children[0].connection.close()
             pool._children[0].connection = ours

@@ -112,7 +112,7 @@ def test_sizes_change_and_stay_within_half_a_unit_and_ten(speed_z: float) -> Non
 
 
 def test_size_swings_between_60_and_150_percent() -> None:
-    sizes = np.stack([moment.size for moment in play("enhanced", silence, 60, fps=30, speed_z=0.2)])
+    sizes = np.stack([moment.size for moment in play("enhanced", silence, 60, fps=30, speed_z=0.2, bounce=True)])
     ratio = sizes.max(axis=0) / sizes.min(axis=0)
     assert np.median(ratio) == pytest.approx(2.5, rel=0.02)
 

@@ -19,7 +19,14 @@ from services.auth.api_keys import ANONYMOUS, Caller
 from services.auth.limits import check_length, check_requested, check_scene
 from services.auth.quotas import quotas_of
 from services.database.models import JobRow
-from services.jobs.render_spec import build_spec, known_start, segment_count, spec_key, video_seconds
+from services.jobs.render_spec import (
+    build_spec,
+    known_start,
+    segment_count,
+    settings_in_vain,
+    spec_key,
+    video_seconds,
+)
 from services.media.corrections import Corrections
 from services.observability import traces
 from services.storage.object_keys import SINGLE_TASK_KINDS
@@ -125,6 +132,8 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
         check_length(service.settings, seconds)
         job.start = known_start(job.scene)
     job.warnings = song.warnings if song else []
+    if job.kind not in SINGLE_TASK_KINDS:
+        job.warnings = [*job.warnings, *settings_in_vain(job.scene)]
     job.seconds = 0.0 if job.kind in SINGLE_TASK_KINDS else seconds
     tasks = 1 if job.kind in SINGLE_TASK_KINDS else segment_count(job.scene, heard) + 1
     admit = partial(service.disk_admission.admit_job, scene=job.scene, seconds=seconds)

@@ -20,7 +20,7 @@ DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"mo
     [
         ("enhanced", {}, True, SWIRL | DISCS | DISTANCE),
         ("zen", {}, True, DISCS | DISTANCE | PULL),
-        ("zen", {}, False, DISCS | DISTANCE | PULL | {"beats.best_chain"}),
+        ("zen", {}, False, DISCS | DISTANCE | PULL | {"beats.best_chain", "sums.weighted_sums"}),
         ("bouncing", {"collide": True}, True, SWIRL | DISTANCE | PULL),
     ],
 )

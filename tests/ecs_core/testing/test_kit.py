@@ -166,8 +166,8 @@ def test_exception_in_populate_is_reported() -> None:
 def test_all_problems_are_reported_together() -> None:
     worse = replace(broken("runaway_speed"), settings=broken("nameless_setting").settings)
     report = refused(worse)
-    assert report.failed == ("schema", "bounds")
-    assert str(report).startswith("particle type 'runaway_speed' has 2 problems:\n1. schema: ")
+    assert report.failed == ("schema", "ignored", "bounds")
+    assert str(report).startswith("particle type 'runaway_speed' has 3 problems:\n1. schema: ")
 
 
 def test_unjudged_checks_do_not_count_as_passed() -> None:

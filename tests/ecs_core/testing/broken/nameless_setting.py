@@ -19,13 +19,18 @@ from ecs_core import (
 )
 
 
-def populate(world: World, settings: Settings) -> None:
+def populate(world: World, settings: "NamelessSettings") -> None:
     """Sparks all over the canvas."""
     canvas = world.get(Canvas)
     everywhere = {"x": canvas.width / 2, "y": canvas.height / 2, "width": canvas.width, "height": canvas.height}
     world.populate(
         (Position, Velocity, Size, Color, Look),
-        (Upkeep(**everywhere, shape="area", count=settings.particle_count), Bounds(), Drag(1.0), Sprite()),
+        (
+            Upkeep(**everywhere, shape="area", count=settings.particle_count),
+            Bounds(),
+            Drag(settings.strength),
+            Sprite(),
+        ),
     )
 
 

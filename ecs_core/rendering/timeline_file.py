@@ -1,0 +1,52 @@
+"""Timelines in a file: processes map it, so that a long song is in memory once, however many work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ecs_core.arrays import F32
+from ecs_core.audio.timeline import FeatureTimeline
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TimelineFile:
+    """A timeline whose features lie in ``path``, (features, lead and frames) float32; ``rest`` is all else of it."""
+
+    path: Path
+    names: tuple[str, ...]
+    rest: FeatureTimeline
+
+    def load(self) -> FeatureTimeline:
+        """The timeline; its features are read from the file when they are looked at.
+
+        Raises:
+            OSError: the file is gone.
+        """
+        rows = np.asarray(np.load(self.path, mmap_mode="r"))
+        lead = rows.shape[1] - self.rest.frames
+        features = {name: row[lead:] for name, row in zip(self.names, rows, strict=True)}
+        before = {name: row[:lead] for name, row in zip(self.names, rows, strict=True)} if lead else {}
+        return replace(self.rest, features=features, lead=before)
+
+
+def save_timeline(timeline: FeatureTimeline, path: Path) -> TimelineFile:
+    """Write the features of a timeline to a file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    names, lead = tuple(timeline.features), timeline.lead_frames
+    shape = (len(names), lead + timeline.frames)
+    nothing: Mapping[str, F32] = {}
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for name in names:
+            for values in (timeline.lead[name],) if lead else ():
+                file.write(np.ascontiguousarray(values, "<f4").data)
+            file.write(np.ascontiguousarray(timeline.features[name], "<f4").data)
+    return TimelineFile(path, names, replace(timeline, features=nothing, lead=nothing))

@@ -1,0 +1,65 @@
+"""Settings that a type ignores are accepted, and said to have no effect: in the schema, and to who sets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ecs_core import ParticleType, Scene, Settings, World, render
+from ecs_core.plugin_api import particle_types
+from ecs_core.testing import ConformanceError, check_particle_type
+from tests.media import SMALL
+
+TYPES = sorted(particle_types().types)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_schema_says_what_has_no_effect(kind: str) -> None:
+    properties = particle_types().types[kind].settings.model_json_schema()["properties"]
+    ignored = {name for name, shown in properties.items() if shown.get("ignored")}
+    assert ignored == set(particle_types().types[kind].settings.ignored)
+    for name in ignored:
+        assert properties[name]["description"].startswith("no effect on this type (")
+        assert properties[name]["group"]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_what_is_ignored_is_accepted(kind: str) -> None:
+    model = particle_types().types[kind].settings
+    values = {name: model.model_fields[name].get_default() for name in model.ignored}
+    _, settings = Scene(kind, config=values).resolve()
+    assert settings.warnings == []
+
+
+def test_only_what_was_set_and_has_no_effect_is_named() -> None:
+    config = {"bounce": True, "speed_x": 1.0, "max_particles": 5, "inner_movement_strength": 1.0}
+    _, settings = Scene("snow", config=config).resolve()
+    assert settings.warnings == [
+        "bounce = True: has no effect on this particle type",
+        "max_particles = 5: has no effect on this particle type",
+    ]
+
+
+def test_render_warns(tmp_path: Path) -> None:
+    result = render(Scene("snow", config={**SMALL, "duration": 0.2, "bounce": True}), tmp_path / "out.mp4", workers=1)
+    assert result.warnings == ("bounce = True: has no effect on this particle type",)
+
+
+def test_kit_finds_settings_that_nothing_reads() -> None:
+    class Own(Settings):
+        ignored = (*Settings.SPAWNING, "bounce", "particle_count")
+
+    def populate(world: World, settings: Own) -> None:
+        assert settings.particle_count
+        assert settings.palette
+        assert settings.drift
+        assert settings.growth
+
+    with pytest.raises(ConformanceError) as caught:
+        check_particle_type(ParticleType("own", settings=Own, populate=populate), checks=("ignored",))
+    unread, wrong = caught.value.report.problems
+    assert unread.saw == (
+        "nothing reads these settings: x_position, y_position, outer_movement_strength, inner_movement_strength."
+    )
+    assert wrong.saw.endswith("are read, or not the type's to heed: particle_count.")
