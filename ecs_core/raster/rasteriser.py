@@ -18,6 +18,9 @@ from ecs_core.raster.colour import leak
 from ecs_core.raster.drawlist import DrawList
 
 BAND_ROWS = 32
+# How often sprites may fill the picture in a frame, one over another: beyond that they are drawn smaller. Ten thousand
+# sprites as large as the picture would take a quarter of a minute, and be as white.
+MOST_LAYERS = 1000
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -76,10 +79,11 @@ class Rasteriser:
         """Redraw the next frame completely, as is necessary on planes that were not painted before."""
         self._before[:] = 1
 
-    def paint(self, sprites: DrawList, planes: Planes, *, light: float = 1.0) -> None:
+    def paint(self, sprites: DrawList, planes: Planes, *, light: float = 1.0) -> float:
         """Update ``planes``, as the last call left them, to show ``sprites`` over the background.
 
-        All linear light is multiplied by ``light``: 0 is black.
+        All linear light is multiplied by ``light``: 0 is black. Returns the factor on radii: 1 unless the sprites would
+        fill the picture more than ``MOST_LAYERS`` times.
         """
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
         base, glow = self._base, self._glow
@@ -91,9 +95,15 @@ class Rasteriser:
         if self._drawn.shape[1] < 2 * len(sprites):
             self._drawn = np.empty((7, 3 * len(sprites)), np.float32)
         drawn = self._drawn
-        n = kernels.raster.cut_windows(
-            sprites.x, sprites.y, sprites.radius, red, green, blue, sprites.skirt, sprites.disc, drawn
-        )
+        radius, scale = sprites.radius, 1.0
+        while True:
+            n = kernels.raster.cut_windows(
+                sprites.x, sprites.y, radius, red, green, blue, sprites.skirt, sprites.disc, drawn
+            )
+            if scale < 1 or self._layers(drawn[2, :n]) <= MOST_LAYERS:
+                break
+            scale = self._scale_that_fits(drawn[2, :n])
+            radius = radius * np.float32(scale)
         needed = kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
         if needed > self._listed.size:
             self._listed = np.zeros(needed + needed // 2, np.int64)
@@ -114,3 +124,17 @@ class Rasteriser:
                 base, glow, self._gx, self._gy, self._luma_dither, self._chroma_dither, self._tint,
                 planes.luma, planes.cb, planes.cr,
             )  # fmt: skip
+        return scale
+
+    def _layers(self, reach: F32) -> float:
+        """How often windows of so many pixels around their centres fill the picture, at most."""
+        wide, high = (np.minimum(2 * reach, side).astype(np.float64) for side in (self.width, self.height))
+        return float((wide * high).sum()) / (self.width * self.height)
+
+    def _scale_that_fits(self, reach: F32) -> float:
+        """The factor on the reach of windows with which they fill the picture ``MOST_LAYERS`` times, by bisection."""
+        low, high = 0.0, 1.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._layers(reach * np.float32(middle)) <= MOST_LAYERS else (low, middle)
+        return low

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ecs_core.ecs.world import Snapshot
 from ecs_core.raster.drawlist import DrawList
-from ecs_core.raster.rasteriser import Rasteriser
+from ecs_core.raster.rasteriser import MOST_LAYERS, Rasteriser
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import Simulation, backdrop
 from ecs_core.video.encoding import Picture, SegmentWriter
@@ -25,13 +25,26 @@ _AHEAD = 6  # frames
 
 @dataclass(slots=True)
 class SegmentReport:
-    """A finished segment: its number, the state at its end, seconds by stage, and frame hashes if requested."""
+    """A finished segment: its number, the state at its end, seconds by stage, and frame hashes if requested.
+
+    ``crowded`` is the number of frames in which particles were drawn smaller, as they would have filled the picture too
+    often (``raster.rasteriser.MOST_LAYERS``).
+    """
 
     number: int
     frames: int
     end: Snapshot
+    crowded: int
     seconds: dict[str, float] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
+
+
+def crowded_warning(frames: int) -> str:
+    """What users are told of so many crowded frames."""
+    return (
+        f"in {frames} frame{'s' if frames > 1 else ''} particles would have filled the picture more than {MOST_LAYERS} "
+        "times, and were drawn smaller"
+    )
 
 
 class SegmentRenderer:
@@ -73,6 +86,7 @@ class SegmentRenderer:
         now = time.perf_counter
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
+        crowded = 0
         began = now()
         opening = self._opening(segment, snapshot)
         if not snapshot.frame <= self.simulation.world.frame <= segment.start:  # otherwise we are closer already
@@ -92,7 +106,8 @@ class SegmentRenderer:
                 if frame == segment.start and opening is not None:
                     sprites = opening
                 t1 = now()
-                self._rasteriser.paint(sprites, picture.planes, light=self._light(self._plan.shown(frame)))
+                scale = self._rasteriser.paint(sprites, picture.planes, light=self._light(self._plan.shown(frame)))
+                crowded += scale < 1
                 t2 = now()
                 if self._digests:
                     digests.append(picture.digest())
@@ -118,4 +133,4 @@ class SegmentRenderer:
             "other": total - simulate - rasterise - digest - encode,
         }
         end = self.simulation.snapshot()
-        return SegmentReport(segment.number, segment.stop - segment.start, end, seconds, digests)
+        return SegmentReport(segment.number, segment.stop - segment.start, end, crowded, seconds, digests)

@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 import av
 import numpy as np
-from llvmlite.binding import get_host_cpu_features
 
 from ecs_core.raster.rasteriser import Planes
 from ecs_core.video.format import VideoFormat
@@ -51,6 +50,8 @@ def add_video_stream(
 @functools.cache
 def _instructions() -> Mapping[str, str]:
     """Options that keep x264 from AVX-512; where the processor lacks it, x264 chooses for itself."""
+    from llvmlite.binding import get_host_cpu_features  # noqa: PLC0415 - slow, and only children encode
+
     return _NO_AVX512 if get_host_cpu_features().get("avx512f") else {}
 
 

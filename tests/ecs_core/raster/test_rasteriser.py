@@ -11,7 +11,7 @@ from ecs_core import kernels
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak, linear_from_srgb
 from ecs_core.raster.drawlist import DrawList
-from ecs_core.raster.rasteriser import Planes, Rasteriser
+from ecs_core.raster.rasteriser import MOST_LAYERS, Planes, Rasteriser
 
 WIDTH, HEIGHT = 192, 108
 BLACK = Background()
@@ -261,3 +261,22 @@ def test_change_of_light_redraws_what_no_sprite_touches() -> None:
         anew = Planes.empty(WIDTH, HEIGHT)
         Rasteriser(WIDTH, HEIGHT, background=GLOW).paint(moving, anew, light=light)
         assert same(planes, anew)
+
+
+@pytest.mark.compiled
+def test_sprites_that_fill_the_picture_too_often_are_drawn_smaller() -> None:
+    rng = np.random.default_rng(3)
+    n, planes = 3 * MOST_LAYERS, Planes.empty(64, 48)
+    everywhere = (rng.uniform(0, 64, n), rng.uniform(0, 48, n))
+    rasteriser = Rasteriser(64, 48)
+    scale = rasteriser.paint(sprites(*everywhere, radius=1e6, light=(1e-4,) * 3, skirt=0.0), planes)
+    assert 0 < scale < 1e-4  # they still are as large as a good part of the picture
+    assert rasteriser._layers(np.full(n, 2.1e6 * scale, np.float32)) == pytest.approx(MOST_LAYERS, rel=0.01)
+    assert planes.luma.min() > 20  # light all over
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("n", [1, MOST_LAYERS])
+def test_as_many_layers_as_are_allowed_are_drawn_as_they_are(n: int) -> None:
+    planes = Planes.empty(64, 48)
+    assert Rasteriser(64, 48).paint(sprites([32.0] * n, [24.0] * n, radius=900.0, skirt=0.0), planes) == 1

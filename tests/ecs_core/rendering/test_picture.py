@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ecs_core import Burst, Color, Look, ParticleType, Position, Range, Size, Sprite, Velocity, Walls
+from ecs_core import Burst, Color, Look, ParticleType, Position, Range, Size, Sprite, Velocity, Walls, render
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import validate
 from ecs_core.video.png import rgb_of
+from tests.media import noise, write_song
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,15 @@ def test_particle_wraps_without_a_jump_of_light(shape: str) -> None:
     entered = int(np.argmax(right > 0))
     assert left[entered - 1] < 0.1 * left.max()
     assert right[entered] < 0.1 * left.max()
+
+
+def test_render_warns_of_frames_that_were_too_crowded(tmp_path: Path) -> None:
+    vast = {"source": "level", "target": "size", "op": "add", "gain": 1e6}
+    config = {"width": 64, "height": 64, "duration": 0.2, "particle_count": 1200, "bindings": [vast]}
+    usual = render(Scene("bouncing", config={**config, "bindings": []}), tmp_path / "out.mp4", workers=1)
+    assert usual.warnings == ()
+    loud = write_song(tmp_path / "loud.wav", noise(0.2))
+    result = render(Scene("bouncing", loud, config), tmp_path / "out.mp4", workers=1)
+    assert result.warnings == (
+        "in 6 frames particles would have filled the picture more than 1000 times, and were drawn smaller",
+    )
