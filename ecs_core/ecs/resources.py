@@ -18,6 +18,12 @@ class Canvas:
     width: float
     height: float = 1080.0
 
+    @staticmethod
+    def of_picture(width: int, height: int) -> Canvas:
+        """The canvas of a picture of so many pixels."""
+        unit = min(width, height) / 1080.0
+        return Canvas(width / unit, height / unit)
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:

@@ -11,7 +11,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -40,10 +40,13 @@ _esper = threading.RLock()  # esper's context is a global of the process
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Snapshot:
-    """All columns before a frame is simulated: enough to resume there in any process, bit for bit."""
+    """All columns of a world before a frame is simulated: enough to resume there in any process, bit for bit.
+
+    ``populations`` are their rows, by name.
+    """
 
     frame: int
-    tables: tuple[Rows, ...]
+    populations: Mapping[str, Rows]
 
 
 class System(esper.Processor):
@@ -367,15 +370,22 @@ class World:
 
     def snapshot(self) -> Snapshot:
         """The state before frame ``self.frame``."""
-        return Snapshot(self.frame, tuple(table.snapshot() for _, (table,) in self.query(Table)))
+        return Snapshot(self.frame, {self.name(entity): table.snapshot() for entity, (table,) in self.query(Table)})
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Resume from a snapshot of a world that was set up like this one."""
+        """Resume from a snapshot of a world that was set up like this one.
+
+        Raises:
+            ValueError: it was not: it has other populations.
+        """
         self.frame = snapshot.frame
         with self._switched():
             self._undo_replacements()
-        for (_, (table,)), rows in zip(self.query(Table), snapshot.tables, strict=True):
-            table.restore(rows)
+        tables = {self.name(entity): table for entity, (table,) in self.query(Table)}
+        if tables.keys() != snapshot.populations.keys():
+            raise ValueError(f"the snapshot has the populations {[*snapshot.populations]}, not {[*tables]}")
+        for name, table in tables.items():
+            table.restore(snapshot.populations[name])
 
     def close(self) -> None:
         """Delete the esper context."""

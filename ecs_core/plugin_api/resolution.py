@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ecs_core.errors import SceneError
+from ecs_core.plugin_api.layers import layers_of
 from ecs_core.plugin_api.particle_type import ParticleType
 from ecs_core.plugin_api.registry import particle_types
 from ecs_core.scene.scene import Scene
@@ -22,10 +23,14 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
     if scene.audio is None and settings.start != 0:
         shown = settings.start if isinstance(settings.start, str) else f"{settings.start:g}"
         raise SceneError(f"start = {shown}: is a moment of a song, and there is none; give one, or leave start out")
-    if settings.bindings:
-        from ecs_core.scene.bindings import check_bindings  # noqa: PLC0415 - slow, and needed only with bindings
+    for layer in layers_of(kind, settings):
+        if layer.settings.bindings:
+            from ecs_core.scene.bindings import check_bindings  # noqa: PLC0415 - slow, and needed only with bindings
 
-        check_bindings(kind, settings, particle_types().features)
+            try:
+                check_bindings(layer.type, layer.settings, particle_types().features)
+            except SceneError as error:
+                raise SceneError(f"layer {layer.name!r}: {error}" if layer.name else str(error)) from None
     return kind, settings
 
 

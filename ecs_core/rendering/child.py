@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Literal
 from ecs_core.errors import MotesError, in_a_line
 
 if TYPE_CHECKING:
-    from ecs_core.ecs.world import Snapshot
     from ecs_core.rendering.plan import Segment
     from ecs_core.rendering.segment import SegmentRenderer
+    from ecs_core.rendering.simulation import SceneSnapshot
     from ecs_core.rendering.timeline_file import TimelineFile
     from ecs_core.scene.settings import Settings
     from ecs_core.video.format import VideoFormat
@@ -49,7 +49,7 @@ class Work:
     """Message to a child: render this segment, from a snapshot at or before its start."""
 
     segment: Segment
-    snapshot: Snapshot
+    snapshot: SceneSnapshot
     path: Path
 
 
@@ -133,7 +133,7 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
     from ecs_core.rendering.segment import SegmentRenderer
 
     if before is not None:
-        before.simulation.world.close()
+        before.simulation.close()
     plan = RenderPlan(particle_types().types[begin.type], begin.settings, begin.timeline.load(), begin.video, ())
     renderer = SegmentRenderer(plan, digests=begin.digests)
     renderer.picture(renderer.simulation.snapshot())  # loads the kernels

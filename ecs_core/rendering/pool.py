@@ -18,11 +18,11 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from ecs_core.ecs.world import Snapshot
 from ecs_core.errors import OutputError, RenderError
 from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.environment import ENVIRONMENT
 from ecs_core.rendering.segment import SegmentReport
+from ecs_core.rendering.simulation import SceneSnapshot
 from ecs_core.signals import signals_deferred
 
 _EXIT_TIMEOUT = 2.0  # seconds to wait for a killed process to exit
@@ -110,7 +110,7 @@ class Pool:
         self._begin = first
         self._attempts: dict[int, int] = {}
         self._waiting: list[Work] = []  # segments whose process died
-        self._ends: dict[int, Snapshot] = {}  # of finished segments, by frame, from which others may begin
+        self._ends: dict[int, SceneSnapshot] = {}  # of finished segments, by frame, from which others may begin
         self._origins: list[subprocess.Popen[bytes]] = []
         self._children: list[_Child] = []
         try:

@@ -17,7 +17,7 @@ from ecs_core.ecs.components import (
 )
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
-from ecs_core.plugin_api import ParticleType
+from ecs_core.plugin_api import ParticleType, layers_of
 from ecs_core.rendering.progress import Progress
 from ecs_core.scene.bindings import silent_world
 from ecs_core.scene.settings import Settings
@@ -40,10 +40,11 @@ _log = logging.getLogger("motes.kernels")
 def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> list[str]:
     """The kernels that a render of a particle type needs, with a song or without."""
     spared = set() if song else set(SONG_KERNELS)
-    with silent_world(kind, settings) as world:
-        for component, kernels in _COMPONENT_KERNELS.items():
-            if not world.query(Table, component):
-                spared |= set(kernels)
+    not_needed = set(_COMPONENT_KERNELS)
+    for layer in layers_of(kind, settings):
+        with silent_world(layer.type, layer.settings) as world:
+            not_needed -= {component for component in not_needed if world.query(Table, component)}
+    spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]}
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

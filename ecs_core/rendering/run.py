@@ -17,6 +17,7 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.cores import available_cores
 from ecs_core.errors import RenderCancelled, SceneError
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
+from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.child import Advanced, Begin, Work
 from ecs_core.rendering.output_file import TEMPORARY, check_output, output_error, write_atomically
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
@@ -111,7 +112,7 @@ def render(
         settings.height,
         (
             *warnings,
-            *settings.warnings,
+            *settings_in_vain(particle_type, settings),
             *(() if analysis is None else analysis.warnings),
             *tags.warnings,
             *((crowded_warning(crowded),) if crowded else ()),
@@ -143,7 +144,11 @@ def _compile(
 
 def _first_message(particle_type: ParticleType, settings: Settings, quality: Quality, folder: Path) -> Begin:
     """A tiny silent scene of the same type, from which the children load what they need."""
-    small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": min(64, settings.particle_count)})
+    few = min(64, settings.particle_count)
+    layers = tuple(
+        layer.model_copy(update={"config": {**layer.config, "particle_count": few}}) for layer in settings.layers
+    )
+    small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": few, "layers": layers})
     video = VideoFormat(64, 64, settings.rate, quality, gop=2)
     silence = FeatureTimeline.silence(settings.rate, 2, more=particle_types().features)
     timeline = _save_timeline(with_levels(silence, settings), folder / "first.npy")

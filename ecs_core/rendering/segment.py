@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ecs_core.ecs.world import Snapshot
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.raster.rasteriser import MOST_LAYERS, Rasteriser
 from ecs_core.rendering.plan import RenderPlan, Segment
-from ecs_core.rendering.simulation import Simulation, backdrop
+from ecs_core.rendering.simulation import SceneSnapshot, Simulation, backdrop
 from ecs_core.video.encoding import Picture, SegmentWriter
 
 _AHEAD = 6  # frames
@@ -33,7 +32,7 @@ class SegmentReport:
 
     number: int
     frames: int
-    end: Snapshot
+    end: SceneSnapshot
     crowded: int
     seconds: dict[str, float] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
@@ -59,7 +58,7 @@ class SegmentRenderer:
             plan.video.width, plan.video.height, background=backdrop(plan.particle_type, plan.settings)
         )
 
-    def picture(self, snapshot: Snapshot) -> Picture:
+    def picture(self, snapshot: SceneSnapshot) -> Picture:
         """The first frame after a snapshot, drawn but not encoded."""
         self.simulation.restore(snapshot)
         self._rasteriser.reset()
@@ -67,7 +66,7 @@ class SegmentRenderer:
         self._rasteriser.paint(self.simulation.frame(), self._picture.planes, light=light)
         return self._picture
 
-    def _opening(self, segment: Segment, snapshot: Snapshot) -> DrawList | None:
+    def _opening(self, segment: Segment, snapshot: SceneSnapshot) -> DrawList | None:
         """The sprites of the segment's first frame if it shows another moment than its own; moves the simulation."""
         shown = self._plan.shown(segment.start)
         if shown == segment.start:
@@ -77,7 +76,12 @@ class SegmentRenderer:
         return self.simulation.frame()
 
     def render(
-        self, segment: Segment, snapshot: Snapshot, path: Path, *, on_frame: Callable[[int], None] = lambda done: None
+        self,
+        segment: Segment,
+        snapshot: SceneSnapshot,
+        path: Path,
+        *,
+        on_frame: Callable[[int], None] = lambda done: None,
     ) -> SegmentReport:
         """Render the segment into ``path``, from a snapshot at or before its start.
 

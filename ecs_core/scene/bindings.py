@@ -109,7 +109,7 @@ class FillsWorlds(Protocol):
 def silent_world(particle_type: FillsWorlds, settings: Settings, features: Iterable[str] = ()) -> Iterator[World]:
     """A world of the type before its first frame, without a song; ``features`` names those of plugins."""
     silence = FeatureTimeline.silence(settings.rate, 1, more=(*LEVELS, *features))
-    canvas = Canvas(1080.0 * settings.width / settings.height)
+    canvas = Canvas.of_picture(settings.width, settings.height)
     with World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=silence) as world:
         particle_type.fill(world, settings)
         yield world

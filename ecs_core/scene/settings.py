@@ -222,6 +222,29 @@ LEFT_TO_TYPES = (
 )
 
 
+class LayerSettings(Model):
+    """More particles in the same picture, of another type or of the same one with other settings."""
+
+    kind: Literal["particles"] = option("particles", "what the layer shows", group="layers")
+    type: str = option(..., "particle type", group="layers", examples=["zen"], max_length=64)
+    name: str | None = option(
+        None,
+        "random draws depend on it, so that they stay when other layers come or go; null: the type's name",
+        group="layers",
+        min_length=1,
+        max_length=64,
+    )
+    config: dict[str, Any] = option(
+        dict, "settings of the type, except those of the whole video", group="layers", examples=[{"particle_count": 50}]
+    )
+    behind: bool = option(False, "drawn under the scene's own particles instead of over them", group="layers")
+    opacity: Share = option(1.0, "share of its light that is seen", group="layers")
+
+
+# What each layer has for itself, besides the settings that its type adds; all others are of the whole video.
+_PER_LAYER = (*LEFT_TO_TYPES, "bass_threshold", "enhanced_mode", "bindings")
+
+
 class Settings(Model):
     """What all particle types share: the output, where and how many, colours, and how strongly music moves them.
 
@@ -315,6 +338,9 @@ class Settings(Model):
     spawn_center_y: Share = option(0.5, "continuous spawning: from where, fraction of the height", group="place")
     spawn_area_width: Share = option(0.0, "continuous spawning: fraction of the width; 0: a point", group="place")
     spawn_area_height: Share = option(0.0, "continuous spawning: fraction of the height; 0: a point", group="place")
+    layers: tuple[LayerSettings, ...] = option(
+        (), "more particles in the same picture, drawn in this order", group="layers", max_length=16
+    )
     bindings: tuple[BindingSettings, ...] = option(
         (), "lets any feature of the song move any parameter", group="music", max_length=64
     )
@@ -449,6 +475,10 @@ class Settings(Model):
         """``x_position`` and ``y_position`` in units."""
         return self.x_position * canvas.width, self.y_position * canvas.height
 
+    def of_the_video(self) -> dict[str, Any]:
+        """The settings that all layers share."""
+        return {name: getattr(self, name) for name in OF_THE_VIDEO if name != "layers"}
+
     def level(self, bass: NDArray[np.float32]) -> NDArray[np.float32]:
         """The bass, 0–1, with loud passages amplified by ``enhanced_mode``."""
         mode = self.enhanced_mode
@@ -463,6 +493,9 @@ class Settings(Model):
         """
         seconds = Fraction(str(self.duration)) if isinstance(self.duration, float) else song
         return int(seconds * self.rate + Fraction(1, 2))
+
+
+OF_THE_VIDEO = tuple(name for name in Settings.model_fields if name not in _PER_LAYER)
 
 
 def validate(model: type[Settings], values: Mapping[str, Any], *, owner: str) -> Settings:

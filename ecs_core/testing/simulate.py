@@ -15,9 +15,10 @@ from ecs_core.ecs.table import Column, Rows, Table
 from ecs_core.ecs.world import Snapshot, World
 from ecs_core.errors import MotesError
 from ecs_core.plugin_api import ParticleType
+from ecs_core.plugin_api.layers import MAIN
 from ecs_core.raster.drawlist import DrawList
 from ecs_core.rendering.plan import with_levels
-from ecs_core.rendering.simulation import Simulation
+from ecs_core.rendering.simulation import SceneSnapshot, Simulation
 from ecs_core.scene.settings import Settings
 from ecs_core.testing.songs import Song
 from ecs_core.testing.surroundings import elsewhere
@@ -37,8 +38,9 @@ class TypeFailedError(Exception):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Population:
-    """The rows of a population, the names of their fields ("Position.x"), and the fields that are infinite at birth."""
+    """A population: its name, rows, the names of their fields ("Position.x"), and those that are infinite at birth."""
 
+    name: str
     fields: tuple[str, ...]
     endless: tuple[str, ...]
     rows: Rows
@@ -65,9 +67,10 @@ class State:
         return sum(map(len, self.populations))
 
     @property
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> SceneSnapshot:
         """The snapshot that a renderer would resume from."""
-        return Snapshot(self.frame + 1, tuple(population.rows for population in self.populations))
+        populations = {population.name: population.rows for population in self.populations}
+        return SceneSnapshot(self.frame + 1, {MAIN: Snapshot(self.frame + 1, populations)})
 
 
 @contextmanager
@@ -134,7 +137,9 @@ def simulate(
 
 def _populations(world: World) -> tuple[Population, ...]:
     found = []
-    for (entity, _), rows in zip(world.query(Table), world.snapshot().tables, strict=True):
+    snapshot = world.snapshot()
+    for entity, _ in world.query(Table):
+        name = world.name(entity)
         columns = [component for component in world.components(entity) if isinstance(component, Column)]
         fields = {
             f"{type(column).__name__}.{name}": column.at_birth.get(name, 0.0)
@@ -142,7 +147,7 @@ def _populations(world: World) -> tuple[Population, ...]:
             for name in column.fields
         }
         endless = tuple(name for name, at_birth in fields.items() if np.isinf(at_birth))
-        found.append(Population(tuple(fields), endless, rows))
+        found.append(Population(name, tuple(fields), endless, snapshot.populations[name]))
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import HTTPException
 from sqlalchemy import CursorResult, update
 
-from ecs_core import Scene, SceneError
+from ecs_core import SceneError
 from ecs_core.plugin_api import particle_type
 from ecs_core.scene.settings import validate
 from services.api import schemas
@@ -16,7 +16,7 @@ from services.api.dependencies import Service
 from services.auth.api_keys import Caller
 from services.auth.limits import check_requested, check_scene
 from services.database.models import SystemRow
-from services.jobs.render_spec import SONG
+from services.jobs.render_spec import complete_config
 
 _TRIES = 100  # beyond this many conflicts the client must retry
 
@@ -47,8 +47,7 @@ async def check_config(service: Service, particle_type: str, config: dict[str, A
 
     def resolve() -> None:
         check_requested(service.settings, config)
-        _, settings = Scene(particle_type, audio=SONG, config=config).resolve()
-        check_scene(service.settings, settings.model_dump(mode="json"))
+        check_scene(service.settings, complete_config(particle_type, config, has_song=True))
 
     await service.compute(resolve)
 

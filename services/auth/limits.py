@@ -56,6 +56,10 @@ def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
     check_limit("max_fps", settings.max_fps, Fraction(str(config["fps"])), f"fps = {config['fps']}")
     for name in ("particle_count", "max_particles"):
         check_limit("max_particles", settings.max_particles, config[name], f"{name} = {config[name]}")
+        more = sum(layer["config"].get(name, 0) for layer in config.get("layers", ()))
+        if more:
+            whole = config[name] + more
+            check_limit("max_particles", settings.max_particles, whole, f"{name} = {whole} in all layers")
     if config["duration"] not in (None, "audio"):
         check_length(settings, float(config["duration"]))
 

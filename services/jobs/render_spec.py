@@ -12,9 +12,11 @@ from typing import Any
 from ecs_core import Scene
 from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
-from ecs_core.plugin_api import particle_types
+from ecs_core.plugin_api import layers_of, particle_types
+from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.plan import SEGMENT_SECONDS
 from ecs_core.rendering.song_part import check_start
+from ecs_core.scene.settings import OF_THE_VIDEO
 
 SONG = "song"  # stands for any song where only its presence matters
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
@@ -36,16 +38,32 @@ def build_spec(
     Raises:
         SceneError: the type or the config is invalid.
     """
-    _, settings = Scene(particle_type, audio=SONG if audio else None, config=config).resolve()
-    scene = {"type": particle_type, "config": settings.model_dump(mode="json"), "audio": audio, "quality": quality}
+    plain = complete_config(particle_type, config, has_song=audio is not None)
+    scene = {"type": particle_type, "config": plain, "audio": audio, "quality": quality}
     more = {"at": at, "analysis": analysis}
     return scene | {name: value for name, value in more.items() if value is not None}
 
 
-def settings_in_vain(scene: dict[str, Any]) -> list[str]:
-    """What was set in a valid spec that its type ignores, a line each."""
-    _, settings = Scene(scene["type"], audio=SONG if scene["audio"] else None, config=scene["config"]).resolve()
-    return list(settings.warnings)
+def complete_config(particle_type: str, config: dict[str, Any], *, has_song: bool) -> dict[str, Any]:
+    """A config with all defaults written out, those of its layers, too.
+
+    Raises:
+        SceneError: the type or the config is invalid.
+    """
+    kind, settings = Scene(particle_type, audio=SONG if has_song else None, config=config).resolve()
+    plain: dict[str, Any] = settings.model_dump(mode="json")
+    complete = {layer.name: layer.settings.model_dump(mode="json") for layer in layers_of(kind, settings)}
+    for layer in plain["layers"]:
+        layer["name"] = layer["name"] or layer["type"]
+        layer["config"] = {name: value for name, value in complete[layer["name"]].items() if name not in OF_THE_VIDEO}
+    return plain
+
+
+def warnings_of(scene: dict[str, Any]) -> list[str]:
+    """What was set in a valid spec in vain, a line each."""
+    return settings_in_vain(
+        *Scene(scene["type"], audio=SONG if scene["audio"] else None, config=scene["config"]).resolve()
+    )
 
 
 def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
@@ -66,13 +84,16 @@ def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
 
 def spec_key(scene: dict[str, Any]) -> str:
     """The key of a spec, 64 characters: its renderer version, then the sha256 of spec and version."""
-    version = renderer_version(scene["type"])
+    version = renderer_version(scene["type"], *(layer["type"] for layer in scene["config"].get("layers", ())))
     return version[:VERSION_LENGTH] + _digest([scene, version, SEGMENT_SECONDS])[VERSION_LENGTH:]
 
 
 def renderable_versions() -> frozenset[str]:
     """Prefixes of the spec keys that this process can render."""
-    return frozenset(renderer_version(name)[:VERSION_LENGTH] for name in particle_types().types)
+    types = particle_types().types
+    return frozenset(
+        renderer_version(*names)[:VERSION_LENGTH] for names in (*((name,) for name in types), tuple(types))
+    )
 
 
 def segment_count(scene: dict[str, Any], seconds: float) -> int:
@@ -103,12 +124,16 @@ def known_start(scene: dict[str, Any]) -> float | None:
 
 
 @functools.cache  # what is installed later is not loaded in this process
-def renderer_version(particle_type: str | None = None) -> str:
-    """The sha256 of the versions of everything that affects analysis and frames of a type."""
+def renderer_version(*types: str) -> str:
+    """The sha256 of the versions of everything that affects analysis and frames of scenes of these types.
+
+    Where there are several, it is that of all types that are loaded: they would have too many combinations.
+    """
     versions = {name: version(name) for name in ("motes", "numpy", "numba", "scipy", "soxr", "av")}
     versions["filter banks"] = filter_banks_digest()
     for plugin in particle_types().plugins:
-        if plugin.failure is None and (plugin.features or particle_type in plugin.types):
+        used = set(plugin.types) if len(set(types)) > 1 else set(plugin.types) & set(types)
+        if plugin.failure is None and (plugin.features or used):
             versions[plugin.distribution] = plugin.version
     return _digest(versions)
 

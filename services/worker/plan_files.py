@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,10 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.table import Rows
 from ecs_core.ecs.world import Snapshot
 from ecs_core.rendering.plan import RenderPlan, Segment
+from ecs_core.rendering.simulation import SceneSnapshot
 from ecs_core.video.format import VideoFormat
+
+_SNAPSHOT_VERSION = 2
 
 
 def save_plan(plan: RenderPlan, path: Path) -> None:
@@ -64,19 +69,34 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
     return RenderPlan(particle_type, settings, timeline, video, segments, facts.get("peak"))
 
 
-def save_snapshot(snapshot: Snapshot, path: Path) -> None:
+def save_snapshot(snapshot: SceneSnapshot, path: Path) -> None:
     """Save a snapshot."""
-    arrays: dict[str, Any] = {"frame": np.array(snapshot.frame)}
-    for number, rows in enumerate(snapshot.tables):
+    names = {layer: list(world.populations) for layer, world in snapshot.layers.items()}
+    facts = {"version": _SNAPSHOT_VERSION, "frame": snapshot.frame, "populations": names}
+    arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts))}
+    everything = [rows for world in snapshot.layers.values() for rows in world.populations.values()]
+    for number, rows in enumerate(everything):
         arrays |= {f"values{number}": rows.values, f"birth{number}": rows.birth, f"next{number}": rows.next_birth}
     np.savez(path, **arrays)
 
 
-def load_snapshot(path: Path) -> Snapshot:
-    """Load a snapshot."""
+def load_snapshot(path: Path) -> SceneSnapshot:
+    """Load a snapshot.
+
+    Raises:
+        ValueError: another version of Motes saved it.
+    """
     with np.load(path, allow_pickle=False) as kept:
-        tables: list[Rows] = []
-        while f"values{len(tables)}" in kept.files:
-            n = len(tables)
-            tables.append(Rows(kept[f"values{n}"], kept[f"birth{n}"], int(kept[f"next{n}"])))
-        return Snapshot(int(kept["frame"]), tuple(tables))
+        facts = json.loads(str(kept["facts"]))
+        if facts["version"] != _SNAPSHOT_VERSION:
+            raise ValueError(f"the snapshot has version {facts['version']}, and this Motes reads {_SNAPSHOT_VERSION}")
+        frame, numbers = facts["frame"], itertools.count()
+        layers = {
+            layer: Snapshot(frame, {name: _rows(kept, next(numbers)) for name in names})
+            for layer, names in facts["populations"].items()
+        }
+    return SceneSnapshot(frame, layers)
+
+
+def _rows(kept: Mapping[str, Any], n: int) -> Rows:
+    return Rows(kept[f"values{n}"], kept[f"birth{n}"], int(kept[f"next{n}"]))

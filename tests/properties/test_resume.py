@@ -109,7 +109,7 @@ def scenes(components: st.SearchStrategy[tuple[int, ...]]) -> st.SearchStrategy[
     return st.builds(
         Scene,
         seed=st.integers(0, 2**32 - 1),
-        fps=st.sampled_from([Fraction(24), Fraction(30), Fraction(30000, 1001), Fraction(60)]),
+        fps=st.sampled_from([Fraction(7), Fraction(24), Fraction(30), Fraction(30000, 1001), Fraction(60)]),
         shape=st.sampled_from(["point", "area", "ring"]),
         event=st.sampled_from([None, "beats", "onsets"]),
         components=components,
@@ -123,7 +123,7 @@ CUTS = st.lists(st.integers(0, FRAMES), max_size=4).map(sorted)
 
 
 def columns(snapshot: Snapshot) -> list[tuple[bytes, bytes, int]]:
-    return [(rows.values.tobytes(), rows.birth.tobytes(), rows.next_birth) for rows in snapshot.tables]
+    return [(rows.values.tobytes(), rows.birth.tobytes(), rows.next_birth) for rows in snapshot.populations.values()]
 
 
 def in_one_go(scene: Scene) -> list[list[tuple[bytes, bytes, int]]]:

@@ -338,7 +338,7 @@ class TestWithinLimits:
             with Simulation(particle_type, wanted, song) as simulation:
                 for _ in range(12):
                     seen = simulation.frame()
-                    for table in simulation.world.snapshot().tables:
+                    for table in simulation.world.snapshot().populations.values():
                         assert not np.isnan(table.values).any()
                     for values in (seen.x, seen.y, seen.radius):
                         assert np.isfinite(values).all()
@@ -421,7 +421,7 @@ def test_bound_simulation_does_not_depend_on_segments(make_world: MakeWorld) -> 
         return world
 
     def state(world: World) -> list[bytes]:
-        return [rows.values.tobytes() for rows in world.snapshot().tables]
+        return [rows.values.tobytes() for rows in world.snapshot().populations.values()]
 
     whole = fresh()
     expected = [state(whole) for _ in range(30) if whole.step() is None]

@@ -63,3 +63,11 @@ def test_kit_finds_settings_that_nothing_reads() -> None:
         "nothing reads these settings: x_position, y_position, outer_movement_strength, inner_movement_strength."
     )
     assert wrong.saw.endswith("are read, or not the type's to heed: particle_count.")
+
+
+def test_settings_of_layers_that_have_no_effect_are_named_with_the_layer(tmp_path: Path) -> None:
+    layers = [{"type": "bouncing", "config": {"bounce": True}}]
+    scene = Scene("snow", config={**SMALL, "duration": 0.2, "layers": layers})
+    assert render(scene, tmp_path / "out.mp4", workers=1).warnings == (
+        "layer 'bouncing': bounce = True: has no effect on this particle type",
+    )

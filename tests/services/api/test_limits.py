@@ -36,6 +36,11 @@ OVER: list[tuple[dict[str, Any], str, str]] = [
     ({"duration": 20.5}, "max_seconds", "duration = 20.5 s: at most 20 here"),
     ({"particle_count": 3001}, "max_particles", "particle_count = 3001: at most 3000 here"),
     ({"max_particles": 3001}, "max_particles", "max_particles = 3001: at most 3000 here"),
+    (
+        {"particle_count": 2000, "layers": [{"type": "zen", "config": {"particle_count": 900}}, {"type": "snow"}]},
+        "max_particles",
+        "particle_count = 3100 in all layers: at most 3000 here",
+    ),
 ]
 BEYOND: list[tuple[dict[str, Any], str, str]] = [  # what no video can be: said is what this server allows
     ({"width": 30_000, "height": 30_000}, "max_pixels", "width × height = 30000 × 30000: at most 500000 here"),

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from ecs_core import SceneError
-from services.jobs.render_spec import build_spec, known_start, segment_count, video_seconds
+from services.jobs.render_spec import (
+    VERSION_LENGTH,
+    build_spec,
+    known_start,
+    migrate_spec,
+    renderable_versions,
+    segment_count,
+    spec_key,
+    video_seconds,
+    warnings_of,
+)
 
 SONG = "0" * 64
 
@@ -48,3 +58,30 @@ def test_specs_from_before_begin_with_the_song() -> None:
 def test_start_after_the_end_of_the_song_is_refused(duration: object) -> None:
     with pytest.raises(SceneError, match=r"^start = 183\.5: must be under 183\.5 seconds, the length of the song$"):
         video_seconds(spec(duration=duration, start=183.5), 183.5)
+
+
+LAYERS = [{"type": "zen", "config": {"particle_count": 7}}, {"type": "zen", "name": "other", "behind": True}]
+
+
+class TestLayers:
+    def test_defaults_of_layers_are_written_out(self) -> None:
+        first, second = spec(layers=LAYERS)["config"]["layers"]
+        assert (first["name"], first["opacity"], first["behind"]) == ("zen", 1.0, False)
+        assert (first["config"]["particle_count"], second["config"]["particle_count"]) == (7, 200)
+        assert "width" not in first["config"]
+        assert spec(layers=[{**LAYERS[0], "opacity": 1}]) == spec(layers=LAYERS[:1])
+
+    def test_complete_spec_is_built_again_as_it_is(self) -> None:
+        assert migrate_spec(spec(layers=LAYERS)) == spec(layers=LAYERS)
+
+    def test_layers_are_part_of_the_key_and_every_worker_knows_its_version(self) -> None:
+        keys = {spec_key(spec(layers=layers)) for layers in ([], LAYERS, LAYERS[:1], LAYERS[::-1])}
+        assert len(keys) == 4
+        assert {key[:VERSION_LENGTH] for key in keys} <= renderable_versions()
+
+    def test_settings_without_effect_are_named_with_their_layer(self) -> None:
+        layers = [{"type": "zen", "config": {"max_particles": 5}}]
+        assert warnings_of(spec(layers=layers, bounce=True)) == [
+            "bounce = True: has no effect on this particle type",
+            "layer 'zen': max_particles = 5: has no effect on this particle type",
+        ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_core import Scene, render
+from ecs_core import Scene, render, render_frame
 from tests.media import read_video
 from tests.services.stack.api_calls import LONG, SMALL, create, submit
 from tests.services.stack.conftest import Stack, until
@@ -34,6 +34,16 @@ def test_documented_steps_from_upload_to_download(stack: Stack, demo_song: Path,
     assert service.pts == engine.pts
     part = stack.client.get(f"/download/{job}", headers={"Range": "bytes=0-99"})
     assert (part.status_code, len(part.content)) == (206, 100)
+
+
+def test_layers_are_rendered_as_by_the_engine(stack: Stack, tmp_path: Path) -> None:
+    layers = [{"type": "zen", "behind": True}, {"type": "enhanced", "opacity": 0.5}]
+    config = {**SMALL, "duration": 1.0, "layers": layers}
+    system = create(stack, "snow", **config)
+    assert stack.wait_for(submit(stack, system), "completed", "failed")["status"] == "completed"
+    shown = stack.client.get(f"/systems/{system}/frame", params={"at": 0.5}).content
+    render_frame(Scene("snow", config=config), 0.5, tmp_path / "frame.png")
+    assert shown == (tmp_path / "frame.png").read_bytes()
 
 
 def test_same_scene_again_is_not_rendered_again(stack: Stack) -> None:

@@ -1,0 +1,185 @@
+"""Layers: several types in one picture that know nothing of one another, the same frames however they are rendered."""
+
+from __future__ import annotations
+
+import pickle
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecs_core import Scene, SceneError, render, render_frame
+from ecs_core.audio.features import analyze
+from ecs_core.plugin_api import particle_types
+from ecs_core.raster.drawlist import DrawList
+from ecs_core.rendering.plan import RenderPlan, make_plan
+from ecs_core.rendering.simulation import Simulation
+from tests.media import SMALL
+
+TYPES = sorted(particle_types().types)
+ZEN = {"type": "zen", "config": {"particle_count": 12}}
+
+
+def plan_of(kind: str, layers: list[dict[str, Any]], song: Path | None = None, **config: Any) -> RenderPlan:
+    whole = {**SMALL, "duration": 0.4, "layers": layers, **config}
+    return make_plan(*Scene(kind, song, whole).resolve(), None if song is None else analyze(song))
+
+
+def simulation_of(plan: RenderPlan) -> Simulation:
+    return Simulation(plan.particle_type, plan.settings, plan.timeline)
+
+
+def states(plan: RenderPlan, layer: str) -> list[bytes]:
+    """The columns of a layer after each frame."""
+    with simulation_of(plan) as simulation:
+        found = []
+        for _ in range(plan.frames):
+            simulation.frame()
+            rows = simulation.snapshot().layers[layer].populations.values()
+            found.append(b"".join(each.values.tobytes() + each.birth.tobytes() for each in rows))
+        return found
+
+
+def content(drawn: DrawList) -> bytes:
+    names = ("x", "y", "radius", "red", "green", "blue", "skirt", "disc")
+    return b"".join(getattr(drawn, name).tobytes() for name in names)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_another_layer_changes_nothing_of_a_scene(kind: str, demo_song: Path) -> None:
+    alone = states(plan_of(kind, [], demo_song), "")
+    assert states(plan_of(kind, [ZEN, {"type": "snow", "behind": True}], demo_song), "") == alone
+
+
+def test_layer_does_not_change_with_the_others(demo_song: Path) -> None:
+    alone = states(plan_of("snow", [ZEN], demo_song), "zen")
+    other = {"type": "enhanced", "name": "sparks"}
+    assert states(plan_of("bouncing", [other, {**ZEN, "behind": True}], demo_song, particle_count=3), "zen") == alone
+
+
+def test_layers_of_one_type_differ_by_name() -> None:
+    twice = plan_of("snow", [ZEN, {**ZEN, "name": "other"}])
+    assert states(twice, "zen") != states(twice, "other")
+    renamed = plan_of("snow", [{**ZEN, "name": "other"}])
+    assert states(renamed, "other") == states(twice, "other")
+
+
+def test_layers_are_drawn_in_order_those_behind_first() -> None:
+    def drawn(layers: list[dict[str, Any]]) -> DrawList:
+        with simulation_of(plan_of("bouncing", layers, particle_count=5)) as simulation:
+            return simulation.frame()
+
+    over, under = {**ZEN, "name": "over"}, {**ZEN, "name": "under", "behind": True}
+    main = drawn([])
+    many = drawn([over, under])
+    assert len(many) == len(main) + 24
+    np.testing.assert_array_equal(many.x[12 : 12 + len(main)], main.x)
+    np.testing.assert_array_equal(many.x[:12], drawn([under]).x[:12])
+    np.testing.assert_array_equal(many.x[-12:], drawn([over]).x[-12:])
+
+
+def test_opacity_is_the_share_of_light_that_is_seen() -> None:
+    def light(opacity: float) -> np.ndarray:
+        with simulation_of(plan_of("snow", [{**ZEN, "opacity": opacity}], particle_count=0)) as simulation:
+            return simulation.frame().red
+
+    np.testing.assert_allclose(light(0.25), 0.25 * light(1.0), rtol=1e-6)
+
+
+def test_layer_has_bindings_and_a_threshold_of_its_own(demo_song: Path) -> None:
+    larger = {"source": "rms", "target": "size", "op": "add", "gain": 20.0}
+    bound = {**ZEN, "config": {**ZEN["config"], "bindings": [larger]}}
+    with (
+        simulation_of(plan_of("snow", [ZEN], demo_song)) as usual,
+        simulation_of(plan_of("snow", [bound], demo_song)) as simulation,
+    ):
+        for _ in range(8):
+            one, other = usual.frame(), simulation.frame()
+    assert (other.radius[-10:] > one.radius[-10:]).all()
+    np.testing.assert_array_equal(other.radius[:-12], one.radius[:-12])
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([{"type": "rain"}], r"^layers\.0: type = 'rain': no such particle type; there are: bouncing, "),
+        ([ZEN, ZEN], r"^layers\.1\.name = 'zen': another layer has this name"),
+        ([{"type": "zen", "config": {"width": 64}}], r"^layers\.0: config\.width: is of the whole video"),
+        ([{"type": "zen", "config": {"layers": []}}], r"^layers\.0: config\.layers: is of the whole video"),
+        (
+            [{"type": "zen", "config": {"particle_count": -1}}],
+            r"^layers\.0: particle_count = -1: must be between 0 and",
+        ),
+        ([{"type": "zen", "config": {"shape": 1}}], r"^layers\.0: unknown setting 'shape' for particle type 'zen'"),
+        ([{"type": "zen", "opacity": 2}], r"^layers\.0\.opacity = 2: must be between 0 and 1"),
+        ([{"kind": "rug", "type": "zen"}], r"^layers\.0\.kind = 'rug': must be 'particles'"),
+        ([{}], r"^layers\.0\.type is missing"),
+        (
+            [{"type": "zen", "config": {"bindings": [{"source": "rms", "target": "weight"}]}}],
+            r"^layer 'zen': bindings\.0\.target = 'weight': no such parameter",
+        ),
+        ([ZEN] * 17, r"^layers = .*: must be a list of up to 16"),
+    ],
+)
+def test_invalid_layers_are_named(layers: list[dict[str, Any]], words: str) -> None:
+    with pytest.raises(SceneError, match=words):
+        Scene("snow", config={"layers": layers}).resolve()
+
+
+MORE = st.builds(
+    lambda kind, count, behind, opacity: {
+        "type": kind,
+        "config": {"particle_count": count, "bass_threshold": 0.2},
+        "behind": behind,
+        "opacity": opacity,
+    },
+    st.sampled_from(TYPES),
+    st.integers(0, 40),
+    st.booleans(),
+    st.sampled_from([1.0, 0.3]),
+)
+
+
+@given(
+    kind=st.sampled_from(TYPES),
+    layers=st.lists(MORE, max_size=3, unique_by=lambda layer: layer["type"]),
+    cuts=st.lists(st.integers(0, 16), max_size=3).map(sorted),
+    fps=st.sampled_from([8, 24, 60]),
+    seed=st.integers(0, 2**40),
+)
+@settings(max_examples=25, deadline=None)
+@pytest.mark.compiled
+def test_scene_that_is_cut_anywhere_goes_on_as_if_it_were_not(
+    kind: str, layers: list[dict[str, Any]], cuts: list[int], fps: int, seed: int
+) -> None:
+    plan = plan_of(kind, layers, duration=float(Fraction(16, fps)), fps=fps, seed=seed, particle_count=20)
+    with simulation_of(plan) as simulation:
+        whole = [content(simulation.frame()) for _ in range(16)]
+    pieces: list[bytes] = []
+    simulation = simulation_of(plan)
+    for cut in [*cuts, 16]:
+        while simulation.world.frame < cut:
+            pieces.append(content(simulation.frame()))
+        kept = pickle.dumps(simulation.snapshot())
+        simulation.close()
+        simulation = simulation_of(plan)
+        simulation.restore(pickle.loads(kept))
+    simulation.close()
+    assert pieces == whole
+
+
+def test_frames_are_the_same_for_any_workers_and_segments(demo_song: Path, tmp_path: Path) -> None:
+    layers = [{"type": "zen", "behind": True}, {"type": "continuous_spawning", "opacity": 0.5}]
+    scene = Scene("enhanced", demo_song, {**SMALL, "duration": 1.5, "layers": layers})
+    ways = [(1, 2.0), (3, 0.5), (2, 0.3)]
+    hashes = [
+        render(scene, tmp_path / "out.mp4", workers=workers, segment_seconds=length, frame_hashes=True).frame_hashes
+        for workers, length in ways
+    ]
+    assert len(set(hashes[0])) == 45
+    assert hashes[0] == hashes[1] == hashes[2]
+    assert render_frame(scene, 31 / 30, tmp_path / "frame.png") == hashes[0][31]
