@@ -41,7 +41,7 @@ def test_layers_are_rendered_as_by_the_engine(stack: Stack, tmp_path: Path) -> N
     config = {**SMALL, "duration": 1.0, "layers": layers}
     system = create(stack, "snow", **config)
     assert stack.wait_for(submit(stack, system), "completed", "failed")["status"] == "completed"
-    shown = stack.client.get(f"/systems/{system}/frame", params={"at": 0.5}).content
+    shown = stack.client.get(f"/systems/{system}/frame", params={"t": 0.5}).content
     render_frame(Scene("snow", config=config), 0.5, tmp_path / "frame.png")
     assert shown == (tmp_path / "frame.png").read_bytes()
 
