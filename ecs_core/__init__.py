@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ecs_core.ecs.components import ScaleWithDistance as ScaleWithDistance
     from ecs_core.ecs.components import Size as Size
     from ecs_core.ecs.components import SizeOverLife as SizeOverLife
+    from ecs_core.ecs.components import Skirt as Skirt
     from ecs_core.ecs.components import Speed as Speed
     from ecs_core.ecs.components import Sprite as Sprite
     from ecs_core.ecs.components import Turbulence as Turbulence
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from ecs_core.plugin_api.particle_type import ParticleType as ParticleType
     from ecs_core.raster.background import Background as Background
     from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
+    from ecs_core.raster.sprites import Sprites as Sprites
     from ecs_core.rendering.progress import Progress as Progress
     from ecs_core.rendering.run import render as render
     from ecs_core.rendering.still import render_frame as render_frame
@@ -84,14 +86,15 @@ _PUBLIC = {
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
     "ecs.components": "Attraction Bounds Burst Collide Color ColorOverLife Drag Emission FadeWithDistance Gravity "
-    "Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size SizeOverLife Speed Sprite "
-    "Turbulence Twinkle Upkeep Velocity Walls FRAME",
+    "Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size SizeOverLife Skirt Speed "
+    "Sprite Turbulence Twinkle Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",
     "plugin_api.particle_type": "API_VERSION ParticleType",
     "raster.background": "Background",
     "raster.colour": "linear_from_srgb",
+    "raster.sprites": "Sprites",
     "rendering.progress": "Progress",
     "rendering.run": "render",
     "rendering.still": "render_frame",

@@ -285,6 +285,24 @@ class Sprite:
 
 
 @dataclass(frozen=True, slots=True)
+class Skirt:
+    """The wide, faint glow round large particles, as round stars; every "glow" has this one unless it has another.
+
+    Its light is ``light`` times the core's for radii from ``star`` (units) on, and 0 up to ``speck``: most particles
+    are points, as skirts are the most expensive thing to draw. Where more than ``crowd`` particles are drawn, skirts
+    would drown each other: both radii grow with the square root of their number.
+    """
+
+    limits: ClassVar[Limits] = MappingProxyType({"light": (0.0, 1.0)})
+    bindable: ClassVar[tuple[str, ...]] = ("light",)
+
+    light: float = 0.05
+    speck: float = 1.3
+    star: float = 2.6
+    crowd: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class SizeOverLife:
     """Factor on the radius, by age / lifespan (0–1)."""
 
@@ -348,3 +366,20 @@ class ScaleWithDistance:
     reach: float
     near: float = 1.0
     far: float = 1.0
+
+
+# --- camera ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """What is seen of the canvas: ``x`` and ``y`` (shares of its size) lie in the middle of the picture, ``zoom`` times
+    as large, turned clockwise by ``roll`` degrees. One that bindings move depends on the frame and the song alone.
+    """
+
+    limits: ClassVar[Limits] = MappingProxyType({"zoom": (0.05, 20.0)})
+
+    x: float = 0.5
+    y: float = 0.5
+    zoom: float = 1.0
+    roll: float = 0.0

@@ -10,18 +10,20 @@ import numpy as np
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
 
+UNITS = 1080.0  # of the shorter side of a picture
+
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """Size of the canvas in units; the shorter side is always 1080."""
+    """Size of the canvas in units; the shorter side is always 1080, or the height for plugins of version 1."""
 
     width: float
-    height: float = 1080.0
+    height: float = UNITS
 
     @staticmethod
-    def of_picture(width: int, height: int) -> Canvas:
-        """The canvas of a picture of so many pixels."""
-        unit = min(width, height) / 1080.0
+    def of_picture(width: int, height: int, *, api_version: int) -> Canvas:
+        """The canvas that a type of a plugin API's version has in a picture of so many pixels."""
+        unit = (height if api_version == 1 else min(width, height)) / UNITS
         return Canvas(width / unit, height / unit)
 
 

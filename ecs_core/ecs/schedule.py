@@ -2,7 +2,7 @@
 
 ``SENSE → REAP → EMIT │ rows frozen │ FORCE → MOVE → COLLIDE → SHADE → EXTRACT``. Within a phase, systems run in the
 order in which they were added. Below 20 frames a second, FORCE to COLLIDE run several times in a frame, each for a part
-of its time.
+of its time. EXTRACT runs only for frames that are seen, so it must not change columns.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Phase(IntEnum):
     MOVE = 4  # change positions, age
     COLLIDE = 5  # push apart
     SHADE = 6  # compute appearance
-    EXTRACT = 7  # hand results to a renderer
+    EXTRACT = 7  # draw what is seen
 
 
 FIRST_FROZEN = Phase.FORCE

@@ -28,6 +28,7 @@ from ecs_core.ecs.rng import Generators, stream_of, uniform_by_birth
 from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, priority
 from ecs_core.ecs.table import Column, Rows, Table
 from ecs_core.errors import PluginError, StructuralChangeError
+from ecs_core.raster.sprites import Sprites
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -90,6 +91,8 @@ class World:
         self._stepping = 0  # id of the thread running step(), or 0
         self._systems: list[System] = []
         self._schedule: list[tuple[int, System, bool]] = []  # its place, and whether rows are frozen meanwhile
+        self._extracting: list[tuple[int, System, bool]] = []  # those that draw
+        self._drawn: list[Sprites] | None = None  # while they do
         self._idle: list[bool] | None = None  # of each system in the schedule: whether it lacks what it needs
         self._spent: dict[str, int] | None = None
         self._draws: dict[tuple[str, object], int] = {}
@@ -256,12 +259,12 @@ class World:
             esper.add_processor(system, priority=rank)
         self._systems = sorted((*self._systems, system), key=lambda each: -each.priority)
         self._idle = None
-        self._schedule = [
-            (place, each, not Phase.REAP <= each.phase < FIRST_FROZEN) for place, each in enumerate(self._systems)
-        ]
+        every = [(place, each, not Phase.REAP <= each.phase < FIRST_FROZEN) for place, each in enumerate(self._systems)]
+        self._schedule = [entry for entry in every if entry[1].phase != Phase.EXTRACT]
+        self._extracting = [entry for entry in every if entry[1].phase == Phase.EXTRACT]
 
-    def step(self) -> None:
-        """Simulate frame ``self.frame``."""
+    def step(self, *, drawn: list[Sprites] | None = None) -> None:
+        """Simulate frame ``self.frame``, and add what its systems draw to ``drawn``, in order and in units."""
         self._draws.clear()
         self._generators.begin()
         with _esper:
@@ -270,11 +273,24 @@ class World:
             self._resources[Clock] = Clock(self.frame, self._time_of(self.frame), self.dt, self.fps)
             self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
             self._stepping = threading.get_ident()
+            self._drawn = drawn
             try:
                 self._process()
+                if drawn is not None:
+                    self._run(self._extracting)
             finally:
-                self._stepping = 0
+                self._stepping, self._drawn = 0, None
         self.frame += 1
+
+    def draw(self, sprites: Sprites) -> None:
+        """Draw sprites, in units, after what was drawn before; columns may be given as they are.
+
+        Raises:
+            StructuralChangeError: nothing is drawn now: call this from systems of the phase EXTRACT.
+        """
+        if self._drawn is None or not self._is_stepping():
+            raise StructuralChangeError("sprites can be drawn only by systems of the phase EXTRACT")
+        self._drawn.append(sprites)
 
     def _time_of(self, frame: int) -> float:
         """Its time in seconds: frame / fps, rounded once."""

@@ -39,7 +39,7 @@ def cut_windows(
 ) -> int:  # fmt: skip
     """Write each sprite's core, and its skirt if it has one, as windows into ``out``; returns their number.
 
-    The arguments before ``out`` are the arrays of a DrawList, (n,); ``out`` is (7, 2 n): centre x and y, reach
+    The arguments before ``out`` are the arrays of a Sprites, (n,); ``out`` is (7, 2 n): centre x and y, reach
     (pixels), red, green, blue, and whether it is a disc.
     """
     n = 0

@@ -18,7 +18,8 @@ from ecs_core.scene.settings import Settings
 if TYPE_CHECKING:
     from ecs_core.ecs.world import System, World
 
-API_VERSION = 1  # incremented by changes that break existing plugins
+API_VERSION = 2  # incremented by changes that break existing plugins
+SUPPORTED = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ParticleType:
     single population, give its ``archetype`` and ``components`` instead; missing columns and the sprite needed to draw
     it are added. ``systems`` run in this order after the built-in ones. ``features`` are a few words on what the type
     can do. ``backdrop`` is the background unless the settings name one. ``presets`` is a folder of JSON files, each a
-    config named after its file.
+    config named after its file. ``api_version`` is set to what the plugin's module states.
 
     Raises:
         PluginError: an argument is invalid; the message names it.
@@ -45,6 +46,7 @@ class ParticleType:
     archetype: tuple[type[Column], ...] = ()
     components: tuple[object, ...] = ()
     presets: Path | None = None
+    api_version: int = API_VERSION
 
     def __post_init__(self) -> None:
         from ecs_core.ecs.world import System  # noqa: PLC0415 - esper is not needed to read this module

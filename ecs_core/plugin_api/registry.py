@@ -18,7 +18,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import FunctionType, MappingProxyType, ModuleType
@@ -30,7 +30,7 @@ from pydantic import PydanticUserError
 from ecs_core.audio.timeline import AudioFeature
 from ecs_core.errors import PluginError, in_a_line
 from ecs_core.plugin_api import hooks
-from ecs_core.plugin_api.particle_type import API_VERSION, ParticleType
+from ecs_core.plugin_api.particle_type import API_VERSION, SUPPORTED, ParticleType
 from ecs_core.scene.render_result import RenderResult
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import validate
@@ -123,6 +123,8 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
             _check_hooks(module)
             isolated.check_pending()  # pluggy's own checks of hooks
             new_types = _collect(isolated.hook.motes_particle_types, ParticleType, types)
+            stated = getattr(module, "motes_api_version", API_VERSION)
+            new_types = {name: replace(kind, api_version=stated) for name, kind in new_types.items()}
             new_features = _collect(isolated.hook.motes_audio_features, AudioFeature, features)
             if not _is_own(point):  # tests cover ours, and trying takes as long as loading
                 for each in new_types.values():
@@ -171,8 +173,9 @@ def _check_hooks(module: ModuleType) -> None:
 
 
 def _check(version: object) -> None:
-    if version != API_VERSION:
-        raise PluginError(f"is written for plugin API {version!r}; this Motes has API {API_VERSION}")
+    if version not in SUPPORTED:
+        known = " and ".join(map(str, SUPPORTED))
+        raise PluginError(f"is written for plugin API {version!r}; this Motes has API {known}")
 
 
 def _declared_version(module: str) -> object:

@@ -1,1 +1,1 @@
-"""Rasteriser: DrawLists into pictures. Independent of the ECS, audio and files."""
+"""Rasteriser: sprites into pictures. Independent of the ECS, audio and files."""

@@ -1,4 +1,4 @@
-"""Rasteriser: draws DrawLists into the planes of a picture, incrementally from frame to frame.
+"""Rasteriser: draws sprites into the planes of a picture, incrementally from frame to frame.
 
 Light is linear and full-range; the picture is limited-range BT.709 YUV 4:2:0. Only blocks that a sprite touches, or
 touched in the frame before, are redrawn; the result is the same as redrawing everything.
@@ -15,7 +15,7 @@ from ecs_core import kernels
 from ecs_core.arrays import F32, U8
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak
-from ecs_core.raster.drawlist import DrawList
+from ecs_core.raster.sprites import Sprites
 
 BAND_ROWS = 32
 # How often sprites may fill the picture in a frame, one over another: beyond that they are drawn smaller. Ten thousand
@@ -79,7 +79,7 @@ class Rasteriser:
         """Redraw the next frame completely, as is necessary on planes that were not painted before."""
         self._before[:] = 1
 
-    def paint(self, sprites: DrawList, planes: Planes, *, light: float = 1.0) -> float:
+    def paint(self, sprites: Sprites, planes: Planes, *, light: float = 1.0) -> float:
         """Update ``planes``, as the last call left them, to show ``sprites`` over the background.
 
         All linear light is multiplied by ``light``: 0 is black. Returns the factor on radii: 1 unless the sprites would

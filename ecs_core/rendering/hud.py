@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core.ecs.resources import AudioFrame
-from ecs_core.raster.drawlist import DrawList
+from ecs_core.raster.sprites import Sprites
 
 ROWS = ("sub", "bass", "low_mid", "mid", "high", "rms", "onset", "beat_phase")  # from the top
 _LIGHTS = 16
 _STEP, _MARGIN = 14.0, 40.0  # units
 
 
-def hud_sprites(audio: AudioFrame, *, height: float, scale: float) -> DrawList:
+def hud_sprites(audio: AudioFrame, *, height: float, scale: float) -> Sprites:
     """One row of lights per feature, lit in proportion to its value.
 
     ``height`` of the canvas is in units, ``scale`` in pixels per unit.
@@ -24,7 +24,7 @@ def hud_sprites(audio: AudioFrame, *, height: float, scale: float) -> DrawList:
     light = np.where(lit, 1.2, 0.05).ravel().astype(np.float32)
     x = _MARGIN + _STEP * column.ravel()
     y = height - _MARGIN - _STEP * (len(ROWS) - 1 - row.ravel())
-    return DrawList(
+    return Sprites(
         (x * scale).astype(np.float32),
         (y * scale).astype(np.float32),
         np.full(n, 3.0 * scale, np.float32),

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ecs_core.raster.drawlist import DrawList
 from ecs_core.raster.rasteriser import MOST_LAYERS, Rasteriser
+from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation, backdrop
 from ecs_core.video.encoding import Picture, SegmentWriter
@@ -66,7 +66,7 @@ class SegmentRenderer:
         self._rasteriser.paint(self.simulation.frame(), self._picture.planes, light=light)
         return self._picture
 
-    def _opening(self, segment: Segment, snapshot: SceneSnapshot) -> DrawList | None:
+    def _opening(self, segment: Segment, snapshot: SceneSnapshot) -> Sprites | None:
         """The sprites of the segment's first frame if it shows another moment than its own; moves the simulation."""
         shown = self._plan.shown(segment.start)
         if shown == segment.start:
@@ -101,7 +101,7 @@ class SegmentRenderer:
         part = path.with_name(path.name + ".part")
         picture = self._picture
         with SegmentWriter(part, self._plan.video) as writer:
-            ahead: list[DrawList] = []
+            ahead: list[Sprites] = []
             for frame in range(segment.start, segment.stop):
                 t0 = now()
                 if not ahead:  # a few frames at a time, as encoding evicts the simulation from the processor's caches

@@ -5,39 +5,31 @@ The simulation-only pass, the renderer of segments and ``motes frame`` all use i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.arrays import F32
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.ecs.components import Color, Hue, Look, Position, Sprite
+from ecs_core.ecs.components import Camera
 from ecs_core.ecs.resources import AudioFrame, Canvas
-from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import Snapshot, World
 from ecs_core.errors import RenderError, in_a_line
-from ecs_core.plugin_api import Layer, ParticleType, layers_of
+from ecs_core.plugin_api import API_VERSION, Layer, ParticleType, layers_of
 from ecs_core.plugin_api.layers import MAIN
 from ecs_core.raster.background import Background
-from ecs_core.raster.colour import turn_hue
-from ecs_core.raster.drawlist import DrawList
+from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.hud import hud_sprites
 from ecs_core.rendering.plan import with_levels
-from ecs_core.scene.bindings import attach
+from ecs_core.scene.bindings import attach, fill
 from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
 
-UNITS = 1080.0  # of the shorter side of the picture
 _WHITEST = 254.9  # of 255: the tone curve reaches white only with infinite light
-# Small particles are points; between these two radii (units) they gain the wide, faint skirt of a star. Most particles
-# are points, as skirts are the most expensive thing to draw. In a crowd, where skirts would drown each other, only the
-# larger particles have one: both radii grow with the square root of the number of particles.
-_SPECK, _STAR = np.float32(1.3), np.float32(2.6)
-_CROWD = 1000
-_SKIRT_LIGHT = np.float32(0.05)  # of its core's light
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -55,8 +47,7 @@ class Simulation:
     """
 
     def __init__(self, particle_type: ParticleType, settings: Settings, timeline: FeatureTimeline) -> None:
-        self._scale = np.float32(min(settings.width, settings.height) / UNITS)
-        self._hud = settings.hud
+        self._width, self._height, self._hud = settings.width, settings.height, settings.hud
         self._layers = layers_of(particle_type, settings)
         self._worlds: dict[str, World] = {}
         for layer in self._layers:
@@ -64,49 +55,27 @@ class Simulation:
             self._worlds[layer.name] = _world_of(layer, heard)
         self.world = self._worlds[MAIN]
 
-    def frame(self) -> DrawList:
+    def frame(self) -> Sprites:
         """Simulate the next frame and return its sprites, in pixels.
 
         Raises:
             RenderError: a system raised; names the particle type and the frame.
         """
-        self._step()
-        lists = [sprites for layer in self._layers for sprites in self._sprites(layer)]
+        drawn: dict[str, list[Sprites]] = {layer.name: [] for layer in self._layers}
+        self._step(drawn)
+        camera = next((found for _, (found,) in self.world.query(Camera)), None)
+        lists: list[Sprites] = []
+        for layer in self._layers:
+            canvas = self._worlds[layer.name].get(Canvas)
+            seen = partial(_pixels, height=self._height, camera=camera, canvas=canvas, opacity=layer.opacity)
+            lists += map(seen, drawn[layer.name])
         if self._hud:
-            height = self.world.get(Canvas).height
-            lists.append(hud_sprites(self.world.get(AudioFrame), height=height, scale=float(self._scale)))
-        return DrawList.join(lists)
+            lists.append(self._hud_sprites())
+        return Sprites.join(lists)
 
-    def _sprites(self, layer: Layer) -> list[DrawList]:
-        """The sprites of each population."""
-        world = self._worlds[layer.name]
-        seen = world.query(Table, Position, Look, Color, Sprite)
-        crowd = np.float32(max(1.0, sum(len(table) for _, (table, *_) in seen) / _CROWD) ** 0.5)
-        lists = []
-        for entity, (table, position, look, color, sprite) in seen:
-            if len(table):
-                hue = world.component(entity, Hue)
-                red, green, blue = color.r, color.g, color.b
-                if hue is not None and hue.shift % 1:
-                    red, green, blue = turn_hue(red, green, blue, hue.shift)
-                light = look.light if layer.opacity == 1 else look.light * np.float32(layer.opacity)
-                lists.append(self._drawn(crowd, position, look, (red * light, green * light, blue * light), sprite))
-        return lists
-
-    def _drawn(
-        self, crowd: np.float32, position: Position, look: Look, color: tuple[F32, F32, F32], sprite: Sprite
-    ) -> DrawList:
-        red, green, blue = (np.maximum(channel, np.float32(0)) for channel in color)  # the rasteriser takes no less
-        return DrawList(
-            position.x * self._scale,
-            position.y * self._scale,
-            np.maximum(look.radius * self._scale, np.float32(0.05)),
-            red,
-            green,
-            blue,
-            _SKIRT_LIGHT * np.clip((look.radius / crowd - _SPECK) / (_STAR - _SPECK), 0, 1),
-            np.full(len(position.x), sprite.shape == "disc", np.uint8),
-        )
+    def _hud_sprites(self) -> Sprites:
+        canvas = Canvas.of_picture(self._width, self._height, api_version=API_VERSION)
+        return hud_sprites(self.world.get(AudioFrame), height=canvas.height, scale=self._height / canvas.height)
 
     def skip_to(self, frame: int) -> None:
         """Simulate without drawing, up to but not including ``frame``.
@@ -117,11 +86,11 @@ class Simulation:
         while self.world.frame < frame:
             self._step()
 
-    def _step(self) -> None:
+    def _step(self, drawn: Mapping[str, list[Sprites]] | None = None) -> None:
         for layer in self._layers:
             world = self._worlds[layer.name]
             try:
-                world.step()
+                world.step(drawn=None if drawn is None else drawn[layer.name])
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -154,13 +123,37 @@ class Simulation:
 def _world_of(layer: Layer, timeline: FeatureTimeline) -> World:
     """The world of a layer, before its first frame."""
     settings = layer.settings
-    canvas = Canvas.of_picture(settings.width, settings.height)
+    canvas = Canvas.of_picture(settings.width, settings.height, api_version=layer.type.api_version)
     world = World(seed=layer.seed, fps=settings.rate, canvas=canvas, timeline=timeline)
     for system in (*BUILT_IN, *layer.type.systems):
         world.add(system())
-    layer.type.fill(world, settings)
+    fill(world, layer.type, settings)
     attach(world, settings.bindings)
     return world
+
+
+def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Canvas, opacity: float) -> Sprites:
+    """Sprites in units as the camera sees them, in pixels of a picture of this height."""
+    scale = np.float32(height / canvas.height)
+    x, y, radius = sprites.x, sprites.y, sprites.radius
+    if camera is not None and camera != Camera():
+        along, across = x - np.float32(camera.x * canvas.width), y - np.float32(camera.y * canvas.height)
+        roll = math.radians(camera.roll)
+        c, s = np.float32(camera.zoom * math.cos(roll)), np.float32(camera.zoom * math.sin(roll))
+        x = np.float32(canvas.width / 2) + c * along - s * across
+        y = np.float32(canvas.height / 2) + s * along + c * across
+        radius = radius * np.float32(camera.zoom)
+    light, dark = np.float32(opacity), np.float32(0)  # a system may draw less, which the rasteriser cannot
+    return Sprites(
+        x * scale,
+        y * scale,
+        np.maximum(radius * scale, np.float32(0.05)),
+        np.maximum(sprites.red * light, dark),
+        np.maximum(sprites.green * light, dark),
+        np.maximum(sprites.blue * light, dark),
+        sprites.skirt,
+        sprites.disc,
+    )
 
 
 def backdrop(particle_type: ParticleType, settings: Settings) -> Background:

@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, Protocol
 
 from ecs_core.audio.timeline import LEVELS, FeatureTimeline
-from ecs_core.ecs.components import Drag, Gravity, Hue, Jitter, Look, Speed, Turbulence, Velocity
+from ecs_core.ecs.components import Camera, Drag, Gravity, Hue, Jitter, Look, Speed, Turbulence, Velocity
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Pareto, Range
@@ -101,17 +101,28 @@ def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
 class FillsWorlds(Protocol):
     """An object that creates the populations of a new world, such as a ParticleType."""
 
+    @property
+    def api_version(self) -> int:
+        """The version of the plugin API that it was written for."""
+
     def fill(self, world: World, settings: Settings) -> None:
         """Create the populations."""
+
+
+def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
+    """Create the populations of a type in a new world, and the scene's camera."""
+    particle_type.fill(world, settings)
+    if settings.camera is not None:
+        world.populate((), (Camera(**settings.camera.model_dump()),), name="scene.camera")
 
 
 @contextmanager
 def silent_world(particle_type: FillsWorlds, settings: Settings, features: Iterable[str] = ()) -> Iterator[World]:
     """A world of the type before its first frame, without a song; ``features`` names those of plugins."""
     silence = FeatureTimeline.silence(settings.rate, 1, more=(*LEVELS, *features))
-    canvas = Canvas.of_picture(settings.width, settings.height)
+    canvas = Canvas.of_picture(settings.width, settings.height, api_version=particle_type.api_version)
     with World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=silence) as world:
-        particle_type.fill(world, settings)
+        fill(world, particle_type, settings)
         yield world
 
 

@@ -222,6 +222,15 @@ LEFT_TO_TYPES = (
 )
 
 
+class CameraSettings(Model):
+    """What is seen of the scene; bindings can move it: camera.zoom, camera.x, camera.y, camera.roll."""
+
+    x: float = option(0.5, "what lies in the middle, as a fraction of the width", group="camera", ge=-10, le=10)
+    y: float = option(0.5, "what lies in the middle, as a fraction of the height", group="camera", ge=-10, le=10)
+    zoom: float = option(1.0, "how much larger", group="camera", unit="times", ge=0.05, le=20)
+    roll: float = option(0.0, "turned clockwise", group="camera", unit="degrees", ge=-36_000, le=36_000)
+
+
 class LayerSettings(Model):
     """More particles in the same picture, of another type or of the same one with other settings."""
 
@@ -340,6 +349,9 @@ class Settings(Model):
     spawn_area_height: Share = option(0.0, "continuous spawning: fraction of the height; 0: a point", group="place")
     layers: tuple[LayerSettings, ...] = option(
         (), "more particles in the same picture, drawn in this order", group="layers", max_length=16
+    )
+    camera: CameraSettings | None = option(
+        None, "zooms, moves and turns the picture; {} for one that only bindings move", group="camera"
     )
     bindings: tuple[BindingSettings, ...] = option(
         (), "lets any feature of the song move any parameter", group="music", max_length=64
@@ -477,7 +489,7 @@ class Settings(Model):
 
     def of_the_video(self) -> dict[str, Any]:
         """The settings that all layers share."""
-        return {name: getattr(self, name) for name in OF_THE_VIDEO if name != "layers"}
+        return {name: getattr(self, name) for name in OF_THE_VIDEO if name not in ("layers", "camera")}
 
     def level(self, bass: NDArray[np.float32]) -> NDArray[np.float32]:
         """The bass, 0–1, with loud passages amplified by ``enhanced_mode``."""

@@ -3,6 +3,7 @@
 from ecs_core.ecs.world import System
 from ecs_core.systems.audio_reaction import ReactiveColumnsSystem, ReactiveComponentsSystem, ReactiveLookSystem
 from ecs_core.systems.collision import CollideSystem
+from ecs_core.systems.extraction import SpriteSystem
 from ecs_core.systems.lifetime import LifetimeSystem
 from ecs_core.systems.motion import (
     AttractionSystem,
@@ -28,6 +29,7 @@ from ecs_core.systems.spawning import EmissionSystem
 BUILT_IN: tuple[type[System], ...] = (
     ReactiveComponentsSystem,
     LifetimeSystem,
+    WrapSystem,
     EmissionSystem,
     GravitySystem,
     AttractionSystem,
@@ -45,5 +47,5 @@ BUILT_IN: tuple[type[System], ...] = (
     FadeWithDistanceSystem,
     ScaleWithDistanceSystem,
     ReactiveLookSystem,
-    WrapSystem,
+    SpriteSystem,
 )

@@ -137,6 +137,8 @@ class MotionSystem(System):
                 kernels.motion.advance(x, y, vx, vy, step, keep)
             else:
                 kernels.motion.advance_aging(x, y, vx, vy, life.age, step, keep, f32(dt))
+            if walls is not None and world.component(entity, Look) is None:
+                kernels.motion.wrap(x, y, np.zeros_like(x), width, height, f32(0), f32(0))
         for entity, (life,) in world.query(Lifetime):  # what does not move ages, too
             if world.component(entity, Velocity) is None or world.component(entity, Position) is None:
                 life.age += f32(dt)
@@ -145,23 +147,20 @@ class MotionSystem(System):
 class WrapSystem(System):
     """Moves particles that have left the picture with all of their light to the opposite edge.
 
-    It comes after shading, where radii are known: moved any earlier, a particle would vanish at one edge, or pop up at
-    the other.
+    It goes by the radii of the last picture: moved any earlier, a particle would vanish at one edge, or pop up at the
+    other. What is not drawn wraps in MOVE.
     """
 
-    phase = Phase.EXTRACT
-    needs = (Walls, Position)
+    phase = Phase.REAP
+    needs = (Walls, Position, Look)
     reads = (Look,)
     writes = (Position,)
 
     def process(self) -> None:
-        world, canvas = self.world, self.world.get(Canvas)
-        for entity, (walls, position) in world.query(Walls, Position):
+        canvas = self.world.get(Canvas)
+        for _, (walls, position, look) in self.world.query(Walls, Position, Look):
             if walls.mode == "wrap":
-                look = world.component(entity, Look)
-                radius = np.zeros_like(position.x) if look is None else look.radius
-                least = f32(0) if look is None else _LEAST_REACH
                 kernels.motion.wrap(
-                    position.x, position.y, radius, f32(canvas.width), f32(canvas.height), kernels.raster.SKIRT_REACH,
-                    least,
+                    position.x, position.y, look.radius, f32(canvas.width), f32(canvas.height),
+                    kernels.raster.SKIRT_REACH, _LEAST_REACH,
                 )  # fmt: skip

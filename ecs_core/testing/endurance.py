@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from ecs_core.ecs.resources import UNITS
 from ecs_core.errors import SceneError
-from ecs_core.rendering.simulation import UNITS
 from ecs_core.testing import songs
 from ecs_core.testing.compare import negative_light, not_finite
 from ecs_core.testing.report import Problem

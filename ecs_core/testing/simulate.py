@@ -16,7 +16,7 @@ from ecs_core.ecs.world import Snapshot, World
 from ecs_core.errors import MotesError
 from ecs_core.plugin_api import ParticleType
 from ecs_core.plugin_api.layers import MAIN
-from ecs_core.raster.drawlist import DrawList
+from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation
 from ecs_core.scene.settings import Settings
@@ -151,7 +151,7 @@ def _populations(world: World) -> tuple[Population, ...]:
     return tuple(found)
 
 
-def _seen(sprites: DrawList, settings: Settings) -> int:
+def _seen(sprites: Sprites, settings: Settings) -> int:
     """Number of sprites in the picture that are not black."""
     reach = sprites.radius
     across = (sprites.x > -reach) & (sprites.x < settings.width + reach)

@@ -7,7 +7,7 @@ from ecs_core import Background, ParticleType, hookimpl
 from plugins.bouncing.population import populate
 from plugins.bouncing.settings import BouncingSettings
 
-motes_api_version = 1
+motes_api_version = 2
 
 BOUNCING = ParticleType(
     "bouncing",

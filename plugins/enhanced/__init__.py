@@ -7,7 +7,7 @@ from ecs_core import Background, ParticleType, hookimpl
 from plugins.enhanced.population import populate
 from plugins.enhanced.settings import EnhancedSettings
 
-motes_api_version = 1
+motes_api_version = 2
 
 ENHANCED = ParticleType(
     "enhanced",

@@ -7,7 +7,7 @@ from ecs_core import Background, ParticleType, hookimpl
 from plugins.no_music.population import populate
 from plugins.no_music.settings import NoMusicSettings
 
-motes_api_version = 1
+motes_api_version = 2
 
 NO_MUSIC = ParticleType(
     "no_music",

@@ -8,7 +8,7 @@ from plugins.snow.population import populate
 from plugins.snow.settings import SnowSettings
 from plugins.snow.systems import ScatterAtStart, SendMore, ThrowBack
 
-motes_api_version = 1
+motes_api_version = 2
 
 SNOW = ParticleType(
     "snow",

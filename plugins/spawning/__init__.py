@@ -7,7 +7,7 @@ from ecs_core import Background, ParticleType, hookimpl
 from plugins.spawning.population import populate
 from plugins.spawning.settings import ContinuousSpawningSettings
 
-motes_api_version = 1
+motes_api_version = 2
 
 CONTINUOUS_SPAWNING = ParticleType(
     "continuous_spawning",

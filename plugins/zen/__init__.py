@@ -7,7 +7,7 @@ from ecs_core import Background, ParticleType, hookimpl
 from plugins.zen.population import populate
 from plugins.zen.settings import ZenSettings
 
-motes_api_version = 1
+motes_api_version = 2
 
 ZEN = ParticleType(
     "zen",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ecs_core import (
+    Canvas,
     FeatureTimeline,
     Look,
     ParticleType,
@@ -184,13 +185,68 @@ def test_motes_types_warns_of_a_broken_plugin(
 def test_plugin_for_another_version_is_refused_with_the_reason(load_plugins: Load) -> None:
     registry = load_plugins(old="motes_api_version = 99\n" + good("rain"))
     assert list(registry.types) == []
-    assert "is written for plugin API 99; this Motes has API 1" in registry.failures[0]
+    assert "is written for plugin API 99; this Motes has API 1 and 2" in registry.failures[0]
+
+
+OF_VERSION_1 = """
+import numpy as np
+from ecs_core import (
+    Bounds, Color, Emission, Look, ParticleType, Phase, Position, Range, Settings, Size, Sprite, System, Velocity,
+    hookimpl,
+)
+
+motes_api_version = 1
+
+class Sway(System):
+    phase = Phase.FORCE
+    random_key = "Sway"
+    writes = (Velocity,)
+
+    def process(self):
+        for entity, (velocity,) in self.world.query(Velocity):
+            velocity.x += self.world.rng(self, entity).normal(0.0, 20.0, len(velocity.x)) * self.world.dt
+
+def populate(world, settings):
+    # The canvas was 1080 units high in any picture.
+    world.populate(
+        (Position, Velocity, Size, Color, Look),
+        (
+            Emission(x=300.0, y=540.0, shape="area", width=600.0, height=1080.0, rate=400.0, palette=settings.palette),
+            Bounds(margin=40.0),
+            Sprite("glow"),
+        ),
+    )
+
+@hookimpl
+def motes_particle_types(register):
+    register(ParticleType("drizzle", "drops", Settings, populate, systems=(Sway,)))
+"""
+
+
+def test_plugin_of_version_1_draws_as_it_always_did(load_plugins: Load) -> None:
+    registry = load_plugins(old=OF_VERSION_1)
+    assert registry.failures == ()
+    kind = registry.types["drizzle"]
+    assert kind.api_version == 1
+    settings = kind.settings(width=180, height=320, duration=1.0)
+    timeline = FeatureTimeline.silence(Fraction(30), 30, more=("level", "bass_high"))
+    with Simulation(kind, settings, timeline) as simulation:
+        assert simulation.world.get(Canvas) == Canvas(width=pytest.approx(607.5), height=1080.0)
+        for _ in range(30):
+            drawn = simulation.frame()
+    assert len(drawn) > 300
+    assert drawn.y.min() < 40  # all over the picture
+    assert drawn.y.max() > 280
+
+
+def test_plugin_that_states_no_version_is_of_this_one(load_plugins: Load) -> None:
+    assert load_plugins(new=good("rain")).types["rain"].api_version == 2
 
 
 @pytest.mark.parametrize("stated", ["motes_api_version = 99", "motes_api_version: int = 99"])
 def test_version_mismatch_is_reported_before_import_errors(load_plugins: Load, stated: str) -> None:
     registry = load_plugins(old=f"{stated}\nfrom ecs_core import SomethingOf99\n")
-    assert "is written for plugin API 99; this Motes has API 1" in registry.failures[0]
+    assert "is written for plugin API 99; this Motes has API 1 and 2" in registry.failures[0]
     registry = load_plugins(old="motes_api_version = 1\nfrom ecs_core import SomethingOf99\n")
     assert "ImportError: cannot import name 'SomethingOf99'" in registry.failures[0]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ecs_core.audio.timeline import FEATURES, FeatureTimeline
 from ecs_core.ecs.components import Color, Look, Position, Pulse, Size, Velocity
 from ecs_core.ecs.table import Table
-from ecs_core.raster.drawlist import DrawList
+from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
@@ -92,7 +92,7 @@ class Moment:
     radius: Values
     light: Values
     color: Values  # (n, 3)
-    seen: DrawList
+    seen: Sprites
 
     @property
     def count(self) -> int:
@@ -129,7 +129,7 @@ def play(
                 yield _moment(simulation, simulation.frame(), frame, timeline)
 
 
-def _moment(simulation: Simulation, seen: DrawList, frame: int, timeline: FeatureTimeline) -> Moment:
+def _moment(simulation: Simulation, seen: Sprites, frame: int, timeline: FeatureTimeline) -> Moment:
     parts: dict[str, list[Any]] = {name: [] for name in Moment.__annotations__}
     for number, (entity, (table,)) in enumerate(simulation.world.query(Table)):
         n = len(table)

@@ -43,7 +43,7 @@ from ecs_core import (
     option,
 )
 
-motes_api_version = 1
+motes_api_version = 2
 
 
 class EmbersSettings(Settings):

@@ -31,6 +31,7 @@ from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Gradient, Range
 from ecs_core.ecs.world import System, World
 from ecs_core.errors import PluginError, SceneError, StructuralChangeError
+from ecs_core.raster.sprites import Sprites
 from ecs_core.systems import BUILT_IN
 from ecs_core.systems.audio_reaction import Binding, Reactive
 
@@ -107,6 +108,36 @@ def test_rows_are_frozen_from_force_on(make_world: MakeWorld, phase: Phase) -> N
     world = fountain(make_world())
     world.add(Spy([], "spawns", phase, lambda world: world.query(Table)[0][1][0].spawn(1)))
     with pytest.raises(StructuralChangeError):
+        world.step(drawn=[])
+
+
+def test_systems_of_extract_run_only_in_frames_that_are_drawn(make_world: MakeWorld) -> None:
+    notes: list[str] = []
+    world = make_world()
+    world.add(Spy(notes, "draws", Phase.EXTRACT))
+    world.step()
+    assert notes == []
+    world.step(drawn=[])
+    assert notes == ["draws"]
+
+
+def test_what_systems_draw_comes_in_their_order(make_world: MakeWorld) -> None:
+    def one(x: float) -> Sprites:
+        value = np.full(1, x, np.float32)
+        return Sprites(value, value, value, value, value, value, value, np.zeros(1, np.uint8))
+
+    world, drawn = make_world(), list[Sprites]()
+    for x in (3.0, 1.0, 2.0):
+        world.add(Spy([], "", Phase.EXTRACT, lambda world, x=x: world.draw(one(x))))
+    world.step(drawn=drawn)
+    assert [float(each.x[0]) for each in drawn] == [3.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("phase", [Phase.SENSE, Phase.SHADE])
+def test_nothing_is_drawn_in_other_phases(make_world: MakeWorld, phase: Phase) -> None:
+    world = make_world()
+    world.add(Spy([], "", phase, lambda world: world.draw(Sprites.join([]))))
+    with pytest.raises(StructuralChangeError, match="only by systems of the phase EXTRACT"):
         world.step()
 
 

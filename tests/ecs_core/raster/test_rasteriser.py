@@ -10,24 +10,24 @@ from hypothesis import strategies as st
 from ecs_core import kernels
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak, linear_from_srgb
-from ecs_core.raster.drawlist import DrawList
 from ecs_core.raster.rasteriser import MOST_LAYERS, Planes, Rasteriser
+from ecs_core.raster.sprites import Sprites
 
 WIDTH, HEIGHT = 192, 108
 BLACK = Background()
 
 
-def sprites(x, y, radius=4.0, light=(1.0, 1.0, 1.0), skirt=0.05, disc=0) -> DrawList:
+def sprites(x, y, radius=4.0, light=(1.0, 1.0, 1.0), skirt=0.05, disc=0) -> Sprites:
     n = len(x)
     full = [np.full(n, value, np.float32) for value in (radius, *light, skirt)]
-    return DrawList(np.asarray(x, np.float32), np.asarray(y, np.float32), *full, np.full(n, disc, np.uint8))
+    return Sprites(np.asarray(x, np.float32), np.asarray(y, np.float32), *full, np.full(n, disc, np.uint8))
 
 
-def nothing() -> DrawList:
-    return DrawList.join([])
+def nothing() -> Sprites:
+    return Sprites.join([])
 
 
-def painted(drawn: DrawList, background: Background = BLACK, size=(WIDTH, HEIGHT)) -> Planes:
+def painted(drawn: Sprites, background: Background = BLACK, size=(WIDTH, HEIGHT)) -> Planes:
     planes = Planes.empty(*size)
     Rasteriser(*size, background=background).paint(drawn, planes)
     return planes
@@ -181,15 +181,15 @@ def test_painting_over_the_last_frame_equals_painting_afresh(frames) -> None:
     rasteriser, planes = Rasteriser(WIDTH, HEIGHT, background=background), Planes.empty(WIDTH, HEIGHT)
     for frame in frames:
         lists = [sprites([x], [y], radius=radius, disc=disc) for x, y, radius, disc in frame]
-        rasteriser.paint(DrawList.join(lists), planes)
-        assert same(planes, painted(DrawList.join(lists), background))
+        rasteriser.paint(Sprites.join(lists), planes)
+        assert same(planes, painted(Sprites.join(lists), background))
 
 
 @pytest.mark.parametrize("size", [(16, 16), (18, 34), (1922, 66), (130, 1082), (64, 4320)])
 def test_any_even_size_can_be_painted(size: tuple[int, int]) -> None:
     width, height = size
     xs, ys = np.linspace(-20, width + 20, 40), np.linspace(-20, height + 20, 40)
-    planes = painted(DrawList.join([sprites(xs, ys), sprites(xs, ys[::-1], radius=12.0, disc=1)]), size=size)
+    planes = painted(Sprites.join([sprites(xs, ys), sprites(xs, ys[::-1], radius=12.0, disc=1)]), size=size)
     assert planes.luma.max() > 60
 
 

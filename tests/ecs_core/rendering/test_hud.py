@@ -10,7 +10,7 @@ import pytest
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.resources import AudioFrame
-from ecs_core.raster.drawlist import DrawList
+from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.hud import ROWS, hud_sprites
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import Simulation
@@ -26,7 +26,7 @@ def heard(**features: float) -> FeatureTimeline:
     return silence.with_features({name: np.full(2, value, np.float32) for name, value in features.items()})
 
 
-def first_frame(timeline: FeatureTimeline, **config: object) -> DrawList:
+def first_frame(timeline: FeatureTimeline, **config: object) -> Sprites:
     kind, settings = Scene("zen", config={"particle_count": 30, "duration": 1.0, **config}).resolve()
     with Simulation(kind, settings, with_levels(timeline, settings)) as simulation:
         return simulation.frame()
@@ -48,7 +48,7 @@ def test_adds_a_row_of_lights_for_each_feature_when_set() -> None:
 
 def test_changes_nothing_else() -> None:
     without, with_hud = (first_frame(heard(bass=1.0), hud=hud) for hud in (False, True))
-    for field in fields(DrawList):
+    for field in fields(Sprites):
         np.testing.assert_array_equal(getattr(with_hud, field.name)[:30], getattr(without, field.name))
 
 

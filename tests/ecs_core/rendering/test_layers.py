@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ecs_core import Scene, SceneError, render, render_frame
 from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import particle_types
-from ecs_core.raster.drawlist import DrawList
+from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.simulation import Simulation
 from tests.media import SMALL
@@ -44,7 +44,7 @@ def states(plan: RenderPlan, layer: str) -> list[bytes]:
         return found
 
 
-def content(drawn: DrawList) -> bytes:
+def content(drawn: Sprites) -> bytes:
     names = ("x", "y", "radius", "red", "green", "blue", "skirt", "disc")
     return b"".join(getattr(drawn, name).tobytes() for name in names)
 
@@ -69,7 +69,7 @@ def test_layers_of_one_type_differ_by_name() -> None:
 
 
 def test_layers_are_drawn_in_order_those_behind_first() -> None:
-    def drawn(layers: list[dict[str, Any]]) -> DrawList:
+    def drawn(layers: list[dict[str, Any]]) -> Sprites:
         with simulation_of(plan_of("bouncing", layers, particle_count=5)) as simulation:
             return simulation.frame()
 

@@ -1,0 +1,45 @@
+"""Sprites: what systems draw, in units, and what the rasteriser draws, in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core.arrays import F32
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sprites:
+    """Round sprites in draw order, whose light adds up; all arrays have shape (n,).
+
+    ``x`` and ``y`` are float32 (pixel centres at .5, y down), ``radius`` float32 > 0, all in units or in pixels;
+    ``red``, ``green`` and ``blue`` float32 linear light >= 0 at the sprite's centre (1 is about diffuse white, more
+    goes towards a white core). ``skirt`` float32 is the brightness of the wide glow round a sprite as a share of its
+    core's, 0 for none. ``disc`` uint8: 0 draws a glow, 1 an out-of-focus disc, which has no skirt.
+    """
+
+    x: F32
+    y: F32
+    radius: F32
+    red: F32
+    green: F32
+    blue: F32
+    skirt: F32
+    disc: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @staticmethod
+    def join(lists: Sequence[Sprites]) -> Sprites:
+        """Several lists as one, drawn in the order given."""
+        if len(lists) == 1:
+            return lists[0]
+        if not lists:
+            nothing = np.zeros(0, np.float32)
+            return Sprites(nothing, nothing, nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.uint8))
+        names = ("x", "y", "radius", "red", "green", "blue", "skirt", "disc")
+        return Sprites(*(np.concatenate([getattr(part, name) for part in lists]) for name in names))
