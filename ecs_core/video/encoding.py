@@ -5,7 +5,6 @@ All segments of a video are encoded with identical settings, so that their packe
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,8 +24,6 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "high": {"preset": "medium", "crf": "17"},
     }
 )
-# x264's AVX-512 code for mbtree reads memory before it is written: pictures would depend on what had been there before.
-_NO_AVX512 = {"x264-params": "asm=avx2,lzcnt,bmi1,bmi2"}
 _BT709 = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709 all have this number
 _LIMITED = 1  # AVCOL_RANGE_MPEG
 
@@ -35,7 +32,7 @@ def add_video_stream(
     container: av.container.OutputContainer, video: VideoFormat, *, threads: int
 ) -> av.video.stream.VideoStream:
     """Add an H.264 stream with the settings of ``video``: closed GOPs, BT.709, limited range, exact timestamps."""
-    options = {**_SETTINGS[video.quality], **_instructions(), "g": str(video.gop)}
+    options = {**_SETTINGS[video.quality], "g": str(video.gop)}
     stream = container.add_stream("libx264", rate=video.fps, options=options)
     assert isinstance(stream, av.video.stream.VideoStream)
     codec = stream.codec_context
@@ -45,14 +42,6 @@ def add_video_stream(
     codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
     codec.color_range = _LIMITED
     return stream
-
-
-@functools.cache
-def _instructions() -> Mapping[str, str]:
-    """Options that keep x264 from AVX-512; where the processor lacks it, x264 chooses for itself."""
-    from llvmlite.binding import get_host_cpu_features  # noqa: PLC0415 - slow, and only children encode
-
-    return _NO_AVX512 if get_host_cpu_features().get("avx512f") else {}
 
 
 class Picture:
