@@ -74,7 +74,10 @@ class ServiceSettings(BaseSettings):
     max_fps: float = Field(default=120, ge=1, le=240, description="frames per second of any video")
     max_seconds: float = Field(default=10_800, gt=0, le=86_400, description="duration of any video")
     max_particles: int = Field(
-        default=250_000, ge=1000, le=1_000_000, description="particle_count, and max_particles, of any system"
+        default=250_000,
+        ge=1000,
+        le=1_000_000,
+        description="particle_count, and max_particles, of any system with its layers",
     )
     max_song_seconds: float = Field(default=10_800, gt=0, le=10_800, description="duration of any song")
     max_song_samples: int = Field(

@@ -39,10 +39,14 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
-    """Audio features in the current frame, 0–1 each: ``audio.bass`` or ``audio["bass"]``."""
+    """Audio features in the current frame, 0–1 each: ``audio.bass`` or ``audio["bass"]``.
+
+    Where a frame has several moves (``Phase``), its events are counted in the first of them, and not ``again``.
+    """
 
     frame: int
     timeline: FeatureTimeline
+    again: bool = False
 
     def __getitem__(self, feature: str) -> float:
         try:
@@ -61,7 +65,7 @@ class AudioFrame:
         if event not in self.timeline.events:
             known = ", ".join(sorted(self.timeline.events))
             raise SceneError(f"no audio event {event!r}; there are: {known}")
-        return self.timeline.count(event, self.frame)
+        return 0 if self.again else self.timeline.count(event, self.frame)
 
     def before(self, event: str) -> int:
         """Number of the song's events of a kind before this frame, which is the index of the first one in it."""

@@ -82,6 +82,7 @@ class World:
         self.timeline = timeline
         self.frame = 0  # the next frame to simulate
         self._moves = math.ceil(_SLOWEST / fps)  # in a frame
+        self.move_dt = self.dt / self._moves
         self.move = 0  # the current one, counted from frame 0
         self._name = f"motes-{next(_numbers)}"
         self._resources: dict[type, Any] = {Canvas: canvas}
@@ -149,8 +150,12 @@ class World:
         if self._is_stepping():
             raise StructuralChangeError("populations can be created only when a scene is set up, not within a step")
         check_population(archetype, components)
-        name = str(len(self._names)) if name is None else name
-        if name in self._names.values():
+        taken = self._names.values()
+        if name is None:
+            name = next(each for each in map(str, itertools.count(len(taken))) if each not in taken)
+        if type(name) is not str or not name:  # plugins may give anything
+            raise PluginError(f"a population's name must be a text that is not empty, not {name!r}")
+        if name in taken:
             raise PluginError(f"two populations are named {name!r}; each needs a name of its own")
         columns = [column() for column in archetype]
         others = [component() if isinstance(component, type) else component for component in components]
@@ -317,15 +322,17 @@ class World:
             self._run(self._schedule)
             return
         self._run([each for each in self._schedule if each[1].phase < Phase.FORCE])
-        clock = self.get(Clock)
-        self.dt = clock.dt / self._moves
+        clock, audio = self.get(Clock), self.get(AudioFrame)
+        self.dt = self.move_dt
         try:
             for move in range(self._moves):
                 self.move = self.frame * self._moves + move
-                self._resources[Clock] = replace(clock, t=clock.t + move * self.dt, dt=self.dt)
+                before_the_last = (self._moves - 1 - move) * self.dt
+                self._resources[Clock] = replace(clock, t=clock.t - before_the_last, dt=self.dt)
+                self._resources[AudioFrame] = replace(audio, again=move > 0)
                 self._run([each for each in self._schedule if Phase.FORCE <= each[1].phase <= Phase.COLLIDE])
         finally:
-            self.dt, self._resources[Clock] = clock.dt, clock
+            self.dt, self._resources[Clock], self._resources[AudioFrame] = clock.dt, clock, audio
         self._run([each for each in self._schedule if each[1].phase > Phase.COLLIDE])
 
     def _run(self, schedule: Sequence[tuple[int, System, bool]]) -> None:

@@ -27,8 +27,8 @@ _ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
 # exp(-4.5 t) as the eighth power of a cubic: the window is a Gaussian cut at three sigma, lowered to end at zero.
 _C1, _C3, _CUT = f32(4.5 / 8), f32(1 / 6), f32(0.011108997)
 CORE_REACH, SKIRT_REACH = f32(2.1), f32(6.5)  # of a glow's core and skirt, in radii
-_FINEST = f32(1.5)  # smallest reach of a window, pixels: a smaller one would flicker as it moves between pixels
-_RIM = f32(0.12)  # a disc fades out over this share of its radius, but over at least _FINEST pixels of luminance
+FINEST = f32(1.5)  # smallest reach of a window, pixels: a smaller one would flicker as it moves between pixels
+_RIM = f32(0.12)  # a disc fades out over this share of its radius, but over at least FINEST pixels of luminance
 # Luma weights of ITU-R BT.709.
 KR, KG, KB = f32(0.2126), f32(0.7152), f32(0.0722)
 
@@ -47,15 +47,15 @@ def cut_windows(
         reach, dim = radius[i], _ONE
         if not disc[i]:
             reach = CORE_REACH * radius[i]
-        if reach < _FINEST:  # too small: the smallest reach, with the same total light
-            dim = reach * reach * (_ONE / (_FINEST * _FINEST))
-            reach = _FINEST
+        if reach < FINEST:  # too small: the smallest reach, with the same total light
+            dim = reach * reach * (_ONE / (FINEST * FINEST))
+            reach = FINEST
         out[0, n], out[1, n], out[2, n] = x[i], y[i], reach
         out[3, n], out[4, n], out[5, n] = dim * red[i], dim * green[i], dim * blue[i]
         out[6, n] = f32(disc[i])
         n += 1
         if not disc[i] and skirt[i] > _ZERO:
-            out[0, n], out[1, n], out[2, n] = x[i], y[i], max(SKIRT_REACH * radius[i], _FINEST)
+            out[0, n], out[1, n], out[2, n] = x[i], y[i], max(SKIRT_REACH * radius[i], FINEST)
             out[3, n], out[4, n], out[5, n] = skirt[i] * red[i], skirt[i] * green[i], skirt[i] * blue[i]
             out[6, n] = _ZERO
             n += 1
@@ -75,7 +75,7 @@ def bin_windows(windows: F32, n: int, height: int, band_rows: int, starts: I64, 
     starts[:] = 0
     for i in range(n):
         # At half size, windows have the same smallest reach, so in picture pixels it is twice as large.
-        reach = max(windows[2, i], _FINEST * f32(2.0))
+        reach = max(windows[2, i], FINEST * f32(2.0))
         low, high = windows[1, i] - reach, windows[1, i] + reach
         if high <= _ZERO or low >= f32(height):
             firsts[i], lasts[i] = 0, -1
@@ -237,10 +237,10 @@ def draw_band(
         luminance_here = KR * r + KG * g + KB * b
         # A sample of colour lies on the left pixel of its two, and between its two rows, as players expect.
         half_x, half_y, half_reach = cx * _HALF + _QUARTER, cy * _HALF, reach * _HALF
-        if half_reach < _FINEST:  # too small at half size: the smallest reach, with the same total light
-            dim = half_reach * half_reach * (_ONE / (_FINEST * _FINEST))
+        if half_reach < FINEST:  # too small at half size: the smallest reach, with the same total light
+            dim = half_reach * half_reach * (_ONE / (FINEST * FINEST))
             r, g, b = dim * r, dim * g, dim * b
-            half_reach = _FINEST
+            half_reach = FINEST
         x0, x1 = _extent(cx, reach, 0, width)
         y0, y1 = _extent(cy, reach, top, bottom)
         hx0, hx1 = _extent(half_x, half_reach, 0, half_width)
@@ -249,7 +249,7 @@ def draw_band(
         if columns > 0 and rows > 0:
             start = (y0 - top) * stride + x0
             if sprites[6, i] != _ZERO:
-                _add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, _FINEST, luminance_here)
+                _add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, luminance_here)
             else:
                 groups, inverse = (columns + 7) >> 3, _ONE / reach
                 gauss_window(wx, groups, x0, cx, inverse)
@@ -263,7 +263,7 @@ def draw_band(
                 for channel in range(3):
                     _add_disc(
                         colour, start + channel * plane, half_stride, hx0, hy0, half_columns, half_rows,
-                        half_x, half_y, half_reach, _FINEST * _HALF, amount,
+                        half_x, half_y, half_reach, FINEST * _HALF, amount,
                     )  # fmt: skip
                     amount = g if channel == 0 else b
             else:

@@ -3,8 +3,8 @@
 from ecs_core.plugin_api.hooks import hookimpl
 from ecs_core.plugin_api.layers import Layer, layers_of
 from ecs_core.plugin_api.particle_type import API_VERSION, ParticleType
-from ecs_core.plugin_api.registry import Plugin, Registry, particle_types
-from ecs_core.plugin_api.resolution import particle_type, resolve
+from ecs_core.plugin_api.registry import Plugin, Registry, particle_type, particle_types
+from ecs_core.plugin_api.resolution import resolve
 
 __all__ = [
     "API_VERSION",

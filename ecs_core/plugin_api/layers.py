@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ecs_core.ecs.rng import stream_of
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api.particle_type import ParticleType
-from ecs_core.plugin_api.registry import particle_types
+from ecs_core.plugin_api.registry import particle_type
 from ecs_core.scene.settings import OF_THE_VIDEO, LayerSettings, Settings, validate
 
 MAIN = ""  # the name of the layer that the flat config describes
@@ -16,12 +16,15 @@ _SEEDS = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Particles of one type. ``seed`` is that of its random draws, ``opacity`` (0–1) the share of its light."""
+    """Particles of one type.
+
+    ``settings`` are its own and the whole video's, with a seed of its own; ``opacity`` (0–1) is the share of its light
+    that is seen.
+    """
 
     name: str
     type: ParticleType
     settings: Settings
-    seed: int
     opacity: float
 
 
@@ -31,7 +34,7 @@ def layers_of(kind: ParticleType, settings: Settings) -> tuple[Layer, ...]:
     Raises:
         SceneError: a layer has an unknown type, an invalid setting, or the name of another one.
     """
-    layers = {MAIN: Layer(MAIN, kind, settings, settings.seed, 1.0)}
+    layers = {MAIN: Layer(MAIN, kind, settings, 1.0)}
     behind: list[str] = []
     for number, wanted in enumerate(settings.layers):
         name = wanted.type if wanted.name is None else wanted.name
@@ -57,12 +60,10 @@ def settings_in_vain(kind: ParticleType, settings: Settings) -> list[str]:
 
 
 def _layer(name: str, wanted: LayerSettings, of: Settings) -> Layer:
-    types = particle_types().types
-    if wanted.type not in types:
-        raise SceneError(f"type = {wanted.type!r}: no such particle type; there are: {', '.join(sorted(types))}")
-    kind = types[wanted.type]
-    shared = [each for each in wanted.config if each in OF_THE_VIDEO]
-    if shared:
-        raise SceneError(f"config.{shared[0]}: is of the whole video; set it beside the layers")
-    settings = validate(kind.settings, {**wanted.config, **of.of_the_video()}, owner=f"particle type {kind.name!r}")
-    return Layer(name, kind, settings, stream_of(of.seed, "layer", name) & _SEEDS, wanted.opacity)
+    kind = particle_type(wanted.type)
+    for each, value in wanted.config.items():
+        if each in OF_THE_VIDEO:
+            raise SceneError(f"config: {each} = {value!r}: belongs to the whole video, beside the layers")
+    own = validate(kind.settings, wanted.config, owner=f"particle type {kind.name!r}")
+    seed = stream_of(of.seed, "layer", name) & _SEEDS
+    return Layer(name, kind, own.model_copy(update={**of.of_the_video(), "seed": seed}), wanted.opacity)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 API_VERSION = 2  # incremented by changes that break existing plugins
 SUPPORTED = (1, 2)
+_OF_MOTES = ("layers", "camera", "warnings", "ignored", "SPAWNING")  # what no plugin may make a setting of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ class ParticleType:
         for name, setting in self.settings.model_fields.items():
             if setting.is_required():
                 refuse(f"its setting {name!r} has no default; every setting needs one")
+        for name in _taken(self.settings):
+            refuse(f"its setting {name!r} must have another name: Motes has one of this name")
+        ignored: object = self.settings.ignored
+        unknown = set(ignored) - self.settings.model_fields.keys() if isinstance(ignored, tuple) else {str(ignored)}
+        if unknown:
+            refuse(f"ignored must be a tuple of names of its settings, not {min(unknown)!r}")
         for name in ("systems", "features", "archetype", "components"):
             if not isinstance(getattr(self, name), tuple | list):
                 refuse(f"{name} must be a tuple, not {_short(getattr(self, name))}")
@@ -116,6 +123,12 @@ class ParticleType:
         if not isinstance(config, dict):
             raise SceneError(f"preset {name!r} of {self.name!r}: {file}: must be a JSON object, a config")
         return config
+
+
+def _taken(settings: type[Settings]) -> list[str]:
+    """The names of settings that would hide what Motes needs."""
+    own = [vars(each).get("__annotations__", {}) for each in settings.__mro__ if each not in Settings.__mro__]
+    return [name for name in _OF_MOTES if name in settings.model_fields and any(name in each for each in own)]
 
 
 def _short(value: object) -> str:

@@ -28,7 +28,7 @@ import pluggy
 from pydantic import PydanticUserError
 
 from ecs_core.audio.timeline import AudioFeature
-from ecs_core.errors import PluginError, in_a_line
+from ecs_core.errors import PluginError, SceneError, in_a_line
 from ecs_core.plugin_api import hooks
 from ecs_core.plugin_api.particle_type import API_VERSION, SUPPORTED, ParticleType
 from ecs_core.scene.render_result import RenderResult
@@ -105,6 +105,20 @@ def particle_types() -> Registry:
     chosen, missing = _wanted(points)
     with contextlib.redirect_stdout(sys.stderr):  # a plugin's prints must not mix with a command's output
         return load(chosen, [*failed, *missing])
+
+
+def particle_type(name: str) -> ParticleType:
+    """The particle type of that name.
+
+    Raises:
+        SceneError: there is none; says which there are, and which plugins failed to load.
+    """
+    registry = particle_types()
+    types = registry.types
+    if name not in types:
+        available = f"Invalid particle type: {name}. Available types: {sorted(types)}"
+        raise SceneError("; ".join((available, *registry.failures)))
+    return types[name]
 
 
 def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registry:

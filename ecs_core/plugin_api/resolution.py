@@ -5,7 +5,7 @@ from __future__ import annotations
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api.layers import layers_of
 from ecs_core.plugin_api.particle_type import ParticleType
-from ecs_core.plugin_api.registry import particle_types
+from ecs_core.plugin_api.registry import particle_type, particle_types
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings, validate
 
@@ -32,17 +32,3 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
             except SceneError as error:
                 raise SceneError(f"layer {layer.name!r}: {error}" if layer.name else str(error)) from None
     return kind, settings
-
-
-def particle_type(name: str) -> ParticleType:
-    """The particle type of that name.
-
-    Raises:
-        SceneError: there is none; says which there are, and which plugins failed to load.
-    """
-    registry = particle_types()
-    types = registry.types
-    if name not in types:
-        available = f"Invalid particle type: {name}. Available types: {sorted(types)}"
-        raise SceneError("; ".join((available, *registry.failures)))
-    return types[name]

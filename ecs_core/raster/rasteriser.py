@@ -100,10 +100,10 @@ class Rasteriser:
             n = kernels.raster.cut_windows(
                 sprites.x, sprites.y, radius, red, green, blue, sprites.skirt, sprites.disc, drawn
             )
-            if scale < 1 or self._layers(drawn[2, :n]) <= MOST_LAYERS:
+            if scale < 1 or self._layers(drawn[:3, :n]) <= MOST_LAYERS:
                 break
-            scale = self._scale_that_fits(drawn[2, :n])
-            radius = radius * np.float32(scale)
+            scale = self._scale_that_fits(drawn[:3, :n])
+            radius = np.where(radius > kernels.raster.FINEST, radius * np.float32(scale), radius)
         needed = kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
         if needed > self._listed.size:
             self._listed = np.zeros(needed + needed // 2, np.int64)
@@ -126,15 +126,21 @@ class Rasteriser:
             )  # fmt: skip
         return scale
 
-    def _layers(self, reach: F32) -> float:
-        """How often windows of so many pixels around their centres fill the picture, at most."""
-        wide, high = (np.minimum(2 * reach, side).astype(np.float64) for side in (self.width, self.height))
-        return float((wide * high).sum()) / (self.width * self.height)
+    def _layers(self, windows: F32) -> float:
+        """How often windows fill the picture, without the smallest ones, which cannot be made smaller.
 
-    def _scale_that_fits(self, reach: F32) -> float:
+        ``windows`` is (3, n): centre x and y, and reach, pixels.
+        """
+        x, y, reach = np.nan_to_num(windows[:, windows[2] > kernels.raster.FINEST].astype(np.float64))
+        wide = np.minimum(x + reach, self.width) - np.maximum(x - reach, 0)
+        high = np.minimum(y + reach, self.height) - np.maximum(y - reach, 0)
+        return float((np.maximum(wide, 0) * np.maximum(high, 0)).sum()) / (self.width * self.height)
+
+    def _scale_that_fits(self, windows: F32) -> float:
         """The factor on the reach of windows with which they fill the picture ``MOST_LAYERS`` times, by bisection."""
         low, high = 0.0, 1.0
         for _ in range(40):
             middle = (low + high) / 2
-            low, high = (middle, high) if self._layers(reach * np.float32(middle)) <= MOST_LAYERS else (low, middle)
+            smaller = np.stack([windows[0], windows[1], windows[2] * np.float32(middle)])
+            low, high = (middle, high) if self._layers(smaller) <= MOST_LAYERS else (low, middle)
         return low

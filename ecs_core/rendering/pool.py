@@ -170,6 +170,7 @@ class Pool:
             if isinstance(message, SegmentReport):
                 child.work = None
                 self._ends[message.end.frame] = message.end
+                self._forget_ends()
             yield message
         self._hand_out()
 
@@ -180,7 +181,6 @@ class Pool:
             if child.work is None:
                 child.work = self._nearer(self._waiting.pop(0))
                 child.send(self._begin, child.work)
-                self._forget_ends()
 
     def _nearer(self, work: Work) -> Work:
         """The work, from the last snapshot before its segment that there is: a new process has to catch up from it."""
@@ -188,11 +188,12 @@ class Pool:
         return replace(work, snapshot=self._ends[near]) if near > work.snapshot.frame else work
 
     def _forget_ends(self) -> None:
-        """Keep those ends that a segment may need that is being rendered, or is given later."""
+        """Keep the ends that a segment may need which is being rendered or waits, or is given later."""
         working = [child.work for child in self._children if child.work is not None]
-        first = min(work.segment.start for work in (*self._waiting, *working))
-        near = max((frame for frame in self._ends if frame <= first), default=0)
-        self._ends = {frame: end for frame, end in self._ends.items() if frame >= near}
+        starts = [work.segment.start for work in (*self._waiting, *working)]
+        needed = {max((end for end in self._ends if end <= start), default=0) for start in starts}
+        newest = max(self._ends, default=0)
+        self._ends = {frame: end for frame, end in self._ends.items() if frame in needed or frame == newest}
 
     def _replace(self, child: _Child) -> None:
         child.kill()

@@ -145,10 +145,7 @@ def _compile(
 def _first_message(particle_type: ParticleType, settings: Settings, quality: Quality, folder: Path) -> Begin:
     """A tiny silent scene of the same type, from which the children load what they need."""
     few = min(64, settings.particle_count)
-    layers = tuple(
-        layer.model_copy(update={"config": {**layer.config, "particle_count": few}}) for layer in settings.layers
-    )
-    small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": few, "layers": layers})
+    small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": few, "layers": ()})
     video = VideoFormat(64, 64, settings.rate, quality, gop=2)
     silence = FeatureTimeline.silence(settings.rate, 2, more=particle_types().features)
     timeline = _save_timeline(with_levels(silence, settings), folder / "first.npy")

@@ -50,9 +50,15 @@ class Simulation:
         self._width, self._height, self._hud = settings.width, settings.height, settings.hud
         self._layers = layers_of(particle_type, settings)
         self._worlds: dict[str, World] = {}
-        for layer in self._layers:
-            heard = timeline if layer.name == MAIN else with_levels(timeline, layer.settings)
-            self._worlds[layer.name] = _world_of(layer, heard)
+        try:
+            for layer in self._layers:
+                heard = timeline if layer.name == MAIN else with_levels(timeline, layer.settings)
+                self._worlds[layer.name] = world = _world_of(layer, heard)
+                fill(world, layer.type, layer.settings)
+                attach(world, layer.settings.bindings)
+        except BaseException:
+            self.close()
+            raise
         self.world = self._worlds[MAIN]
 
     def frame(self) -> Sprites:
@@ -94,7 +100,8 @@ class Simulation:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                failed = f"particle type {layer.type.name!r} failed in frame {world.frame}"
+                which = f" (layer {layer.name!r})" if layer.name else ""
+                failed = f"particle type {layer.type.name!r}{which} failed in frame {world.frame}"
                 raise RenderError(f"{failed}: {in_a_line(error)}") from error
 
     def snapshot(self) -> SceneSnapshot:
@@ -121,14 +128,12 @@ class Simulation:
 
 
 def _world_of(layer: Layer, timeline: FeatureTimeline) -> World:
-    """The world of a layer, before its first frame."""
+    """The empty world of a layer, with its systems."""
     settings = layer.settings
     canvas = Canvas.of_picture(settings.width, settings.height, api_version=layer.type.api_version)
-    world = World(seed=layer.seed, fps=settings.rate, canvas=canvas, timeline=timeline)
+    world = World(seed=settings.seed, fps=settings.rate, canvas=canvas, timeline=timeline)
     for system in (*BUILT_IN, *layer.type.systems):
         world.add(system())
-    fill(world, layer.type, settings)
-    attach(world, settings.bindings)
     return world
 
 

@@ -235,7 +235,7 @@ class LayerSettings(Model):
     """More particles in the same picture, of another type or of the same one with other settings."""
 
     kind: Literal["particles"] = option("particles", "what the layer shows", group="layers")
-    type: str = option(..., "particle type", group="layers", examples=["zen"], max_length=64)
+    type: str = option(..., "particle type", group="layers", examples=["zen"], min_length=1, max_length=64)
     name: str | None = option(
         None,
         "random draws depend on it, so that they stay when other layers come or go; null: the type's name",
@@ -246,7 +246,11 @@ class LayerSettings(Model):
     config: dict[str, Any] = option(
         dict, "settings of the type, except those of the whole video", group="layers", examples=[{"particle_count": 50}]
     )
-    behind: bool = option(False, "drawn under the scene's own particles instead of over them", group="layers")
+    behind: bool = option(
+        False,
+        "drawn before the scene's own particles; as light adds up, that shows only where something covers",
+        group="layers",
+    )
     opacity: Share = option(1.0, "share of its light that is seen", group="layers")
 
 

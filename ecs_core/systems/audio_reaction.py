@@ -255,7 +255,7 @@ def _driven_columns(world: World, entity: int, reactive: Reactive) -> tuple[list
             continue
         amounts = course
         if binding.target is not Look and binding.op != "set":
-            amounts = course * np.float32(world.dt)
+            amounts = course * np.float32(world.move_dt)
             if binding.op == "multiply":  # exact, so that growth is the same at any frame rate
                 amounts = np.expm1(np.minimum(amounts, _STEEPEST))
         low, high = _limits(binding.target, binding.field)

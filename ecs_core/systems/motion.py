@@ -18,6 +18,7 @@ from ecs_core.ecs.components import (
     Position,
     Size,
     Speed,
+    Sprite,
     Turbulence,
     Velocity,
     Walls,
@@ -158,9 +159,11 @@ class WrapSystem(System):
 
     def process(self) -> None:
         canvas = self.world.get(Canvas)
-        for _, (walls, position, look) in self.world.query(Walls, Position, Look):
+        for entity, (walls, position, look) in self.world.query(Walls, Position, Look):
             if walls.mode == "wrap":
+                sprite = self.world.component(entity, Sprite)
+                is_disc = sprite is not None and sprite.shape == "disc"
+                reach = f32(1) if is_disc else kernels.raster.SKIRT_REACH
                 kernels.motion.wrap(
-                    position.x, position.y, look.radius, f32(canvas.width), f32(canvas.height),
-                    kernels.raster.SKIRT_REACH, _LEAST_REACH,
-                )  # fmt: skip
+                    position.x, position.y, look.radius, f32(canvas.width), f32(canvas.height), reach, _LEAST_REACH
+                )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from ecs_core.errors import SceneError
 from ecs_core.scene.settings import LEFT_TO_TYPES, Settings
@@ -44,7 +45,10 @@ def ignored(subject: Subject) -> Iterator[Problem]:
     if kind.populate is None:
         return  # there is no code to read any
     read: set[str] = set()
-    simulate(kind, _recording(subject.settings(duration=1.0), read), songs.pulsing)
+    for config in _ways(subject):
+        settings = subject.settings(**config, duration=1.0)
+        with _recording(settings, read):
+            simulate(kind, settings, songs.pulsing)
     own, said = _own_fields(kind.settings), kind.settings.ignored
     of_the_type = dict.fromkeys((*LEFT_TO_TYPES, *own))
     unread = [name for name in (of_the_type if said else own) if name not in read and name not in said]
@@ -63,18 +67,38 @@ def ignored(subject: Subject) -> Iterator[Problem]:
         )
 
 
-def _recording(settings: Settings, read: set[str]) -> Settings:
-    """The same settings, which add the names of fields that somebody reads to ``read``."""
+def _ways(subject: Subject) -> Iterator[dict[str, Any]]:
+    """Configs that are likely to take all branches of a type's code: defaults, each choice made otherwise, presets."""
+    yield {}
+    model = subject.particle_type.settings
+    for name in _own_fields(model):
+        field = model.model_fields[name]
+        if field.annotation is bool:
+            yield {name: not field.get_default(call_default_factory=True)}
+        for choice in get_args(field.annotation) if get_origin(field.annotation) is Literal else ():
+            yield {name: choice}
+    for name in subject.particle_type.preset_names():
+        yield {key: value for key, value in subject.particle_type.preset(name).items() if key != "duration"}
 
-    class Recording(type(settings)):  # type: ignore[misc]  # whatever class it is
-        def __getattribute__(self, name: str) -> Any:
-            if name in type(settings).model_fields:
+
+@contextmanager
+def _recording(settings: Settings, read: set[str]) -> Iterator[None]:
+    """Add the names of fields of these settings that somebody reads to ``read``."""
+    model = type(settings)
+
+    def get(self: Settings, name: str) -> Any:
+        if self is settings:
+            if name in model.model_fields:
                 read.add(name)
-            return super().__getattribute__(name)
+            elif name in ("model_dump", "model_dump_json", "__dict__", "__iter__"):
+                read.update(model.model_fields)
+        return object.__getattribute__(self, name)
 
-    values = {name: getattr(settings, name) for name in type(settings).model_fields}
-    recording: Settings = Recording.model_construct(settings.model_fields_set, **values)
-    return recording
+    model.__getattribute__ = get  # type: ignore[assignment]  # for the time of a run
+    try:
+        yield
+    finally:
+        del model.__getattribute__
 
 
 def presets(subject: Subject) -> Iterator[Problem]:

@@ -5,6 +5,9 @@ All segments of a video are encoded with identical settings, so that their packe
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +29,7 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 _BT709 = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709 all have this number
 _LIMITED = 1  # AVCOL_RANGE_MPEG
+_M_PERTURB = -6  # of mallopt(3)
 
 
 def add_video_stream(
@@ -42,6 +46,18 @@ def add_video_stream(
     codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
     codec.color_range = _LIMITED
     return stream
+
+
+@functools.cache
+def _fill_new_memory() -> None:
+    """Have the C library fill the memory that this process allocates from now on.
+
+    x264's AVX-512 code for mbtree reads memory before it is written: pictures would depend on what had been there. An
+    environment variable would do the same, but not in processes that are forked. Encoding takes 4 % longer with it, and
+    10 % longer without AVX-512.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # other C libraries than glibc have no such function
+        ctypes.CDLL(None).mallopt(_M_PERTURB, 255)  # with the complement: 0
 
 
 class Picture:
@@ -67,6 +83,7 @@ class SegmentWriter:
     """Encodes frames into a file that begins with a key frame at time zero. Use as a context manager."""
 
     def __init__(self, path: Path, video: VideoFormat, *, threads: int = 1) -> None:
+        _fill_new_memory()
         self._container = av.open(str(path), "w", format="mp4")
         self._stream = add_video_stream(self._container, video, threads=threads)
         self._frames = 0

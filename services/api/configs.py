@@ -16,7 +16,7 @@ from services.api.dependencies import Service
 from services.auth.api_keys import Caller
 from services.auth.limits import check_requested, check_scene
 from services.database.models import SystemRow
-from services.jobs.render_spec import complete_config
+from services.jobs.render_spec import complete_config, written_out
 
 _TRIES = 100  # beyond this many conflicts the client must retry
 
@@ -24,8 +24,8 @@ _TRIES = 100  # beyond this many conflicts the client must retry
 def status_of(row: SystemRow) -> schemas.SystemStatus:
     """The status of a system, with all defaults written out."""
     try:
-        settings = validate(particle_type(row.particle_type).settings, row.config, owner=row.particle_type)
-        config = settings.model_dump(mode="json")
+        kind = particle_type(row.particle_type)
+        config = written_out(kind, validate(kind.settings, row.config, owner=row.particle_type))
     except SceneError:  # its plugin is gone or has changed; the system can still be shown, changed and deleted
         config = row.config
     return schemas.SystemStatus(

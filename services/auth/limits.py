@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from ecs_core import MotesError
+from ecs_core.plugin_api import particle_types
 from services.auth.api_keys import Caller
 from services.settings import ServiceSettings
 
@@ -56,12 +57,18 @@ def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
     check_limit("max_fps", settings.max_fps, Fraction(str(config["fps"])), f"fps = {config['fps']}")
     for name in ("particle_count", "max_particles"):
         check_limit("max_particles", settings.max_particles, config[name], f"{name} = {config[name]}")
-        more = sum(layer["config"].get(name, 0) for layer in config.get("layers", ()))
+        more = [layer["config"][name] for layer in config.get("layers", ()) if name in _heeded(layer)]
         if more:
-            whole = config[name] + more
+            whole = config[name] + sum(more)
             check_limit("max_particles", settings.max_particles, whole, f"{name} = {whole} in all layers")
     if config["duration"] not in (None, "audio"):
         check_length(settings, float(config["duration"]))
+
+
+def _heeded(layer: Mapping[str, Any]) -> set[str]:
+    """The settings of a layer that its type does not ignore."""
+    kind = particle_types().types.get(layer["type"])
+    return set(layer["config"]) - set(kind.settings.ignored if kind is not None else ())
 
 
 def check_requested(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
@@ -77,6 +84,12 @@ def check_requested(settings: ServiceSettings, config: Mapping[str, Any]) -> Non
     if isinstance(rate := config.get("fps"), str) and _RATE.fullmatch(rate):
         given["fps"] = rate
     check_scene(settings, nothing | given)
+    layers = config.get("layers")
+    for layer in layers if isinstance(layers, list) else ():
+        own = layer.get("config") if isinstance(layer, dict) else None
+        for name in ("particle_count", "max_particles"):
+            if isinstance(own, dict) and _is_number(own.get(name)):
+                check_limit("max_particles", settings.max_particles, own[name], f"{name} = {own[name]}")
 
 
 def _is_number(value: object) -> bool:

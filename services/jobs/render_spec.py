@@ -12,13 +12,14 @@ from typing import Any
 from ecs_core import Scene
 from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
-from ecs_core.plugin_api import layers_of, particle_types
+from ecs_core.plugin_api import ParticleType, layers_of, particle_types
 from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.plan import SEGMENT_SECONDS
 from ecs_core.rendering.song_part import check_start
-from ecs_core.scene.settings import OF_THE_VIDEO
+from ecs_core.scene.settings import OF_THE_VIDEO, Settings
 
 SONG = "song"  # stands for any song where only its presence matters
+_FORMAT = 2  # of frames, plans and snapshots: raised by changes within a release
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
@@ -50,7 +51,15 @@ def complete_config(particle_type: str, config: dict[str, Any], *, has_song: boo
     Raises:
         SceneError: the type or the config is invalid.
     """
-    kind, settings = Scene(particle_type, audio=SONG if has_song else None, config=config).resolve()
+    return written_out(*Scene(particle_type, audio=SONG if has_song else None, config=config).resolve())
+
+
+def written_out(kind: ParticleType, settings: Settings) -> dict[str, Any]:
+    """Settings as a config with all defaults, those of its layers, too.
+
+    Raises:
+        SceneError: a layer is invalid.
+    """
     plain: dict[str, Any] = settings.model_dump(mode="json")
     complete = {layer.name: layer.settings.model_dump(mode="json") for layer in layers_of(kind, settings)}
     for layer in plain["layers"]:
@@ -127,12 +136,14 @@ def known_start(scene: dict[str, Any]) -> float | None:
 def renderer_version(*types: str) -> str:
     """The sha256 of the versions of everything that affects analysis and frames of scenes of these types.
 
-    Where there are several, it is that of all types that are loaded: they would have too many combinations.
+    Where they come from several plugins, it is that of all that are loaded: there would be too many combinations.
     """
+    plugins = particle_types().plugins
+    all_of_them = len({plugin.distribution for plugin in plugins if set(plugin.types) & set(types)}) > 1
     versions = {name: version(name) for name in ("motes", "numpy", "numba", "scipy", "soxr", "av")}
-    versions["filter banks"] = filter_banks_digest()
-    for plugin in particle_types().plugins:
-        used = set(plugin.types) if len(set(types)) > 1 else set(plugin.types) & set(types)
+    versions |= {"format": str(_FORMAT), "filter banks": filter_banks_digest()}
+    for plugin in plugins:
+        used = plugin.types if all_of_them else set(plugin.types) & set(types)
         if plugin.failure is None and (plugin.features or used):
             versions[plugin.distribution] = plugin.version
     return _digest(versions)

@@ -87,7 +87,7 @@ def load_snapshot(path: Path) -> SceneSnapshot:
         ValueError: another version of Motes saved it.
     """
     with np.load(path, allow_pickle=False) as kept:
-        facts = json.loads(str(kept["facts"]))
+        facts: dict[str, Any] = json.loads(str(kept["facts"])) if "facts" in kept.files else {"version": 1}
         if facts["version"] != _SNAPSHOT_VERSION:
             raise ValueError(f"the snapshot has version {facts['version']}, and this Motes reads {_SNAPSHOT_VERSION}")
         frame, numbers = facts["frame"], itertools.count()

@@ -82,9 +82,9 @@ class TestKilledChild:
 
         def killing(pool: Pool, timeout: float) -> Any:
             for message in messages(pool, timeout):
-                busy = next((child for child in pool._children if child.work is not None), None)
-                if isinstance(message, SegmentReport) and message.number >= 20 and not killed and busy is not None:
-                    assert busy.pid is not None
+                works = [(child, child.work) for child in pool._children if child.work is not None]
+                busy = next((child for child, work in works if work.segment.number >= 10), None)
+                if isinstance(message, SegmentReport) and not killed and busy is not None and busy.pid is not None:
                     os.kill(busy.pid, signal.SIGKILL)
                     killed.append(busy)
                 yield message
@@ -98,8 +98,26 @@ class TestKilledChild:
         for child, work in given:
             first.setdefault(child, work)
         *_, late = first.values()
-        assert late.segment.number >= 19
+        assert late.segment.number >= 10
         assert late.segment.start - late.snapshot.frame <= 2 * 15  # two segments back at most
+
+    def test_ends_of_segments_are_kept_only_as_long_as_they_may_be_needed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from ecs_core.rendering.pool import Pool
+
+        kept: list[int] = []
+        forget = Pool._forget_ends
+
+        def noted(pool: Pool) -> None:
+            forget(pool)
+            kept.append(len(pool._ends))
+
+        monkeypatch.setattr(Pool, "_forget_ends", noted)
+        scene = Scene("snow", config={"width": 64, "height": 36, "duration": 8.0, "particle_count": 50})
+        render(scene, tmp_path / "out.mp4", workers=3, segment_seconds=0.2)
+        assert len(kept) >= 40
+        assert max(kept) <= 4
 
     def test_three_times_fails_the_render(self, motes: CommandLine, tmp_path: Path) -> None:
         process = motes.start("render", *LONG, "--duration", "10", "-o", tmp_path / "out.mp4", "--workers", "1")

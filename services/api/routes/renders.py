@@ -133,7 +133,7 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
         job.start = known_start(job.scene)
     job.warnings = song.warnings if song else []
     if job.kind not in SINGLE_TASK_KINDS:
-        job.warnings = [*job.warnings, *warnings_of(job.scene)]
+        job.warnings = [*job.warnings, *await service.compute(partial(warnings_of, job.scene))]
     job.seconds = 0.0 if job.kind in SINGLE_TASK_KINDS else seconds
     tasks = 1 if job.kind in SINGLE_TASK_KINDS else segment_count(job.scene, heard) + 1
     admit = partial(service.disk_admission.admit_job, scene=job.scene, seconds=seconds)

@@ -587,3 +587,38 @@ def test_change_of_an_unknown_field_names_those_that_there_are(make_world: MakeW
     entity = world.populate([Position], [Gravity(1.0)])
     with pytest.raises(TypeError, match="Gravity has no field z; it has: x, y"):
         world.change(entity, Gravity, z=1.0)
+
+
+@pytest.mark.parametrize(("fps", "moves"), [(1, 20), (3, 7), (10, 2), (19, 2), (20, 1), (60, 1)])
+def test_slow_frames_move_in_steps_that_end_at_their_time_and_hear_events_once(
+    make_world: MakeWorld, fps: int, moves: int
+) -> None:
+    world = make_world(fps=fps, events={"beats": [0.0, 1.0, 1.5]}, frames=10 * fps)
+    seen: list[tuple[float, float, int]] = []
+
+    def look(world: World) -> None:
+        clock = world.get(Clock)
+        assert clock.dt == world.dt
+        seen.append((clock.t, clock.dt, world.get(AudioFrame).count("beats")))
+
+    heard: list[int] = []
+    world.add(Spy([], "", Phase.FORCE, look))
+    world.add(Spy([], "", Phase.SHADE, lambda world: heard.append(world.get(AudioFrame).count("beats"))))
+    run(world, 2 * fps)
+    assert len(seen) == 2 * fps * moves
+    assert sum(beats for _, _, beats in seen) == sum(heard) == 3
+    assert [t for t, _, _ in seen[moves - 1 :: moves]] == [frame / fps for frame in range(2 * fps)]
+    assert {round(dt * fps * moves, 9) for _, dt, _ in seen} == {1.0}
+    assert world.dt == 1 / fps
+
+
+@pytest.mark.parametrize("name", ["", 3, ("a",)])
+def test_names_of_populations_are_texts(make_world: MakeWorld, name: object) -> None:
+    with pytest.raises(PluginError, match="a population's name must be a text that is not empty, not "):
+        make_world().populate([Position], name=name)
+
+
+def test_default_names_do_not_collide_with_given_ones(make_world: MakeWorld) -> None:
+    world = make_world()
+    names = [world.name(world.populate([Position], name=name)) for name in ("1", None, None)]
+    assert len(set(names)) == 3

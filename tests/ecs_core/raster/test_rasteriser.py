@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -271,7 +273,8 @@ def test_sprites_that_fill_the_picture_too_often_are_drawn_smaller() -> None:
     rasteriser = Rasteriser(64, 48)
     scale = rasteriser.paint(sprites(*everywhere, radius=1e6, light=(1e-4,) * 3, skirt=0.0), planes)
     assert 0 < scale < 1e-4  # they still are as large as a good part of the picture
-    assert rasteriser._layers(np.full(n, 2.1e6 * scale, np.float32)) == pytest.approx(MOST_LAYERS, rel=0.01)
+    windows = np.stack([*np.float32(everywhere), np.full(n, 2.1e6 * scale, np.float32)])
+    assert rasteriser._layers(windows) == pytest.approx(MOST_LAYERS, rel=0.01)
     assert planes.luma.min() > 20  # light all over
 
 
@@ -280,3 +283,23 @@ def test_sprites_that_fill_the_picture_too_often_are_drawn_smaller() -> None:
 def test_as_many_layers_as_are_allowed_are_drawn_as_they_are(n: int) -> None:
     planes = Planes.empty(64, 48)
     assert Rasteriser(64, 48).paint(sprites([32.0] * n, [24.0] * n, radius=900.0, skirt=0.0), planes) == 1
+
+
+@pytest.mark.compiled
+def test_what_lies_outside_or_is_not_a_number_does_not_count_as_layers() -> None:
+    n = 3 * MOST_LAYERS
+    x = np.r_[np.full(n, -5000.0), 32.0, 20.0]
+    radius = np.r_[np.full(n, 100.0), 6.0, np.nan]
+    drawn = sprites(x, np.full(n + 2, 24.0), skirt=0.0)
+    drawn = replace(drawn, radius=radius.astype(np.float32))
+    planes = Planes.empty(64, 48)
+    assert Rasteriser(64, 48).paint(drawn, planes) == 1
+    assert planes.luma[24, 32] > 150
+
+
+@pytest.mark.compiled
+def test_specks_are_neither_counted_nor_dimmed() -> None:
+    rng = np.random.default_rng(3)
+    everywhere = (rng.uniform(0, 16, 100_000), rng.uniform(0, 16, 100_000))
+    planes = Planes.empty(16, 16)
+    assert Rasteriser(16, 16).paint(sprites(*everywhere, radius=0.05, light=(0.01,) * 3, skirt=0.0), planes) == 1

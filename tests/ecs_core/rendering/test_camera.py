@@ -90,7 +90,7 @@ def test_song_moves_the_camera_the_same_way_for_any_workers(demo_song: Path, tmp
         ({"camera": {"zoom": 0}}, r"camera\.zoom = 0: must be between 0\.05 and 20"),
         ({"camera": {"pan": 1}}, r"unknown setting 'camera\.pan'"),
         ({"bindings": [{"source": "rms", "target": "camera.zoom"}]}, r"target = 'camera\.zoom': no such parameter"),
-        ({"layers": [{"type": "zen", "config": {"camera": {}}}]}, r"config\.camera: is of the whole video"),
+        ({"layers": [{"type": "zen", "config": {"camera": {}}}]}, r"config: camera = \{\}: belongs to the whole video"),
     ],
 )
 def test_invalid_camera_is_named(config: dict[str, Any], words: str) -> None:

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import esper
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecs_core import Scene, SceneError, render, render_frame
+from ecs_core import (
+    RGB,
+    Burst,
+    Color,
+    Look,
+    ParticleType,
+    PluginError,
+    Position,
+    Scene,
+    SceneError,
+    Settings,
+    Size,
+    Sprite,
+    World,
+    option,
+    render,
+    render_frame,
+)
 from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import particle_types
+from ecs_core.plugin_api import registry as registry_module
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.simulation import Simulation
@@ -106,10 +126,10 @@ def test_layer_has_bindings_and_a_threshold_of_its_own(demo_song: Path) -> None:
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ([{"type": "rain"}], r"^layers\.0: type = 'rain': no such particle type; there are: bouncing, "),
+        ([{"type": "rain"}], r"^layers\.0: Invalid particle type: rain. Available types: \['bouncing', "),
         ([ZEN, ZEN], r"^layers\.1\.name = 'zen': another layer has this name"),
-        ([{"type": "zen", "config": {"width": 64}}], r"^layers\.0: config\.width: is of the whole video"),
-        ([{"type": "zen", "config": {"layers": []}}], r"^layers\.0: config\.layers: is of the whole video"),
+        ([{"type": "zen", "config": {"width": 64}}], r"^layers\.0: config: width = 64: belongs to the whole video"),
+        ([{"type": "zen", "config": {"layers": []}}], r"^layers\.0: config: layers = \[\]: belongs to the whole video"),
         (
             [{"type": "zen", "config": {"particle_count": -1}}],
             r"^layers\.0: particle_count = -1: must be between 0 and",
@@ -118,6 +138,7 @@ def test_layer_has_bindings_and_a_threshold_of_its_own(demo_song: Path) -> None:
         ([{"type": "zen", "opacity": 2}], r"^layers\.0\.opacity = 2: must be between 0 and 1"),
         ([{"kind": "rug", "type": "zen"}], r"^layers\.0\.kind = 'rug': must be 'particles'"),
         ([{}], r"^layers\.0\.type is missing"),
+        ([{"type": ""}], r"^layers\.0\.type = '': must have at least 1 character"),
         (
             [{"type": "zen", "config": {"bindings": [{"source": "rms", "target": "weight"}]}}],
             r"^layer 'zen': bindings\.0\.target = 'weight': no such parameter",
@@ -183,3 +204,49 @@ def test_frames_are_the_same_for_any_workers_and_segments(demo_song: Path, tmp_p
     assert len(set(hashes[0])) == 45
     assert hashes[0] == hashes[1] == hashes[2]
     assert render_frame(scene, 31 / 30, tmp_path / "frame.png") == hashes[0][31]
+
+
+class Choosy(Settings):
+    """Settings of a type that allows less than Motes."""
+
+    width: int = option(640, "width", group="output", ge=96, le=4000)
+    particle_count: int = option(150, "particles", group="particles", ge=100, le=10_000)
+    background: RGB = option((1, 2, 3), "colour", group="look")  # type: ignore[assignment]  # not None, unlike ours
+
+
+def _bursts(world: World, settings: Settings) -> None:
+    drawn = (Position, Size, Color, Look)
+    world.populate(drawn, [Burst(x=500.0, y=500.0, count=settings.particle_count), Sprite()])
+    assert settings.seed == world.seed
+
+
+def _fails(world: World, settings: Settings) -> None:
+    raise ValueError("no rain today")
+
+
+@pytest.fixture
+def types(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = particle_types()
+    more = {
+        "choosy": ParticleType("choosy", settings=Choosy, populate=_bursts),
+        "broken": ParticleType("broken", populate=_fails),
+    }
+    with_more = replace(registry, types={**registry.types, **more})
+    monkeypatch.setattr(registry_module, "particle_types", lambda: with_more)
+
+
+@pytest.mark.usefixtures("types")
+def test_layer_of_a_type_with_limits_of_its_own_takes_what_the_video_has() -> None:
+    with simulation_of(plan_of("snow", [{"type": "choosy"}], width=64, height=64, particle_count=10)) as simulation:
+        assert len(simulation.frame()) == 10 + 150
+    with pytest.raises(SceneError, match=r"layers\.0: particle_count = 20: must be between 100 and 10000"):
+        plan_of("snow", [{"type": "choosy", "config": {"particle_count": 20}}])
+
+
+@pytest.mark.usefixtures("types")
+def test_worlds_of_a_scene_that_cannot_be_set_up_are_closed() -> None:
+    plan = plan_of("snow", [ZEN, {"type": "broken"}])
+    before = esper.list_worlds()
+    with pytest.raises(PluginError, match="no rain today"):
+        simulation_of(plan)
+    assert esper.list_worlds() == before

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_core import ParticleType, Scene, Settings, World, render
+from ecs_core import ParticleType, Phase, PluginError, Scene, Settings, System, World, option, render
 from ecs_core.plugin_api import particle_types
 from ecs_core.testing import ConformanceError, check_particle_type
 from tests.media import SMALL
@@ -63,6 +63,42 @@ def test_kit_finds_settings_that_nothing_reads() -> None:
         "nothing reads these settings: x_position, y_position, outer_movement_strength, inner_movement_strength."
     )
     assert wrong.saw.endswith("are read, or not the type's to heed: particle_count.")
+
+
+def test_kit_sees_settings_that_are_read_in_any_way() -> None:
+    class Own(Settings):
+        trails: bool = option(False, "tails", group="look")
+        length: float = option(1.0, "of the tails", group="look", ge=0, le=9)
+        shine: float = option(1.0, "light", group="look", ge=0, le=9)
+
+    class Shine(System):
+        phase = Phase.SHADE
+
+        def process(self) -> None:
+            assert self.world.get(Own).shine
+
+    def populate(world: World, settings: Own) -> None:
+        world.insert(settings)
+        if settings.trails:
+            assert settings.length
+
+    kind = ParticleType("own", settings=Own, populate=populate, systems=(Shine,))
+    assert check_particle_type(kind, checks=("ignored",)).problems == ()
+    assert "__getattribute__" not in vars(Own)
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"ignored": ("bouncy",)}, r"ignored must be a tuple of names of its settings, not 'bouncy'"),
+        ({"ignored": "bounce"}, r"ignored must be a tuple of names of its settings, not 'bounce'"),
+        ({"__annotations__": {"layers": int}, "layers": 3}, r"its setting 'layers' must have another name"),
+        ({"__annotations__": {"camera": float}, "camera": 1.0}, r"its setting 'camera' must have another name"),
+    ],
+)
+def test_settings_that_motes_cannot_take_are_refused_by_name(own: dict[str, object], words: str) -> None:
+    with pytest.raises(PluginError, match=words):
+        ParticleType("own", settings=type("Own", (Settings,), own), populate=lambda world, settings: None)
 
 
 def test_settings_of_layers_that_have_no_effect_are_named_with_the_layer(tmp_path: Path) -> None:

@@ -49,8 +49,16 @@ BEYOND: list[tuple[dict[str, Any], str, str]] = [  # what no video can be: said 
     ({"duration": 1e9}, "max_seconds", "duration = 1e+09 s: at most 20 here"),
     ({"particle_count": 10**9}, "max_particles", "particle_count = 1000000000: at most 3000 here"),
     ({"max_particles": 10**9}, "max_particles", "max_particles = 1000000000: at most 3000 here"),
+    (
+        {"layers": [{"type": "zen", "config": {"particle_count": 2_000_000}}]},
+        "max_particles",
+        "particle_count = 2000000: at most 3000 here",
+    ),
 ]
 WRONG = [
+    {"layers": 3},
+    {"layers": [3]},
+    {"layers": [{"type": "zen", "config": 3}]},
     {"fps": "fast"},
     {"fps": True},
     {"duration": -1},

@@ -85,3 +85,7 @@ class TestLayers:
             "bounce = True: has no effect on this particle type",
             "layer 'zen': max_particles = 5: has no effect on this particle type",
         ]
+
+    def test_layers_of_one_plugin_have_its_version(self) -> None:
+        keys = {spec_key(spec(layers=layers))[:VERSION_LENGTH] for layers in ([], LAYERS)}
+        assert len(keys) == 1
