@@ -83,12 +83,16 @@ class ForkServer:
         environment: Mapping[str, str],
         stdout: IO[Any],
         stderr: IO[Any] | None = None,
-        pass_fds: Sequence[int] = (),
+        pass_fds: Sequence[int] | Mapping[int, int] = (),
     ) -> Forked:
-        """Run ``python -m WORDS``, in the folder of the sources."""
+        """Run ``python -m WORDS``, in the folder of the sources.
+
+        ``pass_fds`` are files that it inherits, under their numbers or under those that map to them.
+        """
         ours, theirs = socket.socketpair()
-        targets = [1, 2, *pass_fds]
-        files = [stdout.fileno(), (stderr or stdout).fileno(), *pass_fds]
+        inherited = pass_fds if isinstance(pass_fds, Mapping) else dict(zip(pass_fds, pass_fds, strict=True))
+        targets = [1, 2, *inherited]
+        files = [stdout.fileno(), (stderr or stdout).fileno(), *inherited.values()]
         request = json.dumps({"words": words, "environment": dict(environment), "targets": targets}).encode()
         with theirs:
             socket.send_fds(self._control, [request], [theirs.fileno(), *files])

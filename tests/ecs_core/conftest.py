@@ -12,6 +12,7 @@ from ecs_core.audio.timeline import EVENTS, FEATURES, FeatureTimeline
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.world import World
 from ecs_core.systems import BUILT_IN
+from tests.render_children import fork_children
 
 MakeWorld = Callable[..., World]
 
@@ -53,3 +54,9 @@ def make_world() -> Iterator[MakeWorld]:
     yield make
     for world in worlds:
         world.close()
+
+
+@pytest.fixture(autouse=True)
+def _render_children_are_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = fork_children(lambda: request.getfixturevalue("forks"))
+    monkeypatch.setattr("ecs_core.rendering.pool._start", start)
