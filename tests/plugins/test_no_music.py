@@ -32,7 +32,7 @@ def test_wraps_round_the_edges(speed: float) -> None:
     jumped = False
     before = None
     for moment in play("no_music", seconds=20, fps=10, speed_x=speed, inner_movement_strength=0):
-        margin = np.maximum(20, 6.5 * moment.radius)  # as far as their light reaches
+        margin = np.maximum(20, 6.5 * moment.radius) + moment.speed / 10  # as far as light reaches, and a frame more
         assert (moment.x >= -margin).all()
         assert (moment.x <= 1920 + margin).all()
         assert (moment.y >= -margin).all()
