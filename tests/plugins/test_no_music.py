@@ -30,9 +30,12 @@ def test_count_never_changes() -> None:
 @pytest.mark.parametrize("speed", [0.0, 60.0])
 def test_wraps_round_the_edges(speed: float) -> None:
     jumped = False
-    before = None
+    before = last_radius = None
     for moment in play("no_music", seconds=20, fps=10, speed_x=speed, inner_movement_strength=0):
-        margin = np.maximum(20, 6.5 * moment.radius) + moment.speed / 10  # as far as light reaches, and a frame more
+        # As far as its light reached in the picture before, and a frame of its way farther.
+        radius = moment.radius if last_radius is None else np.maximum(moment.radius, last_radius)
+        margin = np.maximum(20, 6.5 * radius) + 1.05 * moment.speed / 10
+        last_radius = moment.radius
         assert (moment.x >= -margin).all()
         assert (moment.x <= 1920 + margin).all()
         assert (moment.y >= -margin).all()
