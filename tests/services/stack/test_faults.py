@@ -59,14 +59,15 @@ def scene_of(stack: Stack, job: str) -> str:
 
 
 def videos(stack: Stack, job: str) -> list[str]:
-    """The segments and results of a job that are in storage."""
+    """The segments and videos of a job that are in storage."""
     return [key for key in stack.files(f"scenes/{scene_of(stack, job)}") if key.endswith(".mp4")]
 
 
 def recorded_videos(stack: Stack, job: str) -> list[str]:
-    """The segments and results of a job that are recorded in the database."""
-    key = f"scenes/{scene_of(stack, job)}/%"
-    return sorted(row["object"] for row in stack.rows("SELECT object FROM artefacts WHERE key LIKE :key", key=key))
+    """The segments and videos of a job that are recorded in the database."""
+    key = f"scenes/{scene_of(stack, job)}/%"  # its poster and what is needed to render it are there, too
+    rows = stack.rows("SELECT object FROM artefacts WHERE key LIKE :key AND object LIKE '%.mp4'", key=key)
+    return sorted(row["object"] for row in rows)
 
 
 def half_done(stack: Stack) -> list[Path]:
