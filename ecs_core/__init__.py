@@ -73,11 +73,11 @@ if TYPE_CHECKING:
     from ecs_core.rendering.progress import Progress as Progress
     from ecs_core.rendering.run import render as render
     from ecs_core.rendering.still import render_frame as render_frame
+    from ecs_core.scene.model import RGB as RGB
+    from ecs_core.scene.model import option as option
     from ecs_core.scene.render_result import RenderResult as RenderResult
     from ecs_core.scene.scene import Scene as Scene
-    from ecs_core.scene.settings import RGB as RGB
     from ecs_core.scene.settings import Settings as Settings
-    from ecs_core.scene.settings import option as option
     from ecs_core.systems.audio_reaction import Binding as Binding
     from ecs_core.systems.audio_reaction import Reactive as Reactive
 
@@ -102,7 +102,8 @@ _PUBLIC = {
     "scene.render_result": "RenderResult",
     "scene.scene": "Scene",
     "ecs.schedule": "Phase",
-    "scene.settings": "RGB Settings option",
+    "scene.model": "RGB option",
+    "scene.settings": "Settings",
     "systems.audio_reaction": "Binding Reactive",
     "ecs.table": "Column Table",
     "ecs.values": "Curve Gradient Pareto Range",

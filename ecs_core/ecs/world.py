@@ -322,6 +322,7 @@ class World:
             self._run(self._schedule)
             return
         self._run([each for each in self._schedule if each[1].phase < Phase.FORCE])
+        moving = [each for each in self._schedule if Phase.FORCE <= each[1].phase <= Phase.COLLIDE]
         clock, audio = self.get(Clock), self.get(AudioFrame)
         self.dt = self.move_dt
         try:
@@ -330,7 +331,7 @@ class World:
                 before_the_last = (self._moves - 1 - move) * self.dt
                 self._resources[Clock] = replace(clock, t=clock.t - before_the_last, dt=self.dt)
                 self._resources[AudioFrame] = replace(audio, again=move > 0)
-                self._run([each for each in self._schedule if Phase.FORCE <= each[1].phase <= Phase.COLLIDE])
+                self._run(moving)
         finally:
             self.dt, self._resources[Clock], self._resources[AudioFrame] = clock.dt, clock, audio
         self._run([each for each in self._schedule if each[1].phase > Phase.COLLIDE])

@@ -33,20 +33,34 @@ _RIM = f32(0.12)  # a disc fades out over this share of its radius, but over at 
 KR, KG, KB = f32(0.2126), f32(0.7152), f32(0.0722)
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], u1[::1], f4[:, ::1]")
-def cut_windows(
-    x: F32, y: F32, radius: F32, red: F32, green: F32, blue: F32, skirt: F32, disc: U8, out: F32
-) -> int:  # fmt: skip
-    """Write each sprite's core, and its skirt if it has one, as windows into ``out``; returns their number.
+@inline_kernel
+def _seen_area(x: f32, y: f32, reach: f32, width: int, height: int) -> float:
+    """The pixels of the picture that a window covers; 0 for one that is not a number."""
+    wide = min(x + reach, f32(width)) - max(x - reach, _ZERO)
+    high = min(y + reach, f32(height)) - max(y - reach, _ZERO)
+    return float(wide) * float(high) if wide > _ZERO and high > _ZERO else 0.0
 
-    The arguments before ``out`` are the arrays of a Sprites, (n,); ``out`` is (7, 2 n): centre x and y, reach
-    (pixels), red, green, blue, and whether it is a disc.
+
+@kernel("f4[::1], f4[::1], f4[::1], f4, f4[::1], f4[::1], f4[::1], f4[::1], u1[::1], i8, i8, f4[:, ::1]")
+def cut_windows(
+    x: F32, y: F32, radius: F32, scale: f32, red: F32, green: F32, blue: F32, skirt: F32, disc: U8,
+    width: int, height: int, out: F32,
+) -> tuple[int, float]:  # fmt: skip
+    """Write each sprite's core, and its skirt if it has one, as windows into ``out``.
+
+    Returns their number, and the pixels of a ``width × height`` picture that those of large sprites cover, one over
+    another. Large ones have more than the smallest reach; ``scale`` is a factor on their radii. The arrays before
+    ``out`` are those of Sprites, (n,); ``out`` is (7, 2 n): centre x and y, reach (pixels), red, green, blue, and
+    whether it is a disc.
     """
-    n = 0
+    n, covered = 0, 0.0
     for i in range(x.size):
-        reach, dim = radius[i], _ONE
-        if not disc[i]:
-            reach = CORE_REACH * radius[i]
+        r, dim = radius[i], _ONE
+        reach = r if disc[i] else CORE_REACH * r
+        large = reach > FINEST
+        if large:
+            r, reach = scale * r, scale * reach
+            covered += _seen_area(x[i], y[i], reach, width, height)
         if reach < FINEST:  # too small: the smallest reach, with the same total light
             dim = reach * reach * (_ONE / (FINEST * FINEST))
             reach = FINEST
@@ -55,11 +69,14 @@ def cut_windows(
         out[6, n] = f32(disc[i])
         n += 1
         if not disc[i] and skirt[i] > _ZERO:
-            out[0, n], out[1, n], out[2, n] = x[i], y[i], max(SKIRT_REACH * radius[i], FINEST)
+            reach = max(SKIRT_REACH * r, FINEST)
+            if large:
+                covered += _seen_area(x[i], y[i], reach, width, height)
+            out[0, n], out[1, n], out[2, n] = x[i], y[i], reach
             out[3, n], out[4, n], out[5, n] = skirt[i] * red[i], skirt[i] * green[i], skirt[i] * blue[i]
             out[6, n] = _ZERO
             n += 1
-    return n
+    return n, covered
 
 
 @kernel("f4[:, ::1], i8, i8, i8, i8[::1], i8[::1]")

@@ -1,4 +1,4 @@
-"""Layers: the particles of a flat config, and those that its ``layers`` put under and over them."""
+"""Layers: the particles of a flat config, and those that its ``layers`` add."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from ecs_core.ecs.rng import stream_of
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api.particle_type import ParticleType
 from ecs_core.plugin_api.registry import particle_type
-from ecs_core.scene.settings import OF_THE_VIDEO, LayerSettings, Settings, validate
+from ecs_core.scene.nested_settings import LayerSettings
+from ecs_core.scene.settings import OF_THE_VIDEO, Settings, validate
 
 MAIN = ""  # the name of the layer that the flat config describes
 _SEEDS = (1 << 63) - 1

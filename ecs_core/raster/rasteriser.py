@@ -6,6 +6,7 @@ touched in the frame before, are redrawn; the result is the same as redrawing ev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,9 +19,9 @@ from ecs_core.raster.colour import leak
 from ecs_core.raster.sprites import Sprites
 
 BAND_ROWS = 32
-# How often sprites may fill the picture in a frame, one over another: beyond that they are drawn smaller. Ten thousand
-# sprites as large as the picture would take a quarter of a minute, and be as white.
-MOST_LAYERS = 1000
+# How often sprites may cover each pixel in the mean: beyond that they are drawn smaller. More is as white, and takes
+# seconds a frame.
+MOST_OVERDRAW = 1000
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -83,7 +84,7 @@ class Rasteriser:
         """Update ``planes``, as the last call left them, to show ``sprites`` over the background.
 
         All linear light is multiplied by ``light``: 0 is black. Returns the factor on radii: 1 unless the sprites would
-        fill the picture more than ``MOST_LAYERS`` times.
+        cover the picture more than ``MOST_OVERDRAW`` times.
         """
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
         base, glow = self._base, self._glow
@@ -95,15 +96,20 @@ class Rasteriser:
         if self._drawn.shape[1] < 2 * len(sprites):
             self._drawn = np.empty((7, 3 * len(sprites)), np.float32)
         drawn = self._drawn
-        radius, scale = sprites.radius, 1.0
-        while True:
-            n = kernels.raster.cut_windows(
-                sprites.x, sprites.y, radius, red, green, blue, sprites.skirt, sprites.disc, drawn
-            )
-            if scale < 1 or self._layers(drawn[:3, :n]) <= MOST_LAYERS:
-                break
-            scale = self._scale_that_fits(drawn[:3, :n])
-            radius = np.where(radius > kernels.raster.FINEST, radius * np.float32(scale), radius)
+
+        def cut(scale: float) -> tuple[int, float]:
+            """The number of windows, and how often they cover the picture."""
+            n, covered = kernels.raster.cut_windows(
+                sprites.x, sprites.y, sprites.radius, np.float32(scale), red, green, blue, sprites.skirt, sprites.disc,
+                self.width, self.height, drawn,
+            )  # fmt: skip
+            return n, covered / (self.width * self.height)
+
+        scale = 1.0
+        n, overdraw = cut(scale)
+        if overdraw > MOST_OVERDRAW:
+            scale = _largest(lambda scale: cut(scale)[1] <= MOST_OVERDRAW)
+            n, _ = cut(scale)
         needed = kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
         if needed > self._listed.size:
             self._listed = np.zeros(needed + needed // 2, np.int64)
@@ -126,21 +132,11 @@ class Rasteriser:
             )  # fmt: skip
         return scale
 
-    def _layers(self, windows: F32) -> float:
-        """How often windows fill the picture, without the smallest ones, which cannot be made smaller.
 
-        ``windows`` is (3, n): centre x and y, and reach, pixels.
-        """
-        x, y, reach = np.nan_to_num(windows[:, windows[2] > kernels.raster.FINEST].astype(np.float64))
-        wide = np.minimum(x + reach, self.width) - np.maximum(x - reach, 0)
-        high = np.minimum(y + reach, self.height) - np.maximum(y - reach, 0)
-        return float((np.maximum(wide, 0) * np.maximum(high, 0)).sum()) / (self.width * self.height)
-
-    def _scale_that_fits(self, windows: F32) -> float:
-        """The factor on the reach of windows with which they fill the picture ``MOST_LAYERS`` times, by bisection."""
-        low, high = 0.0, 1.0
-        for _ in range(40):
-            middle = (low + high) / 2
-            smaller = np.stack([windows[0], windows[1], windows[2] * np.float32(middle)])
-            low, high = (middle, high) if self._layers(smaller) <= MOST_LAYERS else (low, middle)
-        return low
+def _largest(fits: Callable[[float], bool]) -> float:
+    """The largest number in [0, 1) that fits, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

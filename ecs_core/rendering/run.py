@@ -24,7 +24,7 @@ from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
-from ecs_core.rendering.segment import crowded_warning
+from ecs_core.rendering.segment import overdraw_warning
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.rendering.song_sound import SongSound
@@ -98,7 +98,9 @@ def render(
         plan = replace(plan, timeline=timeline.load())  # a long one is too large to be kept in memory besides
         pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes))
         finished = folder / "finished.mp4"
-        seconds, digests, sound, crowded = _render_segments(plan, scene, pool, finished, poster, tags, reporter, cancel)
+        seconds, digests, sound, overdrawn = _render_segments(
+            plan, scene, pool, finished, poster, tags, reporter, cancel
+        )
         os.replace(finished, output)
     seconds["compile"] = compiling
     seconds["analyse"] = analysed - began - compiling
@@ -115,7 +117,7 @@ def render(
             *settings_in_vain(particle_type, settings),
             *(() if analysis is None else analysis.warnings),
             *tags.warnings,
-            *((crowded_warning(crowded),) if crowded else ()),
+            *((overdraw_warning(overdrawn),) if overdrawn else ()),
         ),
         seconds,
         tuple(digests),
@@ -184,7 +186,7 @@ def _render_segments(
     ready: dict[int, Path] = {}
     todo = iter(plan.segments)
     planned: list[Work] = []
-    joined = crowded = 0
+    joined = overdrawn = 0
     try:
         video = VideoFile(
             path, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
@@ -214,7 +216,7 @@ def _render_segments(
                         continue
                     done[message.number] = message.frames
                     digests[message.number] = message.digests
-                    crowded += message.crowded
+                    overdrawn += message.overdrawn
                     ready[message.number] = path.with_name(f"{message.number}.mp4")
                     for stage_name, value in message.seconds.items():
                         spent[stage_name] = spent.get(stage_name, 0.0) + value
@@ -241,7 +243,7 @@ def _render_segments(
         if sound is not None:
             sound.close()
     made: Sound = "none" if sound is None else "copied" if sound.is_copied else "encoded"
-    return spent, [digest for number in sorted(digests) for digest in digests[number]], made, crowded
+    return spent, [digest for number in sorted(digests) for digest in digests[number]], made, overdrawn
 
 
 def _read_tags(path: Path) -> SongTags:

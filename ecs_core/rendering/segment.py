@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ecs_core.raster.rasteriser import MOST_LAYERS, Rasteriser
+from ecs_core.raster.rasteriser import MOST_OVERDRAW, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation, backdrop
@@ -26,23 +26,23 @@ _AHEAD = 6  # frames
 class SegmentReport:
     """A finished segment: its number, the state at its end, seconds by stage, and frame hashes if requested.
 
-    ``crowded`` is the number of frames in which particles were drawn smaller, as they would have filled the picture too
-    often (``raster.rasteriser.MOST_LAYERS``).
+    ``overdrawn`` is the number of frames in which particles were drawn smaller, as they would have covered the picture
+    too often (``raster.rasteriser.MOST_OVERDRAW``).
     """
 
     number: int
     frames: int
     end: SceneSnapshot
-    crowded: int
+    overdrawn: int
     seconds: dict[str, float] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
 
 
-def crowded_warning(frames: int) -> str:
-    """What users are told of so many crowded frames."""
+def overdraw_warning(frames: int) -> str:
+    """What users are told of so many overdrawn frames."""
     return (
-        f"in {frames} frame{'s' if frames > 1 else ''} particles would have filled the picture more than {MOST_LAYERS} "
-        "times, and were drawn smaller"
+        f"in {frames} frame{'s' if frames > 1 else ''} particles would have covered the picture more than "
+        f"{MOST_OVERDRAW} times, and were drawn smaller"
     )
 
 
@@ -90,7 +90,7 @@ class SegmentRenderer:
         now = time.perf_counter
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
-        crowded = 0
+        overdrawn = 0
         began = now()
         opening = self._opening(segment, snapshot)
         if not snapshot.frame <= self.simulation.world.frame <= segment.start:  # otherwise we are closer already
@@ -111,7 +111,7 @@ class SegmentRenderer:
                     sprites = opening
                 t1 = now()
                 scale = self._rasteriser.paint(sprites, picture.planes, light=self._light(self._plan.shown(frame)))
-                crowded += scale < 1
+                overdrawn += scale < 1
                 t2 = now()
                 if self._digests:
                     digests.append(picture.digest())
@@ -137,4 +137,4 @@ class SegmentRenderer:
             "other": total - simulate - rasterise - digest - encode,
         }
         end = self.simulation.snapshot()
-        return SegmentReport(segment.number, segment.stop - segment.start, end, crowded, seconds, digests)
+        return SegmentReport(segment.number, segment.stop - segment.start, end, overdrawn, seconds, digests)

@@ -1,4 +1,4 @@
-"""Simulation: a world set up for a scene, stepped frame by frame, and its sprites to draw.
+"""Simulation: the worlds of a scene's layers, stepped frame by frame, and their sprites in pixels.
 
 The simulation-only pass, the renderer of segments and ``motes frame`` all use it, so they cannot differ.
 """

@@ -20,7 +20,8 @@ from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Pareto, Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
-from ecs_core.scene.settings import BindingSettings, Settings
+from ecs_core.scene.nested_settings import BindingSettings
+from ecs_core.scene.settings import Settings
 from ecs_core.systems.audio_reaction import Binding, Reactive, install_driven_components, no_source
 
 Target = tuple[type[Any], str]

@@ -9,25 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
-from itertools import pairwise
-from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
     GetJsonSchemaHandler,
     ValidationError,
-    ValidationInfo,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticKnownError, to_jsonable_python
+from pydantic_core import CoreSchema
 
 from ecs_core.audio.catalogue import FEATURES as CATALOGUE
 from ecs_core.audio.catalogue import STRONG
@@ -39,12 +32,15 @@ from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
 from ecs_core.frame_times import frame_at
 from ecs_core.raster.colour import linear_from_srgb
+from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
+from ecs_core.scene.nested_settings import (
+    BindingSettings,
+    CameraSettings,
+    EnhancedMode,
+    HearingSettings,
+    LayerSettings,
+)
 from ecs_core.validation_messages import error_message
-
-Byte = Annotated[int, Field(ge=0, le=255)]
-RGB = tuple[Byte, Byte, Byte]
-Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 # NTSC rates, which are fractions but usually written as decimals: 23.976, 29.97, 59.94, 119.88.
 _NTSC = {round(n * 1000 / 1001, digits): Fraction(n * 1000, 1001) for n in (24, 30, 60, 120) for digits in (2, 3)}
@@ -83,121 +79,6 @@ def picture_size(text: str) -> tuple[int, int]:
     return int(size[1]), int(size[2])
 
 
-def _among(annotation: Any) -> set[Any]:
-    """The types that an annotation allows, without those of elements of lists and objects."""
-    origin, parts = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _among(parts[0])
-    return {each for part in parts for each in _among(part)} if origin in (Union, UnionType) else {annotation}
-
-
-class Model(BaseModel):
-    """A strict, frozen settings model that rejects unknown fields."""
-
-    # Built when first used: a render needs only one of the types that are loaded.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False, defer_build=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool):
-            numbers = _among(cls.model_fields[str(info.field_name)].annotation) & {int, float}
-            if numbers:  # pydantic accepts booleans as numbers
-                raise PydanticKnownError("float_type" if float in numbers else "int_type")
-        return value
-
-
-def _shown(low: float, high: float) -> WithJsonSchema:
-    """Limits in the JSON schema of a number that a validator checks."""
-    return WithJsonSchema({"type": "number", "minimum": low, "maximum": high})
-
-
-def option(default: Any, description: str, *, group: str, unit: str | None = None, **limits: Any) -> Any:
-    """A field of a settings model, with what a form needs to show it.
-
-    ``group`` is its heading in forms; ``unit`` the unit of its numbers; ``limits`` are pydantic's (``ge``, ``le``,
-    ``min_length`` …). A callable default is called for each new value.
-    """
-    extra: dict[str, Any] = {"group": group} | ({"unit": unit} if unit else {})
-    if callable(default):
-
-        def shown(schema: dict[str, Any]) -> None:
-            schema |= extra | {"default": to_jsonable_python(default())}
-
-        return Field(default_factory=default, description=description, json_schema_extra=shown, **limits)
-    return Field(default, description=description, json_schema_extra=extra, **limits)
-
-
-class EnhancedMode(Model):
-    """A level at or over ``threshold`` counts ``factor`` times, up to 1."""
-
-    active: bool = option(True, "whether loud passages are amplified", group="music")
-    threshold: Share = option(0.3, "levels at or over this are amplified", group="music")
-    factor: float = option(2.0, "by how much", group="music", unit="times", ge=0, le=10)
-
-
-class BindingSettings(Model):
-    """Lets any feature of the song move any bindable parameter (``motes types TYPE`` lists both)."""
-
-    source: str = option(
-        ...,
-        "a feature of the song: bass, onset, level …; or an event: kick, beat, drop …",
-        group="music",
-        examples=["bass"],
-    )
-    target: str = option(
-        ..., "a parameter: size, speed, light, color, emission.rate …", group="music", examples=["size"]
-    )
-    op: Literal["multiply", "add", "set"] | None = option(
-        None, "value × (1 + v), value + v or v; null: multiply, or add to a parameter that rests at 0", group="music"
-    )
-    gain: float = option(1.0, "v is the curve's value times this", group="music", ge=-1e6, le=1e6)
-    threshold: Share = option(0.0, "the feature counts as 0 below this; weaker events are left out", group="music")
-    curve: (
-        Literal["linear", "square", "root", "smooth", "step"]
-        | Annotated[
-            tuple[tuple[Share, Annotated[float, Field(ge=-1e6, le=1e6)]], ...], Field(min_length=2, max_length=64)
-        ]
-    ) = option(
-        "linear",
-        "from feature to v: a name, or points [[feature, v], …] in ascending order",
-        group="music",
-        examples=["smooth", [[0, 0], [0.5, 0.2], [1, 1]]],
-    )
-    attack: float = option(0.0, "time constant of rising", group="music", unit="s", ge=0, le=60)
-    release: float = option(
-        0.0, "time constant of falling; of an event, 0 means 0.15", group="music", unit="s", ge=0, le=60
-    )
-    look_ahead: float = option(0.0, "how far ahead of the song", group="music", unit="s", ge=-10, le=10)
-    quantise: Literal["bar", "beat", "half", "quarter"] | None = option(
-        None, "events move to the nearest bar, beat or part of a beat; features change there alone", group="music"
-    )
-
-    @field_validator("curve")
-    @classmethod
-    def _ascending(cls, value: Any) -> Any:
-        if not isinstance(value, str) and any(a[0] >= b[0] for a, b in pairwise(value)):
-            raise ValueError("points must have ascending positions")
-        return value
-
-
-class HearingSettings(Model):
-    """How a feature or an event is heard, in percentiles of the song."""
-
-    threshold: Percent | None = option(
-        None, "the feature is 0 up to here; weaker events are left out", group="music", unit="%"
-    )
-    full: Percent | None = option(
-        None, "the feature is 1 from here on: the lower, the more sensitive", group="music", unit="%"
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.threshold is not None and self.full is not None and self.threshold >= self.full:
-            raise ValueError(f"threshold {self.threshold:g} must be under full {self.full:g}")
-        return self
-
-
 _SPAWNING = (
     "steady_spawn_rate",
     "max_particles",
@@ -222,38 +103,6 @@ LEFT_TO_TYPES = (
 )
 
 
-class CameraSettings(Model):
-    """What is seen of the scene; bindings can move it: camera.zoom, camera.x, camera.y, camera.roll."""
-
-    x: float = option(0.5, "what lies in the middle, as a fraction of the width", group="camera", ge=-10, le=10)
-    y: float = option(0.5, "what lies in the middle, as a fraction of the height", group="camera", ge=-10, le=10)
-    zoom: float = option(1.0, "how much larger", group="camera", unit="times", ge=0.05, le=20)
-    roll: float = option(0.0, "turned clockwise", group="camera", unit="degrees", ge=-36_000, le=36_000)
-
-
-class LayerSettings(Model):
-    """More particles in the same picture, of another type or of the same one with other settings."""
-
-    kind: Literal["particles"] = option("particles", "what the layer shows", group="layers")
-    type: str = option(..., "particle type", group="layers", examples=["zen"], min_length=1, max_length=64)
-    name: str | None = option(
-        None,
-        "random draws depend on it, so that they stay when other layers come or go; null: the type's name",
-        group="layers",
-        min_length=1,
-        max_length=64,
-    )
-    config: dict[str, Any] = option(
-        dict, "settings of the type, except those of the whole video", group="layers", examples=[{"particle_count": 50}]
-    )
-    behind: bool = option(
-        False,
-        "drawn before the scene's own particles; as light adds up, that shows only where something covers",
-        group="layers",
-    )
-    opacity: Share = option(1.0, "share of its light that is seen", group="layers")
-
-
 # What each layer has for itself, besides the settings that its type adds; all others are of the whole video.
 _PER_LAYER = (*LEFT_TO_TYPES, "bass_threshold", "enhanced_mode", "bindings")
 
@@ -269,13 +118,13 @@ class Settings(Model):
 
     width: int = option(1920, "picture width, even", group="output", unit="px", ge=16, le=7680)
     height: int = option(1080, "picture height, even", group="output", unit="px", ge=16, le=4320)
-    fps: Annotated[int | float, _shown(_SLOWEST, _FASTEST)] | str = option(
+    fps: Annotated[int | float, limits_shown(_SLOWEST, _FASTEST)] | str = option(
         30, 'frames per second, 1–240: 30, 29.97 or "30000/1001"', group="output", unit="1/s"
     )
-    duration: Annotated[float, _shown(0, 86_400)] | Literal["audio"] | None = option(
+    duration: Annotated[float, limits_shown(0, 86_400)] | Literal["audio"] | None = option(
         10.0, 'length; null or "audio": as long as the song', group="output", unit="s"
     )
-    start: Annotated[float, _shown(0, 86_400)] | Literal["drop"] = option(
+    start: Annotated[float, limits_shown(0, 86_400)] | Literal["drop"] = option(
         0.0,
         'second of the song at which the video begins; "drop": a bar before its strongest drop',
         group="output",
@@ -295,7 +144,7 @@ class Settings(Model):
     )
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
     hud: bool = option(False, "show what is heard in a corner of the picture", group="output")
-    poster: Annotated[float, _shown(0, 86_400)] | None = option(
+    poster: Annotated[float, limits_shown(0, 86_400)] | None = option(
         None, "moment of the video that its poster shows; null: the strongest drop or moment", group="output", unit="s"
     )
     poster_frame: bool = option(False, "show the poster as the first frame", group="output")

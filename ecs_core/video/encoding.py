@@ -53,8 +53,7 @@ def _fill_new_memory() -> None:
     """Have the C library fill the memory that this process allocates from now on.
 
     x264's AVX-512 code for mbtree reads memory before it is written: pictures would depend on what had been there. An
-    environment variable would do the same, but not in processes that are forked. Encoding takes 4 % longer with it, and
-    10 % longer without AVX-512.
+    environment variable would do the same, but not in processes that are forked; doing without AVX-512 takes longer.
     """
     with contextlib.suppress(AttributeError, OSError):  # other C libraries than glibc have no such function
         ctypes.CDLL(None).mallopt(_M_PERTURB, 255)  # with the complement: 0

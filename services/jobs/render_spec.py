@@ -61,10 +61,10 @@ def written_out(kind: ParticleType, settings: Settings) -> dict[str, Any]:
         SceneError: a layer is invalid.
     """
     plain: dict[str, Any] = settings.model_dump(mode="json")
-    complete = {layer.name: layer.settings.model_dump(mode="json") for layer in layers_of(kind, settings)}
+    settings_of = {layer.name: layer.settings for layer in layers_of(kind, settings)}
     for layer in plain["layers"]:
         layer["name"] = layer["name"] or layer["type"]
-        layer["config"] = {name: value for name, value in complete[layer["name"]].items() if name not in OF_THE_VIDEO}
+        layer["config"] = settings_of[layer["name"]].model_dump(mode="json", exclude=set(OF_THE_VIDEO))
     return plain
 
 

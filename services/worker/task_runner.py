@@ -18,7 +18,7 @@ from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
-from ecs_core.rendering.segment import SegmentRenderer, crowded_warning
+from ecs_core.rendering.segment import SegmentRenderer, overdraw_warning
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.still import write_frame
 from ecs_core.scene.render_result import Sound
@@ -127,8 +127,8 @@ def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: 
     rendered = SegmentRenderer(plan).render(
         plan.segments[number], snapshot, target, on_frame=lambda done: report({"progress": done})
     )
-    if rendered.crowded:
-        report({"warning": crowded_warning(rendered.crowded)})
+    if rendered.overdrawn:
+        report({"warning": overdraw_warning(rendered.overdrawn)})
     _store(spec, storage, report, segment_key(key, number), target)
     stages = {stage: rendered.seconds[stage] for stage in ("simulate", "rasterise", "encode")}
     return TaskStats(stages, rendered.frames, float(rendered.frames / plan.video.fps))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ecs_core import kernels
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak, linear_from_srgb
-from ecs_core.raster.rasteriser import MOST_LAYERS, Planes, Rasteriser
+from ecs_core.raster.rasteriser import MOST_OVERDRAW, Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 
 WIDTH, HEIGHT = 192, 108
@@ -115,8 +115,9 @@ def test_smaller_pictures_are_as_bright(disc: int) -> None:
 def test_fine_sprite_is_widened_with_the_same_light(radius: float) -> None:
     drawn, out = sprites([80.0], [54.0], radius=radius, light=(0.2, 0.3, 0.4), skirt=0.0), np.zeros((7, 2), np.float32)
     light = (drawn.red, drawn.green, drawn.blue)
-    arrays = (drawn.x, drawn.y, drawn.radius, *light, drawn.skirt, drawn.disc)
-    assert kernels.raster.cut_windows(*arrays, out) == 1
+    shape = (drawn.skirt, drawn.disc)
+    n, _ = kernels.raster.cut_windows(drawn.x, drawn.y, drawn.radius, np.float32(1), *light, *shape, 192, 108, out)
+    assert n == 1
     reach = out[2, 0]
     assert reach == pytest.approx(max(1.5, 2.1 * radius))
     assert out[3:6, 0] * reach**2 == pytest.approx(np.array([0.2, 0.3, 0.4]) * (2.1 * radius) ** 2, rel=1e-5)
@@ -266,28 +267,30 @@ def test_change_of_light_redraws_what_no_sprite_touches() -> None:
 
 
 @pytest.mark.compiled
-def test_sprites_that_fill_the_picture_too_often_are_drawn_smaller() -> None:
+def test_sprites_that_cover_the_picture_too_often_are_drawn_smaller() -> None:
     rng = np.random.default_rng(3)
-    n, planes = 3 * MOST_LAYERS, Planes.empty(64, 48)
+    n, planes = 3 * MOST_OVERDRAW, Planes.empty(64, 48)
     everywhere = (rng.uniform(0, 64, n), rng.uniform(0, 48, n))
-    rasteriser = Rasteriser(64, 48)
-    scale = rasteriser.paint(sprites(*everywhere, radius=1e6, light=(1e-4,) * 3, skirt=0.0), planes)
+    scale = Rasteriser(64, 48).paint(sprites(*everywhere, radius=1e6, light=(1e-4,) * 3, skirt=0.0), planes)
     assert 0 < scale < 1e-4  # they still are as large as a good part of the picture
-    windows = np.stack([*np.float32(everywhere), np.full(n, 2.1e6 * scale, np.float32)])
-    assert rasteriser._layers(windows) == pytest.approx(MOST_LAYERS, rel=0.01)
+    reach = 2.1e6 * scale
+    wide, high = (
+        np.minimum(at + reach, side) - np.maximum(at - reach, 0) for at, side in zip(everywhere, (64, 48), strict=True)
+    )
+    assert (wide * high).sum() / (64 * 48) == pytest.approx(MOST_OVERDRAW, rel=0.01)
     assert planes.luma.min() > 20  # light all over
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("n", [1, MOST_LAYERS])
-def test_as_many_layers_as_are_allowed_are_drawn_as_they_are(n: int) -> None:
+@pytest.mark.parametrize("n", [1, MOST_OVERDRAW])
+def test_as_much_overdraw_as_is_allowed_is_drawn_as_it_is(n: int) -> None:
     planes = Planes.empty(64, 48)
     assert Rasteriser(64, 48).paint(sprites([32.0] * n, [24.0] * n, radius=900.0, skirt=0.0), planes) == 1
 
 
 @pytest.mark.compiled
-def test_what_lies_outside_or_is_not_a_number_does_not_count_as_layers() -> None:
-    n = 3 * MOST_LAYERS
+def test_what_lies_outside_or_is_not_a_number_is_no_overdraw() -> None:
+    n = 3 * MOST_OVERDRAW
     x = np.r_[np.full(n, -5000.0), 32.0, 20.0]
     radius = np.r_[np.full(n, 100.0), 6.0, np.nan]
     drawn = sprites(x, np.full(n + 2, 24.0), skirt=0.0)

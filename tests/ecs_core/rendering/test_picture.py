@@ -54,7 +54,7 @@ def test_particle_wraps_without_a_jump_of_light(shape: str) -> None:
     assert right[entered] < 0.1 * left.max()
 
 
-def test_render_warns_of_frames_that_were_too_crowded(tmp_path: Path) -> None:
+def test_render_warns_of_overdraw(tmp_path: Path) -> None:
     vast = {"source": "level", "target": "size", "op": "add", "gain": 1e6}
     config = {"width": 64, "height": 64, "duration": 0.2, "particle_count": 1200, "bindings": [vast]}
     usual = render(Scene("bouncing", config={**config, "bindings": []}), tmp_path / "out.mp4", workers=1)
@@ -62,5 +62,5 @@ def test_render_warns_of_frames_that_were_too_crowded(tmp_path: Path) -> None:
     loud = write_song(tmp_path / "loud.wav", noise(0.2))
     result = render(Scene("bouncing", loud, config), tmp_path / "out.mp4", workers=1)
     assert result.warnings == (
-        "in 6 frames particles would have filled the picture more than 1000 times, and were drawn smaller",
+        "in 6 frames particles would have covered the picture more than 1000 times, and were drawn smaller",
     )

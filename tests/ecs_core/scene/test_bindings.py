@@ -40,8 +40,8 @@ from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.bindings import ALIASES, attach, check_bindings, parameters
+from ecs_core.scene.nested_settings import BindingSettings
 from ecs_core.scene.scene import Scene
-from ecs_core.scene.settings import BindingSettings
 from ecs_core.systems.audio_reaction import Binding, Reactive
 
 MakeWorld = Callable[..., World]

@@ -1,0 +1,111 @@
+"""Settings within settings: bindings, hearing, the camera, layers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from ecs_core.scene.model import Model, Percent, Share, option
+
+
+class EnhancedMode(Model):
+    """A level at or over ``threshold`` counts ``factor`` times, up to 1."""
+
+    active: bool = option(True, "whether loud passages are amplified", group="music")
+    threshold: Share = option(0.3, "levels at or over this are amplified", group="music")
+    factor: float = option(2.0, "by how much", group="music", unit="times", ge=0, le=10)
+
+
+class BindingSettings(Model):
+    """Lets any feature of the song move any bindable parameter (``motes types TYPE`` lists both)."""
+
+    source: str = option(
+        ...,
+        "a feature of the song: bass, onset, level …; or an event: kick, beat, drop …",
+        group="music",
+        examples=["bass"],
+    )
+    target: str = option(
+        ..., "a parameter: size, speed, light, color, emission.rate …", group="music", examples=["size"]
+    )
+    op: Literal["multiply", "add", "set"] | None = option(
+        None, "value × (1 + v), value + v or v; null: multiply, or add to a parameter that rests at 0", group="music"
+    )
+    gain: float = option(1.0, "v is the curve's value times this", group="music", ge=-1e6, le=1e6)
+    threshold: Share = option(0.0, "the feature counts as 0 below this; weaker events are left out", group="music")
+    curve: (
+        Literal["linear", "square", "root", "smooth", "step"]
+        | Annotated[
+            tuple[tuple[Share, Annotated[float, Field(ge=-1e6, le=1e6)]], ...], Field(min_length=2, max_length=64)
+        ]
+    ) = option(
+        "linear",
+        "from feature to v: a name, or points [[feature, v], …] in ascending order",
+        group="music",
+        examples=["smooth", [[0, 0], [0.5, 0.2], [1, 1]]],
+    )
+    attack: float = option(0.0, "time constant of rising", group="music", unit="s", ge=0, le=60)
+    release: float = option(
+        0.0, "time constant of falling; of an event, 0 means 0.15", group="music", unit="s", ge=0, le=60
+    )
+    look_ahead: float = option(0.0, "how far ahead of the song", group="music", unit="s", ge=-10, le=10)
+    quantise: Literal["bar", "beat", "half", "quarter"] | None = option(
+        None, "events move to the nearest bar, beat or part of a beat; features change there alone", group="music"
+    )
+
+    @field_validator("curve")
+    @classmethod
+    def _ascending(cls, value: Any) -> Any:
+        if not isinstance(value, str) and any(a[0] >= b[0] for a, b in pairwise(value)):
+            raise ValueError("points must have ascending positions")
+        return value
+
+
+class HearingSettings(Model):
+    """How a feature or an event is heard, in percentiles of the song."""
+
+    threshold: Percent | None = option(
+        None, "the feature is 0 up to here; weaker events are left out", group="music", unit="%"
+    )
+    full: Percent | None = option(
+        None, "the feature is 1 from here on: the lower, the more sensitive", group="music", unit="%"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.threshold is not None and self.full is not None and self.threshold >= self.full:
+            raise ValueError(f"threshold {self.threshold:g} must be under full {self.full:g}")
+        return self
+
+
+class CameraSettings(Model):
+    """What is seen of the scene; bindings can move it: camera.zoom, camera.x, camera.y, camera.roll."""
+
+    x: float = option(0.5, "what lies in the middle, as a fraction of the width", group="camera", ge=-10, le=10)
+    y: float = option(0.5, "what lies in the middle, as a fraction of the height", group="camera", ge=-10, le=10)
+    zoom: float = option(1.0, "how much larger", group="camera", unit="times", ge=0.05, le=20)
+    roll: float = option(0.0, "turned clockwise", group="camera", unit="degrees", ge=-36_000, le=36_000)
+
+
+class LayerSettings(Model):
+    """More particles in the same picture, of another type or of the same one with other settings."""
+
+    type: str = option(..., "particle type", group="layers", examples=["zen"], min_length=1, max_length=64)
+    name: str | None = option(
+        None,
+        "random draws depend on it, so that they stay when other layers come or go; null: the type's name",
+        group="layers",
+        min_length=1,
+        max_length=64,
+    )
+    config: dict[str, Any] = option(
+        dict, "settings of the type, except those of the whole video", group="layers", examples=[{"particle_count": 50}]
+    )
+    behind: bool = option(
+        False,
+        "drawn before the scene's own particles; as light adds up, that shows only where something covers",
+        group="layers",
+    )
+    opacity: Share = option(1.0, "share of its light that is seen", group="layers")
