@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -45,8 +45,7 @@ def ignored(subject: Subject) -> Iterator[Problem]:
     if kind.populate is None:
         return  # there is no code to read any
     read: set[str] = set()
-    for config in _ways(subject):
-        settings = subject.settings(**config, duration=1.0)
+    for settings in _ways(subject):
         with _recording(settings, read):
             simulate(kind, settings, songs.pulsing)
     own, said = _own_fields(kind.settings), kind.settings.ignored
@@ -67,18 +66,22 @@ def ignored(subject: Subject) -> Iterator[Problem]:
         )
 
 
-def _ways(subject: Subject) -> Iterator[dict[str, Any]]:
-    """Configs that are likely to take all branches of a type's code: defaults, each choice made otherwise, presets."""
-    yield {}
-    model = subject.particle_type.settings
-    for name in _own_fields(model):
-        field = model.model_fields[name]
+def _ways(subject: Subject) -> list[Settings]:
+    """Settings that are likely to take all branches of a type's code: defaults, each choice made otherwise, presets."""
+    kind, configs = subject.particle_type, list[Mapping[str, Any]]([{}])
+    for name in _own_fields(kind.settings):
+        field = kind.settings.model_fields[name]
         if field.annotation is bool:
-            yield {name: not field.get_default(call_default_factory=True)}
-        for choice in get_args(field.annotation) if get_origin(field.annotation) is Literal else ():
-            yield {name: choice}
-    for name in subject.particle_type.preset_names():
-        yield {key: value for key, value in subject.particle_type.preset(name).items() if key != "duration"}
+            configs.append({name: not field.get_default(call_default_factory=True)})
+        configs += [{name: each} for each in get_args(field.annotation) if get_origin(field.annotation) is Literal]
+    found = []
+    for name in kind.preset_names():
+        with suppress(SceneError):  # which the check of presets reports
+            configs.append(kind.preset(name))
+    for config in configs:
+        with suppress(SceneError):
+            found.append(subject.settings(**{**config, "duration": 1.0}))
+    return found
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,16 @@ def test_kit_sees_settings_that_are_read_in_any_way() -> None:
     kind = ParticleType("own", settings=Own, populate=populate, systems=(Shine,))
     assert check_particle_type(kind, checks=("ignored",)).problems == ()
     assert "__getattribute__" not in vars(Own)
+
+
+def test_preset_that_is_not_valid_is_left_to_the_check_of_presets(tmp_path: Path) -> None:
+    (tmp_path / "good.json").write_text("{}")
+    (tmp_path / "wrong.json").write_text('{"particle_count": "many"}')
+    (tmp_path / "broken.json").write_text("{")
+    kind = replace(particle_types().types["snow"], name="own", presets=tmp_path)
+    with pytest.raises(ConformanceError) as caught:
+        check_particle_type(kind, checks=("presets", "ignored"))
+    assert caught.value.report.failed == ("presets",)
 
 
 @pytest.mark.parametrize(
