@@ -30,6 +30,7 @@ from ecs_core.ecs.table import Column, Rows, Table
 from ecs_core.errors import PluginError, StructuralChangeError
 from ecs_core.raster.sprites import Sprites
 
+_Kinds = tuple[type[Any], ...]
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -37,6 +38,9 @@ _numbers = itertools.count(1)
 _ENTERED = nullcontext()
 _SLOWEST = 20  # moves a second: with fewer, a force would be strong enough in one of them to fling particles out
 _esper = threading.RLock()  # esper's context is a global of the process
+_SIMULATING, _DRAWING = range(Phase.SENSE, Phase.EXTRACT), range(Phase.EXTRACT, Phase.EXTRACT + 1)
+_MOVING = range(Phase.FORCE, Phase.SHADE)
+_BEFORE_MOVING, _AFTER_MOVING = range(Phase.SENSE, Phase.FORCE), range(Phase.SHADE, Phase.EXTRACT)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,6 +85,7 @@ class World:
         self.seed, self.fps, self.dt = seed, fps, float(1 / fps)
         self.timeline = timeline
         self.frame = 0  # the next frame to simulate
+        self._rate = fps.as_integer_ratio()
         self._moves = math.ceil(_SLOWEST / fps)  # in a frame
         self.move_dt = self.dt / self._moves
         self.move = 0  # the current one, counted from frame 0
@@ -91,10 +96,9 @@ class World:
         self._added = 0
         self._stepping = 0  # id of the thread running step(), or 0
         self._systems: list[System] = []
-        self._schedule: list[tuple[int, System, bool]] = []  # its place, and whether rows are frozen meanwhile
-        self._extracting: list[tuple[int, System, bool]] = []  # those that draw
-        self._drawn: list[Sprites] | None = None  # while they do
-        self._idle: list[bool] | None = None  # of each system in the schedule: whether it lacks what it needs
+        self._busy: dict[range, list[tuple[System, bool]]] = {}  # see _having_what_they_need
+        self._frozen: bool | None = None  # whether rows are, None where that is not known of all tables
+        self._drawn: list[Sprites] | None = None  # while systems draw
         self._spent: dict[str, int] | None = None
         self._draws: dict[tuple[str, object], int] = {}
         self._generators = Generators()
@@ -102,7 +106,7 @@ class World:
         self._names: dict[int, str] = {}  # of populations
         self._fields: dict[type[Any], tuple[str, ...]] = {}  # of components that were changed
         self._components: dict[int, dict[type[Any], Any]] = {}  # of each entity, as esper has them
-        self._queries: dict[tuple[type[Any], ...], list[tuple[int, tuple[Any, ...]]]] = {}
+        self._queries: dict[tuple[_Kinds, _Kinds], list[tuple[int, tuple[Any, ...]]]] = {}
         self._derived: dict[tuple[int, Callable[..., Any]], tuple[object, Any]] = {}
 
     @contextmanager
@@ -165,17 +169,22 @@ class World:
             entity: int = esper.create_entity(*every)
         self._components[entity] = {type(component): component for component in every}
         self._tables.append(table)
+        self._frozen = None
         self._names[entity] = name
         self._queries.clear()
-        self._idle = None
+        self._busy = {}
         return entity
 
-    def query(self, *kinds: type[Any]) -> list[tuple[int, tuple[Any, ...]]]:
-        """Entities with all the given components, in order, and those components."""
-        found = self._queries.get(kinds)
+    def query(self, *kinds: type[Any], optional: _Kinds = ()) -> list[tuple[int, tuple[Any, ...]]]:
+        """Entities with all the given components, in order, and those components.
+
+        They are followed by the ``optional`` ones, or None for what the entity lacks.
+        """
+        found = self._queries.get((kinds, optional))
         if found is None:
             having = [(entity, own) for entity, own in self._components.items() if all(kind in own for kind in kinds)]
-            found = self._queries[kinds] = [(entity, tuple([own[kind] for kind in kinds])) for entity, own in having]
+            found = [(entity, (*(own[kind] for kind in kinds), *map(own.get, optional))) for entity, own in having]
+            self._queries[kinds, optional] = found
         return found
 
     def name(self, entity: int) -> str:
@@ -229,7 +238,7 @@ class World:
     def _set(self, entity: int, kind: type[Any], component: object | None) -> None:
         """Give an entity a component, or take it away."""
         if component is None or kind not in self._components[entity]:
-            self._idle = None
+            self._busy = {}
         with self._context():
             if component is None:
                 esper.remove_component(entity, kind)
@@ -237,8 +246,8 @@ class World:
             else:
                 esper.add_component(entity, component)
                 self._components[entity][kind] = component
-        for kinds in [kinds for kinds in self._queries if kind in kinds]:
-            del self._queries[kinds]
+        for key in [key for key in self._queries if kind in key[0] or kind in key[1]]:
+            del self._queries[key]
 
     def derived(self, entity: int, component: T, compute: Callable[[World, int, T], R]) -> R:
         """``compute(world, entity, component)``, computed again only for another component.
@@ -263,18 +272,17 @@ class World:
         with self._context():
             esper.add_processor(system, priority=rank)
         self._systems = sorted((*self._systems, system), key=lambda each: -each.priority)
-        self._idle = None
-        every = [(place, each, not Phase.REAP <= each.phase < FIRST_FROZEN) for place, each in enumerate(self._systems)]
-        self._schedule = [entry for entry in every if entry[1].phase != Phase.EXTRACT]
-        self._extracting = [entry for entry in every if entry[1].phase == Phase.EXTRACT]
+        self._busy = {}
 
     def step(self, *, drawn: list[Sprites] | None = None) -> None:
         """Simulate frame ``self.frame``, and add what its systems draw to ``drawn``, in order and in units."""
         self._draws.clear()
         self._generators.begin()
         with _esper:
-            esper.switch_world(self._name)
-            self._undo_replacements()
+            if esper.current_world != self._name:
+                esper.switch_world(self._name)
+            if self._replaced or self._inserted:
+                self._undo_replacements()
             self._resources[Clock] = Clock(self.frame, self._time_of(self.frame), self.dt, self.fps)
             self._resources[AudioFrame] = AudioFrame(self.frame, self.timeline)
             self._stepping = threading.get_ident()
@@ -282,7 +290,8 @@ class World:
             try:
                 self._process()
                 if drawn is not None:
-                    self._run(self._extracting)
+                    self._run(_DRAWING)
+                self._freeze(True)
             finally:
                 self._stepping, self._drawn = 0, None
         self.frame += 1
@@ -299,7 +308,8 @@ class World:
 
     def _time_of(self, frame: int) -> float:
         """Its time in seconds: frame / fps, rounded once."""
-        return frame * self.fps.denominator / self.fps.numerator
+        frames, seconds = self._rate
+        return frame * seconds / frames
 
     def _undo_replacements(self) -> None:
         """Restore what the last step replaced."""
@@ -319,10 +329,9 @@ class World:
     def _process(self) -> None:
         self.move = self.frame * self._moves
         if self._moves == 1:
-            self._run(self._schedule)
+            self._run(_SIMULATING)
             return
-        self._run([each for each in self._schedule if each[1].phase < Phase.FORCE])
-        moving = [each for each in self._schedule if Phase.FORCE <= each[1].phase <= Phase.COLLIDE]
+        self._run(_BEFORE_MOVING)
         clock, audio = self.get(Clock), self.get(AudioFrame)
         self.dt = self.move_dt
         try:
@@ -331,32 +340,42 @@ class World:
                 before_the_last = (self._moves - 1 - move) * self.dt
                 self._resources[Clock] = replace(clock, t=clock.t - before_the_last, dt=self.dt)
                 self._resources[AudioFrame] = replace(audio, again=move > 0)
-                self._run(moving)
+                self._run(_MOVING)
         finally:
             self.dt, self._resources[Clock], self._resources[AudioFrame] = clock.dt, clock, audio
-        self._run([each for each in self._schedule if each[1].phase > Phase.COLLIDE])
+        self._run(_AFTER_MOVING)
 
-    def _run(self, schedule: Sequence[tuple[int, System, bool]]) -> None:
-        self._freeze(True)
-        frozen = True
-        for place, system, must_be_frozen in schedule:
-            if frozen is not must_be_frozen:
-                frozen = must_be_frozen
-                self._freeze(frozen)
-            if self._idle is None:  # components have come or gone, maybe just now
-                self._idle = [bool(each.needs) and not self.query(*each.needs) for each in self._systems]
-            if self._idle[place]:
-                continue
+    def _run(self, phases: range) -> None:
+        busy, done, known = self._having_what_they_need(phases), 0, self._busy
+        while done < len(busy):
+            system, must_be_frozen = busy[done]
+            if self._frozen is not must_be_frozen:
+                self._freeze(must_be_frozen)
             if self._spent is None:
                 system.process()
-                continue
-            began = time.thread_time_ns()
-            system.process()
-            name = type(system).__name__
-            self._spent[name] = self._spent.get(name, 0) + time.thread_time_ns() - began
-        self._freeze(True)
+            else:
+                began = time.thread_time_ns()
+                system.process()
+                name = type(system).__name__
+                self._spent[name] = self._spent.get(name, 0) + time.thread_time_ns() - began
+            done += 1
+            if self._busy is not known:  # components have come or gone just now
+                busy, known = self._having_what_they_need(phases), self._busy
+                done = sum(each.priority >= system.priority for each, _ in busy)
+
+    def _having_what_they_need(self, phases: range) -> list[tuple[System, bool]]:
+        """The systems of these phases that have something to do, and whether rows are frozen meanwhile."""
+        found = self._busy.get(phases)
+        if found is None:
+            found = self._busy[phases] = [
+                (system, not Phase.REAP <= system.phase < FIRST_FROZEN)
+                for system in self._systems
+                if system.phase in phases and (not system.needs or self.query(*system.needs))
+            ]
+        return found
 
     def _freeze(self, frozen: bool) -> None:
+        self._frozen = frozen
         for table in self._tables:
             table.frozen = frozen
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.arrays import F32, I64
+from ecs_core.arrays import F32, I64, Scalar
 from ecs_core.kernels.jit import kernel
 
+f32 = np.float32
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4, b1[::1]")
+
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f8, f8, f8, b1[::1]")
 def mark_dead(
-    age: F32, span: F32, x: F32, y: F32, margin: float, right: float, bottom: float, dead: NDArray[np.bool_]
+    age: F32, span: F32, x: F32, y: F32, margin: Scalar, right: Scalar, bottom: Scalar, dead: NDArray[np.bool_]
 ) -> int:
     """Mark particles that are as old as their ``span`` or outside of the bounds; returns their number.
 
     ``dead`` is (n,). ``age`` and ``span`` are (n,) seconds, or empty if nothing ages; ``x`` and ``y`` are (n,) units,
     or empty without bounds, which are from -``margin`` to ``right`` and ``bottom``.
     """
+    margin, right, bottom = f32(margin), f32(right), f32(bottom)
     count = 0
     ages, is_bounded = age.size > 0, x.size > 0
     for i in range(dead.size):

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ecs_core.arrays import F32, I64
+from ecs_core.arrays import F32, I64, Scalar
 from ecs_core.kernels.jit import inline_kernel, kernel
 from ecs_core.kernels.rng import philox
-
-Scalar = float | np.floating[Any]  # float32 to numba in both cases
 
 f32 = np.float32
 
 _MASK = 0xFFFFFFFF
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4, f4")
-def advance(x: F32, y: F32, vx: F32, vy: F32, step: float, keep: float) -> None:
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f8, f8")
+def advance(x: F32, y: F32, vx: F32, vy: F32, step: Scalar, keep: Scalar) -> None:
     """Positions += velocities × ``step`` (s), velocities × ``keep``; all (n,) float32, in place."""
+    step, keep = f32(step), f32(keep)
     for i in range(x.size):
         x[i] += vx[i] * step
         y[i] += vy[i] * step
@@ -27,9 +24,10 @@ def advance(x: F32, y: F32, vx: F32, vy: F32, step: float, keep: float) -> None:
         vy[i] *= keep
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4")
-def advance_aging(x: F32, y: F32, vx: F32, vy: F32, age: F32, step: float, keep: float, dt: float) -> None:
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f8, f8, f8")
+def advance_aging(x: F32, y: F32, vx: F32, vy: F32, age: F32, step: Scalar, keep: Scalar, dt: Scalar) -> None:
     """As :func:`advance`, and ages += ``dt``."""
+    step, keep, dt = f32(step), f32(keep), f32(dt)
     for i in range(x.size):
         x[i] += vx[i] * step
         y[i] += vy[i] * step
@@ -39,7 +37,7 @@ def advance_aging(x: F32, y: F32, vx: F32, vy: F32, age: F32, step: float, keep:
 
 
 @inline_kernel
-def _reflect(position: float, velocity: float, low: Scalar, high: float, bounce: float) -> tuple[Scalar, Scalar]:
+def _reflect(position: f32, velocity: f32, low: f32, high: f32, bounce: f32) -> tuple[f32, f32]:
     # Selects instead of branches, so that the loop around them is vectorised.
     below, above = position < low, position > high
     inside = low + low - position if below else position
@@ -50,21 +48,22 @@ def _reflect(position: float, velocity: float, low: Scalar, high: float, bounce:
     return inside, inward
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4, f4, f4, f4")
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f8, f8, f8, f8, f8, f8")
 def advance_reflecting(
     x: F32,
     y: F32,
     vx: F32,
     vy: F32,
     age: F32,
-    step: float,
-    keep: float,
-    dt: float,
-    width: float,
-    height: float,
-    bounce: float,
+    step: Scalar,
+    keep: Scalar,
+    dt: Scalar,
+    width: Scalar,
+    height: Scalar,
+    bounce: Scalar,
 ) -> None:
     """As :func:`advance_aging`, mirrored at the edges of ``width × height``, keeping ``bounce`` of the speed there."""
+    step, keep, dt, width, height, bounce = f32(step), f32(keep), f32(dt), f32(width), f32(height), f32(bounce)
     zero = f32(0.0)
     for i in range(x.size):
         px, speed_x = _reflect(x[i] + vx[i] * step, vx[i] * keep, zero, width, bounce)
@@ -76,9 +75,10 @@ def advance_reflecting(
         age[i] += dt
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4, f4, f4, f4")
-def wrap(x: F32, y: F32, radius: F32, width: float, height: float, reach: float, least: float) -> None:
+@kernel("f4[::1], f4[::1], f4[::1], f8, f8, f8, f8")
+def wrap(x: F32, y: F32, radius: F32, width: Scalar, height: Scalar, reach: Scalar, least: Scalar) -> None:
     """Move particles that left the canvas by more than ``reach`` radii, or ``least`` units, to the opposite edge."""
+    width, height, reach, least = f32(width), f32(height), f32(reach), f32(least)
     for i in range(x.size):
         margin = max(reach * radius[i], least)
         across, down = width + f32(2.0) * margin, height + f32(2.0) * margin
@@ -86,9 +86,10 @@ def wrap(x: F32, y: F32, radius: F32, width: float, height: float, reach: float,
         y[i] -= down * np.floor((y[i] + margin) / down)
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4, f4")
-def attract(x: F32, y: F32, vx: F32, vy: F32, to_x: float, to_y: float, amount: float, softness: float) -> None:
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f8, f8, f8, f8")
+def attract(x: F32, y: F32, vx: F32, vy: F32, to_x: Scalar, to_y: Scalar, amount: Scalar, softness: Scalar) -> None:
     """Accelerate towards a point; ``amount`` is strength (units/s²) × dt, ``softness`` the square of units."""
+    to_x, to_y, amount, softness = f32(to_x), f32(to_y), f32(amount), f32(softness)
     for i in range(x.size):
         dx, dy = to_x - x[i], to_y - y[i]
         pull = amount / np.sqrt(dx * dx + dy * dy + softness)
@@ -96,9 +97,10 @@ def attract(x: F32, y: F32, vx: F32, vy: F32, to_x: float, to_y: float, amount: 
         vy[i] += pull * dy
 
 
-@kernel("f4[::1], f4[::1], i8[::1], i8, i8, i8, i8, f4")
-def jitter(vx: F32, vy: F32, birth: I64, frame: int, k0: int, k1: int, stream: int, step: float) -> None:
+@kernel("f4[::1], f4[::1], i8[::1], i8, i8, i8, i8, f8")
+def jitter(vx: F32, vy: F32, birth: I64, frame: int, k0: int, k1: int, stream: int, step: Scalar) -> None:
     """Add uniform steps of ± ``step`` to velocities, drawn for each birth id and ``frame``."""
+    step = f32(step)
     scale = f32(1.0 / 8388608.0)
     for i in range(vx.size):
         across, down, _, _ = philox(int(birth[i]) & _MASK, frame & _MASK, stream, 1, k0, k1)
@@ -106,9 +108,10 @@ def jitter(vx: F32, vy: F32, birth: I64, frame: int, k0: int, k1: int, stream: i
         vy[i] += step * (f32(down >> 8) * scale - f32(1.0))
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4")
-def grow(size: F32, rate: F32, low: F32, high: F32, dt: float) -> None:
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f8")
+def grow(size: F32, rate: F32, low: F32, high: F32, dt: Scalar) -> None:
     """Sizes += rates × ``dt`` within ``low`` and ``high``, where rates turn round."""
+    dt = f32(dt)
     for i in range(size.size):
         grown = size[i] + rate[i] * dt
         if (grown < low[i] and rate[i] < f32(0.0)) or (grown > high[i] and rate[i] > f32(0.0)):
@@ -137,14 +140,15 @@ def _slope(t: Scalar) -> Scalar:
     return f32(30.0) * t * t * (t * (t - f32(2.0)) + f32(1.0))
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4, f4, f4, i8")
-def swirl(x: F32, y: F32, vx: F32, vy: F32, scale: float, z: float, amount: float, seed: int) -> None:
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f8, f8, f8, i8")
+def swirl(x: F32, y: F32, vx: F32, vy: F32, scale: Scalar, z: Scalar, amount: Scalar, seed: int) -> None:
     """Add ``amount`` × the curl of value noise to velocities.
 
     The flow is (∂N/∂y, -∂N/∂x) of a smooth noise N with lattice ``scale`` that changes with ``z``, so it has no
     divergence: it moves particles without gathering them (Bridson et al., "Curl-noise for procedural fluid
     flow", 2007).
     """
+    scale, z, amount = f32(scale), f32(z), f32(amount)
     iz = int(np.floor(z))
     w = _fade(f32(z - f32(iz)))
     inverse = f32(1.0) / scale

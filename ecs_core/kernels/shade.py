@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecs_core.arrays import F32
+from ecs_core.arrays import F32, Scalar
 from ecs_core.kernels.jit import inline_kernel, kernel
 
 f32 = np.float32
@@ -30,9 +30,10 @@ def _sine(turns: f32) -> f32:
     return -sine if half > f32(0.0) else sine
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4, f4, f4")
-def twinkle(light: F32, phase: F32, rate: F32, dt: float, middle: float, swing: float) -> None:
+@kernel("f4[::1], f4[::1], f4[::1], f8, f8, f8")
+def twinkle(light: F32, phase: F32, rate: F32, dt: Scalar, middle: Scalar, swing: Scalar) -> None:
     """Advance phases by rates × ``dt``, and scale light by a sine of them; all (n,) float32, in place."""
+    dt, middle, swing = f32(dt), f32(middle), f32(swing)
     for i in range(light.size):
         turned = phase[i] + rate[i] * dt
         turned -= np.floor(turned)
@@ -40,19 +41,23 @@ def twinkle(light: F32, phase: F32, rate: F32, dt: float, middle: float, swing: 
         light[i] *= middle + swing * _sine(turned)
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4, f4, f4, f4")
-def fade_with_distance(light: F32, x: F32, y: F32, from_x: float, from_y: float, reach: float, floor: float) -> None:
+@kernel("f4[::1], f4[::1], f4[::1], f8, f8, f8, f8")
+def fade_with_distance(
+    light: F32, x: F32, y: F32, from_x: Scalar, from_y: Scalar, reach: Scalar, floor: Scalar
+) -> None:
     """Scale light by 1 at a point, falling to ``floor`` at a distance of ``reach``."""
+    from_x, from_y, reach, floor = f32(from_x), f32(from_y), f32(reach), f32(floor)
     for i in range(light.size):
         dx, dy = x[i] - from_x, y[i] - from_y
         light[i] *= max(floor, f32(1.0) - (f32(1.0) - floor) * np.sqrt(dx * dx + dy * dy) / reach)
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4, f4, f4, f4, f4")
+@kernel("f4[::1], f4[::1], f4[::1], f8, f8, f8, f8, f8")
 def scale_with_distance(
-    radius: F32, x: F32, y: F32, from_x: float, from_y: float, reach: float, near: float, far: float
+    radius: F32, x: F32, y: F32, from_x: Scalar, from_y: Scalar, reach: Scalar, near: Scalar, far: Scalar
 ) -> None:
     """Scale radii by ``near`` at a point, changing evenly to ``far`` at a distance of ``reach`` and beyond."""
+    from_x, from_y, reach, near, far = f32(from_x), f32(from_y), f32(reach), f32(near), f32(far)
     for i in range(radius.size):
         dx, dy = x[i] - from_x, y[i] - from_y
         radius[i] *= near + (far - near) * min(f32(1.0), np.sqrt(dx * dx + dy * dy) / reach)

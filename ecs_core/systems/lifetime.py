@@ -23,16 +23,14 @@ class LifetimeSystem(System):
 
     def process(self) -> None:
         canvas = self.world.get(Canvas)
-        for entity, (table,) in self.world.query(Table):
-            life = self.world.component(entity, Lifetime)
-            bounds = self.world.component(entity, Bounds)
-            position = None if bounds is None else self.world.component(entity, Position)
-            if len(table) == 0 or (life is None and position is None):
+        for _, (table, life, bounds, position) in self.world.query(Table, optional=(Lifetime, Bounds, Position)):
+            is_bounded = bounds is not None and position is not None
+            if len(table) == 0 or (life is None and not is_bounded):
                 continue
             age, span = (_NONE, _NONE) if life is None else (life.age, life.span)
-            x, y = (_NONE, _NONE) if position is None else (position.x, position.y)
-            margin = np.float32(0.0 if bounds is None else bounds.margin)
-            right, bottom = np.float32(canvas.width) + margin, np.float32(canvas.height) + margin
+            x, y = (position.x, position.y) if is_bounded else (_NONE, _NONE)
+            margin = 0.0 if bounds is None else bounds.margin
+            right, bottom = canvas.width + margin, canvas.height + margin
             dead: NDArray[np.bool_] = np.empty(len(table), np.bool_)
             if kernels.lifetime.mark_dead(age, span, x, y, margin, right, bottom, dead):
                 table.remove(dead)

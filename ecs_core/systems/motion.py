@@ -30,7 +30,7 @@ from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 
 f32 = np.float32
-_LEAST_REACH = f32(20.0)  # units; the smallest light reaches a few pixels
+_LEAST_REACH = 20.0  # units; the smallest light reaches a few pixels
 
 
 class GravitySystem(System):
@@ -57,8 +57,8 @@ class AttractionSystem(System):
     def process(self) -> None:
         for _, (attraction, position, velocity) in self.world.query(Attraction, Position, Velocity):
             kernels.motion.attract(
-                position.x, position.y, velocity.x, velocity.y, f32(attraction.x), f32(attraction.y),
-                f32(attraction.strength * self.world.dt), f32(attraction.softness**2),
+                position.x, position.y, velocity.x, velocity.y, attraction.x, attraction.y,
+                attraction.strength * self.world.dt, attraction.softness**2,
             )  # fmt: skip
 
 
@@ -75,9 +75,8 @@ class TurbulenceSystem(System):
         for _, (flow, position, velocity) in self.world.query(Turbulence, Position, Velocity):
             if not flow.strength:
                 continue
-            z = f32(self.world.get(Clock).t * flow.speed)
-            amount = f32(flow.strength * self.world.dt)
-            kernels.motion.swirl(position.x, position.y, velocity.x, velocity.y, f32(flow.scale), z, amount, seed)
+            z, amount = self.world.get(Clock).t * flow.speed, flow.strength * self.world.dt
+            kernels.motion.swirl(position.x, position.y, velocity.x, velocity.y, flow.scale, z, amount, seed)
 
 
 class JitterSystem(System):
@@ -92,7 +91,7 @@ class JitterSystem(System):
         world = self.world
         for entity, (jitter, velocity, table) in world.query(Jitter, Velocity, Table):
             if jitter.strength:
-                step = f32(jitter.strength * math.sqrt(world.dt))
+                step = jitter.strength * math.sqrt(world.dt)
                 key = kernel_key(world.seed, stream_of(self.random_key, world.name(entity)))
                 kernels.motion.jitter(velocity.x, velocity.y, table.birth, world.move, *key, step)
 
@@ -106,7 +105,7 @@ class GrowthSystem(System):
 
     def process(self) -> None:
         for _, (size, growth) in self.world.query(Size, Growth):
-            kernels.motion.grow(size.value, growth.rate, growth.low, growth.high, f32(self.world.dt))
+            kernels.motion.grow(size.value, growth.rate, growth.low, growth.high, self.world.dt)
 
 
 class MotionSystem(System):
@@ -118,30 +117,27 @@ class MotionSystem(System):
     def process(self) -> None:
         world, canvas = self.world, self.world.get(Canvas)
         dt = world.dt
-        for entity, (position, velocity) in world.query(Position, Velocity):
+        moving = world.query(Position, Velocity, optional=(Drag, Speed, Lifetime, Walls, Look))
+        for _, (position, velocity, drag, speed, life, walls, look) in moving:
             x, y, vx, vy = position.x, position.y, velocity.x, velocity.y
-            drag = world.component(entity, Drag)
-            speed = world.component(entity, Speed)
-            life = world.component(entity, Lifetime)
-            walls = world.component(entity, Walls)
             rate = 0.0 if drag is None else drag.rate
-            keep = f32(math.exp(-rate * dt))
+            keep = math.exp(-rate * dt)
             # The integral of the decaying velocity: v × dt would make drag weaker at low frame rates.
-            step = f32((-math.expm1(-rate * dt) / rate if rate else dt) * (1.0 if speed is None else speed.factor))
-            width, height = f32(canvas.width), f32(canvas.height)
+            step = (-math.expm1(-rate * dt) / rate if rate else dt) * (1.0 if speed is None else speed.factor)
             if walls is not None and walls.mode == "reflect":
                 age = np.zeros_like(x) if life is None else life.age
-                bounce = f32(walls.restitution)
-                kernels.motion.advance_reflecting(x, y, vx, vy, age, step, keep, f32(dt), width, height, bounce)
+                kernels.motion.advance_reflecting(
+                    x, y, vx, vy, age, step, keep, dt, canvas.width, canvas.height, walls.restitution
+                )
                 continue
             if life is None:
                 kernels.motion.advance(x, y, vx, vy, step, keep)
             else:
-                kernels.motion.advance_aging(x, y, vx, vy, life.age, step, keep, f32(dt))
-            if walls is not None and world.component(entity, Look) is None:
-                kernels.motion.wrap(x, y, np.zeros_like(x), width, height, f32(0), f32(0))
-        for entity, (life,) in world.query(Lifetime):  # what does not move ages, too
-            if world.component(entity, Velocity) is None or world.component(entity, Position) is None:
+                kernels.motion.advance_aging(x, y, vx, vy, life.age, step, keep, dt)
+            if walls is not None and look is None:
+                kernels.motion.wrap(x, y, np.zeros_like(x), canvas.width, canvas.height, 0.0, 0.0)
+        for _, (life, position, velocity) in world.query(Lifetime, optional=(Position, Velocity)):
+            if position is None or velocity is None:  # what does not move ages, too
                 life.age += f32(dt)
 
 
@@ -159,11 +155,10 @@ class WrapSystem(System):
 
     def process(self) -> None:
         canvas = self.world.get(Canvas)
-        for entity, (walls, position, look) in self.world.query(Walls, Position, Look):
+        for _, (walls, position, look, sprite) in self.world.query(Walls, Position, Look, optional=(Sprite,)):
             if walls.mode == "wrap":
-                sprite = self.world.component(entity, Sprite)
                 is_disc = sprite is not None and sprite.shape == "disc"
-                reach = f32(1) if is_disc else kernels.raster.SKIRT_REACH
+                reach = 1.0 if is_disc else float(kernels.raster.SKIRT_REACH)
                 kernels.motion.wrap(
-                    position.x, position.y, look.radius, f32(canvas.width), f32(canvas.height), reach, _LEAST_REACH
+                    position.x, position.y, look.radius, canvas.width, canvas.height, reach, _LEAST_REACH
                 )

@@ -42,7 +42,7 @@ class LookSystem(System):
     def process(self) -> None:
         for _, (look, size) in self.world.query(Look, Size):
             look.radius[:] = size.value
-            look.light[:] = 1
+            look.light.fill(1)
 
 
 class SizeOverLifeSystem(System):
@@ -95,7 +95,7 @@ class TwinkleSystem(System):
         dt = self.world.dt
         for _, (twinkle, look, pulse) in self.world.query(Twinkle, Look, Pulse):
             middle, swing = (twinkle.high + twinkle.low) / 2, (twinkle.high - twinkle.low) / 2
-            kernels.shade.twinkle(look.light, pulse.phase, pulse.rate, f32(dt * twinkle.pace), f32(middle), f32(swing))
+            kernels.shade.twinkle(look.light, pulse.phase, pulse.rate, dt * twinkle.pace, middle, swing)
 
 
 class FadeWithDistanceSystem(System):
@@ -108,9 +108,7 @@ class FadeWithDistanceSystem(System):
 
     def process(self) -> None:
         for _, (fade, position, look) in self.world.query(FadeWithDistance, Position, Look):
-            kernels.shade.fade_with_distance(
-                look.light, position.x, position.y, f32(fade.x), f32(fade.y), f32(fade.reach), f32(fade.floor)
-            )
+            kernels.shade.fade_with_distance(look.light, position.x, position.y, fade.x, fade.y, fade.reach, fade.floor)
 
 
 class ScaleWithDistanceSystem(System):
@@ -124,6 +122,5 @@ class ScaleWithDistanceSystem(System):
     def process(self) -> None:
         for _, (scale, position, look) in self.world.query(ScaleWithDistance, Position, Look):
             kernels.shade.scale_with_distance(
-                look.radius, position.x, position.y, f32(scale.x), f32(scale.y), f32(scale.reach), f32(scale.near),
-                f32(scale.far),
-            )  # fmt: skip
+                look.radius, position.x, position.y, scale.x, scale.y, scale.reach, scale.near, scale.far
+            )

@@ -46,11 +46,9 @@ class EmissionSystem(System):
 
     def process(self) -> None:
         world = self.world
-        for entity, (table,) in world.query(Table):
-            burst = world.component(entity, Burst)
+        for entity, (table, burst, emission, upkeep) in world.query(Table, optional=(Burst, Emission, Upkeep)):
             if burst is not None and world.frame == world.derived(entity, burst, _first_frame):
                 self._bear(entity, table, burst, burst.count, during=0.0)
-            emission = world.component(entity, Emission)
             if emission is not None:
                 # Fractions of a particle are rounded at random, so nothing has to be carried over to the next frame.
                 due = int(emission.rate * world.dt + world.rng(self, entity).uniform())
@@ -58,7 +56,6 @@ class EmissionSystem(System):
                 if emission.event is not None:
                     due = emission.per_event * world.get(AudioFrame).count(emission.event)
                     self._bear(entity, table, emission, min(due, emission.limit - len(table)), during=0.0)
-            upkeep = world.component(entity, Upkeep)
             if upkeep is not None:
                 self._bear(entity, table, upkeep, upkeep.count - len(table), during=world.dt)
 

@@ -184,6 +184,15 @@ def test_query_sees_replaced_components(make_world: MakeWorld) -> None:
     assert world.component(entity, Gravity) == Gravity(2.0)
 
 
+def test_query_gives_none_for_optional_components_that_an_entity_lacks(make_world: MakeWorld) -> None:
+    world = make_world(systems=False)
+    bare, dragged = world.populate([Position]), world.populate([Position], [Drag(1.0)])
+    assert [found[1:] for _, found in world.query(Position, optional=(Drag,))] == [(None,), (Drag(1.0),)]
+    world.replace(bare, Drag(2.0))
+    world.replace(dragged, Drag(3.0))
+    assert [found[1:] for _, found in world.query(Position, optional=(Drag,))] == [(Drag(2.0),), (Drag(3.0),)]
+
+
 def test_component_that_an_entity_lacks_is_none(make_world: MakeWorld) -> None:
     world = make_world(systems=False)
     assert world.component(world.populate([Position]), Drag) is None

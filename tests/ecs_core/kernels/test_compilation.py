@@ -177,8 +177,8 @@ def test_precompiled_kernels_are_used(folder: Path) -> None:
         signal.signal(signal.SIGCHLD, before)
     assert states[-1].done == 1
     call = (
-        "import numpy; from ecs_core import kernels; a = numpy.ones(3, 'f4'); s = numpy.float32(1); "
-        "kernels.motion.advance(a, a.copy(), a.copy(), a.copy(), s, s); stats = kernels.motion.advance.stats; "
+        "import numpy; from ecs_core import kernels; a = numpy.ones(3, 'f4'); "
+        "kernels.motion.advance(a, a.copy(), a.copy(), a.copy(), 1.0, 1.0); stats = kernels.motion.advance.stats; "
         "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
     )
     done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, timeout=HANG, check=True)

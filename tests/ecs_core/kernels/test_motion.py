@@ -22,14 +22,13 @@ def columns(n: int = N, low: float = 0.0, high: float = 100.0, speed: float = 40
 def reflect(
     columns: list[np.ndarray], step: float, keep: float = 1.0, bounce: float = 1.0, size: float = 100.0
 ) -> None:
-    numbers = map(F32, (step, keep, step, size, size, bounce))
-    kernels.motion.advance_reflecting(*columns, *numbers)
+    kernels.motion.advance_reflecting(*columns, step, keep, step, size, size, bounce)
 
 
 def test_advance_moves_by_velocity_then_slows() -> None:
     x, y, vx, vy, _ = columns()
     expected = x + vx * F32(0.5), y + vy * F32(0.5), vx * F32(0.9), vy * F32(0.9)
-    kernels.motion.advance(x, y, vx, vy, F32(0.5), F32(0.9))
+    kernels.motion.advance(x, y, vx, vy, 0.5, 0.9)
     for got, wanted in zip((x, y, vx, vy), expected, strict=True):
         np.testing.assert_array_equal(got, wanted)
 
@@ -37,14 +36,14 @@ def test_advance_moves_by_velocity_then_slows() -> None:
 def test_advance_aging_also_ages() -> None:
     x, y, vx, vy, age = columns()
     expected = x + vx * F32(0.5)
-    kernels.motion.advance_aging(x, y, vx, vy, age, F32(0.5), F32(0.9), F32(0.25))
+    kernels.motion.advance_aging(x, y, vx, vy, age, 0.5, 0.9, 0.25)
     np.testing.assert_array_equal(x, expected)
     assert (age == 0.25).all()
 
 
 def test_far_from_the_walls_reflecting_equals_advancing_to_the_bit() -> None:
     free, walled = columns(low=40, high=60, speed=10), columns(low=40, high=60, speed=10)
-    kernels.motion.advance_aging(*free, F32(0.1), F32(0.9), F32(0.1))
+    kernels.motion.advance_aging(*free, 0.1, 0.9, 0.1)
     reflect(walled, 0.1, 0.9)
     for got, wanted in zip(walled, free, strict=True):
         np.testing.assert_array_equal(got, wanted)
@@ -90,7 +89,7 @@ def test_reflecting_ages_everyone() -> None:
 
 def test_wrapping_brings_leavers_in_at_the_opposite_edge() -> None:
     x, y = np.array([-1, 101, 50, 50, 350], F32), np.array([50, 50, -1, 101, 50], F32)
-    kernels.motion.wrap(x, y, np.zeros(5, F32), F32(100), F32(100), F32(2), F32(0))
+    kernels.motion.wrap(x, y, np.zeros(5, F32), 100.0, 100.0, 2.0, 0.0)
     assert x.tolist() == [99, 1, 50, 50, 50]
     assert y.tolist() == [50, 50, 99, 1, 50]
 
@@ -98,7 +97,7 @@ def test_wrapping_brings_leavers_in_at_the_opposite_edge() -> None:
 @pytest.mark.parametrize(("radius", "reach", "least"), [(5, 2, 0), (0, 2, 10), (5, 2, 3)])
 def test_wrapping_with_a_margin_happens_out_of_sight(radius: float, reach: float, least: float) -> None:
     x, y = np.array([-9, -11, 109, 111], F32), np.full(4, 50, F32)
-    kernels.motion.wrap(x, y, np.full(4, radius, F32), F32(100), F32(100), F32(reach), F32(least))
+    kernels.motion.wrap(x, y, np.full(4, radius, F32), 100.0, 100.0, reach, least)
     assert x.tolist() == [-9, 109, 109, -9]
 
 
@@ -106,7 +105,7 @@ def flow(x: np.ndarray, y: np.ndarray, z: float = 0.3, seed: int = 5, scale: flo
     """The swirl's velocity at the given places."""
     px, py = np.ascontiguousarray(x, F32).ravel(), np.ascontiguousarray(y, F32).ravel()
     vx, vy = np.zeros_like(px), np.zeros_like(px)
-    kernels.motion.swirl(px, py, vx, vy, F32(scale), F32(z), F32(1.0), seed)
+    kernels.motion.swirl(px, py, vx, vy, scale, z, 1.0, seed)
     return vx.astype(np.float64).reshape(np.shape(x)), vy.astype(np.float64).reshape(np.shape(x))
 
 
@@ -146,6 +145,6 @@ def test_swirl_differs_by_seed_place_and_time() -> None:
 def test_swirl_is_added_to_the_velocity() -> None:
     x, y = np.full(1, 130, F32), np.full(1, 260, F32)
     vx, vy = np.full(1, 10, F32), np.full(1, 20, F32)
-    kernels.motion.swirl(x, y, vx, vy, F32(100), F32(0.3), F32(1), 5)
+    kernels.motion.swirl(x, y, vx, vy, 100.0, 0.3, 1.0, 5)
     added = flow(x, y)
     np.testing.assert_allclose([vx[0], vy[0]], [10 + added[0][0], 20 + added[1][0]], rtol=1e-6)
