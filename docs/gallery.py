@@ -38,6 +38,29 @@ AT = 13.55  # seconds into the demo song, just after a kick
 LARGEST = 390_000  # bytes of a picture: docs load quickly, and the repository stays small
 QUALITIES = (92, 88, 84, 78, 70, 60, 50, 40, 30, 20)  # the first one that fits into LARGEST is used
 PARTS = ("sheet", "types", "stills", "motion")
+# Pictures of what settings do, in docs/particle-types.md.
+SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "layers": (
+        "snow",
+        {"layers": [{"type": "zen"}, {"type": "enhanced", "opacity": 0.8, "config": {"particle_count": 300}}]},
+    ),
+    "paint": (
+        "bouncing",
+        {
+            "blend": "over",
+            "background": [247, 240, 228],
+            "particle_colors": [[222, 60, 54], [246, 158, 40], [36, 128, 172], [110, 60, 190], [70, 180, 150]],
+            "particle_count": 260,
+            "layers": [
+                {
+                    "type": "zen",
+                    "behind": True,
+                    "config": {"blend": "over", "particle_colors": [[246, 148, 42], [60, 170, 170], [230, 90, 110]]},
+                }
+            ],
+        },
+    ),
+}
 EMBERS = ROOT / "examples/motes-embers"
 
 
@@ -112,6 +135,8 @@ def main() -> None:
     if "stills" in parts and arguments.type is None:
         for name in ("enhanced", "snow"):
             save([picture(types[name], {"particle_count": 900}, analysis, height=720)], PICTURES / f"{name}.webp")
+        for name, (of, config) in SETTINGS.items():
+            save([picture(types[of], config, analysis, height=540)], PICTURES / f"{name}.webp")
     if "types" in parts:
         for kind in chosen:
             save([picture(kind, {}, analysis, height=540)], _folder(kind) / "picture.webp")

@@ -19,6 +19,7 @@ from typing import ClassVar, Literal, Self
 from ecs_core.arrays import F32
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Curve, Draw, Gradient, Range
+from ecs_core.raster.sprites import Blend
 
 FRAME = 30.0  # "per frame" in settings means at 30 frames per second
 FAR = 1e9  # bindings clamp values to ±FAR, so none becomes infinite
@@ -279,9 +280,14 @@ class Upkeep(Birth):
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """Shape that particles are drawn with: a "glow" (bright core, faint skirt) or an out-of-focus "disc"."""
+    """Shape that particles are drawn with: a "glow" (bright core, faint skirt) or an out-of-focus "disc".
+
+    Their light adds up ("add"), or they cover what is behind them ("over"): a particle with a light of 1 or more hides
+    all of it, one with less as much as it has light.
+    """
 
     shape: Literal["glow", "disc"] = "glow"
+    blend: Blend = "add"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from ecs_core.signals import signals_deferred
 KERNELS = {
     "tone.develop_band": 4.1,
     "raster.draw_band": 2.4,
+    "cover.cover_band": 2.0,
     "beats.best_chain": 1.4,
     "collision.collide": 1.2,
     "birth.bear": 1.5,
@@ -43,6 +44,7 @@ KERNELS = {
     "motion.advance": 0.4,
     "motion.advance_reflecting": 0.4,
     "raster.cut_windows": 0.3,
+    "cover.fill_band": 0.3,
     "collision.sort_into_cells": 0.3,
     "motion.advance_aging": 0.2,
     "rng.uniform_by_birth": 0.2,

@@ -28,7 +28,7 @@ _ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
 _C1, _C3, _CUT = f32(4.5 / 8), f32(1 / 6), f32(0.011108997)
 CORE_REACH, SKIRT_REACH = f32(2.1), f32(6.5)  # of a glow's core and skirt, in radii
 FINEST = f32(1.5)  # smallest reach of a window, pixels: a smaller one would flicker as it moves between pixels
-_RIM = f32(0.12)  # a disc fades out over this share of its radius, but over at least FINEST pixels of luminance
+RIM = f32(0.12)  # a disc fades out over this share of its radius, but over at least FINEST pixels of luminance
 # Luma weights of ITU-R BT.709.
 KR, KG, KB = f32(0.2126), f32(0.7152), f32(0.0722)
 
@@ -41,17 +41,17 @@ def _seen_area(x: f32, y: f32, reach: f32, width: int, height: int) -> float:
     return float(wide) * float(high) if wide > _ZERO and high > _ZERO else 0.0
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4, f4[::1], f4[::1], f4[::1], f4[::1], u1[::1], i8, i8, f4[:, ::1]")
+@kernel("f4[::1], f4[::1], f4[::1], f4, f4[::1], f4[::1], f4[::1], f4[::1], u1[::1], f4[::1], i8, i8, f4[:, ::1]")
 def cut_windows(
     x: F32, y: F32, radius: F32, scale: f32, red: F32, green: F32, blue: F32, skirt: F32, disc: U8,
-    width: int, height: int, out: F32,
+    cover: F32, width: int, height: int, out: F32,
 ) -> tuple[int, float]:  # fmt: skip
     """Write each sprite's core, and its skirt if it has one, as windows into ``out``.
 
     Returns their number, and the pixels of a ``width × height`` picture that those of large sprites cover, one over
     another. Large ones have more than the smallest reach; ``scale`` is a factor on their radii. The arrays before
-    ``out`` are those of Sprites, (n,); ``out`` is (7, 2 n): centre x and y, reach (pixels), red, green, blue, and
-    whether it is a disc.
+    ``out`` are those of Sprites, (n,); ``out`` is (8, 2 n): centre x and y, reach (pixels), red, green, blue, whether
+    it is a disc, and how much it covers. Skirts cover nothing.
     """
     n, covered = 0, 0.0
     for i in range(x.size):
@@ -65,8 +65,10 @@ def cut_windows(
             dim = reach * reach * (_ONE / (FINEST * FINEST))
             reach = FINEST
         out[0, n], out[1, n], out[2, n] = x[i], y[i], reach
+        out[6, n], out[7, n] = f32(disc[i]), dim * cover[i]
+        if cover[i] > _ZERO:  # what covers less has the same colour
+            dim = _ONE
         out[3, n], out[4, n], out[5, n] = dim * red[i], dim * green[i], dim * blue[i]
-        out[6, n] = f32(disc[i])
         n += 1
         if not disc[i] and skirt[i] > _ZERO:
             reach = max(SKIRT_REACH * r, FINEST)
@@ -74,7 +76,7 @@ def cut_windows(
                 covered += _seen_area(x[i], y[i], reach, width, height)
             out[0, n], out[1, n], out[2, n] = x[i], y[i], reach
             out[3, n], out[4, n], out[5, n] = skirt[i] * red[i], skirt[i] * green[i], skirt[i] * blue[i]
-            out[6, n] = _ZERO
+            out[6, n], out[7, n] = _ZERO, _ZERO
             n += 1
     return n, covered
 
@@ -157,7 +159,7 @@ def _add8(light: F32, at: u64, window: F32, j: u64, amount: f32) -> None:
 
 
 @inline_kernel
-def _add_luminance(light: F32, start: int, stride: int, groups: int, rows: int, amount: f32, wx: F32, wy: F32) -> None:
+def add_luminance(light: F32, start: int, stride: int, groups: int, rows: int, amount: f32, wx: F32, wy: F32) -> None:
     """Add the outer product of two windows to the one plane."""
     for row in range(rows):
         at = u64(start + row * stride)
@@ -168,7 +170,7 @@ def _add_luminance(light: F32, start: int, stride: int, groups: int, rows: int, 
 
 
 @inline_kernel
-def _add_colour(
+def add_colour(
     light: F32, plane: int, start: int, stride: int, groups: int, rows: int, r: f32, g: f32, b: f32, wx: F32, wy: F32
 ) -> None:
     """Add the outer product of two windows, coloured, to the three planes."""
@@ -184,16 +186,16 @@ def _add_colour(
 
 
 @inline_kernel
-def _disc_light(edge: f32) -> f32:
+def disc_light(edge: f32) -> f32:
     """The light of a disc that fades out over ``edge`` (0–1) of its radius, as a multiple of π reach² amount / 2.
 
-    It is the integral of ``_add_disc``'s smoothstep × (0.7 + 0.3 ρ²) × 4 ρ over ρ from 0 to 1, by parts.
+    It is the integral of ``add_disc``'s smoothstep × (0.7 + 0.3 ρ²) × 4 ρ over ρ from 0 to 1, by parts.
     """
     return f32(1.7) - edge * (f32(2.0) - edge * (f32(0.96) - edge * (f32(0.24) - edge * f32(0.3 / 7))))
 
 
 @inner_kernel
-def _add_disc(
+def add_disc(
     light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: f32, cy: f32, reach: f32,
     finest: f32, amount: f32,
 ) -> None:  # fmt: skip
@@ -201,8 +203,8 @@ def _add_disc(
 
     Where that is more than the usual share of the radius, the disc is brighter, so that its light per area stays.
     """
-    edge = max(finest, _RIM * reach)
-    amount *= _disc_light(_RIM) / _disc_light(edge / reach)
+    edge = max(finest, RIM * reach)
+    amount *= disc_light(RIM) / disc_light(edge / reach)
     inverse_edge = _ONE / edge
     inverse_reach = _ONE / reach
     dx0 = f32(x0) + _HALF - cx
@@ -219,13 +221,13 @@ def _add_disc(
 
 
 @inline_kernel
-def _extent(centre: f32, reach: f32, low: int, high: int) -> tuple[int, int]:
+def extent(centre: f32, reach: f32, low: int, high: int) -> tuple[int, int]:
     """The pixels from ``low`` up to but not including ``high`` that a window reaches: first, and one past the last."""
     return max(low, int(np.floor(centre - reach))), min(high, int(np.ceil(centre + reach)))
 
 
 @inline_kernel
-def _touch(touched: U8, y0: int, y1: int, x0: int, x1: int) -> None:
+def touch(touched: U8, y0: int, y1: int, x0: int, x1: int) -> None:
     """Mark the blocks of the pixels in rows ``y0 … y1 - 1`` of the band and columns ``x0 … x1 - 1``."""
     for strip in range(y0 >> STRIP_SHIFT, ((y1 - 1) >> STRIP_SHIFT) + 1):
         for block in range(x0 >> BLOCK_SHIFT, ((x1 - 1) >> BLOCK_SHIFT) + 1):
@@ -239,9 +241,10 @@ def draw_band(
     """Add the listed sprites to one band's accumulators and mark the blocks that they touch.
 
     ``luminance`` is one plane of rows of ``width + PAD``, ``colour`` three planes, end to end, of half as many rows of
-    ``width / 2 + PAD``; ``top`` and ``bottom`` are picture rows; ``sprites`` is (7, n): centre x and y, reach (pixels),
-    red, green, blue (linear light), and whether it is a disc; ``windows`` is scratch of (2, widest sprite plus eight);
-    ``touched`` is (strips, blocks) of ``1 << STRIP_SHIFT`` rows by ``1 << BLOCK_SHIFT`` columns, set to 1.
+    ``width / 2 + PAD``; ``top`` and ``bottom`` are picture rows; ``sprites`` is (8, n): centre x and y, reach (pixels),
+    red, green, blue (linear light), whether it is a disc, and cover, which is for ``cover.cover_band``; ``windows`` is
+    scratch of (2, widest sprite plus eight); ``touched`` is (strips, blocks) of ``1 << STRIP_SHIFT`` rows by
+    ``1 << BLOCK_SHIFT`` columns, set to 1.
     """
     stride, half_stride, half_width = width + PAD, (width >> 1) + PAD, width >> 1
     half_top, half_bottom = top >> 1, bottom >> 1
@@ -258,27 +261,27 @@ def draw_band(
             dim = half_reach * half_reach * (_ONE / (FINEST * FINEST))
             r, g, b = dim * r, dim * g, dim * b
             half_reach = FINEST
-        x0, x1 = _extent(cx, reach, 0, width)
-        y0, y1 = _extent(cy, reach, top, bottom)
-        hx0, hx1 = _extent(half_x, half_reach, 0, half_width)
-        hy0, hy1 = _extent(half_y, half_reach, half_top, half_bottom)
+        x0, x1 = extent(cx, reach, 0, width)
+        y0, y1 = extent(cy, reach, top, bottom)
+        hx0, hx1 = extent(half_x, half_reach, 0, half_width)
+        hy0, hy1 = extent(half_y, half_reach, half_top, half_bottom)
         columns, rows, half_columns, half_rows = x1 - x0, y1 - y0, hx1 - hx0, hy1 - hy0
         if columns > 0 and rows > 0:
             start = (y0 - top) * stride + x0
             if sprites[6, i] != _ZERO:
-                _add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, luminance_here)
+                add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, luminance_here)
             else:
                 groups, inverse = (columns + 7) >> 3, _ONE / reach
                 gauss_window(wx, groups, x0, cx, inverse)
                 gauss_window(wy, (rows + 7) >> 3, y0, cy, inverse)
-                _add_luminance(luminance, start, stride, groups, rows, luminance_here, wx, wy)
-            _touch(touched, y0 - top, y1 - top, x0, x1)
+                add_luminance(luminance, start, stride, groups, rows, luminance_here, wx, wy)
+            touch(touched, y0 - top, y1 - top, x0, x1)
         if half_columns > 0 and half_rows > 0:
             start = (hy0 - half_top) * half_stride + hx0
             if sprites[6, i] != _ZERO:
                 amount = r
                 for channel in range(3):
-                    _add_disc(
+                    add_disc(
                         colour, start + channel * plane, half_stride, hx0, hy0, half_columns, half_rows,
                         half_x, half_y, half_reach, FINEST * _HALF, amount,
                     )  # fmt: skip
@@ -287,5 +290,5 @@ def draw_band(
                 groups, inverse = (half_columns + 7) >> 3, _ONE / half_reach
                 gauss_window(wx, groups, hx0, half_x, inverse)
                 gauss_window(wy, (half_rows + 7) >> 3, hy0, half_y, inverse)
-                _add_colour(colour, plane, start, half_stride, groups, half_rows, r, g, b, wx, wy)
-            _touch(touched, (hy0 - half_top) << 1, (hy1 - half_top) << 1, hx0 << 1, hx1 << 1)
+                add_colour(colour, plane, start, half_stride, groups, half_rows, r, g, b, wx, wy)
+            touch(touched, (hy0 - half_top) << 1, (hy1 - half_top) << 1, hx0 << 1, hx1 << 1)

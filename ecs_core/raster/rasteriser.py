@@ -22,6 +22,7 @@ BAND_ROWS = 32
 # How often sprites may cover each pixel in the mean: beyond that they are drawn smaller. More is as white, and takes
 # seconds a frame.
 MOST_OVERDRAW = 1000
+_NOTHING = np.zeros(3, np.float32)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,7 +64,7 @@ class Rasteriser:
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
         self._starts = np.zeros(bands + 1, np.int64)
         self._listed = np.zeros(4096, np.int64)
-        self._drawn = np.empty((7, 0), np.float32)
+        self._drawn = np.empty((8, 0), np.float32)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
         self._windows = np.zeros((2, max(width, BAND_ROWS) + 2 * pad), np.float32)
@@ -94,14 +95,16 @@ class Rasteriser:
         if light != 1:
             red, green, blue, base, glow = (values * np.float32(light) for values in (red, green, blue, base, glow))
         if self._drawn.shape[1] < 2 * len(sprites):
-            self._drawn = np.empty((7, 3 * len(sprites)), np.float32)
+            self._drawn = np.empty((8, 3 * len(sprites)), np.float32)
         drawn = self._drawn
+        covers = sprites.cover is not None and bool(sprites.cover.any())
+        cover = np.zeros(len(sprites), np.float32) if sprites.cover is None else sprites.cover
 
         def cut(scale: float) -> tuple[int, float]:
             """The number of windows, and how often they cover the picture."""
             n, covered = kernels.raster.cut_windows(
                 sprites.x, sprites.y, sprites.radius, np.float32(scale), red, green, blue, sprites.skirt, sprites.disc,
-                self.width, self.height, drawn,
+                cover, self.width, self.height, drawn,
             )  # fmt: skip
             return n, covered / (self.width * self.height)
 
@@ -121,15 +124,19 @@ class Rasteriser:
             before = self._before[band]
             if first == last and not before.any():
                 continue
-            kernels.raster.draw_band(
-                self._luminance, self._colour, top, bottom, self.width, self._listed[first:last], drawn, self._windows,
-                self._touched,
-            )  # fmt: skip
+            light_of_band = self._luminance, self._colour, top, bottom, self.width
+            if covers:  # sprites hide the background, too, so it is there before them
+                kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
+            draw = kernels.cover.cover_band if covers else kernels.raster.draw_band
+            draw(*light_of_band, self._listed[first:last], drawn, self._windows, self._touched)
+            rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             kernels.tone.develop_band(
-                self._luminance, self._colour, top, bottom, self.width, self._touched, before,
-                base, glow, self._gx, self._gy, self._luma_dither, self._chroma_dither, self._tint,
-                planes.luma, planes.cb, planes.cr,
+                *light_of_band, self._touched, before, *rest, self._gx, self._gy, self._luma_dither,
+                self._chroma_dither, self._tint, planes.luma, planes.cb, planes.cr,
             )  # fmt: skip
+        if covers:  # what was not developed still holds the background
+            self._luminance.fill(0)
+            self._colour.fill(0)
         return scale
 
 

@@ -12,6 +12,7 @@ from ecs_core.ecs.components import (
     Growth,
     Jitter,
     ScaleWithDistance,
+    Sprite,
     Turbulence,
     Twinkle,
 )
@@ -34,17 +35,20 @@ _COMPONENT_KERNELS = {
     Turbulence: ("motion.swirl",),
     Twinkle: ("shade.twinkle",),
 }
+_COVERING_KERNELS = ("cover.cover_band", "cover.fill_band")
 _log = logging.getLogger("motes.kernels")
 
 
 def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> list[str]:
     """The kernels that a render of a particle type needs, with a song or without."""
     spared = set() if song else set(SONG_KERNELS)
-    not_needed = set(_COMPONENT_KERNELS)
+    not_needed, covers = set(_COMPONENT_KERNELS), False
     for layer in layers_of(kind, settings):
         with silent_world(layer.type, layer.settings) as world:
             not_needed -= {component for component in not_needed if world.query(Table, component)}
+            covers = covers or any(sprite.blend == "over" for _, (sprite,) in world.query(Sprite))
     spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]}
+    spared |= set() if covers else set(_COVERING_KERNELS)
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

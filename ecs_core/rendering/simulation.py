@@ -148,7 +148,11 @@ def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Can
         x = np.float32(canvas.width / 2) + c * along - s * across
         y = np.float32(canvas.height / 2) + s * along + c * across
         radius = radius * np.float32(camera.zoom)
-    light, dark = np.float32(opacity), np.float32(0)  # a system may draw less, which the rasteriser cannot
+    light, cover = np.full(1, opacity, np.float32), None
+    if sprites.cover is not None:  # what covers is seen less by covering less, with the same colour
+        cover = np.clip(sprites.cover, 0, 1) * light
+        light = np.where(sprites.cover > 0, np.float32(1), light)
+    dark = np.float32(0)  # a system may draw less, which the rasteriser cannot
     return Sprites(
         x * scale,
         y * scale,
@@ -158,6 +162,7 @@ def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Can
         np.maximum(sprites.blue * light, dark),
         sprites.skirt,
         sprites.disc,
+        cover,
     )
 
 

@@ -105,7 +105,7 @@ class LayerSettings(Model):
     )
     behind: bool = option(
         False,
-        "drawn before the scene's own particles; as light adds up, that shows only where something covers",
+        "drawn before the scene's own particles, which shows where those cover it (blend)",
         group="layers",
     )
     opacity: Share = option(1.0, "share of its light that is seen", group="layers")

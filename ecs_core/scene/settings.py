@@ -32,6 +32,7 @@ from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
 from ecs_core.frame_times import frame_at
 from ecs_core.raster.colour import linear_from_srgb
+from ecs_core.raster.sprites import Blend
 from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
 from ecs_core.scene.nested_settings import (
     BindingSettings,
@@ -104,7 +105,7 @@ LEFT_TO_TYPES = (
 
 
 # What each layer has for itself, besides the settings that its type adds; all others are of the whole video.
-_PER_LAYER = (*LEFT_TO_TYPES, "bass_threshold", "enhanced_mode", "bindings")
+_PER_LAYER = (*LEFT_TO_TYPES, "blend", "bass_threshold", "enhanced_mode", "bindings")
 
 
 class Settings(Model):
@@ -141,6 +142,11 @@ class Settings(Model):
         group="output",
         ge=0,
         le=63,
+    )
+    blend: Blend | None = option(
+        None,
+        "particles add light, or cover what is behind them, which shows on bright backgrounds; null: as the type does",
+        group="look",
     )
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
     hud: bool = option(False, "show what is heard in a corner of the picture", group="output")

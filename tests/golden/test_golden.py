@@ -25,6 +25,16 @@ CASES = {
     "continuous_spawning": ("continuous_spawning", {}, 5.1),
     "no_music": ("no_music", {}, 5.1),
     "upright": ("enhanced", {"width": 270, "height": 480}, 0.0),
+    "covering": (
+        "enhanced",
+        {
+            "blend": "over",
+            "background": [250, 244, 230],
+            "particle_colors": [[220, 60, 90], [250, 160, 60], [60, 110, 180]],
+            "particle_count": 400,
+        },
+        5.1,
+    ),
     "colours": (
         "enhanced",
         {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30]},

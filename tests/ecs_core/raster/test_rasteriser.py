@@ -19,10 +19,11 @@ WIDTH, HEIGHT = 192, 108
 BLACK = Background()
 
 
-def sprites(x, y, radius=4.0, light=(1.0, 1.0, 1.0), skirt=0.05, disc=0) -> Sprites:
+def sprites(x, y, radius=4.0, light=(1.0, 1.0, 1.0), skirt=0.05, disc=0, cover=None) -> Sprites:
     n = len(x)
     full = [np.full(n, value, np.float32) for value in (radius, *light, skirt)]
-    return Sprites(np.asarray(x, np.float32), np.asarray(y, np.float32), *full, np.full(n, disc, np.uint8))
+    covers = None if cover is None else np.full(n, cover, np.float32)
+    return Sprites(np.asarray(x, np.float32), np.asarray(y, np.float32), *full, np.full(n, disc, np.uint8), covers)
 
 
 def nothing() -> Sprites:
@@ -112,15 +113,18 @@ def test_smaller_pictures_are_as_bright(disc: int) -> None:
 
 
 @pytest.mark.parametrize("radius", [0.1, 0.4, 0.7, 1.0, 5.0])
-def test_fine_sprite_is_widened_with_the_same_light(radius: float) -> None:
-    drawn, out = sprites([80.0], [54.0], radius=radius, light=(0.2, 0.3, 0.4), skirt=0.0), np.zeros((7, 2), np.float32)
+@pytest.mark.parametrize("cover", [0.0, 0.8])
+def test_fine_sprite_is_widened_with_the_same_light_or_cover(radius: float, cover: float) -> None:
+    drawn, out = sprites([80.0], [54.0], radius=radius, light=(0.2, 0.3, 0.4), skirt=0.0), np.zeros((8, 2), np.float32)
     light = (drawn.red, drawn.green, drawn.blue)
-    shape = (drawn.skirt, drawn.disc)
+    shape = (drawn.skirt, drawn.disc, np.full(1, cover, np.float32))
     n, _ = kernels.raster.cut_windows(drawn.x, drawn.y, drawn.radius, np.float32(1), *light, *shape, 192, 108, out)
     assert n == 1
     reach = out[2, 0]
     assert reach == pytest.approx(max(1.5, 2.1 * radius))
-    assert out[3:6, 0] * reach**2 == pytest.approx(np.array([0.2, 0.3, 0.4]) * (2.1 * radius) ** 2, rel=1e-5)
+    share = (2.1 * radius / reach) ** 2
+    assert out[7, 0] == pytest.approx(cover * share)
+    assert out[3:6, 0] == pytest.approx(np.array([0.2, 0.3, 0.4]) * (1 if cover else share), rel=1e-5)
 
 
 def test_reset_rasteriser_repaints_the_whole_picture() -> None:
@@ -170,7 +174,13 @@ def test_red_is_red_and_blue_is_blue() -> None:
 @given(
     frames=st.lists(
         st.lists(
-            st.tuples(st.floats(-60, WIDTH + 60), st.floats(-60, HEIGHT + 60), st.floats(0.1, 30), st.integers(0, 1)),
+            st.tuples(
+                st.floats(-60, WIDTH + 60),
+                st.floats(-60, HEIGHT + 60),
+                st.floats(0.1, 30),
+                st.integers(0, 1),
+                st.sampled_from((None, 0.0, 0.4, 1.0)),
+            ),
             max_size=6,
         ),
         min_size=2,
@@ -183,7 +193,7 @@ def test_painting_over_the_last_frame_equals_painting_afresh(frames) -> None:
     background = Background(base=(0.003, 0.004, 0.006), glow=(0.01, 0.01, 0.02))
     rasteriser, planes = Rasteriser(WIDTH, HEIGHT, background=background), Planes.empty(WIDTH, HEIGHT)
     for frame in frames:
-        lists = [sprites([x], [y], radius=radius, disc=disc) for x, y, radius, disc in frame]
+        lists = [sprites([x], [y], radius=radius, disc=disc, cover=cover) for x, y, radius, disc, cover in frame]
         rasteriser.paint(Sprites.join(lists), planes)
         assert same(planes, painted(Sprites.join(lists), background))
 
@@ -306,3 +316,60 @@ def test_specks_are_neither_counted_nor_dimmed() -> None:
     everywhere = (rng.uniform(0, 16, 100_000), rng.uniform(0, 16, 100_000))
     planes = Planes.empty(16, 16)
     assert Rasteriser(16, 16).paint(sprites(*everywhere, radius=0.05, light=(0.01,) * 3, skirt=0.0), planes) == 1
+
+
+BRIGHT = Background(base=(0.5, 0.6, 0.9), glow=(0.4, 0.3, 0.1))
+
+
+@pytest.mark.parametrize("disc", [0, 1])
+def test_covering_sprite_hides_what_is_behind_it(disc: int) -> None:
+    lamp = sprites([96.0], [54.0], radius=3.0, light=(1.0, 1.0, 1.0), skirt=0.0)
+    paint = sprites([96.0], [54.0], radius=20.0, light=(0.2, 0.02, 0.02), skirt=0.0, disc=disc, cover=1.0)
+    alone = painted(paint, BRIGHT)
+    hidden = painted(Sprites.join([lamp, paint]), BRIGHT)
+    shown = painted(Sprites.join([paint, lamp]), BRIGHT)
+    assert abs(int(hidden.luma[54, 96]) - int(alone.luma[54, 96])) <= (16 if disc == 0 else 1)  # a glow ends at 0.98
+    assert int(alone.luma[54, 96]) < int(painted(nothing(), BRIGHT).luma[54, 96]) - 50  # the bright background, too
+    assert int(shown.luma[54, 96]) > int(alone.luma[54, 96]) + 60
+
+
+def test_disc_that_covers_half_shows_half_of_what_is_behind() -> None:
+    background = Background(base=(0.4, 0.4, 0.4))
+    half = painted(sprites([96.0], [54.0], radius=20.0, light=(0.0,) * 3, skirt=0.0, disc=1, cover=0.5), background)
+    whole = painted(nothing(), background)
+    assert half.luma[54, 96] - 16 == pytest.approx((whole.luma[54, 96] - 16) / 2, rel=0.12)
+
+
+def test_sprites_that_cover_nothing_add_light_beside_those_that_cover() -> None:
+    lamp = sprites([40.0], [54.0], radius=6.0, light=(0.8, 0.4, 0.2), skirt=0.1)
+    beside = painted(Sprites.join([lamp, sprites([150.0], [54.0], cover=1.0)]), GLOW)
+    alone = painted(lamp, GLOW)
+    for a, b in ((beside.luma[:, :90], alone.luma[:, :90]), (beside.cb[:, :45], alone.cb[:, :45])):
+        assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
+    assert (beside.luma[:, 90:120] == alone.luma[:, 90:120]).all()  # the bare background
+
+
+def test_covering_leaves_nothing_behind_for_the_next_frame() -> None:
+    rasteriser, planes = Rasteriser(WIDTH, HEIGHT, background=BRIGHT), Planes.empty(WIDTH, HEIGHT)
+    rasteriser.paint(sprites([96.0], [54.0], cover=1.0), planes)
+    rasteriser.paint(sprites([60.0], [40.0]), planes)
+    assert same(planes, painted(sprites([60.0], [40.0]), BRIGHT))
+    rasteriser.paint(nothing(), planes)
+    assert same(planes, painted(nothing(), BRIGHT))
+
+
+def test_light_dims_what_covers_as_everything_else() -> None:
+    lit = sprites([40.0, 96.0], [30.0, 54.0], radius=6.0, light=(0.8, 0.4, 1.6), cover=0.7)
+    half = sprites([40.0, 96.0], [30.0, 54.0], radius=6.0, light=(0.4, 0.2, 0.8), cover=0.7)
+    dimmed = Background(base=(0.01, 0.005, 0.015), glow=(0.05, 0.025, 0.1))
+    planes = Planes.empty(WIDTH, HEIGHT)
+    Rasteriser(WIDTH, HEIGHT, background=GLOW).paint(lit, planes, light=0.5)
+    assert same(planes, painted(half, dimmed))
+
+
+def test_fine_covering_sprite_hides_as_much_at_any_subpixel_position() -> None:
+    totals = []
+    for shift in np.linspace(0, 1, 9):
+        dot = sprites([80.0 + shift], [54.0 + shift / 3], radius=0.4, light=(0.0,) * 3, skirt=0.0, cover=1.0)
+        totals.append(float((235 - painted(dot, Background(base=(8.0,) * 3)).luma.astype(float)).sum()))
+    assert max(totals) <= 1.3 * min(totals) + 8

@@ -66,7 +66,8 @@ def states(plan: RenderPlan, layer: str) -> list[bytes]:
 
 def content(drawn: Sprites) -> bytes:
     names = ("x", "y", "radius", "red", "green", "blue", "skirt", "disc")
-    return b"".join(getattr(drawn, name).tobytes() for name in names)
+    cover = b"" if drawn.cover is None else drawn.cover.tobytes()
+    return b"".join(getattr(drawn, name).tobytes() for name in names) + cover
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -108,6 +109,41 @@ def test_opacity_is_the_share_of_light_that_is_seen() -> None:
             return simulation.frame().red
 
     np.testing.assert_allclose(light(0.25), 0.25 * light(1.0), rtol=1e-6)
+
+
+def test_opacity_of_what_covers_is_how_much_it_covers() -> None:
+    def drawn(opacity: float) -> Sprites:
+        layer = {**ZEN, "config": {**ZEN["config"], "blend": "over"}, "opacity": opacity}
+        with simulation_of(plan_of("snow", [layer], particle_count=0)) as simulation:
+            return simulation.frame()
+
+    whole, faint = drawn(1.0), drawn(0.25)
+    assert whole.cover is not None
+    assert faint.cover is not None
+    assert whole.cover.max() == 1
+    np.testing.assert_allclose(faint.cover, 0.25 * whole.cover, rtol=1e-6)
+    np.testing.assert_array_equal(faint.red, whole.red)
+
+
+def test_blend_is_of_each_layer_by_itself() -> None:
+    over = {**ZEN, "config": {**ZEN["config"], "blend": "over"}, "behind": True}
+    with simulation_of(plan_of("bouncing", [over], particle_count=5)) as simulation:
+        cover = simulation.frame().cover
+    assert cover is not None
+    assert (cover[:12] > 0).all()
+    assert not cover[12:].any()
+
+
+def test_what_lies_behind_shows_where_nothing_covers_it(tmp_path: Path) -> None:
+    def picture(blend: str, behind: bool) -> bytes:
+        layer = {"type": "enhanced", "config": {"particle_count": 60}, "behind": behind}
+        config = {**SMALL, "blend": blend, "particle_count": 60, "layers": [layer]}
+        path = tmp_path / f"{blend}-{behind}.png"
+        render_frame(Scene("zen", config=config), 0.3, path)
+        return path.read_bytes()
+
+    assert picture("over", True) != picture("over", False)
+    assert picture("over", True) != picture("add", True)
 
 
 def test_layer_has_bindings_and_a_threshold_of_its_own(demo_song: Path) -> None:
@@ -152,9 +188,9 @@ def test_invalid_layers_are_named(layers: list[dict[str, Any]], words: str) -> N
 
 
 MORE = st.builds(
-    lambda kind, count, behind, opacity: {
+    lambda kind, count, behind, opacity, blend: {
         "type": kind,
-        "config": {"particle_count": count, "bass_threshold": 0.2},
+        "config": {"particle_count": count, "bass_threshold": 0.2, "blend": blend},
         "behind": behind,
         "opacity": opacity,
     },
@@ -162,6 +198,7 @@ MORE = st.builds(
     st.integers(0, 40),
     st.booleans(),
     st.sampled_from([1.0, 0.3]),
+    st.sampled_from([None, "add", "over"]),
 )
 
 

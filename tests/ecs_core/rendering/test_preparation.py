@@ -12,16 +12,19 @@ from ecs_core.rendering import preparation
 from ecs_core.rendering.preparation import compile_kernels, needed_kernels, prepare_kernels
 
 SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cells"}
+COVER = {"cover.cover_band", "cover.fill_band"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
 
 @pytest.mark.parametrize(
     ("name", "config", "song", "spared"),
     [
-        ("enhanced", {}, True, SWIRL | DISCS | DISTANCE),
-        ("zen", {}, True, DISCS | DISTANCE | PULL),
-        ("zen", {}, False, DISCS | DISTANCE | PULL | {"beats.best_chain", "sums.weighted_sums"}),
-        ("bouncing", {"collide": True}, True, SWIRL | DISTANCE | PULL),
+        ("enhanced", {}, True, SWIRL | DISCS | DISTANCE | COVER),
+        ("zen", {}, True, DISCS | DISTANCE | PULL | COVER),
+        ("zen", {}, False, DISCS | DISTANCE | PULL | COVER | {"beats.best_chain", "sums.weighted_sums"}),
+        ("bouncing", {"collide": True}, True, SWIRL | DISTANCE | PULL | COVER),
+        ("zen", {"blend": "over"}, True, DISCS | DISTANCE | PULL),
+        ("zen", {"layers": [{"type": "snow", "config": {"blend": "over"}}]}, True, DISCS | PULL),
     ],
 )
 def test_kernels_follow_from_components_and_song(

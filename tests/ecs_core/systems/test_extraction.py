@@ -10,6 +10,7 @@ import pytest
 from ecs_core import (
     Burst,
     Color,
+    Gradient,
     Look,
     ParticleType,
     Phase,
@@ -64,6 +65,27 @@ def test_in_a_crowd_only_larger_particles_have_skirts(make_world: MakeWorld) -> 
     world.populate(DRAWN, [burst(3.0, 1000), Sprite()])  # together 4000: twice as large a radius
     for sprites in drawn(world):
         assert sprites.skirt.max() == pytest.approx(0.05 * (1.5 - 1.3) / 1.3, rel=1e-4)
+
+
+def test_covering_particles_are_as_dim_as_they_cover_little(make_world: MakeWorld) -> None:
+    world = make_world()
+    for light in (0.05, 1.0, 3.0):
+        burst = Burst(x=10.0, y=20.0, count=1, light=Range(light, light), palette=Gradient(((1.0, 0.5, 0.0),)))
+        world.populate(DRAWN, [burst, Sprite(blend="over")])
+    faint, plain, bright = drawn(world)
+    for sprites, cover in ((faint, 0.05 / 0.24 * 1.19), (plain, 1.0), (bright, 1.0)):  # of what black shows
+        assert sprites.cover is not None
+        assert sprites.cover.tolist() == pytest.approx([cover], rel=1e-4)
+        assert sprites.green / sprites.red == pytest.approx(0.5)
+    assert faint.red.tolist() == pytest.approx([1.0])
+    assert bright.red.tolist() == pytest.approx([3.0])
+
+
+def test_light_that_adds_up_covers_nothing(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.populate(DRAWN, [burst(3.0), Sprite()])
+    [sprites] = drawn(world)
+    assert sprites.cover is None
 
 
 def test_populations_without_a_sprite_are_not_drawn(make_world: MakeWorld) -> None:

@@ -1,0 +1,157 @@
+"""Sprites that cover what is behind them, beside sprites whose light adds up, in draw order.
+
+Where a sprite covers a share a of a pixel, what is *shown* there is (1 - a) × what was shown + a × what the sprite
+shows (Porter and Duff's "over", "Compositing Digital Images", SIGGRAPH 1984), as in every drawing program. Blending
+light itself would be wrong: white is many times as bright as any colour, and half of it is still white. Light x counts
+as shown as x / (x + TOE), which is close to the curve of ``kernels.tone`` and needs one division to blend by.
+
+The background has to be in the accumulators before anything is drawn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecs_core.arrays import F32, I64, U8
+from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
+from ecs_core.kernels.raster import FINEST, KB, KG, KR, PAD, RIM, add_disc, add_luminance, extent, gauss_window, touch
+
+f32 = np.float32
+
+_ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
+TOE = f32(0.19)  # light that is shown as half of white; of kernels.tone it is 0.17
+
+
+@kernel("f4[::1], f4[::1], i8, i8, i8, f4[::1], f4[::1], f4[:, ::1], f4[::1]")
+def fill_band(
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, base: F32, glow: F32, gx: F32, gy: F32
+) -> None:
+    """Put the background into one band's accumulators: ``base + glow · gx · gy``, as ``tone.develop_band`` has it."""
+    stride, half_stride, half_width = width + PAD, (width >> 1) + PAD, width >> 1
+    plane = colour.size // 3
+    base_l = KR * base[0] + KG * base[1] + KB * base[2]
+    glow_l = KR * glow[0] + KG * glow[1] + KB * glow[2]
+    for row in range(bottom - top):
+        level = gy[top + row] * glow_l
+        light = luminance[row * stride : row * stride + width]
+        for i in range(width):
+            light[i] = base_l + level * gx[0, i]
+        if row & 1:
+            continue
+        at = (row >> 1) * half_stride
+        for channel in range(3):
+            level = gy[top + row] * glow[channel]
+            light = colour[at + channel * plane : at + channel * plane + half_width]
+            for i in range(half_width):
+                light[i] = base[channel] + level * gx[1, i]
+
+
+@inline_kernel
+def _over(under: f32, cover: f32, above: f32) -> f32:
+    """The light that is seen where a share of ``under`` is covered; ``above`` is the cover's light + TOE."""
+    light = under + TOE
+    return max(light * above / (above + cover * (light - above)) - TOE, _ZERO)
+
+
+@inner_kernel
+def _cover_window(
+    light: F32, start: int, stride: int, columns: int, rows: int, amount: f32, cover: f32, wx: F32, wy: F32
+) -> None:
+    """Cover by the outer product of two windows in one plane."""
+    above = amount + TOE
+    for row in range(rows):
+        out = light[start + row * stride : start + row * stride + columns]
+        level = cover * wy[row]
+        for j in range(columns):
+            out[j] = _over(out[j], level * wx[j], above)
+
+
+@inner_kernel
+def _cover_disc(
+    light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: f32, cy: f32, reach: f32,
+    finest: f32, amount: f32, cover: f32,
+) -> None:  # fmt: skip
+    """Cover by a disc in one plane; like a disc of light it fades out at its edge and is brighter towards it."""
+    inverse_edge, inverse_reach = _ONE / max(finest, RIM * reach), _ONE / reach
+    dx0 = f32(x0) + _HALF - cx
+    for row in range(rows):
+        dy = f32(y0 + row) + _HALF - cy
+        at = start + row * stride
+        out = light[at : at + columns]
+        for j in range(columns):
+            dx = dx0 + f32(j)
+            distance = np.sqrt(dx * dx + dy * dy)
+            inside = min(max((reach - distance) * inverse_edge, _ZERO), _ONE)
+            u = distance * inverse_reach
+            above = amount * (f32(0.7) + f32(0.3) * u * u) + TOE
+            out[j] = _over(out[j], cover * (inside * inside * (f32(3.0) - inside - inside)), above)
+
+
+@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1]")
+def cover_band(
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, sprites: F32, windows: F32, touched: U8
+) -> None:
+    """As ``raster.draw_band``, on accumulators that hold the background, and with sprites that cover."""
+    stride, half_stride, half_width = width + PAD, (width >> 1) + PAD, width >> 1
+    half_top, half_bottom = top >> 1, bottom >> 1
+    plane = colour.size // 3
+    wx, wy = windows[0], windows[1]
+    light = np.empty(3, np.float32)
+    for k in range(listed.size):
+        i = listed[k]
+        cx, cy, reach, is_disc, cover = (
+            sprites[0, i],
+            sprites[1, i],
+            sprites[2, i],
+            sprites[6, i] != _ZERO,
+            sprites[7, i],
+        )
+        light[0], light[1], light[2] = sprites[3, i], sprites[4, i], sprites[5, i]
+        amount = KR * light[0] + KG * light[1] + KB * light[2]
+        half_x, half_y, half_reach, dim = cx * _HALF + _QUARTER, cy * _HALF, reach * _HALF, _ONE
+        if half_reach < FINEST:
+            dim = half_reach * half_reach * (_ONE / (FINEST * FINEST))
+            half_reach = FINEST
+        x0, x1 = extent(cx, reach, 0, width)
+        y0, y1 = extent(cy, reach, top, bottom)
+        hx0, hx1 = extent(half_x, half_reach, 0, half_width)
+        hy0, hy1 = extent(half_y, half_reach, half_top, half_bottom)
+        columns, rows, half_columns, half_rows = x1 - x0, y1 - y0, hx1 - hx0, hy1 - hy0
+        if columns > 0 and rows > 0:
+            start, groups = (y0 - top) * stride + x0, (columns + 7) >> 3
+            if is_disc and cover > _ZERO:
+                _cover_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, amount, cover)
+            elif is_disc:
+                add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, amount)
+            else:
+                gauss_window(wx, groups, x0, cx, _ONE / reach)
+                gauss_window(wy, (rows + 7) >> 3, y0, cy, _ONE / reach)
+                if cover > _ZERO:
+                    _cover_window(luminance, start, stride, columns, rows, amount, cover, wx, wy)
+                else:
+                    add_luminance(luminance, start, stride, groups, rows, amount, wx, wy)
+            touch(touched, y0 - top, y1 - top, x0, x1)
+        if half_columns > 0 and half_rows > 0:
+            start, groups = (hy0 - half_top) * half_stride + hx0, (half_columns + 7) >> 3
+            if not is_disc:
+                gauss_window(wx, groups, hx0, half_x, _ONE / half_reach)
+                gauss_window(wy, (half_rows + 7) >> 3, hy0, half_y, _ONE / half_reach)
+            for channel in range(3):
+                first, amount = start + channel * plane, light[channel]
+                if is_disc and cover > _ZERO:
+                    _cover_disc(
+                        colour, first, half_stride, hx0, hy0, half_columns, half_rows, half_x, half_y, half_reach,
+                        FINEST * _HALF, amount, dim * cover,
+                    )  # fmt: skip
+                elif is_disc:
+                    add_disc(
+                        colour, first, half_stride, hx0, hy0, half_columns, half_rows, half_x, half_y, half_reach,
+                        FINEST * _HALF, dim * amount,
+                    )  # fmt: skip
+                elif cover > _ZERO:
+                    _cover_window(
+                        colour, first, half_stride, half_columns, half_rows, amount, dim * cover, wx, wy
+                    )  # fmt: skip
+                else:
+                    add_luminance(colour, first, half_stride, groups, half_rows, dim * amount, wx, wy)
+            touch(touched, (hy0 - half_top) << 1, (hy1 - half_top) << 1, hx0 << 1, hx1 << 1)
