@@ -45,6 +45,8 @@ def take_away() -> None:
             vars(module).pop(name, None)
     for name in MODULES.split():
         sys.modules[name] = None  # type: ignore[assignment]  # importing it fails
+    if sys.version_info >= (3, 13):
+        os.process_cpu_count = os.cpu_count  # where the affinity is not known
     shutil._use_fd_functions = False  # type: ignore[attr-defined]
     change(subprocess.Popen, "__init__", popen)
     change(ctypes.CDLL, "__init__", cdll)
