@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,7 +52,7 @@ def fork_children(forks: Callable[[], ForkServer]) -> Callable[..., object]:
             theirs.close()
         stdin = os.fdopen(writing, "wb", buffering=0)  # closed by the pool
         origin: Any = _Origin(process, stdin)
-        children = [_Child(ours, origin, begin) for ours, _ in pairs]
+        children = [_Child(origin, begin, Connection(ours.detach())) for ours, _ in pairs]
         with contextlib.suppress(ConnectionError):
             children[0].connection.send(begin)
         return children

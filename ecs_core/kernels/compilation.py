@@ -1,8 +1,9 @@
 """Compile kernels in parallel before they are needed, once per processor and version of Motes.
 
 numba compiles a function when it is first called and caches the result on disk. By itself, every process of a first
-render would compile the same kernels, one after another. Instead, one process compiles the missing kernels on all
-cores, each in a forked process; other processes that need them wait for a file lock.
+render would compile the same kernels, one after another. Instead, one process loads the compiler and forks a process
+for each missing kernel, on all cores; where processes are not forked, one for each core compiles a share. Other
+processes that need the kernels wait for a file lock.
 
 A small file beside numba's cache lists the compiled kernels under a key that depends on the kernels' sources, numba,
 Python and the processor. So checking that nothing is missing is quick and does not load numba.
@@ -11,24 +12,25 @@ Python and the processor. So checking that nothing is missing is quick and does 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib
 import json
 import os
 import platform
-import select
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from ecs_core.cores import available_cores
+from ecs_core.portability import FORKS, kill_all, locked, start_apart
 from ecs_core.signals import signals_deferred
 
 # Kernels that Python calls, and roughly the CPU seconds to compile each; the longest are compiled first.
@@ -107,7 +109,7 @@ def compile_missing(
     wanted = missing(names)
     if not wanted or (folder := _writable_folder()) is None:
         return 0.0
-    with _alone(folder, lambda: report(_state(wanted, 0))):
+    with locked(folder / "compiling.lock", lambda: report(_state(wanted, 0))):
         if wanted := missing(wanted):  # another process may have compiled them while we waited
             _run(wanted, report)
             _record(folder, wanted)
@@ -120,44 +122,73 @@ def _state(wanted: list[str], done: int) -> Compiling:
 
 
 def _run(wanted: list[str], report: Callable[[Compiling], None]) -> None:
-    """Compile the kernels in a process and report its progress."""
+    """Compile the kernels in processes and report their progress."""
     report(_state(wanted, 0))
-    with signals_deferred():
-        process = subprocess.Popen(
-            [sys.executable, "-c", _START, json.dumps(sys.path), json.dumps(wanted)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            process_group=0,  # Ctrl-C is for us
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it forks, so it must not have threads
-        )
-    done = 0
-    assert process.stdout is not None
+    processes: list[subprocess.Popen[bytes]] = []
+    said: queue.SimpleQueue[bool] = queue.SimpleQueue()  # a kernel is compiled, or a process has ended
+    done = ended = 0
     try:
-        while True:
-            ready, _, _ = select.select([process.stdout], [], [], _LOOK_EVERY)
-            if ready:
-                said = os.read(process.stdout.fileno(), 4096)
-                if not said:
-                    break
-                done += said.count(b"\n")
+        for share in [wanted] if FORKS else _shares(wanted, available_cores()):
+            with signals_deferred():
+                processes.append(_start(share))
+            threading.Thread(target=_listen, args=(processes[-1], said), daemon=True).start()
+        while ended < len(processes):
+            with contextlib.suppress(queue.Empty):
+                compiled = said.get(timeout=_LOOK_EVERY)
+                done, ended = done + compiled, ended + (not compiled)
             report(_state(wanted, done))
-        if process.wait() or done < len(wanted):  # with SIGCHLD ignored there is no exit code
-            raise RuntimeError(f"kernels could not be compiled: exit code {process.returncode}")
+        codes = [process.wait() for process in processes]
+        if any(codes) or done < len(wanted):  # with SIGCHLD ignored there are no exit codes
+            raise RuntimeError(f"kernels could not be compiled: exit code {next(filter(None, codes), 0)}")
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.stdout.close()
-        process.wait()
+        for process in processes:
+            kill_all(process)
+            process.wait()
+
+
+def _start(names: list[str]) -> subprocess.Popen[bytes]:
+    return start_apart(
+        [sys.executable, "-c", _START, json.dumps(sys.path), json.dumps(names)],
+        environment={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it forks, so it must not have threads
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+
+
+def _listen(process: subprocess.Popen[bytes], said: queue.SimpleQueue[bool]) -> None:
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for _ in lines:
+            said.put(True)
+    said.put(False)
+
+
+def _shares(names: list[str], count: int) -> list[list[str]]:
+    """Kernels for ``count`` processes, or fewer, that take about equally long; ``names`` begin with the longest."""
+    shares: list[list[str]] = [[] for _ in range(min(count, len(names)))]
+    for name in names:
+        min(shares, key=lambda share: sum(KERNELS[each] for each in share)).append(name)
+    return shares
 
 
 def main(names: list[str]) -> int:
-    """Compile each kernel in a forked process and print a line when it is done; returns the exit code."""
+    """Compile each kernel and print a line when it is done; returns the exit code."""
     from ecs_core.kernels import jit  # noqa: PLC0415 - numba
 
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored from some parents
     for module in {name.partition(".")[0] for name in names}:
         importlib.import_module(f"ecs_core.kernels.{module}")
     jit.load_what_compiling_needs()
+    if FORKS:
+        return _compile_forked(names, jit.compile_kernel)
+    for name in names:
+        jit.compile_kernel(name)
+        print(name, flush=True)
+    return 0
+
+
+def _compile_forked(names: list[str], compile_kernel: Callable[[str], None]) -> int:
+    """The same, with a forked process for each kernel."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored from some parents
     waiting, running, failed = list(names), 0, 0
     while waiting or running:
         while waiting and running < available_cores():
@@ -165,7 +196,7 @@ def main(names: list[str]) -> int:
             if os.fork() == 0:
                 code = 1
                 try:
-                    jit.compile_kernel(name)
+                    compile_kernel(name)
                     print(name, flush=True)
                     code = 0
                 except BaseException:
@@ -199,21 +230,6 @@ def _writable_folder() -> Path | None:
             if os.access(folder, os.W_OK):
                 return folder
     return None
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the folder's lock; ``waiting`` is called ten times a second while another process holds it."""
-    with (folder / "compiling.lock").open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                waiting()
-                time.sleep(_LOOK_EVERY)
-            else:
-                break
-        yield
 
 
 def _record(folder: Path, names: Iterable[str]) -> None:

@@ -1,8 +1,8 @@
 """The processes that render segments: ``python -c … main(…)``, started and fed by :mod:`ecs_core.rendering.pool`.
 
-The first process loads everything, renders a tiny frame, and forks the others, which then have everything loaded. They
-end with the parent: when its end of their standard input closes, for whatever reason, each process removes the parent's
-work folder and exits.
+The first process loads everything, renders a tiny frame, and forks the others, which then have everything loaded; where
+processes are not forked, each loads for itself. They end with the parent: when its end of their standard input closes,
+for whatever reason, each process removes the parent's work folder and exits.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ecs_core.errors import MotesError, in_a_line
+from ecs_core.rendering.standard_streams import StandardStreams
 
 if TYPE_CHECKING:
     from ecs_core.rendering.plan import Segment
@@ -80,36 +82,32 @@ class Failed:
 def main(fds: Sequence[int], folder: str) -> None:
     """Serve the connections ``fds``, one process per connection, until they close; all but the first are forked.
 
-    Before it forks, the process prepares what its first connection sends, and starts no thread.
+    Before it forks, the process prepares what its first connection sends, and starts no thread. Without connections it
+    serves its standard streams.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forked processes are not waited for
-    if len(fds) == 1:
+    if len(fds) > 1:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forked processes are not waited for
+    elif fds:
         threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
     from ecs_core.plugin_api import particle_types  # while the parent still analyses the song
-    from ecs_core.rendering import segment  # noqa: F401 - for the forked processes
+    from ecs_core.rendering import segment  # noqa: F401 - for the forked processes, and before a thread reads
 
     particle_types()
-    connection = Connection(fds[0])
+    connection: Connection[Any, Any] | StandardStreams
+    connection = Connection(fds[0]) if fds else StandardStreams(partial(_leave, folder))
     try:
         try:
             renderer = _prepare(connection.recv(), None)
         except Exception as error:
             failed = _failed(error)
-            for each in (connection, *map(Connection, fds[1:])):  # whichever is looked at first
-                each.send(failed)
+            connection.send(failed)
+            for fd in fds[1:]:  # whichever is looked at first
+                Connection(fd).send(failed)
             return
-        for fd in fds[1:]:
-            if os.fork() == 0:
-                connection.close()
-                connection = Connection(fd)
-            else:
-                os.close(fd)
-                continue
-            for other in fds[fds.index(fd) + 1 :]:
-                os.close(other)
-            break
         if len(fds) > 1:
+            assert isinstance(connection, Connection)
+            connection = _fork(connection, fds[1:])
             threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
         connection.send(Ready(os.getpid()))
         while True:
@@ -127,6 +125,18 @@ def main(fds: Sequence[int], folder: str) -> None:
         return
 
 
+def _fork(connection: Connection[Any, Any], fds: Sequence[int]) -> Connection[Any, Any]:
+    """Fork a process for each of ``fds``; returns the connection that is for the process that returns."""
+    for number, fd in enumerate(fds, 1):
+        if os.fork() == 0:
+            connection.close()
+            for other in fds[number:]:
+                os.close(other)
+            return Connection(fd)
+        os.close(fd)
+    return connection
+
+
 def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
     from ecs_core.plugin_api import particle_types
     from ecs_core.rendering.plan import RenderPlan
@@ -140,7 +150,7 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
     return renderer
 
 
-def _render(renderer: SegmentRenderer, work: Work, connection: Connection) -> None:
+def _render(renderer: SegmentRenderer, work: Work, connection: Connection[Any, Any] | StandardStreams) -> None:
     reported = time.monotonic()
 
     def on_frame(done: int) -> None:
@@ -163,5 +173,9 @@ def _failed(error: Exception) -> Failed:
 def _leave_with_parent(folder: str) -> None:
     while os.read(0, 1):
         pass
+    _leave(folder)
+
+
+def _leave(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)

@@ -13,16 +13,19 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 from ecs_core.errors import OutputError, RenderError
+from ecs_core.portability import FORKS, kill_all, start_apart
 from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.environment import ENVIRONMENT
 from ecs_core.rendering.segment import SegmentReport
 from ecs_core.rendering.simulation import SceneSnapshot
+from ecs_core.rendering.standard_streams import Input, connection_from
 from ecs_core.signals import signals_deferred
 
 _EXIT_TIMEOUT = 2.0  # seconds to wait for a killed process to exit
@@ -34,28 +37,32 @@ _START = (
 
 
 class _Child:
-    """A render process, its connection and its current work; started by us or forked by its ``origin``."""
+    """A render process, its connection and its current work; started by us, or forked by its ``origin``."""
 
-    def __init__(self, ours: socket.socket, origin: subprocess.Popen[bytes], begin: Begin) -> None:
-        self.connection = Connection(ours.detach())
+    def __init__(
+        self, origin: subprocess.Popen[bytes], begin: Begin, connection: Connection[Any, Any], told: Input | None = None
+    ) -> None:
+        self.connection = connection
         self.origin = origin
         self.pid: int | None = None  # until it is ready
         self.work: Work | None = None
+        self._told = told  # through which it is told what to do, unless that is the connection
         self._begun: Begin | None = begin  # sent to the origin when it started
 
     def send(self, begin: Begin, work: Work | None) -> None:
         """Send work, preceded by what it shares with other work if that has changed."""
-        with contextlib.suppress(ConnectionError):  # it just died; Pool.messages() handles that
+        told = self._told or self.connection
+        with contextlib.suppress(OSError):  # it just died; Pool.messages() handles that
             if begin is not self._begun:
                 self._begun = begin
-                self.connection.send(begin)
+                told.send(begin)
             if work is not None:
-                self.connection.send(work)
+                told.send(work)
 
     @property
     def is_origin(self) -> bool:
-        """Whether we started this process ourselves."""
-        return self.pid == self.origin.pid
+        """Whether we started this process ourselves. Another one may have become it, as in virtual environments."""
+        return self._told is not None or self.pid == self.origin.pid
 
     def how_it_died(self) -> str:
         """How the process ended; the system tells us only about processes that we started ourselves."""
@@ -81,22 +88,37 @@ class _Child:
 
 
 def _start(folder: Path, begin: Begin, count: int) -> list[_Child]:
-    """Start a process that forks ``count`` - 1 others once it is loaded."""
+    """Start ``count`` processes: one that forks the others once it is loaded, or, without ``fork``, each by itself."""
+    if not FORKS:
+        return [_start_alone(folder, begin) for _ in range(count)]
     pairs = [socket.socketpair() for _ in range(count)]
-    fds = [theirs.fileno() for _, theirs in pairs]
-    origin = subprocess.Popen(
-        [sys.executable, "-c", _START, json.dumps(fds), str(folder), json.dumps(sys.path)],
-        stdin=subprocess.PIPE,
-        pass_fds=fds,
-        process_group=0,  # out of the terminal's group: Ctrl-C reaches the parent alone
-        env={**os.environ, **ENVIRONMENT},
-    )
+    origin = _popen(folder, [theirs.fileno() for _, theirs in pairs])
     for _, theirs in pairs:
         theirs.close()
-    children = [_Child(ours, origin, begin) for ours, _ in pairs]
+    children = [_Child(origin, begin, Connection(ours.detach())) for ours, _ in pairs]
     with contextlib.suppress(ConnectionError):
         children[0].connection.send(begin)
     return children
+
+
+def _start_alone(folder: Path, begin: Begin) -> _Child:
+    """Start a process that talks through its standard streams."""
+    origin = _popen(folder)
+    assert origin.stdin is not None
+    told = Input(origin.stdin)
+    with contextlib.suppress(OSError):
+        told.send(begin)
+    return _Child(origin, begin, connection_from(origin), told)
+
+
+def _popen(folder: Path, sockets: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    return start_apart(
+        [sys.executable, "-c", _START, json.dumps(sockets), str(folder), json.dumps(sys.path)],
+        environment={**os.environ, **ENVIRONMENT},
+        stdin=subprocess.PIPE,
+        stdout=None if sockets else subprocess.PIPE,
+        files=sockets,
+    )
 
 
 class Pool:
@@ -214,7 +236,7 @@ class Pool:
     def _start(self, count: int) -> list[_Child]:
         with signals_deferred():
             children = _start(self._folder, self._begin, count)
-            self._origins.append(children[0].origin)
+            self._origins += dict.fromkeys(child.origin for child in children)
         return children
 
     def __enter__(self) -> Pool:
@@ -226,10 +248,10 @@ class Pool:
     def close(self) -> None:
         """Kill all processes and wait for them to exit."""
         for origin in self._origins:
-            if origin.poll() is None:
-                os.killpg(origin.pid, signal.SIGKILL)  # including forked processes that are not ready yet
+            kill_all(origin)  # including forked processes that are not ready yet
             if origin.stdin is not None:
-                origin.stdin.close()  # if it is dead already, its forked processes exit on this
+                with contextlib.suppress(OSError):  # something could not be sent
+                    origin.stdin.close()  # if it is dead already, its forked processes exit on this
         for child in self._children:
             child.kill()
         for child in self._children:

@@ -101,7 +101,10 @@ def render(
         seconds, digests, sound, overdrawn = _render_segments(
             plan, scene, pool, finished, poster, tags, reporter, cancel
         )
-        os.replace(finished, output)
+        try:
+            os.replace(finished, output)
+        except OSError as error:  # on Windows also because it is being played
+            raise output_error(output, error) from error
     seconds["compile"] = compiling
     seconds["analyse"] = analysed - began - compiling
     seconds["total"] = time.perf_counter() - began

@@ -10,6 +10,7 @@ import numpy as np
 
 from ecs_core.arrays import F32
 from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.portability import POSIX
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -23,10 +24,13 @@ class TimelineFile:
     def load(self) -> FeatureTimeline:
         """The timeline; its features are read from the file when they are looked at.
 
+        On Windows they are read now: a file that is mapped could not be removed.
+
         Raises:
             OSError: the file is gone.
         """
-        rows = np.asarray(np.load(self.path, mmap_mode="r"))
+        rows = np.asarray(np.load(self.path, mmap_mode="r" if POSIX else None))
+        rows.flags.writeable = False
         lead = rows.shape[1] - self.rest.frames
         features = {name: row[lead:] for name, row in zip(self.names, rows, strict=True)}
         before = {name: row[:lead] for name, row in zip(self.names, rows, strict=True)} if lead else {}

@@ -55,7 +55,8 @@ def _fill_new_memory() -> None:
     x264's AVX-512 code for mbtree reads memory before it is written: pictures would depend on what had been there. An
     environment variable would do the same, but not in processes that are forked; doing without AVX-512 takes longer.
     """
-    with contextlib.suppress(AttributeError, OSError):  # other C libraries than glibc have no such function
+    # Other C libraries than glibc have no such function, and Windows has no CDLL(None).
+    with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_M_PERTURB, 255)  # with the complement: 0
 
 

@@ -10,10 +10,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
 from ecs_core.errors import MotesError, RenderCancelled
+from ecs_core.portability import interrupt_soon, is_closed_pipe
 from services.cli import (
     analyze,
     api,
@@ -103,6 +105,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # Windows pipes have the letters of a country
     arguments = build_parser().parse_args(argv)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGINT, _interrupt)
@@ -115,7 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         print("motes: cancelled; nothing was left behind", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:
+        if not is_closed_pipe(error):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has closed the pipe
         return 0
     except MotesError as error:
@@ -139,8 +145,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     """Python drops an interrupt within a native callback or a destructor, so raise it again soon."""
     if isinstance(unraisable.exc_value, _Interrupted):
-        signal.signal(signal.SIGALRM, _interrupt)
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        interrupt_soon(_interrupt)
     else:
         sys.__unraisablehook__(unraisable)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -67,7 +68,9 @@ def write(folder: Path) -> Written:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 text = (_TEMPLATES / template).read_text(encoding="utf-8")
                 path.write_text(Template(text).substitute(words), encoding="utf-8")
-            whole.replace(folder)  # replaces an empty folder, too
+            with suppress(FileNotFoundError):
+                folder.rmdir()  # Windows does not replace even an empty one
+            whole.replace(folder)
     except OSError as error:
         raise PluginError(f"cannot write {folder}: {error.strerror}") from None
     return Written(folder, name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
+from ecs_core.portability import POSIX
 
 if TYPE_CHECKING:
     from services.settings import ServiceSettings
@@ -34,6 +35,8 @@ def require_service() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        if not POSIX:
+            raise MotesError("the service runs on Linux only") from None
         raise MotesError(
             f"the service is not installed ({error.name} is missing): in the folder of Motes' sources, "
             "pip install '.[service]'"

@@ -15,6 +15,11 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.rendering.timeline_file import save_timeline
 
 
+@pytest.fixture(params=["mapped", "read"], autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecs_core.rendering.timeline_file.POSIX", request.param == "mapped")
+
+
 @pytest.mark.parametrize("start", [Fraction(0), Fraction(3, 2)])
 def test_loaded_timeline_is_the_saved_one(demo_song: Path, tmp_path: Path, start: Fraction) -> None:
     timeline = analyze(demo_song).timeline(Fraction(30), 60, start=start)
