@@ -283,19 +283,26 @@ class Bench:
 
     def render(self, folder: Path, *, hashes: bool = False) -> Rendered:
         """One render in a fresh process, with the frozen libx264 settings."""
-        began = time.perf_counter()
-        frozen = {name: dict(settings) for name, settings in X264.items()}
-        told = [self.scene.to_json(), str(folder / "render.mp4"), self.plan.video.quality, hashes]
-        argument = json.dumps([*told, None if frozen == PRODUCT else frozen, SEGMENT_SECONDS])
-        done = subprocess.run([sys.executable, "-c", _RENDER, argument], stdout=subprocess.PIPE, text=True, check=True)
-        found: Rendered = json.loads(done.stdout)
-        found["command"] = time.perf_counter() - began
-        return found
+        quality = self.plan.video.quality
+        return render_in_fresh_process(self.scene, folder / "render.mp4", quality, x264=X264[quality], hashes=hashes)
 
     def size_ratio(self, folder: Path) -> float:
         """The size of the render, of that of the floor and its song."""
         sizes = [(folder / name).stat().st_size for name in ("render.mp4", "floor.mp4")]
         return sizes[0] / (sizes[1] + self.song.encode())
+
+
+def render_in_fresh_process(
+    scene: Scene, path: Path, quality: Quality, *, x264: Mapping[str, str], hashes: bool = False
+) -> Rendered:
+    """One render in a fresh process, with these settings of libx264."""
+    began = time.perf_counter()
+    settings = None if x264 == PRODUCT[quality] else {quality: dict(x264)}
+    argument = json.dumps([scene.to_json(), str(path), quality, hashes, settings, SEGMENT_SECONDS])
+    done = subprocess.run([sys.executable, "-c", _RENDER, argument], stdout=subprocess.PIPE, text=True, check=True)
+    found: Rendered = json.loads(done.stdout)
+    found["command"] = time.perf_counter() - began
+    return found
 
 
 def plan_of(scene: Scene, quality: Quality = "standard") -> RenderPlan:

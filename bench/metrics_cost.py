@@ -107,7 +107,7 @@ async def request(app: FastAPI, path: str, state: dict[str, Any]) -> None:
         "raw_path": path.encode(),
         "query_string": b"",
     }
-    scope |= {"headers": [(b"host", b"motes")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
+    scope |= {"headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
     scope |= {"http_version": "1.1", "scheme": "http", "root_path": "", "asgi": {"version": "3.0"}, "state": {**state}}
 
     async def receive() -> Message:
