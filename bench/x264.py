@@ -13,7 +13,7 @@ dB. CPU is that of the thread, of the references before and after it.
 
 A candidate wins if it takes at least 3 % less CPU, loses at most 0.05 dB in the mean of all scenes, and at most 0.2 dB
 in any. Candidates marked † change how many frames B-frames delay: ``VideoFormat.reordered`` would have to follow. Those
-marked ‡ change what SSIM does not judge well (deblocking, psychovisual decisions, grain), so look at pictures first.
+marked ‡ change what SSIM does not judge well (blocks in dark glows, psychovisual decisions, grain): look at pictures.
 
 Results are kept in ``--results``, by scene and candidate: a run that was interrupted, or gets more candidates, goes on.
 """
@@ -73,11 +73,18 @@ CANDIDATES: Mapping[Quality, Sequence[str]] = {
         "preset=superfast",
         "preset=faster",
         "subme=1:partitions=none",
-        "subme=1:partitions=none:me=dia",
         "subme=1:partitions=i4x4,i8x8",
-        "partitions=none:me=dia",
         "subme=1:me=dia",
-        "partitions=i4x4,i8x8:me=dia:weightp=0",
+        "aq-mode=0:me=dia",
+        "aq-mode=0:b-adapt=0",
+        "aq-mode=0:b-adapt=0:me=dia",
+        "aq-mode=0:subme=1",
+        "aq-mode=0:b-adapt=0:subme=1",
+        "aq-mode=0:b-adapt=0:subme=1:me=dia",
+        "aq-mode=0:b-adapt=0:subme=0",
+        "aq-mode=0:b-adapt=0:partitions=none",
+        "aq-mode=0:b-adapt=0:subme=1:rc-lookahead=5",
+        "b-adapt=0:subme=1",
     ),
     "draft": (
         "subme=1",
@@ -126,7 +133,8 @@ CANDIDATES: Mapping[Quality, Sequence[str]] = {
         "subme=5:ref=2:trellis=0:weightp=1",
     ),
 }
-_DELAYING, _VISIBLE = ("bframes", "preset=ultrafast"), ("no-deblock", "deblock", "psy", "tune", "preset=ultrafast")
+_DELAYING = ("bframes", "preset=ultrafast")
+_VISIBLE = ("aq-mode", "no-deblock", "deblock", "psy", "tune", "preset=ultrafast")
 
 
 @dataclass(frozen=True)
