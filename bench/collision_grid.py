@@ -45,14 +45,16 @@ class Discs:
 
     def collide(self) -> int:
         """Find every pair that touches, push it apart, exchange momentum: what CollideSystem does each frame."""
-        return kernels.collision.collide(
+        contacts: int = kernels.collision.collide(
             self.x, self.y, self.vx, self.vy, self.radius, self.columns, self.rows, *self.sort(), np.float32(1.0)
         )
+        return contacts
 
     def count(self) -> int:
         """Find the pairs and do nothing with them."""
         reach = np.float32(2 * self.radius[0])
-        return kernels.collision.count_pairs(self.x, self.y, reach, self.columns, self.rows, *self.sort())
+        pairs: int = kernels.collision.count_pairs(self.x, self.y, reach, self.columns, self.rows, *self.sort())
+        return pairs
 
     def query(self) -> int:
         """Find the pairs with scipy."""

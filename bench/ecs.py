@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, TypeVar
 
 import esper
 import numpy as np
+from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.components import Drag, Emission, Lifetime, Position, Velocity, Walls
@@ -22,7 +24,10 @@ from ecs_core.ecs.rng import generator
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.values import Range
 from ecs_core.ecs.world import World
-from ecs_core.systems import BUILT_IN, MotionSystem
+from ecs_core.systems import BUILT_IN
+from ecs_core.systems.motion import MotionSystem
+
+T = TypeVar("T")
 
 COLUMNS = (Position, Velocity, Lifetime)
 DRAG, WALLS, WIDTH, HEIGHT, FPS = Drag(0.2), Walls("reflect", 0.9), 1920.0, 1080.0, Fraction(30)
@@ -53,12 +58,20 @@ def new_world() -> World:
     return World(seed=1, fps=FPS, canvas=Canvas(WIDTH, HEIGHT), timeline=timeline)
 
 
+def component(world: World, entity: int, kind: type[T]) -> T:
+    """A component that an entity has."""
+    found = world.component(entity, kind)
+    assert found is not None
+    return found
+
+
 def fill(world: World, n: int) -> int:
     """A population of ``n`` particles that drift across the canvas."""
     entity = world.populate(COLUMNS, [DRAG, WALLS])
-    world.component(entity, Table).spawn(n)
+    component(world, entity, Table).spawn(n)
     rng = generator(1, 1, 0)
-    position, velocity, life = (world.component(entity, kind) for kind in COLUMNS)
+    position, velocity = component(world, entity, Position), component(world, entity, Velocity)
+    life = component(world, entity, Lifetime)
     position.x[:], position.y[:] = rng.uniform(0, WIDTH, n), rng.uniform(0, HEIGHT, n)
     velocity.x[:], velocity.y[:] = rng.normal(0, 200, (2, n))
     life.span[:] = np.inf
@@ -76,7 +89,7 @@ def against_copying(n: int, trials: int) -> None:
             for target, source in zip(targets, sources, strict=True):
                 np.copyto(target, source)
 
-        velocity = world.component(entity, Velocity)
+        velocity = component(world, entity, Velocity)
         before = velocity.x.copy()
         world.step()
         turned = int((np.sign(before) != np.sign(velocity.x)).sum())
@@ -145,7 +158,7 @@ def against_entities(n: int, trials: int) -> None:
         entity, growing = fill(still, n), fill(born, n)
         still.add(MotionSystem())
         born.add(MotionSystem())
-        position, velocity = still.component(entity, Position), still.component(entity, Velocity)
+        position, velocity = component(still, entity, Position), component(still, entity, Velocity)
 
         esper.switch_world("entities")
         for x, y, vx, vy in np.stack([position.x, position.y, velocity.x, velocity.y], axis=1).tolist():
@@ -162,7 +175,7 @@ def against_entities(n: int, trials: int) -> None:
             esper.process()
 
         def born_step() -> None:
-            table = born.component(growing, Table)
+            table = component(born, growing, Table)
             table.frozen = False
             table.spawn(1)
             born.step()
@@ -202,15 +215,15 @@ def births_and_deaths(n: int, share: float, trials: int) -> None:
             world.add(system())
         for _ in range(2 * round(n / due)):
             world.step()
-        table = world.component(entity, Table)
-        life = world.component(entity, Lifetime)
+        table = component(world, entity, Table)
+        life = component(world, entity, Lifetime)
         first, rows = table.next_birth, len(table)
         world.step()
         born = table.next_birth - first
         died = born - (len(table) - rows)
         in_order = bool((np.diff(life.age) <= 1e-6).all())
-        held = [np.zeros((6, n), np.float32), np.zeros(n, np.int64)]
-        source = [np.ones((6, n), np.float32), np.ones(n, np.int64)]
+        held: list[NDArray[Any]] = [np.zeros((6, n), np.float32), np.zeros(n, np.int64)]
+        source: list[NDArray[Any]] = [np.ones((6, n), np.float32), np.ones(n, np.int64)]
 
         def copy() -> None:
             for target, values in zip(held, source, strict=True):

@@ -119,7 +119,17 @@ class Needs:
 
 def key_of(owner: str, data: Path) -> str:
     """A new API key of an owner."""
-    command = (sys.executable, "-m", "services.cli.main", "keys", "create", "--owner", owner, "--data", str(data))
+    command: tuple[str, ...] = (
+        sys.executable,
+        "-m",
+        "services.cli.main",
+        "keys",
+        "create",
+        "--owner",
+        owner,
+        "--data",
+        str(data),
+    )
     for limit in ("requests_per_minute", "open_jobs", "queued_jobs", "rendered_seconds_per_day"):
         command += ("--limit", f"{limit}=1e9")  # measure the service, not its limits
     return subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1]

@@ -27,7 +27,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from redis_process import own_redis
-from starlette.types import Message, Scope
+from starlette.types import Message
 
 from services.api import Requests, create_app
 from services.api.middleware import request_context
@@ -100,8 +100,14 @@ def job(seed: int) -> JobRow:
 
 async def request(app: FastAPI, path: str, state: dict[str, Any]) -> None:
     """Send one request; it must be answered with 200."""
-    scope: Scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
-    scope |= {"headers": [(b"host", b"motes")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+    }
+    scope |= {"headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
     scope |= {"http_version": "1.1", "scheme": "http", "root_path": "", "asgi": {"version": "3.0"}, "state": {**state}}
 
     async def receive() -> Message:
@@ -127,7 +133,8 @@ async def ask(sessions: Sessions, rounds: int) -> None:
     await Jobs(sessions).cancel(row.id)
     path = f"/particles/jobs/{row.id}"
     app, bare = create_app(), create_app()
-    bare.user_middleware = [each for each in bare.user_middleware if each.cls is not Requests]
+    metered: object = Requests
+    bare.user_middleware = [each for each in bare.user_middleware if each.cls is not metered]
     ways = {"with metrics": (app, {}), "without metrics": (app, SILENT), "without the middleware": (bare, SILENT)}
     took: dict[str, list[float]] = {way: [] for way in ways}
     scrapes, order = [], [*ways]

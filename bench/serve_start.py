@@ -79,7 +79,7 @@ def start(checkout: Path, *, workers: int) -> dict[str, tuple[float, float]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MOTES_")}
     environment |= {"MOTES_LOG_LEVEL": "warning", "PYTHONPATH": str(checkout)}
     with tempfile.TemporaryDirectory(prefix="motes-start-") as data:
-        command = [checkout / ".venv/bin/python", "-m", "services.cli.main", "serve", "--port", "0"]
+        command = [str(checkout / ".venv/bin/python"), "-m", "services.cli.main", "serve", "--port", "0"]
         command += ["--data", data, "--workers", str(workers)]
         began = time.monotonic()
         with subprocess.Popen(

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import numpy as np
 from music.fidelity import BIT_RATE, F32, Fidelity, as_motes, as_pyav, fidelity, heard_in, is_as_good
-from music.material import MATERIAL, RATE
+from music.instruments import RATE
+from music.material import MATERIAL
 
 
 def as_ffmpeg(song: F32) -> bytes:

@@ -68,7 +68,8 @@ class Sync:
 def click_times(seconds: float) -> F64:
     """A click about every second, at times that align with neither frames nor beats."""
     n = int((seconds - 1.0) / 1.0371)
-    return 0.5 + 1.0371 * np.arange(n) + 0.3 * np.modf(np.arange(n) * 0.61803398875)[0]
+    times: F64 = 0.5 + 1.0371 * np.arange(n) + 0.3 * np.modf(np.arange(n) * 0.61803398875)[0]
+    return times
 
 
 def write_clicks(path: Path, codec: str, seconds: float) -> None:
@@ -80,6 +81,7 @@ def write_clicks(path: Path, codec: str, seconds: float) -> None:
         song[first : first + len(burst)] = burst
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=RATE, layout="stereo")
+        assert isinstance(stream, av.AudioStream)
         context = stream.codec_context
         resampler = av.AudioResampler(context.format, "stereo", RATE, frame_size=context.frame_size or 4096)
         for at in range(0, len(song), RATE):
@@ -93,13 +95,20 @@ def write_clicks(path: Path, codec: str, seconds: float) -> None:
         container.mux(stream.encode(None))
 
 
+def _time_of(frame: av.VideoFrame | av.AudioFrame) -> float:
+    """When a frame begins, seconds."""
+    assert frame.pts is not None
+    assert frame.time_base is not None
+    return float(frame.pts * frame.time_base)
+
+
 def flashes_of(video: Path) -> F64:
     """When the picture flashes, seconds: the start of the first frame that is bright."""
     times, light = [], []
     with av.open(str(video)) as container:
         track = container.streams.video[0]
         for frame in container.decode(track):
-            times.append(float(frame.pts * frame.time_base))
+            times.append(_time_of(frame))
             light.append(float(frame.to_ndarray(format="gray").mean()))
     level = np.asarray(light)
     bright = level > level.min() + 0.3 * (level.max() - level.min())
@@ -113,7 +122,7 @@ def clicks_of(video: Path) -> F64:
         track = container.streams.audio[0]
         for frame in container.decode(track):
             loud = np.flatnonzero(np.abs(frame.to_ndarray()[0]) > 0.2)
-            start = float(frame.pts * frame.time_base)
+            start = _time_of(frame)
             for time in (start + loud / frame.sample_rate).tolist():
                 if not found or time - found[-1] > 0.3:
                     found.append(time)

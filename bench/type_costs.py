@@ -1,7 +1,7 @@
 """The cost of each particle type: render time relative to plain encoding, and microseconds per particle.
 
-The ratio is that of ``encoder_floor.py``: a whole render over encoding the same frames from memory, as medians of
-several alternating rounds. The ratio of the fastest render and the fastest encoding is more reliable on a busy
+The ratio is that of ``encoder_floor.py``: a whole render over encoding the same frames and song from memory, as medians
+of several alternating rounds. The ratio of the fastest render and the fastest encoding is more reliable on a busy
 machine. The goal is at most 1.2 at 10,000 particles for every type. Simulating and rasterising are given in
 microseconds of one core per particle and frame. For continuous_spawning the count is ``max_particles``, which a high
 ``steady_spawn_rate`` reaches within a second.
@@ -14,16 +14,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from encoder_floor import digest_of, encode_from_memory, raw_frames, render_in_fresh_process
+from encoder_floor import Bench, use_frozen_settings
 
-from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import particle_types
-from ecs_core.rendering.plan import RenderPlan, make_plan
+from ecs_core.rendering.plan import RenderPlan
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 from services.cli.demo_song import write_wav
@@ -53,26 +51,14 @@ def mean_count(plan: RenderPlan) -> float:
 
 def measure(kind: str, count: int | None, song: Path, seconds: float, rounds: int, folder: Path) -> bool:
     """Measure and print one type and count; returns False if the goal is missed."""
-    scene = Scene(kind, audio=song, config={"duration": seconds, **config_of(kind, count)})
-    particle_type, settings = scene.resolve()
-    plan = make_plan(particle_type, settings, analyze(song))
-    particles = mean_count(plan)
-    frames = raw_frames(plan)
-    packed = [digest_of(frame) for frame in frames[::30]]  # rows have no padding at this width
-    rendered = render_in_fresh_process(scene, folder / "render.mp4", "standard", hashes=True)
-    same = packed == rendered["hashes"][::30] and len(rendered["hashes"]) == len(frames)
-    encode_from_memory(plan, frames[:60], folder / "floor.mp4")
-    floors, renders = [], []
-    for _ in range(rounds):
-        floors.append(encode_from_memory(plan, frames, folder / "floor.mp4"))
-        renders.append(render_in_fresh_process(scene, folder / "render.mp4", "standard"))
-    floor = statistics.median(floors)
-    ratio = statistics.median(r["render"] for r in renders) / floor
-    best = min(r["render"] for r in renders) / min(floors)
-    pairs = [r["render"] / f for r, f in zip(renders, floors, strict=True)]
-    middle = sorted(renders, key=lambda r: r["render"])[rounds // 2]["seconds"]
-    each = {part: 1e6 * middle[part] / len(frames) / max(1.0, particles) for part in ("simulate", "rasterise")}
-    sizes = [(folder / name).stat().st_size for name in ("render.mp4", "floor.mp4")]
+    bench = Bench.of(Scene(kind, audio=song, config={"duration": seconds, **config_of(kind, count)}))
+    particles, frames = mean_count(bench.plan), len(bench.frames)
+    same = bench.is_rendered(folder)
+    turns = bench.in_turns(rounds, folder)
+    ratio, pairs = turns.ratio, turns.pairs
+    best = min(each["render"] for each in turns.renders) / min(turns.floors)
+    spent = turns.middle["seconds"]
+    each = {part: 1e6 * spent[part] / frames / max(1.0, particles) for part in ("simulate", "rasterise")}
     verdict = "" if count != AT else f"  goal {GOAL} {'reached' if ratio <= GOAL else 'MISSED'}"
     print(
         f"{kind:<20}{'default' if count is None else count:>8}: ratio {ratio:.2f} (pairs "
@@ -80,8 +66,8 @@ def measure(kind: str, count: int | None, song: Path, seconds: float, rounds: in
         f" µs per particle and frame: simulate {each['simulate']:.2f}, rasterise {each['rasterise']:.2f}{verdict}"
     )
     print(
-        f"    {particles:.0f} particles per frame; floor {floor:.2f} s = {len(frames) / floor:.0f} frames/s;"
-        f" the same {len(frames)} frames: {same}; size {sizes[0] / sizes[1]:.2f} × the floor's (with audio)",
+        f"    {particles:.0f} particles per frame; floor {turns.floor:.2f} s = {frames / turns.floor:.0f} "
+        f"frames/s; the same {frames} frames: {same}; size {bench.size_ratio(folder):.2f} × the floor's",
         flush=True,
     )
     return count != AT or ratio <= GOAL
@@ -99,6 +85,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=30.0)
     arguments = parser.parse_args()
+    use_frozen_settings()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         song = folder / "song.wav"

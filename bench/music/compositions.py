@@ -247,11 +247,11 @@ def compose(kind: str, seed: int, *, seconds: float = 30.0) -> Song:
             onsets.append((time, level))
         if part in drums:
             drums[part].append(time)
-    sound = mixed(rng, dry, wet, hiss=(18, 28) if kind == "noise" else (55, 80))[: round(seconds * RATE)]
+    song = mixed(rng, dry, wet, hiss=(18, 28) if kind == "noise" else (55, 80))[: round(seconds * RATE)]
     return Song(
         f"{kind} {seed} {tempo:.0f}",
         kind,
-        sound,
+        song,
         beats,
         beats[:: style.metre],
         style.metre,
@@ -345,7 +345,7 @@ class Score:
         level = {"keys": rng.uniform(0.08, 0.2), "bass": rng.uniform(0.3, 0.55), "lead": rng.uniform(0.12, 0.3)}
         bass_steps = self._bass_steps()
         sounds: dict[tuple[str, int, int], F64] = {}
-        step_seconds = 60 / np.mean(style.tempi) / style.steps
+        step_seconds = 60 / float(np.mean(style.tempi)) / style.steps
 
         def note(part: str, voice: play.Voice, midi: int, steps: int) -> F64:
             length = min(3.0 if part == "pad" else 1.5, steps * step_seconds)
@@ -360,7 +360,7 @@ class Score:
             struck = [step for step, mark in enumerate(chords) if mark != "."]
             for step, until in zip(struck, [*struck[1:], self.length], strict=True):
                 if has["keys"]:
-                    chord = sum(note("keys", keys, midi, self.length)[: RATE * 2] for midi in triad)
+                    chord = np.asarray(sum(note("keys", keys, midi, self.length)[: RATE * 2] for midi in triad))
                     cut = round((until - step) * step_seconds * RATE)
                     chord = chord[: max(cut, RATE // 8)].copy()
                     fade = min(len(chord), RATE // 40)
@@ -370,7 +370,7 @@ class Score:
                 fifth = 7 if style.walk and step % (2 * style.steps) else 0
                 self._add("bass", bar, step, level["bass"], note("bass", low, root + fifth, 2 * style.steps))
             if has["pad"]:
-                swell = sum(note("pad", strings, midi, self.length) for midi in triad)
+                swell = np.asarray(sum(note("pad", strings, midi, self.length) for midi in triad))
                 self._add("pad", bar, 0, 0.06, swell)
             if has["lead"] and bar % 4 != 3:
                 for step in range(0, self.length, style.steps if style.steps == 3 else 2):

@@ -81,9 +81,9 @@ def as_pyav(song: F32) -> bytes:
 
 def heard_in(file: bytes) -> tuple[F32, int]:
     """The samples of a file's sound track, (channels, n), and the bytes of its packets."""
-    with av.open(io.BytesIO(file)) as container:
+    with av.open(io.BytesIO(file), "r") as container:
         size = sum(packet.size for packet in container.demux(audio=0))
-    with av.open(io.BytesIO(file)) as container:
+    with av.open(io.BytesIO(file), "r") as container:
         return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1), size
 
 

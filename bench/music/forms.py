@@ -74,8 +74,8 @@ def arrange(form: str, seed: int) -> Formed:
             dry[first : first + len(rise)] += rise
     low = ["bass" in PLAYS[name] for name in names]
     drops = [at for at, now, before in zip(starts[1:], low[1:], low, strict=False) if now and not before]
-    sound = mixed(rng, dry, wet, hiss=(55, 80))[: round(end * RATE)]
-    return Formed(f"{form} {seed} {groove}", sound, np.asarray([0.0, *starts[1:]]), names, np.asarray(drops))
+    song = mixed(rng, dry, wet, hiss=(55, 80))[: round(end * RATE)]
+    return Formed(f"{form} {seed} {groove}", song, np.asarray([0.0, *starts[1:]]), names, np.asarray(drops))
 
 
 def score(song: Formed, sections: F64, labels: tuple[str, ...], drops: F64) -> dict[str, float]:

@@ -28,13 +28,15 @@ def filtered(sound: F64, low: float, high: float, order: float = 4.0) -> F64:
     log = np.fft.irfft(np.log(np.maximum(gain, 1e-6)), size)
     log[1 : size // 2] *= 2
     log[size // 2 + 1 :] = 0
-    return np.fft.irfft(np.fft.rfft(sound, size) * np.exp(np.fft.rfft(log)), size)[: len(sound)]
+    through: F64 = np.fft.irfft(np.fft.rfft(sound, size) * np.exp(np.fft.rfft(log)), size)[: len(sound)]
+    return through
 
 
 def _ended(sound: F64, fade: float = 0.02) -> F64:
     n = min(len(sound), round(fade * RATE))
     sound[len(sound) - n :] *= np.linspace(1, 0, n)
-    return sound / np.abs(sound).max()
+    ended: F64 = sound / np.abs(sound).max()
+    return ended
 
 
 def kick(rng: np.random.Generator) -> F64:
@@ -135,7 +137,8 @@ class Voice:
         sound = sound * shape * release
         if self.drive:
             sound = np.tanh(self.drive * sound)
-        return sound * 0.5
+        played: F64 = sound * 0.5
+        return played
 
 
 def bass(rng: np.random.Generator) -> Voice:

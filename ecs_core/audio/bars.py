@@ -88,7 +88,8 @@ def counted(beats: F64, metre: int, near: F64) -> F64:
 def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength: F32, beats: F64) -> F64:
     """Descriptors of each beat, (beats, 25): five for each of the five beats around it."""
     hops = np.clip(np.rint(beats / SECONDS_PER_HOP).astype(np.int64), 0, len(mel) - 1)
-    bass = compressed(mel[:, :_BASS].astype(np.float32) * gains[:_BASS])
+    starts = beats / SECONDS_PER_HOP
+    bass = [_means(_level(mel, gains, band), starts + 2) for band in range(_BASS)]  # one at a time, to limit memory
     drums = stroke(mel, gains, hops)
     chances = [
         1 / (1 + np.exp(-((drums * np.asarray(each[:-1])).sum(axis=1) + each[-1])))
@@ -96,8 +97,8 @@ def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength:
     ]
     numbers = np.stack(
         [
-            _change(_means(chroma, beats / SECONDS_PER_HOP * HOP / CHROMA_HOP + 0.5)),
-            _change(_means(bass, beats / SECONDS_PER_HOP + 2)),
+            _change(_means(chroma, starts * HOP / CHROMA_HOP + 0.5)),
+            _change(np.concatenate(bass, axis=1)),
             *(2 * chance for chance in chances),
             np.minimum(strength[hops], 2.0),
         ],
@@ -108,6 +109,11 @@ def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength:
         numbers[:, column] /= numbers[:, column].std() + 1e-6
     wide = np.pad(numbers, ((CONTEXT, CONTEXT), (0, 0)), mode="edge")
     return np.concatenate([wide[offset : offset + len(beats)] for offset in range(2 * CONTEXT + 1)], axis=1)
+
+
+def _level(mel: NDArray[np.floating[Any]], gains: F32, band: int) -> F32:
+    """The level of a mel band, (hops, 1)."""
+    return compressed(mel[:, band : band + 1].astype(np.float32) * gains[band])
 
 
 def _means(rows: F32, starts: F64) -> F64:

@@ -17,6 +17,7 @@ from ecs_core.arrays import F32, F64
 from ecs_core.audio.spectrum import compressed
 
 EDGES = np.array([0, 2, 4, 8, 14, 22, 32, 42, 52, 64])  # of the groups, in mel bands
+_SOME = 1024  # onsets processed at a time, to limit memory
 BEFORE, AT, AFTER = (-4, -3), (0, 1, 2, 3), (6, 7, 8)  # hops from the onset
 # A weight per descriptor of described(), then the bias; logits.
 # fmt: off
@@ -77,7 +78,11 @@ _HOME = {"kicks": [0, 1, 2], "snares": [3, 4, 5, 6], "hats": [7, 8]}  # groups
 
 def described(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64]) -> F32:
     """Descriptors of each onset, (onsets, 27): rise, remaining rise, and later level, in nine groups of bands."""
+    parts = [_described(mel, gains, hops[first : first + _SOME]) for first in range(0, len(hops), _SOME)]
+    return np.concatenate(parts) if parts else np.zeros((0, 3 * (len(EDGES) - 1)), np.float32)
 
+
+def _described(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64]) -> F32:
     def level(offset: int) -> F32:
         heard: F32 = compressed(mel[np.clip(hops + offset, 0, len(mel) - 1)].astype(np.float32) * gains)
         return heard

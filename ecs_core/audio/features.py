@@ -168,7 +168,10 @@ def _curves(spectrum: Spectrum, envelope: F32) -> tuple[dict[str, F32], F64]:
 
     edges = np.arange(len(energy) + 1) * STEP
     eighths = np.arange(len(spectrum.chroma)) * (CHROMA_HOP / HOP) * SECONDS_PER_HOP
-    chroma = pitch_classes(spectrum.chroma)
+    classes = pitch_classes(spectrum.chroma)
+    chroma = np.empty((hops, classes.shape[1]), np.float32)
+    for note in range(classes.shape[1]):
+        chroma[:, note] = on_grid(eighths, classes[:, note])
     air = np.zeros(hops, np.float32)
     air[: min(hops, len(measured.air))] = measured.air[:hops]
     curves = {name: spectrum.bands[:, band] * RMS for band, name in enumerate(BANDS)} | {
@@ -182,7 +185,7 @@ def _curves(spectrum: Spectrum, envelope: F32) -> tuple[dict[str, F32], F64]:
         "harmonic": harmonic_share(spectrum.mel),
         "width": on_grid(middles, stereo.width(measured.stereo)),
         "balance": on_grid(middles, stereo.balance(measured.stereo)),
-        "chroma": np.stack([on_grid(eighths, chroma[:, note]) for note in range(12)], axis=1),
+        "chroma": chroma,
     }
     return curves, energy
 

@@ -23,6 +23,7 @@ from ecs_core.audio.spectrum import Spectrum
 
 _MOST = 1500  # steps at most: long songs are described more coarsely, to limit memory
 _STEP = 0.5  # seconds per step without beats
+_STEPS = 64  # processed at a time
 _REACH = 8.0  # seconds before and after that are compared; less in short songs
 _SHORTEST = 4.0  # seconds: shortest section; less in short songs
 _NOVEL = 0.22  # threshold, as a share of the largest possible novelty
@@ -97,7 +98,7 @@ def _described(spectrum: Spectrum, chroma: F32, edges: F64) -> F32:
     hops = len(spectrum.mel)
     starts = np.minimum((edges[:-1] / SECONDS_PER_HOP).astype(np.int64), hops - 1)
     counts = np.maximum(np.diff(np.append(starts, hops)), 1)[:, None]
-    mel = np.add.reduceat(spectrum.mel, starts, axis=0, dtype=np.float32) / counts
+    mel = _sums(spectrum.mel, starts) / counts
     bands = mel.reshape(len(mel), _BANDS, -1).mean(axis=2)
     level = np.log10(bands + np.float32(1e-3) * bands.mean())
     tones = np.add.reduceat(chroma, starts, axis=0, dtype=np.float32) / counts
@@ -105,6 +106,17 @@ def _described(spectrum: Spectrum, chroma: F32, edges: F64) -> F32:
     parts = [_standard(level, 0.15), np.float32(0.5) * _standard(_slow(tones, 4), 0.05)]
     described: F32 = np.concatenate(parts, axis=1).astype(np.float32)
     return described
+
+
+def _sums(rows: NDArray[np.floating[Any]], starts: NDArray[np.int64]) -> F32:
+    """The sum of the rows from each start to the next, in float32; a few steps at a time, to limit memory."""
+    ends = np.append(starts, len(rows))
+    parts = []
+    for first in range(0, len(starts), _STEPS):
+        some = starts[first : first + _STEPS]
+        last = ends[min(first + _STEPS, len(starts))]
+        parts.append(np.add.reduceat(rows[some[0] : max(last, some[-1] + 1)], some - some[0], axis=0, dtype=np.float32))
+    return np.concatenate(parts)
 
 
 def _slow(values: NDArray[np.floating[Any]], steps: int) -> F32:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,8 @@ from ecs_core.arrays import F32
 from ecs_core.kernels.jit import kernel
 
 NEIGHBOURS = 3  # tempo states either side that a beat may go on with
+_JUMPED = 2 * NEIGHBOURS + 1  # from the best tempo of that hop, wherever it is
+_FIRST = 255
 
 
 @kernel("f4[::1], f4[:, ::1], i8, f4[::1], f4[::1], f8, f8")
@@ -25,8 +29,11 @@ def best_chain(
     hops, states = len(strength), len(periods)
     ring = int(periods[-1]) + 3
     score = np.full((ring, states), -np.inf, np.float32)  # of the best chain with a beat here and this tempo after it
-    came = np.zeros((hops, states), np.int16)  # 4 · the tempo state before + which of three steps; -1: the first beat
-    before = np.zeros((ring, states), np.int16)  # the best tempo state before, if this one follows
+    # How each came about, in a byte, as this is much memory in a long song: 4 · how many states above the lowest
+    # neighbour the tempo before was, or _JUMPED, + which of three steps; _FIRST: the first beat.
+    came = np.zeros((hops, states), np.uint8)
+    tops = np.zeros(hops, np.int16)  # the best tempo state of each hop
+    before = np.zeros((ring, states), np.uint8)  # the best tempo state before, if this one follows, likewise
     worth = np.empty(states, np.float32)
     end_score, end_hop, end_state = np.float32(-np.inf), 0, 0
     for hop in range(hops):
@@ -51,21 +58,22 @@ def best_chain(
             if (
                 hop < 2 * period and best < 0
             ):  # a chain begins in the first two beats; what came before is worth nothing
-                best, came[hop, state] = np.float32(0), -1
+                best, came[hop, state] = np.float32(0), _FIRST
             else:
                 length = nearest + step - 1
-                came[hop, state] = 4 * before[(hop - length) % ring, state] + step if best > -np.inf else -1
+                came[hop, state] = 4 * before[(hop - length) % ring, state] + step if best > -np.inf else _FIRST
             worth[state] = best + gain
             if worth[state] > top:
                 top, top_state = worth[state], state
             if hop >= hops - period and worth[state] > end_score:
                 end_score, end_hop, end_state = worth[state], hop, state
+        tops[hop] = top_state
         for state in range(states):
-            best, source = top - np.float32(jump), top_state
+            best, source = top - np.float32(jump), _JUMPED
             for other in range(max(0, state - NEIGHBOURS), min(states, state + NEIGHBOURS + 1)):
                 value = worth[other] - change[abs(other - state)]
                 if value > best:
-                    best, source = value, other
+                    best, source = value, other - state + NEIGHBOURS
             score[here, state] = best
             before[here, state] = source
     found = np.empty(hops, np.int32)
@@ -74,9 +82,10 @@ def best_chain(
     while True:
         found[count], tempi[count] = hop, state
         count += 1
-        code = came[hop, state]
-        if code < 0:
+        code: Any = came[hop, state]
+        if code == _FIRST:
             break
         hop -= int(periods[state] + np.float32(0.5)) + code % 4 - 1
-        state = code // 4
+        best_there: Any = tops[hop]
+        state = best_there if code // 4 == _JUMPED else state + code // 4 - NEIGHBOURS
     return found[:count][::-1].copy(), tempi[:count][::-1].copy()

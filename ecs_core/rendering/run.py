@@ -20,11 +20,11 @@ from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.child import Advanced, Begin, Work
 from ecs_core.rendering.output_file import TEMPORARY, check_output, output_error, write_atomically
+from ecs_core.rendering.overdraw import overdraw_warning
 from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
-from ecs_core.rendering.segment import overdraw_warning
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.rendering.song_sound import SongSound

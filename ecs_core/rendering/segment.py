@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ecs_core.raster.rasteriser import MOST_OVERDRAW, Rasteriser
+from ecs_core.raster.rasteriser import Rasteriser
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation, backdrop
@@ -36,14 +36,6 @@ class SegmentReport:
     overdrawn: int
     seconds: dict[str, float] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
-
-
-def overdraw_warning(frames: int) -> str:
-    """What users are told of so many overdrawn frames."""
-    return (
-        f"in {frames} frame{'s' if frames > 1 else ''} particles would have covered the picture more than "
-        f"{MOST_OVERDRAW} times, and were drawn smaller"
-    )
 
 
 class SegmentRenderer:

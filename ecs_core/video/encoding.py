@@ -17,10 +17,10 @@ import av
 import numpy as np
 
 from ecs_core.raster.rasteriser import Planes
-from ecs_core.video.format import VideoFormat
+from ecs_core.video.format import Quality, VideoFormat
 
 # At CRF 20 glows in dark scenes show no blocks; draft is for previews of motion, high for archives.
-_SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+X264_SETTINGS: Mapping[Quality, Mapping[str, str]] = MappingProxyType(
     {
         "draft": {"preset": "ultrafast", "crf": "23"},
         "standard": {"preset": "veryfast", "crf": "20"},
@@ -36,7 +36,7 @@ def add_video_stream(
     container: av.container.OutputContainer, video: VideoFormat, *, threads: int
 ) -> av.video.stream.VideoStream:
     """Add an H.264 stream with the settings of ``video``: closed GOPs, BT.709, limited range, exact timestamps."""
-    options = {**_SETTINGS[video.quality], "g": str(video.gop)}
+    options = {**X264_SETTINGS[video.quality], "g": str(video.gop)}
     stream = container.add_stream("libx264", rate=video.fps, options=options)
     assert isinstance(stream, av.video.stream.VideoStream)
     codec = stream.codec_context

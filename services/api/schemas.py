@@ -218,7 +218,10 @@ class Job(BaseModel):
     expired_at: datetime | None = Field(None, description="when its video was removed; render it again")
     failed_at: datetime | None = None
     error: str | None = Field(None, description="why it failed, or why it has to wait")
-    warnings: list[str] = Field(description="what is cut, damaged or changed in its song; settings without effect")
+    warnings: list[str] = Field(
+        description="what is cut, damaged or changed in its song; settings without effect; once it is completed, "
+        "in how many frames particles were drawn smaller"
+    )
 
 
 class LiveSystem(SystemStatus):

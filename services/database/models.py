@@ -163,7 +163,7 @@ class JobRow(Base):
     frames: Mapped[int] = mapped_column(Integer, default=0)  # to render; 0 until planned
     frames_done: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)  # why it failed, or why it is blocked
-    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # about its song, as of submission
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # as of submission; then of crowded frames
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
     seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
@@ -211,6 +211,7 @@ class ArtefactRow(Base):
     key: Mapped[str] = mapped_column(String(160), primary_key=True)  # by content, see services.storage.object_keys
     object: Mapped[str] = mapped_column(String(255))  # storage key of the file
     size: Mapped[int] = mapped_column(BigInteger)
+    overdrawn: Mapped[int] = mapped_column(Integer, default=0)  # frames in which particles were drawn smaller
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 

@@ -18,11 +18,15 @@ TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
 
 @dataclass(frozen=True)
 class Artefact:
-    """A finished file: its content key, its storage key, and its size in bytes."""
+    """A finished file: its content key, its storage key, and its size in bytes.
+
+    ``overdrawn`` is the number of frames of a segment or a video in which particles were drawn smaller.
+    """
 
     key: str
     object: str
     size: int
+    overdrawn: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ async def find_artefact(sessions: Sessions, key: str) -> Artefact | None:
     """The artefact with this key, if it exists."""
     async with sessions() as session:
         row = await session.get(ArtefactRow, key)
-        return None if row is None else Artefact(row.key, row.object, row.size)
+        return None if row is None else Artefact(row.key, row.object, row.size, row.overdrawn)
 
 
 async def touch(sessions: Sessions, key: str) -> None:
@@ -56,7 +60,7 @@ async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
     await advisory_lock(session, made.key)
     row = await session.get(ArtefactRow, made.key)
     if row is None:
-        row = ArtefactRow(key=made.key, object=made.object, size=made.size)
+        row = ArtefactRow(key=made.key, object=made.object, size=made.size, overdrawn=made.overdrawn)
         session.add(row)
         await session.flush()
     return row

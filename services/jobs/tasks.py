@@ -199,14 +199,14 @@ class Tasks:
             )
             return list(await session.scalars(found))
 
-    async def segment_objects(self, claim: Claim) -> list[str]:
-        """Storage keys of the segments to be joined, in order."""
+    async def segments(self, claim: Claim) -> list[Artefact]:
+        """The segments to be joined, in order."""
         async with self._sessions() as session:
             count = await session.scalar(select(func.count()).where(of_kind(claim.job, "segment")))
             keys = [segment_key(claim.scene_key, number) for number in range(count or 0)]
             rows = await session.scalars(select(ArtefactRow).where(ArtefactRow.key.in_(keys)))
-            objects = {row.key: row.object for row in rows}
-        return [objects[key] for key in keys]
+            found = {row.key: Artefact(row.key, row.object, row.size, row.overdrawn) for row in rows}
+        return [found[key] for key in keys]
 
     async def complete(self, claim: Claim, made: Artefact, *more: Artefact) -> bool:
         """Publish the result and what belongs to it, ``more``, and complete the job.

@@ -10,6 +10,7 @@ from sqlalchemy import CursorResult, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import SceneError
+from ecs_core.rendering.overdraw import overdraw_warning
 from services.auth.quotas import refund_seconds
 from services.database.engine import advisory_lock, on_commit
 from services.database.models import OPEN, ArtefactRow, AudioRow, DeliveryRow, EventRow, JobRow, TaskRow, UploadRow, now
@@ -78,6 +79,8 @@ async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) 
     if job.start is None:
         job.start = await session.scalar(select(func.max(JobRow.start)).where(JobRow.scene_key == job.scene_key))
     job.frames_done = job.frames
+    if result.overdrawn and (crowded := overdraw_warning(result.overdrawn)) not in job.warnings:
+        job.warnings = [*job.warnings, crowded]  # assigned, as changes within JSON go unnoticed
     _close(session, job, "completed", size=await result_size(session, job.scene_key, job.kind))
 
 

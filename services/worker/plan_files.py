@@ -1,4 +1,7 @@
-"""Plans and snapshots as files: arrays and JSON in an ``.npz``, never pickled."""
+"""Plans and snapshots as files: arrays and JSON in an ``.npz``, never pickled.
+
+Plans are mapped: every segment's task has the plan of the whole song, and looks at little of it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from ecs_core.ecs.world import Snapshot
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot
 from ecs_core.video.format import VideoFormat
+from services.worker.mapped_arrays import map_arrays, save_arrays
 
 _SNAPSHOT_VERSION = 2
 
@@ -39,18 +43,18 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
     arrays |= {f"event:{name}": times for name, times in line.events.items()}
     arrays |= {f"strength:{name}": values for name, values in line.strengths.items()}
     arrays |= {f"lead:{name}": values for name, values in line.lead.items()}
-    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)
+    save_arrays(path, {"facts": np.array(json.dumps(facts)), **arrays})
 
 
 def load_plan(scene: Scene, path: Path) -> RenderPlan:
-    """Load the plan of a scene."""
+    """Load the plan of a scene; what it holds of each frame is read from the file when it is looked at."""
     particle_type, settings = scene.resolve()
-    with np.load(path, allow_pickle=False) as kept:
-        facts = json.loads(str(kept["facts"]))
-        features, events, strengths, lead = (
-            {name.removeprefix(kind): kept[name] for name in kept.files if name.startswith(kind)}
-            for kind in ("feature:", "event:", "strength:", "lead:")
-        )
+    kept = map_arrays(path)
+    facts = json.loads(str(kept["facts"]))
+    features, events, strengths, lead = (
+        {name.removeprefix(kind): values for name, values in kept.items() if name.startswith(kind)}
+        for kind in ("feature:", "event:", "strength:", "lead:")
+    )
     fps = Fraction(facts["fps"])
     timeline = FeatureTimeline(
         fps,

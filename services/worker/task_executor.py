@@ -128,7 +128,9 @@ class TaskExecutor:
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
         spec["sandbox_required"] = self._settings.sandbox_required(claim.owner)
         if claim.kind == "join":
-            spec["segments"] = await self._tasks.segment_objects(claim)
+            segments = await self._tasks.segments(claim)
+            spec["segments"] = [segment.object for segment in segments]
+            spec["overdrawn"] = sum(segment.overdrawn for segment in segments)
         async for message in child.messages(spec):
             if "progress" in message:
                 attempt.done = message["progress"]

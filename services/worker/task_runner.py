@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,13 +18,14 @@ from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan, make_plan
-from ecs_core.rendering.segment import SegmentRenderer, overdraw_warning
+from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.still import write_frame
 from ecs_core.scene.render_result import Sound
 from ecs_core.scene.settings import Settings
 from ecs_core.song_file.tags import SongTags
 from ecs_core.video.join import VideoFile
+from services.jobs.artefacts import Artefact
 from services.jobs.render_spec import analysis_version, spec_key
 from services.media.decoder import DecodedSong
 from services.media.song_tags import read_tags
@@ -62,7 +63,7 @@ class TaskStats:
 
 def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
     """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?,
-    sandbox_required?}.
+    overdrawn?, sandbox_required?}.
 
     ``report`` reports progress. Unfinished files stay in the folder, which the caller removes.
 
@@ -127,9 +128,7 @@ def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: 
     rendered = SegmentRenderer(plan).render(
         plan.segments[number], snapshot, target, on_frame=lambda done: report({"progress": done})
     )
-    if rendered.overdrawn:
-        report({"warning": overdraw_warning(rendered.overdrawn)})
-    _store(spec, storage, report, segment_key(key, number), target)
+    _store(spec, storage, report, segment_key(key, number), target, overdrawn=rendered.overdrawn)
     stages = {stage: rendered.seconds[stage] for stage in ("simulate", "rasterise", "encode")}
     return TaskStats(stages, rendered.frames, float(rendered.frames / plan.video.fps))
 
@@ -174,7 +173,8 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     )
     for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
         report({"warning": warning})
-    _store(spec, storage, report, result_key(key, "video"), target)  # this moves the file
+    crowded = spec.get("overdrawn", 0)
+    _store(spec, storage, report, result_key(key, "video"), target, overdrawn=crowded)  # this moves the file
     _store(spec, storage, report, poster_key(key), poster)
     return spent
 
@@ -216,10 +216,13 @@ def _analyse(spec: Mapping[str, Any], storage: Storage, report: Report, folder: 
     return TaskStats({"analyse": perf_counter() - began})
 
 
-def _store(spec: Mapping[str, Any], storage: Storage, report: Report, key: str, path: Path) -> None:
+def _store(
+    spec: Mapping[str, Any], storage: Storage, report: Report, key: str, path: Path, *, overdrawn: int = 0
+) -> None:
     """Store a file where only this attempt writes; the database decides whether it counts."""
     target = attempt_key(key, spec["task"], spec["attempt"])
-    report({"made": {"key": key, "object": target, "size": storage.put(target, path)}})
+    made = Artefact(key, target, storage.put(target, path), overdrawn)
+    report({"made": asdict(made)})
 
 
 @contextmanager

@@ -54,8 +54,8 @@ async def test_segment_rendered_by_two_workers_counts_once(board: Board, clock: 
         assert answers == [False] * 5 + [True] * 5 + [False] * 5
     await board.tasks.release_join(job)
     assert await board.count(ArtefactRow) == 50
-    assert await board.tasks.segment_objects(fresh[0]) == [
-        made.object for claim in sorted(fresh, key=lambda claim: claim.number) if (made := made_by(claim))
+    assert await board.tasks.segments(fresh[0]) == [
+        made for claim in sorted(fresh, key=lambda claim: claim.number) if (made := made_by(claim))
     ]
     await board.work()
     assert (await board.job(job)).frames_done == 100

@@ -14,6 +14,7 @@ import pytest
 
 from ecs_core import Scene
 from ecs_core.plugin_api.registry import GROUP, load
+from ecs_core.raster import rasteriser
 from ecs_core.rendering.plan import make_plan
 from services.jobs.render_spec import build_spec, spec_key
 from services.storage.object_store import Storage
@@ -64,6 +65,29 @@ def test_plugin_hooks_run_at_plan_and_join(tmp_path: Path, monkeypatch: pytest.M
     assert stats.seconds["join"] > 0
     [warning] = [message["warning"] for message in told if "warning" in message]
     assert warning == "plugin 'not installed:ears': motes_after_render failed: ValueError: that was it"
+
+
+def test_crowded_frames_are_counted_in_the_segment_and_in_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rasteriser, "MOST_OVERDRAW", 0.01)
+    config = {"width": 64, "height": 64, "duration": 0.2, "particle_count": 100, "camera": {"zoom": 20.0}}
+    scene = build_spec("bouncing", config, None, "draft")
+    storage = Storage((tmp_path / "storage").as_uri())
+    made: list[Mapping[str, Any]] = []
+
+    def do(kind: str, **more: object) -> None:
+        folder = tmp_path / kind
+        folder.mkdir()
+        common = {"task": 1, "attempt": 1, "plan": "p", "number": 0, "scene": scene, "scene_key": spec_key(scene)}
+        told: list[Mapping[str, Any]] = []
+        task_runner.run({**common, "kind": kind, "folder": str(folder), **more}, storage, told.append)
+        made.extend(message["made"] for message in told if "made" in message)
+
+    do("plan")
+    do("segment")
+    do("join", segments=[made[0]["object"]], overdrawn=6)
+    assert [artefact["overdrawn"] for artefact in made] == [6, 6, 0]  # segment, video, poster
 
 
 def test_plan_of_a_part_keeps_where_it_begins_and_what_came_before(tmp_path: Path) -> None:
