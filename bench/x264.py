@@ -2,6 +2,7 @@
 
     python bench/x264.py                                      # 24 scenes at standard: some minutes on two quiet cores
     python bench/x264.py --quality draft                      # or high
+    python bench/x264.py --count 2000                         # crowded scenes: other settings suit them
     python bench/x264.py --types snow --presets blizzard --candidates subme=1 bframes=0
     python bench/x264.py --renders subme=1 --rounds 5         # what it gains: whole renders, by turns
 
@@ -35,6 +36,7 @@ from pathlib import Path
 
 import av
 from encoder_floor import SCENE, Frame, plan_of, raw_frames, render_in_fresh_process
+from type_costs import config_of
 
 from ecs_core.plugin_api import particle_types
 from ecs_core.scene.scene import Scene
@@ -75,6 +77,7 @@ CANDIDATES: Mapping[Quality, Sequence[str]] = {
         "subme=1:partitions=none",
         "subme=1:partitions=i4x4,i8x8",
         "subme=1:me=dia",
+        "b-adapt=0:me=dia",
         "aq-mode=0:me=dia",
         "aq-mode=0:b-adapt=0",
         "aq-mode=0:b-adapt=0:me=dia",
@@ -139,12 +142,13 @@ _VISIBLE = ("aq-mode", "no-deblock", "deblock", "psy", "tune", "preset=ultrafast
 
 @dataclass(frozen=True)
 class Setup:
-    """What all scenes share: the quality, the size, and the seconds of video."""
+    """What all scenes share: quality, size, seconds of video, and the number of particles if not that of the preset."""
 
     quality: Quality
     width: int
     height: int
     seconds: float
+    count: int | None = None
 
     @property
     def reference(self) -> Mapping[str, str]:
@@ -265,6 +269,7 @@ def _drawn(scene: str, setup: Setup, folder: Path) -> Frames:
     kind, _, preset = scene.partition("/")
     config = {} if preset == DEFAULT else dict(particle_types().types[kind].preset(preset))
     more = {"width": setup.width, "height": setup.height, "fps": 30, "duration": FROM + setup.seconds}
+    more |= config_of(kind, setup.count)
     song = folder / "song.wav"
     write_wav(song)
     plan = plan_of(Scene(kind, audio=song, config=config | more), setup.quality)
@@ -372,7 +377,9 @@ def measure_renders(candidate: str, setup: Setup, rounds: int, seconds: float, c
         song = Path(name, "song.wav")
         write_wav(song, seconds)
         size = {"width": setup.width, "height": setup.height}
-        scene = Scene("enhanced", audio=song, config={**SCENE, **size, "duration": seconds, "particle_count": 2000})
+        scene = Scene(
+            "enhanced", audio=song, config={**SCENE, **size, "duration": seconds, "particle_count": setup.count or 2000}
+        )
         sides: dict[str, list[float]] = {"product": [], candidate: []}
         sizes = {}
         for _ in range(rounds):
@@ -395,6 +402,7 @@ def main() -> None:
     parser.add_argument("--candidates", nargs="+", metavar="NAME=VALUE[:…]", help="default: a list for each quality")
     parser.add_argument("--seconds", type=float, default=2.0, help="of video of each scene: a segment has two")
     parser.add_argument("--size", default="1280x720")
+    parser.add_argument("--count", type=int, help="of particles (default: as the preset has it)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
     parser.add_argument("--results", type=Path, default=Path("out/x264.jsonl"))
     parser.add_argument("--renders", metavar="CANDIDATE", help="measure whole renders with it, and nothing else")
@@ -402,7 +410,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of --renders")
     arguments = parser.parse_args()
     width, height = map(int, arguments.size.split("x"))
-    setup = Setup(arguments.quality, width, height, arguments.seconds)
+    setup = Setup(arguments.quality, width, height, arguments.seconds, arguments.count)
     if arguments.renders:
         measure_renders(arguments.renders, setup, arguments.rounds, 30.0, arguments.crf)
         return
@@ -411,11 +419,12 @@ def main() -> None:
     candidates = arguments.candidates or CANDIDATES[setup.quality]
     began = time.perf_counter()
     rows = measure_all(scenes, setup, candidates, arguments.results, arguments.jobs)
-    took = time.perf_counter() - began
+    took, particles = time.perf_counter() - began, setup.count or "the usual"
     told = " ".join(f"{name} {value}" for name, value in setup.reference.items())
     print(
         f"\nAgainst {told}: {len(scenes)} scenes, {setup.seconds:g} s each at {arguments.size} and 30 fps from "
-        f"second {FROM:g} of the demo song, one thread each, {arguments.jobs} at a time ({took:.0f} s). "
+        f"second {FROM:g} of the demo song, {particles} particles, one thread each, {arguments.jobs} at a time "
+        f"({took:.0f} s). "
         "CPU is a ratio, SSIM a difference in dB; where no CRF is named, at the reference's size.\n"
     )
     print(table(rows))

@@ -107,7 +107,8 @@ def put(data: Path, key: str, content: bytes, *, artefact: str | None = None) ->
     with closing(sqlite3.connect(data / "motes.db")) as database, database:
         if artefact is not None:
             values = (artefact, key, len(content), "2026-01-01", "2026-01-01")
-            database.execute("INSERT INTO artefacts VALUES (?, ?, ?, ?, ?)", values)
+            names = "key, object, size, created_at, used_at"
+            database.execute(f"INSERT INTO artefacts ({names}) VALUES (?, ?, ?, ?, ?)", values)
         else:
             values = (key.removeprefix("audio/"), ".wav", len(content), 1.0, 44100, 2, "2026-01-01")
             names = "sha256, suffix, size, duration, sample_rate, channels, created_at, warnings"
