@@ -25,6 +25,7 @@ POSIX = hasattr(os, "killpg")
 FORKS = hasattr(os, "fork") and sys.platform != "darwin"
 
 _LOOK_EVERY = 0.1  # seconds between attempts to get a lock
+_LONGEST_WAIT = 600.0  # seconds for a lock
 _SOON = 0.01  # seconds
 
 
@@ -58,10 +59,14 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of a file; ``waiting`` is called ten times a second while another process holds it.
 
     It is SQLite's: the only lock in the standard library that all systems have and that ends with its process. Where
-    files cannot be locked, nobody waits.
+    files cannot be locked, nobody waits, or at most ten minutes: SQLite takes some file systems without locks for busy.
     """
-    import sqlite3  # noqa: PLC0415 - needed once per machine
-
+    try:
+        import sqlite3  # noqa: PLC0415 - needed once per machine
+    except ImportError:  # Python was built without it
+        yield
+        return
+    begun = time.monotonic()
     try:
         database = sqlite3.connect(path, timeout=0, isolation_level=None)
     except sqlite3.DatabaseError:  # the file cannot be opened
@@ -71,7 +76,8 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
             try:
                 database.execute("BEGIN EXCLUSIVE")
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() - begun > _LONGEST_WAIT:
                     break
                 waiting()
                 time.sleep(_LOOK_EVERY)
@@ -92,4 +98,5 @@ def interrupt_soon(handler: Callable[[int, FrameType | None], object]) -> None:
 
 def is_closed_pipe(error: OSError) -> bool:
     """Whether an error says that nobody reads what is written any more."""
-    return isinstance(error, BrokenPipeError) or (not POSIX and error.errno == errno.EINVAL)
+    is_windows_way = not POSIX and error.errno == errno.EINVAL and error.filename is None
+    return isinstance(error, BrokenPipeError) or is_windows_way

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ecs_core.errors import MotesError, in_a_line
-from ecs_core.rendering.standard_streams import StandardStreams
+from ecs_core.rendering.standard_streams import StandardStreams, take_standard_output
 
 if TYPE_CHECKING:
     from ecs_core.rendering.plan import Segment
@@ -86,6 +86,7 @@ def main(fds: Sequence[int], folder: str) -> None:
     serves its standard streams.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    outgoing = -1 if fds else take_standard_output()  # before anything is loaded that might print
     if len(fds) > 1:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forked processes are not waited for
     elif fds:
@@ -95,7 +96,7 @@ def main(fds: Sequence[int], folder: str) -> None:
 
     particle_types()
     connection: Connection[Any, Any] | StandardStreams
-    connection = Connection(fds[0]) if fds else StandardStreams(partial(_leave, folder))
+    connection = Connection(fds[0]) if fds else StandardStreams(partial(_leave, folder), outgoing)
     try:
         try:
             renderer = _prepare(connection.recv(), None)

@@ -103,7 +103,7 @@ def render(
         )
         try:
             os.replace(finished, output)
-        except OSError as error:  # on Windows also because it is being played
+        except OSError as error:  # on Windows also because a player has it open
             raise output_error(output, error) from error
     seconds["compile"] = compiling
     seconds["analyse"] = analysed - began - compiling

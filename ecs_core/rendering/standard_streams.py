@@ -52,22 +52,28 @@ def connection_from(process: subprocess.Popen[bytes]) -> Connection[Any, Any]:
     return arriving
 
 
+def take_standard_output() -> int:
+    """A descriptor of the standard output; whatever else the process prints goes to standard error from now on."""
+    sys.stdout.flush()
+    outgoing = os.dup(1)
+    os.dup2(2, 1)
+    return outgoing
+
+
 class StandardStreams:
     """The parent, for a child: receives from standard input and sends to standard output; one per process.
 
-    A thread reads. When the parent has ended it calls ``ended``, which has to leave the process. Whatever else the
-    process prints goes to standard error. Load native libraries first: on Windows, those that look at standard input
+    ``outgoing`` is from :func:`take_standard_output`. A thread reads. When the parent has ended it calls ``ended``,
+    which has to leave the process. Load native libraries first: on Windows, those that look at standard input
     while they are loaded would wait for a read of it to end (https://github.com/numpy/numpy/issues/24290). Those that
     do so later see an empty one.
     """
 
-    def __init__(self, ended: Callable[[], object]) -> None:
-        sys.stdout.flush()
-        incoming, self._outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    def __init__(self, ended: Callable[[], object], outgoing: int) -> None:
+        incoming, self._outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(outgoing, "wb")
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
-        os.dup2(2, 1)
         self._ended = ended
         self._messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 

@@ -32,11 +32,11 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def require_service() -> Iterator[None]:
     """For imports of the service, which is an optional part of Motes."""
+    if sys.platform != "linux" or not POSIX:
+        raise MotesError("the service runs on Linux only")
     try:
         yield
     except ImportError as error:
-        if not POSIX:
-            raise MotesError("the service runs on Linux only") from None
         raise MotesError(
             f"the service is not installed ({error.name} is missing): in the folder of Motes' sources, "
             "pip install '.[service]'"

@@ -163,7 +163,7 @@ class JobRow(Base):
     frames: Mapped[int] = mapped_column(Integer, default=0)  # to render; 0 until planned
     frames_done: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)  # why it failed, or why it is blocked
-    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # as of submission; then of crowded frames
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # as of submission; then of overdrawn frames
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
     seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known

@@ -19,7 +19,7 @@ from ecs_core.rendering.song_part import check_start
 from ecs_core.scene.settings import OF_THE_VIDEO, Settings
 
 SONG = "song"  # stands for any song where only its presence matters
-_FORMAT = 2  # of frames, plans and snapshots: raised by changes within a release
+_FORMAT = 3  # of frames, plans and snapshots: raised by changes within a release
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 

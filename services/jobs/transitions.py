@@ -79,8 +79,8 @@ async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) 
     if job.start is None:
         job.start = await session.scalar(select(func.max(JobRow.start)).where(JobRow.scene_key == job.scene_key))
     job.frames_done = job.frames
-    if result.overdrawn and (crowded := overdraw_warning(result.overdrawn)) not in job.warnings:
-        job.warnings = [*job.warnings, crowded]  # assigned, as changes within JSON go unnoticed
+    if result.overdrawn and (warning := overdraw_warning(result.overdrawn)) not in job.warnings:
+        job.warnings = [*job.warnings, warning]  # assigned, as changes within JSON go unnoticed
     _close(session, job, "completed", size=await result_size(session, job.scene_key, job.kind))
 
 

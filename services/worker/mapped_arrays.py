@@ -41,10 +41,12 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def map_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of a file, read-only; ``path`` may be deleted then. What cannot be mapped is read.
 
+    Checksums of what is mapped are not looked at, as that would read all of it.
+
     Raises:
         OSError: the file cannot be read.
         ValueError: it holds objects.
-        zipfile.BadZipFile: it is damaged.
+        zipfile.BadZipFile: it was cut off.
     """
     with path.open("rb") as file, ZipFile(file) as kept:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

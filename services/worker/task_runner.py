@@ -173,8 +173,8 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     )
     for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
         report({"warning": warning})
-    crowded = spec.get("overdrawn", 0)
-    _store(spec, storage, report, result_key(key, "video"), target, overdrawn=crowded)  # this moves the file
+    overdrawn = spec.get("overdrawn", 0)
+    _store(spec, storage, report, result_key(key, "video"), target, overdrawn=overdrawn)  # this moves the file
     _store(spec, storage, report, poster_key(key), poster)
     return spent
 

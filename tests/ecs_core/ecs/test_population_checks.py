@@ -7,7 +7,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ecs_core.ecs.components import Burst, Drag, Gravity, Look, Position, Sprite, Twinkle, Velocity, Walls
+from ecs_core.ecs.components import (
+    Attraction,
+    Burst,
+    Drag,
+    Gravity,
+    Look,
+    Position,
+    Sprite,
+    Twinkle,
+    Velocity,
+    Walls,
+)
 from ecs_core.ecs.values import Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import PluginError
@@ -56,3 +67,13 @@ def test_numpy_numbers_and_plugin_components_are_accepted(make_world: MakeWorld)
 
     width = np.float32(960.0)
     make_world().populate((Position, Look), (Burst(width, np.int64(3), count=2, speed=Range(1, 2)), Drag, Mine()))
+
+
+def test_whole_numbers_become_floats_where_kernels_take_floats(make_world: MakeWorld) -> None:
+    world = make_world()
+    entity = world.populate([Position], [Attraction(960, 540, strength=3), Walls("wrap", restitution=np.float32(1))])
+    attraction, walls = world.component(entity, Attraction), world.component(entity, Walls)
+    assert attraction is not None
+    assert walls is not None
+    assert [type(value) for value in (attraction.x, attraction.y, attraction.strength)] == [float] * 3
+    assert type(walls.restitution) is float

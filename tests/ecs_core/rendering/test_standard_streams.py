@@ -14,9 +14,9 @@ from tests.waiting import HANG
 
 CHILD = """
 import os, sys
-from ecs_core.rendering.standard_streams import StandardStreams
+from ecs_core.rendering.standard_streams import StandardStreams, take_standard_output
 
-parent = StandardStreams(lambda: os._exit(3))
+parent = StandardStreams(lambda: os._exit(3), take_standard_output())
 print("printed by a plugin", flush=True)
 os.write(1, b"printed by a library\\n")
 parent.send(sys.stdin.read())
