@@ -44,6 +44,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         "snow",
         {"layers": [{"type": "zen"}, {"type": "enhanced", "opacity": 0.8, "config": {"particle_count": 300}}]},
     ),
+    "trails": ("no_music", {"trail": 0.8, "particle_count": 900}),
     "paint": (
         "bouncing",
         {

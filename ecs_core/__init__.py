@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ecs_core.ecs.components import FRAME as FRAME
     from ecs_core.ecs.components import Attraction as Attraction
     from ecs_core.ecs.components import Bounds as Bounds
+    from ecs_core.ecs.components import Brightness as Brightness
     from ecs_core.ecs.components import Burst as Burst
     from ecs_core.ecs.components import Collide as Collide
     from ecs_core.ecs.components import Color as Color
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from ecs_core.ecs.components import Skirt as Skirt
     from ecs_core.ecs.components import Speed as Speed
     from ecs_core.ecs.components import Sprite as Sprite
+    from ecs_core.ecs.components import Trail as Trail
+    from ecs_core.ecs.components import TrailPoints as TrailPoints
     from ecs_core.ecs.components import Turbulence as Turbulence
     from ecs_core.ecs.components import Twinkle as Twinkle
     from ecs_core.ecs.components import Upkeep as Upkeep
@@ -85,9 +88,9 @@ _PUBLIC = {
     "arrays": "F32",
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
-    "ecs.components": "Attraction Bounds Burst Collide Color ColorOverLife Drag Emission FadeWithDistance Gravity "
-    "Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size SizeOverLife Skirt Speed "
-    "Sprite Turbulence Twinkle Upkeep Velocity Walls FRAME",
+    "ecs.components": "Attraction Bounds Brightness Burst Collide Color ColorOverLife Drag Emission FadeWithDistance "
+    "Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size SizeOverLife Skirt "
+    "Speed Sprite Trail TrailPoints Turbulence Twinkle Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",

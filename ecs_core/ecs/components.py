@@ -95,6 +95,30 @@ class Look(Column):
     light: F32
 
 
+class Brightness(Column, value=1.0):
+    """The light that a particle was born with, apart from its colour: how much a particle that covers hides."""
+
+    value: F32
+
+
+TRAIL_POINTS = 12  # of a trail
+
+
+class TrailPoints(Column):
+    """Where a particle was, at even times of the song and in the last frame.
+
+    ``x0`` and ``y0`` are the newest place; ``known`` is the number of places.
+    """
+
+    fields = (
+        *(f"x{k}" for k in range(TRAIL_POINTS)),
+        *(f"y{k}" for k in range(TRAIL_POINTS)),
+        "known",
+        "x",
+        "y",
+    )
+
+
 # --- motion ------------------------------------------------------------------------------------------------------
 
 
@@ -282,12 +306,35 @@ class Upkeep(Birth):
 class Sprite:
     """Shape that particles are drawn with: a "glow" (bright core, faint skirt) or an out-of-focus "disc".
 
+    While the ``shutter`` is open (seconds), a glow that moves draws its path, as long and as dim as it is fast.
+
     Their light adds up ("add"), or they cover what is behind them ("over"): a particle with a light of 1 or more hides
-    all of it, one with less as much as it has light.
+    all of it, a fainter one less. Light is that of the column Brightness times Look.light; without that column it is
+    the brightest channel of the colour, so that dark colours hide little.
     """
+
+    limits: ClassVar[Limits] = MappingProxyType({"shutter": (0.0, 1.0)})
+    bindable: ClassVar[tuple[str, ...]] = ("shutter",)
 
     shape: Literal["glow", "disc"] = "glow"
     blend: Blend = "add"
+    shutter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """A tail of so many ``seconds`` behind each particle.
+
+    Its light begins with ``light`` times the particle's and fades out; its width shrinks by ``taper``, a share of the
+    particle's. The population needs the column TrailPoints.
+    """
+
+    limits: ClassVar[Limits] = MappingProxyType({"light": (0.0, 100.0), "taper": (0.0, 1.0)})
+    bindable: ClassVar[tuple[str, ...]] = ("light", "taper")
+
+    seconds: float = 0.5
+    light: float = 0.4
+    taper: float = 0.7
 
 
 @dataclass(frozen=True, slots=True)

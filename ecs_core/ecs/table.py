@@ -100,6 +100,15 @@ class Table:
         names = [(type(column), name) for column in self._columns for name in column.fields]
         return names.index((kind, field)) if (kind, field) in names else -1
 
+    def add(self, column: Column) -> None:
+        """Add a column; rows that there are have its initial values."""
+        begin = np.array([column.at_birth.get(name, 0.0) for name in column.fields], np.float32)[:, None]
+        self._columns = (*self._columns, column)
+        self._at_birth = np.concatenate([self._at_birth, begin])
+        more = np.broadcast_to(begin, (len(begin), self._values.shape[1]))
+        self._values = np.concatenate([self._values, more])
+        self._refresh()
+
     def spawn(self, n: int) -> slice:
         """Append ``n`` >= 0 rows with the initial values of their columns; returns their slice.
 

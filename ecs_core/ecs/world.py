@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.ecs.population_checks import check_population
+from ecs_core.ecs.population_checks import check_population, with_floats
 from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
 from ecs_core.ecs.rng import Generators, stream_of, uniform_by_birth
 from ecs_core.ecs.schedule import FIRST_FROZEN, Phase, priority
@@ -162,7 +162,7 @@ class World:
         if name in taken:
             raise PluginError(f"two populations are named {name!r}; each needs a name of its own")
         columns = [column() for column in archetype]
-        others = [component() if isinstance(component, type) else component for component in components]
+        others = [component() if isinstance(component, type) else with_floats(component) for component in components]
         table = Table(columns)
         every = (table, *columns, *others)
         with self._context():
@@ -174,6 +174,14 @@ class World:
         self._queries.clear()
         self._busy = {}
         return entity
+
+    def add_column(self, entity: int, kind: type[Column]) -> None:
+        """Give a population one more column, before its first frame; its rows have the initial values."""
+        if self._is_stepping():
+            raise StructuralChangeError("columns can be added only when a scene is set up, not within a step")
+        column = kind()
+        self._components[entity][Table].add(column)
+        self._set(entity, kind, column)
 
     def query(self, *kinds: type[Any], optional: _Kinds = ()) -> list[tuple[int, tuple[Any, ...]]]:
         """Entities with all the given components, in order, and those components.
@@ -301,10 +309,11 @@ class World:
 
         Raises:
             StructuralChangeError: nothing is drawn now: call this from systems of the phase EXTRACT.
+            PluginError: the columns differ in length.
         """
         if self._drawn is None or not self._is_stepping():
             raise StructuralChangeError("sprites can be drawn only by systems of the phase EXTRACT")
-        self._drawn.append(sprites)
+        self._drawn.append(sprites.checked())
 
     def _time_of(self, frame: int) -> float:
         """Its time in seconds: frame / fps, rounded once."""

@@ -22,7 +22,7 @@ _UNIFORMS = 16
 FIELDS = (
     ("Position", "x"), ("Position", "y"), ("Velocity", "x"), ("Velocity", "y"), ("Lifetime", "age"),
     ("Lifetime", "span"), ("Size", "value"), ("Growth", "rate"), ("Growth", "low"), ("Growth", "high"),
-    ("Pulse", "phase"), ("Pulse", "rate"), ("Color", "r"), ("Color", "g"), ("Color", "b"),
+    ("Pulse", "phase"), ("Pulse", "rate"), ("Color", "r"), ("Color", "g"), ("Color", "b"), ("Brightness", "value"),
 )  # fmt: skip
 # Elements of ``shape``: numbers of a Birth.
 (
@@ -120,3 +120,4 @@ def bear(
         _put(values, fields, 12, row, palette[colour, 0] * light)
         _put(values, fields, 13, row, palette[colour, 1] * light)
         _put(values, fields, 14, row, palette[colour, 2] * light)
+        _put(values, fields, 15, row, light)

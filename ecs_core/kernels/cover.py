@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecs_core.arrays import F32, I64, U8
+from ecs_core.arrays import F32, I64, U8, Scalar
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 from ecs_core.kernels.raster import FINEST, KB, KG, KR, PAD, RIM, add_disc, add_luminance, extent, gauss_window, touch
 
@@ -47,29 +47,29 @@ def fill_band(
 
 
 @inline_kernel
-def _over(under: f32, cover: f32, above: f32) -> f32:
-    """The light that is seen where a share of ``under`` is covered; ``above`` is the cover's light + TOE."""
-    light = under + TOE
-    return max(light * above / (above + cover * (light - above)) - TOE, _ZERO)
+def _over(under: f32, cover: f32, above: f32, toe: f32) -> f32:
+    """The light that is seen where a share of ``under`` is covered; ``above`` is the cover's light + ``toe``."""
+    light = under + toe
+    return max(light * above / ((_ONE - cover) * above + cover * light) - toe, _ZERO)
 
 
 @inner_kernel
 def _cover_window(
-    light: F32, start: int, stride: int, columns: int, rows: int, amount: f32, cover: f32, wx: F32, wy: F32
+    light: F32, start: int, stride: int, columns: int, rows: int, amount: f32, cover: f32, toe: f32, wx: F32, wy: F32
 ) -> None:
     """Cover by the outer product of two windows in one plane."""
-    above = amount + TOE
+    above = amount + toe
     for row in range(rows):
         out = light[start + row * stride : start + row * stride + columns]
         level = cover * wy[row]
         for j in range(columns):
-            out[j] = _over(out[j], level * wx[j], above)
+            out[j] = _over(out[j], level * wx[j], above, toe)
 
 
 @inner_kernel
 def _cover_disc(
     light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: f32, cy: f32, reach: f32,
-    finest: f32, amount: f32, cover: f32,
+    finest: f32, amount: f32, cover: f32, toe: f32,
 ) -> None:  # fmt: skip
     """Cover by a disc in one plane; like a disc of light it fades out at its edge and is brighter towards it."""
     inverse_edge, inverse_reach = _ONE / max(finest, RIM * reach), _ONE / reach
@@ -83,15 +83,20 @@ def _cover_disc(
             distance = np.sqrt(dx * dx + dy * dy)
             inside = min(max((reach - distance) * inverse_edge, _ZERO), _ONE)
             u = distance * inverse_reach
-            above = amount * (f32(0.7) + f32(0.3) * u * u) + TOE
-            out[j] = _over(out[j], cover * (inside * inside * (f32(3.0) - inside - inside)), above)
+            above = amount * (f32(0.7) + f32(0.3) * u * u) + toe
+            out[j] = _over(out[j], cover * (inside * inside * (f32(3.0) - inside - inside)), above, toe)
 
 
-@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1]")
+@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1], f8")
 def cover_band(
-    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, sprites: F32, windows: F32, touched: U8
-) -> None:
-    """As ``raster.draw_band``, on accumulators that hold the background, and with sprites that cover."""
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, sprites: F32, windows: F32,
+    touched: U8, toe: Scalar,
+) -> None:  # fmt: skip
+    """As ``raster.draw_band``, on accumulators that hold the background, and with sprites that cover.
+
+    ``toe`` is TOE times the light of the whole picture, so that fades dim what is seen and do not change it.
+    """
+    toe = max(f32(toe), f32(1e-6))
     stride, half_stride, half_width = width + PAD, (width >> 1) + PAD, width >> 1
     half_top, half_bottom = top >> 1, bottom >> 1
     plane = colour.size // 3
@@ -120,14 +125,14 @@ def cover_band(
         if columns > 0 and rows > 0:
             start, groups = (y0 - top) * stride + x0, (columns + 7) >> 3
             if is_disc and cover > _ZERO:
-                _cover_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, amount, cover)
+                _cover_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, amount, cover, toe)
             elif is_disc:
                 add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, amount)
             else:
                 gauss_window(wx, groups, x0, cx, _ONE / reach)
                 gauss_window(wy, (rows + 7) >> 3, y0, cy, _ONE / reach)
                 if cover > _ZERO:
-                    _cover_window(luminance, start, stride, columns, rows, amount, cover, wx, wy)
+                    _cover_window(luminance, start, stride, columns, rows, amount, cover, toe, wx, wy)
                 else:
                     add_luminance(luminance, start, stride, groups, rows, amount, wx, wy)
             touch(touched, y0 - top, y1 - top, x0, x1)
@@ -141,7 +146,7 @@ def cover_band(
                 if is_disc and cover > _ZERO:
                     _cover_disc(
                         colour, first, half_stride, hx0, hy0, half_columns, half_rows, half_x, half_y, half_reach,
-                        FINEST * _HALF, amount, dim * cover,
+                        FINEST * _HALF, amount, dim * cover, toe,
                     )  # fmt: skip
                 elif is_disc:
                     add_disc(
@@ -150,7 +155,7 @@ def cover_band(
                     )  # fmt: skip
                 elif cover > _ZERO:
                     _cover_window(
-                        colour, first, half_stride, half_columns, half_rows, amount, dim * cover, wx, wy
+                        colour, first, half_stride, half_columns, half_rows, amount, dim * cover, toe, wx, wy
                     )  # fmt: skip
                 else:
                     add_luminance(colour, first, half_stride, groups, half_rows, dim * amount, wx, wy)

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.arrays import F32, U8
+from ecs_core.arrays import F32, I64, U8
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak
 from ecs_core.raster.sprites import Sprites
@@ -81,12 +81,35 @@ class Rasteriser:
         """Redraw the next frame completely, as is necessary on planes that were not painted before."""
         self._before[:] = 1
 
+    def _bin(self, lines: Sprites, light: float) -> _Binned:
+        """Lines as windows, and those that each band shows."""
+        assert lines.dx is not None
+        assert lines.dy is not None
+        n = len(lines)
+        windows: F32 = np.empty((10, n), np.float32)
+        windows[0], windows[1] = lines.x, lines.y
+        windows[2], windows[3] = lines.x + lines.dx, lines.y + lines.dy
+        windows[4] = kernels.raster.CORE_REACH * lines.radius
+        windows[5] = windows[4] if lines.taper is None else windows[4] * lines.taper
+        windows[6:9] = leak(lines.red, lines.green, lines.blue)
+        if light != 1:
+            windows[6:9] *= np.float32(light)
+        windows[9] = 1 if lines.fade is None else np.sqrt(lines.fade)
+        starts = np.zeros(self._starts.size, np.int64)
+        listed = np.zeros(4 * n, np.int64)
+        needed = kernels.lines.bin_lines(windows, n, self.height, BAND_ROWS, starts, listed)
+        if needed > listed.size:
+            listed = np.zeros(needed, np.int64)
+            kernels.lines.bin_lines(windows, n, self.height, BAND_ROWS, starts, listed)
+        return _Binned(windows, starts, listed)
+
     def paint(self, sprites: Sprites, planes: Planes, *, light: float = 1.0) -> float:
         """Update ``planes``, as the last call left them, to show ``sprites`` over the background.
 
         All linear light is multiplied by ``light``: 0 is black. Returns the factor on radii: 1 unless the sprites would
         cover the picture more than ``MOST_OVERDRAW`` times.
         """
+        sprites, lines = _apart(sprites)
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
         base, glow = self._base, self._glow
         if light != self._light:
@@ -117,18 +140,28 @@ class Rasteriser:
         if needed > self._listed.size:
             self._listed = np.zeros(needed + needed // 2, np.int64)
             kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
+        segments = None if lines is None else self._bin(lines, light)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
         for band, (first, last) in enumerate(pairwise(self._starts.tolist())):
             top = band * BAND_ROWS
             bottom = min(self.height, top + BAND_ROWS)
             before = self._before[band]
-            if first == last and not before.any():
+            drawn_here = segments is not None and segments.starts[band] < segments.starts[band + 1]
+            if first == last and not drawn_here and not before.any():
                 continue
             light_of_band = self._luminance, self._colour, top, bottom, self.width
             if covers:  # sprites hide the background, too, so it is there before them
                 kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
-            draw = kernels.cover.cover_band if covers else kernels.raster.draw_band
-            draw(*light_of_band, self._listed[first:last], drawn, self._windows, self._touched)
+            what = self._listed[first:last], drawn, self._windows, self._touched
+            if covers:
+                kernels.cover.cover_band(*light_of_band, *what, float(kernels.cover.TOE) * light)
+            else:
+                kernels.raster.draw_band(*light_of_band, *what)
+            if segments is not None and drawn_here:
+                part = slice(segments.starts[band], segments.starts[band + 1])
+                kernels.lines.draw_lines(
+                    *light_of_band, segments.listed[part], segments.windows, self._windows, self._touched
+                )
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             kernels.tone.develop_band(
                 *light_of_band, self._touched, before, *rest, self._gx, self._gy, self._luma_dither,
@@ -138,6 +171,23 @@ class Rasteriser:
             self._luminance.fill(0)
             self._colour.fill(0)
         return scale
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Binned:
+    """Lines in pixels, and those that each band shows."""
+
+    windows: F32
+    starts: I64
+    listed: I64
+
+
+def _apart(sprites: Sprites) -> tuple[Sprites, Sprites | None]:
+    """Round sprites, and lines."""
+    if sprites.dx is None or sprites.dy is None:
+        return sprites, None
+    long = (sprites.dx != 0) | (sprites.dy != 0)
+    return (sprites, None) if not long.any() else (sprites.where(~long), sprites.where(long))
 
 
 def _largest(fits: Callable[[float], bool]) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32
+from ecs_core.errors import PluginError
 
 Blend = Literal["add", "over"]
 
@@ -23,6 +24,10 @@ class Sprites:
     goes towards a white core). ``skirt`` float32 is the brightness of the wide glow round a sprite as a share of its
     core's, 0 for none. ``disc`` uint8: 0 draws a glow, 1 an out-of-focus disc, which has no skirt. ``cover`` float32,
     0–1, is the share of what is behind that a sprite hides at its centre; light adds up where it is 0, and without it.
+
+    ``dx`` and ``dy`` float32 make a line of a sprite, to (x + dx, y + dy); where both are 0, and without them, it is
+    round. At its other end a line's radius is ``taper`` times, and its light ``fade`` times, what they are here (1
+    without them); the root of the light changes evenly. Lines have no skirt and cover nothing.
     """
 
     x: F32
@@ -34,9 +39,38 @@ class Sprites:
     skirt: F32
     disc: NDArray[np.uint8]
     cover: F32 | None = None
+    dx: F32 | None = None
+    dy: F32 | None = None
+    taper: F32 | None = None
+    fade: F32 | None = None
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def checked(self) -> Sprites:
+        """With float32 columns, and all as long as ``x``.
+
+        Raises:
+            PluginError: names a column that has another shape.
+        """
+        n = np.shape(self.x)
+        if len(n) != 1:
+            raise PluginError(f"Sprites.x has the shape {n}, not (n,)")
+        found: dict[str, Any] = {}
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            if column is None:
+                continue
+            found[name] = column = np.ascontiguousarray(column, np.uint8 if name == "disc" else np.float32)
+            if column.shape != n:
+                raise PluginError(f"Sprites.{name} has the shape {column.shape}, but x has {n}")
+        return Sprites(**found)
+
+    def where(self, chosen: NDArray[np.bool_]) -> Sprites:
+        """Those that are ``chosen``, (n,)."""
+        columns: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        there = {name: column[chosen] for name, column in columns.items() if column is not None}
+        return Sprites(**there)
 
     @staticmethod
     def join(lists: Sequence[Sprites]) -> Sprites:
@@ -46,15 +80,20 @@ class Sprites:
         if not lists:
             nothing = np.zeros(0, np.float32)
             return Sprites(nothing, nothing, nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.uint8))
-        names = ("x", "y", "radius", "red", "green", "blue", "skirt", "disc")
-        x, y, radius, red, green, blue, skirt, disc = (
-            np.concatenate([getattr(part, name) for part in lists]) for name in names
-        )
-        cover = None
-        if any(part.cover is not None for part in lists):
-            cover = np.concatenate([_zeros(len(part)) if part.cover is None else part.cover for part in lists])
-        return Sprites(x, y, radius, red, green, blue, skirt, disc, cover)
+        joined: dict[str, Any] = {}
+        for each in fields(Sprites):
+            columns = [getattr(part, each.name) for part in lists]
+            if all(column is None for column in columns):
+                continue
+            usual = _USUAL.get(each.name, 0.0)
+            joined[each.name] = np.concatenate(
+                [
+                    np.full(len(part), usual, np.float32) if column is None else column
+                    for part, column in zip(lists, columns, strict=True)
+                ]
+            )
+        return Sprites(**joined)
 
 
-def _zeros(n: int) -> F32:
-    return np.zeros(n, np.float32)
+_COLUMNS = tuple(each.name for each in fields(Sprites))
+_USUAL = {"taper": 1.0, "fade": 1.0}  # of columns that may be missing; 0 of all others

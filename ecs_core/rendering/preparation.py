@@ -13,9 +13,11 @@ from ecs_core.ecs.components import (
     Jitter,
     ScaleWithDistance,
     Sprite,
+    Trail,
     Turbulence,
     Twinkle,
 )
+from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
 from ecs_core.plugin_api import ParticleType, layers_of
@@ -36,19 +38,25 @@ _COMPONENT_KERNELS = {
     Twinkle: ("shade.twinkle",),
 }
 _COVERING_KERNELS = ("cover.cover_band", "cover.fill_band")
+_LINE_KERNELS = ("lines.draw_lines", "lines.bin_lines", "trails.trace")
 _log = logging.getLogger("motes.kernels")
 
 
 def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> list[str]:
     """The kernels that a render of a particle type needs, with a song or without."""
     spared = set() if song else set(SONG_KERNELS)
-    not_needed, covers = set(_COMPONENT_KERNELS), False
+    not_needed, covers, has_lines = set(_COMPONENT_KERNELS), False, False
     for layer in layers_of(kind, settings):
         with silent_world(layer.type, layer.settings) as world:
             not_needed -= {component for component in not_needed if world.query(Table, component)}
-            covers = covers or any(sprite.blend == "over" for _, (sprite,) in world.query(Sprite))
+            sprites = [sprite for _, (sprite,) in world.query(Sprite)]
+            covers = covers or any(sprite.blend == "over" for sprite in sprites)
+            draws = any(system.phase == Phase.EXTRACT for system in layer.type.systems)  # maybe anything
+            covers, has_lines = covers or draws, has_lines or draws
+            has_lines = has_lines or bool(world.query(Trail)) or any(sprite.shutter for sprite in sprites)
     spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]}
     spared |= set() if covers else set(_COVERING_KERNELS)
+    spared |= set() if has_lines else set(_LINE_KERNELS)
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

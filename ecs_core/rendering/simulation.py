@@ -140,7 +140,7 @@ def _world_of(layer: Layer, timeline: FeatureTimeline) -> World:
 def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Canvas, opacity: float) -> Sprites:
     """Sprites in units as the camera sees them, in pixels of a picture of this height."""
     scale = np.float32(height / canvas.height)
-    x, y, radius = sprites.x, sprites.y, sprites.radius
+    x, y, radius, dx, dy = sprites.x, sprites.y, sprites.radius, sprites.dx, sprites.dy
     if camera is not None and camera != Camera():
         along, across = x - np.float32(camera.x * canvas.width), y - np.float32(camera.y * canvas.height)
         roll = math.radians(camera.roll)
@@ -148,10 +148,14 @@ def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Can
         x = np.float32(canvas.width / 2) + c * along - s * across
         y = np.float32(canvas.height / 2) + s * along + c * across
         radius = radius * np.float32(camera.zoom)
-    light, cover = np.full(1, opacity, np.float32), None
+        if dx is not None and dy is not None:
+            dx, dy = c * dx - s * dy, s * dx + c * dy
+    light, cover, skirt = np.full(1, opacity, np.float32), None, sprites.skirt
     if sprites.cover is not None:  # what covers is seen less by covering less, with the same colour
         cover = np.clip(sprites.cover, 0, 1) * light
-        light = np.where(sprites.cover > 0, np.float32(1), light)
+        covers = cover > 0
+        skirt = np.where(covers, skirt * light, skirt)
+        light = np.where(covers, np.float32(1), light)
     dark = np.float32(0)  # a system may draw less, which the rasteriser cannot
     return Sprites(
         x * scale,
@@ -160,9 +164,13 @@ def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Can
         np.maximum(sprites.red * light, dark),
         np.maximum(sprites.green * light, dark),
         np.maximum(sprites.blue * light, dark),
-        sprites.skirt,
+        skirt,
         sprites.disc,
         cover,
+        None if dx is None else dx * scale,
+        None if dy is None else dy * scale,
+        sprites.taper,
+        sprites.fade,
     )
 
 

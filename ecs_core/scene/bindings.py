@@ -14,7 +14,21 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, Protocol
 
 from ecs_core.audio.timeline import LEVELS, FeatureTimeline
-from ecs_core.ecs.components import Camera, Drag, Gravity, Hue, Jitter, Look, Speed, Sprite, Turbulence, Velocity
+from ecs_core.ecs.components import (
+    Brightness,
+    Camera,
+    Drag,
+    Gravity,
+    Hue,
+    Jitter,
+    Look,
+    Speed,
+    Sprite,
+    Trail,
+    TrailPoints,
+    Turbulence,
+    Velocity,
+)
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Pareto, Range
@@ -113,9 +127,18 @@ class FillsWorlds(Protocol):
 def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
     """Create the populations of a type in a new world, and the scene's camera."""
     particle_type.fill(world, settings)
-    if settings.blend is not None:
-        for entity, (sprite,) in world.query(Sprite):
-            world.replace(entity, replace(sprite, blend=settings.blend))
+    look: dict[str, Any] = {} if settings.blend is None else {"blend": settings.blend}
+    if settings.shutter:
+        look["shutter"] = settings.shutter / 30
+    for entity, (sprite,) in world.query(Sprite):
+        world.replace(entity, replace(sprite, **look))
+        if settings.blend == "over" and world.component(entity, Brightness) is None:
+            world.add_column(entity, Brightness)
+        if settings.trail and world.component(entity, Velocity) is not None:
+            trail = world.component(entity, Trail) or Trail()
+            world.replace(entity, replace(trail, seconds=settings.trail))
+            if world.component(entity, TrailPoints) is None:
+                world.add_column(entity, TrailPoints)
     if settings.camera is not None:
         world.populate((), (Camera(**settings.camera.model_dump()),), name="scene.camera")
 

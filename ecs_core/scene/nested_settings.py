@@ -108,4 +108,4 @@ class LayerSettings(Model):
         "drawn before the scene's own particles, which shows where those cover it (blend)",
         group="layers",
     )
-    opacity: Share = option(1.0, "share of its light that is seen", group="layers")
+    opacity: Share = option(1.0, "share of its light, or of what it covers, that is seen", group="layers")

@@ -104,8 +104,10 @@ LEFT_TO_TYPES = (
 )
 
 
+MOST_TRAILS = 50_000  # particles; of more, trails would hide each other and take seconds a frame
+
 # What each layer has for itself, besides the settings that its type adds; all others are of the whole video.
-_PER_LAYER = (*LEFT_TO_TYPES, "blend", "bass_threshold", "enhanced_mode", "bindings")
+_PER_LAYER = (*LEFT_TO_TYPES, "blend", "trail", "shutter", "bass_threshold", "enhanced_mode", "bindings")
 
 
 class Settings(Model):
@@ -147,6 +149,15 @@ class Settings(Model):
         None,
         "particles add light, or cover what is behind them, which shows on bright backgrounds; null: as the type does",
         group="look",
+    )
+    trail: float = option(0.0, "tail behind each particle", group="look", unit="s", ge=0, le=10)
+    shutter: float = option(
+        0.0,
+        "motion blur: how long the shutter is open, so that particles are streaks as long as they are fast",
+        group="look",
+        unit="1/30 s",
+        ge=0,
+        le=30,
     )
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
     hud: bool = option(False, "show what is heard in a corner of the picture", group="output")
@@ -242,6 +253,16 @@ class Settings(Model):
         if isinstance(value, float) and not 0 <= value <= 24 * 3600:
             raise ValueError('must be between 0 and 86400 seconds, or "drop"')
         return value
+
+    @model_validator(mode="after")
+    def _trails_of_few_enough(self) -> Self:
+        many = max(self.particle_count, self.max_particles)
+        if self.trail and many > MOST_TRAILS:
+            name = "particle_count" if many == self.particle_count else "max_particles"
+            raise ValueError(
+                f"trail = {self.trail:g} with {name} = {many}: at most {MOST_TRAILS} particles have trails"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_frame_at_least(self) -> Self:

@@ -24,6 +24,7 @@ from ecs_core.systems.shading import (
     TwinkleSystem,
 )
 from ecs_core.systems.spawning import EmissionSystem
+from ecs_core.systems.trails import TrailLines, TrailSystem
 
 # Every world runs these, in this order within a phase, before the systems of its particle type.
 BUILT_IN: tuple[type[System], ...] = (
@@ -47,5 +48,7 @@ BUILT_IN: tuple[type[System], ...] = (
     FadeWithDistanceSystem,
     ScaleWithDistanceSystem,
     ReactiveLookSystem,
+    TrailSystem,
+    TrailLines,
     SpriteSystem,
 )

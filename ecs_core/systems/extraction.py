@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ecs_core import kernels
 from ecs_core.arrays import F32
-from ecs_core.ecs.components import Color, Hue, Look, Position, Skirt, Sprite
+from ecs_core.ecs.components import Brightness, Color, Hue, Look, Position, Skirt, Speed, Sprite, Velocity
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
@@ -32,34 +34,83 @@ class SpriteSystem(System):
             if not len(table):
                 continue
             red, green, blue = color.r, color.g, color.b
-            hue = world.component(entity, Hue)
+            hue, brightness = world.component(entity, Hue), world.component(entity, Brightness)
             if hue is not None and hue.shift % 1:
                 red, green, blue = turn_hue(red, green, blue, hue.shift)
             skirt = world.component(entity, Skirt) or _SKIRT
             crowd = f32(max(1.0, count / skirt.crowd) ** 0.5)
             reach = (look.radius / crowd - f32(skirt.speck)) / f32(skirt.star - skirt.speck)
             light = red * look.light, green * look.light, blue * look.light
+            skirts = f32(skirt.light) * np.clip(reach, 0, 1)
             cover = None
             if sprite.blend == "over":
-                light, cover = _covering(*light)
-            world.draw(
-                Sprites(
-                    position.x,
-                    position.y,
-                    look.radius,
-                    *light,
-                    f32(skirt.light) * np.clip(reach, 0, 1),
-                    np.full(len(table), sprite.shape == "disc", np.uint8),
-                    cover,
-                )
+                light, cover, given = _covering(*light, None if brightness is None else brightness.value * look.light)
+                skirts /= given
+            sprites = Sprites(
+                position.x,
+                position.y,
+                look.radius,
+                *light,
+                skirts,
+                np.full(len(table), sprite.shape == "disc", np.uint8),
+                cover,
             )
+            velocity = world.component(entity, Velocity)
+            if sprite.shutter and sprite.shape == "glow" and velocity is not None:
+                speed = world.component(entity, Speed)
+                open_for = sprite.shutter * (1.0 if speed is None else speed.factor)
+                sprites = _streaked(sprites, velocity.x * f32(open_for), velocity.y * f32(open_for))
+            world.draw(sprites)
 
 
-def _covering(red: F32, green: F32, blue: F32) -> tuple[tuple[F32, F32, F32], F32]:
-    """Light as colour and cover: before black it is shown as it would be as light, and less of it covers less."""
-    toe = kernels.cover.TOE
-    most = np.maximum(np.maximum(red, green), blue)
-    whole = np.maximum(most, f32(1e-6))
-    cover: F32 = np.minimum(most / (most + toe) * (1 + toe), f32(1))
-    scale = np.maximum(f32(1), 1 / whole)
-    return (red * scale, green * scale, blue * scale), cover
+def _streaked(sprites: Sprites, dx: F32, dy: F32) -> Sprites:
+    """Glows that move along (``dx``, ``dy``) while they are seen, with their light spread along it.
+
+    Those that move less than a quarter of their reach stay round.
+    """
+    reach, way = kernels.raster.CORE_REACH * sprites.radius, np.hypot(dx, dy)
+    long = way > f32(0.25) * reach
+    still, cores = sprites.where(~long), sprites.where(long)
+    dx, dy, way, reach = dx[long], dy[long], way[long], reach[long]
+    wider = f32(kernels.raster.SKIRT_REACH / kernels.raster.CORE_REACH)
+    has_skirt = cores.skirt > 0
+    skirts = replace(cores, radius=cores.radius * wider).where(has_skirt)
+    paths = [
+        _path(cores, dx, dy, kernels.lines.INTEGRAL * reach / way),
+        _path(
+            skirts,
+            dx[has_skirt],
+            dy[has_skirt],
+            (kernels.lines.INTEGRAL * wider * reach / way * cores.skirt)[has_skirt],
+        ),
+    ]
+    return Sprites.join([still, *paths])
+
+
+def _path(sprites: Sprites, dx: F32, dy: F32, dim: F32) -> Sprites:
+    """Lines round where the sprites are, with as many times their light as ``dim``."""
+    half = f32(0.5)
+    return replace(
+        sprites,
+        x=sprites.x - half * dx,
+        y=sprites.y - half * dy,
+        dx=dx,
+        dy=dy,
+        red=sprites.red * dim,
+        green=sprites.green * dim,
+        blue=sprites.blue * dim,
+        skirt=np.zeros_like(sprites.skirt),
+    )
+
+
+def _covering(red: F32, green: F32, blue: F32, brightness: F32 | None) -> tuple[tuple[F32, F32, F32], F32, F32]:
+    """The colours of particles that cover, how much they cover, and how many times their light the colours are.
+
+    A particle covers as much as a white one of its brightness, without regard to its colour, is shown of white: before
+    black it looks as it does as light. Without a ``brightness`` it is that of its brightest channel.
+    """
+    toe = f32(kernels.cover.TOE)
+    bright = np.maximum(np.maximum(np.maximum(red, green), blue) if brightness is None else brightness, f32(0))
+    cover: F32 = np.minimum(bright / (bright + toe) * (1 + toe), f32(1))
+    scale = np.maximum(f32(1), 1 / np.maximum(bright, f32(1e-6)))
+    return (red * scale, green * scale, blue * scale), cover, scale

@@ -10,6 +10,7 @@ from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.ecs.components import (
     Birth,
+    Brightness,
     Burst,
     Color,
     Emission,
@@ -30,7 +31,7 @@ from ecs_core.ecs.values import Draw, Gradient, Range
 from ecs_core.ecs.world import System, World
 from ecs_core.frame_times import first_frame_at
 
-_COLUMNS = {kind.__name__: kind for kind in (Position, Velocity, Lifetime, Size, Growth, Pulse, Color)}
+_COLUMNS = {kind.__name__: kind for kind in (Position, Velocity, Lifetime, Size, Growth, Pulse, Color, Brightness)}
 
 
 class EmissionSystem(System):

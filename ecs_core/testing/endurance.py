@@ -42,7 +42,11 @@ def finite(subject: Subject) -> Iterator[Problem]:
             return
         wrong = negative_light(states)
         if wrong is not None:
-            yield Problem("finite", f"with {name}, {wrong}.", "Light adds up, so dark is 0: np.maximum(light, 0).")
+            yield Problem(
+                "finite",
+                f"with {name}, {wrong}.",
+                "Dark is 0, and nothing is darker: np.maximum(light, 0).",
+            )
             return
 
 

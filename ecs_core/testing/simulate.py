@@ -152,11 +152,13 @@ def _populations(world: World) -> tuple[Population, ...]:
 
 
 def _seen(sprites: Sprites, settings: Settings) -> int:
-    """Number of sprites in the picture that are not black."""
+    """Number of sprites in the picture that add light or cover something."""
     reach = sprites.radius
     across = (sprites.x > -reach) & (sprites.x < settings.width + reach)
     down = (sprites.y > -reach) & (sprites.y < settings.height + reach)
     bright = np.maximum(np.maximum(sprites.red, sprites.green), sprites.blue) > _DARK
+    if sprites.cover is not None:
+        bright |= sprites.cover > 0
     return int(np.count_nonzero(across & down & bright))
 
 

@@ -35,6 +35,8 @@ CASES = {
         },
         5.1,
     ),
+    "trails": ("no_music", {"trail": 0.8, "particle_count": 400}, 5.1),
+    "streaks": ("enhanced", {"shutter": 3.0, "particle_count": 400}, 5.1),
     "colours": (
         "enhanced",
         {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30]},

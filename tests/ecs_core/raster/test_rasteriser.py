@@ -96,9 +96,13 @@ def test_colour_lies_where_players_show_it(x: float, disc: int) -> None:
     assert centroid(red, 2 * np.arange(WIDTH // 2) + 0.5) == pytest.approx(x, abs=0.15)
 
 
-def light_of(planes: Planes) -> float:
+def light_of_each(planes: Planes) -> np.ndarray:
     shown = (planes.luma.astype(float) - 16 - 0.5) / 219  # without the mean of the dither
-    return float(kernels.tone.linear_shown_as(shown.clip(0)).sum())
+    return kernels.tone.linear_shown_as(shown.clip(0, 0.999))
+
+
+def light_of(planes: Planes) -> float:
+    return float(light_of_each(planes).sum())
 
 
 @pytest.mark.parametrize("disc", [0, 1])
@@ -358,13 +362,17 @@ def test_covering_leaves_nothing_behind_for_the_next_frame() -> None:
     assert same(planes, painted(nothing(), BRIGHT))
 
 
-def test_light_dims_what_covers_as_everything_else() -> None:
-    lit = sprites([40.0, 96.0], [30.0, 54.0], radius=6.0, light=(0.8, 0.4, 1.6), cover=0.7)
-    half = sprites([40.0, 96.0], [30.0, 54.0], radius=6.0, light=(0.4, 0.2, 0.8), cover=0.7)
-    dimmed = Background(base=(0.01, 0.005, 0.015), glow=(0.05, 0.025, 0.1))
-    planes = Planes.empty(WIDTH, HEIGHT)
-    Rasteriser(WIDTH, HEIGHT, background=GLOW).paint(lit, planes, light=0.5)
-    assert same(planes, painted(half, dimmed))
+def test_fade_dims_what_covers_and_does_not_change_it() -> None:
+    paint = sprites([96.0], [54.0], radius=20.0, light=(6.0, 6.0, 6.0), skirt=0.0, cover=1.0)
+    whole, half = painted(paint, GLOW), Planes.empty(WIDTH, HEIGHT)
+    Rasteriser(WIDTH, HEIGHT, background=GLOW).paint(paint, half, light=0.25)
+    np.testing.assert_allclose(4 * light_of_each(half), light_of_each(whole), rtol=0.12, atol=0.02)
+
+
+@pytest.mark.parametrize("disc", [0, 1])
+def test_light_without_bound_may_cover(disc: int) -> None:
+    planes = painted(sprites([96.0], [54.0], radius=9.0, light=(1e9,) * 3, skirt=0.0, disc=disc, cover=1.0), GLOW)
+    assert planes.luma[54, 96] >= 225  # a glow ends at 0.98
 
 
 def test_fine_covering_sprite_hides_as_much_at_any_subpixel_position() -> None:

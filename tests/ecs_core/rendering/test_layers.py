@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,8 @@ def states(plan: RenderPlan, layer: str) -> list[bytes]:
 
 
 def content(drawn: Sprites) -> bytes:
-    names = ("x", "y", "radius", "red", "green", "blue", "skirt", "disc")
-    cover = b"" if drawn.cover is None else drawn.cover.tobytes()
-    return b"".join(getattr(drawn, name).tobytes() for name in names) + cover
+    columns = (getattr(drawn, each.name) for each in fields(Sprites))
+    return b"".join(b"" if column is None else column.tobytes() for column in columns)
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -123,6 +122,11 @@ def test_opacity_of_what_covers_is_how_much_it_covers() -> None:
     assert whole.cover.max() == 1
     np.testing.assert_allclose(faint.cover, 0.25 * whole.cover, rtol=1e-6)
     np.testing.assert_array_equal(faint.red, whole.red)
+    np.testing.assert_allclose(faint.skirt, 0.25 * whole.skirt, rtol=1e-6)
+    unseen = drawn(0.0)
+    assert unseen.cover is not None
+    assert not unseen.cover.any()
+    assert not np.stack([unseen.red, unseen.green, unseen.blue]).any()
 
 
 def test_blend_is_of_each_layer_by_itself() -> None:
@@ -187,10 +191,18 @@ def test_invalid_layers_are_named(layers: list[dict[str, Any]], words: str) -> N
         Scene("snow", config={"layers": layers}).resolve()
 
 
+LOOK = st.fixed_dictionaries(
+    {},
+    optional={
+        "blend": st.sampled_from(["add", "over"]),
+        "trail": st.sampled_from([0.05, 0.3]),
+        "shutter": st.sampled_from([0.5, 4.0]),
+    },
+)
 MORE = st.builds(
-    lambda kind, count, behind, opacity, blend: {
+    lambda kind, count, behind, opacity, look: {
         "type": kind,
-        "config": {"particle_count": count, "bass_threshold": 0.2, "blend": blend},
+        "config": {"particle_count": count, "bass_threshold": 0.2, **look},
         "behind": behind,
         "opacity": opacity,
     },
@@ -198,12 +210,13 @@ MORE = st.builds(
     st.integers(0, 40),
     st.booleans(),
     st.sampled_from([1.0, 0.3]),
-    st.sampled_from([None, "add", "over"]),
+    LOOK,
 )
 
 
 @given(
     kind=st.sampled_from(TYPES),
+    look=LOOK,
     layers=st.lists(MORE, max_size=3, unique_by=lambda layer: layer["type"]),
     cuts=st.lists(st.integers(0, 16), max_size=3).map(sorted),
     fps=st.sampled_from([8, 24, 60]),
@@ -212,9 +225,9 @@ MORE = st.builds(
 @settings(max_examples=25, deadline=None)
 @pytest.mark.compiled
 def test_scene_that_is_cut_anywhere_goes_on_as_if_it_were_not(
-    kind: str, layers: list[dict[str, Any]], cuts: list[int], fps: int, seed: int
+    kind: str, look: dict[str, Any], layers: list[dict[str, Any]], cuts: list[int], fps: int, seed: int
 ) -> None:
-    plan = plan_of(kind, layers, duration=float(Fraction(16, fps)), fps=fps, seed=seed, particle_count=20)
+    plan = plan_of(kind, layers, duration=float(Fraction(16, fps)), fps=fps, seed=seed, particle_count=20, **look)
     with simulation_of(plan) as simulation:
         whole = [content(simulation.frame()) for _ in range(16)]
     pieces: list[bytes] = []
@@ -231,8 +244,11 @@ def test_scene_that_is_cut_anywhere_goes_on_as_if_it_were_not(
 
 
 def test_frames_are_the_same_for_any_workers_and_segments(demo_song: Path, tmp_path: Path) -> None:
-    layers = [{"type": "zen", "behind": True}, {"type": "continuous_spawning", "opacity": 0.5}]
-    scene = Scene("enhanced", demo_song, {**SMALL, "duration": 1.5, "layers": layers})
+    layers = [
+        {"type": "zen", "behind": True, "config": {"blend": "over"}},
+        {"type": "continuous_spawning", "opacity": 0.5, "config": {"shutter": 2.0}},
+    ]
+    scene = Scene("enhanced", demo_song, {**SMALL, "duration": 1.5, "trail": 0.4, "layers": layers})
     ways = [(1, 2.0), (3, 0.5), (2, 0.3)]
     hashes = [
         render(scene, tmp_path / "out.mp4", workers=workers, segment_seconds=length, frame_hashes=True).frame_hashes

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from ecs_core import (
+    Brightness,
     Burst,
     Color,
     Gradient,
     Look,
     ParticleType,
     Phase,
+    PluginError,
     Position,
     Range,
     Settings,
@@ -81,6 +83,40 @@ def test_covering_particles_are_as_dim_as_they_cover_little(make_world: MakeWorl
     assert bright.red.tolist() == pytest.approx([3.0])
 
 
+@pytest.mark.parametrize("brightness", [True, False])
+def test_dark_colours_cover_by_their_brightness(make_world: MakeWorld, brightness: bool) -> None:
+    world = make_world()
+    black = Burst(x=10.0, y=20.0, count=1, light=Range(2.0, 2.0), palette=Gradient(((0.0, 0.0, 0.0),)))
+    world.populate((*DRAWN, Brightness) if brightness else DRAWN, [black, Sprite(blend="over")])
+    [sprites] = drawn(world)
+    assert sprites.cover is not None
+    assert sprites.cover.tolist() == [1.0 if brightness else 0.0]
+    assert sprites.red.tolist() == [0.0]
+
+
+def test_skirt_of_a_faint_particle_is_as_faint(make_world: MakeWorld) -> None:
+    world = make_world()
+    for light in (0.05, 2.0):
+        big = Burst(x=10.0, y=20.0, count=1, size=Range(5, 5), light=Range(light, light))
+        world.populate(DRAWN, [big, Sprite(blend="over")])
+    faint, bright = drawn(world)
+    assert (faint.skirt * faint.red).tolist() == pytest.approx([0.05 * 0.05], rel=1e-4)
+    assert (bright.skirt * bright.red).tolist() == pytest.approx([0.05 * 2.0], rel=1e-4)
+
+
+def test_negative_light_covers_nothing(make_world: MakeWorld) -> None:
+    world = make_world()
+    entity = world.populate(DRAWN, [burst(3.0), Sprite(blend="over")])
+    drawn(world)
+    color = world.component(entity, Color)
+    assert color is not None
+    for channel in (color.r, color.g, color.b):
+        channel[:] = -1.0
+    [sprites] = drawn(world)
+    assert sprites.cover is not None
+    assert sprites.cover.tolist() == [0.0]
+
+
 def test_light_that_adds_up_covers_nothing(make_world: MakeWorld) -> None:
     world = make_world()
     world.populate(DRAWN, [burst(3.0), Sprite()])
@@ -116,3 +152,22 @@ def test_systems_of_plugins_draw_after_the_particles() -> None:
     np.testing.assert_array_equal(sprites.x[:5], sprites.x[5:])
     np.testing.assert_allclose(sprites.radius, np.float32(180 / 1080) * np.float32([3] * 5 + [1] * 5))
     assert sprites.blue[5:].tolist() == [0.0] * 5  # less than no light is none
+
+
+def test_drawn_columns_are_checked_and_converted(make_world: MakeWorld) -> None:
+    class Draws(System):
+        phase = Phase.EXTRACT
+        cover = np.ones(1)
+
+        def process(self) -> None:
+            two = np.ones(2)
+            self.world.draw(Sprites(two, two, two, two, two, two, two * 0, np.zeros(2), self.cover))
+
+    world = make_world()
+    world.add(Draws())
+    with pytest.raises(PluginError, match=r"Sprites\.cover has the shape \(1,\), but x has \(2,\)"):
+        drawn(world)
+    Draws.cover = np.ones(2)
+    [sprites] = drawn(world)
+    assert sprites.x.dtype == sprites.cover.dtype == np.float32
+    assert sprites.disc.dtype == np.uint8

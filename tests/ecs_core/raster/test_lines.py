@@ -1,0 +1,132 @@
+"""Lines: sprites that are drawn along a way, and add up to the same light wherever they are cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecs_core import Sprites, kernels
+from ecs_core.raster.background import Background
+from ecs_core.raster.rasteriser import Planes, Rasteriser
+
+WIDTH, HEIGHT = 192, 108
+
+
+def lines(x, y, dx, dy, radius=3.0, light=0.05, taper=None, fade=None) -> Sprites:
+    n = len(x)
+
+    def column(value) -> np.ndarray:
+        return np.broadcast_to(np.asarray(value, np.float32), n).copy()
+
+    colour = [column(light)] * 3
+    return Sprites(
+        column(x), column(y), column(radius), *colour, column(0.0), np.zeros(n, np.uint8), None, column(dx), column(dy),
+        None if taper is None else column(taper), None if fade is None else column(fade),
+    )  # fmt: skip
+
+
+def painted(drawn: Sprites, size=(WIDTH, HEIGHT), background: Background = Background()) -> Planes:  # noqa: B008
+    planes = Planes.empty(*size)
+    Rasteriser(*size, background=background).paint(drawn, planes)
+    return planes
+
+
+def same(a: Planes, b: Planes) -> bool:
+    return all(np.array_equal(x, y) for x, y in ((a.luma, b.luma), (a.cb, b.cb), (a.cr, b.cr)))
+
+
+def light_of(planes: Planes) -> np.ndarray:
+    shown = (planes.luma.astype(float) - 16 - 0.5) / 219  # without the mean of the dither
+    return kernels.tone.linear_shown_as(shown.clip(0))
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, 1.0, np.pi / 2, 2.0, np.pi, 4.0])
+def test_line_is_as_bright_in_any_direction(angle: float) -> None:
+    x, y, way = 96.3, 54.4, 40.0
+    dx, dy = way * np.cos(angle), way * np.sin(angle)
+    total = light_of(painted(lines([x - dx / 2], [y - dy / 2], dx, dy))).sum()
+    level = light_of(painted(lines([x - 20.0], [y], way, 0.0))).sum()
+    assert total == pytest.approx(level, rel=0.03)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.7, np.pi / 2])
+def test_pieces_of_a_line_add_up_to_it(angle: float) -> None:
+    dx, dy = 60 * np.cos(angle), 60 * np.sin(angle)
+    x, y = 96 - dx / 2, 54 - dy / 2
+    cuts = np.array([0.0, 0.13, 0.4, 0.72, 0.75])
+    parts = np.diff([*cuts, 1.0])
+    whole = painted(lines([x], [y], dx, dy))
+    pieces = painted(lines(x + dx * cuts, y + dy * cuts, dx * parts, dy * parts))
+    assert np.abs(whole.luma.astype(int) - pieces.luma.astype(int)).max() <= 1
+    assert np.abs(whole.cb.astype(int) - pieces.cb.astype(int)).max() <= 1
+
+
+def test_line_from_either_end_is_the_same() -> None:
+    there = painted(lines([50.0], [30.0], 60.0, 40.0))
+    back = painted(lines([110.0], [70.0], -60.0, -40.0))
+    assert np.abs(there.luma.astype(int) - back.luma.astype(int)).max() <= 1
+
+
+def test_line_tapers_and_fades_towards_its_other_end() -> None:
+    light = light_of(painted(lines([40.0], [54.0], 110.0, 0.0, radius=5.0, taper=0.3, fade=0.1)))
+    assert light[54, 45] > 2 * light[54, 95] > 2 * light[54, 140]
+    wide = [light[:, at].sum() / light[:, at].max() for at in (50, 95, 138)]
+    assert wide[0] > 1.4 * wide[1] > 1.4 * 1.2 * wide[2]
+
+
+def test_without_a_way_a_sprite_is_round() -> None:
+    still = lines([60.0], [50.0], 0.0, 0.0)
+    assert same(painted(still), painted(replace(still, dx=None, dy=None)))
+
+
+def test_fine_line_keeps_its_light_wherever_it_lies() -> None:
+    totals = [
+        light_of(painted(lines([60.0 + shift], [40.0 + shift / 3], 50.0, 20.0, radius=0.4, light=0.2))).sum()
+        for shift in np.linspace(0, 1, 9)
+    ]
+    assert max(totals) <= 1.1 * min(totals)
+
+
+PLACES = st.tuples(
+    st.floats(-60, WIDTH + 60), st.floats(-60, HEIGHT + 60), st.floats(-200, 200), st.floats(-200, 200),
+    st.floats(0.1, 12), st.sampled_from((0.0, 0.3, 1.0)),
+)  # fmt: skip
+
+
+@given(frames=st.lists(st.lists(PLACES, max_size=5), min_size=2, max_size=4))
+@settings(max_examples=40, deadline=None)
+@pytest.mark.compiled
+def test_painting_over_the_last_frame_equals_painting_afresh(frames) -> None:
+    background = Background(base=(0.003, 0.004, 0.006), glow=(0.01, 0.01, 0.02))
+    rasteriser, planes = Rasteriser(WIDTH, HEIGHT, background=background), Planes.empty(WIDTH, HEIGHT)
+    for frame in frames:
+        drawn = Sprites.join(
+            [lines([x], [y], dx, dy, radius=radius, taper=end, fade=end) for x, y, dx, dy, radius, end in frame]
+        )
+        rasteriser.paint(drawn, planes)
+        assert same(planes, painted(drawn, background=background))
+
+
+@given(place=PLACES)
+@settings(max_examples=60, deadline=None)
+@pytest.mark.compiled
+def test_nothing_is_lit_beyond_the_reach_of_a_line(place) -> None:
+    x, y, dx, dy, radius, end = place
+    planes = painted(lines([x], [y], dx, dy, radius=radius, light=50.0, taper=end, fade=end))
+    py, px = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
+    along = np.clip(((px - x) * dx + (py - y) * dy) / max(dx * dx + dy * dy, 1e-9), 0, 1)
+    distance = np.hypot(px - x - along * dx, py - y - along * dy)
+    reach = max(2.1 * radius, 1.5)
+    assert (planes.luma[distance > reach * 2**0.5 + 0.01] <= 17).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_a_number_lights_nothing_else(value: float) -> None:
+    fine = lines([60.0], [50.0], 20.0, 5.0)
+    broken = [lines([value], [50.0], 20.0, 5.0), lines([30.0], [20.0], value, 5.0)]
+    planes = painted(Sprites.join([*broken, fine]))
+    assert np.array_equal(planes.luma[45:60, 55:90], painted(fine).luma[45:60, 55:90])
