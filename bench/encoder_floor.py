@@ -149,11 +149,6 @@ class Song:
         return sum(packet.size for packet in packets)
 
 
-def use_frozen_settings() -> None:
-    """Encode with the frozen libx264 settings in this process and those that it forks."""
-    encoding.X264_SETTINGS = X264
-
-
 def raw_frames(plan: RenderPlan, start: int = 0) -> list[Frame]:
     """The frames of the plan from ``start`` on."""
     renderer = SegmentRenderer(plan)
@@ -174,10 +169,10 @@ def digest_of(frame: Frame) -> str:
 
 
 def encode_from_memory(plan: RenderPlan, frames: Sequence[Frame], path: Path, *, threads: int) -> None:
-    """Encode the frames into an MP4."""
+    """Encode the frames into an MP4, with the frozen libx264 settings."""
     picture = Picture(plan.video)
     planes = (picture.planes.luma, picture.planes.cb, picture.planes.cr)
-    with SegmentWriter(path, plan.video, threads=threads) as writer:
+    with SegmentWriter(path, plan.video, threads=threads, x264=X264[plan.video.quality]) as writer:
         for frame in frames:
             for target, source in zip(planes, frame, strict=True):
                 target[:, : source.shape[1]] = source
@@ -379,7 +374,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=30.0)
     arguments = parser.parse_args()
-    use_frozen_settings()
     with tempfile.TemporaryDirectory() as name:
         folder, song = Path(name), Path(name, "song.wav")
         write_wav(song, arguments.seconds)

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from encoder_floor import Bench, use_frozen_settings
+from encoder_floor import Bench
 
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import RenderPlan
@@ -85,7 +85,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=30.0)
     arguments = parser.parse_args()
-    use_frozen_settings()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         song = folder / "song.wav"

@@ -200,9 +200,8 @@ class Frames:
 
     def encode(self, options: Mapping[str, str], *, seen: bool = True) -> Encoded:
         """Encode them with these options, as a render does; ``seen``: measure SSIM, too."""
-        encoding.X264_SETTINGS = {self._video.quality: options}
         began = time.thread_time()
-        with SegmentWriter(self._file, self._video) as writer:
+        with SegmentWriter(self._file, self._video, x264=options) as writer:
             for picture in self._pictures:
                 writer.write(picture)
         spent = time.thread_time() - began

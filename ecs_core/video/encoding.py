@@ -35,10 +35,17 @@ _M_PERTURB = -6  # of mallopt(3)
 
 
 def add_video_stream(
-    container: av.container.OutputContainer, video: VideoFormat, *, threads: int
+    container: av.container.OutputContainer,
+    video: VideoFormat,
+    *,
+    threads: int,
+    x264: Mapping[str, str] | None = None,
 ) -> av.video.stream.VideoStream:
-    """Add an H.264 stream with the settings of ``video``: closed GOPs, BT.709, limited range, exact timestamps."""
-    options = {**X264_SETTINGS[video.quality], "g": str(video.gop)}
+    """Add an H.264 stream with the settings of ``video``: closed GOPs, BT.709, limited range, exact timestamps.
+
+    ``x264`` are options of libx264 instead of those of the quality.
+    """
+    options = {**(X264_SETTINGS[video.quality] if x264 is None else x264), "g": str(video.gop)}
     stream = container.add_stream("libx264", rate=video.fps, options=options)
     assert isinstance(stream, av.video.stream.VideoStream)
     codec = stream.codec_context
@@ -84,10 +91,12 @@ class Picture:
 class SegmentWriter:
     """Encodes frames into a file that begins with a key frame at time zero. Use as a context manager."""
 
-    def __init__(self, path: Path, video: VideoFormat, *, threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, video: VideoFormat, *, threads: int = 1, x264: Mapping[str, str] | None = None
+    ) -> None:
         _fill_new_memory()
         self._container = av.open(str(path), "w", format="mp4")
-        self._stream = add_video_stream(self._container, video, threads=threads)
+        self._stream = add_video_stream(self._container, video, threads=threads, x264=x264)
         self._frames = 0
 
     def write(self, picture: Picture) -> None:
