@@ -22,6 +22,7 @@ BAND_ROWS = 32
 # How often sprites may cover each pixel in the mean: beyond that they are drawn smaller. More is as white, and takes
 # seconds a frame.
 MOST_OVERDRAW = 1000
+MOST_LINES = MOST_OVERDRAW / 10  # the same of lines, whose pixels take ten times as long
 _NOTHING = np.zeros(3, np.float32)
 
 
@@ -89,7 +90,8 @@ class Rasteriser:
         windows: F32 = np.empty((10, n), np.float32)
         windows[0], windows[1] = lines.x, lines.y
         windows[2], windows[3] = lines.x + lines.dx, lines.y + lines.dy
-        windows[4] = kernels.raster.CORE_REACH * lines.radius
+        scale = self._room_for(lines)
+        windows[4] = kernels.raster.CORE_REACH * np.float32(scale) * lines.radius
         windows[5] = windows[4] if lines.taper is None else windows[4] * lines.taper
         windows[6:9] = leak(lines.red, lines.green, lines.blue)
         if light != 1:
@@ -101,13 +103,30 @@ class Rasteriser:
         if needed > listed.size:
             listed = np.zeros(needed, np.int64)
             kernels.lines.bin_lines(windows, n, self.height, BAND_ROWS, starts, listed)
-        return _Binned(windows, starts, listed)
+        return _Binned(windows, starts, listed, scale)
+
+    def _room_for(self, lines: Sprites) -> float:
+        """The factor on the radii of lines with which they cover the picture at most ``MOST_LINES`` times."""
+        assert lines.dx is not None
+        assert lines.dy is not None
+        left, right = np.minimum(lines.x, lines.x + lines.dx), np.maximum(lines.x, lines.x + lines.dx)
+        top, bottom = np.minimum(lines.y, lines.y + lines.dy), np.maximum(lines.y, lines.y + lines.dy)
+        length = np.hypot(lines.dx.astype(np.float64), lines.dy)
+
+        def fits(scale: float) -> bool:
+            reach = scale * kernels.raster.CORE_REACH * lines.radius.astype(np.float64)
+            wide = np.minimum(right + reach, self.width) - np.maximum(left - reach, 0)
+            high = np.minimum(bottom + reach, self.height) - np.maximum(top - reach, 0)
+            seen = np.minimum(np.maximum(wide, 0) * np.maximum(high, 0), 2 * reach * (length + 2 * reach))
+            return float(np.nansum(seen)) <= MOST_LINES * self.width * self.height
+
+        return 1.0 if fits(1.0) else _largest(fits)
 
     def paint(self, sprites: Sprites, planes: Planes, *, light: float = 1.0) -> float:
         """Update ``planes``, as the last call left them, to show ``sprites`` over the background.
 
         All linear light is multiplied by ``light``: 0 is black. Returns the factor on radii: 1 unless the sprites would
-        cover the picture more than ``MOST_OVERDRAW`` times.
+        cover the picture more than ``MOST_OVERDRAW`` times, or lines more than ``MOST_LINES`` times.
         """
         sprites, lines = _apart(sprites)
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
@@ -141,6 +160,8 @@ class Rasteriser:
             self._listed = np.zeros(needed + needed // 2, np.int64)
             kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
         segments = None if lines is None else self._bin(lines, light)
+        if segments is not None:
+            scale = min(scale, segments.scale)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
         for band, (first, last) in enumerate(pairwise(self._starts.tolist())):
             top = band * BAND_ROWS
@@ -175,11 +196,12 @@ class Rasteriser:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Binned:
-    """Lines in pixels, and those that each band shows."""
+    """Lines in pixels, those that each band shows, and the factor that was applied to their radii."""
 
     windows: F32
     starts: I64
     listed: I64
+    scale: float
 
 
 def _apart(sprites: Sprites) -> tuple[Sprites, Sprites | None]:

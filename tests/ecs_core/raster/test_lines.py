@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ecs_core import Sprites, kernels
 from ecs_core.raster.background import Background
-from ecs_core.raster.rasteriser import Planes, Rasteriser
+from ecs_core.raster.rasteriser import MOST_LINES, Planes, Rasteriser
 
 WIDTH, HEIGHT = 192, 108
 
@@ -130,3 +130,22 @@ def test_what_is_not_a_number_lights_nothing_else(value: float) -> None:
     broken = [lines([value], [50.0], 20.0, 5.0), lines([30.0], [20.0], value, 5.0)]
     planes = painted(Sprites.join([*broken, fine]))
     assert np.array_equal(planes.luma[45:60, 55:90], painted(fine).luma[45:60, 55:90])
+
+
+@pytest.mark.compiled
+def test_lines_that_cover_the_picture_too_often_are_drawn_thinner() -> None:
+    rng = np.random.default_rng(3)
+    n = int(4 * MOST_LINES)
+    x, y = rng.uniform(0, 64, n), rng.uniform(0, 48, n)
+    planes = Planes.empty(64, 48)
+    scale = Rasteriser(64, 48).paint(lines(x, y, 20.0, 10.0, radius=1e4, light=1e-3), planes)
+    assert 0 < scale < 0.01  # thin enough to be some way smaller than the picture
+    assert planes.luma.max() > 40
+
+
+@pytest.mark.compiled
+def test_lines_outside_of_the_picture_take_no_room() -> None:
+    n = int(4 * MOST_LINES)
+    away = lines(np.full(n, -9000.0), np.full(n, 24.0), 20.0, 10.0, radius=100.0)
+    planes = Planes.empty(64, 48)
+    assert Rasteriser(64, 48).paint(Sprites.join([away, lines([10.0], [10.0], 30.0, 20.0)]), planes) == 1
