@@ -1,7 +1,7 @@
 """Render the pictures of the docs as WebP; needs Pillow, which the extra ``dev`` brings.
 
-A contact sheet of all types and presets, a picture for each type's README, the stills of the README, and the moving
-picture of the first tutorial.
+A contact sheet of all types and presets, one of all palettes, a picture for each type's README, the stills of the
+README, and the moving picture of the first tutorial.
 
 python docs/gallery.py                  # make gallery
 python docs/gallery.py --type snow      # one type's row and picture
@@ -28,6 +28,7 @@ from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.segment import SegmentRenderer
+from ecs_core.scene.palettes import PALETTES
 from ecs_core.video.png import rgb_of
 from services.cli.demo_song import write_wav
 
@@ -37,7 +38,7 @@ PICTURES = ROOT / "docs/pictures"
 AT = 13.55  # seconds into the demo song, just after a kick
 LARGEST = 390_000  # bytes of a picture: docs load quickly, and the repository stays small
 QUALITIES = (92, 88, 84, 78, 70, 60, 50, 40, 30, 20)  # the first one that fits into LARGEST is used
-PARTS = ("sheet", "types", "stills", "motion")
+PARTS = ("sheet", "types", "stills", "palettes", "motion")
 # Pictures of what settings do, in docs/particle-types.md.
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "layers": (
@@ -138,6 +139,13 @@ def main() -> None:
             save([picture(types[name], {"particle_count": 900}, analysis, height=720)], PICTURES / f"{name}.webp")
         for name, (of, config) in SETTINGS.items():
             save([picture(types[of], config, analysis, height=540)], PICTURES / f"{name}.webp")
+    if "palettes" in parts and arguments.type is None:
+        looks = [
+            picture(types["enhanced"], {"particle_colors": name, "particle_count": 420}, analysis, height=180)
+            for name in PALETTES
+        ]
+        looks += [np.zeros_like(looks[0])] * (-len(looks) % 5)
+        save([np.concatenate([np.concatenate(looks[at::5]) for at in range(5)], axis=1)], PICTURES / "palettes.webp")
     if "types" in parts:
         for kind in chosen:
             save([picture(kind, {}, analysis, height=540)], _folder(kind) / "picture.webp")

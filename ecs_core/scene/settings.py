@@ -41,6 +41,7 @@ from ecs_core.scene.nested_settings import (
     HearingSettings,
     LayerSettings,
 )
+from ecs_core.scene.palettes import PALETTES
 from ecs_core.validation_messages import error_message
 
 # NTSC rates, which are fractions but usually written as decimals: 23.976, 29.97, 59.94, 119.88.
@@ -170,7 +171,11 @@ class Settings(Model):
     y_position: Share = option(0.5, "centre, as a fraction of the height", group="place")
     particle_count: int = option(200, "particles at the start", group="particles", ge=0, le=1_000_000)
     particle_colors: tuple[RGB, ...] = option(
-        ((255, 255, 255),), "one is picked per particle", group="look", min_length=1, max_length=64
+        ((255, 255, 255),),
+        "one is picked per particle; or the name of a palette",
+        group="look",
+        min_length=1,
+        max_length=64,
     )
     speed_x: float = option(
         0.0, "0: as the type has it, mostly random ±0.5", group="motion", unit="px/frame", ge=-200, le=200
@@ -226,6 +231,15 @@ class Settings(Model):
     bindings: tuple[BindingSettings, ...] = option(
         (), "lets any feature of the song move any parameter", group="music", max_length=64
     )
+
+    @field_validator("particle_colors", mode="before")
+    @classmethod
+    def _palette(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in PALETTES:
+                raise ValueError(f"must be a list of colours, or a palette: {', '.join(PALETTES)}")
+            return PALETTES[value]
+        return value
 
     @field_validator("width", "height")
     @classmethod
@@ -304,6 +318,9 @@ class Settings(Model):
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler(core_schema)
         properties = handler.resolve_ref_schema(schema)["properties"]
+        colours = properties["particle_colors"]
+        listed = {key: colours.pop(key) for key in ("type", "items", "minItems", "maxItems") if key in colours}
+        colours["anyOf"] = [listed, {"type": "string", "enum": [*PALETTES]}]
         for name in cls.ignored:
             what = f"no effect on this type ({properties[name]['description']})"
             properties[name] |= {"ignored": True, "description": what}
