@@ -29,6 +29,7 @@ def test_verdicts(quality: Quality, count: int, ratio: float, ends: list[str]) -
     assert all(line.endswith(end) for line, end in zip(found, ends, strict=True))
 
 
+@pytest.mark.campaign
 def test_floor_limit_and_render_have_the_same_frames_and_the_same_sound(tmp_path: Path) -> None:
     song = tmp_path / "song.wav"
     write_wav(song, 1.5)

@@ -262,6 +262,7 @@ def test_error_in_a_child_is_told_although_the_child_ends(tmp_path: Path) -> Non
     assert done.stdout.startswith("rendering failed: KeyError: 'unknown' Traceback"), done.stderr
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
 def test_kernels_are_compiled_in_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))

@@ -1,0 +1,107 @@
+"""What lines cost: the time of a pixel of a line, as a multiple of that of a round sprite of equal area.
+
+    python bench/light.py
+    python bench/light.py --lines 20x3 200x4 --rounds 100
+
+Both draw a thousand of a kind, in all directions, into the bands of a 1920 × 1080 picture. Each figure is the least CPU
+time of several rounds, which take turns, divided by the pixels that have light.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecs_core import kernels
+from ecs_core.raster.rasteriser import BAND_ROWS
+
+WIDTH, HEIGHT, MANY = 1920, 1080, 1000
+GOAL = 1.5
+F32 = NDArray[np.float32]
+
+
+class Bands:
+    """Accumulators of a band, and a list of what each band shows."""
+
+    def __init__(self, windows: F32, bin_: Callable[..., int], draw: Callable[..., None]) -> None:
+        pad = kernels.raster.PAD
+        self._windows, self._draw = windows, draw
+        self._luminance = np.zeros(BAND_ROWS * (WIDTH + pad), np.float32)
+        self._colour = np.zeros(3 * (BAND_ROWS // 2) * (WIDTH // 2 + pad), np.float32)
+        strips, blocks = BAND_ROWS >> kernels.raster.STRIP_SHIFT, -(-WIDTH >> kernels.raster.BLOCK_SHIFT)
+        self._touched = np.zeros((strips, blocks), np.uint8)
+        self._scratch = np.zeros((2, WIDTH + 2 * pad), np.float32)
+        self._starts = np.zeros(-(-HEIGHT // BAND_ROWS) + 1, np.int64)
+        self._listed = np.zeros(200 * MANY, np.int64)
+        bin_(windows, windows.shape[1], HEIGHT, BAND_ROWS, self._starts, self._listed)
+
+    def seconds(self) -> float:
+        """CPU seconds to draw everything once."""
+        began = time.thread_time()
+        for band, (first, last) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
+            if first < last:
+                top = band * BAND_ROWS
+                self._draw(
+                    self._luminance, self._colour, top, min(HEIGHT, top + BAND_ROWS), WIDTH, self._listed[first:last],
+                    self._windows, self._scratch, self._touched,
+                )  # fmt: skip
+        return time.thread_time() - began
+
+
+def lines(length: float, reach: float) -> tuple[F32, float]:
+    """Lines of one length in all directions, as windows, and the pixels that one of them lights."""
+    rng = np.random.default_rng(1)
+    angle = rng.uniform(0, 2 * np.pi, MANY)
+    windows: F32 = np.zeros((10, MANY), np.float32)
+    windows[0], windows[1] = rng.uniform(300, WIDTH - 300, MANY), rng.uniform(300, HEIGHT - 300, MANY)
+    windows[2], windows[3] = windows[0] + length * np.cos(angle), windows[1] + length * np.sin(angle)
+    windows[4:6], windows[6:9], windows[9] = reach, 1e-3, 0.5
+    return windows, 2 * reach * length + np.pi * reach * reach
+
+
+def sprites(area: float) -> F32:
+    """Round sprites of an area in pixels, as windows."""
+    rng = np.random.default_rng(1)
+    windows: F32 = np.zeros((8, MANY), np.float32)
+    windows[0], windows[1] = rng.uniform(300, WIDTH - 300, MANY), rng.uniform(300, HEIGHT - 300, MANY)
+    windows[2], windows[3:6] = np.sqrt(area / np.pi), 1e-3
+    return windows
+
+
+def measure(sizes: Sequence[tuple[float, float]], rounds: int) -> bool:
+    """Print the ratio for each length and reach; whether all are within the goal."""
+    fine = True
+    for length, reach in sizes:
+        windows, area = lines(length, reach)
+        line = Bands(windows, kernels.lines.bin_lines, kernels.lines.draw_lines)
+        sprite = Bands(sprites(area), kernels.raster.bin_windows, kernels.raster.draw_band)
+        turns = [(line.seconds(), sprite.seconds()) for _ in range(rounds)]
+        ours, theirs = (min(turn[side] for turn in turns) / MANY * 1e9 / area for side in (0, 1))
+        fine = fine and ours / theirs <= GOAL
+        print(
+            f"{length:g} × {2 * reach:g} px: {ours:.2f} ns a pixel, round sprite {theirs:.2f}, "
+            f"ratio {ours / theirs:.1f} (goal: at most {GOAL}, {'reached' if ours / theirs <= GOAL else 'MISSED'})"
+        )
+    return fine
+
+
+def _size(text: str) -> tuple[float, float]:
+    length, reach = text.split("x")
+    return float(length), float(reach)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", nargs="+", type=_size, metavar="LENGTHxREACH", default=[(20, 3), (60, 3), (60, 6)])
+    parser.add_argument("--rounds", type=int, default=30)
+    arguments: Any = parser.parse_args()
+    raise SystemExit(0 if measure(arguments.lines, arguments.rounds) else 1)
+
+
+if __name__ == "__main__":
+    main()
