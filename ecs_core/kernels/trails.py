@@ -9,7 +9,8 @@ from ecs_core.kernels.jit import kernel
 
 f32 = np.float32
 
-_STRAIGHT = f32(0.35)  # units: nearer than this to a straight line, points are left out
+# Units: points nearer than this to a straight line are left out. With more, light would jump from frame to frame.
+_STRAIGHT = f32(0.15)
 _SHORTEST = f32(0.25)  # units
 
 

@@ -22,10 +22,13 @@ from ecs_core import (
     Sprites,
     Trail,
     TrailPoints,
+    Turbulence,
     Upkeep,
     Velocity,
     World,
+    kernels,
 )
+from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.simulation import Simulation
 
@@ -177,3 +180,19 @@ def test_simulation_is_the_same_with_trails() -> None:
 def test_too_many_trails_are_refused() -> None:
     with pytest.raises(SceneError, match=r"trail = 0\.5 with particle_count = 60000: at most 50000 particles have"):
         Scene("snow", config={"trail": 0.5, "particle_count": 60_000}).resolve()
+
+
+def test_light_of_a_trail_does_not_jump(make_world: MakeWorld) -> None:
+    world = make_world()
+    still, drift = Range(0, 0), Range(500, 500)
+    burst = Burst(x=100.0, y=270.0, count=1, size=Range(3, 3), speed=still, drift_x=drift)
+    columns = (*COLUMNS, TrailPoints)
+    world.populate(columns, [burst, Sprite(), Trail(seconds=0.6), Turbulence(strength=300.0, scale=150.0, speed=0.3)])
+    rasteriser, planes = Rasteriser(960, 540), Planes.empty(960, 540)
+    totals = []
+    for _ in range(60):
+        rasteriser.paint(Sprites.join(drawn(world)), planes)
+        shown = (planes.luma.astype(float) - 16 - 0.5) / 219  # without the mean of the dither
+        totals.append(kernels.tone.linear_shown_as(shown.clip(0)).sum())
+    later = np.array(totals[22:])
+    assert (np.abs(np.diff(later, 2)) / later[1:-1]).max() < 0.04
