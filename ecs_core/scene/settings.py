@@ -237,7 +237,9 @@ class Settings(Model):
     def _palette(cls, value: Any) -> Any:
         if isinstance(value, str):
             if value not in PALETTES:
-                raise ValueError(f"must be a list of colours, or a palette: {', '.join(PALETTES)}")
+                raise ValueError(
+                    f"must be a list of colours, such as [[255, 180, 90]], or a palette: {', '.join(PALETTES)}"
+                )
             return PALETTES[value]
         return value
 

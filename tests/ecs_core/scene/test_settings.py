@@ -108,7 +108,10 @@ def test_start_is_a_second_or_the_drop(written: object, start: object) -> None:
         ({"particle_count": 1.5}, r"particle_count = 1\.5: must be a whole number between 0 and 1000000$"),
         ({"particle_colors": []}, r"particle_colors = \[\]: must be a list of 1 to 64, such as \[\[255, 255, 255\]\]$"),
         ({"particle_colors": [[300, 0, 0]]}, r"^particle_colors\.0\.0 = 300: must be between 0 and 255$"),
-        ({"particle_colors": "red"}, r"particle_colors = 'red': must be a list of 1 to 64, such as \[\["),
+        (
+            {"particle_colors": "red"},
+            r"particle_colors = 'red': must be a list of colours, such as \[\[255, 180, 90\]\], or a palette: aurora",
+        ),
         ({"background": "red"}, r"background = 'red': must be a list of 3, such as \[255, 255, 255\]$"),
         ({"background": [1, 2]}, r"^background\.2 is missing$"),
         ({"enhanced_mode": 1}, r"enhanced_mode = 1: must be an object, such as \{\"active\": true"),
