@@ -82,10 +82,10 @@ def best_chain(
     while True:
         found[count], tempi[count] = hop, state
         count += 1
-        code: Any = came[hop, state]
+        code: Any = int(came[hop, state])  # a byte would overflow where the compiler is off
         if code == _FIRST:
             break
         hop -= int(periods[state] + np.float32(0.5)) + code % 4 - 1
-        best_there: Any = tops[hop]
+        best_there: Any = int(tops[hop])
         state = best_there if code // 4 == _JUMPED else state + code // 4 - NEIGHBOURS
     return found[:count][::-1].copy(), tempi[:count][::-1].copy()

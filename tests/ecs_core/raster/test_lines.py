@@ -124,6 +124,7 @@ def test_nothing_is_lit_beyond_the_reach_of_a_line(place) -> None:
     assert (planes.luma[distance > reach * 2**0.5 + 0.01] <= 17).all()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_a_number_lights_nothing_else(value: float) -> None:
     fine = lines([60.0], [50.0], 20.0, 5.0)
