@@ -24,6 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from revision import export as export_revision
+
 ROOT = Path(__file__).parents[1]
 BEFORE = "18a0d4e"
 TIME_GOAL, BYTES_GOAL = 0.4, 0.5  # of the other's
@@ -92,10 +94,9 @@ def export(other: str, folder: Path) -> None:
     if Path(other, "Makefile").is_file():
         copy_tracked(Path(other), folder)
         return
-    folder.mkdir()
-    with subprocess.Popen(["git", "-C", ROOT, "archive", other], stdout=subprocess.PIPE) as archive:
-        subprocess.run(["tar", "-x", "-C", folder], stdin=archive.stdout, check=True)
-    if archive.returncode:
+    try:
+        export_revision(other, folder)
+    except subprocess.CalledProcessError:
         sys.exit(f"{other} is neither a checkout nor a revision")
 
 

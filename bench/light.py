@@ -26,9 +26,9 @@ F32 = NDArray[np.float32]
 
 
 class Bands:
-    """Accumulators of a band, and a list of what each band shows."""
+    """Accumulators of a band, and a list of what each band shows; rows of windows: y at the other end, and reach."""
 
-    def __init__(self, windows: F32, bin_: Callable[..., int], draw: Callable[..., None]) -> None:
+    def __init__(self, windows: F32, other_end: int, reach: int, draw: Callable[..., None]) -> None:
         pad = kernels.raster.PAD
         self._windows, self._draw = windows, draw
         self._luminance = np.zeros(BAND_ROWS * (WIDTH + pad), np.float32)
@@ -38,7 +38,9 @@ class Bands:
         self._scratch = np.zeros((2, WIDTH + 2 * pad), np.float32)
         self._starts = np.zeros(-(-HEIGHT // BAND_ROWS) + 1, np.int64)
         self._listed = np.zeros(200 * MANY, np.int64)
-        bin_(windows, windows.shape[1], HEIGHT, BAND_ROWS, self._starts, self._listed)
+        low = np.minimum(windows[1], windows[other_end]) - windows[reach] - 3
+        high = np.maximum(windows[1], windows[other_end]) + windows[reach] + 3
+        kernels.raster.list_bands(low, high, HEIGHT, BAND_ROWS, self._starts, self._listed)
 
     def seconds(self) -> float:
         """CPU seconds to draw everything once."""
@@ -78,8 +80,8 @@ def measure(sizes: Sequence[tuple[float, float]], rounds: int) -> bool:
     fine = True
     for length, reach in sizes:
         windows, area = lines(length, reach)
-        line = Bands(windows, kernels.lines.bin_lines, kernels.lines.draw_lines)
-        sprite = Bands(sprites(area), kernels.raster.bin_windows, kernels.raster.draw_band)
+        line = Bands(windows, 3, 4, kernels.lines.draw_lines)
+        sprite = Bands(sprites(area), 1, 2, kernels.raster.draw_band)
         turns = [(line.seconds(), sprite.seconds()) for _ in range(rounds)]
         ours, theirs = (min(turn[side] for turn in turns) / MANY * 1e9 / area for side in (0, 1))
         fine = fine and ours / theirs <= GOAL

@@ -18,11 +18,11 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
-from io import BytesIO
 from pathlib import Path
+
+from revision import export
 
 from services.cli.demo_song import write_wav
 
@@ -41,13 +41,6 @@ loaded = time.perf_counter()
 heavy = sorted(set(json.loads(sys.argv[1])) & set(sys.modules))
 print(json.dumps([1e3 * (ready - began), 1e3 * (loaded - ready), list(registry.types), heavy]))
 """
-
-
-def export(revision: str, folder: Path) -> None:
-    """Put the files of a revision into a folder."""
-    archive = subprocess.run(["git", "archive", revision], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-    with tarfile.open(fileobj=BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
 
 
 def render(checkout: Path, kernels: Path, song: Path) -> tuple[float, float]:

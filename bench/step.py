@@ -17,10 +17,10 @@ import os
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
-from io import BytesIO
 from pathlib import Path
+
+from revision import export
 
 ROOT = Path(__file__).parents[1]
 BEFORE = "18a0d4e"
@@ -57,13 +57,6 @@ with Simulation(particle_type, settings, plan.timeline) as simulation:
 steps.sort()
 print(json.dumps([steps[len(steps) // 10] / 1e6, sum(steps) / len(steps) / 1e6]))
 """
-
-
-def export(revision: str, folder: Path) -> None:
-    """Put the files of a revision into a folder."""
-    archive = subprocess.run(["git", "archive", revision], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-    with tarfile.open(fileobj=BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
 
 
 def measure(checkout: Path, kind: str, count: int, song: Path) -> tuple[float, float]:

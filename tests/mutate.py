@@ -35,6 +35,9 @@ WORLD, WORLDS = "ecs_core/ecs/world.py", "tests/ecs_core/ecs/test_world.py"
 TABLE, TABLES = "ecs_core/ecs/table.py", "tests/ecs_core/ecs/test_table.py"
 KERNEL, PAINTER = "ecs_core/kernels/raster.py", "ecs_core/raster/rasteriser.py"
 RASTER = "tests/ecs_core/raster/test_rasteriser.py"
+COVER, LINES, TRACE = (f"ecs_core/kernels/{name}.py" for name in ("cover", "lines", "trails"))
+TRAILS, TRAIL_TESTS = "ecs_core/systems/trails.py", "tests/ecs_core/systems/test_trails.py"
+LINE_TESTS = "tests/ecs_core/raster/test_lines.py"
 SANDBOX, CALLS = "services/media/sandbox/enter.py", "services/media/sandbox/system_calls.py"
 CONFINED = "tests/services/media/test_sandbox.py tests/services/media/test_system_calls.py"
 TIMELINE, HEARD = "ecs_core/audio/timeline.py", "tests/ecs_core/ecs/test_world.py tests/ecs_core/systems"
@@ -179,12 +182,10 @@ MUTATIONS = [
         "world: the same draw twice in a frame", WORLD, "self._draws[key] = draw + 1", "self._draws[key] = draw", WORLDS
     ),
     Mutation("world: draws depend on frames before", WORLD, "        self._draws.clear()\n", "", WORLDS),
-    Mutation("world: rows are never frozen", WORLD, "table.frozen = True", "table.frozen = False", WORLDS),
-    Mutation("world: rows are never thawed", WORLD, "table.frozen = False", "table.frozen = True", WORLDS),
-    Mutation("world: a renamed system draws anew", WORLD, "system.random_key or type", "type", WORLDS),
-    Mutation(
-        "world: the n-th depends on the frame", WORLD, 'entity, "nth"), nth)', 'entity, "nth"), self.frame)', WORLDS
-    ),
+    Mutation("world: rows are never frozen", WORLD, "table.frozen = frozen", "table.frozen = False", WORLDS),
+    Mutation("world: rows are never thawed", WORLD, "table.frozen = frozen", "table.frozen = True", WORLDS),
+    Mutation("world: a renamed system draws anew", WORLD, "system.random_key or f", "f", WORLDS),
+    Mutation("world: the n-th depends on the frame", WORLD, '*key, "nth"), nth)', '*key, "nth"), self.frame)', WORLDS),
     Mutation(
         "table: the born have what the dead had",
         TABLE,
@@ -199,8 +200,8 @@ MUTATIONS = [
     Mutation(
         "raster: light that moved stays behind",
         PAINTER,
-        "if first == last and not before.any():",
-        "if first == last:",
+        "if first == last and first_line == last_line and not before.any():",
+        "if first == last and first_line == last_line:",
         RASTER,
     ),
     Mutation(
@@ -209,22 +210,22 @@ MUTATIONS = [
     Mutation(
         "raster: a long list is not listed",
         PAINTER,
-        "            kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)\n",
+        "            kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed)\n",
         "",
         RASTER,
     ),
     Mutation(
         "raster: fine sprites gain light",
         KERNEL,
-        "dim = reach * reach * (_ONE / (_FINEST * _FINEST))",
+        "dim = reach * reach * (_ONE / (FINEST * FINEST))",
         "dim = _ONE",
         RASTER,
     ),
     Mutation(
         "raster: fine sprites flicker",
         KERNEL,
-        "                reach = _FINEST\n        out",
-        "                pass\n        out",
+        "            reach = FINEST\n        out",
+        "            pass\n        out",
         RASTER,
     ),
     Mutation(
@@ -237,11 +238,21 @@ MUTATIONS = [
     Mutation(
         "raster: the last block is not touched",
         KERNEL,
-        "((hx1 - 1) >> (BLOCK_SHIFT - 1)) + 1)",
-        "((hx1 - 1) >> (BLOCK_SHIFT - 1)))",
+        "((x1 - 1) >> BLOCK_SHIFT) + 1)",
+        "((x1 - 1) >> BLOCK_SHIFT))",
         RASTER,
     ),
     Mutation("raster: windows end early", KERNEL, "int(np.ceil(centre + reach))", "int(np.floor(centre))", RASTER),
+    Mutation("cover: light is blended", COVER, "(_ONE - cover) * above + cover * light", "above", RASTER),
+    Mutation("cover: fades change it", PAINTER, "float(kernels.cover.TOE) * light", "float(kernels.cover.TOE)", RASTER),
+    Mutation("cover: the background stays", PAINTER, "            self._luminance.fill(0)\n", "", RASTER),
+    Mutation("lines: no taper", LINES, "(i0 + di * s)", "i0", LINE_TESTS),
+    Mutation("lines: sharp ends", LINES, "(_along(along) - _along(along - ends))", "_ONE", LINE_TESTS),
+    Mutation("lines: no budget", PAINTER, "return 1.0 if fits(1.0) else _largest(fits)", "return 1.0", LINE_TESTS),
+    Mutation("trails: a jump is drawn", TRAILS, "            path.known[jumped] = 0\n", "", TRAIL_TESTS),
+    Mutation(
+        "trails: the end jumps", TRACE, "(px[n] - px[n - 1]) * (f32(1.0) - since)", "(px[n] - px[n - 1])", TRAIL_TESTS
+    ),
     # The sandbox
     Mutation("sandbox: memory", SANDBOX, "    _limit(resource.RLIMIT_AS, _mapped() + memory)\n", "", CONFINED),
     Mutation("sandbox: memory that it has counts", SANDBOX, "_mapped() + memory)", "memory)", CONFINED),

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from numbers import Real
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ecs_core.ecs import components as ours
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Draw
 from ecs_core.errors import PluginError
-
-T = TypeVar("T")
 
 
 def check_population(archetype: Sequence[object], components: Sequence[object]) -> None:
@@ -40,19 +38,19 @@ def check_population(archetype: Sequence[object], components: Sequence[object]) 
             _check(component)
 
 
-def with_floats(component: T) -> T:
+def with_floats(component: Any) -> Any:
     """The component with floats where it takes floats, as kernels are compiled for those alone."""
     if type(component).__module__ != ours.__name__:
         return component
     hints = get_type_hints(type(component))
     changed = {
         each.name: float(value)
-        for each in fields(component)  # type: ignore[arg-type]
+        for each in fields(component)
         if hints[each.name] in (float, float | None)
         and isinstance(value := getattr(component, each.name), Real)
         and not isinstance(value, float)
     }
-    return replace(component, **changed) if changed else component  # type: ignore[type-var]
+    return replace(component, **changed) if changed else component
 
 
 def _check(component: Any) -> None:

@@ -96,7 +96,7 @@ class World:
         self._added = 0
         self._stepping = 0  # id of the thread running step(), or 0
         self._systems: list[System] = []
-        self._busy: dict[range, list[tuple[System, bool]]] = {}  # see _having_what_they_need
+        self._schedules: dict[range, list[tuple[System, bool]]] = {}  # by phases, as _with_work gives them
         self._frozen: bool | None = None  # whether rows are, None where that is not known of all tables
         self._drawn: list[Sprites] | None = None  # while systems draw
         self._spent: dict[str, int] | None = None
@@ -172,7 +172,7 @@ class World:
         self._frozen = None
         self._names[entity] = name
         self._queries.clear()
-        self._busy = {}
+        self._schedules = {}
         return entity
 
     def add_column(self, entity: int, kind: type[Column]) -> None:
@@ -246,7 +246,7 @@ class World:
     def _set(self, entity: int, kind: type[Any], component: object | None) -> None:
         """Give an entity a component, or take it away."""
         if component is None or kind not in self._components[entity]:
-            self._busy = {}
+            self._schedules = {}
         with self._context():
             if component is None:
                 esper.remove_component(entity, kind)
@@ -280,7 +280,7 @@ class World:
         with self._context():
             esper.add_processor(system, priority=rank)
         self._systems = sorted((*self._systems, system), key=lambda each: -each.priority)
-        self._busy = {}
+        self._schedules = {}
 
     def step(self, *, drawn: list[Sprites] | None = None) -> None:
         """Simulate frame ``self.frame``, and add what its systems draw to ``drawn``, in order and in units."""
@@ -355,9 +355,9 @@ class World:
         self._run(_AFTER_MOVING)
 
     def _run(self, phases: range) -> None:
-        busy, done, known = self._having_what_they_need(phases), 0, self._busy
-        while done < len(busy):
-            system, must_be_frozen = busy[done]
+        schedule, done, known = self._with_work(phases), 0, self._schedules
+        while done < len(schedule):
+            system, must_be_frozen = schedule[done]
             if self._frozen is not must_be_frozen:
                 self._freeze(must_be_frozen)
             if self._spent is None:
@@ -368,15 +368,15 @@ class World:
                 name = type(system).__name__
                 self._spent[name] = self._spent.get(name, 0) + time.thread_time_ns() - began
             done += 1
-            if self._busy is not known:  # components have come or gone just now
-                busy, known = self._having_what_they_need(phases), self._busy
-                done = sum(each.priority >= system.priority for each, _ in busy)
+            if self._schedules is not known:  # components have come or gone just now
+                schedule, known = self._with_work(phases), self._schedules
+                done = sum(each.priority >= system.priority for each, _ in schedule)
 
-    def _having_what_they_need(self, phases: range) -> list[tuple[System, bool]]:
+    def _with_work(self, phases: range) -> list[tuple[System, bool]]:
         """The systems of these phases that have something to do, and whether rows are frozen meanwhile."""
-        found = self._busy.get(phases)
+        found = self._schedules.get(phases)
         if found is None:
-            found = self._busy[phases] = [
+            found = self._schedules[phases] = [
                 (system, not Phase.REAP <= system.phase < FIRST_FROZEN)
                 for system in self._systems
                 if system.phase in phases and (not system.needs or self.query(*system.needs))

@@ -14,7 +14,20 @@ import numpy as np
 
 from ecs_core.arrays import F32, I64, U8, Scalar
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-from ecs_core.kernels.raster import FINEST, KB, KG, KR, PAD, RIM, add_disc, add_luminance, extent, gauss_window, touch
+from ecs_core.kernels.raster import (
+    FINEST,
+    KB,
+    KG,
+    KR,
+    PAD,
+    RIM,
+    add_disc,
+    add_luminance,
+    disc_at,
+    extent,
+    gauss_window,
+    touch,
+)
 
 f32 = np.float32
 
@@ -80,11 +93,8 @@ def _cover_disc(
         out = light[at : at + columns]
         for j in range(columns):
             dx = dx0 + f32(j)
-            distance = np.sqrt(dx * dx + dy * dy)
-            inside = min(max((reach - distance) * inverse_edge, _ZERO), _ONE)
-            u = distance * inverse_reach
-            above = amount * (f32(0.7) + f32(0.3) * u * u) + toe
-            out[j] = _over(out[j], cover * (inside * inside * (f32(3.0) - inside - inside)), above, toe)
+            share, level = disc_at(dx, dy, reach, inverse_reach, inverse_edge)
+            out[j] = _over(out[j], cover * share, amount * level + toe, toe)
 
 
 @kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1], f8")

@@ -11,26 +11,13 @@ import numpy as np
 
 from ecs_core.arrays import F32, I64, U8
 from ecs_core.kernels.jit import inline_kernel, kernel
-from ecs_core.kernels.raster import FINEST, KB, KG, KR, PAD, touch
+from ecs_core.kernels.raster import FINEST, KB, KG, KR, PAD, add8, touch, window
 
 f32 = np.float32
 u64 = np.uint64
 
-_1, _2, _3, _4, _5, _6, _7 = (u64(i) for i in range(1, 8))
-_ZERO, _QUARTER, _HALF, _ONE, _TWO = f32(0.0), f32(0.25), f32(0.5), f32(1.0), f32(2.0)
+_ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
 INTEGRAL = f32(0.8107327)  # of the window, from -1 to 1
-_C1, _C3, _CUT = f32(4.5 / 8), f32(1 / 6), f32(0.011108997)
-
-
-@inline_kernel
-def _across(u: f32) -> f32:
-    """The window of ``raster.gauss_window`` at ``u`` reaches from its middle."""
-    x = min(u * u, _ONE) * _C1
-    p = _ONE - x * (_ONE - x * (_HALF - x * _C3))
-    p = p * p
-    p = p * p
-    p = p * p
-    return max(p - _CUT, _ZERO)
 
 
 # The integral of the window from its middle, of the whole: odd, 1/2 at 1 and level there; wrong by 0.003 at most.
@@ -42,35 +29,6 @@ def _along(u: f32) -> f32:
     v = min(max(u, -_ONE), _ONE)
     s = v * v
     return v * (_I1 + s * (_I3 + s * (_I5 + s * _I7)))
-
-
-@kernel("f4[:, ::1], i8, i8, i8, i8[::1], i8[::1]")
-def bin_lines(lines: F32, n: int, height: int, band_rows: int, starts: I64, listed: I64) -> int:
-    """As ``raster.bin_windows``, for lines."""
-    bands = starts.size - 1
-    inverse = _ONE / f32(band_rows)
-    firsts, lasts = np.empty(n, np.int32), np.empty(n, np.int32)
-    starts[:] = 0
-    for i in range(n):
-        reach = max(lines[4, i], lines[5, i], FINEST * _TWO)
-        low, high = min(lines[1, i], lines[3, i]) - reach, max(lines[1, i], lines[3, i]) + reach
-        if not (high > _ZERO and low < f32(height)):
-            firsts[i], lasts[i] = 0, -1
-            continue
-        firsts[i] = max(0, int(low * inverse))
-        lasts[i] = min(bands - 1, int((high + _ONE) * inverse))
-        for band in range(firsts[i], lasts[i] + 1):
-            starts[band + 1] += 1
-    for band in range(bands):
-        starts[band + 1] += starts[band]
-    total = int(starts[bands])
-    if total <= listed.size:
-        ends = starts[:bands].copy()
-        for i in range(n):
-            for band in range(firsts[i], lasts[i] + 1):
-                listed[ends[band]] = i
-                ends[band] += 1
-    return total
 
 
 @inline_kernel
@@ -94,7 +52,7 @@ def _profile(
             s = min(max(t * per_length, _ZERO), _ONE)
             light = _ONE + dq * s
             along = t * inverse
-            weight[start + u64(k)] = _across(d * (i0 + di * s)) * (_along(along) - _along(along - ends)) * light * light
+            weight[start + u64(k)] = window(d * (i0 + di * s)) * (_along(along) - _along(along - ends)) * light * light
         t0, d0 = t0 + step_t, d0 - step_d
 
 
@@ -102,23 +60,7 @@ def _profile(
 def _add(light: F32, at: int, groups: int, weight: F32, amount: f32) -> None:
     for group in range(groups):
         j = u64(group) * u64(8)
-        i = u64(at) + j
-        v0 = light[i] + amount * weight[j]
-        v1 = light[i + _1] + amount * weight[j + _1]
-        v2 = light[i + _2] + amount * weight[j + _2]
-        v3 = light[i + _3] + amount * weight[j + _3]
-        v4 = light[i + _4] + amount * weight[j + _4]
-        v5 = light[i + _5] + amount * weight[j + _5]
-        v6 = light[i + _6] + amount * weight[j + _6]
-        v7 = light[i + _7] + amount * weight[j + _7]
-        light[i] = v0
-        light[i + _1] = v1
-        light[i + _2] = v2
-        light[i + _3] = v3
-        light[i + _4] = v4
-        light[i + _5] = v5
-        light[i + _6] = v6
-        light[i + _7] = v7
+        add8(light, u64(at) + j, weight, j, amount)
 
 
 @kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1]")

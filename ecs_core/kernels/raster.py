@@ -81,26 +81,23 @@ def cut_windows(
     return n, covered
 
 
-@kernel("f4[:, ::1], i8, i8, i8, i8[::1], i8[::1]")
-def bin_windows(windows: F32, n: int, height: int, band_rows: int, starts: I64, listed: I64) -> int:
-    """List, for each band and in draw order, those of the first ``n`` windows that reach into it.
+@kernel("f4[::1], f4[::1], i8, i8, i8[::1], i8[::1]")
+def list_bands(low: F32, high: F32, height: int, band_rows: int, starts: I64, listed: I64) -> int:
+    """List, for each band and in order, what reaches into it, by the first and last place of each in y.
 
-    ``windows`` is as :func:`cut_windows` writes it; ``starts`` is (bands + 1,), ``listed`` holds the lists end to end.
-    Returns the number of entries; when that exceeds ``listed.size`` nothing was listed: enlarge it and call again.
+    ``low`` and ``high`` are (n,); ``starts`` is (bands + 1,), ``listed`` holds the lists end to end. Returns the number
+    of entries; when that exceeds ``listed.size`` nothing was listed: enlarge it and call again.
     """
-    bands = starts.size - 1
+    n, bands = low.size, starts.size - 1
     inverse = _ONE / f32(band_rows)
     firsts, lasts = np.empty(n, np.int32), np.empty(n, np.int32)
     starts[:] = 0
     for i in range(n):
-        # At half size, windows have the same smallest reach, so in picture pixels it is twice as large.
-        reach = max(windows[2, i], FINEST * f32(2.0))
-        low, high = windows[1, i] - reach, windows[1, i] + reach
-        if high <= _ZERO or low >= f32(height):
+        if not (high[i] > _ZERO and low[i] < f32(height)):  # what is not a number reaches into none
             firsts[i], lasts[i] = 0, -1
             continue
-        firsts[i] = max(0, int(low * inverse))
-        lasts[i] = min(bands - 1, int((high + _ONE) * inverse))
+        firsts[i] = max(0, int(low[i] * inverse))
+        lasts[i] = min(bands - 1, int((high[i] + _ONE) * inverse))
         for band in range(firsts[i], lasts[i] + 1):
             starts[band + 1] += 1
     for band in range(bands):
@@ -116,11 +113,21 @@ def bin_windows(windows: F32, n: int, height: int, band_rows: int, starts: I64, 
 
 
 @inline_kernel
+def window(u: f32) -> f32:
+    """A Gaussian of sigma 1/3, lowered so that it ends at exactly zero, at ``u`` from its middle; 0 beyond 1."""
+    x = min(u * u, _ONE) * _C1
+    p = _ONE - x * (_ONE - x * (_HALF - x * _C3))
+    p = p * p
+    p = p * p
+    p = p * p
+    return max(p - _CUT, _ZERO)
+
+
+@inline_kernel
 def gauss_window(out: F32, groups: int, first: int, centre: f32, inverse_reach: f32) -> None:
     """Sample the window around ``centre`` at the pixel centres ``first + 0.5 + j`` for ``8 * groups`` pixels.
 
-    The window is a Gaussian of sigma = reach / 3, lowered so that it ends at exactly zero. The product of two such
-    windows is a round sprite, because Gaussians are separable.
+    The product of two such windows is a round sprite, because Gaussians are separable.
     """
     # The sum is carried from group to group. LLVM may not reorder it, so it vectorises the eight within a group.
     left = (f32(first) + _HALF - centre) * inverse_reach
@@ -128,18 +135,13 @@ def gauss_window(out: F32, groups: int, first: int, centre: f32, inverse_reach: 
     for group in range(groups):
         start = u64(group) * u64(8)
         for k in range(8):
-            u = left + f32(k) * inverse_reach
-            x = min(u * u, _ONE) * _C1
-            p = _ONE - x * (_ONE - x * (_HALF - x * _C3))
-            p = p * p
-            p = p * p
-            p = p * p
-            out[start + u64(k)] = max(p - _CUT, _ZERO)
+            out[start + u64(k)] = window(left + f32(k) * inverse_reach)
         left = left + step
 
 
 @inline_kernel
-def _add8(light: F32, at: u64, window: F32, j: u64, amount: f32) -> None:
+def add8(light: F32, at: u64, window: F32, j: u64, amount: f32) -> None:
+    """Add ``amount`` times eight values from ``window[j]`` on to the light from ``at`` on."""
     v0 = light[at] + amount * window[j]
     v1 = light[at + _1] + amount * window[j + _1]
     v2 = light[at + _2] + amount * window[j + _2]
@@ -166,7 +168,7 @@ def add_luminance(light: F32, start: int, stride: int, groups: int, rows: int, a
         level = amount * wy[u64(row)]
         for group in range(groups):
             j = u64(group) * u64(8)
-            _add8(light, at + j, wx, j, level)
+            add8(light, at + j, wx, j, level)
 
 
 @inline_kernel
@@ -180,9 +182,9 @@ def add_colour(
         lr, lg, lb = level * r, level * g, level * b
         for group in range(groups):
             j = u64(group) * u64(8)
-            _add8(light, at + j, wx, j, lr)
-            _add8(light, at + u64(plane) + j, wx, j, lg)
-            _add8(light, at + u64(2 * plane) + j, wx, j, lb)
+            add8(light, at + j, wx, j, lr)
+            add8(light, at + u64(plane) + j, wx, j, lg)
+            add8(light, at + u64(2 * plane) + j, wx, j, lb)
 
 
 @inline_kernel
@@ -192,6 +194,15 @@ def disc_light(edge: f32) -> f32:
     It is the integral of ``add_disc``'s smoothstep × (0.7 + 0.3 ρ²) × 4 ρ over ρ from 0 to 1, by parts.
     """
     return f32(1.7) - edge * (f32(2.0) - edge * (f32(0.96) - edge * (f32(0.24) - edge * f32(0.3 / 7))))
+
+
+@inline_kernel
+def disc_at(dx: f32, dy: f32, reach: f32, inverse_reach: f32, inverse_edge: f32) -> tuple[f32, f32]:
+    """How much of a pixel a disc covers, and how bright it is there: 0.7 in its middle and 1 at its rim."""
+    distance = np.sqrt(dx * dx + dy * dy)
+    inside = min(max((reach - distance) * inverse_edge, _ZERO), _ONE)
+    u = distance * inverse_reach
+    return inside * inside * (f32(3.0) - inside - inside), f32(0.7) + f32(0.3) * u * u
 
 
 @inner_kernel
@@ -214,10 +225,8 @@ def add_disc(
         out = light[at : at + columns]
         for j in range(columns):
             dx = dx0 + f32(j)
-            distance = np.sqrt(dx * dx + dy * dy)
-            cover = min(max((reach - distance) * inverse_edge, _ZERO), _ONE)
-            u = distance * inverse_reach
-            out[j] += amount * (cover * cover * (f32(3.0) - cover - cover) * (f32(0.7) + f32(0.3) * u * u))
+            share, level = disc_at(dx, dy, reach, inverse_reach, inverse_edge)
+            out[j] += amount * (share * level)
 
 
 @inline_kernel

@@ -22,8 +22,9 @@ BAND_ROWS = 32
 # How often sprites may cover each pixel in the mean: beyond that they are drawn smaller. More is as white, and takes
 # seconds a frame.
 MOST_OVERDRAW = 1000
-MOST_LINES = MOST_OVERDRAW / 10  # the same of lines, whose pixels take ten times as long
+MOST_LINES = MOST_OVERDRAW // 10  # the same of lines, whose pixels take ten times as long
 _NOTHING = np.zeros(3, np.float32)
+_NO_LINES, _NOBODY = np.zeros((10, 0), np.float32), np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,8 +64,6 @@ class Rasteriser:
         blocks, strips = -(-width >> kernels.raster.BLOCK_SHIFT), BAND_ROWS >> kernels.raster.STRIP_SHIFT
         self._luminance = np.zeros(BAND_ROWS * (width + pad), np.float32)
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
-        self._starts = np.zeros(bands + 1, np.int64)
-        self._listed = np.zeros(4096, np.int64)
         self._drawn = np.empty((8, 0), np.float32)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
@@ -82,12 +81,23 @@ class Rasteriser:
         """Redraw the next frame completely, as is necessary on planes that were not painted before."""
         self._before[:] = 1
 
-    def _bin(self, lines: Sprites, light: float) -> _Binned:
-        """Lines as windows, and those that each band shows."""
+    def _in_bands(self, y: F32, other_y: F32, reach: F32) -> tuple[list[int], I64]:
+        """What each band shows: where its list begins in the second array, and one more number for the end."""
+        # At half size nothing has a smaller reach than FINEST either, so in picture pixels it is twice as large.
+        reach = np.maximum(reach, 2 * kernels.raster.FINEST)
+        low, high = np.minimum(y, other_y) - reach, np.maximum(y, other_y) + reach
+        starts, listed = np.zeros(len(self._before) + 1, np.int64), np.empty(2 * y.size + 64, np.int64)
+        needed = kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed)
+        if needed > listed.size:
+            listed = np.zeros(needed, np.int64)
+            kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed)
+        return starts.tolist(), listed
+
+    def _cut_lines(self, lines: Sprites, light: float) -> tuple[F32, float]:
+        """Lines as ``kernels.lines`` draws them, and the factor on their radii."""
         assert lines.dx is not None
         assert lines.dy is not None
-        n = len(lines)
-        windows: F32 = np.empty((10, n), np.float32)
+        windows: F32 = np.empty((10, len(lines)), np.float32)
         windows[0], windows[1] = lines.x, lines.y
         windows[2], windows[3] = lines.x + lines.dx, lines.y + lines.dy
         scale = self._room_for(lines)
@@ -97,13 +107,7 @@ class Rasteriser:
         if light != 1:
             windows[6:9] *= np.float32(light)
         windows[9] = 1 if lines.fade is None else np.sqrt(lines.fade)
-        starts = np.zeros(self._starts.size, np.int64)
-        listed = np.zeros(4 * n, np.int64)
-        needed = kernels.lines.bin_lines(windows, n, self.height, BAND_ROWS, starts, listed)
-        if needed > listed.size:
-            listed = np.zeros(needed, np.int64)
-            kernels.lines.bin_lines(windows, n, self.height, BAND_ROWS, starts, listed)
-        return _Binned(windows, starts, listed, scale)
+        return windows, scale
 
     def _room_for(self, lines: Sprites) -> float:
         """The factor on the radii of lines with which they cover the picture at most ``MOST_LINES`` times."""
@@ -155,33 +159,32 @@ class Rasteriser:
         if overdraw > MOST_OVERDRAW:
             scale = _largest(lambda scale: cut(scale)[1] <= MOST_OVERDRAW)
             n, _ = cut(scale)
-        needed = kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
-        if needed > self._listed.size:
-            self._listed = np.zeros(needed + needed // 2, np.int64)
-            kernels.raster.bin_windows(drawn, n, self.height, BAND_ROWS, self._starts, self._listed)
-        segments = None if lines is None else self._bin(lines, light)
-        if segments is not None:
-            scale = min(scale, segments.scale)
+        starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], drawn[2, :n])
+        segments, line_starts, listed_lines = _NO_LINES, [0] * len(starts), _NOBODY
+        if lines is not None:
+            segments, thinner = self._cut_lines(lines, light)
+            line_starts, listed_lines = self._in_bands(segments[1], segments[3], np.maximum(segments[4], segments[5]))
+            scale = min(scale, thinner)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
-        for band, (first, last) in enumerate(pairwise(self._starts.tolist())):
+        for band, ((first, last), (first_line, last_line)) in enumerate(
+            zip(pairwise(starts), pairwise(line_starts), strict=True)
+        ):
             top = band * BAND_ROWS
             bottom = min(self.height, top + BAND_ROWS)
             before = self._before[band]
-            drawn_here = segments is not None and segments.starts[band] < segments.starts[band + 1]
-            if first == last and not drawn_here and not before.any():
+            if first == last and first_line == last_line and not before.any():
                 continue
             light_of_band = self._luminance, self._colour, top, bottom, self.width
             if covers:  # sprites hide the background, too, so it is there before them
                 kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
-            what = self._listed[first:last], drawn, self._windows, self._touched
+            what = listed[first:last], drawn, self._windows, self._touched
             if covers:
                 kernels.cover.cover_band(*light_of_band, *what, float(kernels.cover.TOE) * light)
             else:
                 kernels.raster.draw_band(*light_of_band, *what)
-            if segments is not None and drawn_here:
-                part = slice(segments.starts[band], segments.starts[band + 1])
+            if first_line < last_line:
                 kernels.lines.draw_lines(
-                    *light_of_band, segments.listed[part], segments.windows, self._windows, self._touched
+                    *light_of_band, listed_lines[first_line:last_line], segments, self._windows, self._touched
                 )
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             kernels.tone.develop_band(
@@ -192,16 +195,6 @@ class Rasteriser:
             self._luminance.fill(0)
             self._colour.fill(0)
         return scale
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Binned:
-    """Lines in pixels, those that each band shows, and the factor that was applied to their radii."""
-
-    windows: F32
-    starts: I64
-    listed: I64
-    scale: float
 
 
 def _apart(sprites: Sprites) -> tuple[Sprites, Sprites | None]:

@@ -38,7 +38,7 @@ _COMPONENT_KERNELS = {
     Twinkle: ("shade.twinkle",),
 }
 _COVERING_KERNELS = ("cover.cover_band", "cover.fill_band")
-_LINE_KERNELS = ("lines.draw_lines", "lines.bin_lines", "trails.trace")
+_LINE_KERNELS = ("lines.draw_lines", "trails.trace")
 _log = logging.getLogger("motes.kernels")
 
 
@@ -50,10 +50,10 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> lis
         with silent_world(layer.type, layer.settings) as world:
             not_needed -= {component for component in not_needed if world.query(Table, component)}
             sprites = [sprite for _, (sprite,) in world.query(Sprite)]
-            covers = covers or any(sprite.blend == "over" for sprite in sprites)
-            draws = any(system.phase == Phase.EXTRACT for system in layer.type.systems)  # maybe anything
-            covers, has_lines = covers or draws, has_lines or draws
-            has_lines = has_lines or bool(world.query(Trail)) or any(sprite.shutter for sprite in sprites)
+            draws_itself = any(system.phase == Phase.EXTRACT for system in layer.type.systems)  # maybe anything
+            covers |= draws_itself or any(sprite.blend == "over" for sprite in sprites)
+            has_lines |= draws_itself or bool(world.query(Trail)) or any(sprite.shutter for sprite in sprites)
+            has_lines |= any(binding.target == "sprite.shutter" for binding in layer.settings.bindings)
     spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]}
     spared |= set() if covers else set(_COVERING_KERNELS)
     spared |= set() if has_lines else set(_LINE_KERNELS)

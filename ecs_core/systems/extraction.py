@@ -33,10 +33,8 @@ class SpriteSystem(System):
         for entity, (table, position, look, color, sprite) in seen:
             if not len(table):
                 continue
-            red, green, blue = color.r, color.g, color.b
-            hue, brightness = world.component(entity, Hue), world.component(entity, Brightness)
-            if hue is not None and hue.shift % 1:
-                red, green, blue = turn_hue(red, green, blue, hue.shift)
+            brightness = world.component(entity, Brightness)
+            red, green, blue = turned(color, world.component(entity, Hue))
             skirt = world.component(entity, Skirt) or _SKIRT
             crowd = f32(max(1.0, count / skirt.crowd) ** 0.5)
             reach = (look.radius / crowd - f32(skirt.speck)) / f32(skirt.star - skirt.speck)
@@ -61,6 +59,13 @@ class SpriteSystem(System):
                 open_for = sprite.shutter * (1.0 if speed is None else speed.factor)
                 sprites = _streaked(sprites, velocity.x * f32(open_for), velocity.y * f32(open_for))
             world.draw(sprites)
+
+
+def turned(color: Color, hue: Hue | None) -> tuple[F32, F32, F32]:
+    """The colours of a population with its hue turned; (rows,) float32 each."""
+    if hue is None or not hue.shift % 1:
+        return color.r, color.g, color.b
+    return turn_hue(color.r, color.g, color.b, hue.shift)
 
 
 def _streaked(sprites: Sprites, dx: F32, dy: F32) -> Sprites:
@@ -107,7 +112,7 @@ def _covering(red: F32, green: F32, blue: F32, brightness: F32 | None) -> tuple[
     """The colours of particles that cover, how much they cover, and how many times their light the colours are.
 
     A particle covers as much as a white one of its brightness, without regard to its colour, is shown of white: before
-    black it looks as it does as light. Without a ``brightness`` it is that of its brightest channel.
+    black, its middle is about as bright as it is as light. Without ``brightness`` it is that of its brightest channel.
     """
     toe = f32(kernels.cover.TOE)
     bright = np.maximum(np.maximum(np.maximum(red, green), blue) if brightness is None else brightness, f32(0))

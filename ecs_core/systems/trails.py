@@ -13,9 +13,9 @@ from ecs_core.ecs.components import TRAIL_POINTS, Color, Hue, Look, Position, Sp
 from ecs_core.ecs.resources import Clock
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Table
-from ecs_core.ecs.world import System
-from ecs_core.raster.colour import turn_hue
+from ecs_core.ecs.world import System, World
 from ecs_core.raster.sprites import Sprites
+from ecs_core.systems.extraction import turned
 
 f32 = np.float32
 _JUMP = f32(64.0)  # units: a particle that moves so much farther than its velocity would take it was put elsewhere
@@ -34,7 +34,7 @@ class TrailSystem(System):
         world, clock = self.world, self.world.get(Clock)
         now = clock.t
         kinds = (Table, Trail, TrailPoints, Position, Velocity)
-        for _, (table, trail, path, position, velocity, speed) in world.query(*kinds, optional=(Speed,)):
+        for entity, (table, trail, path, position, velocity, speed) in world.query(*kinds, optional=(Speed,)):
             factor = f32(1.0 if speed is None else speed.factor)
             vx, vy = velocity.x * factor, velocity.y * factor
             moved = np.hypot(position.x - path.x, position.y - path.y)
@@ -43,12 +43,13 @@ class TrailSystem(System):
             path.x[:], path.y[:] = position.x, position.y
             step = trail.seconds / (TRAIL_POINTS - 1)
             first, last = _steps(now - clock.dt, step), _steps(now, step)
-            xs, ys = _places(table)
+            _, _, at = world.derived(entity, table, _rows)
+            xs, ys = (table.values[row : row + TRAIL_POINTS, : len(table)] for row in (at, at + TRAIL_POINTS))
             for tick in range(max(first, last - TRAIL_POINTS) + 1, last + 1):
                 back = f32(now - tick * step)
-                for rows, at, v in ((xs, position.x, vx), (ys, position.y, vy)):
-                    rows[1:] = rows[:-1].copy()
-                    rows[0] = at - v * back
+                for places, here, v in ((xs, position.x, vx), (ys, position.y, vy)):
+                    places[1:] = places[:-1].copy()
+                    places[0] = here - v * back
                 np.minimum(path.known + 1, TRAIL_POINTS, out=path.known)
 
 
@@ -63,20 +64,18 @@ class TrailLines(System):
         world = self.world
         now = world.get(Clock).t
         kinds = (Table, Trail, TrailPoints, Look, Color)
-        for _, (table, trail, path, look, color, hue) in world.query(*kinds, optional=(Hue,)):
+        for entity, (table, trail, path, look, color, hue) in world.query(*kinds, optional=(Hue,)):
             n = len(table)
             if not n:
                 continue
             step = trail.seconds / (TRAIL_POINTS - 1)
             since = now / step - _steps(now, step)
             out = np.empty((9, n * TRAIL_POINTS), np.float32)
-            x, y, first = (table.row_of(Position, "x"), table.row_of(Position, "y"), table.row_of(TrailPoints, "x0"))
-            count = kernels.trails.trace(table.values, n, x, y, first, path.known, look.radius, since, trail.taper, out)
+            rows = world.derived(entity, table, _rows)
+            count = kernels.trails.trace(table.values, n, *rows, path.known, look.radius, since, trail.taper, out)
             lines, of = out[:, :count], out[8, :count].astype(np.int64)
             light = lines[5] * look.light[of] * f32(trail.light)
-            red, green, blue = color.r[of], color.g[of], color.b[of]
-            if hue is not None and hue.shift % 1:
-                red, green, blue = turn_hue(red, green, blue, hue.shift)
+            red, green, blue = (channel[of] for channel in turned(color, hue))
             nothing = np.zeros(count, np.float32)
             world.draw(
                 Sprites(
@@ -102,7 +101,6 @@ def _steps(seconds: float, step: float) -> int:
     return int(np.floor(seconds / step + 1e-9))
 
 
-def _places(table: Table) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], ...]:
-    first, rows = table.row_of(TrailPoints, "x0"), len(table)
-    xs = table.values[first : first + TRAIL_POINTS, :rows]
-    return xs, table.values[first + TRAIL_POINTS : first + 2 * TRAIL_POINTS, :rows]
+def _rows(world: World, entity: int, table: Table) -> tuple[int, int, int]:
+    """The rows of the table's values that hold x and y, and the first of its trail points."""
+    return table.row_of(Position, "x"), table.row_of(Position, "y"), table.row_of(TrailPoints, "x0")

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecs_core import Sprites, kernels
+from ecs_core import Sprites
 from ecs_core.raster.background import Background
 from ecs_core.raster.rasteriser import MOST_LINES, Planes, Rasteriser
-
-WIDTH, HEIGHT = 192, 108
+from tests.ecs_core.raster.painting import HEIGHT, WIDTH, light_of, painted, same
 
 
 def lines(x, y, dx, dy, radius=3.0, light=0.05, taper=None, fade=None) -> Sprites:
@@ -27,21 +26,6 @@ def lines(x, y, dx, dy, radius=3.0, light=0.05, taper=None, fade=None) -> Sprite
         column(x), column(y), column(radius), *colour, column(0.0), np.zeros(n, np.uint8), None, column(dx), column(dy),
         None if taper is None else column(taper), None if fade is None else column(fade),
     )  # fmt: skip
-
-
-def painted(drawn: Sprites, size=(WIDTH, HEIGHT), background: Background = Background()) -> Planes:  # noqa: B008
-    planes = Planes.empty(*size)
-    Rasteriser(*size, background=background).paint(drawn, planes)
-    return planes
-
-
-def same(a: Planes, b: Planes) -> bool:
-    return all(np.array_equal(x, y) for x, y in ((a.luma, b.luma), (a.cb, b.cb), (a.cr, b.cr)))
-
-
-def light_of(planes: Planes) -> np.ndarray:
-    shown = (planes.luma.astype(float) - 16 - 0.5) / 219  # without the mean of the dither
-    return kernels.tone.linear_shown_as(shown.clip(0))
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, 1.0, np.pi / 2, 2.0, np.pi, 4.0])

@@ -16,12 +16,16 @@ from hypothesis import strategies as st
 
 from ecs_core import (
     RGB,
+    Brightness,
     Burst,
+    Canvas,
     Color,
+    FeatureTimeline,
     Look,
     ParticleType,
     PluginError,
     Position,
+    Range,
     Scene,
     SceneError,
     Settings,
@@ -35,9 +39,13 @@ from ecs_core import (
 from ecs_core.audio.features import analyze
 from ecs_core.plugin_api import particle_types
 from ecs_core.plugin_api import registry as registry_module
+from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.simulation import Simulation
+from ecs_core.systems.extraction import SpriteSystem
+from ecs_core.systems.shading import LookSystem
+from ecs_core.systems.spawning import EmissionSystem
 from tests.media import SMALL
 
 TYPES = sorted(particle_types().types)
@@ -127,6 +135,26 @@ def test_opacity_of_what_covers_is_how_much_it_covers() -> None:
     assert unseen.cover is not None
     assert not unseen.cover.any()
     assert not np.stack([unseen.red, unseen.green, unseen.blue]).any()
+
+
+@pytest.mark.parametrize("light", [0.03, 0.2, 1.0])
+def test_before_black_what_covers_is_about_as_bright_as_light(light: float) -> None:
+    shown = []
+    for blend in ("add", "over"):
+        world = World(seed=0, fps=Fraction(30), canvas=Canvas(64.0, 64.0), timeline=FeatureTimeline.silence(30, 1))
+        with world:
+            world.add(EmissionSystem())
+            world.add(LookSystem())
+            world.add(SpriteSystem())
+            disc = Burst(x=32.0, y=32.0, count=1, size=Range(20, 20), light=Range(light, light))
+            columns = (Position, Size, Color, Look, Brightness)
+            world.populate(columns, [disc, Sprite("disc", blend=blend)])
+            drawn: list[Sprites] = []
+            world.step(drawn=drawn)
+        planes = Planes.empty(64, 64)
+        Rasteriser(64, 64).paint(Sprites.join(drawn), planes)
+        shown.append(int(planes.luma[32, 32]) - 16)
+    assert shown[0] == pytest.approx(shown[1], rel=0.2, abs=4)
 
 
 def test_blend_is_of_each_layer_by_itself() -> None:

@@ -62,5 +62,6 @@ def test_render_warns_of_overdraw(tmp_path: Path) -> None:
     loud = write_song(tmp_path / "loud.wav", noise(0.2))
     result = render(Scene("bouncing", loud, config), tmp_path / "out.mp4", workers=1)
     assert result.warnings == (
-        "in 6 frames particles would have covered the picture more than 1000 times, and were drawn smaller",
+        "in 6 frames particles would have covered the picture more than 1000 times, or lines of theirs 100, "
+        "and were drawn smaller",
     )

@@ -26,11 +26,11 @@ from ecs_core import (
     Upkeep,
     Velocity,
     World,
-    kernels,
 )
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.simulation import Simulation
+from tests.ecs_core.raster.painting import light_of
 
 MakeWorld = Callable[..., World]
 COLUMNS = (Position, Velocity, Size, Color, Look)
@@ -192,7 +192,6 @@ def test_light_of_a_trail_does_not_jump(make_world: MakeWorld) -> None:
     totals = []
     for _ in range(60):
         rasteriser.paint(Sprites.join(drawn(world)), planes)
-        shown = (planes.luma.astype(float) - 16 - 0.5) / 219  # without the mean of the dither
-        totals.append(kernels.tone.linear_shown_as(shown.clip(0)).sum())
+        totals.append(light_of(planes).sum())
     later = np.array(totals[22:])
     assert (np.abs(np.diff(later, 2)) / later[1:-1]).max() < 0.04

@@ -53,14 +53,14 @@ class TestRendered:
         assert (again.status, again.progress, again.frames, again.size) == ("completed", 100, 25, 1001)
         assert await board.work() == []
 
-    async def test_crowded_frames_are_told_once_with_their_total(self, board: Board) -> None:
+    async def test_overdrawn_frames_are_told_once_with_their_total(self, board: Board) -> None:
         job = await board.submit(scene_key="scene")
         await board.do(await board.take())
         claims = [await board.take() for _ in FRAMES]
-        for claim, crowded in zip(claims, (3, 0, 4), strict=True):
+        for claim, overdrawn in zip(claims, (3, 0, 4), strict=True):
             made = made_by(claim)
             assert made is not None
-            made = replace(made, overdrawn=crowded)
+            made = replace(made, overdrawn=overdrawn)
             assert await board.tasks.finish(claim, made)
             assert not await board.tasks.finish(claim, made)  # such as by a worker whose answer was lost
         await board.tasks.release_join(job)
@@ -72,7 +72,10 @@ class TestRendered:
         assert video is not None
         assert await board.tasks.complete(join, replace(video, overdrawn=7))
         again = await board.submit(scene_key="scene", warnings=["its song is cut"])
-        told = "in 7 frames particles would have covered the picture more than 1000 times, and were drawn smaller"
+        told = (
+            "in 7 frames particles would have covered the picture more than 1000 times, or lines of theirs 100, "
+            "and were drawn smaller"
+        )
         assert (await board.job(job)).warnings == [told]
         assert (await board.job(again)).warnings == ["its song is cut", told]
 

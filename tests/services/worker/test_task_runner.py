@@ -37,57 +37,62 @@ def motes_after_render(scene, stats):
 """
 
 
+class Tasks:
+    """Does the tasks of a scene one after another; ``told`` is what they report, ``made`` what they store."""
+
+    def __init__(self, scene: dict[str, Any], folder: Path) -> None:
+        self._scene, self._folder = scene, folder
+        self._storage = Storage((folder / "storage").as_uri())
+        self.told: list[Mapping[str, Any]] = []
+
+    def do(self, kind: str, **more: object) -> None:
+        folder = self._folder / kind
+        folder.mkdir()
+        common = {"task": 1, "attempt": 1, "plan": "p", "number": 0}
+        scene = {"scene": self._scene, "scene_key": spec_key(self._scene)}
+        task_runner.run(
+            {**common, **scene, "kind": kind, "folder": str(folder), **more}, self._storage, self.told.append
+        )
+
+    @property
+    def made(self) -> list[Mapping[str, Any]]:
+        return [message["made"] for message in self.told if "made" in message]
+
+
 def test_plugin_hooks_run_at_plan_and_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "motes_test_ears.py").write_text(HOOKS)
     registry = load([EntryPoint("ears", "motes_test_ears", GROUP)])
     monkeypatch.setattr(task_runner, "particle_types", lambda: registry)
     scene = build_spec("zen", {"width": 64, "height": 36, "duration": 0.2, "particle_count": 3}, None, "draft")
-    storage = Storage((tmp_path / "storage").as_uri())
-    told: list[Mapping[str, Any]] = []
-
-    def do(kind: str, **more: object) -> None:
-        folder = tmp_path / kind
-        folder.mkdir()
-        common = {"task": 1, "attempt": 1, "plan": "p", "number": 0, "scene": scene, "scene_key": spec_key(scene)}
-        task_runner.run({**common, "kind": kind, "folder": str(folder), **more}, storage, told.append)
+    tasks = Tasks(scene, tmp_path)
 
     import motes_test_ears
 
-    do("plan")
+    tasks.do("plan")
     [before] = motes_test_ears.heard
     assert (before.type, before.config["particle_count"]) == ("zen", 3)
-    do("segment")
-    do("join", segments=[message["made"]["object"] for message in told if "made" in message])
+    tasks.do("segment")
+    tasks.do("join", segments=[made["object"] for made in tasks.made])
     assert len(motes_test_ears.heard) == 2
     after, stats, size = motes_test_ears.heard[1]
     assert (after, stats.frames, stats.width, stats.fps, size > 0) == (before, 6, 64, "30", True)
     assert stats.seconds["join"] > 0
-    [warning] = [message["warning"] for message in told if "warning" in message]
+    [warning] = [message["warning"] for message in tasks.told if "warning" in message]
     assert warning == "plugin 'not installed:ears': motes_after_render failed: ValueError: that was it"
 
 
-def test_crowded_frames_are_counted_in_the_segment_and_in_the_video(
+def test_overdrawn_frames_are_counted_in_the_segment_and_in_the_video(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rasteriser, "MOST_OVERDRAW", 0.01)
     config = {"width": 64, "height": 64, "duration": 0.2, "particle_count": 100, "camera": {"zoom": 20.0}}
     scene = build_spec("bouncing", config, None, "draft")
-    storage = Storage((tmp_path / "storage").as_uri())
-    made: list[Mapping[str, Any]] = []
-
-    def do(kind: str, **more: object) -> None:
-        folder = tmp_path / kind
-        folder.mkdir()
-        common = {"task": 1, "attempt": 1, "plan": "p", "number": 0, "scene": scene, "scene_key": spec_key(scene)}
-        told: list[Mapping[str, Any]] = []
-        task_runner.run({**common, "kind": kind, "folder": str(folder), **more}, storage, told.append)
-        made.extend(message["made"] for message in told if "made" in message)
-
-    do("plan")
-    do("segment")
-    do("join", segments=[made[0]["object"]], overdrawn=6)
-    assert [artefact["overdrawn"] for artefact in made] == [6, 6, 0]  # segment, video, poster
+    tasks = Tasks(scene, tmp_path)
+    tasks.do("plan")
+    tasks.do("segment")
+    tasks.do("join", segments=[tasks.made[0]["object"]], overdrawn=6)
+    assert [artefact["overdrawn"] for artefact in tasks.made] == [6, 6, 0]  # segment, video, poster
 
 
 def test_plan_of_a_part_keeps_where_it_begins_and_what_came_before(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Artefacts keep in how many frames particles were drawn smaller; unknown, and 0, for those from before."""
+"""Artefacts keep how many of their frames were overdrawn; unknown, and 0, for those from before."""
 
 from __future__ import annotations
 

@@ -1,0 +1,30 @@
+"""Pictures for tests: painted at once, compared, and turned back into light."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecs_core import Sprites, kernels
+from ecs_core.raster.background import Background
+from ecs_core.raster.rasteriser import Planes, Rasteriser
+
+WIDTH, HEIGHT = 192, 108
+BLACK = Background()
+
+
+def painted(drawn: Sprites, background: Background = BLACK, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Planes:
+    """A picture of the sprites over the background."""
+    planes = Planes.empty(*size)
+    Rasteriser(*size, background=background).paint(drawn, planes)
+    return planes
+
+
+def same(a: Planes, b: Planes) -> bool:
+    """Whether two pictures are equal in every byte."""
+    return all(np.array_equal(x, y) for x, y in ((a.luma, b.luma), (a.cb, b.cb), (a.cr, b.cr)))
+
+
+def light_of(planes: Planes) -> np.ndarray:
+    """The linear light that luma shows, (height, width)."""
+    shown = (planes.luma.astype(float) - 16 - 0.5) / 219  # without the mean of the dither
+    return kernels.tone.linear_shown_as(shown.clip(0, 0.999))
