@@ -46,6 +46,19 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         {"layers": [{"type": "zen"}, {"type": "enhanced", "opacity": 0.8, "config": {"particle_count": 300}}]},
     ),
     "trails": ("no_music", {"trail": 0.8, "particle_count": 900}),
+    "finish": (
+        "zen",
+        {
+            "finish": {
+                "bloom": 3.0,
+                "contrast": 1.3,
+                "shadows": [110, 140, 190],
+                "lights": [255, 225, 190],
+                "vignette": 0.5,
+                "grain": 0.15,
+            }
+        },
+    ),
     "paint": (
         "bouncing",
         {

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 API_VERSION = 2  # incremented by changes that break existing plugins
 SUPPORTED = (1, 2)
-_OF_MOTES = ("layers", "camera", "warnings", "ignored", "SPAWNING")  # what no plugin may make a setting of its own
+_OF_MOTES = (
+    "layers",
+    "camera",
+    "finish",
+    "warnings",
+    "ignored",
+    "SPAWNING",
+)  # what no plugin may make a setting of its own
 
 
 @dataclass(frozen=True, slots=True)

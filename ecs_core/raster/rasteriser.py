@@ -15,7 +15,9 @@ import numpy as np
 from ecs_core import kernels
 from ecs_core.arrays import F32, I64, U8
 from ecs_core.raster.background import Background
+from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.colour import leak
+from ecs_core.raster.finish import Finish, apart_in_colour, corners, grain
 from ecs_core.raster.sprites import Sprites
 
 BAND_ROWS = 32
@@ -76,6 +78,9 @@ class Rasteriser:
         self._luma_dither = interleaved_gradient_noise(BAND_ROWS, width, shift=0.0)
         self._chroma_dither = interleaved_gradient_noise(BAND_ROWS // 2, width // 2, shift=5.588238)
         self._tint = np.zeros((2, width), np.float32)
+        self._bloom: Bloom | None = None
+        self._grain: tuple[float, F32] | None = None
+        self._corners = corners(width, height)
 
     def reset(self) -> None:
         """Redraw the next frame completely, as is necessary on planes that were not painted before."""
@@ -126,12 +131,17 @@ class Rasteriser:
 
         return 1.0 if fits(1.0) else _largest(fits)
 
-    def paint(self, sprites: Sprites, planes: Planes, *, light: float = 1.0) -> float:
-        """Update ``planes``, as the last call left them, to show ``sprites`` over the background.
+    def paint(self, sprites: Sprites, planes: Planes, *, light: float = 1.0, finish: Finish | None = None) -> float:
+        """Update ``planes``, as the last call left them, to show ``sprites`` over the background, with a ``finish``.
 
         All linear light is multiplied by ``light``: 0 is black. Returns the factor on radii: 1 unless the sprites would
         cover the picture more than ``MOST_OVERDRAW`` times, or lines more than ``MOST_LINES`` times.
         """
+        fade = light
+        if finish is not None:
+            light = 1.0  # the finish is of the whole light, and fades last
+            if finish.aberration:
+                sprites = apart_in_colour(sprites, self.width, self.height, units=finish.aberration)
         sprites, lines = _apart(sprites)
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
         base, glow = self._base, self._glow
@@ -165,6 +175,7 @@ class Rasteriser:
             segments, thinner = self._cut_lines(lines, light)
             line_starts, listed_lines = self._in_bands(segments[1], segments[3], np.maximum(segments[4], segments[5]))
             scale = min(scale, thinner)
+        finishing = None if finish is None else self._finishing(finish, fade, sprites, segments, scale)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
         for band, ((first, last), (first_line, last_line)) in enumerate(
             zip(pairwise(starts), pairwise(line_starts), strict=True)
@@ -172,7 +183,7 @@ class Rasteriser:
             top = band * BAND_ROWS
             bottom = min(self.height, top + BAND_ROWS)
             before = self._before[band]
-            if first == last and first_line == last_line and not before.any():
+            if finishing is None and first == last and first_line == last_line and not before.any():
                 continue
             light_of_band = self._luminance, self._colour, top, bottom, self.width
             if covers:  # sprites hide the background, too, so it is there before them
@@ -187,6 +198,15 @@ class Rasteriser:
                     *light_of_band, listed_lines[first_line:last_line], segments, self._windows, self._touched
                 )
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
+            if finishing is not None:
+                bloom, rows, shares, *others, grains = finishing
+                here, grainy = slice(top >> 1, bottom >> 1), top % len(grains)
+                kernels.finish.finish_band(
+                    *light_of_band, *rest, self._gx, self._gy, bloom, rows[here], shares[here], *others,
+                    grains[grainy : grainy + BAND_ROWS],
+                )  # fmt: skip
+                rest = _NOTHING, _NOTHING
+                self._touched.fill(1)
             kernels.tone.develop_band(
                 *light_of_band, self._touched, before, *rest, self._gx, self._gy, self._luma_dither,
                 self._chroma_dither, self._tint, planes.luma, planes.cb, planes.cr,
@@ -195,6 +215,17 @@ class Rasteriser:
             self._luminance.fill(0)
             self._colour.fill(0)
         return scale
+
+    def _finishing(
+        self, finish: Finish, fade: float, sprites: Sprites, lines: F32, scale: float
+    ) -> tuple[F32, I64, F32, F32, F32, F32, F32]:
+        """What ``kernels.finish.finish_band`` takes for the whole picture, from the bloom on."""
+        if self._bloom is None:
+            self._bloom = Bloom(self.width, self.height)
+        if self._grain is None or self._grain[0] != finish.grain:
+            self._grain = finish.grain, grain(self.width, self.height, finish.grain, band_rows=BAND_ROWS)
+        bloom = self._bloom.light(sprites, lines, scale=scale, amount=finish.bloom, radius=finish.bloom_radius)
+        return bloom, self._bloom.rows, self._bloom.shares, finish.gains(fade), *self._corners, self._grain[1]
 
 
 def _apart(sprites: Sprites) -> tuple[Sprites, Sprites | None]:

@@ -66,8 +66,8 @@ class Sprites:
                 raise PluginError(f"Sprites.{name} has the shape {column.shape}, but x has {n}")
         return Sprites(**found)
 
-    def where(self, chosen: NDArray[np.bool_]) -> Sprites:
-        """Those that are ``chosen``, (n,)."""
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Sprites:
+        """Those that are ``chosen``: (n,) bool, or their numbers."""
         columns: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         there = {name: column[chosen] for name, column in columns.items() if column is not None}
         return Sprites(**there)

@@ -39,6 +39,7 @@ _COMPONENT_KERNELS = {
 }
 _COVERING_KERNELS = ("cover.cover_band", "cover.fill_band")
 _LINE_KERNELS = ("lines.draw_lines", "trails.trace")
+_FINISH_KERNELS = ("finish.finish_band", "finish.spread")
 _log = logging.getLogger("motes.kernels")
 
 
@@ -57,6 +58,7 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> lis
     spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]}
     spared |= set() if covers else set(_COVERING_KERNELS)
     spared |= set() if has_lines else set(_LINE_KERNELS)
+    spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

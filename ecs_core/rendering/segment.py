@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ecs_core.raster.finish import Finish
 from ecs_core.raster.rasteriser import Rasteriser
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import RenderPlan, Segment
@@ -55,17 +56,21 @@ class SegmentRenderer:
         self.simulation.restore(snapshot)
         self._rasteriser.reset()
         light = self._light(snapshot.frame)
-        self._rasteriser.paint(self.simulation.frame(), self._picture.planes, light=light)
+        sprites, finish = self._next_frame()
+        self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish)
         return self._picture
 
-    def _opening(self, segment: Segment, snapshot: SceneSnapshot) -> Sprites | None:
-        """The sprites of the segment's first frame if it shows another moment than its own; moves the simulation."""
+    def _next_frame(self) -> tuple[Sprites, Finish | None]:
+        return self.simulation.frame(), self.simulation.finish
+
+    def _opening(self, segment: Segment, snapshot: SceneSnapshot) -> tuple[Sprites, Finish | None] | None:
+        """What the segment's first frame shows if it shows another moment than its own; moves the simulation."""
         shown = self._plan.shown(segment.start)
         if shown == segment.start:
             return None
         self.simulation.restore(snapshot)
         self.simulation.skip_to(shown)
-        return self.simulation.frame()
+        return self._next_frame()
 
     def render(
         self,
@@ -93,16 +98,17 @@ class SegmentRenderer:
         part = path.with_name(path.name + ".part")
         picture = self._picture
         with SegmentWriter(part, self._plan.video) as writer:
-            ahead: list[Sprites] = []
+            ahead: list[tuple[Sprites, Finish | None]] = []
             for frame in range(segment.start, segment.stop):
                 t0 = now()
                 if not ahead:  # a few frames at a time, as encoding evicts the simulation from the processor's caches
-                    ahead = [self.simulation.frame() for _ in range(min(_AHEAD, segment.stop - frame))][::-1]
-                sprites = ahead.pop()
+                    ahead = [self._next_frame() for _ in range(min(_AHEAD, segment.stop - frame))][::-1]
+                sprites, finish = ahead.pop()
                 if frame == segment.start and opening is not None:
-                    sprites = opening
+                    sprites, finish = opening
                 t1 = now()
-                scale = self._rasteriser.paint(sprites, picture.planes, light=self._light(self._plan.shown(frame)))
+                light = self._light(self._plan.shown(frame))
+                scale = self._rasteriser.paint(sprites, picture.planes, light=light, finish=finish)
                 overdrawn += scale < 1
                 t2 = now()
                 if self._digests:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -22,6 +23,7 @@ from ecs_core.errors import RenderError, in_a_line
 from ecs_core.plugin_api import API_VERSION, Layer, ParticleType, layers_of
 from ecs_core.plugin_api.layers import MAIN
 from ecs_core.raster.background import Background
+from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.hud import hud_sprites
 from ecs_core.rendering.plan import with_levels
@@ -78,6 +80,11 @@ class Simulation:
         if self._hud:
             lists.append(self._hud_sprites())
         return Sprites.join(lists)
+
+    @property
+    def finish(self) -> Finish | None:
+        """The finish of the picture that was simulated last; a copy, as bindings change it in place."""
+        return next((copy(found) for _, (found,) in self.world.query(Finish)), None)
 
     def _hud_sprites(self) -> Sprites:
         canvas = Canvas.of_picture(self._width, self._height, api_version=API_VERSION)

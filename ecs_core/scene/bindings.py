@@ -125,7 +125,7 @@ class FillsWorlds(Protocol):
 
 
 def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
-    """Create the populations of a type in a new world, and the scene's camera."""
+    """Create the populations of a type in a new world, the scene's camera and its finish."""
     particle_type.fill(world, settings)
     look: dict[str, Any] = {} if settings.blend is None else {"blend": settings.blend}
     if settings.shutter:
@@ -141,6 +141,8 @@ def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
                 world.add_column(entity, TrailPoints)
     if settings.camera is not None:
         world.populate((), (Camera(**settings.camera.model_dump()),), name="scene.camera")
+    if settings.picture_finish is not None:
+        world.populate((), (settings.picture_finish,), name="scene.finish")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Settings within settings: bindings, hearing, the camera, layers."""
+"""Settings within settings: bindings, hearing, the camera, the finish, layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ecs_core.scene.model import Model, Percent, Share, option
+from ecs_core.scene.model import RGB, Model, Percent, Share, option
 
 
 class EnhancedMode(Model):
@@ -87,6 +87,27 @@ class CameraSettings(Model):
     y: float = option(0.5, "what lies in the middle, as a fraction of the height", group="camera", ge=-10, le=10)
     zoom: float = option(1.0, "how much larger", group="camera", unit="times", ge=0.05, le=20)
     roll: float = option(0.0, "turned clockwise", group="camera", unit="degrees", ge=-36_000, le=36_000)
+
+
+class FinishSettings(Model):
+    """What is done to the light of the whole picture; bindings can move its numbers, as finish.bloom."""
+
+    bloom: float = option(
+        0.0, "share of its light that each particle spreads around itself, as in a lens", group="finish", ge=0, le=10
+    )
+    bloom_radius: float = option(120.0, "how far it spreads", group="finish", unit="px", ge=16, le=540)
+    exposure: float = option(0.0, "brighter or darker", group="finish", unit="stops", ge=-8, le=8)
+    contrast: float = option(
+        1.0, "over 1: dark parts are darker, and bright ones brighter", group="finish", unit="times", ge=0.5, le=2
+    )
+    saturation: float = option(1.0, "strength of colours; 0: grey", group="finish", unit="times", ge=0, le=4)
+    shadows: RGB | None = option(None, "colour that dark parts are tinted with", group="finish")
+    lights: RGB | None = option(None, "colour that bright parts are tinted with", group="finish")
+    vignette: float = option(0.0, "share of the light that is lost in the corners", group="finish", ge=0, le=0.95)
+    aberration: float = option(
+        0.0, "how far red and blue lie apart in the corners", group="finish", unit="px", ge=-100, le=100
+    )
+    grain: Share = option(0.0, "roughness of the light, as of film; it does not move", group="finish")
 
 
 class LayerSettings(Model):

@@ -32,12 +32,14 @@ from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
 from ecs_core.frame_times import frame_at
 from ecs_core.raster.colour import linear_from_srgb
+from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Blend
 from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
 from ecs_core.scene.nested_settings import (
     BindingSettings,
     CameraSettings,
     EnhancedMode,
+    FinishSettings,
     HearingSettings,
     LayerSettings,
 )
@@ -228,6 +230,9 @@ class Settings(Model):
     camera: CameraSettings | None = option(
         None, "zooms, moves and turns the picture; {} for one that only bindings move", group="camera"
     )
+    finish: FinishSettings | None = option(
+        None, "bloom, exposure, tints, vignette, grain; {} for one that only bindings change", group="finish"
+    )
     bindings: tuple[BindingSettings, ...] = option(
         (), "lets any feature of the song move any parameter", group="music", max_length=64
     )
@@ -382,13 +387,26 @@ class Settings(Model):
         linear = linear_from_srgb(np.divide(self.particle_colors, 255))
         return Gradient(tuple((float(r), float(g), float(b)) for r, g, b in linear))
 
+    @property
+    def picture_finish(self) -> Finish | None:
+        """The ``finish`` with its colours in linear light."""
+        if self.finish is None:
+            return None
+        values = self.finish.model_dump()
+        for name in ("shadows", "lights"):
+            shown = values.pop(name)
+            if shown is not None:
+                r, g, b = linear_from_srgb(np.divide(shown, 255))
+                values[name] = float(r), float(g), float(b)
+        return Finish(**values)
+
     def centre(self, canvas: Canvas) -> tuple[float, float]:
         """``x_position`` and ``y_position`` in units."""
         return self.x_position * canvas.width, self.y_position * canvas.height
 
     def of_the_video(self) -> dict[str, Any]:
         """The settings that all layers share."""
-        return {name: getattr(self, name) for name in OF_THE_VIDEO if name not in ("layers", "camera")}
+        return {name: getattr(self, name) for name in OF_THE_VIDEO if name not in _ONCE}
 
     def level(self, bass: NDArray[np.float32]) -> NDArray[np.float32]:
         """The bass, 0–1, with loud passages amplified by ``enhanced_mode``."""
@@ -406,6 +424,7 @@ class Settings(Model):
         return int(seconds * self.rate + Fraction(1, 2))
 
 
+_ONCE = ("layers", "camera", "finish")  # of the video; its layers have none
 OF_THE_VIDEO = tuple(name for name in Settings.model_fields if name not in _PER_LAYER)
 
 

@@ -37,6 +37,21 @@ CASES = {
     ),
     "trails": ("no_music", {"trail": 0.8, "particle_count": 400}, 5.1),
     "streaks": ("enhanced", {"shutter": 3.0, "particle_count": 400}, 5.1),
+    "finish": (
+        "zen",
+        {
+            "finish": {
+                "bloom": 3.0,
+                "contrast": 1.3,
+                "shadows": [110, 140, 190],
+                "lights": [255, 225, 190],
+                "vignette": 0.5,
+                "aberration": 12.0,
+                "grain": 0.15,
+            }
+        },
+        4.0,
+    ),
     "colours": (
         "enhanced",
         {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30]},

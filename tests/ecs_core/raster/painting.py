@@ -6,16 +6,24 @@ import numpy as np
 
 from ecs_core import Sprites, kernels
 from ecs_core.raster.background import Background
+from ecs_core.raster.finish import Finish
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 
 WIDTH, HEIGHT = 192, 108
 BLACK = Background()
 
 
-def painted(drawn: Sprites, background: Background = BLACK, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Planes:
+def painted(
+    drawn: Sprites,
+    background: Background = BLACK,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    *,
+    finish: Finish | None = None,
+    light: float = 1.0,
+) -> Planes:
     """A picture of the sprites over the background."""
     planes = Planes.empty(*size)
-    Rasteriser(*size, background=background).paint(drawn, planes)
+    Rasteriser(*size, background=background).paint(drawn, planes, light=light, finish=finish)
     return planes
 
 

@@ -276,7 +276,8 @@ def test_frames_are_the_same_for_any_workers_and_segments(demo_song: Path, tmp_p
         {"type": "zen", "behind": True, "config": {"blend": "over"}},
         {"type": "continuous_spawning", "opacity": 0.5, "config": {"shutter": 2.0}},
     ]
-    scene = Scene("enhanced", demo_song, {**SMALL, "duration": 1.5, "trail": 0.4, "layers": layers})
+    look = {"trail": 0.4, "finish": {"bloom": 2.0, "aberration": 9.0, "grain": 0.2}}
+    scene = Scene("enhanced", demo_song, {**SMALL, "duration": 1.5, **look, "layers": layers})
     ways = [(1, 2.0), (3, 0.5), (2, 0.3)]
     hashes = [
         render(scene, tmp_path / "out.mp4", workers=workers, segment_seconds=length, frame_hashes=True).frame_hashes

@@ -1,0 +1,100 @@
+"""Bloom: the light that sprites spread around themselves, from a coarse picture of them.
+
+The coarse picture has the same number of pixels for any size of the fine one, and bloom is as wide in both.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ecs_core import kernels
+from ecs_core.arrays import F32, I64
+from ecs_core.raster.colour import leak
+from ecs_core.raster.sprites import Sprites
+
+COARSE = 270  # pixels of the shorter side of the coarse picture; its colour, which alone is used, has half as many
+_UNITS = 1080.0  # of the shorter side, as canvases have
+
+
+class Bloom:
+    """Draws the bloom of a picture of ``width × height`` pixels (both even).
+
+    ``rows`` and ``shares`` say where rows of its colour lie between those that :meth:`light` returns.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self._fine = width, height
+        scale = min(1.0, COARSE / min(width, height))
+        self._size = columns, rows = 2 * max(1, round(width * scale / 2)), 2 * max(1, round(height * scale / 2))
+        pad = kernels.raster.PAD
+        self._luminance = np.zeros(rows * (columns + pad), np.float32)
+        self._colour = np.zeros(3 * (rows // 2) * (columns // 2 + pad), np.float32)
+        self._windows = np.zeros((2, max(columns, rows) + 2 * pad), np.float32)
+        blocks = -(-columns >> kernels.raster.BLOCK_SHIFT), -(-rows >> kernels.raster.STRIP_SHIFT)
+        self._touched = np.zeros(blocks[::-1], np.uint8)
+        self._drawn = np.empty((8, 0), np.float32)
+        self.rows, self.shares = _between(height // 2, rows // 2, centre=0.5)
+        self._columns, self._column_shares = _between(width // 2, columns // 2, centre=0.25)
+        self._light = np.zeros((3, rows // 2, width // 2), np.float32)
+
+    def light(self, sprites: Sprites, lines: F32, *, scale: float, amount: float, radius: float) -> F32:
+        """The light of all that is drawn, times ``amount``, spread over about ``radius`` units.
+
+        ``sprites`` are round, their radii ``scale`` times what they say; ``lines`` is as ``kernels.lines`` draws them.
+        Returns (3, rows, width / 2) float32, which holds until the next call.
+        """
+        if not amount:
+            self._light.fill(0)
+            return self._light
+        self._draw(sprites, lines, scale)
+        columns, rows = self._size
+        halves = self._colour.reshape(3, rows // 2, columns // 2 + kernels.raster.PAD)
+        coarse = np.ascontiguousarray(halves[:, :, : columns // 2])
+        taps = _gaussian(radius / 4 * min(rows, columns) / 2 / _UNITS)
+        kernels.finish.spread(coarse, taps, np.float32(amount), self._columns, self._column_shares, self._light)
+        self._luminance.fill(0)
+        self._colour.fill(0)
+        return self._light
+
+    def _draw(self, sprites: Sprites, lines: F32, scale: float) -> None:
+        columns, rows = self._size
+        across, down = np.float32(columns / self._fine[0]), np.float32(rows / self._fine[1])
+        x, y, radius = sprites.x * across, sprites.y * down, sprites.radius * down
+        if self._drawn.shape[1] < 2 * len(sprites):
+            self._drawn = np.empty((8, 3 * len(sprites)), np.float32)
+        cover = np.zeros(len(sprites), np.float32) if sprites.cover is None else sprites.cover
+        n, _ = kernels.raster.cut_windows(
+            x, y, radius, np.float32(scale), *leak(sprites.red, sprites.green, sprites.blue), sprites.skirt,
+            sprites.disc, cover, columns, rows, self._drawn,
+        )  # fmt: skip
+        band = self._luminance, self._colour, 0, rows, columns
+        what = np.arange(n), self._drawn, self._windows, self._touched
+        if cover.any():
+            kernels.cover.cover_band(*band, *what, float(kernels.cover.TOE))
+        else:
+            kernels.raster.draw_band(*band, *what)
+        if lines.shape[1]:
+            coarse = lines.copy()
+            coarse[[0, 2]] *= across
+            coarse[[1, 3, 4, 5]] *= down
+            kernels.lines.draw_lines(*band, np.arange(coarse.shape[1]), coarse, self._windows, self._touched)
+
+
+def _between(fine: int, coarse: int, *, centre: float) -> tuple[I64, F32]:
+    """Where samples of a fine picture lie between those of a coarse one; ``centre`` is their place in their pixels.
+
+    Returns the coarse ones before, (fine,) int64, and the shares of the way to the next, (fine,) float32.
+    """
+    at = np.clip((np.arange(fine) + centre) * (coarse / fine) - centre, 0, coarse - 1)
+    before = np.floor(at)
+    return before.astype(np.int64), (at - before).astype(np.float32)
+
+
+def _gaussian(sigma: float) -> F32:
+    """The weights of a Gaussian out to three sigma, pixels; (n,) float32, n odd."""
+    reach = max(1, math.ceil(3 * sigma))
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2)
+    taps: F32 = (weights / weights.sum()).astype(np.float32)
+    return taps
