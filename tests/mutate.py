@@ -35,6 +35,8 @@ WORLD, WORLDS = "ecs_core/ecs/world.py", "tests/ecs_core/ecs/test_world.py"
 TABLE, TABLES = "ecs_core/ecs/table.py", "tests/ecs_core/ecs/test_table.py"
 KERNEL, PAINTER = "ecs_core/kernels/raster.py", "ecs_core/raster/rasteriser.py"
 RASTER = "tests/ecs_core/raster/test_rasteriser.py"
+FINISH, FINISH_TESTS = "ecs_core/kernels/finish.py", "tests/ecs_core/raster/test_finish.py"
+BLOOM = "ecs_core/raster/bloom.py"
 COVER, LINES, TRACE = (f"ecs_core/kernels/{name}.py" for name in ("cover", "lines", "trails"))
 TRAILS, TRAIL_TESTS = "ecs_core/systems/trails.py", "tests/ecs_core/systems/test_trails.py"
 LINE_TESTS = "tests/ecs_core/raster/test_lines.py"
@@ -200,8 +202,8 @@ MUTATIONS = [
     Mutation(
         "raster: light that moved stays behind",
         PAINTER,
-        "if first == last and first_line == last_line and not before.any():",
-        "if first == last and first_line == last_line:",
+        "if first == last and first_line == last_line and not before.any() and finishing is None:",
+        "if first == last and first_line == last_line and finishing is None:",
         RASTER,
     ),
     Mutation(
@@ -252,6 +254,17 @@ MUTATIONS = [
     Mutation("trails: a jump is drawn", TRAILS, "            path.known[jumped] = 0\n", "", TRAIL_TESTS),
     Mutation(
         "trails: the end jumps", TRACE, "(px[n] - px[n - 1]) * (f32(1.0) - since)", "(px[n] - px[n - 1])", TRAIL_TESTS
+    ),
+    Mutation("finish: a fade changes it", PAINTER, "light = 1.0  # the finish", "pass  # the finish", FINISH_TESTS),
+    Mutation("finish: only what is touched", PAINTER, "                self._touched.fill(1)\n", "", FINISH_TESTS),
+    Mutation("finish: light is lost at half size", FINISH, "_add_doubled(half, plane)", "pass", FINISH_TESTS),
+    Mutation("finish: bloom lies aside", BLOOM, "centre=0.25", "centre=0.9", FINISH_TESTS),
+    Mutation(
+        "finish: bindings move it too early",
+        "ecs_core/rendering/simulation.py",
+        "next((copy(found) for",
+        "next((found for",
+        "tests/ecs_core/rendering/test_finish.py",
     ),
     # The sandbox
     Mutation("sandbox: memory", SANDBOX, "    _limit(resource.RLIMIT_AS, _mapped() + memory)\n", "", CONFINED),

@@ -183,7 +183,7 @@ class Rasteriser:
             top = band * BAND_ROWS
             bottom = min(self.height, top + BAND_ROWS)
             before = self._before[band]
-            if finishing is None and first == last and first_line == last_line and not before.any():
+            if first == last and first_line == last_line and not before.any() and finishing is None:
                 continue
             light_of_band = self._luminance, self._colour, top, bottom, self.width
             if covers:  # sprites hide the background, too, so it is there before them

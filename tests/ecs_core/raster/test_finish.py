@@ -63,11 +63,11 @@ def light_in_all(width: int, height: int, drawn: Sprites, radius: float, amount:
 
 
 def test_bloom_lies_around_its_sprite_evenly() -> None:
-    drawn = sprites([96.5], [54.0], radius=4.0, light=(3.0, 3.0, 3.0), skirt=0.0)  # between pixels of colour
-    light = light_of(painted(drawn, finish=Finish(bloom=6.0, bloom_radius=200.0))).astype(float)
+    drawn = sprites([480.5], [270.0], radius=20.0, light=(3.0, 3.0, 3.0), skirt=0.0)  # between pixels of colour
+    light = light_of(painted(drawn, size=(960, 540), finish=Finish(bloom=6.0, bloom_radius=200.0))).astype(float)
     row, column = light.sum(axis=1), light.sum(axis=0)
-    assert abs((row * (np.arange(HEIGHT) + 0.5)).sum() / row.sum() - 54.0) < 0.1
-    assert abs((column * (np.arange(WIDTH) + 0.5)).sum() / column.sum() - 96.5) < 0.3
+    assert abs((row * (np.arange(540) + 0.5)).sum() / row.sum() - 270.0) < 0.3
+    assert abs((column * (np.arange(960) + 0.5)).sum() / column.sum() - 480.5) < 0.3
 
 
 def test_wider_bloom_is_dimmer_near_and_brighter_far() -> None:
