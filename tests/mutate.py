@@ -248,8 +248,16 @@ MUTATIONS = [
     Mutation("cover: light is blended", COVER, "(_ONE - cover) * above + cover * light", "above", RASTER),
     Mutation("cover: fades change it", PAINTER, "float(kernels.cover.TOE) * light", "float(kernels.cover.TOE)", RASTER),
     Mutation("cover: the background stays", PAINTER, "            self._luminance.fill(0)\n", "", RASTER),
-    Mutation("lines: no taper", LINES, "(i0 + di * s)", "i0", LINE_TESTS),
-    Mutation("lines: sharp ends", LINES, "(_along(along) - _along(along - ends))", "_ONE", LINE_TESTS),
+    Mutation("lines: no taper", LINES, "di, dq = i1 - i0, q - _ONE", "di, dq = _ZERO, q - _ONE", LINE_TESTS),
+    Mutation("lines: sharp ends", LINES, "share = _along(along) - _along(along - ends)", "share = _ONE", LINE_TESTS),
+    Mutation("lines: soft ones lie aside", LINES, "aside = _QUARTER if half else _ZERO", "aside = _ZERO", LINE_TESTS),
+    Mutation(
+        "lines: soft ones stay",
+        LINES,
+        "max(begin, min(end + PAD - 1, half_stride))] = _ZERO",
+        "begin] = _ZERO",
+        LINE_TESTS,
+    ),
     Mutation("lines: no budget", PAINTER, "return 1.0 if fits(1.0) else _largest(fits)", "return 1.0", LINE_TESTS),
     Mutation("trails: a jump is drawn", TRAILS, "            path.known[jumped] = 0\n", "", TRAIL_TESTS),
     Mutation(

@@ -3,6 +3,9 @@
 The light of a segment is that of a sprite which moves along it: ``window(d / reach) × (C(t / reach) - C((t - length) /
 reach))`` at the distance d from the line and t along it, where C is the integral of the window, from 0 to 1. Segments
 that continue each other add up to one line: C of the one's end cancels C of the other's beginning.
+
+Every pixel of a line is worked out by itself, so fewer are better: *soft* lines, which are wide enough to lose nothing
+by it, are drawn at half size, where colour is kept anyway, and their luminance is interpolated from there.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core.arrays import F32, I64, U8
-from ecs_core.kernels.jit import inline_kernel, kernel
+from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 from ecs_core.kernels.raster import FINEST, KB, KG, KR, PAD, add8, touch, window
 
 f32 = np.float32
@@ -18,6 +21,10 @@ u64 = np.uint64
 
 _ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
 INTEGRAL = f32(0.8107327)  # of the window, from -1 to 1
+SOFT = f32(5.0)  # smallest reach of a soft line, pixels
+# Interpolation widens a line as a Gaussian of this squared reach does, pixels of half size; 9 times its variance.
+_WIDENED = f32(2.0)
+_THREE_QUARTERS, _EIGHTH = f32(0.75), f32(0.125)
 
 
 # The integral of the window from its middle, of the whole: odd, 1/2 at 1 and level there; wrong by 0.003 at most.
@@ -45,15 +52,74 @@ def _profile(
     di, dq = i1 - i0, q - _ONE
     ends = length * inverse
     step_t, step_d = f32(8.0) * ux, f32(8.0) * uy
+    last = t0 + f32(groups) * step_t
+    inside = min(t0, last) * inverse >= _ONE and max(t0, last) * inverse <= ends - _ONE
     for group in range(groups):
         start = u64(group) * u64(8)
-        for k in range(8):
-            t, d = t0 + f32(k) * ux, d0 - f32(k) * uy
-            s = min(max(t * per_length, _ZERO), _ONE)
-            light = _ONE + dq * s
-            along = t * inverse
-            weight[start + u64(k)] = window(d * (i0 + di * s)) * (_along(along) - _along(along - ends)) * light * light
+        if inside:  # no pixel is near an end
+            for k in range(8):
+                t, d = t0 + f32(k) * ux, d0 - f32(k) * uy
+                s = t * per_length
+                light = _ONE + dq * s
+                weight[start + u64(k)] = window(d * (i0 + di * s)) * light * light
+        else:
+            for k in range(8):
+                t, d = t0 + f32(k) * ux, d0 - f32(k) * uy
+                s = min(max(t * per_length, _ZERO), _ONE)
+                light = _ONE + dq * s
+                along = t * inverse
+                share = _along(along) - _along(along - ends)
+                weight[start + u64(k)] = window(d * (i0 + di * s)) * share * light * light
         t0, d0 = t0 + step_t, d0 - step_d
+
+
+@inner_kernel
+def _draw(
+    light: F32, planes: int, stride: int, low: int, high: int, columns: int, x0: f32, y0: f32, x1: f32, y1: f32,
+    r0: f32, r1: f32, q: f32, amount: F32, weight: F32, spans: I64,
+) -> tuple[int, int, int, int]:  # fmt: skip
+    """Add a line to planes of the rows ``low … high - 1``, end to end, ``amount`` (planes,) of it.
+
+    ``spans`` (2, rows) is widened to the columns that each row lights. Returns the first row and column that are lit,
+    and one more than the last ones.
+    """
+    plane = light.size // planes
+    reach = max(r0, r1)
+    dx, dy = x1 - x0, y1 - y0
+    length = np.sqrt(dx * dx + dy * dy)
+    ux, uy = dx / max(length, f32(1e-6)), dy / max(length, f32(1e-6))
+    first = max(low, int(np.floor(min(y0, y1) - reach)))
+    last = min(high, int(np.ceil(max(y0, y1) + reach)))
+    edge0, edge1 = max(-x0, min(dx, _ZERO) - reach), min(f32(columns) - x0, max(dx, _ZERO) + reach)
+    # Where a row crosses the line's two long sides, and its two ends.
+    steep, flat = abs(uy) > f32(1e-4), abs(ux) > f32(1e-4)
+    per_uy = _ONE / uy if steep else _ZERO
+    per_ux = _ONE / ux if flat else _ZERO
+    across, after = abs(reach * per_uy), length + reach
+    i0, i1 = _ONE / r0, _ONE / r1
+    left, right = columns, 0
+    for row in range(first, last):
+        py = f32(row) + _HALF - y0
+        a, b = edge0, edge1
+        if steep:
+            middle = py * ux * per_uy
+            a, b = max(a, middle - across), min(b, middle + across)
+        if flat:
+            one, other = (-reach - py * uy) * per_ux, (after - py * uy) * per_ux
+            a, b = max(a, min(one, other)), min(b, max(one, other))
+        begin, end = max(0, int(np.floor(a + x0))), min(columns, int(np.ceil(b + x0)))
+        groups = (end - begin + 7) >> 3
+        if groups <= 0:
+            continue
+        left, right = min(left, begin), max(right, end)
+        here = row - low
+        spans[0, here], spans[1, here] = min(spans[0, here], begin), max(spans[1, here], end)
+        px = f32(begin) + _HALF - x0
+        _profile(weight, groups, px * ux + py * uy, py * ux - px * uy, ux, uy, length, i0, i1, q)
+        at = here * stride + begin
+        for channel in range(planes):
+            _add(light, at + channel * plane, groups, weight, amount[channel])
+    return first, left, last, right
 
 
 @inline_kernel
@@ -63,67 +129,111 @@ def _add(light: F32, at: int, groups: int, weight: F32, amount: f32) -> None:
         add8(light, u64(at) + j, weight, j, amount)
 
 
-@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1]")
+@inner_kernel
+def _add_soft(luminance: F32, colour: F32, soft: F32, spans: I64, rows: int, half_width: int) -> None:
+    """Add soft lines, drawn at half size with a row more at either end, to the band's light, and clear them.
+
+    A sample at half size lies on the left pixel of its two, and between its two rows.
+    """
+    stride, half_stride = 2 * half_width + PAD, half_width + PAD
+    plane, soft_plane = colour.size // 3, soft.size // 3
+    level = np.zeros((3, half_width + 3), np.float32)
+    for row in range(rows):
+        begin = min(spans[0, row], spans[0, row + 1], spans[0, row + 2])
+        end = min(max(spans[1, row], spans[1, row + 1], spans[1, row + 2]), half_width)
+        begin, end = max(begin - 1, 0), min(end + 1, half_width)
+        if begin >= end:
+            continue
+        n, before = end - begin, 1 if begin else 0
+        for near in range(3):
+            at = (row + near) * half_stride + begin - before
+            count = n + 1 + before
+            out = level[near, 1 - before :]
+            red, green = soft[at : at + count], soft[at + soft_plane : at + soft_plane + count]
+            blue = soft[at + 2 * soft_plane : at + 2 * soft_plane + count]
+            for i in range(count):
+                out[i] = KR * red[i] + KG * green[i] + KB * blue[i]
+            if not before:
+                level[near, 0] = level[near, 1]
+        for channel in range(3):
+            at = row * half_stride + begin + channel * plane
+            source = (row + 1) * half_stride + begin + channel * soft_plane
+            to, of = colour[at : at + n], soft[source : source + n]
+            for i in range(n):
+                to[i] += of[i]
+        for lower in range(2):
+            at = (2 * row + lower) * stride + 2 * begin
+            out, far = luminance[at : at + 2 * n], level[2 * lower]
+            for i in range(n + 2):
+                far[i] = _THREE_QUARTERS * level[1, i] + _QUARTER * far[i]
+            for i in range(n):
+                # The left pixel as if interpolated, too: otherwise lines would be sharper there.
+                out[2 * i] += _THREE_QUARTERS * far[i + 1] + _EIGHTH * (far[i] + far[i + 2])
+                out[2 * i + 1] += _HALF * (far[i + 1] + far[i + 2])
+    for row in range(rows + 2):
+        begin, end = spans[0, row], spans[1, row]
+        for channel in range(3):
+            at = row * half_stride + channel * soft_plane
+            soft[at + begin : at + max(begin, min(end + PAD - 1, half_stride))] = _ZERO
+
+
+@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], f4[::1], u1[:, ::1]")
 def draw_lines(
-    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, lines: F32, scratch: F32, touched: U8
-) -> None:
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, lines: F32, scratch: F32, soft: F32,
+    touched: U8,
+) -> None:  # fmt: skip
     """Add the listed lines to one band's accumulators and mark the blocks that they touch.
 
     As ``raster.draw_band``; ``lines`` is (10, n): x and y of both ends, reach at both (pixels), red, green and blue at
     the first, and the square root of the share of it that there is at the second. Its root changes evenly between them.
+    ``soft`` is scratch like ``colour`` with two more rows, and is zero before and after.
     """
-    plane = colour.size // 3
-    weight = scratch[0]
+    half_width, weight, rows = width >> 1, scratch[0], (bottom - top) >> 1
+    spans, soft_spans = np.zeros((2, bottom - top), np.int64), np.zeros((2, rows + 2), np.int64)
+    soft_spans[0] = half_width
+    amount, luma = np.empty(3, np.float32), np.empty(1, np.float32)
+    any_soft = False
     for k in range(listed.size):
         i = listed[k]
-        for half in range(2):
+        r0, r1, q = lines[4, i], lines[5, i], lines[9, i]
+        is_soft = min(r0, r1) >= SOFT
+        any_soft |= is_soft
+        for half in range(1 if is_soft else 0, 2):
             scale = _HALF if half else _ONE
+            aside = _QUARTER if half else _ZERO
             x0, y0, x1, y1 = lines[0, i] * scale, lines[1, i] * scale, lines[2, i] * scale, lines[3, i] * scale
-            if half:
-                x0, x1 = x0 + _QUARTER, x1 + _QUARTER
-            r0, r1 = lines[4, i] * scale, lines[5, i] * scale
-            # Too fine for the grid: as wide as it may be, with the same light.
-            dim, q = min(r0 / FINEST, _ONE), lines[9, i]
-            if r1 < FINEST:
-                q *= np.sqrt(r1 / (FINEST * dim))
-            r0, r1 = max(r0, FINEST), max(r1, FINEST)
-            reach = max(r0, r1)
-            dx, dy = x1 - x0, y1 - y0
-            length = np.sqrt(dx * dx + dy * dy)
-            ux, uy = dx / max(length, f32(1e-6)), dy / max(length, f32(1e-6))
-            low, high, columns = top >> half, bottom >> half, width >> half
-            stride = columns + PAD
-            first = max(low, int(np.floor(min(y0, y1) - reach)))
-            last = min(high, int(np.ceil(max(y0, y1) + reach)))
-            edge0, edge1 = max(-x0, min(dx, _ZERO) - reach), min(f32(columns) - x0, max(dx, _ZERO) + reach)
-            # Where a row crosses the line's two long sides, and its two ends.
-            steep, flat = abs(uy) > f32(1e-4), abs(ux) > f32(1e-4)
-            per_uy = _ONE / uy if steep else _ZERO
-            per_ux = _ONE / ux if flat else _ZERO
-            across, after = abs(reach * per_uy), length + reach
-            left, right = columns, 0
-            for row in range(first, last):
-                py = f32(row) + _HALF - y0
-                a, b = edge0, edge1
-                if steep:
-                    middle = py * ux * per_uy
-                    a, b = max(a, middle - across), min(b, middle + across)
-                if flat:
-                    one, other = (-reach - py * uy) * per_ux, (after - py * uy) * per_ux
-                    a, b = max(a, min(one, other)), min(b, max(one, other))
-                begin, end = max(0, int(np.floor(a + x0))), min(columns, int(np.ceil(b + x0)))
-                groups = (end - begin + 7) >> 3
-                if groups <= 0:
-                    continue
-                left, right = min(left, begin), max(right, end)
-                px = f32(begin) + _HALF - x0
-                _profile(weight, groups, px * ux + py * uy, py * ux - px * uy, ux, uy, length, _ONE / r0, _ONE / r1, q)
-                at = (row - low) * stride + begin
-                if half:
-                    for channel in range(3):
-                        _add(colour, at + channel * plane, groups, weight, dim * lines[6 + channel, i])
-                else:
-                    amount = dim * (KR * lines[6, i] + KG * lines[7, i] + KB * lines[8, i])
-                    _add(luminance, at, groups, weight, amount)
-            if right > left:
-                touch(touched, (first - low) << half, (last - low) << half, left << half, right << half)
+            x0, x1 = x0 + aside, x1 + aside
+            r0, r1, q, dim = lines[4, i] * scale, lines[5, i] * scale, lines[9, i], _ONE
+            if is_soft:
+                narrow0, narrow1 = np.sqrt(r0 * r0 - _WIDENED), np.sqrt(r1 * r1 - _WIDENED)
+                dim = r0 / narrow0
+                q *= np.sqrt(r1 / (narrow1 * dim))
+                r0, r1 = narrow0, narrow1
+            else:  # what is too fine for the grid is as wide as it may be, with the same light
+                dim = min(r0 / FINEST, _ONE)
+                if r1 < FINEST:
+                    q *= np.sqrt(r1 / (FINEST * dim))
+                r0, r1 = max(r0, FINEST), max(r1, FINEST)
+            amount[0], amount[1], amount[2] = dim * lines[6, i], dim * lines[7, i], dim * lines[8, i]
+            if is_soft:
+                first, left, last, right = _draw(
+                    soft, 3, half_width + PAD, (top >> 1) - 1, (bottom >> 1) + 1, half_width + 1,
+                    x0, y0, x1, y1, r0, r1, q, amount, weight, soft_spans,
+                )  # fmt: skip
+                first, left = max(2 * first - 1, top), max(2 * left - 2, 0)
+                last, right = min(2 * last + 1, bottom), min(2 * right + 1, width)
+            elif half:
+                first, left, last, right = _draw(
+                    colour, 3, half_width + PAD, top >> 1, bottom >> 1, half_width,
+                    x0, y0, x1, y1, r0, r1, q, amount, weight, spans,
+                )  # fmt: skip
+                first, left, last, right = 2 * first, 2 * left, 2 * last, 2 * right
+            else:
+                luma[0] = KR * amount[0] + KG * amount[1] + KB * amount[2]
+                first, left, last, right = _draw(
+                    luminance, 1, width + PAD, top, bottom, width, x0, y0, x1, y1, r0, r1, q, luma, weight, spans
+                )
+            if right > left and last > first:
+                touch(touched, first - top, last - top, left, right)
+    if any_soft:
+        _add_soft(luminance, colour, soft, soft_spans, rows, half_width)

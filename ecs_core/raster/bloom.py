@@ -34,6 +34,7 @@ class Bloom:
         self._windows = np.zeros((2, max(columns, rows) + 2 * pad), np.float32)
         blocks = -(-columns >> kernels.raster.BLOCK_SHIFT), -(-rows >> kernels.raster.STRIP_SHIFT)
         self._touched = np.zeros(blocks[::-1], np.uint8)
+        self._soft = np.zeros(3 * (rows // 2 + 2) * (columns // 2 + pad), np.float32)
         self._drawn = np.empty((8, 0), np.float32)
         self.rows, self.shares = _between(height // 2, rows // 2, centre=0.5)
         self._columns, self._column_shares = _between(width // 2, columns // 2, centre=0.25)
@@ -79,7 +80,9 @@ class Bloom:
             coarse = lines.copy()
             coarse[[0, 2]] *= across
             coarse[[1, 3, 4, 5]] *= down
-            kernels.lines.draw_lines(*band, np.arange(coarse.shape[1]), coarse, self._windows, self._touched)
+            kernels.lines.draw_lines(
+                *band, np.arange(coarse.shape[1]), coarse, self._windows, self._soft, self._touched
+            )
 
 
 def _between(fine: int, coarse: int, *, centre: float) -> tuple[I64, F32]:

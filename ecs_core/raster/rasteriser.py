@@ -66,6 +66,7 @@ class Rasteriser:
         blocks, strips = -(-width >> kernels.raster.BLOCK_SHIFT), BAND_ROWS >> kernels.raster.STRIP_SHIFT
         self._luminance = np.zeros(BAND_ROWS * (width + pad), np.float32)
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
+        self._soft = np.zeros(3 * (BAND_ROWS // 2 + 2) * (width // 2 + pad), np.float32)
         self._drawn = np.empty((8, 0), np.float32)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
@@ -173,7 +174,8 @@ class Rasteriser:
         segments, line_starts, listed_lines = _NO_LINES, [0] * len(starts), _NOBODY
         if lines is not None:
             segments, thinner = self._cut_lines(lines, light)
-            line_starts, listed_lines = self._in_bands(segments[1], segments[3], np.maximum(segments[4], segments[5]))
+            reach = np.maximum(segments[4], segments[5]) + 2  # pixels that soft lines are interpolated over
+            line_starts, listed_lines = self._in_bands(segments[1], segments[3], reach)
             scale = min(scale, thinner)
         finishing = None if finish is None else self._finishing(finish, fade, sprites, segments, scale)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
@@ -194,9 +196,9 @@ class Rasteriser:
             else:
                 kernels.raster.draw_band(*light_of_band, *what)
             if first_line < last_line:
-                kernels.lines.draw_lines(
-                    *light_of_band, listed_lines[first_line:last_line], segments, self._windows, self._touched
-                )
+                which = listed_lines[first_line:last_line]
+                soft = self._soft[: 3 * ((bottom - top) // 2 + 2) * (self.width // 2 + kernels.raster.PAD)]
+                kernels.lines.draw_lines(*light_of_band, which, segments, self._windows, soft, self._touched)
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             if finishing is not None:
                 bloom, rows, shares, *others, grains = finishing

@@ -75,6 +75,24 @@ def test_fine_line_keeps_its_light_wherever_it_lies() -> None:
     assert max(totals) <= 1.1 * min(totals)
 
 
+@pytest.mark.parametrize("angle", [0.0, 0.5, 1.1, np.pi / 2])
+@pytest.mark.parametrize("way", [4.0, 70.0])
+def test_line_that_becomes_soft_looks_as_before(angle: float, way: float) -> None:
+    dx, dy = way * np.cos(angle), way * np.sin(angle)
+    fine, soft = (
+        light_of(painted(lines([96.2 - dx / 2], [54.7 - dy / 2], dx, dy, radius=reach / 2.1, light=0.3)))
+        for reach in (4.99, 5.01)
+    )
+    assert soft.sum() == pytest.approx(fine.sum(), rel=0.03)
+    assert soft.max() == pytest.approx(fine.max(), rel=0.05)
+    assert np.abs(soft - fine).max() < 0.2 * fine.max()
+    middles = [
+        (light[..., None] * np.moveaxis(np.indices(light.shape), 0, 2)).sum((0, 1)) / light.sum()
+        for light in (fine, soft)
+    ]
+    np.testing.assert_allclose(*middles, atol=0.1)
+
+
 PLACES = st.tuples(
     st.floats(-60, WIDTH + 60), st.floats(-60, HEIGHT + 60), st.floats(-200, 200), st.floats(-200, 200),
     st.floats(0.1, 12), st.sampled_from((0.0, 0.3, 1.0)),
