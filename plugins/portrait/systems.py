@@ -55,7 +55,7 @@ class Crowd:
 
 @dataclass(frozen=True)
 class Spring:
-    """Pulls particles home: a damped oscillator of ``rate`` (rad/s) without damping, and ``damping``, 1 for critical."""
+    """Pulls particles home, as a damped oscillator of ``rate`` (rad/s); with a ``damping`` of 1 it would just not swing."""
 
     limits: ClassVar[Limits] = MappingProxyType({"rate": (0.05, 100.0), "damping": (0.0, 0.99)})
 
@@ -78,7 +78,7 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Breath:
-    """Swaying of ``sway`` units and swelling by a share of ``swell``, all of it in silence and none where it is loud."""
+    """Swaying by ``sway`` units and swelling by the share ``swell``: all of it in silence, none where it is loud."""
 
     limits: ClassVar[Limits] = MappingProxyType({"sway": (0.0, 1e3), "swell": (0.0, 1.0)})
 

@@ -21,7 +21,7 @@ SPACING = 0.05  # between letters, in ems: glowing letters need room
 
 
 def check_text(text: str) -> str:
-    """The text with composed characters and ``\\n`` for line breaks.
+    """The text with composed characters, without spaces at the ends of its lines.
 
     Raises:
         ValueError: it is empty, or has characters that cannot be drawn.
