@@ -64,8 +64,8 @@ def refuse_local_settings(particle_type: str, config: Mapping[str, Any]) -> None
         if kind is None or not isinstance(own, Mapping):
             continue  # which the checks of the config report
         for setting in local_settings(kind):
-            if own.get(setting) is not None:
+            if (given := own.get(setting)) is not None:
                 raise SceneError(
-                    f"{where}{setting}: names a file of the machine that renders, which only the command line and the"
-                    " library may; leave it out"
+                    f"{where}{setting} = {repr(given)[:100]}: names a file of the machine that renders, which only the"
+                    " command line and the library may; leave it out"
                 )

@@ -9,7 +9,7 @@ from ecs_core import F32
 
 Points = NDArray[np.float64]
 PER_POINT = 12  # pixels that there should be for each point
-ROUNDS = 6  # of relaxation: enough that no clumps are left, and too few for a lattice
+ROUNDS = 3  # of relaxation: enough that no clumps are left, and too few for a lattice
 
 
 def spread(weights: F32, n: int, rng: np.random.Generator) -> Points:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecs_core import F32, Canvas, Gradient
+from ecs_core import F32, Canvas
 from plugins.portrait.homes import PER_POINT, means, shrinking, spread
 from plugins.portrait.picture import read_picture
 from plugins.portrait.settings import PortraitSettings
@@ -45,23 +45,19 @@ def likeness(settings: PortraitSettings, canvas: Canvas, n: int, rng: np.random.
     x, y = middle_x + (points[:, 0] - wide / 2) * unit, middle_y + (points[:, 1] - high / 2) * unit
     gap = unit * (float(dense.sum(dtype=np.float64)) / max(1, n)) ** 0.5  # units between neighbours
     draw = rng.uniform(0.0, 1.0, (5, n)).astype(f32)
-    along = (points[:, 0] / wide).astype(f32) + f32(0.10) * (draw[0] - f32(0.5))
-    color, light = _palette(settings.palette, along), np.ones(n, f32)
-    if picture is not None:
-        light = f32(0.25) + f32(1.1) * lightness[row, column]
-        if settings.colors == "picture":
-            color = _bright(picture.linear[row, column])
-    glitter = draw[1] ** 5  # few are large and bright
-    size = f32(np.clip(0.26 * gap, 0.7, 7.0)) * (f32(0.75) + f32(0.5) * draw[2] + f32(0.9) * glitter)
-    light = light * (f32(0.35) + f32(0.55) * draw[3] + f32(2.2) * glitter)
+    along = np.clip((points[:, 0] / wide).astype(f32) + f32(0.10) * (draw[0] - f32(0.5)), 0, 1)
+    glitter = draw[1] ** 6  # few are large and bright
+    size = f32(np.clip(0.25 * gap, 0.7, 20.0)) * (f32(0.7) + f32(0.5) * draw[2] + f32(1.1) * glitter)
+    if picture is None:
+        light = f32(0.25) + f32(0.7) * draw[3] ** 2 + f32(3.0) * glitter
+    else:  # evener, as light tells what is seen
+        light = (f32(0.2) + lightness[row, column]) * (f32(0.45) + f32(0.5) * draw[3] + f32(1.2) * glitter)
+    color = settings.palette(along)
+    if settings.colors == "picture" and picture is not None:
+        color = _bright(picture.linear[row, column])
     return Likeness(
         x.astype(f32), y.astype(f32), size, light, color, phase=draw[4], rate=f32(0.25) + f32(0.9) * draw[3]
     )
-
-
-def _palette(palette: Gradient, along: F32) -> F32:
-    """Colours from the first at 0 to the last at 1; (n, 3)."""
-    return palette(np.clip(along, 0, 1))
 
 
 def _bright(linear: F32) -> F32:

@@ -26,35 +26,46 @@ from ecs_core import (
 from plugins.portrait.settings import PortraitSettings
 from plugins.portrait.systems import Breath, Crowd, Home, Scatter, Spring
 
-SHUTTER = 0.022  # seconds: what flies is a streak
-LIGHT = 1.5  # of the shape, beside what its particles draw
+HAZE = 24  # one particle in so many is a large faint glow
 
 
 def populate(world: World, settings: PortraitSettings) -> None:
-    """Two populations: the sparks, and the shape, whose particles take their places in the first frame."""
+    """Three populations: loose sparks, a haze of large faint glows in the shape, and the particles that show it."""
     world.insert(settings)
-    canvas = world.get(Canvas)
     sparks = round(settings.sparks * settings.particle_count)
-    _add_sparks(world, settings, canvas, sparks)
-    wide = settings.fill * canvas.width
+    covers = settings.blend == "over"
+    haze = 0 if covers else (settings.particle_count - sparks) // HAZE
+    _add_sparks(world, settings, sparks)
+    _add_shape(world, settings, "haze", Crowd(haze, size=1.6, light=0.024), Twinkle(low=0.8, high=1.1), moves=0.35)
+    count = settings.particle_count - sparks - haze
+    crowd = Crowd(count, size=1.5, light=2.5) if covers else Crowd(count)  # what covers has no light round it
+    _add_shape(world, settings, "shape", crowd, Twinkle(low=0.5, high=1.2))
+
+
+def _add_shape(
+    world: World, settings: PortraitSettings, name: str, crowd: Crowd, twinkle: Twinkle, moves: float = 1.0
+) -> None:
+    """Particles that take their places in the first frame; they are thrown ``moves`` times as far as usual."""
+    thrown = moves * settings.scatter
     world.populate(
         (Position, Velocity, Size, Color, Look, Pulse, Home),
         (
-            Crowd(settings.particle_count - sparks),
+            crowd,
             Spring(rate=4.0 / settings.reform, damping=0.62),
-            Scatter(kick=5200 * settings.scatter, drop=9000 * settings.scatter, reach=0.16 * wide),
+            Scatter(kick=20 * thrown, drop=22 * thrown),
             Breath(sway=2.2 * settings.breath, swell=0.012 * settings.breath),
             Turbulence(strength=0.0, scale=300.0, speed=0.5),
-            Twinkle(low=0.55, high=1.15),
+            twinkle,
             Skirt(light=0.05, crowd=1_000_000),
-            Sprite("glow", shutter=SHUTTER),
+            Sprite("glow", shutter=_shutter(settings)),
             Reactive(_reactions(settings)),
         ),
-        name="shape",
+        name=name,
     )
 
 
-def _add_sparks(world: World, settings: PortraitSettings, canvas: Canvas, count: int) -> None:
+def _add_sparks(world: World, settings: PortraitSettings, count: int) -> None:
+    canvas = world.get(Canvas)
     spark: dict[str, Any] = {"size": Range(1.0, 3.2, tail=2.5), "light": Range(0.1, 1.3, tail=2.2)}
     world.populate(
         (Position, Velocity, Size, Color, Look, Pulse),
@@ -76,7 +87,7 @@ def _add_sparks(world: World, settings: PortraitSettings, canvas: Canvas, count:
             Turbulence(strength=14.0, scale=260.0, speed=0.2),
             Walls("wrap"),
             Twinkle(low=0.25, high=1.0),
-            Sprite("glow", shutter=SHUTTER),
+            Sprite("glow", shutter=_shutter(settings)),
             Reactive(
                 (
                     Binding("level", Look, "light", gain=1.2),
@@ -86,6 +97,11 @@ def _add_sparks(world: World, settings: PortraitSettings, canvas: Canvas, count:
         ),
         name="sparks",
     )
+
+
+def _shutter(settings: PortraitSettings) -> float:
+    """Seconds: what flies is a streak. Where particles cover, none is, as streaks would cover nothing."""
+    return 0.0 if settings.blend == "over" else 0.022
 
 
 def _reactions(settings: PortraitSettings) -> tuple[Binding, ...]:

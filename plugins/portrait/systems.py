@@ -46,16 +46,18 @@ class Home(Column):
 
 @dataclass(frozen=True)
 class Crowd:
-    """How many particles there are."""
+    """How many particles there are, how many times as large and bright as usual."""
 
     bindable: ClassVar[tuple[str, ...]] = ()
 
     count: int
+    size: float = 1.0
+    light: float = 1.0
 
 
 @dataclass(frozen=True)
 class Spring:
-    """Pulls particles home, as a damped oscillator of ``rate`` (rad/s); with a ``damping`` of 1 it would just not swing."""
+    """Pulls particles home: an oscillator of ``rate`` (rad/s) and ``damping``, which would not swing at 1."""
 
     limits: ClassVar[Limits] = MappingProxyType({"rate": (0.05, 100.0), "damping": (0.0, 0.99)})
 
@@ -65,15 +67,15 @@ class Spring:
 
 @dataclass(frozen=True)
 class Scatter:
-    """What throws particles: a kick those within about ``reach`` units of a place in the shape, at up to ``kick``
-    units/s; a drop all of them, at up to ``drop``.
+    """What throws particles, in spreads of the shape, which is how far its homes are from their middle: a kick those
+    within about ``reach`` of a place in it, at up to ``kick`` a second; a drop all of them, at up to ``drop``.
     """
 
-    limits: ClassVar[Limits] = MappingProxyType({"kick": (0.0, 1e5), "drop": (0.0, 1e5), "reach": (1.0, 1e5)})
+    limits: ClassVar[Limits] = MappingProxyType({"kick": (0.0, 1e3), "drop": (0.0, 1e3), "reach": (0.01, 1e3)})
 
-    kick: float
-    drop: float
-    reach: float
+    kick: float = 20.0
+    drop: float = 22.0
+    reach: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,12 @@ class Settle(System):
             found = likeness(settings, canvas, crowd.count, world.rng(self, entity))
             new = table.spawn(len(found.x))
             home.x[new], home.y[new] = position.x[new], position.y[new] = found.x, found.y
-            size.value[new] = found.size
-            color.r[new], color.g[new], color.b[new] = (found.color * found.light[:, None]).T
+            size.value[new] = found.size * f32(crowd.size)
+            light = found.light * f32(crowd.light)
+            color.r[new], color.g[new], color.b[new] = (found.color * light[:, None]).T
             pulse.phase[new], pulse.rate[new] = found.phase, found.rate
             if bright is not None:
-                bright.value[new] = found.light
+                bright.value[new] = light
 
 
 class Return(System):
@@ -167,23 +170,35 @@ class Return(System):
                 yield *push, min(max(0.0, end - float(times[number])), world.dt)
 
     def _kick(self, rng: np.random.Generator, home: Home, scatter: Scatter, strength: float) -> tuple[F32, F32]:
-        """Away from the home of any particle, the less the farther from there."""
+        """Away from a particle's home, and from the middle: what is thrown outward leaves the rest alone."""
         n = len(home.x)
         at = min(int(rng.uniform() * n), n - 1)
+        out_x, out_y, spread = _from_middle(home)
+        reach = scatter.reach * spread
         x, y = home.x + home.away_x - home.x[at], home.y + home.away_y - home.y[at]
-        near = np.exp((x * x + y * y) * f32(-0.5 / scatter.reach**2))
-        return _thrown(rng, x, y, f32(scatter.kick * strength) * near, turn=0.6)
+        near = np.exp((x * x + y * y) * f32(-0.5 / reach**2))
+        out = f32(1.2 * reach) / (np.hypot(out_x, out_y) + f32(0.5 * reach))
+        speed = f32(scatter.kick * strength * spread) * near
+        return _thrown(rng, x + out * out_x, y + out * out_y, speed, turn=0.6)
 
     def _drop(self, rng: np.random.Generator, home: Home, scatter: Scatter) -> tuple[F32, F32]:
-        """Away from the middle of all homes."""
-        x, y = home.x - home.x.mean(dtype=np.float64), home.y - home.y.mean(dtype=np.float64)
-        return _thrown(rng, x.astype(f32), y.astype(f32), np.full(len(x), scatter.drop, f32), turn=1.1)
+        """Away from the middle."""
+        x, y, spread = _from_middle(home)
+        return _thrown(rng, x, y, np.full(len(x), scatter.drop * spread, f32), turn=1.1)
+
+
+def _from_middle(home: Home) -> tuple[F32, F32, float]:
+    """Where the homes are, from the middle of all of them, and how far that is in the mean (root of the squares, at
+    least 1); units.
+    """
+    x, y = (each - f32(each.mean(dtype=np.float64)) for each in (home.x, home.y))
+    return x, y, max(1.0, float(np.mean(x * x + y * y, dtype=np.float64)) ** 0.5)
 
 
 def _thrown(rng: np.random.Generator, x: F32, y: F32, speed: F32, *, turn: float) -> tuple[F32, F32]:
     """Velocities along (x, y), turned by up to ``turn`` radians; few particles have all of the ``speed``."""
     share, angle = rng.uniform(0.0, 1.0, (2, len(x))).astype(f32)
-    speed = speed * (f32(0.06) + f32(0.94) * share**3) / (np.hypot(x, y) + f32(20))
+    speed = speed * (f32(0.05) + f32(0.95) * share**4) / (np.hypot(x, y) + f32(20))
     angle = (angle - f32(0.5)) * f32(2 * turn)
     c, s = np.cos(angle), np.sin(angle)
     return speed * (c * x - s * y), speed * (s * x + c * y)
