@@ -38,8 +38,10 @@ def populate(world: World, settings: PortraitSettings) -> None:
     _add_sparks(world, settings, sparks)
     _add_shape(world, settings, "haze", Crowd(haze, size=1.6, light=0.024), Twinkle(low=0.8, high=1.1), moves=0.35)
     count = settings.particle_count - sparks - haze
-    crowd = Crowd(count, size=1.5, light=2.5) if covers else Crowd(count)  # what covers has no light round it
-    _add_shape(world, settings, "shape", crowd, Twinkle(low=0.5, high=1.2))
+    if covers:  # as paint: all of it, and no light around
+        _add_shape(world, settings, "shape", Crowd(count, size=1.8, evenly=True), Twinkle(low=0.8, high=1.0))
+    else:
+        _add_shape(world, settings, "shape", Crowd(count), Twinkle(low=0.5, high=1.2))
 
 
 def _add_shape(
@@ -52,7 +54,7 @@ def _add_shape(
         (
             crowd,
             Spring(rate=4.0 / settings.reform, damping=0.62),
-            Scatter(kick=20 * thrown, drop=22 * thrown),
+            Scatter(kick=16 * thrown, drop=18 * thrown),
             Breath(sway=2.2 * settings.breath, swell=0.012 * settings.breath),
             Turbulence(strength=0.0, scale=300.0, speed=0.5),
             twinkle,
@@ -105,10 +107,15 @@ def _shutter(settings: PortraitSettings) -> float:
 
 
 def _reactions(settings: PortraitSettings) -> tuple[Binding, ...]:
-    return (
+    moves = (
         Binding("drops", Spring, "rate", gain=-0.7, release=1.1),  # what is blown apart takes its time
         Binding("drops", Turbulence, "strength", op="add", gain=2600.0 * settings.scatter, release=1.3),
-        Binding("level", Look, "light", gain=0.5),
         Binding("level", Look, "radius", gain=0.12),
+    )
+    if settings.blend == "over":  # more light would make colours pale
+        return moves
+    return (
+        *moves,
+        Binding("level", Look, "light", gain=0.5),
         Binding("kicks", Look, "light", gain=0.25, release=0.15),
     )

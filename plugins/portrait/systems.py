@@ -46,13 +46,14 @@ class Home(Column):
 
 @dataclass(frozen=True)
 class Crowd:
-    """How many particles there are, how many times as large and bright as usual."""
+    """How many particles there are, how many times as large and bright as usual, and whether they are so ``evenly``."""
 
     bindable: ClassVar[tuple[str, ...]] = ()
 
     count: int
     size: float = 1.0
     light: float = 1.0
+    evenly: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class Scatter:
 
     limits: ClassVar[Limits] = MappingProxyType({"kick": (0.0, 1e3), "drop": (0.0, 1e3), "reach": (0.01, 1e3)})
 
-    kick: float = 20.0
-    drop: float = 22.0
+    kick: float = 16.0
+    drop: float = 18.0
     reach: float = 0.5
 
 
@@ -108,7 +109,7 @@ class Settle(System):
             new = table.spawn(len(found.x))
             home.x[new], home.y[new] = position.x[new], position.y[new] = found.x, found.y
             size.value[new] = found.size * f32(crowd.size)
-            light = found.light * f32(crowd.light)
+            light = (np.ones_like(found.light) if crowd.evenly else found.light) * f32(crowd.light)
             color.r[new], color.g[new], color.b[new] = (found.color * light[:, None]).T
             pulse.phase[new], pulse.rate[new] = found.phase, found.rate
             if bright is not None:
