@@ -47,9 +47,9 @@ def likeness(settings: PortraitSettings, canvas: Canvas, n: int, rng: np.random.
     draw = rng.uniform(0.0, 1.0, (5, n)).astype(f32)
     along = np.clip((points[:, 0] / wide).astype(f32) + f32(0.10) * (draw[0] - f32(0.5)), 0, 1)
     glitter = draw[1] ** 6  # few are large and bright
-    size = f32(np.clip(0.25 * gap, 0.7, 20.0)) * (f32(0.7) + f32(0.5) * draw[2] + f32(1.1) * glitter)
+    size = f32(np.clip(0.27 * gap, 0.7, 20.0)) * (f32(0.7) + f32(0.5) * draw[2] + f32(1.1) * glitter)
     if picture is None:
-        light = f32(0.35) + f32(0.8) * draw[3] ** 2 + f32(3.2) * glitter
+        light = f32(0.32) + f32(0.7) * draw[3] ** 2 + f32(2.6) * glitter
     else:  # evener, as light tells what is seen
         light = (f32(0.2) + lightness[row, column]) * (f32(0.45) + f32(0.5) * draw[3] + f32(1.2) * glitter)
     color = settings.palette(along)
