@@ -47,7 +47,7 @@ class TestMinutesOfLoudMusic:
         assert means == pytest.approx(np.full(len(means), means.mean()), rel=0.25)
 
     def test_sizes_are_bounded(self, kind: str, minutes: int) -> None:
-        largest = 150 if kind == "zen" else 60 if kind in ("snow", "portrait") else 25  # what is out of focus, and in it
+        largest = 150 if kind == "zen" else 60 if kind in ("snow", "portrait") else 25  # with what is out of focus
         assert max(moment.radius.max() for moment in moments(kind, minutes)) < largest
         assert min(moment.radius.min() for moment in moments(kind, minutes)) > 0
 
