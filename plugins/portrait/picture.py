@@ -66,7 +66,12 @@ def _read(path: str, changed: int, size: int) -> Picture:
                     )
                 if getattr(file, "n_frames", 1) > 1:
                     raise ValueError("has several pictures; allowed: one that does not move")
-                image = ImageOps.exif_transpose(file).convert("RGBA")
+                image = ImageOps.exif_transpose(file)
+                if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
+                    image = Image.fromarray((np.clip(np.asarray(image), 0, 65_535) // 257).astype(np.uint8))
+                elif image.mode == "F":
+                    raise ValueError("has fractions as pixels, for which no white is known; save it with 8 or 16 bits")
+                image = image.convert("RGBA")
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         known = ", ".join(FORMATS)
         raise ValueError(f"is no picture that can be read ({known}): {' '.join(str(error).split())[:200]}") from None

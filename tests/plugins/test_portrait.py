@@ -22,7 +22,7 @@ from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.testing import check_particle_type
 from plugins.portrait.homes import means, spread
-from plugins.portrait.picture import MOST
+from plugins.portrait.picture import MOST, read_picture
 from plugins.portrait.systems import Home, Spring, oscillated
 from plugins.portrait.text import characters, check_text, text_mask
 from tests.plugins.simulate import Moment, Song, last, play, silence, steady
@@ -282,6 +282,14 @@ class TestPictures:
             said = refused(picture=str(path))
             assert said.startswith(f"picture = {str(path)!r}"[:60])
             assert words in said
+
+    def test_sixteen_bits_of_grey_are_read_as_grey(self, tmp_path: Path) -> None:
+        ramp = np.linspace(0, 65_535, 100).reshape(1, 100).repeat(100, axis=0)
+        Image.fromarray(ramp.astype(np.uint16)).save(tmp_path / "deep.png")
+        read = read_picture(str(tmp_path / "deep.png")).lightness
+        assert read[50, 50] == pytest.approx(0.48, abs=0.02)
+        Image.fromarray((ramp / 65_535).astype(np.float32)).save(tmp_path / "fractions.tiff")
+        assert "has fractions as pixels" in refused(picture=str(tmp_path / "fractions.tiff"))
 
     def test_too_many_pixels_are_refused_without_reading_them(self, tmp_path: Path) -> None:
         Image.new("1", (MOST // 4000 + 1, 4000)).save(tmp_path / "huge.png")
