@@ -167,25 +167,34 @@ class Return(System):
             for number in range(first, first + audio.count(event)):
                 rng = world.rng(self, entity, nth=2 * number + (event == "drops"))
                 strength = 1.0 if strong is None else 0.4 + 0.6 * float(strong[number])
-                push = self._drop(rng, home, scatter) if event == "drops" else self._kick(rng, home, scatter, strength)
+                if event == "drops":
+                    push = _dropped(rng, home, scatter)
+                else:  # golden steps: kicks that follow each other are far apart, of haze and shape at the same place
+                    place = (0.618034 * number + (world.seed % 997) / 997) % 1
+                    push = _kicked(rng, home, scatter, place=place, strength=strength)
                 yield *push, min(max(0.0, end - float(times[number])), world.dt)
 
-    def _kick(self, rng: np.random.Generator, home: Home, scatter: Scatter, strength: float) -> tuple[F32, F32]:
-        """Away from a particle's home, and from the middle: what is thrown outward leaves the rest alone."""
-        n = len(home.x)
-        at = min(int(rng.uniform() * n), n - 1)
-        out_x, out_y, spread = _from_middle(home)
-        reach = scatter.reach * spread
-        x, y = home.x + home.away_x - home.x[at], home.y + home.away_y - home.y[at]
-        near = np.exp((x * x + y * y) * f32(-0.5 / reach**2))
-        out = f32(1.2 * reach) / (np.hypot(out_x, out_y) + f32(0.5 * reach))
-        speed = f32(scatter.kick * strength * spread) * near
-        return _thrown(rng, x + out * out_x, y + out * out_y, speed, turn=0.6)
 
-    def _drop(self, rng: np.random.Generator, home: Home, scatter: Scatter) -> tuple[F32, F32]:
-        """Away from the middle."""
-        x, y, spread = _from_middle(home)
-        return _thrown(rng, x, y, np.full(len(x), scatter.drop * spread, f32), turn=1.1)
+def _kicked(
+    rng: np.random.Generator, home: Home, scatter: Scatter, *, place: float, strength: float
+) -> tuple[F32, F32]:
+    """Away from the home that lies at the share ``place`` of all, which follow each other through the shape, and from
+    the middle: what is thrown outward leaves the rest alone.
+    """
+    at = int(place * len(home.x))
+    out_x, out_y, spread = _from_middle(home)
+    reach = scatter.reach * spread
+    x, y = home.x + home.away_x - home.x[at], home.y + home.away_y - home.y[at]
+    near = np.exp((x * x + y * y) * f32(-0.5 / reach**2))
+    out = f32(1.2 * reach) / (np.hypot(out_x, out_y) + f32(0.5 * reach))
+    speed = f32(scatter.kick * strength * spread) * near
+    return _thrown(rng, x + out * out_x, y + out * out_y, speed, turn=0.6)
+
+
+def _dropped(rng: np.random.Generator, home: Home, scatter: Scatter) -> tuple[F32, F32]:
+    """Away from the middle."""
+    x, y, spread = _from_middle(home)
+    return _thrown(rng, x, y, np.full(len(x), scatter.drop * spread, f32), turn=1.1)
 
 
 def _from_middle(home: Home) -> tuple[F32, F32, float]:
