@@ -1,4 +1,4 @@
-"""Render the pictures of the docs as WebP; needs Pillow, which the extra ``dev`` brings.
+"""Render the pictures of the docs as WebP.
 
 A contact sheet of all types and presets, one of all palettes, a picture for each type's README, the stills of the
 README, and the moving picture of the first tutorial.

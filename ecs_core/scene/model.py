@@ -43,13 +43,16 @@ def limits_shown(low: float, high: float) -> WithJsonSchema:
     return WithJsonSchema({"type": "number", "minimum": low, "maximum": high})
 
 
-def option(default: Any, description: str, *, group: str, unit: str | None = None, **limits: Any) -> Any:
+def option(
+    default: Any, description: str, *, group: str, unit: str | None = None, local: bool = False, **limits: Any
+) -> Any:
     """A field of a settings model, with what a form needs to show it.
 
     ``group`` is its heading in forms; ``unit`` the unit of its numbers; ``limits`` are pydantic's (``ge``, ``le``,
-    ``min_length`` …). A callable default is called for each new value.
+    ``min_length`` …). A callable default is called for each new value. A ``local`` field names something on the machine
+    that renders, such as a file: services refuse it, so its default must be None.
     """
-    extra: dict[str, Any] = {"group": group} | ({"unit": unit} if unit else {})
+    extra: dict[str, Any] = {"group": group} | ({"unit": unit} if unit else {}) | ({"local": True} if local else {})
     if callable(default):
 
         def shown(schema: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.plan import SEGMENT_SECONDS
 from ecs_core.rendering.song_part import check_start
 from ecs_core.scene.settings import OF_THE_VIDEO, Settings
+from services.type_catalogue import refuse_local_settings
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 3  # of frames, plans and snapshots: raised by changes within a release
@@ -46,11 +47,12 @@ def build_spec(
 
 
 def complete_config(particle_type: str, config: dict[str, Any], *, has_song: bool) -> dict[str, Any]:
-    """A config with all defaults written out, those of its layers, too.
+    """A client's config with all defaults written out, those of its layers, too.
 
     Raises:
-        SceneError: the type or the config is invalid.
+        SceneError: the type or the config is invalid, or names a file of this machine.
     """
+    refuse_local_settings(particle_type, config)
     return written_out(*Scene(particle_type, audio=SONG if has_song else None, config=config).resolve())
 
 
@@ -140,7 +142,7 @@ def renderer_version(*types: str) -> str:
     """
     plugins = particle_types().plugins
     all_of_them = len({plugin.distribution for plugin in plugins if set(plugin.types) & set(types)}) > 1
-    versions = {name: version(name) for name in ("motes", "numpy", "numba", "scipy", "soxr", "av")}
+    versions = {name: version(name) for name in ("motes", "numpy", "numba", "scipy", "soxr", "av", "pillow")}
     versions |= {"format": str(_FORMAT), "filter banks": filter_banks_digest()}
     for plugin in plugins:
         used = plugin.types if all_of_them else set(plugin.types) & set(types)

@@ -24,6 +24,8 @@ CASES = {
     "bouncing": ("bouncing", {"collide": True}, 5.1),
     "continuous_spawning": ("continuous_spawning", {}, 5.1),
     "no_music": ("no_music", {}, 5.1),
+    "portrait-start": ("portrait", {}, 0.0),
+    "portrait-kick": ("portrait", {"text": "Là\nΩ", "particle_count": 3000}, 5.1),
     "upright": ("enhanced", {"width": 270, "height": 480}, 0.0),
     "covering": (
         "enhanced",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tests.plugins.simulate import FRAME, TYPES, Moment, loud, play
 
-MOST = {"snow": 400, "continuous_spawning": 1000}  # at their defaults; all others keep their 200
+MOST = {"snow": 400, "continuous_spawning": 1000, "portrait": 6000}  # at their defaults; all others keep their 200
 FASTEST = 40 * FRAME  # units/s: the width of the picture in a second and a half
 
 
@@ -47,7 +47,7 @@ class TestMinutesOfLoudMusic:
         assert means == pytest.approx(np.full(len(means), means.mean()), rel=0.25)
 
     def test_sizes_are_bounded(self, kind: str, minutes: int) -> None:
-        largest = 150 if kind == "zen" else 60 if kind == "snow" else 25  # discs out of focus, and those in focus
+        largest = 150 if kind == "zen" else 60 if kind in ("snow", "portrait") else 25  # with what is out of focus
         assert max(moment.radius.max() for moment in moments(kind, minutes)) < largest
         assert min(moment.radius.min() for moment in moments(kind, minutes)) > 0
 

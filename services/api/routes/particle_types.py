@@ -30,4 +30,4 @@ async def list_types(service: ServiceDep) -> Response:
 def all_types() -> bytes:
     """All types as JSON; cached, as describing them sets up a world for each."""
     types = particle_types().types.values()
-    return _LIST.dump_json([schemas.ParticleTypeInfo.model_validate(describe(kind)) for kind in types])
+    return _LIST.dump_json([schemas.ParticleTypeInfo.model_validate(describe(kind, local=False)) for kind in types])

@@ -19,7 +19,7 @@ from tests.services.cli.conftest import Run
 class TestVersion:
     def test_lists_motes_and_its_relevant_dependencies(self, run: Run) -> None:
         outcome = run("--version")
-        libraries = ", ".join(rf"{name} [\d.]+" for name in ("numpy", "numba", "scipy", "soxr", "av"))
+        libraries = ", ".join(rf"{name} [\d.]+" for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow"))
         words = rf"motes [\d.]+ \(Python 3[\d.]+, {libraries}\)\n"
         assert outcome.code == 0
         assert re.fullmatch(words, outcome.stdout)
@@ -62,7 +62,7 @@ def test_loads_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     loaded = done.stderr
     assert "'services'" in loaded
-    assert [name for name in ("librosa", "numba", "scipy", "av") if f"'{name}'" in loaded] == []
+    assert [name for name in ("librosa", "numba", "scipy", "av", "PIL") if f"'{name}'" in loaded] == []
 
 
 class TestTypes:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ecs_core import SceneError
+from ecs_core.plugin_api import ParticleType, particle_types
 from services.jobs.render_spec import (
     VERSION_LENGTH,
     build_spec,
@@ -18,6 +19,7 @@ from services.jobs.render_spec import (
     video_seconds,
     warnings_of,
 )
+from services.type_catalogue import describe, local_settings
 
 SONG = "0" * 64
 
@@ -89,3 +91,60 @@ class TestLayers:
     def test_layers_of_one_plugin_have_its_version(self) -> None:
         keys = {spec_key(spec(layers=layers))[:VERSION_LENGTH] for layers in ([], LAYERS)}
         assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "words"),
+    [
+        ("portrait", {"picture": "/etc/passwd"}, "picture = '/etc/passwd': names a file of the machine that renders"),
+        ("portrait", {"picture": ""}, "picture = '': names a file"),
+        ("portrait", {"picture": ["x"]}, r"picture = \['x'\]: names a file"),
+        ("portrait", {"picture": "a", "text": "漢"}, "picture = 'a': names a file"),  # before all other checks
+        ("portrait", {"picture": "a", "bindings": [{}]}, "picture = 'a': names a file"),
+        (
+            "snow",
+            {"layers": [{"type": "zen"}, {"type": "portrait", "name": "p", "config": {"picture": "x.png"}}]},
+            r"layers\.1: picture = 'x.png': names a file",
+        ),
+    ],
+)
+def test_file_of_the_server_is_refused_without_looking_at_it(
+    kind: str, config: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(path: str) -> str:
+        raise AssertionError(f"{path} was looked at")
+
+    monkeypatch.setattr("plugins.portrait.settings.check_picture", opened)
+    with pytest.raises(SceneError, match=f"^{words}"):
+        build_spec(kind, config, SONG, "draft")
+
+
+@pytest.mark.parametrize("layers", [3, [3], [{"config": 3}], [{"type": 3, "config": {}}], [{"type": "rain"}], {"a": 1}])
+def test_layers_of_any_form_get_past_the_check_of_files_to_their_own(layers: object) -> None:
+    with pytest.raises(SceneError, match="layers"):
+        build_spec("portrait", {"layers": layers}, SONG, "draft")
+
+
+def test_portrait_of_a_text_is_rendered() -> None:
+    config = build_spec("portrait", {"text": "hush", "picture": None}, SONG, "draft")["config"]
+    assert (config["text"], config["picture"]) == ("hush", None)
+
+
+def config_schema(kind: ParticleType, *, local: bool) -> dict[str, Any]:
+    schema = describe(kind, local=local)["config_schema"]
+    assert isinstance(schema, dict)
+    return schema
+
+
+def test_type_as_a_service_takes_it_allows_no_file() -> None:
+    kind = particle_types().types["portrait"]
+    shown, here = (config_schema(kind, local=local)["properties"]["picture"] for local in (False, True))
+    assert (shown["type"], shown["default"], shown["local"]) == ("null", None, True)
+    assert "no use here" in shown["description"]
+    assert here["local"]
+    assert "anyOf" in here
+
+
+def test_no_local_setting_has_a_default_that_names_something() -> None:
+    for kind in particle_types().types.values():
+        assert all(kind.settings.model_fields[name].default is None for name in local_settings(kind))

@@ -22,6 +22,7 @@ def system(stack: Stack) -> str:
         ({"particle_type": "rain"}, "Invalid particle type: rain. Available types: ["),
         ({"particle_type": "snow", "config": {"particle_count": -1}}, "particle_count = -1: must be between 0"),
         ({"particle_type": "snow", "config": {"colour": 1}}, "unknown setting 'colour'"),
+        ({"particle_type": "portrait", "config": {"picture": "/etc/passwd"}}, "picture = '/etc/passwd': names a file"),
     ],
 )
 def test_wrong_system_is_refused_with_400(stack: Stack, body: dict[str, Any], words: str) -> None:
@@ -116,7 +117,7 @@ def test_part_of_a_setting_can_be_changed(stack: Stack, system: str) -> None:
 
 def test_types_describe_their_settings(stack: Stack) -> None:
     types = {each["type"]: each for each in stack.client.get("/types").json()}
-    assert set(types) == {"bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen"}
+    assert set(types) == {"bouncing", "continuous_spawning", "enhanced", "no_music", "portrait", "snow", "zen"}
     assert "particle_count" in types["snow"]["config_schema"]["properties"]
 
 
