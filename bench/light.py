@@ -1,27 +1,60 @@
-"""What lines cost: the time of a pixel of a line, as a multiple of that of a round sprite of equal area.
+"""What light costs: lines, trails, bloom and the types, as ratios side by side in one run.
 
-    python bench/light.py
+    python bench/light.py                                   # a line's pixel, as a multiple of a round sprite's
     python bench/light.py --lines 20x3 200x4 --rounds 100
+    python bench/light.py --renders                         # whole renders, of plain encoding of their own frames
+    python bench/light.py --renders "trails" flow --seconds 10 --rounds 3
 
-Both draw a thousand of a kind, in all directions, into the bands of a 1920 × 1080 picture. Each figure is the least CPU
-time of several rounds, which take turns, divided by the pixels that have light.
+Lines and round sprites of equal area: both draw a thousand of a kind, in all directions, into the bands of a
+1920 × 1080 picture. Each figure is the least CPU time of several rounds, which take turns, divided by the pixels that
+have light.
+
+Renders are 1080p at 30 fps with a song, at ``standard``; plain encoding is that of their own frames and song, with a
+thread per core (``encoder_floor.py``). Ratios are those of medians of rounds that take turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from encoder_floor import Bench
 from numpy.typing import NDArray
 
 from ecs_core import kernels
+from ecs_core.plugin_api import particle_types
 from ecs_core.raster.rasteriser import BAND_ROWS
+from ecs_core.scene.scene import Scene
+from services.cli.demo_song import write_wav
 
 WIDTH, HEIGHT, MANY = 1920, 1080, 1000
 GOAL = 1.5
+FINISH = {
+    "bloom": 2.0,
+    "exposure": 0.2,
+    "contrast": 1.2,
+    "saturation": 1.1,
+    "shadows": [110, 140, 190],
+    "lights": [255, 225, 190],
+    "vignette": 0.5,
+    "aberration": 6.0,
+    "grain": 0.15,
+}
+MANY_PARTICLES = {"particle_count": 2000}
+# Renders by name: type, config, and the largest ratio that is the goal.
+RENDERS: dict[str, tuple[str, dict[str, Any], float]] = {
+    "trails": ("enhanced", {**MANY_PARTICLES, "trail": 0.5}, 1.10),
+    "finish": ("enhanced", {**MANY_PARTICLES, "finish": FINISH}, 1.15),
+    "flow 2500": ("flow", {"particle_count": 2500}, 1.35),
+    "constellation 900": ("constellation", {"particle_count": 900}, 1.35),
+}
+AT_DEFAULTS = 1.20
 F32 = NDArray[np.float32]
 
 
@@ -94,6 +127,31 @@ def measure(sizes: Sequence[tuple[float, float]], rounds: int) -> bool:
     return fine
 
 
+def renders() -> dict[str, tuple[str, dict[str, Any], float]]:
+    """All renders: the types at their defaults beside the named ones of types that there are."""
+    types = particle_types().types
+    named = {name: render for name, render in RENDERS.items() if render[0] in types}
+    return {**{name: (name, {}, AT_DEFAULTS) for name in types}, **named}
+
+
+def measure_render(name: str, *, seconds: float, rounds: int, folder: Path) -> bool:
+    """Print a render's ratio to plain encoding of its frames; whether it is within its goal."""
+    kind, config, goal = renders()[name]
+    size = {"width": WIDTH, "height": HEIGHT, "duration": seconds}
+    bench = Bench.of(Scene(kind, audio=folder / "song.wav", config={**size, **config}))
+    turns = [(bench.render(folder), bench.encode_plainly(folder)) for _ in range(rounds)]
+    plain = statistics.median(floor for _, floor in turns)
+    ratio = statistics.median(render["render"] for render, _ in turns) / plain
+    spent, frames = turns[-1][0]["seconds"], len(bench.frames)
+    stages = ", ".join(f"{stage} {1e3 * spent[stage] / frames:.1f}" for stage in ("simulate", "rasterise", "encode"))
+    print(
+        f"{name}: {ratio:.2f} of plain encoding, {1e3 * plain / frames:.1f} ms a frame; in a process, ms: {stages} "
+        f"(goal: at most {goal}, {'reached' if ratio <= goal else 'MISSED'})",
+        flush=True,
+    )
+    return ratio <= goal
+
+
 def _size(text: str) -> tuple[float, float]:
     length, reach = text.split("x")
     return float(length), float(reach)
@@ -102,9 +160,22 @@ def _size(text: str) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", nargs="+", type=_size, metavar="LENGTHxREACH", default=[(20, 3), (60, 3), (60, 6)])
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument(
+        "--renders", nargs="*", choices=renders(), metavar="NAME", help=f"default: {', '.join(renders())}"
+    )
+    parser.add_argument("--rounds", type=int, help="default: 30 of lines, 3 of renders")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each render (default: 8)")
     arguments: Any = parser.parse_args()
-    raise SystemExit(0 if measure(arguments.lines, arguments.rounds) else 1)
+    if arguments.renders is None:
+        raise SystemExit(0 if measure(arguments.lines, arguments.rounds or 30) else 1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_wav(folder / "song.wav", 30.0)
+        fine = [
+            measure_render(each, seconds=arguments.seconds, rounds=arguments.rounds or 3, folder=folder)
+            for each in arguments.renders or renders()
+        ]
+    raise SystemExit(0 if all(fine) else 1)
 
 
 if __name__ == "__main__":
