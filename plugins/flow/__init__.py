@@ -12,7 +12,7 @@ motes_api_version = 2
 
 FLOW = ParticleType(
     "flow",
-    description="ribbons of light in a slow, swirling flow: snares turn it, the bass widens them, loudness speeds it up",
+    description="ribbons of light in a swirling flow: snares turn it, the bass widens them, loudness speeds it up",
     settings=FlowSettings,
     populate=populate,
     systems=(WrapAround, BeginInMidstream, Paint, Follow, DimOutside),

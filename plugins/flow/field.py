@@ -66,9 +66,8 @@ class Moment:
             vy -= (per_length * kx) * swing
         return vx, vy
 
-
     def stream(self, x: F32, y: F32) -> F32:
-        """The stream function at places as a share of its usual height, (n,): lines of the flow are where it is even."""
+        """The stream function at places over its usual height, (n,): the flow follows the lines of even height."""
         height, strongest = np.zeros_like(x), 1e-9
         for (kx, ky), phase, speed in zip(self.waves, self.phases, self.speeds, strict=True):
             amount = speed / math.hypot(kx, ky)
@@ -98,7 +97,9 @@ def waves_of(canvas: Canvas, *, eddies: float) -> tuple[tuple[float, float], ...
     return tuple((math.tau * kx, math.tau * ky) for kx, ky in chosen)
 
 
-def moment(flow: Flow, drawn: np.ndarray[tuple[int, int], np.dtype[np.float64]], seconds: float, turned: float) -> Moment:
+def moment(
+    flow: Flow, drawn: np.ndarray[tuple[int, int], np.dtype[np.float64]], seconds: float, turned: float
+) -> Moment:
     """The flow after so many seconds of the song, when snares have ``turned`` it so many times.
 
     ``drawn`` (3, waves) are numbers in [0, 1) that make one flow different from another.

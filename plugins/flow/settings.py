@@ -28,7 +28,11 @@ class FlowSettings(Settings):
     eddies: float = option(560.0, "size of the eddies", group="motion", unit="units", ge=120, le=4000)
     pace: float = option(1.0, "how fast the flow is", group="motion", ge=0, le=10)
     current: float = option(
-        0.55, "how much of the flow goes in one direction, as a share of that of the eddies", group="motion", ge=0, le=10
+        0.55,
+        "how much of the flow goes in one direction, as a share of that of the eddies",
+        group="motion",
+        ge=0,
+        le=10,
     )
     turn: float = option(
         20.0, "by how much a snare turns the current, clockwise", group="music", unit="degrees", ge=-180, le=180

@@ -73,8 +73,14 @@ class WrapAround(System):
     def process(self) -> None:
         wide, high = periods(self.world.get(Canvas))
         for _, (_, position) in self.world.query(Flow, Position):
-            for place, period in ((position.x, wide), (position.y, high)):
-                place -= np.float32(period) * np.floor((place + np.float32(MARGIN)) / np.float32(period))
+            position.x -= _whole(position.x, wide)
+            position.y -= _whole(position.y, high)
+
+
+def _whole(place: F32, period: float) -> F32:
+    """The whole periods that a place is beyond the margin, units."""
+    beyond: F32 = np.float32(period) * np.floor((place + np.float32(MARGIN)) / np.float32(period))
+    return beyond
 
 
 class BeginInMidstream(InFlow):

@@ -1,0 +1,269 @@
+"""Systems that only orbits has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ecs_core import (
+    F32,
+    Clock,
+    Color,
+    Column,
+    Look,
+    Phase,
+    Position,
+    Sprites,
+    System,
+    Table,
+    World,
+)
+from plugins.orbits.geometry import Drum, Family, Strokes, places
+
+_STEP = 0.09  # radians of an orbit that are drawn as one straight line
+_FINEST, _COARSEST = 48, 4  # lines of a tail
+_GUIDE = 96  # lines of a guide
+_GLOWS = ((2.6, 0.9), (0.22, 1.9), (0.05, 3.4), (0.016, 6.0), (0.006, 11.0), (0.003, 20.0))  # light, size: the sun
+_NEAR = 4.0  # how much brighter what is near is: its scale to this power
+
+
+class Orbit(Column):
+    """A body's orbit: radius in units, angle in radians at second 0, radians a second, and what is added to the tilt
+    and turn of its family, degrees.
+    """
+
+    radius: F32
+    angle: F32
+    rate: F32
+    tilt: F32
+    turn: F32
+    scale: F32
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where and how fast a family goes round: ``rings`` orbits from ``inner`` to ``outer`` units, round which bodies
+    scatter; ``pace`` is radians a second halfway, negative counter-clockwise.
+    """
+
+    bindable: ClassVar[tuple[str, ...]] = ()
+
+    inner: float
+    outer: float
+    rings: int
+    scatter: float
+    pace: float
+
+    @property
+    def orbits(self) -> NDArray[np.float64]:
+        """The radii of the orbits, units."""
+        return self.inner + (self.outer - self.inner) * (np.arange(self.rings) + 0.5) / self.rings
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The tail of a body: its length in ``seconds``, its ``light`` as a share of the body's, how its width shrinks."""
+
+    bindable: ClassVar[tuple[str, ...]] = ("light",)
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({"light": (0.0, 100.0)})
+
+    seconds: float
+    light: float = 0.22
+    taper: float = 0.85
+
+
+@dataclass(frozen=True)
+class Sun:
+    """The light in the centre: ``x`` and ``y`` in units, its ``size`` (units), colour and ``light``."""
+
+    bindable: ClassVar[tuple[str, ...]] = ("size", "light")
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({"size": (0.1, 2000.0), "light": (0.0, 1e3)})
+
+    x: float
+    y: float
+    colour: tuple[float, float, float]
+    size: float = 15.0
+    light: float = 1.0
+
+
+def seconds_of(world: World) -> float:
+    """The second of the song."""
+    return float(world.timeline.start) + world.get(Clock).t
+
+
+def _strokes(world: World, entity: int, drum: Drum) -> Strokes:
+    return Strokes.of(world.timeline, drum.event)
+
+
+def advance(world: World, entity: int, drum: Drum, seconds: ArrayLike) -> NDArray[np.float64]:
+    """How far bodies have gone: seconds of the song, and those by which strokes have set them ahead."""
+    return np.asarray(seconds, np.float64) + drum.push * world.derived(entity, drum, _strokes).pushed(seconds)
+
+
+def _angles(orbit: Orbit, advanced: NDArray[np.float64]) -> F32:
+    """The angles of bodies, radians; for each of ``advanced`` (n, 1) or (1,)."""
+    angles: F32 = np.mod(orbit.angle + orbit.rate.astype(np.float64) * advanced, math.tau).astype(np.float32)
+    return angles
+
+
+class Place(System):
+    """Gives new bodies their orbits."""
+
+    phase = Phase.EMIT
+    needs = (Band, Orbit)
+    writes = (Orbit,)
+
+    def process(self) -> None:
+        if self.world.frame != 0:
+            return
+        for entity, (table, band, orbit) in self.world.query(Table, Band, Orbit):
+            n = len(table)
+            angle, away, pace, tilt, turn = self.world.rng(self, entity).uniform(0.0, 1.0, (5, n))
+            apart = (band.outer - band.inner) / band.rings
+            radii = band.orbits[np.arange(n) % band.rings] + apart * band.scatter * (away - 0.5)
+            orbit.radius[:] = radii
+            orbit.angle[:] = math.tau * angle
+            middle = (band.inner + band.outer) / 2
+            orbit.rate[:] = band.pace * (middle / radii) ** 1.5 * (1 + 0.12 * band.scatter * (pace - 0.5))
+            orbit.tilt[:] = 14 * band.scatter * (tilt - 0.5)
+            orbit.turn[:] = 10 * band.scatter * (turn - 0.5)
+
+
+class Revolve(System):
+    """Moves bodies along their orbits."""
+
+    phase = Phase.MOVE
+    needs = (Family, Drum, Orbit, Position)
+    writes = (Position, Orbit)
+
+    def process(self) -> None:
+        world, seconds = self.world, seconds_of(self.world)
+        for entity, (family, drum, orbit, position) in world.query(Family, Drum, Orbit, Position):
+            angle = _angles(orbit, advance(world, entity, drum, [seconds]))
+            x, y, scale = places(family, seconds, orbit.radius, angle, orbit.tilt, orbit.turn)
+            position.x[:], position.y[:], orbit.scale[:] = x, y, scale
+
+
+class Depth(System):
+    """Makes bodies that are near larger and brighter."""
+
+    phase = Phase.SHADE
+    needs = (Orbit, Look)
+    reads = (Orbit,)
+    writes = (Look,)
+
+    def process(self) -> None:
+        for _, (orbit, look) in self.world.query(Orbit, Look):
+            look.radius *= orbit.scale
+            look.light *= orbit.scale ** np.float32(_NEAR)
+
+
+class Guides(System):
+    """Draws faint lines along the orbits that a family shares."""
+
+    phase = Phase.EXTRACT
+    needs = (Family, Band, Color)
+    reads = (Color,)
+
+    def process(self) -> None:
+        world, seconds = self.world, seconds_of(self.world)
+        for _, (table, family, band, color) in world.query(Table, Family, Band, Color):
+            if not (len(table) and family.guide):
+                continue
+            angle = np.linspace(0, math.tau, _GUIDE + 1, dtype=np.float32)[:, None]
+            nothing = np.zeros(1, np.float32)
+            x, y, scale = places(family, seconds, band.orbits.astype(np.float32), angle, nothing, nothing)
+            light = np.float32(family.guide) * scale[:-1].ravel() ** np.float32(2 * _NEAR)
+            colour = (np.float32(channel.mean()) for channel in (color.r, color.g, color.b))
+            _draw_lines(world, x, y, np.full_like(light, 0.9), [each * light for each in colour])
+
+
+class Arcs(System):
+    """Draws the tails of bodies: the parts of their orbits where they have just been."""
+
+    phase = Phase.EXTRACT
+    needs = (Family, Drum, Orbit, Tail, Look, Color)
+    reads = (Orbit, Look, Color)
+
+    def process(self) -> None:
+        world, seconds = self.world, seconds_of(self.world)
+        kinds = (Table, Family, Drum, Orbit, Tail, Look, Color)
+        for entity, (table, family, drum, orbit, tail, look, color) in world.query(*kinds):
+            if not len(table) or not tail.light:
+                continue
+            ago = np.array([0.0, tail.seconds])
+            now, then = advance(world, entity, drum, seconds - ago)
+            lines = int(np.clip(np.ceil(float(np.abs(orbit.rate).max()) * (now - then) / _STEP), _COARSEST, _FINEST))
+            share = np.linspace(0, 1, lines + 1)[:, None]
+            angle = _angles(orbit, advance(world, entity, drum, seconds - tail.seconds * share))
+            x, y, scale = places(family, seconds, orbit.radius, angle, orbit.tilt, orbit.turn)
+            width = ((1 - np.float32(tail.taper) * share) * look.radius).astype(np.float32)
+            left = (1 - share[:-1]).astype(np.float32)
+            fade = ((1 - share[1:]) / (1 - share[:-1])).astype(np.float32) ** 2
+            near = (scale[:-1] / scale[0]) ** np.float32(_NEAR)
+            light = np.float32(tail.light) * left * left * near * look.light
+            _draw_lines(
+                world,
+                x,
+                y,
+                width[:-1].ravel(),
+                [(channel * light).ravel() for channel in (color.r, color.g, color.b)],
+                taper=(width[1:] / np.maximum(width[:-1], np.float32(1e-6))).ravel(),
+                fade=np.broadcast_to(fade, light.shape).ravel(),
+            )
+
+
+class Sunlight(System):
+    """Draws the sun: a bright core, and glows round it, each wider and fainter."""
+
+    phase = Phase.EXTRACT
+    needs = (Sun,)
+
+    def process(self) -> None:
+        for _, (sun,) in self.world.query(Sun):
+            light, size = (np.array(each, np.float32) for each in zip(*_GLOWS, strict=True))
+            n = len(_GLOWS)
+            self.world.draw(
+                Sprites(
+                    np.full(n, sun.x, np.float32),
+                    np.full(n, sun.y, np.float32),
+                    size * np.float32(sun.size),
+                    *(np.float32(channel * sun.light) * light for channel in sun.colour),
+                    np.zeros(n, np.float32),
+                    np.zeros(n, np.uint8),
+                )
+            )
+
+
+def _draw_lines(
+    world: World,
+    x: F32,
+    y: F32,
+    radius: F32,
+    colour: list[F32],
+    *,
+    taper: F32 | None = None,
+    fade: F32 | None = None,
+) -> None:
+    """Draw lines from each row of points, (rows, n), to the next one; all else is ((rows - 1) × n,)."""
+    n = len(radius)
+    world.draw(
+        Sprites(
+            x[:-1].ravel(),
+            y[:-1].ravel(),
+            radius,
+            *colour,
+            np.zeros(n, np.float32),
+            np.zeros(n, np.uint8),
+            dx=np.diff(x, axis=0).ravel(),
+            dy=np.diff(y, axis=0).ravel(),
+            taper=taper,
+            fade=fade,
+        )
+    )
