@@ -62,7 +62,7 @@ def populate(world: World, settings: FlowSettings) -> None:
             Flow(
                 speed=150.0 * settings.pace,
                 current=settings.current,
-                heading=25.0,
+                heading=settings.heading,
                 turn=settings.turn,
                 change=0.22,
                 waves=waves_of(canvas, eddies=settings.eddies),

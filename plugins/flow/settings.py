@@ -9,6 +9,8 @@ class FlowSettings(Settings):
     ignored = (
         "x_position",
         "y_position",
+        "speed_x",
+        "speed_y",
         "speed_z",
         "bounce",
         "outer_movement_strength",
@@ -33,6 +35,9 @@ class FlowSettings(Settings):
         group="motion",
         ge=0,
         le=10,
+    )
+    heading: float = option(
+        25.0, "where the current goes at first, clockwise; 0: right", group="motion", unit="degrees", ge=-180, le=180
     )
     turn: float = option(
         20.0, "by how much a snare turns the current, clockwise", group="music", unit="degrees", ge=-180, le=180

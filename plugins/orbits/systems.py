@@ -28,7 +28,7 @@ from plugins.orbits.geometry import Drum, Family, Strokes, places
 
 _STEP = 0.09  # radians of an orbit that are drawn as one straight line
 _FINEST, _COARSEST = 48, 4  # lines of a tail
-_GUIDE = 96  # lines of a guide
+_GUIDE, _GUIDE_RADIUS = 96, 0.9  # lines of a guide, and half their width in units
 _GLOWS = ((2.6, 0.9), (0.22, 1.9), (0.05, 3.4), (0.016, 6.0), (0.006, 11.0), (0.003, 20.0))  # light, size: the sun
 _NEAR = 4.0  # how much brighter what is near is: its scale to this power
 
@@ -180,8 +180,8 @@ class Guides(System):
             nothing = np.zeros(1, np.float32)
             x, y, scale = places(family, seconds, band.orbits.astype(np.float32), angle, nothing, nothing)
             light = np.float32(family.guide) * scale[:-1].ravel() ** np.float32(2 * _NEAR)
-            colour = (np.float32(channel.mean()) for channel in (color.r, color.g, color.b))
-            _draw_lines(world, x, y, np.full_like(light, 0.9), [each * light for each in colour])
+            red, green, blue = (np.float32(channel.mean()) * light for channel in (color.r, color.g, color.b))
+            _draw_lines(world, x, y, np.full_like(light, _GUIDE_RADIUS), (red, green, blue))
 
 
 class Arcs(System):
@@ -213,7 +213,7 @@ class Arcs(System):
                 x,
                 y,
                 width[:-1].ravel(),
-                [(channel * light).ravel() for channel in (color.r, color.g, color.b)],
+                ((color.r * light).ravel(), (color.g * light).ravel(), (color.b * light).ravel()),
                 taper=(width[1:] / np.maximum(width[:-1], np.float32(1e-6))).ravel(),
                 fade=np.broadcast_to(fade, light.shape).ravel(),
             )
@@ -228,17 +228,10 @@ class Sunlight(System):
     def process(self) -> None:
         for _, (sun,) in self.world.query(Sun):
             light, size = (np.array(each, np.float32) for each in zip(*_GLOWS, strict=True))
-            n = len(_GLOWS)
-            self.world.draw(
-                Sprites(
-                    np.full(n, sun.x, np.float32),
-                    np.full(n, sun.y, np.float32),
-                    size * np.float32(sun.size),
-                    *(np.float32(channel * sun.light) * light for channel in sun.colour),
-                    np.zeros(n, np.float32),
-                    np.zeros(n, np.uint8),
-                )
-            )
+            red, green, blue = (np.float32(channel * sun.light) * light for channel in sun.colour)
+            x, y = np.full_like(size, sun.x), np.full_like(size, sun.y)
+            none, round_ = np.zeros_like(size), np.zeros(len(size), np.uint8)
+            self.world.draw(Sprites(x, y, size * np.float32(sun.size), red, green, blue, none, round_))
 
 
 def _draw_lines(
@@ -246,24 +239,18 @@ def _draw_lines(
     x: F32,
     y: F32,
     radius: F32,
-    colour: list[F32],
+    colour: tuple[F32, F32, F32],
     *,
     taper: F32 | None = None,
     fade: F32 | None = None,
 ) -> None:
     """Draw lines from each row of points, (rows, n), to the next one; all else is ((rows - 1) × n,)."""
-    n = len(radius)
+    red, green, blue = colour
+    dx, dy = np.diff(x, axis=0).ravel(), np.diff(y, axis=0).ravel()
+    none, round_ = np.zeros_like(dx), np.zeros(len(dx), np.uint8)
     world.draw(
         Sprites(
-            x[:-1].ravel(),
-            y[:-1].ravel(),
-            radius,
-            *colour,
-            np.zeros(n, np.float32),
-            np.zeros(n, np.uint8),
-            dx=np.diff(x, axis=0).ravel(),
-            dy=np.diff(y, axis=0).ravel(),
-            taper=taper,
-            fade=fade,
+            x[:-1].ravel(), y[:-1].ravel(), radius, red, green, blue, none, round_,
+            dx=dx, dy=dy, taper=taper, fade=fade,
         )
-    )
+    )  # fmt: skip
