@@ -80,7 +80,7 @@ def populate(world: World, settings: FlowSettings) -> None:
 
 def _reactions() -> tuple[Binding, ...]:
     return (
-        Binding("level", Look, "radius", gain=0.8, attack=0.02, release=0.25),
+        Binding("level", Look, "radius", gain=0.8),
         Binding("level", Look, "light", gain=0.15),
         Binding("momentary", Look, "light", gain=0.6, attack=0.3, release=0.6),
         Binding("momentary", Flow, "speed", gain=0.4, attack=0.4, release=0.8),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,12 +30,17 @@ from ecs_core import (
 from plugins.flow.field import MARGIN, Flow, Moment, moment, periods, turned
 
 _POINTS = sum(name.startswith("x") for name in TrailPoints.fields) - 1  # of a trail
+_WEARS_OFF = 0.4  # seconds: after so long a push that is not of the flow has fallen to 1/e
 
 
 class Ribbon(Column, light=-1.0):
-    """The light that a ribbon is born with, without its colour; -1 until it is first seen."""
+    """The light that a ribbon is born with, without its colour, -1 until it is first seen; and the velocity that the
+    flow gave it last, units/s.
+    """
 
     light: F32
+    x: F32
+    y: F32
 
 
 @dataclass(frozen=True)
@@ -140,22 +146,26 @@ class Paint(InFlow):
 
 
 class Follow(InFlow):
-    """Gives ribbons the velocity that takes them along the flow."""
+    """Gives ribbons the velocity that takes them along the flow; what else moves them, such as gravity, wears off."""
 
     phase = Phase.FORCE
-    needs = (Flow, Position, Velocity)
+    needs = (Flow, Ribbon, Position, Velocity)
     reads = (Position,)
-    writes = (Velocity,)
+    writes = (Velocity, Ribbon)
 
     def process(self) -> None:
         dt, t = self.world.dt, self.world.get(Clock).t
-        kinds = (Flow, Position, Velocity)
-        for entity, (flow, position, velocity, speed) in self.world.query(*kinds, optional=(Speed,)):
+        kept = np.float32(math.exp(-dt / _WEARS_OFF))
+        kinds = (Flow, Ribbon, Position, Velocity)
+        for entity, (flow, ribbon, position, velocity, speed) in self.world.query(*kinds, optional=(Speed,)):
             # The velocity halfway: with that of the beginning, ribbons would leave each eddy in a spiral.
             half = np.float32(0.5 * dt * (1.0 if speed is None else speed.factor))
             here = self.flow_at(entity, flow, t - 0.5 * dt)
             vx, vy = here.velocity(position.x, position.y)
-            velocity.x[:], velocity.y[:] = here.velocity(position.x + half * vx, position.y + half * vy)
+            vx, vy = here.velocity(position.x + half * vx, position.y + half * vy)
+            velocity.x[:] = vx + kept * (velocity.x - ribbon.x)
+            velocity.y[:] = vy + kept * (velocity.y - ribbon.y)
+            ribbon.x[:], ribbon.y[:] = vx, vy
 
 
 class DimOutside(System):

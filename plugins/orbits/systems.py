@@ -19,6 +19,7 @@ from ecs_core import (
     Look,
     Phase,
     Position,
+    Speed,
     Sprites,
     System,
     Table,
@@ -34,8 +35,8 @@ _NEAR = 4.0  # how much brighter what is near is: its scale to this power
 
 
 class Orbit(Column):
-    """A body's orbit: radius in units, angle in radians at second 0, radians a second, and what is added to the tilt
-    and turn of its family, degrees.
+    """A body's orbit: radius in units, angle in radians, radians a second, and what is added to the tilt and turn of
+    its family, degrees; and the scale at which it is seen.
     """
 
     radius: F32
@@ -101,13 +102,13 @@ def _strokes(world: World, entity: int, drum: Drum) -> Strokes:
     return Strokes.of(world.timeline, drum.event)
 
 
-def advance(world: World, entity: int, drum: Drum, seconds: ArrayLike) -> NDArray[np.float64]:
-    """How far bodies have gone: seconds of the song, and those by which strokes have set them ahead."""
+def _advance(world: World, entity: int, drum: Drum, seconds: ArrayLike) -> NDArray[np.float64]:
+    """How far bodies have gone: seconds of the song, and those by which strokes have set them ahead; any shape."""
     return np.asarray(seconds, np.float64) + drum.push * world.derived(entity, drum, _strokes).pushed(seconds)
 
 
-def _angles(orbit: Orbit, advanced: NDArray[np.float64]) -> F32:
-    """The angles of bodies, radians; for each of ``advanced`` (n, 1) or (1,)."""
+def _turned(orbit: Orbit, advanced: NDArray[np.float64] | float) -> F32:
+    """The angles of bodies, radians, when they have gone on for so many seconds at their rates."""
     angles: F32 = np.mod(orbit.angle + orbit.rate.astype(np.float64) * advanced, math.tau).astype(np.float32)
     return angles
 
@@ -144,9 +145,11 @@ class Revolve(System):
 
     def process(self) -> None:
         world, seconds = self.world, seconds_of(self.world)
-        for entity, (family, drum, orbit, position) in world.query(Family, Drum, Orbit, Position):
-            angle = _angles(orbit, advance(world, entity, drum, [seconds]))
-            x, y, scale = places(family, seconds, orbit.radius, angle, orbit.tilt, orbit.turn)
+        kinds = (Family, Drum, Orbit, Position)
+        for entity, (family, drum, orbit, position, speed) in world.query(*kinds, optional=(Speed,)):
+            before, now = _advance(world, entity, drum, [seconds - world.dt, seconds])
+            orbit.angle[:] = _turned(orbit, (now - before) * (1.0 if speed is None else speed.factor))
+            x, y, scale = places(family, seconds, orbit.radius, orbit.angle, orbit.tilt, orbit.turn)
             position.x[:], position.y[:], orbit.scale[:] = x, y, scale
 
 
@@ -194,14 +197,16 @@ class Arcs(System):
     def process(self) -> None:
         world, seconds = self.world, seconds_of(self.world)
         kinds = (Table, Family, Drum, Orbit, Tail, Look, Color)
-        for entity, (table, family, drum, orbit, tail, look, color) in world.query(*kinds):
+        for entity, (table, family, drum, orbit, tail, look, color, speed) in world.query(*kinds, optional=(Speed,)):
             if not len(table) or not tail.light:
                 continue
-            ago = np.array([0.0, tail.seconds])
-            now, then = advance(world, entity, drum, seconds - ago)
-            lines = int(np.clip(np.ceil(float(np.abs(orbit.rate).max()) * (now - then) / _STEP), _COARSEST, _FINEST))
+            factor = 1.0 if speed is None else speed.factor
+            now, then = _advance(world, entity, drum, [seconds, seconds - tail.seconds])
+            turns = float(np.abs(orbit.rate).max()) * abs(factor) * (now - then)
+            lines = int(np.clip(np.ceil(turns / _STEP), _COARSEST, _FINEST))
             share = np.linspace(0, 1, lines + 1)[:, None]
-            angle = _angles(orbit, advance(world, entity, drum, seconds - tail.seconds * share))
+            ago = now - _advance(world, entity, drum, seconds - tail.seconds * share)
+            angle = _turned(orbit, -factor * ago)
             x, y, scale = places(family, seconds, orbit.radius, angle, orbit.tilt, orbit.turn)
             width = ((1 - np.float32(tail.taper) * share) * look.radius).astype(np.float32)
             left = (1 - share[:-1]).astype(np.float32)
