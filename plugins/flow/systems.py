@@ -106,7 +106,8 @@ class BeginInMidstream(InFlow):
             if trail is None or path is None:
                 continue
             step, now = trail.seconds / (_POINTS - 1), world.get(Clock).t
-            path.x[:], path.y[:], path.known[:] = position.x, position.y, _POINTS
+            path.x[:], path.y[:] = position.x, position.y
+            path.known[:] = np.minimum(np.floor(life.age / np.float32(step)), _POINTS)
             x, y = position.x.copy(), position.y.copy()
             for point in range(_POINTS):
                 here = self.flow_at(entity, flow, now - (point + 0.5) * step)
