@@ -55,7 +55,7 @@ DUST, MOST_DUST = 0.5, 400  # distant stars, for each body and in all
 USUAL = 240  # bodies
 USUAL_PLANES = 26.0  # degrees between the families' orbits
 LARGEST = 1.2  # times their usual size: orbits in pictures with room for them
-OPEN = 1.25  # times their size: orbits in loud parts, with room for what is near
+OPEN = 1.32  # times their size: orbits in loud parts, with room for what is near
 FIRST_TURN = -14.0  # degrees: of the outermost orbits
 
 

@@ -10,7 +10,7 @@ class OrbitsSettings(Settings):
     particle_count: int = option(240, "bodies of all families", group="particles", ge=0, le=50_000)
     trail: float = option(2.2, "tail behind each body", group="look", unit="s", ge=0, le=10)
     particle_colors: tuple[RGB, ...] = option(
-        ((255, 150, 60), (255, 64, 140), (70, 190, 255), (255, 226, 190)),
+        ((255, 150, 60), (255, 64, 140), (70, 190, 255), (255, 204, 128)),
         "of the families of kick, snare and hi-hat, and of the sun; or the name of a palette",
         group="look",
         min_length=1,

@@ -30,7 +30,7 @@ from plugins.orbits.geometry import Drum, Family, Strokes, places
 _STEP = 0.09  # radians of an orbit that are drawn as one straight line
 _FINEST, _COARSEST = 48, 4  # lines of a tail
 _GUIDE, _GUIDE_RADIUS = 96, 0.9  # lines of a guide, and half their width in units
-_GLOWS = ((2.6, 0.9), (0.22, 1.9), (0.05, 3.4), (0.016, 6.0), (0.006, 11.0), (0.003, 20.0))  # light, size: the sun
+_GLOWS = ((2.6, 0.9), (0.15, 1.7), (0.03, 3.0), (0.011, 5.2), (0.005, 9.0), (0.0025, 18.0))  # light, size: the sun
 _NEAR = 4.0  # how much brighter what is near is: its scale to this power
 
 
@@ -69,14 +69,18 @@ class Band:
 
 @dataclass(frozen=True)
 class Tail:
-    """The tail of a body: its length in ``seconds``, its ``light`` as a share of the body's, how its width shrinks."""
+    """The tail of a body: its length in ``seconds``; its ``light`` and ``width`` as shares of the body's.
+
+    Both shrink along it, its width by ``taper``, a share.
+    """
 
     bindable: ClassVar[tuple[str, ...]] = ("light",)
     limits: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({"light": (0.0, 100.0)})
 
     seconds: float
-    light: float = 0.22
-    taper: float = 0.85
+    light: float = 0.24
+    width: float = 0.6
+    taper: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ class Arcs(System):
             ago = now - _advance(world, entity, drum, seconds - tail.seconds * share)
             angle = _turned(orbit, -factor * ago)
             x, y, scale = places(family, seconds, orbit.radius, angle, orbit.tilt, orbit.turn)
-            width = ((1 - np.float32(tail.taper) * share) * look.radius).astype(np.float32)
+            width = (tail.width * (1 - tail.taper * share) * look.radius).astype(np.float32)
             left = (1 - share[:-1]).astype(np.float32)
             fade = ((1 - share[1:]) / (1 - share[:-1])).astype(np.float32) ** 2
             near = (scale[:-1] / scale[0]) ** np.float32(_NEAR)
