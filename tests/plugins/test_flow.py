@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ecs_core import F32, Canvas
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.testing import check_particle_type
 from plugins.flow.field import MARGIN, Flow, Moment, moment, periods, turned, waves_of
 from tests.plugins.simulate import Moment as Seen
 from tests.plugins.simulate import Song, last, loud, play, silence, steady
@@ -217,7 +216,3 @@ def test_without_a_trail_there_are_points_alone() -> None:
     seen = last(play("flow", silence, 1, trail=0, particle_count=100)).seen
     assert len(seen) == 100
     assert seen.dx is None
-
-
-def test_passes_the_kit() -> None:
-    assert check_particle_type("flow").problems == ()

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.testing import check_particle_type
 from plugins.orbits.geometry import Family, Strokes, places
 from tests.plugins.simulate import Moment, Song, last, loud, play, silence, steady
 
@@ -193,7 +192,3 @@ def test_speed_drives_bodies_round() -> None:
     one, other = (last(play("orbits", steady(1.0), at, bindings=binding, planes=0)) for at in (3.0, 3.5))
     # They stand still; only the planes drift by some tenths of a degree.
     assert np.hypot(one.x - other.x, one.y - other.y).max() < 12
-
-
-def test_passes_the_kit() -> None:
-    assert check_particle_type("orbits").problems == ()
