@@ -15,12 +15,14 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecs_core import F32, Canvas, FeatureTimeline
 
 MARGIN = 150.0  # units beyond the edges of the canvas, where the flow goes on
 _MOST, _LEAST = 16, 8  # waves
 _SECONDS = 0.7  # in which a snare turns the flow
+_ROLL = 0.4  # seconds: snares that follow faster turn it less
 _NONE = np.zeros(0)
 
 
@@ -97,9 +99,7 @@ def waves_of(canvas: Canvas, *, eddies: float) -> tuple[tuple[float, float], ...
     return tuple((math.tau * kx, math.tau * ky) for kx, ky in chosen)
 
 
-def moment(
-    flow: Flow, drawn: np.ndarray[tuple[int, int], np.dtype[np.float64]], seconds: float, turned: float
-) -> Moment:
+def moment(flow: Flow, drawn: NDArray[np.float64], seconds: float, turned: float) -> Moment:
     """The flow after so many seconds of the song, when snares have ``turned`` it so many times.
 
     ``drawn`` (3, waves) are numbers in [0, 1) that make one flow different from another.
@@ -122,9 +122,23 @@ def moment(
     )
 
 
-def turned(timeline: FeatureTimeline, seconds: float) -> float:
-    """How many times snares have turned the flow until so many seconds of the song; each does so smoothly."""
-    snares = timeline.events.get("snares", _NONE)
-    done, begun = (int(each) for each in np.searchsorted(snares, [seconds - _SECONDS, seconds]))
-    share = (seconds - snares[done:begun]) / _SECONDS
-    return done + float((share * share * (3 - 2 * share)).sum())
+@dataclass(frozen=True, eq=False, slots=True)
+class Snares:
+    """The snares of a song: their times, and how many times they turn the flow before each and after the last."""
+
+    times: NDArray[np.float64]
+    before: NDArray[np.float64]
+
+    @staticmethod
+    def of(timeline: FeatureTimeline) -> Snares:
+        """Each snare turns the flow once, but those of a roll together no more than one after a pause."""
+        times = timeline.events.get("snares", _NONE)
+        pauses = np.diff(times, prepend=-math.inf)
+        return Snares(times, np.concatenate([[0.0], np.cumsum(np.clip(pauses / _ROLL, 0, 1))]))
+
+    def turned(self, seconds: float) -> float:
+        """How many times the flow is turned after so many seconds of the song; each snare does so smoothly."""
+        done, begun = (int(each) for each in np.searchsorted(self.times, [seconds - _SECONDS, seconds]))
+        share = (seconds - self.times[done:begun]) / _SECONDS
+        turns = np.diff(self.before[done : begun + 1]) * share * share * (3 - 2 * share)
+        return float(self.before[done] + turns.sum())

@@ -75,6 +75,7 @@ def populate(world: World, settings: FlowSettings) -> None:
             Sprite("glow"),
             Reactive(_reactions()),
         ),
+        name="ribbons",
     )
 
 

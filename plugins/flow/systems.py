@@ -10,7 +10,6 @@ import numpy as np
 
 from ecs_core import (
     F32,
-    AudioFrame,
     Canvas,
     Clock,
     Color,
@@ -26,8 +25,9 @@ from ecs_core import (
     Trail,
     TrailPoints,
     Velocity,
+    World,
 )
-from plugins.flow.field import MARGIN, Flow, Moment, moment, periods, turned
+from plugins.flow.field import MARGIN, Flow, Moment, Snares, moment, periods
 
 _POINTS = sum(name.startswith("x") for name in TrailPoints.fields) - 1  # of a trail
 _WEARS_OFF = 0.4  # seconds: after so long a push that is not of the flow has fallen to 1/e
@@ -56,6 +56,10 @@ class Paints:
     mix: float = 0.8
 
 
+def _snares(world: World, entity: int, table: Table | None) -> Snares:
+    return Snares.of(world.timeline)
+
+
 class InFlow(System):
     """A system that knows the flow."""
 
@@ -63,10 +67,10 @@ class InFlow(System):
 
     def flow_at(self, entity: int, flow: Flow, t: float) -> Moment:
         """The flow at a time of the video, seconds."""
-        timeline = self.world.get(AudioFrame).timeline
-        seconds = float(timeline.start) + t
+        seconds = float(self.world.timeline.start) + t
         drawn = self.world.rng(self, entity, nth=0).uniform(0.0, 1.0, (3, len(flow.waves)))
-        return moment(flow, drawn, seconds, turned(timeline, seconds))
+        table = self.world.component(entity, Table)
+        return moment(flow, drawn, seconds, self.world.derived(entity, table, _snares).turned(seconds))
 
 
 class WrapAround(System):

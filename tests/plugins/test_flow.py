@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ecs_core import F32, Canvas
 from ecs_core.audio.timeline import FeatureTimeline
-from plugins.flow.field import MARGIN, Flow, Moment, moment, periods, turned, waves_of
+from plugins.flow.field import MARGIN, Flow, Moment, Snares, moment, periods, waves_of
 from tests.plugins.simulate import Moment as Seen
 from tests.plugins.simulate import Song, last, loud, play, silence, steady
 
@@ -89,12 +89,12 @@ def test_current_turns_by_90_degrees_at_a_snare_that_asks_for_it() -> None:
 
 
 def test_snares_turn_the_flow_smoothly_and_once() -> None:
-    timeline = with_snares(silence, 1.0, 1.5, 4.0)(Fraction(30), 300)
+    snares = Snares.of(with_snares(silence, 1.0, 1.5, 4.0)(Fraction(30), 300))
     times = np.linspace(0, 6, 601)
-    turns = np.array([turned(timeline, at) for at in times])
+    turns = np.array([snares.turned(at) for at in times])
     assert turns[times <= 1].max() == 0
     assert turns[-1] == 3
-    assert turned(timeline, 3.0) == 2
+    assert snares.turned(3.0) == 2
     steps = np.diff(turns)
     assert steps.min() >= 0
     assert steps.max() < 0.05  # of a turn in a hundredth of a second
@@ -102,7 +102,12 @@ def test_snares_turn_the_flow_smoothly_and_once() -> None:
 
 
 def test_song_without_snares_turns_nothing() -> None:
-    assert turned(steady(1.0)(Fraction(30), 300), 5.0) == 0
+    assert Snares.of(steady(1.0)(Fraction(30), 300)).turned(5.0) == 0
+
+
+def test_roll_turns_no_more_than_its_time_allows() -> None:
+    roll = Snares.of(with_snares(silence, *(1 + np.arange(9) / 10))(Fraction(30), 300))
+    assert roll.turned(5.0) == pytest.approx(1 + 0.8 / 0.4)
 
 
 def current(seen: Seen) -> NDArray[np.float64]:
