@@ -18,7 +18,7 @@ from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 
-TYPES = ("bouncing", "continuous_spawning", "enhanced", "no_music", "portrait", "snow", "zen")
+TYPES = ("bouncing", "continuous_spawning", "enhanced", "flow", "no_music", "orbits", "portrait", "snow", "zen")
 FRAME = 30.0  # the contract speaks of frames at 30 a second
 
 Values = NDArray[np.float64]

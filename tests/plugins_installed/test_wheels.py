@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins.simulate import TYPES
+
 ROOT = Path(__file__).parents[2]
 SMALL = ("--size", "160x90", "--duration", "1", "--quality", "draft")
 
@@ -106,7 +108,7 @@ class TestInstalledFromWheels:
 
     def test_types_of_all_packages_are_there(self, fresh: Fresh) -> None:
         assert fresh.types() == {
-            *("bouncing", "continuous_spawning", "enhanced", "no_music", "portrait", "snow", "zen"),
+            *TYPES,
             *("embers", "shower"),
         }
 

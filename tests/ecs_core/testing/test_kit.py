@@ -19,6 +19,7 @@ from ecs_core import (
     Burst,
     Canvas,
     Color,
+    Gravity,
     Look,
     ParticleType,
     Phase,
@@ -96,6 +97,15 @@ def test_builtin_types_pass(name: str) -> None:
 
 def test_small_third_party_plugin_passes() -> None:
     assert check_particle_type(EMBERS, budget=SLOW).passed == tuple(CHECKS)
+
+
+def test_population_without_columns_passes() -> None:
+    def populate(world: World, settings: Settings) -> None:
+        EMBERS.fill(world, settings)
+        world.populate((), (Gravity(),), name="nothing")
+
+    kind = replace(EMBERS, populate=populate, archetype=(), components=())
+    assert check_particle_type(kind, checks=("finite", "bounds")).passed == ("finite", "bounds")
 
 
 def test_only_requested_checks_run() -> None:
