@@ -68,9 +68,8 @@ class Bands:
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (WIDTH // 2 + pad), np.float32)
         strips, blocks = BAND_ROWS >> kernels.raster.STRIP_SHIFT, -(-WIDTH >> kernels.raster.BLOCK_SHIFT)
         self._touched = np.zeros((strips, blocks), np.uint8)
-        soft = np.zeros(3 * (BAND_ROWS // 2 + 2) * (WIDTH // 2 + pad), np.float32)
-        self._more = (soft,) if draw is kernels.lines.draw_lines else ()
-        self._scratch = np.zeros((2, WIDTH + 2 * pad), np.float32)
+        soft, sampled = 3 * (BAND_ROWS // 2 + 2) * (WIDTH // 2 + pad), (2, WIDTH + 2 * pad)
+        self._scratch = np.zeros(soft if draw is kernels.lines.draw_lines else sampled, np.float32)
         self._starts = np.zeros(-(-HEIGHT // BAND_ROWS) + 1, np.int64)
         self._listed = np.zeros(200 * MANY, np.int64)
         low = np.minimum(windows[1], windows[other_end]) - windows[reach] - 3
@@ -85,7 +84,7 @@ class Bands:
                 top = band * BAND_ROWS
                 self._draw(
                     self._luminance, self._colour, top, min(HEIGHT, top + BAND_ROWS), WIDTH, self._listed[first:last],
-                    self._windows, self._scratch, *self._more, self._touched,
+                    self._windows, self._scratch, self._touched,
                 )  # fmt: skip
         return time.thread_time() - began
 

@@ -24,6 +24,7 @@ INTEGRAL = f32(0.8107327)  # of the window, from -1 to 1
 SOFT = f32(5.0)  # smallest reach of a soft line, pixels
 # Interpolation widens a line as a Gaussian of this squared reach does, pixels of half size; 9 times its variance.
 _WIDENED = f32(2.0)
+_EIGHTS = 512  # groups of eight pixels that are worked on together
 _THREE_QUARTERS, _EIGHTH = f32(0.75), f32(0.125)
 
 
@@ -38,52 +39,50 @@ def _along(u: f32) -> f32:
     return v * (_I1 + s * (_I3 + s * (_I5 + s * _I7)))
 
 
-@inline_kernel
-def _profile(
-    weight: F32, groups: int, t0: f32, d0: f32, ux: f32, uy: f32, length: f32, i0: f32, i1: f32, q: f32
-) -> None:
-    """The weights of ``8 * groups`` pixels of a row.
+@inner_kernel
+def _add_eights(
+    light: F32, planes: int, eights: int, at: I64, t: F32, d: F32, weight: F32, amount: F32, ux: f32, uy: f32,
+    length: f32, i0: f32, i1: f32, q: f32,
+) -> None:  # fmt: skip
+    """Add so many groups of eight pixels of a line to its planes.
 
-    From pixel to pixel, t and d change by ``ux`` and -``uy``; inverse reaches are ``i0`` and ``i1`` at the ends, and
-    ``q`` is the square root of the light at the far end, of which there is 1 at the near one.
+    ``at`` says where in the first plane each begins, ``t`` and ``d`` where it lies along the line and beside it. From
+    pixel to pixel these change by ``ux`` and -``uy``. Inverse reaches are ``i0`` and ``i1`` at the ends, and ``q`` is
+    the square root of the light at the far end, of which there is 1 at the near one. All weights come first: a processor
+    works on several groups at once where none waits for light to be added.
     """
+    plane = light.size // planes
     per_length = _ONE / max(length, f32(1e-6))
     inverse = _HALF * (i0 + i1)
     di, dq = i1 - i0, q - _ONE
     ends = length * inverse
-    step_t, step_d = f32(8.0) * ux, f32(8.0) * uy
-    last = t0 + f32(groups) * step_t
-    inside = min(t0, last) * inverse >= _ONE and max(t0, last) * inverse <= ends - _ONE
-    for group in range(groups):
+    for group in range(eights):
         start = u64(group) * u64(8)
-        if inside:  # no pixel is near an end
-            for k in range(8):
-                t, d = t0 + f32(k) * ux, d0 - f32(k) * uy
-                s = t * per_length
-                light = _ONE + dq * s
-                weight[start + u64(k)] = window(d * (i0 + di * s)) * light * light
-        else:
-            for k in range(8):
-                t, d = t0 + f32(k) * ux, d0 - f32(k) * uy
-                s = min(max(t * per_length, _ZERO), _ONE)
-                light = _ONE + dq * s
-                along = t * inverse
-                share = _along(along) - _along(along - ends)
-                weight[start + u64(k)] = window(d * (i0 + di * s)) * share * light * light
-        t0, d0 = t0 + step_t, d0 - step_d
+        t0, d0 = t[group], d[group]
+        for k in range(8):
+            along, across = t0 + f32(k) * ux, d0 - f32(k) * uy
+            s = min(max(along * per_length, _ZERO), _ONE)
+            root = _ONE + dq * s
+            along *= inverse
+            share = _along(along) - _along(along - ends)
+            weight[start + u64(k)] = window(across * (i0 + di * s)) * share * root * root
+    for group in range(eights):
+        j = u64(group) * u64(8)
+        for channel in range(planes):
+            add8(light, u64(at[group] + channel * plane), weight, j, amount[channel])
 
 
 @inner_kernel
 def _draw(
     light: F32, planes: int, stride: int, low: int, high: int, columns: int, x0: f32, y0: f32, x1: f32, y1: f32,
-    r0: f32, r1: f32, q: f32, amount: F32, weight: F32, spans: I64,
+    r0: f32, r1: f32, q: f32, amount: F32, at: I64, t: F32, d: F32, weight: F32, spans: I64,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Add a line to planes of the rows ``low … high - 1``, end to end, ``amount`` (planes,) of it.
 
-    ``spans`` (2, rows) is widened to the columns that each row lights. Returns the first row and column that are lit,
-    and one more than the last ones.
+    ``at``, ``t``, ``d`` and ``weight`` are scratch for at least a row of groups of eight. ``spans`` (2, rows) is
+    widened to the columns that each row lights. Returns the first row and column that are lit, and one more than the
+    last ones.
     """
-    plane = light.size // planes
     reach = max(r0, r1)
     dx, dy = x1 - x0, y1 - y0
     length = np.sqrt(dx * dx + dy * dy)
@@ -97,7 +96,8 @@ def _draw(
     per_ux = _ONE / ux if flat else _ZERO
     across, after = abs(reach * per_uy), length + reach
     i0, i1 = _ONE / r0, _ONE / r1
-    left, right = columns, 0
+    step_t, step_d = f32(8.0) * ux, f32(8.0) * uy
+    left, right, eights = columns, 0, 0
     for row in range(first, last):
         py = f32(row) + _HALF - y0
         a, b = edge0, edge1
@@ -114,19 +114,17 @@ def _draw(
         left, right = min(left, begin), max(right, end)
         here = row - low
         spans[0, here], spans[1, here] = min(spans[0, here], begin), max(spans[1, here], end)
+        if eights + groups > at.size:
+            _add_eights(light, planes, eights, at, t, d, weight, amount, ux, uy, length, i0, i1, q)
+            eights = 0
         px = f32(begin) + _HALF - x0
-        _profile(weight, groups, px * ux + py * uy, py * ux - px * uy, ux, uy, length, i0, i1, q)
-        at = here * stride + begin
-        for channel in range(planes):
-            _add(light, at + channel * plane, groups, weight, amount[channel])
+        along, beside, place = px * ux + py * uy, py * ux - px * uy, here * stride + begin
+        for _ in range(groups):
+            at[eights], t[eights], d[eights] = place, along, beside
+            place, along, beside = place + 8, along + step_t, beside - step_d
+            eights += 1
+    _add_eights(light, planes, eights, at, t, d, weight, amount, ux, uy, length, i0, i1, q)
     return first, left, last, right
-
-
-@inline_kernel
-def _add(light: F32, at: int, groups: int, weight: F32, amount: f32) -> None:
-    for group in range(groups):
-        j = u64(group) * u64(8)
-        add8(light, u64(at) + j, weight, j, amount)
 
 
 @inner_kernel
@@ -177,9 +175,9 @@ def _add_soft(luminance: F32, colour: F32, soft: F32, spans: I64, rows: int, hal
             soft[at + begin : at + max(begin, min(end + PAD - 1, half_stride))] = _ZERO
 
 
-@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], f4[::1], u1[:, ::1]")
+@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[::1], u1[:, ::1]")
 def draw_lines(
-    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, lines: F32, scratch: F32, soft: F32,
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, lines: F32, soft: F32,
     touched: U8,
 ) -> None:  # fmt: skip
     """Add the listed lines to one band's accumulators and mark the blocks that they touch.
@@ -188,7 +186,10 @@ def draw_lines(
     the first, and the square root of the share of it that there is at the second. Its root changes evenly between them.
     ``soft`` is scratch like ``colour`` with two more rows, and is zero before and after.
     """
-    half_width, weight, rows = width >> 1, scratch[0], (bottom - top) >> 1
+    half_width, rows = width >> 1, (bottom - top) >> 1
+    many = max(_EIGHTS, (width + PAD) >> 3)
+    at, t, d = np.empty(many, np.int64), np.empty(many, np.float32), np.empty(many, np.float32)
+    weight = np.empty(8 * many, np.float32)
     spans, soft_spans = np.zeros((2, bottom - top), np.int64), np.zeros((2, rows + 2), np.int64)
     soft_spans[0] = half_width
     amount, luma = np.empty(3, np.float32), np.empty(1, np.float32)
@@ -218,20 +219,38 @@ def draw_lines(
             if is_soft:
                 first, left, last, right = _draw(
                     soft, 3, half_width + PAD, (top >> 1) - 1, (bottom >> 1) + 1, half_width + 1,
-                    x0, y0, x1, y1, r0, r1, q, amount, weight, soft_spans,
+                    x0, y0, x1, y1, r0, r1, q, amount, at, t, d, weight, soft_spans,
                 )  # fmt: skip
                 first, left = max(2 * first - 1, top), max(2 * left - 2, 0)
                 last, right = min(2 * last + 1, bottom), min(2 * right + 1, width)
             elif half:
                 first, left, last, right = _draw(
                     colour, 3, half_width + PAD, top >> 1, bottom >> 1, half_width,
-                    x0, y0, x1, y1, r0, r1, q, amount, weight, spans,
+                    x0, y0, x1, y1, r0, r1, q, amount, at, t, d, weight, spans,
                 )  # fmt: skip
                 first, left, last, right = 2 * first, 2 * left, 2 * last, 2 * right
             else:
                 luma[0] = KR * amount[0] + KG * amount[1] + KB * amount[2]
                 first, left, last, right = _draw(
-                    luminance, 1, width + PAD, top, bottom, width, x0, y0, x1, y1, r0, r1, q, luma, weight, spans
+                    luminance,
+                    1,
+                    width + PAD,
+                    top,
+                    bottom,
+                    width,
+                    x0,
+                    y0,
+                    x1,
+                    y1,
+                    r0,
+                    r1,
+                    q,
+                    luma,
+                    at,
+                    t,
+                    d,
+                    weight,
+                    spans,
                 )
             if right > left and last > first:
                 touch(touched, first - top, last - top, left, right)

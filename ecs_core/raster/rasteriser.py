@@ -198,7 +198,7 @@ class Rasteriser:
             if first_line < last_line:
                 which = listed_lines[first_line:last_line]
                 soft = self._soft[: 3 * ((bottom - top) // 2 + 2) * (self.width // 2 + kernels.raster.PAD)]
-                kernels.lines.draw_lines(*light_of_band, which, segments, self._windows, soft, self._touched)
+                kernels.lines.draw_lines(*light_of_band, which, segments, soft, self._touched)
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             if finishing is not None:
                 bloom, rows, shares, *others, grains = finishing
