@@ -93,9 +93,9 @@ _PUBLIC = {
     "arrays": "F32",
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
-    "ecs.components": "Attraction Bounds Brightness Burst Camera Collide Color ColorOverLife Drag Emission FadeWithDistance "
-    "Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size SizeOverLife Skirt "
-    "Speed Sprite Trail TrailPoints Turbulence Twinkle Upkeep Velocity Walls FRAME",
+    "ecs.components": "Attraction Bounds Brightness Burst Camera Collide Color ColorOverLife Drag Emission "
+    "FadeWithDistance Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size "
+    "SizeOverLife Skirt Speed Sprite Trail TrailPoints Turbulence Twinkle Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",

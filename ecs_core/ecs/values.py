@@ -50,7 +50,8 @@ class Pareto:
 
     def at(self, uniform: F32) -> F32:
         """The numbers for uniform ones in [0, 1); float32, same shape."""
-        return np.minimum(self.low * (1.0 - uniform) ** (-1.0 / self.alpha), self.high).astype(np.float32)
+        drawn: F32 = np.minimum(self.low * (1.0 - uniform) ** (-1.0 / self.alpha), self.high).astype(np.float32)
+        return drawn
 
     def __mul__(self, factor: float) -> Pareto:
         return Pareto(self.low * float(factor), self.high * float(factor), self.alpha)

@@ -10,7 +10,7 @@ from ecs_core.kernels.jit import inline_kernel, kernel
 f32 = np.float32
 
 MOST = 16  # neighbours of a particle
-_MARGIN = f32(0.2)  # of the distance of the first that is left out: within it, links fade
+_MARGIN = f32(0.12)  # of the distance of the first that is left out: within it, links fade
 _ZERO, _ONE = f32(0.0), f32(1.0)
 
 
@@ -28,13 +28,13 @@ def _insert(near: I32, squares: F32, i: int, j: int, square: f32, most: int) -> 
 
 
 @inline_kernel
-def _share(near: I32, squares: F32, i: int, j: int, most: int) -> f32:
+def _share(near: I32, squares: F32, i: int, j: int, most: int) -> Scalar:
     """How strongly ``i`` holds ``j``, 0–1: 0 if it is not among its ``most`` nearest."""
     for k in range(most):
         if near[i, k] == j:
             distance, left_out = np.sqrt(squares[i, k]), np.sqrt(squares[i, most])
             s = min((left_out - distance) / (_MARGIN * left_out), _ONE)
-            return s * s * (f32(3.0) - s - s)
+            return f32(s * s * (f32(3.0) - s - s))
     return _ZERO
 
 

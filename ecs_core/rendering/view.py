@@ -33,6 +33,7 @@ _SPREAD = f32(0.51)  # square of a glow's radius that is as wide as a disc of ra
 _FAINTEST = f32(1e-4)  # light that is not worth drawing
 _GLOW = f32(0.6573)  # the light of a window, as a share of its reach squared
 _DISC = f32(2.314)  # the light of a disc, as a share of its radius squared
+_TAIL, _TAIL_LIGHT = 0.5, 0.04  # of a streak in space: radius and light at its end, as shares of those in front
 _LONGEST = f32(4000.0)  # units that a streak may have
 
 
@@ -111,7 +112,8 @@ class View:
         sharp = max(camera.perspective + camera.focus, _NEAREST * camera.perspective)
         lens = f32(camera.aperture * camera.zoom)
         nearest = f32(_NEAREST * camera.perspective)
-        return lens * np.abs(away - f32(sharp)) / np.maximum(away, nearest)
+        radii: F32 = lens * np.abs(away - f32(sharp)) / np.maximum(away, nearest)
+        return radii
 
 
 class Eye:
@@ -120,7 +122,8 @@ class Eye:
     def __init__(self, world: World) -> None:
         self._world = world
         found = next(((entity, camera) for entity, (camera,) in world.query(Camera)), None)
-        self._entity, self.camera = (0, None) if found is None else found
+        self._entity: int = 0 if found is None else found[0]
+        self.camera: Camera | None = None if found is None else found[1]
         self._frame = max(0, world.frame - 1)
 
     @property
@@ -203,7 +206,29 @@ def _exposed(sprites: Sprites, view: View, before: Callable[[float], View]) -> S
     if z is None:
         return streaked(through(round_ones, view, before), way_x, way_y)
     glows, discs, kept = _focused(round_ones, view, way=length * shorter)
-    return _in_order([streaked(glows, way_x[kept], way_y[kept]), *discs])
+    return _in_order([_tapering(streaked(glows, way_x[kept], way_y[kept])), *discs])
+
+
+def _tapering(sprites: Sprites) -> Sprites:
+    """Streaks in space, as comets: brightest in front, with as much light as they had; short ones are even."""
+    if sprites.dx is None or sprites.dy is None:
+        return sprites
+    length = np.hypot(sprites.dx, sprites.dy) / (kernels.raster.CORE_REACH * np.maximum(sprites.radius, f32(1e-6)))
+    long = _smooth(length * f32(0.125))
+    root: F32 = 1 - f32(1 - math.sqrt(_TAIL_LIGHT)) * long
+    light = (f32(3) / (1 + root + root * root)).astype(np.float32)
+    return replace(
+        sprites,
+        x=sprites.x + sprites.dx,
+        y=sprites.y + sprites.dy,
+        dx=-sprites.dx,
+        dy=-sprites.dy,
+        red=sprites.red * light,
+        green=sprites.green * light,
+        blue=sprites.blue * light,
+        taper=1 - f32(1 - _TAIL) * long,
+        fade=root * root,
+    )
 
 
 def _in_space(sprites: Sprites, view: View) -> Sprites:
@@ -237,21 +262,28 @@ def _lines_in_space(lines: Sprites, view: View) -> Sprites:
     taper, fade = (np.ones_like(x) if share is None else share for share in (lines.taper, lines.fade))
     radius, light = _widened(lines.radius * scale, view.air(away), view.blur(away))
     to_radius, to_light = _widened(lines.radius * taper * to_scale, view.air(to_away) * fade, view.blur(to_away))
+    # They begin at the brighter end: light is given there, and at the other as a share of it.
+    back = to_light > light
+    brighter, other = np.where(back, to_light, light), np.where(back, light, to_light)
+    wide, narrow = np.where(back, to_radius, radius), np.where(back, radius, to_radius)
+    dx, dy = to_x - x, to_y - y
+    least = f32(1e-6)
     seen = replace(
-        dimmed(lines, light),
-        x=x, y=y, radius=radius, dx=to_x - x, dy=to_y - y, z=None, dz=None,
-        taper=to_radius / np.maximum(radius, f32(1e-6)), fade=to_light / np.maximum(light, f32(1e-6)),
+        dimmed(lines, brighter),
+        x=np.where(back, to_x, x), y=np.where(back, to_y, y), radius=wide, dx=np.where(back, -dx, dx),
+        dy=np.where(back, -dy, dy), z=None, dz=None, taper=(narrow / np.maximum(wide, least)).astype(np.float32),
+        fade=(other / np.maximum(brighter, least)).astype(np.float32),
     )  # fmt: skip
     nearest = f32(_NEAREST * view.camera.perspective)
-    return seen.where((away > nearest) & (to_away > nearest) & (light > f32(1e-5)))
+    return seen.where((away > nearest) & (to_away > nearest) & (brighter > least))
 
 
 def _widened(radius: F32, light: F32, blur: F32 | None) -> tuple[F32, F32]:
     """Radius and light of a line that is out of focus: as much wider as it is fainter."""
     if blur is None:
         return radius, light
-    wide = np.sqrt(radius * radius + _SPREAD * blur * blur)
-    return wide, light * radius / np.maximum(wide, f32(1e-6))
+    wide: F32 = np.sqrt(radius * radius + _SPREAD * blur * blur)
+    return wide, (light * radius / np.maximum(wide, f32(1e-6))).astype(np.float32)
 
 
 def _focused(sprites: Sprites, view: View, way: F32 | None = None) -> tuple[Sprites, tuple[Sprites, ...], I64]:
@@ -275,7 +307,8 @@ def _focused(sprites: Sprites, view: View, way: F32 | None = None) -> tuple[Spri
     disc_square = blurred + f32(1.96) * square
     out = _smooth((blur / np.maximum(radius, f32(1)) - f32(0.9)) / f32(1.2))
     if way is not None:
-        out = out * (1 - _smooth(way / np.sqrt(np.maximum(disc_square, f32(1e-6)))))
+        wide: F32 = np.sqrt(np.maximum(disc_square, f32(1e-6)))
+        out = out * (f32(1) - _smooth(way / wide))
     out = np.where(is_disc, f32(0), out)
     glows = dimmed(replace(seen, radius=np.sqrt(glow_square)), air * (1 - out) * square / glow_square)
     # All the light of a glow, with its skirt, in a disc.

@@ -38,14 +38,14 @@ def populate(world: World, settings: ConstellationSettings) -> None:
                 x,
                 y,
                 count=settings.particle_count,
-                size=Pareto(1.4, 8.0, 1.35),
+                size=Pareto(1.3, 9.0, 1.4),
                 speed=Range(0, 0),
-                light=Range(0.5, 2.2, tail=2.0),
+                light=Range(0.35, 2.0, tail=1.6),
                 pulse=Range(0.5, 1.6),
                 palette=settings.palette,
             ),
             Globe(x, y, settings.radius, math.radians(settings.spin), settings.wander, pulse=settings.pulse),
-            Links(reach=settings.reach, most=settings.links, light=0.3, width=0.9),
+            Links(reach=settings.reach, most=settings.links, light=0.30, width=0.6),
             Twinkle(low=0.7, high=1.0),
             Skirt(light=0.06, speck=1.6, star=3.4),
             Sprite("glow"),
@@ -69,5 +69,5 @@ def populate(world: World, settings: ConstellationSettings) -> None:
         ),
     )
     world.populate(
-        (), (Camera(perspective=1400.0, focus=60.0, aperture=46.0, fog=0.8, tilt=10.0, drift=14.0),), name="camera"
+        (), (Camera(perspective=1400.0, focus=60.0, aperture=23.0, fog=0.8, tilt=10.0, drift=14.0),), name="camera"
     )

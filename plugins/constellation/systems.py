@@ -120,5 +120,5 @@ class SendLight(System):
                 since = now - float(kicks[nth])
                 front, fades = f32(2.0 * since), f32(np.exp(-2.2 * since))
                 wave = np.exp(-(((away - front) / f32(0.22)) ** 2))
-                look.light *= 1 + f32(3.2 * globe.pulse * float(strengths[nth])) * fades * wave
+                look.light *= 1 + f32(5.0 * globe.pulse * float(strengths[nth])) * fades * wave
                 look.radius *= 1 + f32(0.5 * min(globe.pulse, 2.0) * float(strengths[nth])) * fades * wave

@@ -1,4 +1,4 @@
-"""tunnel: a winding tunnel of stars rushes past the viewer, by the song's tempo and loudness; drops draw long streaks."""
+"""tunnel: a winding tunnel of stars rushes past the viewer, as fast as the song; drops draw long streaks."""
 
 from collections.abc import Callable
 from pathlib import Path

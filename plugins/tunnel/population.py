@@ -42,9 +42,9 @@ def populate(world: World, settings: TunnelSettings) -> None:
                 x,
                 y,
                 count=settings.particle_count,
-                size=Pareto(1.5, 12.0, 1.5),
+                size=Pareto(1.3, 12.0, 1.45),
                 speed=Range(0, 0),
-                light=Range(0.6, 3.0, tail=2.0),
+                light=Range(0.7, 3.6, tail=2.0),
                 pulse=Range(0.3, 1.2),
                 palette=settings.palette,
             ),
@@ -69,4 +69,4 @@ def populate(world: World, settings: TunnelSettings) -> None:
             ),
         ),
     )
-    world.populate((), (Camera(perspective=DISTANCE, focus=900.0, aperture=26.0, fog=0.62, drift=10.0),), name="camera")
+    world.populate((), (Camera(perspective=DISTANCE, focus=500.0, aperture=11.0, fog=0.62, drift=10.0),), name="camera")

@@ -8,7 +8,7 @@ class TunnelSettings(Settings):
 
     ignored = ("speed_x", "speed_y", "speed_z", "bounce", "inner_movement_strength", *Settings.SPAWNING)
 
-    particle_count: int = option(1100, "stars", group="particles", ge=0, le=20_000)
+    particle_count: int = option(1800, "stars", group="particles", ge=0, le=20_000)
     particle_colors: tuple[RGB, ...] = option(
         ((86, 120, 255), (190, 90, 255), (255, 96, 168), (255, 196, 120), (96, 214, 255)),
         "round the tunnel",
