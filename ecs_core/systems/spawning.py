@@ -44,7 +44,7 @@ class EmissionSystem(System):
 
     phase = Phase.EMIT
     random_key = "Emit"
-    writes = (Position, Velocity, Lifetime, Size, Color, Pulse, Growth)
+    writes = (Position, Velocity, Lifetime, Size, Color, Pulse, Growth, Depth)
 
     def process(self) -> None:
         world = self.world

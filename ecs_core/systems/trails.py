@@ -31,7 +31,7 @@ class TrailSystem(System):
     phase = Phase.SHADE
     needs = (Trail, TrailPoints, Position, Velocity)
     reads = (Position, Velocity)
-    writes = (TrailPoints,)
+    writes = (TrailPoints, TrailDepths)
 
     def process(self) -> None:
         world, clock = self.world, self.world.get(Clock)
