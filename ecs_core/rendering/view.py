@@ -24,7 +24,10 @@ from ecs_core.systems.extraction import streaked
 f32 = np.float32
 
 # Shares, rates (1/s) and phases (turns) of the waves that wandering and trembling are made of, across and down.
-_DRIFT = (((0.60, 0.031, 0.00), (0.30, 0.067, 0.37), (0.10, 0.149, 0.71)), ((0.60, 0.041, 0.25), (0.40, 0.083, 0.57)))
+_DRIFT = (
+    ((0.60, 0.03127, 0.00), (0.30, 0.06713, 0.37), (0.10, 0.14911, 0.71)),
+    ((0.60, 0.04139, 0.25), (0.40, 0.08293, 0.57)),
+)
 _SHAKE = (((0.50, 6.1, 0.00), (0.30, 8.9, 0.31), (0.20, 11.3, 0.77)), ((0.55, 7.3, 0.43), (0.45, 10.1, 0.11)))
 _DRIFT_ROLL, _SHAKE_ROLL = 1 / 60, 1 / 30  # degrees per unit
 _NEAREST, _NEAR = 0.03, 0.25  # shares of the viewer's distance: what is nearer is not seen, or fades

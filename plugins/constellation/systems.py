@@ -79,18 +79,16 @@ class TurnGlobe(System):
         t = world.get(Clock).t
         kinds = (Table, Globe, Home, Position, Depth, Velocity)
         for entity, (table, globe, home, position, depth, velocity, speed) in world.query(*kinds, optional=(Speed,)):
-            rate = globe.spin * (1.0 if speed is None else speed.factor)
-            latitude = np.minimum(home.y * home.y, f32(1))
-            home.turned += f32(rate * dt) * (f32(1.15) - f32(0.45) * latitude)
-            c, s = np.cos(home.turned), np.sin(home.turned)
-            size = f32(globe.radius * (1 + globe.breath))
+            factor = 1.0 if speed is None else speed.factor
             phase = f32(2 * np.pi) * world.traits(self, entity, table)
-            stray = f32(globe.wander)
-            x = f32(globe.x) + size * (c * home.x + s * home.z) + stray * np.sin(f32(0.37 * t) + 3 * phase)
-            y = f32(globe.y) + size * home.y + stray * np.sin(f32(0.29 * t) + 5 * phase)
-            z = size * (c * home.z - s * home.x) + stray * np.sin(f32(0.33 * t) + 7 * phase)
-            for place, to, v in ((position.x, x, velocity.x), (position.y, y, velocity.y), (depth.z, z, depth.vz)):
-                v[:] = (to - place) / f32(dt) if world.frame else 0
+            way = f32(globe.spin * factor * dt) * (f32(1.15) - f32(0.45) * np.minimum(home.y * home.y, f32(1)))
+            before = _places(globe, home, phase, t - dt)
+            home.turned += way
+            now = _places(globe, home, phase, t)
+            # Velocity as it is between the beats: a breath comes and goes within a frame.
+            places, velocities = (position.x, position.y, depth.z), (velocity.x, velocity.y, depth.vz)
+            for place, v, was, to in zip(places, velocities, before, now, strict=True):
+                v[:] = (to - was) / f32(dt * max(abs(factor), 1e-3))
                 place[:] = to
 
 
@@ -105,7 +103,7 @@ class SendLight(System):
         world = self.world
         audio = world.get(AudioFrame)
         now = audio.timeline.time(world.frame)
-        kicks = audio.timeline.events["kicks"]
+        kicks = audio.timeline.events.get("kicks", np.zeros(0))
         strengths = audio.timeline.strengths.get("kicks", np.ones(len(kicks)))
         first, last = np.searchsorted(kicks, (now - 1.6, now), side="right")
         for entity, (globe, home, look) in world.query(Globe, Home, Look):
@@ -122,3 +120,14 @@ class SendLight(System):
                 wave = np.exp(-(((away - front) / f32(0.22)) ** 2))
                 look.light *= 1 + f32(5.0 * globe.pulse * float(strengths[nth])) * fades * wave
                 look.radius *= 1 + f32(0.5 * min(globe.pulse, 2.0) * float(strengths[nth])) * fades * wave
+
+
+def _places(globe: Globe, home: Home, phase: F32, t: float) -> tuple[F32, F32, F32]:
+    """Where stars are in space: turned, and each straying a little in its own time."""
+    c, s = np.cos(home.turned), np.sin(home.turned)
+    size, stray = f32(globe.radius * (1 + globe.breath)), f32(globe.wander)
+    return (
+        f32(globe.x) + size * (c * home.x + s * home.z) + stray * np.sin(f32(0.37 * t) + 3 * phase),
+        f32(globe.y) + size * home.y + stray * np.sin(f32(0.29 * t) + 5 * phase),
+        size * (c * home.z - s * home.x) + stray * np.sin(f32(0.33 * t) + 7 * phase),
+    )

@@ -98,7 +98,7 @@ class SendRings(System):
     def process(self) -> None:
         audio = self.world.get(AudioFrame)
         now = audio.timeline.time(self.world.frame)
-        kicks = audio.timeline.events["kicks"]
+        kicks = audio.timeline.events.get("kicks", np.zeros(0))
         strengths = audio.timeline.strengths.get("kicks", np.ones(len(kicks)))
         first, last = np.searchsorted(kicks, (now - 1.6, now), side="right")
         for _, (tunnel, depth, look) in self.world.query(Tunnel, Depth, Look):
