@@ -46,6 +46,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         {"layers": [{"type": "zen"}, {"type": "enhanced", "opacity": 0.8, "config": {"particle_count": 300}}]},
     ),
     "trails": ("no_music", {"trail": 0.8, "particle_count": 900}),
+    "space": ("tunnel", {"trail": 0.3, "shutter": 0}),
     "paint": (
         "bouncing",
         {

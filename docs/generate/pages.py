@@ -192,7 +192,7 @@ def particle_types() -> str:
 
     common = Settings.model_json_schema()["properties"]
     parts = [
-        "# Particle types\n\nThe six types that come with Motes. `motes types` lists these and those of your plugins.\n"
+        "# Particle types\n\nThe types that come with Motes. `motes types` lists these and those of your plugins.\n"
     ]
     kinds = [kind for kind in installed().types.values() if kind.presets and kind.presets.is_relative_to(ROOT)]
     for kind in kinds:
