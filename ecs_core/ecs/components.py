@@ -161,7 +161,10 @@ class Jitter:
 
 @dataclass(frozen=True, slots=True)
 class Attraction:
-    """Acceleration towards a point in units/s²; negative repels. ``softness`` (units) limits the force near it."""
+    """Acceleration towards a point in units/s²; negative repels. ``softness`` (units) limits the force near it.
+
+    The point is in space for particles that have Depth.
+    """
 
     bindable: ClassVar[tuple[str, ...]] = ("strength",)
 
@@ -169,11 +172,14 @@ class Attraction:
     y: float
     strength: float
     softness: float = 20.0
+    z: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Turbulence:
     """Divergence-free flow: ``strength`` in units/s², eddies of ``scale`` units, changing at ``speed`` (1/s).
+
+    Particles that have Depth are stirred in it, too.
 
     Only ``strength`` can be bound: time and position are multiplied by ``speed`` and ``scale``, so the flow would jump.
     """

@@ -60,8 +60,8 @@ class Simulation:
             self.close()
             raise
         self.world = self._worlds[MAIN]
-        if Eye(self.world).may_move:
-            for world in self._worlds.values():
+        for world in self._worlds.values():
+            if Eye(world, self.world).may_move:
                 world.insert(MovingCamera())
 
     def frame(self) -> Sprites:
@@ -72,12 +72,11 @@ class Simulation:
         """
         drawn: dict[str, list[Sprites]] = {layer.name: [] for layer in self._layers}
         self._step(drawn)
-        eye = Eye(self.world)
         lists: list[Sprites] = []
         for layer in self._layers:
             world = self._worlds[layer.name]
-            looks = eye if eye.camera is not None or world is self.world else Eye(world)
-            seen = partial(_pixels, height=self._height, eye=looks, canvas=world.get(Canvas), opacity=layer.opacity)
+            eye = Eye(world, self.world)
+            seen = partial(_pixels, height=self._height, eye=eye, canvas=world.get(Canvas), opacity=layer.opacity)
             lists += map(seen, drawn[layer.name])
         if self._hud:
             lists.append(self._hud_sprites())

@@ -36,6 +36,7 @@ _SPREAD = f32(0.51)  # square of a glow's radius that is as wide as a disc of ra
 _FAINTEST = f32(1e-4)  # light that is not worth drawing
 _GLOW = f32(0.6573)  # the light of a window, as a share of its reach squared
 _DISC = f32(2.314)  # the light of a disc, as a share of its radius squared
+_OF_SPACE = ("orbit", "angle", "tilt", "pivot", "perspective", "focus", "aperture", "fog")
 _TAIL, _TAIL_LIGHT = 0.5, 0.04  # of a streak in space: radius and light at its end, as shares of those in front
 _LONGEST = f32(4000.0)  # units that a streak may have
 
@@ -120,13 +121,24 @@ class View:
 
 
 class Eye:
-    """The camera of a world in the frame that was simulated last, and at any time before it."""
+    """The camera of a scene in the frame that was simulated last, and at any time before it, for one of its worlds.
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        found = next(((entity, camera) for entity, (camera,) in world.query(Camera)), None)
+    It is that of the ``scene``'s main world; of space, it has the numbers of the world's own camera where the scene's
+    has none but the usual ones. Where the scene has no camera, it is the world's own.
+    """
+
+    def __init__(self, world: World, scene: World | None = None) -> None:
+        found, own = (_camera_of(each) for each in (scene or world, world))
+        if found is None:
+            scene, found, own = None, own, None
+        self._world = scene or world
         self._entity: int = 0 if found is None else found[0]
-        self.camera: Camera | None = None if found is None else found[1]
+        self._own: Camera | None = None if own is None or self._world is world else own[1]
+        self._found: Camera | None = None if found is None else found[1]
+        reactive = None if found is None else self._world.component(self._entity, Reactive)
+        bindings = () if reactive is None else reactive.bindings
+        self._bound = {binding.field for binding in bindings if binding.target is Camera}
+        self.camera: Camera | None = None if found is None else self._with_own(found[1])
         self._frame = max(0, world.frame - 1)
 
     @property
@@ -135,9 +147,15 @@ class Eye:
         camera = self.camera
         if camera is None:
             return False
-        reactive = self._world.component(self._entity, Reactive)
-        bound = reactive is not None and any(binding.target is Camera for binding in reactive.bindings)
-        return bound or bool(camera.drift or camera.shake or camera.orbit)
+        return bool(self._bound or camera.drift or camera.shake or camera.orbit)
+
+    def _with_own(self, camera: Camera) -> Camera:
+        own = self._own
+        if own is None:
+            return camera
+        usual = Camera()
+        left = [name for name in _OF_SPACE if name not in self._bound and getattr(camera, name) == getattr(usual, name)]
+        return replace(camera, **{name: getattr(own, name) for name in left})
 
     def seen(self, sprites: Sprites, canvas: Canvas) -> Sprites:
         """Sprites as the camera sees them, in units of the picture's canvas."""
@@ -153,17 +171,23 @@ class Eye:
 
     def _earlier(self, camera: Camera, seconds: float) -> Camera:
         """The camera some seconds ago: between two frames, bound numbers are those between."""
+        if self._found is None:
+            return camera
         frame = self._frame - seconds * float(self._world.fps)
         first = math.floor(frame)
-        one, other = (driven_at(self._world, self._entity, camera, max(0, at)) for at in (first, first + 1))
-        if one is camera:
+        one, other = (driven_at(self._world, self._entity, self._found, max(0, at)) for at in (first, first + 1))
+        if one is self._found:
             return camera
         share = frame - first
         values = {
             each.name: (1 - share) * getattr(one, each.name) + share * getattr(other, each.name)
             for each in fields(Camera)
         }
-        return Camera(**values)
+        return self._with_own(Camera(**values))
+
+
+def _camera_of(world: World) -> tuple[int, Camera] | None:
+    return next(((entity, camera) for entity, (camera,) in world.query(Camera)), None)
 
 
 def through(sprites: Sprites, view: View, before: Callable[[float], View]) -> Sprites:

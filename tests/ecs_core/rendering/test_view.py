@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from hypothesis import strategies as st
 from ecs_core import Camera, Canvas, Scene, SceneError, render, render_frame
 from ecs_core.raster.background import Background
 from ecs_core.raster.sprites import Sprites
-from ecs_core.rendering.plan import make_plan
+from ecs_core.rendering.plan import make_plan, with_levels
 from ecs_core.rendering.simulation import Simulation
-from ecs_core.rendering.view import View, through
+from ecs_core.rendering.view import Eye, View, through
+from tests.ecs_core.conftest import timeline_of
 from tests.ecs_core.raster.painting import light_of, painted
 
 CANVAS = Canvas(1920.0)
@@ -262,8 +265,11 @@ def test_only_what_was_open_is_streaked() -> None:
 # --- scenes ---
 
 
+SIZE = {"width": 320, "height": 180, "duration": 0.5}
+
+
 def sprites_of(kind: str, song: Path | None = None, **config: Any) -> Sprites:
-    size = {"width": 320, "height": 180, "duration": 0.5, "particle_count": 60, **config}
+    size = {**SIZE, "particle_count": 60, **config}
     plan = make_plan(*Scene(kind, config=size).resolve(), None)
     with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
         simulation.skip_to(5)
@@ -279,10 +285,43 @@ def test_scene_changes_single_numbers_of_a_types_camera() -> None:
     assert np.median(near.radius) > 1.5 * np.median(usual.radius)
 
 
-def test_layer_with_depth_has_its_own_camera_unless_the_scene_has_one() -> None:
+def test_layer_with_depth_keeps_what_the_scenes_camera_leaves_open() -> None:
     layer = [{"type": "constellation", "config": {"particle_count": 60}}]
-    assert sprites_of("zen", particle_count=0, layers=layer).disc.any()
-    assert not sprites_of("zen", particle_count=0, layers=layer, camera={}).disc.any()
+    alone, zoomed, sharp = (
+        sprites_of("no_music", particle_count=0, layers=layer, camera=camera)
+        for camera in (None, {"zoom": 2.0, "drift": 14}, {"aperture": 0.001, "drift": 14})
+    )
+    assert alone.disc.any()
+    np.testing.assert_allclose(np.sort(zoomed.radius)[-9:], 2 * np.sort(alone.radius)[-9:], rtol=0.05)
+    assert not sharp.disc.any()
+
+
+def test_layer_whose_own_camera_moves_is_streaked_by_it() -> None:
+    layer = [{"type": "constellation", "config": {"particle_count": 60, "spin": 0, "wander": 0, "shutter": 30.0}}]
+    assert sprites_of("no_music", particle_count=0, layers=layer).dx is not None
+
+
+@pytest.mark.parametrize("scene_is_layer", [False, True])
+def test_bound_numbers_of_the_camera_streak_by_their_change(scene_is_layer: bool) -> None:
+    """The angle rises by 0, 0, 3, 6, 9 … degrees: with the shutter open for half a frame, by 1.5 of it."""
+    config = {"camera": {}, "bindings": [{"source": "rms", "target": "camera.angle", "op": "add", "gain": 90.0}]}
+    kind, wanted = Scene("no_music", config={"particle_count": 0, **SIZE, **config}).resolve()
+    rms = np.maximum(np.arange(30) - 1, 0) / 30
+    timeline = with_levels(timeline_of(Fraction(30), 30, {"rms": rms.tolist()}, {}), wanted)
+    with Simulation(kind, wanted, timeline) as simulation:
+        simulation.skip_to(6)
+        other = Simulation(*Scene("constellation", config=SIZE).resolve(), timeline)  # with a camera of its own
+        with other:
+            other.skip_to(6)
+            eye = Eye(other.world, simulation.world) if scene_is_layer else Eye(simulation.world)
+            sprites = eye.seen(at([(0, 0, 300)], dx=[0], dy=[0], dz=[0], open=[1 / 60]), CANVAS)
+            now, before = (
+                eye.seen(at([(0, 0, 300)]), CANVAS).x[0],
+                seen(at([(0, 0, 300)]), replace(eye.camera or Camera(), angle=10.5)).x[0],
+            )
+    assert eye.may_move
+    assert sprites.dx is not None
+    assert abs(sprites.dx[0]) == pytest.approx(abs(now - before), rel=1e-3)
 
 
 def test_still_camera_streaks_as_none_does() -> None:

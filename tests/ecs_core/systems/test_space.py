@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ecs_core import (
+    Attraction,
     Burst,
     Color,
     Depth,
@@ -25,6 +26,7 @@ from ecs_core import (
     Trail,
     TrailDepths,
     TrailPoints,
+    Turbulence,
     Velocity,
     Volume,
     World,
@@ -211,3 +213,25 @@ def test_links_of_a_population_without_sprites_or_depth(make_world: MakeWorld) -
     assert lines.dx is not None
     assert np.hypot(lines.dx, lines.dy).max() < 100.0  # type: ignore[arg-type]
     assert len(points) == 50
+
+
+# --- forces ---
+
+
+def test_attraction_is_towards_a_point_in_space(make_world: MakeWorld) -> None:
+    world = make_world()
+    entity, depth = stars(
+        world, Volume(300.0, 300.0, walls="open"), Attraction(500.0, 900.0, 300.0, softness=0.0, z=0.0), count=1
+    )
+    world.step()
+    velocity = world.component(entity, Velocity)
+    assert velocity is not None
+    assert [velocity.x[0], velocity.y[0], depth.vz[0]] == pytest.approx([0.0, 8.0, -6.0], rel=1e-4)  # 3, 4, 5
+
+
+def test_turbulence_stirs_depth(make_world: MakeWorld) -> None:
+    world = make_world()
+    _, depth = stars(world, Volume(), Turbulence(100.0, 80.0))
+    for _ in range(30):
+        world.step()
+    assert np.std(depth.vz) > 10
