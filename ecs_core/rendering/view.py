@@ -38,6 +38,7 @@ _GLOW = f32(0.6573)  # the light of a window, as a share of its reach squared
 _DISC = f32(2.314)  # the light of a disc, as a share of its radius squared
 _OF_SPACE = ("orbit", "angle", "tilt", "pivot", "perspective", "focus", "aperture", "fog")
 _TAIL, _TAIL_LIGHT = 0.5, 0.04  # of a streak in space: radius and light at its end, as shares of those in front
+_HEAD = f32(0.25)  # share of its light in front
 _LONGEST = f32(4000.0)  # units that a streak may have
 
 
@@ -233,29 +234,41 @@ def _exposed(sprites: Sprites, view: View, before: Callable[[float], View]) -> S
     if z is None:
         return streaked(through(round_ones, view, before), way_x, way_y)
     glows, discs, kept = _focused(round_ones, view, way=length * shorter)
-    return _in_order([_tapering(streaked(glows, way_x[kept], way_y[kept])), *discs])
+    return _in_order([*_comets(glows, way_x[kept], way_y[kept]), *discs])
 
 
-def _tapering(sprites: Sprites) -> Sprites:
-    """Streaks in space, as comets: brightest in front, with as much light as they had; short ones are even."""
-    if sprites.dx is None or sprites.dy is None:
-        return sprites
-    length = np.hypot(sprites.dx, sprites.dy) / (kernels.raster.CORE_REACH * np.maximum(sprites.radius, f32(1e-6)))
-    long = _smooth(length * f32(0.125))
-    root: F32 = 1 - f32(1 - math.sqrt(_TAIL_LIGHT)) * long
-    light = (f32(3) / (1 + root + root * root)).astype(np.float32)
-    return replace(
-        sprites,
-        x=sprites.x + sprites.dx,
-        y=sprites.y + sprites.dy,
-        dx=-sprites.dx,
-        dy=-sprites.dy,
-        red=sprites.red * light,
-        green=sprites.green * light,
-        blue=sprites.blue * light,
-        taper=1 - f32(1 - _TAIL) * long,
+def _comets(glows: Sprites, way_x: F32, way_y: F32) -> list[Sprites]:
+    """Streaks in space: a tail back to where a glow was, and a head where it is, with as much light as it had.
+
+    Short ones are even.
+    """
+    half = f32(0.5)
+    streaks = streaked(replace(glows, x=glows.x - half * way_x, y=glows.y - half * way_y), way_x, way_y)
+    if streaks.dx is None or streaks.dy is None:
+        return [streaks]
+    long = _longness(streaks.dx, streaks.dy, streaks.radius)
+    a, b = f32(1 - math.sqrt(_TAIL_LIGHT)) * long, f32(1 - _TAIL) * long  # what the root and the radius lose
+    root: F32 = 1 - a
+    # The integral of (1 - a s)² (1 - b s) over s from 0 to 1: the light of a tail, as a share of that of an even one.
+    kept = 1 - a + a * a / f32(3) - b / f32(2) + f32(2 / 3) * a * b - f32(0.25) * a * a * b
+    light = ((1 - _HEAD * long) / kept).astype(np.float32)
+    tails = replace(
+        dimmed(streaks, light),
+        x=streaks.x + streaks.dx,
+        y=streaks.y + streaks.dy,
+        dx=-streaks.dx,
+        dy=-streaks.dy,
+        taper=1 - b,
         fade=root * root,
     )
+    share = _HEAD * _longness(way_x, way_y, glows.radius)
+    return [tails, dimmed(glows, share).where(share > 0)]
+
+
+def _longness(dx: F32, dy: F32, radius: F32) -> F32:
+    """From 0 for what is round to 1 for a long streak."""
+    reach = kernels.raster.CORE_REACH * np.maximum(radius, f32(1e-6))
+    return _smooth((np.hypot(dx, dy) / reach - f32(0.25)) * f32(0.2))
 
 
 def _in_space(sprites: Sprites, view: View) -> Sprites:

@@ -42,9 +42,9 @@ def populate(world: World, settings: TunnelSettings) -> None:
                 x,
                 y,
                 count=settings.particle_count,
-                size=Pareto(1.3, 12.0, 1.45),
+                size=Pareto(1.2, 9.0, 1.5),
                 speed=Range(0, 0),
-                light=Range(0.7, 3.6, tail=2.0),
+                light=Range(1.0, 5.6, tail=1.9),
                 pulse=Range(0.3, 1.2),
                 palette=settings.palette,
             ),
@@ -56,7 +56,7 @@ def populate(world: World, settings: TunnelSettings) -> None:
             Sprite("glow", shutter=settings.shutter / 30),
             Reactive(
                 (
-                    Binding("short_term", Speed, "factor", op="add", gain=0.55 * pace, attack=0.3, release=0.8),
+                    Binding("short_term", Speed, "factor", op="add", gain=0.75 * pace, attack=0.3, release=0.8),
                     Binding("tempo", Speed, "factor", gain=0.8, attack=0.5, release=0.5),
                     Binding("beat", Speed, "factor", gain=0.45, attack=0.03, release=0.22),
                     Binding(
@@ -64,6 +64,7 @@ def populate(world: World, settings: TunnelSettings) -> None:
                     ),
                     Binding("drop", Sprite, "shutter", gain=1.5, attack=0.1, release=1.6),
                     Binding("bass", Look, "light", gain=0.7, release=0.2),
+                    Binding("drop", Look, "light", gain=2.2, attack=0.1, release=1.6),  # streaks spread it
                     Binding("high", Twinkle, "high", gain=0.8, release=0.15),
                 )
             ),

@@ -17,7 +17,7 @@ class TunnelSettings(Settings):
         max_length=64,
     )
     shutter: float = option(
-        1.2,
+        1.8,
         "motion blur: how long the shutter is open, so that stars are streaks as long as they are fast",
         group="look",
         unit="1/30 s",

@@ -230,11 +230,22 @@ def test_streak_is_the_way_on_the_screen() -> None:
     assert abs(sprites.dx[0]) == pytest.approx(50.0)  # from 50 units to 100
 
 
+@pytest.mark.parametrize("way", [5.0, 15.0, 30.0, 60.0, 120.0])
+def test_streak_has_all_light_and_ends_where_the_sprite_is(way: float) -> None:
+    still, moved = (
+        at([(40, 0, 0)], radius=6.0, light=0.3),
+        at([(40, 0, 0)], radius=6.0, light=0.3, dx=[way], dy=[0], open=[0.1]),
+    )
+    streak = seen(moved)
+    assert total_light(streak) == pytest.approx(total_light(seen(still)), rel=0.08)
+    assert streak.x[0] == pytest.approx(MIDDLE_X + 40, abs=0.5 * way if way < 10 else 1e-3)
+
+
 def test_camera_streaks_what_stands_still() -> None:
     still = at([(100, 0, 0), (100, 0, 3000)], dx=[0, 0], dy=[0, 0], dz=[0, 0], open=[0.1, 0.1])
     sprites = seen(still, Camera(x=0.55), earlier=Camera(x=0.5))
     assert sprites.dx is not None
-    np.testing.assert_allclose(np.abs(sprites.dx), [96.0, 24.0], rtol=1e-3)
+    np.testing.assert_allclose(np.abs(sprites.dx[sprites.dx != 0]), [96.0, 24.0], rtol=1e-3)
     turned = seen(still, Camera(orbit=90.0), t=5.0)
     assert turned.dx is not None
     assert np.abs(turned.dx).max() > 10.0
@@ -257,9 +268,10 @@ def _flat(sprites: Sprites) -> Sprites:
 
 def test_only_what_was_open_is_streaked() -> None:
     mixed = at([(100, 0, 0), (100, 0, 0)], dx=[40, 40], dy=[0, 0], dz=[0, 0], open=[0.0, 0.1])
-    line, streak = seen(mixed).dx.tolist()  # type: ignore[union-attr]
+    line, streak, head = seen(mixed).dx.tolist()  # type: ignore[union-attr]
     assert line == 40
     assert streak == -40  # begins in front
+    assert head == 0
 
 
 # --- scenes ---
