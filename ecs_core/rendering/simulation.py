@@ -22,9 +22,10 @@ from ecs_core.plugin_api import API_VERSION, Layer, ParticleType, layers_of
 from ecs_core.plugin_api.layers import MAIN
 from ecs_core.raster.background import Background
 from ecs_core.raster.sprites import Sprites
+from ecs_core.rendering.eye import Eye
 from ecs_core.rendering.hud import hud_sprites
 from ecs_core.rendering.plan import with_levels
-from ecs_core.rendering.view import Eye, dimmed
+from ecs_core.rendering.projection import dimmed
 from ecs_core.scene.bindings import attach, fill
 from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN

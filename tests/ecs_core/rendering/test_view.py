@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from ecs_core import Camera, Canvas, Scene, SceneError, render, render_frame
 from ecs_core.raster.background import Background
 from ecs_core.raster.sprites import Sprites
+from ecs_core.rendering.eye import Eye
 from ecs_core.rendering.plan import make_plan, with_levels
+from ecs_core.rendering.projection import through
 from ecs_core.rendering.simulation import Simulation
-from ecs_core.rendering.view import Eye, View, through
+from ecs_core.rendering.view import View
 from tests.ecs_core.conftest import timeline_of
 from tests.ecs_core.raster.painting import light_of, painted
 
