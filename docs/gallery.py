@@ -59,6 +59,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
             }
         },
     ),
+    "space": ("tunnel", {"trail": 0.3, "shutter": 0}),
     "paint": (
         "bouncing",
         {

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ecs_core.ecs.components import Bounds as Bounds
     from ecs_core.ecs.components import Brightness as Brightness
     from ecs_core.ecs.components import Burst as Burst
+    from ecs_core.ecs.components import Camera as Camera
     from ecs_core.ecs.components import Collide as Collide
     from ecs_core.ecs.components import Color as Color
     from ecs_core.ecs.components import ColorOverLife as ColorOverLife
@@ -50,6 +51,10 @@ if TYPE_CHECKING:
     from ecs_core.ecs.resources import Canvas as Canvas
     from ecs_core.ecs.resources import Clock as Clock
     from ecs_core.ecs.schedule import Phase as Phase
+    from ecs_core.ecs.space import Depth as Depth
+    from ecs_core.ecs.space import Links as Links
+    from ecs_core.ecs.space import TrailDepths as TrailDepths
+    from ecs_core.ecs.space import Volume as Volume
     from ecs_core.ecs.table import Column as Column
     from ecs_core.ecs.table import Table as Table
     from ecs_core.ecs.values import Curve as Curve
@@ -88,9 +93,9 @@ _PUBLIC = {
     "arrays": "F32",
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
-    "ecs.components": "Attraction Bounds Brightness Burst Collide Color ColorOverLife Drag Emission FadeWithDistance "
-    "Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size SizeOverLife Skirt "
-    "Speed Sprite Trail TrailPoints Turbulence Twinkle Upkeep Velocity Walls FRAME",
+    "ecs.components": "Attraction Bounds Brightness Burst Camera Collide Color ColorOverLife Drag Emission "
+    "FadeWithDistance Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size "
+    "SizeOverLife Skirt Speed Sprite Trail TrailPoints Turbulence Twinkle Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",
@@ -108,6 +113,7 @@ _PUBLIC = {
     "scene.model": "RGB option",
     "scene.settings": "Settings",
     "systems.audio_reaction": "Binding Reactive",
+    "ecs.space": "Depth Links TrailDepths Volume",
     "ecs.table": "Column Table",
     "ecs.values": "Curve Gradient Pareto Range",
     "ecs.world": "Snapshot System World",

@@ -161,7 +161,10 @@ class Jitter:
 
 @dataclass(frozen=True, slots=True)
 class Attraction:
-    """Acceleration towards a point in units/s²; negative repels. ``softness`` (units) limits the force near it."""
+    """Acceleration towards a point in units/s²; negative repels. ``softness`` (units) limits the force near it.
+
+    The point is in space for particles that have Depth.
+    """
 
     bindable: ClassVar[tuple[str, ...]] = ("strength",)
 
@@ -169,11 +172,14 @@ class Attraction:
     y: float
     strength: float
     softness: float = 20.0
+    z: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Turbulence:
     """Divergence-free flow: ``strength`` in units/s², eddies of ``scale`` units, changing at ``speed`` (1/s).
+
+    Particles that have Depth are stirred in it, too.
 
     Only ``strength`` can be bound: time and position are multiplied by ``speed`` and ``scale``, so the flow would jump.
     """
@@ -428,11 +434,42 @@ class ScaleWithDistance:
 class Camera:
     """What is seen of the canvas: ``x`` and ``y`` (shares of its size) lie in the middle of the picture, ``zoom`` times
     as large, turned clockwise by ``roll`` degrees. One that bindings move depends on the frame and the song alone.
+
+    ``drift`` (units) is how far the view wanders slowly, ``shake`` (units) how far it trembles. The rest concerns
+    particles that have Depth: the viewer is ``perspective`` units before the canvas; space is turned about the vertical
+    axis through the middle at the depth ``pivot`` (units), by ``angle`` degrees and ``orbit`` degrees/s, and leans by
+    ``tilt`` degrees, so that it is seen from above. What is not at the depth ``focus`` (units) is blurred: far away to
+    discs of the radius ``aperture`` (units). Light falls by a factor of e in 1000 / ``fog`` units of depth.
     """
 
-    limits: ClassVar[Limits] = MappingProxyType({"zoom": (0.05, 20.0)})
+    limits: ClassVar[Limits] = MappingProxyType(
+        {
+            "zoom": (0.05, 20.0),
+            "drift": (0.0, 1e4),
+            "shake": (0.0, 1e4),
+            "perspective": (50.0, 1e5),
+            "focus": (-1e5, 1e5),
+            "aperture": (0.0, 1e3),
+            "fog": (0.0, 100.0),
+        }
+    )
+    # Time is multiplied by ``orbit``: one that changed would make the view jump. Bindings turn it by ``angle``.
+    bindable: ClassVar[tuple[str, ...]] = (
+        *("x", "y", "zoom", "roll", "drift", "shake", "angle", "tilt", "pivot", "perspective", "focus", "aperture"),
+        "fog",
+    )
 
     x: float = 0.5
     y: float = 0.5
     zoom: float = 1.0
     roll: float = 0.0
+    drift: float = 0.0
+    shake: float = 0.0
+    orbit: float = 0.0
+    angle: float = 0.0
+    tilt: float = 0.0
+    pivot: float = 0.0
+    perspective: float = 1000.0
+    focus: float = 0.0
+    aperture: float = 0.0
+    fog: float = 0.0

@@ -12,10 +12,12 @@ from numbers import Real
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ecs_core.ecs import components as ours
+from ecs_core.ecs import components, space
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Draw
 from ecs_core.errors import PluginError
+
+_OURS = (components.__name__, space.__name__)
 
 
 def check_population(archetype: Sequence[object], components: Sequence[object]) -> None:
@@ -34,13 +36,13 @@ def check_population(archetype: Sequence[object], components: Sequence[object]) 
         kind = component if isinstance(component, type) else type(component)
         if issubclass(kind, Column):
             raise PluginError(f"{kind.__name__} is a column: give it among the columns, before the components")
-        if kind.__module__ == ours.__name__ and kind is not component:
+        if kind.__module__ in _OURS and kind is not component:
             _check(component)
 
 
 def with_floats(component: Any) -> Any:
     """The component with floats where it takes floats, as kernels are compiled for those alone."""
-    if type(component).__module__ != ours.__name__:
+    if type(component).__module__ not in _OURS:
         return component
     hints = get_type_hints(type(component))
     changed = {

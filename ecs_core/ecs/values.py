@@ -24,6 +24,10 @@ class Range:
             return np.full(n, self.low, np.float32)
         return (self.low + (self.high - self.low) * rng.uniform(0.0, 1.0, n) ** self.tail).astype(np.float32)
 
+    def at(self, uniform: F32) -> F32:
+        """The numbers for uniform ones in [0, 1); float32, same shape."""
+        return (self.low + (self.high - self.low) * uniform**self.tail).astype(np.float32)
+
     def __mul__(self, factor: float) -> Range:
         return Range(self.low * float(factor), self.high * float(factor), self.tail)
 
@@ -43,6 +47,11 @@ class Pareto:
         """``n`` numbers, (n,) float32."""
         drawn = self.low * (1.0 - rng.uniform(0.0, 1.0, n)) ** (-1.0 / self.alpha)
         return np.minimum(drawn, self.high).astype(np.float32)
+
+    def at(self, uniform: F32) -> F32:
+        """The numbers for uniform ones in [0, 1); float32, same shape."""
+        drawn: F32 = np.minimum(self.low * (1.0 - uniform) ** (-1.0 / self.alpha), self.high).astype(np.float32)
+        return drawn
 
     def __mul__(self, factor: float) -> Pareto:
         return Pareto(self.low * float(factor), self.high * float(factor), self.alpha)

@@ -136,6 +136,10 @@ class World:
         resource: T = self._resources[kind]
         return resource
 
+    def has(self, kind: type[Any]) -> bool:
+        """Whether there is a resource of a type."""
+        return kind in self._resources
+
     # --- populations ---
 
     def populate(

@@ -51,6 +51,7 @@ KERNELS = {
     "raster.cut_windows": 0.3,
     "cover.fill_band": 0.3,
     "trails.trace": 0.6,
+    "links.link": 0.8,
     "collision.sort_into_cells": 0.3,
     "motion.advance_aging": 0.2,
     "rng.uniform_by_birth": 0.2,

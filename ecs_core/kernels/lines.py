@@ -48,8 +48,8 @@ def _add_eights(
 
     ``at`` says where in the first plane each begins, ``t`` and ``d`` where it lies along the line and beside it. From
     pixel to pixel these change by ``ux`` and -``uy``. Inverse reaches are ``i0`` and ``i1`` at the ends, and ``q`` is
-    the square root of the light at the far end, of which there is 1 at the near one. All weights come first: a processor
-    works on several groups at once where none waits for light to be added.
+    the square root of the light at the far end, of which there is 1 at the near one. All weights come first: processors
+    work on several groups at once where none waits for light to be added.
     """
     plane = light.size // planes
     per_length = _ONE / max(length, f32(1e-6))

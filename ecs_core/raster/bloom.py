@@ -80,9 +80,7 @@ class Bloom:
             coarse = lines.copy()
             coarse[[0, 2]] *= across
             coarse[[1, 3, 4, 5]] *= down
-            kernels.lines.draw_lines(
-                *band, np.arange(coarse.shape[1]), coarse, self._windows, self._soft, self._touched
-            )
+            kernels.lines.draw_lines(*band, np.arange(coarse.shape[1]), coarse, self._soft, self._touched)
 
 
 def _between(fine: int, coarse: int, *, centre: float) -> tuple[I64, F32]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.arrays import F32
+from ecs_core.arrays import F32, I64
 from ecs_core.errors import PluginError
 
 Blend = Literal["add", "over"]
@@ -28,6 +28,10 @@ class Sprites:
     ``dx`` and ``dy`` float32 make a line of a sprite, to (x + dx, y + dy); where both are 0, and without them, it is
     round. At its other end a line's radius is ``taper`` times, and its light ``fade`` times, what they are here (1
     without them); the root of the light changes evenly. Lines have no skirt and cover nothing.
+
+    What systems draw may have a place in depth, ``z`` float32 in units (0 in the plane of the canvas, growing away from
+    the viewer), and ``dz``; the camera projects it. Where ``open`` (float32, seconds) is over 0, (dx, dy, dz) is no
+    line but the way that a sprite has gone while the shutter was open: it becomes a streak on the screen.
     """
 
     x: F32
@@ -43,6 +47,9 @@ class Sprites:
     dy: F32 | None = None
     taper: F32 | None = None
     fade: F32 | None = None
+    z: F32 | None = None
+    dz: F32 | None = None
+    open: F32 | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -66,8 +73,8 @@ class Sprites:
                 raise PluginError(f"Sprites.{name} has the shape {column.shape}, but x has {n}")
         return Sprites(**found)
 
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Sprites:
-        """Those that are ``chosen``: (n,) bool, or their numbers."""
+    def where(self, chosen: NDArray[np.bool_] | I64) -> Sprites:
+        """Those that are ``chosen``, (n,), or whose numbers are given, in that order."""
         columns: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         there = {name: column[chosen] for name, column in columns.items() if column is not None}
         return Sprites(**there)

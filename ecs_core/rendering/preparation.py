@@ -18,6 +18,7 @@ from ecs_core.ecs.components import (
     Twinkle,
 )
 from ecs_core.ecs.schedule import Phase
+from ecs_core.ecs.space import Links
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
 from ecs_core.plugin_api import ParticleType, layers_of
@@ -33,6 +34,7 @@ _COMPONENT_KERNELS = {
     FadeWithDistance: ("shade.fade_with_distance",),
     Growth: ("motion.grow",),
     Jitter: ("motion.jitter",),
+    Links: ("collision.sort_into_cells", "links.link"),
     ScaleWithDistance: ("shade.scale_with_distance",),
     Turbulence: ("motion.swirl",),
     Twinkle: ("shade.twinkle",),
@@ -53,9 +55,16 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> lis
             sprites = [sprite for _, (sprite,) in world.query(Sprite)]
             draws_itself = any(system.phase == Phase.EXTRACT for system in layer.type.systems)  # maybe anything
             covers |= draws_itself or any(sprite.blend == "over" for sprite in sprites)
-            has_lines |= draws_itself or bool(world.query(Trail)) or any(sprite.shutter for sprite in sprites)
+            has_lines |= (
+                draws_itself
+                or bool(world.query(Trail) or world.query(Links))
+                or any(sprite.shutter for sprite in sprites)
+            )
             has_lines |= any(binding.target == "sprite.shutter" for binding in layer.settings.bindings)
-    spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]}
+    needed = {
+        kernel for component in _COMPONENT_KERNELS.keys() - not_needed for kernel in _COMPONENT_KERNELS[component]
+    }
+    spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]} - needed
     spared |= set() if covers else set(_COVERING_KERNELS)
     spared |= set() if has_lines else set(_LINE_KERNELS)
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()

@@ -5,10 +5,9 @@ The simulation-only pass, the renderer of segments and ``motes frame`` all use i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 
@@ -16,8 +15,8 @@ import numpy as np
 
 from ecs_core import kernels
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.ecs.components import Camera
 from ecs_core.ecs.resources import AudioFrame, Canvas
+from ecs_core.ecs.space import MovingCamera
 from ecs_core.ecs.world import Snapshot, World
 from ecs_core.errors import RenderError, in_a_line
 from ecs_core.plugin_api import API_VERSION, Layer, ParticleType, layers_of
@@ -25,8 +24,10 @@ from ecs_core.plugin_api.layers import MAIN
 from ecs_core.raster.background import Background
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Sprites
+from ecs_core.rendering.eye import Eye
 from ecs_core.rendering.hud import hud_sprites
 from ecs_core.rendering.plan import with_levels
+from ecs_core.rendering.projection import dimmed
 from ecs_core.scene.bindings import attach, fill
 from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
@@ -62,6 +63,9 @@ class Simulation:
             self.close()
             raise
         self.world = self._worlds[MAIN]
+        for world in self._worlds.values():
+            if Eye(world, self.world).may_move:
+                world.insert(MovingCamera())
 
     def frame(self) -> Sprites:
         """Simulate the next frame and return its sprites, in pixels.
@@ -71,11 +75,11 @@ class Simulation:
         """
         drawn: dict[str, list[Sprites]] = {layer.name: [] for layer in self._layers}
         self._step(drawn)
-        camera = next((found for _, (found,) in self.world.query(Camera)), None)
         lists: list[Sprites] = []
         for layer in self._layers:
-            canvas = self._worlds[layer.name].get(Canvas)
-            seen = partial(_pixels, height=self._height, camera=camera, canvas=canvas, opacity=layer.opacity)
+            world = self._worlds[layer.name]
+            eye = Eye(world, self.world)
+            seen = partial(_pixels, height=self._height, eye=eye, canvas=world.get(Canvas), opacity=layer.opacity)
             lists += map(seen, drawn[layer.name])
         if self._hud:
             lists.append(self._hud_sprites())
@@ -144,40 +148,21 @@ def _world_of(layer: Layer, timeline: FeatureTimeline) -> World:
     return world
 
 
-def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Canvas, opacity: float) -> Sprites:
+def _pixels(sprites: Sprites, *, height: int, eye: Eye, canvas: Canvas, opacity: float) -> Sprites:
     """Sprites in units as the camera sees them, in pixels of a picture of this height."""
     scale = np.float32(height / canvas.height)
-    x, y, radius, dx, dy = sprites.x, sprites.y, sprites.radius, sprites.dx, sprites.dy
-    if camera is not None and camera != Camera():
-        along, across = x - np.float32(camera.x * canvas.width), y - np.float32(camera.y * canvas.height)
-        roll = math.radians(camera.roll)
-        c, s = np.float32(camera.zoom * math.cos(roll)), np.float32(camera.zoom * math.sin(roll))
-        x = np.float32(canvas.width / 2) + c * along - s * across
-        y = np.float32(canvas.height / 2) + s * along + c * across
-        radius = radius * np.float32(camera.zoom)
-        if dx is not None and dy is not None:
-            dx, dy = c * dx - s * dy, s * dx + c * dy
-    light, cover, skirt = np.full(1, opacity, np.float32), None, sprites.skirt
-    if sprites.cover is not None:  # what covers is seen less by covering less, with the same colour
-        cover = np.clip(sprites.cover, 0, 1) * light
-        covers = cover > 0
-        skirt = np.where(covers, skirt * light, skirt)
-        light = np.where(covers, np.float32(1), light)
+    sprites = dimmed(eye.seen(sprites, canvas), np.full(1, opacity, np.float32))
     dark = np.float32(0)  # a system may draw less, which the rasteriser cannot
-    return Sprites(
-        x * scale,
-        y * scale,
-        np.maximum(radius * scale, np.float32(0.05)),
-        np.maximum(sprites.red * light, dark),
-        np.maximum(sprites.green * light, dark),
-        np.maximum(sprites.blue * light, dark),
-        skirt,
-        sprites.disc,
-        cover,
-        None if dx is None else dx * scale,
-        None if dy is None else dy * scale,
-        sprites.taper,
-        sprites.fade,
+    return replace(
+        sprites,
+        x=sprites.x * scale,
+        y=sprites.y * scale,
+        radius=np.maximum(sprites.radius * scale, np.float32(0.05)),
+        red=np.maximum(sprites.red, dark),
+        green=np.maximum(sprites.green, dark),
+        blue=np.maximum(sprites.blue, dark),
+        dx=None if sprites.dx is None else sprites.dx * scale,
+        dy=None if sprites.dy is None else sprites.dy * scale,
     )
 
 

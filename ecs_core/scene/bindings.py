@@ -30,11 +30,12 @@ from ecs_core.ecs.components import (
     Velocity,
 )
 from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.space import Depth, TrailDepths
 from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Pareto, Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
-from ecs_core.scene.nested_settings import BindingSettings
+from ecs_core.scene.nested_settings import BindingSettings, CameraSettings
 from ecs_core.scene.settings import Settings
 from ecs_core.systems.audio_reaction import Binding, Reactive, install_driven_components, no_source
 
@@ -139,10 +140,22 @@ def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
             world.replace(entity, replace(trail, seconds=settings.trail))
             if world.component(entity, TrailPoints) is None:
                 world.add_column(entity, TrailPoints)
-    if settings.camera is not None:
-        world.populate((), (Camera(**settings.camera.model_dump()),), name="scene.camera")
+            if world.component(entity, Depth) is not None and world.component(entity, TrailDepths) is None:
+                world.add_column(entity, TrailDepths)
+    _place_camera(world, settings.camera)
     if settings.picture_finish is not None:
         world.populate((), (settings.picture_finish,), name="scene.finish")
+
+
+def _place_camera(world: World, wanted: CameraSettings | None) -> None:
+    """Give a world the camera of its scene: that of its type, if it has one, with the numbers that were set."""
+    if wanted is None:
+        return
+    values = {name: value for name, value in wanted.model_dump().items() if value != getattr(CameraSettings(), name)}
+    for entity, (camera,) in world.query(Camera):
+        world.replace(entity, replace(camera, **values))
+        return
+    world.populate((), (Camera(**values),), name="scene.camera")
 
 
 @contextmanager

@@ -81,12 +81,72 @@ class HearingSettings(Model):
 
 
 class CameraSettings(Model):
-    """What is seen of the scene; bindings can move it: camera.zoom, camera.x, camera.y, camera.roll."""
+    """What is seen of the scene; bindings can move it: camera.zoom, camera.shake, camera.angle, …."""
 
     x: float = option(0.5, "what lies in the middle, as a fraction of the width", group="camera", ge=-10, le=10)
     y: float = option(0.5, "what lies in the middle, as a fraction of the height", group="camera", ge=-10, le=10)
     zoom: float = option(1.0, "how much larger", group="camera", unit="times", ge=0.05, le=20)
     roll: float = option(0.0, "turned clockwise", group="camera", unit="degrees", ge=-36_000, le=36_000)
+    drift: float | None = option(
+        None,
+        "slow, endless wandering of the view; null: as the type has it",
+        group="camera",
+        unit="units",
+        ge=0,
+        le=2000,
+    )
+    shake: float | None = option(
+        None,
+        "fast, small tremor, best bound to kicks; null: as the type has it",
+        group="camera",
+        unit="units",
+        ge=0,
+        le=500,
+    )
+    orbit: float | None = option(
+        None,
+        "turns space, of types with depth; null: as the type has it",
+        group="camera",
+        unit="degrees/s",
+        ge=-720,
+        le=720,
+    )
+    angle: float | None = option(
+        None, "how far space is turned; null: as the type has it", group="camera", unit="degrees", ge=-36_000, le=36_000
+    )
+    tilt: float | None = option(
+        None,
+        "leaning of space, seen from above; null: as the type has it",
+        group="camera",
+        unit="degrees",
+        ge=-90,
+        le=90,
+    )
+    pivot: float | None = option(
+        None,
+        "depth of the axis of orbit and tilt; null: as the type has it",
+        group="camera",
+        unit="units",
+        ge=-10_000,
+        le=10_000,
+    )
+    perspective: float | None = option(
+        None,
+        "distance of the viewer; less looks deeper; null: as the type has it",
+        group="camera",
+        unit="units",
+        ge=50,
+        le=100_000,
+    )
+    focus: float | None = option(
+        None, "depth that is in focus; null: as the type has it", group="camera", unit="units", ge=-10_000, le=100_000
+    )
+    aperture: float | None = option(
+        None, "radius of discs far out of focus; null: as the type has it", group="camera", unit="units", ge=0, le=500
+    )
+    fog: float | None = option(
+        None, "light falls by a factor of e in 1000 units / fog; null: as the type has it", group="camera", ge=0, le=20
+    )
 
 
 class FinishSettings(Model):

@@ -5,6 +5,7 @@ from ecs_core.systems.audio_reaction import ReactiveColumnsSystem, ReactiveCompo
 from ecs_core.systems.collision import CollideSystem
 from ecs_core.systems.extraction import SpriteSystem
 from ecs_core.systems.lifetime import LifetimeSystem
+from ecs_core.systems.links import LinkLines
 from ecs_core.systems.motion import (
     AttractionSystem,
     GravitySystem,
@@ -23,6 +24,7 @@ from ecs_core.systems.shading import (
     SizeOverLifeSystem,
     TwinkleSystem,
 )
+from ecs_core.systems.space import DepthSystem, VolumeFadeSystem
 from ecs_core.systems.spawning import EmissionSystem
 from ecs_core.systems.trails import TrailLines, TrailSystem
 
@@ -38,6 +40,7 @@ BUILT_IN: tuple[type[System], ...] = (
     JitterSystem,
     ReactiveColumnsSystem,
     MotionSystem,
+    DepthSystem,
     GrowthSystem,
     CollideSystem,
     LookSystem,
@@ -47,8 +50,10 @@ BUILT_IN: tuple[type[System], ...] = (
     TwinkleSystem,
     FadeWithDistanceSystem,
     ScaleWithDistanceSystem,
+    VolumeFadeSystem,
     ReactiveLookSystem,
     TrailSystem,
     TrailLines,
+    LinkLines,
     SpriteSystem,
 )

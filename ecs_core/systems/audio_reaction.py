@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from ecs_core.ecs.values import Curve, Pareto, Range
 from ecs_core.ecs.world import System, World
 from ecs_core.errors import SceneError
 from ecs_core.systems.envelope import Grid, envelope, follow, grid_of, held, quantised
+
+T = TypeVar("T")
 
 _CHUNK = 1024  # frames whose values are computed together
 _STEEPEST = np.float32(20)  # e^20 per frame: enough to cross the whole allowed range at once
@@ -212,6 +214,19 @@ def install_driven_components(world: World) -> None:
     for entity, (reactive,) in world.query(Reactive):
         for driven, _ in world.derived(entity, reactive, _driven_components):
             world.replace(entity, driven)
+
+
+def driven_at(world: World, entity: int, component: T, frame: int) -> T:
+    """A component with the values that its bindings give it in a frame; itself if there are none."""
+    reactive = world.component(entity, Reactive)
+    driven = () if reactive is None else world.derived(entity, reactive, _driven_components)
+    for copied, driven_fields in driven:
+        if type(copied) is type(component):
+            found = copy(component)
+            for each in driven_fields:
+                object.__setattr__(found, each.name, each.value(frame))
+            return found
+    return component
 
 
 class ReactiveComponentsSystem(System):

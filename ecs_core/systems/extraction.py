@@ -10,6 +10,7 @@ from ecs_core import kernels
 from ecs_core.arrays import F32
 from ecs_core.ecs.components import Brightness, Color, Hue, Look, Position, Skirt, Speed, Sprite, Velocity
 from ecs_core.ecs.schedule import Phase
+from ecs_core.ecs.space import Depth, MovingCamera
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 from ecs_core.raster.colour import turn_hue
@@ -53,11 +54,20 @@ class SpriteSystem(System):
                 np.full(len(table), sprite.shape == "disc", np.uint8),
                 cover,
             )
+            depth = world.component(entity, Depth)
+            if depth is not None:
+                sprites = replace(sprites, z=depth.z)
             velocity = world.component(entity, Velocity)
             if sprite.shutter and sprite.shape == "glow" and velocity is not None:
                 speed = world.component(entity, Speed)
                 open_for = sprite.shutter * (1.0 if speed is None else speed.factor)
-                sprites = _streaked(sprites, velocity.x * f32(open_for), velocity.y * f32(open_for))
+                dx, dy = velocity.x * f32(open_for), velocity.y * f32(open_for)
+                if depth is None and not world.has(MovingCamera):
+                    sprites = streaked(sprites, dx, dy)
+                else:  # its streak is that on the screen, which the camera knows
+                    dz = None if depth is None else depth.vz * f32(open_for)
+                    shutter = np.full(len(table), sprite.shutter, np.float32)
+                    sprites = replace(sprites, dx=dx, dy=dy, dz=dz, open=shutter)
             world.draw(sprites)
 
 
@@ -68,7 +78,7 @@ def turned(color: Color, hue: Hue | None) -> tuple[F32, F32, F32]:
     return turn_hue(color.r, color.g, color.b, hue.shift)
 
 
-def _streaked(sprites: Sprites, dx: F32, dy: F32) -> Sprites:
+def streaked(sprites: Sprites, dx: F32, dy: F32) -> Sprites:
     """Glows that move along (``dx``, ``dy``) while they are seen, with their light spread along it.
 
     Those that move less than a quarter of their reach stay round.

@@ -26,10 +26,12 @@ from ecs_core.ecs.components import (
 from ecs_core.ecs.resources import Canvas, Clock
 from ecs_core.ecs.rng import kernel_key, stream_of
 from ecs_core.ecs.schedule import Phase
+from ecs_core.ecs.space import Depth
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 
 f32 = np.float32
+_DEEP = 0x2545F491  # the other flow of turbulence in space
 _LEAST_REACH = 20.0  # units; the smallest light reaches a few pixels
 
 
@@ -55,7 +57,11 @@ class AttractionSystem(System):
     writes = (Velocity,)
 
     def process(self) -> None:
-        for _, (attraction, position, velocity) in self.world.query(Attraction, Position, Velocity):
+        kinds = (Attraction, Position, Velocity)
+        for _, (attraction, position, velocity, depth) in self.world.query(*kinds, optional=(Depth,)):
+            if depth is not None:
+                _attract_in_space(attraction, position, velocity, depth, attraction.strength * self.world.dt)
+                continue
             kernels.motion.attract(
                 position.x, position.y, velocity.x, velocity.y, attraction.x, attraction.y,
                 attraction.strength * self.world.dt, attraction.softness**2,
@@ -72,11 +78,23 @@ class TurbulenceSystem(System):
 
     def process(self) -> None:
         seed = stream_of(self.world.seed, "Swirl") & 0x7FFFFFFF
-        for _, (flow, position, velocity) in self.world.query(Turbulence, Position, Velocity):
+        kinds = (Turbulence, Position, Velocity)
+        for _, (flow, position, velocity, depth) in self.world.query(*kinds, optional=(Depth,)):
             if not flow.strength:
                 continue
             z, amount = self.world.get(Clock).t * flow.speed, flow.strength * self.world.dt
             kernels.motion.swirl(position.x, position.y, velocity.x, velocity.y, flow.scale, z, amount, seed)
+            if depth is not None:  # and round the vertical axis: the sum has no divergence either
+                kernels.motion.swirl(position.x, depth.z, velocity.x, depth.vz, flow.scale, z, amount, seed ^ _DEEP)
+
+
+def _attract_in_space(to: Attraction, position: Position, velocity: Velocity, depth: Depth, amount: float) -> None:
+    """Accelerate towards a point in space, as ``kernels.motion.attract`` does on the canvas."""
+    x, y, z = f32(to.x) - position.x, f32(to.y) - position.y, f32(to.z) - depth.z
+    pull = f32(amount) / np.sqrt(x * x + y * y + z * z + f32(to.softness**2))
+    velocity.x += pull * x
+    velocity.y += pull * y
+    depth.vz += pull * z
 
 
 class JitterSystem(System):

@@ -24,8 +24,9 @@ from ecs_core.ecs.components import (
     Velocity,
 )
 from ecs_core.ecs.resources import AudioFrame
-from ecs_core.ecs.rng import kernel_key, stream_of
+from ecs_core.ecs.rng import kernel_key, stream_of, uniform_by_birth
 from ecs_core.ecs.schedule import Phase
+from ecs_core.ecs.space import Depth, Volume
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.values import Draw, Gradient, Range
 from ecs_core.ecs.world import System, World
@@ -43,7 +44,7 @@ class EmissionSystem(System):
 
     phase = Phase.EMIT
     random_key = "Emit"
-    writes = (Position, Velocity, Lifetime, Size, Color, Pulse, Growth)
+    writes = (Position, Velocity, Lifetime, Size, Color, Pulse, Growth, Depth)
 
     def process(self) -> None:
         world = self.world
@@ -71,6 +72,20 @@ class EmissionSystem(System):
             _draws(birth), self._shape(entity, birth), _colours(birth.palette), np.float32(during),
             *kernel_key(world.seed, stream),
         )  # fmt: skip
+        volume = world.component(entity, Volume)
+        if volume is not None:
+            self._place_in_depth(entity, volume, table.birth[new], new)
+
+    def _place_in_depth(self, entity: int, volume: Volume, birth: I64, new: slice) -> None:
+        """Draw the depth of new particles, and their velocity in it, from their birth ids."""
+        world = self.world
+        depth = world.component(entity, Depth)
+        if depth is None:
+            return
+        name = world.name(entity)
+        z, u = (uniform_by_birth(world.seed, stream_of(self.random_key, name, what), birth) for what in ("z", "vz"))
+        depth.z[new] = np.float32(volume.near) + np.float32(volume.far - volume.near) * z
+        depth.vz[new] = volume.speed.at(u)
 
     def _shape(self, entity: int, birth: Birth) -> F32:
         """The numbers of a Birth, as the kernel wants them."""

@@ -9,16 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core import kernels
+from ecs_core.arrays import F32
 from ecs_core.ecs.components import TRAIL_POINTS, Color, Hue, Look, Position, Speed, Trail, TrailPoints, Velocity
 from ecs_core.ecs.resources import Clock
 from ecs_core.ecs.schedule import Phase
-from ecs_core.ecs.table import Table
+from ecs_core.ecs.space import Depth, TrailDepths
+from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.world import System, World
 from ecs_core.raster.sprites import Sprites
 from ecs_core.systems.extraction import turned
 
 f32 = np.float32
 _JUMP = f32(64.0)  # units: a particle that moves so much farther than its velocity would take it was put elsewhere
+_HEADS: tuple[tuple[type[Column], str], ...] = ((TrailPoints, "known"), (Look, "radius"), (Look, "light"))
 _FASTER = f32(4.0)  # times its velocity that a particle may move within a frame
 
 
@@ -28,26 +31,37 @@ class TrailSystem(System):
     phase = Phase.SHADE
     needs = (Trail, TrailPoints, Position, Velocity)
     reads = (Position, Velocity)
-    writes = (TrailPoints,)
+    writes = (TrailPoints, TrailDepths)
 
     def process(self) -> None:
         world, clock = self.world, self.world.get(Clock)
         now = clock.t
         kinds = (Table, Trail, TrailPoints, Position, Velocity)
-        for entity, (table, trail, path, position, velocity, speed) in world.query(*kinds, optional=(Speed,)):
+        in_space = (Speed, Depth, TrailDepths)
+        for entity, (table, trail, path, position, velocity, speed, depth, deep) in world.query(
+            *kinds, optional=in_space
+        ):
             factor = f32(1.0 if speed is None else speed.factor)
             vx, vy = velocity.x * factor, velocity.y * factor
             moved = np.hypot(position.x - path.x, position.y - path.y)
             jumped = moved > _JUMP + _FASTER * f32(clock.dt) * np.hypot(vx, vy)
+            if depth is not None and deep is not None:
+                vz = depth.vz * factor
+                jumped |= np.abs(depth.z - deep.z) > _JUMP + _FASTER * f32(clock.dt) * np.abs(vz)
+                deep.z[:] = depth.z
             path.known[jumped] = 0
             path.x[:], path.y[:] = position.x, position.y
             step = trail.seconds / (TRAIL_POINTS - 1)
             first, last = _steps(now - clock.dt, step), _steps(now, step)
             _, _, at = world.derived(entity, table, _rows)
             xs, ys = (table.values[row : row + TRAIL_POINTS, : len(table)] for row in (at, at + TRAIL_POINTS))
+            kept = [(xs, position.x, vx), (ys, position.y, vy)]
+            if depth is not None and deep is not None:
+                first_z = table.row_of(TrailDepths, "z0")
+                kept.append((table.values[first_z : first_z + TRAIL_POINTS, : len(table)], depth.z, depth.vz * factor))
             for tick in range(max(first, last - TRAIL_POINTS) + 1, last + 1):
                 back = f32(now - tick * step)
-                for places, here, v in ((xs, position.x, vx), (ys, position.y, vy)):
+                for places, here, v in kept:
                     places[1:] = places[:-1].copy()
                     places[0] = here - v * back
                 np.minimum(path.known + 1, TRAIL_POINTS, out=path.known)
@@ -64,12 +78,16 @@ class TrailLines(System):
         world = self.world
         now = world.get(Clock).t
         kinds = (Table, Trail, TrailPoints, Look, Color)
-        for entity, (table, trail, path, look, color, hue) in world.query(*kinds, optional=(Hue,)):
+        in_space = (Hue, Depth, TrailDepths)
+        for entity, (table, trail, path, look, color, hue, depth, deep) in world.query(*kinds, optional=in_space):
             n = len(table)
             if not n:
                 continue
             step = trail.seconds / (TRAIL_POINTS - 1)
             since = now / step - _steps(now, step)
+            if depth is not None and deep is not None:
+                _draw_in_space(world, table, trail, since, turned(color, hue))
+                continue
             out = np.empty((9, n * TRAIL_POINTS), np.float32)
             rows = world.derived(entity, table, _rows)
             count = kernels.trails.trace(table.values, n, *rows, path.known, look.radius, since, trail.taper, out)
@@ -94,6 +112,46 @@ class TrailLines(System):
                     lines[7],
                 )
             )
+
+
+def _draw_in_space(world: World, table: Table, trail: Trail, since: float, colours: tuple[F32, F32, F32]) -> None:
+    """Draw the trails of particles that have depth: a line from each place to the one before it."""
+    n, last = len(table), TRAIL_POINTS - 1
+
+    def places(here: type[Column], field: str, kind: type[Column]) -> F32:
+        """Where heads are, and before that, (places + 1, rows)."""
+        rows = table.row_of(here, field), table.row_of(kind, f"{field}0")
+        path = np.concatenate([table.values[rows[0], :n][None], table.values[rows[1] : rows[1] + TRAIL_POINTS, :n]])
+        path[-1] = path[-2] + (path[-1] - path[-2]) * f32(1 - since)  # the last part leaves evenly
+        return path
+
+    x, y = (places(Position, field, TrailPoints) for field in ("x", "y"))
+    z = places(Depth, "z", TrailDepths)
+    known, radius, light = (table.values[table.row_of(*field), :n] for field in _HEADS)
+    # What has passed at each place, as a share of the trail; 0 at the head.
+    passed = np.minimum((np.arange(TRAIL_POINTS + 1) - f32(1) + f32(since)) / last, 1).astype(np.float32)
+    passed[0] = 0
+    left, there = (1 - passed)[:, None], (1 - f32(trail.taper) * passed)[:, None]
+    steps, of = np.nonzero((np.arange(TRAIL_POINTS)[:, None] < known) & (radius > 0) & (left[:-1] > 0))
+    bright = (left[steps, 0] ** 2) * light[of] * f32(trail.light)
+    world.draw(
+        Sprites(
+            x[steps, of],
+            y[steps, of],
+            radius[of] * there[steps, 0],
+            colours[0][of] * bright,
+            colours[1][of] * bright,
+            colours[2][of] * bright,
+            np.zeros(len(of), np.float32),
+            np.zeros(len(of), np.uint8),
+            dx=x[steps + 1, of] - x[steps, of],
+            dy=y[steps + 1, of] - y[steps, of],
+            taper=there[steps + 1, 0] / np.maximum(there[steps, 0], f32(1e-6)),
+            fade=(left[steps + 1, 0] / left[steps, 0]) ** 2,
+            z=z[steps, of],
+            dz=z[steps + 1, of] - z[steps, of],
+        )
+    )
 
 
 def _steps(seconds: float, step: float) -> int:

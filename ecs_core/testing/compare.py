@@ -40,7 +40,8 @@ def not_finite(states: Iterable[State]) -> str | None:
     for state in states:
         for population in state.populations:
             values = population.rows.values
-            may_be_endless = np.array([name in population.endless for name in population.fields], bool)[:, None]
+            # A population may have no fields at all, as that of a camera.
+            may_be_endless = np.array([name in population.endless for name in population.fields], np.bool_)[:, None]
             wrong = ~(np.isfinite(values) | (np.isposinf(values) & may_be_endless))
             if wrong.any():
                 fields = _listed(np.array(population.fields)[wrong.any(axis=1)].tolist())

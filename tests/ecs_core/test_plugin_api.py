@@ -391,7 +391,8 @@ class TestSelection:
 
     def test_distribution_name_selects_all_its_plugins(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_PLUGINS", "motes")
-        assert set(particle_types().types) == set(TYPES)
+        folders = Path(__file__).parents[2].glob("plugins/*/__init__.py")
+        assert len(particle_types().types) == len([*folders])
 
     def test_unknown_names_are_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_PLUGINS", "snow,rain")

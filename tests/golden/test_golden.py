@@ -58,6 +58,14 @@ CASES = {
         },
         4.0,
     ),
+    "constellation": ("constellation", {}, 5.1),
+    "tunnel": ("tunnel", {}, 5.1),
+    "tunnel-trails": ("tunnel", {"trail": 0.3, "shutter": 0.0, "particle_count": 900}, 5.1),
+    "space": (
+        "constellation",
+        {"shutter": 4.0, "camera": {"orbit": 60, "tilt": 25, "shake": 20, "drift": 60, "roll": 10}, "blend": "over"},
+        2.0,
+    ),
     "colours": (
         "enhanced",
         {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30]},

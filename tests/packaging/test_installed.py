@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.conftest import ROOT, Built
-from tests.plugins.simulate import TYPES
+from tests.plugins.simulate import BUILT_IN
 
 pytestmark = pytest.mark.campaign
 SMALL = ("--size", "160x90", "--duration", "1", "--quality", "draft")
@@ -97,14 +97,14 @@ class TestFromTheWheel:
     def test_uv_installs_it_as_a_tool(self, built: Built, tmp_path: Path, demo_song: Path) -> None:
         places = {"UV_TOOL_DIR": tmp_path / "tools", "UV_TOOL_BIN_DIR": tmp_path / "bin"}
         run(BIN / "uv", "tool", "install", "--python", sys.executable, built.wheel, cwd=tmp_path, **places)
-        assert types_of(tmp_path / "bin/motes", tmp_path) == set(TYPES)
+        assert types_of(tmp_path / "bin/motes", tmp_path) == set(BUILT_IN)
         assert_renders(tmp_path / "bin/motes", demo_song, tmp_path)
 
     def test_pipx_installs_it_with_the_service(self, built: Built, tmp_path: Path) -> None:
         places = {"PIPX_HOME": tmp_path / "pipx", "PIPX_BIN_DIR": tmp_path / "bin", "PIPX_MAN_DIR": tmp_path / "man"}
         pipx = (sys.executable, "-m", "pipx", "install", "--python", sys.executable)
         run(*pipx, f"motes[service] @ {built.wheel.as_uri()}", cwd=tmp_path, **places)
-        assert types_of(tmp_path / "bin/motes", tmp_path) == set(TYPES)
+        assert types_of(tmp_path / "bin/motes", tmp_path) == set(BUILT_IN)
         assert (
             " none → " in run(tmp_path / "bin/motes", "db", "upgrade", "--data", tmp_path / "data", cwd=tmp_path).stdout
         )

@@ -19,6 +19,8 @@ from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 
 TYPES = ("bouncing", "continuous_spawning", "enhanced", "flow", "no_music", "orbits", "portrait", "snow", "zen")
+# Those of space have tests of their own.
+BUILT_IN = (*TYPES, "constellation", "tunnel")
 FRAME = 30.0  # the contract speaks of frames at 30 a second
 
 Values = NDArray[np.float64]

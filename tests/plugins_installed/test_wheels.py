@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.simulate import TYPES
+from tests.plugins.simulate import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--size", "160x90", "--duration", "1", "--quality", "draft")
@@ -108,7 +108,7 @@ class TestInstalledFromWheels:
 
     def test_types_of_all_packages_are_there(self, fresh: Fresh) -> None:
         assert fresh.types() == {
-            *TYPES,
+            *BUILT_IN,
             *("embers", "shower"),
         }
 

@@ -36,6 +36,8 @@ from ecs_core.ecs.components import (
     SizeOverLife,
     Speed,
     Sprite,
+    Trail,
+    TrailPoints,
     Turbulence,
     Twinkle,
     Velocity,
@@ -43,6 +45,7 @@ from ecs_core.ecs.components import (
 )
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.rng import generator
+from ecs_core.ecs.space import Depth, Links, TrailDepths, Volume
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.values import Curve, Gradient, Range
 from ecs_core.ecs.world import Snapshot, World
@@ -50,7 +53,9 @@ from ecs_core.systems import BUILT_IN
 from ecs_core.systems.audio_reaction import Binding, Reactive
 
 FRAMES = 24
-COLUMNS = (Position, Velocity, Lifetime, Size, Color, Look, Pulse, Growth)
+COLUMNS = (
+    Position, Velocity, Lifetime, Size, Color, Look, Pulse, Growth, Depth, TrailPoints, TrailDepths,
+)  # fmt: skip
 FADE = Curve(((0.0, 0.2), (0.3, 1.0), (1.0, 0.0)))
 FIRE = Gradient(((1.0, 0.9, 0.4), (1.0, 0.2, 0.0), (0.1, 0.0, 0.2)))
 
@@ -59,7 +64,8 @@ OPTIONAL: tuple[object, ...] = (
     Gravity(10.0, 120.0), Drag(0.7), Attraction(300.0, 500.0, 90.0), Turbulence(120.0, 80.0, 1.3), Speed(1.4),
     Walls("reflect", 0.8), Walls("wrap"), Bounds(30.0), Collide(0.8), SizeOverLife(FADE), LightOverLife(FADE),
     ColorOverLife(FIRE), Twinkle(0.3, 1.0, 2.0), Hue(0.2), Jitter(40.0),
-    FadeWithDistance(300.0, 500.0, 400.0), Sprite("disc"),
+    FadeWithDistance(300.0, 500.0, 400.0), Sprite("disc"), Volume(-200.0, 300.0, Range(-400.0, 900.0)),
+    Volume(-90.0, 90.0, Range(-400.0, 900.0), walls="reflect"), Links(150.0, 3), Trail(0.4),
 )  # fmt: skip
 EMISSION = Emission(
     300.0, 500.0, rate=90.0, event="beats", per_event=7, limit=80, shape="ring", inner=20.0, outer=150.0,

@@ -396,6 +396,7 @@ SHARED: dict[tuple[Phase, type[Column]], tuple[tuple[str, ...], str]] = {
             "TwinkleSystem",
             "FadeWithDistanceSystem",
             "ScaleWithDistanceSystem",
+            "VolumeFadeSystem",
             "ReactiveLookSystem",
         ),
         "LookSystem sets what is seen afresh, each of the others scales it, bindings come last and see the result",

@@ -15,6 +15,8 @@ SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cell
 SHUTTER = {"source": "bass", "target": "sprite.shutter", "gain": 0.1}
 LINES = {"lines.draw_lines", "trails.trace"}
 COVER = {"cover.cover_band", "cover.fill_band"}
+LINKS = {"links.link"}
+GROWTH = {"motion.grow", "motion.jitter"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
 
@@ -29,6 +31,7 @@ DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"mo
         ("zen", {"trail": 0.5}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {"bindings": [SHUTTER]}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {"shutter": 0.5}, True, DISCS | DISTANCE | PULL | COVER),
+        ("constellation", {}, True, SWIRL | DISTANCE | PULL | COVER | GROWTH | {"collision.collide"}),
         ("zen", {"layers": [{"type": "snow", "config": {"blend": "over"}}]}, True, DISCS | PULL),
     ],
 )
@@ -36,9 +39,9 @@ def test_kernels_follow_from_components_and_song(
     name: str, config: dict[str, object], song: bool, spared: set[str]
 ) -> None:
     needed = needed_kernels(*Scene(name, config=config).resolve(), song=song)
-    assert KERNELS.keys() - set(needed) == spared | (
-        set() if {"trail", "shutter", "bindings"} & config.keys() else LINES
-    )
+    has_links = name == "constellation"
+    has_lines = has_links or bool({"trail", "shutter", "bindings"} & config.keys())
+    assert KERNELS.keys() - set(needed) == spared | (set() if has_lines else LINES) | (set() if has_links else LINKS)
 
 
 def test_progress_reports_compilation(monkeypatch: pytest.MonkeyPatch) -> None:

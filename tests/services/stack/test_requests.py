@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.plugins.simulate import TYPES
+from tests.plugins.simulate import BUILT_IN
 from tests.services.stack.conftest import Stack
 
 pytestmark = pytest.mark.debian("redis-server")
@@ -118,7 +118,7 @@ def test_part_of_a_setting_can_be_changed(stack: Stack, system: str) -> None:
 
 def test_types_describe_their_settings(stack: Stack) -> None:
     types = {each["type"]: each for each in stack.client.get("/types").json()}
-    assert set(types) == set(TYPES)
+    assert set(types) == set(BUILT_IN)
     assert "particle_count" in types["snow"]["config_schema"]["properties"]
 
 

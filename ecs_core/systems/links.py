@@ -1,0 +1,68 @@
+"""Links: lines between near particles of a population."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ecs_core import kernels
+from ecs_core.ecs.components import Color, Hue, Look, Position
+from ecs_core.ecs.resources import Canvas
+from ecs_core.ecs.schedule import Phase
+from ecs_core.ecs.space import Depth, Links
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.world import System
+from ecs_core.raster.sprites import Sprites
+from ecs_core.systems.extraction import turned
+
+f32 = np.float32
+_MOST_CELLS = 1 << 16
+
+
+class LinkLines(System):
+    """Draws links, behind the particles. Where one end is dark, so is the link: none appears at once."""
+
+    phase = Phase.EXTRACT
+    needs = (Links, Position, Look, Color)
+    reads = (Position, Look, Color)
+
+    def process(self) -> None:
+        world, canvas = self.world, self.world.get(Canvas)
+        kinds = (Table, Links, Position, Look, Color)
+        for _, (table, links, position, look, color, depth, hue) in world.query(*kinds, optional=(Depth, Hue)):
+            n, most = len(table), min(links.most, kernels.links.MOST)
+            if n < 2 or most < 1 or links.reach <= 0 or links.light <= 0 or links.width <= 0:
+                continue
+            x, y = position.x, position.y
+            z = np.zeros(n, np.float32) if depth is None else depth.z
+            cell = max(links.reach, math.sqrt(canvas.width * canvas.height / _MOST_CELLS))
+            columns, rows = max(3, int(canvas.width / cell) + 1), max(3, int(canvas.height / cell) + 1)
+            starts, order = np.empty(columns * rows + 1, np.int32), np.empty(n, np.int32)
+            kernels.collision.sort_into_cells(x, y, f32(cell), columns, rows, starts, order)
+            pairs, shares = np.empty((2, n * most), np.int32), np.empty(n * most, np.float32)
+            count = kernels.links.link(x, y, z, f32(links.reach), most, columns, rows, starts, order, pairs, shares)
+            if not count:
+                continue
+            a, b = pairs[0, :count], pairs[1, :count]
+            # As bright as both ends are together, brighter towards the brighter one, and dark where one is.
+            one, other = np.maximum(look.light[a], f32(1e-6)), np.maximum(look.light[b], f32(1e-6))
+            light = f32(2 * links.light) * shares[:count] * np.sqrt(one * other) * one / (one + other)
+            red, green, blue = (f32(0.5) * (shown[a] + shown[b]) * light for shown in turned(color, hue))
+            world.draw(
+                Sprites(
+                    x[a],
+                    y[a],
+                    np.full(count, links.width, np.float32),
+                    red,
+                    green,
+                    blue,
+                    np.zeros(count, np.float32),
+                    np.zeros(count, np.uint8),
+                    dx=x[b] - x[a],
+                    dy=y[b] - y[a],
+                    fade=other / one,
+                    z=None if depth is None else z[a],
+                    dz=None if depth is None else z[b] - z[a],
+                )
+            )
