@@ -111,6 +111,7 @@ def _draw(
         groups = (end - begin + 7) >> 3
         if groups <= 0:
             continue
+        end = min(columns, begin + 8 * groups)  # of what is written
         left, right = min(left, begin), max(right, end)
         here = row - low
         spans[0, here], spans[1, here] = min(spans[0, here], begin), max(spans[1, here], end)

@@ -28,7 +28,6 @@ from ecs_core import (
 from ecs_core.plugin_api import particle_type, particle_types
 from ecs_core.plugin_api.registry import GROUP, Registry, load
 from ecs_core.rendering.simulation import Simulation
-from tests.plugins.simulate import TYPES
 
 GOOD = """
 from ecs_core import ParticleType, Settings, hookimpl

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ecs_core import Sprites
@@ -100,6 +100,8 @@ PLACES = st.tuples(
 
 
 @given(frames=st.lists(st.lists(PLACES, max_size=5), min_size=2, max_size=4))
+@example(frames=[[], [(0.5, 12.0, 142.0, 53.0, 8.0, 1.0)]])
+@example(frames=[[(0.5, 12.0, 142.0, 53.0, 2.0, 1.0)], []])
 @settings(max_examples=40, deadline=None)
 @pytest.mark.compiled
 def test_painting_over_the_last_frame_equals_painting_afresh(frames) -> None:
