@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from ecs_core.ecs.components import Sprite as Sprite
     from ecs_core.ecs.components import Trail as Trail
     from ecs_core.ecs.components import TrailPoints as TrailPoints
+    from ecs_core.ecs.components import Tumble as Tumble
     from ecs_core.ecs.components import Turbulence as Turbulence
+    from ecs_core.ecs.components import Turn as Turn
     from ecs_core.ecs.components import Twinkle as Twinkle
     from ecs_core.ecs.components import Upkeep as Upkeep
     from ecs_core.ecs.components import Velocity as Velocity
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from ecs_core.raster.background import Background as Background
     from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
     from ecs_core.raster.sprites import Sprites as Sprites
+    from ecs_core.raster.textures import texture_number as texture_number
     from ecs_core.rendering.progress import Progress as Progress
     from ecs_core.rendering.run import render as render
     from ecs_core.rendering.still import render_frame as render_frame
@@ -90,7 +93,7 @@ _PUBLIC = {
     "audio.timeline": "AudioFeature FeatureTimeline",
     "ecs.components": "Attraction Bounds Brightness Burst Collide Color ColorOverLife Drag Emission FadeWithDistance "
     "Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size SizeOverLife Skirt "
-    "Speed Sprite Trail TrailPoints Turbulence Twinkle Upkeep Velocity Walls FRAME",
+    "Speed Sprite Trail TrailPoints Tumble Turbulence Turn Twinkle Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",
@@ -98,6 +101,7 @@ _PUBLIC = {
     "raster.background": "Background",
     "raster.colour": "linear_from_srgb",
     "raster.sprites": "Sprites",
+    "raster.textures": "texture_number",
     "rendering.progress": "Progress",
     "rendering.run": "render",
     "rendering.still": "render_frame",

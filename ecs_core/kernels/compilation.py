@@ -39,6 +39,7 @@ KERNELS = {
     "raster.draw_band": 2.4,
     "cover.cover_band": 2.0,
     "lines.draw_lines": 2.0,
+    "textures.draw_textures": 2.0,
     "beats.best_chain": 1.4,
     "collision.collide": 1.2,
     "birth.bear": 1.5,

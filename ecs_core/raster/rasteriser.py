@@ -17,6 +17,8 @@ from ecs_core.arrays import F32, I64, U8
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak
 from ecs_core.raster.sprites import Sprites
+from ecs_core.raster.textures import SIDE
+from ecs_core.raster.turning import Textured, without_shape
 
 BAND_ROWS = 32
 # How often sprites may cover each pixel in the mean: beyond that they are drawn smaller. More is as white, and takes
@@ -133,6 +135,10 @@ class Rasteriser:
         cover the picture more than ``MOST_OVERDRAW`` times, or lines more than ``MOST_LINES`` times.
         """
         sprites, lines = _apart(sprites)
+        textured = None
+        if sprites.texture is not None and sprites.texture.any():
+            sprites = without_shape(sprites)
+            textured = Textured.of(sprites)
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
         base, glow = self._base, self._glow
         if light != self._light:
@@ -159,7 +165,8 @@ class Rasteriser:
         if overdraw > MOST_OVERDRAW:
             scale = _largest(lambda scale: cut(scale)[1] <= MOST_OVERDRAW)
             n, _ = cut(scale)
-        starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], drawn[2, :n])
+        reach = drawn[2, :n] if textured is None else textured.reach(drawn[2, :n])
+        starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], reach)
         segments, line_starts, listed_lines = _NO_LINES, [0] * len(starts), _NOBODY
         if lines is not None:
             segments, thinner = self._cut_lines(lines, light)
@@ -177,11 +184,17 @@ class Rasteriser:
             light_of_band = self._luminance, self._colour, top, bottom, self.width
             if covers:  # sprites hide the background, too, so it is there before them
                 kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
-            what = listed[first:last], drawn, self._windows, self._touched
-            if covers:
-                kernels.cover.cover_band(*light_of_band, *what, float(kernels.cover.TOE) * light)
-            else:
-                kernels.raster.draw_band(*light_of_band, *what)
+            toe, scratch = float(kernels.cover.TOE) * light, (self._windows, self._touched)
+            here = listed[first:last]
+            for run, with_pictures in [(here, False)] if textured is None else textured.runs(here, in_order=covers):
+                if with_pictures and textured is not None:
+                    kernels.textures.draw_textures(
+                        *light_of_band, run, drawn, textured.turns, textured.atlas, SIDE, *scratch, toe
+                    )
+                elif covers:
+                    kernels.cover.cover_band(*light_of_band, run, drawn, *scratch, toe)
+                else:
+                    kernels.raster.draw_band(*light_of_band, run, drawn, *scratch)
             if first_line < last_line:
                 kernels.lines.draw_lines(
                     *light_of_band, listed_lines[first_line:last_line], segments, self._windows, self._touched

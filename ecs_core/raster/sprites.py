@@ -28,6 +28,10 @@ class Sprites:
     ``dx`` and ``dy`` float32 make a line of a sprite, to (x + dx, y + dy); where both are 0, and without them, it is
     round. At its other end a line's radius is ``taper`` times, and its light ``fade`` times, what they are here (1
     without them); the root of the light changes evenly. Lines have no skirt and cover nothing.
+
+    ``texture`` uint8 draws a sprite with a picture, by its ``texture_number``, whose sides are 2 × ``radius`` long; 0,
+    and without it, with none. It is turned clockwise by ``angle`` float32, in turns, after its width was multiplied by
+    ``squeeze`` float32 (1 without it), -1–1; negative mirrors it. Then ``skirt`` and ``disc`` mean nothing.
     """
 
     x: F32
@@ -43,6 +47,9 @@ class Sprites:
     dy: F32 | None = None
     taper: F32 | None = None
     fade: F32 | None = None
+    texture: NDArray[np.uint8] | None = None
+    angle: F32 | None = None
+    squeeze: F32 | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -61,7 +68,7 @@ class Sprites:
             column = getattr(self, name)
             if column is None:
                 continue
-            found[name] = column = np.ascontiguousarray(column, np.uint8 if name == "disc" else np.float32)
+            found[name] = column = np.ascontiguousarray(column, np.uint8 if name in _BYTES else np.float32)
             if column.shape != n:
                 raise PluginError(f"Sprites.{name} has the shape {column.shape}, but x has {n}")
         return Sprites(**found)
@@ -85,10 +92,10 @@ class Sprites:
             columns = [getattr(part, each.name) for part in lists]
             if all(column is None for column in columns):
                 continue
-            usual = _USUAL.get(each.name, 0.0)
+            usual, kind = _USUAL.get(each.name, 0.0), np.uint8 if each.name in _BYTES else np.float32
             joined[each.name] = np.concatenate(
                 [
-                    np.full(len(part), usual, np.float32) if column is None else column
+                    np.full(len(part), usual, kind) if column is None else column
                     for part, column in zip(lists, columns, strict=True)
                 ]
             )
@@ -96,4 +103,5 @@ class Sprites:
 
 
 _COLUMNS = tuple(each.name for each in fields(Sprites))
-_USUAL = {"taper": 1.0, "fade": 1.0}  # of columns that may be missing; 0 of all others
+_USUAL = {"taper": 1.0, "fade": 1.0, "squeeze": 1.0}  # of columns that may be missing; 0 of all others
+_BYTES = ("disc", "texture")

@@ -141,6 +141,7 @@ def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Can
     """Sprites in units as the camera sees them, in pixels of a picture of this height."""
     scale = np.float32(height / canvas.height)
     x, y, radius, dx, dy = sprites.x, sprites.y, sprites.radius, sprites.dx, sprites.dy
+    angle = sprites.angle
     if camera is not None and camera != Camera():
         along, across = x - np.float32(camera.x * canvas.width), y - np.float32(camera.y * canvas.height)
         roll = math.radians(camera.roll)
@@ -150,6 +151,8 @@ def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Can
         radius = radius * np.float32(camera.zoom)
         if dx is not None and dy is not None:
             dx, dy = c * dx - s * dy, s * dx + c * dy
+        if sprites.texture is not None:
+            angle = np.float32(camera.roll / 360) + (np.zeros_like(x) if angle is None else angle)
     light, cover, skirt = np.full(1, opacity, np.float32), None, sprites.skirt
     if sprites.cover is not None:  # what covers is seen less by covering less, with the same colour
         cover = np.clip(sprites.cover, 0, 1) * light
@@ -171,6 +174,9 @@ def _pixels(sprites: Sprites, *, height: int, camera: Camera | None, canvas: Can
         None if dy is None else dy * scale,
         sprites.taper,
         sprites.fade,
+        sprites.texture,
+        angle,
+        sprites.squeeze,
     )
 
 
