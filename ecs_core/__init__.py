@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from ecs_core.plugin_api.particle_type import API_VERSION as API_VERSION
     from ecs_core.plugin_api.particle_type import ParticleType as ParticleType
     from ecs_core.raster.background import Background as Background
+    from ecs_core.raster.colour import light_shown_as as light_shown_as
     from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
     from ecs_core.raster.sprites import Sprites as Sprites
     from ecs_core.raster.textures import texture_number as texture_number
@@ -99,7 +100,7 @@ _PUBLIC = {
     "plugin_api.hooks": "hookimpl",
     "plugin_api.particle_type": "API_VERSION ParticleType",
     "raster.background": "Background",
-    "raster.colour": "linear_from_srgb",
+    "raster.colour": "light_shown_as linear_from_srgb",
     "raster.sprites": "Sprites",
     "raster.textures": "texture_number",
     "rendering.progress": "Progress",

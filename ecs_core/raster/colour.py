@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ecs_core import kernels
 from ecs_core.arrays import F32
 
 # How much of a sprite's light leaks into the other two channels. A per-channel curve alone would clip a bright pure
@@ -14,6 +15,7 @@ from ecs_core.arrays import F32
 # (the "crosstalk" of film, and of the input matrix of the Academy Color Encoding System's output transforms). Because
 # light adds up linearly, mixing each sprite's colour once is the same as mixing every pixel.
 LEAK = 0.03
+_WHITEST = 0.985  # shown: the tone curve reaches white only with infinite light
 
 
 def linear_from_srgb(srgb: ArrayLike) -> F32:
@@ -21,6 +23,17 @@ def linear_from_srgb(srgb: ArrayLike) -> F32:
     value = np.asarray(srgb, np.float64)
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     return linear.astype(np.float32)
+
+
+def light_shown_as(srgb: ArrayLike) -> F32:
+    """The linear light of sprites that cover, or of a background, which is shown as these sRGB values, 0–1.
+
+    ``srgb`` is (..., 3), and so is what is returned, float32 >= 0. Of saturated colours that are nearly white it is the
+    nearest there is, as each channel leaks into the others.
+    """
+    wanted = kernels.tone.linear_shown_as(np.clip(np.asarray(srgb, np.float64), 0, _WHITEST))
+    spread = LEAK * wanted.sum(axis=-1, keepdims=True)
+    return np.maximum((wanted - spread) / (1 - 3 * LEAK), 0).astype(np.float32)
 
 
 def turn_hue(red: F32, green: F32, blue: F32, turns: float) -> tuple[F32, F32, F32]:

@@ -188,13 +188,19 @@ def _note(x: F64, y: F64) -> tuple[F64, F64]:
     distance = np.minimum(head, stem - 0.034)
     t = np.clip((y + 0.84) / 1.02, 0, 1)  # along the flag, from the top
     middle = 0.035 + 0.50 * np.sin(np.pi * 0.62 * np.clip(t * 1.04, 0, 1)) ** 1.35 * (1 - 0.32 * t**3)
-    thick = 0.105 * (1 - t) ** 0.65 * (0.35 + 1.3 * np.clip(t * 3, 0, 1)) + 0.012
-    flag = np.maximum(np.abs(x - middle) * 0.75 - thick, np.maximum(-0.86 - y, y - 0.16))
+    thick = 0.118 * (1 - t) ** 0.8 * (0.35 + 1.3 * np.clip(t * 3, 0, 1)) - 0.004
+    flag = np.maximum(np.abs(x - middle) * 0.75 - thick, np.maximum(-0.84 - y, y - 0.18))
     distance = _union(distance, flag, round_by=0.035)
     return _inside(distance, 1.4 * _SOFT), np.ones_like(x)
 
 
-_DRAWN = {"flake": _flake, "leaf": _leaf, "note": _note, "petal": _petal, "smoke": _smoke, "spark": _spark}
+def _sun(x: F64, y: F64) -> tuple[F64, F64]:
+    """A low sun as printed from wood: a disc whose colour thins out towards its lower edge."""
+    low = np.clip((y + 0.25) / 1.15, 0, 1)
+    return _inside(np.hypot(x, y) - 0.96, 1.6 * _SOFT) * (1 - 0.72 * low * low * (3 - 2 * low)), np.ones_like(x)
+
+
+_DRAWN = {"flake": _flake, "leaf": _leaf, "note": _note, "petal": _petal, "smoke": _smoke, "spark": _spark, "sun": _sun}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import functools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -23,7 +24,8 @@ f32 = np.float32
 SIDE = 128  # pixels of the finest level, a square
 SIDES = tuple(SIDE >> level for level in range(8))
 FILE = Path(__file__).with_name("textures.npz")
-BUILT_IN = ("flake", "leaf", "note", "petal", "smoke", "spark")
+Picture = Literal["flake", "leaf", "note", "petal", "smoke", "spark", "sun"]
+BUILT_IN: tuple[str, ...] = get_args(Picture)
 MOST_PICTURES = 255  # that a process can use: their numbers are bytes
 MOST_SIDE, MOST_BYTES = 2048, 8_000_000  # of a PNG
 BLURS = 10  # grades of blur
