@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ecs_core import kernels
 from ecs_core.arrays import F32
@@ -15,6 +15,7 @@ from ecs_core.arrays import F32
 # (the "crosstalk" of film, and of the input matrix of the Academy Color Encoding System's output transforms). Because
 # light adds up linearly, mixing each sprite's colour once is the same as mixing every pixel.
 LEAK = 0.03
+_DIMMED = 0.16
 _WHITEST = 0.985  # shown: the tone curve reaches white only with infinite light
 
 
@@ -28,12 +29,26 @@ def linear_from_srgb(srgb: ArrayLike) -> F32:
 def light_shown_as(srgb: ArrayLike) -> F32:
     """The linear light of sprites that cover, or of a background, which is shown as these sRGB values, 0–1.
 
-    ``srgb`` is (..., 3), and so is what is returned, float32 >= 0. Of saturated colours that are nearly white it is the
-    nearest there is, as each channel leaks into the others.
+    ``srgb`` is (..., 3), and so is what is returned, float32 >= 0. A saturated colour that is very bright leaks into
+    its other channels: it is dimmed by up to _DIMMED, as far as that keeps its hue.
     """
-    wanted = kernels.tone.linear_shown_as(np.clip(np.asarray(srgb, np.float64), 0, _WHITEST))
+    colour = np.clip(np.asarray(srgb, np.float64), 0, _WHITEST)
+    low, high = np.full(colour.shape[:-1], 1 - _DIMMED), np.ones(colour.shape[:-1])
+    for _ in range(24):
+        middle = (low + high) / 2
+        fits = _before_leak(colour * middle[..., None]).min(axis=-1) >= 0
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    brightest = _before_leak(colour).min(axis=-1) >= 0
+    light = _before_leak(colour * np.where(brightest, 1, low)[..., None])
+    return np.maximum(light, 0).astype(np.float32)
+
+
+def _before_leak(srgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The light that :func:`leak` turns into what is shown as ``srgb``, (..., 3); negative where there is none."""
+    wanted = kernels.tone.linear_shown_as(srgb)
     spread = LEAK * wanted.sum(axis=-1, keepdims=True)
-    return np.maximum((wanted - spread) / (1 - 3 * LEAK), 0).astype(np.float32)
+    before: NDArray[np.float64] = (wanted - spread) / (1 - 3 * LEAK)
+    return before
 
 
 def turn_hue(red: F32, green: F32, blue: F32, turns: float) -> tuple[F32, F32, F32]:

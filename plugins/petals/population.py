@@ -42,7 +42,7 @@ def populate(world: World, settings: PetalsSettings) -> None:
     if settings.sun > 0:
         _sun(world, settings)
     far: dict[str, Any] = {
-        "count": settings.particle_count - middle - near, "size": Range(7, 17, tail=1.4), "light": Range(0.14, 0.36),
+        "count": settings.particle_count - middle - near, "size": Range(8, 18, tail=1.4), "light": Range(0.14, 0.36),
     }  # fmt: skip
     _petals(world, settings, "far", far, near=0.55, pale=0.35, blur=0.1)
     _petals(
@@ -89,7 +89,9 @@ def _petals(
         y=y,
         reach=0.5 * min(canvas.width, canvas.height),
         near=near,
+        tumble={"note": 0.0, "flake": 0.3}.get(texture, 1.0),
     )
+    kind = kind | {"size": kind["size"] * settings.size}
     gust, whirl = 2.2 * settings.gusts, settings.whirl
     world.populate(
         (Position, Velocity, Size, Color, Look, Brightness, Turn),

@@ -9,6 +9,7 @@ class PetalsSettings(Settings):
     ignored = (
         "speed_z",
         "bounce",
+        "texture_scale",
         "outer_movement_strength",
         "inner_movement_strength",
         *Settings.SPAWNING,
@@ -22,6 +23,7 @@ class PetalsSettings(Settings):
         min_length=1,
         max_length=64,
     )
+    size: float = option(1.0, "how large petals are", group="particles", ge=0.1, le=10)
     gusts: float = option(1.0, "how strongly kicks blow", group="music", ge=0, le=10)
     whirl: float = option(1.0, "how strongly a drop whirls petals up", group="music", ge=0, le=10)
     sun: float = option(0.6, "diameter of the sun, as a share of the picture's shorter side; 0: none", group="look",

@@ -19,8 +19,8 @@ class Flight:
     """The air: ``wind`` to the right and ``fall`` down, units/s; ``sway`` to both sides, units/s, as a petal turns over.
 
     ``gust`` is how many times as strong the wind is besides, and ``whirl`` how strongly the air turns round (``x``,
-    ``y``), within ``reach``; the song drives both. ``near`` is how much faster all of it seems to be than it is for
-    petals in the middle distance.
+    ``y``), within ``reach``; the song drives both. Stirred by them, petals ``tumble`` so many times as much as petals
+    do. ``near`` is how much faster all of it seems to be than in the middle distance.
     """
 
     bindable: ClassVar[tuple[str, ...]] = ("wind", "fall", "gust", "whirl", "sway")
@@ -34,6 +34,7 @@ class Flight:
     y: float
     reach: float
     near: float = 1.0
+    tumble: float = 1.0
     sway: float = 60.0
     gust: float = 0.0
     whirl: float = 0.0
@@ -63,15 +64,17 @@ class Fly(System):
             vy -= np.float32(0.35 * abs(flight.wind)) * gust
             if flight.whirl:
                 dx, dy = position.x - np.float32(flight.x), position.y - np.float32(flight.y)
-                away = np.hypot(dx, dy) / np.float32(flight.reach) + np.float32(1e-3)
-                around = np.float32(1600 * flight.whirl) * away * np.exp(-np.float32(1.6) * away * away)
-                inverse = around / (away * np.float32(flight.reach))
-                vx += -dy * inverse + np.float32(0.25) * dx * inverse
-                vy += dx * inverse + np.float32(0.25) * dy * inverse - np.float32(0.12) * around
+                distance = np.hypot(dx, dy) + np.float32(1)
+                away = distance / np.float32(flight.reach)
+                around = np.float32(1500 * flight.whirl) * away * np.exp(-away * away) / distance
+                # Petals close in on a ring, each on one of its own.
+                inward = around * np.clip(away - np.float32(0.55) - np.float32(0.6) * own, -0.6, 0.6)
+                vx += -dy * around - dx * inward
+                vy += dx * around - dy * inward
             near = np.float32(flight.near)
             velocity.x += follow * (near * vx - velocity.x)
             velocity.y += follow * (near * vy - velocity.y)
-            stirred = np.float32(dt) * (gust + np.float32(flight.whirl)) * (own - np.float32(0.5))
+            stirred = np.float32(flight.tumble * dt) * (gust + np.float32(flight.whirl)) * (own - np.float32(0.5))
             turn.flip += np.float32(0.9) * stirred
             turn.angle += np.float32(0.35) * stirred * (turn.angle >= 0)
             turn.angle -= np.floor(turn.angle) * (turn.angle >= 0)
