@@ -1,9 +1,10 @@
-"""What lines cost: the time of a pixel of a line, as a multiple of that of a round sprite of equal area.
+"""What lines and pictures cost: the time of a pixel, as a multiple of that of a round sprite of equal area.
 
     python bench/light.py
     python bench/light.py --lines 20x3 200x4 --rounds 100
+    python bench/light.py --lines --textures 8 40
 
-Both draw a thousand of a kind, in all directions, into the bands of a 1920 × 1080 picture. Each figure is the least CPU
+Pictures are petals, turned by any angle and squeezed by any share; the area is that of their squares. All draw a thousand of a kind, in all directions, into the bands of a 1920 × 1080 picture. Each figure is the least CPU
 time of several rounds, which take turns, divided by the pixels that have light.
 """
 
@@ -19,9 +20,11 @@ from numpy.typing import NDArray
 
 from ecs_core import kernels
 from ecs_core.raster.rasteriser import BAND_ROWS
+from ecs_core.raster.textures import SIDE, atlas, texture_number
 
 WIDTH, HEIGHT, MANY = 1920, 1080, 1000
 GOAL = 1.5
+PICTURE_GOAL = 12.0
 F32 = NDArray[np.float32]
 
 
@@ -92,6 +95,50 @@ def measure(sizes: Sequence[tuple[float, float]], rounds: int) -> bool:
     return fine
 
 
+def pictures(half: float, *, cover: float) -> tuple[Bands, Bands, float]:
+    """Petals of half a side in pixels, glows of equal area, and that area in pixels."""
+    rng = np.random.default_rng(2)
+    number = texture_number("petal")
+    angle, squeeze = rng.uniform(0, 2 * np.pi, MANY), rng.uniform(0.2, 1.0, MANY)
+    area = float(4 * half * half * squeeze.mean())
+    texels, (_, wide, tall) = atlas()
+    ones = np.ones(MANY)
+    turns = np.stack(
+        [number * ones, np.cos(angle), np.sin(angle), squeeze, wide[number] * ones, tall[number] * ones]
+    ).astype(np.float32)
+    windows, round_ones = sprites(area), sprites(area)
+    windows[2], windows[7], round_ones[7] = half, cover, cover
+    toe = float(kernels.cover.TOE)
+
+    def draw(*arguments: Any) -> None:
+        *before, scratch, touched = arguments
+        kernels.textures.draw_textures(*before, turns, texels, SIDE, scratch, touched, toe)
+
+    def glow(*arguments: Any) -> None:
+        if cover:
+            kernels.cover.cover_band(*arguments, toe)
+        else:
+            kernels.raster.draw_band(*arguments)
+
+    return Bands(windows, 1, 2, draw), Bands(round_ones, 1, 2, glow), area
+
+
+def measure_pictures(halves: Sequence[float], rounds: int) -> bool:
+    """Print the ratio for each size, as light and covering; whether all are within the goal."""
+    fine = True
+    for half in halves:
+        for what, cover in (("light", 0.0), ("cover", 0.9)):
+            ours, theirs, area = pictures(half, cover=cover)
+            turns = [(ours.seconds(), theirs.seconds()) for _ in range(rounds)]
+            petal, glow = (min(turn[side] for turn in turns) / MANY * 1e9 / area for side in (0, 1))
+            fine = fine and petal / glow <= PICTURE_GOAL
+            print(
+                f"picture, {2 * half:g} px, {what}: {petal:.2f} ns a pixel, glow {glow:.2f}, ratio {petal / glow:.1f} "
+                f"(goal: at most {PICTURE_GOAL:g}, {'reached' if petal / glow <= PICTURE_GOAL else 'MISSED'})"
+            )
+    return fine
+
+
 def _size(text: str) -> tuple[float, float]:
     length, reach = text.split("x")
     return float(length), float(reach)
@@ -99,10 +146,12 @@ def _size(text: str) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", nargs="+", type=_size, metavar="LENGTHxREACH", default=[(20, 3), (60, 3), (60, 6)])
+    parser.add_argument("--textures", nargs="*", type=float, metavar="HALF-SIDE", default=[6, 20, 60])
+    parser.add_argument("--lines", nargs="*", type=_size, metavar="LENGTHxREACH", default=[(20, 3), (60, 3), (60, 6)])
     parser.add_argument("--rounds", type=int, default=30)
     arguments: Any = parser.parse_args()
-    raise SystemExit(0 if measure(arguments.lines, arguments.rounds) else 1)
+    fine = [measure(arguments.lines, arguments.rounds), measure_pictures(arguments.textures, arguments.rounds)]
+    raise SystemExit(0 if all(fine) else 1)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from ecs_core.errors import PluginError, in_a_line
 
 f32 = np.float32
 SIDE = 128  # pixels of the finest level, a square
+FRAME = 5  # of kernels.textures, which is loaded where something is drawn
 SIDES = tuple(SIDE >> level for level in range(8))
 FILE = Path(__file__).with_name("textures.npz")
 Picture = Literal["flake", "leaf", "note", "petal", "smoke", "spark", "sun"]
@@ -30,13 +31,14 @@ MOST_PICTURES = 255  # that a process can use: their numbers are bytes
 MOST_SIDE, MOST_BYTES = 2048, 8_000_000  # of a PNG
 BLURS = 10  # grades of blur
 _WIDEST = 0.16  # sigma of the largest blur, of half a side
+_NOTHING = 1 / 512  # of alpha
 _MARGIN = 2.2  # sigmas that a blurred picture is larger by
 
 Texture = str | Path
 _lock = threading.Lock()
 _numbers: dict[tuple[Texture, int], int] = {}
 _levels: list[F32] = []
-_reaches: list[float] = [1.0]
+_sizes: list[tuple[float, float, float]] = [(1.0, 1.0, 1.0)]
 
 
 def texture_number(texture: Texture, *, blur: float = 0.0) -> int:
@@ -54,22 +56,30 @@ def texture_number(texture: Texture, *, blur: float = 0.0) -> int:
                     raise PluginError(f"texture {str(texture)!r}: {MOST_PICTURES} pictures are in use, as many as can")
                 picture, reach = _blurred(picture_of(texture), key[1])
                 _levels.append(_with_levels(picture))
-                _reaches.append(reach)
+                _sizes.append((reach, *_extent(picture[0])))
                 _numbers[key] = len(_levels)
         found = _numbers[key]
     return found
 
 
 def atlas() -> tuple[F32, F32]:
-    """The pictures in use, (pictures, 2, texels) as ``kernels.textures`` takes them; and by number, from 0, how far
-    each reaches from its middle, in radii of a sprite.
+    """The pictures in use, (pictures, 2 × texels) as ``kernels.textures`` takes them; and three rows by number, from 0:
+    half a side of each, in radii of a sprite, and the shares of its width and height within which there is anything.
     """
     return _stacked(len(_levels))
 
 
 @functools.lru_cache(maxsize=1)
 def _stacked(count: int) -> tuple[F32, F32]:
-    return np.stack(_levels[:count]), np.array(_reaches[: count + 1], np.float32)
+    return np.stack(_levels[:count]), np.array(_sizes[: count + 1], np.float32).T
+
+
+def _extent(alpha: F32) -> tuple[float, float]:
+    """How far from the middle there is anything, across and down, as shares of half a side."""
+    there = alpha > _NOTHING
+    away = np.abs(np.arange(SIDE) + 0.5 - SIDE / 2) + 0.5
+    across, down = (float(away[there.any(axis=axis)].max(initial=0.0)) / (SIDE / 2) for axis in (0, 1))
+    return across, down
 
 
 def picture_of(texture: Texture) -> F32:
@@ -163,13 +173,13 @@ def _blurred(picture: F32, grade: int) -> tuple[F32, float]:
 
 
 def _with_levels(picture: F32) -> F32:
-    """All levels of a picture, end to end, (2, texels), with an empty pixel round each."""
+    """All levels of a picture, end to end, (2 × texels,), with an empty frame round each."""
     levels: list[F32] = []
     for _ in SIDES:
-        levels.append(np.pad(picture, ((0, 0), (1, 1), (1, 1))).reshape(2, -1))
+        levels.append(np.pad(picture, ((0, 0), *2 * [(FRAME, FRAME)])).reshape(2, -1).T)
         half = picture[:, 0::2] + picture[:, 1::2]
         picture = (half[:, :, 0::2] + half[:, :, 1::2]) * f32(0.25) if picture.shape[1] > 1 else picture
-    return np.ascontiguousarray(np.concatenate(levels, axis=1), np.float32)
+    return np.ascontiguousarray(np.concatenate(levels).reshape(-1), np.float32)
 
 
 def texture_numbers(textures: Texture | Sequence[Texture], *, blur: float = 0.0) -> U8:

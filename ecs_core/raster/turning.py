@@ -19,7 +19,7 @@ def without_shape(sprites: Sprites) -> Sprites:
     """Sprites whose textured ones are discs without a skirt, as large as their pictures with all that they need."""
     assert sprites.texture is not None
     pictures = sprites.texture > 0
-    _, reaches = atlas()
+    _, (reaches, _, _) = atlas()
     return replace(
         sprites,
         radius=np.where(pictures, sprites.radius * reaches[sprites.texture], sprites.radius),
@@ -29,7 +29,7 @@ def without_shape(sprites: Sprites) -> Sprites:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Textured:
-    """How windows are drawn: ``turns`` is (4, windows) as ``kernels.textures`` takes it, with 0 for no picture."""
+    """How windows are drawn: ``turns`` is (6, windows) as ``kernels.textures`` takes it, with 0 for no picture."""
 
     turns: F32
     atlas: F32
@@ -38,13 +38,14 @@ class Textured:
     def of(sprites: Sprites) -> Textured:
         """Those of sprites as :func:`without_shape` returns them, of each its core and, where it has one, its skirt."""
         assert sprites.texture is not None
-        pictures, _ = atlas()
+        pictures, (_, wide, tall) = atlas()
         n = len(sprites)
-        turns = np.zeros((4, n), np.float32)
+        turns = np.zeros((6, n), np.float32)
         turns[0] = sprites.texture
-        angle = np.zeros(n, np.float32) if sprites.angle is None else sprites.angle * _TURN
+        angle = np.zeros(n, np.float32) if sprites.angle is None else np.nan_to_num(sprites.angle % 1) * _TURN
         turns[1], turns[2] = np.cos(angle), np.sin(angle)
-        turns[3] = 1 if sprites.squeeze is None else np.clip(sprites.squeeze, -1, 1)
+        turns[3] = 1 if sprites.squeeze is None else np.nan_to_num(np.clip(sprites.squeeze, -1, 1))
+        turns[4], turns[5] = wide[sprites.texture], tall[sprites.texture]
         windows = 1 + ((sprites.disc == 0) & (sprites.skirt > 0))
         return Textured(np.repeat(turns, windows, axis=1), pictures)
 

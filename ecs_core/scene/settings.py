@@ -109,7 +109,17 @@ LEFT_TO_TYPES = (
 MOST_TRAILS = 50_000  # particles; of more, trails would hide each other and take seconds a frame
 
 # What each layer has for itself, besides the settings that its type adds; all others are of the whole video.
-_PER_LAYER = (*LEFT_TO_TYPES, "blend", "trail", "shutter", "texture", "texture_scale", "bass_threshold", "enhanced_mode", "bindings")
+_PER_LAYER = (
+    *LEFT_TO_TYPES,
+    "blend",
+    "trail",
+    "shutter",
+    "texture",
+    "texture_scale",
+    "bass_threshold",
+    "enhanced_mode",
+    "bindings",
+)
 
 
 class Settings(Model):
