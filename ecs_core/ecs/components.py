@@ -328,7 +328,7 @@ class Sprite:
 
     With a ``texture`` they are drawn with that picture instead: one that Motes has ("flake", "leaf", "note", "petal",
     "smoke", "spark", "sun"), the Path of a PNG, or several, of which each particle has one for life. Its sides are 2 ×
-    radius × ``scale`` long; ``blur`` (0–1) puts it out of focus. Particles with the column Turn are turned (see Tumble).
+    radius × ``scale`` long; ``blur`` (0–1) puts it out of focus. The column Turn turns it (see Tumble).
     """
 
     limits: ClassVar[Limits] = MappingProxyType({"shutter": (0.0, 1.0)})

@@ -18,7 +18,8 @@ f32 = np.float32
 u64 = np.uint64
 
 _ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
-_FINER, _COARSER = f32(1.3), f32(1.55)  # pixels of a level per pixel on the screen between which two levels are mixed
+_FINER, _COARSER = f32(1.2), f32(1.45)  # pixels of a level per pixel on the screen between which two levels are mixed
+_SMALL, _BLUR = f32(4.0), f32(0.45)  # half a side in pixels, and how much coarser its level is
 _MOST_APART = f32(1.8)  # texels between samples across a squeezed picture
 _MOST_SAMPLES = 8  # across a squeezed picture, for each pixel
 FRAME = 5  # texels round each level: samples beyond the picture need no check
@@ -89,7 +90,8 @@ def _row(
 @inner_kernel
 def _draw(
     light: F32, plane: int, channels: int, low: int, high: int, columns: int, cx: f32, cy: f32, wide: f32, tall: f32,
-    c: f32, s: f32, wide_at: f32, tall_at: f32, texels: F32, side: int, amounts: F32, cover: f32, toe: f32, scratch: F32,
+    c: f32, s: f32, wide_at: f32, tall_at: f32, texels: F32, side: int, amounts: F32, cover: f32, toe: f32,
+    scratch: F32,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Draw one sprite into planes of which rows ``low … high - 1`` are here; returns rows and columns that it touches.
 
@@ -98,7 +100,10 @@ def _draw(
     """
     stride = columns + PAD
     width = abs(wide)
-    first, side, per_pixel, mix = _level(f32(side) * _HALF / tall, side)
+    # The smaller a sprite, the fewer samples even each other out: a small one is taken from a coarser level.
+    small = min(_SMALL / tall, _ONE)
+    per_pixel = f32(side) * _HALF / tall
+    first, side, per_pixel, mix = _level(per_pixel + _BLUR * small * small * per_pixel, side)
     # Along the picture's width there are more texels to a pixel, the more it is squeezed.
     samples = max(1, min(_MOST_SAMPLES, int(np.ceil(per_pixel * tall / (width * _MOST_APART)))))
     spread = _ONE / wide if samples > 1 else _ZERO
@@ -185,8 +190,8 @@ def draw_textures(
             low, high, columns = top >> half, bottom >> half, width >> half
             if half:
                 first, last, left, right = _draw(
-                    colour, plane, 3, low, high, columns, cx, cy, wide, tall, c, s, wide_at, tall_at, texels, side, amounts,
-                    cover, toe, scratch,
+                    colour, plane, 3, low, high, columns, cx, cy, wide, tall, c, s, wide_at, tall_at, texels, side,
+                    amounts, cover, toe, scratch,
                 )  # fmt: skip
             else:
                 grey[0] = KR * amounts[0] + KG * amounts[1] + KB * amounts[2]

@@ -144,13 +144,14 @@ def _smoke(x: F64, y: F64) -> tuple[F64, F64]:
     """A puff of smoke: billows that are dense in the middle and thin out, lit from above."""
     wx = x + 0.22 * (_noise(x, y, 3, 1) - 0.5)
     wy = y + 0.22 * (_noise(x, y, 3, 2) - 0.5)
-    cloud = sum(_noise(wx, wy, 2 << k, 3 + k) * 0.5**k for k in range(4)) / 1.875
+    cloud = sum(_noise(wx, wy, 2 << k, 3 + k) * 0.5**k for k in range(5)) / 1.9375
     radius = np.hypot(wx, wy)
     puff = np.clip(1 - radius / 0.92, 0, 1)
     puff = puff * puff * (3 - 2 * puff)
-    alpha = np.clip(puff * (0.35 + 1.15 * cloud) - 0.05 * (1 - puff), 0, 1) * np.clip((1 - np.hypot(x, y)) * 6, 0, 1)
-    above = sum(_noise(wx, wy + 0.10, 2 << k, 3 + k) * 0.5**k for k in range(4)) / 1.875
-    return 0.9 * alpha, np.clip(0.84 + 0.9 * (cloud - above) - 0.10 * y, 0.45, 1)
+    dense = np.clip(1.9 * puff * (0.2 + 1.2 * cloud) - 0.22, 0, 1.6)
+    alpha = (1 - np.exp(-1.5 * dense)) * np.clip((1 - np.hypot(x, y)) * 6, 0, 1)
+    above = sum(_noise(wx, wy + 0.08, 2 << k, 3 + k) * 0.5**k for k in range(5)) / 1.9375
+    return alpha, np.clip(0.86 + 1.1 * (cloud - above) - 0.12 * y, 0.5, 1)
 
 
 def _leaf(x: F64, y: F64) -> tuple[F64, F64]:

@@ -25,6 +25,7 @@ BAND_ROWS = 32
 # seconds a frame.
 MOST_OVERDRAW = 1000
 MOST_LINES = MOST_OVERDRAW // 10  # the same of lines, whose pixels take ten times as long
+_PICTURE_COST = 10  # so many times as long takes a pixel of a picture
 _NOTHING = np.zeros(3, np.float32)
 _NO_LINES, _NOBODY = np.zeros((10, 0), np.float32), np.zeros(0, np.int64)
 
@@ -158,6 +159,8 @@ class Rasteriser:
                 sprites.x, sprites.y, sprites.radius, np.float32(scale), red, green, blue, sprites.skirt, sprites.disc,
                 cover, self.width, self.height, drawn,
             )  # fmt: skip
+            if textured is not None:
+                covered += (_PICTURE_COST - 1) * textured.covered(drawn[:3, :n], self.width, self.height)
             return n, covered / (self.width * self.height)
 
         scale = 1.0

@@ -54,6 +54,13 @@ class Textured:
         larger: F32 = np.where(self.turns[0] > 0, _DIAGONAL * reach + 1, reach)
         return larger
 
+    def covered(self, windows: F32, width: int, height: int) -> float:
+        """The pixels of a picture that squares of textures cover; ``windows`` is (3, windows): middles and reach."""
+        x, y, reach = windows[:, self.turns[0] > 0].astype(np.float64)
+        wide = np.minimum(x + reach, width) - np.maximum(x - reach, 0)
+        high = np.minimum(y + reach, height) - np.maximum(y - reach, 0)
+        return float(np.nansum(np.maximum(wide, 0) * np.maximum(high, 0)))
+
     def runs(self, listed: I64, *, in_order: bool) -> list[tuple[NDArray[np.int64], bool]]:
         """The listed windows, and whether they have pictures: together, or ``in_order`` with as many runs as needed."""
         pictures = self.turns[0, listed] > 0
