@@ -21,7 +21,7 @@ from tests.packaging.conftest import ROOT, Built
 pytestmark = pytest.mark.campaign
 SMALL = ("--size", "160x90", "--duration", "1", "--quality", "draft")
 BIN = Path(sys.executable).parent
-TYPES = {"bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen"}
+TYPES = {"bouncing", "continuous_spawning", "enhanced", "no_music", "petals", "snow", "zen"}
 
 
 def environment(**more: str | Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 
-TYPES = ("bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen")
+TYPES = ("bouncing", "continuous_spawning", "enhanced", "no_music", "petals", "snow", "zen")
 FRAME = 30.0  # the contract speaks of frames at 30 a second
 
 Values = NDArray[np.float64]

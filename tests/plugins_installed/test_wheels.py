@@ -106,7 +106,7 @@ class TestInstalledFromWheels:
 
     def test_types_of_all_packages_are_there(self, fresh: Fresh) -> None:
         assert fresh.types() == {
-            *("bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen"),
+            *("bouncing", "continuous_spawning", "enhanced", "no_music", "petals", "snow", "zen"),
             *("embers", "shower"),
         }
 

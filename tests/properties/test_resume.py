@@ -36,7 +36,9 @@ from ecs_core.ecs.components import (
     SizeOverLife,
     Speed,
     Sprite,
+    Tumble,
     Turbulence,
+    Turn,
     Twinkle,
     Velocity,
     Walls,
@@ -50,7 +52,7 @@ from ecs_core.systems import BUILT_IN
 from ecs_core.systems.audio_reaction import Binding, Reactive
 
 FRAMES = 24
-COLUMNS = (Position, Velocity, Lifetime, Size, Color, Look, Pulse, Growth)
+COLUMNS = (Position, Velocity, Lifetime, Size, Color, Look, Pulse, Growth, Turn)
 FADE = Curve(((0.0, 0.2), (0.3, 1.0), (1.0, 0.0)))
 FIRE = Gradient(((1.0, 0.9, 0.4), (1.0, 0.2, 0.0), (0.1, 0.0, 0.2)))
 
@@ -59,7 +61,7 @@ OPTIONAL: tuple[object, ...] = (
     Gravity(10.0, 120.0), Drag(0.7), Attraction(300.0, 500.0, 90.0), Turbulence(120.0, 80.0, 1.3), Speed(1.4),
     Walls("reflect", 0.8), Walls("wrap"), Bounds(30.0), Collide(0.8), SizeOverLife(FADE), LightOverLife(FADE),
     ColorOverLife(FIRE), Twinkle(0.3, 1.0, 2.0), Hue(0.2), Jitter(40.0),
-    FadeWithDistance(300.0, 500.0, 400.0), Sprite("disc"),
+    FadeWithDistance(300.0, 500.0, 400.0), Sprite("disc"), Tumble(Range(-0.8, 0.8), Range(0.1, 2.0)),
 )  # fmt: skip
 EMISSION = Emission(
     300.0, 500.0, rate=90.0, event="beats", per_event=7, limit=80, shape="ring", inner=20.0, outer=150.0,
@@ -73,6 +75,7 @@ BINDINGS = (
     Binding("mid", Position, "y", "multiply", gain=0.1),
     Binding("beat_phase", Look, "light", "multiply", attack=0.1),
     Binding("high", Look, "radius", "add", gain=3.0),
+    Binding("mid", Turn, "spin", "add", gain=4.0),
 )
 
 

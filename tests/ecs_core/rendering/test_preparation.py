@@ -14,6 +14,7 @@ from ecs_core.rendering.preparation import compile_kernels, needed_kernels, prep
 SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cells"}
 SHUTTER = {"source": "bass", "target": "sprite.shutter", "gain": 0.1}
 LINES = {"lines.draw_lines", "trails.trace"}
+TEXTURES = {"textures.draw_textures"}
 COVER = {"cover.cover_band", "cover.fill_band"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
@@ -28,6 +29,7 @@ DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"mo
         ("zen", {"blend": "over"}, True, DISCS | DISTANCE | PULL),
         ("zen", {"trail": 0.5}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {"bindings": [SHUTTER]}, True, DISCS | DISTANCE | PULL | COVER),
+        ("zen", {"texture": "petal"}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {"shutter": 0.5}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {"layers": [{"type": "snow", "config": {"blend": "over"}}]}, True, DISCS | PULL),
     ],
@@ -36,9 +38,8 @@ def test_kernels_follow_from_components_and_song(
     name: str, config: dict[str, object], song: bool, spared: set[str]
 ) -> None:
     needed = needed_kernels(*Scene(name, config=config).resolve(), song=song)
-    assert KERNELS.keys() - set(needed) == spared | (
-        set() if {"trail", "shutter", "bindings"} & config.keys() else LINES
-    )
+    spared = spared | (set() if {"trail", "shutter", "bindings"} & config.keys() else LINES)
+    assert KERNELS.keys() - set(needed) == spared | (set() if "texture" in config else TEXTURES)
 
 
 def test_progress_reports_compilation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,7 @@ def test_part_of_a_setting_can_be_changed(stack: Stack, system: str) -> None:
 
 def test_types_describe_their_settings(stack: Stack) -> None:
     types = {each["type"]: each for each in stack.client.get("/types").json()}
-    assert set(types) == {"bouncing", "continuous_spawning", "enhanced", "no_music", "snow", "zen"}
+    assert set(types) == {"bouncing", "continuous_spawning", "enhanced", "no_music", "petals", "snow", "zen"}
     assert "particle_count" in types["snow"]["config_schema"]["properties"]
 
 
