@@ -15,7 +15,7 @@ from ecs_core.raster.textures import BUILT_IN, FILE, SIDE
 
 F64 = NDArray[np.float64]
 _FINE = 4  # samples per kept pixel and direction
-_SOFT = 2.5 / SIDE  # over which an edge fades out, of half a side
+_SOFT = 0.014  # over which an edge fades out, of half a side
 
 
 def make_textures() -> dict[str, U8]:

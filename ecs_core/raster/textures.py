@@ -21,9 +21,9 @@ from ecs_core.arrays import F32, U8
 from ecs_core.errors import PluginError, in_a_line
 
 f32 = np.float32
-SIDE = 128  # pixels of the finest level, a square
+SIDE = 256  # pixels of the finest level, a square
 FRAME = 5  # of kernels.textures, which is loaded where something is drawn
-SIDES = tuple(SIDE >> level for level in range(8))
+SIDES = tuple(SIDE >> level for level in range(9))
 FILE = Path(__file__).with_name("textures.npz")
 Picture = Literal["flake", "leaf", "note", "petal", "smoke", "spark", "sun"]
 BUILT_IN: tuple[str, ...] = get_args(Picture)
@@ -184,7 +184,7 @@ def _with_levels(picture: F32) -> F32:
 
 def texture_numbers(textures: Texture | Sequence[Texture], *, blur: float = 0.0) -> U8:
     """The numbers of one picture or several, (pictures,) uint8."""
-    several = (textures,) if isinstance(textures, str | Path) else tuple(textures)
+    several = (textures,) if not isinstance(textures, tuple | list) else tuple(textures)
     if not several or not all(isinstance(each, str | Path) for each in several):
         raise PluginError(f"texture {textures!r}: must be the name of a picture, the Path of a PNG, or several of them")
     return np.array([texture_number(each, blur=blur) for each in several], np.uint8)

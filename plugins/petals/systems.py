@@ -16,7 +16,7 @@ FOLLOWS = 0.35  # seconds in which a petal takes on the speed of the air
 
 @dataclass(frozen=True)
 class Flight:
-    """The air: ``wind`` to the right and ``fall`` down, units/s; ``sway`` to both sides, units/s, as a petal turns over.
+    """The air: ``wind`` to the right and ``fall`` down, units/s; ``sway`` to both sides as a petal turns over.
 
     ``gust`` is how many times as strong the wind is besides, and ``whirl`` how strongly the air turns round (``x``,
     ``y``), within ``reach``; the song drives both. Stirred by them, petals ``tumble`` so many times as much as petals
