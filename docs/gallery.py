@@ -1,4 +1,4 @@
-"""Render the pictures of the docs as WebP; needs Pillow, which the extra ``dev`` brings.
+"""Render the pictures of the docs as WebP.
 
 A contact sheet of all types and presets, one of all palettes, a picture for each type's README, the stills of the
 README, and the moving picture of the first tutorial.
@@ -45,6 +45,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         "snow",
         {"layers": [{"type": "zen"}, {"type": "enhanced", "opacity": 0.8, "config": {"particle_count": 300}}]},
     ),
+    "pictures": ("snow", {"texture": "flake", "texture_scale": 8.0, "blend": "over", "particle_count": 110}),
     "trails": ("no_music", {"trail": 0.8, "particle_count": 900}),
     "paint": (
         "bouncing",

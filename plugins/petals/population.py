@@ -91,7 +91,7 @@ def _petals(
         near=near,
         tumble={"note": 0.0, "flake": 0.3}.get(texture, 1.0),
     )
-    kind = kind | {"size": kind["size"] * settings.size}
+    kind = kind | {"size": kind["size"] * settings.texture_scale}
     gust, whirl = 2.2 * settings.gusts, settings.whirl
     world.populate(
         (Position, Velocity, Size, Color, Look, Brightness, Turn),
