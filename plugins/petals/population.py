@@ -31,7 +31,6 @@ from ecs_core import (
 from plugins.petals.settings import PetalsSettings
 from plugins.petals.systems import Flight
 
-PAPER = (252, 244, 232)
 WIND, FALL = 1.3 * F, 2.2 * F  # units/s
 
 
@@ -42,9 +41,9 @@ def populate(world: World, settings: PetalsSettings) -> None:
     if settings.sun > 0:
         _sun(world, settings)
     far: dict[str, Any] = {
-        "count": settings.particle_count - middle - near, "size": Range(8, 18, tail=1.4), "light": Range(0.14, 0.36),
+        "count": settings.particle_count - middle - near, "size": Range(8, 18, tail=1.4), "light": Range(0.08, 0.24),
     }  # fmt: skip
-    _petals(world, settings, "far", far, near=0.55, pale=0.35, blur=0.1)
+    _petals(world, settings, "far", far, near=0.55, blur=0.1)
     _petals(
         world, settings, "middle", {"count": middle, "size": Range(18, 40, tail=1.8), "light": Range(1, 1)}, near=1.0
     )
@@ -70,18 +69,12 @@ def _sun(world: World, settings: PetalsSettings) -> None:
 
 
 def _petals(
-    world: World, settings: PetalsSettings, name: str, kind: dict[str, Any], *, near: float, pale: float = 0.0,
-    blur: float = 0.0,
+    world: World, settings: PetalsSettings, name: str, kind: dict[str, Any], *, near: float, blur: float = 0.0
 ) -> None:  # fmt: skip
     canvas = world.get(Canvas)
     x, y = settings.centre(canvas)
     texture = settings.texture or "petal"
     tumble = Tumble.like(texture)
-    paper = PAPER if settings.background is None else settings.background
-    colours = [
-        tuple((1 - pale) * c + pale * p for c, p in zip(colour, paper, strict=True))
-        for colour in settings.particle_colors
-    ]
     flight = Flight(
         wind=settings.speed_x * F or WIND,
         fall=settings.speed_y * F or FALL,
@@ -99,7 +92,7 @@ def _petals(
             Burst(
                 canvas.width / 2, canvas.height / 2, shape="area", width=1.1 * canvas.width, height=1.1 * canvas.height,
                 speed=Range(0, 0), drift_x=Range(near * flight.wind, near * flight.wind),
-                drift_y=Range(near * flight.fall, near * flight.fall), palette=_shown(colours), **kind,
+                drift_y=Range(near * flight.fall, near * flight.fall), palette=_shown(settings.particle_colors), **kind,
             ),
             flight,
             replace(tumble, shade=0.3),

@@ -19,6 +19,8 @@ from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 
 TYPES = ("bouncing", "continuous_spawning", "enhanced", "no_music", "petals", "snow", "zen")
+# What leaves a type with nothing but its particles.
+PARTICLES_ALONE: dict[str, dict[str, Any]] = {"petals": {"sun": 0.0}}
 FRAME = 30.0  # the contract speaks of frames at 30 a second
 
 Values = NDArray[np.float64]
