@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ecs_core.arrays import F32
 from ecs_core.errors import PluginError
+from ecs_core.raster.textures import pictures_in_use
 
 Blend = Literal["add", "over"]
 
@@ -58,7 +59,7 @@ class Sprites:
         """With float32 columns, and all as long as ``x``.
 
         Raises:
-            PluginError: names a column that has another shape.
+            PluginError: names a column that has another shape, or a texture that there is not.
         """
         n = np.shape(self.x)
         if len(n) != 1:
@@ -71,6 +72,8 @@ class Sprites:
             found[name] = column = np.ascontiguousarray(column, np.uint8 if name in _BYTES else np.float32)
             if column.shape != n:
                 raise PluginError(f"Sprites.{name} has the shape {column.shape}, but x has {n}")
+        if "texture" in found and (highest := int(found["texture"].max(initial=0))) > pictures_in_use():
+            raise PluginError(f"Sprites.texture = {highest}: must be 0 or what texture_number() returns")
         return Sprites(**found)
 
     def where(self, chosen: NDArray[np.bool_]) -> Sprites:

@@ -62,6 +62,11 @@ def texture_number(texture: Texture, *, blur: float = 0.0) -> int:
     return found
 
 
+def pictures_in_use() -> int:
+    """How many there are, which is the highest number."""
+    return len(_levels)
+
+
 def atlas() -> tuple[F32, F32]:
     """The pictures in use, (pictures, 2 × texels) as ``kernels.textures`` takes them; and three rows by number, from 0:
     half a side of each, in radii of a sprite, and the shares of its width and height within which there is anything.

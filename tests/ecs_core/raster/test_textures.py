@@ -338,6 +338,12 @@ def test_file_that_cannot_be_used_is_one_line_that_says_why(make, words: str, tm
     assert "\n" not in str(failed.value)
 
 
+def test_number_that_no_picture_has_is_refused_when_it_is_drawn() -> None:
+    drawn = replace(sprites([96.0], [54.0], 20.0), texture=np.array([250], np.uint8))
+    with pytest.raises(PluginError, match=r"Sprites\.texture = 250: must be 0 or what texture_number"):
+        drawn.checked()
+
+
 def test_unknown_picture_names_those_that_there_are() -> None:
     with pytest.raises(PluginError, match="'rose': no such picture; there are: flake, leaf, note, petal"):
         texture_number("rose")
