@@ -25,7 +25,7 @@ from revision import export
 ROOT = Path(__file__).parents[1]
 BEFORE = "18a0d4e"
 GOALS = {200: 0.20, 10_000: 0.60}
-TYPES = ("snow", "zen", "enhanced", "bouncing", "continuous_spawning", "no_music", "petals")
+TYPES = ("snow", "zen", "enhanced", "bouncing", "continuous_spawning", "no_music")
 # Runs at either revision; the names of modules have changed since.
 MEASURE = """
 import json, sys, time

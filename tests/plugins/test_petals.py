@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ecs_core import Scene, texture_number
+from ecs_core import Scene, render, render_frame, texture_number
 from ecs_core.audio.timeline import FEATURES, FeatureTimeline
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import make_plan
@@ -98,6 +99,21 @@ def test_drop_whirls_petals_round_the_sun() -> None:
 
     assert spin(song_of(drops=1.0)) > 250
     assert abs(spin(silence)) < 60
+
+
+@pytest.mark.compiled
+def test_frames_are_the_same_for_any_workers_and_segments(demo_song: Path, tmp_path: Path) -> None:
+    """Pictures are numbered anew in each process."""
+    layers = [{"type": "snow", "config": {"texture": "spark"}}, {"type": "zen", "behind": True, "config": {}}]
+    scene = Scene("petals", demo_song, {**SMALL, "duration": 1.2, "particle_count": 60, "layers": layers})
+    hashes = [
+        render(scene, tmp_path / "out.mp4", workers=workers, segment_seconds=length, frame_hashes=True).frame_hashes
+        for workers, length in ((1, 2.0), (2, 0.3))
+    ]
+    assert len(set(hashes[0])) == 36
+    assert hashes[0] == hashes[1]
+    texture_number("leaf", blur=0.3)  # so that all others have different numbers here
+    assert render_frame(scene, 1.0, tmp_path / "frame.png") == hashes[0][30]
 
 
 def test_notes_stay_upright() -> None:
