@@ -16,7 +16,7 @@ from ecs_core.ecs import components as ours
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Draw
 from ecs_core.errors import PluginError
-from ecs_core.raster.textures import texture_numbers
+from ecs_core.raster.textures import check_textures
 
 
 def check_population(archetype: Sequence[object], components: Sequence[object]) -> None:
@@ -63,7 +63,7 @@ def _check(component: Any) -> None:
             such = f", such as Range({value}, {value})" if hint == Draw and _fits(value, float) else ""
             raise PluginError(f"{name} = {repr(value)[:100]}: must be {_words(hint)}{such}")
     if isinstance(component, ours.Sprite) and component.texture is not None:
-        texture_numbers(component.texture, blur=component.blur)
+        check_textures(component.texture)
 
 
 def _fits(value: object, hint: Any) -> bool:

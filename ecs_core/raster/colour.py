@@ -45,7 +45,7 @@ def light_shown_as(srgb: ArrayLike) -> F32:
 
 def _before_leak(srgb: NDArray[np.float64]) -> NDArray[np.float64]:
     """The light that :func:`leak` turns into what is shown as ``srgb``, (..., 3); negative where there is none."""
-    wanted = kernels.tone.linear_shown_as(srgb)
+    wanted = kernels.curve.linear_shown_as(srgb)
     spread = LEAK * wanted.sum(axis=-1, keepdims=True)
     before: NDArray[np.float64] = (wanted - spread) / (1 - 3 * LEAK)
     return before

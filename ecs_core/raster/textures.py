@@ -189,7 +189,22 @@ def _with_levels(picture: F32) -> F32:
 
 def texture_numbers(textures: Texture | Sequence[Texture], *, blur: float = 0.0) -> U8:
     """The numbers of one picture or several, (pictures,) uint8."""
+    return np.array([texture_number(each, blur=blur) for each in _several(textures)], np.uint8)
+
+
+def check_textures(textures: Texture | Sequence[Texture]) -> None:
+    """Check one picture or several without loading those that Motes has.
+
+    Raises:
+        PluginError: as :func:`texture_number`.
+    """
+    for each in _several(textures):
+        if each not in BUILT_IN:
+            texture_number(each)
+
+
+def _several(textures: Texture | Sequence[Texture]) -> tuple[Texture, ...]:
     several = (textures,) if not isinstance(textures, tuple | list) else tuple(textures)
     if not several or not all(isinstance(each, str | Path) for each in several):
         raise PluginError(f"texture {textures!r}: must be the name of a picture, the Path of a PNG, or several of them")
-    return np.array([texture_number(each, blur=blur) for each in several], np.uint8)
+    return several
