@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 
 .PHONY: help setup setup-dev demo serve test campaigns nightly prove mutate check check-lint check-format \
-	check-types check-layers format docs gallery filter-banks dashboards \
+	check-types check-layers format docs gallery filter-banks textures dashboards \
 	bench lock upgrade clean
 
 help:  ## list the targets
@@ -79,6 +79,9 @@ gallery: $(DEV)  ## render the pictures of the docs: all types and presets
 
 filter-banks: $(DEV)  ## write the filter banks of the analysis with librosa
 	$(BIN)/python -m ecs_core.audio.make_filter_banks
+
+textures: $(DEV)  ## draw the pictures that particles can have
+	$(BIN)/python -m ecs_core.raster.make_textures
 
 dashboards: $(DEV)  ## write the Grafana dashboards as JSON
 	$(BIN)/python -m deploy.grafana

@@ -1,13 +1,14 @@
-"""What light costs: lines, trails, bloom and the types, as ratios side by side in one run.
+"""What light costs: lines, pictures, trails, bloom and the types, as ratios side by side in one run.
 
     python bench/light.py                                   # a line's pixel, as a multiple of a round sprite's
     python bench/light.py --lines 20x3 200x4 --rounds 100
+    python bench/light.py --lines --textures 8 40           # pictures alone
     python bench/light.py --renders                         # whole renders, of plain encoding of their own frames
     python bench/light.py --renders "trails" flow --seconds 10 --rounds 3
 
-Lines and round sprites of equal area: both draw a thousand of a kind, in all directions, into the bands of a
-1920 × 1080 picture. Each figure is the least CPU time of several rounds, which take turns, divided by the pixels that
-have light.
+Lines, pictures and round sprites of equal area: all draw a thousand of a kind, in all directions, into the bands of a
+1920 × 1080 picture. Pictures are petals, turned by any angle and squeezed by any share; the area is that of their
+squares. Each figure is the least CPU time of several rounds, which take turns, divided by the pixels that have light.
 
 Renders are 1080p at 30 fps with a song, at ``standard``; plain encoding is that of their own frames and song, with a
 thread per core (``encoder_floor.py``). Ratios are those of medians of rounds that take turns.
@@ -30,11 +31,13 @@ from numpy.typing import NDArray
 from ecs_core import kernels
 from ecs_core.plugin_api import particle_types
 from ecs_core.raster.rasteriser import BAND_ROWS
+from ecs_core.raster.textures import SIDE, atlas, texture_number
 from ecs_core.scene.scene import Scene
 from services.cli.demo_song import write_wav
 
 WIDTH, HEIGHT, MANY = 1920, 1080, 1000
 GOAL = 1.5
+PICTURE_GOALS = {"light": 25.0, "cover": 12.0}  # adding a glow's light is what processors do quickest
 FINISH = {
     "bloom": 2.0,
     "exposure": 0.2,
@@ -151,6 +154,51 @@ def measure_render(name: str, *, seconds: float, rounds: int, folder: Path) -> b
     return ratio <= goal
 
 
+def pictures(half: float, *, cover: float) -> tuple[Bands, Bands, float]:
+    """Petals of half a side in pixels, glows of equal area, and that area in pixels."""
+    rng = np.random.default_rng(2)
+    number = texture_number("petal")
+    angle, squeeze = rng.uniform(0, 2 * np.pi, MANY), rng.uniform(0.2, 1.0, MANY)
+    area = float(4 * half * half * squeeze.mean())
+    texels, (_, wide, tall) = atlas()
+    ones = np.ones(MANY)
+    turns = np.stack(
+        [number * ones, np.cos(angle), np.sin(angle), squeeze, wide[number] * ones, tall[number] * ones]
+    ).astype(np.float32)
+    windows, round_ones = sprites(area), sprites(area)
+    windows[2], windows[7], round_ones[7] = half, cover, cover
+    toe = float(kernels.cover.TOE)
+
+    def draw(*arguments: Any) -> None:
+        *before, scratch, touched = arguments
+        kernels.textures.draw_textures(*before, turns, texels, SIDE, scratch, touched, toe)
+
+    def glow(*arguments: Any) -> None:
+        if cover:
+            kernels.cover.cover_band(*arguments, toe)
+        else:
+            kernels.raster.draw_band(*arguments)
+
+    return Bands(windows, 1, 2, draw), Bands(round_ones, 1, 2, glow), area
+
+
+def measure_pictures(halves: Sequence[float], rounds: int) -> bool:
+    """Print the ratio for each size, as light and covering; whether all are within the goal."""
+    fine = True
+    for half in halves:
+        for what, cover in (("light", 0.0), ("cover", 0.9)):
+            ours, theirs, area = pictures(half, cover=cover)
+            turns = [(ours.seconds(), theirs.seconds()) for _ in range(rounds)]
+            petal, glow = (min(turn[side] for turn in turns) / MANY * 1e9 / area for side in (0, 1))
+            goal, ratio = PICTURE_GOALS[what], petal / glow
+            fine = fine and ratio <= goal
+            print(
+                f"picture, {2 * half:g} px, {what}: {petal:.2f} ns a pixel, glow {glow:.2f}, ratio {ratio:.1f} "
+                f"(goal: at most {goal:g}, {'reached' if ratio <= goal else 'MISSED'})"
+            )
+    return fine
+
+
 def _size(text: str) -> tuple[float, float]:
     length, reach = text.split("x")
     return float(length), float(reach)
@@ -158,15 +206,18 @@ def _size(text: str) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", nargs="+", type=_size, metavar="LENGTHxREACH", default=[(20, 3), (60, 3), (60, 6)])
+    parser.add_argument("--textures", nargs="*", type=float, metavar="HALF-SIDE", default=[6, 20, 60])
+    parser.add_argument("--lines", nargs="*", type=_size, metavar="LENGTHxREACH", default=[(20, 3), (60, 3), (60, 6)])
     parser.add_argument(
         "--renders", nargs="*", choices=renders(), metavar="NAME", help=f"default: {', '.join(renders())}"
     )
-    parser.add_argument("--rounds", type=int, help="default: 30 of lines, 3 of renders")
+    parser.add_argument("--rounds", type=int, help="default: 30 of lines and pictures, 3 of renders")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each render (default: 8)")
     arguments: Any = parser.parse_args()
     if arguments.renders is None:
-        raise SystemExit(0 if measure(arguments.lines, arguments.rounds or 30) else 1)
+        rounds = arguments.rounds or 30
+        fine = [measure(arguments.lines, rounds), measure_pictures(arguments.textures, rounds)]
+        raise SystemExit(0 if all(fine) else 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_wav(folder / "song.wav", 30.0)

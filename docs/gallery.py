@@ -45,6 +45,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         "snow",
         {"layers": [{"type": "zen"}, {"type": "enhanced", "opacity": 0.8, "config": {"particle_count": 300}}]},
     ),
+    "pictures": ("snow", {"texture": "flake", "texture_scale": 8.0, "blend": "over", "particle_count": 110}),
     "trails": ("no_music", {"trail": 0.8, "particle_count": 900}),
     "finish": (
         "zen",

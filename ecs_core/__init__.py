@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from ecs_core.ecs.components import Sprite as Sprite
     from ecs_core.ecs.components import Trail as Trail
     from ecs_core.ecs.components import TrailPoints as TrailPoints
+    from ecs_core.ecs.components import Tumble as Tumble
     from ecs_core.ecs.components import Turbulence as Turbulence
+    from ecs_core.ecs.components import Turn as Turn
     from ecs_core.ecs.components import Twinkle as Twinkle
     from ecs_core.ecs.components import Upkeep as Upkeep
     from ecs_core.ecs.components import Velocity as Velocity
@@ -76,8 +78,10 @@ if TYPE_CHECKING:
     from ecs_core.plugin_api.particle_type import API_VERSION as API_VERSION
     from ecs_core.plugin_api.particle_type import ParticleType as ParticleType
     from ecs_core.raster.background import Background as Background
+    from ecs_core.raster.colour import light_shown_as as light_shown_as
     from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
     from ecs_core.raster.sprites import Sprites as Sprites
+    from ecs_core.raster.textures import texture_number as texture_number
     from ecs_core.rendering.progress import Progress as Progress
     from ecs_core.rendering.run import render as render
     from ecs_core.rendering.still import render_frame as render_frame
@@ -95,14 +99,15 @@ _PUBLIC = {
     "audio.timeline": "AudioFeature FeatureTimeline",
     "ecs.components": "Attraction Bounds Brightness Burst Camera Collide Color ColorOverLife Drag Emission "
     "FadeWithDistance Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size "
-    "SizeOverLife Skirt Speed Sprite Trail TrailPoints Turbulence Twinkle Upkeep Velocity Walls FRAME",
+    "SizeOverLife Skirt Speed Sprite Trail TrailPoints Tumble Turbulence Turn Twinkle Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",
     "plugin_api.particle_type": "API_VERSION ParticleType",
     "raster.background": "Background",
-    "raster.colour": "linear_from_srgb",
+    "raster.colour": "light_shown_as linear_from_srgb",
     "raster.sprites": "Sprites",
+    "raster.textures": "texture_number",
     "rendering.progress": "Progress",
     "rendering.run": "render",
     "rendering.still": "render_frame",

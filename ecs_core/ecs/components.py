@@ -20,6 +20,7 @@ from ecs_core.arrays import F32
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Curve, Draw, Gradient, Range
 from ecs_core.raster.sprites import Blend
+from ecs_core.raster.textures import Texture
 
 FRAME = 30.0  # "per frame" in settings means at 30 frames per second
 FAR = 1e9  # bindings clamp values to ±FAR, so none becomes infinite
@@ -99,6 +100,19 @@ class Brightness(Column, value=1.0):
     """The light that a particle was born with, apart from its colour: how much a particle that covers hides."""
 
     value: F32
+
+
+class Turn(Column, angle=-1.0):
+    """How a picture is turned: its angle, clockwise, and its spin; and how far it has turned over, and its rate.
+
+    In turns and turns per second. ``angle`` is negative until the particle has been drawn for the first time (see
+    Tumble); a picture that has turned over by a quarter is seen from its edge, by half from behind.
+    """
+
+    angle: F32
+    spin: F32
+    flip: F32
+    flip_rate: F32
 
 
 TRAIL_POINTS = 12  # of a trail
@@ -317,6 +331,10 @@ class Sprite:
     Their light adds up ("add"), or they cover what is behind them ("over"): a particle with a light of 1 or more hides
     all of it, a fainter one less. Light is that of the column Brightness times Look.light; without that column it is
     the brightest channel of the colour, so that dark colours hide little.
+
+    With a ``texture`` they are drawn with that picture instead: one that Motes has ("flake", "leaf", "note", "petal",
+    "smoke", "spark", "sun"), the Path of a PNG, or several, of which each particle has one for life. Its sides are 2 ×
+    radius × ``scale`` long; ``blur`` (0–1) puts it out of focus. The column Turn turns it (see Tumble).
     """
 
     limits: ClassVar[Limits] = MappingProxyType({"shutter": (0.0, 1.0)})
@@ -325,6 +343,33 @@ class Sprite:
     shape: Literal["glow", "disc"] = "glow"
     blend: Blend = "add"
     shutter: float = 0.0
+    texture: Texture | tuple[Texture, ...] | None = None
+    scale: float = 1.0
+    blur: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tumble:
+    """How the pictures of new particles are turned: ``angle`` and ``spin`` clockwise, and how fast they turn over.
+
+    In turns and turns per second; needs the column Turn. Seen from behind, a picture has ``shade`` less of its light.
+    """
+
+    bindable: ClassVar[tuple[str, ...]] = ()
+
+    spin: Draw = Range(-0.15, 0.15)
+    flip: Draw = Range(0.0, 0.0)
+    angle: Draw = Range(0.0, 1.0)
+    shade: float = 0.2
+
+    @classmethod
+    def like(cls, texture: Texture) -> Self:
+        """As a thing of that kind falls: leaves and petals turn over, notes stay upright."""
+        if texture in ("leaf", "petal"):
+            return cls(flip=Range(0.15, 0.55))
+        if texture == "note":
+            return cls(spin=Range(0.0, 0.0), angle=Range(-0.05, 0.05))
+        return cls()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ecs_core.ecs import components, space
+from ecs_core.ecs.components import Sprite
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Draw
 from ecs_core.errors import PluginError
+from ecs_core.raster.textures import check_textures
 
 _OURS = (components.__name__, space.__name__)
 
@@ -63,6 +65,8 @@ def _check(component: Any) -> None:
             name = f"{type(component).__name__}.{each.name}"
             such = f", such as Range({value}, {value})" if hint == Draw and _fits(value, float) else ""
             raise PluginError(f"{name} = {repr(value)[:100]}: must be {_words(hint)}{such}")
+    if isinstance(component, Sprite) and component.texture is not None:
+        check_textures(component.texture)
 
 
 def _fits(value: object, hint: Any) -> bool:

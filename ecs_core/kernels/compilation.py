@@ -41,6 +41,7 @@ KERNELS = {
     "lines.draw_lines": 2.0,
     "finish.finish_band": 2.0,
     "finish.spread": 2.0,
+    "textures.draw_textures": 2.0,
     "beats.best_chain": 1.4,
     "collision.collide": 1.2,
     "birth.bear": 1.5,

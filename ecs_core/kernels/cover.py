@@ -60,7 +60,7 @@ def fill_band(
 
 
 @inline_kernel
-def _over(under: f32, cover: f32, above: f32, toe: f32) -> f32:
+def over(under: f32, cover: f32, above: f32, toe: f32) -> f32:
     """The light that is seen where a share of ``under`` is covered; ``above`` is the cover's light + ``toe``."""
     light = under + toe
     return max(light * above / ((_ONE - cover) * above + cover * light) - toe, _ZERO)
@@ -76,7 +76,7 @@ def _cover_window(
         out = light[start + row * stride : start + row * stride + columns]
         level = cover * wy[row]
         for j in range(columns):
-            out[j] = _over(out[j], level * wx[j], above, toe)
+            out[j] = over(out[j], level * wx[j], above, toe)
 
 
 @inner_kernel
@@ -94,7 +94,7 @@ def _cover_disc(
         for j in range(columns):
             dx = dx0 + f32(j)
             share, level = disc_at(dx, dy, reach, inverse_reach, inverse_edge)
-            out[j] = _over(out[j], cover * share, amount * level + toe, toe)
+            out[j] = over(out[j], cover * share, amount * level + toe, toe)
 
 
 @kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1], f8")

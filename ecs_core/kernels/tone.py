@@ -13,15 +13,16 @@ exceeds 1, because the curve is concave, so luma stays in its range.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from ecs_core.arrays import F32, U8
+from ecs_core.kernels import curve
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 from ecs_core.kernels.raster import BLOCK_SHIFT, KB, KG, KR, PAD, STRIP_SHIFT
 
 f32 = np.float32
 
-_A, _B, _C, _D = f32(6.2), f32(0.5), f32(1.7), f32(0.06)
+_A, _B, _C, _D = curve.A, curve.B, curve.C, curve.D
+linear_shown_as = curve.linear_shown_as
 _Y0, _YS, _C0 = f32(16.0), f32(219.0), f32(128.0)
 # Scale of the colour differences of ITU-R BT.709, limited range.
 _CB, _CR = f32(224.0 / 1.8556), f32(224.0 / 1.5748)
@@ -32,16 +33,6 @@ _LEAST = f32(1e-7)  # prevents 0 / 0 where there is no light
 def filmic(x: f32) -> f32:
     """Linear light to a display-encoded value (formula and source in the module's docstring)."""
     return (x * (_A * x + _B)) / (x * (_A * x + _C) + _D)
-
-
-def linear_shown_as(value: ArrayLike) -> NDArray[np.float64]:
-    """The linear light that :func:`filmic` maps to display-encoded values in [0, 1); the same shape."""
-    shown = np.asarray(value, np.float64)
-    # A x² + B x = shown (A x² + C x + D)
-    a, b, c, d = (float(constant) for constant in (_A, _B, _C, _D))
-    square, linear = a * (1 - shown), b - c * shown
-    light: NDArray[np.float64] = (np.sqrt(linear**2 + 4 * square * shown * d) - linear) / (2 * square)
-    return light
 
 
 @inner_kernel

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from ecs_core import kernels
 from ecs_core.arrays import F32
 
 # How much of a sprite's light leaks into the other two channels. A per-channel curve alone would clip a bright pure
@@ -14,6 +15,8 @@ from ecs_core.arrays import F32
 # (the "crosstalk" of film, and of the input matrix of the Academy Color Encoding System's output transforms). Because
 # light adds up linearly, mixing each sprite's colour once is the same as mixing every pixel.
 LEAK = 0.03
+_DIMMED = 0.16
+_WHITEST = 0.985  # shown: the tone curve reaches white only with infinite light
 
 
 def linear_from_srgb(srgb: ArrayLike) -> F32:
@@ -21,6 +24,31 @@ def linear_from_srgb(srgb: ArrayLike) -> F32:
     value = np.asarray(srgb, np.float64)
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     return linear.astype(np.float32)
+
+
+def light_shown_as(srgb: ArrayLike) -> F32:
+    """The linear light of sprites that cover, or of a background, which is shown as these sRGB values, 0–1.
+
+    ``srgb`` is (..., 3), and so is what is returned, float32 >= 0. A saturated colour that is very bright leaks into
+    its other channels: it is dimmed by up to _DIMMED, as far as that keeps its hue.
+    """
+    colour = np.clip(np.asarray(srgb, np.float64), 0, _WHITEST)
+    low, high = np.full(colour.shape[:-1], 1 - _DIMMED), np.ones(colour.shape[:-1])
+    for _ in range(24):
+        middle = (low + high) / 2
+        fits = _before_leak(colour * middle[..., None]).min(axis=-1) >= 0
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    brightest = _before_leak(colour).min(axis=-1) >= 0
+    light = _before_leak(colour * np.where(brightest, 1, low)[..., None])
+    return np.maximum(light, 0).astype(np.float32)
+
+
+def _before_leak(srgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The light that :func:`leak` turns into what is shown as ``srgb``, (..., 3); negative where there is none."""
+    wanted = kernels.curve.linear_shown_as(srgb)
+    spread = LEAK * wanted.sum(axis=-1, keepdims=True)
+    before: NDArray[np.float64] = (wanted - spread) / (1 - 3 * LEAK)
+    return before
 
 
 def turn_hue(red: F32, green: F32, blue: F32, turns: float) -> tuple[F32, F32, F32]:

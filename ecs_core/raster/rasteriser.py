@@ -19,12 +19,15 @@ from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.colour import leak
 from ecs_core.raster.finish import Finish, apart_in_colour, corners, grain
 from ecs_core.raster.sprites import Sprites
+from ecs_core.raster.textures import SIDE
+from ecs_core.raster.turning import Textured, as_bright_discs, without_shape
 
 BAND_ROWS = 32
 # How often sprites may cover each pixel in the mean: beyond that they are drawn smaller. More is as white, and takes
 # seconds a frame.
 MOST_OVERDRAW = 1000
 MOST_LINES = MOST_OVERDRAW // 10  # the same of lines, whose pixels take ten times as long
+_PICTURE_COST = 10  # so many times as long takes a pixel of a picture
 _NOTHING = np.zeros(3, np.float32)
 _NO_LINES, _NOBODY = np.zeros((10, 0), np.float32), np.zeros(0, np.int64)
 
@@ -144,6 +147,10 @@ class Rasteriser:
             if finish.aberration:
                 sprites = apart_in_colour(sprites, self.width, self.height, units=finish.aberration)
         sprites, lines = _apart(sprites)
+        textured = None
+        if sprites.texture is not None and sprites.texture.any():
+            sprites = without_shape(sprites)
+            textured = Textured.of(sprites)
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
         base, glow = self._base, self._glow
         if light != self._light:
@@ -163,6 +170,8 @@ class Rasteriser:
                 sprites.x, sprites.y, sprites.radius, np.float32(scale), red, green, blue, sprites.skirt, sprites.disc,
                 cover, self.width, self.height, drawn,
             )  # fmt: skip
+            if textured is not None:
+                covered += (_PICTURE_COST - 1) * textured.covered(drawn[:3, :n], self.width, self.height)
             return n, covered / (self.width * self.height)
 
         scale = 1.0
@@ -170,7 +179,8 @@ class Rasteriser:
         if overdraw > MOST_OVERDRAW:
             scale = _largest(lambda scale: cut(scale)[1] <= MOST_OVERDRAW)
             n, _ = cut(scale)
-        starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], drawn[2, :n])
+        reach = drawn[2, :n] if textured is None else textured.reach(drawn[2, :n])
+        starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], reach)
         segments, line_starts, listed_lines = _NO_LINES, [0] * len(starts), _NOBODY
         if lines is not None:
             segments, thinner = self._cut_lines(lines, light)
@@ -190,11 +200,17 @@ class Rasteriser:
             light_of_band = self._luminance, self._colour, top, bottom, self.width
             if covers:  # sprites hide the background, too, so it is there before them
                 kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
-            what = listed[first:last], drawn, self._windows, self._touched
-            if covers:
-                kernels.cover.cover_band(*light_of_band, *what, float(kernels.cover.TOE) * light)
-            else:
-                kernels.raster.draw_band(*light_of_band, *what)
+            toe, scratch = float(kernels.cover.TOE) * light, (self._windows, self._touched)
+            here = listed[first:last]
+            for run, with_pictures in [(here, False)] if textured is None else textured.runs(here, in_order=covers):
+                if with_pictures and textured is not None:
+                    kernels.textures.draw_textures(
+                        *light_of_band, run, drawn, textured.turns, textured.atlas, SIDE, *scratch, toe
+                    )
+                elif covers:
+                    kernels.cover.cover_band(*light_of_band, run, drawn, *scratch, toe)
+                else:
+                    kernels.raster.draw_band(*light_of_band, run, drawn, *scratch)
             if first_line < last_line:
                 which = listed_lines[first_line:last_line]
                 soft = self._soft[: 3 * ((bottom - top) // 2 + 2) * (self.width // 2 + kernels.raster.PAD)]
@@ -202,9 +218,9 @@ class Rasteriser:
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             if finishing is not None:
                 bloom, rows, shares, *others, grains = finishing
-                here, grainy = slice(top >> 1, bottom >> 1), top % len(grains)
+                halves, grainy = slice(top >> 1, bottom >> 1), top % len(grains)
                 kernels.finish.finish_band(
-                    *light_of_band, *rest, self._gx, self._gy, bloom, rows[here], shares[here], *others,
+                    *light_of_band, *rest, self._gx, self._gy, bloom, rows[halves], shares[halves], *others,
                     grains[grainy : grainy + BAND_ROWS],
                 )  # fmt: skip
                 rest = _NOTHING, _NOTHING
@@ -226,6 +242,8 @@ class Rasteriser:
             self._bloom = Bloom(self.width, self.height)
         if self._grain is None or self._grain[0] != finish.grain:
             self._grain = finish.grain, grain(self.width, self.height, finish.grain, band_rows=BAND_ROWS)
+        if sprites.texture is not None:
+            sprites = as_bright_discs(sprites)
         bloom = self._bloom.light(sprites, lines, scale=scale, amount=finish.bloom, radius=finish.bloom_radius)
         return bloom, self._bloom.rows, self._bloom.shares, finish.gains(fade), *self._corners, self._grain[1]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, I64
 from ecs_core.errors import PluginError
+from ecs_core.raster.textures import pictures_in_use
 
 Blend = Literal["add", "over"]
 
@@ -32,6 +33,10 @@ class Sprites:
     What systems draw may have a place in depth, ``z`` float32 in units (0 in the plane of the canvas, growing away from
     the viewer), and ``dz``; the camera projects it. Where ``open`` (float32, seconds) is over 0, (dx, dy, dz) is no
     line but the way that a sprite has gone while the shutter was open: it becomes a streak on the screen.
+
+    ``texture`` uint8 draws a sprite with a picture, by its ``texture_number``, whose sides are 2 × ``radius`` long; 0,
+    and without it, with none. It is turned clockwise by ``angle`` float32, in turns, after its width was multiplied by
+    ``squeeze`` float32 (1 without it), -1–1; negative mirrors it. Then ``skirt`` and ``disc`` mean nothing.
     """
 
     x: F32
@@ -50,6 +55,9 @@ class Sprites:
     z: F32 | None = None
     dz: F32 | None = None
     open: F32 | None = None
+    texture: NDArray[np.uint8] | None = None
+    angle: F32 | None = None
+    squeeze: F32 | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -58,7 +66,7 @@ class Sprites:
         """With float32 columns, and all as long as ``x``.
 
         Raises:
-            PluginError: names a column that has another shape.
+            PluginError: names a column that has another shape, or a texture that there is not.
         """
         n = np.shape(self.x)
         if len(n) != 1:
@@ -68,9 +76,11 @@ class Sprites:
             column = getattr(self, name)
             if column is None:
                 continue
-            found[name] = column = np.ascontiguousarray(column, np.uint8 if name == "disc" else np.float32)
+            found[name] = column = np.ascontiguousarray(column, np.uint8 if name in _BYTES else np.float32)
             if column.shape != n:
                 raise PluginError(f"Sprites.{name} has the shape {column.shape}, but x has {n}")
+        if "texture" in found and (highest := int(found["texture"].max(initial=0))) > pictures_in_use():
+            raise PluginError(f"Sprites.texture = {highest}: must be 0 or what texture_number() returns")
         return Sprites(**found)
 
     def where(self, chosen: NDArray[np.bool_] | I64) -> Sprites:
@@ -92,10 +102,10 @@ class Sprites:
             columns = [getattr(part, each.name) for part in lists]
             if all(column is None for column in columns):
                 continue
-            usual = _USUAL.get(each.name, 0.0)
+            usual, kind = _USUAL.get(each.name, 0.0), np.uint8 if each.name in _BYTES else np.float32
             joined[each.name] = np.concatenate(
                 [
-                    np.full(len(part), usual, np.float32) if column is None else column
+                    np.full(len(part), usual, kind) if column is None else column
                     for part, column in zip(lists, columns, strict=True)
                 ]
             )
@@ -103,4 +113,5 @@ class Sprites:
 
 
 _COLUMNS = tuple(each.name for each in fields(Sprites))
-_USUAL = {"taper": 1.0, "fade": 1.0}  # of columns that may be missing; 0 of all others
+_USUAL = {"taper": 1.0, "fade": 1.0, "squeeze": 1.0}  # of columns that may be missing; 0 of all others
+_BYTES = ("disc", "texture")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import fields, replace
 
+import numpy as np
+
 from ecs_core.ecs.components import Camera
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.world import World
@@ -13,6 +15,7 @@ from ecs_core.rendering.projection import through
 from ecs_core.rendering.view import View
 from ecs_core.systems.audio_reaction import Reactive, driven_at
 
+f32 = np.float32
 _OF_SPACE = ("orbit", "angle", "tilt", "pivot", "perspective", "focus", "aperture", "fog")
 
 
@@ -63,7 +66,12 @@ class Eye:
         def before(seconds: float) -> View:
             return View.of(self._earlier(camera, seconds), canvas, t - seconds)
 
-        return through(sprites, View.of(camera, canvas, t), before)
+        view = View.of(camera, canvas, t)
+        seen = through(sprites, view, before)
+        if seen.texture is None or not view.roll:
+            return seen
+        angle = f32(view.roll / 360)
+        return replace(seen, angle=angle + (np.zeros_like(seen.x) if seen.angle is None else seen.angle))
 
     def _earlier(self, camera: Camera, seconds: float) -> Camera:
         """The camera some seconds ago: between two frames, bound numbers are those between."""

@@ -40,6 +40,7 @@ _COMPONENT_KERNELS = {
     Twinkle: ("shade.twinkle",),
 }
 _COVERING_KERNELS = ("cover.cover_band", "cover.fill_band")
+_TEXTURE_KERNELS = ("textures.draw_textures",)
 _LINE_KERNELS = ("lines.draw_lines", "trails.trace")
 _FINISH_KERNELS = ("finish.finish_band", "finish.spread")
 _log = logging.getLogger("motes.kernels")
@@ -48,13 +49,14 @@ _log = logging.getLogger("motes.kernels")
 def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> list[str]:
     """The kernels that a render of a particle type needs, with a song or without."""
     spared = set() if song else set(SONG_KERNELS)
-    not_needed, covers, has_lines = set(_COMPONENT_KERNELS), False, False
+    not_needed, covers, has_lines, has_pictures = set(_COMPONENT_KERNELS), False, False, False
     for layer in layers_of(kind, settings):
         with silent_world(layer.type, layer.settings) as world:
             not_needed -= {component for component in not_needed if world.query(Table, component)}
             sprites = [sprite for _, (sprite,) in world.query(Sprite)]
             draws_itself = any(system.phase == Phase.EXTRACT for system in layer.type.systems)  # maybe anything
             covers |= draws_itself or any(sprite.blend == "over" for sprite in sprites)
+            has_pictures |= draws_itself or any(sprite.texture is not None for sprite in sprites)
             has_lines |= (
                 draws_itself
                 or bool(world.query(Trail) or world.query(Links))
@@ -68,6 +70,7 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> lis
     spared |= set() if covers else set(_COVERING_KERNELS)
     spared |= set() if has_lines else set(_LINE_KERNELS)
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
+    spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

@@ -26,7 +26,9 @@ from ecs_core.ecs.components import (
     Sprite,
     Trail,
     TrailPoints,
+    Tumble,
     Turbulence,
+    Turn,
     Velocity,
 )
 from ecs_core.ecs.resources import Canvas
@@ -132,7 +134,13 @@ def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
     if settings.shutter:
         look["shutter"] = settings.shutter / 30
     for entity, (sprite,) in world.query(Sprite):
-        world.replace(entity, replace(sprite, **look))
+        pictured = {} if settings.texture is None or sprite.texture is not None else _picture(sprite, settings)
+        world.replace(entity, replace(sprite, **look, **pictured))
+        if pictured:
+            if world.component(entity, Turn) is None:
+                world.add_column(entity, Turn)
+            if world.component(entity, Tumble) is None:
+                world.replace(entity, Tumble.like(pictured["texture"]))
         if settings.blend == "over" and world.component(entity, Brightness) is None:
             world.add_column(entity, Brightness)
         if settings.trail and world.component(entity, Velocity) is not None:
@@ -156,6 +164,13 @@ def _place_camera(world: World, wanted: CameraSettings | None) -> None:
         world.replace(entity, replace(camera, **values))
         return
     world.populate((), (Camera(**values),), name="scene.camera")
+
+
+def _picture(sprite: Sprite, settings: Settings) -> dict[str, Any]:
+    """What makes pictures of particles; of those that are out of focus, blurred ones."""
+    blur = 0.5 if sprite.shape == "disc" else 0.0
+    scale = settings.texture_scale * (0.5 if blur else 1.0)  # glows seem to be smaller than they are
+    return {"texture": settings.texture, "scale": scale, "blur": blur}
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from ecs_core.frame_times import frame_at
 from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Blend
+from ecs_core.raster.textures import Picture
 from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
 from ecs_core.scene.nested_settings import (
     BindingSettings,
@@ -110,7 +111,17 @@ LEFT_TO_TYPES = (
 MOST_TRAILS = 50_000  # particles; of more, trails would hide each other and take seconds a frame
 
 # What each layer has for itself, besides the settings that its type adds; all others are of the whole video.
-_PER_LAYER = (*LEFT_TO_TYPES, "blend", "trail", "shutter", "bass_threshold", "enhanced_mode", "bindings")
+_PER_LAYER = (
+    *LEFT_TO_TYPES,
+    "blend",
+    "trail",
+    "shutter",
+    "texture",
+    "texture_scale",
+    "bass_threshold",
+    "enhanced_mode",
+    "bindings",
+)
 
 
 class Settings(Model):
@@ -161,6 +172,12 @@ class Settings(Model):
         unit="1/30 s",
         ge=0,
         le=30,
+    )
+    texture: Picture | None = option(
+        None, "picture that particles are drawn with, turning as they fly; null: as the type does", group="look"
+    )
+    texture_scale: float = option(
+        4.0, "how much larger pictures are than the particles they stand for", group="look", ge=0.1, le=100
     )
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
     hud: bool = option(False, "show what is heard in a corner of the picture", group="output")

@@ -27,6 +27,7 @@ from ecs_core.systems.shading import (
 from ecs_core.systems.space import DepthSystem, VolumeFadeSystem
 from ecs_core.systems.spawning import EmissionSystem
 from ecs_core.systems.trails import TrailLines, TrailSystem
+from ecs_core.systems.tumbling import TumbleSystem
 
 # Every world runs these, in this order within a phase, before the systems of its particle type.
 BUILT_IN: tuple[type[System], ...] = (
@@ -42,6 +43,7 @@ BUILT_IN: tuple[type[System], ...] = (
     MotionSystem,
     DepthSystem,
     GrowthSystem,
+    TumbleSystem,
     CollideSystem,
     LookSystem,
     SizeOverLifeSystem,

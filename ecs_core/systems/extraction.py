@@ -8,16 +8,30 @@ import numpy as np
 
 from ecs_core import kernels
 from ecs_core.arrays import F32
-from ecs_core.ecs.components import Brightness, Color, Hue, Look, Position, Skirt, Speed, Sprite, Velocity
+from ecs_core.ecs.components import (
+    Brightness,
+    Color,
+    Hue,
+    Look,
+    Position,
+    Skirt,
+    Speed,
+    Sprite,
+    Tumble,
+    Turn,
+    Velocity,
+)
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, MovingCamera
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 from ecs_core.raster.colour import turn_hue
 from ecs_core.raster.sprites import Sprites
+from ecs_core.raster.textures import texture_numbers
 
 f32 = np.float32
-_SKIRT = Skirt()
+_SKIRT, _TUMBLE = Skirt(), Tumble()
+_THINNEST = f32(0.07)  # share of a picture's width that is left of one seen from its edge
 
 
 class SpriteSystem(System):
@@ -57,6 +71,9 @@ class SpriteSystem(System):
             depth = world.component(entity, Depth)
             if depth is not None:
                 sprites = replace(sprites, z=depth.z)
+            if sprite.texture is not None:
+                world.draw(self._with_pictures(entity, table, sprite, sprites))
+                continue
             velocity = world.component(entity, Velocity)
             if sprite.shutter and sprite.shape == "glow" and velocity is not None:
                 speed = world.component(entity, Speed)
@@ -69,6 +86,28 @@ class SpriteSystem(System):
                     shutter = np.full(len(table), sprite.shutter, np.float32)
                     sprites = replace(sprites, dx=dx, dy=dy, dz=dz, open=shutter)
             world.draw(sprites)
+
+    def _with_pictures(self, entity: int, table: Table, sprite: Sprite, sprites: Sprites) -> Sprites:
+        """Sprites with their pictures, turned as the particles are."""
+        world = self.world
+        assert sprite.texture is not None
+        numbers = texture_numbers(sprite.texture, blur=sprite.blur)
+        which = 0 if len(numbers) == 1 else (world.traits(self, entity, table) * f32(len(numbers))).astype(np.int64)
+        pictures = replace(
+            sprites,
+            radius=sprites.radius * f32(sprite.scale),
+            skirt=np.zeros_like(sprites.skirt),
+            texture=np.broadcast_to(numbers[which], len(table)),
+        )
+        turn, tumble = world.component(entity, Turn), world.component(entity, Tumble)
+        if turn is None:
+            return pictures
+        facing = np.cos(turn.flip * f32(2 * np.pi))
+        dim = f32(1) - f32(0.5 * (_TUMBLE if tumble is None else tumble).shade) * (1 - facing)
+        # What is seen from its edge has a thickness.
+        squeeze = np.where(facing < 0, np.minimum(facing, -_THINNEST), np.maximum(facing, _THINNEST))
+        red, green, blue = (channel * dim for channel in (sprites.red, sprites.green, sprites.blue))
+        return replace(pictures, red=red, green=green, blue=blue, angle=np.maximum(turn.angle, 0), squeeze=squeeze)
 
 
 def turned(color: Color, hue: Hue | None) -> tuple[F32, F32, F32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from importlib.metadata import EntryPoint
@@ -29,6 +30,7 @@ from ecs_core.plugin_api import particle_type, particle_types
 from ecs_core.plugin_api.registry import GROUP, Registry, load
 from ecs_core.rendering.simulation import Simulation
 
+ROOT = Path(__file__).parent.parent.parent
 GOOD = """
 from ecs_core import ParticleType, Settings, hookimpl
 
@@ -83,6 +85,11 @@ BROKEN = {
     "sprite that there is not": (
         "from ecs_core import Sprite\n" + good("rain").replace("None)", "world.populate((), (Sprite('star'),)))"),
         "Sprite.shape = 'star': must be 'glow' or 'disc'",
+    ),
+    "picture that there is not": (
+        "from pathlib import Path\nfrom ecs_core import Sprite\n"
+        + good("rain").replace("None)", "world.populate((), (Sprite(texture=Path('star.png')),)))"),
+        "texture 'star.png': No such file or directory: must be a PNG of at most 2048 × 2048 pixels and 8 MB",
     ),
     "misspelt argument": (good("rain").replace("(register)", "(registrar)"), "registrar"),
     "duplicate name": (good("sparks"), "particle type 'sparks' is registered already"),
@@ -390,8 +397,8 @@ class TestSelection:
 
     def test_distribution_name_selects_all_its_plugins(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_PLUGINS", "motes")
-        folders = Path(__file__).parents[2].glob("plugins/*/__init__.py")
-        assert len(particle_types().types) == len([*folders])
+        declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["motes"]
+        assert len(particle_types().types) == len(declared)
 
     def test_unknown_names_are_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTES_PLUGINS", "snow,rain")

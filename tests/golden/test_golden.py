@@ -41,6 +41,9 @@ CASES = {
         },
         5.1,
     ),
+    "petals": ("petals", {}, 5.1),
+    "petals-night": ("petals", {"texture": "flake", "background": [20, 30, 62], "particle_count": 300}, 5.4),
+    "flakes": ("snow", {"texture": "flake", "particle_count": 300}, 5.1),
     "trails": ("no_music", {"trail": 0.8, "particle_count": 400}, 5.1),
     "streaks": ("enhanced", {"shutter": 3.0, "particle_count": 400}, 5.1),
     "finish": (

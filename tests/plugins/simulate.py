@@ -18,9 +18,13 @@ from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 
-TYPES = ("bouncing", "continuous_spawning", "enhanced", "flow", "no_music", "orbits", "portrait", "snow", "zen")
+TYPES = (
+    *("bouncing", "continuous_spawning", "enhanced", "flow", "no_music", "orbits", "petals", "portrait", "snow", "zen"),
+)
 # Those of space have tests of their own.
 BUILT_IN = (*TYPES, "constellation", "tunnel")
+# What leaves a type with nothing but its particles.
+PARTICLES_ALONE: dict[str, dict[str, Any]] = {"petals": {"sun": 0.0}}
 FRAME = 30.0  # the contract speaks of frames at 30 a second
 
 Values = NDArray[np.float64]

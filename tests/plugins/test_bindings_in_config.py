@@ -9,7 +9,7 @@ import pytest
 
 from ecs_core.errors import SceneError
 from ecs_core.scene.scene import Scene
-from tests.plugins.simulate import TYPES, Moment, last, loud, play, silence, steady
+from tests.plugins.simulate import PARTICLES_ALONE, TYPES, Moment, last, loud, play, silence, steady
 
 SIZE = {"source": "bass", "target": "size", "gain": 2.0}
 DEAF = ("no_music", "zen")
@@ -18,6 +18,7 @@ DEAF = ("no_music", "zen")
 def pair(kind: str, *bindings: dict[str, Any], seconds: float = 0.5) -> tuple[Moment, Moment]:
     """The same moment of loud music without the bindings and with them."""
     config: dict[str, Any] = {"max_particles": 200, "steady_spawn_rate": 200, "enhanced_mode": {"active": False}}
+    config |= PARTICLES_ALONE.get(kind, {})
     plain = last(play(kind, steady(1.0), seconds, **config))
     return plain, last(play(kind, steady(1.0), seconds, **config, bindings=bindings))
 

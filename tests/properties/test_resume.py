@@ -38,7 +38,9 @@ from ecs_core.ecs.components import (
     Sprite,
     Trail,
     TrailPoints,
+    Tumble,
     Turbulence,
+    Turn,
     Twinkle,
     Velocity,
     Walls,
@@ -54,7 +56,7 @@ from ecs_core.systems.audio_reaction import Binding, Reactive
 
 FRAMES = 24
 COLUMNS = (
-    Position, Velocity, Lifetime, Size, Color, Look, Pulse, Growth, Depth, TrailPoints, TrailDepths,
+    Position, Velocity, Lifetime, Size, Color, Look, Pulse, Growth, Depth, TrailPoints, TrailDepths, Turn,
 )  # fmt: skip
 FADE = Curve(((0.0, 0.2), (0.3, 1.0), (1.0, 0.0)))
 FIRE = Gradient(((1.0, 0.9, 0.4), (1.0, 0.2, 0.0), (0.1, 0.0, 0.2)))
@@ -66,6 +68,7 @@ OPTIONAL: tuple[object, ...] = (
     ColorOverLife(FIRE), Twinkle(0.3, 1.0, 2.0), Hue(0.2), Jitter(40.0),
     FadeWithDistance(300.0, 500.0, 400.0), Sprite("disc"), Volume(-200.0, 300.0, Range(-400.0, 900.0)),
     Volume(-90.0, 90.0, Range(-400.0, 900.0), walls="reflect"), Links(150.0, 3), Trail(0.4),
+    Tumble(Range(-0.8, 0.8), Range(0.1, 2.0)),
 )  # fmt: skip
 EMISSION = Emission(
     300.0, 500.0, rate=90.0, event="beats", per_event=7, limit=80, shape="ring", inner=20.0, outer=150.0,
@@ -79,6 +82,7 @@ BINDINGS = (
     Binding("mid", Position, "y", "multiply", gain=0.1),
     Binding("beat_phase", Look, "light", "multiply", attack=0.1),
     Binding("high", Look, "radius", "add", gain=3.0),
+    Binding("mid", Turn, "spin", "add", gain=4.0),
 )
 
 

@@ -14,8 +14,10 @@ from ecs_core.rendering.preparation import compile_kernels, needed_kernels, prep
 SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cells"}
 SHUTTER = {"source": "bass", "target": "sprite.shutter", "gain": 0.1}
 LINES = {"lines.draw_lines", "trails.trace"}
+TEXTURES = {"textures.draw_textures"}
 COVER = {"cover.cover_band", "cover.fill_band"}
 LINKS = {"links.link"}
+FINISH = {"finish.finish_band", "finish.spread"}
 GROWTH = {"motion.grow", "motion.jitter"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
@@ -30,6 +32,7 @@ DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"mo
         ("zen", {"blend": "over"}, True, DISCS | DISTANCE | PULL),
         ("zen", {"trail": 0.5}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {"bindings": [SHUTTER]}, True, DISCS | DISTANCE | PULL | COVER),
+        ("zen", {"texture": "petal"}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {"shutter": 0.5}, True, DISCS | DISTANCE | PULL | COVER),
         ("constellation", {}, True, SWIRL | DISTANCE | PULL | COVER | GROWTH | {"collision.collide"}),
         ("zen", {"layers": [{"type": "snow", "config": {"blend": "over"}}]}, True, DISCS | PULL),
@@ -41,7 +44,8 @@ def test_kernels_follow_from_components_and_song(
     needed = needed_kernels(*Scene(name, config=config).resolve(), song=song)
     has_links = name == "constellation"
     has_lines = has_links or bool({"trail", "shutter", "bindings"} & config.keys())
-    assert KERNELS.keys() - set(needed) == spared | (set() if has_lines else LINES) | (set() if has_links else LINKS)
+    spared = spared | FINISH | (set() if has_lines else LINES) | (set() if has_links else LINKS)
+    assert KERNELS.keys() - set(needed) == spared | (set() if "texture" in config else TEXTURES)
 
 
 def test_progress_reports_compilation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,7 +260,7 @@ def test_whole_song_is_rendered_without_a_warning(run: Run, tmp_path: Path, suff
 BAD_ARGUMENTS: list[tuple[list[str], list[str]]] = [
     (["--type", "rain"], ["rain", "enhanced", "snow"]),
     (["--preset", "aurora"], ["'snow' has no preset 'aurora'", "blizzard", "--type enhanced has it"]),
-    (["--preset", "aurra"], ["'snow' has no preset 'aurra'; there are: blizzard, golden-hour, stardrift"]),
+    (["--preset", "aurra"], ["'snow' has no preset 'aurra'; there are: blizzard, crystals, golden-hour, stardrift"]),
     (["--set", "colour=3"], ["colour", "particle_colors"]),
     (["--set", "enhanced_mode.faktor=3"], ["enhanced_mode.faktor", "active, threshold, factor"]),
     (["--set", "enhanced_mode.factor=99"], ["enhanced_mode.factor = 99", "10"]),

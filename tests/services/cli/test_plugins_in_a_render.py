@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.simulate import TYPES
+from ecs_core.plugin_api import particle_types
 
 PYPROJECT = '[project.entry-points.motes]\nthrob = "motes_test_throb"\n'
 MODULE = """
@@ -112,7 +112,8 @@ def test_broken_type_is_left_out_and_the_others_are_listed(environment: dict[str
     (tmp_path / "motes_test_throb.py").write_text(FAILING.replace("seed == 13", "seed == 0"))
     code = "from services.api.routes.particle_types import all_types; print(all_types().decode())"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert {each["type"] for each in json.loads(done.stdout)} == set(TYPES)
+    named = {each["type"] for each in json.loads(done.stdout)}
+    assert named == set(particle_types().types)
     done = motes(environment, "frame", "--type", "throb", "--at", "0", "-o", tmp_path / "f.png")
     assert done.returncode == 2
     assert done.stderr.endswith("left out: PluginError: particle type 'throb': populate failed: KeyError: 'bad luck'\n")

@@ -1,0 +1,203 @@
+"""Sprites drawn with a picture: turned, squeezed and sampled between its pixels, as light or covering.
+
+A picture is a plane of alpha and one of shade × alpha, in levels of half the size each. Of these, the one is sampled
+whose pixels are as large as those on the screen, or between two sizes a mix of two. Across a squeezed picture several
+samples are taken for each pixel, so a sprite that turns over gets thinner and loses no more light than that.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecs_core.arrays import F32, I64, U8, Scalar
+from ecs_core.kernels.cover import over
+from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
+from ecs_core.kernels.raster import FINEST, KB, KG, KR, PAD, touch
+
+f32 = np.float32
+u64 = np.uint64
+
+_ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
+_FINER, _COARSER = f32(1.2), f32(1.45)  # pixels of a level per pixel on the screen between which two levels are mixed
+_SMALL, _BLUR = f32(4.0), f32(0.45)  # half a side in pixels, and how much coarser its level is
+_MOST_APART = f32(1.8)  # texels between samples across a squeezed picture
+_MOST_SAMPLES = 8  # across a squeezed picture, for each pixel
+FRAME = 5  # texels round each level: samples beyond the picture need no check
+_CORNER = f32(FRAME - 0.5)  # where the picture begins, from the middle of the frame's first texel
+_THIN = f32(1e-6)
+
+
+@inline_kernel
+def _level(per_pixel: f32, side: int) -> tuple[int, int, f32, f32]:
+    """Where the level begins whose texels are as large as pixels, its side, texels per pixel, and how much of the next
+    level there is in the mix.
+    """
+    first = 0
+    while per_pixel >= _COARSER and side > 2:
+        first += (side + 2 * FRAME) * (side + 2 * FRAME)
+        side >>= 1
+        per_pixel *= _HALF
+    mix = max((per_pixel - _FINER) / (_COARSER - _FINER), _ZERO)
+    return first, side, per_pixel, mix if mix < _ONE and side > 1 else _ZERO
+
+
+@inline_kernel
+def _texel(texels: F32, first: int, side: int, x: f32, y: f32) -> tuple[f32, f32]:
+    """Alpha and shade × alpha at a place of a level, in texels from the frame's corner, inside of the frame."""
+    i, k = np.int32(x), np.int32(y)
+    a, b = x - f32(i), y - f32(k)
+    upper = u64(2) * (u64(first) + u64(k) * u64(side + 2 * FRAME) + u64(i))
+    lower = upper + u64(2) * u64(side + 2 * FRAME)
+    p, q = texels[upper], texels[upper + u64(1)]
+    r, s = texels[lower], texels[lower + u64(1)]
+    p, q = p + a * (texels[upper + u64(2)] - p), q + a * (texels[upper + u64(3)] - q)
+    r, s = r + a * (texels[lower + u64(2)] - r), s + a * (texels[lower + u64(3)] - s)
+    return p + b * (r - p), q + b * (s - q)
+
+
+@inner_kernel
+def _row(
+    there: F32, shade: F32, n: int, texels: F32, first: int, side: int, mix: f32, samples: int, spread: f32,
+    u: f32, v: f32, step_u: f32, step_v: f32,
+) -> None:  # fmt: skip
+    """Alpha and shade × alpha of ``n`` pixels of a row: ``u`` and ``v`` are -1–1 across the picture and down, and
+    ``spread`` is a pixel's width in ``u``.
+    """
+    half = _HALF * f32(side)
+    x0, y0, step_x, step_y = (u * half + half) + _CORNER, (v * half + half) + _CORNER, step_u * half, step_v * half
+    if samples == 1 and mix <= _ZERO:
+        for j in range(n):
+            there[j], shade[j] = _texel(texels, first, side, x0 + f32(j) * step_x, y0 + f32(j) * step_y)
+        return
+    step = spread * half / f32(samples)
+    begin = -_HALF * f32(samples - 1) * step
+    coarse, coarse_first = side >> 1, first + (side + 2 * FRAME) * (side + 2 * FRAME)
+    last = f32(side + 2 * FRAME - 2)
+    share, rest = mix / f32(samples), (_ONE - mix) / f32(samples)
+    for j in range(n):
+        x, y = x0 + f32(j) * step_x + begin, y0 + f32(j) * step_y
+        alpha, shaded = _ZERO, _ZERO
+        for k in range(samples):
+            at = min(max(x + f32(k) * step, _ONE), last)  # the outermost samples may be beyond the frame
+            p, q = _texel(texels, first, side, at, y)
+            alpha, shaded = alpha + rest * p, shaded + rest * q
+            if mix > _ZERO:
+                p, q = _texel(texels, coarse_first, coarse, (at + _CORNER) * _HALF, (y + _CORNER) * _HALF)
+                alpha, shaded = alpha + share * p, shaded + share * q
+        there[j], shade[j] = alpha, shaded
+
+
+@inner_kernel
+def _draw(
+    light: F32, plane: int, channels: int, low: int, high: int, columns: int, cx: f32, cy: f32, wide: f32, tall: f32,
+    c: f32, s: f32, wide_at: f32, tall_at: f32, texels: F32, side: int, amounts: F32, cover: f32, toe: f32,
+    scratch: F32,
+) -> tuple[int, int, int, int]:  # fmt: skip
+    """Draw one sprite into planes of which rows ``low … high - 1`` are here; returns rows and columns that it touches.
+
+    ``wide`` is negative where the picture is mirrored; ``wide_at`` and ``tall_at`` are the shares of it within which
+    there is anything.
+    """
+    stride = columns + PAD
+    width = abs(wide)
+    # The smaller a sprite, the fewer samples even each other out: a small one is taken from a coarser level.
+    small = min(_SMALL / tall, _ONE)
+    per_pixel = f32(side) * _HALF / tall
+    first, side, per_pixel, mix = _level(per_pixel + _BLUR * small * small * per_pixel, side)
+    # Along the picture's width there are more texels to a pixel, the more it is squeezed.
+    samples = max(1, min(_MOST_SAMPLES, int(np.ceil(per_pixel * tall / (width * _MOST_APART)))))
+    spread = _ONE / wide if samples > 1 else _ZERO
+    fringe = f32(2.0) / f32(side)
+    along, down = width * (wide_at + fringe) + (_HALF if samples > 1 else _ZERO), tall * (tall_at + fringe)
+    reach_x, reach_y = abs(c) * along + abs(s) * down, abs(s) * along + abs(c) * down
+    top, bottom = max(low, int(np.floor(cy - reach_y))), min(high, int(np.ceil(cy + reach_y)))
+    left, right = columns, 0
+    for row in range(top, bottom):
+        py = f32(row) + _HALF - cy
+        a, b = -reach_x, reach_x
+        # |c x + s py| <= along and |c py - s x| <= down
+        if abs(c) > f32(1e-4):
+            a, b = max(a, -along / abs(c) - s * py / c), min(b, along / abs(c) - s * py / c)
+        if abs(s) > f32(1e-4):
+            a, b = max(a, -down / abs(s) + c * py / s), min(b, down / abs(s) + c * py / s)
+        begin, end = max(0, int(np.floor(cx + a))), min(columns, int(np.ceil(cx + b)))
+        n = end - begin
+        if n <= 0:
+            continue
+        left, right = min(left, begin), max(right, end)
+        px = f32(begin) + _HALF - cx
+        u, v = (c * px + s * py) / wide, (c * py - s * px) / tall
+        shade, there = scratch[0], scratch[1]
+        _row(there, shade, n, texels, first, side, mix, samples, spread, u, v, c / wide, -s / tall)
+        if cover > _ZERO:
+            for j in range(n):
+                shade[j] = shade[j] / max(there[j], _THIN)
+        for channel in range(channels):
+            start, amount = (row - low) * stride + begin + channel * plane, amounts[channel]
+            out = light[start : start + n]
+            if cover > _ZERO:
+                for j in range(n):
+                    out[j] = over(out[j], cover * there[j], amount * shade[j] + toe, toe)
+            else:
+                for j in range(n):
+                    out[j] += amount * shade[j]
+    return top, bottom, left, right
+
+
+@inline_kernel
+def _dimmer(wide: f32, tall: f32) -> f32:
+    """The share of its light that a sprite has at each pixel if it is drawn no finer than FINEST."""
+    return min(abs(wide) / FINEST, _ONE) * min(tall / FINEST, _ONE)
+
+
+@inline_kernel
+def _no_finer(reach: f32) -> f32:
+    return max(reach, FINEST) if reach >= _ZERO else min(reach, -FINEST)
+
+
+@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], f4[:, ::1], i8, f4[:, ::1], u1[:, ::1], f8")
+def draw_textures(
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, sprites: F32, turns: F32, atlas: F32,
+    side: int, scratch: F32, touched: U8, toe: Scalar,
+) -> None:  # fmt: skip
+    """Draw the listed sprites into one band's accumulators and mark the blocks that they touch.
+
+    As ``raster.draw_band`` and ``cover.cover_band``: those that cover need the background to be there, and ``toe``.
+    ``sprites`` is (8, n); ``turns`` (6, n): the number of the picture, from 1, the cosine and sine of the angle,
+    clockwise, the share that is left of the picture's width, negative where it is mirrored, and the shares of its width
+    and height within which there is anything. ``atlas`` is
+    (pictures, 2 × texels): alpha and shade × alpha in turn, in levels of ``side`` pixels, half that, and so on to 1,
+    end to end, each in a frame of FRAME zeros.
+    """
+    toe = max(f32(toe), _THIN)
+    plane = colour.size // 3
+    amounts, grey = np.empty(3, np.float32), np.empty(1, np.float32)
+    for k in range(listed.size):
+        i = listed[k]
+        picture = int(turns[0, i]) - 1
+        texels = atlas[picture]
+        c, s, wide_at, tall_at = turns[1, i], turns[2, i], turns[4, i], turns[5, i]
+        for half in range(2):
+            scale = _HALF if half else _ONE
+            cx, cy = sprites[0, i] * scale + (_QUARTER if half else _ZERO), sprites[1, i] * scale
+            tall = sprites[2, i] * scale
+            wide = tall * turns[3, i]
+            dim = _dimmer(wide, tall)
+            cover = dim * sprites[7, i]
+            dim = _ONE if cover > _ZERO else dim  # what covers less has the same colour
+            wide, tall = _no_finer(wide), max(tall, FINEST)
+            amounts[0], amounts[1], amounts[2] = dim * sprites[3, i], dim * sprites[4, i], dim * sprites[5, i]
+            low, high, columns = top >> half, bottom >> half, width >> half
+            if half:
+                first, last, left, right = _draw(
+                    colour, plane, 3, low, high, columns, cx, cy, wide, tall, c, s, wide_at, tall_at, texels, side,
+                    amounts, cover, toe, scratch,
+                )  # fmt: skip
+            else:
+                grey[0] = KR * amounts[0] + KG * amounts[1] + KB * amounts[2]
+                first, last, left, right = _draw(
+                    luminance, 0, 1, low, high, columns, cx, cy, wide, tall, c, s, wide_at, tall_at, texels, side, grey,
+                    cover, toe, scratch,
+                )  # fmt: skip
+            if right > left and last > first:
+                touch(touched, (first - low) << half, (last - low) << half, left << half, right << half)
