@@ -1,7 +1,7 @@
 """Render the pictures of the docs as WebP.
 
 A contact sheet of all types and presets, one of all palettes, a picture for each type's README, the stills of the
-README, and the moving picture of the first tutorial.
+docs, and the moving pictures of the README and of the first tutorial.
 
 python docs/gallery.py                  # make gallery
 python docs/gallery.py --type snow      # one type's row and picture
@@ -38,6 +38,7 @@ PICTURES = ROOT / "docs/pictures"
 AT = 13.55  # seconds into the demo song, just after a kick
 LARGEST = 390_000  # bytes of a picture: docs load quickly, and the repository stays small
 QUALITIES = (92, 88, 84, 78, 70, 60, 50, 40, 30, 20)  # the first one that fits into LARGEST is used
+FOUR = ("constellation", "tunnel", "orbits", "portrait")  # types that the README begins with
 PARTS = ("sheet", "types", "stills", "palettes", "motion")
 # Pictures of what settings do, in docs/particle-types.md.
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -95,7 +96,7 @@ def picture(kind: ParticleType, config: dict[str, Any], analysis: Analysis, *, h
 def row(kind: ParticleType, analysis: Analysis) -> U8:
     """The type at its defaults, and its presets in order of their names."""
     configs = [{}, *(dict(kind.preset(name)) for name in kind.preset_names())]
-    return np.concatenate([picture(kind, config, analysis, height=270) for config in configs], axis=1)
+    return np.concatenate([picture(kind, config, analysis, height=180) for config in configs], axis=1)
 
 
 def save(images: list[U8], path: Path, *, milliseconds: int = 0) -> None:
@@ -114,6 +115,19 @@ def save(images: list[U8], path: Path, *, milliseconds: int = 0) -> None:
             )
             return
     raise SystemExit(f"{path}: larger than {LARGEST} bytes at the lowest quality")
+
+
+def moving(kind: ParticleType, analysis: Analysis, *, frames: int) -> list[U8]:
+    """So many pictures of a type, (180, 320, 3) uint8 RGB, twelve a second."""
+    settings = kind.settings(width=320, height=180, fps=12, duration="audio")
+    renderer = SegmentRenderer(make_plan(kind, settings, analysis))
+    found = []
+    with renderer.simulation as simulation:
+        simulation.skip_to(int(AT * 12))
+        for _ in range(frames):
+            frame = renderer.picture(simulation.snapshot()).frame
+            found.append(rgb_of(frame).to_ndarray().astype(np.uint8))
+    return found
 
 
 def motion(song: Path, out: Path) -> None:
@@ -142,6 +156,12 @@ def main() -> None:
         analysis = analyze(song)
         if "motion" in parts and arguments.type is None:
             motion(song, (arguments.out or PICTURES) / "first-video.webp")
+            four = [moving(types[name], analysis, frames=22) for name in FOUR]
+            tiled = [
+                np.concatenate([np.concatenate(at[:2], axis=1), np.concatenate(at[2:], axis=1)])
+                for at in zip(*four, strict=True)
+            ]
+            save(tiled, (arguments.out or PICTURES) / "motes.webp", milliseconds=83)
     if "sheet" in parts:
         rows = [row(kind, analysis) for kind in chosen]
         widest = max(each.shape[1] for each in rows)

@@ -39,7 +39,7 @@ class Blow(System):
 
     def process(self) -> None:
         for _, (velocity,) in self.world.query(Velocity):
-            velocity.x += np.float32(hash("wind") % 50 * self.world.dt)
+            velocity.x += np.float32(hash("wind") % 1_000_003 / 20_000 * self.world.dt)
 
 
 BROKEN = ParticleType("text_hash", populate=populate, systems=(Blow,))
