@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ecs_core.ecs.components import ColorOverLife as ColorOverLife
     from ecs_core.ecs.components import Drag as Drag
     from ecs_core.ecs.components import Emission as Emission
+    from ecs_core.ecs.components import EmitFrom as EmitFrom
     from ecs_core.ecs.components import FadeWithDistance as FadeWithDistance
     from ecs_core.ecs.components import Gravity as Gravity
     from ecs_core.ecs.components import Growth as Growth
@@ -97,7 +98,7 @@ _PUBLIC = {
     "arrays": "F32",
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
-    "ecs.components": "Attraction Bounds Brightness Burst Camera Collide Color ColorOverLife Drag Emission "
+    "ecs.components": "Attraction Bounds Brightness Burst Camera Collide Color ColorOverLife Drag EmitFrom Emission "
     "FadeWithDistance Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size "
     "SizeOverLife Skirt Speed Sprite Trail TrailPoints Tumble Turbulence Turn Twinkle Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "

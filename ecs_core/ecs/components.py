@@ -319,6 +319,24 @@ class Upkeep(Birth):
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class EmitFrom:
+    """Particles are born at those of another population, which ``source`` names, and not while it has none.
+
+    Their place (the Birth's x, y and shape) is added to that of a particle that is drawn for each; besides their own
+    velocity they have ``inherit`` (0–1) of its velocity, and with ``tinted`` their colour is multiplied by its. With
+    ``per_particle`` an Emission's rate is that of each particle.
+    """
+
+    bindable: ClassVar[tuple[str, ...]] = ("inherit",)
+    limits: ClassVar[Limits] = MappingProxyType({"inherit": _KEPT})
+
+    source: str
+    inherit: float = 0.0
+    tinted: bool = False
+    per_particle: bool = False
+
+
 # --- shading -----------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,7 @@ from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Pareto, Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
+from ecs_core.scene.dust import add_dust
 from ecs_core.scene.nested_settings import BindingSettings, CameraSettings
 from ecs_core.scene.settings import Settings
 from ecs_core.systems.audio_reaction import Binding, Reactive, install_driven_components, no_source
@@ -150,6 +151,8 @@ def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
                 world.add_column(entity, TrailPoints)
             if world.component(entity, Depth) is not None and world.component(entity, TrailDepths) is None:
                 world.add_column(entity, TrailDepths)
+    if settings.dust:
+        add_dust(world, settings.dust)
     _place_camera(world, settings.camera)
     if settings.picture_finish is not None:
         world.populate((), (settings.picture_finish,), name="scene.finish")

@@ -116,6 +116,7 @@ _PER_LAYER = (
     "blend",
     "trail",
     "shutter",
+    "dust",
     "texture",
     "texture_scale",
     "bass_threshold",
@@ -179,6 +180,7 @@ class Settings(Model):
     texture_scale: float = option(
         4.0, "how much larger pictures are than the particles they stand for", group="look", ge=0.1, le=100
     )
+    dust: float = option(0.0, "smaller particles that each one leaves behind", group="look", unit="1/s", ge=0, le=1000)
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
     hud: bool = option(False, "show what is heard in a corner of the picture", group="output")
     poster: Annotated[float, limits_shown(0, 86_400)] | None = option(

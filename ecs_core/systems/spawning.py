@@ -14,6 +14,7 @@ from ecs_core.ecs.components import (
     Burst,
     Color,
     Emission,
+    EmitFrom,
     Growth,
     Lifetime,
     Position,
@@ -30,6 +31,7 @@ from ecs_core.ecs.space import Depth, Volume
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.values import Draw, Gradient, Range
 from ecs_core.ecs.world import System, World
+from ecs_core.errors import PluginError
 from ecs_core.frame_times import first_frame_at
 
 _COLUMNS = {kind.__name__: kind for kind in (Position, Velocity, Lifetime, Size, Growth, Pulse, Color, Brightness)}
@@ -48,12 +50,17 @@ class EmissionSystem(System):
 
     def process(self) -> None:
         world = self.world
-        for entity, (table, burst, emission, upkeep) in world.query(Table, optional=(Burst, Emission, Upkeep)):
+        births = world.query(Table, optional=(Burst, Emission, Upkeep, EmitFrom))
+        for entity, (table, burst, emission, upkeep, origin) in births:
+            sources = 1 if origin is None else self._sources(entity, origin)
+            if not sources:
+                continue
             if burst is not None and world.frame == world.derived(entity, burst, _first_frame):
                 self._bear(entity, table, burst, burst.count, during=0.0)
             if emission is not None:
                 # Fractions of a particle are rounded at random, so nothing has to be carried over to the next frame.
-                due = int(emission.rate * world.dt + world.rng(self, entity).uniform())
+                rate = emission.rate * (sources if origin is not None and origin.per_particle else 1)
+                due = int(rate * world.dt + world.rng(self, entity).uniform())
                 self._bear(entity, table, emission, min(due, emission.limit - len(table)), during=world.dt)
                 if emission.event is not None:
                     due = emission.per_event * world.get(AudioFrame).count(emission.event)
@@ -75,6 +82,46 @@ class EmissionSystem(System):
         volume = world.component(entity, Volume)
         if volume is not None:
             self._place_in_depth(entity, volume, table.birth[new], new)
+        origin = world.component(entity, EmitFrom)
+        if origin is not None:
+            self._place_at_sources(entity, origin, table.birth[new], new, within_frame=during > 0)
+
+    def _sources(self, entity: int, origin: EmitFrom) -> int:
+        """How many particles there are to be born at."""
+        table = self.world.component(self.world.derived(entity, origin, _source), Table)
+        assert table is not None
+        return len(table)
+
+    def _place_at_sources(self, entity: int, origin: EmitFrom, birth: I64, new: slice, *, within_frame: bool) -> None:
+        """Move new particles to those of another population, which are drawn by birth ids."""
+        world, source = self.world, self.world.derived(entity, origin, _source)
+        drawn = uniform_by_birth(world.seed, stream_of(self.random_key, world.name(entity), "source"), birth)
+        of = (drawn * np.float32(self._sources(entity, origin))).astype(np.int64)
+        place, there = world.component(entity, Position), world.component(source, Position)
+        if place is None or there is None:
+            return
+        place.x[new] += there.x[of]
+        place.y[new] += there.y[of]
+        velocity, theirs = world.component(entity, Velocity), world.component(source, Velocity)
+        if theirs is not None:
+            life, inherited = world.component(entity, Lifetime), np.float32(0 if velocity is None else origin.inherit)
+            if life is not None and within_frame:  # the other one moves on until then
+                until = -life.age[new]
+                ahead = until * (_pace(world, source) - inherited * _pace(world, entity))
+                place.x[new] += ahead * theirs.x[of]
+                place.y[new] += ahead * theirs.y[of]
+            if velocity is not None:
+                velocity.x[new] += inherited * theirs.x[of]
+                velocity.y[new] += inherited * theirs.y[of]
+        depth, deep = world.component(entity, Depth), world.component(source, Depth)
+        if depth is not None and deep is not None:
+            depth.z[new] = deep.z[of]
+            depth.vz[new] = np.float32(origin.inherit) * deep.vz[of]
+        color, tint = world.component(entity, Color), world.component(source, Color)
+        if origin.tinted and color is not None and tint is not None:
+            color.r[new] *= tint.r[of]
+            color.g[new] *= tint.g[of]
+            color.b[new] *= tint.b[of]
 
     def _place_in_depth(self, entity: int, volume: Volume, birth: I64, new: slice) -> None:
         """Draw the depth of new particles, and their velocity in it, from their birth ids."""
@@ -101,6 +148,22 @@ class EmissionSystem(System):
             ),
             np.float32,
         )  # fmt: skip
+
+
+def _source(world: World, entity: int, origin: EmitFrom) -> int:
+    """The entity of the population that particles are born at."""
+    names = {world.name(other): other for other, _ in world.query(Table) if other != entity}
+    if origin.source not in names:
+        raise PluginError(
+            f"EmitFrom.source = {origin.source!r}: must be the name of another population; there are: "
+            f"{', '.join(map(repr, names)) or 'none'}"
+        )
+    return names[origin.source]
+
+
+def _pace(world: World, entity: int) -> np.float32:
+    speed = world.component(entity, Speed)
+    return np.float32(1.0 if speed is None else speed.factor)
 
 
 def _draws(birth: Birth) -> F32:
