@@ -226,7 +226,6 @@ LOOK = st.fixed_dictionaries(
         "trail": st.sampled_from([0.05, 0.3]),
         "shutter": st.sampled_from([0.5, 4.0]),
         "dust": st.sampled_from([8.0]),
-        "texture": st.sampled_from(["petal", "note"]),
         "texture": st.sampled_from(["flake", "petal"]),
     },
 )
