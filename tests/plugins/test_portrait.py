@@ -20,7 +20,6 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.rng import generator
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import Simulation
-from ecs_core.testing import check_particle_type
 from plugins.portrait.homes import means, spread
 from plugins.portrait.picture import MOST, read_picture
 from plugins.portrait.systems import Home, Spring, oscillated
@@ -59,12 +58,6 @@ def refused(**config: Any) -> str:
         Scene("portrait", config=config).resolve()
     assert "\n" not in str(told.value)
     return str(told.value)
-
-
-def test_conforms_to_the_contract() -> None:
-    assert check_particle_type(
-        "portrait", budget=50.0, checks=("schema", "presets", "ignored", "determinism", "resume")
-    )
 
 
 class TestHomes:
