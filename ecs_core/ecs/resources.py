@@ -9,8 +9,7 @@ import numpy as np
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
-
-UNITS = 1080.0  # of the shorter side of a picture
+from ecs_core.units import UNITS
 
 
 @dataclass(frozen=True, slots=True)

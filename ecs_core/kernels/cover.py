@@ -13,21 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core.arrays import F32, I64, U8, Scalar
+from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-from ecs_core.kernels.raster import (
-    FINEST,
-    KB,
-    KG,
-    KR,
-    PAD,
-    RIM,
-    add_disc,
-    add_luminance,
-    disc_at,
-    extent,
-    gauss_window,
-    touch,
-)
+from ecs_core.kernels.raster import FINEST, PAD, RIM, add_disc, add_luminance, disc_at, extent, gauss_window, touch
 
 f32 = np.float32
 

@@ -1,4 +1,4 @@
-"""The curve that maps linear light to what is shown, as numbers, and its inverse; what draws by it is in ``tone``.
+"""Light as it is seen: the weights of its luminance, and the curve to what is shown, as numbers; ``tone`` draws by it.
 
 Without numba, as types are listed without a compiler.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+KR, KG, KB = (np.float32(weight) for weight in (0.2126, 0.7152, 0.0722))  # of luminance, ITU-R BT.709
 A, B, C, D = (np.float32(number) for number in (6.2, 0.5, 1.7, 0.06))  # shown = x (A x + B) / (x (A x + C) + D)
 
 

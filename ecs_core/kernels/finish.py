@@ -13,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core.arrays import F32, I64
+from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inner_kernel, kernel
-from ecs_core.kernels.raster import KB, KG, KR, PAD
+from ecs_core.kernels.raster import PAD
 
 f32 = np.float32
 

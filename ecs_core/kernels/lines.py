@@ -13,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core.arrays import F32, I64, U8
+from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-from ecs_core.kernels.raster import FINEST, KB, KG, KR, PAD, add8, touch, window
+from ecs_core.kernels.raster import FINEST, PAD, add8, touch, window
 
 f32 = np.float32
 u64 = np.uint64

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core.arrays import F32, I64, U8
+from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 
 PAD = 8  # spare columns right of the picture
@@ -29,8 +30,6 @@ _C1, _C3, _CUT = f32(4.5 / 8), f32(1 / 6), f32(0.011108997)
 CORE_REACH, SKIRT_REACH = f32(2.1), f32(6.5)  # of a glow's core and skirt, in radii
 FINEST = f32(1.5)  # smallest reach of a window, pixels: a smaller one would flicker as it moves between pixels
 RIM = f32(0.12)  # a disc fades out over this share of its radius, but over at least FINEST pixels of luminance
-# Luma weights of ITU-R BT.709.
-KR, KG, KB = f32(0.2126), f32(0.7152), f32(0.0722)
 
 
 @inline_kernel

@@ -11,8 +11,9 @@ import numpy as np
 
 from ecs_core.arrays import F32, I64, U8, Scalar
 from ecs_core.kernels.cover import over
+from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-from ecs_core.kernels.raster import FINEST, KB, KG, KR, PAD, touch
+from ecs_core.kernels.raster import FINEST, PAD, touch
 
 f32 = np.float32
 u64 = np.uint64

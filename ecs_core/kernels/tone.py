@@ -16,8 +16,9 @@ import numpy as np
 
 from ecs_core.arrays import F32, U8
 from ecs_core.kernels import curve
+from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-from ecs_core.kernels.raster import BLOCK_SHIFT, KB, KG, KR, PAD, STRIP_SHIFT
+from ecs_core.kernels.raster import BLOCK_SHIFT, PAD, STRIP_SHIFT
 
 f32 = np.float32
 

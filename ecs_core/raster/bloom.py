@@ -13,9 +13,9 @@ from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.raster.colour import leak
 from ecs_core.raster.sprites import Sprites
+from ecs_core.units import UNITS
 
 COARSE = 270  # pixels of the shorter side of the coarse picture; its colour, which alone is used, has half as many
-_UNITS = 1080.0  # of the shorter side, as canvases have
 
 
 class Bloom:
@@ -53,7 +53,7 @@ class Bloom:
         columns, rows = self._size
         halves = self._colour.reshape(3, rows // 2, columns // 2 + kernels.raster.PAD)
         coarse = np.ascontiguousarray(halves[:, :, : columns // 2])
-        taps = _gaussian(radius / 4 * min(rows, columns) / 2 / _UNITS)
+        taps = _gaussian(radius / 4 * min(rows, columns) / 2 / UNITS)
         kernels.finish.spread(coarse, taps, np.float32(amount), self._columns, self._column_shares, self._light)
         self._luminance.fill(0)
         self._colour.fill(0)

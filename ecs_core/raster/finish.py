@@ -11,11 +11,11 @@ from typing import ClassVar
 import numpy as np
 
 from ecs_core.arrays import F32, I64
+from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.raster.sprites import Sprites
+from ecs_core.units import UNITS
 
 RGB = tuple[float, float, float]
-_KR, _KG, _KB = 0.2126, 0.7152, 0.0722  # luma weights of ITU-R BT.709
-_UNITS = 1080.0  # of the shorter side
 _GRAIN_ROWS = 128  # after which grain repeats
 _GRAINY = 1 / 3  # standard deviation of light at grain 1
 
@@ -72,7 +72,7 @@ class Finish:
 
 def _tint(colour: RGB) -> RGB:
     """The colour with a luminance of 1; white for black."""
-    luminance = _KR * colour[0] + _KG * colour[1] + _KB * colour[2]
+    luminance = float(KR) * colour[0] + float(KG) * colour[1] + float(KB) * colour[2]
     r, g, b = (each / luminance if luminance > 0 else 1.0 for each in colour)
     return r, g, b
 
@@ -93,7 +93,7 @@ def apart_in_colour(sprites: Sprites, width: int, height: int, *, units: float) 
 
     So does a lens that enlarges colours differently. Sprites that cover stay whole.
     """
-    larger = units / 2 * min(width, height) / _UNITS / math.hypot(width / 2, height / 2)
+    larger = units / 2 * min(width, height) / UNITS / math.hypot(width / 2, height / 2)
     adds = np.ones(len(sprites), bool) if sprites.cover is None else ~(sprites.cover > 0)
     single, number = sprites.where(adds), np.arange(len(sprites))
     nothing = np.zeros(len(single), np.float32)
@@ -122,7 +122,7 @@ def grain(width: int, height: int, amount: float, *, band_rows: int) -> F32:
     rows = -(-_GRAIN_ROWS // band_rows) * band_rows
     if not amount:
         return np.ones((rows, width), np.float32)
-    pitch = max(1.0, min(width, height) / _UNITS)  # pixels
+    pitch = max(1.0, min(width, height) / UNITS)  # pixels
     noise = _white_noise(math.ceil(rows / pitch) + 1, math.ceil(width / pitch) + 1)
     (top, down), (left, right) = _mixed(rows, pitch), _mixed(width, pitch)
     across = noise[:, left] * (1 - right) + noise[:, left + 1] * right

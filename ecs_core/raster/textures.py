@@ -19,6 +19,7 @@ import numpy as np
 
 from ecs_core.arrays import F32, U8
 from ecs_core.errors import PluginError, in_a_line
+from ecs_core.kernels.curve import KB, KG, KR
 
 f32 = np.float32
 SIDE = 256  # pixels of the finest level, a square
@@ -127,7 +128,7 @@ def _read(path: Path) -> F32:
         raise PluginError(f"texture {str(path)!r} is not a PNG: must be {allowed}") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise PluginError(f"texture {str(path)!r} is damaged ({in_a_line(error)}): must be {allowed}") from None
-    grey = f32(0.2126) * pixels[..., 0] + f32(0.7152) * pixels[..., 1] + f32(0.0722) * pixels[..., 2]
+    grey = KR * pixels[..., 0] + KG * pixels[..., 1] + KB * pixels[..., 2]
     alpha = pixels[..., 3] if has_alpha else grey
     if not alpha.any():
         raise PluginError(f"texture {str(path)!r} is empty: some of its pixels must be opaque")

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from ecs_core.ecs.resources import UNITS
 from ecs_core.errors import SceneError
 from ecs_core.testing import songs
 from ecs_core.testing.compare import negative_light, not_finite
 from ecs_core.testing.report import Problem
 from ecs_core.testing.simulate import State, TypeFailedError, simulate
 from ecs_core.testing.subject import Subject
+from ecs_core.units import UNITS
 
 _LONG = 180.0  # seconds
 _SLOW = 10  # frames a second: large steps, in which what is unstable is most so

@@ -61,6 +61,18 @@ loud = song(lambda t: 1 - 0.6 * (t % 0.25), every=0.25)  # never under 0.85
 swells = song(lambda t: 0.5 - 0.5 * np.cos(np.pi * t / 2), every=0.5, late=1.0)
 
 
+def events(**times: float) -> Song:
+    """Silence, but for an event of each of these kinds at a time, seconds."""
+
+    def at(fps: Fraction, frames: int) -> FeatureTimeline:
+        quiet = dict.fromkeys(FEATURES, np.zeros(frames, np.float32))
+        marks = {name: np.array([time]) for name, time in times.items()}
+        none = np.zeros(0)
+        return FeatureTimeline(fps, frames, float(frames / fps), 0.0, quiet, {"onsets": none, "beats": none, **marks})
+
+    return at
+
+
 def until(seconds: float, first: Song, then: Song) -> Song:
     """One song up to a time, another from there on."""
 

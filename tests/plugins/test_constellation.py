@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 
-from ecs_core.audio.timeline import FEATURES, FeatureTimeline
 from ecs_core.plugin_api import particle_types
-from tests.plugins.simulate import Song, kicks, last, play, silence, steady
+from tests.plugins.simulate import Song, events, kicks, last, play, silence, steady
 from tests.plugins.test_same_look import coarse, picture
 
 PRESETS = particle_types().types["constellation"].preset_names()
-
-
-def kick_at(second: float) -> Song:
-    """Silence but for a kick."""
-
-    def at(fps: Fraction, frames: int) -> FeatureTimeline:
-        features = {name: np.zeros(frames, np.float32) for name in FEATURES}
-        none = np.zeros(0)
-        return FeatureTimeline(
-            fps,
-            frames,
-            float(frames / fps),
-            0.0,
-            features,
-            {"kicks": np.array([second]), "beats": none, "onsets": none},
-        )
-
-    return at
 
 
 def test_stars_are_a_globe_round_the_set_centre() -> None:
@@ -63,7 +42,7 @@ def test_bass_swells_the_globe_and_brightens_the_lines() -> None:
 
 
 def test_kick_sends_light_through_the_globe() -> None:
-    dark, lit = (list(play("constellation", song, 1.6)) for song in (silence, kick_at(0.2)))
+    dark, lit = (list(play("constellation", song, 1.6)) for song in (silence, events(kicks=0.2)))
     gains = np.array([other.light / one.light for one, other in zip(dark, lit, strict=True)])
     assert gains[:6] == pytest.approx(np.ones_like(gains[:6]))
     assert gains.max() > 2

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ecs_core import Scene, render, render_frame, texture_number
-from ecs_core.audio.timeline import FEATURES, FeatureTimeline
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.simulation import Simulation
-from tests.plugins.simulate import kicks, last, play, silence
+from tests.plugins.simulate import events, kicks, last, play, silence
 
 SMALL = {"width": 640, "height": 360, "duration": 0.2}
-
-
-def song_of(**events: float):
-    """Silence with an event of a kind at a time."""
-
-    def at(fps: Fraction, frames: int) -> FeatureTimeline:
-        quiet = dict.fromkeys(FEATURES, np.zeros(frames, np.float32))
-        marks = {name: np.array([when]) for name, when in events.items()}
-        return FeatureTimeline(fps, frames, float(frames / fps), 120.0, quiet, marks)
-
-    return at
 
 
 def frame(**config: object) -> Sprites:
@@ -84,7 +71,7 @@ def test_wind_and_fall_can_be_set(speed_x: float, speed_y: float) -> None:
 def test_kick_is_a_gust() -> None:
     calm, blown, still = (
         last(play("petals", song, 1.2, particle_count=600, sun=0.0, gusts=gusts)).vx.mean()
-        for song, gusts in ((silence, 1.0), (song_of(kicks=0.9), 1.0), (song_of(kicks=0.9), 0.0))
+        for song, gusts in ((silence, 1.0), (events(kicks=0.9), 1.0), (events(kicks=0.9), 0.0))
     )
     assert blown > 1.6 * calm
     assert still == pytest.approx(calm)
@@ -97,7 +84,7 @@ def test_drop_whirls_petals_round_the_sun() -> None:
         near = np.hypot(dx, dy) < 500
         return float(((dx * moment.vy - dy * moment.vx) / np.hypot(dx, dy))[near].mean())
 
-    assert spin(song_of(drops=1.0)) > 250
+    assert spin(events(drops=1.0)) > 250
     assert abs(spin(silence)) < 60
 
 

@@ -8,34 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ecs_core.audio.timeline import FEATURES, FeatureTimeline
 from ecs_core.ecs.space import Depth
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
-from tests.plugins.simulate import Song, kicks, last, play, silence, steady
+from tests.plugins.simulate import Song, events, kicks, last, play, silence, steady
 from tests.plugins.test_same_look import coarse, picture
 
 PRESETS = particle_types().types["tunnel"].preset_names()
-
-
-def drop_at(second: float) -> Song:
-    """Silence but for a drop."""
-
-    def at(fps: Fraction, frames: int) -> FeatureTimeline:
-        features = {name: np.zeros(frames, np.float32) for name in FEATURES}
-        none = np.zeros(0)
-        return FeatureTimeline(
-            fps,
-            frames,
-            float(frames / fps),
-            0.0,
-            features,
-            {"drops": np.array([second]), "beats": none, "onsets": none},
-        )
-
-    return at
 
 
 def depths(song: Song, seconds: float, **config: Any) -> np.ndarray:
@@ -64,7 +45,7 @@ def test_calm_floats_and_loud_rushes() -> None:
 
 
 def test_drop_accelerates_and_ebbs_away() -> None:
-    course = speed(drop_at(1.0), 8)
+    course = speed(events(drops=1.0), 8)
     calm = course[20]
     assert course[45] > 3.5 * calm
     assert course[-1] < 1.5 * calm
@@ -78,7 +59,7 @@ def test_drop_draws_longer_streaks() -> None:
         assert seen.dy is not None
         return float(np.quantile(np.hypot(seen.dx, seen.dy), 0.9))
 
-    assert longest(drop_at(1.0)) > 4 * longest(silence)
+    assert longest(events(drops=1.0)) > 4 * longest(silence)
 
 
 def test_pace_0_stands_still() -> None:
