@@ -20,7 +20,7 @@ from ecs_core.kernels.raster import PAD
 f32 = np.float32
 
 _ZERO, _HALF, _ONE, _TWO = f32(0.0), f32(0.5), f32(1.0), f32(2.0)
-_QUARTERS, _QUARTER, _EIGHTH, _EIGHTHS = f32(0.75), f32(0.25), f32(0.125), f32(0.375)
+_THREE_QUARTERS, _QUARTER, _EIGHTH, _THREE_EIGHTHS = f32(0.75), f32(0.25), f32(0.125), f32(0.375)
 _LEAST = f32(1e-7)  # prevents 0 / 0 where there is no light
 MIDDLE = f32(0.18)  # light that contrast leaves as it is, and that is half shadow and half light: middle grey
 LEVELS = 3  # Gaussians
@@ -60,7 +60,7 @@ def _halve(light: F32) -> F32:
         for i in range(narrow.shape[1]):
             j = 2 * i
             after = light[row, j + 1] if j + 1 < columns else _ZERO
-            total = _EIGHTHS * (light[row, j] + after)
+            total = _THREE_EIGHTHS * (light[row, j] + after)
             if j > 0:
                 total += _EIGHTH * light[row, j - 1]
             if j + 2 < columns:
@@ -69,7 +69,7 @@ def _halve(light: F32) -> F32:
     half = np.zeros(((rows + 1) >> 1, narrow.shape[1]), np.float32)
     for row in range(half.shape[0]):
         for other in range(max(0, 2 * row - 1), min(rows, 2 * row + 3)):
-            weight = _EIGHTHS if other >> 1 == row else _EIGHTH
+            weight = _THREE_EIGHTHS if other >> 1 == row else _EIGHTH
             for i in range(half.shape[1]):
                 half[row, i] += weight * narrow[other, i]
     return half
@@ -86,8 +86,8 @@ def _add_doubled(half: F32, light: F32) -> None:
         for i in range(columns):
             j = i >> 1
             k = min(max(j + (1 if i & 1 else -1), 0), half.shape[1] - 1)
-            across[i] = _QUARTERS * (_QUARTERS * half[near, j] + _QUARTER * half[near, k]) + _QUARTER * (
-                _QUARTERS * half[far, j] + _QUARTER * half[far, k]
+            across[i] = _THREE_QUARTERS * (_THREE_QUARTERS * half[near, j] + _QUARTER * half[near, k]) + _QUARTER * (
+                _THREE_QUARTERS * half[far, j] + _QUARTER * half[far, k]
             )
         for i in range(columns):
             light[row, i] += across[i]

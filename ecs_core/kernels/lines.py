@@ -15,7 +15,7 @@ import numpy as np
 from ecs_core.arrays import F32, I64, U8
 from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-from ecs_core.kernels.raster import FINEST, PAD, add8, touch, window
+from ecs_core.kernels.raster import FARTHEST, FINEST, PAD, add8, touch, window
 
 f32 = np.float32
 u64 = np.uint64
@@ -80,13 +80,15 @@ def _draw(
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Add a line to planes of the rows ``low … high - 1``, end to end, ``amount`` (planes,) of it.
 
-    ``at``, ``t``, ``d`` and ``weight`` are scratch for at least a row of groups of eight. ``spans`` (2, rows) is
-    widened to the columns that each row lights. Returns the first row and column that are lit, and one more than the
-    last ones.
+    ``at``, ``t``, ``d`` and ``weight`` are scratch for at least a row of groups of eight. ``spans`` (2, rows), or
+    (2, 0) if nobody asks, is widened to the columns that each row lights. Returns the first row and column that are
+    lit, and one more than the last ones. What is not a number, or far from any picture, lights nothing.
     """
     reach = max(r0, r1)
     dx, dy = x1 - x0, y1 - y0
     length = np.sqrt(dx * dx + dy * dy)
+    if not (abs(x0) + abs(y0) + length + reach < FARTHEST):
+        return high, columns, low, 0
     ux, uy = dx / max(length, f32(1e-6)), dy / max(length, f32(1e-6))
     first = max(low, int(np.floor(min(y0, y1) - reach)))
     last = min(high, int(np.ceil(max(y0, y1) + reach)))
@@ -115,7 +117,8 @@ def _draw(
         end = min(columns, begin + 8 * groups)  # of what is written
         left, right = min(left, begin), max(right, end)
         here = row - low
-        spans[0, here], spans[1, here] = min(spans[0, here], begin), max(spans[1, here], end)
+        if spans.shape[1]:
+            spans[0, here], spans[1, here] = min(spans[0, here], begin), max(spans[1, here], end)
         if eights + groups > at.size:
             _add_eights(light, planes, eights, at, t, d, weight, amount, ux, uy, length, i0, i1, q)
             eights = 0
@@ -192,14 +195,13 @@ def draw_lines(
     many = max(_EIGHTS, (width + PAD) >> 3)
     at, t, d = np.empty(many, np.int64), np.empty(many, np.float32), np.empty(many, np.float32)
     weight = np.empty(8 * many, np.float32)
-    spans, soft_spans = np.zeros((2, bottom - top), np.int64), np.zeros((2, rows + 2), np.int64)
+    nobodys, soft_spans = np.zeros((2, 0), np.int64), np.zeros((2, rows + 2), np.int64)
     soft_spans[0] = half_width
     amount, luma = np.empty(3, np.float32), np.empty(1, np.float32)
     any_soft = False
     for k in range(listed.size):
         i = listed[k]
-        r0, r1, q = lines[4, i], lines[5, i], lines[9, i]
-        is_soft = min(r0, r1) >= SOFT
+        is_soft = min(lines[4, i], lines[5, i]) >= SOFT
         any_soft |= is_soft
         for half in range(1 if is_soft else 0, 2):
             scale = _HALF if half else _ONE
@@ -228,32 +230,15 @@ def draw_lines(
             elif half:
                 first, left, last, right = _draw(
                     colour, 3, half_width + PAD, top >> 1, bottom >> 1, half_width,
-                    x0, y0, x1, y1, r0, r1, q, amount, at, t, d, weight, spans,
+                    x0, y0, x1, y1, r0, r1, q, amount, at, t, d, weight, nobodys,
                 )  # fmt: skip
                 first, left, last, right = 2 * first, 2 * left, 2 * last, 2 * right
             else:
                 luma[0] = KR * amount[0] + KG * amount[1] + KB * amount[2]
                 first, left, last, right = _draw(
-                    luminance,
-                    1,
-                    width + PAD,
-                    top,
-                    bottom,
-                    width,
-                    x0,
-                    y0,
-                    x1,
-                    y1,
-                    r0,
-                    r1,
-                    q,
-                    luma,
-                    at,
-                    t,
-                    d,
-                    weight,
-                    spans,
-                )
+                    luminance, 1, width + PAD, top, bottom, width,
+                    x0, y0, x1, y1, r0, r1, q, luma, at, t, d, weight, nobodys,
+                )  # fmt: skip
             if right > left and last > first:
                 touch(touched, first - top, last - top, left, right)
     if any_soft:

@@ -28,6 +28,7 @@ _ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
 # exp(-4.5 t) as the eighth power of a cubic: the window is a Gaussian cut at three sigma, lowered to end at zero.
 _C1, _C3, _CUT = f32(4.5 / 8), f32(1 / 6), f32(0.011108997)
 CORE_REACH, SKIRT_REACH = f32(2.1), f32(6.5)  # of a glow's core and skirt, in radii
+FARTHEST = f32(1e9)  # pixels: whatever is farther from a picture, or larger, would be too much for whole numbers
 FINEST = f32(1.5)  # smallest reach of a window, pixels: a smaller one would flicker as it moves between pixels
 RIM = f32(0.12)  # a disc fades out over this share of its radius, but over at least FINEST pixels of luminance
 
@@ -95,8 +96,8 @@ def list_bands(low: F32, high: F32, height: int, band_rows: int, starts: I64, li
         if not (high[i] > _ZERO and low[i] < f32(height)):  # what is not a number reaches into none
             firsts[i], lasts[i] = 0, -1
             continue
-        firsts[i] = max(0, int(low[i] * inverse))
-        lasts[i] = min(bands - 1, int((high[i] + _ONE) * inverse))
+        firsts[i] = int(max(low[i], _ZERO) * inverse)
+        lasts[i] = min(bands - 1, int((min(high[i], f32(height)) + _ONE) * inverse))
         for band in range(firsts[i], lasts[i] + 1):
             starts[band + 1] += 1
     for band in range(bands):
@@ -231,6 +232,8 @@ def add_disc(
 @inline_kernel
 def extent(centre: f32, reach: f32, low: int, high: int) -> tuple[int, int]:
     """The pixels from ``low`` up to but not including ``high`` that a window reaches: first, and one past the last."""
+    if not (abs(centre) + reach < FARTHEST):  # neither is what is not a number
+        return low, low
     return max(low, int(np.floor(centre - reach))), min(high, int(np.ceil(centre + reach)))
 
 

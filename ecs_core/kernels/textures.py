@@ -13,7 +13,7 @@ from ecs_core.arrays import F32, I64, U8, Scalar
 from ecs_core.kernels.cover import over
 from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-from ecs_core.kernels.raster import FINEST, PAD, touch
+from ecs_core.kernels.raster import FARTHEST, FINEST, PAD, touch
 
 f32 = np.float32
 u64 = np.uint64
@@ -111,6 +111,8 @@ def _draw(
     fringe = f32(2.0) / f32(side)
     along, down = width * (wide_at + fringe) + (_HALF if samples > 1 else _ZERO), tall * (tall_at + fringe)
     reach_x, reach_y = abs(c) * along + abs(s) * down, abs(s) * along + abs(c) * down
+    if not (abs(cx) + abs(cy) + along + down < FARTHEST):
+        return high, low, columns, 0
     top, bottom = max(low, int(np.floor(cy - reach_y))), min(high, int(np.ceil(cy + reach_y)))
     left, right = columns, 0
     for row in range(top, bottom):

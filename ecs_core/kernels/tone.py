@@ -23,7 +23,6 @@ from ecs_core.kernels.raster import BLOCK_SHIFT, PAD, STRIP_SHIFT
 f32 = np.float32
 
 _A, _B, _C, _D = curve.A, curve.B, curve.C, curve.D
-linear_shown_as = curve.linear_shown_as
 _Y0, _YS, _C0 = f32(16.0), f32(219.0), f32(128.0)
 # Scale of the colour differences of ITU-R BT.709, limited range.
 _CB, _CR = f32(224.0 / 1.8556), f32(224.0 / 1.5748)

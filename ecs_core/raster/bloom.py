@@ -53,6 +53,7 @@ class Bloom:
         columns, rows = self._size
         halves = self._colour.reshape(3, rows // 2, columns // 2 + kernels.raster.PAD)
         coarse = np.ascontiguousarray(halves[:, :, : columns // 2])
+        np.nan_to_num(coarse, copy=False, posinf=0.0, neginf=0.0)  # one broken sprite would blur over all of it
         taps = _gaussian(radius / 4 * min(rows, columns) / 2 / UNITS)
         kernels.finish.spread(coarse, taps, np.float32(amount), self._columns, self._column_shares, self._light)
         self._luminance.fill(0)

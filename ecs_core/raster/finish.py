@@ -117,18 +117,19 @@ def apart_in_colour(sprites: Sprites, width: int, height: int, *, units: float) 
     return Sprites.join(parts).where(np.argsort(np.concatenate(numbers), kind="stable"))
 
 
-def grain(width: int, height: int, amount: float, *, band_rows: int) -> F32:
-    """Factors on light around 1, (rows, width) float32; the rows repeat after so many, a multiple of ``band_rows``."""
+def grain_noise(width: int, height: int, *, band_rows: int) -> F32:
+    """What a grain of 1 adds to a factor of 1 on light, (rows, width) float32; these rows are repeated.
+
+    They are a multiple of ``band_rows``.
+    """
     rows = -(-_GRAIN_ROWS // band_rows) * band_rows
-    if not amount:
-        return np.ones((rows, width), np.float32)
     pitch = max(1.0, min(width, height) / UNITS)  # pixels
     noise = _white_noise(math.ceil(rows / pitch) + 1, math.ceil(width / pitch) + 1)
     (top, down), (left, right) = _mixed(rows, pitch), _mixed(width, pitch)
     across = noise[:, left] * (1 - right) + noise[:, left + 1] * right
     mixed = across[top] * (1 - down[:, None]) + across[top + 1] * down[:, None]
-    factors: F32 = np.maximum(1 + amount * _GRAINY * mixed / max(mixed.std(), 1e-6), 0).astype(np.float32)
-    return factors
+    grain: F32 = (_GRAINY * mixed / max(mixed.std(), 1e-6)).astype(np.float32)
+    return grain
 
 
 def _mixed(count: int, pitch: float) -> tuple[I64, F32]:

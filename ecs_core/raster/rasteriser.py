@@ -17,7 +17,7 @@ from ecs_core.arrays import F32, I64, U8
 from ecs_core.raster.background import Background
 from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.colour import leak
-from ecs_core.raster.finish import Finish, apart_in_colour, corners, grain
+from ecs_core.raster.finish import Finish, apart_in_colour, corners, grain_noise
 from ecs_core.raster.sprites import Sprites
 from ecs_core.raster.textures import SIDE
 from ecs_core.raster.turning import Textured, as_bright_discs, without_shape
@@ -26,8 +26,8 @@ BAND_ROWS = 32
 # How often sprites may cover each pixel in the mean: beyond that they are drawn smaller. More is as white, and takes
 # seconds a frame.
 MOST_OVERDRAW = 1000
-MOST_LINES = MOST_OVERDRAW // 10  # the same of lines, whose pixels take ten times as long
-_PICTURE_COST = 10  # so many times as long takes a pixel of a picture
+MOST_LINES = MOST_OVERDRAW // 10  # the same of lines, whose pixels take up to ten times as long
+_PICTURE_COST = 10  # a picture's pixel takes this many times as long
 _NOTHING = np.zeros(3, np.float32)
 _NO_LINES, _NOBODY = np.zeros((10, 0), np.float32), np.zeros(0, np.int64)
 
@@ -83,6 +83,7 @@ class Rasteriser:
         self._chroma_dither = interleaved_gradient_noise(BAND_ROWS // 2, width // 2, shift=5.588238)
         self._tint = np.zeros((2, width), np.float32)
         self._bloom: Bloom | None = None
+        self._noise: F32 | None = None
         self._grain: tuple[float, F32] | None = None
         self._corners = corners(width, height)
 
@@ -181,12 +182,11 @@ class Rasteriser:
             n, _ = cut(scale)
         reach = drawn[2, :n] if textured is None else textured.reach(drawn[2, :n])
         starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], reach)
-        segments, line_starts, listed_lines = _NO_LINES, [0] * len(starts), _NOBODY
+        segments, line_starts, listed_lines, thinner = _NO_LINES, [0] * len(starts), _NOBODY, 1.0
         if lines is not None:
             segments, thinner = self._cut_lines(lines, light)
             reach = np.maximum(segments[4], segments[5]) + 2  # pixels that soft lines are interpolated over
             line_starts, listed_lines = self._in_bands(segments[1], segments[3], reach)
-            scale = min(scale, thinner)
         finishing = None if finish is None else self._finishing(finish, fade, sprites, segments, scale)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
         for band, ((first, last), (first_line, last_line)) in enumerate(
@@ -232,7 +232,7 @@ class Rasteriser:
         if covers:  # what was not developed still holds the background
             self._luminance.fill(0)
             self._colour.fill(0)
-        return scale
+        return min(scale, thinner)
 
     def _finishing(
         self, finish: Finish, fade: float, sprites: Sprites, lines: F32, scale: float
@@ -240,8 +240,10 @@ class Rasteriser:
         """What ``kernels.finish.finish_band`` takes for the whole picture, from the bloom on."""
         if self._bloom is None:
             self._bloom = Bloom(self.width, self.height)
+        if self._noise is None:
+            self._noise = grain_noise(self.width, self.height, band_rows=BAND_ROWS)
         if self._grain is None or self._grain[0] != finish.grain:
-            self._grain = finish.grain, grain(self.width, self.height, finish.grain, band_rows=BAND_ROWS)
+            self._grain = finish.grain, np.maximum(1 + np.float32(finish.grain) * self._noise, np.float32(0))
         if sprites.texture is not None:
             sprites = as_bright_discs(sprites)
         bloom = self._bloom.light(sprites, lines, scale=scale, amount=finish.bloom, radius=finish.bloom_radius)

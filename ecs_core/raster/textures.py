@@ -56,8 +56,8 @@ def texture_number(texture: Texture, *, blur: float = 0.0) -> int:
                 if len(_levels) == MOST_PICTURES:
                     raise PluginError(f"texture {str(texture)!r}: {MOST_PICTURES} pictures are in use, as many as can")
                 picture, reach = _blurred(picture_of(texture), key[1])
-                _levels.append(_with_levels(picture))
                 _sizes.append((reach, *_extent(picture[0])))
+                _levels.append(_with_levels(picture))  # last: others go by their number
                 _numbers[key] = len(_levels)
         found = _numbers[key]
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.raster.sprites import Sprites
 from ecs_core.raster.textures import atlas
@@ -28,10 +29,16 @@ def without_shape(sprites: Sprites) -> Sprites:
     )
 
 
+def _squeeze_of(sprites: Sprites) -> F32:
+    assert sprites.squeeze is not None
+    squeeze: F32 = np.nan_to_num(np.clip(sprites.squeeze, -1, 1))
+    return squeeze
+
+
 def as_bright_discs(sprites: Sprites) -> Sprites:
     """Sprites as :func:`without_shape` returns them, whose textured ones give about as much light as their pictures."""
     assert sprites.texture is not None
-    squeeze = np.float32(1) if sprites.squeeze is None else np.abs(sprites.squeeze)
+    squeeze = np.float32(1) if sprites.squeeze is None else np.abs(_squeeze_of(sprites))
     share = np.where(sprites.texture > 0, _OF_A_DISC * squeeze, np.float32(1))
     return replace(sprites, red=share * sprites.red, green=share * sprites.green, blue=share * sprites.blue)
 
@@ -53,19 +60,22 @@ class Textured:
         turns[0] = sprites.texture
         angle = np.zeros(n, np.float32) if sprites.angle is None else np.nan_to_num(sprites.angle % 1) * _TURN
         turns[1], turns[2] = np.cos(angle), np.sin(angle)
-        turns[3] = 1 if sprites.squeeze is None else np.nan_to_num(np.clip(sprites.squeeze, -1, 1))
+        turns[3] = 1 if sprites.squeeze is None else _squeeze_of(sprites)
         turns[4], turns[5] = wide[sprites.texture], tall[sprites.texture]
         windows = 1 + ((sprites.disc == 0) & (sprites.skirt > 0))
         return Textured(np.repeat(turns, windows, axis=1), pictures)
 
     def reach(self, reach: F32) -> F32:
         """How far windows reach from their middles however they are turned; (windows,)."""
-        larger: F32 = np.where(self.turns[0] > 0, _DIAGONAL * reach + 1, reach)
+        # At half size the finest are twice as large, and are sampled from a level with a pixel more around it.
+        finest = np.float32(2 * kernels.raster.FINEST)
+        larger: F32 = np.where(self.turns[0] > 0, _DIAGONAL * np.maximum(reach, finest) + 4, reach)
         return larger
 
     def covered(self, windows: F32, width: int, height: int) -> float:
         """The pixels of a picture that squares of textures cover; ``windows`` is (3, windows): middles and reach."""
-        x, y, reach = windows[:, self.turns[0] > 0].astype(np.float64)
+        large = (self.turns[0] > 0) & (windows[2] > kernels.raster.FINEST)  # others cannot be drawn smaller
+        x, y, reach = windows[:, large].astype(np.float64)
         wide = np.minimum(x + reach, width) - np.maximum(x - reach, 0)
         high = np.minimum(y + reach, height) - np.maximum(y - reach, 0)
         return float(np.nansum(np.maximum(wide, 0) * np.maximum(high, 0)))

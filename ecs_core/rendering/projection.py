@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.raster.sprites import Sprites
-from ecs_core.rendering.view import NEAREST, View, smooth
+from ecs_core.rendering.view import NEAREST, View
 from ecs_core.systems.extraction import streaked
+from ecs_core.systems.space import smooth
 
 f32 = np.float32
 
@@ -176,9 +177,10 @@ def _focused(sprites: Sprites, view: View, way: F32 | None = None) -> tuple[Spri
     there = (away > f32(NEAREST * view.camera.perspective)) & (air > 0)
     if blur is None:
         return dimmed(seen, air).where(there), (), np.flatnonzero(there)
-    is_disc = sprites.disc > 0
+    pictures = np.zeros(len(sprites), bool) if sprites.texture is None else sprites.texture > 0  # these stay sharp
+    is_disc = (sprites.disc > 0) | pictures
     square, blurred = radius * radius, blur * blur
-    glow_square = square + np.where(is_disc, f32(1), _SPREAD) * blurred
+    glow_square = square + np.where(pictures, f32(0), np.where(is_disc, f32(1), _SPREAD)) * blurred
     disc_square = blurred + f32(1.96) * square
     out = smooth((blur / np.maximum(radius, f32(1)) - f32(0.9)) / f32(1.2))
     if way is not None:

@@ -32,6 +32,7 @@ from ecs_core.scene.bindings import attach, fill
 from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
 
+_AS_DRAWN = ("skirt", "disc", "cover", "taper", "fade", "texture", "angle", "squeeze")  # whatever the camera shows
 _WHITEST = 254.9  # of 255: the tone curve reaches white only with infinite light
 
 
@@ -149,7 +150,10 @@ def _world_of(layer: Layer, timeline: FeatureTimeline) -> World:
 
 
 def _pixels(sprites: Sprites, *, height: int, eye: Eye, canvas: Canvas, opacity: float) -> Sprites:
-    """Sprites in units as the camera sees them, in pixels of a picture of this height."""
+    """Sprites in units as the camera sees them, in pixels of a picture of this height.
+
+    Nothing of them is shared with columns, which change before several frames that are simulated ahead are painted.
+    """
     scale = np.float32(height / canvas.height)
     sprites = dimmed(eye.seen(sprites, canvas), np.full(1, opacity, np.float32))
     dark = np.float32(0)  # a system may draw less, which the rasteriser cannot
@@ -163,6 +167,7 @@ def _pixels(sprites: Sprites, *, height: int, eye: Eye, canvas: Canvas, opacity:
         blue=np.maximum(sprites.blue, dark),
         dx=None if sprites.dx is None else sprites.dx * scale,
         dy=None if sprites.dy is None else sprites.dy * scale,
+        **{name: column.copy() for name in _AS_DRAWN if (column := getattr(sprites, name)) is not None},
     )
 
 
@@ -171,5 +176,5 @@ def backdrop(particle_type: ParticleType, settings: Settings) -> Background:
     if settings.background is None:
         return particle_type.backdrop
     shown = np.minimum(settings.background, _WHITEST) / 255
-    r, g, b = (float(light) for light in kernels.tone.linear_shown_as(shown))
+    r, g, b = (float(light) for light in kernels.curve.linear_shown_as(shown))
     return Background(base=(r, g, b))

@@ -13,6 +13,7 @@ import numpy as np
 from ecs_core.arrays import F32
 from ecs_core.ecs.components import Camera
 from ecs_core.ecs.resources import Canvas
+from ecs_core.systems.space import smooth
 
 f32 = np.float32
 
@@ -104,13 +105,6 @@ class View:
         nearest = f32(NEAREST * camera.perspective)
         radii: F32 = lens * np.abs(away - f32(sharp)) / np.maximum(away, nearest)
         return radii
-
-
-def smooth(share: F32) -> F32:
-    """From 0 at 0 to 1 at 1, level at both."""
-    s = np.clip(share, f32(0), f32(1))
-    smooth: F32 = s * s * (f32(3) - 2 * s)
-    return smooth
 
 
 def _waves(waves: tuple[tuple[float, float, float], ...], t: float) -> float:

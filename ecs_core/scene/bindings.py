@@ -18,6 +18,7 @@ from ecs_core.ecs.components import (
     Brightness,
     Camera,
     Drag,
+    EmitFrom,
     Gravity,
     Hue,
     Jitter,
@@ -37,10 +38,11 @@ from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Pareto, Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
-from ecs_core.scene.dust import add_dust
+from ecs_core.scene.dust import Dust, add_dust
 from ecs_core.scene.nested_settings import BindingSettings, CameraSettings
 from ecs_core.scene.settings import Settings
 from ecs_core.systems.audio_reaction import Binding, Reactive, install_driven_components, no_source
+from ecs_core.systems.spawning import source_of
 
 Target = tuple[type[Any], str]
 
@@ -89,7 +91,7 @@ def attach(world: World, wanted: Sequence[BindingSettings] = ()) -> None:
             raise SceneError(f"bindings.{number}.source = {binding.source!r}: {no_source(world.timeline)}")
     bound = set()
     every: dict[str, Target] = {}
-    for entity, _ in world.query(Table):
+    for entity in _bindable(world):
         components = world.components(entity)
         known_here = parameters(components)
         every |= known_here
@@ -153,6 +155,8 @@ def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
                 world.add_column(entity, TrailDepths)
     if settings.dust:
         add_dust(world, settings.dust)
+    for entity, (origin,) in world.query(EmitFrom):
+        world.derived(entity, origin, source_of)  # that there is one
     _place_camera(world, settings.camera)
     if settings.picture_finish is not None:
         world.populate((), (settings.picture_finish,), name="scene.finish")
@@ -195,9 +199,13 @@ def check_bindings(particle_type: FillsWorlds, settings: Settings, features: Ite
     found: dict[str, Target] = {}
     with silent_world(particle_type, settings, features) as world:
         attach(world, settings.bindings)
-        for entity, _ in world.query(Table):
+        for entity in _bindable(world):
             found |= parameters(world.components(entity))
     return found
+
+
+def _bindable(world: World) -> list[int]:
+    return [entity for entity, (_, dust) in world.query(Table, optional=(Dust,)) if dust is None]
 
 
 def _missing(kind: type[Any], components: Sequence[object]) -> list[object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ecs_core.ecs.components import (
     Color,
     Drag,
@@ -21,6 +23,12 @@ from ecs_core.ecs.space import Depth
 from ecs_core.ecs.values import Curve, Gradient, Range
 from ecs_core.ecs.world import World
 
+
+@dataclass(frozen=True, slots=True)
+class Dust:
+    """Marks a population of dust, which a scene's bindings leave alone: they are meant for what it comes from."""
+
+
 MOST = 50_000  # of a population; more take seconds a frame
 _FADING = Curve(((0.0, 1.0), (0.4, 0.7), (1.0, 0.0)))
 
@@ -35,6 +43,7 @@ def add_dust(world: World, rate: float) -> None:
         world.populate(
             (Position, Velocity, Lifetime, Size, Color, Look, *(() if depth is None else (Depth,))),
             (
+                Dust(),
                 Emission(
                     x=0.0,
                     y=0.0,

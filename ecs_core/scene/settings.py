@@ -108,6 +108,9 @@ LEFT_TO_TYPES = (
 )
 
 
+# Settings that Motes heeds for some populations alone, such as those that have a Velocity: a type may ignore them.
+NOT_OF_ALL = ("dust", "shutter")
+
 MOST_TRAILS = 50_000  # particles; of more, trails would hide each other and take seconds a frame
 
 # What each layer has for itself, besides the settings that its type adds; all others are of the whole video.
@@ -296,9 +299,10 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _trails_of_few_enough(self) -> Self:
-        many = max(self.particle_count, self.max_particles)
+        counts = {name: getattr(self, name) for name in ("particle_count", "max_particles") if name not in self.ignored}
+        many = max(counts.values(), default=0)
         if self.trail and many > MOST_TRAILS:
-            name = "particle_count" if many == self.particle_count else "max_particles"
+            name = next(name for name, count in counts.items() if count == many)
             raise ValueError(
                 f"trail = {self.trail:g} with {name} = {many}: at most {MOST_TRAILS} particles have trails"
             )

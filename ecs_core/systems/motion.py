@@ -32,7 +32,7 @@ from ecs_core.ecs.world import System
 
 f32 = np.float32
 _DEEP = 0x2545F491  # the other flow of turbulence in space
-_DIAGONAL = 2.0  # of a picture, in halves of a side, out of focus
+_BLURRED = 2.0  # of a picture, in halves of a side, out of focus
 _LEAST_REACH = 20.0  # units; the smallest light reaches a few pixels
 
 
@@ -179,7 +179,7 @@ class WrapSystem(System):
                 is_disc = sprite is not None and sprite.shape == "disc"
                 reach = 1.0 if is_disc else float(kernels.raster.SKIRT_REACH)
                 if sprite is not None and sprite.texture is not None:
-                    reach = _DIAGONAL * sprite.scale
+                    reach = _BLURRED * sprite.scale
                 kernels.motion.wrap(
                     position.x, position.y, look.radius, canvas.width, canvas.height, reach, _LEAST_REACH
                 )

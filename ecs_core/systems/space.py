@@ -55,10 +55,10 @@ class VolumeFadeSystem(System):
         for _, (volume, depth, look) in self.world.query(Volume, Depth, Look):
             if volume.walls == "wrap" and volume.fade > 0:
                 within = np.minimum(depth.z - f32(volume.near), f32(volume.far) - depth.z)
-                look.light *= _smooth(within / f32(volume.fade))
+                look.light *= smooth(within / f32(volume.fade))
 
 
-def _smooth(share: F32) -> F32:
+def smooth(share: F32) -> F32:
     """From 0 at 0 to 1 at 1, level at both."""
     s = np.clip(share, f32(0), f32(1))
     smooth: F32 = s * s * (f32(3) - 2 * s)

@@ -88,35 +88,47 @@ class EmissionSystem(System):
 
     def _sources(self, entity: int, origin: EmitFrom) -> int:
         """How many particles there are to be born at."""
-        table = self.world.component(self.world.derived(entity, origin, _source), Table)
+        table = self.world.component(self.world.derived(entity, origin, source_of), Table)
         assert table is not None
         return len(table)
 
     def _place_at_sources(self, entity: int, origin: EmitFrom, birth: I64, new: slice, *, within_frame: bool) -> None:
         """Move new particles to those of another population, which are drawn by birth ids."""
-        world, source = self.world, self.world.derived(entity, origin, _source)
+        world, source = self.world, self.world.derived(entity, origin, source_of)
         drawn = uniform_by_birth(world.seed, stream_of(self.random_key, world.name(entity), "source"), birth)
         of = (drawn * np.float32(self._sources(entity, origin))).astype(np.int64)
         place, there = world.component(entity, Position), world.component(source, Position)
         if place is None or there is None:
             return
-        place.x[new] += there.x[of]
-        place.y[new] += there.y[of]
-        velocity, theirs = world.component(entity, Velocity), world.component(source, Velocity)
-        if theirs is not None:
-            life, inherited = world.component(entity, Lifetime), np.float32(0 if velocity is None else origin.inherit)
-            if life is not None and within_frame:  # the other one moves on until then
-                until = -life.age[new]
-                ahead = until * (_pace(world, source) - inherited * _pace(world, entity))
-                place.x[new] += ahead * theirs.x[of]
-                place.y[new] += ahead * theirs.y[of]
-            if velocity is not None:
-                velocity.x[new] += inherited * theirs.x[of]
-                velocity.y[new] += inherited * theirs.y[of]
+        velocity, theirs, life = (
+            world.component(entity, Velocity),
+            world.component(source, Velocity),
+            world.component(entity, Lifetime),
+        )
+        # They inherit how fast the other one goes; with a pace of their own they would be faster or slower by that.
+        theirs_pace, pace = _pace(world, source), _pace(world, entity)
+        inherited = np.float32(origin.inherit) * theirs_pace / max(pace, np.float32(1e-6))
+        # Until it is born the other one moves on.
+        until = np.float32(0) if life is None or not within_frame else -life.age[new]
+        ways: list[tuple[F32, F32, F32 | None, F32 | None]]
+        if theirs is None:
+            ways = [(place.x, there.x, None, None), (place.y, there.y, None, None)]
+        else:
+            own = (None, None) if velocity is None else (velocity.x, velocity.y)
+            ways = [(place.x, there.x, own[0], theirs.x), (place.y, there.y, own[1], theirs.y)]
         depth, deep = world.component(entity, Depth), world.component(source, Depth)
         if depth is not None and deep is not None:
-            depth.z[new] = deep.z[of]
-            depth.vz[new] = np.float32(origin.inherit) * deep.vz[of]
+            if world.component(entity, Volume) is not None:
+                depth.z[new] = 0  # drawn where there is no other to be born at
+            ways.append((depth.z, deep.z, depth.vz, deep.vz))
+        for here, at, ours, speed in ways:
+            here[new] += at[of]
+            if speed is None:
+                continue
+            share = np.float32(0) if ours is None else inherited
+            here[new] += until * (theirs_pace - share * pace) * speed[of]
+            if ours is not None:
+                ours[new] += share * speed[of]
         color, tint = world.component(entity, Color), world.component(source, Color)
         if origin.tinted and color is not None and tint is not None:
             color.r[new] *= tint.r[of]
@@ -150,7 +162,7 @@ class EmissionSystem(System):
         )  # fmt: skip
 
 
-def _source(world: World, entity: int, origin: EmitFrom) -> int:
+def source_of(world: World, entity: int, origin: EmitFrom) -> int:
     """The entity of the population that particles are born at."""
     names = {world.name(other): other for other, _ in world.query(Table) if other != entity}
     if origin.source not in names:

@@ -40,19 +40,10 @@ class TumbleSystem(System):
         birth, world = table.birth[new], self.world
 
         def drawn(draw: Draw, what: str) -> F32:
-            return _at(draw, uniform_by_birth(world.seed, stream_of(self.random_key, world.name(entity), what), birth))
+            return draw.at(uniform_by_birth(world.seed, stream_of(self.random_key, world.name(entity), what), birth))
 
         turn.angle[new] = drawn(tumble.angle, "angle") % 1
         turn.spin[new] += drawn(tumble.spin, "spin")
         rate = drawn(tumble.flip, "flip rate")
         turn.flip[new] = np.where(rate != 0, drawn(Range(0, 1), "flip"), turn.flip[new])
         turn.flip_rate[new] += rate
-
-
-def _at(draw: Draw, u: F32) -> F32:
-    """Numbers of a distribution for numbers in [0, 1); (n,) float32."""
-    if isinstance(draw, Range):
-        found = draw.low + (draw.high - draw.low) * u**draw.tail
-    else:
-        found = np.minimum(draw.low * (1 - u) ** (-1 / draw.alpha), draw.high)
-    return found.astype(np.float32)

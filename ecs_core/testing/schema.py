@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from ecs_core.errors import SceneError
-from ecs_core.scene.settings import LEFT_TO_TYPES, Settings
+from ecs_core.scene.settings import LEFT_TO_TYPES, NOT_OF_ALL, Settings
 from ecs_core.testing import songs
 from ecs_core.testing.report import Problem
 from ecs_core.testing.simulate import TypeFailedError, simulate
@@ -57,7 +57,7 @@ def ignored(subject: Subject) -> Iterator[Problem]:
             f"nothing reads these settings: {', '.join(unread)}.",
             f"Use them, or tell users: write ignored = (…, {unread[0]!r}, …) in {kind.settings.__name__}.",
         )
-    wrong = [name for name in said if name in read or name not in of_the_type]
+    wrong = [name for name in said if name not in NOT_OF_ALL and (name in read or name not in of_the_type)]
     if wrong:
         yield Problem(
             "ignored",

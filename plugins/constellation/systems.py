@@ -87,8 +87,9 @@ class TurnGlobe(System):
             now = _places(globe, home, phase, t)
             # Velocity as it is between the beats: a breath comes and goes within a frame.
             places, velocities = (position.x, position.y, depth.z), (velocity.x, velocity.y, depth.vz)
+            seconds = f32(dt * (factor if abs(factor) >= 1e-3 else 1e-3))
             for place, v, was, to in zip(places, velocities, before, now, strict=True):
-                v[:] = (to - was) / f32(dt * max(abs(factor), 1e-3))
+                v[:] = (to - was) / seconds
                 place[:] = to
 
 
@@ -106,9 +107,9 @@ class SendLight(System):
         kicks = audio.timeline.events.get("kicks", np.zeros(0))
         strengths = audio.timeline.strengths.get("kicks", np.ones(len(kicks)))
         first, last = np.searchsorted(kicks, (now - 1.6, now), side="right")
-        for entity, (globe, home, look) in world.query(Globe, Home, Look):
-            for nth in range(first, last):
-                u, v = world.rng(self, entity, nth=int(nth)).uniform(-1.0, 1.0, 2)
+        sources = {nth: world.rng(self, nth=int(nth)).uniform(-1.0, 1.0, 2) for nth in range(first, last)}
+        for _, (globe, home, look) in world.query(Globe, Home, Look):
+            for nth, (u, v) in sources.items():
                 flat, around = np.sqrt(1 - u * u), np.pi * v
                 away = np.sqrt(
                     (home.x - f32(flat * np.cos(around))) ** 2

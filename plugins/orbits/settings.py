@@ -6,7 +6,16 @@ from ecs_core import RGB, Settings, option
 class OrbitsSettings(Settings):
     """The shared settings, with trails and colours of its own, and how orbits lie."""
 
-    ignored = ("speed_x", "speed_y", "speed_z", "bounce", "inner_movement_strength", *Settings.SPAWNING)
+    ignored = (
+        "speed_x",
+        "speed_y",
+        "speed_z",
+        "bounce",
+        "shutter",
+        "dust",
+        "inner_movement_strength",
+        *Settings.SPAWNING,
+    )
     particle_count: int = option(240, "bodies of all families", group="particles", ge=0, le=50_000)
     trail: float = option(2.2, "tail behind each body", group="look", unit="s", ge=0, le=10)
     particle_colors: tuple[RGB, ...] = option(

@@ -6,7 +6,10 @@ from ecs_core import RGB, Settings, option
 class PetalsSettings(Settings):
     """The shared settings, with colours and a place of its own, the sun, and how strong wind and whirl are."""
 
-    ignored = ("speed_z", "bounce", "outer_movement_strength", "inner_movement_strength", *Settings.SPAWNING)
+    ignored = (
+        *("speed_z", "bounce", "shutter", "outer_movement_strength", "inner_movement_strength"),
+        *Settings.SPAWNING,
+    )
 
     particle_count: int = option(240, "petals, far and near", group="particles", ge=0, le=1_000_000)
     particle_colors: tuple[RGB, ...] = option(

@@ -76,5 +76,6 @@ class Fly(System):
             velocity.y += follow * (near * vy - velocity.y)
             stirred = np.float32(flight.tumble * dt) * (gust + np.float32(flight.whirl)) * (own - np.float32(0.5))
             turn.flip += np.float32(0.9) * stirred
-            turn.angle += np.float32(0.35) * stirred * (turn.angle >= 0)
-            turn.angle -= np.floor(turn.angle) * (turn.angle >= 0)
+            begun = turn.angle >= 0  # and stays so, as a turn below 0 begins anew
+            angle = turn.angle[begun] + np.float32(0.35) * stirred[begun]
+            turn.angle[begun] = angle - np.floor(angle)

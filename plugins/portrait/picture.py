@@ -52,6 +52,10 @@ def read_picture(path: str) -> Picture:
     return _read(str(Path(path).absolute()), state.st_mtime_ns, state.st_size)
 
 
+class _UnusableError(ValueError):
+    """A picture that can be read, but not be used."""
+
+
 @lru_cache(maxsize=4)  # a scene is checked several times, and then drawn
 def _read(path: str, changed: int, size: int) -> Picture:
     from PIL import Image, ImageOps
@@ -61,20 +65,28 @@ def _read(path: str, changed: int, size: int) -> Picture:
             warnings.simplefilter("ignore")  # of Pillow, on what is damaged a little, or large
             with Image.open(path, formats=FORMATS) as file:
                 if file.width * file.height > MOST:
-                    raise ValueError(
+                    raise _UnusableError(
                         f"has {file.width} × {file.height} pixels; allowed: at most {MOST // 1_000_000} megapixels"
                     )
                 if getattr(file, "n_frames", 1) > 1:
-                    raise ValueError("has several pictures; allowed: one that does not move")
+                    raise _UnusableError("has several pictures; allowed: one that does not move")
                 image = ImageOps.exif_transpose(file)
                 if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
                     image = Image.fromarray((np.clip(np.asarray(image), 0, 65_535) // 257).astype(np.uint8))
                 elif image.mode == "F":
-                    raise ValueError("has fractions as pixels, for which no white is known; save it with 8 or 16 bits")
+                    raise _UnusableError(
+                        "has fractions as pixels, for which no white is known; save it with 8 or 16 bits"
+                    )
                 image = image.convert("RGBA")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except _UnusableError:
+        raise
+    except Image.DecompressionBombError:
+        raise ValueError(f"has too many pixels; allowed: at most {MOST // 1_000_000} megapixels") from None
+    except Exception as error:  # of any kind, where a file is damaged
         known = ", ".join(FORMATS)
-        raise ValueError(f"is no picture that can be read ({known}): {' '.join(str(error).split())[:200]}") from None
+        raise ValueError(
+            f"cannot be read as a picture ({known}): {' '.join(str(error).split())[:200] or type(error).__name__}"
+        ) from None
     shrink = max(1, -(-max(image.size) // SIDE))
     if shrink > 1:
         image = image.reduce(shrink)

@@ -158,13 +158,17 @@ class Return(System):
     def _pushes(self, entity: int, home: Home, scatter: Scatter) -> Iterator[tuple[F32, F32, float]]:
         """What each kick and drop of this move adds to the velocities, (n,) each, and how long before its end."""
         world, audio = self.world, self.world.get(AudioFrame)
-        end = audio.timeline.time(audio.frame) + world.dt
+        begin, moves = audio.timeline.time(audio.frame), round(1 / (float(world.fps) * world.dt))  # of the frame
+        move = world.move % moves
         for event in ("kicks", "drops"):
             times = audio.timeline.events.get(event)
             if times is None:
                 continue
             first, strong = audio.before(event), audio.timeline.strengths.get(event)
-            for number in range(first, first + audio.count(event)):
+            for number in range(first, first + audio.timeline.count(event, audio.frame)):
+                since_begin = float(times[number]) - begin
+                if min(int(max(since_begin, 0.0) / world.dt), moves - 1) != move:
+                    continue
                 rng = world.rng(self, entity, nth=2 * number + (event == "drops"))
                 strength = 1.0 if strong is None else 0.4 + 0.6 * float(strong[number])
                 if event == "drops":
@@ -172,7 +176,7 @@ class Return(System):
                 else:  # golden steps: kicks that follow each other are far apart, of haze and shape at the same place
                     place = (0.618034 * number + (world.seed % 997) / 997) % 1
                     push = _kicked(rng, home, scatter, place=place, strength=strength)
-                yield *push, min(max(0.0, end - float(times[number])), world.dt)
+                yield *push, min(max(0.0, (move + 1) * world.dt - since_begin), world.dt)
 
 
 def _kicked(

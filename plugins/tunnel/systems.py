@@ -81,7 +81,8 @@ class LineTunnel(System):
         t = world.get(Clock).t
         kinds = (Tunnel, Wall, Depth, Position, Velocity)
         for _, (tunnel, wall, depth, position, velocity, speed) in world.query(*kinds, optional=(Speed,)):
-            factor = max(1e-3, 1.0 if speed is None else speed.factor)
+            factor = 1.0 if speed is None else speed.factor
+            factor = factor if abs(factor) >= 1e-3 else 1e-3
             position.x[:], position.y[:] = _place(tunnel, wall, depth.z, t)
             was_x, was_y = _place(tunnel, wall, depth.z - depth.vz * f32(factor * dt), t - dt)
             velocity.x[:] = (position.x - was_x) / f32(factor * dt)

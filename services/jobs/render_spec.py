@@ -20,7 +20,7 @@ from ecs_core.scene.settings import OF_THE_VIDEO, Settings
 from services.type_catalogue import refuse_local_settings
 
 SONG = "song"  # stands for any song where only its presence matters
-_FORMAT = 3  # of frames, plans and snapshots: raised by changes within a release
+_FORMAT = 4  # of frames, plans and snapshots: raised by changes within a release
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 

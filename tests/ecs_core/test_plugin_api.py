@@ -9,6 +9,7 @@ from fractions import Fraction
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ecs_core import (
@@ -228,6 +229,49 @@ def populate(world, settings):
 def motes_particle_types(register):
     register(ParticleType("drizzle", "drops", Settings, populate, systems=(Sway,)))
 """
+
+
+DRAWS_ITS_COLUMNS = """
+from ecs_core import Burst, Color, Look, ParticleType, Phase, Position, Settings, Size, Sprites, System, Turn, hookimpl
+from ecs_core import texture_number
+import numpy as np
+motes_api_version = 2
+
+class Drawing(System):
+    phase = Phase.EXTRACT
+    def process(self):
+        for _, (at, look, color, turn) in self.world.query(Position, Look, Color, Turn):
+            turn.angle += np.float32(0.1)  # in the column itself
+            n = len(at.x)
+            full = np.full(n, texture_number("petal"), np.uint8)
+            zeros = np.zeros(n, np.uint8)
+            self.world.draw(Sprites(at.x, at.y, look.radius, color.r, color.g, color.b, look.light, zeros, texture=full,
+                                    angle=turn.angle, squeeze=turn.flip))
+
+def populate(world, settings):
+    world.populate((Position, Size, Color, Look, Turn), (Burst(400.0, 300.0, count=5),))
+
+@hookimpl
+def motes_particle_types(register):
+    register(ParticleType("turning", "petals", Settings, populate, systems=(Drawing,)))
+"""
+
+
+def test_what_a_plugin_drew_stays_as_it_was_when_frames_are_simulated_ahead(load_plugins: Load) -> None:
+    registry = load_plugins(turning=DRAWS_ITS_COLUMNS)
+    assert registry.failures == ()
+    kind = registry.types["turning"]
+    timeline = FeatureTimeline.silence(Fraction(30), 30, more=("level", "bass_high"))
+    with Simulation(kind, kind.settings(width=320, height=180, duration=1.0), timeline) as simulation:
+        simulation.skip_to(3)
+        drawn = simulation.frame()
+        assert drawn.angle is not None
+        assert drawn.squeeze is not None
+        kept = drawn.angle.copy(), drawn.squeeze.copy(), drawn.skirt.copy()
+        simulation.skip_to(9)
+        simulation.frame()
+    for column, before in zip((drawn.angle, drawn.squeeze, drawn.skirt), kept, strict=True):
+        np.testing.assert_array_equal(column, before)
 
 
 def test_plugin_of_version_1_draws_as_it_always_did(load_plugins: Load) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ecs_core import Scene, render, render_frame, texture_number
+from ecs_core import Scene, Table, Turn, render, render_frame, texture_number
 from ecs_core.raster.sprites import Sprites
-from ecs_core.rendering.plan import make_plan
+from ecs_core.rendering.plan import make_plan, with_levels
 from ecs_core.rendering.simulation import Simulation
 from tests.plugins.simulate import events, kicks, last, play, silence
 
@@ -109,3 +110,18 @@ def test_notes_stay_upright() -> None:
     assert seen.squeeze is not None
     assert (np.abs((seen.angle + 0.5) % 1 - 0.5) <= 0.06).all()
     assert (seen.squeeze == 1).all()
+
+
+def test_spin_is_for_life_however_many_gusts_and_drops() -> None:
+    config = {"width": 320, "height": 180, "duration": 6.0, "sun": 0.0}
+    plan = make_plan(*Scene("petals", config=config).resolve(), None)
+    timeline = with_levels(events()(plan.video.fps, plan.frames), plan.settings)
+    marks = {**timeline.events, "kicks": np.arange(0.0, 6.0, 0.25), "drops": np.array([1.0, 3.0])}
+    with Simulation(plan.particle_type, plan.settings, replace(timeline, events=marks)) as simulation:
+        simulation.skip_to(2)
+        seen: dict[tuple[int, int], tuple[float, float]] = {}
+        while simulation.world.frame < plan.frames:
+            simulation.skip_to(simulation.world.frame + 5)
+            for entity, (table, turn) in simulation.world.query(Table, Turn):
+                for birth, spin, rate in zip(table.birth.tolist(), turn.spin, turn.flip_rate, strict=True):
+                    assert seen.setdefault((entity, birth), (float(spin), float(rate))) == (float(spin), float(rate))

@@ -99,3 +99,9 @@ def test_picture_is_the_same_at_any_size() -> None:
     usual, small = picture("tunnel", 1080), picture("tunnel", 360)
     assert np.abs(coarse(usual) - coarse(small)).max() < 0.03
     assert small.mean() == pytest.approx(usual.mean(), rel=0.05)
+
+
+def test_tunnel_that_runs_backwards_has_streaks_as_long_as_its_way() -> None:
+    config = {"bindings": [{"source": "rms", "target": "speed", "gain": -2.5}]}
+    speeds = [np.median(last(play("tunnel", steady(1.0), 1.0, **more)).speed) for more in ({}, config)]
+    assert speeds[1] < 3 * speeds[0]

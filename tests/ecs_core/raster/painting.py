@@ -35,4 +35,4 @@ def same(a: Planes, b: Planes) -> bool:
 def light_of(planes: Planes) -> np.ndarray:
     """The linear light that luma shows, (height, width)."""
     shown = (planes.luma.astype(float) - 16 - 0.5) / 219  # without the mean of the dither
-    return kernels.tone.linear_shown_as(shown.clip(0, 0.999))
+    return kernels.curve.linear_shown_as(shown.clip(0, 0.999))

@@ -170,6 +170,12 @@ def test_aberration_leaves_what_covers_in_its_place_and_order() -> None:
     assert np.abs(planes.luma.astype(int) - plain.luma).max() <= 2
 
 
+def test_aberration_leaves_what_covers_whole() -> None:
+    drawn = replace(sprites([20.0, 150.0], [54.0, 20.0], radius=9.0), cover=np.ones(2, np.float32))
+    one, other = (painted(drawn, flat(0.5, 0.5, 0.5), finish=Finish(aberration=units)) for units in (100.0, 0.0))
+    assert same(one, other)
+
+
 def test_grain_is_still_and_keeps_the_mean_and_black() -> None:
     background, rough = flat(0.2, 0.2, 0.2), Finish(grain=0.5)
     rasteriser, planes, again = Rasteriser(WIDTH, HEIGHT, background=background), *(2 * [Planes.empty(WIDTH, HEIGHT)])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ecs_core import Sprites
 from ecs_core.raster.background import Background
+from ecs_core.raster.finish import Finish
 from ecs_core.raster.rasteriser import MOST_LINES, Planes, Rasteriser
 from tests.ecs_core.raster.painting import HEIGHT, WIDTH, light_of, painted, same
 
@@ -129,12 +130,19 @@ def test_nothing_is_lit_beyond_the_reach_of_a_line(place) -> None:
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_a_number_lights_nothing_else(value: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e20])
+def test_what_is_no_usable_number_lights_nothing_else(value: float) -> None:
     fine = lines([60.0], [50.0], 20.0, 5.0)
-    broken = [lines([value], [50.0], 20.0, 5.0), lines([30.0], [20.0], value, 5.0)]
-    planes = painted(Sprites.join([*broken, fine]))
-    assert np.array_equal(planes.luma[45:60, 55:90], painted(fine).luma[45:60, 55:90])
+    broken = [
+        lines([value], [50.0], 20.0, 5.0),
+        lines([30.0], [20.0], value, 5.0),
+        lines([30.0], [20.0], 5.0, value),
+        lines([30.0], [20.0], 5.0, 9.0, radius=value),
+    ]
+    for finish in (None, Finish(bloom=2.0)):
+        planes = painted(Sprites.join([*broken, fine]), finish=finish)
+        alone = painted(fine, finish=finish)
+        assert np.abs(planes.luma[45:60, 55:90].astype(int) - alone.luma[45:60, 55:90]).max() <= (finish is not None)
 
 
 @pytest.mark.compiled

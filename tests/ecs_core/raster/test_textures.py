@@ -17,6 +17,7 @@ from ecs_core import PluginError, Sprites, kernels, light_shown_as, texture_numb
 from ecs_core.raster import rasteriser, textures
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak
+from ecs_core.raster.finish import Finish
 from ecs_core.raster.make_textures import make_textures
 from ecs_core.raster.rasteriser import MOST_OVERDRAW, Planes, Rasteriser
 from ecs_core.raster.textures import BUILT_IN, FILE, SIDE, atlas
@@ -269,9 +270,24 @@ def test_pictures_that_cover_the_picture_too_often_are_drawn_smaller(monkeypatch
 
 @pytest.mark.compiled
 def test_what_is_not_a_number_is_drawn_without_harm() -> None:
+    fine = sprites([150.0], [80.0], 12.0)
     for column in ("x", "y", "radius", "angle", "squeeze"):
-        drawn = replace(sprites([96.0], [54.0], 20.0), **{column: np.full(1, np.nan, np.float32)})
-        painted(drawn)
+        drawn = replace(sprites([40.0], [30.0], 12.0), **{column: np.full(1, np.nan, np.float32)})
+        for finish in (None, Finish(bloom=2.0, bloom_radius=30.0)):
+            both, alone = painted(Sprites.join([drawn, fine]), finish=finish), painted(fine, finish=finish)
+            assert np.abs(both.luma[65:95, 135:165].astype(int) - alone.luma[65:95, 135:165]).max() <= 1
+
+
+@pytest.mark.parametrize("texture", ["petal", "sun", "smoke"])
+@pytest.mark.parametrize("radius", [0.8, 1.4, 3.0])
+def test_small_turned_picture_is_as_colourful_at_the_border_of_a_band(texture: str, radius: float) -> None:
+    # Bands are 32 rows high: the one beginning at row 32 shows the lower part of what lies at 27–32.
+    for y in np.arange(26.0, 33.0, 0.5):
+        there, lower = (
+            painted(sprites([96.0], [y + down], radius, texture, angle=0.125, light=(9.0, 0.1, 0.1)))
+            for down in (0.0, 16.0)
+        )
+        np.testing.assert_allclose(there.cr[8:24].astype(int), lower.cr[16:32].astype(int), atol=2)
 
 
 # --- pictures of plugins -----------------------------------------------------------------------------------------

@@ -42,6 +42,12 @@ def test_only_what_was_set_and_has_no_effect_is_named() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["flow", "orbits"])
+def test_ignored_number_of_particles_does_not_count_where_trails_are_limited(kind: str) -> None:
+    _, settings = Scene(kind, config={"max_particles": 60_000}).resolve()
+    assert settings.warnings == ["max_particles = 60000: has no effect on this particle type"]
+
+
 def test_render_warns(tmp_path: Path) -> None:
     result = render(Scene("snow", config={**SMALL, "duration": 0.2, "bounce": True}), tmp_path / "out.mp4", workers=1)
     assert result.warnings == ("bounce = True: has no effect on this particle type",)

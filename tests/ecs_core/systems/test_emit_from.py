@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ecs_core import PluginError, Scene
+from ecs_core import PluginError, Scene, SceneError
 from ecs_core.ecs.components import Burst, Color, Emission, EmitFrom, Lifetime, Position, Size, Speed, Velocity
+from ecs_core.ecs.space import Depth, Volume
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.values import Gradient, Range
 from ecs_core.ecs.world import World
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.simulation import Simulation
+from ecs_core.systems.audio_reaction import Reactive
 
 MakeWorld = Callable[..., World]
 COLUMNS = (Position, Velocity, Lifetime, Size, Color)
@@ -125,6 +127,56 @@ def test_pace_of_the_others_counts(make_world: MakeWorld) -> None:
         world.step()
     place, head = column(world, entity, Position), column(world, source, Position)
     assert np.hypot(place.x - head.x, place.y - head.y).max() == pytest.approx(300.0, abs=12.0)
+
+
+@pytest.mark.parametrize("inherit", [0.0, 1.0])
+def test_birth_in_depth_is_along_the_way_too(make_world: MakeWorld, inherit: float) -> None:
+    world = make_world()
+    columns = (*COLUMNS, Depth)
+    burst = Burst(500.0, 400.0, count=1, speed=Range(0.0, 0.0))
+    source = world.populate(columns, (burst, Volume(0.0, 0.0, Range(-500.0, -500.0), "open"), Speed(0.4)), name="heads")
+    emission = Emission(0.0, 0.0, rate=900.0, speed=Range(0.0, 0.0))
+    entity = world.populate(columns, (emission, EmitFrom("heads", inherit=inherit)), name="behind")
+    for _ in range(30):
+        world.step()
+    behind_it = np.sort(column(world, entity, Depth).z - column(world, source, Depth).z[0])
+    if inherit:  # it goes at the same pace, 200 units/s
+        np.testing.assert_allclose(behind_it, 0.0, atol=0.05)
+        np.testing.assert_allclose(column(world, entity, Depth).vz, -200.0, rtol=1e-5)
+    else:
+        assert behind_it.min() >= -0.01
+        assert behind_it.max() == pytest.approx(200.0, abs=8.0)
+        assert np.diff(behind_it).max() < 3.0
+
+
+def test_pace_is_inherited(make_world: MakeWorld) -> None:
+    world = make_world()
+    source = heads(world, count=1, speed=Range(100.0, 100.0))
+    world.replace(source, Speed(factor=3.0))
+    entity = behind(world, EmitFrom("heads", inherit=1.0))
+    for _ in range(10):
+        world.step()
+    place, head = column(world, entity, Position), column(world, source, Position)
+    np.testing.assert_allclose(place.x, head.x[0], atol=0.05)
+
+
+def test_bindings_are_of_the_particles_and_not_of_their_dust() -> None:
+    binding = {"source": "rms", "target": "gravity.y", "gain": 200.0}
+    plan = make_plan(*Scene("no_music", config={"duration": 1.0, "dust": 9.0, "bindings": [binding]}).resolve(), None)
+    with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
+        world = simulation.world
+        bound = [
+            entity for entity, (reactive,) in world.query(Reactive) for each in reactive.bindings if each.field == "y"
+        ]
+        assert bound
+        assert not any(world.name(entity).endswith(".dust") for entity in bound)
+    with pytest.raises(SceneError, match=r"target = 'emission\.rate': no such parameter"):
+        Scene("no_music", config={"dust": 9.0, "bindings": [{"source": "rms", "target": "emission.rate"}]}).resolve()
+
+
+def test_orbits_say_that_they_take_no_dust() -> None:
+    _, settings = Scene("orbits", config={"dust": 9.0}).resolve()
+    assert settings.warnings == ["dust = 9.0: has no effect on this particle type"]
 
 
 def test_source_must_be_another_population(make_world: MakeWorld) -> None:
