@@ -120,7 +120,7 @@ def test_spin_is_for_life_however_many_gusts_and_drops() -> None:
     with Simulation(plan.particle_type, plan.settings, replace(timeline, events=marks)) as simulation:
         simulation.skip_to(2)
         seen: dict[tuple[int, int], tuple[float, float]] = {}
-        while simulation.world.frame < plan.frames:
+        while simulation.world.frame + 5 <= plan.frames:
             simulation.skip_to(simulation.world.frame + 5)
             for entity, (table, turn) in simulation.world.query(Table, Turn):
                 for birth, spin, rate in zip(table.birth.tolist(), turn.spin, turn.flip_rate, strict=True):
