@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -19,6 +19,38 @@ f32 = np.float32
 _OF_SPACE = ("orbit", "angle", "tilt", "pivot", "perspective", "focus", "aperture", "fog")
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A camera in a world, as it is in the frame that was simulated last, and which of its numbers are bound."""
+
+    world: World
+    entity: int
+    camera: Camera
+    bound: frozenset[str]
+
+    @staticmethod
+    def of(world: World) -> _Placed | None:
+        found = next(((entity, camera) for entity, (camera,) in world.query(Camera)), None)
+        if found is None:
+            return None
+        reactive = world.component(found[0], Reactive)
+        bindings = () if reactive is None else reactive.bindings
+        return _Placed(world, *found, frozenset(binding.field for binding in bindings if binding.target is Camera))
+
+    def at(self, frame: float) -> Camera:
+        """The camera at an earlier frame, or between two: bound numbers are then those between."""
+        if not self.bound:
+            return self.camera
+        first = math.floor(frame)
+        one, other = (driven_at(self.world, self.entity, self.camera, max(0, each)) for each in (first, first + 1))
+        share = frame - first
+        values = {
+            each.name: (1 - share) * getattr(one, each.name) + share * getattr(other, each.name)
+            for each in fields(Camera)
+        }
+        return Camera(**values)
+
+
 class Eye:
     """The camera of a scene in the frame that was simulated last, and at any time before it, for one of its worlds.
 
@@ -27,33 +59,30 @@ class Eye:
     """
 
     def __init__(self, world: World, scene: World | None = None) -> None:
-        found, own = (_camera_of(each) for each in (scene or world, world))
-        if found is None:
-            scene, found, own = None, own, None
-        self._world = scene or world
-        self._entity: int = 0 if found is None else found[0]
-        self._own: Camera | None = None if own is None or self._world is world else own[1]
-        self._found: Camera | None = None if found is None else found[1]
-        reactive = None if found is None else self._world.component(self._entity, Reactive)
-        bindings = () if reactive is None else reactive.bindings
-        self._bound = {binding.field for binding in bindings if binding.target is Camera}
-        self.camera: Camera | None = None if found is None else self._with_own(found[1])
+        own = _Placed.of(world)
+        self._main = own if scene is None or scene is world else _Placed.of(scene) or own
+        self._own = None if self._main is own else own
+        self._world = world
+        self.camera: Camera | None = None if self._main is None else self._with_own(self._main.camera, None)
         self._frame = max(0, world.frame - 1)
 
     @property
     def may_move(self) -> bool:
         """Whether the view changes from frame to frame."""
-        camera = self.camera
-        if camera is None:
+        camera, main, own = self.camera, self._main, self._own
+        if camera is None or main is None:
             return False
-        return bool(self._bound or camera.drift or camera.shake or camera.orbit)
+        of_own = frozenset() if own is None else own.bound & frozenset(_OF_SPACE)
+        return bool(main.bound or of_own or camera.drift or camera.shake or camera.orbit)
 
-    def _with_own(self, camera: Camera) -> Camera:
-        own = self._own
-        if own is None:
+    def _with_own(self, camera: Camera, frame: float | None) -> Camera:
+        """The scene's camera with the own numbers of space, at an earlier frame or in the last one."""
+        if self._own is None or self._main is None:
             return camera
-        usual = Camera()
-        left = [name for name in _OF_SPACE if name not in self._bound and getattr(camera, name) == getattr(usual, name)]
+        own, usual = self._own.camera if frame is None else self._own.at(frame), Camera()
+        left = [
+            name for name in _OF_SPACE if name not in self._main.bound and getattr(camera, name) == getattr(usual, name)
+        ]
         return replace(camera, **{name: getattr(own, name) for name in left})
 
     def seen(self, sprites: Sprites, canvas: Canvas) -> Sprites:
@@ -64,7 +93,7 @@ class Eye:
         t = self._frame * float(1 / self._world.fps)
 
         def before(seconds: float) -> View:
-            return View.of(self._earlier(camera, seconds), canvas, t - seconds)
+            return View.of(self._earlier(seconds), canvas, t - seconds)
 
         view = View.of(camera, canvas, t)
         seen = through(sprites, view, before)
@@ -73,22 +102,9 @@ class Eye:
         angle = f32(view.roll / 360)
         return replace(seen, angle=angle + (np.zeros_like(seen.x) if seen.angle is None else seen.angle))
 
-    def _earlier(self, camera: Camera, seconds: float) -> Camera:
-        """The camera some seconds ago: between two frames, bound numbers are those between."""
-        if self._found is None:
-            return camera
+    def _earlier(self, seconds: float) -> Camera:
+        """The camera some seconds ago."""
+        if self._main is None:
+            return Camera()
         frame = self._frame - seconds * float(self._world.fps)
-        first = math.floor(frame)
-        one, other = (driven_at(self._world, self._entity, self._found, max(0, at)) for at in (first, first + 1))
-        if one is self._found:
-            return camera
-        share = frame - first
-        values = {
-            each.name: (1 - share) * getattr(one, each.name) + share * getattr(other, each.name)
-            for each in fields(Camera)
-        }
-        return self._with_own(Camera(**values))
-
-
-def _camera_of(world: World) -> tuple[int, Camera] | None:
-    return next(((entity, camera) for entity, (camera,) in world.query(Camera)), None)
+        return self._with_own(self._main.at(frame), frame)

@@ -338,6 +338,25 @@ def test_bound_numbers_of_the_camera_streak_by_their_change(scene_is_layer: bool
     assert abs(sprites.dx[0]) == pytest.approx(abs(now - before), rel=1e-3)
 
 
+def test_bound_numbers_of_a_layers_own_camera_count_beside_a_camera_of_the_scene() -> None:
+    bindings = [{"source": "rms", "target": "camera.angle", "op": "add", "gain": 90.0}]
+    rms = np.maximum(np.arange(30) - 1, 0) / 30
+    kind, main = Scene("no_music", config={"particle_count": 0, **SIZE, "camera": {"zoom": 1.5}}).resolve()
+    of_layer, wanted = Scene("constellation", config={**SIZE, "bindings": bindings}).resolve()
+    timeline = with_levels(timeline_of(Fraction(30), 30, {"rms": rms.tolist()}, {}), main)
+    with Simulation(kind, main, timeline) as scene, Simulation(of_layer, wanted, timeline) as layer:
+        scene.skip_to(6)
+        layer.skip_to(6)
+        eye = Eye(layer.world, scene.world)
+        assert eye.may_move
+        assert eye.camera is not None
+        assert eye.camera.angle == pytest.approx(12.0)
+        assert eye.camera.zoom == 1.5
+        sprites = eye.seen(at([(0, 0, 300)], dx=[0], dy=[0], dz=[0], open=[1 / 60]), CANVAS)
+    assert sprites.dx is not None
+    assert abs(sprites.dx[0]) > 0.5
+
+
 def test_still_camera_streaks_as_none_does() -> None:
     usual, held = (sprites_of("enhanced", shutter=6.0, camera=camera) for camera in (None, {}))
     for name in ("x", "dx", "radius", "red"):
