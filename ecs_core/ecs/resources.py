@@ -66,6 +66,16 @@ class AudioFrame:
             raise SceneError(f"no audio event {event!r}; there are: {known}")
         return 0 if self.again else self.timeline.count(event, self.frame)
 
+    def recent(self, event: str, seconds: float) -> list[tuple[int, float, float]]:
+        """Events of a kind in the last so many seconds before this frame: number, seconds since, and strength (1 where
+        there is none); nothing where the song has no such events.
+        """
+        now = self.timeline.time(self.frame)
+        times = self.timeline.events.get(event, np.zeros(0))
+        strengths = self.timeline.strengths.get(event, np.ones(len(times)))
+        first, last = np.searchsorted(times, (now - seconds, now), side="right")
+        return [(nth, now - float(times[nth]), float(strengths[nth])) for nth in range(first, last)]
+
     def before(self, event: str) -> int:
         """Number of the song's events of a kind before this frame, which is the index of the first one in it."""
         self.count(event)  # raises for unknown events

@@ -102,25 +102,22 @@ class SendLight(System):
 
     def process(self) -> None:
         world = self.world
-        audio = world.get(AudioFrame)
-        now = audio.timeline.time(world.frame)
-        kicks = audio.timeline.events.get("kicks", np.zeros(0))
-        strengths = audio.timeline.strengths.get("kicks", np.ones(len(kicks)))
-        first, last = np.searchsorted(kicks, (now - 1.6, now), side="right")
-        sources = {nth: world.rng(self, nth=int(nth)).uniform(-1.0, 1.0, 2) for nth in range(first, last)}
+        kicks = [
+            (*world.rng(self, nth=nth).uniform(-1.0, 1.0, 2), since, strength)
+            for nth, since, strength in world.get(AudioFrame).recent("kicks", 1.6)
+        ]
         for _, (globe, home, look) in world.query(Globe, Home, Look):
-            for nth, (u, v) in sources.items():
+            for u, v, since, strength in kicks:
                 flat, around = np.sqrt(1 - u * u), np.pi * v
                 away = np.sqrt(
                     (home.x - f32(flat * np.cos(around))) ** 2
                     + (home.y - f32(u)) ** 2
                     + (home.z - f32(flat * np.sin(around))) ** 2
                 )
-                since = now - float(kicks[nth])
                 front, fades = f32(2.0 * since), f32(np.exp(-2.2 * since))
                 wave = np.exp(-(((away - front) / f32(0.22)) ** 2))
-                look.light *= 1 + f32(5.0 * globe.pulse * float(strengths[nth])) * fades * wave
-                look.radius *= 1 + f32(0.5 * min(globe.pulse, 2.0) * float(strengths[nth])) * fades * wave
+                look.light *= 1 + f32(5.0 * globe.pulse * strength) * fades * wave
+                look.radius *= 1 + f32(0.5 * min(globe.pulse, 2.0) * strength) * fades * wave
 
 
 def _places(globe: Globe, home: Home, phase: F32, t: float) -> tuple[F32, F32, F32]:

@@ -97,17 +97,12 @@ class SendRings(System):
     writes = (Look,)
 
     def process(self) -> None:
-        audio = self.world.get(AudioFrame)
-        now = audio.timeline.time(self.world.frame)
-        kicks = audio.timeline.events.get("kicks", np.zeros(0))
-        strengths = audio.timeline.strengths.get("kicks", np.ones(len(kicks)))
-        first, last = np.searchsorted(kicks, (now - 1.6, now), side="right")
+        kicks = self.world.get(AudioFrame).recent("kicks", 1.6)
         for _, (tunnel, depth, look) in self.world.query(Tunnel, Depth, Look):
-            for nth in range(first, last):
-                since = now - float(kicks[nth])
+            for _, since, strength in kicks:
                 front = f32(_RING * since - 0.7 * tunnel.distance)
                 ring = np.exp(-(((depth.z - front) / f32(260.0)) ** 2))
-                look.light *= 1 + f32(2.5 * float(strengths[nth]) * np.exp(-1.6 * since)) * ring
+                look.light *= 1 + f32(2.5 * strength * np.exp(-1.6 * since)) * ring
 
 
 def _place(tunnel: Tunnel, wall: Wall, z: F32, t: float) -> tuple[F32, F32]:

@@ -19,7 +19,16 @@ from ecs_core.rendering.simulation import Simulation
 from ecs_core.scene.scene import Scene
 
 TYPES = (
-    *("bouncing", "continuous_spawning", "enhanced", "flow", "no_music", "orbits", "petals", "portrait", "snow", "zen"),
+    "bouncing",
+    "continuous_spawning",
+    "enhanced",
+    "flow",
+    "no_music",
+    "orbits",
+    "petals",
+    "portrait",
+    "snow",
+    "zen",
 )
 # Those of space have tests of their own.
 BUILT_IN = (*TYPES, "constellation", "tunnel")

@@ -22,9 +22,7 @@ MOST = {
     "portrait": 6000,
 }  # at their defaults; all others keep their 200
 FASTEST = 40 * FRAME  # units/s: the width of the picture in a second and a half
-
-
-NO_VELOCITY = ("orbits",)  # its bodies are where their orbits are
+NO_VELOCITY = ("orbits",)
 
 
 @cache
@@ -51,12 +49,12 @@ class TestMinutesOfLoudMusic:
 
     def test_no_particle_is_ever_faster_than_the_picture_is_wide(self, kind: str, minutes: int) -> None:
         if kind in NO_VELOCITY:
-            return
+            pytest.skip("its bodies are where their orbits are")
         assert max(moment.speed.max() for moment in moments(kind, minutes)) < FASTEST
 
     def test_speed_does_not_grow(self, kind: str, minutes: int) -> None:
         if kind in NO_VELOCITY:
-            return
+            pytest.skip("its bodies are where their orbits are")
         means = halves([float(moment.speed.mean()) for moment in moments(kind, minutes)])
         assert means == pytest.approx(np.full(len(means), means.mean()), rel=0.25)
 

@@ -7,16 +7,16 @@ import pytest
 
 from ecs_core.plugin_api import particle_types
 from ecs_core.scene.scene import Scene
-from tests.plugins.simulate import TYPES, kicks, last, play
+from tests.plugins.simulate import BUILT_IN, kicks, last, play
 
-PRESETS = [(kind, name) for kind in TYPES for name in particle_types().types[kind].preset_names()]
+PRESETS = [(kind, name) for kind in BUILT_IN for name in particle_types().types[kind].preset_names()]
 
 
 def config_of(kind: str, name: str) -> dict[str, object]:
     return dict(particle_types().types[kind].preset(name))
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", BUILT_IN)
 def test_every_type_has_at_least_three(kind: str) -> None:
     assert len(particle_types().types[kind].preset_names()) >= 3
 
