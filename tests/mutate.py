@@ -36,7 +36,8 @@ TABLE, TABLES = "ecs_core/ecs/table.py", "tests/ecs_core/ecs/test_table.py"
 KERNEL, PAINTER = "ecs_core/kernels/raster.py", "ecs_core/raster/rasteriser.py"
 RASTER = "tests/ecs_core/raster/test_rasteriser.py"
 FINISH, FINISH_TESTS = "ecs_core/kernels/finish.py", "tests/ecs_core/raster/test_finish.py"
-BLOOM = "ecs_core/raster/bloom.py"
+BLOOM, TURNING = "ecs_core/raster/bloom.py", "ecs_core/raster/turning.py"
+TEXTURE_TESTS = "tests/ecs_core/raster/test_textures.py"
 COVER, LINES, TRACE = (f"ecs_core/kernels/{name}.py" for name in ("cover", "lines", "trails"))
 TRAILS, TRAIL_TESTS = "ecs_core/systems/trails.py", "tests/ecs_core/systems/test_trails.py"
 LINE_TESTS = "tests/ecs_core/raster/test_lines.py"
@@ -267,6 +268,8 @@ MUTATIONS = [
     Mutation("finish: only what is touched", PAINTER, "                self._touched.fill(1)\n", "", FINISH_TESTS),
     Mutation("finish: light is lost at half size", FINISH, "_add_doubled(half, plane)", "pass", FINISH_TESTS),
     Mutation("finish: bloom lies aside", BLOOM, "centre=0.25", "centre=0.9", FINISH_TESTS),
+    Mutation("textures: a turned one ends early", TURNING, "np.maximum(reach, finest) + 4", "reach + 1", TEXTURE_TESTS),
+    Mutation("textures: out of order", TURNING, "if not in_order:", "if True:", TEXTURE_TESTS),
     Mutation(
         "finish: bindings move it too early",
         "ecs_core/rendering/simulation.py",
