@@ -5,7 +5,6 @@ How they really start is tested in ``tests/faults`` and wherever ``motes render`
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -31,9 +30,9 @@ class _Origin:
 def fork_children(forks: Callable[[], ForkServer]) -> Callable[..., object]:
     """A stand-in for ``pool._start``."""
     from ecs_core.rendering.environment import ENVIRONMENT
-    from ecs_core.rendering.pool import Begin, _Child
+    from ecs_core.rendering.pool import _Child
 
-    def start(folder: Path, begin: Begin, count: int) -> list[_Child]:
+    def start(folder: Path, count: int) -> list[_Child]:
         pairs = [socket.socketpair() for _ in range(count)]
         numbers = [_FIRST + number for number in range(count)]
         reading, writing = os.pipe()
@@ -52,10 +51,7 @@ def fork_children(forks: Callable[[], ForkServer]) -> Callable[..., object]:
             theirs.close()
         stdin = os.fdopen(writing, "wb", buffering=0)  # closed by the pool
         origin: Any = _Origin(process, stdin)
-        children = [_Child(origin, begin, Connection(ours.detach())) for ours, _ in pairs]
-        with contextlib.suppress(ConnectionError):
-            children[0].connection.send(begin)
-        return children
+        return [_Child(origin, Connection(ours.detach()), forked=number > 0) for number, (ours, _) in enumerate(pairs)]
 
     return start
 

@@ -8,6 +8,7 @@ for whatever reason, each process removes the parent's work folder and exits.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 import signal
@@ -15,68 +16,18 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError, in_a_line
+from ecs_core.rendering.messages import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.standard_streams import StandardStreams, take_standard_output
 
 if TYPE_CHECKING:
-    from ecs_core.rendering.plan import Segment
     from ecs_core.rendering.segment import SegmentRenderer
-    from ecs_core.rendering.simulation import SceneSnapshot
-    from ecs_core.rendering.timeline_file import TimelineFile
-    from ecs_core.scene.settings import Settings
-    from ecs_core.video.format import VideoFormat
 
 _REPORT_EVERY = 0.1  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Message to a child: what the following segments share. The particle type is sent by name."""
-
-    type: str
-    settings: Settings
-    timeline: TimelineFile
-    video: VideoFormat
-    digests: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Message to a child: render this segment, from a snapshot at or before its start."""
-
-    segment: Segment
-    snapshot: SceneSnapshot
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """Message from a child: it is loaded and ready; its process id."""
-
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Advanced:
-    """Message from a child: number of frames of the segment that are done."""
-
-    number: int
-    frames: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Message from a child: rendering raised an exception. ``kind`` is "full" if the disk is full."""
-
-    kind: Literal["full", "error"]
-    reason: str
-    trace: str
 
 
 def main(fds: Sequence[int], folder: str) -> None:
@@ -85,6 +36,7 @@ def main(fds: Sequence[int], folder: str) -> None:
     Before it forks, the process prepares what its first connection sends, and starts no thread. Without connections it
     serves its standard streams.
     """
+    gc.disable()  # nothing to be found while everything is loaded
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     outgoing = -1 if fds else take_standard_output()  # before anything is loaded that might print
     if len(fds) > 1:
@@ -106,6 +58,8 @@ def main(fds: Sequence[int], folder: str) -> None:
             for fd in fds[1:]:  # whichever is looked at first
                 Connection(fd).send(failed)
             return
+        gc.freeze()
+        gc.enable()
         if len(fds) > 1:
             assert isinstance(connection, Connection)
             connection = _fork(connection, fds[1:])

@@ -21,13 +21,11 @@ from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
 from ecs_core.scene.settings import Settings
-from ecs_core.video.format import Quality, VideoFormat
+from ecs_core.video.format import SEGMENT_SECONDS, Quality, VideoFormat
 from ecs_core.video.part import Part
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
-
-SEGMENT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import OutputError, RenderError
 from ecs_core.portability import FORKS, kill_all, start_apart
-from ecs_core.rendering.child import Advanced, Begin, Failed, Ready, Work
 from ecs_core.rendering.environment import ENVIRONMENT
-from ecs_core.rendering.segment import SegmentReport
-from ecs_core.rendering.simulation import SceneSnapshot
+from ecs_core.rendering.messages import Advanced, Begin, Failed, Ready, SegmentReport, Work
 from ecs_core.rendering.standard_streams import Input, connection_from
 from ecs_core.signals import signals_deferred
+
+if TYPE_CHECKING:
+    from ecs_core.rendering.simulation import SceneSnapshot
 
 _EXIT_TIMEOUT = 2.0  # seconds to wait for a killed process to exit
 ATTEMPTS = 3  # a segment whose process dies this often fails the render
@@ -40,14 +41,27 @@ class _Child:
     """A render process, its connection and its current work; started by us, or forked by its ``origin``."""
 
     def __init__(
-        self, origin: subprocess.Popen[bytes], begin: Begin, connection: Connection[Any, Any], told: Input | None = None
+        self,
+        origin: subprocess.Popen[bytes],
+        connection: Connection[Any, Any],
+        *,
+        told: Input | None = None,
+        forked: bool = False,
     ) -> None:
         self.connection = connection
         self.origin = origin
         self.pid: int | None = None  # until it is ready
         self.work: Work | None = None
         self._told = told  # through which it is told what to do, unless that is the connection
-        self._begun: Begin | None = begin  # sent to the origin when it started
+        self._forked = forked
+        self._begun: Begin | None = None
+
+    def prepare(self, first: Begin) -> None:
+        """Send what to load; a process that will be forked comes with what its origin has loaded."""
+        self._begun = first
+        if not self._forked:
+            with contextlib.suppress(OSError):  # it just died; Pool.messages() handles that
+                (self._told or self.connection).send(first)
 
     def send(self, begin: Begin, work: Work | None) -> None:
         """Send work, preceded by what it shares with other work if that has changed."""
@@ -87,28 +101,22 @@ class _Child:
         self.connection.close()
 
 
-def _start(folder: Path, begin: Begin, count: int) -> list[_Child]:
+def _start(folder: Path, count: int) -> list[_Child]:
     """Start ``count`` processes: one that forks the others once it is loaded, or, without ``fork``, each by itself."""
     if not FORKS:
-        return [_start_alone(folder, begin) for _ in range(count)]
+        return [_start_alone(folder) for _ in range(count)]
     pairs = [socket.socketpair() for _ in range(count)]
     origin = _popen(folder, [theirs.fileno() for _, theirs in pairs])
     for _, theirs in pairs:
         theirs.close()
-    children = [_Child(origin, begin, Connection(ours.detach())) for ours, _ in pairs]
-    with contextlib.suppress(ConnectionError):
-        children[0].connection.send(begin)
-    return children
+    return [_Child(origin, Connection(ours.detach()), forked=number > 0) for number, (ours, _) in enumerate(pairs)]
 
 
-def _start_alone(folder: Path, begin: Begin) -> _Child:
+def _start_alone(folder: Path) -> _Child:
     """Start a process that talks through its standard streams."""
     origin = _popen(folder)
     assert origin.stdin is not None
-    told = Input(origin.stdin)
-    with contextlib.suppress(OSError):
-        told.send(begin)
-    return _Child(origin, begin, connection_from(origin), told)
+    return _Child(origin, connection_from(origin), told=Input(origin.stdin))
 
 
 def _popen(folder: Path, sockets: Sequence[int] = ()) -> subprocess.Popen[bytes]:
@@ -124,12 +132,12 @@ def _popen(folder: Path, sockets: Sequence[int] = ()) -> subprocess.Popen[bytes]
 class Pool:
     """``workers`` processes that work in ``folder``. Use as a context manager; leaving it kills them.
 
-    ``first`` is a tiny scene of the same type: the children load what it needs while the song is analysed.
+    They are started at once, and load what every render needs until they are told what to :meth:`prepare`.
     """
 
-    def __init__(self, workers: int, folder: Path, *, first: Begin) -> None:
+    def __init__(self, workers: int, folder: Path) -> None:
         self._folder = folder
-        self._begin = first
+        self._begin: Begin | None = None
         self._attempts: dict[int, int] = {}
         self._waiting: list[Work] = []  # segments whose process died
         self._ends: dict[int, SceneSnapshot] = {}  # of finished segments, by frame, from which others may begin
@@ -140,6 +148,12 @@ class Pool:
         except BaseException:
             self.close()
             raise
+
+    def prepare(self, first: Begin) -> None:
+        """Let the children load what a scene needs; ``first`` is a tiny one of the same type."""
+        self._begin = first
+        for child in self._children:
+            child.prepare(first)
 
     def begin(self, begin: Begin) -> None:
         """Set what the following segments share."""
@@ -200,7 +214,7 @@ class Pool:
         for child in self._children:
             if not self._waiting:
                 return
-            if child.work is None:
+            if child.work is None and self._begin is not None:
                 child.work = self._nearer(self._waiting.pop(0))
                 child.send(self._begin, child.work)
 
@@ -235,8 +249,11 @@ class Pool:
 
     def _start(self, count: int) -> list[_Child]:
         with signals_deferred():
-            children = _start(self._folder, self._begin, count)
+            children = _start(self._folder, count)
             self._origins += dict.fromkeys(child.origin for child in children)
+        if self._begin is not None:  # to replace one that died
+            for child in children:
+                child.prepare(self._begin)
         return children
 
     def __enter__(self) -> Pool:

@@ -9,34 +9,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.rasteriser import Rasteriser
 from ecs_core.raster.sprites import Sprites
+from ecs_core.rendering.messages import SegmentReport
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation, backdrop
 from ecs_core.video.encoding import Picture, SegmentWriter
 
 _AHEAD = 6  # frames
-
-
-@dataclass(slots=True)
-class SegmentReport:
-    """A finished segment: its number, the state at its end, seconds by stage, and frame hashes if requested.
-
-    ``overdrawn`` is the number of frames in which particles were drawn smaller, as they would have covered the picture
-    too often (``raster.rasteriser.MOST_OVERDRAW``).
-    """
-
-    number: int
-    frames: int
-    end: SceneSnapshot
-    overdrawn: int
-    seconds: dict[str, float] = field(default_factory=dict)
-    digests: list[str] = field(default_factory=list)
 
 
 class SegmentRenderer:

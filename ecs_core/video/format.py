@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 Quality = Literal["draft", "standard", "high"]
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
+SEGMENT_SECONDS = 2.0  # of a video are encoded by one process, unless asked otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,26 +9,25 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
 from ecs_core.rendering import progress as engine
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[engine.Progress], None]]:
     """Yield a function that shows the progress it is given; without a terminal nothing is drawn."""
+    if not sys.stderr.isatty():
+        yield compiling_announced()
+        return
+    from rich.console import Console  # slow
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(bar_width=40),
         TaskProgressColumn(),
         TextColumn("{task.fields[detail]}"),
     )
-    console = Console(stderr=True)
-    if not console.is_terminal:  # rich would print an empty line
-        yield compiling_announced()
-        return
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=1.0, detail="")
         announce = compiling_announced(bar.console.print)
 

@@ -47,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Render the video."""
-    from ecs_core.rendering.run import render  # only after the arguments are checked
+    from ecs_core.rendering.run import render
     from services.cli.output_files import check_outputs, write_text
-    from services.cli.progress_bar import progress_bar
+    from services.cli.progress_bar import progress_bar  # imports slow
 
     scene = scene_from(arguments)
     # Fail now rather than when the video is finished.

@@ -14,9 +14,9 @@ from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
 from ecs_core.plugin_api import ParticleType, layers_of, particle_types
 from ecs_core.plugin_api.layers import settings_in_vain
-from ecs_core.rendering.plan import SEGMENT_SECONDS
 from ecs_core.rendering.song_part import check_start
 from ecs_core.scene.settings import OF_THE_VIDEO, Settings
+from ecs_core.video.format import SEGMENT_SECONDS
 from services.type_catalogue import refuse_local_settings
 
 SONG = "song"  # stands for any song where only its presence matters

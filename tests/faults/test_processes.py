@@ -65,9 +65,8 @@ class TestKilledChild:
         assert names(tmp_path) == ["out.json", "out.mp4", "same.mp4"]
 
     def test_new_process_begins_near_its_segment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from ecs_core.rendering.child import Work
+        from ecs_core.rendering.messages import SegmentReport, Work
         from ecs_core.rendering.pool import Pool, _Child
-        from ecs_core.rendering.segment import SegmentReport
 
         scene = Scene("snow", config={"width": 64, "height": 36, "duration": 20.0, "particle_count": 50})
         usual = render(scene, tmp_path / "usual.mp4", workers=2, segment_seconds=0.5, frame_hashes=True)
@@ -314,10 +313,11 @@ class TestLibrary:
 
     def test_child_that_dies_in_mid_message_is_replaced(self, tmp_path: Path) -> None:
         from ecs_core.rendering.pool import Pool
-        from ecs_core.rendering.run import _first_message
+        from ecs_core.rendering.render_video import first_message
 
         kind, settings = Scene("snow", config=SMALL).resolve()
-        with Pool(1, tmp_path, first=_first_message(kind, settings, "draft", tmp_path)) as pool:
+        with Pool(1, tmp_path) as pool:
+            pool.prepare(first_message(kind, settings, "draft", tmp_path))
             child = pool._children[0]
             theirs, ours = _half_a_message()
             child.connection.close()
@@ -327,12 +327,13 @@ class TestLibrary:
             assert pool._children[0].origin.pid != child.origin.pid
 
     def test_error_in_a_child_has_its_traceback(self, tmp_path: Path) -> None:
-        from ecs_core.rendering.child import Failed
+        from ecs_core.rendering.messages import Failed
         from ecs_core.rendering.pool import Pool
-        from ecs_core.rendering.run import _first_message
+        from ecs_core.rendering.render_video import first_message
 
         kind, settings = Scene("snow", config=SMALL).resolve()
-        with Pool(1, tmp_path, first=_first_message(kind, settings, "draft", tmp_path)) as pool:
+        with Pool(1, tmp_path) as pool:
+            pool.prepare(first_message(kind, settings, "draft", tmp_path))
             theirs, ours = _pipe()
             pool._children[0].connection.close()
             pool._children[0].connection = ours

@@ -65,7 +65,7 @@ KILLED = """
 import json, sys
 from ecs_core import Scene, render
 from ecs_core.rendering.pool import Pool
-from ecs_core.rendering.segment import SegmentReport
+from ecs_core.rendering.messages import SegmentReport
 
 messages, killed = Pool.messages, []
 
@@ -90,11 +90,12 @@ from dataclasses import replace
 from pathlib import Path
 from ecs_core import RenderError, Scene
 from ecs_core.rendering.pool import Pool
-from ecs_core.rendering.run import _first_message
+from ecs_core.rendering.render_video import first_message
 
 folder = Path(sys.argv[1])
-first = _first_message(*Scene("snow").resolve(), "draft", folder)
-with Pool(2, folder, first=replace(first, type="unknown")) as pool:
+first = first_message(*Scene("snow").resolve(), "draft", folder)
+with Pool(2, folder) as pool:
+    pool.prepare(replace(first, type="unknown"))
     try:
         while True:
             list(pool.messages(1.0))

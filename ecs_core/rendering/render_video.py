@@ -1,0 +1,232 @@
+"""What ``render()`` does with its processes: analyse the song, plan, hand out segments and join them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.errors import RenderCancelled
+from ecs_core.plugin_api import ParticleType, particle_types, resolve
+from ecs_core.plugin_api.layers import settings_in_vain
+from ecs_core.rendering.messages import Advanced, Begin, Work
+from ecs_core.rendering.output_file import output_error, write_atomically
+from ecs_core.rendering.overdraw import overdraw_warning
+from ecs_core.rendering.plan import RenderPlan, make_plan, with_levels
+from ecs_core.rendering.pool import Pool
+from ecs_core.rendering.preparation import prepare_kernels
+from ecs_core.rendering.progress import Progress, Reporter
+from ecs_core.rendering.simulation import Simulation
+from ecs_core.rendering.song_analysis import analyse_scene
+from ecs_core.rendering.song_sound import SongSound
+from ecs_core.rendering.timeline_file import TimelineFile, save_timeline
+from ecs_core.scene.render_result import RenderResult, Sound
+from ecs_core.scene.scene import Scene
+from ecs_core.scene.settings import Settings
+from ecs_core.song_file.tags import SongTags
+from ecs_core.video.format import Quality, VideoFormat
+from ecs_core.video.join import VideoFile
+
+if TYPE_CHECKING:
+    from ecs_core.audio.analysis import Analysis
+
+_FEW = 4  # workers: up to this many, they simulate ahead by themselves
+_CANCEL_INTERVAL = 0.1  # seconds between checks of the cancel flag
+
+
+def render_video(
+    scene: Scene,
+    output: Path,
+    pool: Pool,
+    folder: Path,
+    *,
+    quality: Quality,
+    segment_seconds: float,
+    progress: Callable[[Progress], None] | None,
+    cancel: threading.Event,
+    frame_hashes: bool,
+    poster: Path | None,
+    began: float,
+) -> RenderResult:
+    """Render ``scene`` into ``output`` with the processes of ``pool``, which work in ``folder``.
+
+    ``began`` is when the render began, by ``time.perf_counter``. For all else see :func:`ecs_core.render`.
+    """
+    particle_type, settings = resolve(scene)
+    reporter = Reporter(progress)
+    plugins = particle_types()
+    warnings = plugins.before_render(scene)
+    compiling = _compile(particle_type, settings, scene, progress, cancel)
+    pool.prepare(first_message(particle_type, settings, quality, folder))
+    analysis = _analyse(scene, settings, reporter, cancel)
+    analysed = time.perf_counter()
+    tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
+    plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
+    timeline = _save_timeline(plan.timeline, folder / "timeline.npy")
+    plan = replace(plan, timeline=timeline.load())  # a long one is too large to be kept in memory besides
+    pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes))
+    finished = folder / "finished.mp4"
+    seconds, digests, sound, overdrawn = _render_segments(plan, scene, pool, finished, poster, tags, reporter, cancel)
+    try:
+        os.replace(finished, output)
+    except OSError as error:  # on Windows also because a player has it open
+        raise output_error(output, error) from error
+    seconds["compile"] = compiling
+    seconds["analyse"] = analysed - began - compiling
+    seconds["total"] = time.perf_counter() - began
+    result = RenderResult(
+        output,
+        plan.frames,
+        float(plan.frames / settings.rate),
+        str(settings.rate),
+        settings.width,
+        settings.height,
+        (
+            *warnings,
+            *settings_in_vain(particle_type, settings),
+            *(() if analysis is None else analysis.warnings),
+            *tags.warnings,
+            *((overdraw_warning(overdrawn),) if overdrawn else ()),
+        ),
+        seconds,
+        tuple(digests),
+        float(plan.part.start),
+        sound,
+    )
+    return replace(result, warnings=result.warnings + plugins.after_render(scene, result))
+
+
+def _compile(
+    particle_type: ParticleType,
+    settings: Settings,
+    scene: Scene,
+    progress: Callable[[Progress], None] | None,
+    cancel: threading.Event,
+) -> float:
+    """Compile missing kernels; returns the seconds that it took."""
+
+    def report(state: Progress) -> None:
+        _heed(cancel)
+        if progress is not None:
+            progress(state)
+
+    return prepare_kernels(particle_type, settings, song=scene.audio is not None, progress=report)
+
+
+def first_message(particle_type: ParticleType, settings: Settings, quality: Quality, folder: Path) -> Begin:
+    """A tiny silent scene of the same type, from which the children load what they need."""
+    few = min(64, settings.particle_count)
+    small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": few, "layers": ()})
+    video = VideoFormat(64, 64, settings.rate, quality, gop=2)
+    silence = FeatureTimeline.silence(settings.rate, 2, more=particle_types().features)
+    timeline = _save_timeline(with_levels(silence, settings), folder / "first.npy")
+    return Begin(particle_type.name, small, timeline, video, digests=False)
+
+
+def _save_timeline(timeline: FeatureTimeline, path: Path) -> TimelineFile:
+    try:
+        return save_timeline(timeline, path)
+    except OSError as error:
+        raise output_error(path.parent.parent, error) from error
+
+
+def _analyse(scene: Scene, settings: Settings, reporter: Reporter, cancel: threading.Event) -> Analysis | None:
+    def on_progress(share: float) -> None:
+        _heed(cancel)
+        reporter.stage("analysing", share)
+
+    return analyse_scene(scene, settings, on_progress)
+
+
+def _render_segments(
+    plan: RenderPlan,
+    scene: Scene,
+    pool: Pool,
+    path: Path,
+    poster: Path | None,
+    tags: SongTags,
+    reporter: Reporter,
+    cancel: threading.Event,
+) -> tuple[dict[str, float], list[str], Sound, int]:
+    """Simulate ahead, hand out segments, and join finished ones in order."""
+    digests: dict[int, list[str]] = {}
+    spent = {"plan": 0.0, "join": 0.0}
+    done: dict[int, int] = {}
+    ready: dict[int, Path] = {}
+    todo = iter(plan.segments)
+    planned: list[Work] = []
+    joined = overdrawn = 0
+    try:
+        video = VideoFile(
+            path, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
+        )
+    except OSError as error:
+        raise output_error(path.parent.parent, error) from error
+    sound = None if scene.audio is None else SongSound(scene.audio, plan)
+    try:
+        if sound is not None:
+            video.add_sound(sound.packets, rate=sound.rate, channels=sound.channels)
+        with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
+            while joined < len(plan.segments):
+                _heed(cancel)
+                # Stay only a few snapshots ahead of the workers, so that memory does not grow with the song.
+                segment = next(todo, None) if len(planned) < 3 else None
+                if segment is not None:
+                    t0 = time.perf_counter()
+                    # The first segments start at once, from frame 0. With few workers all segments do: each worker
+                    # simulates everything once, and this process does not even load the kernels.
+                    if pool.size > _FEW and segment.number >= pool.size:
+                        simulation.skip_to(segment.start)
+                    planned.append(Work(segment, simulation.snapshot(), path.with_name(f"{segment.number}.mp4")))
+                    spent["plan"] += time.perf_counter() - t0
+                for message in pool.messages(_CANCEL_INTERVAL if segment is None else 0.0):
+                    if isinstance(message, Advanced):
+                        done[message.number] = message.frames
+                        continue
+                    done[message.number] = message.frames
+                    digests[message.number] = message.digests
+                    overdrawn += message.overdrawn
+                    ready[message.number] = path.with_name(f"{message.number}.mp4")
+                    for stage_name, value in message.seconds.items():
+                        spent[stage_name] = spent.get(stage_name, 0.0) + value
+                reporter.frames("rendering", sum(done.values()), plan.frames)
+                while planned and pool.has_room:  # before joining, so that no worker waits for that
+                    pool.give(planned.pop(0))
+                t0 = time.perf_counter()
+                while joined in ready:
+                    segment_file = ready.pop(joined)
+                    video.append(segment_file)
+                    segment_file.unlink()
+                    joined += 1
+                spent["join"] += time.perf_counter() - t0
+        reporter.frames("joining", plan.frames, plan.frames)
+        t0 = time.perf_counter()
+        video.close()
+        if poster is not None:
+            write_atomically(poster, video.write_poster)
+        spent["join"] += time.perf_counter() - t0
+    except OSError as error:
+        raise output_error(path.parent.parent, error) from error
+    finally:
+        video.abandon()
+        if sound is not None:
+            sound.close()
+    made: Sound = "none" if sound is None else "copied" if sound.is_copied else "encoded"
+    return spent, [digest for number in sorted(digests) for digest in digests[number]], made, overdrawn
+
+
+def _read_tags(path: Path) -> SongTags:
+    from ecs_core.song_file.audio_file import AudioFile  # noqa: PLC0415 - slow, and not needed without a song
+
+    with AudioFile(path) as song:
+        return song.tags()
+
+
+def _heed(cancel: threading.Event) -> None:
+    if cancel.is_set():
+        raise RenderCancelled("the render was cancelled; nothing was left behind")
