@@ -13,13 +13,13 @@ import statistics
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # which loads ndimage when it is first used: the API checks documents, and needs none
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ecs_core import kernels
 from ecs_core.arrays import F32, F64
 from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, onset_envelope, refine
+from ecs_core.audio.windows import around
 
 SLOWEST, FASTEST = 40.0, 240.0  # beats a minute
 _STATES = 48  # tempi an octave
@@ -90,7 +90,7 @@ def tempo_curve(beats: F64, times: F64) -> F32:
     if len(beats) < 3:
         return np.zeros(len(times), np.float32)
     intervals = np.diff(beats)
-    usual: F64 = scipy.ndimage.median_filter(intervals, 5, mode="nearest")
+    usual: F64 = np.median(around(intervals, 5, outside="edge"), axis=1)
     return np.interp(times, (beats[:-1] + beats[1:]) / 2, 60.0 / usual).astype(np.float32)
 
 

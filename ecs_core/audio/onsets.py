@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy  # which loads ndimage when it is first used: the API checks documents, and needs none
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
 from ecs_core.audio.spectrum import HOP, RATE, compressed
+from ecs_core.audio.windows import around, medians
 
 Mel = NDArray[np.floating[Any]]
 
@@ -92,7 +92,7 @@ def pick_onsets(rise: Rise) -> tuple[NDArray[np.int64], F64]:
     enough = np.clip(_SHARE * _strong(curve), _LEAST, _MOST)
     left, right = np.concatenate([[0.0], curve[:-1]]), np.concatenate([curve[1:], [0.0]])
     peaks = np.flatnonzero((curve > left) & (curve >= right) & (curve > enough))
-    usual = scipy.ndimage.median_filter(curve, 2 * _AROUND + 1, mode="constant")
+    usual = medians(curve[None], 2 * _AROUND + 1, outside="constant")[0]
     peaks = peaks[curve[peaks] > _TIMES * usual[peaks] + enough[peaks]]
     chosen: list[int] = []
     for peak in peaks.tolist():
@@ -133,7 +133,7 @@ def _strong(curve: F32) -> F32:
     """The largest rise per second, as the median over some seconds around each hop, (hops,)."""
     seconds = -(-len(curve) // _SECOND)
     strongest = np.pad(curve, (0, seconds * _SECOND - len(curve))).reshape(seconds, _SECOND).max(axis=1)
-    usual = scipy.ndimage.median_filter(strongest, 2 * _SECONDS + 1, mode="nearest")
+    usual = np.median(around(strongest, 2 * _SECONDS + 1, outside="edge"), axis=1)
     return np.repeat(usual, _SECOND)[: len(curve)]
 
 

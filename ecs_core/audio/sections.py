@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 from ecs_core.arrays import F32, F64
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import Spectrum
+from ecs_core.audio.windows import around
 
 _MOST = 1500  # steps at most: long songs are described more coarsely, to limit memory
 _STEP = 0.5  # seconds per step without beats
@@ -142,7 +142,7 @@ def _novelty(described: F32, reach: int) -> F32:
     kernel /= np.abs(kernel).sum()
     views = np.lib.stride_tricks.sliding_window_view(alike, (2 * reach, 2 * reach))
     novelty = np.array([float((views[at, at] * kernel).sum()) for at in range(len(described))], np.float32)
-    return np.where(novelty >= maximum_filter1d(novelty, 5, mode="constant"), novelty, np.float32(0))
+    return np.where(novelty >= around(novelty, 5, outside="constant").max(axis=1), novelty, np.float32(0))
 
 
 def _nearest(time: float, downbeats: F64) -> float:

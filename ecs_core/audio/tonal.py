@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from ecs_core.arrays import F32
 from ecs_core.audio.catalogue import NOTES
+from ecs_core.audio.windows import medians
 
 _LONG, _BROAD = 9, 17  # cells: 0.4 s, and a quarter of the mel bands
 _FAINT = 1e-3  # moments 60 dB below the loudest one have no pitch
@@ -50,11 +50,7 @@ def harmonic_share(mel: NDArray[np.floating[Any]]) -> F32:
 
 def _medians(rows: F32, width: int) -> F32:
     """Running median over ``width`` values of each row; rows are mirrored at their ends."""
-    half = width // 2
-    padded = np.pad(rows, ((0, 0), (half, half)), "reflect" if rows.shape[1] > width else "edge")
-    # Joined into one row, for which scipy has a filter that is several times as fast.
-    medians: F32 = median_filter(padded.ravel(), width).reshape(padded.shape)
-    return medians[:, half:-half]
+    return medians(rows, width, outside="reflect" if rows.shape[1] > width else "edge")
 
 
 def pitch_classes(chroma: F32) -> F32:

@@ -19,7 +19,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
@@ -128,7 +128,7 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
     plugins = list(failed)
     shared = _manager()
     for point in points:
-        owner, version = (point.dist.name, point.dist.version) if point.dist else ("not installed", "")
+        owner, version = _described(point.dist) if point.dist else ("not installed", "")
         plugin = functools.partial(Plugin, point.name, point.value, owner, version)
         try:
             module = _load(point)
@@ -275,7 +275,13 @@ def _found() -> tuple[list[EntryPoint], list[Plugin]]:
 
 def _is_own(point: EntryPoint) -> bool:
     """Whether an entry point is our own; ours come first, so that nobody can take their names."""
-    return point.dist is not None and point.dist.name == _OWN
+    return point.dist is not None and _described(point.dist)[0] == _OWN
+
+
+@functools.cache
+def _described(distribution: Distribution) -> tuple[str, str]:
+    """The name and version of a distribution, whose metadata is parsed whenever it is asked."""
+    return distribution.name, distribution.version
 
 
 def _wanted(points: list[EntryPoint]) -> tuple[list[EntryPoint], list[Plugin]]:
@@ -291,4 +297,4 @@ def _wanted(points: list[EntryPoint]) -> tuple[list[EntryPoint], list[Plugin]]:
 
 
 def _names(point: EntryPoint) -> set[str]:
-    return {point.name} | ({point.dist.name} if point.dist else set())
+    return {point.name} | ({_described(point.dist)[0]} if point.dist else set())

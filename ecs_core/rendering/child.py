@@ -43,7 +43,8 @@ def main(fds: Sequence[int], folder: str) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forked processes are not waited for
     elif fds:
         threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
-    from ecs_core.plugin_api import particle_types  # while the parent still analyses the song
+    from ecs_core.kernels import jit  # noqa: F401 - while the parent loads and analyses the song
+    from ecs_core.plugin_api import particle_types
     from ecs_core.rendering import segment  # noqa: F401 - for the forked processes, and before a thread reads
 
     particle_types()
