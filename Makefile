@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 
+# Images often set this; every process would then compile all modules that it imports, which takes longer than all else.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup setup-dev demo serve test campaigns nightly prove mutate check check-lint check-format \
 	check-types check-layers format docs gallery filter-banks textures dashboards \
 	bench lock upgrade clean

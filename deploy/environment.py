@@ -31,7 +31,9 @@ def main(folder: Path, lock: Path) -> int:
     if not (folder / "bin/pip").exists():  # pip is the last that venv writes
         with _phase(f"Creating {folder} with Python {sys.version.split()[0]}"):
             venv.create(folder, with_pip=True, symlinks=True)
-    # Modules are compiled to bytecode when they are first imported, which most of them never are: --no-compile.
+    # Modules are compiled to bytecode when they are first imported, which most of them never are: --no-compile. Where
+    # nothing may be written then, as this variable asks, they would be compiled at every start, for seconds.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # setuptools is in the lock, so that building Motes needs no environment of its own: --no-build-isolation.
     compiler = None
     with _phase("Installing the compiler"):
