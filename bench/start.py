@@ -66,7 +66,8 @@ def render(checkout: Path, kernels: Path, song: Path) -> tuple[float, float]:
 def imports(rounds: int) -> bool:
     """Print what importing the contract and loading all plugins takes; whether that is as quick as it should be."""
     command = [sys.executable, "-c", _IMPORTS, json.dumps(HEAVY)]
-    runs = [json.loads(subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True).stdout) for _ in range(rounds)]
+    done = [subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True) for _ in range(rounds)]
+    runs = [json.loads(each.stdout) for each in done]
     contract, plugins = (min(run[column] for run in runs) for column in (0, 1))
     _, _, types, heavy = runs[0]
     reached = plugins <= IMPORT_GOAL and not heavy

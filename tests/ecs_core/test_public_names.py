@@ -54,6 +54,12 @@ def test_importing_loads_nothing_heavy(statement: str) -> None:
     assert done.stdout.split() == []
 
 
+def test_render_loads_nothing_before_its_processes_have_started() -> None:
+    code = "import sys; from ecs_core import Scene, render; print(*({'numpy', 'pydantic'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_whole_package_costs_nothing_until_used() -> None:
     code = "import sys; before = set(sys.modules); import ecs_core; print(*(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

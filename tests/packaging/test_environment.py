@@ -34,6 +34,15 @@ def environment(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_bytecode_is_written_whatever_the_environment_says(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (environment / "bin/python").write_text(
+        f'#!/bin/sh\necho "written${{PYTHONDONTWRITEBYTECODE}}" >> {environment}/calls\n'
+    )
+    assert main(environment, environment / "some.lock") == 0
+    assert set(calls(environment)) == {"written"}
+
+
 def calls(environment: Path) -> list[str]:
     return (environment / "calls").read_text().splitlines()
 

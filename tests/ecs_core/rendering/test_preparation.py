@@ -18,6 +18,7 @@ TEXTURES = {"textures.draw_textures"}
 COVER = {"cover.cover_band", "cover.fill_band"}
 LINKS = {"links.link"}
 FINISH = {"finish.finish_band", "finish.spread"}
+SONG = {"beats.best_chain", "medians.running_medians", "sums.weighted_sums"}
 GROWTH = {"motion.grow", "motion.jitter"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
@@ -27,7 +28,7 @@ DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"mo
     [
         ("enhanced", {}, True, SWIRL | DISCS | DISTANCE | COVER),
         ("zen", {}, True, DISCS | DISTANCE | PULL | COVER),
-        ("zen", {}, False, DISCS | DISTANCE | PULL | COVER | {"beats.best_chain", "sums.weighted_sums"}),
+        ("zen", {}, False, DISCS | DISTANCE | PULL | COVER | SONG),
         ("bouncing", {"collide": True}, True, SWIRL | DISTANCE | PULL | COVER),
         ("zen", {"blend": "over"}, True, DISCS | DISTANCE | PULL),
         ("zen", {"trail": 0.5}, True, DISCS | DISTANCE | PULL | COVER),
