@@ -63,7 +63,7 @@ def load_kernels() -> None:
     scene = Scene("enhanced", config={"width": 64, "height": 64, "duration": 0.1, "particle_count": 50, "bounce": True})
     if missing():
         say = Announcement(lambda words: print(words, file=sys.stderr, flush=True))
-        compile_missing(needed_kernels(*resolve(scene), song=True), report=say)
+        compile_missing(needed_kernels(*resolve(scene), song=True, quality="draft"), report=say)
     with tempfile.TemporaryDirectory() as folder:
         render_frame(scene, 0.05, Path(folder, "frame.png"))
 

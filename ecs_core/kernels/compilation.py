@@ -66,6 +66,7 @@ KERNELS = {
     "lifetime.compact": 0.2,
     "sums.weighted_sums": 0.2,
     "medians.running_medians": 0.3,
+    "doubling.double": 0.3,
     "motion.wrap": 0.1,
     "lifetime.mark_dead": 0.1,
 }

@@ -25,6 +25,7 @@ from ecs_core.plugin_api import ParticleType, layers_of
 from ecs_core.rendering.progress import Progress
 from ecs_core.scene.bindings import silent_world
 from ecs_core.scene.settings import Settings
+from ecs_core.video.format import Quality
 
 SONG_KERNELS = ("beats.best_chain", "medians.running_medians", "sums.weighted_sums")
 # Kernels that only populations with these components need.
@@ -43,10 +44,11 @@ _COVERING_KERNELS = ("cover.cover_band", "cover.fill_band")
 _TEXTURE_KERNELS = ("textures.draw_textures",)
 _LINE_KERNELS = ("lines.draw_lines", "trails.trace")
 _FINISH_KERNELS = ("finish.finish_band", "finish.spread")
+_DRAFT_KERNELS = ("doubling.double",)
 _log = logging.getLogger("motes.kernels")
 
 
-def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> list[str]:
+def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, quality: Quality = "standard") -> list[str]:
     """The kernels that a render of a particle type needs, with a song or without."""
     spared = set() if song else set(SONG_KERNELS)
     not_needed, covers, has_lines, has_pictures = set(_COMPONENT_KERNELS), False, False, False
@@ -71,11 +73,17 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool) -> lis
     spared |= set() if has_lines else set(_LINE_KERNELS)
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
+    spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 
 def prepare_kernels(
-    kind: ParticleType, settings: Settings, *, song: bool, progress: Callable[[Progress], None] | None = None
+    kind: ParticleType,
+    settings: Settings,
+    *,
+    song: bool,
+    quality: Quality = "standard",
+    progress: Callable[[Progress], None] | None = None,
 ) -> float:
     """Compile the kernels that a render needs and that are missing; returns the seconds that it took, usually 0.
 
@@ -83,7 +91,7 @@ def prepare_kernels(
     """
     if not missing():  # quick; the rest sets up a world
         return 0.0
-    return compile_kernels(needed_kernels(kind, settings, song=song), progress)
+    return compile_kernels(needed_kernels(kind, settings, song=song, quality=quality), progress)
 
 
 def compile_kernels(names: Iterable[str], progress: Callable[[Progress], None] | None = None) -> float:

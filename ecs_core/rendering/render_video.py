@@ -61,7 +61,7 @@ def render_video(
     reporter = Reporter(progress)
     plugins = particle_types()
     warnings = plugins.before_render(scene)
-    compiling = _compile(particle_type, settings, scene, progress, cancel)
+    compiling = _compile(particle_type, settings, scene, quality, progress, cancel)
     pool.prepare(first_message(particle_type, settings, quality, folder))
     analysis = _analyse(scene, settings, reporter, cancel)
     analysed = time.perf_counter()
@@ -105,6 +105,7 @@ def _compile(
     particle_type: ParticleType,
     settings: Settings,
     scene: Scene,
+    quality: Quality,
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event,
 ) -> float:
@@ -115,7 +116,7 @@ def _compile(
         if progress is not None:
             progress(state)
 
-    return prepare_kernels(particle_type, settings, song=scene.audio is not None, progress=report)
+    return prepare_kernels(particle_type, settings, song=scene.audio is not None, quality=quality, progress=report)
 
 
 def first_message(particle_type: ParticleType, settings: Settings, quality: Quality, folder: Path) -> Begin:

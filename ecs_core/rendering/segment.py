@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from ecs_core.raster.finish import Finish
-from ecs_core.raster.rasteriser import Rasteriser
+from ecs_core.raster.half_size import double
+from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.messages import SegmentReport
 from ecs_core.rendering.plan import RenderPlan, Segment
@@ -28,12 +29,15 @@ class SegmentRenderer:
 
     def __init__(self, plan: RenderPlan, *, digests: bool = False) -> None:
         self._plan, self._digests = plan, digests
-        self.simulation = Simulation(plan.particle_type, plan.settings, plan.timeline)
-        self._light = partial(plan.part.light, fps=plan.video.fps)
-        self._picture = Picture(plan.video)
-        self._rasteriser = Rasteriser(
-            plan.video.width, plan.video.height, background=backdrop(plan.particle_type, plan.settings)
-        )
+        settings, video = plan.settings, plan.video
+        width, height, self._half = video.width, video.height, None
+        if video.is_painted_at_half_size:
+            width, height = width // 2, height // 2
+            settings, self._half = settings.of_size(width, height), Planes.empty(width, height)
+        self.simulation = Simulation(plan.particle_type, settings, plan.timeline)
+        self._light = partial(plan.part.light, fps=video.fps)
+        self._picture = Picture(video)
+        self._rasteriser = Rasteriser(width, height, background=backdrop(plan.particle_type, settings))
 
     def picture(self, snapshot: SceneSnapshot) -> Picture:
         """The first frame after a snapshot, drawn but not encoded."""
@@ -41,8 +45,16 @@ class SegmentRenderer:
         self._rasteriser.reset()
         light = self._light(snapshot.frame)
         sprites, finish = self._next_frame()
-        self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish)
+        self._paint(sprites, light, finish)
         return self._picture
+
+    def _paint(self, sprites: Sprites, light: float, finish: Finish | None) -> float:
+        """Paint the picture; returns the scale at which particles were drawn."""
+        if self._half is None:
+            return self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish)
+        scale = self._rasteriser.paint(sprites, self._half, light=light, finish=finish)
+        double(self._half, self._picture.planes)
+        return scale
 
     def _next_frame(self) -> tuple[Sprites, Finish | None]:
         return self.simulation.frame(), self.simulation.finish
@@ -92,7 +104,7 @@ class SegmentRenderer:
                     sprites, finish = opening
                 t1 = now()
                 light = self._light(self._plan.shown(frame))
-                scale = self._rasteriser.paint(sprites, picture.planes, light=light, finish=finish)
+                scale = self._paint(sprites, light, finish)
                 overdrawn += scale < 1
                 t2 = now()
                 if self._digests:

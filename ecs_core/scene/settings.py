@@ -427,6 +427,10 @@ class Settings(Model):
         """``x_position`` and ``y_position`` in units."""
         return self.x_position * canvas.width, self.y_position * canvas.height
 
+    def of_size(self, width: int, height: int) -> Self:
+        """The same for a picture of another size, in pixels, and of the same shape."""
+        return self.model_copy(update={"width": width, "height": height})
+
     def of_the_video(self) -> dict[str, Any]:
         """The settings that all layers share."""
         return {name: getattr(self, name) for name in OF_THE_VIDEO if name not in _ONCE}

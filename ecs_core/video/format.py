@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 Quality = Literal["draft", "standard", "high"]
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
+_LARGE = 720  # pixels
 SEGMENT_SECONDS = 2.0  # of a video are encoded by one process, unless asked otherwise
 
 
@@ -20,6 +21,12 @@ class VideoFormat:
     fps: Fraction
     quality: Quality
     gop: int
+
+    @property
+    def is_painted_at_half_size(self) -> bool:
+        """Whether pictures are painted at half size and interpolated: drafts that are large enough for that."""
+        size = self.width, self.height
+        return self.quality == "draft" and min(size) >= _LARGE and not any(side % 4 for side in size)
 
     @property
     def reordered(self) -> int:

@@ -30,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="OUT.mp4", type=Path, required=True, help="the video to write")
     parser.add_argument("--workers", type=int, help="processes that render side by side (default: one per core)")
     parser.add_argument(
-        "--quality", choices=["draft", "standard", "high"], default="standard", help="default: %(default)s"
+        "--quality",
+        choices=["draft", "standard", "high"],
+        default="standard",
+        help="draft: for a look at the motion, drawn at half size from 720p on (default: %(default)s)",
     )
     parser.add_argument("--segment-seconds", metavar="S", type=float, default=2.0, help="default: %(default)s")
     parser.add_argument(

@@ -25,6 +25,8 @@ import numpy as np
 from ecs_core import Position, Scene, Table, render_frame
 from ecs_core.kernels import jit
 from ecs_core.plugin_api import particle_types
+from ecs_core.rendering.plan import make_plan
+from ecs_core.rendering.segment import SegmentRenderer
 from tests.media import tone, write_song
 
 folder = Path(tempfile.mkdtemp())
@@ -34,6 +36,9 @@ zen = {"blend": "over", "trail": 0.2, "finish": {"bloom": 1.0}}
 more = {"bouncing": {"collide": True}, "enhanced": {"bounce": True}, "zen": zen}
 for name in particle_types().types:
     render_frame(Scene(name, folder / "song.wav", small | more.get(name, {})), 0.2, folder / "frame.png")
+draft = make_plan(*Scene("zen", None, small | {"width": 720, "height": 720}).resolve(), None, quality="draft")
+with (renderer := SegmentRenderer(draft)).simulation as simulation:
+    renderer.picture(simulation.snapshot())
 table = Table([Position()])
 table.spawn(3)
 table.remove(np.array([True, False, True]))  # in so short a video no particle dies

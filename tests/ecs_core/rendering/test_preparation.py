@@ -10,6 +10,7 @@ from ecs_core import Progress, Scene
 from ecs_core.kernels.compilation import KERNELS, Compiling
 from ecs_core.rendering import preparation
 from ecs_core.rendering.preparation import compile_kernels, needed_kernels, prepare_kernels
+from ecs_core.video.format import QUALITIES
 
 SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cells"}
 SHUTTER = {"source": "bass", "target": "sprite.shutter", "gain": 0.1}
@@ -46,7 +47,13 @@ def test_kernels_follow_from_components_and_song(
     has_links = name == "constellation"
     has_lines = has_links or bool({"trail", "shutter", "bindings"} & config.keys())
     spared = spared | FINISH | (set() if has_lines else LINES) | (set() if has_links else LINKS)
-    assert KERNELS.keys() - set(needed) == spared | (set() if "texture" in config else TEXTURES)
+    assert KERNELS.keys() - set(needed) == spared | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
+
+
+def test_drafts_need_a_kernel_more() -> None:
+    needed = [needed_kernels(*Scene("zen").resolve(), song=False, quality=quality) for quality in QUALITIES]
+    draft, *others = map(set, needed)
+    assert [draft - other for other in others] == [{"doubling.double"}] * 2
 
 
 def test_progress_reports_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
