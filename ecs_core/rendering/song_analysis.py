@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.errors import SceneError
+from ecs_core.loading import loading
 from ecs_core.plugin_api import particle_types
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
@@ -48,9 +49,10 @@ def analyse_song(
         AudioError: the song cannot be read.
         SceneError: the document is invalid or of another song, or is complete and guidance was given.
     """
-    with signals_deferred():
+    with signals_deferred(), loading():
         from ecs_core.audio import document  # noqa: PLC0415 - slow, and not needed without a song
         from ecs_core.audio.features import analyze  # noqa: PLC0415 - likewise
+        from ecs_core.kernels import jit  # noqa: F401, PLC0415 - which it loads otherwise when it is called
 
     more = tuple(particle_types().features.values())
     given = None

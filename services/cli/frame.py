@@ -28,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Render the frame."""
-    from ecs_core.rendering.still import render_frame  # only after the arguments are checked
+    from ecs_core.loading import loading
+
+    with loading():
+        from ecs_core.rendering.still import render_frame  # only after the arguments are checked
     from services.cli.output_files import check_outputs
     from services.cli.progress_bar import compiling_announced
 
