@@ -126,9 +126,10 @@ class Rasteriser:
         left, right = np.minimum(lines.x, lines.x + lines.dx), np.maximum(lines.x, lines.x + lines.dx)
         top, bottom = np.minimum(lines.y, lines.y + lines.dy), np.maximum(lines.y, lines.y + lines.dy)
         length = np.hypot(lines.dx.astype(np.float64), lines.dy)
+        widest = lines.radius.astype(np.float64) * (1 if lines.taper is None else np.fmax(lines.taper, 1))
 
         def fits(scale: float) -> bool:
-            reach = scale * kernels.raster.CORE_REACH * lines.radius.astype(np.float64)
+            reach = scale * kernels.raster.CORE_REACH * widest
             wide = np.minimum(right + reach, self.width) - np.maximum(left - reach, 0)
             high = np.minimum(bottom + reach, self.height) - np.maximum(top - reach, 0)
             seen = np.minimum(np.maximum(wide, 0) * np.maximum(high, 0), 2 * reach * (length + 2 * reach))
