@@ -182,6 +182,8 @@ class Rasteriser:
             scale = _largest(lambda scale: cut(scale)[1] <= MOST_OVERDRAW)
             n, _ = cut(scale)
         reach = drawn[2, :n] if textured is None else textured.reach(drawn[2, :n])
+        if covers:
+            reach = np.maximum(reach, 2 * kernels.raster.FINEST) + 1  # pixel by which small discs that cover are wider
         starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], reach)
         segments, line_starts, listed_lines, thinner = _NO_LINES, [0] * len(starts), _NOBODY, 1.0
         if lines is not None:
