@@ -76,7 +76,8 @@ def _as_wide(reach: f32, edge: f32) -> f32:
     if RIM * reach >= edge:
         return reach
     hides = reach * reach * (_ONE - RIM + f32(0.3) * RIM * RIM)
-    return _HALF * (edge + np.sqrt(max(f32(4.0) * hides - f32(0.2) * edge * edge, _ZERO)))
+    wide: f32 = edge + np.sqrt(max(f32(4.0) * hides - f32(0.2) * edge * edge, _ZERO))
+    return _HALF * wide
 
 
 @inner_kernel

@@ -35,7 +35,6 @@ from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
 
 _AS_DRAWN = ("disc", "texture", "angle", "squeeze")  # whatever the camera shows
-_OF_LIGHT = ("red", "green", "blue", "skirt", "cover", "taper", "fade")
 _WHITEST = 254.9  # of 255: the tone curve reaches white only with infinite light
 
 
@@ -164,16 +163,23 @@ def _pixels(sprites: Sprites, *, height: int, eye: Eye, canvas: Canvas, opacity:
         x=sprites.x * scale,
         y=sprites.y * scale,
         radius=np.maximum(sprites.radius * scale, np.float32(0.05)),
+        red=_usable(sprites.red),
+        green=_usable(sprites.green),
+        blue=_usable(sprites.blue),
+        skirt=_usable(sprites.skirt),
+        cover=None if sprites.cover is None else _usable(sprites.cover),
+        taper=None if sprites.taper is None else _usable(sprites.taper),
+        fade=None if sprites.fade is None else _usable(sprites.fade),
         dx=None if sprites.dx is None else sprites.dx * scale,
         dy=None if sprites.dy is None else sprites.dy * scale,
-        **{name: _usable(column) for name in _OF_LIGHT if (column := getattr(sprites, name)) is not None},
         **{name: column.copy() for name in _AS_DRAWN if (column := getattr(sprites, name)) is not None},
     )
 
 
 def _usable(values: F32) -> F32:
     """Values that the rasteriser can draw, whatever a system made of them: 0 for less, and for what is no number."""
-    return np.fmin(np.fmax(values, np.float32(0)), np.float32(FAR))
+    usable: F32 = np.fmin(np.fmax(values, np.float32(0)), np.float32(FAR))
+    return usable
 
 
 def backdrop(particle_type: ParticleType, settings: Settings) -> Background:

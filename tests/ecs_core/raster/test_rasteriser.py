@@ -13,6 +13,7 @@ from ecs_core import kernels
 from ecs_core.raster import rasteriser as rasteriser_module
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak, linear_from_srgb
+from ecs_core.raster.finish import Finish
 from ecs_core.raster.rasteriser import MOST_OVERDRAW, Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from tests.ecs_core.raster.painting import HEIGHT, WIDTH, light_of, painted, same
@@ -311,6 +312,24 @@ def test_covering_sprite_hides_what_is_behind_it(disc: int) -> None:
     assert abs(int(hidden.luma[54, 96]) - int(alone.luma[54, 96])) <= (16 if disc == 0 else 1)  # a glow ends at 0.98
     assert int(alone.luma[54, 96]) < int(painted(nothing(), BRIGHT).luma[54, 96]) - 50  # the bright background, too
     assert int(shown.luma[54, 96]) > int(alone.luma[54, 96]) + 60
+
+
+def test_lines_and_covering_sprites_are_drawn_in_turn() -> None:
+    def line(y: float) -> Sprites:
+        way = np.full(1, 120.0, np.float32)
+        return replace(sprites([36.0], [y], radius=3.0, light=(0.5, 1.0, 2.0), skirt=0.0), dx=way, dy=way * 0)
+
+    disc = sprites([96.0], [54.0], radius=40.0, light=(0.2, 0.02, 0.02), disc=1, cover=1.0)
+    ring = sprites([96.0], [54.0], radius=1.5, light=(0.0, 3.0, 0.0), skirt=0.5)  # a core and a skirt
+    hidden, shown = line(40.0), line(66.0)
+    for bloom in (None, Finish(bloom=3.0, bloom_radius=40.0)):
+        both = painted(Sprites.join([ring, hidden, ring, disc, shown, ring]), BRIGHT, finish=bloom)
+        alone = painted(Sprites.join([ring, ring, disc, ring]), BRIGHT, finish=bloom)
+        without = painted(Sprites.join([ring, ring, disc, shown, ring]), BRIGHT, finish=bloom)
+        within = slice(75, 117)
+        assert (both.luma[66, within].astype(int) - alone.luma[66, within]).min() > 60
+        assert np.abs(both.luma[40, within].astype(int) - without.luma[40, within]).max() <= (1 if bloom is None else 12)
+        assert (both.luma[40, 40:50].astype(int) - without.luma[40, 40:50]).min() > 10  # beside the disc
 
 
 def test_disc_that_covers_half_shows_half_of_what_is_behind() -> None:
