@@ -328,7 +328,9 @@ def test_lines_and_covering_sprites_are_drawn_in_turn() -> None:
         without = painted(Sprites.join([ring, ring, disc, shown, ring]), BRIGHT, finish=bloom)
         within = slice(75, 117)
         assert (both.luma[66, within].astype(int) - alone.luma[66, within]).min() > 60
-        assert np.abs(both.luma[40, within].astype(int) - without.luma[40, within]).max() <= (1 if bloom is None else 12)
+        assert np.abs(both.luma[40, within].astype(int) - without.luma[40, within]).max() <= (
+            1 if bloom is None else 12
+        )
         assert (both.luma[40, 40:50].astype(int) - without.luma[40, 40:50]).min() > 10  # beside the disc
 
 

@@ -135,6 +135,20 @@ def test_emission_gives_depth_to_each_birth(make_world: MakeWorld) -> None:
     assert depth.z.min() > 100.0
 
 
+def test_births_of_a_rate_lie_in_no_planes(make_world: MakeWorld) -> None:
+    world = make_world()
+    gate = Volume(500.0, 500.0, Range(-600.0, -600.0), walls="open")
+    entity = world.populate(COLUMNS, [Emission(0.0, 0.0, rate=900.0), gate, Speed(0.5)])
+    for _ in range(30):
+        world.step()
+    depth = world.component(entity, Depth)
+    assert depth is not None
+    z = np.sort(depth.z)
+    assert z[-1] <= 500.01
+    assert z[0] == pytest.approx(200.0, abs=8.0)
+    assert np.diff(z).max() < 4.0  # 900 births within 300 units; planes would be 10 apart
+
+
 def test_wrong_value_is_named(make_world: MakeWorld) -> None:
     with pytest.raises(PluginError, match=r"Volume\.walls = 'bounce': must be 'wrap' or 'reflect' or 'open'"):
         make_world().populate(COLUMNS, [Volume(walls="bounce")])  # type: ignore[arg-type]
