@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 
 from ecs_core import (
+    AudioFeature,
+    AudioFrame,
     Canvas,
     FeatureTimeline,
     Look,
     ParticleType,
     Phase,
+    PluginError,
     Position,
     RenderResult,
     Scene,
@@ -400,6 +403,14 @@ def test_audio_feature_of_a_plugin_is_registered(load_plugins: Load) -> None:
 def test_audio_feature_name_must_be_unique(load_plugins: Load, name: str) -> None:
     registry = load_plugins(shine=FEATURE.replace('"shine"', repr(name)))
     assert f"audio feature {name!r}: the name is taken, or no identifier" in registry.failures[0]
+
+
+def test_audio_feature_cannot_have_the_name_of_what_an_audio_frame_has() -> None:
+    taken = {name for name in dir(AudioFrame) if not name.startswith("_")}
+    assert taken >= {"count", "recent", "frame"}
+    for name in taken:
+        with pytest.raises(PluginError, match="the name is taken"):
+            AudioFeature(name, "a test", lambda spectrum: spectrum.rms)
 
 
 def test_audio_feature_must_be_of_a_known_kind(load_plugins: Load) -> None:
