@@ -192,15 +192,16 @@ class WrapSystem(System):
 
 def wrap_margins(look: Look, sprite: Sprite | None, velocity: Velocity | None, speed: Speed | None) -> F32:
     """How far from the canvas particles are when they wrap, units: none of their light is seen any more."""
-    reach = kernels.raster.SKIRT_REACH
+    reach, open_for = kernels.raster.SKIRT_REACH, 0.0
     if sprite is not None and sprite.texture is not None:
         reach = f32(_BLURRED * sprite.scale)
     elif sprite is not None and sprite.shape == "disc":
         reach = f32(1)
+    elif sprite is not None:
+        open_for = sprite.shutter * (1.0 if speed is None else abs(speed.factor))
     margins: F32 = np.maximum(reach * look.radius, f32(_LEAST_REACH))
-    if sprite is not None and sprite.shutter and velocity is not None:  # half of a streak
-        half = f32(0.5 * sprite.shutter * (1.0 if speed is None else abs(speed.factor)))
-        margins += half * np.hypot(velocity.x, velocity.y)
+    if open_for and velocity is not None:  # half of a streak
+        margins += f32(0.5 * open_for) * np.hypot(velocity.x, velocity.y)
     return margins
 
 
