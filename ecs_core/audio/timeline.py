@@ -31,6 +31,7 @@ _TAKEN = {
     *(name.removesuffix("s") for name in EVENTS),
     "count",
     "before",
+    "recent",
     "again",
     "frame",
     "timeline",

@@ -121,7 +121,8 @@ TRAIL_POINTS = 12  # of a trail
 class TrailPoints(Column):
     """Where a particle was, at even times of the song and in the last frame.
 
-    ``x0`` and ``y0`` are the newest place; ``known`` is the number of places.
+    ``x0`` and ``y0`` are the newest place; ``known`` is the number of places. A particle that wraps takes its places
+    along; ``wrapped_x`` and ``wrapped_y`` are how far (units): there its trail is seen, too.
     """
 
     fields = (
@@ -130,6 +131,8 @@ class TrailPoints(Column):
         "known",
         "x",
         "y",
+        "wrapped_x",
+        "wrapped_y",
     )
 
 

@@ -55,16 +55,17 @@ def _put(values: F32, fields: I64, field: int, row: int, value: f32) -> None:
         values[fields[field], row] = value
 
 
-@kernel("f4[:, ::1], i8[::1], i8, i8, i8[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4, i8, i8, i8")
+@kernel("f4[:, ::1], i8[::1], i8, i8, i8[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4, i8, i8, i8, f4[::1]")
 def bear(
     values: F32, birth: I64, first: int, last: int, fields: I64, draws: F32, shape: F32, palette: F32, dt: float,
-    k0: int, k1: int, stream: int,
+    k0: int, k1: int, stream: int, until: F32,
 ) -> None:  # fmt: skip
     """Write the first values of the rows from ``first`` up to but not including ``last``.
 
     ``values`` is a table's (fields, rows), ``birth`` its birth ids; ``fields``, ``draws`` and ``shape`` are as above;
     ``palette`` is (colours, 3). If ``dt`` (s) is not 0, particles were born at random times of the frame: they start as
-    much before their place as they travel until their birth, and as much younger than 0.
+    much before their place as they travel until their birth, and as much younger than 0. ``until``, (last - first,), is
+    set to the seconds from the beginning of the frame to each birth.
     """
     uniforms = np.empty(_UNIFORMS, np.float32)
     scale = f32(1.0 / 16777216.0)
@@ -102,12 +103,13 @@ def bear(
         orbit = _drawn(draws, ORBIT, uniforms)
         vx = across * speed - down * orbit + _drawn(draws, DRIFT_X, uniforms)
         vy = down * speed + across * orbit + _drawn(draws, DRIFT_Y, uniforms)
-        until = dt * uniforms[_SINCE]  # from the beginning of the frame to its birth
-        _put(values, fields, 0, row, shape[_X] + dx - vx * until * shape[_TRAVELLED])
-        _put(values, fields, 1, row, shape[_Y] + dy - vy * until * shape[_TRAVELLED])
+        wait = dt * uniforms[_SINCE]
+        until[row - first] = wait
+        _put(values, fields, 0, row, shape[_X] + dx - vx * wait * shape[_TRAVELLED])
+        _put(values, fields, 1, row, shape[_Y] + dy - vy * wait * shape[_TRAVELLED])
         _put(values, fields, 2, row, vx)
         _put(values, fields, 3, row, vy)
-        _put(values, fields, 4, row, -until)
+        _put(values, fields, 4, row, -wait)
         _put(values, fields, 5, row, _drawn(draws, SPAN, uniforms))
         _put(values, fields, 6, row, radius)
         _put(values, fields, 7, row, _drawn(draws, GROWTH, uniforms))

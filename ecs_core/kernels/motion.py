@@ -75,15 +75,14 @@ def advance_reflecting(
         age[i] += dt
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f8, f8, f8, f8")
-def wrap(x: F32, y: F32, radius: F32, width: Scalar, height: Scalar, reach: Scalar, least: Scalar) -> None:
-    """Move particles that left the canvas by more than ``reach`` radii, or ``least`` units, to the opposite edge."""
-    width, height, reach, least = f32(width), f32(height), f32(reach), f32(least)
+@kernel("f4[::1], f4[::1], f4[::1], f8, f8")
+def wrap(x: F32, y: F32, margin: F32, width: Scalar, height: Scalar) -> None:
+    """Move particles that left the canvas by more than their ``margin`` (units) to the opposite edge."""
+    width, height = f32(width), f32(height)
     for i in range(x.size):
-        margin = max(reach * radius[i], least)
-        across, down = width + f32(2.0) * margin, height + f32(2.0) * margin
-        x[i] -= across * np.floor((x[i] + margin) / across)
-        y[i] -= down * np.floor((y[i] + margin) / down)
+        across, down = width + f32(2.0) * margin[i], height + f32(2.0) * margin[i]
+        x[i] -= across * np.floor((x[i] + margin[i]) / across)
+        y[i] -= down * np.floor((y[i] + margin[i]) / down)
 
 
 @kernel("f4[::1], f4[::1], f4[::1], f4[::1], f8, f8, f8, f8")

@@ -12,6 +12,7 @@ import numpy as np
 from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.raster.colour import leak
+from ecs_core.raster.draw_order import in_turn
 from ecs_core.raster.sprites import Sprites
 from ecs_core.units import UNITS
 
@@ -40,16 +41,17 @@ class Bloom:
         self._columns, self._column_shares = _between(width // 2, columns // 2, centre=0.25)
         self._light = np.zeros((3, rows // 2, width // 2), np.float32)
 
-    def light(self, sprites: Sprites, lines: F32, *, scale: float, amount: float, radius: float) -> F32:
+    def light(self, sprites: Sprites, lines: F32, ahead: I64, *, scale: float, amount: float, radius: float) -> F32:
         """The light of all that is drawn, times ``amount``, spread over about ``radius`` units.
 
-        ``sprites`` are round, their radii ``scale`` times what they say; ``lines`` is as ``kernels.lines`` draws them.
+        ``sprites`` are round, their radii ``scale`` times what they say; ``lines`` is as ``kernels.lines`` draws them,
+        and ``ahead`` as ``draw_order.windows_ahead`` has it, where something covers.
         Returns (3, rows, width / 2) float32, which holds until the next call.
         """
         if not amount:
             self._light.fill(0)
             return self._light
-        self._draw(sprites, lines, scale)
+        self._draw(sprites, lines, ahead, scale)
         columns, rows = self._size
         halves = self._colour.reshape(3, rows // 2, columns // 2 + kernels.raster.PAD)
         coarse = np.ascontiguousarray(halves[:, :, : columns // 2])
@@ -60,7 +62,7 @@ class Bloom:
         self._colour.fill(0)
         return self._light
 
-    def _draw(self, sprites: Sprites, lines: F32, scale: float) -> None:
+    def _draw(self, sprites: Sprites, lines: F32, ahead: I64, scale: float) -> None:
         columns, rows = self._size
         across, down = np.float32(columns / self._fine[0]), np.float32(rows / self._fine[1])
         x, y, radius = sprites.x * across, sprites.y * down, sprites.radius * down
@@ -71,17 +73,19 @@ class Bloom:
             x, y, radius, np.float32(scale), *leak(sprites.red, sprites.green, sprites.blue), sprites.skirt,
             sprites.disc, cover, columns, rows, self._drawn,
         )  # fmt: skip
-        band = self._luminance, self._colour, 0, rows, columns
-        what = np.arange(n), self._drawn, self._windows, self._touched
-        if cover.any():
-            kernels.cover.cover_band(*band, *what, float(kernels.cover.TOE))
-        else:
-            kernels.raster.draw_band(*band, *what)
-        if lines.shape[1]:
-            coarse = lines.copy()
-            coarse[[0, 2]] *= across
-            coarse[[1, 3, 4, 5]] *= down
-            kernels.lines.draw_lines(*band, np.arange(coarse.shape[1]), coarse, self._soft, self._touched)
+        coarse = lines.copy()
+        coarse[[0, 2]] *= across
+        coarse[[1, 3, 4, 5]] *= down
+        band, covers = (self._luminance, self._colour, 0, rows, columns), bool(cover.any())
+        all_windows, all_lines = np.arange(n), np.arange(lines.shape[1])
+        for windows, lines_after in in_turn(all_windows, all_lines, ahead) if covers else [(all_windows, all_lines)]:
+            what = windows, self._drawn, self._windows, self._touched
+            if covers:
+                kernels.cover.cover_band(*band, *what, float(kernels.cover.TOE))
+            else:
+                kernels.raster.draw_band(*band, *what)
+            if lines_after.size:
+                kernels.lines.draw_lines(*band, lines_after, coarse, self._soft, self._touched)
 
 
 def _between(fine: int, coarse: int, *, centre: float) -> tuple[I64, F32]:

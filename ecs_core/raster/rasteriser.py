@@ -17,6 +17,7 @@ from ecs_core.arrays import F32, I64, U8
 from ecs_core.raster.background import Background
 from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.colour import leak
+from ecs_core.raster.draw_order import apart, in_turn, windows_ahead
 from ecs_core.raster.finish import Finish, apart_in_colour, corners, grain_noise
 from ecs_core.raster.sprites import Sprites
 from ecs_core.raster.textures import SIDE
@@ -126,9 +127,10 @@ class Rasteriser:
         left, right = np.minimum(lines.x, lines.x + lines.dx), np.maximum(lines.x, lines.x + lines.dx)
         top, bottom = np.minimum(lines.y, lines.y + lines.dy), np.maximum(lines.y, lines.y + lines.dy)
         length = np.hypot(lines.dx.astype(np.float64), lines.dy)
+        widest = lines.radius.astype(np.float64) * (1 if lines.taper is None else np.fmax(lines.taper, 1))
 
         def fits(scale: float) -> bool:
-            reach = scale * kernels.raster.CORE_REACH * lines.radius.astype(np.float64)
+            reach = scale * kernels.raster.CORE_REACH * widest
             wide = np.minimum(right + reach, self.width) - np.maximum(left - reach, 0)
             high = np.minimum(bottom + reach, self.height) - np.maximum(top - reach, 0)
             seen = np.minimum(np.maximum(wide, 0) * np.maximum(high, 0), 2 * reach * (length + 2 * reach))
@@ -147,7 +149,7 @@ class Rasteriser:
             light = 1.0  # the finish is of the whole light, and fades last
             if finish.aberration:
                 sprites = apart_in_colour(sprites, self.width, self.height, units=finish.aberration)
-        sprites, lines = _apart(sprites)
+        sprites, lines, ahead = apart(sprites)
         textured = None
         if sprites.texture is not None and sprites.texture.any():
             sprites = without_shape(sprites)
@@ -163,6 +165,8 @@ class Rasteriser:
             self._drawn = np.empty((8, 3 * len(sprites)), np.float32)
         drawn = self._drawn
         covers = sprites.cover is not None and bool(sprites.cover.any())
+        if covers:
+            ahead = windows_ahead(sprites, ahead)
         cover = np.zeros(len(sprites), np.float32) if sprites.cover is None else sprites.cover
 
         def cut(scale: float) -> tuple[int, float]:
@@ -181,13 +185,15 @@ class Rasteriser:
             scale = _largest(lambda scale: cut(scale)[1] <= MOST_OVERDRAW)
             n, _ = cut(scale)
         reach = drawn[2, :n] if textured is None else textured.reach(drawn[2, :n])
+        if covers:
+            reach = np.maximum(reach, 2 * kernels.raster.FINEST) + 1  # pixel by which small discs that cover are wider
         starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], reach)
         segments, line_starts, listed_lines, thinner = _NO_LINES, [0] * len(starts), _NOBODY, 1.0
         if lines is not None:
             segments, thinner = self._cut_lines(lines, light)
             reach = np.maximum(segments[4], segments[5]) + 2  # pixels that soft lines are interpolated over
             line_starts, listed_lines = self._in_bands(segments[1], segments[3], reach)
-        finishing = None if finish is None else self._finishing(finish, fade, sprites, segments, scale)
+        finishing = None if finish is None else self._finishing(finish, fade, sprites, segments, ahead, scale)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
         for band, ((first, last), (first_line, last_line)) in enumerate(
             zip(pairwise(starts), pairwise(line_starts), strict=True)
@@ -201,20 +207,21 @@ class Rasteriser:
             if covers:  # sprites hide the background, too, so it is there before them
                 kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
             toe, scratch = float(kernels.cover.TOE) * light, (self._windows, self._touched)
-            here = listed[first:last]
-            for run, with_pictures in [(here, False)] if textured is None else textured.runs(here, in_order=covers):
-                if with_pictures and textured is not None:
-                    kernels.textures.draw_textures(
-                        *light_of_band, run, drawn, textured.turns, textured.atlas, SIDE, *scratch, toe
-                    )
-                elif covers:
-                    kernels.cover.cover_band(*light_of_band, run, drawn, *scratch, toe)
-                else:
-                    kernels.raster.draw_band(*light_of_band, run, drawn, *scratch)
-            if first_line < last_line:
-                which = listed_lines[first_line:last_line]
-                soft = self._soft[: 3 * ((bottom - top) // 2 + 2) * (self.width // 2 + kernels.raster.PAD)]
-                kernels.lines.draw_lines(*light_of_band, which, segments, soft, self._touched)
+            here, which = listed[first:last], listed_lines[first_line:last_line]
+            soft = self._soft[: 3 * ((bottom - top) // 2 + 2) * (self.width // 2 + kernels.raster.PAD)]
+            for windows, lines_after in in_turn(here, which, ahead) if covers else [(here, which)]:
+                runs = [(windows, False)] if textured is None else textured.runs(windows, in_order=covers)
+                for run, with_pictures in runs:
+                    if with_pictures and textured is not None:
+                        kernels.textures.draw_textures(
+                            *light_of_band, run, drawn, textured.turns, textured.atlas, SIDE, *scratch, toe
+                        )
+                    elif covers:
+                        kernels.cover.cover_band(*light_of_band, run, drawn, *scratch, toe)
+                    else:
+                        kernels.raster.draw_band(*light_of_band, run, drawn, *scratch)
+                if lines_after.size:
+                    kernels.lines.draw_lines(*light_of_band, lines_after, segments, soft, self._touched)
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             if finishing is not None:
                 bloom, rows, shares, *others, grains = finishing
@@ -235,7 +242,7 @@ class Rasteriser:
         return min(scale, thinner)
 
     def _finishing(
-        self, finish: Finish, fade: float, sprites: Sprites, lines: F32, scale: float
+        self, finish: Finish, fade: float, sprites: Sprites, lines: F32, ahead: I64, scale: float
     ) -> tuple[F32, I64, F32, F32, F32, F32, F32]:
         """What ``kernels.finish.finish_band`` takes for the whole picture, from the bloom on."""
         if self._bloom is None:
@@ -246,16 +253,8 @@ class Rasteriser:
             self._grain = finish.grain, np.maximum(1 + np.float32(finish.grain) * self._noise, np.float32(0))
         if sprites.texture is not None:
             sprites = as_bright_discs(sprites)
-        bloom = self._bloom.light(sprites, lines, scale=scale, amount=finish.bloom, radius=finish.bloom_radius)
+        bloom = self._bloom.light(sprites, lines, ahead, scale=scale, amount=finish.bloom, radius=finish.bloom_radius)
         return bloom, self._bloom.rows, self._bloom.shares, finish.gains(fade), *self._corners, self._grain[1]
-
-
-def _apart(sprites: Sprites) -> tuple[Sprites, Sprites | None]:
-    """Round sprites, and lines."""
-    if sprites.dx is None or sprites.dy is None:
-        return sprites, None
-    long = (sprites.dx != 0) | (sprites.dy != 0)
-    return (sprites, None) if not long.any() else (sprites.where(~long), sprites.where(long))
 
 
 def _largest(fits: Callable[[float], bool]) -> float:

@@ -14,7 +14,9 @@ from types import TracebackType
 import numpy as np
 
 from ecs_core import kernels
+from ecs_core.arrays import F32
 from ecs_core.audio.timeline import FeatureTimeline
+from ecs_core.ecs.components import FAR
 from ecs_core.ecs.resources import AudioFrame, Canvas
 from ecs_core.ecs.space import MovingCamera
 from ecs_core.ecs.world import Snapshot, World
@@ -32,7 +34,7 @@ from ecs_core.scene.bindings import attach, fill
 from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
 
-_AS_DRAWN = ("skirt", "disc", "cover", "taper", "fade", "texture", "angle", "squeeze")  # whatever the camera shows
+_AS_DRAWN = ("disc", "texture", "angle", "squeeze")  # whatever the camera shows
 _WHITEST = 254.9  # of 255: the tone curve reaches white only with infinite light
 
 
@@ -156,19 +158,28 @@ def _pixels(sprites: Sprites, *, height: int, eye: Eye, canvas: Canvas, opacity:
     """
     scale = np.float32(height / canvas.height)
     sprites = dimmed(eye.seen(sprites, canvas), np.full(1, opacity, np.float32))
-    dark = np.float32(0)  # a system may draw less, which the rasteriser cannot
     return replace(
         sprites,
         x=sprites.x * scale,
         y=sprites.y * scale,
         radius=np.maximum(sprites.radius * scale, np.float32(0.05)),
-        red=np.maximum(sprites.red, dark),
-        green=np.maximum(sprites.green, dark),
-        blue=np.maximum(sprites.blue, dark),
+        red=_usable(sprites.red),
+        green=_usable(sprites.green),
+        blue=_usable(sprites.blue),
+        skirt=_usable(sprites.skirt),
+        cover=None if sprites.cover is None else _usable(sprites.cover),
+        taper=None if sprites.taper is None else _usable(sprites.taper),
+        fade=None if sprites.fade is None else _usable(sprites.fade),
         dx=None if sprites.dx is None else sprites.dx * scale,
         dy=None if sprites.dy is None else sprites.dy * scale,
         **{name: column.copy() for name in _AS_DRAWN if (column := getattr(sprites, name)) is not None},
     )
+
+
+def _usable(values: F32) -> F32:
+    """Values that the rasteriser can draw, whatever a system made of them: 0 for less, and for what is no number."""
+    usable: F32 = np.fmin(np.fmax(values, np.float32(0)), np.float32(FAR))
+    return usable
 
 
 def backdrop(particle_type: ParticleType, settings: Settings) -> Background:

@@ -107,7 +107,7 @@ def no_source(timeline: FeatureTimeline) -> str:
     return f"no such feature; there are: {features}; and events: {events}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reactive:
     """The bindings of a population, and the base components that they modify (recorded when a scene is set up)."""
 
@@ -122,9 +122,6 @@ class Reactive:
                     getattr(component, binding.field), int | float | Range | Pareto
                 ):
                     raise SceneError(f"binding target {binding.target.__name__}.{binding.field}: not a number")
-
-    def __hash__(self) -> int:
-        return id(self)
 
 
 def check_target(target: type[Any], field: str) -> None:

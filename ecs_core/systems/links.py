@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.ecs.components import Color, Hue, Look, Position
+from ecs_core.arrays import F32
+from ecs_core.ecs.components import Color, Hue, Look, Position, Speed, Sprite, Velocity, Walls
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, Links
@@ -15,6 +16,7 @@ from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 from ecs_core.raster.sprites import Sprites
 from ecs_core.systems.extraction import turned
+from ecs_core.systems.motion import wrap_margins
 
 f32 = np.float32
 _MOST_CELLS = 1 << 16
@@ -30,7 +32,7 @@ class LinkLines(System):
     def process(self) -> None:
         world, canvas = self.world, self.world.get(Canvas)
         kinds = (Table, Links, Position, Look, Color)
-        for _, (table, links, position, look, color, depth, hue) in world.query(*kinds, optional=(Depth, Hue)):
+        for entity, (table, links, position, look, color, depth, hue) in world.query(*kinds, optional=(Depth, Hue)):
             n, most = len(table), min(links.most, kernels.links.MOST)
             if n < 2 or most < 1 or links.reach <= 0 or links.light <= 0 or links.width <= 0:
                 continue
@@ -46,7 +48,8 @@ class LinkLines(System):
                 continue
             a, b = pairs[0, :count], pairs[1, :count]
             # As bright as both ends are together, brighter towards the brighter one, and dark where one is.
-            one, other = np.maximum(look.light[a], f32(1e-6)), np.maximum(look.light[b], f32(1e-6))
+            bright: F32 = np.maximum(self._light(entity, position, look), f32(1e-6))
+            one, other = bright[a], bright[b]
             light = f32(2 * links.light) * shares[:count] * np.sqrt(one * other) * one / (one + other)
             red, green, blue = (f32(0.5) * (shown[a] + shown[b]) * light for shown in turned(color, hue))
             world.draw(
@@ -66,3 +69,17 @@ class LinkLines(System):
                     dz=None if depth is None else z[b] - z[a],
                 )
             )
+
+    def _light(self, entity: int, position: Position, look: Look) -> F32:
+        """The light of particles; those that wrap lose it on their way out, as their links would vanish at once."""
+        world, canvas = self.world, self.world.get(Canvas)
+        walls = world.component(entity, Walls)
+        if walls is None or walls.mode != "wrap":
+            return look.light
+        velocity, speed = world.component(entity, Velocity), world.component(entity, Speed)
+        margins = wrap_margins(look, world.component(entity, Sprite), velocity, speed)
+        x, y = position.x, position.y
+        beyond = np.maximum(np.maximum(-x, x - f32(canvas.width)), np.maximum(-y, y - f32(canvas.height)))
+        within = np.clip(1 - beyond / margins, f32(0), f32(1))
+        left: F32 = look.light * within * within  # a link goes by the root of it
+        return left

@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from ecs_core import kernels
+from ecs_core.arrays import F32
 from ecs_core.ecs.components import (
+    TRAIL_POINTS,
     Attraction,
     Drag,
     Gravity,
@@ -19,6 +21,7 @@ from ecs_core.ecs.components import (
     Size,
     Speed,
     Sprite,
+    TrailPoints,
     Turbulence,
     Velocity,
     Walls,
@@ -154,7 +157,7 @@ class MotionSystem(System):
             else:
                 kernels.motion.advance_aging(x, y, vx, vy, life.age, step, keep, dt)
             if walls is not None and look is None:
-                kernels.motion.wrap(x, y, np.zeros_like(x), canvas.width, canvas.height, 0.0, 0.0)
+                kernels.motion.wrap(x, y, np.zeros_like(x), canvas.width, canvas.height)
         for _, (life, position, velocity) in world.query(Lifetime, optional=(Position, Velocity)):
             if position is None or velocity is None:  # what does not move ages, too
                 life.age += f32(dt)
@@ -169,17 +172,44 @@ class WrapSystem(System):
 
     phase = Phase.REAP
     needs = (Walls, Position, Look)
-    reads = (Look,)
-    writes = (Position,)
+    reads = (Look, Velocity)
+    writes = (Position, TrailPoints)
 
     def process(self) -> None:
         canvas = self.world.get(Canvas)
-        for _, (walls, position, look, sprite) in self.world.query(Walls, Position, Look, optional=(Sprite,)):
-            if walls.mode == "wrap":
-                is_disc = sprite is not None and sprite.shape == "disc"
-                reach = 1.0 if is_disc else float(kernels.raster.SKIRT_REACH)
-                if sprite is not None and sprite.texture is not None:
-                    reach = _BLURRED * sprite.scale
-                kernels.motion.wrap(
-                    position.x, position.y, look.radius, canvas.width, canvas.height, reach, _LEAST_REACH
-                )
+        kinds, optional = (Table, Walls, Position, Look), (Sprite, TrailPoints, Velocity, Speed)
+        for _, (table, walls, position, look, sprite, path, velocity, speed) in self.world.query(
+            *kinds, optional=optional
+        ):
+            if walls.mode != "wrap":
+                continue
+            margins = wrap_margins(look, sprite, velocity, speed)
+            before = position.x.copy(), position.y.copy()
+            kernels.motion.wrap(position.x, position.y, margins, canvas.width, canvas.height)
+            if path is not None:
+                _take_trails_along(table, position.x - before[0], position.y - before[1])
+
+
+def wrap_margins(look: Look, sprite: Sprite | None, velocity: Velocity | None, speed: Speed | None) -> F32:
+    """How far from the canvas particles are when they wrap, units: none of their light is seen any more."""
+    reach, open_for = kernels.raster.SKIRT_REACH, 0.0
+    if sprite is not None and sprite.texture is not None:
+        reach = f32(_BLURRED * sprite.scale)
+    elif sprite is not None and sprite.shape == "disc":
+        reach = f32(1)
+    elif sprite is not None:
+        open_for = sprite.shutter * (1.0 if speed is None else abs(speed.factor))
+    margins: F32 = np.maximum(reach * look.radius, f32(_LEAST_REACH))
+    if open_for and velocity is not None:  # half of a streak
+        margins += f32(0.5 * open_for) * np.hypot(velocity.x, velocity.y)
+    return margins
+
+
+def _take_trails_along(table: Table, dx: F32, dy: F32) -> None:
+    """Move the trails of particles that have wrapped by as much as those."""
+    rows = np.flatnonzero((dx != 0) | (dy != 0))
+    for axis, moved in (("x", dx[rows]), ("y", dy[rows])):
+        first, last, wrapped = (table.row_of(TrailPoints, name) for name in (f"{axis}0", axis, f"wrapped_{axis}"))
+        table.values[first : first + TRAIL_POINTS, rows] += moved
+        table.values[last, rows] += moved
+        table.values[wrapped, rows] = moved

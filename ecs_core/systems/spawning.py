@@ -73,18 +73,18 @@ class EmissionSystem(System):
         if n <= 0:
             return
         world, new = self.world, table.spawn(n)
-        stream = stream_of(self.random_key, world.name(entity), "birth")
+        stream, until = stream_of(self.random_key, world.name(entity), "birth"), np.empty(n, np.float32)
         kernels.birth.bear(
             table.values, table.birth, new.start, new.stop, world.derived(entity, table, _rows_of_fields),
             _draws(birth), self._shape(entity, birth), _colours(birth.palette), np.float32(during),
-            *kernel_key(world.seed, stream),
+            *kernel_key(world.seed, stream), until,
         )  # fmt: skip
         volume = world.component(entity, Volume)
         if volume is not None:
-            self._place_in_depth(entity, volume, table.birth[new], new)
+            self._place_in_depth(entity, volume, table.birth[new], new, until)
         origin = world.component(entity, EmitFrom)
         if origin is not None:
-            self._place_at_sources(entity, origin, table.birth[new], new, within_frame=during > 0)
+            self._place_at_sources(entity, origin, table.birth[new], new, until)
 
     def _sources(self, entity: int, origin: EmitFrom) -> int:
         """How many particles there are to be born at."""
@@ -92,24 +92,21 @@ class EmissionSystem(System):
         assert table is not None
         return len(table)
 
-    def _place_at_sources(self, entity: int, origin: EmitFrom, birth: I64, new: slice, *, within_frame: bool) -> None:
-        """Move new particles to those of another population, which are drawn by birth ids."""
+    def _place_at_sources(self, entity: int, origin: EmitFrom, birth: I64, new: slice, until: F32) -> None:
+        """Move new particles to those of another population, which are drawn by birth ids.
+
+        In the seconds ``until`` a particle is born the other one moves on.
+        """
         world, source = self.world, self.world.derived(entity, origin, source_of)
         drawn = uniform_by_birth(world.seed, stream_of(self.random_key, world.name(entity), "source"), birth)
         of = (drawn * np.float32(self._sources(entity, origin))).astype(np.int64)
         place, there = world.component(entity, Position), world.component(source, Position)
         if place is None or there is None:
             return
-        velocity, theirs, life = (
-            world.component(entity, Velocity),
-            world.component(source, Velocity),
-            world.component(entity, Lifetime),
-        )
+        velocity, theirs = world.component(entity, Velocity), world.component(source, Velocity)
         # They inherit how fast the other one goes; with a pace of their own they would be faster or slower by that.
         theirs_pace, pace = _pace(world, source), _pace(world, entity)
         inherited = np.float32(origin.inherit) * theirs_pace / max(pace, np.float32(1e-6))
-        # Until it is born the other one moves on.
-        until = np.float32(0) if life is None or not within_frame else -life.age[new]
         ways: list[tuple[F32, F32, F32 | None, F32 | None]]
         if theirs is None:
             ways = [(place.x, there.x, None, None), (place.y, there.y, None, None)]
@@ -119,7 +116,7 @@ class EmissionSystem(System):
         depth, deep = world.component(entity, Depth), world.component(source, Depth)
         if depth is not None and deep is not None:
             if world.component(entity, Volume) is not None:
-                depth.z[new] = 0  # drawn where there is no other to be born at
+                depth.z[new] = -pace * until * depth.vz[new]  # drawn where there is no other to be born at
             ways.append((depth.z, deep.z, depth.vz, deep.vz))
         for here, at, ours, speed in ways:
             here[new] += at[of]
@@ -135,16 +132,20 @@ class EmissionSystem(System):
             color.g[new] *= tint.g[of]
             color.b[new] *= tint.b[of]
 
-    def _place_in_depth(self, entity: int, volume: Volume, birth: I64, new: slice) -> None:
-        """Draw the depth of new particles, and their velocity in it, from their birth ids."""
+    def _place_in_depth(self, entity: int, volume: Volume, birth: I64, new: slice, until: F32) -> None:
+        """Draw the depth of new particles, and their velocity in it, from their birth ids.
+
+        They are there after the seconds ``until`` their birth.
+        """
         world = self.world
         depth = world.component(entity, Depth)
         if depth is None:
             return
         name = world.name(entity)
         z, u = (uniform_by_birth(world.seed, stream_of(self.random_key, name, what), birth) for what in ("z", "vz"))
-        depth.z[new] = np.float32(volume.near) + np.float32(volume.far - volume.near) * z
         depth.vz[new] = volume.speed.at(u)
+        depth.z[new] = np.float32(volume.near) + np.float32(volume.far - volume.near) * z
+        depth.z[new] -= _pace(world, entity) * until * depth.vz[new]
 
     def _shape(self, entity: int, birth: Birth) -> F32:
         """The numbers of a Birth, as the kernel wants them."""

@@ -6,12 +6,14 @@ columns, so that a simulation goes on from any snapshot.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ecs_core import kernels
 from ecs_core.arrays import F32
 from ecs_core.ecs.components import TRAIL_POINTS, Color, Hue, Look, Position, Speed, Trail, TrailPoints, Velocity
-from ecs_core.ecs.resources import Clock
+from ecs_core.ecs.resources import Canvas, Clock
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, TrailDepths
 from ecs_core.ecs.table import Column, Table
@@ -95,23 +97,39 @@ class TrailLines(System):
             light = lines[5] * look.light[of] * f32(trail.light)
             red, green, blue = (channel[of] for channel in turned(color, hue))
             nothing = np.zeros(count, np.float32)
-            world.draw(
-                Sprites(
-                    lines[0],
-                    lines[1],
-                    lines[4],
-                    red * light,
-                    green * light,
-                    blue * light,
-                    nothing,
-                    np.zeros(count, np.uint8),
-                    None,
-                    lines[2],
-                    lines[3],
-                    lines[6],
-                    lines[7],
-                )
+            trails = Sprites(
+                lines[0],
+                lines[1],
+                lines[4],
+                red * light,
+                green * light,
+                blue * light,
+                nothing,
+                np.zeros(count, np.uint8),
+                None,
+                lines[2],
+                lines[3],
+                lines[6],
+                lines[7],
             )
+            world.draw(trails)
+            left_behind = _left_behind(trails, path.wrapped_x[of], path.wrapped_y[of], world.get(Canvas))
+            if len(left_behind):
+                world.draw(left_behind)
+
+
+def _left_behind(trails: Sprites, wrapped_x: F32, wrapped_y: F32, canvas: Canvas) -> Sprites:
+    """What is still to be seen of trails where their particles have left the picture, before they wrapped."""
+    assert trails.dx is not None
+    assert trails.dy is not None
+    seen = (wrapped_x != 0) | (wrapped_y != 0)
+    if not seen.any():
+        return trails.where(seen)
+    reach = kernels.raster.CORE_REACH * trails.radius
+    x, y = trails.x - wrapped_x, trails.y - wrapped_y
+    for begin, way, end in ((x, trails.dx, canvas.width), (y, trails.dy, canvas.height)):
+        seen &= (np.minimum(begin, begin + way) - reach < f32(end)) & (np.maximum(begin, begin + way) + reach > 0)
+    return replace(trails, x=x, y=y).where(seen)
 
 
 def _draw_in_space(world: World, table: Table, trail: Trail, since: float, colours: tuple[F32, F32, F32]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -13,23 +15,29 @@ import numpy as np
 import pytest
 
 from ecs_core import (
+    AudioFeature,
+    AudioFrame,
     Canvas,
     FeatureTimeline,
     Look,
     ParticleType,
     Phase,
+    PluginError,
     Position,
     RenderResult,
     Scene,
     SceneError,
     Settings,
+    Sprites,
     System,
     Upkeep,
     Velocity,
+    texture_number,
 )
 from ecs_core.plugin_api import particle_type, particle_types
 from ecs_core.plugin_api.registry import GROUP, Registry, load
 from ecs_core.rendering.simulation import Simulation
+from tests.ecs_core.raster.painting import painted
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = """
@@ -350,6 +358,31 @@ def test_negative_light_is_dark() -> None:
         assert (channel[1:] > 0).all()
 
 
+@pytest.mark.compiled
+@pytest.mark.parametrize("covers", [False, True])
+@pytest.mark.parametrize("light", [-0.06, math.nan, math.inf, -math.inf, 1e30])
+def test_any_light_that_a_system_draws_is_within_the_range_of_video(light: float, covers: bool) -> None:
+    class Draw(System):
+        phase = Phase.EXTRACT
+
+        def process(self) -> None:
+            x = np.array([300.0, 900.0, 1500.0], np.float32)
+            bright, fine = np.full(3, light), np.full(3, 0.5)
+            glow = Sprites(x, x, fine + 20, bright, fine, bright, fine, np.array([0, 1, 0], np.uint8))
+            self.world.draw(replace(glow, texture=np.array([0, 0, texture_number("petal")], np.uint8)))
+            self.world.draw(replace(glow, dx=fine + 200, dy=fine, fade=bright, taper=fine))
+            if covers:
+                self.world.draw(replace(glow, red=fine, blue=fine, cover=bright))
+                self.world.draw(replace(glow, cover=fine))
+
+    kind = ParticleType("odd", archetype=(Position,), systems=(Draw,))
+    small = Settings(width=192, height=108)
+    with Simulation(kind, small, FeatureTimeline.silence(Fraction(30), 2)) as simulation:
+        planes = painted(simulation.frame(), size=(192, 108))
+    assert planes.luma.min() >= 16
+    assert planes.luma.max() <= 235
+
+
 FEATURE = """
 import numpy as np
 from ecs_core import AudioFeature, hookimpl
@@ -370,6 +403,14 @@ def test_audio_feature_of_a_plugin_is_registered(load_plugins: Load) -> None:
 def test_audio_feature_name_must_be_unique(load_plugins: Load, name: str) -> None:
     registry = load_plugins(shine=FEATURE.replace('"shine"', repr(name)))
     assert f"audio feature {name!r}: the name is taken, or no identifier" in registry.failures[0]
+
+
+def test_audio_feature_cannot_have_the_name_of_what_an_audio_frame_has() -> None:
+    taken = {name for name in dir(AudioFrame) if not name.startswith("_")}
+    assert taken >= {"count", "recent", "frame"}
+    for name in taken:
+        with pytest.raises(PluginError, match="the name is taken"):
+            AudioFeature(name, "a test", lambda spectrum: spectrum.rms)
 
 
 def test_audio_feature_must_be_of_a_known_kind(load_plugins: Load) -> None:

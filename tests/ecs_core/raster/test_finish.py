@@ -58,7 +58,7 @@ def test_bloom_spreads_so_many_times_the_light_of_a_sprite(radius: float) -> Non
 def light_in_all(width: int, height: int, drawn: Sprites, radius: float, amount: float) -> np.ndarray:
     """The light of the bloom, summed over the pixels of the picture, of each channel."""
     bloom = Bloom(width, height)
-    light = bloom.light(drawn, NO_LINES, scale=1.0, amount=amount, radius=radius)
+    light = bloom.light(drawn, NO_LINES, np.zeros(0, np.int64), scale=1.0, amount=amount, radius=radius)
     return light.sum(axis=(1, 2), dtype=np.float64) * 2 * height / light.shape[1]
 
 

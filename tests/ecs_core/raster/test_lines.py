@@ -157,6 +157,14 @@ def test_lines_that_cover_the_picture_too_often_are_drawn_thinner() -> None:
 
 
 @pytest.mark.compiled
+def test_room_that_lines_take_is_that_of_their_wider_end() -> None:
+    n = int(4 * MOST_LINES)
+    planes = Planes.empty(64, 48)
+    horns = lines(np.full(n, 30.0), np.full(n, 24.0), 9.0, 3.0, radius=0.5, light=1e-3, taper=1e4)
+    assert 0 < Rasteriser(64, 48).paint(horns, planes) < 0.01
+
+
+@pytest.mark.compiled
 def test_lines_outside_of_the_picture_take_no_room() -> None:
     n = int(4 * MOST_LINES)
     away = lines(np.full(n, -9000.0), np.full(n, 24.0), 20.0, 10.0, radius=100.0)

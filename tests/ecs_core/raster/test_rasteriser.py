@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core import kernels
+from ecs_core.raster import rasteriser as rasteriser_module
 from ecs_core.raster.background import Background
 from ecs_core.raster.colour import leak, linear_from_srgb
+from ecs_core.raster.finish import Finish
 from ecs_core.raster.rasteriser import MOST_OVERDRAW, Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from tests.ecs_core.raster.painting import HEIGHT, WIDTH, light_of, painted, same
@@ -312,11 +314,59 @@ def test_covering_sprite_hides_what_is_behind_it(disc: int) -> None:
     assert int(shown.luma[54, 96]) > int(alone.luma[54, 96]) + 60
 
 
+def test_lines_and_covering_sprites_are_drawn_in_turn() -> None:
+    def line(y: float) -> Sprites:
+        way = np.full(1, 120.0, np.float32)
+        return replace(sprites([36.0], [y], radius=3.0, light=(0.5, 1.0, 2.0), skirt=0.0), dx=way, dy=way * 0)
+
+    disc = sprites([96.0], [54.0], radius=40.0, light=(0.2, 0.02, 0.02), disc=1, cover=1.0)
+    ring = sprites([96.0], [54.0], radius=1.5, light=(0.0, 3.0, 0.0), skirt=0.5)  # a core and a skirt
+    hidden, shown = line(40.0), line(66.0)
+    for bloom in (None, Finish(bloom=3.0, bloom_radius=40.0)):
+        both = painted(Sprites.join([ring, hidden, ring, disc, shown, ring]), BRIGHT, finish=bloom)
+        alone = painted(Sprites.join([ring, ring, disc, ring]), BRIGHT, finish=bloom)
+        without = painted(Sprites.join([ring, ring, disc, shown, ring]), BRIGHT, finish=bloom)
+        within = slice(75, 117)
+        assert (both.luma[66, within].astype(int) - alone.luma[66, within]).min() > 60
+        assert np.abs(both.luma[40, within].astype(int) - without.luma[40, within]).max() <= (
+            1 if bloom is None else 12
+        )
+        assert (both.luma[40, 40:50].astype(int) - without.luma[40, 40:50]).min() > 10  # beside the disc
+
+
 def test_disc_that_covers_half_shows_half_of_what_is_behind() -> None:
     background = Background(base=(0.4, 0.4, 0.4))
     half = painted(sprites([96.0], [54.0], radius=20.0, light=(0.0,) * 3, skirt=0.0, disc=1, cover=0.5), background)
     whole = painted(nothing(), background)
     assert half.luma[54, 96] - 16 == pytest.approx((whole.luma[54, 96] - 16) / 2, rel=0.12)
+
+
+@pytest.mark.parametrize("radius", [0.7, 1.4, 1.6, 3.0, 6.0, 12.0])
+def test_small_disc_hides_as_much_of_its_area_as_a_large_one(radius: float) -> None:
+    background = Background(base=(0.4, 0.4, 0.4))
+
+    def hidden(radius: float) -> float:
+        totals = []
+        for shift in (0.0, 0.3, 0.7):  # discs on the border of two bands
+            disc = sprites([80.0 + shift], [64.0 + shift], radius, (0.0,) * 3, skirt=0.0, disc=1, cover=1.0)
+            both = painted(nothing(), background), painted(disc, background)
+            totals.append(sum(float(planes.luma.sum()) * sign for planes, sign in zip(both, (1, -1), strict=True)))
+        return float(np.mean(totals)) / radius**2
+
+    assert hidden(radius) == pytest.approx(hidden(24.0), rel=0.12)
+
+
+def test_discs_that_cover_do_not_depend_on_the_height_of_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    x, y, radius = rng.uniform(0, WIDTH, 300), rng.uniform(0, HEIGHT, 300), rng.uniform(0.4, 6, 300)
+    pictures = []
+    for rows in (32, 128):
+        monkeypatch.setattr(rasteriser_module, "BAND_ROWS", rows)
+        rasteriser, planes = Rasteriser(WIDTH, HEIGHT), Planes.empty(WIDTH, HEIGHT)
+        rasteriser._luma_dither[:], rasteriser._chroma_dither[:] = 0.5, 0.5
+        rasteriser.paint(sprites(x, y, radius, (9.0, 1.0, 0.0), skirt=0.0, disc=1, cover=0.9), planes)
+        pictures.append(planes)
+    assert same(*pictures)
 
 
 def test_sprites_that_cover_nothing_add_light_beside_those_that_cover() -> None:

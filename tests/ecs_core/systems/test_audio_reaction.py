@@ -77,6 +77,11 @@ def test_follower_without_times_follows_at_once() -> None:
     assert follow(np.array([0.0, 1.0, 0.3]), 0.0, 0.0).tolist() == pytest.approx([0, 1, 0.3])
 
 
+def test_equal_objects_have_equal_hashes() -> None:
+    one, other = (Reactive((Binding("bass", Look, "light"),)) for _ in range(2))
+    assert one != other or hash(one) == hash(other)
+
+
 def test_unknown_feature_error_lists_the_features() -> None:
     with pytest.raises(SceneError, match=r"'treble'.*bass, rms"):
         replace(PLAIN, source="treble").course(heard(1.0))

@@ -30,9 +30,9 @@ def heads(world: World, count: int = 40, **settings: Any) -> int:
     return world.populate(COLUMNS, (burst,), name="heads")
 
 
-def behind(world: World, origin: EmitFrom, **settings: Any) -> int:
+def behind(world: World, origin: EmitFrom, columns: tuple[type, ...] = COLUMNS, **settings: Any) -> int:
     emission = Emission(0.0, 0.0, **{"rate": 900.0, "speed": Range(0.0, 0.0), **settings})
-    return world.populate(COLUMNS, (emission, origin), name="behind")
+    return world.populate(columns, (emission, origin), name="behind")
 
 
 def column(world: World, entity: int, kind: type[Any]) -> Any:
@@ -41,10 +41,11 @@ def column(world: World, entity: int, kind: type[Any]) -> Any:
     return found
 
 
-def test_particles_are_born_along_the_ways_of_the_others(make_world: MakeWorld) -> None:
+@pytest.mark.parametrize("columns", [COLUMNS, (Position, Velocity), (Position,)])
+def test_particles_are_born_along_the_ways_of_the_others(make_world: MakeWorld, columns: tuple[type, ...]) -> None:
     world = make_world()
     source = heads(world, count=1, speed=Range(300.0, 300.0))
-    entity = behind(world, EmitFrom("heads"))
+    entity = behind(world, EmitFrom("heads"), columns)
     for _ in range(30):
         world.step()
     place, head = column(world, entity, Position), column(world, source, Position)

@@ -10,6 +10,7 @@ import pytest
 from ecs_core import (
     Attraction,
     Burst,
+    Canvas,
     Color,
     Depth,
     Drag,
@@ -29,6 +30,7 @@ from ecs_core import (
     Turbulence,
     Velocity,
     Volume,
+    Walls,
     World,
 )
 
@@ -135,6 +137,20 @@ def test_emission_gives_depth_to_each_birth(make_world: MakeWorld) -> None:
     assert depth.z.min() > 100.0
 
 
+def test_births_of_a_rate_lie_in_no_planes(make_world: MakeWorld) -> None:
+    world = make_world()
+    gate = Volume(500.0, 500.0, Range(-600.0, -600.0), walls="open")
+    entity = world.populate(COLUMNS, [Emission(0.0, 0.0, rate=900.0), gate, Speed(0.5)])
+    for _ in range(30):
+        world.step()
+    depth = world.component(entity, Depth)
+    assert depth is not None
+    z = np.sort(depth.z)
+    assert z[-1] <= 500.01
+    assert z[0] == pytest.approx(200.0, abs=8.0)
+    assert np.diff(z).max() < 4.0  # 900 births within 300 units; planes would be 10 apart
+
+
 def test_wrong_value_is_named(make_world: MakeWorld) -> None:
     with pytest.raises(PluginError, match=r"Volume\.walls = 'bounce': must be 'wrap' or 'reflect' or 'open'"):
         make_world().populate(COLUMNS, [Volume(walls="bounce")])  # type: ignore[arg-type]
@@ -195,6 +211,26 @@ def test_link_to_a_dark_particle_is_dark(make_world: MakeWorld) -> None:
     [lines] = drawn(world)
     ends = np.minimum(lines.z, lines.z + lines.dz)  # type: ignore[operator]
     assert lines.red[ends < 20].max(initial=0) < 0.05 * lines.red.max()
+
+
+def test_link_is_dark_before_its_end_wraps(make_world: MakeWorld) -> None:
+    world = make_world()
+    burst = Burst(x=890.0, y=500.0, count=2, size=Range(3, 3), speed=Range(0, 0))
+    columns = (Position, Velocity, Size, Color, Look)
+    entity = world.populate(columns, [burst, Links(reach=300.0, light=1.0), Walls("wrap"), Sprite()])
+    world.step()
+    position, velocity = world.component(entity, Position), world.component(entity, Velocity)
+    assert position is not None
+    assert velocity is not None
+    width = world.get(Canvas).width
+    position.x[:], velocity.x[:] = (width - 60, width - 20), (0.0, 60.0)
+    light = []
+    while position.x[1] > width / 2:
+        links = [each for each in drawn(world) if each.dx is not None]
+        light.append(float(links[0].red[0]) if links and position.x[1] > width / 2 else 0.0)
+    assert len(light) > 15
+    assert light[0] > 0.2
+    assert np.abs(np.diff(light)).max() < 0.2 * light[0]
 
 
 @pytest.mark.parametrize("links", [Links(most=0), Links(reach=0.0), Links(light=0.0), Links(width=0.0)])

@@ -11,8 +11,10 @@ import pytest
 from ecs_core import (
     Burst,
     Color,
+    FeatureTimeline,
     Lifetime,
     Look,
+    ParticleType,
     Position,
     Range,
     Scene,
@@ -25,11 +27,13 @@ from ecs_core import (
     Turbulence,
     Upkeep,
     Velocity,
+    Walls,
     World,
 )
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.simulation import Simulation
+from ecs_core.scene.settings import validate
 from tests.ecs_core.raster.painting import light_of
 
 MakeWorld = Callable[..., World]
@@ -180,6 +184,31 @@ def test_simulation_is_the_same_with_trails() -> None:
 def test_too_many_trails_are_refused() -> None:
     with pytest.raises(SceneError, match=r"trail = 0\.5 with particle_count = 60000: at most 50000 particles have"):
         Scene("snow", config={"trail": 0.5, "particle_count": 60_000}).resolve()
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.6, np.pi / 2, 4.0])
+@pytest.mark.parametrize("more", [{"trail": 1.5}, {"shutter": 24.0}])
+def test_nothing_vanishes_as_a_particle_wraps(more: dict[str, float], angle: float) -> None:
+    kind = ParticleType(
+        "leaver",
+        archetype=COLUMNS,
+        components=(
+            Burst(960.0, 540.0, count=1, direction=angle, speed=Range(450, 450), size=Range(4, 4)),
+            Walls("wrap"),
+            Sprite(),
+        ),
+    )
+    config = {"width": 320, "height": 180, "duration": 6.0, "background": (0, 0, 0), **more}
+    checked = validate(kind.settings, config, owner="leaver")
+    rasteriser, planes, halves = Rasteriser(320, 180), Planes.empty(320, 180), []
+    with Simulation(kind, checked, FeatureTimeline.silence(checked.rate, 180)) as simulation:
+        for _ in range(180):
+            rasteriser.paint(simulation.frame(), planes)
+            light = light_of(planes)
+            halves.append([half.sum() for half in (light[:, :160], light[:, 160:], light[:90], light[90:])])
+    seen = np.array(halves[60:])
+    assert seen.max() > 1
+    assert np.abs(np.diff(seen, axis=0)).max() < 0.3 * seen.max()
 
 
 def test_light_of_a_trail_does_not_jump(make_world: MakeWorld) -> None:
