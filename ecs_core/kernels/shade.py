@@ -63,6 +63,21 @@ def scale_with_distance(
         radius[i] *= near + (far - near) * min(f32(1.0), np.sqrt(dx * dx + dy * dy) / reach)
 
 
+@kernel("f4[::1], f4[::1], f4[:, ::1], f4[::1], f4[::1], f4[::1]")
+def paint(at: F32, light: F32, colours: F32, red: F32, green: F32, blue: F32) -> None:
+    """Set colours to ``light`` times those that lie between the rows of ``colours`` at 0–1; what is no number is 0."""
+    last = colours.shape[0] - 1
+    for i in range(at.size):
+        place = at[i] * f32(last)
+        place = min(place, f32(last)) if place > f32(0.0) else f32(0.0)
+        one = int(place)
+        other = min(one + 1, last)
+        share = place - f32(one)
+        red[i] = light[i] * (colours[one, 0] + share * (colours[other, 0] - colours[one, 0]))
+        green[i] = light[i] * (colours[one, 1] + share * (colours[other, 1] - colours[one, 1]))
+        blue[i] = light[i] * (colours[one, 2] + share * (colours[other, 2] - colours[one, 2]))
+
+
 @kernel("f4[::1], i8, f4, f4, f4")
 def drive(values: F32, op: int, amount: float, low: float, high: float) -> None:
     """Multiply values by 1 + ``amount``, add it or set them to it, within limits; (n,) float32, in place."""

@@ -7,7 +7,9 @@ import numpy as np
 from ecs_core import kernels
 from ecs_core.arrays import F32
 from ecs_core.ecs.components import (
+    Brightness,
     Color,
+    ColorBy,
     ColorOverLife,
     FadeWithDistance,
     Lifetime,
@@ -18,12 +20,21 @@ from ecs_core.ecs.components import (
     ScaleWithDistance,
     Size,
     SizeOverLife,
+    Speed,
     Twinkle,
+    Velocity,
 )
+from ecs_core.ecs.resources import AudioFrame, Canvas
 from ecs_core.ecs.schedule import Phase
-from ecs_core.ecs.world import System
+from ecs_core.ecs.space import Depth
+from ecs_core.ecs.table import Table
+from ecs_core.ecs.world import System, World
 
 f32 = np.float32
+_BANDS = ("sub", "bass", "low_mid", "mid", "high", "air")  # of the song, low to high
+# Which of them so many colours stand for: those that music is mostly made of come first.
+_CHOSEN = {1: (1,), 2: (1, 4), 3: (1, 3, 4), 4: (1, 2, 3, 4), 5: (1, 2, 3, 4, 5)}
+_UNHEARD, _HEARD = 0.35, 1.5  # light of a particle whose band is silent, and what its band adds
 
 
 def _share_of_life(life: Lifetime) -> F32:
@@ -82,6 +93,64 @@ class ColorOverLifeSystem(System):
     def process(self) -> None:
         for _, (over, color, life) in self.world.query(ColorOverLife, Color, Lifetime):
             color.r[:], color.g[:], color.b[:] = over.gradient(_share_of_life(life)).T
+
+
+class ColorBySystem(System):
+    """Sets the colour by speed, height or band; colours by birth are given at birth."""
+
+    phase = Phase.SHADE
+    needs = (ColorBy, Color, Brightness)
+    reads = (Brightness, Position, Velocity, Depth)
+    writes = (Color, Look)
+
+    def process(self) -> None:
+        for entity, (color_by, color, brightness) in self.world.query(ColorBy, Color, Brightness):
+            at = self._places(entity, color_by)
+            if at is not None:
+                colours = self.world.derived(entity, color_by, _colours)
+                kernels.shade.paint(at, brightness.value, colours, color.r, color.g, color.b)
+
+    def _places(self, entity: int, color_by: ColorBy) -> F32 | None:
+        """Where in the palette particles are, 0–1, (rows,) float32; None if they keep their colours."""
+        world = self.world
+        if color_by.by == "height" and (position := world.component(entity, Position)) is not None:
+            return f32(1) - position.y * f32(1 / world.get(Canvas).height)
+        if color_by.by == "speed" and (velocity := world.component(entity, Velocity)) is not None:
+            square = velocity.x * velocity.x + velocity.y * velocity.y
+            if (depth := world.component(entity, Depth)) is not None:
+                square += depth.vz * depth.vz
+            pace = world.component(entity, Speed)
+            usual = f32((color_by.usual / max(1e-6, 1.0 if pace is None else abs(pace.factor))) ** 2)
+            return f32(1) - usual / (square + usual)
+        if color_by.by == "band" and (table := world.component(entity, Table)) is not None:
+            return self._in_bands(entity, color_by, table)
+        return None
+
+    def _in_bands(self, entity: int, color_by: ColorBy, table: Table) -> F32:
+        """The places of particles that listen to a band each, one after the other, whose light follows it."""
+        world, count = self.world, len(color_by.palette.colours)
+        which = table.birth % count
+        look = world.component(entity, Look)
+        if look is not None and world.derived(entity, color_by, _is_heard):
+            audio = world.get(AudioFrame)
+            lights = [_UNHEARD + _HEARD * audio[band] for band in bands_of(count)]
+            look.light *= np.array(lights, np.float32)[which]
+        return which.astype(np.float32) * f32(1 / max(1, count - 1))
+
+
+def bands_of(colours: int) -> list[str]:
+    """The bands of the song that so many colours stand for, one each, low to high."""
+    chosen = _CHOSEN.get(colours, [at * len(_BANDS) // colours for at in range(colours)])
+    return [_BANDS[at] for at in chosen]
+
+
+def _colours(world: World, entity: int, color_by: ColorBy) -> F32:
+    return np.array(color_by.palette.colours, np.float32)
+
+
+def _is_heard(world: World, entity: int, color_by: ColorBy) -> bool:
+    """Whether there is a song: without one particles are as bright as always."""
+    return any(bool(world.timeline.features[band].any()) for band in _BANDS)
 
 
 class TwinkleSystem(System):
