@@ -62,6 +62,7 @@ KERNELS = {
     "motion.grow": 0.2,
     "shade.drive": 0.2,
     "shade.paint": 0.3,
+    "shade.paint_in_turn": 0.2,
     "shade.fade_with_distance": 0.2,
     "shade.scale_with_distance": 0.2,
     "lifetime.compact": 0.2,

@@ -32,7 +32,7 @@ SONG_KERNELS = ("beats.best_chain", "medians.running_medians", "sums.weighted_su
 _COMPONENT_KERNELS = {
     Attraction: ("motion.attract",),
     Collide: ("collision.collide", "collision.sort_into_cells"),
-    ColorBy: ("shade.paint",),
+    ColorBy: ("shade.paint", "shade.paint_in_turn"),
     FadeWithDistance: ("shade.fade_with_distance",),
     Growth: ("motion.grow",),
     Jitter: ("motion.jitter",),

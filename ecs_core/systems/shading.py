@@ -99,43 +99,41 @@ class ColorBySystem(System):
     """Sets the colour by speed, height or band; colours by birth are given at birth."""
 
     phase = Phase.SHADE
-    needs = (ColorBy, Color, Brightness)
+    needs = (ColorBy, Color, Brightness, Look)
     reads = (Brightness, Position, Velocity, Depth)
     writes = (Color, Look)
 
     def process(self) -> None:
-        for entity, (color_by, color, brightness) in self.world.query(ColorBy, Color, Brightness):
-            at = self._places(entity, color_by)
-            if at is not None:
-                colours = self.world.derived(entity, color_by, _colours)
-                kernels.shade.paint(at, brightness.value, colours, color.r, color.g, color.b)
-
-    def _places(self, entity: int, color_by: ColorBy) -> F32 | None:
-        """Where in the palette particles are, 0–1, (rows,) float32; None if they keep their colours."""
         world = self.world
-        if color_by.by == "height" and (position := world.component(entity, Position)) is not None:
-            return f32(1) - position.y * f32(1 / world.get(Canvas).height)
-        if color_by.by == "speed" and (velocity := world.component(entity, Velocity)) is not None:
-            square = velocity.x * velocity.x + velocity.y * velocity.y
-            if (depth := world.component(entity, Depth)) is not None:
-                square += depth.vz * depth.vz
-            pace = world.component(entity, Speed)
-            usual = f32((color_by.usual / max(1e-6, 1.0 if pace is None else abs(pace.factor))) ** 2)
-            return f32(1) - usual / (square + usual)
-        if color_by.by == "band" and (table := world.component(entity, Table)) is not None:
-            return self._in_bands(entity, color_by, table)
-        return None
+        kinds = (Table, ColorBy, Color, Brightness, Look)
+        for entity, (table, color_by, color, brightness, look) in world.query(*kinds):
+            colours = world.derived(entity, color_by, _colours)
+            light, shown = brightness.value, (color.r, color.g, color.b)
+            position, velocity = world.component(entity, Position), world.component(entity, Velocity)
+            if color_by.by == "height" and position is not None:
+                height = f32(1) - position.y * f32(1 / world.get(Canvas).height)
+                kernels.shade.paint(height, light, colours, *shown)
+            elif color_by.by == "speed" and velocity is not None:
+                kernels.shade.paint(self._fast(entity, color_by, velocity), light, colours, *shown)
+            elif color_by.by == "band":
+                factors = self._heard(entity, color_by, len(colours))
+                kernels.shade.paint_in_turn(table.birth, light, colours, factors, *shown, look.light)
 
-    def _in_bands(self, entity: int, color_by: ColorBy, table: Table) -> F32:
-        """The places of particles that listen to a band each, one after the other, whose light follows it."""
-        world, count = self.world, len(color_by.palette.colours)
-        which = table.birth % count
-        look = world.component(entity, Look)
-        if look is not None and world.derived(entity, color_by, _is_heard):
-            audio = world.get(AudioFrame)
-            lights = [_UNHEARD + _HEARD * audio[band] for band in bands_of(count)]
-            look.light *= np.array(lights, np.float32)[which]
-        return which.astype(np.float32) * f32(1 / max(1, count - 1))
+    def _fast(self, entity: int, color_by: ColorBy, velocity: Velocity) -> F32:
+        """How fast particles are, (rows,) float32: 0 is at rest, 0.5 the usual speed, 1 infinite."""
+        square = velocity.x * velocity.x + velocity.y * velocity.y
+        depth, pace = self.world.component(entity, Depth), self.world.component(entity, Speed)
+        if depth is not None:
+            square += depth.vz * depth.vz
+        usual = f32((color_by.usual / max(1e-6, 1.0 if pace is None else abs(pace.factor))) ** 2)
+        return f32(1) - usual / (square + usual)
+
+    def _heard(self, entity: int, color_by: ColorBy, colours: int) -> F32:
+        """Factors on the light of so many bands, (colours,) float32."""
+        if not self.world.derived(entity, color_by, _is_heard):
+            return np.ones(colours, np.float32)
+        audio = self.world.get(AudioFrame)
+        return np.array([_UNHEARD + _HEARD * audio[band] for band in bands_of(colours)], np.float32)
 
 
 def bands_of(colours: int) -> list[str]:
