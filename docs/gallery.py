@@ -1,7 +1,7 @@
 """Render the pictures of the docs as WebP.
 
-A contact sheet of all types and presets, one of all palettes, a picture for each type's README, the stills of the
-docs, and the moving pictures of the README and of the first tutorial.
+A contact sheet of all types and presets, one of all palettes, one of what colours can show, a picture for each type's
+README, the stills of the docs, and the moving pictures of the README and of the first tutorial.
 
 python docs/gallery.py                  # make gallery
 python docs/gallery.py --type snow      # one type's row and picture
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import tempfile
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ AT = 13.55  # seconds into the demo song, just after a kick
 LARGEST = 390_000  # bytes of a picture: docs load quickly, and the repository stays small
 QUALITIES = (92, 88, 84, 78, 70, 60, 50, 40, 30, 20)  # the first one that fits into LARGEST is used
 FOUR = ("constellation", "tunnel", "orbits", "portrait")  # types that the README begins with
-PARTS = ("sheet", "types", "stills", "palettes", "motion")
+PARTS = ("sheet", "types", "stills", "colours", "palettes", "motion")
 # Pictures of what settings do, in docs/particle-types.md.
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "layers": (
@@ -79,6 +80,8 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+# Presets that show what colours can show: birth, speed, height, band.
+COLOURED = (("continuous_spawning", "nova"), ("portrait", "fever"), ("no_music", "strata"), ("zen", "lanterns"))
 EMBERS = ROOT / "examples/motes-embers"
 
 
@@ -157,10 +160,7 @@ def main() -> None:
         if "motion" in parts and arguments.type is None:
             motion(song, (arguments.out or PICTURES) / "first-video.webp")
             four = [moving(types[name], analysis, frames=22) for name in FOUR]
-            tiled = [
-                np.concatenate([np.concatenate(at[:2], axis=1), np.concatenate(at[2:], axis=1)])
-                for at in zip(*four, strict=True)
-            ]
+            tiled = [_tiled(at) for at in zip(*four, strict=True)]
             save(tiled, (arguments.out or PICTURES) / "motes.webp", milliseconds=83)
     if "sheet" in parts:
         rows = [row(kind, analysis) for kind in chosen]
@@ -174,6 +174,9 @@ def main() -> None:
             save([picture(types[name], {"particle_count": 900}, analysis, height=720)], PICTURES / f"{name}.webp")
         for name, (of, config) in SETTINGS.items():
             save([picture(types[of], config, analysis, height=540)], PICTURES / f"{name}.webp")
+    if "colours" in parts and arguments.type is None:
+        shown = [picture(types[of], dict(types[of].preset(name)), analysis, height=270) for of, name in COLOURED]
+        save([_tiled(shown)], PICTURES / "colours.webp")
     if "palettes" in parts and arguments.type is None:
         looks = [
             picture(types["enhanced"], {"particle_colors": name, "particle_count": 420}, analysis, height=180)
@@ -184,6 +187,11 @@ def main() -> None:
     if "types" in parts:
         for kind in chosen:
             save([picture(kind, {}, analysis, height=540)], _folder(kind) / "picture.webp")
+
+
+def _tiled(four: Sequence[U8]) -> U8:
+    """Four pictures in one, row by row."""
+    return np.concatenate([np.concatenate(four[:2], axis=1), np.concatenate(four[2:], axis=1)])
 
 
 def _folder(kind: ParticleType) -> Path:

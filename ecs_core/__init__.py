@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ecs_core.ecs.components import Camera as Camera
     from ecs_core.ecs.components import Collide as Collide
     from ecs_core.ecs.components import Color as Color
+    from ecs_core.ecs.components import ColorBy as ColorBy
     from ecs_core.ecs.components import ColorOverLife as ColorOverLife
     from ecs_core.ecs.components import Drag as Drag
     from ecs_core.ecs.components import Emission as Emission
@@ -98,9 +99,9 @@ _PUBLIC = {
     "arrays": "F32",
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
-    "ecs.components": "Attraction Bounds Brightness Burst Camera Collide Color ColorOverLife Drag EmitFrom Emission "
-    "FadeWithDistance Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance Size "
-    "SizeOverLife Skirt Speed Sprite Trail TrailPoints Tumble Turbulence Turn Twinkle Upkeep Velocity Walls FRAME",
+    "ecs.components": "Attraction Bounds Brightness Burst Camera Collide Color ColorBy ColorOverLife Drag EmitFrom "
+    "Emission FadeWithDistance Gravity Growth Hue Jitter Lifetime LightOverLife Look Position Pulse ScaleWithDistance "
+    "Size SizeOverLife Skirt Speed Sprite Trail TrailPoints Tumble Turbulence Turn Twinkle Upkeep Velocity Walls FRAME",
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",

@@ -449,6 +449,27 @@ class ColorOverLife:
 
 
 @dataclass(frozen=True, slots=True)
+class ColorBy:
+    """Colours between those of the ``palette``, from the first to the last, for what a particle does or is.
+
+    By "speed", slow particles have the first colour, those of the ``usual`` speed (units/s) the middle one, and fast
+    ones the last. By "height" the colours follow each other from the bottom of the canvas to its top. By "band" each
+    particle keeps one of them and listens to one of the song's bands, the first colour to the lowest, as bright as that
+    is loud. For these the population needs the column Brightness.
+
+    By "birth" particles keep the colour of the moment at which a Birth brings them forth: in ``seconds`` of the song it
+    goes from the first to the last and back. Those of the first frame have the colours of all moments.
+    """
+
+    bindable: ClassVar[tuple[str, ...]] = ()
+
+    by: Literal["birth", "speed", "height", "band"]
+    palette: Gradient
+    usual: float = 150.0
+    seconds: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
 class Twinkle:
     """Light oscillates between ``low`` and ``high``, at the rate of the particle's Pulse times ``pace``."""
 

@@ -61,6 +61,8 @@ KERNELS = {
     "motion.attract": 0.2,
     "motion.grow": 0.2,
     "shade.drive": 0.2,
+    "shade.paint": 0.3,
+    "shade.paint_in_turn": 0.2,
     "shade.fade_with_distance": 0.2,
     "shade.scale_with_distance": 0.2,
     "lifetime.compact": 0.2,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecs_core.arrays import F32, Scalar
+from ecs_core.arrays import F32, I64, Scalar
 from ecs_core.kernels.jit import inline_kernel, kernel
 
 f32 = np.float32
@@ -61,6 +61,36 @@ def scale_with_distance(
     for i in range(radius.size):
         dx, dy = x[i] - from_x, y[i] - from_y
         radius[i] *= near + (far - near) * min(f32(1.0), np.sqrt(dx * dx + dy * dy) / reach)
+
+
+@kernel("f4[::1], f4[::1], f4[:, ::1], f4[::1], f4[::1], f4[::1]")
+def paint(at: F32, light: F32, colours: F32, red: F32, green: F32, blue: F32) -> None:
+    """Set colours to ``light`` times those that lie between the rows of ``colours`` at 0–1; what is no number is 0."""
+    last = colours.shape[0] - 1
+    for i in range(at.size):
+        place = at[i] * f32(last)
+        place = min(place, f32(last)) if place > f32(0.0) else f32(0.0)
+        one = int(place)
+        other = min(one + 1, last)
+        share = place - f32(one)
+        red[i] = light[i] * (colours[one, 0] + share * (colours[other, 0] - colours[one, 0]))
+        green[i] = light[i] * (colours[one, 1] + share * (colours[other, 1] - colours[one, 1]))
+        blue[i] = light[i] * (colours[one, 2] + share * (colours[other, 2] - colours[one, 2]))
+
+
+@kernel("i8[::1], f4[::1], f4[:, ::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1]")
+def paint_in_turn(
+    birth: I64, light: F32, colours: F32, factors: F32, red: F32, green: F32, blue: F32, shown: F32
+) -> None:
+    """Set colours to ``light`` times one of the ``colours`` each, in turn by birth id, and scale the light that is
+    ``shown`` by its factor.
+    """
+    for i in range(light.size):
+        one = birth[i] % colours.shape[0]
+        red[i] = light[i] * colours[one, 0]
+        green[i] = light[i] * colours[one, 1]
+        blue[i] = light[i] * colours[one, 2]
+        shown[i] *= factors[one]
 
 
 @kernel("f4[::1], i8, f4, f4, f4")

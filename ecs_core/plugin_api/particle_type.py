@@ -27,6 +27,7 @@ _OF_MOTES = (
     "warnings",
     "ignored",
     "SPAWNING",
+    "usual_speed",
 )  # what no plugin may make a setting of its own
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from ecs_core.ecs.components import (
     Attraction,
     Collide,
+    ColorBy,
     FadeWithDistance,
     Growth,
     Jitter,
@@ -32,6 +33,7 @@ SONG_KERNELS = ("beats.best_chain", "medians.running_medians", "sums.weighted_su
 _COMPONENT_KERNELS = {
     Attraction: ("motion.attract",),
     Collide: ("collision.collide", "collision.sort_into_cells"),
+    ColorBy: ("shade.paint", "shade.paint_in_turn"),
     FadeWithDistance: ("shade.fade_with_distance",),
     Growth: ("motion.grow",),
     Jitter: ("motion.jitter",),

@@ -38,6 +38,7 @@ from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Pareto, Range
 from ecs_core.ecs.world import World
 from ecs_core.errors import SceneError
+from ecs_core.scene.colouring import color_populations
 from ecs_core.scene.dust import Dust, add_dust
 from ecs_core.scene.nested_settings import BindingSettings, CameraSettings
 from ecs_core.scene.settings import Settings
@@ -153,6 +154,7 @@ def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
                 world.add_column(entity, TrailPoints)
             if world.component(entity, Depth) is not None and world.component(entity, TrailDepths) is None:
                 world.add_column(entity, TrailDepths)
+    color_populations(world, settings)
     if settings.dust:
         add_dust(world, settings.dust)
     for entity, (origin,) in world.query(EmitFrom):

@@ -109,13 +109,14 @@ LEFT_TO_TYPES = (
 
 
 # Settings that Motes heeds for some populations alone, such as those that have a Velocity: a type may ignore them.
-NOT_OF_ALL = ("dust", "shutter")
+NOT_OF_ALL = ("color_by", "dust", "shutter")
 
 MOST_TRAILS = 50_000  # particles; of more, trails would hide each other and take seconds a frame
 
 # What each layer has for itself, besides the settings that its type adds; all others are of the whole video.
 _PER_LAYER = (
     *LEFT_TO_TYPES,
+    "color_by",
     "blend",
     "trail",
     "shutter",
@@ -136,6 +137,7 @@ class Settings(Model):
 
     SPAWNING: ClassVar[tuple[str, ...]] = _SPAWNING  # the settings of continuous spawning, to be ignored together
     ignored: ClassVar[tuple[str, ...]] = ()
+    usual_speed: ClassVar[float] = 150.0  # units/s of the type's particles, for color_by
 
     width: int = option(1920, "picture width, even", group="output", unit="px", ge=16, le=7680)
     height: int = option(1080, "picture height, even", group="output", unit="px", ge=16, le=4320)
@@ -200,6 +202,12 @@ class Settings(Model):
         group="look",
         min_length=1,
         max_length=64,
+    )
+    color_by: Literal["birth", "speed", "height", "band"] | None = option(
+        None,
+        "what a particle's colour shows, from the first of particle_colors to the last: when it was born, how fast or "
+        "how high it is, or the band of the song that its light follows; null: as the type does",
+        group="look",
     )
     speed_x: float = option(
         0.0, "0: as the type has it, mostly random ±0.5", group="motion", unit="px/frame", ge=-200, le=200
@@ -360,11 +368,14 @@ class Settings(Model):
     def warnings(self) -> list[str]:
         """What was set in vain, a line each."""
         default = type(self).model_fields
-        return [
+        found = [
             f"{name} = {getattr(self, name)}: has no effect on this particle type"
             for name in self.ignored
             if name in self.model_fields_set and getattr(self, name) != default[name].get_default()
         ]
+        if self.color_by is not None and "color_by" not in self.ignored and len(set(self.particle_colors)) == 1:
+            found.append(f"color_by = {self.color_by}: has no effect with a single one of particle_colors")
+        return found
 
     @property
     def guidance(self) -> Guidance:

@@ -16,6 +16,7 @@ from ecs_core.systems.motion import (
     WrapSystem,
 )
 from ecs_core.systems.shading import (
+    ColorBySystem,
     ColorOverLifeSystem,
     FadeWithDistanceSystem,
     LightOverLifeSystem,
@@ -49,6 +50,7 @@ BUILT_IN: tuple[type[System], ...] = (
     SizeOverLifeSystem,
     LightOverLifeSystem,
     ColorOverLifeSystem,
+    ColorBySystem,
     TwinkleSystem,
     FadeWithDistanceSystem,
     ScaleWithDistanceSystem,

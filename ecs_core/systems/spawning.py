@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +14,7 @@ from ecs_core.ecs.components import (
     Brightness,
     Burst,
     Color,
+    ColorBy,
     Emission,
     EmitFrom,
     Growth,
@@ -34,6 +36,7 @@ from ecs_core.ecs.world import System, World
 from ecs_core.errors import PluginError
 from ecs_core.frame_times import first_frame_at
 
+_MOMENTS = 512  # at which colours by birth differ, of a round
 _COLUMNS = {kind.__name__: kind for kind in (Position, Velocity, Lifetime, Size, Growth, Pulse, Color, Brightness)}
 
 
@@ -76,7 +79,7 @@ class EmissionSystem(System):
         stream, until = stream_of(self.random_key, world.name(entity), "birth"), np.empty(n, np.float32)
         kernels.birth.bear(
             table.values, table.birth, new.start, new.stop, world.derived(entity, table, _rows_of_fields),
-            _draws(birth), self._shape(entity, birth), _colours(birth.palette), np.float32(during),
+            _draws(birth), self._shape(entity, birth), self._palette(entity, birth), np.float32(during),
             *kernel_key(world.seed, stream), until,
         )  # fmt: skip
         volume = world.component(entity, Volume)
@@ -85,6 +88,19 @@ class EmissionSystem(System):
         origin = world.component(entity, EmitFrom)
         if origin is not None:
             self._place_at_sources(entity, origin, table.birth[new], new, until)
+
+    def _palette(self, entity: int, birth: Birth) -> F32:
+        """The colours that new particles have one of: those of the moment, where they have their colours by birth."""
+        world = self.world
+        color_by = world.component(entity, ColorBy)
+        if color_by is None or color_by.by != "birth":
+            return _colours(birth.palette)
+        there_and_back = _round(color_by.palette)
+        if world.frame == 0:
+            return there_and_back
+        turns = world.timeline.time(world.frame) / color_by.seconds
+        now = int((turns - math.floor(turns)) * _MOMENTS)
+        return there_and_back[now : now + 1]
 
     def _sources(self, entity: int, origin: EmitFrom) -> int:
         """How many particles there are to be born at."""
@@ -195,6 +211,12 @@ def _draws(birth: Birth) -> F32:
 @lru_cache(maxsize=64)
 def _colours(palette: Gradient) -> F32:
     return np.ascontiguousarray(palette.colours, np.float32)
+
+
+@lru_cache(maxsize=64)
+def _round(palette: Gradient) -> F32:
+    """The colours from the first to the last and back, (_MOMENTS, 3) float32."""
+    return palette(1 - np.abs(1 - np.arange(_MOMENTS) * (2 / _MOMENTS)))
 
 
 def _first_frame(world: World, entity: int, burst: Burst) -> int:

@@ -14,6 +14,7 @@ class BouncingSettings(Settings):
         "inner_movement_strength",
         *Settings.SPAWNING,
     )
+    usual_speed = 130.0
     particle_colors: tuple[RGB, ...] = option(
         ((255, 70, 120), (255, 160, 60), (90, 220, 200), (120, 120, 255)),
         "one is picked per particle",

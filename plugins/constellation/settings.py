@@ -16,6 +16,7 @@ class ConstellationSettings(Settings):
         min_length=1,
         max_length=64,
     )
+    usual_speed = 40.0
     outer_movement_strength: float = option(1.0, "how far the bass swells the globe", group="music", ge=0, le=100)
     radius: float = option(420.0, "of the globe", group="place", unit="units", ge=10, le=2000)
     spin: float = option(7.0, "how fast the globe turns", group="motion", unit="degrees/s", ge=-360, le=360)

@@ -61,6 +61,8 @@ class PlaceOnGlobe(System):
             )
             flat = np.sqrt(1 - up * up)
             home.x[:], home.y[:], home.z[:] = away * flat * np.cos(around), away * up, away * flat * np.sin(around)
+            if settings.color_by is not None:
+                continue
             light = np.maximum(np.maximum(color.r, color.g), color.b)
             shown = settings.palette(0.5 + 0.5 * np.clip(home.y, -1, 1))
             brightest = np.maximum(shown.max(axis=1), f32(1e-6))

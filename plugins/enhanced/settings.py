@@ -7,6 +7,7 @@ class EnhancedSettings(Settings):
     """The shared settings, with colours of its own."""
 
     ignored = Settings.SPAWNING
+    usual_speed = 170.0
     particle_colors: tuple[RGB, ...] = option(
         ((255, 86, 52), (78, 156, 255), (255, 204, 92), (204, 84, 255)),
         "one is picked per particle",

@@ -50,7 +50,7 @@ def populate(world: World, settings: FlowSettings) -> None:
         "size": Range(1.1, 3.4, tail=3.0) * width,
         "light": Range(0.35, 1.9, tail=2.0) * light,
         "pulse": Range(0.1, 0.4),
-        "palette": WHITE,  # Paint gives them their colours
+        "palette": settings.palette if settings.color_by else WHITE,  # for Paint to give them their colours
         "count": settings.particle_count,
     }
     tails = (Trail(seconds=settings.trail, light=0.5, taper=0.55),) if settings.trail else ()
@@ -68,7 +68,7 @@ def populate(world: World, settings: FlowSettings) -> None:
                 waves=waves_of(canvas, eddies=settings.eddies),
             ),
             Speed(),
-            Paints(settings.palette),
+            *(() if settings.color_by else (Paints(settings.palette),)),
             LightOverLife(Curve(((0, 0), (0.18, 1), (0.75, 1), (1, 0)))),
             Twinkle(low=0.75, high=1.0),
             *tails,

@@ -17,6 +17,7 @@ class FlowSettings(Settings):
         "inner_movement_strength",
         *Settings.SPAWNING,
     )
+    usual_speed = 200.0
     particle_count: int = option(1200, "ribbons", group="particles", ge=0, le=50_000)
     ribbon_width: float = option(1.0, "how wide ribbons are", group="look", ge=0.1, le=20)
     trail: float = option(1.6, "length of the ribbons; 0: points alone", group="look", unit="s", ge=0, le=10)

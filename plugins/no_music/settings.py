@@ -14,3 +14,4 @@ class NoMusicSettings(Settings):
         min_length=1,
         max_length=64,
     )
+    usual_speed = 170.0

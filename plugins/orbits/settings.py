@@ -7,6 +7,7 @@ class OrbitsSettings(Settings):
     """The shared settings, with trails and colours of its own, and how orbits lie."""
 
     ignored = (
+        "color_by",
         "speed_x",
         "speed_y",
         "speed_z",

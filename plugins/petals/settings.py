@@ -10,6 +10,7 @@ class PetalsSettings(Settings):
         *("speed_z", "bounce", "shutter", "outer_movement_strength", "inner_movement_strength"),
         *Settings.SPAWNING,
     )
+    usual_speed = 120.0
 
     particle_count: int = option(240, "petals, far and near", group="particles", ge=0, le=1_000_000)
     particle_colors: tuple[RGB, ...] = option(

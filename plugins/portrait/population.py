@@ -5,9 +5,11 @@ from typing import Any
 
 from ecs_core import (
     Binding,
+    Brightness,
     Burst,
     Canvas,
     Color,
+    ColorBy,
     Drag,
     Look,
     Position,
@@ -49,10 +51,14 @@ def _add_shape(
 ) -> None:
     """Particles that take their places in the first frame; they are thrown ``moves`` times as far as usual."""
     thrown = moves * settings.scatter
+    by: tuple[ColorBy, ...] = ()
+    if settings.color_by is not None and (settings.picture is None or settings.colors == "palette"):
+        by = (ColorBy(settings.color_by, settings.palette, usual=settings.usual_speed),)
     world.populate(
-        (Position, Velocity, Size, Color, Look, Pulse, Home),
+        (Position, Velocity, Size, Color, Look, Pulse, Home, *((Brightness,) if by else ())),
         (
             crowd,
+            *by,
             Spring(rate=4.0 / settings.reform, damping=0.62),
             Scatter(kick=16 * thrown, drop=18 * thrown),
             Breath(sway=2.2 * settings.breath, swell=0.012 * settings.breath),

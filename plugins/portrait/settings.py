@@ -21,6 +21,7 @@ class PortraitSettings(Settings):
         "inner_movement_strength",
         *Settings.SPAWNING,
     )
+    usual_speed = 250.0
 
     text: str = option(
         "motes", "a word or a short line; it breaks only where it has line breaks", group="shape", max_length=64

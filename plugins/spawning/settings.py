@@ -14,6 +14,7 @@ class ContinuousSpawningSettings(Settings):
         "outer_movement_strength",
         "inner_movement_strength",
     )
+    usual_speed = 170.0
     particle_colors: tuple[RGB, ...] = option(
         ((255, 120, 40), (255, 190, 80), (255, 70, 70), (120, 170, 255)),
         "one is picked per particle",

@@ -16,6 +16,7 @@ class TunnelSettings(Settings):
         min_length=1,
         max_length=64,
     )
+    usual_speed = 1700.0
     shutter: float = option(
         1.8,
         "motion blur: how long the shutter is open, so that stars are streaks as long as they are fast",

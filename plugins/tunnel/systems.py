@@ -58,6 +58,8 @@ class PlaceOnWall(System):
                 angle = np.where(which < 0.75, arm, u)
             wall.angle[:] = 2 * np.pi * angle
             wall.away[:] = np.where(w < 0.62, 0.8 + 0.35 * v, np.where(w < 0.8, 0.3 + 0.5 * v, 1.2 + 1.6 * v * v))
+            if settings.color_by is not None:
+                continue
             light = np.maximum(np.maximum(color.r, color.g), color.b)
             colours = np.asarray(settings.palette.colours, np.float32)
             at = (angle % 1) * len(colours)

@@ -14,3 +14,4 @@ class ZenSettings(Settings):
         min_length=1,
         max_length=64,
     )
+    usual_speed = 22.0

@@ -21,6 +21,7 @@ from services.type_catalogue import refuse_local_settings
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 4  # of frames, plans and snapshots: raised by changes within a release
+_SINCE = ("color_by",)  # settings that came within a release: without them, keys are those from before
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
@@ -96,7 +97,19 @@ def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
 def spec_key(scene: dict[str, Any]) -> str:
     """The key of a spec, 64 characters: its renderer version, then the sha256 of spec and version."""
     version = renderer_version(scene["type"], *(layer["type"] for layer in scene["config"].get("layers", ())))
-    return version[:VERSION_LENGTH] + _digest([scene, version, SEGMENT_SECONDS])[VERSION_LENGTH:]
+    return version[:VERSION_LENGTH] + _digest([_as_before(scene), version, SEGMENT_SECONDS])[VERSION_LENGTH:]
+
+
+def _as_before(scene: dict[str, Any]) -> dict[str, Any]:
+    """A spec without the settings that are not set and came after others like it had their keys."""
+
+    def known(config: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in config.items() if value is not None or name not in _SINCE}
+
+    config = known(scene["config"])
+    if "layers" in config:
+        config["layers"] = [layer | {"config": known(layer["config"])} for layer in config["layers"]]
+    return scene | {"config": config}
 
 
 def renderable_versions() -> frozenset[str]:

@@ -41,6 +41,8 @@ CASES = {
         },
         5.1,
     ),
+    "by-speed": ("flow", {"color_by": "speed", "particle_colors": "sunset"}, 5.1),
+    "by-birth": ("continuous_spawning", {"color_by": "birth", "particle_colors": "neon", "max_particles": 1500}, 5.1),
     "petals": ("petals", {}, 5.1),
     "petals-night": ("petals", {"texture": "flake", "background": [20, 30, 62], "particle_count": 300}, 5.4),
     "flakes": ("snow", {"texture": "flake", "particle_count": 300}, 5.1),

@@ -16,9 +16,11 @@ from ecs_core.audio.timeline import FEATURES, FeatureTimeline
 from ecs_core.ecs.components import (
     Attraction,
     Bounds,
+    Brightness,
     Burst,
     Collide,
     Color,
+    ColorBy,
     ColorOverLife,
     Drag,
     Emission,
@@ -56,7 +58,7 @@ from ecs_core.systems.audio_reaction import Binding, Reactive
 
 FRAMES = 24
 COLUMNS = (
-    Position, Velocity, Lifetime, Size, Color, Look, Pulse, Growth, Depth, TrailPoints, TrailDepths, Turn,
+    Position, Velocity, Lifetime, Size, Color, Brightness, Look, Pulse, Growth, Depth, TrailPoints, TrailDepths, Turn,
 )  # fmt: skip
 FADE = Curve(((0.0, 0.2), (0.3, 1.0), (1.0, 0.0)))
 FIRE = Gradient(((1.0, 0.9, 0.4), (1.0, 0.2, 0.0), (0.1, 0.0, 0.2)))
@@ -69,6 +71,7 @@ OPTIONAL: tuple[object, ...] = (
     FadeWithDistance(300.0, 500.0, 400.0), Sprite("disc"), Volume(-200.0, 300.0, Range(-400.0, 900.0)),
     Volume(-90.0, 90.0, Range(-400.0, 900.0), walls="reflect"), Links(150.0, 3), Trail(0.4),
     Tumble(Range(-0.8, 0.8), Range(0.1, 2.0)),
+    *(ColorBy(by, FIRE, seconds=0.7) for by in ("birth", "speed", "height", "band")),
 )  # fmt: skip
 EMISSION = Emission(
     300.0, 500.0, rate=90.0, event="beats", per_event=7, limit=80, shape="ring", inner=20.0, outer=150.0,

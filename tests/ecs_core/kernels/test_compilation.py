@@ -32,8 +32,8 @@ from tests.media import tone, write_song
 folder = Path(tempfile.mkdtemp())
 write_song(folder / "song.wav", tone(1.0))
 small = {"width": 64, "height": 64, "duration": 0.5, "particle_count": 20}
-zen = {"blend": "over", "trail": 0.2, "finish": {"bloom": 1.0}}
-more = {"bouncing": {"collide": True}, "enhanced": {"bounce": True}, "zen": zen}
+zen = {"blend": "over", "color_by": "band", "trail": 0.2, "finish": {"bloom": 1.0}}
+more = {"bouncing": {"collide": True, "color_by": "speed"}, "enhanced": {"bounce": True}, "zen": zen}
 for name in particle_types().types:
     render_frame(Scene(name, folder / "song.wav", small | more.get(name, {})), 0.2, folder / "frame.png")
 draft = make_plan(*Scene("zen", None, small | {"width": 720, "height": 720}).resolve(), None, quality="draft")

@@ -225,6 +225,7 @@ LOOK = st.fixed_dictionaries(
         "blend": st.sampled_from(["add", "over"]),
         "trail": st.sampled_from([0.05, 0.3]),
         "shutter": st.sampled_from([0.5, 4.0]),
+        "color_by": st.sampled_from(["birth", "speed", "height", "band"]),
         "dust": st.sampled_from([8.0]),
         "texture": st.sampled_from(["flake", "petal"]),
     },

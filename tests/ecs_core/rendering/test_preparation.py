@@ -20,6 +20,7 @@ COVER = {"cover.cover_band", "cover.fill_band"}
 LINKS = {"links.link"}
 FINISH = {"finish.finish_band", "finish.spread"}
 SONG = {"beats.best_chain", "medians.running_medians", "sums.weighted_sums"}
+PAINT = {"shade.paint", "shade.paint_in_turn"}
 GROWTH = {"motion.grow", "motion.jitter"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
@@ -31,6 +32,7 @@ DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"mo
         ("zen", {}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {}, False, DISCS | DISTANCE | PULL | COVER | SONG),
         ("bouncing", {"collide": True}, True, SWIRL | DISTANCE | PULL | COVER),
+        ("zen", {"color_by": "height"}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {"blend": "over"}, True, DISCS | DISTANCE | PULL),
         ("zen", {"trail": 0.5}, True, DISCS | DISTANCE | PULL | COVER),
         ("zen", {"bindings": [SHUTTER]}, True, DISCS | DISTANCE | PULL | COVER),
@@ -46,6 +48,7 @@ def test_kernels_follow_from_components_and_song(
     needed = needed_kernels(*Scene(name, config=config).resolve(), song=song)
     has_links = name == "constellation"
     has_lines = has_links or bool({"trail", "shutter", "bindings"} & config.keys())
+    spared = spared | (set() if "color_by" in config else PAINT)
     spared = spared | FINISH | (set() if has_lines else LINES) | (set() if has_links else LINKS)
     assert KERNELS.keys() - set(needed) == spared | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
 

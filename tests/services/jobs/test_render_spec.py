@@ -93,6 +93,18 @@ class TestLayers:
         assert len(keys) == 1
 
 
+def test_setting_that_is_not_set_does_not_change_keys_from_before_it() -> None:
+    scene = spec(layers=LAYERS)
+    before = spec(layers=LAYERS)
+    for config in (before["config"], *(layer["config"] for layer in before["config"]["layers"])):
+        assert config.pop("color_by") is None
+    assert spec_key(scene) == spec_key(before)
+    first = {"type": "zen", "config": {"particle_count": 7, "color_by": "band"}}
+    others = [spec(layers=LAYERS, color_by="speed"), spec(layers=[first, LAYERS[1]])]
+    assert len({spec_key(each) for each in (scene, *others)}) == 3
+    assert scene == spec(layers=LAYERS)  # which is not changed by that
+
+
 @pytest.mark.parametrize(
     ("kind", "config", "words"),
     [
