@@ -9,11 +9,14 @@ from typing import Any
 from ecs_core.plugin_api import ParticleType
 from ecs_core.plugin_api import particle_type as named
 from ecs_core.testing.endurance import bounds, empty, finite, loud, silence
+from ecs_core.testing.flow_of_particles import births, wraps
 from ecs_core.testing.invariance import frame_rates, sizes
+from ecs_core.testing.overdraw import overdraw
 from ecs_core.testing.repeatable import determinism, resume
 from ecs_core.testing.report import ConformanceError, Problem, Report, UnjudgedError
 from ecs_core.testing.schema import ignored, presets, schema
 from ecs_core.testing.simulate import TypeFailedError
+from ecs_core.testing.source import processors
 from ecs_core.testing.subject import Subject
 from ecs_core.testing.time_budget import time_budget
 
@@ -31,8 +34,12 @@ CHECKS: Mapping[str, Check] = {
         ignored,
         determinism,
         resume,
+        processors,
         frame_rates,
         sizes,
+        births,
+        wraps,
+        overdraw,
         bounds,
         time_budget,
     )

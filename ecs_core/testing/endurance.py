@@ -87,6 +87,7 @@ def bounds(subject: Subject) -> Iterator[Problem]:
         songs.loud,
         keep=range(_SLOW - 1, 1_000_000, _SLOW),
         watch=lambda state: state.count < _HOPELESS,
+        drawings=False,
     )
     too_much = list(_too_much(states))
     wrong = None if too_much or not_finite(subject.loud) else not_finite(states)

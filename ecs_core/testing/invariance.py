@@ -3,35 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from ecs_core.scene.settings import Settings
 from ecs_core.testing import songs
-from ecs_core.testing.look import Look, look
+from ecs_core.testing.look import COVERED, DRAWN, SPEED, Look, look
 from ecs_core.testing.repeatable import require_determinism
 from ecs_core.testing.report import Problem
 from ecs_core.testing.simulate import simulate
 from ecs_core.testing.subject import Subject
 
 _APART = Fraction(1, 2)  # seconds between the moments that are compared
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two frame rates, the song, the seconds between moments, and which quantities count: those that begin so, by what
+    factor they have to differ at least, and whether those of what systems draw do.
+    """
+
+    usual: int
+    other: int
+    song: songs.Song = songs.pulsing
+    apart: Fraction = _APART
+    names: tuple[str, ...] = ("",)
+    factor: float = 1.0
+    drawn: bool = True
+
+
+_RATES = (
+    _Pair(30, 24),
+    _Pair(30, 60),
+    _Pair(10, 120, drawn=False),  # so far apart, frames show other times, and what is drawn by them is elsewhere
+    # At 1 frame a second births and deaths are late, and nothing is seen of what is heard within it; but nothing is
+    # flung out.
+    _Pair(60, 1, songs.silence, Fraction(1), (SPEED, COVERED), factor=2.0, drawn=False),
+)
+_SIZES = _Pair(30, 30)
 _SEEDS = (1, 2)  # a difference that is not there with other seeds too is chance
 _LYING, _UPRIGHT = (1920, 1080), (1080, 1920)
 _MOST = 3  # quantities that are named
 
 
 def frame_rates(subject: Subject) -> Iterator[Problem]:
-    """24, 30 and 60 frames per second look alike, and so do 10 and 120, which make small mistakes large."""
+    """24, 30 and 60 frames per second look alike, and so do 10 and 120, which make small mistakes large, and 1."""
     require_determinism(subject)
-    for usual, fps in ((30, 24), (30, 60), (10, 120)):
-        differences = _differences(subject, f"at {fps} frames a second", {"fps": usual}, {"fps": fps})
+    for pair in _RATES:
+        label = f"at {pair.other} frame{'s' if pair.other > 1 else ''} a second"
+        differences = _differences(subject, label, {"fps": pair.usual}, {"fps": pair.other}, pair)
         if differences:
             yield Problem(
                 "frame_rates",
-                f"compared with {usual} frames a second, {differences}.",
+                f"compared with {pair.usual} frames a second, {differences}.",
                 "Nothing may be a constant per frame: multiply speeds and rates by self.world.dt, spawn "
                 "rng.poisson(rate * dt), let decay be exp(-rate * dt), and scale steps of a random walk by sqrt(dt). "
-                "Where one draw decides for all, take it from self.world.rng(self, entity, nth=…).",
+                "Where one draw decides for all, take it from self.world.rng(self, entity, nth=…). What pushes or "
+                "pulls belongs in FORCE, which runs often enough at low rates.",
             )
             return
 
@@ -68,12 +97,25 @@ def _seen(subject: Subject, settings: Settings) -> float:
     return sum(state.seen for state in states) / max(1, sum(state.count for state in states))
 
 
-def _differences(subject: Subject, label: str, usual: dict[str, int], changed: dict[str, int]) -> str:
+def _differences(
+    subject: Subject, label: str, usual: dict[str, int], changed: dict[str, int], how: _Pair = _SIZES
+) -> str:
     """The differences between the ``changed`` output and the ``usual`` one, in words; empty if there are none."""
-    pair = _look(subject, usual), _look(subject, changed)
-    names = [key for key in pair[0].keys() & pair[1].keys() if pair[0][key].differs(pair[1][key])]
+
+    def look_at(output: dict[str, int]) -> Look:
+        return _look(subject, output, how)
+
+    pair = look_at(usual), look_at(changed)
+    names = [
+        key
+        for key in pair[0].keys() & pair[1].keys()
+        if key[1].startswith(how.names)
+        and (how.drawn or key[0] != DRAWN)
+        and pair[0][key].differs(pair[1][key])
+        and _factor(*(each[key].value for each in pair)) >= how.factor
+    ]
     for seed in _SEEDS if names else ():
-        one, other = _look(subject, {**usual, "seed": seed}), _look(subject, {**changed, "seed": seed})
+        one, other = look_at({**usual, "seed": seed}), look_at({**changed, "seed": seed})
         more = {key: pair[1][key].value > pair[0][key].value for key in names}
         names = [
             key
@@ -91,11 +133,11 @@ def _differences(subject: Subject, label: str, usual: dict[str, int], changed: d
     return ", ".join(told) + (f" (and {len(names) - _MOST} more differences)" if len(names) > _MOST else "")
 
 
-def _look(subject: Subject, output: dict[str, Any]) -> Look:
+def _look(subject: Subject, output: dict[str, Any], how: _Pair) -> Look:
     settings = subject.settings(many=True, **output)
-    step = int(_APART * settings.rate)
-    states = simulate(subject.particle_type, settings, songs.pulsing, keep=range(step - 1, 1_000_000, step))
-    return look(states, seconds=float(_APART))
+    step = int(how.apart * settings.rate)
+    states = simulate(subject.particle_type, settings, how.song, keep=range(step - 1, 1_000_000, step))
+    return look(states, seconds=float(how.apart))
 
 
 def _factor(one: float, other: float) -> float:

@@ -54,6 +54,15 @@ def resume(subject: Subject) -> Iterator[Problem]:
                 "belongs in a Column; not on a system, not in a module, not in a component that is changed.",
             )
             return
+    unseen = simulate(subject.particle_type, subject.settings(duration=2.0), songs.pulsing, keep=(whole[-1].frame,))
+    where = first_difference((whole[-1:], unseen))
+    if where is not None:
+        yield Problem(
+            "resume",
+            f"a run of which only the last frame is drawn differs {where}.",
+            "Systems of the phase EXTRACT run only for frames that are seen, so they must not change anything: change "
+            "columns in SHADE or before.",
+        )
 
 
 def require_determinism(subject: Subject) -> None:

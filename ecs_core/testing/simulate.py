@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.table import Column, Rows, Table
 from ecs_core.ecs.world import Snapshot, World
 from ecs_core.errors import MotesError
@@ -20,6 +21,7 @@ from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation
 from ecs_core.scene.settings import Settings
+from ecs_core.systems import BUILT_IN
 from ecs_core.testing.songs import Song
 from ecs_core.testing.surroundings import elsewhere
 
@@ -55,11 +57,17 @@ class Population:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class State:
-    """The state after ``frame`` was simulated, and the number of particles ``seen`` in the picture."""
+    """The state after ``frame`` was simulated, and the number of particles ``seen`` in the picture.
+
+    ``drawn`` is what systems have drawn, in units; ``own`` is the part of it that systems of the type have drawn, which
+    does not follow from columns.
+    """
 
     frame: int
     populations: tuple[Population, ...]
     seen: int
+    drawn: Sprites
+    own: Sprites
 
     @property
     def count(self) -> int:
@@ -112,10 +120,12 @@ def simulate(
     start: State | None = None,
     keep: Container[int] | None = None,
     watch: Callable[[State], bool] = lambda state: True,
+    drawings: bool = True,
 ) -> list[State]:
     """The states of the frames in ``keep``, or of all, to the end of ``settings.duration`` or until ``watch`` is false.
 
-    Runs in a fresh stage, from the beginning or from what was the state after ``start``.
+    Runs in a fresh stage, from the beginning or from what was the state after ``start``. Without ``drawings`` states do
+    not have what was drawn, which takes memory.
 
     Raises:
         TypeFailedError: the type raised.
@@ -124,15 +134,43 @@ def simulate(
     with staged(particle_type, settings, song) as simulation:
         if start is not None:
             simulation.restore(start.snapshot)
+        drawn, own = _record_drawings(simulation.world) if drawings else ([], [])
         for frame in range(simulation.world.frame, settings.frames(Fraction(0))):
             if keep is not None and frame not in keep:
                 simulation.world.step()
                 continue
+            drawn.clear()
+            own.clear()
             seen = _seen(simulation.frame(), settings)
-            states.append(State(frame, _populations(simulation.world), seen))
+            states.append(State(frame, _populations(simulation.world), seen, Sprites.join(drawn), Sprites.join(own)))
             if not watch(states[-1]):
                 break
     return states
+
+
+def _record_drawings(world: World) -> tuple[list[Sprites], list[Sprites]]:
+    """Lists to which is added what systems draw from now on, and what those that are not built in do."""
+    drawn: list[Sprites] = []
+    own: list[Sprites] = []
+    draw = world.draw
+
+    def record(sprites: Sprites) -> None:
+        drawn.append(sprites.checked().where(np.arange(len(sprites))))  # a copy: columns change
+        draw(sprites)
+
+    def recorded(process: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            before = len(drawn)
+            process()
+            own.extend(drawn[before:])
+
+        return run
+
+    world.draw = record  # type: ignore[method-assign]
+    for system in world.systems:
+        if system.phase is Phase.EXTRACT and type(system) not in BUILT_IN:
+            system.process = recorded(system.process)  # type: ignore[method-assign]
+    return drawn, own
 
 
 def _populations(world: World) -> tuple[Population, ...]:

@@ -1,0 +1,52 @@
+"""Takes pixels for units in what it draws."""
+
+import numpy as np
+
+from ecs_core import (
+    Bounds,
+    Canvas,
+    Color,
+    Drag,
+    Look,
+    ParticleType,
+    Phase,
+    Position,
+    Settings,
+    Size,
+    Sprite,
+    Sprites,
+    System,
+    Upkeep,
+    Velocity,
+    World,
+)
+
+
+def star(x: float, y: float, radius: float = 20.0, light: float = 1.0) -> Sprites:
+    """A single sprite."""
+    place, values = np.array([[x], [y]]), np.array([[radius], [light], [light], [light], [0.0]])
+    return Sprites(*place, *values, np.zeros(1, np.uint8))
+
+
+def populate(world: World, settings: Settings) -> None:
+    """Sparks all over the canvas."""
+    canvas = world.get(Canvas)
+    everywhere = {"x": canvas.width / 2, "y": canvas.height / 2, "width": canvas.width, "height": canvas.height}
+    world.populate(
+        (Position, Velocity, Size, Color, Look),
+        (Upkeep(**everywhere, shape="area", count=settings.particle_count), Bounds(), Drag(1.0), Sprite()),
+    )
+    world.insert(settings)
+
+
+class Middle(System):
+    """A star in the middle of the picture."""
+
+    phase = Phase.EXTRACT
+
+    def process(self) -> None:
+        settings = self.world.get(Settings)
+        self.world.draw(star(settings.width / 2, settings.height / 2, radius=settings.height / 50))
+
+
+BROKEN = ParticleType("drawing_in_pixels", populate=populate, systems=(Middle,))
