@@ -52,7 +52,8 @@ def _add_shape(
     """Particles that take their places in the first frame; they are thrown ``moves`` times as far as usual."""
     thrown = moves * settings.scatter
     by: tuple[ColorBy, ...] = ()
-    if settings.color_by is not None and (settings.picture is None or settings.colors == "palette"):
+    of_palette = len(set(settings.particle_colors)) > 1 and (settings.picture is None or settings.colors == "palette")
+    if settings.color_by is not None and of_palette:
         by = (ColorBy(settings.color_by, settings.palette, usual=settings.usual_speed),)
     world.populate(
         (Position, Velocity, Size, Color, Look, Pulse, Home, *((Brightness,) if by else ())),

@@ -130,6 +130,13 @@ def test_single_colour_is_said_to_be_too_few() -> None:
         assert world.query(ColorBy) == []
 
 
+@pytest.mark.parametrize("kind", COLOURED)
+def test_single_colour_changes_nothing(kind: str) -> None:
+    settings = particle_types().types[kind].settings(particle_colors=[[255, 80, 40]], color_by="band")
+    with silent_world(particle_types().types[kind], settings) as world:
+        assert world.query(ColorBy) == []
+
+
 def test_other_words_are_refused_in_a_line() -> None:
     with pytest.raises(SceneError, match=r"^color_by = 'size': must be 'birth', 'speed', 'height' or 'band'"):
         Scene("zen", config={"color_by": "size"}).resolve()
