@@ -108,17 +108,26 @@ def compile_kernel(name: str) -> None:
 
 
 def inner_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Like :func:`kernel`, for a function that only kernels call; it is compiled with them."""
-    return _compiled(function)
+    """Like :func:`kernel`, for a function that only kernels call; it is compiled with them, once for all constants."""
+    compiled = _njit(function, forceinline=False)
+    return compiled
 
 
 def inline_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Like :func:`inner_kernel`, but inlined, for small functions in inner loops."""
-    return _compiled(function, inline="always")
+    return _njit(function, forceinline=True)
+
+
+def _njit(function,**o):
+    compiled = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True, no_rewrites=True, _nrt=False, **o)(function)
+    if compiled is not function:
+        tem = compiled.get_call_template
+        compiled.get_call_template = lambda args, kws: tem(tuple(numba.types.unliteral(a) for a in args), kws)
+    return compiled
 
 
 def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_rewrites=True, _nrt=False, **options)(function)
     if compiled is not function:  # it is, with NUMBA_DISABLE_JIT
         _load_alone(compiled._cache)
     return cast(Callable[P, R], compiled)

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.arrays import F32, I64, U8
+from ecs_core.arrays import F32, I32, I64, U8
 from ecs_core.raster.background import Background
 from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.colour import leak
@@ -97,10 +97,11 @@ class Rasteriser:
         reach = np.maximum(reach, 2 * kernels.raster.FINEST)
         low, high = np.minimum(y, other_y) - reach, np.maximum(y, other_y) + reach
         starts, listed = np.zeros(len(self._before) + 1, np.int64), np.empty(2 * y.size + 64, np.int64)
-        needed = kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed)
+        spans: I32 = np.empty((2, y.size), np.int32)
+        needed = kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed, spans)
         if needed > listed.size:
             listed = np.zeros(needed, np.int64)
-            kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed)
+            kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed, spans)
         return starts.tolist(), listed
 
     def _cut_lines(self, lines: Sprites, light: float) -> tuple[F32, float]:
