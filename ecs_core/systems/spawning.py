@@ -77,7 +77,7 @@ class EmissionSystem(System):
         kernels.birth.bear(
             table.values, table.birth, new.start, new.stop, world.derived(entity, table, _rows_of_fields),
             _draws(birth), self._shape(entity, birth), _colours(birth.palette), np.float32(during),
-            *kernel_key(world.seed, stream),
+            *kernel_key(world.seed, stream), np.empty(kernels.birth.SCRATCH, np.float32),
         )  # fmt: skip
         volume = world.component(entity, Volume)
         if volume is not None:
