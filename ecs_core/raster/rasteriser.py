@@ -70,6 +70,7 @@ class Rasteriser:
         self._luminance = np.zeros(BAND_ROWS * (width + pad), np.float32)
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
         self._soft = np.zeros(3 * (BAND_ROWS // 2 + 2) * (width // 2 + pad), np.float32)
+        self._for_lines: tuple[I64, F32, F32, I64] | None = None
         self._drawn = np.empty((8, 0), np.float32)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
@@ -82,6 +83,7 @@ class Rasteriser:
         self._luma_dither = interleaved_gradient_noise(BAND_ROWS, width, shift=0.0)
         self._chroma_dither = interleaved_gradient_noise(BAND_ROWS // 2, width // 2, shift=5.588238)
         self._tint = np.zeros((2, width), np.float32)
+        self._gains = np.zeros((4, width), np.float32)
         self._bloom: Bloom | None = None
         self._noise: F32 | None = None
         self._grain: tuple[float, F32] | None = None
@@ -215,14 +217,16 @@ class Rasteriser:
             if first_line < last_line:
                 which = listed_lines[first_line:last_line]
                 soft = self._soft[: 3 * ((bottom - top) // 2 + 2) * (self.width // 2 + kernels.raster.PAD)]
-                kernels.lines.draw_lines(*light_of_band, which, segments, soft, self._touched)
+                if self._for_lines is None:
+                    self._for_lines = kernels.lines.scratch(self.width, BAND_ROWS)
+                kernels.lines.draw_lines(*light_of_band, which, segments, soft, self._touched, *self._for_lines)
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             if finishing is not None:
                 bloom, rows, shares, *others, grains = finishing
                 halves, grainy = slice(top >> 1, bottom >> 1), top % len(grains)
                 kernels.finish.finish_band(
                     *light_of_band, *rest, self._gx, self._gy, bloom, rows[halves], shares[halves], *others,
-                    grains[grainy : grainy + BAND_ROWS],
+                    grains[grainy : grainy + BAND_ROWS], self._gains,
                 )  # fmt: skip
                 rest = _NOTHING, _NOTHING
                 self._touched.fill(1)
