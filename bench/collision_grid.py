@@ -9,6 +9,7 @@ import argparse
 import statistics
 import time
 
+import numba
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -18,6 +19,7 @@ from ecs_core.ecs.rng import generator
 from ecs_core.systems.collision import cell_size
 
 GOAL = 0.3
+count_pairs = numba.njit(kernels.collision.count_pairs)
 
 
 class Discs:
@@ -40,20 +42,23 @@ class Discs:
     def sort(self) -> tuple[np.ndarray, np.ndarray]:
         """List the discs of each cell."""
         starts, order = np.empty(self.columns * self.rows + 1, np.int32), np.empty(self.x.size, np.int32)
-        kernels.collision.sort_into_cells(self.x, self.y, np.float32(self.cell), self.columns, self.rows, starts, order)
+        kernels.collision.sort_into_cells(
+            self.x, self.y, np.float32(self.cell), self.columns, self.rows, starts, order, np.empty_like(order)
+        )
         return starts, order
 
     def collide(self) -> int:
         """Find every pair that touches, push it apart, exchange momentum: what CollideSystem does each frame."""
         contacts: int = kernels.collision.collide(
-            self.x, self.y, self.vx, self.vy, self.radius, self.columns, self.rows, *self.sort(), np.float32(1.0)
-        )
+            self.x, self.y, self.vx, self.vy, self.radius, self.columns, self.rows, *self.sort(), np.float32(1.0),
+            np.empty((self.x.size, kernels.collision.DISC), np.float32),
+        )  # fmt: skip
         return contacts
 
     def count(self) -> int:
         """Find the pairs and do nothing with them."""
         reach = np.float32(2 * self.radius[0])
-        pairs: int = kernels.collision.count_pairs(self.x, self.y, reach, self.columns, self.rows, *self.sort())
+        pairs: int = count_pairs(self.x, self.y, reach, self.columns, self.rows, *self.sort())
         return pairs
 
     def query(self) -> int:

@@ -73,6 +73,7 @@ class Bands:
     def __init__(self, windows: F32, other_end: int, reach: int, draw: Callable[..., None]) -> None:
         pad = kernels.raster.PAD
         self._windows, self._draw = windows, draw
+        self._more = kernels.lines.scratch(WIDTH, BAND_ROWS) if draw is kernels.lines.draw_lines else ()
         self._luminance = np.zeros(BAND_ROWS * (WIDTH + pad), np.float32)
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (WIDTH // 2 + pad), np.float32)
         strips, blocks = BAND_ROWS >> kernels.raster.STRIP_SHIFT, -(-WIDTH >> kernels.raster.BLOCK_SHIFT)
@@ -83,7 +84,8 @@ class Bands:
         self._listed = np.zeros(200 * MANY, np.int64)
         low = np.minimum(windows[1], windows[other_end]) - windows[reach] - 3
         high = np.maximum(windows[1], windows[other_end]) + windows[reach] + 3
-        kernels.raster.list_bands(low, high, HEIGHT, BAND_ROWS, self._starts, self._listed)
+        spans = np.empty((2, low.size), np.int32)
+        kernels.raster.list_bands(low, high, HEIGHT, BAND_ROWS, self._starts, self._listed, spans)
 
     def seconds(self) -> float:
         """CPU seconds to draw everything once."""
@@ -93,7 +95,7 @@ class Bands:
                 top = band * BAND_ROWS
                 self._draw(
                     self._luminance, self._colour, top, min(HEIGHT, top + BAND_ROWS), WIDTH, self._listed[first:last],
-                    self._windows, self._scratch, self._touched,
+                    self._windows, self._scratch, self._touched, *self._more,
                 )  # fmt: skip
         return time.thread_time() - began
 

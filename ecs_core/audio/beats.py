@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ecs_core import kernels
-from ecs_core.arrays import F32, F64
+from ecs_core.arrays import F32, F64, I64
 from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, onset_envelope, refine
 from ecs_core.audio.windows import around
 
@@ -109,6 +109,15 @@ def beat_position(beats: F64, times: F64) -> F64:
     return inside
 
 
+def best_chain(strength: F32, guide: F32, periods: F32, change: F32, *, jump: float) -> tuple[I64, I64]:
+    """The hops of the beats, ascending, and the tempo state of each; as ``kernels.beats.best_chain`` finds them."""
+    hops, states, ring = len(strength), len(periods), int(periods[-1]) + 3
+    scores, came = np.full((ring + 1, states), -np.inf, np.float32), np.zeros((hops + ring, states), np.uint8)
+    chain = np.zeros((3, hops), np.int64)
+    count = kernels.beats.best_chain(strength, guide, _ROW, periods, change, jump, _MISS, scores, came, chain)
+    return chain[0, :count][::-1], chain[1, :count][::-1]
+
+
 def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> Beats:
     if len(envelope) < 3 or envelope.max() <= 0:
         return NO_BEATS
@@ -120,7 +129,7 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     strength = padded[1:-1] + 0.5 * (padded[:-2] + padded[2:])
     strength /= strength.std() + 1e-9
     change = (_CHANGE * np.arange(4, dtype=np.float32) ** 2).astype(np.float32)
-    hops, states = kernels.beats.best_chain(strength.astype(np.float32), guide, _ROW, periods, change, _JUMP, _MISS)
+    hops, states = best_chain(strength.astype(np.float32), guide, periods, change, jump=_JUMP)
     hops, states = _without_silence(hops, states, envelope)
     if len(hops) < 3:
         return NO_BEATS

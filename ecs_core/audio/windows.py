@@ -19,7 +19,7 @@ def medians(rows: F32, width: int, *, outside: Outside) -> F32:
     half = width // 2
     padded = np.ascontiguousarray(np.pad(rows, ((0, 0), (half, half)), outside), np.float32)
     found = np.empty(rows.shape, np.float32)
-    kernels.medians.running_medians(padded, width, found)
+    kernels.medians.running_medians(padded, np.empty(width, np.float32), found)
     return found
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core.arrays import F32, I32
-from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
+from ecs_core.kernels.jit import inline_kernel, kernel
 
 f32 = np.float32
+
+DISC = 8  # columns of ``discs``: 5 are used; with 8, few rows straddle two cache lines
 
 
 @inline_kernel
@@ -19,26 +21,30 @@ def _cell_along(position: float, cells: int) -> int:
     return cell
 
 
-@kernel("f4[::1], f4[::1], f4, i8, i8, i4[::1], i4[::1]")
-def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts: I32, order: I32) -> None:
-    """List the particles of each cell, in row order: ``order[starts[c]:starts[c + 1]]``.
+@kernel("f4[::1], f4[::1], f4, i8, i8, i4[::1], i4[::1], i4[::1]")
+def sort_into_cells(x: F32, y: F32, cell: float, columns: int, rows: int, starts: I32, order: I32, cells: I32) -> None:
+    """List the particles of each cell, in row order: ``order[starts[c]:starts[c + 1]]``; ``cells`` is scratch of (n,).
 
     There are at least three ``columns`` and ``rows``. Outside the canvas the grid repeats: outsiders share cells with
     those whom they cannot touch, instead of all being in one cell at the edge.
     """
-    n = x.size
-    inverse = f32(1.0) / cell
-    starts[:] = 0
-    cells = np.empty(n, np.int32)
-    for i in range(n):
-        cells[i] = _cell_along(y[i] * inverse, rows) * columns + _cell_along(x[i] * inverse, columns)
-        starts[cells[i] + 1] += 1
-    for c in range(columns * rows):
+    inverse, last = f32(1.0) / cell, columns * rows
+    for c in range(last + 1):
+        starts[c] = 0
+    for i in range(x.size):
+        c = _cell_along(y[i] * inverse, rows) * columns + _cell_along(x[i] * inverse, columns)
+        cells[i] = c
+        starts[c + 1] += 1
+    for c in range(last):
         starts[c + 1] += starts[c]
-    ends = starts[:-1].copy()
-    for i in range(n):
-        order[ends[cells[i]]] = i
-        ends[cells[i]] += 1
+    for i in range(x.size):
+        c = cells[i]
+        at = starts[c]
+        starts[c] = at + 1
+        order[at] = i
+    for c in range(last, 0, -1):  # each cell now ends where it began
+        starts[c] = starts[c - 1]
+    starts[0] = 0
 
 
 @inline_kernel
@@ -100,17 +106,17 @@ def _bounce(i: int, first: int, last: int, discs: F32, restitution: float) -> in
     return touching
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], i8, i8, i4[::1], i4[::1], f4")
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], i8, i8, i4[::1], i4[::1], f4, f4[:, ::1]")
 def collide(
-    x: F32, y: F32, vx: F32, vy: F32, radius: F32, columns: int, rows: int, starts: I32, order: I32, restitution: float
-) -> int:
+    x: F32, y: F32, vx: F32, vy: F32, radius: F32, columns: int, rows: int, starts: I32, order: I32, restitution: float,
+    discs: F32,
+) -> int:  # fmt: skip
     """Push overlapping discs apart and let them exchange momentum; each pair once, in a fixed order. Returns the pairs.
 
-    ``starts`` and ``order`` are from :func:`sort_into_cells` with cells at least as wide as the widest pair.
+    ``starts`` and ``order`` are from :func:`sort_into_cells` with cells at least as wide as the widest pair; ``discs``
+    is scratch of (n, DISC).
     """
-    # Cell by cell, so that neighbours on the canvas are neighbours in memory; 8 columns, so that few rows straddle two
-    # cache lines.
-    discs = np.empty((order.size, 8), np.float32)
+    # Cell by cell, so that neighbours on the canvas are neighbours in memory.
     for k in range(order.size):
         i = order[k]
         discs[k, 0], discs[k, 1], discs[k, 2], discs[k, 3], discs[k, 4] = x[i], y[i], vx[i], vy[i], radius[i]
@@ -144,9 +150,11 @@ def _close(a: int, first: int, last: int, x: F32, y: F32, order: I32, square: fl
     return close
 
 
-@inner_kernel  # for tests and a bench only
 def count_pairs(x: F32, y: F32, reach: float, columns: int, rows: int, starts: I32, order: I32) -> int:
-    """How many pairs lie closer than ``reach``, without moving any; as :func:`collide` looks for them."""
+    """How many pairs lie closer than ``reach``, without moving any; as :func:`collide` looks for them.
+
+    Not compiled, as only tests and a bench call it, which compile it.
+    """
     pairs = 0
     square = reach * reach
     for row in range(rows):

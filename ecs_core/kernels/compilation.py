@@ -12,6 +12,7 @@ Python and the processor. So checking that nothing is missing is quick and does 
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import importlib
 import json
@@ -159,7 +160,12 @@ def _run(wanted: list[str], report: Callable[[Compiling], None]) -> None:
 def _start(names: list[str]) -> subprocess.Popen[bytes]:
     return start_apart(
         [sys.executable, "-c", _START, json.dumps(sys.path), json.dumps(names)],
-        environment={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it forks, so it must not have threads
+        environment={
+            **os.environ,
+            "OPENBLAS_NUM_THREADS": "1",  # it forks, so it must not have threads
+            # numba tries many types of arguments until one fits, and would colour a message about each that does not.
+            "NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING": "1",
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )
@@ -183,11 +189,12 @@ def _shares(names: list[str], count: int) -> list[list[str]]:
 
 def main(names: list[str]) -> int:
     """Compile each kernel and print a line when it is done; returns the exit code."""
+    gc.disable()  # it would look through all of numba again and again
     from ecs_core.kernels import jit  # noqa: PLC0415 - numba
 
     for module in {name.partition(".")[0] for name in names}:
         importlib.import_module(f"ecs_core.kernels.{module}")
-    jit.load_what_compiling_needs()
+    jit.prepare_to_compile()
     if FORKS:
         return _compile_forked(names, jit.compile_kernel)
     for name in names:
@@ -197,27 +204,30 @@ def main(names: list[str]) -> int:
 
 
 def _compile_forked(names: list[str], compile_kernel: Callable[[str], None]) -> int:
-    """The same, with a forked process for each kernel."""
+    """The same, with a forked process for each core; each takes the next kernel when it is done with one.
+
+    What numba has loaded and compiled for a kernel, it need not for the next one in the same process.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored from some parents
-    waiting, running, failed = list(names), 0, 0
-    while waiting or running:
-        while waiting and running < available_cores():
-            name = waiting.pop(0)
-            if os.fork() == 0:
-                code = 1
-                try:
+    reading, writing = os.pipe()
+    os.write(writing, bytes(range(len(names))))  # numbers of kernels
+    os.close(writing)
+    processes = min(available_cores(), len(names))
+    for _ in range(processes):
+        if os.fork() == 0:
+            code = 1
+            try:
+                while number := os.read(reading, 1):
+                    name = names[number[0]]
                     compile_kernel(name)
                     print(name, flush=True)
-                    code = 0
-                except BaseException:
-                    traceback.print_exc()
-                finally:
-                    os._exit(code)
-            running += 1
-        _, status = os.wait()
-        running -= 1
-        failed += status != 0
-    return 1 if failed else 0
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+    failed = [os.wait()[1] != 0 for _ in range(processes)]
+    return int(any(failed))
 
 
 # --- what is compiled already ------------------------------------------------------------------------------------

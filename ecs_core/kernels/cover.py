@@ -108,68 +108,45 @@ def cover_band(
     ``toe`` is TOE times the light of the whole picture, so that fades dim what is seen and do not change it.
     """
     toe = max(f32(toe), f32(1e-6))
-    stride, half_stride, half_width = width + PAD, (width >> 1) + PAD, width >> 1
-    half_top, half_bottom = top >> 1, bottom >> 1
-    plane = colour.size // 3
-    wx, wy = windows[0], windows[1]
-    light = np.empty(3, np.float32)
+    wx, wy, plane = windows[0], windows[1], colour.size // 3
     for k in range(listed.size):
         i = listed[k]
-        cx, cy, reach, is_disc, cover = (
-            sprites[0, i],
-            sprites[1, i],
-            sprites[2, i],
-            sprites[6, i] != _ZERO,
-            sprites[7, i],
-        )
-        light[0], light[1], light[2] = sprites[3, i], sprites[4, i], sprites[5, i]
-        amount = KR * light[0] + KG * light[1] + KB * light[2]
-        half_x, half_y, half_reach, dim = cx * _HALF + _QUARTER, cy * _HALF, reach * _HALF, _ONE
-        if half_reach < FINEST:
-            dim = half_reach * half_reach * (_ONE / (FINEST * FINEST))
-            half_reach = FINEST
-        if is_disc and cover > _ZERO:
-            reach, half_reach = _as_wide(reach, FINEST), _as_wide(half_reach, FINEST * _HALF)
-        x0, x1 = extent(cx, reach, 0, width)
-        y0, y1 = extent(cy, reach, top, bottom)
-        hx0, hx1 = extent(half_x, half_reach, 0, half_width)
-        hy0, hy1 = extent(half_y, half_reach, half_top, half_bottom)
-        columns, rows, half_columns, half_rows = x1 - x0, y1 - y0, hx1 - hx0, hy1 - hy0
-        if columns > 0 and rows > 0:
-            start, groups = (y0 - top) * stride + x0, (columns + 7) >> 3
-            if is_disc and cover > _ZERO:
-                _cover_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, amount, cover, toe)
-            elif is_disc:
-                add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, amount)
-            else:
+        cx, cy, reach = sprites[0, i], sprites[1, i], sprites[2, i]
+        red, green, blue = sprites[3, i], sprites[4, i], sprites[5, i]
+        is_disc, cover, finest = sprites[6, i] != _ZERO, sprites[7, i], FINEST
+        amount, dim = KR * red + KG * green + KB * blue, _ONE
+        light, planes = luminance, 1
+        for half in range(2):
+            if half:  # colour: as in raster.draw_band
+                light, planes, finest = colour, 3, FINEST * _HALF
+                cx, cy, reach = cx * _HALF + _QUARTER, cy * _HALF, reach * _HALF
+                if reach < FINEST:
+                    dim = reach * reach * (_ONE / (FINEST * FINEST))
+                    reach = FINEST
+                amount = red
+            low, columns = top >> half, width >> half
+            seen = _as_wide(reach, finest) if is_disc and cover > _ZERO else reach
+            x0, x1 = extent(cx, seen, 0, columns)
+            y0, y1 = extent(cy, seen, low, bottom >> half)
+            wide, rows, groups = x1 - x0, y1 - y0, (x1 - x0 + 7) >> 3
+            if wide <= 0 or rows <= 0:
+                continue
+            stride = columns + PAD
+            start = (y0 - low) * stride + x0
+            if not is_disc:
                 gauss_window(wx, groups, x0, cx, _ONE / reach)
                 gauss_window(wy, (rows + 7) >> 3, y0, cy, _ONE / reach)
-                if cover > _ZERO:
-                    _cover_window(luminance, start, stride, columns, rows, amount, cover, toe, wx, wy)
-                else:
-                    add_luminance(luminance, start, stride, groups, rows, amount, wx, wy)
-            touch(touched, y0 - top, y1 - top, x0, x1)
-        if half_columns > 0 and half_rows > 0:
-            start, groups = (hy0 - half_top) * half_stride + hx0, (half_columns + 7) >> 3
-            if not is_disc:
-                gauss_window(wx, groups, hx0, half_x, _ONE / half_reach)
-                gauss_window(wy, (half_rows + 7) >> 3, hy0, half_y, _ONE / half_reach)
-            for channel in range(3):
-                first, amount = start + channel * plane, light[channel]
+            for channel in range(planes):
                 if is_disc and cover > _ZERO:
                     _cover_disc(
-                        colour, first, half_stride, hx0, hy0, half_columns, half_rows, half_x, half_y, half_reach,
-                        FINEST * _HALF, amount, dim * cover, toe,
-                    )  # fmt: skip
+                        light, start, stride, x0, y0, wide, rows, cx, cy, seen, finest, amount, dim * cover, toe
+                    )
                 elif is_disc:
-                    add_disc(
-                        colour, first, half_stride, hx0, hy0, half_columns, half_rows, half_x, half_y, half_reach,
-                        FINEST * _HALF, dim * amount,
-                    )  # fmt: skip
+                    add_disc(light, start, stride, x0, y0, wide, rows, cx, cy, seen, finest, dim * amount)
                 elif cover > _ZERO:
-                    _cover_window(
-                        colour, first, half_stride, half_columns, half_rows, amount, dim * cover, toe, wx, wy
-                    )  # fmt: skip
+                    _cover_window(light, start, stride, wide, rows, amount, dim * cover, toe, wx, wy)
                 else:
-                    add_luminance(colour, first, half_stride, groups, half_rows, dim * amount, wx, wy)
-            touch(touched, (hy0 - half_top) << 1, (hy1 - half_top) << 1, hx0 << 1, hx1 << 1)
+                    add_luminance(light, start, stride, groups, rows, dim * amount, wx, wy)
+                start += plane
+                amount = blue if channel else green
+            touch(touched, (y0 - low) << half, (y1 - low) << half, x0 << half, x1 << half)

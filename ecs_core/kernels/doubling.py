@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecs_core.arrays import U8
+from ecs_core.arrays import F32, U8
 from ecs_core.kernels.jit import kernel
 
 f32 = np.float32
 _HALF, _PER = f32(16.0), f32(1 / 32)
 
 
-@kernel("u1[:, ::1], u1[:, ::1], i8, i8, i8")
-def double(small: U8, out: U8, rows: int, columns: int, near: int) -> None:
+@kernel("u1[:, ::1], u1[:, ::1], i8, i8, i8, f4[::1]")
+def double(small: U8, out: U8, rows: int, columns: int, near: int, line: F32) -> None:
     """Write a plane of ``rows × columns`` values twice as large into ``out``, interpolated linearly.
 
     Of two columns the left one has ``near`` eighths of the value and the rest of that to its left, the right one
     12 - ``near`` eighths and the rest of that to its right: 6 for luma, sampled in the middle of pixels, and 7 for
-    chroma, which is sampled where the left pixel of two is. Outside is what the edge has.
+    chroma, which is sampled where the left pixel of two is. Outside is what the edge has. ``line`` is scratch for
+    ``columns`` + 2 numbers; all are whole.
     """
     even, odd = f32(near), f32(12 - near)
-    line = np.empty(columns + 2, np.float32)  # all sums are whole numbers
     for row in range(rows):
         for lower in range(2):
             this, far = small[row], small[min(max(row - 1 + 2 * lower, 0), rows - 1)]

@@ -27,13 +27,16 @@ LEVELS = 3  # Gaussians
 
 
 @inner_kernel
-def _blur(light: F32, taps: F32) -> None:
-    """Blur a plane (rows, columns) in place by symmetric taps (n,), n odd; there is no light beyond its edges."""
+def _blur(light: F32, taps: F32, work: F32) -> None:
+    """Blur a plane (rows, columns) in place by symmetric taps (n,), n odd; there is no light beyond its edges.
+
+    ``work`` is scratch of at least as many columns, and a row more.
+    """
     rows, columns = light.shape
-    reach = taps.size >> 1
-    across, down = np.empty(columns, np.float32), np.zeros((rows, columns), np.float32)
+    reach, across = taps.size >> 1, work[rows]
     for row in range(rows):
-        across[:] = _ZERO
+        for i in range(columns):
+            across[i] = _ZERO
         for tap in range(taps.size):
             shift, weight = tap - reach, taps[tap]
             low, high = max(0, -shift), min(columns, columns - shift)
@@ -41,23 +44,30 @@ def _blur(light: F32, taps: F32) -> None:
                 source, target = light[row, low + shift : high + shift], across[low:high]
                 for i in range(high - low):
                     target[i] += weight * source[i]
-        light[row] = across
+        for i in range(columns):
+            light[row, i] = across[i]
     for row in range(rows):
-        target = down[row]
+        target = work[row]
+        for i in range(columns):
+            target[i] = _ZERO
         for other in range(max(0, row - reach), min(rows, row + reach + 1)):
             source, weight = light[other], taps[other - row + reach]
             for i in range(columns):
                 target[i] += weight * source[i]
-    light[:] = down
+    for row in range(rows):
+        for i in range(columns):
+            light[row, i] = work[row, i]
 
 
 @inner_kernel
-def _halve(light: F32) -> F32:
-    """A plane of half the size in both directions, rounded up, each pixel from 4 × 4 by binomial weights."""
+def _halve(light: F32, half: F32, narrow: F32) -> None:
+    """Write a plane of half the size in both directions, rounded up, each pixel from 4 × 4 by binomial weights.
+
+    ``narrow`` is scratch of at least as many rows as ``light`` has, and columns as ``half``.
+    """
     rows, columns = light.shape
-    narrow = np.zeros((rows, (columns + 1) >> 1), np.float32)
     for row in range(rows):
-        for i in range(narrow.shape[1]):
+        for i in range(half.shape[1]):
             j = 2 * i
             after = light[row, j + 1] if j + 1 < columns else _ZERO
             total = _THREE_EIGHTHS * (light[row, j] + after)
@@ -66,20 +76,19 @@ def _halve(light: F32) -> F32:
             if j + 2 < columns:
                 total += _EIGHTH * light[row, j + 2]
             narrow[row, i] = total
-    half = np.zeros(((rows + 1) >> 1, narrow.shape[1]), np.float32)
     for row in range(half.shape[0]):
+        for i in range(half.shape[1]):
+            half[row, i] = _ZERO
         for other in range(max(0, 2 * row - 1), min(rows, 2 * row + 3)):
             weight = _THREE_EIGHTHS if other >> 1 == row else _EIGHTH
             for i in range(half.shape[1]):
                 half[row, i] += weight * narrow[other, i]
-    return half
 
 
 @inner_kernel
-def _add_doubled(half: F32, light: F32) -> None:
-    """Add a plane of half the size to one, interpolated."""
+def _add_doubled(half: F32, light: F32, across: F32) -> None:
+    """Add a plane of half the size to one, interpolated; ``across`` is scratch for a row of it."""
     rows, columns = light.shape
-    across = np.empty(columns, np.float32)
     for row in range(rows):
         near = row >> 1
         far = min(max(near + (1 if row & 1 else -1), 0), half.shape[0] - 1)
@@ -93,24 +102,27 @@ def _add_doubled(half: F32, light: F32) -> None:
             light[row, i] += across[i]
 
 
-@kernel("f4[:, :, ::1], f4[::1], f4, i8[::1], f4[::1], f4[:, :, ::1]")
-def spread(light: F32, taps: F32, amount: f32, columns: I64, shares: F32, out: F32) -> None:
+@kernel("f4[:, :, ::1], f4[::1], f4, i8[::1], f4[::1], f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[:, ::1]")
+def spread(
+    light: F32, taps: F32, amount: f32, columns: I64, shares: F32, out: F32, half: F32, quarter: F32, work: F32
+) -> None:
     """Blur the light of a coarse picture, and write it, times ``amount``, stretched to the columns of a fine one.
 
     ``light`` is (3, rows, n): red, green, blue; it is used up. ``out`` is (3, rows, m): its column i lies between the
     coarse columns ``columns[i]`` and the next, at ``shares[i]`` (0–1) of the way. ``taps`` are those of the narrowest
-    Gaussian.
+    Gaussian. The rest is scratch: ``half`` and ``quarter`` of half the size, rounded up, and half of that; ``work`` of
+    (rows + 1, n).
     """
     m, last = out.shape[2], light.shape[2] - 1
     for channel in range(3):
         plane = light[channel]
-        half = _halve(plane)
-        quarter = _halve(half)
-        _blur(plane, taps)
-        _blur(half, taps)
-        _blur(quarter, taps)
-        _add_doubled(quarter, half)
-        _add_doubled(half, plane)
+        _halve(plane, half, work)
+        _halve(half, quarter, work)
+        _blur(plane, taps, work)
+        _blur(half, taps, work)
+        _blur(quarter, taps, work)
+        _add_doubled(quarter, half, work[0])
+        _add_doubled(half, plane, work[0])
         scale = amount / f32(LEVELS)
         for row in range(light.shape[1]):
             for i in range(m):
@@ -121,7 +133,7 @@ def spread(light: F32, taps: F32, amount: f32, columns: I64, shares: F32, out: F
 
 @kernel(
     "f4[::1], f4[::1], i8, i8, i8, f4[::1], f4[::1], f4[:, ::1], f4[::1], f4[:, :, ::1], i8[::1], f4[::1], "
-    "f4[:, ::1], f4[::1], f4[::1], f4[:, ::1]"
+    "f4[:, ::1], f4[::1], f4[::1], f4[:, ::1], f4[:, ::1]"
 )
 def finish_band(
     luminance: F32,
@@ -140,6 +152,7 @@ def finish_band(
     corner_x: F32,
     corner_y: F32,
     grain: F32,
+    work: F32,
 ) -> None:
     """Add the background and the bloom to one band's accumulators, and finish their light.
 
@@ -147,7 +160,7 @@ def finish_band(
     wrote: the band's row of colour i lies between its rows ``rows[i]`` and the next, at ``shares[i]``. ``gains`` is
     (4, 3): exposure, contrast and saturation; the tint of shadows; that of lights; the vignette, and the fade of the
     whole picture. ``corner_x`` (width / 2,) and ``corner_y`` (height / 2,) add up to 1 in the picture's corners, and to
-    0 in its middle. ``grain`` is (rows of a band, width), around 1.
+    0 in its middle. ``grain`` is (rows of a band, width), around 1; ``work`` is scratch of (4, width).
     """
     stride, half_stride, half = width + PAD, (width >> 1) + PAD, width >> 1
     plane = colour.size // 3
@@ -158,8 +171,7 @@ def finish_band(
     more_r, more_g, more_b = gains[2, 0] - shadow_r, gains[2, 1] - shadow_g, gains[2, 2] - shadow_b
     base_l = KR * base[0] + KG * base[1] + KB * base[2]
     glow_l = KR * glow[0] + KG * glow[1] + KB * glow[2]
-    gain, spread_l = np.empty(half + 1, np.float32), np.empty(half + 1, np.float32)
-    wide_gain, wide_spread = np.empty(width, np.float32), np.empty(width, np.float32)
+    gain, spread_l, wide_gain, wide_spread = work[0], work[1], work[2], work[3]
     last = bloom.shape[1] - 1
     for row in range((bottom - top) >> 1):
         at = row * half_stride

@@ -78,6 +78,9 @@ numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # set up at run ti
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# Half of the time to compile went into what kernels do not use: a wrapper for C, rewrites of array expressions, and the
+# counts of references that arrays need which a function makes. The last one took time at every call, too.
+_LEAN = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "no_rewrites": True, "_nrt": False}
 
 # Kernels that Python calls, by name ("motion.advance"), and the types of their arguments.
 SIGNATURES: dict[str, tuple[Any, str]] = {}
@@ -87,15 +90,44 @@ def kernel(signature: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function that Python calls: nopython mode, cached, no fastmath, IEEE 754 division.
 
     ``signature`` lists the argument types in numba's shorthand (``"f4[::1], i8"``), so that warm-up can compile the
-    function without calling it. Calls with other types work too, and are compiled when they happen.
+    function without calling it. Calls with other types work too, and are compiled when they happen. The function can
+    make no arrays: it is given all, also those for scratch.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        compiled = _compiled(function)
+        compiled = numba.njit(cache=True, **_LEAN)(function)
+        if compiled is not function:  # it is, with NUMBA_DISABLE_JIT
+            _load_alone(compiled._cache)
         SIGNATURES[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = (compiled, f"({signature},)")
-        return compiled
+        return cast(Callable[P, R], compiled)
 
     return decorate
+
+
+def inner_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Like :func:`kernel`, for a function that only kernels call; it is compiled with them."""
+    return _inner(function)
+
+
+def inline_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Like :func:`inner_kernel`, but inlined, for small functions in inner loops.
+
+    LLVM inlines it. With ``inline="always"`` numba itself would, and would work out the types of each copy.
+    """
+    return _inner(function, forceinline=True)
+
+
+def _inner(function: Callable[P, R], **options: Any) -> Callable[P, R]:
+    compiled = numba.njit(no_cpython_wrapper=True, **_LEAN, **options)(function)
+    if compiled is not function:
+        template = compiled.get_call_template
+
+        def get_call_template(arguments: Any, named: Any) -> Any:
+            # Numba would compile it anew for each constant that it is called with.
+            return template(tuple(numba.types.unliteral(argument) for argument in arguments), named)
+
+        compiled.get_call_template = get_call_template
+    return cast(Callable[P, R], compiled)
 
 
 def compile_kernel(name: str) -> None:
@@ -107,18 +139,39 @@ def compile_kernel(name: str) -> None:
     compiled.compile(arguments)
 
 
-def inner_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Like :func:`kernel`, for a function that only kernels call; it is compiled with them."""
-    return _compiled(function)
+def prepare_to_compile() -> None:
+    """Load what every kernel needs to be compiled, for processes that do nothing else: compiled functions cannot run.
 
+    Numba optimises each function by itself, makes machine code of it, and does both again in each function that calls
+    it. Here it does so for kernels as a whole only.
+    """
+    load_what_compiling_needs()
+    codegen: Any = importlib.import_module("numba.core.codegen")
 
-def inline_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Like :func:`inner_kernel`, but inlined, for small functions in inner loops."""
-    return _compiled(function, inline="always")
+    class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
+        def _is_part(self) -> bool:
+            """Whether this is a function that Python does not call."""
+            functions = self._final_module.functions
+            return not any(each.name.startswith("_ZN7cpython") and not each.is_declaration for each in functions)
 
+        def _optimize_functions(self, module: Any) -> None:
+            module.data_layout = self._codegen._data_layout
+            passes, builder = self._codegen._function_pass_manager()
+            for function in module.functions:
+                if not function.is_declaration:
+                    passes.run(function, builder)
 
-def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    if compiled is not function:  # it is, with NUMBA_DISABLE_JIT
-        _load_alone(compiled._cache)
-    return cast(Callable[P, R], compiled)
+        def _optimize_final_module(self) -> None:
+            if not self._is_part():
+                super()._optimize_final_module()
+
+        def _finalize_final_module(self) -> None:
+            if self._is_part():
+                self._finalize_dynamic_globals()
+                self._finalized = True
+            else:
+                super()._finalize_final_module()
+
+    codegen.JITCPUCodegen._library_class = Library
+    codegen.JITCPUCodegen.set_env = lambda *_: None  # of functions that run
+    numba.njit(**_LEAN)(lambda: None).compile(())  # lets numba register all that it knows

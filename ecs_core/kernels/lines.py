@@ -42,8 +42,8 @@ def _along(u: f32) -> f32:
 
 @inner_kernel
 def _add_eights(
-    light: F32, planes: int, eights: int, at: I64, t: F32, d: F32, weight: F32, amount: F32, ux: f32, uy: f32,
-    length: f32, i0: f32, i1: f32, q: f32,
+    light: F32, planes: int, eights: int, at: I64, t: F32, d: F32, weight: F32, red: f32, green: f32, blue: f32,
+    ux: f32, uy: f32, length: f32, i0: f32, i1: f32, q: f32,
 ) -> None:  # fmt: skip
     """Add so many groups of eight pixels of a line to its planes.
 
@@ -70,19 +70,21 @@ def _add_eights(
     for group in range(eights):
         j = u64(group) * u64(8)
         for channel in range(planes):
-            add8(light, u64(at[group] + channel * plane), weight, j, amount[channel])
+            amount = red if channel == 0 else green if channel == 1 else blue
+            add8(light, u64(at[group] + channel * plane), weight, j, amount)
 
 
 @inner_kernel
 def _draw(
     light: F32, planes: int, stride: int, low: int, high: int, columns: int, x0: f32, y0: f32, x1: f32, y1: f32,
-    r0: f32, r1: f32, q: f32, amount: F32, at: I64, t: F32, d: F32, weight: F32, spans: I64,
+    r0: f32, r1: f32, q: f32, red: f32, green: f32, blue: f32, at: I64, t: F32, d: F32, weight: F32, spans: I64,
+    is_soft: bool,
 ) -> tuple[int, int, int, int]:  # fmt: skip
-    """Add a line to planes of the rows ``low … high - 1``, end to end, ``amount`` (planes,) of it.
+    """Add a line to planes of the rows ``low … high - 1``, end to end: ``red`` to the first of them, and so on.
 
-    ``at``, ``t``, ``d`` and ``weight`` are scratch for at least a row of groups of eight. ``spans`` (2, rows), or
-    (2, 0) if nobody asks, is widened to the columns that each row lights. Returns the first row and column that are
-    lit, and one more than the last ones. What is not a number, or far from any picture, lights nothing.
+    ``at``, ``t``, ``d`` and ``weight`` are scratch for at least a row of groups of eight. If the line is soft, ``spans``
+    (2, rows) is widened to the columns that each row lights. Returns the first row and column that are lit, and one
+    more than the last ones. What is not a number, or far from any picture, lights nothing.
     """
     reach = max(r0, r1)
     dx, dy = x1 - x0, y1 - y0
@@ -117,10 +119,10 @@ def _draw(
         end = min(columns, begin + 8 * groups)  # of what is written
         left, right = min(left, begin), max(right, end)
         here = row - low
-        if spans.shape[1]:
+        if is_soft:
             spans[0, here], spans[1, here] = min(spans[0, here], begin), max(spans[1, here], end)
         if eights + groups > at.size:
-            _add_eights(light, planes, eights, at, t, d, weight, amount, ux, uy, length, i0, i1, q)
+            _add_eights(light, planes, eights, at, t, d, weight, red, green, blue, ux, uy, length, i0, i1, q)
             eights = 0
         px = f32(begin) + _HALF - x0
         along, beside, place = px * ux + py * uy, py * ux - px * uy, here * stride + begin
@@ -128,19 +130,19 @@ def _draw(
             at[eights], t[eights], d[eights] = place, along, beside
             place, along, beside = place + 8, along + step_t, beside - step_d
             eights += 1
-    _add_eights(light, planes, eights, at, t, d, weight, amount, ux, uy, length, i0, i1, q)
+    _add_eights(light, planes, eights, at, t, d, weight, red, green, blue, ux, uy, length, i0, i1, q)
     return first, left, last, right
 
 
 @inner_kernel
-def _add_soft(luminance: F32, colour: F32, soft: F32, spans: I64, rows: int, half_width: int) -> None:
+def _add_soft(luminance: F32, colour: F32, soft: F32, spans: I64, rows: int, half_width: int, level: F32) -> None:
     """Add soft lines, drawn at half size with a row more at either end, to the band's light, and clear them.
 
-    A sample at half size lies on the left pixel of its two, and between its two rows.
+    A sample at half size lies on the left pixel of its two, and between its two rows. ``level`` is scratch of
+    (3, half_width + 3).
     """
     stride, half_stride = 2 * half_width + PAD, half_width + PAD
     plane, soft_plane = colour.size // 3, soft.size // 3
-    level = np.zeros((3, half_width + 3), np.float32)
     for row in range(rows):
         begin = min(spans[0, row], spans[0, row + 1], spans[0, row + 2])
         end = min(max(spans[1, row], spans[1, row + 1], spans[1, row + 2]), half_width)
@@ -177,27 +179,34 @@ def _add_soft(luminance: F32, colour: F32, soft: F32, spans: I64, rows: int, hal
         begin, end = spans[0, row], spans[1, row]
         for channel in range(3):
             at = row * half_stride + channel * soft_plane
-            soft[at + begin : at + max(begin, min(end + PAD - 1, half_stride))] = _ZERO
+            for i in range(at + begin, at + min(end + PAD - 1, half_stride)):
+                soft[i] = _ZERO
 
 
-@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[::1], u1[:, ::1]")
+def scratch(width: int, rows: int) -> tuple[I64, F32, F32, I64]:
+    """What :func:`draw_lines` works with, in bands of so many rows."""
+    many = max(_EIGHTS, (width + PAD) >> 3)
+    level = np.zeros((3, (width >> 1) + 3), np.float32)
+    return np.zeros(many, np.int64), np.zeros(10 * many, np.float32), level, np.zeros((2, (rows >> 1) + 2), np.int64)
+
+
+@kernel(
+    "f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[::1], u1[:, ::1], i8[::1], f4[::1], f4[:, ::1], i8[:, ::1]"
+)
 def draw_lines(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, lines: F32, soft: F32,
-    touched: U8,
+    touched: U8, at: I64, work: F32, level: F32, spans: I64,
 ) -> None:  # fmt: skip
     """Add the listed lines to one band's accumulators and mark the blocks that they touch.
 
     As ``raster.draw_band``; ``lines`` is (10, n): x and y of both ends, reach at both (pixels), red, green and blue at
     the first, and the square root of the share of it that there is at the second. Its root changes evenly between them.
-    ``soft`` is scratch like ``colour`` with two more rows, and is zero before and after.
+    ``soft`` is scratch like ``colour`` with two more rows, and is zero before and after; the rest is of :func:`scratch`.
     """
-    half_width, rows = width >> 1, (bottom - top) >> 1
-    many = max(_EIGHTS, (width + PAD) >> 3)
-    at, t, d = np.empty(many, np.int64), np.empty(many, np.float32), np.empty(many, np.float32)
-    weight = np.empty(8 * many, np.float32)
-    nobodys, soft_spans = np.zeros((2, 0), np.int64), np.zeros((2, rows + 2), np.int64)
-    soft_spans[0] = half_width
-    amount, luma = np.empty(3, np.float32), np.empty(1, np.float32)
+    half_width, rows, many = width >> 1, (bottom - top) >> 1, at.size
+    t, d, weight = work[:many], work[many : 2 * many], work[2 * many :]
+    for row in range(rows + 2):
+        spans[0, row], spans[1, row] = half_width, 0
     any_soft = False
     for k in range(listed.size):
         i = listed[k]
@@ -219,27 +228,25 @@ def draw_lines(
                 if r1 < FINEST:
                     q *= np.sqrt(r1 / (FINEST * dim))
                 r0, r1 = max(r0, FINEST), max(r1, FINEST)
-            amount[0], amount[1], amount[2] = dim * lines[6, i], dim * lines[7, i], dim * lines[8, i]
+            red, green, blue = dim * lines[6, i], dim * lines[7, i], dim * lines[8, i]
+            low, high, columns = top >> half, bottom >> half, width >> half
+            light, planes, stride = colour, 3, columns + PAD
+            if is_soft:  # with a row more at either end, and a column at the right one
+                light, low, high, columns = soft, low - 1, high + 1, columns + 1
+            elif half == 0:
+                light, planes = luminance, 1
+                red = KR * red + KG * green + KB * blue
+            first, left, last, right = _draw(
+                light, planes, stride, low, high, columns, x0, y0, x1, y1, r0, r1, q, red, green, blue,
+                at, t, d, weight, spans, is_soft,
+            )  # fmt: skip
             if is_soft:
-                first, left, last, right = _draw(
-                    soft, 3, half_width + PAD, (top >> 1) - 1, (bottom >> 1) + 1, half_width + 1,
-                    x0, y0, x1, y1, r0, r1, q, amount, at, t, d, weight, soft_spans,
-                )  # fmt: skip
                 first, left = max(2 * first - 1, top), max(2 * left - 2, 0)
                 last, right = min(2 * last + 1, bottom), min(2 * right + 1, width)
             elif half:
-                first, left, last, right = _draw(
-                    colour, 3, half_width + PAD, top >> 1, bottom >> 1, half_width,
-                    x0, y0, x1, y1, r0, r1, q, amount, at, t, d, weight, nobodys,
-                )  # fmt: skip
-                first, left, last, right = 2 * first, 2 * left, 2 * last, 2 * right
-            else:
-                luma[0] = KR * amount[0] + KG * amount[1] + KB * amount[2]
-                first, left, last, right = _draw(
-                    luminance, 1, width + PAD, top, bottom, width,
-                    x0, y0, x1, y1, r0, r1, q, luma, at, t, d, weight, nobodys,
-                )  # fmt: skip
+                first, left = 2 * first, 2 * left
+                last, right = 2 * last, 2 * right
             if right > left and last > first:
                 touch(touched, first - top, last - top, left, right)
     if any_soft:
-        _add_soft(luminance, colour, soft, soft_spans, rows, half_width)
+        _add_soft(luminance, colour, soft, spans, rows, half_width, level)

@@ -38,19 +38,21 @@ def _share(near: I32, squares: F32, i: int, j: int, most: int) -> Scalar:
     return _ZERO
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4, i8, i8, i8, i4[::1], i4[::1], i4[:, ::1], f4[::1]")
+@kernel("f4[::1], f4[::1], f4[::1], f4, i8, i8, i8, i4[::1], i4[::1], i4[:, ::1], f4[::1], i4[:, ::1], f4[:, ::1]")
 def link(
     x: F32, y: F32, z: F32, reach: Scalar, most: int, columns: int, rows: int, starts: I32, order: I32, pairs: I32,
-    light: F32,
+    light: F32, near: I32, squares: F32,
 ) -> int:  # fmt: skip
     """Write the pairs of particles that are joined, by rows, and the share of its light that each link has.
 
     ``starts`` and ``order`` are from ``collision.sort_into_cells`` with cells at least ``reach`` (units) wide. Returns
-    the number of pairs; ``pairs`` is (2, n × most) and ``light`` (n × most,).
+    the number of pairs; ``pairs`` is (2, n × most) and ``light`` (n × most,). ``near`` and ``squares`` are scratch of
+    (n, most + 1).
     """
     n = x.size
-    near, squares = np.empty((n, most + 1), np.int32), np.empty((n, most + 1), np.float32)
-    near[:], squares[:] = -1, reach * reach  # one more than are joined: the first that is left out, or what is too far
+    for i in range(n):
+        for k in range(most + 1):  # one more than are joined: the first that is left out, or what is too far
+            near[i, k], squares[i, k] = -1, reach * reach
     for row in range(rows):
         for column in range(columns):
             here = row * columns + column

@@ -8,13 +8,13 @@ from ecs_core.arrays import F32
 from ecs_core.kernels.jit import kernel
 
 
-@kernel("f4[:, ::1], i8, f4[:, ::1]")
-def running_medians(rows: F32, width: int, out: F32) -> None:
-    """Write the median of every ``width`` values in a row, an odd number.
+@kernel("f4[:, ::1], f4[::1], f4[:, ::1]")
+def running_medians(rows: F32, window: F32, out: F32) -> None:
+    """Write the median of every so many values in a row, an odd number.
 
-    ``rows`` is (n, m + width - 1), ``out`` (n, m).
+    ``rows`` is (n, m + width - 1), ``out`` (n, m), ``window`` scratch (width,): values in ascending order.
     """
-    window = np.empty(width, np.float32)  # in ascending order
+    width = len(window)
     for i in range(rows.shape[0]):
         window[:] = np.inf
         for j in range(rows.shape[1]):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecs_core.arrays import F32, I64, U8
+from ecs_core.arrays import F32, I32, I64, U8
 from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 
@@ -23,7 +23,7 @@ BLOCK_SHIFT, STRIP_SHIFT = 5, 3  # touched pixels are tracked in blocks of 32 co
 f32 = np.float32
 u64 = np.uint64
 
-_1, _2, _3, _4, _5, _6, _7 = (u64(i) for i in range(1, 8))
+_1, _2, _3, _4, _5, _6, _7, _8 = (u64(i) for i in range(1, 9))
 _ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
 # exp(-4.5 t) as the eighth power of a cubic: the window is a Gaussian cut at three sigma, lowered to end at zero.
 _C1, _C3, _CUT = f32(4.5 / 8), f32(1 / 6), f32(0.011108997)
@@ -81,35 +81,40 @@ def cut_windows(
     return n, covered
 
 
-@kernel("f4[::1], f4[::1], i8, i8, i8[::1], i8[::1]")
-def list_bands(low: F32, high: F32, height: int, band_rows: int, starts: I64, listed: I64) -> int:
+@kernel("f4[::1], f4[::1], i8, i8, i8[::1], i8[::1], i4[:, ::1]")
+def list_bands(low: F32, high: F32, height: int, band_rows: int, starts: I64, listed: I64, spans: I32) -> int:
     """List, for each band and in order, what reaches into it, by the first and last place of each in y.
 
-    ``low`` and ``high`` are (n,); ``starts`` is (bands + 1,), ``listed`` holds the lists end to end. Returns the number
-    of entries; when that exceeds ``listed.size`` nothing was listed: enlarge it and call again.
+    ``low`` and ``high`` are (n,); ``starts`` is (bands + 1,), ``listed`` holds the lists end to end; ``spans`` is
+    scratch of (2, n). Returns the number of entries; when that exceeds ``listed.size`` nothing was listed: enlarge it
+    and call again.
     """
-    n, bands = low.size, starts.size - 1
-    inverse = _ONE / f32(band_rows)
-    firsts, lasts = np.empty(n, np.int32), np.empty(n, np.int32)
-    starts[:] = 0
+    n, bands, bottom, inverse = low.size, starts.size - 1, f32(height), _ONE / f32(band_rows)
+    firsts, lasts = spans[0], spans[1]
+    for band in range(bands + 1):
+        starts[band] = 0
     for i in range(n):
-        if not (high[i] > _ZERO and low[i] < f32(height)):  # what is not a number reaches into none
+        if not (high[i] > _ZERO and low[i] < bottom):  # what is not a number reaches into none
             firsts[i], lasts[i] = 0, -1
             continue
-        firsts[i] = int(max(low[i], _ZERO) * inverse)
-        lasts[i] = min(bands - 1, int((min(high[i], f32(height)) + _ONE) * inverse))
-        for band in range(firsts[i], lasts[i] + 1):
+        first = int(max(low[i], _ZERO) * inverse)
+        last = min(bands - 1, int((min(high[i], bottom) + _ONE) * inverse))
+        firsts[i], lasts[i] = first, last
+        for band in range(first, last + 1):
             starts[band + 1] += 1
     for band in range(bands):
         starts[band + 1] += starts[band]
-    total = int(starts[bands])
+    total = starts[bands]
     if total <= listed.size:
-        ends = starts[:bands].copy()
         for i in range(n):
             for band in range(firsts[i], lasts[i] + 1):
-                listed[ends[band]] = i
-                ends[band] += 1
-    return total
+                at = starts[band]
+                starts[band] = at + 1
+                listed[at] = i
+        for band in range(bands, 0, -1):  # each list now ends where it began
+            starts[band] = starts[band - 1]
+        starts[0] = 0
+    return int(total)
 
 
 @inline_kernel
@@ -160,31 +165,31 @@ def add8(light: F32, at: u64, window: F32, j: u64, amount: f32) -> None:
     light[at + _7] = v7
 
 
-@inline_kernel
+@inner_kernel
 def add_luminance(light: F32, start: int, stride: int, groups: int, rows: int, amount: f32, wx: F32, wy: F32) -> None:
     """Add the outer product of two windows to the one plane."""
     for row in range(rows):
         at = u64(start + row * stride)
         level = amount * wy[u64(row)]
         for group in range(groups):
-            j = u64(group) * u64(8)
+            j = u64(group) * _8
             add8(light, at + j, wx, j, level)
 
 
-@inline_kernel
+@inner_kernel
 def add_colour(
     light: F32, plane: int, start: int, stride: int, groups: int, rows: int, r: f32, g: f32, b: f32, wx: F32, wy: F32
 ) -> None:
     """Add the outer product of two windows, coloured, to the three planes."""
+    green, blue = u64(plane), u64(2 * plane)
     for row in range(rows):
         at = u64(start + row * stride)
         level = wy[u64(row)]
-        lr, lg, lb = level * r, level * g, level * b
         for group in range(groups):
-            j = u64(group) * u64(8)
-            add8(light, at + j, wx, j, lr)
-            add8(light, at + u64(plane) + j, wx, j, lg)
-            add8(light, at + u64(2 * plane) + j, wx, j, lb)
+            j = u64(group) * _8
+            add8(light, at + j, wx, j, level * r)
+            add8(light, at + green + j, wx, j, level * g)
+            add8(light, at + blue + j, wx, j, level * b)
 
 
 @inline_kernel
@@ -205,7 +210,7 @@ def disc_at(dx: f32, dy: f32, reach: f32, inverse_reach: f32, inverse_edge: f32)
     return inside * inside * (f32(3.0) - inside - inside), f32(0.7) + f32(0.3) * u * u
 
 
-@inner_kernel
+@inline_kernel
 def add_disc(
     light: F32, start: int, stride: int, x0: int, y0: int, columns: int, rows: int, cx: f32, cy: f32, reach: f32,
     finest: f32, amount: f32,
@@ -240,9 +245,9 @@ def extent(centre: f32, reach: f32, low: int, high: int) -> tuple[int, int]:
 @inline_kernel
 def touch(touched: U8, y0: int, y1: int, x0: int, x1: int) -> None:
     """Mark the blocks of the pixels in rows ``y0 … y1 - 1`` of the band and columns ``x0 … x1 - 1``."""
-    for strip in range(y0 >> STRIP_SHIFT, ((y1 - 1) >> STRIP_SHIFT) + 1):
-        for block in range(x0 >> BLOCK_SHIFT, ((x1 - 1) >> BLOCK_SHIFT) + 1):
-            touched[strip, block] = 1
+    for block in range(x0 >> BLOCK_SHIFT, ((x1 - 1) >> BLOCK_SHIFT) + 1):
+        for strip in range(y0 >> STRIP_SHIFT, ((y1 - 1) >> STRIP_SHIFT) + 1):
+            touched[u64(strip), u64(block)] = 1
 
 
 @kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[:, ::1], u1[:, ::1]")
@@ -257,49 +262,39 @@ def draw_band(
     scratch of (2, widest sprite plus eight); ``touched`` is (strips, blocks) of ``1 << STRIP_SHIFT`` rows by
     ``1 << BLOCK_SHIFT`` columns, set to 1.
     """
-    stride, half_stride, half_width = width + PAD, (width >> 1) + PAD, width >> 1
-    half_top, half_bottom = top >> 1, bottom >> 1
-    plane = colour.size // 3
-    wx, wy = windows[0], windows[1]
+    wx, wy, plane = windows[0], windows[1], colour.size // 3
     for k in range(listed.size):
         i = listed[k]
-        cx, cy, reach = sprites[0, i], sprites[1, i], sprites[2, i]
-        r, g, b = sprites[3, i], sprites[4, i], sprites[5, i]
-        luminance_here = KR * r + KG * g + KB * b
-        # A sample of colour lies on the left pixel of its two, and between its two rows, as players expect.
-        half_x, half_y, half_reach = cx * _HALF + _QUARTER, cy * _HALF, reach * _HALF
-        if half_reach < FINEST:  # too small at half size: the smallest reach, with the same total light
-            dim = half_reach * half_reach * (_ONE / (FINEST * FINEST))
-            r, g, b = dim * r, dim * g, dim * b
-            half_reach = FINEST
-        x0, x1 = extent(cx, reach, 0, width)
-        y0, y1 = extent(cy, reach, top, bottom)
-        hx0, hx1 = extent(half_x, half_reach, 0, half_width)
-        hy0, hy1 = extent(half_y, half_reach, half_top, half_bottom)
-        columns, rows, half_columns, half_rows = x1 - x0, y1 - y0, hx1 - hx0, hy1 - hy0
-        if columns > 0 and rows > 0:
-            start = (y0 - top) * stride + x0
-            if sprites[6, i] != _ZERO:
-                add_disc(luminance, start, stride, x0, y0, columns, rows, cx, cy, reach, FINEST, luminance_here)
+        cx, cy, reach, is_disc = sprites[0, i], sprites[1, i], sprites[2, i], sprites[6, i] != _ZERO
+        red, green, blue = sprites[3, i], sprites[4, i], sprites[5, i]
+        grey, dim, finest = KR * red + KG * green + KB * blue, _ONE, FINEST
+        light, planes = luminance, 1
+        for half in range(2):
+            if half:  # colour
+                light, planes, finest = colour, 3, FINEST * _HALF
+                # A sample lies on the left pixel of its two, and between its two rows, as players expect.
+                cx, cy, reach = cx * _HALF + _QUARTER, cy * _HALF, reach * _HALF
+                if reach < FINEST:  # too small at half size: the smallest reach, with the same total light
+                    dim = reach * reach * (_ONE / (FINEST * FINEST))
+                    reach = FINEST
+            low, columns = top >> half, width >> half
+            x0, x1 = extent(cx, reach, 0, columns)
+            y0, y1 = extent(cy, reach, low, bottom >> half)
+            wide, rows, groups = x1 - x0, y1 - y0, (x1 - x0 + 7) >> 3
+            if wide <= 0 or rows <= 0:
+                continue
+            stride = columns + PAD
+            start = (y0 - low) * stride + x0
+            if is_disc:
+                amount = dim * red if half else grey
+                for channel in range(planes):
+                    add_disc(light, start + channel * plane, stride, x0, y0, wide, rows, cx, cy, reach, finest, amount)
+                    amount = dim * (blue if channel else green)
             else:
-                groups, inverse = (columns + 7) >> 3, _ONE / reach
-                gauss_window(wx, groups, x0, cx, inverse)
-                gauss_window(wy, (rows + 7) >> 3, y0, cy, inverse)
-                add_luminance(luminance, start, stride, groups, rows, luminance_here, wx, wy)
-            touch(touched, y0 - top, y1 - top, x0, x1)
-        if half_columns > 0 and half_rows > 0:
-            start = (hy0 - half_top) * half_stride + hx0
-            if sprites[6, i] != _ZERO:
-                amount = r
-                for channel in range(3):
-                    add_disc(
-                        colour, start + channel * plane, half_stride, hx0, hy0, half_columns, half_rows,
-                        half_x, half_y, half_reach, FINEST * _HALF, amount,
-                    )  # fmt: skip
-                    amount = g if channel == 0 else b
-            else:
-                groups, inverse = (half_columns + 7) >> 3, _ONE / half_reach
-                gauss_window(wx, groups, hx0, half_x, inverse)
-                gauss_window(wy, (half_rows + 7) >> 3, hy0, half_y, inverse)
-                add_colour(colour, plane, start, half_stride, groups, half_rows, r, g, b, wx, wy)
-            touch(touched, (hy0 - half_top) << 1, (hy1 - half_top) << 1, hx0 << 1, hx1 << 1)
+                gauss_window(wx, groups, x0, cx, _ONE / reach)
+                gauss_window(wy, (rows + 7) >> 3, y0, cy, _ONE / reach)
+                if half:
+                    add_colour(light, plane, start, stride, groups, rows, dim * red, dim * green, dim * blue, wx, wy)
+                else:
+                    add_luminance(light, start, stride, groups, rows, grey, wx, wy)
+            touch(touched, (y0 - low) << half, (y1 - low) << half, x0 << half, x1 << half)

@@ -91,8 +91,8 @@ def _row(
 @inner_kernel
 def _draw(
     light: F32, plane: int, channels: int, low: int, high: int, columns: int, cx: f32, cy: f32, wide: f32, tall: f32,
-    c: f32, s: f32, wide_at: f32, tall_at: f32, texels: F32, side: int, amounts: F32, cover: f32, toe: f32,
-    scratch: F32,
+    c: f32, s: f32, wide_at: f32, tall_at: f32, texels: F32, side: int, red: f32, green: f32, blue: f32, cover: f32,
+    toe: f32, shade: F32, there: F32,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Draw one sprite into planes of which rows ``low … high - 1`` are here; returns rows and columns that it touches.
 
@@ -130,13 +130,13 @@ def _draw(
         left, right = min(left, begin), max(right, end)
         px = f32(begin) + _HALF - cx
         u, v = (c * px + s * py) / wide, (c * py - s * px) / tall
-        shade, there = scratch[0], scratch[1]
         _row(there, shade, n, texels, first, side, mix, samples, spread, u, v, c / wide, -s / tall)
         if cover > _ZERO:
             for j in range(n):
                 shade[j] = shade[j] / max(there[j], _THIN)
         for channel in range(channels):
-            start, amount = (row - low) * stride + begin + channel * plane, amounts[channel]
+            start = (row - low) * stride + begin + channel * plane
+            amount = red if channel == 0 else green if channel == 1 else blue
             out = light[start : start + n]
             if cover > _ZERO:
                 for j in range(n):
@@ -173,8 +173,7 @@ def draw_textures(
     end to end, each in a frame of FRAME zeros.
     """
     toe = max(f32(toe), _THIN)
-    plane = colour.size // 3
-    amounts, grey = np.empty(3, np.float32), np.empty(1, np.float32)
+    shade, there = scratch[0], scratch[1]
     for k in range(listed.size):
         i = listed[k]
         picture = int(turns[0, i]) - 1
@@ -189,18 +188,15 @@ def draw_textures(
             cover = dim * sprites[7, i]
             dim = _ONE if cover > _ZERO else dim  # what covers less has the same colour
             wide, tall = _no_finer(wide), max(tall, FINEST)
-            amounts[0], amounts[1], amounts[2] = dim * sprites[3, i], dim * sprites[4, i], dim * sprites[5, i]
+            red, green, blue = dim * sprites[3, i], dim * sprites[4, i], dim * sprites[5, i]
             low, high, columns = top >> half, bottom >> half, width >> half
-            if half:
-                first, last, left, right = _draw(
-                    colour, plane, 3, low, high, columns, cx, cy, wide, tall, c, s, wide_at, tall_at, texels, side,
-                    amounts, cover, toe, scratch,
-                )  # fmt: skip
-            else:
-                grey[0] = KR * amounts[0] + KG * amounts[1] + KB * amounts[2]
-                first, last, left, right = _draw(
-                    luminance, 0, 1, low, high, columns, cx, cy, wide, tall, c, s, wide_at, tall_at, texels, side, grey,
-                    cover, toe, scratch,
-                )  # fmt: skip
+            light, plane, channels = colour, colour.size // 3, 3
+            if half == 0:
+                light, channels = luminance, 1
+                red = KR * red + KG * green + KB * blue
+            first, last, left, right = _draw(
+                light, plane, channels, low, high, columns, cx, cy, wide, tall, c, s, wide_at, tall_at, texels, side,
+                red, green, blue, cover, toe, shade, there,
+            )  # fmt: skip
             if right > left and last > first:
                 touch(touched, (first - low) << half, (last - low) << half, left << half, right << half)

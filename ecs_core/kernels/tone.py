@@ -156,5 +156,6 @@ def develop_band(
                 luminance, colour, rows, first, top, left, right, width, base, glow, gx, gy,
                 luma_dither, chroma_dither, tint, luma, cb, cr,
             )  # fmt: skip
-        before[strip, :] = touched[strip]
-        touched[strip, :] = 0
+        for block in range(blocks):
+            before[strip, block] = touched[strip, block]
+            touched[strip, block] = 0

@@ -14,23 +14,24 @@ _STRAIGHT = f32(0.15)
 _SHORTEST = f32(0.25)  # units
 
 
-@kernel("f4[:, ::1], i8, i8, i8, i8, f4[::1], f4[::1], f8, f8, f4[:, ::1]")
+@kernel("f4[:, ::1], i8, i8, i8, i8, f4[::1], f4[::1], f8, f8, f4[:, ::1], f4[:, ::1]")
 def trace(
-    values: F32, rows: int, x: int, y: int, first: int, known: F32, radius: F32, since: Scalar, taper: Scalar, out: F32
-) -> int:
+    values: F32, rows: int, x: int, y: int, first: int, known: F32, radius: F32, since: Scalar, taper: Scalar, out: F32,
+    points: F32,
+) -> int:  # fmt: skip
     """Write the trails of ``rows`` particles as lines into ``out``, and return their number.
 
     ``values`` is a table's (fields, rows); ``x`` and ``y`` are its rows of the heads, and from ``first`` on those of
     the places before them: n times x, the newest first, then n times y. ``known`` (rows,) says how many of those there
     are. ``since`` is the share of a step that has passed since the newest. ``out`` is (9, rows × n): x and y, dx and
     dy, radius (units), light as a share of the head's, what radius and light are at the other end (shares of here), and
-    the particle.
+    the particle. ``points`` is scratch of (2, n + 1).
     """
     since, taper = f32(since), f32(taper)
     n = out.shape[1] // max(rows, 1)
     per_step = f32(1.0) / f32(n - 1)
     count = 0
-    px, py = np.empty(n + 1, np.float32), np.empty(n + 1, np.float32)
+    px, py = points[0], points[1]
     for i in range(rows):
         last = min(int(known[i]), n)
         if last == 0 or radius[i] <= f32(0.0):

@@ -36,10 +36,14 @@ class Bloom:
         blocks = -(-columns >> kernels.raster.BLOCK_SHIFT), -(-rows >> kernels.raster.STRIP_SHIFT)
         self._touched = np.zeros(blocks[::-1], np.uint8)
         self._soft = np.zeros(3 * (rows // 2 + 2) * (columns // 2 + pad), np.float32)
+        self._for_lines: tuple[I64, F32, F32, I64] | None = None
         self._drawn = np.empty((8, 0), np.float32)
         self.rows, self.shares = _between(height // 2, rows // 2, centre=0.5)
         self._columns, self._column_shares = _between(width // 2, columns // 2, centre=0.25)
         self._light = np.zeros((3, rows // 2, width // 2), np.float32)
+        half = -(-rows // 4), -(-columns // 4)
+        shapes = half, (-(-half[0] // 2), -(-half[1] // 2)), (rows // 2 + 1, columns // 2)
+        self._work = [np.zeros(shape, np.float32) for shape in shapes]
 
     def light(self, sprites: Sprites, lines: F32, ahead: I64, *, scale: float, amount: float, radius: float) -> F32:
         """The light of all that is drawn, times ``amount``, spread over about ``radius`` units.
@@ -57,7 +61,9 @@ class Bloom:
         coarse = np.ascontiguousarray(halves[:, :, : columns // 2])
         np.nan_to_num(coarse, copy=False, posinf=0.0, neginf=0.0)  # one broken sprite would blur over all of it
         taps = _gaussian(radius / 4 * min(rows, columns) / 2 / UNITS)
-        kernels.finish.spread(coarse, taps, np.float32(amount), self._columns, self._column_shares, self._light)
+        kernels.finish.spread(
+            coarse, taps, np.float32(amount), self._columns, self._column_shares, self._light, *self._work
+        )
         self._luminance.fill(0)
         self._colour.fill(0)
         return self._light
@@ -76,6 +82,8 @@ class Bloom:
         coarse = lines.copy()
         coarse[[0, 2]] *= across
         coarse[[1, 3, 4, 5]] *= down
+        if lines.shape[1] and self._for_lines is None:
+            self._for_lines = kernels.lines.scratch(columns, rows)
         band, covers = (self._luminance, self._colour, 0, rows, columns), bool(cover.any())
         all_windows, all_lines = np.arange(n), np.arange(lines.shape[1])
         for windows, lines_after in in_turn(all_windows, all_lines, ahead) if covers else [(all_windows, all_lines)]:
@@ -84,8 +92,8 @@ class Bloom:
                 kernels.cover.cover_band(*band, *what, float(kernels.cover.TOE))
             else:
                 kernels.raster.draw_band(*band, *what)
-            if lines_after.size:
-                kernels.lines.draw_lines(*band, lines_after, coarse, self._soft, self._touched)
+            if lines_after.size and self._for_lines is not None:
+                kernels.lines.draw_lines(*band, lines_after, coarse, self._soft, self._touched, *self._for_lines)
 
 
 def _between(fine: int, coarse: int, *, centre: float) -> tuple[I64, F32]:

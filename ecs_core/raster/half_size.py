@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ecs_core import kernels
 from ecs_core.raster.rasteriser import Planes
 
@@ -16,4 +18,4 @@ def double(small: Planes, planes: Planes) -> None:
         (small.cr, planes.cr, _CHROMA),
     ):
         rows, columns = of.shape
-        kernels.doubling.double(of, to, rows, columns, near)
+        kernels.doubling.double(of, to, rows, columns, near, np.empty(columns + 2, np.float32))

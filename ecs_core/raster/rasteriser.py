@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.arrays import F32, I64, U8
+from ecs_core.arrays import F32, I32, I64, U8
 from ecs_core.raster.background import Background
 from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.colour import leak
@@ -71,6 +71,7 @@ class Rasteriser:
         self._luminance = np.zeros(BAND_ROWS * (width + pad), np.float32)
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
         self._soft = np.zeros(3 * (BAND_ROWS // 2 + 2) * (width // 2 + pad), np.float32)
+        self._for_lines: tuple[I64, F32, F32, I64] | None = None
         self._drawn = np.empty((8, 0), np.float32)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
@@ -83,6 +84,7 @@ class Rasteriser:
         self._luma_dither = interleaved_gradient_noise(BAND_ROWS, width, shift=0.0)
         self._chroma_dither = interleaved_gradient_noise(BAND_ROWS // 2, width // 2, shift=5.588238)
         self._tint = np.zeros((2, width), np.float32)
+        self._gains = np.zeros((4, width), np.float32)
         self._bloom: Bloom | None = None
         self._noise: F32 | None = None
         self._grain: tuple[float, F32] | None = None
@@ -98,10 +100,11 @@ class Rasteriser:
         reach = np.maximum(reach, 2 * kernels.raster.FINEST)
         low, high = np.minimum(y, other_y) - reach, np.maximum(y, other_y) + reach
         starts, listed = np.zeros(len(self._before) + 1, np.int64), np.empty(2 * y.size + 64, np.int64)
-        needed = kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed)
+        spans: I32 = np.empty((2, y.size), np.int32)
+        needed = kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed, spans)
         if needed > listed.size:
             listed = np.zeros(needed, np.int64)
-            kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed)
+            kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed, spans)
         return starts.tolist(), listed
 
     def _cut_lines(self, lines: Sprites, light: float) -> tuple[F32, float]:
@@ -207,6 +210,8 @@ class Rasteriser:
             if covers:  # sprites hide the background, too, so it is there before them
                 kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
             toe, scratch = float(kernels.cover.TOE) * light, (self._windows, self._touched)
+            if first_line < last_line and self._for_lines is None:
+                self._for_lines = kernels.lines.scratch(self.width, BAND_ROWS)
             here, which = listed[first:last], listed_lines[first_line:last_line]
             soft = self._soft[: 3 * ((bottom - top) // 2 + 2) * (self.width // 2 + kernels.raster.PAD)]
             for windows, lines_after in in_turn(here, which, ahead) if covers else [(here, which)]:
@@ -220,15 +225,17 @@ class Rasteriser:
                         kernels.cover.cover_band(*light_of_band, run, drawn, *scratch, toe)
                     else:
                         kernels.raster.draw_band(*light_of_band, run, drawn, *scratch)
-                if lines_after.size:
-                    kernels.lines.draw_lines(*light_of_band, lines_after, segments, soft, self._touched)
+                if lines_after.size and self._for_lines is not None:
+                    kernels.lines.draw_lines(
+                        *light_of_band, lines_after, segments, soft, self._touched, *self._for_lines
+                    )
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             if finishing is not None:
                 bloom, rows, shares, *others, grains = finishing
                 halves, grainy = slice(top >> 1, bottom >> 1), top % len(grains)
                 kernels.finish.finish_band(
                     *light_of_band, *rest, self._gx, self._gy, bloom, rows[halves], shares[halves], *others,
-                    grains[grainy : grainy + BAND_ROWS],
+                    grains[grainy : grainy + BAND_ROWS], self._gains,
                 )  # fmt: skip
                 rest = _NOTHING, _NOTHING
                 self._touched.fill(1)

@@ -32,10 +32,13 @@ class CollideSystem(System):
             columns, rows = max(3, int(canvas.width / cell) + 1), max(3, int(canvas.height / cell) + 1)
             starts, order = np.empty(columns * rows + 1, np.int32), np.empty(len(position.x), np.int32)
             x, y = position.x, position.y
-            kernels.collision.sort_into_cells(x, y, np.float32(cell), columns, rows, starts, order)
-            kernels.collision.collide(
-                x, y, velocity.x, velocity.y, size.value, columns, rows, starts, order, np.float32(collide.restitution)
+            kernels.collision.sort_into_cells(
+                x, y, np.float32(cell), columns, rows, starts, order, np.empty_like(order)
             )
+            kernels.collision.collide(
+                x, y, velocity.x, velocity.y, size.value, columns, rows, starts, order, np.float32(collide.restitution),
+                np.empty((len(x), kernels.collision.DISC), np.float32),
+            )  # fmt: skip
             walls = self.world.component(entity, Walls)
             if walls is not None and walls.mode == "reflect":  # do not push particles through a wall
                 np.clip(x, 0, np.float32(canvas.width), out=x)

@@ -41,9 +41,12 @@ class LinkLines(System):
             cell = max(links.reach, math.sqrt(canvas.width * canvas.height / _MOST_CELLS))
             columns, rows = max(3, int(canvas.width / cell) + 1), max(3, int(canvas.height / cell) + 1)
             starts, order = np.empty(columns * rows + 1, np.int32), np.empty(n, np.int32)
-            kernels.collision.sort_into_cells(x, y, f32(cell), columns, rows, starts, order)
+            kernels.collision.sort_into_cells(x, y, f32(cell), columns, rows, starts, order, np.empty_like(order))
             pairs, shares = np.empty((2, n * most), np.int32), np.empty(n * most, np.float32)
-            count = kernels.links.link(x, y, z, f32(links.reach), most, columns, rows, starts, order, pairs, shares)
+            near, squares = np.empty((n, most + 1), np.int32), np.empty((n, most + 1), np.float32)
+            count = kernels.links.link(
+                x, y, z, f32(links.reach), most, columns, rows, starts, order, pairs, shares, near, squares
+            )
             if not count:
                 continue
             a, b = pairs[0, :count], pairs[1, :count]

@@ -80,7 +80,7 @@ class EmissionSystem(System):
         kernels.birth.bear(
             table.values, table.birth, new.start, new.stop, world.derived(entity, table, _rows_of_fields),
             _draws(birth), self._shape(entity, birth), self._palette(entity, birth), np.float32(during),
-            *kernel_key(world.seed, stream), until,
+            *kernel_key(world.seed, stream), np.empty(kernels.birth.SCRATCH, np.float32), until,
         )  # fmt: skip
         volume = world.component(entity, Volume)
         if volume is not None:

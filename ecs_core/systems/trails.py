@@ -92,7 +92,10 @@ class TrailLines(System):
                 continue
             out = np.empty((9, n * TRAIL_POINTS), np.float32)
             rows = world.derived(entity, table, _rows)
-            count = kernels.trails.trace(table.values, n, *rows, path.known, look.radius, since, trail.taper, out)
+            points = np.empty((2, TRAIL_POINTS + 1), np.float32)
+            count = kernels.trails.trace(
+                table.values, n, *rows, path.known, look.radius, since, trail.taper, out, points
+            )
             lines, of = out[:, :count], out[8, :count].astype(np.int64)
             light = lines[5] * look.light[of] * f32(trail.light)
             red, green, blue = (channel[of] for channel in turned(color, hue))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numba
 import numpy as np
 import pytest
 
@@ -27,12 +28,15 @@ class Discs:
     def cells(self, cell: float = 10.0) -> tuple[int, int, np.ndarray, np.ndarray]:
         columns = rows = int(SIZE / cell) + 1
         starts, order = np.empty(columns * rows + 1, np.int32), np.empty(self.x.size, np.int32)
-        kernels.collision.sort_into_cells(self.x, self.y, F32(cell), columns, rows, starts, order)
+        kernels.collision.sort_into_cells(self.x, self.y, F32(cell), columns, rows, starts, order, np.empty_like(order))
         return columns, rows, starts, order
 
     def collide(self, restitution: float = 1.0) -> int:
         grid = self.cells(2 * float(self.radius.max()))
-        return kernels.collision.collide(self.x, self.y, self.vx, self.vy, self.radius, *grid, F32(restitution))
+        scratch = np.empty((self.x.size, kernels.collision.DISC), F32)
+        return kernels.collision.collide(
+            self.x, self.y, self.vx, self.vy, self.radius, *grid, F32(restitution), scratch
+        )
 
     def momentum(self) -> tuple[float, float]:
         return float(self.vx.sum(dtype=np.float64)), float(self.vy.sum(dtype=np.float64))
@@ -77,7 +81,7 @@ def test_grid_repeats_outside_the_canvas() -> None:
 )
 def test_grid_finds_the_pairs_that_brute_force_finds(low: float, high: float) -> None:
     discs = Discs.many(80, low=low, high=high)
-    pairs = kernels.collision.count_pairs(discs.x, discs.y, F32(10), *discs.cells())
+    pairs = numba.njit(kernels.collision.count_pairs)(discs.x, discs.y, F32(10), *discs.cells())
     assert pairs == int((discs.distances() < 10).sum())
 
 

@@ -19,9 +19,10 @@ def linked(places: np.ndarray, reach: float, most: int) -> dict[tuple[int, int],
     x, y, z = (np.ascontiguousarray(each, F32) for each in places)
     columns = rows = max(3, int(SIZE / reach) + 1)
     starts, order = np.empty(columns * rows + 1, np.int32), np.empty(x.size, np.int32)
-    kernels.collision.sort_into_cells(x, y, F32(reach), columns, rows, starts, order)
+    kernels.collision.sort_into_cells(x, y, F32(reach), columns, rows, starts, order, np.empty_like(order))
     pairs, light = np.empty((2, x.size * most), np.int32), np.empty(x.size * most, F32)
-    n = kernels.links.link(x, y, z, F32(reach), most, columns, rows, starts, order, pairs, light)
+    near, squares = np.empty((x.size, most + 1), np.int32), np.empty((x.size, most + 1), F32)
+    n = kernels.links.link(x, y, z, F32(reach), most, columns, rows, starts, order, pairs, light, near, squares)
     return {(int(a), int(b)): float(share) for a, b, share in zip(*pairs[:, :n], light[:n], strict=True)}
 
 

@@ -37,7 +37,7 @@ def planes_of(picture: Picture) -> list[np.ndarray]:
 def test_double_interpolates_between_four_values(near: int) -> None:
     small = np.random.default_rng(near).integers(0, 256, (9, 14), dtype=np.uint8)
     out = np.zeros((18, 40), np.uint8)
-    double(small, out, 9, 14, near)
+    double(small, out, 9, 14, near, np.empty(16, np.float32))
     padded = np.pad(small.astype(int), 1, "edge")
     for lower, far in enumerate((padded[:-2], padded[2:])):
         rows = 3 * padded[1:-1] + far

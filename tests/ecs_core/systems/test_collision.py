@@ -108,7 +108,9 @@ def test_pile_beyond_a_corner_costs_no_more_than_one_on_the_canvas(make_world: M
         cell = cell_size(float(size.value.max()), canvas)
         columns, rows = int(canvas.width / cell) + 1, int(canvas.height / cell) + 1
         starts, order = np.empty(columns * rows + 1, np.int32), np.empty(4000, np.int32)
-        kernels.collision.sort_into_cells(position.x, position.y, np.float32(cell), columns, rows, starts, order)
+        kernels.collision.sort_into_cells(
+            position.x, position.y, np.float32(cell), columns, rows, starts, order, np.empty_like(order)
+        )
         return int(np.diff(starts).max())
 
     assert crowded(3000.0) <= crowded(0.0) + 2
