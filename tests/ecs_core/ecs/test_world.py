@@ -393,6 +393,7 @@ SHARED: dict[tuple[Phase, type[Column]], tuple[tuple[str, ...], str]] = {
             "LookSystem",
             "SizeOverLifeSystem",
             "LightOverLifeSystem",
+            "ColorBySystem",
             "TwinkleSystem",
             "FadeWithDistanceSystem",
             "ScaleWithDistanceSystem",
@@ -400,6 +401,10 @@ SHARED: dict[tuple[Phase, type[Column]], tuple[tuple[str, ...], str]] = {
             "ReactiveLookSystem",
         ),
         "LookSystem sets what is seen afresh, each of the others scales it, bindings come last and see the result",
+    ),
+    (Phase.SHADE, Color): (
+        ("ColorOverLifeSystem", "ColorBySystem"),
+        "each sets it; what a particle does counts for more than its age",
     ),
 }
 
@@ -416,7 +421,7 @@ def test_systems_share_columns_in_a_phase_only_if_declared() -> None:
 def test_systems_write_only_the_columns_they_declare(make_world: MakeWorld) -> None:
     """Watch every column while every built-in system runs on a population that has everything."""
     world = make_world(systems=False, features={"bass": [1.0] * 5}, width=300.0)
-    entity = world.populate(ALL, everything())
+    entity = world.populate((*ALL, c.Brightness), everything())
     undeclared: list[str] = []
     for kind in BUILT_IN:
         system = kind()
@@ -432,7 +437,7 @@ def everything() -> list[object]:
         Gravity(5.0, 50.0), Drag(0.5), c.Attraction(150.0, 500.0, 40.0), c.Turbulence(80.0), c.Speed(1.5),
         c.Walls("reflect", 0.9), c.Bounds(20.0), c.Collide(0.9), c.SizeOverLife(fade), c.LightOverLife(fade),
         c.ColorOverLife(Gradient(((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)))), c.Twinkle(), c.Jitter(40.0),
-        c.FadeWithDistance(0.0, 0.0, 400.0),
+        c.FadeWithDistance(0.0, 0.0, 400.0), c.ColorBy("band", Gradient(((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)))),
         Reactive(
             (Binding("bass", Velocity, "x", "add", 9.0), Binding("bass", Look, "light"), Binding("bass", Drag, "rate")),
             (Drag(0.5),),
