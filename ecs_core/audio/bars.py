@@ -18,6 +18,7 @@ from ecs_core.audio.drums import WEIGHTS as DRUMS
 from ecs_core.audio.drums import described as stroke
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import CHROMA_HOP, HOP, compressed
+from ecs_core.audio.stored_rows import Rows
 
 # For each of five beats, two before to two after: chord change, bass change, kick, snare, strength. Then the bias.
 # fmt: off
@@ -32,6 +33,7 @@ WEIGHTS = (
 # fmt: on
 CONTEXT = 2  # beats either side
 _BASS = 10  # mel bands: up to 430 Hz
+_CHUNK = 4096  # hops read at a time, to limit memory
 _METRES = {4: 0.0, 3: -2.0, 2: -4.0}  # beats per bar that are considered, and their log prior
 _USUAL = 0.27  # prior probability of a downbeat
 _SLIP = 8.0  # penalty for an irregular bar
@@ -47,7 +49,7 @@ class Bars(NamedTuple):
 
 
 def bars_of(
-    mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength: F32, beats: F64, *, metre: int | None = None
+    mel: Rows, gains: F32, chroma: F32, strength: F32, beats: F64, *, metre: int | None = None
 ) -> Bars:
     """Find the bars of a song, given its beats in seconds.
 
@@ -85,11 +87,12 @@ def counted(beats: F64, metre: int, near: F64) -> F64:
     return beats[first::metre]
 
 
-def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength: F32, beats: F64) -> F64:
+def described(mel: Rows, gains: F32, chroma: F32, strength: F32, beats: F64) -> F64:
     """Descriptors of each beat, (beats, 25): five for each of the five beats around it."""
     hops = np.clip(np.rint(beats / SECONDS_PER_HOP).astype(np.int64), 0, len(mel) - 1)
     starts = beats / SECONDS_PER_HOP
-    bass = [_means(_level(mel, gains, band), starts + 2) for band in range(_BASS)]  # one at a time, to limit memory
+    low = np.concatenate([mel[first : first + _CHUNK][:, :_BASS] for first in range(0, len(mel), _CHUNK)])
+    bass = [_means(_level(low, gains, band), starts + 2) for band in range(_BASS)]  # one at a time, to limit memory
     drums = stroke(mel, gains, hops)
     chances = [
         1 / (1 + np.exp(-((drums * np.asarray(each[:-1])).sum(axis=1) + each[-1])))

@@ -17,8 +17,8 @@ import scipy  # which loads ndimage when it is first used: the API checks docume
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ecs_core import kernels
 from ecs_core.arrays import F32, F64
+from ecs_core.audio.beat_chain import best_chain
 from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, onset_envelope, refine
 
 SLOWEST, FASTEST = 40.0, 240.0  # beats a minute
@@ -120,7 +120,7 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     strength = padded[1:-1] + 0.5 * (padded[:-2] + padded[2:])
     strength /= strength.std() + 1e-9
     change = (_CHANGE * np.arange(4, dtype=np.float32) ** 2).astype(np.float32)
-    hops, states = kernels.beats.best_chain(strength.astype(np.float32), guide, _ROW, periods, change, _JUMP, _MISS)
+    hops, states = best_chain(strength.astype(np.float32), guide, _ROW, periods, change, _JUMP, _MISS)
     hops, states = _without_silence(hops, states, envelope)
     if len(hops) < 3:
         return NO_BEATS

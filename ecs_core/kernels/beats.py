@@ -1,42 +1,48 @@
-"""The best chain of beats: tempo and place together, by dynamic programming over hops and tempi."""
+"""Chains of beats: tempo and place together, by dynamic programming over hops and tempi."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecs_core.arrays import F32
+from ecs_core.arrays import F32, F64, U8
 from ecs_core.kernels.jit import kernel
 
 NEIGHBOURS = 3  # tempo states either side that a beat may go on with
-_JUMPED = 2 * NEIGHBOURS + 1  # from the best tempo of that hop, wherever it is
-_FIRST = 255
+JUMPED = 2 * NEIGHBOURS + 1  # from the best tempo of that hop, wherever it is
+FIRST = 255
 
 
-@kernel("f4[::1], f4[:, ::1], i8, f4[::1], f4[::1], f8, f8")
-def best_chain(
-    strength: F32, guide: F32, guide_hops: int, periods: F32, change: F32, jump: float, miss: float
-) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-    """The hops of the beats, ascending, and the tempo state of each.
+@kernel(
+    "f4[::1], f4[:, ::1], i8, f4[::1], f4[::1], f8, f8, i8, f4[:, ::1], u1[:, ::1], u1[:, ::1], i2[::1], f8[::1]",
+)
+def extend_chains(
+    strength: F32,
+    guide: F32,
+    guide_hops: int,
+    periods: F32,
+    change: F32,
+    jump: float,
+    miss: float,
+    first: int,
+    score: F32,
+    before: U8,
+    came: U8,
+    tops: NDArray[np.int16],
+    end: F64,
+) -> None:
+    """Extend the best chains of beats by the hops from ``first`` on, as many as ``came`` has.
 
-    ``strength`` (hops,) is how much a beat at a hop is worth, ``guide`` (rows, states) how much a tempo is worth at hop
-    row · ``guide_hops``, both per hop of the beat's period; ``periods`` (states,) hops, ascending. A change by n states
-    costs ``change[n]``, any other ``jump``; a beat that is d hops off its period costs ``miss`` · d². The score of a
-    chain is the sum of all, so that its mean a hop does not depend on the tempo.
+    The first arguments are those of ``audio.beat_chain.best_chain``. ``score`` and ``before`` (hops of the longest
+    period and three more, states) are of the last hops, the k-th in row k modulo their number: of the best chain with a
+    beat there and this tempo after it, and its tempo before. ``came`` (n, states) is written: how each chain came about,
+    4 · its tempo before + which of three steps, or ``FIRST`` with its first beat. A tempo before is a number of states
+    above the lowest neighbour, or ``JUMPED``: from the best one of that hop, which is written to ``tops`` (hops,).
+    ``end`` is the score, hop and state of the best last beat.
     """
-    hops, states = len(strength), len(periods)
-    ring = int(periods[-1]) + 3
-    score = np.full((ring, states), -np.inf, np.float32)  # of the best chain with a beat here and this tempo after it
-    # How each came about, in a byte, as this is much memory in a long song: 4 · how many states above the lowest
-    # neighbour the tempo before was, or _JUMPED, + which of three steps; _FIRST: the first beat.
-    came = np.zeros((hops, states), np.uint8)
-    tops = np.zeros(hops, np.int16)  # the best tempo state of each hop
-    before = np.zeros((ring, states), np.uint8)  # the best tempo state before, if this one follows, likewise
+    hops, states, ring = len(strength), len(periods), len(score)
     worth = np.empty(states, np.float32)
-    end_score, end_hop, end_state = np.float32(-np.inf), 0, 0
-    for hop in range(hops):
+    for hop in range(first, first + len(came)):
         row = hop / guide_hops
         low = min(int(row), len(guide) - 1)
         high = min(low + 1, len(guide) - 1)
@@ -58,34 +64,22 @@ def best_chain(
             if (
                 hop < 2 * period and best < 0
             ):  # a chain begins in the first two beats; what came before is worth nothing
-                best, came[hop, state] = np.float32(0), _FIRST
+                best, came[hop - first, state] = np.float32(0), FIRST
             else:
                 length = nearest + step - 1
-                came[hop, state] = 4 * before[(hop - length) % ring, state] + step if best > -np.inf else _FIRST
+                code = 4 * before[(hop - length) % ring, state] + step if best > -np.inf else FIRST
+                came[hop - first, state] = code
             worth[state] = best + gain
             if worth[state] > top:
                 top, top_state = worth[state], state
-            if hop >= hops - period and worth[state] > end_score:
-                end_score, end_hop, end_state = worth[state], hop, state
+            if hop >= hops - period and worth[state] > end[0]:
+                end[0], end[1], end[2] = worth[state], hop, state
         tops[hop] = top_state
         for state in range(states):
-            best, source = top - np.float32(jump), _JUMPED
+            best, source = top - np.float32(jump), JUMPED
             for other in range(max(0, state - NEIGHBOURS), min(states, state + NEIGHBOURS + 1)):
                 value = worth[other] - change[abs(other - state)]
                 if value > best:
                     best, source = value, other - state + NEIGHBOURS
             score[here, state] = best
             before[here, state] = source
-    found = np.empty(hops, np.int32)
-    tempi = np.empty(hops, np.int16)
-    count, hop, state = 0, end_hop, end_state
-    while True:
-        found[count], tempi[count] = hop, state
-        count += 1
-        code: Any = int(came[hop, state])  # a byte would overflow where the compiler is off
-        if code == _FIRST:
-            break
-        hop -= int(periods[state] + np.float32(0.5)) + code % 4 - 1
-        best_there: Any = int(tops[hop])
-        state = best_there if code // 4 == _JUMPED else state + code // 4 - NEIGHBOURS
-    return found[:count][::-1].copy(), tempi[:count][::-1].copy()

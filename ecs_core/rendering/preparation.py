@@ -26,7 +26,7 @@ from ecs_core.rendering.progress import Progress
 from ecs_core.scene.bindings import silent_world
 from ecs_core.scene.settings import Settings
 
-SONG_KERNELS = ("beats.best_chain", "sums.weighted_sums")
+SONG_KERNELS = ("beats.extend_chains", "sums.weighted_sums")
 # Kernels that only populations with these components need.
 _COMPONENT_KERNELS = {
     Attraction: ("motion.attract",),

@@ -27,7 +27,7 @@ DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"mo
     [
         ("enhanced", {}, True, SWIRL | DISCS | DISTANCE | COVER),
         ("zen", {}, True, DISCS | DISTANCE | PULL | COVER),
-        ("zen", {}, False, DISCS | DISTANCE | PULL | COVER | {"beats.best_chain", "sums.weighted_sums"}),
+        ("zen", {}, False, DISCS | DISTANCE | PULL | COVER | {"beats.extend_chains", "sums.weighted_sums"}),
         ("bouncing", {"collide": True}, True, SWIRL | DISTANCE | PULL | COVER),
         ("zen", {"blend": "over"}, True, DISCS | DISTANCE | PULL),
         ("zen", {"trail": 0.5}, True, DISCS | DISTANCE | PULL | COVER),
