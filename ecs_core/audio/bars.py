@@ -91,7 +91,9 @@ def described(mel: Rows, gains: F32, chroma: F32, strength: F32, beats: F64) -> 
     """Descriptors of each beat, (beats, 25): five for each of the five beats around it."""
     hops = np.clip(np.rint(beats / SECONDS_PER_HOP).astype(np.int64), 0, len(mel) - 1)
     starts = beats / SECONDS_PER_HOP
-    low = np.concatenate([mel[first : first + _CHUNK][:, :_BASS] for first in range(0, len(mel), _CHUNK)])
+    low = np.empty((len(mel), _BASS), np.float16)
+    for first in range(0, len(mel), _CHUNK):
+        low[first : first + _CHUNK] = mel[first : first + _CHUNK][:, :_BASS]
     bass = [_means(_level(low, gains, band), starts + 2) for band in range(_BASS)]  # one at a time, to limit memory
     drums = stroke(mel, gains, hops)
     chances = [

@@ -33,7 +33,6 @@ RMS = np.float32(
 )  # of what has this amplitude: a sine of amplitude 1 is 1, ½ and ½ in three bins, and 0.707 RMS
 _CHUNK = 256 * HOP  # 3 s at a time
 _LOUDEST = np.float32(60_000)  # about the largest float16
-_AHEAD = 4096  # hops by which the memory of a spectrum grows
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +81,8 @@ def spectrum_of(
     mel, pitch = WeightedSums(banks.mel * np.float32(1000)), WeightedSums(banks.chroma)
     # What is below 20 Hz was removed; the first bin has a part of what is just above.
     edges = np.searchsorted(frequencies, [(0 if low == LOWEST_HEARD else low, high) for low, high in BANDS.values()])
-    kept = (_Growing(len(BANDS)), _Growing(1), _Growing(1), _Growing(1))
-    mels, chroma = StoredRows(MEL_BANDS, np.float16), _Growing(12)
+    kept = tuple(StoredRows(width, np.float32) for width in (len(BANDS), 1, 1, 1))
+    mels, chroma = StoredRows(MEL_BANDS, np.float16), StoredRows(12, np.float32)
     rumble = RumbleFilter(RATE)
     short, long = _Windows(WINDOW, HOP), _Windows(CHROMA_WINDOW, CHROMA_HOP)
     mixdown, meters = Mixdown(layout), Meters(rate=rate, layout=layout, hop=HOP / RATE)
@@ -101,8 +100,8 @@ def spectrum_of(
             by_band = np.stack([power[:, first:last].sum(axis=1) for first, last in edges], axis=1)
             mels.append(np.minimum(mel(bins), _LOUDEST))
             rows = (np.sqrt(by_band), np.sqrt(total), centroid, flatness)
-            for growing, values in zip(kept, rows, strict=True):
-                growing.append(values.reshape(len(bins), -1))
+            for stored, values in zip(kept, rows, strict=True):
+                stored.append(values.reshape(len(bins), -1))
         windows = long.of(piece, last=last)
         if len(windows):
             power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
@@ -121,9 +120,9 @@ def spectrum_of(
         take_filtered(resample.resample_chunk(mixed.mean(axis=0, dtype=np.float32)))
         on_samples(samples)
     take_filtered(resample.resample_chunk(np.zeros(0, np.float32), last=True), last=True)
-    bands, rms, centroids, flatness = (growing.rows() for growing in kept)
+    bands, rms, centroids, flatness = (stored[:] for stored in kept)
     curves = (rms.reshape(-1), centroids.reshape(-1), flatness.reshape(-1))
-    return Spectrum(bands, mels, *curves, chroma.rows(), meters.finish(), samples, rate, layout, peak)
+    return Spectrum(bands, mels, *curves, chroma[:], meters.finish(), samples, rate, layout, peak)
 
 
 def compressed(level: F32) -> F32:
@@ -160,21 +159,3 @@ class _Windows:
         return (
             np.lib.stride_tricks.sliding_window_view(signal, self._size)[: count * self._hop : self._hop] * self._hann
         )
-
-
-class _Growing:
-    """An array that grows in place; concatenating a list of parts would hold a long song twice."""
-
-    def __init__(self, width: int) -> None:
-        self._rows = np.empty((0, width), np.float32)
-        self._count = 0
-
-    def append(self, rows: F32) -> None:
-        before, self._count = self._count, self._count + len(rows)
-        if self._count > len(self._rows):
-            self._rows.resize((self._count + _AHEAD, self._rows.shape[1]), refcheck=False)
-        self._rows[before : self._count] = rows
-
-    def rows(self) -> F32:
-        self._rows.resize((self._count, self._rows.shape[1]), refcheck=False)
-        return self._rows

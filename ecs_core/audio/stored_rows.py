@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ecs_core.errors import OutputError
 
-IN_MEMORY = 8 << 20  # bytes: twelve minutes of mel bands
+IN_MEMORY = 1 << 20  # bytes: a minute and a half of mel bands; what grows in memory leaves holes there
 
 
 class Rows(Protocol):

@@ -21,11 +21,11 @@ from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.child import Advanced, Begin, Work
 from ecs_core.rendering.output_file import TEMPORARY, check_output, output_error, write_atomically
 from ecs_core.rendering.overdraw import overdraw_warning
-from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, make_plan, with_levels
+from ecs_core.rendering.plan import SEGMENT_SECONDS, RenderPlan, Segment, make_plan, timeline_of, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
-from ecs_core.rendering.simulation import Simulation
+from ecs_core.rendering.simulation import SceneSnapshot, Simulation
 from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.rendering.song_sound import SongSound
 from ecs_core.rendering.timeline_file import TimelineFile, save_timeline
@@ -93,9 +93,18 @@ def render(
         analysis = _analyse(scene, settings, reporter, cancel)
         analysed = time.perf_counter()
         tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
-        plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
-        timeline = _save_timeline(plan.timeline, folder / "timeline.npy")
-        plan = replace(plan, timeline=timeline.load())  # a long one is too large to be kept in memory besides
+        # Both are large for a long song: one goes into a file feature by feature, the other is let go.
+        timeline = _save_timeline(timeline_of(settings, analysis, lazily=True), folder / "timeline.npy")
+        plan = make_plan(
+            particle_type,
+            settings,
+            analysis,
+            quality=quality,
+            segment_seconds=segment_seconds,
+            timeline=timeline.load(),
+        )
+        heard_warnings = () if analysis is None else analysis.warnings
+        del analysis
         pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes))
         finished = folder / "finished.mp4"
         seconds, digests, sound, overdrawn = _render_segments(
@@ -118,7 +127,7 @@ def render(
         (
             *warnings,
             *settings_in_vain(particle_type, settings),
-            *(() if analysis is None else analysis.warnings),
+            *heard_warnings,
             *tags.warnings,
             *((overdraw_warning(overdrawn),) if overdrawn else ()),
         ),
@@ -187,7 +196,7 @@ def _render_segments(
     spent = {"plan": 0.0, "join": 0.0}
     done: dict[int, int] = {}
     ready: dict[int, Path] = {}
-    todo = iter(plan.segments)
+    todo = _all_work(plan, workers=pool.size, folder=path.parent)
     planned: list[Work] = []
     joined = overdrawn = 0
     try:
@@ -200,39 +209,34 @@ def _render_segments(
     try:
         if sound is not None:
             video.add_sound(sound.packets, rate=sound.rate, channels=sound.channels)
-        with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
-            while joined < len(plan.segments):
-                _heed(cancel)
-                # Stay only a few snapshots ahead of the workers, so that memory does not grow with the song.
-                segment = next(todo, None) if len(planned) < 3 else None
-                if segment is not None:
-                    t0 = time.perf_counter()
-                    # The first segments start at once, from frame 0. With few workers all segments do: each worker
-                    # simulates everything once, and this process does not even load the kernels.
-                    if pool.size > _FEW and segment.number >= pool.size:
-                        simulation.skip_to(segment.start)
-                    planned.append(Work(segment, simulation.snapshot(), path.with_name(f"{segment.number}.mp4")))
-                    spent["plan"] += time.perf_counter() - t0
-                for message in pool.messages(_CANCEL_INTERVAL if segment is None else 0.0):
-                    if isinstance(message, Advanced):
-                        done[message.number] = message.frames
-                        continue
+        while joined < len(plan.segments):
+            _heed(cancel)
+            # Stay only a few snapshots ahead of the workers, so that memory does not grow with the song.
+            t0 = time.perf_counter()
+            work = next(todo, None) if len(planned) < 3 else None
+            if work is not None:
+                planned.append(work)
+                spent["plan"] += time.perf_counter() - t0
+            for message in pool.messages(_CANCEL_INTERVAL if work is None else 0.0):
+                if isinstance(message, Advanced):
                     done[message.number] = message.frames
-                    digests[message.number] = message.digests
-                    overdrawn += message.overdrawn
-                    ready[message.number] = path.with_name(f"{message.number}.mp4")
-                    for stage_name, value in message.seconds.items():
-                        spent[stage_name] = spent.get(stage_name, 0.0) + value
-                reporter.frames("rendering", sum(done.values()), plan.frames)
-                while planned and pool.has_room:  # before joining, so that no worker waits for that
-                    pool.give(planned.pop(0))
-                t0 = time.perf_counter()
-                while joined in ready:
-                    segment_file = ready.pop(joined)
-                    video.append(segment_file)
-                    segment_file.unlink()
-                    joined += 1
-                spent["join"] += time.perf_counter() - t0
+                    continue
+                done[message.number] = message.frames
+                digests[message.number] = message.digests
+                overdrawn += message.overdrawn
+                ready[message.number] = path.with_name(f"{message.number}.mp4")
+                for stage_name, value in message.seconds.items():
+                    spent[stage_name] = spent.get(stage_name, 0.0) + value
+            reporter.frames("rendering", sum(done.values()), plan.frames)
+            while planned and pool.has_room:  # before joining, so that no worker waits for that
+                pool.give(planned.pop(0))
+            t0 = time.perf_counter()
+            while joined in ready:
+                segment_file = ready.pop(joined)
+                video.append(segment_file)
+                segment_file.unlink()
+                joined += 1
+            spent["join"] += time.perf_counter() - t0
         reporter.frames("joining", plan.frames, plan.frames)
         t0 = time.perf_counter()
         video.close()
@@ -247,6 +251,32 @@ def _render_segments(
             sound.close()
     made: Sound = "none" if sound is None else "copied" if sound.is_copied else "encoded"
     return spent, [digest for number in sorted(digests) for digest in digests[number]], made, overdrawn
+
+
+def _all_work(plan: RenderPlan, *, workers: int, folder: Path) -> Iterator[Work]:
+    """All segments in order, each with a snapshot from which it can be rendered.
+
+    The first ones start at once, from frame 0. With few workers all do: each worker simulates everything once, and this
+    process neither loads the kernels nor keeps a world, whose bindings of a long song are large.
+    """
+
+    def work(segment: Segment, snapshot: SceneSnapshot) -> Work:
+        return Work(segment, snapshot, folder / f"{segment.number}.mp4")
+
+    if workers <= _FEW:
+        first = _first_snapshot(plan)
+        yield from (work(segment, first) for segment in plan.segments)
+        return
+    with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
+        for segment in plan.segments:
+            if segment.number >= workers:
+                simulation.skip_to(segment.start)
+            yield work(segment, simulation.snapshot())
+
+
+def _first_snapshot(plan: RenderPlan) -> SceneSnapshot:
+    with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
+        return simulation.snapshot()
 
 
 def _read_tags(path: Path) -> SongTags:
