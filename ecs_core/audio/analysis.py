@@ -23,6 +23,7 @@ _RELEASE = 0.09  # seconds for a hit to fall to 1/e: 200 ms to a tenth
 _SMOOTH = 0.1  # seconds, full width
 _SILENT = 1e-4 * 3**-0.5  # RMS below this (-85 dBFS) is silence in any song
 _GATE = 10 ** (-50 / 20)  # so is anything 50 dB below the song's loud passages
+_CHUNK = 4096  # frames processed at a time, to limit memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,15 +183,26 @@ def _level(feature: Feature, curve: F32, gate: F32, hearing: Hearing) -> F32:
 
 
 def _at_frames(curve: F32, kind: str, starts: F64, dt: float) -> F32:
-    return _highest(curve, starts, dt) if kind == "hit" else _sample(curve, starts + dt / 2)
+    values = np.empty(len(starts), np.float32)
+    for first in range(0, len(starts), _CHUNK):
+        some = starts[first : first + _CHUNK]
+        values[first : first + _CHUNK] = (
+            _highest(curve, some, dt) if kind == "hit" else _sample(curve, some + dt / 2)
+        )
+    return values
 
 
 def _release(values: F32) -> F32:
     """An exponential release with an instant attack."""
     # A running maximum of logarithms, tilted so that the release is level.
-    fall = np.arange(len(values)) * (SECONDS_PER_HOP / _RELEASE)
-    level = np.log(np.maximum(values.astype(np.float64), 1e-9)) + fall
-    out = np.exp(np.maximum.accumulate(level) - fall).astype(np.float32)
+    fall = np.arange(len(values), dtype=np.float64)
+    fall *= SECONDS_PER_HOP / _RELEASE
+    level = np.maximum(values.astype(np.float64), 1e-9)
+    level = np.log(level, out=level)
+    level += fall
+    level = np.maximum.accumulate(level)
+    level -= fall
+    out = np.exp(level, out=level).astype(np.float32)
     return np.where(out < 1e-3, np.float32(0), np.minimum(out, np.float32(1)))
 
 
@@ -199,13 +211,18 @@ def _smooth(values: F32) -> F32:
     width = max(3, round(_SMOOTH / SECONDS_PER_HOP) | 1)
     window = np.hanning(width + 2)[1:-1]
     padded = np.pad(values, width // 2)
-    smooth = sum(weight * padded[at : at + len(values)] for at, weight in enumerate(window / window.sum()))
-    return np.asarray(smooth, np.float32)
+    smooth = np.zeros(len(values))
+    for at, weight in enumerate(window / window.sum()):
+        smooth += weight * padded[at : at + len(values)]
+    return smooth.astype(np.float32)
 
 
 def _sample(curve: F32, times: F64) -> F32:
-    """A curve interpolated at the given times in seconds; 0 after the end of the song."""
-    return np.interp(times / SECONDS_PER_HOP, np.arange(len(curve)), curve, right=0.0).astype(np.float32)
+    """A curve interpolated at the given times in seconds, which ascend; 0 after the end of the song."""
+    hops = times / SECONDS_PER_HOP
+    first = min(int(hops[0]), len(curve) - 1)
+    near = curve[first : int(hops[-1]) + 2]
+    return np.interp(hops, np.arange(first, first + len(near)), near, right=0.0).astype(np.float32)
 
 
 def _highest(curve: F32, starts: F64, dt: float) -> F32:

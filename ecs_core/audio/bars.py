@@ -91,10 +91,7 @@ def described(mel: Rows, gains: F32, chroma: F32, strength: F32, beats: F64) -> 
     """Descriptors of each beat, (beats, 25): five for each of the five beats around it."""
     hops = np.clip(np.rint(beats / SECONDS_PER_HOP).astype(np.int64), 0, len(mel) - 1)
     starts = beats / SECONDS_PER_HOP
-    low = np.empty((len(mel), _BASS), np.float16)
-    for first in range(0, len(mel), _CHUNK):
-        low[first : first + _CHUNK] = mel[first : first + _CHUNK][:, :_BASS]
-    bass = [_means(_level(low, gains, band), starts + 2) for band in range(_BASS)]  # one at a time, to limit memory
+    bass = [_means(_level(mel, gains, band), starts + 2) for band in range(_BASS)]  # one at a time, to limit memory
     drums = stroke(mel, gains, hops)
     chances = [
         1 / (1 + np.exp(-((drums * np.asarray(each[:-1])).sum(axis=1) + each[-1])))
@@ -116,9 +113,12 @@ def described(mel: Rows, gains: F32, chroma: F32, strength: F32, beats: F64) -> 
     return np.concatenate([wide[offset : offset + len(beats)] for offset in range(2 * CONTEXT + 1)], axis=1)
 
 
-def _level(mel: NDArray[np.floating[Any]], gains: F32, band: int) -> F32:
+def _level(mel: Rows, gains: F32, band: int) -> F32:
     """The level of a mel band, (hops, 1)."""
-    return compressed(mel[:, band : band + 1].astype(np.float32) * gains[band])
+    level = np.empty((len(mel), 1), np.float32)
+    for first in range(0, len(mel), _CHUNK):
+        level[first : first + _CHUNK] = mel[first : first + _CHUNK][:, band : band + 1]
+    return compressed(level * gains[band])
 
 
 def _means(rows: F32, starts: F64) -> F64:

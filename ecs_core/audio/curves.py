@@ -12,6 +12,14 @@ from ecs_core.audio.onsets import SECONDS_PER_HOP
 
 
 @dataclass(frozen=True, eq=False)
+class Scaled:
+    """``values`` (hops,), which others share, times ``factor``."""
+
+    values: F32
+    factor: np.float32
+
+
+@dataclass(frozen=True, eq=False)
 class Coarse:
     """``values`` (n,) or (n, columns) measured at ``times`` (n,), in seconds, fewer than there are hops."""
 
@@ -20,23 +28,25 @@ class Coarse:
 
 
 class Curves(Mapping[str, F32]):
-    """Curves of a song of ``hops``; coarse ones are interpolated whenever they are looked at.
+    """Curves of a song of ``hops``; those that are not kept as arrays are made whenever they are looked at.
 
     The pitch classes of an hour are 2 MB, and 15 MB on the grid.
     """
 
-    def __init__(self, hops: int, kept: Mapping[str, F32 | Coarse]) -> None:
+    def __init__(self, hops: int, kept: Mapping[str, F32 | Scaled | Coarse]) -> None:
         self._hops, self._kept = hops, dict(kept)
 
     def __getitem__(self, name: str) -> F32:
         kept = self._kept[name]
+        if isinstance(kept, Scaled):
+            return kept.values * kept.factor
         if not isinstance(kept, Coarse):
             return kept
         if kept.values.ndim == 1:
             return self._on_grid(kept.times, kept.values)
         whole = np.empty((self._hops, kept.values.shape[1]), np.float32)
         for number in range(whole.shape[1]):
-            whole[:, number] = self._on_grid(kept.times, kept.values[:, number])
+            whole[:, number] = self.column(name, number)
         return whole
 
     def __iter__(self) -> Iterator[str]:
@@ -48,7 +58,7 @@ class Curves(Mapping[str, F32]):
     def column(self, name: str, number: int) -> F32:
         """A column of a curve that has several, (hops,), without the others."""
         kept = self._kept[name]
-        return self._on_grid(kept.times, kept.values[:, number]) if isinstance(kept, Coarse) else kept[:, number]
+        return self._on_grid(kept.times, kept.values[:, number]) if isinstance(kept, Coarse) else self[name][:, number]
 
     def _on_grid(self, times: F64, values: F32) -> F32:
         if not len(values):

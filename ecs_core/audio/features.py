@@ -17,7 +17,7 @@ from ecs_core.audio.analysis import Analysis, gate_of
 from ecs_core.audio.bars import bars_of
 from ecs_core.audio.beats import Beats, beats_of, tempo_curve
 from ecs_core.audio.catalogue import EVENTS
-from ecs_core.audio.curves import Coarse, Curves
+from ecs_core.audio.curves import Coarse, Curves, Scaled
 from ecs_core.audio.drums import drums_of
 from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.meters import STEP, Measured
@@ -157,7 +157,7 @@ def _cancelled(measured: Measured) -> tuple[str, ...]:
     return ("left and right cancel: their mix to mono, in which beats are heard, is silent; is one inverted?",)
 
 
-def _curves(spectrum: Spectrum, envelope: F32, beats: F64, energy: F64) -> dict[str, F32 | Coarse]:
+def _curves(spectrum: Spectrum, envelope: F32, beats: F64, energy: F64) -> dict[str, F32 | Scaled | Coarse]:
     """All curves in natural units; ``energy`` is that of each tenth of a second."""
     hops, measured = len(spectrum.rms), spectrum.measured
     edges = np.arange(len(energy) + 1) * STEP
@@ -165,9 +165,9 @@ def _curves(spectrum: Spectrum, envelope: F32, beats: F64, energy: F64) -> dict[
     eighths = np.arange(len(spectrum.chroma)) * (CHROMA_HOP / HOP) * SECONDS_PER_HOP
     air = np.zeros(hops, np.float32)
     air[: min(hops, len(measured.air))] = measured.air[:hops]
-    return {name: spectrum.bands[:, band] * RMS for band, name in enumerate(BANDS)} | {
+    return {name: Scaled(spectrum.bands[:, band], RMS) for band, name in enumerate(BANDS)} | {
         "air": air,
-        "rms": spectrum.rms * RMS,
+        "rms": Scaled(spectrum.rms, RMS),
         "momentary": Coarse(edges, loudness.momentary(energy)),
         "short_term": Coarse(edges, loudness.short_term(energy)),
         "onset": envelope,

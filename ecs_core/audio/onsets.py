@@ -54,10 +54,10 @@ def whitening(mel: Rows) -> F32:
     chunk = max(1, _CHUNK // step) * step
     some = np.concatenate([mel[:0], *(mel[first : first + chunk][::step].copy() for first in range(0, len(mel), chunk))])
     loudest = some.max(axis=1, initial=0).astype(np.float32)
-    heard = some[loudest > 0.01 * loudest.max(initial=0)].astype(np.float32)
-    if not heard.size:
+    heard = loudest > 0.01 * loudest.max(initial=0)
+    if not heard.any():
         return np.zeros(some.shape[1], np.float32)
-    usual = np.percentile(heard, 95, axis=0, overwrite_input=True)
+    usual = np.stack([np.percentile(band[heard].astype(np.float32), 95) for band in some.T])
     gains: F32 = (10.0 / np.maximum(usual, _FLOOR * usual.max())).astype(np.float32)
     return gains
 
@@ -90,7 +90,7 @@ def pick_onsets(rise: Rise) -> tuple[NDArray[np.int64], F64]:
     if len(curve) < 3:
         return np.zeros(0, np.int64), np.zeros(0)
     enough = np.clip(_SHARE * _strong(curve), _LEAST, _MOST)
-    left, right = np.concatenate([[0.0], curve[:-1]]), np.concatenate([curve[1:], [0.0]])
+    left, right = np.pad(curve, (1, 0))[:-1], np.pad(curve, (0, 1))[1:]
     peaks = np.flatnonzero((curve > left) & (curve >= right) & (curve > enough))
     usual = scipy.ndimage.median_filter(curve, 2 * _AROUND + 1, mode="constant")
     peaks = peaks[curve[peaks] > _TIMES * usual[peaks] + enough[peaks]]

@@ -120,9 +120,10 @@ def spectrum_of(
         take_filtered(resample.resample_chunk(mixed.mean(axis=0, dtype=np.float32)))
         on_samples(samples)
     take_filtered(resample.resample_chunk(np.zeros(0, np.float32), last=True), last=True)
+    measured = meters.finish()
     bands, rms, centroids, flatness = (stored[:] for stored in kept)
     curves = (rms.reshape(-1), centroids.reshape(-1), flatness.reshape(-1))
-    return Spectrum(bands, mels, *curves, chroma[:], meters.finish(), samples, rate, layout, peak)
+    return Spectrum(bands, mels, *curves, chroma[:], measured, samples, rate, layout, peak)
 
 
 def compressed(level: F32) -> F32:
