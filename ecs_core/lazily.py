@@ -18,6 +18,9 @@ class Lazily(Mapping[str, F32]):
             raise KeyError(name)
         return self._make(name)
 
+    def __contains__(self, name: object) -> bool:  # without making it
+        return name in self._names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 

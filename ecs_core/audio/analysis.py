@@ -64,7 +64,7 @@ class Analysis:
         """The features at each of ``frames`` video frames; for hits, the highest value within the frame.
 
         The first frame is at ``start`` seconds of the song. Levels are relative to the whole song in any case. If
-        ``lazily``, each feature is made whenever it is looked at, for a file of timelines that looks once.
+        ``lazily``, each feature is made whenever it is looked at, as all are large together.
         """
         hearing = hearing or {}
         dt = float(1 / fps)
@@ -82,7 +82,7 @@ class Analysis:
         made |= {name: partial(self._heard_by_plugin, name, starts, dt) for name in self.added}
         made |= {name: partial(phase, events, seconds, starts) for name, phase in PHASES.items()}
 
-        @lru_cache(maxsize=1)  # a file of timelines looks at each twice: before the start, and from there on
+        @lru_cache(maxsize=1)  # who saves a timeline looks at each twice: before the start, and from there on
         def values(name: str) -> F32:
             return made[name]()
 
@@ -150,9 +150,9 @@ def gate_of(rms: F32) -> F32:
     return (rms > max(_SILENT if loud < 10 * _SILENT else 0.0, loud * _GATE)).astype(np.float32)
 
 
-def _level(feature: Feature, curve: F32, gate: F32, hearing: Hearing) -> F32:
+def _level(feature: Feature, values: F32, gate: F32, hearing: Hearing) -> F32:
     """A feature's curve normalised to 0–1, 0 in silence; hits get a slow release, other curves are smoothed."""
-    values, scale = curve, feature.scale
+    scale = feature.scale
     if isinstance(scale, Fixed) and scale.log:
         values = np.log(np.maximum(values, np.float32(min(scale.low, scale.high) * 1e-2)))
         scale = Fixed(float(np.log(scale.low)), float(np.log(scale.high)))
@@ -186,9 +186,7 @@ def _at_frames(curve: F32, kind: str, starts: F64, dt: float) -> F32:
     values = np.empty(len(starts), np.float32)
     for first in range(0, len(starts), _CHUNK):
         some = starts[first : first + _CHUNK]
-        values[first : first + _CHUNK] = (
-            _highest(curve, some, dt) if kind == "hit" else _sample(curve, some + dt / 2)
-        )
+        values[first : first + _CHUNK] = _highest(curve, some, dt) if kind == "hit" else _sample(curve, some + dt / 2)
     return values
 
 

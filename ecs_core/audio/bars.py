@@ -8,7 +8,7 @@ for irregular bars, gives the downbeats. The weights are fitted like those of dr
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +48,7 @@ class Bars(NamedTuple):
     sure_of_metre: float
 
 
-def bars_of(
-    mel: Rows, gains: F32, chroma: F32, strength: F32, beats: F64, *, metre: int | None = None
-) -> Bars:
+def bars_of(mel: Rows, gains: F32, chroma: F32, strength: F32, beats: F64, *, metre: int | None = None) -> Bars:
     """Find the bars of a song, given its beats in seconds.
 
     ``gains`` (bands,) equalises the bands (onsets.whitening), ``chroma`` (n, 12) is the Spectrum's, ``strength``

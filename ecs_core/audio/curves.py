@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ecs_core.arrays import F32, F64
+from ecs_core.arrays import F32
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 
 
@@ -23,7 +25,7 @@ class Scaled:
 class Coarse:
     """``values`` (n,) or (n, columns) measured at ``times`` (n,), in seconds, fewer than there are hops."""
 
-    times: F64
+    times: NDArray[np.floating[Any]]
     values: F32
 
 
@@ -39,7 +41,8 @@ class Curves(Mapping[str, F32]):
     def __getitem__(self, name: str) -> F32:
         kept = self._kept[name]
         if isinstance(kept, Scaled):
-            return kept.values * kept.factor
+            scaled: F32 = kept.values * kept.factor
+            return scaled
         if not isinstance(kept, Coarse):
             return kept
         if kept.values.ndim == 1:
@@ -48,6 +51,9 @@ class Curves(Mapping[str, F32]):
         for number in range(whole.shape[1]):
             whole[:, number] = self.column(name, number)
         return whole
+
+    def __contains__(self, name: object) -> bool:  # without making it
+        return name in self._kept
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._kept)
@@ -58,12 +64,16 @@ class Curves(Mapping[str, F32]):
     def column(self, name: str, number: int) -> F32:
         """A column of a curve that has several, (hops,), without the others."""
         kept = self._kept[name]
-        return self._on_grid(kept.times, kept.values[:, number]) if isinstance(kept, Coarse) else self[name][:, number]
+        if isinstance(kept, Coarse):
+            return self._on_grid(kept.times, kept.values[:, number])
+        column: F32 = self[name][:, number]
+        return column
 
-    def _on_grid(self, times: F64, values: F32) -> F32:
+    def _on_grid(self, times: NDArray[np.floating[Any]], values: F32) -> F32:
         if not len(values):
             return np.zeros(self._hops, np.float32)
-        return np.interp(np.arange(self._hops) * SECONDS_PER_HOP, times, values).astype(np.float32)
+        grid: F32 = np.interp(np.arange(self._hops) * SECONDS_PER_HOP, times, values).astype(np.float32)
+        return grid
 
 
 def column_of(curves: Mapping[str, F32], name: str, number: int) -> F32:

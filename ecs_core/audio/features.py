@@ -165,7 +165,8 @@ def _curves(spectrum: Spectrum, envelope: F32, beats: F64, energy: F64) -> dict[
     eighths = np.arange(len(spectrum.chroma)) * (CHROMA_HOP / HOP) * SECONDS_PER_HOP
     air = np.zeros(hops, np.float32)
     air[: min(hops, len(measured.air))] = measured.air[:hops]
-    return {name: Scaled(spectrum.bands[:, band], RMS) for band, name in enumerate(BANDS)} | {
+    return {
+        **{name: Scaled(spectrum.bands[:, band], RMS) for band, name in enumerate(BANDS)},
         "air": air,
         "rms": Scaled(spectrum.rms, RMS),
         "momentary": Coarse(edges, loudness.momentary(energy)),

@@ -52,7 +52,9 @@ def whitening(mel: Rows) -> F32:
     """Gains of the mel bands that equalise the levels of their loud moments, (bands,) float32."""
     step = max(1, len(mel) // 20_000)  # a sample of a long song
     chunk = max(1, _CHUNK // step) * step
-    some = np.concatenate([mel[:0], *(mel[first : first + chunk][::step].copy() for first in range(0, len(mel), chunk))])
+    some = np.concatenate(
+        [mel[:0], *(mel[first : first + chunk][::step].copy() for first in range(0, len(mel), chunk))]
+    )
     loudest = some.max(axis=1, initial=0).astype(np.float32)
     heard = loudest > 0.01 * loudest.max(initial=0)
     if not heard.any():

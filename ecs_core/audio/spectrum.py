@@ -2,8 +2,8 @@
 
 Samples are mixed to mono, resampled to 22 050 Hz, freed of what is below 20 Hz, and divided into windows of 1024
 samples (46 ms) every 256 (11.6 ms), the k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands,
-RMS and the like, about 1 MB per minute, most of it in a file. Pitch classes come from windows four times as long at every eighth hop, as low
-notes are close together.
+RMS and the like, about 1 MB per minute, most of it in a file. Pitch classes come from windows four times as long at
+every eighth hop, as low notes are close together.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+
 import numpy as np
 import soxr
 from numpy.typing import NDArray

@@ -13,9 +13,7 @@ JUMPED = 2 * NEIGHBOURS + 1  # from the best tempo of that hop, wherever it is
 FIRST = 255
 
 
-@kernel(
-    "f4[::1], f4[:, ::1], i8, f4[::1], f4[::1], f8, f8, i8, f4[:, ::1], u1[:, ::1], u1[:, ::1], i2[::1], f8[::1]",
-)
+@kernel("f4[::1], f4[:, ::1], i8, f4[::1], f4[::1], f8, f8, i8, f4[:, ::1], u1[:, ::1], u1[:, ::1], i2[::1], f8[::1]")
 def extend_chains(
     strength: F32,
     guide: F32,
@@ -33,12 +31,11 @@ def extend_chains(
 ) -> None:
     """Extend the best chains of beats by the hops from ``first`` on, as many as ``came`` has.
 
-    The first arguments are those of ``audio.beat_chain.best_chain``. ``score`` and ``before`` (hops of the longest
-    period and three more, states) are of the last hops, the k-th in row k modulo their number: of the best chain with a
-    beat there and this tempo after it, and its tempo before. ``came`` (n, states) is written: how each chain came about,
-    4 · its tempo before + which of three steps, or ``FIRST`` with its first beat. A tempo before is a number of states
-    above the lowest neighbour, or ``JUMPED``: from the best one of that hop, which is written to ``tops`` (hops,).
-    ``end`` is the score, hop and state of the best last beat.
+    The first arguments are those of ``audio.beat_chain.best_chain``. All others are written. ``score`` and ``before``
+    (longest period + 3, states) are a ring of the last hops: the score of the best chain with a beat there and this
+    tempo after it, and its tempo before, as states above the lowest neighbour, or ``JUMPED``: the best of that hop,
+    which is in ``tops`` (hops,). ``came`` (n, states) is how each chain came about: 4 · its tempo before + which of
+    three steps, or ``FIRST`` at its first beat. ``end`` is the score, hop and state of the best last beat.
     """
     hops, states, ring = len(strength), len(periods), len(score)
     worth = np.empty(states, np.float32)

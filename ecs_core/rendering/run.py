@@ -7,8 +7,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +93,7 @@ def render(
         analysis = _analyse(scene, settings, reporter, cancel)
         analysed = time.perf_counter()
         tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
-        # Both are large for a long song: one goes into a file feature by feature, the other is let go.
+        # Of a long song both are large: the timeline goes into a file feature by feature, and the analysis is let go.
         timeline = _save_timeline(timeline_of(settings, analysis, lazily=True), folder / "timeline.npy")
         plan = make_plan(
             particle_type,
@@ -103,7 +103,7 @@ def render(
             segment_seconds=segment_seconds,
             timeline=timeline.load(),
         )
-        heard_warnings = () if analysis is None else analysis.warnings
+        warnings = (*warnings, *settings_in_vain(particle_type, settings), *(analysis.warnings if analysis else ()))
         del analysis
         pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes))
         finished = folder / "finished.mp4"
@@ -126,8 +126,6 @@ def render(
         settings.height,
         (
             *warnings,
-            *settings_in_vain(particle_type, settings),
-            *heard_warnings,
             *tags.warnings,
             *((overdraw_warning(overdrawn),) if overdrawn else ()),
         ),
@@ -196,7 +194,6 @@ def _render_segments(
     spent = {"plan": 0.0, "join": 0.0}
     done: dict[int, int] = {}
     ready: dict[int, Path] = {}
-    todo = _all_work(plan, workers=pool.size, folder=path.parent)
     planned: list[Work] = []
     joined = overdrawn = 0
     try:
@@ -209,34 +206,35 @@ def _render_segments(
     try:
         if sound is not None:
             video.add_sound(sound.packets, rate=sound.rate, channels=sound.channels)
-        while joined < len(plan.segments):
-            _heed(cancel)
-            # Stay only a few snapshots ahead of the workers, so that memory does not grow with the song.
-            t0 = time.perf_counter()
-            work = next(todo, None) if len(planned) < 3 else None
-            if work is not None:
-                planned.append(work)
+        with closing(_all_work(plan, workers=pool.size, folder=path.parent)) as todo:
+            while joined < len(plan.segments):
+                _heed(cancel)
+                # Stay only a few snapshots ahead of the workers, so that memory does not grow with the song.
+                t0 = time.perf_counter()
+                work = next(todo, None) if len(planned) < 3 else None
+                if work is not None:
+                    planned.append(work)
                 spent["plan"] += time.perf_counter() - t0
-            for message in pool.messages(_CANCEL_INTERVAL if work is None else 0.0):
-                if isinstance(message, Advanced):
+                for message in pool.messages(_CANCEL_INTERVAL if work is None else 0.0):
+                    if isinstance(message, Advanced):
+                        done[message.number] = message.frames
+                        continue
                     done[message.number] = message.frames
-                    continue
-                done[message.number] = message.frames
-                digests[message.number] = message.digests
-                overdrawn += message.overdrawn
-                ready[message.number] = path.with_name(f"{message.number}.mp4")
-                for stage_name, value in message.seconds.items():
-                    spent[stage_name] = spent.get(stage_name, 0.0) + value
-            reporter.frames("rendering", sum(done.values()), plan.frames)
-            while planned and pool.has_room:  # before joining, so that no worker waits for that
-                pool.give(planned.pop(0))
-            t0 = time.perf_counter()
-            while joined in ready:
-                segment_file = ready.pop(joined)
-                video.append(segment_file)
-                segment_file.unlink()
-                joined += 1
-            spent["join"] += time.perf_counter() - t0
+                    digests[message.number] = message.digests
+                    overdrawn += message.overdrawn
+                    ready[message.number] = path.with_name(f"{message.number}.mp4")
+                    for stage_name, value in message.seconds.items():
+                        spent[stage_name] = spent.get(stage_name, 0.0) + value
+                reporter.frames("rendering", sum(done.values()), plan.frames)
+                while planned and pool.has_room:  # before joining, so that no worker waits for that
+                    pool.give(planned.pop(0))
+                t0 = time.perf_counter()
+                while joined in ready:
+                    segment_file = ready.pop(joined)
+                    video.append(segment_file)
+                    segment_file.unlink()
+                    joined += 1
+                spent["join"] += time.perf_counter() - t0
         reporter.frames("joining", plan.frames, plan.frames)
         t0 = time.perf_counter()
         video.close()
@@ -253,11 +251,11 @@ def _render_segments(
     return spent, [digest for number in sorted(digests) for digest in digests[number]], made, overdrawn
 
 
-def _all_work(plan: RenderPlan, *, workers: int, folder: Path) -> Iterator[Work]:
-    """All segments in order, each with a snapshot from which it can be rendered.
+def _all_work(plan: RenderPlan, *, workers: int, folder: Path) -> Generator[Work, None, None]:
+    """All segments in order, with snapshots from which to render them.
 
-    The first ones start at once, from frame 0. With few workers all do: each worker simulates everything once, and this
-    process neither loads the kernels nor keeps a world, whose bindings of a long song are large.
+    The first segments start at once, from frame 0. With few workers all do: each worker simulates everything once, and
+    this process does not load the kernels, nor keep a world, whose bindings are large in a long song.
     """
 
     def work(segment: Segment, snapshot: SceneSnapshot) -> Work:

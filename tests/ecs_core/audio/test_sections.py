@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.music.forms import arrange, score
-from ecs_core.audio.analysis import Analysis, phases
+from ecs_core.audio.analysis import PHASES, Analysis
 from ecs_core.audio.sections import find_drops
 from services.cli.demo_song import INTRO, compose
 from tests.ecs_core.audio.samples import F32, heard, hits
