@@ -23,7 +23,7 @@ _RELEASE = 0.09  # seconds for a hit to fall to 1/e: 200 ms to a tenth
 _SMOOTH = 0.1  # seconds, full width
 _SILENT = 1e-4 * 3**-0.5  # RMS below this (-85 dBFS) is silence in any song
 _GATE = 10 ** (-50 / 20)  # so is anything 50 dB below the song's loud passages
-_CHUNK = 4096  # frames processed at a time, to limit memory
+_CHUNK = 4096  # hops or frames processed at a time, to limit memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,14 +193,15 @@ def _at_frames(curve: F32, kind: str, starts: F64, dt: float) -> F32:
 def _release(values: F32) -> F32:
     """An exponential release with an instant attack."""
     # A running maximum of logarithms, tilted so that the release is level.
-    fall = np.arange(len(values), dtype=np.float64)
-    fall *= SECONDS_PER_HOP / _RELEASE
-    level = np.maximum(values.astype(np.float64), 1e-9)
-    level = np.log(level, out=level)
-    level += fall
-    level = np.maximum.accumulate(level)
-    level -= fall
-    out = np.exp(level, out=level).astype(np.float32)
+    out, highest = np.empty(len(values), np.float32), -np.inf
+    for first in range(0, len(values), _CHUNK):
+        some = values[first : first + _CHUNK]
+        fall = np.arange(first, first + len(some)) * (SECONDS_PER_HOP / _RELEASE)
+        level = np.log(np.maximum(some.astype(np.float64), 1e-9)) + fall
+        level[0] = max(level[0], highest)
+        level = np.maximum.accumulate(level)
+        highest = level[-1]
+        out[first : first + _CHUNK] = np.exp(level - fall)
     return np.where(out < 1e-3, np.float32(0), np.minimum(out, np.float32(1)))
 
 
@@ -209,10 +210,13 @@ def _smooth(values: F32) -> F32:
     width = max(3, round(_SMOOTH / SECONDS_PER_HOP) | 1)
     window = np.hanning(width + 2)[1:-1]
     padded = np.pad(values, width // 2)
-    smooth = np.zeros(len(values))
-    for at, weight in enumerate(window / window.sum()):
-        smooth += weight * padded[at : at + len(values)]
-    return smooth.astype(np.float32)
+    smooth = np.empty(len(values), np.float32)
+    for first in range(0, len(values), _CHUNK):
+        last = min(first + _CHUNK, len(values))
+        smooth[first:last] = sum(
+            weight * padded[first + at : last + at] for at, weight in enumerate(window / window.sum())
+        )
+    return smooth
 
 
 def _sample(curve: F32, times: F64) -> F32:

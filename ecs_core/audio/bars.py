@@ -124,7 +124,8 @@ def _means(rows: F32, starts: F64) -> F64:
     first = np.clip(np.rint(starts).astype(np.int64), 0, len(rows) - 1)
     usual = int(np.median(np.diff(first)))
     last = np.minimum(np.append(first[1:], first[-1] + usual), len(rows))
-    total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
+    total = np.zeros((len(rows) + 1, rows.shape[1]))
+    np.cumsum(rows, axis=0, dtype=np.float64, out=total[1:])
     last = np.maximum(last, first + 1)
     means: F64 = (total[last] - total[first]) / (last - first)[:, None]
     return means

@@ -116,11 +116,8 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     guide, clarity = _guide(envelope, middle, periods, around)
     if clarity < _UNCLEAR:
         return NO_BEATS if around is None else _even(envelope, around)
-    padded = np.pad(np.minimum(envelope, 2.0), 1)
-    strength = padded[1:-1] + 0.5 * (padded[:-2] + padded[2:])
-    strength /= strength.std() + 1e-9
     change = (_CHANGE * np.arange(4, dtype=np.float32) ** 2).astype(np.float32)
-    hops, states = best_chain(strength.astype(np.float32), guide, _ROW, periods, change, _JUMP, _MISS)
+    hops, states = best_chain(_worth(envelope), guide, _ROW, periods, change, _JUMP, _MISS)
     hops, states = _without_silence(hops, states, envelope)
     if len(hops) < 3:
         return NO_BEATS
@@ -132,6 +129,14 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     times = np.unique(refine(curve, nearest))
     on = float(np.minimum(envelope[nearest], 1.0).mean())
     return Beats(times, tempo_of(times), round(min(1.0, 2 * clarity * on), 3))
+
+
+def _worth(envelope: F32) -> F32:
+    """How much a beat at each hop is worth."""
+    padded = np.pad(np.minimum(envelope, 2.0), 1)
+    worth = padded[1:-1] + 0.5 * (padded[:-2] + padded[2:])
+    worth /= worth.std() + 1e-9
+    return worth.astype(np.float32, copy=False)
 
 
 def _even(envelope: F32, bpm: float) -> Beats:

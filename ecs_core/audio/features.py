@@ -83,10 +83,9 @@ def features_of(
     guidance: Guidance = AS_HEARD,
 ) -> Analysis:
     """The features of a song from its spectrum; a feature of ``more`` that fails is 0 and gives a warning."""
-    gate = gate_of(spectrum.rms * RMS)
     duration = Fraction(spectrum.samples, spectrum.rate)
     gains = whitening(spectrum.mel_rows)
-    rise = rise_of(spectrum.mel_rows, gains, gate)
+    rise = rise_of(spectrum.mel_rows, gains, gate_of(spectrum.rms * RMS))
     envelope = onset_envelope(rise.whole)
     events: dict[str, F64] = {name: np.zeros(0) for name in EVENTS}
     hops, onsets = pick_onsets(rise)

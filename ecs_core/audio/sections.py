@@ -180,7 +180,8 @@ def _labels(means: list[F32]) -> tuple[str, ...]:
 
 def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F64, F64]:
     """The starts of build-ups and the times of drops in seconds; a build-up ends with the first drop after it."""
-    bass = _tenths(curves["bass"] ** 2)
+    amplitude = curves["bass"]
+    bass = _tenths(amplitude**2)
     passage = round(_PASSAGE / _TENTH)
     before, after = (_mean_of(bass, first, first + passage) for first in (-passage, 0))
     loud = float(np.percentile(after, 75)) if len(bass) > 2 * passage else 0.0
@@ -199,7 +200,7 @@ def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F6
     for at in np.argsort(-worth, kind="stable").tolist():
         if worth[at] < 1:
             break
-        time = _at_event(at * _TENTH, curves["bass"], events)
+        time = _at_event(at * _TENTH, amplitude, events)
         if all(abs(time - other) >= _PASSAGE for other in drops):
             drops.append(time)
     drops = sorted(time for time in drops if time <= len(bass) * _TENTH - _PASSAGE)  # nor is its end
