@@ -8,7 +8,7 @@ for irregular bars, gives the downbeats. The weights are fitted like those of dr
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from ecs_core.audio.drums import WEIGHTS as DRUMS
 from ecs_core.audio.drums import described as stroke
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import CHROMA_HOP, HOP, compressed
+from ecs_core.audio.stored_rows import Rows
 
 # For each of five beats, two before to two after: chord change, bass change, kick, snare, strength. Then the bias.
 # fmt: off
@@ -32,6 +33,7 @@ WEIGHTS = (
 # fmt: on
 CONTEXT = 2  # beats either side
 _BASS = 10  # mel bands: up to 430 Hz
+_CHUNK = 4096  # hops read at a time, to limit memory
 _METRES = {4: 0.0, 3: -2.0, 2: -4.0}  # beats per bar that are considered, and their log prior
 _USUAL = 0.27  # prior probability of a downbeat
 _SLIP = 8.0  # penalty for an irregular bar
@@ -46,9 +48,7 @@ class Bars(NamedTuple):
     sure_of_metre: float
 
 
-def bars_of(
-    mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength: F32, beats: F64, *, metre: int | None = None
-) -> Bars:
+def bars_of(mel: Rows, gains: F32, chroma: F32, strength: F32, beats: F64, *, metre: int | None = None) -> Bars:
     """Find the bars of a song, given its beats in seconds.
 
     ``gains`` (bands,) equalises the bands (onsets.whitening), ``chroma`` (n, 12) is the Spectrum's, ``strength``
@@ -85,7 +85,7 @@ def counted(beats: F64, metre: int, near: F64) -> F64:
     return beats[first::metre]
 
 
-def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength: F32, beats: F64) -> F64:
+def described(mel: Rows, gains: F32, chroma: F32, strength: F32, beats: F64) -> F64:
     """Descriptors of each beat, (beats, 25): five for each of the five beats around it."""
     hops = np.clip(np.rint(beats / SECONDS_PER_HOP).astype(np.int64), 0, len(mel) - 1)
     starts = beats / SECONDS_PER_HOP
@@ -111,9 +111,12 @@ def described(mel: NDArray[np.floating[Any]], gains: F32, chroma: F32, strength:
     return np.concatenate([wide[offset : offset + len(beats)] for offset in range(2 * CONTEXT + 1)], axis=1)
 
 
-def _level(mel: NDArray[np.floating[Any]], gains: F32, band: int) -> F32:
+def _level(mel: Rows, gains: F32, band: int) -> F32:
     """The level of a mel band, (hops, 1)."""
-    return compressed(mel[:, band : band + 1].astype(np.float32) * gains[band])
+    level = np.empty((len(mel), 1), np.float32)
+    for first in range(0, len(mel), _CHUNK):
+        level[first : first + _CHUNK] = mel[first : first + _CHUNK][:, band : band + 1]
+    return compressed(level * gains[band])
 
 
 def _means(rows: F32, starts: F64) -> F64:
@@ -121,7 +124,8 @@ def _means(rows: F32, starts: F64) -> F64:
     first = np.clip(np.rint(starts).astype(np.int64), 0, len(rows) - 1)
     usual = int(np.median(np.diff(first)))
     last = np.minimum(np.append(first[1:], first[-1] + usual), len(rows))
-    total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
+    total = np.zeros((len(rows) + 1, rows.shape[1]))
+    np.cumsum(rows, axis=0, dtype=np.float64, out=total[1:])
     last = np.maximum(last, first + 1)
     means: F64 = (total[last] - total[first]) / (last - first)[:, None]
     return means

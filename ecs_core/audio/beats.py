@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ecs_core import kernels
-from ecs_core.arrays import F32, F64, I64
+from ecs_core.arrays import F32, F64
+from ecs_core.audio.beat_chain import best_chain
 from ecs_core.audio.onsets import SECONDS_PER_HOP, Rise, onset_envelope, refine
 from ecs_core.audio.windows import around
 
@@ -29,7 +29,7 @@ _GIVEN = 0.04  # octaves: allowed deviation from a given tempo
 _TEETH = ((0.5, 0.12), (1, 0.53), (4, 0.35))  # teeth of the comb: multiples of the period, and weights
 _WHOLE = np.float32(0.33)  # weight of the whole spectrum's envelope; the rest is that of its middle
 _WINDOW, _ROW = 1024, 86  # window and step of autocorrelations, hops
-_ROWS = 256  # processed at a time, to limit memory
+_ROWS = 64  # processed at a time, to limit memory
 _GUIDE = 10.0  # weight of the tempo relative to the envelope
 _CHANGE, _JUMP, _MISS = 20.0, 500.0, 0.5  # penalties for changing tempo and for deviating from a period
 _PAUSE = 8.0  # seconds of silence over which beats go on
@@ -109,15 +109,6 @@ def beat_position(beats: F64, times: F64) -> F64:
     return inside
 
 
-def best_chain(strength: F32, guide: F32, periods: F32, change: F32, *, jump: float) -> tuple[I64, I64]:
-    """The hops of the beats, ascending, and the tempo state of each; as ``kernels.beats.best_chain`` finds them."""
-    hops, states, ring = len(strength), len(periods), int(periods[-1]) + 3
-    scores, came = np.full((ring + 1, states), -np.inf, np.float32), np.zeros((hops + ring, states), np.uint8)
-    chain = np.zeros((3, hops), np.int64)
-    count = kernels.beats.best_chain(strength, guide, _ROW, periods, change, jump, _MISS, scores, came, chain)
-    return chain[0, :count][::-1], chain[1, :count][::-1]
-
-
 def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> Beats:
     if len(envelope) < 3 or envelope.max() <= 0:
         return NO_BEATS
@@ -125,11 +116,8 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     guide, clarity = _guide(envelope, middle, periods, around)
     if clarity < _UNCLEAR:
         return NO_BEATS if around is None else _even(envelope, around)
-    padded = np.pad(np.minimum(envelope, 2.0), 1)
-    strength = padded[1:-1] + 0.5 * (padded[:-2] + padded[2:])
-    strength /= strength.std() + 1e-9
     change = (_CHANGE * np.arange(4, dtype=np.float32) ** 2).astype(np.float32)
-    hops, states = best_chain(strength.astype(np.float32), guide, periods, change, jump=_JUMP)
+    hops, states = best_chain(_worth(envelope), guide, _ROW, periods, change, _JUMP, _MISS)
     hops, states = _without_silence(hops, states, envelope)
     if len(hops) < 3:
         return NO_BEATS
@@ -141,6 +129,14 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
     times = np.unique(refine(curve, nearest))
     on = float(np.minimum(envelope[nearest], 1.0).mean())
     return Beats(times, tempo_of(times), round(min(1.0, 2 * clarity * on), 3))
+
+
+def _worth(envelope: F32) -> F32:
+    """How much a beat at each hop is worth."""
+    padded = np.pad(np.minimum(envelope, 2.0), 1)
+    worth = padded[1:-1] + 0.5 * (padded[:-2] + padded[2:])
+    worth /= worth.std() + 1e-9
+    return worth.astype(np.float32, copy=False)
 
 
 def _even(envelope: F32, bpm: float) -> Beats:

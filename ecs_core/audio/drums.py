@@ -8,16 +8,17 @@ on other songs (bench/listening.py).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
 from ecs_core.audio.spectrum import compressed
+from ecs_core.audio.stored_rows import Rows
 
 EDGES = np.array([0, 2, 4, 8, 14, 22, 32, 42, 52, 64])  # of the groups, in mel bands
-_SOME = 1024  # onsets processed at a time, to limit memory
+_CHUNK = 4096  # hops processed at a time, to limit memory
 BEFORE, AT, AFTER = (-4, -3), (0, 1, 2, 3), (6, 7, 8)  # hops from the onset
 # A weight per descriptor of described(), then the bias; logits.
 # fmt: off
@@ -52,7 +53,7 @@ class Drums(NamedTuple):
     confidence: float
 
 
-def drums_of(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64], times: F64) -> dict[str, Drums]:
+def drums_of(mel: Rows, gains: F32, hops: NDArray[np.int64], times: F64) -> dict[str, Drums]:
     """The "kicks", "snares" and "hats" among the onsets of onsets.pick_onsets.
 
     ``gains`` (bands,) equalises the bands (onsets.whitening).
@@ -76,15 +77,22 @@ def drums_of(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64]
 _HOME = {"kicks": [0, 1, 2], "snares": [3, 4, 5, 6], "hats": [7, 8]}  # groups
 
 
-def described(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64]) -> F32:
-    """Descriptors of each onset, (onsets, 27): rise, remaining rise, and later level, in nine groups of bands."""
-    parts = [_described(mel, gains, hops[first : first + _SOME]) for first in range(0, len(hops), _SOME)]
-    return np.concatenate(parts) if parts else np.zeros((0, 3 * (len(EDGES) - 1)), np.float32)
+def described(mel: Rows, gains: F32, hops: NDArray[np.int64]) -> F32:
+    """Descriptors of each onset, (onsets, 27): rise, remaining rise, and later level, in nine groups of bands.
+
+    ``hops`` ascend.
+    """
+    parts = np.split(hops, np.searchsorted(hops, np.arange(_CHUNK, len(mel), _CHUNK)))
+    found = [_described(mel, gains, part) for part in parts if len(part)]
+    return np.concatenate(found) if found else np.zeros((0, 3 * (len(EDGES) - 1)), np.float32)
 
 
-def _described(mel: NDArray[np.floating[Any]], gains: F32, hops: NDArray[np.int64]) -> F32:
+def _described(mel: Rows, gains: F32, hops: NDArray[np.int64]) -> F32:
+    start = max(0, int(hops[0]) + BEFORE[0])
+    around = mel[start : int(hops[-1]) + AFTER[-1] + 1]
+
     def level(offset: int) -> F32:
-        heard: F32 = compressed(mel[np.clip(hops + offset, 0, len(mel) - 1)].astype(np.float32) * gains)
+        heard: F32 = compressed(around[np.clip(hops + offset, 0, len(mel) - 1) - start].astype(np.float32) * gains)
         return heard
 
     before = sum(level(offset) for offset in BEFORE) / np.float32(len(BEFORE))

@@ -17,6 +17,7 @@ from ecs_core.audio.analysis import Analysis, gate_of
 from ecs_core.audio.bars import bars_of
 from ecs_core.audio.beats import Beats, beats_of, tempo_curve
 from ecs_core.audio.catalogue import EVENTS
+from ecs_core.audio.curves import Coarse, Curves, Scaled
 from ecs_core.audio.drums import drums_of
 from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.meters import STEP, Measured
@@ -82,42 +83,42 @@ def features_of(
     guidance: Guidance = AS_HEARD,
 ) -> Analysis:
     """The features of a song from its spectrum; a feature of ``more`` that fails is 0 and gives a warning."""
-    gate = gate_of(spectrum.rms * RMS)
     duration = Fraction(spectrum.samples, spectrum.rate)
-    gains = whitening(spectrum.mel)
-    rise = rise_of(spectrum.mel, gains, gate)
+    gains = whitening(spectrum.mel_rows)
+    rise = rise_of(spectrum.mel_rows, gains, gate_of(spectrum.rms * RMS))
     envelope = onset_envelope(rise.whole)
     events: dict[str, F64] = {name: np.zeros(0) for name in EVENTS}
     hops, onsets = pick_onsets(rise)
     hops, onsets = hops[onsets < float(duration) - _CUT], onsets[onsets < float(duration) - _CUT]
-    drums = drums_of(spectrum.mel, gains, hops, onsets)
+    drums = drums_of(spectrum.mel_rows, gains, hops, onsets)
     events["onsets"] = onsets
     events |= {name: struck.times for name, struck in drums.items()}
     beats = beats_of(rise, bpm=guidance.bpm, beat_at=guidance.beat_offset, octave=guidance.octave)
     events["beats"] = beats.times[beats.times < float(duration)]
     warnings += cut_warning(spectrum.layout, spectrum.peak) + _doubts(guidance, beats) + _cancelled(spectrum.measured)
-    bars = bars_of(spectrum.mel, gains, spectrum.chroma, rise.whole, events["beats"], metre=guidance.metre)
+    bars = bars_of(spectrum.mel_rows, gains, spectrum.chroma, rise.whole, events["beats"], metre=guidance.metre)
     events["downbeats"] = bars.downbeats
-    curves, energy = _curves(spectrum, envelope)
-    grid: F64 = np.arange(len(envelope), dtype=np.float64) * SECONDS_PER_HOP
-    curves["tempo"] = tempo_curve(events["beats"], grid)
+    del rise  # large in a long song
+    energy = loudness.together(spectrum.measured.loudness, spectrum.layout)
+    kept = _curves(spectrum, envelope, events["beats"], energy)
+    curves = Curves(len(envelope), kept)
     events["builds"], events["drops"] = find_drops(curves, events)
-    events["sections"], labels = find_sections(spectrum, curves["chroma"], events)
+    events["sections"], labels = find_sections(spectrum, curves, events)
     key, sure = key_of(spectrum.chroma)
     added = {}
     for feature in more:
         try:
-            curves[feature.name] = _checked(feature.compute(_read_only(spectrum)), hops=len(spectrum.rms))
+            kept[feature.name] = _checked(feature.compute(_read_only(spectrum)), hops=len(spectrum.rms))
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             warnings += (f"audio feature {feature.name!r} is left out: {type(error).__name__}: {error}",)
-            curves[feature.name] = np.zeros(len(spectrum.rms), np.float32)
+            kept[feature.name] = np.zeros(len(spectrum.rms), np.float32)
         added[feature.name] = feature.kind
     return Analysis(
         duration,
         beats.tempo,
-        curves,
+        Curves(len(envelope), kept),
         events,
         warnings,
         strengths={"onsets": _strengths(envelope, onsets)} | {name: struck.strengths for name, struck in drums.items()},
@@ -155,39 +156,29 @@ def _cancelled(measured: Measured) -> tuple[str, ...]:
     return ("left and right cancel: their mix to mono, in which beats are heard, is silent; is one inverted?",)
 
 
-def _curves(spectrum: Spectrum, envelope: F32) -> tuple[dict[str, F32], F64]:
-    """All curves on the analysis grid in natural units, and the energy of each tenth of a second."""
-    hops = len(spectrum.rms)
-    measured = spectrum.measured
-    energy = loudness.together(measured.loudness, spectrum.layout)
-    times = np.arange(hops) * SECONDS_PER_HOP
-    middles = (np.arange(len(measured.stereo)) + 0.5) * STEP
-
-    def on_grid(at: NDArray[np.floating[Any]], values: F32) -> F32:
-        return np.interp(times, at, values).astype(np.float32) if len(values) else np.zeros(hops, np.float32)
-
+def _curves(spectrum: Spectrum, envelope: F32, beats: F64, energy: F64) -> dict[str, F32 | Scaled | Coarse]:
+    """All curves in natural units; ``energy`` is that of each tenth of a second."""
+    hops, measured = len(spectrum.rms), spectrum.measured
     edges = np.arange(len(energy) + 1) * STEP
+    middles = (np.arange(len(measured.stereo)) + 0.5) * STEP
     eighths = np.arange(len(spectrum.chroma)) * (CHROMA_HOP / HOP) * SECONDS_PER_HOP
-    classes = pitch_classes(spectrum.chroma)
-    chroma = np.empty((hops, classes.shape[1]), np.float32)
-    for note in range(classes.shape[1]):
-        chroma[:, note] = on_grid(eighths, classes[:, note])
     air = np.zeros(hops, np.float32)
     air[: min(hops, len(measured.air))] = measured.air[:hops]
-    curves = {name: spectrum.bands[:, band] * RMS for band, name in enumerate(BANDS)} | {
+    return {
+        **{name: Scaled(spectrum.bands[:, band], RMS) for band, name in enumerate(BANDS)},
         "air": air,
-        "rms": spectrum.rms * RMS,
-        "momentary": on_grid(edges, loudness.momentary(energy)),
-        "short_term": on_grid(edges, loudness.short_term(energy)),
+        "rms": Scaled(spectrum.rms, RMS),
+        "momentary": Coarse(edges, loudness.momentary(energy)),
+        "short_term": Coarse(edges, loudness.short_term(energy)),
         "onset": envelope,
         "centroid": spectrum.centroid,
         "flatness": spectrum.flatness,
-        "harmonic": harmonic_share(spectrum.mel),
-        "width": on_grid(middles, stereo.width(measured.stereo)),
-        "balance": on_grid(middles, stereo.balance(measured.stereo)),
-        "chroma": chroma,
+        "harmonic": harmonic_share(spectrum.mel_rows),
+        "width": Coarse(middles, stereo.width(measured.stereo)),
+        "balance": Coarse(middles, stereo.balance(measured.stereo)),
+        "chroma": Coarse(eighths, pitch_classes(spectrum.chroma)),
+        "tempo": tempo_curve(beats, np.arange(hops, dtype=np.float64) * SECONDS_PER_HOP),
     }
-    return curves, energy
 
 
 def _strengths(envelope: F32, times: F64) -> F32:

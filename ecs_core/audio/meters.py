@@ -118,6 +118,7 @@ class _Sums:
         """The mean of each cell, (cells, columns) float32; the last one may be shorter than the others."""
         parts = [*self._parts, self._open[None]] if self._at > self._edge(self._count) else self._parts
         sums = np.concatenate(parts) if parts else np.zeros((0, len(self._open)))
-        edges = [max(0, self._edge(cell)) for cell in range(len(sums) + 1)]
-        means: F32 = (sums / np.maximum(1, np.diff(np.minimum(edges, self._at)))[:, None]).astype(np.float32)
-        return means
+        numbers = range(len(sums) + 1)
+        edges = np.fromiter((min(max(0, self._edge(cell)), self._at) for cell in numbers), np.int64, len(numbers))
+        sums /= np.maximum(1, np.diff(edges))[:, None]
+        return sums.astype(np.float32)

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
 from ecs_core.audio.spectrum import HOP, RATE, compressed
+from ecs_core.audio.stored_rows import Rows
 from ecs_core.audio.windows import around, medians
-
-Mel = NDArray[np.floating[Any]]
 
 SECONDS_PER_HOP = HOP / RATE
 MIDDLE, HIGH = slice(5, 25), slice(40, 64)  # mel bands: 250–1100 Hz, above 3.3 kHz
@@ -50,19 +48,23 @@ class Rise:
     high: F32
 
 
-def whitening(mel: Mel) -> F32:
+def whitening(mel: Rows) -> F32:
     """Gains of the mel bands that equalise the levels of their loud moments, (bands,) float32."""
-    some = mel[:: max(1, len(mel) // 20_000)].astype(np.float32)  # a sample of a long song
-    loudest = some.max(axis=1, initial=0)
-    heard = some[loudest > 0.01 * loudest.max(initial=0)]
-    if not heard.size:
-        return np.zeros(mel.shape[1], np.float32)
-    usual = np.percentile(heard, 95, axis=0)
+    step = max(1, len(mel) // 20_000)  # a sample of a long song
+    chunk = max(1, _CHUNK // step) * step
+    some = np.concatenate(
+        [mel[:0], *(mel[first : first + chunk][::step].copy() for first in range(0, len(mel), chunk))]
+    )
+    loudest = some.max(axis=1, initial=0).astype(np.float32)
+    heard = loudest > 0.01 * loudest.max(initial=0)
+    if not heard.any():
+        return np.zeros(some.shape[1], np.float32)
+    usual = np.stack([np.percentile(band[heard].astype(np.float32), 95) for band in some.T])
     gains: F32 = (10.0 / np.maximum(usual, _FLOOR * usual.max())).astype(np.float32)
     return gains
 
 
-def rise_of(mel: Mel, gains: F32, gate: F32) -> Rise:
+def rise_of(mel: Rows, gains: F32, gate: F32) -> Rise:
     """The rise in a song; 0 where ``gate`` (hops,) is 0, in silence."""
     if not len(mel):
         return Rise(*np.zeros((3, 0), np.float32))
@@ -90,7 +92,7 @@ def pick_onsets(rise: Rise) -> tuple[NDArray[np.int64], F64]:
     if len(curve) < 3:
         return np.zeros(0, np.int64), np.zeros(0)
     enough = np.clip(_SHARE * _strong(curve), _LEAST, _MOST)
-    left, right = np.concatenate([[0.0], curve[:-1]]), np.concatenate([curve[1:], [0.0]])
+    left, right = np.pad(curve, (1, 0))[:-1], np.pad(curve, (0, 1))[1:]
     peaks = np.flatnonzero((curve > left) & (curve >= right) & (curve > enough))
     usual = medians(curve[None], 2 * _AROUND + 1, outside="constant")[0]
     peaks = peaks[curve[peaks] > _TIMES * usual[peaks] + enough[peaks]]
@@ -116,7 +118,7 @@ def refine(curve: F32, hops: NDArray[np.int64]) -> F64:
     return times
 
 
-def _rises(mel: Mel, gains: F32) -> Iterator[F32]:
+def _rises(mel: Rows, gains: F32) -> Iterator[F32]:
     """The rise of each band, in chunks of hops."""
     for first in range(0, len(mel), _CHUNK):
         level = compressed(mel[max(0, first - _LAG) : first + _CHUNK].astype(np.float32) * gains)
@@ -140,8 +142,11 @@ def _strong(curve: F32) -> F32:
 def _local_mean(values: F32, seconds: float) -> F32:
     """The mean over ``seconds`` on each side, within the song."""
     half = max(1, round(seconds / SECONDS_PER_HOP))
-    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    at = np.arange(len(values))
-    first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
-    mean: F32 = ((total[last] - total[first]) / (last - first)).astype(np.float32)
+    total = np.zeros(len(values) + 1)
+    np.cumsum(values, dtype=np.float64, out=total[1:])
+    mean = np.empty(len(values), np.float32)
+    for start in range(0, len(values), _CHUNK):
+        at = np.arange(start, min(start + _CHUNK, len(values)))
+        first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
+        mean[at] = (total[last] - total[first]) / (last - first)
     return mean

@@ -17,8 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.arrays import F32, F64
+from ecs_core.audio.catalogue import NOTES
+from ecs_core.audio.curves import Curves
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import Spectrum
+from ecs_core.audio.stored_rows import Rows
 from ecs_core.audio.windows import around
 
 _MOST = 1500  # steps at most: long songs are described more coarsely, to limit memory
@@ -39,11 +42,10 @@ _LET_GO = 2.0  # standard deviations of the fall at a drop
 _RISING = 0.6  # correlation with a straight line
 
 
-def find_sections(spectrum: Spectrum, chroma: F32, events: Mapping[str, F64]) -> tuple[F64, tuple[str, ...]]:
+def find_sections(spectrum: Spectrum, curves: Curves, events: Mapping[str, F64]) -> tuple[F64, tuple[str, ...]]:
     """The starts of sections in seconds, the first at 0, and a letter for each; none in a silent song.
 
-    ``chroma`` (hops, 12) is relative to the strongest note. A section begins at each drop; others begin at downbeats if
-    there are any.
+    A section begins at each drop; others begin at downbeats if there are any.
     """
     duration = spectrum.samples / spectrum.rate
     if not len(spectrum.rms) or float(spectrum.rms.max()) < 1e-4:
@@ -51,7 +53,7 @@ def find_sections(spectrum: Spectrum, chroma: F32, events: Mapping[str, F64]) ->
     if duration < 2 * _SHORTEST:
         return np.zeros(1), ("A",)
     edges = _steps(events["beats"], duration)
-    described = _described(spectrum, chroma, edges)
+    described = _described(spectrum, curves, edges)
     times = edges[:-1]
     reach, shortest = min(_REACH, max(2.0, duration / 12)), min(_SHORTEST, duration / 10)
     novelty = _novelty(described, max(2, round(reach * len(times) / duration)))
@@ -93,22 +95,23 @@ def _steps(beats: F64, duration: float) -> F64:
     return np.append(edges[:-1:every], duration)
 
 
-def _described(spectrum: Spectrum, chroma: F32, edges: F64) -> F32:
+def _described(spectrum: Spectrum, curves: Curves, edges: F64) -> F32:
     """Descriptors of each step, (steps, 28): levels of 16 bands and 12 pitch classes, normalised over the song."""
-    hops = len(spectrum.mel)
+    hops = len(spectrum.mel_rows)
     starts = np.minimum((edges[:-1] / SECONDS_PER_HOP).astype(np.int64), hops - 1)
     counts = np.maximum(np.diff(np.append(starts, hops)), 1)[:, None]
-    mel = _sums(spectrum.mel, starts) / counts
+    mel = _sums(spectrum.mel_rows, starts) / counts
     bands = mel.reshape(len(mel), _BANDS, -1).mean(axis=2)
     level = np.log10(bands + np.float32(1e-3) * bands.mean())
-    tones = np.add.reduceat(chroma, starts, axis=0, dtype=np.float32) / counts
+    notes = (np.add.reduceat(curves.column("chroma", note), starts, dtype=np.float32) for note in range(len(NOTES)))
+    tones = np.stack(list(notes), axis=1) / counts
     # Pitch changes with every chord, so it says less about sections than timbre.
     parts = [_standard(level, 0.15), np.float32(0.5) * _standard(_slow(tones, 4), 0.05)]
     described: F32 = np.concatenate(parts, axis=1).astype(np.float32)
     return described
 
 
-def _sums(rows: NDArray[np.floating[Any]], starts: NDArray[np.int64]) -> F32:
+def _sums(rows: Rows, starts: NDArray[np.int64]) -> F32:
     """The sum of the rows from each start to the next, in float32; a few steps at a time, to limit memory."""
     ends = np.append(starts, len(rows))
     parts = []
@@ -135,13 +138,17 @@ def _novelty(described: F32, reach: int) -> F32:
     """Novelty of each step, about 0–1, (steps,); local maxima only, 0 elsewhere."""
     norms = np.linalg.norm(described, axis=1, keepdims=True)
     unit = described / np.maximum(norms, np.float32(_USUAL))  # small deviations count as similar
-    alike = np.pad(np.einsum("ik,jk->ij", unit, unit), reach, "edge")
     side = np.arange(-reach, reach) + 0.5
     taper = np.exp(-0.5 * (side / (0.5 * reach)) ** 2)
     kernel = np.outer(np.sign(side) * taper, np.sign(side) * taper)
     kernel /= np.abs(kernel).sum()
-    views = np.lib.stride_tricks.sliding_window_view(alike, (2 * reach, 2 * reach))
-    novelty = np.array([float((views[at, at] * kernel).sum()) for at in range(len(described))], np.float32)
+    novelty = np.empty(len(described), np.float32)
+    for first in range(0, len(described), _STEPS):
+        last = min(first + _STEPS, len(described))
+        nearby = unit[np.clip(np.arange(first - reach, last + reach), 0, len(described) - 1)]
+        alike = np.einsum("ik,jk->ij", nearby, nearby)
+        views = np.lib.stride_tricks.sliding_window_view(alike, (2 * reach, 2 * reach))
+        novelty[first:last] = [float((views[at, at] * kernel).sum()) for at in range(last - first)]
     return np.where(novelty >= around(novelty, 5, outside="constant").max(axis=1), novelty, np.float32(0))
 
 
@@ -173,7 +180,8 @@ def _labels(means: list[F32]) -> tuple[str, ...]:
 
 def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F64, F64]:
     """The starts of build-ups and the times of drops in seconds; a build-up ends with the first drop after it."""
-    bass = _tenths(curves["bass"] ** 2)
+    amplitude = curves["bass"]
+    bass = _tenths(amplitude**2)
     passage = round(_PASSAGE / _TENTH)
     before, after = (_mean_of(bass, first, first + passage) for first in (-passage, 0))
     loud = float(np.percentile(after, 75)) if len(bass) > 2 * passage else 0.0
@@ -192,7 +200,7 @@ def find_drops(curves: Mapping[str, F32], events: Mapping[str, F64]) -> tuple[F6
     for at in np.argsort(-worth, kind="stable").tolist():
         if worth[at] < 1:
             break
-        time = _at_event(at * _TENTH, curves["bass"], events)
+        time = _at_event(at * _TENTH, amplitude, events)
         if all(abs(time - other) >= _PASSAGE for other in drops):
             drops.append(time)
     drops = sorted(time for time in drops if time <= len(bass) * _TENTH - _PASSAGE)  # nor is its end

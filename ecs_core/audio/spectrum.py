@@ -2,15 +2,15 @@
 
 Samples are mixed to mono, resampled to 22 050 Hz, freed of what is below 20 Hz, and divided into windows of 1024
 samples (46 ms) every 256 (11.6 ms), the k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands,
-RMS and the like, about 1 MB per minute. Pitch classes come from windows four times as long at every eighth hop, as low
-notes are close together.
+RMS and the like, about 1 MB per minute, most of it in a file. Pitch classes come from windows four times as long at
+every eighth hop, as low notes are close together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import soxr
@@ -21,6 +21,7 @@ from ecs_core.audio.filters import WeightedSums, filter_banks
 from ecs_core.audio.meters import Measured, Meters
 from ecs_core.audio.rumble import LOWEST as LOWEST_HEARD
 from ecs_core.audio.rumble import RumbleFilter
+from ecs_core.audio.stored_rows import StoredRows
 from ecs_core.song_file.mixdown import Mixdown
 
 RATE, WINDOW, HOP = 22_050, 1024, 256
@@ -33,7 +34,6 @@ RMS = np.float32(
 )  # of what has this amplitude: a sine of amplitude 1 is 1, ½ and ½ in three bins, and 0.707 RMS
 _CHUNK = 256 * HOP  # 3 s at a time
 _LOUDEST = np.float32(60_000)  # about the largest float16
-_AHEAD = 4096  # hops by which the memory of a spectrum grows
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,14 @@ class Spectrum:
     ``measured``: see Meters; ``peak``: the highest absolute sample of the stereo mix.
 
     All are float32 except ``mel``, the largest, which is float16; per kHz, as values per Hz would underflow in quiet
-    songs.
+    songs. It is kept as ``mel_rows``, to be read in parts: only who looks at ``mel`` needs all of it in memory.
 
     Amplitudes are linear; the centroid is in Hz; flatness is 0 for a tone, about 0.6 for noise. ``samples`` is the
     song's length at its own ``rate``; ``layout`` is FFmpeg's name of its channels' layout.
     """
 
     bands: F32
-    mel: NDArray[np.float16]
+    mel_rows: StoredRows
     rms: F32
     centroid: F32
     flatness: F32
@@ -60,6 +60,13 @@ class Spectrum:
     rate: int
     layout: str
     peak: float
+
+    @cached_property
+    def mel(self) -> NDArray[np.float16]:
+        """The mel bands of the whole song, read-only."""
+        whole: NDArray[np.float16] = self.mel_rows[:]
+        whole.setflags(write=False)
+        return whole
 
 
 def spectrum_of(
@@ -75,8 +82,8 @@ def spectrum_of(
     mel, pitch = WeightedSums(banks.mel * np.float32(1000)), WeightedSums(banks.chroma)
     # What is below 20 Hz was removed; the first bin has a part of what is just above.
     edges = np.searchsorted(frequencies, [(0 if low == LOWEST_HEARD else low, high) for low, high in BANDS.values()])
-    kept = (_Growing(len(BANDS)), _Growing(MEL_BANDS, np.float16), _Growing(1), _Growing(1), _Growing(1))
-    chroma = _Growing(12)
+    kept = tuple(StoredRows(width, np.float32) for width in (len(BANDS), 1, 1, 1))
+    mels, chroma = StoredRows(MEL_BANDS, np.float16), StoredRows(12, np.float32)
     rumble = RumbleFilter(RATE)
     short, long = _Windows(WINDOW, HOP), _Windows(CHROMA_WINDOW, CHROMA_HOP)
     mixdown, meters = Mixdown(layout), Meters(rate=rate, layout=layout, hop=HOP / RATE)
@@ -92,10 +99,10 @@ def spectrum_of(
             even = np.maximum(power, total[:, None] * np.float32(1e-9))  # what is 90 dB down is inaudible
             flatness = np.exp(np.log(even).mean(axis=1)) / even.mean(axis=1)
             by_band = np.stack([power[:, first:last].sum(axis=1) for first, last in edges], axis=1)
-            by_mel = np.minimum(mel(bins), _LOUDEST)
-            rows = (np.sqrt(by_band), by_mel, np.sqrt(total), centroid, flatness)
-            for growing, values in zip(kept, rows, strict=True):
-                growing.append(values.reshape(len(bins), -1))
+            mels.append(np.minimum(mel(bins), _LOUDEST))
+            rows = (np.sqrt(by_band), np.sqrt(total), centroid, flatness)
+            for stored, values in zip(kept, rows, strict=True):
+                stored.append(values.reshape(len(bins), -1))
         windows = long.of(piece, last=last)
         if len(windows):
             power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
@@ -114,9 +121,10 @@ def spectrum_of(
         take_filtered(resample.resample_chunk(mixed.mean(axis=0, dtype=np.float32)))
         on_samples(samples)
     take_filtered(resample.resample_chunk(np.zeros(0, np.float32), last=True), last=True)
-    bands, mels, rms, centroids, flatness = (growing.rows() for growing in kept)
+    measured = meters.finish()
+    bands, rms, centroids, flatness = (stored[:] for stored in kept)
     curves = (rms.reshape(-1), centroids.reshape(-1), flatness.reshape(-1))
-    return Spectrum(bands, mels, *curves, chroma.rows(), meters.finish(), samples, rate, layout, peak)
+    return Spectrum(bands, mels, *curves, chroma[:], measured, samples, rate, layout, peak)
 
 
 def compressed(level: F32) -> F32:
@@ -153,21 +161,3 @@ class _Windows:
         return (
             np.lib.stride_tricks.sliding_window_view(signal, self._size)[: count * self._hop : self._hop] * self._hann
         )
-
-
-class _Growing:
-    """An array that grows in place; concatenating a list of parts would hold a long song twice."""
-
-    def __init__(self, width: int, dtype: type[np.floating[Any]] = np.float32) -> None:
-        self._rows = np.empty((0, width), dtype)
-        self._count = 0
-
-    def append(self, rows: F32) -> None:
-        before, self._count = self._count, self._count + len(rows)
-        if self._count > len(self._rows):
-            self._rows.resize((self._count + _AHEAD, self._rows.shape[1]), refcheck=False)
-        self._rows[before : self._count] = rows
-
-    def rows(self) -> NDArray[Any]:
-        self._rows.resize((self._count, self._rows.shape[1]), refcheck=False)
-        return self._rows

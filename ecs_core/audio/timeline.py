@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ecs_core.arrays import F32, F64
 from ecs_core.audio import catalogue
 from ecs_core.errors import PluginError
+from ecs_core.lazily import joined
 
 if TYPE_CHECKING:
     from ecs_core.audio.spectrum import Spectrum
@@ -118,7 +119,7 @@ class FeatureTimeline:
 
     def with_features(self, more: Mapping[str, F32]) -> FeatureTimeline:
         """A copy with more features, (frames,) each."""
-        return replace(self, features={**self.features, **more})
+        return replace(self, features=joined(self.features, more))
 
     @staticmethod
     def silence(fps: Fraction, frames: int, *, more: Iterable[str] = ()) -> FeatureTimeline:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ecs_core.arrays import F32
 from ecs_core.audio.catalogue import NOTES
+from ecs_core.audio.stored_rows import Rows
 from ecs_core.audio.windows import medians
 
 _LONG, _BROAD = 9, 17  # cells: 0.4 s, and a quarter of the mel bands
@@ -21,7 +20,7 @@ _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
 
-def harmonic_share(mel: NDArray[np.floating[Any]]) -> F32:
+def harmonic_share(mel: Rows) -> F32:
     """The harmonic share of the energy, (hops,) float32 in 0–1; the rest is percussive.
 
     D. Fitzgerald, "Harmonic/percussive separation using median filtering", DAFx 2010, on mel bands (hops, 64):

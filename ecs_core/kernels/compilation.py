@@ -43,7 +43,7 @@ KERNELS = {
     "finish.finish_band": 2.0,
     "finish.spread": 2.0,
     "textures.draw_textures": 2.0,
-    "beats.best_chain": 1.4,
+    "beats.extend_chains": 1.4,
     "collision.collide": 1.2,
     "birth.bear": 1.5,
     "motion.swirl": 0.9,

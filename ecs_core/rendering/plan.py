@@ -17,6 +17,7 @@ import numpy as np
 from ecs_core.arrays import F32
 from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
+from ecs_core.lazily import joined
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
@@ -89,11 +90,28 @@ def make_plan(
     *,
     quality: Quality = "standard",
     segment_seconds: float = SEGMENT_SECONDS,
+    timeline: FeatureTimeline | None = None,
 ) -> RenderPlan:
-    """Plan a scene in segments of about ``segment_seconds``.
+    """Plan a scene in segments of about ``segment_seconds``. ``timeline`` is its own if it was made before.
 
     Raises:
         SceneError: the song, from ``start`` on, is shorter than one frame, or over, or ``poster`` lies after its end.
+    """
+    if timeline is None:
+        timeline = timeline_of(settings, analysis)
+    longest = max(1, round(segment_seconds * settings.rate))
+    video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)
+    segments, peak = cut(timeline.frames, longest), None if analysis is None else analysis.peak
+    plan = RenderPlan(particle_type, settings, timeline, video, segments, peak)
+    _ = plan.poster  # raises now rather than when a segment needs it
+    return plan
+
+
+def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool = False) -> FeatureTimeline:
+    """The timeline of a scene; if ``lazily``, what is heard of a song is made whenever it is looked at.
+
+    Raises:
+        SceneError: the song, from ``start`` on, is shorter than one frame, or over.
     """
     start = start_of(settings, analysis)
     frames = settings.frames(Fraction(0) if analysis is None else analysis.exact_duration - start)
@@ -104,22 +122,15 @@ def make_plan(
     if analysis is None:
         timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:
-        timeline = analysis.timeline(settings.rate, frames, settings.heard, start=start)
-    timeline = with_levels(timeline, settings)
-    longest = max(1, round(segment_seconds * settings.rate))
-    video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)
-    plan = RenderPlan(
-        particle_type, settings, timeline, video, cut(frames, longest), None if analysis is None else analysis.peak
-    )
-    _ = plan.poster  # raises now rather than when a segment needs it
-    return plan
+        timeline = analysis.timeline(settings.rate, frames, settings.heard, start=start, lazily=lazily)
+    return with_levels(timeline, settings)
 
 
 def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:
     """Add ``level`` and ``bass_high``, which depend on the settings (see ``audio.timeline.LEVELS``)."""
     timeline = timeline.with_features(_levels(timeline.features["bass"], settings))
     if timeline.lead:
-        timeline = replace(timeline, lead={**timeline.lead, **_levels(timeline.lead["bass"], settings)})
+        timeline = replace(timeline, lead=joined(timeline.lead, _levels(timeline.lead["bass"], settings)))
     return timeline
 
 

@@ -28,7 +28,7 @@ from ecs_core.scene.bindings import silent_world
 from ecs_core.scene.settings import Settings
 from ecs_core.video.format import Quality
 
-SONG_KERNELS = ("beats.best_chain", "medians.running_medians", "sums.weighted_sums")
+SONG_KERNELS = ("beats.extend_chains", "medians.running_medians", "sums.weighted_sums")
 # Kernels that only populations with these components need.
 _COMPONENT_KERNELS = {
     Attraction: ("motion.attract",),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +18,11 @@ from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.messages import Advanced, Begin, Work
 from ecs_core.rendering.output_file import output_error, write_atomically
 from ecs_core.rendering.overdraw import overdraw_warning
-from ecs_core.rendering.plan import RenderPlan, make_plan, with_levels
+from ecs_core.rendering.plan import RenderPlan, Segment, make_plan, timeline_of, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
-from ecs_core.rendering.simulation import Simulation
+from ecs_core.rendering.simulation import SceneSnapshot, Simulation
 from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.rendering.song_sound import SongSound
 from ecs_core.rendering.timeline_file import TimelineFile, save_timeline
@@ -66,9 +67,18 @@ def render_video(
     analysis = _analyse(scene, settings, reporter, cancel)
     analysed = time.perf_counter()
     tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
-    plan = make_plan(particle_type, settings, analysis, quality=quality, segment_seconds=segment_seconds)
-    timeline = _save_timeline(plan.timeline, folder / "timeline.npy")
-    plan = replace(plan, timeline=timeline.load())  # a long one is too large to be kept in memory besides
+    # Of a long song both are large: the timeline goes into a file feature by feature, and the analysis is let go.
+    timeline = _save_timeline(timeline_of(settings, analysis, lazily=True), folder / "timeline.npy")
+    plan = make_plan(
+        particle_type,
+        settings,
+        analysis,
+        quality=quality,
+        segment_seconds=segment_seconds,
+        timeline=timeline.load(),
+    )
+    warnings = (*warnings, *settings_in_vain(particle_type, settings), *(analysis.warnings if analysis else ()))
+    del analysis
     pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes))
     finished = folder / "finished.mp4"
     seconds, digests, sound, overdrawn = _render_segments(plan, scene, pool, finished, poster, tags, reporter, cancel)
@@ -88,8 +98,6 @@ def render_video(
         settings.height,
         (
             *warnings,
-            *settings_in_vain(particle_type, settings),
-            *(() if analysis is None else analysis.warnings),
             *tags.warnings,
             *((overdraw_warning(overdrawn),) if overdrawn else ()),
         ),
@@ -159,7 +167,6 @@ def _render_segments(
     spent = {"plan": 0.0, "join": 0.0}
     done: dict[int, int] = {}
     ready: dict[int, Path] = {}
-    todo = iter(plan.segments)
     planned: list[Work] = []
     joined = overdrawn = 0
     try:
@@ -172,20 +179,16 @@ def _render_segments(
     try:
         if sound is not None:
             video.add_sound(sound.packets, rate=sound.rate, channels=sound.channels)
-        with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
+        with closing(_all_work(plan, workers=pool.size, folder=path.parent)) as todo:
             while joined < len(plan.segments):
                 _heed(cancel)
                 # Stay only a few snapshots ahead of the workers, so that memory does not grow with the song.
-                segment = next(todo, None) if len(planned) < 3 else None
-                if segment is not None:
-                    t0 = time.perf_counter()
-                    # The first segments start at once, from frame 0. With few workers all segments do: each worker
-                    # simulates everything once, and this process does not even load the kernels.
-                    if pool.size > _FEW and segment.number >= pool.size:
-                        simulation.skip_to(segment.start)
-                    planned.append(Work(segment, simulation.snapshot(), path.with_name(f"{segment.number}.mp4")))
-                    spent["plan"] += time.perf_counter() - t0
-                for message in pool.messages(_CANCEL_INTERVAL if segment is None else 0.0):
+                t0 = time.perf_counter()
+                work = next(todo, None) if len(planned) < 3 else None
+                if work is not None:
+                    planned.append(work)
+                spent["plan"] += time.perf_counter() - t0
+                for message in pool.messages(_CANCEL_INTERVAL if work is None else 0.0):
                     if isinstance(message, Advanced):
                         done[message.number] = message.frames
                         continue
@@ -219,6 +222,32 @@ def _render_segments(
             sound.close()
     made: Sound = "none" if sound is None else "copied" if sound.is_copied else "encoded"
     return spent, [digest for number in sorted(digests) for digest in digests[number]], made, overdrawn
+
+
+def _all_work(plan: RenderPlan, *, workers: int, folder: Path) -> Generator[Work, None, None]:
+    """All segments in order, with snapshots from which to render them.
+
+    The first segments start at once, from frame 0. With few workers all do: each worker simulates everything once, and
+    this process does not load the kernels, nor keep a world, whose bindings are large in a long song.
+    """
+
+    def work(segment: Segment, snapshot: SceneSnapshot) -> Work:
+        return Work(segment, snapshot, folder / f"{segment.number}.mp4")
+
+    if workers <= _FEW:
+        first = _first_snapshot(plan)
+        yield from (work(segment, first) for segment in plan.segments)
+        return
+    with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
+        for segment in plan.segments:
+            if segment.number >= workers:
+                simulation.skip_to(segment.start)
+            yield work(segment, simulation.snapshot())
+
+
+def _first_snapshot(plan: RenderPlan) -> SceneSnapshot:
+    with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
+        return simulation.snapshot()
 
 
 def _read_tags(path: Path) -> SongTags:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.music.forms import arrange, score
-from ecs_core.audio.analysis import Analysis, phases
+from ecs_core.audio.analysis import PHASES, Analysis
 from ecs_core.audio.sections import find_drops
 from services.cli.demo_song import INTRO, compose
 from tests.ecs_core.audio.samples import F32, heard, hits
@@ -121,7 +121,8 @@ def test_phases_run_from_zero_to_one() -> None:
         "builds": np.array([1.0]),
         "drops": np.array([0.5, 3.0]),
     }
-    found = phases(events, 10.0, np.array([0.25, 1.0, 2.0, 3.0, 5.5, 10.0]))
+    times = np.array([0.25, 1.0, 2.0, 3.0, 5.5, 10.0])
+    found = {name: phase(events, 10.0, times) for name, phase in PHASES.items()}
     assert found["beat_phase"][0] == pytest.approx(0.5)
     assert found["bar_phase"][[0, 1]] == pytest.approx([0.125, 0.5])
     assert found["section_phase"] == pytest.approx([0.0625, 0.25, 0.5, 0.75, 0.25, 0.0])

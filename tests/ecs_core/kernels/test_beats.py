@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ecs_core.arrays import F32
-from ecs_core.audio.beats import best_chain
+from ecs_core.audio.beat_chain import best_chain
 
 PERIODS = np.arange(8, 135, dtype=np.float32)  # as many as there are tempi from 40 to 240 a minute, and two more
 
@@ -18,7 +18,7 @@ def chain(lengths: list[int]) -> list[int]:
     strength[times] = 50
     guide = np.zeros((len(strength) // 86 + 2, len(PERIODS)), np.float32)
     change: F32 = np.asarray([0, 1, 4, 9], np.float32)
-    hops, _ = best_chain(strength, guide, PERIODS, change, jump=20.0)
+    hops, _ = best_chain(strength, guide, 86, PERIODS, change, 20.0, 0.5)
     return [hop for hop in hops.tolist() if hop >= 20]
 
 
