@@ -134,7 +134,7 @@ def _track(curve: F32, envelope: F32, middle: F32, *, around: float | None) -> B
 def _worth(envelope: F32) -> F32:
     """How much a beat at each hop is worth."""
     padded = np.pad(np.minimum(envelope, 2.0), 1)
-    worth = padded[1:-1] + 0.5 * (padded[:-2] + padded[2:])
+    worth: F32 = padded[1:-1] + 0.5 * (padded[:-2] + padded[2:])
     worth /= worth.std() + 1e-9
     return worth.astype(np.float32, copy=False)
 

@@ -40,13 +40,16 @@ _LEAST, _PER_24_BITS = f32(1e-6), f32(1.0 / 16777216.0)
 def _draw(draw: F32, u: f32) -> f32:
     """What a row of ``draws`` makes of a uniform number."""
     low, high, exponent = draw[1], draw[2], draw[3]
+    drawn: f32 = low
     if low == high:
-        return low
+        return drawn
     if draw[0] != _ZERO:
-        return min(low * (_ONE - u) ** (-_ONE / exponent), high)
-    if exponent == _ONE:
-        return low + (high - low) * u
-    return low + (high - low) * u**exponent
+        drawn = min(low * (_ONE - u) ** (-_ONE / exponent), high)
+    elif exponent == _ONE:
+        drawn = low + (high - low) * u
+    else:
+        drawn = low + (high - low) * u**exponent
+    return drawn
 
 
 @kernel("f4[:, ::1], i8[::1], i8, i8, i8[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4, i8, i8, i8, f4[:, ::1], f4[::1]")

@@ -80,6 +80,9 @@ R = TypeVar("R")
 
 # Half of the time to compile went into what kernels do not use: a wrapper for C, rewrites of array expressions, and the
 # counts of references that arrays need which a function makes. The last one took time at every call, too.
+_njit: Any = numba.njit  # whose types leave out some of its options
+_unliteral: Any = numba.types.unliteral
+
 _LEAN = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "no_rewrites": True, "_nrt": False}
 
 # Kernels that Python calls, by name ("motion.advance"), and the types of their arguments.
@@ -95,7 +98,7 @@ def kernel(signature: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        compiled = numba.njit(cache=True, **_LEAN)(function)
+        compiled = _njit(cache=True, **_LEAN)(function)
         if compiled is not function:  # it is, with NUMBA_DISABLE_JIT
             _load_alone(compiled._cache)
         SIGNATURES[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = (compiled, f"({signature},)")
@@ -118,13 +121,13 @@ def inline_kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _inner(function: Callable[P, R], **options: Any) -> Callable[P, R]:
-    compiled = numba.njit(no_cpython_wrapper=True, **_LEAN, **options)(function)
+    compiled = _njit(no_cpython_wrapper=True, **_LEAN, **options)(function)
     if compiled is not function:
         template = compiled.get_call_template
 
         def get_call_template(arguments: Any, named: Any) -> Any:
             # Numba would compile it anew for each constant that it is called with.
-            return template(tuple(numba.types.unliteral(argument) for argument in arguments), named)
+            return template(tuple(_unliteral(argument) for argument in arguments), named)
 
         compiled.get_call_template = get_call_template
     return cast(Callable[P, R], compiled)
@@ -174,4 +177,4 @@ def prepare_to_compile() -> None:
 
     codegen.JITCPUCodegen._library_class = Library
     codegen.JITCPUCodegen.set_env = lambda *_: None  # of functions that run
-    numba.njit(**_LEAN)(lambda: None).compile(())  # lets numba register all that it knows
+    _njit(**_LEAN)(lambda: None).compile(())  # lets numba register all that it knows

@@ -82,7 +82,7 @@ def _draw(
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Add a line to planes of the rows ``low … high - 1``, end to end: ``red`` to the first of them, and so on.
 
-    ``at``, ``t``, ``d`` and ``weight`` are scratch for at least a row of groups of eight. If the line is soft, ``spans``
+    ``at``, ``t``, ``d`` and ``weight`` are scratch for at least a row of groups of eight. If it is soft, ``spans``
     (2, rows) is widened to the columns that each row lights. Returns the first row and column that are lit, and one
     more than the last ones. What is not a number, or far from any picture, lights nothing.
     """
@@ -201,7 +201,7 @@ def draw_lines(
 
     As ``raster.draw_band``; ``lines`` is (10, n): x and y of both ends, reach at both (pixels), red, green and blue at
     the first, and the square root of the share of it that there is at the second. Its root changes evenly between them.
-    ``soft`` is scratch like ``colour`` with two more rows, and is zero before and after; the rest is of :func:`scratch`.
+    ``soft`` is scratch like ``colour`` with two more rows, and is zero before and after; the rest is :func:`scratch`.
     """
     half_width, rows, many = width >> 1, (bottom - top) >> 1, at.size
     t, d, weight = work[:many], work[many : 2 * many], work[2 * many :]
