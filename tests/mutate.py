@@ -213,15 +213,15 @@ MUTATIONS = [
     Mutation(
         "raster: a long list is not listed",
         PAINTER,
-        "            kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed)\n",
+        "            kernels.raster.list_bands(low, high, self.height, BAND_ROWS, starts, listed, spans)\n",
         "",
         RASTER,
     ),
     Mutation(
         "raster: fine sprites gain light",
         KERNEL,
-        "dim = reach * reach * (_ONE / (FINEST * FINEST))",
-        "dim = _ONE",
+        "same total light\n            dim = reach * reach * (_ONE / (FINEST * FINEST))",
+        "same total light\n            dim = _ONE",
         RASTER,
     ),
     Mutation(
@@ -234,8 +234,8 @@ MUTATIONS = [
     Mutation(
         "raster: green is blue",
         KERNEL,
-        "lr, lg, lb = level * r, level * g, level * b",
-        "lr, lg, lb = level * r, level * b, level * g",
+        "add8(light, at + green + j, wx, j, level * g)",
+        "add8(light, at + green + j, wx, j, level * b)",
         RASTER,
     ),
     Mutation(
@@ -255,8 +255,8 @@ MUTATIONS = [
     Mutation(
         "lines: soft ones stay",
         LINES,
-        "max(begin, min(end + PAD - 1, half_stride))] = _ZERO",
-        "begin] = _ZERO",
+        "at + min(end + PAD - 1, half_stride)",
+        "at + begin",
         LINE_TESTS,
     ),
     Mutation("lines: no budget", PAINTER, "return 1.0 if fits(1.0) else _largest(fits)", "return 1.0", LINE_TESTS),
@@ -266,7 +266,7 @@ MUTATIONS = [
     ),
     Mutation("finish: a fade changes it", PAINTER, "light = 1.0  # the finish", "pass  # the finish", FINISH_TESTS),
     Mutation("finish: only what is touched", PAINTER, "                self._touched.fill(1)\n", "", FINISH_TESTS),
-    Mutation("finish: light is lost at half size", FINISH, "_add_doubled(half, plane)", "pass", FINISH_TESTS),
+    Mutation("finish: light is lost at half size", FINISH, "_add_doubled(half, plane, work[0])", "pass", FINISH_TESTS),
     Mutation("finish: bloom lies aside", BLOOM, "centre=0.25", "centre=0.9", FINISH_TESTS),
     Mutation("textures: a turned one ends early", TURNING, "np.maximum(reach, finest) + 4", "reach + 1", TEXTURE_TESTS),
     Mutation("textures: out of order", TURNING, "if not in_order:", "if True:", TEXTURE_TESTS),
