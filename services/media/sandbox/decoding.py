@@ -201,7 +201,9 @@ async def run_with_report(
     decoding: Decoding, *, max_bytes: int = 0, server: DecodingServer | None = None
 ) -> tuple[list[str], list[Text | bytes]]:
     """Like run_sandboxed(); before the messages, what the sandbox lacks. ``server`` is of this process by default."""
-    process = (server or decoding_server()).fork(decoding.order(), decoding.unlinked)
+    server = server or decoding_server()
+    await asyncio.to_thread(server.start)  # waits until the new process has a core
+    process = server.fork(decoding.order(), decoding.unlinked)
     process.answers.setblocking(False)
     receive = asyncio.get_running_loop().sock_recv
     sent = bytearray()
