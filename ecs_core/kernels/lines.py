@@ -40,6 +40,14 @@ def _along(u: f32) -> f32:
     return v * (_I1 + s * (_I3 + s * (_I5 + s * _I7)))
 
 
+@inline_kernel
+def _across(u: f32) -> f32:
+    """As ``window``, but for INTEGRAL's sake; what lies on a line needs no more than a bell, which is cheaper."""
+    x = max(_ONE - u * u, _ZERO)
+    x *= x
+    return x * x
+
+
 @inner_kernel
 def _add_eights(
     light: F32, planes: int, eights: int, at: I64, t: F32, d: F32, weight: F32, red: f32, green: f32, blue: f32,
@@ -52,33 +60,49 @@ def _add_eights(
     the square root of the light at the far end, of which there is 1 at the near one. All weights come first: processors
     work on several groups at once where none waits for light to be added.
     """
-    plane = light.size // planes
     per_length = _ONE / max(length, f32(1e-6))
     inverse = _HALF * (i0 + i1)
     di, dq = i1 - i0, q - _ONE
     ends = length * inverse
+    if ends >= f32(2.0):  # no pixel is near both ends
+        for group in range(eights):
+            start = u64(group) * u64(8)
+            t0, d0 = t[group], d[group]
+            for k in range(8):
+                along, across = t0 + f32(k) * ux, d0 - f32(k) * uy
+                s = min(max(along * per_length, _ZERO), _ONE)
+                root = _ONE + dq * s
+                along *= inverse
+                share = _HALF + _along(min(along, ends - along))
+                weight[start + u64(k)] = _across(across * (i0 + di * s)) * share * root * root
+    else:
+        for group in range(eights):
+            start = u64(group) * u64(8)
+            t0, d0 = t[group], d[group]
+            for k in range(8):
+                along, across = t0 + f32(k) * ux, d0 - f32(k) * uy
+                s = min(max(along * per_length, _ZERO), _ONE)
+                root = _ONE + dq * s
+                along *= inverse
+                share = _along(along) - _along(along - ends)
+                weight[start + u64(k)] = _across(across * (i0 + di * s)) * share * root * root
+    if planes == 1:
+        for group in range(eights):
+            add8(light, u64(at[group]), weight, u64(group) * u64(8), red)
+        return
+    plane = u64(light.size // 3)
     for group in range(eights):
-        start = u64(group) * u64(8)
-        t0, d0 = t[group], d[group]
-        for k in range(8):
-            along, across = t0 + f32(k) * ux, d0 - f32(k) * uy
-            s = min(max(along * per_length, _ZERO), _ONE)
-            root = _ONE + dq * s
-            along *= inverse
-            share = _along(along) - _along(along - ends)
-            weight[start + u64(k)] = window(across * (i0 + di * s)) * share * root * root
-    for group in range(eights):
-        j = u64(group) * u64(8)
-        for channel in range(planes):
-            amount = red if channel == 0 else green if channel == 1 else blue
-            add8(light, u64(at[group] + channel * plane), weight, j, amount)
+        j, here = u64(group) * u64(8), u64(at[group])
+        add8(light, here, weight, j, red)
+        add8(light, here + plane, weight, j, green)
+        add8(light, here + plane + plane, weight, j, blue)
 
 
 @inner_kernel
 def _draw(
     light: F32, planes: int, stride: int, low: int, high: int, columns: int, x0: f32, y0: f32, x1: f32, y1: f32,
-    r0: f32, r1: f32, q: f32, red: f32, green: f32, blue: f32, at: I64, t: F32, d: F32, weight: F32, spans: I64,
-    is_soft: bool,
+    r0: f32, r1: f32, q: f32, red: f32, green: f32, blue: f32, at: I64, t: F32, d: F32, weight: F32, begins: F32,
+    ends: F32, spans: I64, is_soft: bool,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Add a line to planes of the rows ``low … high - 1``, end to end: ``red`` to the first of them, and so on.
 
@@ -94,40 +118,44 @@ def _draw(
     ux, uy = dx / max(length, f32(1e-6)), dy / max(length, f32(1e-6))
     first = max(low, int(np.floor(min(y0, y1) - reach)))
     last = min(high, int(np.ceil(max(y0, y1) + reach)))
+    rows = last - first
+    if rows <= 0:
+        return high, columns, low, 0
+    # Where each row crosses the line's two long sides, and its two ends; all rows at once, which is vectorised.
     edge0, edge1 = max(-x0, min(dx, _ZERO) - reach), min(f32(columns) - x0, max(dx, _ZERO) + reach)
-    # Where a row crosses the line's two long sides, and its two ends.
     steep, flat = abs(uy) > f32(1e-4), abs(ux) > f32(1e-4)
     per_uy = _ONE / uy if steep else _ZERO
     per_ux = _ONE / ux if flat else _ZERO
-    across, after = abs(reach * per_uy), length + reach
+    across, beyond = abs(reach * per_uy) if steep else FARTHEST, _ZERO if flat else FARTHEST
+    slope, shift, near, far = ux * per_uy, uy * per_ux, -reach * per_ux, (length + reach) * per_ux
+    near, far = min(near, far) - beyond, max(near, far) + beyond
+    py0 = f32(first) + _HALF - y0
+    for i in range(rows):
+        py = py0 + f32(i)
+        middle, aside = py * slope, py * shift
+        begin = max(max(edge0, middle - across), near - aside)
+        end = min(min(edge1, middle + across), far - aside)
+        begins[i], ends[i] = max(np.floor(begin + x0), _ZERO), min(np.ceil(end + x0), f32(columns))
     i0, i1 = _ONE / r0, _ONE / r1
     step_t, step_d = f32(8.0) * ux, f32(8.0) * uy
     left, right, eights = columns, 0, 0
-    for row in range(first, last):
-        py = f32(row) + _HALF - y0
-        a, b = edge0, edge1
-        if steep:
-            middle = py * ux * per_uy
-            a, b = max(a, middle - across), min(b, middle + across)
-        if flat:
-            one, other = (-reach - py * uy) * per_ux, (after - py * uy) * per_ux
-            a, b = max(a, min(one, other)), min(b, max(one, other))
-        begin, end = max(0, int(np.floor(a + x0))), min(columns, int(np.ceil(b + x0)))
+    for i in range(rows):
+        begin, end = int(begins[u64(i)]), int(ends[u64(i)])
         groups = (end - begin + 7) >> 3
         if groups <= 0:
             continue
         end = min(columns, begin + 8 * groups)  # of what is written
         left, right = min(left, begin), max(right, end)
-        here = row - low
+        here = first - low + i
         if is_soft:
             spans[0, here], spans[1, here] = min(spans[0, here], begin), max(spans[1, here], end)
         if eights + groups > at.size:
             _add_eights(light, planes, eights, at, t, d, weight, red, green, blue, ux, uy, length, i0, i1, q)
             eights = 0
-        px = f32(begin) + _HALF - x0
+        px, py = f32(begin) + _HALF - x0, py0 + f32(i)
         along, beside, place = px * ux + py * uy, py * ux - px * uy, here * stride + begin
         for _ in range(groups):
-            at[eights], t[eights], d[eights] = place, along, beside
+            at[u64(eights)], t[u64(eights)], d[u64(eights)] = place, along, beside
             place, along, beside = place + 8, along + step_t, beside - step_d
             eights += 1
     _add_eights(light, planes, eights, at, t, d, weight, red, green, blue, ux, uy, length, i0, i1, q)
@@ -187,7 +215,8 @@ def scratch(width: int, rows: int) -> tuple[I64, F32, F32, I64]:
     """What :func:`draw_lines` works with, in bands of so many rows."""
     many = max(_EIGHTS, (width + PAD) >> 3)
     level = np.zeros((3, (width >> 1) + 3), np.float32)
-    return np.zeros(many, np.int64), np.zeros(10 * many, np.float32), level, np.zeros((2, (rows >> 1) + 2), np.int64)
+    work = np.zeros(10 * many + 2 * (rows + 2), np.float32)
+    return np.zeros(many, np.int64), work, level, np.zeros((2, (rows >> 1) + 2), np.int64)
 
 
 @kernel(
@@ -204,7 +233,8 @@ def draw_lines(
     ``soft`` is scratch like ``colour`` with two more rows, and is zero before and after; the rest is :func:`scratch`.
     """
     half_width, rows, many = width >> 1, (bottom - top) >> 1, at.size
-    t, d, weight = work[:many], work[many : 2 * many], work[2 * many :]
+    t, d, weight = work[:many], work[many : 2 * many], work[2 * many : 10 * many]
+    begins, ends = work[10 * many :][: 2 * rows + 2], work[10 * many + 2 * rows + 2 :]
     for row in range(rows + 2):
         spans[0, row], spans[1, row] = half_width, 0
     any_soft = False
@@ -238,7 +268,7 @@ def draw_lines(
                 red = KR * red + KG * green + KB * blue
             first, left, last, right = _draw(
                 light, planes, stride, low, high, columns, x0, y0, x1, y1, r0, r1, q, red, green, blue,
-                at, t, d, weight, spans, is_soft,
+                at, t, d, weight, begins, ends, spans, is_soft,
             )  # fmt: skip
             if is_soft:
                 first, left = max(2 * first - 1, top), max(2 * left - 2, 0)
