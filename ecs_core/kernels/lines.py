@@ -130,12 +130,16 @@ def _draw(
     slope, shift, near, far = ux * per_uy, uy * per_ux, -reach * per_ux, (length + reach) * per_ux
     near, far = min(near, far) - beyond, max(near, far) + beyond
     py0 = f32(first) + _HALF - y0
-    for i in range(rows):
-        py = py0 + f32(i)
-        middle, aside = py * slope, py * shift
-        begin = max(max(edge0, middle - across), near - aside)
-        end = min(min(edge1, middle + across), far - aside)
-        begins[i], ends[i] = max(np.floor(begin + x0), _ZERO), min(np.ceil(end + x0), f32(columns))
+    for eight in range((rows + 7) >> 3):
+        start = u64(eight) * u64(8)
+        first_py = py0 + f32(8.0) * f32(eight)
+        for k in range(8):
+            py = first_py + f32(k)
+            middle, aside = py * slope, py * shift
+            begin = max(max(edge0, middle - across), near - aside)
+            end = min(min(edge1, middle + across), far - aside)
+            begins[start + u64(k)] = max(np.floor(begin + x0), _ZERO)
+            ends[start + u64(k)] = min(np.ceil(end + x0), f32(columns))
     i0, i1 = _ONE / r0, _ONE / r1
     step_t, step_d = f32(8.0) * ux, f32(8.0) * uy
     left, right, eights = columns, 0, 0
@@ -215,7 +219,7 @@ def scratch(width: int, rows: int) -> tuple[I64, F32, F32, I64]:
     """What :func:`draw_lines` works with, in bands of so many rows."""
     many = max(_EIGHTS, (width + PAD) >> 3)
     level = np.zeros((3, (width >> 1) + 3), np.float32)
-    work = np.zeros(10 * many + 2 * (rows + 2), np.float32)
+    work = np.zeros(10 * many + 2 * (rows + 10), np.float32)
     return np.zeros(many, np.int64), work, level, np.zeros((2, (rows >> 1) + 2), np.int64)
 
 
@@ -234,7 +238,7 @@ def draw_lines(
     """
     half_width, rows, many = width >> 1, (bottom - top) >> 1, at.size
     t, d, weight = work[:many], work[many : 2 * many], work[2 * many : 10 * many]
-    begins, ends = work[10 * many :][: 2 * rows + 2], work[10 * many + 2 * rows + 2 :]
+    begins, ends = work[10 * many : 10 * many + 2 * rows + 10], work[10 * many + 2 * rows + 10 :]
     for row in range(rows + 2):
         spans[0, row], spans[1, row] = half_width, 0
     any_soft = False
