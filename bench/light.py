@@ -35,6 +35,7 @@ from ecs_core import kernels
 from ecs_core.plugin_api import particle_types
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.rasteriser import BAND_ROWS, Planes, Rasteriser
+from ecs_core.raster.soft_light import SoftLight
 from ecs_core.raster.textures import SIDE, atlas, texture_number
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.simulation import Simulation
@@ -73,13 +74,12 @@ class Bands:
     def __init__(self, windows: F32, other_end: int, reach: int, draw: Callable[..., None]) -> None:
         pad = kernels.raster.PAD
         self._windows, self._draw = windows, draw
-        self._more = kernels.lines.scratch(WIDTH, BAND_ROWS) if draw is kernels.lines.draw_lines else ()
+        self._soft = SoftLight(WIDTH, BAND_ROWS) if draw is kernels.lines.draw_lines else None
         self._luminance = np.zeros(BAND_ROWS * (WIDTH + pad), np.float32)
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (WIDTH // 2 + pad), np.float32)
         strips, blocks = BAND_ROWS >> kernels.raster.STRIP_SHIFT, -(-WIDTH >> kernels.raster.BLOCK_SHIFT)
         self._touched = np.zeros((strips, blocks), np.uint8)
-        soft, sampled = 3 * (BAND_ROWS // 2 + 2) * (WIDTH // 2 + pad), (2, WIDTH + 2 * pad)
-        self._scratch = np.zeros(soft if draw is kernels.lines.draw_lines else sampled, np.float32)
+        self._scratch = np.zeros((2, WIDTH + 2 * pad), np.float32)
         self._starts = np.zeros(-(-HEIGHT // BAND_ROWS) + 1, np.int64)
         self._listed = np.zeros(200 * MANY, np.int64)
         low = np.minimum(windows[1], windows[other_end]) - windows[reach] - 3
@@ -93,10 +93,12 @@ class Bands:
         for band, (first, last) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
             if first < last:
                 top = band * BAND_ROWS
-                self._draw(
-                    self._luminance, self._colour, top, min(HEIGHT, top + BAND_ROWS), WIDTH, self._listed[first:last],
-                    self._windows, self._scratch, self._touched, *self._more,
-                )  # fmt: skip
+                light = self._luminance, self._colour, top, min(HEIGHT, top + BAND_ROWS), WIDTH
+                if self._soft is not None:
+                    self._soft.draw_lines(light, self._listed[first:last], self._windows, self._touched)
+                    self._soft.add(light)
+                    continue
+                self._draw(*light, self._listed[first:last], self._windows, self._scratch, self._touched)
         return time.thread_time() - began
 
 

@@ -41,6 +41,7 @@ TEXTURE_TESTS = "tests/ecs_core/raster/test_textures.py"
 COVER, LINES, TRACE = (f"ecs_core/kernels/{name}.py" for name in ("cover", "lines", "trails"))
 TRAILS, TRAIL_TESTS = "ecs_core/systems/trails.py", "tests/ecs_core/systems/test_trails.py"
 LINE_TESTS = "tests/ecs_core/raster/test_lines.py"
+SOFT, SOFT_TESTS = "ecs_core/kernels/soft.py", "tests/ecs_core/raster/test_soft_light.py"
 SANDBOX, CALLS = "services/media/sandbox/enter.py", "services/media/sandbox/system_calls.py"
 CONFINED = "tests/services/media/test_sandbox.py tests/services/media/test_system_calls.py"
 TIMELINE, HEARD = "ecs_core/audio/timeline.py", "tests/ecs_core/ecs/test_world.py tests/ecs_core/systems"
@@ -253,11 +254,11 @@ MUTATIONS = [
     Mutation("lines: sharp ends", LINES, "share = _along(along) - _along(along - ends)", "share = _ONE", LINE_TESTS),
     Mutation("lines: soft ones lie aside", LINES, "aside = _QUARTER if half else _ZERO", "aside = _ZERO", LINE_TESTS),
     Mutation(
-        "lines: soft ones stay",
-        LINES,
-        "at + min(end + PAD - 1, half_stride)",
-        "at + begin",
-        LINE_TESTS,
+        "soft light: it stays",
+        SOFT,
+        "drawn[i] = _ZERO",
+        "pass",
+        SOFT_TESTS,
     ),
     Mutation("lines: no budget", PAINTER, "return 1.0 if fits(1.0) else _largest(fits)", "return 1.0", LINE_TESTS),
     Mutation("trails: a jump is drawn", TRAILS, "            path.known[jumped] = 0\n", "", TRAIL_TESTS),

@@ -71,6 +71,8 @@ KERNELS = {
     "medians.running_medians": 0.3,
     "doubling.double": 0.3,
     "motion.wrap": 0.1,
+    "soft.draw_soft_glows": 0.5,
+    "soft.add_soft": 0.5,
     "lifetime.mark_dead": 0.1,
 }
 _LOADING = 0.8  # seconds to load the compiler

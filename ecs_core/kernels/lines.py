@@ -4,8 +4,7 @@ The light of a segment is that of a sprite which moves along it: ``window(d / re
 reach))`` at the distance d from the line and t along it, where C is the integral of the window, from 0 to 1. Segments
 that continue each other add up to one line: C of the one's end cancels C of the other's beginning.
 
-Every pixel of a line is worked out by itself, so fewer are better: *soft* lines, which are wide enough to lose nothing
-by it, are drawn at half size, where colour is kept anyway, and their luminance is interpolated from there.
+Every pixel of a line is worked out by itself, so fewer are better: wide ones are *soft*, see :mod:`soft`.
 """
 
 from __future__ import annotations
@@ -15,18 +14,15 @@ import numpy as np
 from ecs_core.arrays import F32, I64, U8
 from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-from ecs_core.kernels.raster import FARTHEST, FINEST, PAD, add8, touch, window
+from ecs_core.kernels.raster import FARTHEST, FINEST, PAD, add8, touch
+from ecs_core.kernels.soft import SOFT, WIDENED
 
 f32 = np.float32
 u64 = np.uint64
 
 _ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
 INTEGRAL = f32(0.8107327)  # of the window, from -1 to 1
-SOFT = f32(5.0)  # smallest reach of a soft line, pixels
-# Interpolation widens a line as a Gaussian of this squared reach does, pixels of half size; 9 times its variance.
-_WIDENED = f32(2.0)
 _EIGHTS = 512  # groups of eight pixels that are worked on together
-_THREE_QUARTERS, _EIGHTH = f32(0.75), f32(0.125)
 
 
 # The integral of the window from its middle, of the whole: odd, 1/2 at 1 and level there; wrong by 0.003 at most.
@@ -136,8 +132,8 @@ def _draw(
         for k in range(8):
             py = first_py + f32(k)
             middle, aside = py * slope, py * shift
-            begin = max(max(edge0, middle - across), near - aside)
-            end = min(min(edge1, middle + across), far - aside)
+            begin = max(edge0, middle - across, near - aside)
+            end = min(edge1, middle + across, far - aside)
             begins[start + u64(k)] = max(np.floor(begin + x0), _ZERO)
             ends[start + u64(k)] = min(np.ceil(end + x0), f32(columns))
     i0, i1 = _ONE / r0, _ONE / r1
@@ -166,86 +162,29 @@ def _draw(
     return first, left, last, right
 
 
-@inner_kernel
-def _add_soft(luminance: F32, colour: F32, soft: F32, spans: I64, rows: int, half_width: int, level: F32) -> None:
-    """Add soft lines, drawn at half size with a row more at either end, to the band's light, and clear them.
-
-    A sample at half size lies on the left pixel of its two, and between its two rows. ``level`` is scratch of
-    (3, half_width + 3).
-    """
-    stride, half_stride = 2 * half_width + PAD, half_width + PAD
-    plane, soft_plane = colour.size // 3, soft.size // 3
-    for row in range(rows):
-        begin = min(spans[0, row], spans[0, row + 1], spans[0, row + 2])
-        end = min(max(spans[1, row], spans[1, row + 1], spans[1, row + 2]), half_width)
-        begin, end = max(begin - 1, 0), min(end + 1, half_width)
-        if begin >= end:
-            continue
-        n, before = end - begin, 1 if begin else 0
-        for near in range(3):
-            at = (row + near) * half_stride + begin - before
-            count = n + 1 + before
-            out = level[near, 1 - before :]
-            red, green = soft[at : at + count], soft[at + soft_plane : at + soft_plane + count]
-            blue = soft[at + 2 * soft_plane : at + 2 * soft_plane + count]
-            for i in range(count):
-                out[i] = KR * red[i] + KG * green[i] + KB * blue[i]
-            if not before:
-                level[near, 0] = level[near, 1]
-        for channel in range(3):
-            at = row * half_stride + begin + channel * plane
-            source = (row + 1) * half_stride + begin + channel * soft_plane
-            to, of = colour[at : at + n], soft[source : source + n]
-            for i in range(n):
-                to[i] += of[i]
-        for lower in range(2):
-            at = (2 * row + lower) * stride + 2 * begin
-            out, far = luminance[at : at + 2 * n], level[2 * lower]
-            for i in range(n + 2):
-                far[i] = _THREE_QUARTERS * level[1, i] + _QUARTER * far[i]
-            for i in range(n):
-                # The left pixel as if interpolated, too: otherwise lines would be sharper there.
-                out[2 * i] += _THREE_QUARTERS * far[i + 1] + _EIGHTH * (far[i] + far[i + 2])
-                out[2 * i + 1] += _HALF * (far[i + 1] + far[i + 2])
-    for row in range(rows + 2):
-        begin, end = spans[0, row], spans[1, row]
-        for channel in range(3):
-            at = row * half_stride + channel * soft_plane
-            for i in range(at + begin, at + min(end + PAD - 1, half_stride)):
-                soft[i] = _ZERO
-
-
-def scratch(width: int, rows: int) -> tuple[I64, F32, F32, I64]:
+def scratch(width: int, rows: int) -> tuple[I64, F32]:
     """What :func:`draw_lines` works with, in bands of so many rows."""
     many = max(_EIGHTS, (width + PAD) >> 3)
-    level = np.zeros((3, (width >> 1) + 3), np.float32)
-    work = np.zeros(10 * many + 2 * (rows + 10), np.float32)
-    return np.zeros(many, np.int64), work, level, np.zeros((2, (rows >> 1) + 2), np.int64)
+    return np.zeros(many, np.int64), np.zeros(10 * many + 2 * (rows + 10), np.float32)
 
 
-@kernel(
-    "f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[::1], u1[:, ::1], i8[::1], f4[::1], f4[:, ::1], i8[:, ::1]"
-)
+@kernel("f4[::1], f4[::1], i8, i8, i8, i8[::1], f4[:, ::1], f4[::1], i8[:, ::1], u1[:, ::1], i8[::1], f4[::1]")
 def draw_lines(
-    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, lines: F32, soft: F32,
-    touched: U8, at: I64, work: F32, level: F32, spans: I64,
+    luminance: F32, colour: F32, top: int, bottom: int, width: int, listed: I64, lines: F32, soft: F32, spans: I64,
+    touched: U8, at: I64, work: F32,
 ) -> None:  # fmt: skip
     """Add the listed lines to one band's accumulators and mark the blocks that they touch.
 
     As ``raster.draw_band``; ``lines`` is (10, n): x and y of both ends, reach at both (pixels), red, green and blue at
     the first, and the square root of the share of it that there is at the second. Its root changes evenly between them.
-    ``soft`` is scratch like ``colour`` with two more rows, and is zero before and after; the rest is :func:`scratch`.
+    Soft ones go to ``soft`` and ``spans``, which are as in :mod:`soft`; ``at`` and ``work`` are :func:`scratch`.
     """
-    half_width, rows, many = width >> 1, (bottom - top) >> 1, at.size
+    rows, many = (bottom - top) >> 1, at.size
     t, d, weight = work[:many], work[many : 2 * many], work[2 * many : 10 * many]
     begins, ends = work[10 * many : 10 * many + 2 * rows + 10], work[10 * many + 2 * rows + 10 :]
-    for row in range(rows + 2):
-        spans[0, row], spans[1, row] = half_width, 0
-    any_soft = False
     for k in range(listed.size):
         i = listed[k]
         is_soft = min(lines[4, i], lines[5, i]) >= SOFT
-        any_soft |= is_soft
         for half in range(1 if is_soft else 0, 2):
             scale = _HALF if half else _ONE
             aside = _QUARTER if half else _ZERO
@@ -253,7 +192,7 @@ def draw_lines(
             x0, x1 = x0 + aside, x1 + aside
             r0, r1, q, dim = lines[4, i] * scale, lines[5, i] * scale, lines[9, i], _ONE
             if is_soft:
-                narrow0, narrow1 = np.sqrt(r0 * r0 - _WIDENED), np.sqrt(r1 * r1 - _WIDENED)
+                narrow0, narrow1 = np.sqrt(r0 * r0 - WIDENED), np.sqrt(r1 * r1 - WIDENED)
                 dim = r0 / narrow0
                 q *= np.sqrt(r1 / (narrow1 * dim))
                 r0, r1 = narrow0, narrow1
@@ -282,5 +221,3 @@ def draw_lines(
                 last, right = 2 * last, 2 * right
             if right > left and last > first:
                 touch(touched, first - top, last - top, left, right)
-    if any_soft:
-        _add_soft(luminance, colour, soft, spans, rows, half_width, level)

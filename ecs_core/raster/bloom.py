@@ -13,6 +13,7 @@ from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.raster.colour import leak
 from ecs_core.raster.draw_order import in_turn
+from ecs_core.raster.soft_light import SoftLight
 from ecs_core.raster.sprites import Sprites
 from ecs_core.units import UNITS
 
@@ -35,8 +36,7 @@ class Bloom:
         self._windows = np.zeros((2, max(columns, rows) + 2 * pad), np.float32)
         blocks = -(-columns >> kernels.raster.BLOCK_SHIFT), -(-rows >> kernels.raster.STRIP_SHIFT)
         self._touched = np.zeros(blocks[::-1], np.uint8)
-        self._soft = np.zeros(3 * (rows // 2 + 2) * (columns // 2 + pad), np.float32)
-        self._for_lines: tuple[I64, F32, F32, I64] | None = None
+        self._soft: SoftLight | None = None
         self._drawn = np.empty((8, 0), np.float32)
         self.rows, self.shares = _between(height // 2, rows // 2, centre=0.5)
         self._columns, self._column_shares = _between(width // 2, columns // 2, centre=0.25)
@@ -82,8 +82,8 @@ class Bloom:
         coarse = lines.copy()
         coarse[[0, 2]] *= across
         coarse[[1, 3, 4, 5]] *= down
-        if lines.shape[1] and self._for_lines is None:
-            self._for_lines = kernels.lines.scratch(columns, rows)
+        if lines.shape[1] and self._soft is None:
+            self._soft = SoftLight(columns, rows)
         band, covers = (self._luminance, self._colour, 0, rows, columns), bool(cover.any())
         all_windows, all_lines = np.arange(n), np.arange(lines.shape[1])
         for windows, lines_after in in_turn(all_windows, all_lines, ahead) if covers else [(all_windows, all_lines)]:
@@ -92,8 +92,9 @@ class Bloom:
                 kernels.cover.cover_band(*band, *what, float(kernels.cover.TOE))
             else:
                 kernels.raster.draw_band(*band, *what)
-            if lines_after.size and self._for_lines is not None:
-                kernels.lines.draw_lines(*band, lines_after, coarse, self._soft, self._touched, *self._for_lines)
+            if lines_after.size and self._soft is not None:
+                self._soft.draw_lines(band, lines_after, coarse, self._touched)
+                self._soft.add(band)
 
 
 def _between(fine: int, coarse: int, *, centre: float) -> tuple[I64, F32]:

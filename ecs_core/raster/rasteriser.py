@@ -19,6 +19,7 @@ from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.colour import leak
 from ecs_core.raster.draw_order import apart, in_turn, windows_ahead
 from ecs_core.raster.finish import Finish, apart_in_colour, corners, grain_noise
+from ecs_core.raster.soft_light import SPREAD, SoftLight, soft_glows
 from ecs_core.raster.sprites import Sprites
 from ecs_core.raster.textures import SIDE
 from ecs_core.raster.turning import Textured, as_bright_discs, without_shape
@@ -70,8 +71,7 @@ class Rasteriser:
         blocks, strips = -(-width >> kernels.raster.BLOCK_SHIFT), BAND_ROWS >> kernels.raster.STRIP_SHIFT
         self._luminance = np.zeros(BAND_ROWS * (width + pad), np.float32)
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
-        self._soft = np.zeros(3 * (BAND_ROWS // 2 + 2) * (width // 2 + pad), np.float32)
-        self._for_lines: tuple[I64, F32, F32, I64] | None = None
+        self._soft: SoftLight | None = None
         self._drawn = np.empty((8, 0), np.float32)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
@@ -190,13 +190,21 @@ class Rasteriser:
         reach = drawn[2, :n] if textured is None else textured.reach(drawn[2, :n])
         if covers:
             reach = np.maximum(reach, 2 * kernels.raster.FINEST) + 1  # pixel by which small discs that cover are wider
+        softly = None
+        if not covers:
+            pictures = None if textured is None else textured.turns[0] > 0
+            softly = soft_glows(drawn[:, :n], self.width, self.height, but=pictures)
+        if softly is not None:
+            reach = reach + SPREAD * softly
         starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], reach)
         segments, line_starts, listed_lines, thinner = _NO_LINES, [0] * len(starts), _NOBODY, 1.0
         if lines is not None:
             segments, thinner = self._cut_lines(lines, light)
-            reach = np.maximum(segments[4], segments[5]) + 2  # pixels that soft lines are interpolated over
+            reach = np.maximum(segments[4], segments[5]) + SPREAD
             line_starts, listed_lines = self._in_bands(segments[1], segments[3], reach)
         finishing = None if finish is None else self._finishing(finish, fade, sprites, segments, ahead, scale)
+        if self._soft is None and (softly is not None or lines is not None):
+            self._soft = SoftLight(self.width, BAND_ROWS)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
         for band, ((first, last), (first_line, last_line)) in enumerate(
             zip(pairwise(starts), pairwise(line_starts), strict=True)
@@ -210,10 +218,11 @@ class Rasteriser:
             if covers:  # sprites hide the background, too, so it is there before them
                 kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
             toe, scratch = float(kernels.cover.TOE) * light, (self._windows, self._touched)
-            if first_line < last_line and self._for_lines is None:
-                self._for_lines = kernels.lines.scratch(self.width, BAND_ROWS)
             here, which = listed[first:last], listed_lines[first_line:last_line]
-            soft = self._soft[: 3 * ((bottom - top) // 2 + 2) * (self.width // 2 + kernels.raster.PAD)]
+            if softly is not None and self._soft is not None:
+                soft = softly[here]
+                self._soft.draw_glows(light_of_band, here[soft], drawn, self._windows, self._touched)
+                here = here[~soft]
             for windows, lines_after in in_turn(here, which, ahead) if covers else [(here, which)]:
                 runs = [(windows, False)] if textured is None else textured.runs(windows, in_order=covers)
                 for run, with_pictures in runs:
@@ -225,10 +234,10 @@ class Rasteriser:
                         kernels.cover.cover_band(*light_of_band, run, drawn, *scratch, toe)
                     else:
                         kernels.raster.draw_band(*light_of_band, run, drawn, *scratch)
-                if lines_after.size and self._for_lines is not None:
-                    kernels.lines.draw_lines(
-                        *light_of_band, lines_after, segments, soft, self._touched, *self._for_lines
-                    )
+                if lines_after.size and self._soft is not None:
+                    self._soft.draw_lines(light_of_band, lines_after, segments, self._touched)
+                if self._soft is not None:
+                    self._soft.add(light_of_band)
             rest = (_NOTHING, _NOTHING) if covers else (base, glow)
             if finishing is not None:
                 bloom, rows, shares, *others, grains = finishing

@@ -44,7 +44,8 @@ _COMPONENT_KERNELS = {
 }
 _COVERING_KERNELS = ("cover.cover_band", "cover.fill_band")
 _TEXTURE_KERNELS = ("textures.draw_textures",)
-_LINE_KERNELS = ("lines.draw_lines", "trails.trace")
+# Glows that are drawn softly are rare without lines; where there are, each process compiles what they need.
+_LINE_KERNELS = ("lines.draw_lines", "trails.trace", "soft.add_soft", "soft.draw_soft_glows")
 _FINISH_KERNELS = ("finish.finish_band", "finish.spread")
 _DRAFT_KERNELS = ("doubling.double",)
 _log = logging.getLogger("motes.kernels")

@@ -14,7 +14,7 @@ from ecs_core.video.format import QUALITIES
 
 SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cells"}
 SHUTTER = {"source": "bass", "target": "sprite.shutter", "gain": 0.1}
-LINES = {"lines.draw_lines", "trails.trace"}
+LINES = {"lines.draw_lines", "trails.trace", "soft.add_soft", "soft.draw_soft_glows"}
 TEXTURES = {"textures.draw_textures"}
 COVER = {"cover.cover_band", "cover.fill_band"}
 LINKS = {"links.link"}
