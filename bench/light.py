@@ -192,18 +192,26 @@ def pictures(half: float, *, cover: float) -> tuple[Bands, Bands, float]:
     number = texture_number("petal")
     angle, squeeze = rng.uniform(0, 2 * np.pi, MANY), rng.uniform(0.2, 1.0, MANY)
     area = float(4 * half * half * squeeze.mean())
-    texels, (_, wide, tall) = atlas()
+    texels, (_, wide, tall, detail) = atlas()
     ones = np.ones(MANY)
     turns = np.stack(
-        [number * ones, np.cos(angle), np.sin(angle), squeeze, wide[number] * ones, tall[number] * ones]
+        [
+            number * ones,
+            np.cos(angle),
+            np.sin(angle),
+            squeeze,
+            wide[number] * ones,
+            tall[number] * ones,
+            detail[number] * ones,
+        ]
     ).astype(np.float32)
     windows, round_ones = sprites(area), sprites(area)
     windows[2], windows[7], round_ones[7] = half, cover, cover
-    toe = float(kernels.cover.TOE)
+    toe, more = float(kernels.cover.TOE), kernels.textures.scratch(WIDTH, BAND_ROWS)
 
     def draw(*arguments: Any) -> None:
         *before, scratch, touched = arguments
-        kernels.textures.draw_textures(*before, turns, texels, SIDE, scratch, touched, toe)
+        kernels.textures.draw_textures(*before, turns, texels, SIDE, scratch, touched, toe, *more)
 
     def glow(*arguments: Any) -> None:
         if cover:

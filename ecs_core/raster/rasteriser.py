@@ -72,6 +72,7 @@ class Rasteriser:
         self._luminance = np.zeros(BAND_ROWS * (width + pad), np.float32)
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
         self._soft: SoftLight | None = None
+        self._for_textures: tuple[I32, F32] | None = None
         self._drawn = np.empty((8, 0), np.float32)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
@@ -227,9 +228,12 @@ class Rasteriser:
                 runs = [(windows, False)] if textured is None else textured.runs(windows, in_order=covers)
                 for run, with_pictures in runs:
                     if with_pictures and textured is not None:
+                        if self._for_textures is None:
+                            self._for_textures = kernels.textures.scratch(self.width, BAND_ROWS)
                         kernels.textures.draw_textures(
-                            *light_of_band, run, drawn, textured.turns, textured.atlas, SIDE, *scratch, toe
-                        )
+                            *light_of_band, run, drawn, textured.turns, textured.atlas, SIDE, *scratch, toe,
+                            *self._for_textures,
+                        )  # fmt: skip
                     elif covers:
                         kernels.cover.cover_band(*light_of_band, run, drawn, *scratch, toe)
                     else:

@@ -39,7 +39,7 @@ Texture = str | Path
 _lock = threading.Lock()
 _numbers: dict[tuple[Texture, int], int] = {}
 _levels: list[F32] = []
-_sizes: list[tuple[float, float, float]] = [(1.0, 1.0, 1.0)]
+_sizes: list[tuple[float, float, float, float]] = [(1.0, 1.0, 1.0, 0.0)]
 
 
 def texture_number(texture: Texture, *, blur: float = 0.0) -> int:
@@ -56,7 +56,7 @@ def texture_number(texture: Texture, *, blur: float = 0.0) -> int:
                 if len(_levels) == MOST_PICTURES:
                     raise PluginError(f"texture {str(texture)!r}: {MOST_PICTURES} pictures are in use, as many as can")
                 picture, reach = _blurred(picture_of(texture), key[1])
-                _sizes.append((reach, *_extent(picture[0])))
+                _sizes.append((reach, *_extent(picture[0]), _detail(key[1], reach)))
                 _levels.append(_with_levels(picture))  # last: others go by their number
                 _numbers[key] = len(_levels)
         found = _numbers[key]
@@ -69,8 +69,9 @@ def pictures_in_use() -> int:
 
 
 def atlas() -> tuple[F32, F32]:
-    """The pictures in use, (pictures, 2 × texels) as ``kernels.textures`` takes them; and three rows by number, from 0:
-    half a side of each, in radii of a sprite, and the shares of its width and height within which there is anything.
+    """The pictures in use, (pictures, 2 × texels) as ``kernels.textures`` takes them; and four rows by number, from 0:
+    half a side of each, in radii of a sprite, the shares of its width and height within which there is anything, and
+    the share of half a side that its smallest detail is wide.
     """
     return _stacked(len(_levels))
 
@@ -86,6 +87,11 @@ def _extent(alpha: F32) -> tuple[float, float]:
     away = np.abs(np.arange(SIDE) + 0.5 - SIDE / 2) + 0.5
     across, down = (float(away[there.any(axis=axis)].max(initial=0.0)) / (SIDE / 2) for axis in (0, 1))
     return across, down
+
+
+def _detail(grade: int, reach: float) -> float:
+    """How wide the smallest detail of a picture is that is so blurred, as a share of half a side."""
+    return max(2 / SIDE, _WIDEST * grade / BLURS / reach)
 
 
 def picture_of(texture: Texture) -> F32:

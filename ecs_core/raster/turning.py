@@ -21,7 +21,7 @@ def without_shape(sprites: Sprites) -> Sprites:
     """Sprites whose textured ones are discs without a skirt, as large as their pictures with all that they need."""
     assert sprites.texture is not None
     pictures = sprites.texture > 0
-    _, (reaches, _, _) = atlas()
+    _, (reaches, *_) = atlas()
     return replace(
         sprites,
         radius=np.where(pictures, sprites.radius * reaches[sprites.texture], sprites.radius),
@@ -45,7 +45,7 @@ def as_bright_discs(sprites: Sprites) -> Sprites:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Textured:
-    """How windows are drawn: ``turns`` is (6, windows) as ``kernels.textures`` takes it, with 0 for no picture."""
+    """How windows are drawn: ``turns`` is (7, windows) as ``kernels.textures`` takes it, with 0 for no picture."""
 
     turns: F32
     atlas: F32
@@ -54,14 +54,14 @@ class Textured:
     def of(sprites: Sprites) -> Textured:
         """Those of sprites as :func:`without_shape` returns them, of each its core and, where it has one, its skirt."""
         assert sprites.texture is not None
-        pictures, (_, wide, tall) = atlas()
+        pictures, (_, wide, tall, detail) = atlas()
         n = len(sprites)
-        turns = np.zeros((6, n), np.float32)
+        turns = np.zeros((7, n), np.float32)
         turns[0] = sprites.texture
         angle = np.zeros(n, np.float32) if sprites.angle is None else np.nan_to_num(sprites.angle % 1) * _TURN
         turns[1], turns[2] = np.cos(angle), np.sin(angle)
         turns[3] = 1 if sprites.squeeze is None else _squeeze_of(sprites)
-        turns[4], turns[5] = wide[sprites.texture], tall[sprites.texture]
+        turns[4], turns[5], turns[6] = wide[sprites.texture], tall[sprites.texture], detail[sprites.texture]
         windows = 1 + ((sprites.disc == 0) & (sprites.skirt > 0))
         return Textured(np.repeat(turns, windows, axis=1), pictures)
 

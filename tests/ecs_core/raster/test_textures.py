@@ -60,7 +60,7 @@ def accumulated(drawn: Sprites, *, rows: int = HEIGHT, cover: float = 0.0) -> tu
         touched, scratch = np.zeros((rows // 8 + 1, WIDTH // 32 + 1), np.uint8), np.zeros((2, WIDTH + 16), np.float32)
         kernels.textures.draw_textures(
             flat, flat_planes, top, bottom, WIDTH, every, windows, textured.turns, textured.atlas, SIDE, scratch,
-            touched, 0.19,
+            touched, 0.19, *kernels.textures.scratch(WIDTH, rows),
         )  # fmt: skip
         luma.append(light[:, :WIDTH])
         colour.append(planes[..., : WIDTH // 2])
@@ -182,6 +182,30 @@ def test_samples_never_leave_the_frames_of_a_picture(
 
 def _with_atlas(of, texels):
     return staticmethod(lambda drawn: replace(of(drawn), atlas=texels))
+
+
+@pytest.mark.parametrize("cover", [0.0, 0.8])
+@pytest.mark.parametrize("blur", [0.0, 0.5])
+def test_what_has_no_fine_detail_looks_as_if_every_pixel_was_sampled(cover: float, blur: float) -> None:
+    """It is sampled at half size and interpolated."""
+    large = sprites([70.0, 150.0], [50.0, 20.0], 400.0 if not blur else 60.0, "petal", angle=[0.0, 0.1], squeeze=0.8)
+    large = replace(large, texture=np.full(2, texture_number("petal", blur=blur), np.uint8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Textured, "of", _all_sampled(Textured.of))
+        sharp = accumulated(large, cover=cover)
+    soft = accumulated(large, cover=cover)
+    for ours, theirs in zip(soft, sharp, strict=True):
+        assert np.abs(ours - theirs).max() < 0.02 * np.abs(theirs).max()
+    assert not np.array_equal(soft[0], sharp[0])
+
+
+def _all_sampled(of):
+    def sampled(drawn: Sprites) -> Textured:
+        turns = of(drawn).turns.copy()
+        turns[6] = 0  # the finest detail
+        return replace(of(drawn), turns=turns)
+
+    return staticmethod(sampled)
 
 
 def test_frame_is_as_wide_as_the_kernel_takes_it() -> None:
