@@ -253,7 +253,7 @@ def main() -> None:
     )
     parser.add_argument("--finish", action="store_true", help="only this")
     parser.add_argument("--rounds", type=int, help="default: 30 of lines and pictures, 3 of renders")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each render (default: 8)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each render (default: 30)")
     arguments: Any = parser.parse_args()
     if arguments.finish:
         measure_finish(arguments.rounds or 10)

@@ -73,9 +73,9 @@ def _row(
         stride = side + 2 * FRAME
         for j in range(n):
             x, y = x0 + f32(j) * step_x, y0 + f32(j) * step_y
-            i, k = np.int32(x), np.int32(y)
-            there[j], shade[j] = x - f32(i), y - f32(k)
-            places[j] = np.int32(first) + k * np.int32(stride) + i
+            column, line = np.int32(x), np.int32(y)
+            there[j], shade[j] = x - f32(column), y - f32(line)
+            places[j] = np.int32(first) + line * np.int32(stride) + column
         for j in range(n):
             a, b = there[u64(j)], shade[u64(j)]
             upper = u64(2) * u64(places[u64(j)])
