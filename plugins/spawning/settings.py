@@ -18,7 +18,7 @@ class ContinuousSpawningSettings(Settings):
     trails_of_few = True
     trail: float = option(
         0.3,
-        "tail behind each particle; left out, none for over 1000, with texture, or blend=over",
+        "tail behind each particle; 0 unless set where particles are over 1000, are pictures or cover",
         group="look",
         unit="s",
         ge=0,
