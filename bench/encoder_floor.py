@@ -85,6 +85,7 @@ SCENE: Mapping[str, Any] = MappingProxyType(
         "speed_x": 0.0,
         "speed_y": 0.0,
         "speed_z": 0.0,
+        "trail": 0.0,
         "x_position": 0.5,
         "y_position": 0.5,
     }

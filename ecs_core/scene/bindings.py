@@ -147,7 +147,8 @@ def fill(world: World, particle_type: FillsWorlds, settings: Settings) -> None:
                 world.replace(entity, Tumble.like(pictured["texture"]))
         if settings.blend == "over" and world.component(entity, Brightness) is None:
             world.add_column(entity, Brightness)
-        if settings.trail and world.component(entity, Velocity) is not None:
+        # What is far out of focus has no tail: it would be as wide, and too faint to see.
+        if settings.trail and sprite.shape != "disc" and world.component(entity, Velocity) is not None:
             trail = world.component(entity, Trail) or Trail()
             world.replace(entity, replace(trail, seconds=settings.trail))
             if world.component(entity, TrailPoints) is None:

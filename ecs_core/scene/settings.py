@@ -112,6 +112,8 @@ LEFT_TO_TYPES = (
 NOT_OF_ALL = ("color_by", "dust", "shutter")
 
 MOST_TRAILS = 50_000  # particles; of more, trails would hide each other and take seconds a frame
+_FEW = 1000  # particles; more have no trails unless asked for, so that crowds cost what they always did
+_COUNTS = ("particle_count", "max_particles")
 
 # What each layer has for itself, besides the settings that its type adds; all others are of the whole video.
 _PER_LAYER = (
@@ -138,6 +140,8 @@ class Settings(Model):
     SPAWNING: ClassVar[tuple[str, ...]] = _SPAWNING  # the settings of continuous spawning, to be ignored together
     ignored: ClassVar[tuple[str, ...]] = ()
     usual_speed: ClassVar[float] = 150.0  # units/s of the type's particles, for color_by
+    # Whether a trail that the type has by default is left out for many particles, pictures, and particles that cover.
+    trails_of_few: ClassVar[bool] = False
 
     width: int = option(1920, "picture width, even", group="output", unit="px", ge=16, le=7680)
     height: int = option(1080, "picture height, even", group="output", unit="px", ge=16, le=4320)
@@ -305,9 +309,21 @@ class Settings(Model):
             raise ValueError('must be between 0 and 86400 seconds, or "drop"')
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_trails_unless_they_suit(cls, values: Any) -> Any:
+        """A type's default trail is left out where it would cost much or could not be seen well."""
+        if not (cls.trails_of_few and isinstance(values, dict)) or "trail" in values:
+            return values
+        counts = [values.get(name) for name in _COUNTS if name not in cls.ignored]
+        many = any(isinstance(count, int | float) and count > _FEW for count in counts)
+        if many or values.get("blend") == "over" or values.get("texture") is not None:
+            return {**values, "trail": 0.0}
+        return values
+
     @model_validator(mode="after")
     def _trails_of_few_enough(self) -> Self:
-        counts = {name: getattr(self, name) for name in ("particle_count", "max_particles") if name not in self.ignored}
+        counts = {name: getattr(self, name) for name in _COUNTS if name not in self.ignored}
         many = max(counts.values(), default=0)
         if self.trail and many > MOST_TRAILS:
             name = next(name for name, count in counts.items() if count == many)

@@ -15,6 +15,15 @@ class BouncingSettings(Settings):
         *Settings.SPAWNING,
     )
     usual_speed = 130.0
+    trails_of_few = True
+    trail: float = option(
+        0.5,
+        "tail behind each particle; 0 unless set where particles are over 1000, are pictures or cover",
+        group="look",
+        unit="s",
+        ge=0,
+        le=10,
+    )
     particle_colors: tuple[RGB, ...] = option(
         ((255, 70, 120), (255, 160, 60), (90, 220, 200), (120, 120, 255)),
         "one is picked per particle",

@@ -8,6 +8,15 @@ class EnhancedSettings(Settings):
 
     ignored = Settings.SPAWNING
     usual_speed = 170.0
+    trails_of_few = True
+    trail: float = option(
+        0.6,
+        "tail behind each particle; 0 unless set where particles are over 1000, are pictures or cover",
+        group="look",
+        unit="s",
+        ge=0,
+        le=10,
+    )
     particle_colors: tuple[RGB, ...] = option(
         ((255, 86, 52), (78, 156, 255), (255, 204, 92), (204, 84, 255)),
         "one is picked per particle",

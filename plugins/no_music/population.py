@@ -15,6 +15,7 @@ from ecs_core import (
     Range,
     Size,
     Sprite,
+    Trail,
     Turbulence,
     Twinkle,
     Velocity,
@@ -55,6 +56,7 @@ def populate(world: World, settings: NoMusicSettings) -> None:
             Drag.keeping(0.995),
             Walls("wrap"),
             Twinkle(low=0.4, high=1.0),
+            *((Trail(settings.trail, light=0.5, taper=0.75),) if settings.trail else ()),
             Sprite("glow"),
         ),
     )

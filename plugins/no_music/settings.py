@@ -15,3 +15,12 @@ class NoMusicSettings(Settings):
         max_length=64,
     )
     usual_speed = 170.0
+    trails_of_few = True
+    trail: float = option(
+        1.0,
+        "tail behind each particle; 0 unless set where particles are over 1000, are pictures or cover",
+        group="look",
+        unit="s",
+        ge=0,
+        le=10,
+    )

@@ -22,6 +22,7 @@ from ecs_core import (
     Size,
     Speed,
     Sprite,
+    Trail,
     Turbulence,
     Twinkle,
     Upkeep,
@@ -78,6 +79,7 @@ def _add(world: World, settings: SnowSettings, name: str, count: int, kind: dict
             Twinkle(low=0.6, high=1.0),
             FadeWithDistance(x, y, reach=1.15 * reach, floor=0.1),
             ScaleWithDistance(x, y, reach, near=0.65, far=1.4),  # flakes at the edge have come nearer
+            *((Trail(settings.trail, light=0.4, taper=0.8),) if settings.trail and sprite.shape == "glow" else ()),
             sprite,
             Reactive(_reactions(settings.bass_threshold, share)),
         ),

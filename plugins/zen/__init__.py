@@ -16,7 +16,7 @@ ZEN = ParticleType(
     populate=populate,
     features=("calm", "depth", "bounce"),
     backdrop=Background(
-        base=(0.0020, 0.0030, 0.0042), glow=(0.0060, 0.0140, 0.0170), centre=(0.5, 0.62), spread=(0.45, 0.38)
+        base=(0.0018, 0.0030, 0.0052), glow=(0.0080, 0.0260, 0.0330), centre=(0.5, 0.62), spread=(0.45, 0.38)
     ),
     presets=Path(__file__).parent / "presets",
 )

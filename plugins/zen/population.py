@@ -16,6 +16,7 @@ from ecs_core import (
     Pulse,
     Range,
     Size,
+    Skirt,
     Sprite,
     Turbulence,
     Twinkle,
@@ -33,7 +34,7 @@ MOST_DISCS = 120  # more would look like fog and dominate the drawing time
 def populate(world: World, settings: ZenSettings) -> None:
     """Two populations: discs behind, lights in front."""
     discs = min(MOST_DISCS, settings.particle_count // DISCS)
-    disc: dict[str, Any] = {"count": discs, "size": Range(26, 90, tail=1.6), "light": Range(0.016, 0.075)}
+    disc: dict[str, Any] = {"count": discs, "size": Range(26, 90, tail=1.6), "light": Range(0.032, 0.15)}
     light: dict[str, Any] = {
         "count": settings.particle_count - discs,
         "size": Pareto(1.2, 9.0, 1.6),
@@ -74,6 +75,7 @@ def _add(world: World, settings: ZenSettings, name: str, kind: dict[str, Any], s
             Walls("reflect") if settings.bounce else Bounds(margin=20.0),
             Twinkle(low=0.3, high=1.0),
             sprite,
+            Skirt(light=0.14, star=4.0),
         ),
         name=name,
     )

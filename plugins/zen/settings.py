@@ -8,7 +8,7 @@ class ZenSettings(Settings):
 
     ignored = ("outer_movement_strength", "inner_movement_strength", *Settings.SPAWNING)
     particle_colors: tuple[RGB, ...] = option(
-        ((120, 200, 190), (170, 150, 235), (240, 200, 150), (110, 150, 220)),
+        ((96, 214, 192), (166, 136, 248), (255, 196, 128), (96, 146, 240)),
         "one is picked per particle",
         group="look",
         min_length=1,

@@ -47,7 +47,7 @@ CASES = {
     "petals-night": ("petals", {"texture": "flake", "background": [20, 30, 62], "particle_count": 300}, 5.4),
     "flakes": ("snow", {"texture": "flake", "particle_count": 300}, 5.1),
     "trails": ("no_music", {"trail": 0.8, "particle_count": 400}, 5.1),
-    "streaks": ("enhanced", {"shutter": 3.0, "particle_count": 400}, 5.1),
+    "streaks": ("enhanced", {"trail": 0.0, "shutter": 3.0, "particle_count": 400}, 5.1),
     "finish": (
         "zen",
         {
@@ -73,7 +73,7 @@ CASES = {
     ),
     "colours": (
         "enhanced",
-        {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30]},
+        {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30], "trail": 0.0},
         1.0,
     ),
 }

@@ -47,7 +47,8 @@ def test_kernels_follow_from_components_and_song(
 ) -> None:
     needed = needed_kernels(*Scene(name, config=config).resolve(), song=song)
     has_links = name == "constellation"
-    has_lines = has_links or bool({"trail", "shutter", "bindings"} & config.keys())
+    has_tails = name in ("enhanced", "bouncing")  # by default
+    has_lines = has_links or has_tails or bool({"trail", "shutter", "bindings"} & config.keys())
     spared = spared | (set() if "color_by" in config else PAINT)
     spared = spared | FINISH | (set() if has_lines else LINES) | (set() if has_links else LINKS)
     assert KERNELS.keys() - set(needed) == spared | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
