@@ -2,6 +2,7 @@
 
     python bench/memory.py                                          # 1 and 10 minutes at 1080p: six minutes, two cores
     python bench/memory.py --minutes 1 60 --fps 60 --size 320x180   # an hour: about ten minutes on two cores
+    python bench/memory.py --size 320x180 --light                   # with trails, textures, depth, links and a finish
 
 For each role – the parent, and the render processes, of which the largest counts – it prints two figures. The peak of
 all resident memory (VmHWM) has a goal: the kernel keeps it, so nothing is missed between two looks, and it includes the
@@ -14,6 +15,7 @@ song does not depend on the size, and what it is compared with is smaller.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,12 @@ from analysis_cost import repeat
 from services.cli.demo_song import write_wav
 
 LIMIT_MB, GROWTH, GROWTH_OF_AN_HOUR = 600, 1.10, 1.20
+LIGHT = {
+    "trail": 0.5,
+    "finish": {"bloom": 2.0, "vignette": 0.4, "grain": 0.2, "aberration": 6.0},
+    "camera": {"drift": 60.0, "shake": 6.0},
+    "layers": [{"type": "constellation"}, {"type": "petals", "opacity": 0.5}, {"type": "tunnel"}],
+}
 FORM = 20.0  # seconds of the demo song, which is repeated
 PARENT, LEFT_OUT = "parent", ""
 # By what command lines contain. A process that has just been forked still has its parent's.
@@ -101,6 +109,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--size", default="1920x1080")
     parser.add_argument("--fps", default="30")
+    parser.add_argument("--light", action="store_true", help="with all that light has to offer")
     arguments = parser.parse_args()
     peaks: list[dict[str, Peaks]] = []
     with tempfile.TemporaryDirectory() as name:
@@ -112,6 +121,8 @@ def main() -> None:
             render = [sys.executable, "-m", "services.cli.main", "render", str(song), "-o", f"{name}/out.mp4"]
             began = time.perf_counter()
             told = ["--size", arguments.size, "--fps", arguments.fps, "--set", f"particle_count={arguments.count}"]
+            for setting, value in LIGHT.items() if arguments.light else ():
+                told += ["--set", f"{setting}={json.dumps(value)}"]
             peaks.append(peaks_of([*render, *told]))
             song.unlink()
             shown = ", ".join(f"{role} {of}" for role, of in peaks[-1].items())
