@@ -20,7 +20,7 @@ from ecs_core.video.format import SEGMENT_SECONDS
 from services.type_catalogue import refuse_local_settings
 
 SONG = "song"  # stands for any song where only its presence matters
-_FORMAT = 5  # of frames, plans and snapshots: raised by changes within a release
+_FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
 _SINCE = ("color_by",)  # settings that came within a release: without them, keys are those from before
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
