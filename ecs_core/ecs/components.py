@@ -251,7 +251,7 @@ class Walls:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Particles more than ``margin`` units outside the canvas die."""
+    """Particles more than ``margin`` units outside the canvas die; farther out, if their light would still be seen."""
 
     bindable: ClassVar[tuple[str, ...]] = ()
 
