@@ -39,8 +39,10 @@ class LifetimeSystem(System):
 
     def process(self) -> None:
         canvas = self.world.get(Canvas)
-        optional = (Lifetime, Bounds, Position, Trail, TrailPoints)
-        for entity, (table, life, bounds, position, trail, path) in self.world.query(Table, optional=optional):
+        optional = (Lifetime, Bounds, Position, Velocity, Trail, TrailPoints)
+        for entity, (table, life, bounds, position, velocity, trail, path) in self.world.query(
+            Table, optional=optional
+        ):
             is_bounded = bounds is not None and position is not None
             if len(table) == 0 or (life is None and not is_bounded):
                 continue
@@ -49,7 +51,7 @@ class LifetimeSystem(System):
             margin = _NONE if bounds is None or position is None else self._margins(entity, bounds, len(table))
             dead: NDArray[np.bool_] = np.empty(len(table), np.bool_)
             count = kernels.lifetime.mark_dead(age, span, x, y, margin, canvas.width, canvas.height, dead)
-            if trail is not None and path is not None:
+            if trail is not None and path is not None and velocity is not None:  # as TrailSystem needs them
                 dead |= path.gone > 0
                 count = self._leave_trails(entity, dead, trail, path)
             if not count:
