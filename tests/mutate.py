@@ -40,6 +40,8 @@ BLOOM, TURNING = "ecs_core/raster/bloom.py", "ecs_core/raster/turning.py"
 TEXTURE_TESTS = "tests/ecs_core/raster/test_textures.py"
 COVER, LINES, TRACE = (f"ecs_core/kernels/{name}.py" for name in ("cover", "lines", "trails"))
 TRAILS, TRAIL_TESTS = "ecs_core/systems/trails.py", "tests/ecs_core/systems/test_trails.py"
+OUTLIVING, SMEARED = (f"tests/ecs_core/systems/test_{name}.py" for name in ("outliving_trails", "smeared_pictures"))
+EXTRACTION = "ecs_core/systems/extraction.py"
 LINE_TESTS = "tests/ecs_core/raster/test_lines.py"
 SOFT, SOFT_TESTS = "ecs_core/kernels/soft.py", "tests/ecs_core/raster/test_soft_light.py"
 SANDBOX, CALLS = "services/media/sandbox/enter.py", "services/media/sandbox/system_calls.py"
@@ -264,6 +266,33 @@ MUTATIONS = [
     Mutation("trails: a jump is drawn", TRAILS, "            path.known[jumped] = 0\n", "", TRAIL_TESTS),
     Mutation(
         "trails: the end jumps", TRACE, "(px[n] - px[n - 1]) * (f32(1.0) - since)", "(px[n] - px[n - 1])", TRAIL_TESTS
+    ),
+    Mutation(
+        "trails: the dead are counted",
+        "ecs_core/systems/spawning.py",
+        "return len(table) if living is None else int(np.count_nonzero(living))",
+        "return len(table)",
+        OUTLIVING,
+    ),
+    Mutation(
+        "trails: the dead are seen",
+        EXTRACTION,
+        "shown = sprites if living is None else sprites.where(living)",
+        "shown = sprites",
+        OUTLIVING,
+    ),
+    Mutation(
+        "trails: the dead fly on", TRAILS, "place[~living], v[~living] = kept_place[~living], 0", "pass", OUTLIVING
+    ),
+    Mutation(
+        "pictures: copies are brighter", EXTRACTION, "light, cover = 1 / n, None", "light, cover = 2 / n, None", SMEARED
+    ),
+    Mutation(
+        "bounds: what is seen dies",
+        "ecs_core/systems/lifetime.py",
+        "margins: F32 = np.maximum(seen, f32(bounds.margin))",
+        "margins: F32 = np.full_like(seen, bounds.margin)",
+        "tests/ecs_core/systems/test_lifetime.py",
     ),
     Mutation("finish: a fade changes it", PAINTER, "light = 1.0  # the finish", "pass  # the finish", FINISH_TESTS),
     Mutation("finish: only what is touched", PAINTER, "                self._touched.fill(1)\n", "", FINISH_TESTS),

@@ -16,6 +16,9 @@ from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import ClassVar, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ecs_core.arrays import F32
 from ecs_core.ecs.table import Column
 from ecs_core.ecs.values import Curve, Draw, Gradient, Range
@@ -123,7 +126,15 @@ class TrailPoints(Column):
 
     ``x0`` and ``y0`` are the newest place; ``known`` is the number of places. A particle that wraps takes its places
     along; ``wrapped_x`` and ``wrapped_y`` are how far (units): there its trail is seen, too.
+
+    A particle that dies leaves its trail behind: its row stays until that has faded. ``gone`` is the time since its
+    death in seconds, 0 while it lives. Such a row is no particle any more (see ``alive``).
     """
+
+    known: F32
+    x: F32
+    y: F32
+    gone: F32
 
     fields = (
         *(f"x{k}" for k in range(TRAIL_POINTS)),
@@ -133,7 +144,16 @@ class TrailPoints(Column):
         "y",
         "wrapped_x",
         "wrapped_y",
+        "gone",
     )
+
+
+def alive(path: TrailPoints | None) -> NDArray[np.bool_] | None:
+    """Which rows are particles, (rows,); the others are trails of dead ones. None if all of them are."""
+    if path is None or not path.gone.any():
+        return None
+    living: NDArray[np.bool_] = path.gone == 0
+    return living
 
 
 # --- motion ------------------------------------------------------------------------------------------------------
@@ -141,10 +161,11 @@ class TrailPoints(Column):
 
 @dataclass(frozen=True, slots=True)
 class Gravity:
-    """A constant acceleration, units/s²."""
+    """A constant acceleration, units/s²; ``z`` is that of particles that have Depth, away from the viewer."""
 
     x: float = 0.0
     y: float = 0.0
+    z: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +184,7 @@ class Drag:
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """Random walk of the velocity: uniform steps of ± ``strength`` · √dt units/s in x and in y.
+    """Random walk of the velocity: uniform steps of ± ``strength`` · √dt units/s in x, in y, and in depth with Depth.
 
     The square root makes particles wander equally far at any frame rate.
     """
@@ -230,7 +251,7 @@ class Walls:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Particles more than ``margin`` units outside the canvas die."""
+    """Particles more than ``margin`` units outside the canvas die; farther out, if their light would still be seen."""
 
     bindable: ClassVar[tuple[str, ...]] = ()
 
@@ -239,7 +260,10 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Collide:
-    """Particles collide as discs of equal mass, keeping ``restitution`` (0–1) of the closing speed."""
+    """Particles collide as discs of equal mass, keeping ``restitution`` (0–1) of the closing speed.
+
+    Those that have Depth collide as balls in space.
+    """
 
     limits: ClassVar[Limits] = MappingProxyType({"restitution": _KEPT})
 

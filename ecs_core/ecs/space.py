@@ -24,6 +24,8 @@ class Depth(Column):
 class TrailDepths(Column):
     """The depth of each of a particle's TrailPoints, ``z0`` the newest, and in the last frame."""
 
+    z: F32
+
     fields = (*(f"z{k}" for k in range(TRAIL_POINTS)), "z")
 
 
@@ -33,7 +35,7 @@ class Volume:
 
     They are born evenly between the planes z = ``near`` and z = ``far`` (units), moving away from the viewer at
     ``speed`` (units/s; negative: towards). At the planes they "wrap", which shows nowhere, as their light is gone there
-    and rises within ``fade`` units; or they "reflect"; or the space is "open".
+    and rises within ``fade`` units; or they "reflect", with the restitution of Walls that do; or the space is "open".
     """
 
     bindable: ClassVar[tuple[str, ...]] = ("speed",)

@@ -9,7 +9,7 @@ from ecs_core.kernels.jit import inline_kernel, kernel
 
 f32 = np.float32
 
-DISC = 8  # columns of ``discs``: 5 are used; with 8, few rows straddle two cache lines
+DISC = 8  # columns of ``discs``: 5 are used, or 7 in space; with 8, few rows straddle two cache lines
 
 
 @inline_kernel
@@ -137,6 +137,76 @@ def collide(
     for k in range(order.size):
         i = order[k]
         x[i], y[i], vx[i], vy[i] = discs[k, 0], discs[k, 1], discs[k, 2], discs[k, 3]
+    return touching
+
+
+@inline_kernel
+def _bounce_in_space(i: int, first: int, last: int, balls: F32, restitution: float) -> int:
+    """As :func:`_bounce`, for balls."""
+    touching = 0
+    exchange = (f32(1.0) + restitution) * f32(0.5)
+    x, y, z, radius = balls[i, 0], balls[i, 1], balls[i, 5], balls[i, 4]
+    vx, vy, vz = balls[i, 2], balls[i, 3], balls[i, 6]
+    for j in range(first, last):
+        dx, dy, dz = balls[j, 0] - x, balls[j, 1] - y, balls[j, 5] - z
+        reach = radius + balls[j, 4]
+        square = dx * dx + dy * dy + dz * dz
+        if square >= reach * reach:
+            continue
+        touching += 1
+        if square > f32(0.0):
+            distance = np.sqrt(square)
+            nx, ny, nz = dx / distance, dy / distance, dz / distance
+        else:
+            distance, nx, ny, nz = f32(0.0), f32(1.0), f32(0.0), f32(0.0)
+        half = (reach - distance) * f32(0.5)
+        x -= nx * half
+        y -= ny * half
+        z -= nz * half
+        balls[j, 0] += nx * half
+        balls[j, 1] += ny * half
+        balls[j, 5] += nz * half
+        closing = (vx - balls[j, 2]) * nx + (vy - balls[j, 3]) * ny + (vz - balls[j, 6]) * nz
+        impulse = max(closing, f32(0.0)) * exchange
+        vx -= impulse * nx
+        vy -= impulse * ny
+        vz -= impulse * nz
+        balls[j, 2] += impulse * nx
+        balls[j, 3] += impulse * ny
+        balls[j, 6] += impulse * nz
+    balls[i, 0], balls[i, 1], balls[i, 5] = x, y, z
+    balls[i, 2], balls[i, 3], balls[i, 6] = vx, vy, vz
+    return touching
+
+
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], i8, i8, i4[::1], i4[::1], f4, f4[:, ::1]")
+def collide_in_space(
+    x: F32, y: F32, z: F32, vx: F32, vy: F32, vz: F32, radius: F32, columns: int, rows: int, starts: I32, order: I32,
+    restitution: float, balls: F32,
+) -> int:  # fmt: skip
+    """As :func:`collide`, for balls in space, which are sorted by x and y; ``balls`` is scratch of (n, DISC)."""
+    for k in range(order.size):
+        i = order[k]
+        balls[k, 0], balls[k, 1], balls[k, 2], balls[k, 3], balls[k, 4] = x[i], y[i], vx[i], vy[i], radius[i]
+        balls[k, 5], balls[k, 6] = z[i], vz[i]
+    touching = 0
+    for row in range(rows):
+        for column in range(columns):
+            here = row * columns + column
+            if starts[here] == starts[here + 1]:
+                continue
+            right_end, more_start, more_end, below_start, below_end, corner_start, corner_end = _later_neighbours(
+                row, column, columns, rows, starts
+            )
+            for i in range(starts[here], starts[here + 1]):
+                touching += _bounce_in_space(i, i + 1, right_end, balls, restitution)
+                touching += _bounce_in_space(i, below_start, below_end, balls, restitution)
+                touching += _bounce_in_space(i, more_start, more_end, balls, restitution)
+                touching += _bounce_in_space(i, corner_start, corner_end, balls, restitution)
+    for k in range(order.size):
+        i = order[k]
+        x[i], y[i], vx[i], vy[i] = balls[k, 0], balls[k, 1], balls[k, 2], balls[k, 3]
+        z[i], vz[i] = balls[k, 5], balls[k, 6]
     return touching
 
 

@@ -45,6 +45,7 @@ KERNELS = {
     "textures.draw_textures": 2.0,
     "beats.extend_chains": 1.4,
     "collision.collide": 1.2,
+    "collision.collide_in_space": 1.2,
     "birth.bear": 1.5,
     "motion.swirl": 0.9,
     "raster.list_bands": 0.5,

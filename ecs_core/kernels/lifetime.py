@@ -11,16 +11,16 @@ from ecs_core.kernels.jit import kernel
 f32 = np.float32
 
 
-@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f8, f8, f8, b1[::1]")
+@kernel("f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f8, f8, b1[::1]")
 def mark_dead(
-    age: F32, span: F32, x: F32, y: F32, margin: Scalar, right: Scalar, bottom: Scalar, dead: NDArray[np.bool_]
+    age: F32, span: F32, x: F32, y: F32, margin: F32, width: Scalar, height: Scalar, dead: NDArray[np.bool_]
 ) -> int:
     """Mark particles that are as old as their ``span`` or outside of the bounds; returns their number.
 
     ``dead`` is (n,). ``age`` and ``span`` are (n,) seconds, or empty if nothing ages; ``x`` and ``y`` are (n,) units,
-    or empty without bounds, which are from -``margin`` to ``right`` and ``bottom``.
+    or empty without bounds, which are ``margin``, (n,), outside of the canvas of ``width × height``.
     """
-    margin, right, bottom = f32(margin), f32(right), f32(bottom)
+    width, height = f32(width), f32(height)
     count = 0
     ages, is_bounded = age.size > 0, x.size > 0
     for i in range(dead.size):
@@ -28,7 +28,8 @@ def mark_dead(
         if ages:
             gone = age[i] >= span[i]
         if is_bounded:
-            gone = gone or x[i] < -margin or x[i] > right or y[i] < -margin or y[i] > bottom
+            right, bottom = width + margin[i], height + margin[i]
+            gone = gone or x[i] < -margin[i] or x[i] > right or y[i] < -margin[i] or y[i] > bottom
         dead[i] = gone
         count += gone
     return count

@@ -14,16 +14,17 @@ _STRAIGHT = f32(0.15)
 _SHORTEST = f32(0.25)  # units
 
 
-@kernel("f4[:, ::1], i8, i8, i8, i8, f4[::1], f4[::1], f8, f8, f4[:, ::1], f4[:, ::1]")
+@kernel("f4[:, ::1], i8, i8, i8, i8, f4[::1], f4[::1], f4[::1], f8, f8, f4[:, ::1], f4[:, ::1]")
 def trace(
-    values: F32, rows: int, x: int, y: int, first: int, known: F32, radius: F32, since: Scalar, taper: Scalar, out: F32,
-    points: F32,
+    values: F32, rows: int, x: int, y: int, first: int, known: F32, radius: F32, gone: F32, since: Scalar,
+    taper: Scalar, out: F32, points: F32,
 ) -> int:  # fmt: skip
     """Write the trails of ``rows`` particles as lines into ``out``, and return their number.
 
     ``values`` is a table's (fields, rows); ``x`` and ``y`` are its rows of the heads, and from ``first`` on those of
     the places before them: n times x, the newest first, then n times y. ``known`` (rows,) says how many of those there
-    are. ``since`` is the share of a step that has passed since the newest. ``out`` is (9, rows × n): x and y, dx and
+    are; ``gone`` (rows,) is the time since a particle died where its head is, as a share of the trail's, or 0.
+    ``since`` is the share of a step that has passed since the newest place. ``out`` is (9, rows × n): x and y, dx and
     dy, radius (units), light as a share of the head's, what radius and light are at the other end (shares of here), and
     the particle. ``points`` is scratch of (2, n + 1).
     """
@@ -42,7 +43,11 @@ def trace(
         if last == n:  # the last part leaves evenly, so that the end glides
             px[n] = px[n - 1] + (px[n] - px[n - 1]) * (f32(1.0) - since)
             py[n] = py[n - 1] + (py[n] - py[n - 1]) * (f32(1.0) - since)
-        begin, share = 0, f32(0.0)
+        begin, share = 0, gone[i]
+        if share > f32(0.0):  # what a dead particle left behind begins where it died
+            while begin < last and (f32(begin) + since) * per_step <= share:
+                begin += 1
+            px[begin], py[begin] = px[0], py[0]
         while begin < last:
             end = begin + 1
             while end < last:

@@ -19,7 +19,7 @@ from ecs_core.ecs.components import (
     Twinkle,
 )
 from ecs_core.ecs.schedule import Phase
-from ecs_core.ecs.space import Links
+from ecs_core.ecs.space import Depth, Links
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
 from ecs_core.plugin_api import ParticleType, layers_of
@@ -42,6 +42,7 @@ _COMPONENT_KERNELS = {
     Turbulence: ("motion.swirl",),
     Twinkle: ("shade.twinkle",),
 }
+_BALL_KERNELS = ("collision.collide_in_space",)
 _COVERING_KERNELS = ("cover.cover_band", "cover.fill_band")
 _TEXTURE_KERNELS = ("textures.draw_textures",)
 # Glows that are drawn softly are rare without lines; where there are, each process compiles what they need.
@@ -55,9 +56,11 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     """The kernels that a render of a particle type needs, with a song or without."""
     spared = set() if song else set(SONG_KERNELS)
     not_needed, covers, has_lines, has_pictures = set(_COMPONENT_KERNELS), False, False, False
+    has_balls = False
     for layer in layers_of(kind, settings):
         with silent_world(layer.type, layer.settings) as world:
             not_needed -= {component for component in not_needed if world.query(Table, component)}
+            has_balls |= bool(world.query(Collide, Depth))
             sprites = [sprite for _, (sprite,) in world.query(Sprite)]
             draws_itself = any(system.phase == Phase.EXTRACT for system in layer.type.systems)  # maybe anything
             covers |= draws_itself or any(sprite.blend == "over" for sprite in sprites)
@@ -72,6 +75,7 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
         kernel for component in _COMPONENT_KERNELS.keys() - not_needed for kernel in _COMPONENT_KERNELS[component]
     }
     spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]} - needed
+    spared |= set() if has_balls else set(_BALL_KERNELS)
     spared |= set() if covers else set(_COVERING_KERNELS)
     spared |= set() if has_lines else set(_LINE_KERNELS)
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()

@@ -13,7 +13,7 @@ from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.view import NEAREST, View
-from ecs_core.systems.extraction import streaked
+from ecs_core.systems.extraction import smeared, streaked
 from ecs_core.systems.space import smooth
 
 f32 = np.float32
@@ -42,7 +42,7 @@ def through(sprites: Sprites, view: View, before: Callable[[float], View]) -> Sp
         return _exposed(sprites, view, before)
     if sprites.z is not None:
         return _in_space(sprites, view)
-    x, y = view.place(sprites.x, sprites.y, None)
+    x, y, _ = view.place(sprites.x, sprites.y, None)
     dx, dy = sprites.dx, sprites.dy
     if dx is not None and dy is not None:
         c, s = view.zoomed
@@ -55,21 +55,30 @@ def _exposed(sprites: Sprites, view: View, before: Callable[[float], View]) -> S
     assert sprites.open is not None
     nothing = np.zeros(len(sprites), np.float32)
     dx, dy = (nothing if d is None else d for d in (sprites.dx, sprites.dy))
+    pictures = nothing > 0 if sprites.texture is None else sprites.texture > 0
+    if pictures.any() and not pictures.all():
+        return Sprites.join([_exposed(sprites.where(some), view, before) for some in (pictures, ~pictures)])
     z, dz = sprites.z, nothing if sprites.dz is None else sprites.dz
-    x, y = view.place(sprites.x, sprites.y, z)
-    way_x, way_y = np.empty_like(x), np.empty_like(y)
+    x, y, scale = view.place(sprites.x, sprites.y, z)
+    way_x, way_y, scale_before = np.empty_like(x), np.empty_like(y), np.empty_like(x)
     for seconds in np.unique(sprites.open):
         those, earlier = sprites.open == seconds, before(float(seconds))
         back_z = None if z is None else (z - dz)[those]
-        from_x, from_y = earlier.place((sprites.x - dx)[those], (sprites.y - dy)[those], back_z)
+        from_x, from_y, scale_before[those] = earlier.place((sprites.x - dx)[those], (sprites.y - dy)[those], back_z)
         way_x[those], way_y[those] = x[those] - from_x, y[those] - from_y
     length = np.hypot(way_x, way_y)
     shorter = np.minimum(f32(1), _LONGEST / np.maximum(length, f32(1)))
     way_x, way_y = way_x * shorter, way_y * shorter
     round_ones = replace(sprites, dx=None, dy=None, dz=None, open=None)
+    grown: F32 = np.clip(scale_before / np.maximum(scale, f32(1e-6)), f32(0.1), f32(10))
     if z is None:
-        return streaked(through(round_ones, view, before), way_x, way_y)
+        flat = through(round_ones, view, before)
+        return smeared(flat, way_x, way_y, before=grown) if pictures.any() else streaked(flat, way_x, way_y)
     glows, discs, kept = _focused(round_ones, view, way=length * shorter)
+    if pictures.any():
+        back_x, back_y = way_x[kept], way_y[kept]
+        behind = replace(glows, x=glows.x - f32(0.5) * back_x, y=glows.y - f32(0.5) * back_y)
+        return _in_order([smeared(behind, back_x, back_y, before=grown[kept])])
     return _in_order([*_comets(glows, way_x[kept], way_y[kept]), *discs])
 
 

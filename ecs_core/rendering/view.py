@@ -81,11 +81,11 @@ class View:
         seen_x, seen_y = self.flat((px + middle_x - f32(self.x)) * scale, (py + middle_y - f32(self.y)) * scale)
         return seen_x, seen_y, scale * f32(camera.zoom), away
 
-    def place(self, x: F32, y: F32, z: F32 | None) -> tuple[F32, F32]:
-        """Where on the canvas of the picture something is seen, in space or on the canvas."""
+    def place(self, x: F32, y: F32, z: F32 | None) -> tuple[F32, F32, F32]:
+        """Where on the canvas of the picture something is seen, in space or on the canvas, and how much larger."""
         if z is None:
-            return self.flat(x - f32(self.x), y - f32(self.y))
-        return self.projected(x, y, z)[:2]
+            return *self.flat(x - f32(self.x), y - f32(self.y)), np.full_like(x, self.camera.zoom)
+        return self.projected(x, y, z)[:3]
 
     def air(self, away: F32) -> F32:
         """The share of light that is seen at a distance: fog, and what comes too near fades."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecs_core import kernels
 from ecs_core.arrays import F32
@@ -17,9 +18,11 @@ from ecs_core.ecs.components import (
     Skirt,
     Speed,
     Sprite,
+    TrailPoints,
     Tumble,
     Turn,
     Velocity,
+    alive,
 )
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, MovingCamera
@@ -31,6 +34,12 @@ from ecs_core.raster.textures import texture_numbers
 
 f32 = np.float32
 _SKIRT, _TUMBLE = Skirt(), Tumble()
+_NEXT, _FARTHEST = f32(1.25), f32(4)  # units from one copy of a picture to the next; and when there are many of them
+_MANY = 32  # copies: each adds so little that they may lie farther apart
+_FINE = f32(1 / 16)  # share of a picture's extent along its way that they may then be apart
+_MOST_COPIES, _MOST_IN_ALL = 128, 200_000  # of a picture, and of those of a population
+_SOLID = f32(0.7)  # share of a picture's side that is not empty
+_DENSEST = f32(0.98)  # copies that let nothing through would each hide what is behind
 _THINNEST = f32(0.07)  # share of a picture's width that is left of one seen from its edge
 
 
@@ -44,7 +53,10 @@ class SpriteSystem(System):
     def process(self) -> None:
         world = self.world
         seen = world.query(Table, Position, Look, Color, Sprite)
-        count = sum(len(table) for _, (table, *_) in seen)
+        living = {entity: alive(world.component(entity, TrailPoints)) for entity, _ in seen}
+        count = sum(
+            len(table) if (some := living[entity]) is None else np.count_nonzero(some) for entity, (table, *_) in seen
+        )
         for entity, (table, position, look, color, sprite) in seen:
             if not len(table):
                 continue
@@ -72,20 +84,32 @@ class SpriteSystem(System):
             if depth is not None:
                 sprites = replace(sprites, z=depth.z)
             if sprite.texture is not None:
-                world.draw(self._with_pictures(entity, table, sprite, sprites))
-                continue
-            velocity = world.component(entity, Velocity)
-            if sprite.shutter and sprite.shape == "glow" and velocity is not None:
-                speed = world.component(entity, Speed)
-                open_for = sprite.shutter * (1.0 if speed is None else speed.factor)
-                dx, dy = velocity.x * f32(open_for), velocity.y * f32(open_for)
-                if depth is None and not world.has(MovingCamera):
-                    sprites = streaked(sprites, dx, dy)
-                else:  # its streak is that on the screen, which the camera knows
-                    dz = None if depth is None else depth.vz * f32(open_for)
-                    shutter = np.full(len(table), sprite.shutter, np.float32)
-                    sprites = replace(sprites, dx=dx, dy=dy, dz=dz, open=shutter)
-            world.draw(sprites)
+                sprites = self._with_pictures(entity, table, sprite, sprites)
+            world.draw(self._exposed(entity, sprite, sprites, living[entity]))
+
+    def _exposed(self, entity: int, sprite: Sprite, sprites: Sprites, living: NDArray[np.bool_] | None) -> Sprites:
+        """The sprites of particles that are ``living`` (rows,), spread along their way while the shutter is open."""
+        world = self.world
+        velocity, depth = world.component(entity, Velocity), world.component(entity, Depth)
+        camera_moves = world.has(MovingCamera)
+        shown = sprites if living is None else sprites.where(living)
+        blurs = sprite.shutter and (sprite.texture is not None or sprite.shape == "glow")
+        if not blurs or (velocity is None and not camera_moves):
+            return shown
+        speed = world.component(entity, Speed)
+        open_for = f32(sprite.shutter * (1.0 if speed is None else speed.factor))
+        nothing = np.zeros(len(shown), np.float32)
+
+        def way(v: F32) -> F32:
+            gone: F32 = (v if living is None else v[living]) * open_for
+            return gone
+
+        dx, dy = (nothing, nothing) if velocity is None else (way(velocity.x), way(velocity.y))
+        if depth is None and not camera_moves:
+            return streaked(shown, dx, dy) if sprite.texture is None else smeared(shown, dx, dy)
+        # Its streak is that on the screen, which the camera knows.
+        dz = None if depth is None else way(depth.vz)
+        return replace(shown, dx=dx, dy=dy, dz=dz, open=np.full(len(shown), sprite.shutter, np.float32))
 
     def _with_pictures(self, entity: int, table: Table, sprite: Sprite, sprites: Sprites) -> Sprites:
         """Sprites with their pictures, turned as the particles are."""
@@ -139,6 +163,59 @@ def streaked(sprites: Sprites, dx: F32, dy: F32) -> Sprites:
         ),
     ]
     return Sprites.join([still, *paths])
+
+
+def smeared(sprites: Sprites, dx: F32, dy: F32, *, before: F32 | None = None) -> Sprites:
+    """Pictures that move along (``dx``, ``dy``) while they are seen: fainter copies along it, with as much light.
+
+    They lie round where the picture is, each drawn after the one behind it. ``before`` is how many times as large as at
+    its end the picture is at the beginning of its way, (n,). Those that move hardly at all stay as they are.
+    """
+    side = 2 * sprites.radius
+    way = np.fmin(np.fmax(np.hypot(dx, dy), f32(0)), f32(1e5))
+    apart = np.clip(_FINE * _extent(sprites, dx, dy, way), _NEXT, _FARTHEST)
+    wanted = np.minimum(way / _NEXT, np.maximum(way / apart, f32(_MANY)))
+    counts = np.ceil(wanted).clip(1, _MOST_COPIES).astype(np.int64)
+    total = int(counts.sum())
+    if total == len(sprites):
+        return sprites
+    if total > _MOST_IN_ALL:
+        counts = np.maximum(counts * _MOST_IN_ALL // total, 1)
+    of = np.repeat(np.arange(len(sprites)), counts)
+    nth = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+    n = counts[of].astype(np.float32)
+    along = np.where(n > 1, (nth.astype(np.float32) + f32(0.5)) / n - f32(0.5), f32(0))
+    copies = sprites.where(of)
+    light, cover = 1 / n, None
+    if copies.cover is not None:
+        # Where as many copies lie on each other as there can be, they cover as much as the picture does in the mean.
+        overlap = np.minimum(_SOLID * side / np.maximum(way, f32(1e-6)), f32(1))[of]
+        most = np.minimum(copies.cover, _DENSEST) * overlap
+        cover = np.where(n > 1, 1 - (1 - most) ** (1 / np.maximum(n * overlap, f32(1))), copies.cover)
+        light = np.where(copies.cover > 0, f32(1), light)
+    moved = n > 1
+    return replace(
+        copies,
+        x=copies.x + np.where(moved, along * dx[of], f32(0)),
+        y=copies.y + np.where(moved, along * dy[of], f32(0)),
+        radius=copies.radius if before is None else copies.radius * (1 + (f32(0.5) - along) * (before[of] - 1)),
+        red=copies.red * light,
+        green=copies.green * light,
+        blue=copies.blue * light,
+        cover=cover,
+    )
+
+
+def _extent(sprites: Sprites, dx: F32, dy: F32, way: F32) -> F32:
+    """How long pictures are along their way, units: those that are seen from their edge may be thin."""
+    extent: F32 = 2 * sprites.radius
+    if sprites.squeeze is None:
+        return extent
+    angle = f32(2 * np.pi) * (np.zeros_like(way) if sprites.angle is None else sprites.angle)
+    across = (dx * np.cos(angle) + dy * np.sin(angle)) / np.maximum(way, f32(1e-6))
+    narrow = across * across * (1 - sprites.squeeze * sprites.squeeze)
+    extent = extent * np.sqrt(np.clip(1 - narrow, f32(0), f32(1)))
+    return extent
 
 
 def _path(sprites: Sprites, dx: F32, dy: F32, dim: F32) -> Sprites:

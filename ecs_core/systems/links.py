@@ -5,14 +5,25 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecs_core import kernels
 from ecs_core.arrays import F32
-from ecs_core.ecs.components import Color, Hue, Look, Position, Speed, Sprite, Velocity, Walls
+from ecs_core.ecs.components import (
+    Color,
+    Hue,
+    Look,
+    Position,
+    Speed,
+    Sprite,
+    TrailPoints,
+    Velocity,
+    Walls,
+    alive,
+)
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, Links
-from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import System
 from ecs_core.raster.sprites import Sprites
 from ecs_core.systems.extraction import turned
@@ -31,13 +42,18 @@ class LinkLines(System):
 
     def process(self) -> None:
         world, canvas = self.world, self.world.get(Canvas)
-        kinds = (Table, Links, Position, Look, Color)
-        for entity, (table, links, position, look, color, depth, hue) in world.query(*kinds, optional=(Depth, Hue)):
-            n, most = len(table), min(links.most, kernels.links.MOST)
+        kinds = (Links, Position, Look, Color)
+        for entity, (links, position, look, color, depth, hue) in world.query(*kinds, optional=(Depth, Hue)):
+            living = alive(world.component(entity, TrailPoints))
+
+            def of_living(values: F32, living: NDArray[np.bool_] | None = living) -> F32:
+                return values if living is None else values[living]
+
+            x, y = of_living(position.x), of_living(position.y)
+            n, most = len(x), min(links.most, kernels.links.MOST)
             if n < 2 or most < 1 or links.reach <= 0 or links.light <= 0 or links.width <= 0:
                 continue
-            x, y = position.x, position.y
-            z = np.zeros(n, np.float32) if depth is None else depth.z
+            z = np.zeros(n, np.float32) if depth is None else of_living(depth.z)
             cell = max(links.reach, math.sqrt(canvas.width * canvas.height / _MOST_CELLS))
             columns, rows = max(3, int(canvas.width / cell) + 1), max(3, int(canvas.height / cell) + 1)
             starts, order = np.empty(columns * rows + 1, np.int32), np.empty(n, np.int32)
@@ -51,10 +67,12 @@ class LinkLines(System):
                 continue
             a, b = pairs[0, :count], pairs[1, :count]
             # As bright as both ends are together, brighter towards the brighter one, and dark where one is.
-            bright: F32 = np.maximum(self._light(entity, position, look), f32(1e-6))
+            bright: F32 = np.maximum(of_living(self._light(entity, position, look)), f32(1e-6))
             one, other = bright[a], bright[b]
             light = f32(2 * links.light) * shares[:count] * np.sqrt(one * other) * one / (one + other)
-            red, green, blue = (f32(0.5) * (shown[a] + shown[b]) * light for shown in turned(color, hue))
+            red, green, blue = (
+                f32(0.5) * (shown[a] + shown[b]) * light for shown in map(of_living, turned(color, hue))
+            )
             world.draw(
                 Sprites(
                     x[a],

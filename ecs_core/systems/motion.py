@@ -25,6 +25,7 @@ from ecs_core.ecs.components import (
     Turbulence,
     Velocity,
     Walls,
+    alive,
 )
 from ecs_core.ecs.resources import Canvas, Clock
 from ecs_core.ecs.rng import kernel_key, stream_of
@@ -44,12 +45,14 @@ class GravitySystem(System):
 
     phase = Phase.FORCE
     needs = (Gravity, Velocity)
-    writes = (Velocity,)
+    writes = (Velocity, Depth)
 
     def process(self) -> None:
-        for _, (gravity, velocity) in self.world.query(Gravity, Velocity):
+        for _, (gravity, velocity, depth) in self.world.query(Gravity, Velocity, optional=(Depth,)):
             velocity.x += f32(gravity.x * self.world.dt)
             velocity.y += f32(gravity.y * self.world.dt)
+            if depth is not None and gravity.z:
+                depth.vz += f32(gravity.z * self.world.dt)
 
 
 class AttractionSystem(System):
@@ -107,15 +110,18 @@ class JitterSystem(System):
     phase = Phase.FORCE
     needs = (Jitter, Velocity, Table)
     random_key = "Shake"
-    writes = (Velocity,)
+    writes = (Velocity, Depth)
 
     def process(self) -> None:
         world = self.world
-        for entity, (jitter, velocity, table) in world.query(Jitter, Velocity, Table):
+        for entity, (jitter, velocity, table, depth) in world.query(Jitter, Velocity, Table, optional=(Depth,)):
             if jitter.strength:
                 step = jitter.strength * math.sqrt(world.dt)
                 key = kernel_key(world.seed, stream_of(self.random_key, world.name(entity)))
                 kernels.motion.jitter(velocity.x, velocity.y, table.birth, world.move, *key, step)
+                if depth is not None:
+                    key = kernel_key(world.seed, stream_of(self.random_key, world.name(entity), "depth"))
+                    kernels.motion.jitter(depth.vz, np.zeros_like(depth.vz), table.birth, world.move, *key, step)
 
 
 class GrowthSystem(System):
@@ -186,6 +192,10 @@ class WrapSystem(System):
             margins = wrap_margins(look, sprite, velocity, speed)
             before = position.x.copy(), position.y.copy()
             kernels.motion.wrap(position.x, position.y, margins, canvas.width, canvas.height)
+            living = alive(path)
+            if living is not None:
+                np.copyto(position.x, before[0], where=~living)
+                np.copyto(position.y, before[1], where=~living)
             if path is not None:
                 _take_trails_along(table, position.x - before[0], position.y - before[1])
 
@@ -197,7 +207,7 @@ def wrap_margins(look: Look, sprite: Sprite | None, velocity: Velocity | None, s
         reach = f32(_BLURRED * sprite.scale)
     elif sprite is not None and sprite.shape == "disc":
         reach = f32(1)
-    elif sprite is not None:
+    if sprite is not None and (sprite.texture is not None or sprite.shape == "glow"):
         open_for = sprite.shutter * (1.0 if speed is None else abs(speed.factor))
     margins: F32 = np.maximum(reach * look.radius, f32(_LEAST_REACH))
     if open_for and velocity is not None:  # half of a streak

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ecs_core.arrays import F32
-from ecs_core.ecs.components import Drag, Look, Speed
+from ecs_core.ecs.components import Drag, Look, Speed, Walls
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, Volume
 from ecs_core.ecs.world import System
@@ -24,7 +24,7 @@ class DepthSystem(System):
 
     def process(self) -> None:
         dt = self.world.dt
-        for _, (depth, volume, drag, speed) in self.world.query(Depth, optional=(Volume, Drag, Speed)):
+        for _, (depth, volume, drag, speed, walls) in self.world.query(Depth, optional=(Volume, Drag, Speed, Walls)):
             rate = 0.0 if drag is None else drag.rate
             step = (-math.expm1(-rate * dt) / rate if rate else dt) * (1.0 if speed is None else speed.factor)
             depth.z += depth.vz * f32(step)
@@ -39,7 +39,8 @@ class DepthSystem(System):
             below, above = depth.z < near, depth.z > near + through
             depth.z[:] = np.where(below, 2 * near - depth.z, np.where(above, 2 * (near + through) - depth.z, depth.z))
             np.clip(depth.z, near, near + through, out=depth.z)  # it may cross the whole space in one step
-            towards = np.abs(depth.vz)
+            kept = walls.restitution if walls is not None and walls.mode == "reflect" else 1.0
+            towards = f32(kept) * np.abs(depth.vz)
             depth.vz[:] = np.where(below, towards, np.where(above, -towards, depth.vz))
 
 

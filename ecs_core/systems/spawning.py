@@ -23,8 +23,10 @@ from ecs_core.ecs.components import (
     Pulse,
     Size,
     Speed,
+    TrailPoints,
     Upkeep,
     Velocity,
+    alive,
 )
 from ecs_core.ecs.resources import AudioFrame
 from ecs_core.ecs.rng import kernel_key, stream_of, uniform_by_birth
@@ -64,12 +66,12 @@ class EmissionSystem(System):
                 # Fractions of a particle are rounded at random, so nothing has to be carried over to the next frame.
                 rate = emission.rate * (sources if origin is not None and origin.per_particle else 1)
                 due = int(rate * world.dt + world.rng(self, entity).uniform())
-                self._bear(entity, table, emission, min(due, emission.limit - len(table)), during=world.dt)
+                self._bear(entity, table, emission, min(due, emission.limit - _count(world, entity)), during=world.dt)
                 if emission.event is not None:
                     due = emission.per_event * world.get(AudioFrame).count(emission.event)
-                    self._bear(entity, table, emission, min(due, emission.limit - len(table)), during=0.0)
+                    self._bear(entity, table, emission, min(due, emission.limit - _count(world, entity)), during=0.0)
             if upkeep is not None:
-                self._bear(entity, table, upkeep, upkeep.count - len(table), during=world.dt)
+                self._bear(entity, table, upkeep, upkeep.count - _count(world, entity), during=world.dt)
 
     def _bear(self, entity: int, table: Table, birth: Birth, n: int, *, during: float) -> None:
         """Spawn ``n`` particles within the first ``during`` seconds of the frame."""
@@ -104,9 +106,7 @@ class EmissionSystem(System):
 
     def _sources(self, entity: int, origin: EmitFrom) -> int:
         """How many particles there are to be born at."""
-        table = self.world.component(self.world.derived(entity, origin, source_of), Table)
-        assert table is not None
-        return len(table)
+        return _count(self.world, self.world.derived(entity, origin, source_of))
 
     def _place_at_sources(self, entity: int, origin: EmitFrom, birth: I64, new: slice, until: F32) -> None:
         """Move new particles to those of another population, which are drawn by birth ids.
@@ -116,6 +116,9 @@ class EmissionSystem(System):
         world, source = self.world, self.world.derived(entity, origin, source_of)
         drawn = uniform_by_birth(world.seed, stream_of(self.random_key, world.name(entity), "source"), birth)
         of = (drawn * np.float32(self._sources(entity, origin))).astype(np.int64)
+        living = alive(world.component(source, TrailPoints))
+        if living is not None:
+            of = np.flatnonzero(living)[of]
         place, there = world.component(entity, Position), world.component(source, Position)
         if place is None or there is None:
             return
@@ -188,6 +191,13 @@ def source_of(world: World, entity: int, origin: EmitFrom) -> int:
             f"{', '.join(map(repr, names)) or 'none'}"
         )
     return names[origin.source]
+
+
+def _count(world: World, entity: int) -> int:
+    """How many particles a population has; trails of dead ones are none."""
+    table, living = world.component(entity, Table), alive(world.component(entity, TrailPoints))
+    assert table is not None
+    return len(table) if living is None else int(np.count_nonzero(living))
 
 
 def _pace(world: World, entity: int) -> np.float32:

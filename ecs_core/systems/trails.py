@@ -12,7 +12,18 @@ import numpy as np
 
 from ecs_core import kernels
 from ecs_core.arrays import F32
-from ecs_core.ecs.components import TRAIL_POINTS, Color, Hue, Look, Position, Speed, Trail, TrailPoints, Velocity
+from ecs_core.ecs.components import (
+    TRAIL_POINTS,
+    Color,
+    Hue,
+    Look,
+    Position,
+    Speed,
+    Trail,
+    TrailPoints,
+    Velocity,
+    alive,
+)
 from ecs_core.ecs.resources import Canvas, Clock
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, TrailDepths
@@ -28,12 +39,15 @@ _FASTER = f32(4.0)  # times its velocity that a particle may move within a frame
 
 
 class TrailSystem(System):
-    """Keeps the places of particles that have a Trail; one that was put elsewhere leaves its trail behind."""
+    """Keeps the places of particles that have a Trail; one that was put elsewhere begins a new one.
+
+    What has died stays where its trail ends, whatever else would move it.
+    """
 
     phase = Phase.SHADE
     needs = (Trail, TrailPoints, Position, Velocity)
-    reads = (Position, Velocity)
-    writes = (TrailPoints, TrailDepths)
+    reads = (Velocity,)
+    writes = (Position, Depth, TrailPoints, TrailDepths)
 
     def process(self) -> None:
         world, clock = self.world, self.world.get(Clock)
@@ -45,10 +59,18 @@ class TrailSystem(System):
         ):
             factor = f32(1.0 if speed is None else speed.factor)
             vx, vy = velocity.x * factor, velocity.y * factor
+            vz = None if depth is None else depth.vz * factor
+            living = alive(path)
+            if living is not None:
+                path.gone[~living] += f32(clock.dt)
+                held = [(position.x, path.x, vx), (position.y, path.y, vy)]
+                if depth is not None and deep is not None and vz is not None:
+                    held.append((depth.z, deep.z, vz))
+                for place, kept_place, v in held:
+                    place[~living], v[~living] = kept_place[~living], 0
             moved = np.hypot(position.x - path.x, position.y - path.y)
             jumped = moved > _JUMP + _FASTER * f32(clock.dt) * np.hypot(vx, vy)
-            if depth is not None and deep is not None:
-                vz = depth.vz * factor
+            if depth is not None and deep is not None and vz is not None:
                 jumped |= np.abs(depth.z - deep.z) > _JUMP + _FASTER * f32(clock.dt) * np.abs(vz)
                 deep.z[:] = depth.z
             path.known[jumped] = 0
@@ -58,9 +80,9 @@ class TrailSystem(System):
             _, _, at = world.derived(entity, table, _rows)
             xs, ys = (table.values[row : row + TRAIL_POINTS, : len(table)] for row in (at, at + TRAIL_POINTS))
             kept = [(xs, position.x, vx), (ys, position.y, vy)]
-            if depth is not None and deep is not None:
+            if depth is not None and deep is not None and vz is not None:
                 first_z = table.row_of(TrailDepths, "z0")
-                kept.append((table.values[first_z : first_z + TRAIL_POINTS, : len(table)], depth.z, depth.vz * factor))
+                kept.append((table.values[first_z : first_z + TRAIL_POINTS, : len(table)], depth.z, vz))
             for tick in range(max(first, last - TRAIL_POINTS) + 1, last + 1):
                 back = f32(now - tick * step)
                 for places, here, v in kept:
@@ -88,13 +110,13 @@ class TrailLines(System):
             step = trail.seconds / (TRAIL_POINTS - 1)
             since = now / step - _steps(now, step)
             if depth is not None and deep is not None:
-                _draw_in_space(world, table, trail, since, turned(color, hue))
+                _draw_in_space(world, table, trail, since, _gone(path, trail), turned(color, hue))
                 continue
             out = np.empty((9, n * TRAIL_POINTS), np.float32)
             rows = world.derived(entity, table, _rows)
             points = np.empty((2, TRAIL_POINTS + 1), np.float32)
             count = kernels.trails.trace(
-                table.values, n, *rows, path.known, look.radius, since, trail.taper, out, points
+                table.values, n, *rows, path.known, look.radius, _gone(path, trail), since, trail.taper, out, points
             )
             lines, of = out[:, :count], out[8, :count].astype(np.int64)
             light = lines[5] * look.light[of] * f32(trail.light)
@@ -135,7 +157,9 @@ def _left_behind(trails: Sprites, wrapped_x: F32, wrapped_y: F32, canvas: Canvas
     return replace(trails, x=x, y=y).where(seen)
 
 
-def _draw_in_space(world: World, table: Table, trail: Trail, since: float, colours: tuple[F32, F32, F32]) -> None:
+def _draw_in_space(
+    world: World, table: Table, trail: Trail, since: float, gone: F32, colours: tuple[F32, F32, F32]
+) -> None:
     """Draw the trails of particles that have depth: a line from each place to the one before it."""
     n, last = len(table), TRAIL_POINTS - 1
 
@@ -150,16 +174,22 @@ def _draw_in_space(world: World, table: Table, trail: Trail, since: float, colou
     z = places(Depth, "z", TrailDepths)
     known, radius, light = (table.values[table.row_of(*field), :n] for field in _HEADS)
     # What has passed at each place, as a share of the trail; 0 at the head.
-    passed = np.minimum((np.arange(TRAIL_POINTS + 1) - f32(1) + f32(since)) / last, 1).astype(np.float32)
+    passed = np.minimum((np.arange(TRAIL_POINTS + 1) - f32(1) + f32(since)) / last, 1).astype(np.float32)[:, None]
     passed[0] = 0
-    left, there = (1 - passed)[:, None], (1 - f32(trail.taper) * passed)[:, None]
-    steps, of = np.nonzero((np.arange(TRAIL_POINTS)[:, None] < known) & (radius > 0) & (left[:-1] > 0))
-    bright = (left[steps, 0] ** 2) * light[of] * f32(trail.light)
+    before_death = (passed > gone) | (gone == 0)  # of the dead: the places where they were alive
+    for path in (x, y, z):
+        np.copyto(path, path[0], where=~before_death)
+    passed = np.maximum(passed, gone)
+    left, there = 1 - passed, 1 - f32(trail.taper) * passed
+    steps, of = np.nonzero(
+        (np.arange(TRAIL_POINTS)[:, None] < known) & (radius > 0) & (left[:-1] > 0) & before_death[1:]
+    )
+    bright = (left[steps, of] ** 2) * light[of] * f32(trail.light)
     world.draw(
         Sprites(
             x[steps, of],
             y[steps, of],
-            radius[of] * there[steps, 0],
+            radius[of] * there[steps, of],
             colours[0][of] * bright,
             colours[1][of] * bright,
             colours[2][of] * bright,
@@ -167,12 +197,18 @@ def _draw_in_space(world: World, table: Table, trail: Trail, since: float, colou
             np.zeros(len(of), np.uint8),
             dx=x[steps + 1, of] - x[steps, of],
             dy=y[steps + 1, of] - y[steps, of],
-            taper=there[steps + 1, 0] / np.maximum(there[steps, 0], f32(1e-6)),
-            fade=(left[steps + 1, 0] / left[steps, 0]) ** 2,
+            taper=there[steps + 1, of] / np.maximum(there[steps, of], f32(1e-6)),
+            fade=(left[steps + 1, of] / left[steps, of]) ** 2,
             z=z[steps, of],
             dz=z[steps + 1, of] - z[steps, of],
         )
     )
+
+
+def _gone(path: TrailPoints, trail: Trail) -> F32:
+    """The share of its trail that has passed since a particle's death, (rows,): 0 while it lives."""
+    gone: F32 = np.minimum(path.gone / f32(trail.seconds), f32(1))
+    return gone
 
 
 def _steps(seconds: float, step: float) -> int:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from ecs_core import (
     Binding,
+    Brightness,
     Burst,
     Canvas,
     Color,
+    ColorBy,
     Gradient,
     Look,
     Position,
@@ -72,9 +74,11 @@ def populate(world: World, settings: OrbitsSettings) -> None:
         count = left if kind is KINDS[-1] else min(left, round(kind.share * settings.particle_count))
         left -= count
         crowd = max(1.0, count / (kind.share * USUAL)) ** -0.45  # many would melt into one bright ring
+        of_family = _tints(colours[at % len(colours)], colours[OTHERS[at] % len(colours)])
+        by_speed = settings.color_by == "speed" and len(set(colours)) > 1
         band = Band(kind.inner * fits, kind.outer * fits, settings.rings, settings.scatter, kind.pace * settings.pace)
         world.populate(
-            (Position, Size, Color, Look, Pulse, Orbit),
+            (Position, Size, Color, Look, Pulse, Orbit, *((Brightness,) if by_speed else ())),
             (
                 Burst(
                     x,
@@ -83,8 +87,9 @@ def populate(world: World, settings: OrbitsSettings) -> None:
                     size=kind.size * crowd,
                     light=kind.light * crowd,
                     pulse=Range(0.15, 0.5),
-                    palette=_tints(colours[at % len(colours)], colours[OTHERS[at] % len(colours)]),
+                    palette=settings.palette if settings.color_by else of_family,
                 ),
+                *((ColorBy("speed", settings.palette, usual=settings.usual_speed),) if by_speed else ()),
                 family,
                 band,
                 Drum(kind.event, push=1.1 * push),
@@ -108,7 +113,7 @@ def populate(world: World, settings: OrbitsSettings) -> None:
                 size=Range(0.8, 2.0, 3.0),
                 light=Range(0.05, 1.0, 4.0),
                 pulse=Range(0.05, 0.25),
-                palette=_tints(colours[-1], (0.8, 0.85, 1.0)),
+                palette=settings.palette if settings.color_by else _tints(colours[-1], (0.8, 0.85, 1.0)),
             ),
             Twinkle(low=0.3, high=1.0),
             Sprite("glow"),

@@ -7,7 +7,6 @@ class OrbitsSettings(Settings):
     """The shared settings, with trails and colours of its own, and how orbits lie."""
 
     ignored = (
-        "color_by",
         "speed_x",
         "speed_y",
         "speed_z",
@@ -17,6 +16,8 @@ class OrbitsSettings(Settings):
         "inner_movement_strength",
         *Settings.SPAWNING,
     )
+    usual_speed = 190.0
+
     particle_count: int = option(240, "bodies of all families", group="particles", ge=0, le=50_000)
     trail: float = option(2.2, "tail behind each body", group="look", unit="s", ge=0, le=10)
     particle_colors: tuple[RGB, ...] = option(

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecs_core import (
     F32,
+    Brightness,
     Clock,
     Color,
+    ColorBy,
     Column,
     Look,
     Phase,
@@ -169,6 +171,28 @@ class Depth(System):
         for _, (orbit, look) in self.world.query(Orbit, Look):
             look.radius *= orbit.scale
             look.light *= orbit.scale ** np.float32(_NEAR)
+
+
+class Pace(System):
+    """Colours bodies by how fast they go round, as they have no Velocity: fast just after a stroke of their drum."""
+
+    phase = Phase.SHADE
+    needs = (ColorBy, Drum, Orbit, Brightness, Color)
+    reads = (Orbit, Brightness)
+    writes = (Color,)
+
+    def process(self) -> None:
+        world, seconds = self.world, seconds_of(self.world)
+        kinds = (ColorBy, Drum, Orbit, Brightness, Color)
+        for entity, (color_by, drum, orbit, brightness, color, speed) in world.query(*kinds, optional=(Speed,)):
+            if color_by.by != "speed":
+                continue
+            before, now = _advance(world, entity, drum, [seconds - world.dt, seconds])
+            factor = np.float32((now - before) / world.dt * (1.0 if speed is None else speed.factor))
+            square = (orbit.radius * orbit.rate * factor) ** 2
+            usual = np.float32(color_by.usual**2)
+            colours = color_by.palette(1 - usual / (square + usual)) * brightness.value[:, None]
+            color.r[:], color.g[:], color.b[:] = colours.T
 
 
 class Guides(System):

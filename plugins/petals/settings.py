@@ -7,7 +7,7 @@ class PetalsSettings(Settings):
     """The shared settings, with colours and a place of its own, the sun, and how strong wind and whirl are."""
 
     ignored = (
-        *("speed_z", "bounce", "shutter", "outer_movement_strength", "inner_movement_strength"),
+        *("speed_z", "bounce", "outer_movement_strength", "inner_movement_strength"),
         *Settings.SPAWNING,
     )
     usual_speed = 120.0

@@ -193,3 +193,22 @@ def test_speed_of_0_stops_bodies() -> None:
     one, other = (last(play("orbits", steady(1.0), at, bindings=binding, planes=0)) for at in (3.0, 3.5))
     # They stand still; only the planes drift by some tenths of a degree.
     assert np.hypot(one.x - other.x, one.y - other.y).max() < 12
+
+
+def test_bodies_have_colours_by_their_speed() -> None:
+    red_to_blue = {"particle_colors": [[255, 0, 0], [0, 0, 255]], "color_by": "speed"}
+    plain, hit = (last(play("orbits", tune, 1.0, **red_to_blue)) for tune in (silence, struck("snares", 28 / 30)))
+    for number in (KICK, SNARE, HAT):
+        calm, pushed = (family(moment, number).color for moment in (plain, hit))
+        blue = [each[:, 2].sum() / each.sum() for each in (calm, pushed)]
+        assert 0.1 < blue[0] < 0.75
+        assert blue[1] > 1.2 * blue[0] if number == SNARE else blue[1] == blue[0]
+
+
+@pytest.mark.parametrize("by", ["birth", "height", "band"])
+def test_bodies_of_all_families_have_colours_by_other_things(by: str) -> None:
+    moment = last(play("orbits", silence, 0.2, particle_colors=[[255, 0, 0], [0, 0, 255]], color_by=by))
+    for number in (KICK, SNARE, HAT):
+        color = family(moment, number).color
+        blue = color[:, 2] / color.sum(axis=1)
+        assert np.ptp(blue) > 0.15

@@ -50,7 +50,6 @@ from ecs_core.ecs.components import (
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.rng import generator
 from ecs_core.ecs.space import Depth, Links, TrailDepths, Volume
-from ecs_core.ecs.table import Table
 from ecs_core.ecs.values import Curve, Gradient, Range
 from ecs_core.ecs.world import Snapshot, World
 from ecs_core.systems import BUILT_IN
@@ -65,7 +64,7 @@ FIRE = Gradient(((1.0, 0.9, 0.4), (1.0, 0.2, 0.0), (0.1, 0.0, 0.2)))
 
 # Every component that a built-in system looks for; a scene has some of them.
 OPTIONAL: tuple[object, ...] = (
-    Gravity(10.0, 120.0), Drag(0.7), Attraction(300.0, 500.0, 90.0), Turbulence(120.0, 80.0, 1.3), Speed(1.4),
+    Gravity(10.0, 120.0, -90.0), Drag(0.7), Attraction(300.0, 500.0, 90.0), Turbulence(120.0, 80.0, 1.3), Speed(1.4),
     Walls("reflect", 0.8), Walls("wrap"), Bounds(30.0), Collide(0.8), SizeOverLife(FADE), LightOverLife(FADE),
     ColorOverLife(FIRE), Twinkle(0.3, 1.0, 2.0), Hue(0.2), Jitter(40.0),
     FadeWithDistance(300.0, 500.0, 400.0), Sprite("disc"), Volume(-200.0, 300.0, Range(-400.0, 900.0)),
@@ -192,7 +191,7 @@ def test_columns_stay_finite_and_within_the_limit(scene: Scene) -> None:
     with scene.world() as world:
         for _ in range(FRAMES):
             world.step()
-        for _, (table, position, velocity, look) in world.query(Table, Position, Velocity, Look):
-            assert len(table) <= EMISSION.limit
+        for _, (path, position, velocity, look) in world.query(TrailPoints, Position, Velocity, Look):
+            assert np.count_nonzero(path.gone == 0) <= EMISSION.limit
             for column in (position.x, position.y, velocity.x, velocity.y, look.radius, look.light):
                 assert np.isfinite(column).all()

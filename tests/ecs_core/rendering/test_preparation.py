@@ -18,6 +18,7 @@ LINES = {"lines.draw_lines", "trails.trace", "soft.add_soft", "soft.draw_soft_gl
 TEXTURES = {"textures.draw_textures"}
 COVER = {"cover.cover_band", "cover.fill_band"}
 LINKS = {"links.link"}
+BALLS = {"collision.collide_in_space"}
 FINISH = {"finish.finish_band", "finish.spread"}
 SONG = {"beats.extend_chains", "medians.running_medians", "sums.weighted_sums"}
 PAINT = {"shade.paint", "shade.paint_in_turn"}
@@ -50,7 +51,7 @@ def test_kernels_follow_from_components_and_song(
     has_tails = name in ("enhanced", "bouncing")  # by default
     has_lines = has_links or has_tails or bool({"trail", "shutter", "bindings"} & config.keys())
     spared = spared | (set() if "color_by" in config else PAINT)
-    spared = spared | FINISH | (set() if has_lines else LINES) | (set() if has_links else LINKS)
+    spared = spared | BALLS | FINISH | (set() if has_lines else LINES) | (set() if has_links else LINKS)
     assert KERNELS.keys() - set(needed) == spared | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
 
 

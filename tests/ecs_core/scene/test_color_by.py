@@ -55,14 +55,24 @@ def test_nothing_is_there_where_it_is_not_set(kind: str) -> None:
 def test_every_type_has_it(kind: str, by: str) -> None:
     found = coloured(kind, color_by=by)
     assert found.pop("sun", None) is None  # of petals: it has a colour of its own
+    if (kind, by) == ("orbits", "speed"):
+        assert found.pop("dust") is None  # distant stars, which rest
     ways = {None if each is None else (each.by, len(each.palette.colours)) for each in found.values()}
     assert ways == {(by, 5)}
 
 
+class Plain(Settings):
+    """Those of a type whose colours mean something else."""
+
+    ignored = ("color_by",)
+
+
 def test_type_that_ignores_it_keeps_its_colours() -> None:
-    assert set(coloured("orbits", color_by="height").values()) == {None}
-    _, settings = Scene("orbits", config={"color_by": "height"}).resolve()
-    assert settings.warnings == ["color_by = height: has no effect on this particle type"]
+    palette = Gradient(((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)))
+    burst = Burst(0.0, 0.0, count=1, palette=palette)
+    kind = ParticleType("own", settings=Plain, archetype=(Position, Size, Color, Look), components=(burst, Sprite()))
+    assert set(coloured(kind, color_by="height").values()) == {None}
+    assert kind.settings(color_by="height").warnings == ["color_by = height: has no effect on this particle type"]
 
 
 def test_picture_keeps_its_colours_unless_they_are_those_of_the_palette(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
-from ecs_core.ecs.components import Bounds, Lifetime, Position, Trail, TrailPoints, Velocity
+from ecs_core.ecs.components import Bounds, Color, Lifetime, Look, Position, Size, Sprite, Velocity
 from ecs_core.ecs.table import Table
 from ecs_core.ecs.world import World
 
@@ -55,31 +56,16 @@ def test_particles_without_a_lifetime_live_on(make_world: MakeWorld) -> None:
     assert len(table) == 2
 
 
-def test_particle_that_left_dies_when_the_end_of_its_trail_has_left_too(make_world: MakeWorld) -> None:
-    alive = []
-    for seconds in (0.0, 0.5):  # a trail of 300 units, or none
-        world = make_world(width=1920.0)
-        trail = (Trail(seconds),) if seconds else ()
-        columns = (Position, Velocity, *((TrailPoints,) if seconds else ()))
-        entity = world.populate(columns, (Bounds(50.0), *trail))
-        table, position, velocity = (world.component(entity, kind) for kind in (Table, Position, Velocity))
-        table.spawn(1)
-        position.x[:], position.y[:], velocity.x[:] = 1500.0, 400.0, 600.0
-        frames = 0
-        while len(table):
-            world.step()
-            frames += 1
-        alive.append(frames / 30)
-    assert 0.75 <= alive[0] <= 0.85  # 470 units to go
-    assert 1.2 <= alive[1] <= 1.4
-
-
-def test_old_particles_die_with_their_trails(make_world: MakeWorld) -> None:
+def test_particles_die_where_their_light_is_not_seen_any_more(make_world: MakeWorld) -> None:
     world = make_world(width=1920.0)
-    entity = world.populate((Position, Velocity, Lifetime, TrailPoints), (Bounds(50.0), Trail(0.5)))
-    table, position, velocity, life = (world.component(entity, kind) for kind in (Table, Position, Velocity, Lifetime))
-    table.spawn(1)
-    position.x[:], position.y[:], velocity.x[:], life.span[:] = 1500.0, 400.0, 600.0, 1.0
-    for _ in range(32):
+    entity = world.populate([Position, Velocity, Size, Look, Color], (Bounds(20.0), Sprite("disc")))
+    table, position, velocity, size = (world.component(entity, kind) for kind in (Table, Position, Velocity, Size))
+    table.spawn(2)
+    position.x[:], position.y[:], velocity.x[:], size.value[:] = 1900.0, 500.0, 300.0, [5.0, 90.0]
+    left = {}
+    for frame in range(30):
         world.step()
-    assert len(table) == 0
+        for birth in {0, 1} - left.keys() - set(table.birth.tolist()):
+            left[birth] = 1900.0 + 10 * frame
+    assert left[0] == pytest.approx(1920 + 20, abs=10)
+    assert left[1] == pytest.approx(1920 + 90, abs=10)
