@@ -21,6 +21,7 @@ LINKS = {"links.link"}
 FINISH = {"finish.finish_band", "finish.spread"}
 SONG = {"beats.extend_chains", "medians.running_medians", "sums.weighted_sums"}
 PAINT = {"shade.paint", "shade.paint_in_turn"}
+TEXT = {f"coverage.{name}" for name in ("add_outline", "approach", "blur", "cover", "widen")}
 GROWTH = {"motion.grow", "motion.jitter"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
@@ -49,7 +50,7 @@ def test_kernels_follow_from_components_and_song(
     has_links = name == "constellation"
     has_lines = has_links or bool({"trail", "shutter", "bindings"} & config.keys())
     spared = spared | (set() if "color_by" in config else PAINT)
-    spared = spared | FINISH | (set() if has_lines else LINES) | (set() if has_links else LINKS)
+    spared = spared | FINISH | TEXT | (set() if has_lines else LINES) | (set() if has_links else LINKS)
     assert KERNELS.keys() - set(needed) == spared | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
 
 
