@@ -61,7 +61,7 @@ KERNELS = {
     "rng.uniform_by_birth": 0.2,
     "motion.jitter": 0.5,
     "shade.twinkle": 0.3,
-    "coverage.blur": 0.9,
+    "coverage.blur": 0.4,
     "coverage.cover": 0.2,
     "coverage.widen": 0.2,
     "motion.attract": 0.2,

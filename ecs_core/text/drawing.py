@@ -128,8 +128,13 @@ def _blurred(mask: Mask, sigma: float, dx: float, dy: float) -> Mask:
     radius, share = _box(sigma)
     margin = _ROUNDS * (radius + 1)
     plane = np.pad(mask.values, margin)
-    kernels.coverage.blur(plane, np.empty_like(plane), np.empty(plane.shape[1]), radius, share, _ROUNDS)
-    return Mask(plane, left - margin, top - margin)
+    for _ in ("columns", "rows"):
+        other, sums = np.empty_like(plane), np.empty(plane.shape[1])
+        for _ in range(_ROUNDS):
+            kernels.coverage.blur(plane, other, sums, radius, share)
+            plane, other = other, plane
+        plane = np.ascontiguousarray(plane.T)
+    return Mask(np.maximum(plane, 0, out=plane), left - margin, top - margin)
 
 
 def _box(sigma: float) -> tuple[int, float]:
