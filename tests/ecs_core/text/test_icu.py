@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core.text import icu
@@ -31,6 +31,7 @@ def test_runs_are_ordered_by_levels() -> None:
     assert icu.visual_order(()) == ()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40).filter(lambda text: "\n" not in text))
 def test_every_character_has_a_level_and_belongs_to_one_piece(text: str) -> None:
     assert len(icu.levels(text)[1]) == len(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core.errors import SceneError
@@ -32,11 +32,13 @@ def lyrics(draw: st.DrawFn) -> Lyrics:
     return Lyrics(tuple(lines), tuple(tags))
 
 
+@settings(deadline=None)
 @given(lyrics())
 def test_written_lyrics_read_the_same(given_lyrics: Lyrics) -> None:
     assert parse(write(given_lyrics)) == given_lyrics
 
 
+@settings(deadline=None)
 @given(lyrics(), st.integers(-5000, 5000))
 def test_offset_moves_everything_earlier(given_lyrics: Lyrics, offset: int) -> None:
     plain = parse(write(given_lyrics))
@@ -47,6 +49,7 @@ def test_offset_moves_everything_earlier(given_lyrics: Lyrics, offset: int) -> N
             assert [word.start for word in b.words] == pytest.approx([word.start - offset / 1000 for word in a.words])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 599_990), TEXTS), min_size=1, max_size=8))
 def test_lines_are_in_the_order_of_their_times(stamped: list[tuple[int, str]]) -> None:
     file = "\n".join(f"[{at // 60_000}:{at // 1000 % 60:02d}.{at % 1000:03d}]{text}" for at, text in stamped)
@@ -118,6 +121,7 @@ def test_broken_lines_are_named(file: str, said: str) -> None:
         parse(file)
 
 
+@settings(deadline=None)
 @given(st.text("[]<>:.0123a \n", max_size=60))
 def test_any_text_is_read_or_refused_in_a_line(file: str) -> None:
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pysubs2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core.errors import SceneError
@@ -66,6 +66,7 @@ CUES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(cues=CUES, kind=st.sampled_from(["srt", "vtt"]))
 def test_cues_that_pysubs2_writes_are_read_in_order(cues: list[tuple[int, int, str]], kind: str) -> None:
     file = pysubs2.SSAFile()
@@ -101,6 +102,7 @@ def test_broken_lines_are_named(file: str, kind: str, said: str) -> None:
         parse(file, kind)
 
 
+@settings(deadline=None)
 @given(st.text("0123:,.-> <>a\n", max_size=60), st.sampled_from(["srt", "vtt"]))
 def test_any_text_is_read_or_refused_in_a_line(file: str, kind: str) -> None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core.errors import SceneError
@@ -33,6 +33,7 @@ def test_stanzas_share_sections_where_they_are_more() -> None:
     assert 40 in [line.start for line in found.lines]
 
 
+@settings(deadline=None)
 @given(stanzas=STANZAS, sections=st.lists(st.floats(0, 200), max_size=8), tempo=st.floats(0.3, 1.0))
 def test_lines_and_words_are_in_order_within_the_song(
     stanzas: list[list[str]], sections: list[float], tempo: float
