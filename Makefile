@@ -13,7 +13,7 @@ DEV := $(VENV)/.ready-dev
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-dev demo serve test campaigns nightly prove mutate check check-lint check-format \
-	check-types check-layers format docs gallery filter-banks textures dashboards \
+	check-types check-layers format docs gallery filter-banks textures typefaces dashboards \
 	bench lock upgrade clean
 
 help:  ## list the targets
@@ -85,6 +85,10 @@ filter-banks: $(DEV)  ## write the filter banks of the analysis with librosa
 
 textures: $(DEV)  ## draw the pictures that particles can have
 	$(BIN)/python -m ecs_core.raster.make_textures
+
+typefaces: $(DEV)  ## make the fonts that Motes comes with from packages of PyPI
+	$(BIN)/python -m ecs_core.text.make_typefaces
+	$(BIN)/python docs/typefaces.py
 
 dashboards: $(DEV)  ## write the Grafana dashboards as JSON
 	$(BIN)/python -m deploy.grafana

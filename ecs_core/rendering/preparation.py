@@ -49,6 +49,7 @@ _TEXTURE_KERNELS = ("textures.draw_textures",)
 _LINE_KERNELS = ("lines.draw_lines", "trails.trace", "soft.add_soft", "soft.draw_soft_glows")
 _FINISH_KERNELS = ("finish.finish_band", "finish.spread")
 _DRAFT_KERNELS = ("doubling.double",)
+TEXT_KERNELS = tuple(f"coverage.{name}" for name in ("add_outline", "approach", "blur", "cover", "widen"))
 _log = logging.getLogger("motes.kernels")
 
 
@@ -81,6 +82,7 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
+    spared |= set(TEXT_KERNELS)  # nothing that a scene can hold draws text yet
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

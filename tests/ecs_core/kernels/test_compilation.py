@@ -27,6 +27,9 @@ from ecs_core.kernels import jit
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.segment import SegmentRenderer
+from ecs_core.text.drawing import draw
+from ecs_core.text.layout import lay_out
+from ecs_core.text.style import Style
 from tests.media import tone, write_song
 
 folder = Path(tempfile.mkdtemp())
@@ -42,6 +45,7 @@ with (renderer := SegmentRenderer(draft)).simulation as simulation:
 table = Table([Position()])
 table.spawn(3)
 table.remove(np.array([True, False, True]))  # in so short a video no particle dies
+draw(lay_out("a", Style(outline=0.1, glow=0.1), width=90, height=90, size=30.0))
 importlib.import_module("ecs_core.kernels.rng")
 declared = {name: str(sigutils.normalize_signature(text)[0]) for name, (_, text) in jit.SIGNATURES.items()}
 called = {name: [str(each) for each in kernel.signatures] for name, (kernel, _) in jit.SIGNATURES.items()}

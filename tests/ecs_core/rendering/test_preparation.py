@@ -22,6 +22,7 @@ BALLS = {"collision.collide_in_space"}
 FINISH = {"finish.finish_band", "finish.spread"}
 SONG = {"beats.extend_chains", "medians.running_medians", "sums.weighted_sums"}
 PAINT = {"shade.paint", "shade.paint_in_turn"}
+TEXT = {f"coverage.{name}" for name in ("add_outline", "approach", "blur", "cover", "widen")}
 GROWTH = {"motion.grow", "motion.jitter"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
@@ -51,7 +52,8 @@ def test_kernels_follow_from_components_and_song(
     has_tails = name in ("enhanced", "bouncing")  # by default
     has_lines = has_links or has_tails or bool({"trail", "shutter", "bindings"} & config.keys())
     spared = spared | (set() if "color_by" in config else PAINT)
-    spared = spared | BALLS | FINISH | (set() if has_lines else LINES) | (set() if has_links else LINKS)
+    spared = spared | BALLS | FINISH | TEXT
+    spared = spared | (set() if has_lines else LINES) | (set() if has_links else LINKS)
     assert KERNELS.keys() - set(needed) == spared | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
 
 

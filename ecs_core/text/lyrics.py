@@ -1,0 +1,106 @@
+"""Lyrics with times: lines and their words, read from LRC, SRT or WebVTT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from ecs_core.errors import SceneError
+
+MOST_LINES = 5000
+MOST_CHARACTERS = 500_000
+_LAST = 4.0  # seconds that a last line stays whose end nothing says
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word or syllable that is sung from ``start`` to ``end``, in seconds; ``at`` is its place in its line's text."""
+
+    text: str
+    start: float
+    end: float
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that is sung from ``start`` to ``end``, in seconds; its words in order, if their times are known."""
+
+    text: str
+    start: float
+    end: float
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lyrics:
+    """The lines of a song by their starts, and what the file says of itself (``ar``: artist, ``ti``: title …)."""
+
+    lines: tuple[Line, ...]
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+def read_lyrics(text: str, name: str, *, duration: float | None = None) -> Lyrics:
+    """Lyrics from the text of a file; ``name`` ends with its kind, ``duration`` is that of the song in seconds.
+
+    Raises:
+        SceneError: the kind is unknown, or a line is broken; it names the line and what is allowed.
+    """
+    from ecs_core.text import lrc, subtitles  # noqa: PLC0415 - they build on this module
+
+    kind = name.lower().rpartition(".")[2]
+    if kind == "lrc":
+        return lrc.parse(text, duration=duration)
+    if kind in ("srt", "vtt"):
+        return subtitles.parse(text, kind, duration=duration)
+    raise SceneError(f"lyrics: {name}; must end with .lrc, .srt or .vtt")
+
+
+def check_length(text: str) -> list[str]:
+    """The lines of a file of lyrics.
+
+    Raises:
+        SceneError: it is too long.
+    """
+    lines = text.removeprefix("\ufeff").splitlines()
+    if len(lines) > MOST_LINES or len(text) > MOST_CHARACTERS:
+        found = f"{len(lines)} lines with {len(text)} characters"
+        raise SceneError(f"lyrics: {found}; allowed: {MOST_LINES} lines with {MOST_CHARACTERS} characters")
+    return lines
+
+
+def refuse(number: int, line: str, problem: str) -> NoReturn:
+    """Raise an error that names a line by its number and says what is wrong and allowed."""
+    shown = line if len(line) <= 60 else f"{line[:59]}…"
+    raise SceneError(f"lyrics: line {number}: {shown!r}: {problem}")
+
+
+def with_words(stamped: Sequence[tuple[float, str]], end: float) -> tuple[str, tuple[Word, ...]]:
+    """A line's text and words from its stamps, each with the text up to the next; the last one lasts until ``end``.
+
+    A stamp without text ends the word before it. Words are put together as they are, or with one space.
+    """
+    text, words, gap = "", list[Word](), False
+    for number, (start, part) in enumerate(stamped):
+        word = " ".join(part.split())
+        gap |= part[:1].isspace()
+        if word:
+            text += " " if gap and text else ""
+            until = stamped[number + 1][0] if number + 1 < len(stamped) else max(end, start)
+            words.append(Word(word, start, until, len(text)))
+            text, gap = text + word, False
+        gap |= part[-1:].isspace()
+    return text, tuple(words)
+
+
+def ends(starts: Sequence[float], duration: float | None) -> list[float]:
+    """When lines end that last until the next one: the next later start; the last one at the end of the song."""
+    found, after = [0.0] * len(starts), None
+    for number in range(len(starts) - 1, -1, -1):
+        start = starts[number]
+        if number + 1 < len(starts) and starts[number + 1] > start:
+            after = starts[number + 1]
+        last = start + _LAST if duration is None else max(start, duration)
+        found[number] = last if after is None else after
+    return found
