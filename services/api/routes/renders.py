@@ -15,6 +15,7 @@ from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, idempotent
 from services.api.route import Route
+from services.asset_references import references_in
 from services.auth.api_keys import ANONYMOUS, Caller
 from services.auth.limits import check_length, check_requested, check_scene
 from services.auth.quotas import quotas_of
@@ -72,7 +73,9 @@ async def render_system(
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
         config = {**row.config, **body.over}
         check_requested(service.settings, config)
-        scene, key = await spec_of(service, row.particle_type, config, audio, body.quality, owner=caller.owner)
+        scene, key = await spec_of(
+            service, row.particle_type, config, audio, body.quality, owner=caller.owner, asset_owner=row.owner
+        )
         job = JobRow(
             id=job_id,
             owner=caller.owner,
@@ -101,17 +104,22 @@ async def spec_of(
     quality: str,
     *,
     owner: str,
+    asset_owner: str = "",
     at: float | None = None,
 ) -> tuple[dict[str, Any], str]:
     """The render spec and its key, with the owner's correction of the song; see ``services.jobs.render_spec``.
 
+    The assets are those of the system's owner, ``asset_owner``, for whom somebody else may render it.
+
     Raises:
         SceneError: the type or the config is invalid.
     """
+    references = references_in(particle_type, config)
+    assets = await service.assets.find(references, asset_owner) if references else {}
 
     def freeze() -> tuple[dict[str, Any], str]:
         analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
-        scene = build_spec(particle_type, config, audio, quality, at=at, analysis=analysis)
+        scene = build_spec(particle_type, config, audio, quality, at=at, analysis=analysis, assets=assets)
         return scene, spec_key(scene)
 
     return await service.compute(freeze)

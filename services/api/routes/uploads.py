@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from fastapi import HTTPException, Request
 from python_multipart.exceptions import FormParserError
@@ -19,6 +20,7 @@ from services.storage.disk_admission import InsufficientStorageError
 _BATCH = 1 << 20  # bytes handed to a thread at a time
 _CHECK_EVERY = 4 << 20  # bytes between checks of the free space
 _MULTIPART_OVERHEAD = 1 << 16  # bytes of a body besides its file
+_MAX_NAME = 200  # characters; the end is kept, as it has the suffix
 
 
 class Upload:
@@ -143,3 +145,16 @@ async def receive_upload(
     if not upload.whole:
         raise HTTPException(422, "The body has no complete part named 'file'")
     return upload
+
+
+def printable_name(name: str) -> str:
+    """A file name that is safe to print: no folders, only printable characters, and not too long."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_MAX_NAME:] or "upload"
+
+
+def upload_body(what: str) -> dict[str, Any]:
+    """The body of an upload in the OpenAPI document; ``what`` describes its file."""
+    file = {"type": "string", "format": "binary", "description": what}
+    schema = {"type": "object", "required": ["file"], "properties": {"file": file}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
