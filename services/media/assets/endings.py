@@ -14,8 +14,10 @@ from services.media.assets.kinds import AssetError
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # not stuffed, not a restart
 _NO_LENGTH = (0x01, 0xD8)
 _START, _SCAN, _END, _APP2 = 0xD8, 0xDA, 0xD9, 0xE2
-_SIZED_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"meta", b"uuid", b"pnot", b"moof")
-_MORE_BOXES = (b"mfra", b"sidx", b"ssix", b"prft", b"emsg", b"idat", b"udta", b"PICT", b"pdin", b"meco")
+_BOXES = frozenset(
+    b"ftyp styp moov mdat free skip wide meta uuid pnot moof mfra sidx ssix prft emsg idat udta PICT pdin meco".split()
+)
+_MOST_SCANS = 100  # of a JPEG; progressive ones have about ten, and each costs as much as a picture
 _EBML, _SEGMENT, _VOID = 0x1A45DFA3, 0x18538067, 0xEC
 
 
@@ -25,6 +27,8 @@ def check_end(data: bytes, form: str, path: Path) -> None:
     Raises:
         AssetError: says so.
     """
+    if form == "JPEG" and (scans := data.count(b"\xff\xda")) > _MOST_SCANS:
+        raise AssetError(f"{path}: has {scans} scans; allowed: at most {_MOST_SCANS}")
     end = {"PNG": _end_of_png, "JPEG": _end_of_jpeg, "WEBP": _end_of_riff, "AVIF": _end_of_boxes}[form](data)
     _check(end, len(data), data[end:].strip(b"\0") != b"" if end is not None else False, path)
 
@@ -94,7 +98,7 @@ def _end_of_boxes(data: bytes) -> int | None:
     at = 0
     while at + 8 <= len(data):
         size, name = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
-        if name not in (*_SIZED_BOXES, *_MORE_BOXES):
+        if name not in _BOXES or (at and name == b"ftyp"):
             return at
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16])
@@ -108,7 +112,7 @@ def _end_of_boxes_in(file: BinaryIO, size: int) -> int | None:
         file.seek(at)
         head = file.read(16)
         length, name = int.from_bytes(head[:4]), head[4:8]
-        if name not in (*_SIZED_BOXES, *_MORE_BOXES):
+        if name not in _BOXES or (at and name == b"ftyp"):
             return at
         if length == 1:
             length = int.from_bytes(head[8:16])
