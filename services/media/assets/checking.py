@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -95,8 +97,42 @@ class CheckedAsset:
     facts: Mapping[str, Any]
 
 
+class Cancellation:
+    """Ends a check that runs in another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: SandboxedDecoder | None = None
+        self._cancelled = False
+
+    def begin(self, process: SandboxedDecoder) -> None:
+        """Have this process killed by :meth:`cancel`, or now, if that came first."""
+        with self._lock:
+            self._process = process
+            if self._cancelled:
+                process.kill()
+
+    def end(self) -> None:
+        """The process has ended by itself."""
+        with self._lock:
+            self._process = None
+
+    def cancel(self) -> None:
+        """Kill the process, if there is one."""
+        with self._lock:
+            self._cancelled = True
+            if self._process is not None:
+                self._process.kill()
+
+
 def check_asset(
-    path: Path, target: Path, *, name: str, required: bool = True, decoder: str | None = None
+    path: Path,
+    target: Path,
+    *,
+    name: str,
+    required: bool = True,
+    decoder: str | None = None,
+    cancellation: Cancellation | None = None,
 ) -> CheckedAsset:
     """Decode an uploaded file in the sandbox and write what is stored of it to ``target``. Blocking.
 
@@ -118,8 +154,9 @@ def check_asset(
         memory=PICTURE_MEMORY if found.kind == "image" else MEMORY_LIMIT,
         nice=_NICE,
     )
+    cancellation = cancellation or Cancellation()
     try:
-        with SandboxedDecoder(decoding) as process:
+        with SandboxedDecoder(decoding) as process, _cancellable(cancellation, process):
             facts = _facts(process, decoding, found.kind)
             if found.kind == "image":
                 digest = _write_picture(process, decoding, facts, target)
@@ -134,6 +171,15 @@ def check_asset(
     if "warnings" in plain:
         plain["warnings"] = [decoding.shown(warning) for warning in plain["warnings"]]
     return CheckedAsset(found.kind, digest, plain)
+
+
+@contextmanager
+def _cancellable(cancellation: Cancellation, process: SandboxedDecoder) -> Iterator[None]:
+    cancellation.begin(process)
+    try:
+        yield
+    finally:
+        cancellation.end()
 
 
 def look(path: Path, name: str) -> Found:

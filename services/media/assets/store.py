@@ -16,7 +16,7 @@ from services.auth.api_keys import Caller
 from services.auth.quotas import admit_bytes, owner_lock, quotas_of
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import AssetClaimRow, AssetRow, SystemAssetRow, now
-from services.media.assets.checking import CheckedAsset, check_asset, look
+from services.media.assets.checking import Cancellation, CheckedAsset, check_asset, look
 from services.settings import ServiceSettings
 from services.storage.object_keys import asset_key, asset_lock
 from services.storage.object_store import Storage
@@ -49,8 +49,15 @@ class Assets:
                 await admit_bytes(session, caller.owner, size, quotas_of(self._settings, caller))
         target = path.with_name(f"{path.name}.checked")
         required = self._settings.sandbox_required(caller.owner)
+        cancellation = Cancellation()
         async with self._checking:
-            found = await asyncio.to_thread(check_asset, path, target, name=name, required=required)
+            try:
+                found = await asyncio.to_thread(
+                    check_asset, path, target, name=name, required=required, cancellation=cancellation
+                )
+            except asyncio.CancelledError:  # the thread would go on, and hold up the end of this process
+                cancellation.cancel()
+                raise
         spare = target.with_name(f"{target.name}.spare")
         for _ in range(_TRIES):
             spare.hardlink_to(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,61 @@ def song_only() -> bytes:
 
 
 @cache
+def otf() -> bytes:
+    """A font of one letter with cubic outlines."""
+    from fontTools.fontBuilder import FontBuilder
+    from fontTools.pens.t2CharStringPen import T2CharStringPen
+
+    pen = T2CharStringPen(600, None)
+    pen.moveTo((0, 0))
+    pen.curveTo((100, 700), (200, 700), (300, 0))
+    pen.closePath()
+    letters = {".notdef": pen.getCharString(), "A": pen.getCharString()}
+    builder = FontBuilder(1000, isTTF=False)
+    builder.setupGlyphOrder(list(letters))
+    builder.setupCharacterMap({ord("A"): "A"})
+    builder.setupCFF("Trial-Regular", {}, letters, {})
+    builder.setupHorizontalMetrics(dict.fromkeys(letters, (600, 0)))
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Trial", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.font["head"].created = builder.font["head"].modified = 0
+    builder.font.recalcTimestamp = False
+    made = io.BytesIO()
+    builder.save(made)
+    return made.getvalue()
+
+
+@cache
+def woff2() -> bytes:
+    """The font above as WOFF2, in a Brotli stream of bytes that are not compressed (RFC 7932, 9.2)."""
+    font, directory, tables = otf(), b"", b""
+    count = struct.unpack_from(">H", font, 4)[0]
+    for number in range(count):
+        tag, _, offset, size = struct.unpack_from(">4sIII", font, 12 + 16 * number)
+        directory += b"\x3f" + tag + _base128(size)
+        tables += font[offset : offset + size]
+    packed = b""
+    for start in range(0, len(tables), 1 << 16):
+        block = tables[start : start + (1 << 16)]
+        bits = (len(block) - 1) << 3 | 1 << 19  # goes on, length in four nibbles, not compressed
+        packed += (bits << 1 if not start else bits).to_bytes(3, "little") + block  # the first has the window, too
+    packed += b"\x03"
+    size = 48 + len(directory) + len(packed)
+    sizes = (size + -size % 4, count, 0, len(font), len(packed), 1, 0, 0, 0, 0, 0, 0)
+    header = b"wOF2" + font[:4] + struct.pack(">IHHIIHHIIIII", *sizes)
+    return header + directory + packed + bytes(-size % 4)
+
+
+def _base128(number: int) -> bytes:
+    digits = [number & 127]
+    while number := number >> 7:
+        digits.append(number & 127 | 128)
+    return bytes(reversed(digits))
+
+
+@cache
 def examples() -> dict[str, bytes]:
     """A file of each format, by a name that tells its kind."""
     return {
@@ -86,6 +142,8 @@ def examples() -> dict[str, bytes]:
         "video.mp4": video(),
         "video.webm": video("webm", "libvpx-vp9"),
         "font.ttf": TYPEFACE.read_bytes(),
+        "font.otf": otf(),
+        "font.woff2": woff2(),
         "lyrics.lrc": LRC.encode(),
         "lyrics.srt": SRT.encode(),
         "lyrics.vtt": VTT.encode(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from services.media.assets.checking import CheckedAsset, check_asset
+from services.media.assets.checking import Cancellation, CheckedAsset, check_asset
 from services.media.assets.kinds import ALLOWED, AssetError, AssetTooLargeError, found_in
 from services.media.assets.limits import LONGEST_SIDE, MOST_BYTES
 from services.media.assets.png_writer import PngWriter
@@ -320,6 +321,18 @@ def test_nonsense_from_a_compromised_decoder_of_assets_is_refused(tmp_path: Path
     heads = {"PNG": PNG, "LRC": b"[00:01]", "OTF": b"OTTO", "MP4": b"\0\0\0\x18ftypisom"}
     with pytest.raises(AssetError, match=r"a\.file: the decoder sent invalid data"):
         checked(tmp_path, heads[head] + b"\n#EXECUTE\n" + lie.encode(), EXECUTE)
+
+
+def test_cancelled_check_ends_at_once(tmp_path: Path) -> None:
+    """Whether it is cancelled before or while it waits."""
+    (tmp_path / "file").write_bytes(PNG + b"\n#EXECUTE\nwhile True: pass")
+    cancellation = Cancellation()
+    timer = threading.Timer(0.2, cancellation.cancel)
+    timer.start()
+    for _ in range(2):
+        with pytest.raises(AssetError, match="the decoder was killed; try again"):
+            check_asset(tmp_path / "file", tmp_path / "out", name="a", decoder=EXECUTE, cancellation=cancellation)
+    timer.join()
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from((3, 4)), st.data())
