@@ -13,13 +13,13 @@ from ecs_core.plugin_api import particle_type
 from ecs_core.scene.settings import validate
 from services.api import schemas
 from services.api.dependencies import Service
-from services.asset_references import AssetReference, references_in, with_files, with_references
 from services.auth.api_keys import Caller
 from services.auth.limits import check_requested, check_scene
 from services.database.models import SystemRow
 from services.jobs.render_spec import complete_config, written_out
 from services.media.assets.store import refer
 from services.storage.asset_files import asset_files
+from services.storage.asset_references import AssetReference, references_in, with_files, with_references
 
 _TRIES = 100  # beyond this many conflicts the client must retry
 

@@ -19,7 +19,7 @@ from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.song_part import check_start
 from ecs_core.scene.settings import OF_THE_VIDEO, Settings
 from ecs_core.video.format import SEGMENT_SECONDS
-from services.asset_references import references_in, with_files, with_references
+from services.storage.asset_references import references_in, with_files, with_references
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 5  # of frames, plans and snapshots: raised by changes within a release

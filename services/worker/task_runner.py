@@ -25,12 +25,12 @@ from ecs_core.scene.render_result import Sound
 from ecs_core.scene.settings import Settings
 from ecs_core.song_file.tags import SongTags
 from ecs_core.video.join import VideoFile
-from services.asset_references import references_in, with_files
 from services.jobs.artefacts import Artefact
 from services.jobs.render_spec import analysis_version, spec_key
 from services.media.decoder import DecodedSong
 from services.media.song_tags import read_tags
 from services.storage.asset_files import asset_files
+from services.storage.asset_references import references_in, with_files
 from services.storage.object_keys import (
     analysis_key,
     attempt_key,

@@ -15,7 +15,6 @@ from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, idempotent
 from services.api.route import Route
-from services.asset_references import references_in
 from services.auth.api_keys import ANONYMOUS, Caller
 from services.auth.limits import check_length, check_requested, check_scene
 from services.auth.quotas import quotas_of
@@ -30,6 +29,7 @@ from services.jobs.render_spec import (
 )
 from services.media.corrections import Corrections
 from services.observability import traces
+from services.storage.asset_references import references_in
 from services.storage.object_keys import SINGLE_TASK_KINDS
 from services.storage.reserved_names import is_reserved
 from services.webhooks.delivery import check_target

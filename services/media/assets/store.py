@@ -11,13 +11,13 @@ from sqlalchemy import Exists, and_, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import SceneError
-from services.asset_references import AssetReference
 from services.auth.api_keys import Caller
 from services.auth.quotas import admit_bytes, owner_lock, quotas_of
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import AssetClaimRow, AssetRow, SystemAssetRow, now
 from services.media.assets.checking import Cancellation, CheckedAsset, check_asset, look
 from services.settings import ServiceSettings
+from services.storage.asset_references import AssetReference
 from services.storage.object_keys import asset_key, asset_lock
 from services.storage.object_store import Storage
 

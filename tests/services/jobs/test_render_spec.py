@@ -8,7 +8,6 @@ import pytest
 
 from ecs_core import SceneError
 from ecs_core.plugin_api import ParticleType, particle_types
-from services.asset_references import PLACEHOLDERS
 from services.jobs.render_spec import (
     VERSION_LENGTH,
     build_spec,
@@ -20,6 +19,7 @@ from services.jobs.render_spec import (
     video_seconds,
     warnings_of,
 )
+from services.storage.asset_references import PLACEHOLDERS
 from services.type_catalogue import describe, local_settings
 
 SONG = "0" * 64
