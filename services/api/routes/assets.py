@@ -21,7 +21,6 @@ from services.api.route import Route
 from services.api.routes.uploads import printable_name, receive_upload, upload_body
 from services.database.models import AssetClaimRow, AssetRow, now
 from services.jobs.artefacts import Artefact
-from services.media.assets.checking import MEDIA_TYPES
 from services.media.assets.kinds import AssetError, AssetTooLargeError
 from services.retention.deletion import asset_users
 from services.storage.object_keys import asset_key
@@ -140,9 +139,11 @@ async def get_asset_file(asset_id: str, service: ServiceDep, caller: CallerDep, 
     """The file as stored: of an image a PNG, of lyrics text; videos and fonts as they were uploaded."""
     row = await _asset_or_404(service, caller, asset_id)
     made = Artefact(row.id, asset_key(row.id, row.digest), row.size)
-    media_type, name = MEDIA_TYPES[row.kind], None if row.kind == "image" else row.name
+    shown: dict[str, Any] = {"media_type": "image/png"}
+    if row.kind != "image":  # of which browsers should make nothing
+        shown = {"media_type": "application/octet-stream", "name": row.name}
     try:
-        return await stored_file(request, service.storage, made, cache=_CACHE, media_type=media_type, name=name)
+        return await stored_file(request, service.storage, made, cache=_CACHE, **shown)
     except FileNotFoundError:
         raise HTTPException(404, "The asset's file was lost; upload it again") from None
 

@@ -80,12 +80,6 @@ class _Lyrics(Message):
 
 
 _FACTS: Mapping[Kind, type[Message]] = {"image": _Image, "video": _Video, "font": _Font, "lyrics": _Lyrics}
-MEDIA_TYPES = {
-    "image": "image/png",
-    "video": "application/octet-stream",
-    "font": "application/octet-stream",
-    "lyrics": "text/plain; charset=utf-8",
-}
 
 
 @dataclass(frozen=True)

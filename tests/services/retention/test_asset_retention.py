@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from services.auth.api_keys import Caller
 from services.database.engine import open_database
 from services.database.migrations import upgrade
 from services.database.models import AssetClaimRow, AssetRow, SystemAssetRow, SystemRow, now
+from services.media.assets.store import Assets
 from services.retention.backup import back_up, repair, restore
 from services.retention.deletion import Deleter
 from services.storage.object_keys import asset_key
 from services.storage.object_store import Storage
 from services.storage.usage import stored_bytes, usage_by_kind, usage_by_owner
 from tests.services.board import Board
+from tests.services.media.asset_examples import picture
 from tests.services.shelf import Shelf, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -146,6 +149,33 @@ async def test_assets_count_for_every_owner(shelf: Shelf) -> None:
             ("bob", "asset", 2, 320),
         }
         assert [tuple(each) for each in await usage_by_kind(session) if each.kind == "asset"] == [("", "asset", 2, 320)]
+
+
+async def test_asset_stored_and_deleted_at_once_is_whole_or_gone(shelf: Shelf, tmp_path: Path) -> None:
+    """Whatever comes first, and for whomever: each row has its file, and each file its row."""
+    data = picture()
+    sha256 = hashlib.sha256(data).hexdigest()
+    assets = Assets(shelf.settings, shelf.board.sessions, shelf.storage)
+    deleter = Deleter(shelf.board.sessions, shelf.storage)
+    later = now() + timedelta(days=1)
+
+    async def store(owner: str, number: int) -> None:
+        folder = tmp_path / f"storage/.scratch/{owner}-{number}"
+        folder.mkdir()
+        (folder / "file").write_bytes(data)
+        caller = Caller(owner, "key", frozenset({"render"}), {})
+        assert (await assets.store(folder / "file", sha256=sha256, name="a.png", caller=caller)).kind == "image"
+
+    async def delete(owner: str) -> None:
+        await deleter.delete_asset(sha256, [owner], unused_since=later, reason="deleted")
+
+    for number in range(6):
+        await asyncio.gather(store("alice", number), delete("alice"), store("bob", number), delete("bob"))
+        async with shelf.board.sessions() as session:
+            row = await session.get(AssetRow, sha256)
+        found = {each.key for batch in shelf.storage.list("assets") for each in batch}
+        assert found == (set() if row is None else {asset_key(sha256, row.digest)})
+        assert (row is None) == (await claims(shelf) == set())
 
 
 class TestBackup:
