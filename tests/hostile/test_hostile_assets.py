@@ -16,6 +16,7 @@ from PIL import Image
 from ecs_core import MotesError
 from services.media.assets.checking import CheckedAsset, check_asset
 from services.media.assets.limits import LONGEST_SIDE, MOST_PIXELS
+from services.media.sandbox.decoding_processes import decoding_server
 from tests.hostile.bait import Bait, laid
 from tests.services.media.asset_examples import examples, picture, video
 
@@ -134,6 +135,13 @@ def _headers() -> Iterator[Hostile]:
     exif = b"\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 14
     jpeg = picture("JPEG")
     yield Hostile("headers/exif.jpg", jpeg[:2] + exif + jpeg[2:])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server() -> Iterator[None]:
+    """It ends with the tests of this module."""
+    yield
+    decoding_server().close()
 
 
 @dataclass

@@ -77,10 +77,11 @@ def _end_of_jpeg(data: bytes) -> int | None:
     while (found := _MARKER.search(data, at)) is not None:
         marker, at = found[0][1], found.end()
         if marker == _END:
-            if several and data[at : at + 2] == b"\xff\xd8":
-                at += 2
-                continue
-            return at
+            following = data.find(b"\xff\xd8", at) if several else -1
+            if following < 0 or data[at:following].strip(b"\0"):
+                return at
+            at = following + 2
+            continue
         if marker in _NO_LENGTH:
             continue
         size = int.from_bytes(data[at : at + 2])

@@ -52,6 +52,7 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"ID3", "MP3"),
 )
 _AVIF, _HEIF = (b"avif", b"avis"), (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip")  # which files from before MP4 begin with
 _SPACE = b" \t\r\n"
 
 
@@ -82,6 +83,8 @@ def found_in(head: bytes, name: str) -> Found:
             return Found(kind, form)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Found("image", "WEBP")
+    if head[4:8] in _QUICKTIME and head[:1] == b"\0":
+        return Found("video", "MP4")
     if head[4:8] == b"ftyp":
         if head[8:12] in _AVIF or (head[8:12] in _HEIF and _AVIF[0] in head[16:64]):
             return Found("image", "AVIF")

@@ -20,6 +20,7 @@ from services.media.sandbox.messages import Channel
 Image.init()  # loads all formats, of which few are allowed below: a confined process can load nothing
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # it can start no threads, nor ask how many processors there are
 _SRGB = ImageCms.createProfile("sRGB")
+_PNG_DEPTH = 24  # where a PNG says how many bits it has
 _GAMMA, _NEAR = 1 / 2.2, 0.01
 _PRIMARIES, _TRANSFERS = (1, 2, 5, 6, 7), (1, 2, 6, 13, 14, 15)  # near sRGB's (ITU-T H.273), or not said
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # the profiles that fit a mode
@@ -31,15 +32,16 @@ def normalise(path: Path, channel: Channel, form: str) -> None:
     Raises:
         AssetError: it is damaged, too large, moves, or has colours that cannot be told.
     """
-    image = _read(path, form)
+    image, deep = _read(path, form)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            image, notes = _in_srgb(image, path)
+            image, changed = _in_srgb(image, path)
         except (AssetError, MemoryError):
             raise
         except Exception as error:  # of any kind, where a file is damaged
             raise _damaged(path, error) from None
+    notes = ["16 bits became 8"] * deep + ["its colours became sRGB"] * changed
     channels = len(image.getbands())
     channel.say(format=form, width=image.width, height=image.height, channels=channels, warnings=notes)
     rows = max(1, CHUNK // (image.width * channels))
@@ -47,8 +49,8 @@ def normalise(path: Path, channel: Channel, form: str) -> None:
         channel.send(image.crop((0, top, image.width, min(image.height, top + rows))).tobytes())
 
 
-def _read(path: Path, form: str) -> Image.Image:
-    """The picture, decoded, with its size and its end checked."""
+def _read(path: Path, form: str) -> tuple[Image.Image, bool]:
+    """The picture, decoded, with its size and its end checked; and whether it has 16 bits a channel."""
     data = path.read_bytes()
     try:
         with warnings.catch_warnings():
@@ -67,7 +69,7 @@ def _read(path: Path, form: str) -> Image.Image:
     except Exception as error:  # of any kind, where a file is damaged
         raise _damaged(path, error) from None
     _check_size(turned, path)
-    return turned
+    return turned, form == "PNG" and data[_PNG_DEPTH] == 16
 
 
 def _damaged(path: Path, error: Exception) -> AssetError:
@@ -101,13 +103,12 @@ def _check_colours(data: bytes, image: Image.Image, form: str, path: Path) -> No
         raise AssetError(f"{path}: has a brightness curve of its own (gamma {float(gamma):.3g}); save it with sRGB")
 
 
-def _in_srgb(image: Image.Image, path: Path) -> tuple[Image.Image, list[str]]:
-    """The picture as RGB or RGBA in sRGB, 8 bits each, and what was changed."""
-    notes = []
+def _in_srgb(image: Image.Image, path: Path) -> tuple[Image.Image, bool]:
+    """The picture as RGB or RGBA in sRGB, 8 bits each, and whether a profile changed its colours."""
+    changed = False
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
         image = image.convert("I").point(lambda value: value * (255 / 65_535)).convert("L")
-        notes.append("16 bits became 8")
     if image.mode in ("1", "P", "PA", "LA") or "transparency" in image.info:
         image = image.convert("RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB")
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
@@ -117,13 +118,12 @@ def _in_srgb(image: Image.Image, path: Path) -> tuple[Image.Image, list[str]]:
         image = image.convert("RGB")
     if profile:
         image, changed = _converted(image, profile, path)
-        notes += ["its colours became sRGB"] if changed else []
     elif image.mode == "CMYK":
         raise AssetError(f"{path}: has the colours of a print (CMYK) and no colour profile; save it with sRGB")
     image = image if image.mode == "RGB" else image.convert("RGB")
     if alpha is not None and alpha.getextrema() != (255, 255):
         image.putalpha(alpha)
-    return image, notes
+    return image, changed
 
 
 def _converted(image: Image.Image, profile: bytes, path: Path) -> tuple[Image.Image, bool]:

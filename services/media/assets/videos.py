@@ -16,6 +16,7 @@ from services.media.sandbox.messages import Channel
 
 _FORMATS = {"MP4": "mov,mp4,m4a,3gp,3g2,mj2", "Matroska": "matroska,webm"}
 _CODECS = "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,libdav1d,av1,mpeg4,prores,dnxhd,mjpeg,qtrle,png"
+_ALLOWED_CODECS = "H.264, H.265, VP8, VP9, AV1, ProRes, DNxHD, MPEG-4 or MJPEG"
 _STREAMS = 16
 _TRIED = 16  # key frames that are decoded, spread over the video
 _EARLY = 0.5  # seconds that may be missing at the end
@@ -46,8 +47,9 @@ def _check(path: Path, channel: Channel, form: str) -> None:
             raise AssetError(f"{path}: holds no moving picture; allowed: {ALLOWED['video']}")
         stream = streams[0]
         codec = stream.codec_context
-        if codec is None:
-            raise AssetError(f"{path}: its codec is not allowed; allowed: H.264, H.265, VP8, VP9, AV1 or ProRes")
+        name = getattr(codec, "name", "unknown")  # there is no context where FFmpeg has no decoder
+        if name not in _CODECS.split(","):
+            raise AssetError(f"{path}: has the codec {name}; allowed: {_ALLOWED_CODECS}")
         codec.thread_count = 1
         _check_size(codec.width, codec.height, path)
         fps = float(stream.average_rate or stream.guessed_rate or 0)

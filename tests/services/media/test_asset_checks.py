@@ -6,6 +6,7 @@ import io
 import struct
 import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from services.media.assets.checking import Cancellation, CheckedAsset, check_ass
 from services.media.assets.kinds import ALLOWED, AssetError, AssetTooLargeError, found_in
 from services.media.assets.limits import LONGEST_SIDE, MOST_BYTES
 from services.media.assets.png_writer import PngWriter
+from services.media.sandbox.decoding_processes import decoding_server
 from tests.services.media.asset_examples import (
     SRT,
     TYPEFACE,
@@ -33,6 +35,13 @@ from tests.services.media.asset_examples import (
 EXECUTE = "tests.services.media.trial_decoders:execute_rest"
 PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION, TURNED = 0x0112, 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server() -> Iterator[None]:
+    """It ends with the tests of this module."""
+    yield
+    decoding_server().close()
 
 
 def checked(folder: Path, data: bytes, decoder: str | None = None) -> tuple[CheckedAsset, bytes]:
@@ -117,6 +126,13 @@ class TestPictures:
         made = io.BytesIO()
         Image.fromarray(pixels()).convert("CMYK").save(made, "JPEG")
         assert "(CMYK) and no colour profile; save it with sRGB" in refused(tmp_path, made.getvalue())
+
+    def test_sixteen_bits_become_eight_with_a_warning(self, tmp_path: Path) -> None:
+        made = io.BytesIO()
+        Image.fromarray(np.full((2, 2), 40_000, np.uint16)).save(made, "PNG")
+        found, stored = checked(tmp_path, made.getvalue())
+        assert found.facts["warnings"] == ["16 bits became 8"]
+        assert shown(stored).tolist() == [[[155, 155, 155]] * 2] * 2
 
     @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16"])
     def test_other_modes_become_rgb(self, tmp_path: Path, mode: str) -> None:
@@ -242,6 +258,13 @@ class TestVideos:
         data = video(form, codec)
         assert refused(tmp_path, data[: len(data) // 2])
         assert refused(tmp_path, data + b"PK\x03\x04").endswith("as files do that are two at once")
+
+    def test_of_other_codecs_are_refused_by_name(self, tmp_path: Path) -> None:
+        line = refused(tmp_path, video("matroska", "mpeg2video"))
+        assert line.startswith("has the codec mpeg2video; allowed: H.264, ")
+
+    def test_of_quicktime_from_before_mp4_are_videos(self, tmp_path: Path) -> None:
+        assert checked(tmp_path, video().replace(b"ftyp", b"free", 1))[0].kind == "video"
 
     def test_that_are_too_long_are_refused(self, tmp_path: Path) -> None:
         assert refused(tmp_path, video(frames=3, apart=10_000)) == "has 800.0 s; allowed: at most 600 s"
