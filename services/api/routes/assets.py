@@ -18,10 +18,10 @@ from services.api.errors import problems
 from services.api.file_responses import VALIDATORS, file_content, stored_file
 from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
 from services.api.route import Route
-from services.api.routes.uploads import printable_name, receive_upload, upload_body
+from services.api.routes.uploads import Upload, printable_name, receive_upload, upload_body
 from services.database.models import AssetClaimRow, AssetRow, now
 from services.jobs.artefacts import Artefact
-from services.media.assets.kinds import AssetError, AssetTooLargeError
+from services.media.assets.kinds import AssetError, AssetTooLargeError, check_bytes, found_in
 from services.retention.deletion import asset_users
 from services.storage.object_keys import asset_key
 
@@ -58,6 +58,16 @@ def _to_schema(row: Any) -> schemas.Asset:
     )
 
 
+def _look(upload: Upload) -> None:
+    """Refuse what is nothing that is allowed, or has too many bytes for its kind, before the rest arrives."""
+    name = printable_name(upload.name)
+    try:
+        check_bytes(found_in(upload.head, name), upload.size, name)
+    except AssetError as error:
+        status = 413 if isinstance(error, AssetTooLargeError) else 415
+        raise HTTPException(status, str(error), {"Connection": "close"}) from None  # the rest is not read
+
+
 async def _asset_or_404(service: Service, caller: Caller, asset_id: str) -> Any:
     """An asset of the caller's; of several owners' an admin gets their own, or else anybody's."""
     if _SHA256.fullmatch(asset_id):
@@ -76,9 +86,8 @@ async def upload_asset(service: ServiceDep, caller: CallerDep, request: Request)
     """Upload an image, a video, a font or lyrics. The same file is stored once. An image is stored as a PNG in sRGB."""
     try:
         async with service.songs.staging_file() as path:
-            upload = await receive_upload(
-                request, path, limit=service.settings.upload_limit, admit=service.disk_admission.admit_upload
-            )
+            admit, limit = service.disk_admission.admit_upload, service.settings.upload_limit
+            upload = await receive_upload(request, path, limit=limit, admit=admit, check=_look)
             name = printable_name(upload.name)
             row = await service.assets.store(path, sha256=upload.sha256, name=name, caller=caller)
     except AssetTooLargeError as error:

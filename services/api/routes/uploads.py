@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from services.auth.limits import LimitError
+from services.media.assets.kinds import HEAD
 from services.observability import metrics
 from services.storage.disk_admission import InsufficientStorageError
 
@@ -32,6 +33,7 @@ class Upload:
         self._file = path.open("wb")
         self._header, self._value, self._disposition = b"", b"", b""
         self._wanted = self._found = False
+        self._head = bytearray()
         self._parser = MultipartParser(
             boundary,
             {
@@ -44,6 +46,16 @@ class Upload:
                 "on_part_end": self._part_ends,
             },
         )
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes of the file, as far as they are there."""
+        return bytes(self._head)
+
+    @property
+    def recognisable(self) -> bool:
+        """Whether enough of it is there to tell what it is."""
+        return len(self._head) == HEAD or self._whole
 
     @property
     def sha256(self) -> str:
@@ -91,6 +103,8 @@ class Upload:
         if self.size > self._limit:
             raise _too_large(self._limit)
         piece = data[start:end]
+        if len(self._head) < HEAD:
+            self._head += piece[: HEAD - len(self._head)]
         self._digest.update(piece)
         self._file.write(piece)
 
@@ -104,9 +118,16 @@ def _too_large(limit: int) -> LimitError:
 
 
 async def receive_upload(
-    request: Request, path: Path, *, limit: int, admit: Callable[[int], Awaitable[None]]
+    request: Request,
+    path: Path,
+    *,
+    limit: int,
+    admit: Callable[[int], Awaitable[None]],
+    check: Callable[[Upload], None] = lambda upload: None,
 ) -> Upload:
     """Receive the file of the request's body into ``path``; ``admit`` refuses bytes that the disk has no room for.
+
+    ``check`` looks at what has arrived now and then, as soon as one can tell what it is, and may refuse it.
 
     Raises:
         LimitError: it is larger than ``limit`` bytes; raised as soon as that is known.
@@ -132,6 +153,8 @@ async def receive_upload(
                 if len(batch) >= _BATCH:
                     await run_in_threadpool(upload.write, bytes(batch))
                     batch.clear()
+                    if upload.recognisable:
+                        check(upload)
                 if size - looked >= _CHECK_EVERY:
                     await admit(max(0, declared - size))
                     looked = size

@@ -117,12 +117,12 @@ def _refused(name: str, what: str) -> AssetError:
 
 
 def check_bytes(found: Found, size: int, name: str) -> None:
-    """Refuse a file with more bytes than its kind may have.
+    """Refuse a file with more bytes, of those that have arrived, than its kind may have.
 
     Raises:
-        AssetTooLargeError: says how many it has and may have.
+        AssetTooLargeError: says how many it may have.
     """
     most = MOST_BYTES.get(found.kind, size)
     if size > most:
         what = {"image": "an image", "font": "a font", "lyrics": "lyrics"}[found.kind]
-        raise AssetTooLargeError(f"{name}: is {what} of {size} bytes; allowed: at most {most}")
+        raise AssetTooLargeError(f"{name}: has too many bytes for {what}; allowed: at most {most}")

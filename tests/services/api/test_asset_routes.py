@@ -100,8 +100,12 @@ def test_lost_file_is_stored_again(world: World) -> None:
     [
         (b"<svg/>", 415, "a.png: is an SVG, which can hold programs and links; save it as PNG"),
         (b"GIF89a", 415, "a.png: is a GIF file; allowed: an image (JPEG, PNG, WebP or AVIF), a video"),
-        (b"[00:01.00]a\n" * 100_000, 413, "a.png: is lyrics of 1200000 bytes; allowed: at most 1000000"),
-        (b"x" * 3_000_001, 413, "the upload has too many bytes: at most 3000000 here (limit upload_limit)"),
+        (b"[00:01.00]a\n" * 100_000, 413, "a.png: has too many bytes for lyrics; allowed: at most 1000000"),
+        (
+            b"\x1a\x45\xdf\xa3" + b"x" * 3_000_000,
+            413,
+            "the upload has too many bytes: at most 3000000 here (limit upload_limit)",
+        ),
         (picture()[:-20], 415, "a.png: is cut off: its end is missing"),
     ],
 )
@@ -110,6 +114,26 @@ def test_wrong_file_is_refused_in_one_line(world: World, data: bytes, status: in
     assert answer.status_code == status
     assert answer.json()["detail"].startswith(line)
     assert answer.json()["detail"].isprintable()
+
+
+@pytest.mark.parametrize(("head", "status"), [(b"GIF89a", 415), (b"[00:01.00]", 413)])
+def test_upload_of_a_wrong_file_is_refused_before_it_is_whole(world: World, head: bytes, status: int) -> None:
+    sent = []
+
+    def body() -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + head
+        while len(sent) < 10_000:
+            sent.append(1)
+            yield b"x" * 10_000
+
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    try:
+        answer = world.call("alice", "POST", "/assets", content=body(), headers=kind)
+        assert (answer.status_code, answer.headers["connection"]) == (status, "close")
+        assert answer.json()["detail"].startswith("a: ")
+    except (httpx.WriteError, httpx.ReadError):  # told while it was still talking
+        pass
+    assert len(sent) < 10_000
 
 
 def test_list_is_of_own_assets_by_kind_in_pages(world: World) -> None:

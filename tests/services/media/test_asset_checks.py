@@ -305,9 +305,7 @@ class TestRefusals:
             file.write(head)
             file.write(b"a" * 1000)
             file.truncate(MOST_BYTES[kind] + 1)
-        with pytest.raises(
-            AssetTooLargeError, match=rf"of {MOST_BYTES[kind] + 1} bytes; allowed: at most {MOST_BYTES[kind]}"
-        ):
+        with pytest.raises(AssetTooLargeError, match=f"too many bytes for .*; allowed: at most {MOST_BYTES[kind]}$"):
             check_asset(tmp_path / "big", tmp_path / "stored", name="a.file")
 
     @given(st.binary(max_size=64))
