@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -59,7 +60,10 @@ async def check_config(
         with asset_files(service.storage, assets) as files:
             check_scene(service.settings, complete_config(particle_type, config, has_song=True, files=files))
 
-    await service.compute(resolve)
+    if assets:  # which may have to be fetched: others need not wait for that
+        await asyncio.to_thread(resolve)
+    else:
+        await service.compute(resolve)
     return references
 
 

@@ -21,7 +21,7 @@ from services.storage.asset_references import AssetReference
 from services.storage.object_keys import asset_key, asset_lock
 from services.storage.object_store import Storage
 
-_CONCURRENCY = 2  # files checked at a time
+_PICTURES, _OTHERS = 1, 2  # files checked at a time: a picture may take a gigabyte of memory
 _TRIES = 5
 
 
@@ -30,7 +30,7 @@ class Assets:
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
-        self._checking = asyncio.Semaphore(_CONCURRENCY)
+        self._pictures, self._others = asyncio.Semaphore(_PICTURES), asyncio.Semaphore(_OTHERS)
 
     async def store(self, path: Path, *, sha256: str, name: str, caller: Caller) -> AssetRow:
         """Check a staged file with this content, store what is made of it, and make it the caller's.
@@ -42,7 +42,7 @@ class Assets:
         known = await self._claim(sha256, name, caller)
         if known is not None and await self._is_stored(known):
             return known
-        await asyncio.to_thread(look, path, name)  # what is nothing that is allowed counts for nothing
+        kind = (await asyncio.to_thread(look, path, name)).kind  # what is nothing that is allowed counts for nothing
         if known is None:  # what would not fit need not be decoded
             async with self._sessions() as session:
                 size = (await asyncio.to_thread(path.stat)).st_size
@@ -50,7 +50,7 @@ class Assets:
         target = path.with_name(f"{path.name}.checked")
         required = self._settings.sandbox_required(caller.owner)
         cancellation = Cancellation()
-        async with self._checking:
+        async with self._pictures if kind == "image" else self._others:
             try:
                 found = await asyncio.to_thread(
                     check_asset, path, target, name=name, required=required, cancellation=cancellation
