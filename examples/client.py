@@ -1,4 +1,4 @@
-"""A client of a Motes service in one file: upload a song, render it, watch, download.
+"""A client of a Motes service in one file: upload a song and a picture, render them, watch, download.
 
     python examples/client.py song.wav video.mp4 --type enhanced --url http://127.0.0.1:8000
 
@@ -41,6 +41,11 @@ class Motes:
         """Upload a song; returns its ``audio_path``."""
         with song.open("rb") as file:
             return str(_checked(self._http.post("/audio", files={"file": (song.name, file)}))["audio_path"])
+
+    def upload_asset(self, file: Path) -> str:
+        """Upload a picture, a video, a font or lyrics; returns its reference, for a config."""
+        with file.open("rb") as content:
+            return str(_checked(self._http.post("/assets", files={"file": (file.name, content)}))["reference"])
 
     def create(self, particle_type: str, config: dict[str, Any]) -> str:
         """Create a particle system; returns its id."""
@@ -152,6 +157,7 @@ def main() -> None:
     parser.add_argument(
         "--config", type=json_object, default={}, help="""settings as JSON: '{"particle_count": 500}'"""
     )
+    parser.add_argument("--picture", type=Path, help="an image, for types that show one, such as portrait")
     parser.add_argument("--quality", choices=["draft", "standard", "high"], default="standard")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="default: %(default)s")
     arguments = parser.parse_args()
@@ -176,9 +182,12 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def make_video(motes: Motes, arguments: argparse.Namespace) -> None:
-    """Upload the song, render it, follow the job and download the video."""
+    """Upload the song and the picture, render them, follow the job and download the video."""
     audio = motes.upload(arguments.song)
-    system = motes.create(arguments.type, {"duration": "audio", **arguments.config})
+    config = {"duration": "audio", **arguments.config}
+    if arguments.picture is not None:
+        config["picture"] = motes.upload_asset(arguments.picture)
+    system = motes.create(arguments.type, config)
     job = motes.render(system, audio_path=audio, output_path=arguments.video.name, quality=arguments.quality)
     last: Job = {}
     try:

@@ -47,7 +47,7 @@ class ServiceSettings(BaseSettings):
     )
     sandbox: Literal["auto", "required", "best-effort"] = Field(
         default="auto",
-        description="required, best-effort, or auto: songs are refused where the kernel cannot sandbox their decoders, "
+        description="required, best-effort, or auto: files are refused where the kernel cannot sandbox their decoders, "
         "unless the API needs no keys and listens on this machine only",
     )
     cors_origins: str = Field(
@@ -68,7 +68,7 @@ class ServiceSettings(BaseSettings):
         default=36_000, ge=0, description="seconds of video rendered for an owner per day (UTC)"
     )
     limit_stored_bytes: int = Field(
-        default=50_000_000_000, ge=0, description="bytes of an owner's songs and results in storage"
+        default=50_000_000_000, ge=0, description="bytes of an owner's songs, assets and results in storage"
     )
     max_pixels: int = Field(default=7680 * 4320, ge=256, le=7680 * 4320, description="width × height of any video")
     max_fps: float = Field(default=120, ge=1, le=240, description="frames per second of any video")
@@ -123,11 +123,15 @@ class ServiceSettings(BaseSettings):
     keep_segments: int = Field(
         default=_DAY, ge=0, description=f"seconds since segments were last used, if no job needs them; {_EVER}"
     )
-    keep_uploads: int = Field(default=30 * _DAY, ge=0, description=f"seconds since a song was last used; {_EVER}")
+    keep_uploads: int = Field(
+        default=30 * _DAY,
+        ge=0,
+        description=f"seconds since a song or an asset was last used, if no system refers to the asset; {_EVER}",
+    )
     keep_bytes: int = Field(
         default=0,
         ge=0,
-        description="bytes of an owner's songs and results above which the oldest are deleted; 0: no limit",
+        description="bytes of an owner's songs, assets and results above which the oldest are deleted; 0: no limit",
     )
     keep_free: str = Field(
         default="2000000000",

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from ecs_core import SceneError
 from ecs_core.audio.timeline import EVENTS, FEATURES, LEVELS
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.scene.bindings import ALIASES, check_bindings
+
+REFERENCE = re.compile(r"asset:[0-9a-f]{64}")
+_USABLE = ("image",)  # assets that settings can refer to; the others have no setting yet that takes them
+
+
+def can_be_asset(kind: str | None) -> bool:
+    """Whether a setting can refer to assets of this kind."""
+    return kind in _USABLE
 
 
 def bindable(kind: ParticleType) -> tuple[list[str], list[str]]:
@@ -25,9 +33,8 @@ def describe(kind: ParticleType, *, local: bool = True) -> dict[str, object]:
     if not local:
         for name in local_settings(kind):
             shown = schema["properties"][name]
-            kept = {word: shown[word] for word in ("title", "default", "group", "local")}
-            what = f"no use here ({shown['description']})"
-            schema["properties"][name] = kept | {"type": "null", "description": what}
+            kept = {word: shown[word] for word in ("title", "default", "group", "local", "asset") if word in shown}
+            schema["properties"][name] = kept | _as_a_service_takes_it(shown)
     return {
         "type": kind.name,
         "name": kind.name.replace("_", " ").title(),
@@ -39,33 +46,20 @@ def describe(kind: ParticleType, *, local: bool = True) -> dict[str, object]:
     }
 
 
-def local_settings(kind: ParticleType) -> list[str]:
-    """The settings of a type that name something on the machine that renders, such as a file."""
-    extras = ((name, field.json_schema_extra) for name, field in kind.settings.model_fields.items())
-    return [name for name, extra in extras if isinstance(extra, dict) and extra.get("local")]
+def _as_a_service_takes_it(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a local setting in the API: a reference to an asset, or nothing at all."""
+    if not can_be_asset(shown.get("asset")):
+        return {"type": "null", "description": f"no use here ({shown['description']})"}
+    return {
+        "anyOf": [{"type": "string", "pattern": f"^{REFERENCE.pattern}$"}, {"type": "null"}],
+        "description": f"asset:ID of an uploaded {shown['asset']} ({shown['description']})",
+    }
 
 
-def refuse_local_settings(particle_type: str, config: Mapping[str, Any]) -> None:
-    """Refuse a client's config, as it was sent, that names something on this machine, in a layer, too.
-
-    It comes before any other check, as those may open what it names.
-
-    Raises:
-        SceneError: names the setting.
+def local_settings(kind: ParticleType) -> dict[str, str | None]:
+    """The settings of a type that name something on the machine that renders, such as a file, and as what kind of
+    asset clients of a service can upload it; None where they cannot.
     """
-    layers = config.get("layers")
-    parts: list[tuple[str, object, object]] = [("", particle_type, config)]
-    for number, layer in enumerate(layers if isinstance(layers, list) else ()):
-        if isinstance(layer, dict):
-            parts.append((f"layers.{number}: ", layer.get("type"), layer.get("config")))
-    types = particle_types().types
-    for where, name, own in parts:
-        kind = types.get(name) if isinstance(name, str) else None
-        if kind is None or not isinstance(own, Mapping):
-            continue  # which the checks of the config report
-        for setting in local_settings(kind):
-            if (given := own.get(setting)) is not None:
-                raise SceneError(
-                    f"{where}{setting} = {repr(given)[:100]}: names a file of the machine that renders, which only the"
-                    " command line and the library may; leave it out"
-                )
+    extras = ((name, field.json_schema_extra) for name, field in kind.settings.model_fields.items())
+    local = {name: extra.get("asset") for name, extra in extras if isinstance(extra, dict) and extra.get("local")}
+    return {name: asset if isinstance(asset, str) and can_be_asset(asset) else None for name, asset in local.items()}

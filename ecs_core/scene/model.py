@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticKnownError, to_jsonable_python
@@ -44,15 +44,25 @@ def limits_shown(low: float, high: float) -> WithJsonSchema:
 
 
 def option(
-    default: Any, description: str, *, group: str, unit: str | None = None, local: bool = False, **limits: Any
+    default: Any,
+    description: str,
+    *,
+    group: str,
+    unit: str | None = None,
+    local: bool = False,
+    asset: Literal["image", "video", "font", "lyrics"] | None = None,
+    **limits: Any,
 ) -> Any:
     """A field of a settings model, with what a form needs to show it.
 
     ``group`` is its heading in forms; ``unit`` the unit of its numbers; ``limits`` are pydantic's (``ge``, ``le``,
     ``min_length`` …). A callable default is called for each new value. A ``local`` field names something on the machine
-    that renders, such as a file: services refuse it, so its default must be None.
+    that renders, such as a file: services refuse it, so its default must be None. One whose file is an ``asset`` of a
+    kind is local, too, but clients of a service can upload such a file and refer to it; then the field gets the path
+    of a copy: of an image, a PNG in sRGB.
     """
-    extra: dict[str, Any] = {"group": group} | ({"unit": unit} if unit else {}) | ({"local": True} if local else {})
+    extra: dict[str, Any] = {"group": group} | ({"unit": unit} if unit else {})
+    extra |= ({"local": True} if local or asset else {}) | ({"asset": asset} if asset else {})
     if callable(default):
 
         def shown(schema: dict[str, Any]) -> None:

@@ -28,10 +28,10 @@ class PortraitSettings(Settings):
     )
     picture: str | None = option(
         None,
-        "path of a picture that is shown instead of the text; not in the API",
+        "path of a picture that is shown instead of the text; in the API an uploaded image",
         group="shape",
         max_length=4096,
-        local=True,
+        asset="image",
     )
     colors: Literal["picture", "palette"] = option(
         "picture", "where a picture's particles have their colours from; a text's are particle_colors", group="look"

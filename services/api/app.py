@@ -20,6 +20,7 @@ from services.api.middleware.request_context import Requests
 from services.api.openapi_errors import share_errors
 from services.api.routes import (
     analysis,
+    assets,
     audio,
     downloads,
     events,
@@ -59,7 +60,8 @@ async def _warn_of_access(service: Service) -> None:
 
 
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)
-for part in (particle_types, systems, audio, analysis, renders, jobs, events, downloads, previews, live, health):
+_PARTS = (particle_types, systems, audio, assets, analysis, renders, jobs, events, downloads, previews, live, health)
+for part in _PARTS:
     particle_router.include_router(part.router)
 
 
@@ -75,6 +77,7 @@ _TAGS = {
     "types": "Particle types and their settings",
     "systems": "Particle systems: their settings, frames and previews",
     "audio": "Songs and their analysis",
+    "assets": "Pictures, videos, fonts and lyrics that systems refer to",
     "jobs": "Renders, from submission to download",
     "health": "The state of the service",
 }

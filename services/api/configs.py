@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,9 @@ from services.auth.api_keys import Caller
 from services.auth.limits import check_requested, check_scene
 from services.database.models import SystemRow
 from services.jobs.render_spec import complete_config, written_out
+from services.media.assets.store import refer
+from services.storage.asset_files import asset_files
+from services.storage.asset_references import AssetReference, references_in, with_files, with_references
 
 _TRIES = 100  # beyond this many conflicts the client must retry
 
@@ -25,7 +29,9 @@ def status_of(row: SystemRow) -> schemas.SystemStatus:
     """The status of a system, with all defaults written out."""
     try:
         kind = particle_type(row.particle_type)
-        config = written_out(kind, validate(kind.settings, row.config, owner=row.particle_type))
+        references = references_in(row.particle_type, row.config)
+        plain = with_files(row.config, references)
+        config = with_references(written_out(kind, validate(kind.settings, plain, owner=row.particle_type)), references)
     except SceneError:  # its plugin is gone or has changed; the system can still be shown, changed and deleted
         config = row.config
     return schemas.SystemStatus(
@@ -37,19 +43,28 @@ def status_of(row: SystemRow) -> schemas.SystemStatus:
     )
 
 
-async def check_config(service: Service, particle_type: str, config: dict[str, Any]) -> None:
-    """Refuse a config that is invalid both with and without a song.
+async def check_config(
+    service: Service, particle_type: str, config: dict[str, Any], *, owner: str
+) -> list[AssetReference]:
+    """Refuse a config that is invalid both with and without a song; returns its references to assets of the owner.
 
     Raises:
         SceneError: says what is wrong.
         LimitError: it exceeds a limit of this server.
     """
+    references = references_in(particle_type, config)
+    assets = await service.assets.find(references, owner) if references else {}
 
     def resolve() -> None:
         check_requested(service.settings, config)
-        check_scene(service.settings, complete_config(particle_type, config, has_song=True))
+        with asset_files(service.storage, assets) as files:
+            check_scene(service.settings, complete_config(particle_type, config, has_song=True, files=files))
 
-    await service.compute(resolve)
+    if assets:  # which may have to be fetched: others need not wait for that
+        await asyncio.to_thread(resolve)
+    else:
+        await service.compute(resolve)
+    return references
 
 
 async def update_system(
@@ -64,12 +79,15 @@ async def update_system(
     for _ in range(_TRIES):
         row = await service.system_or_404(caller, system_id)
         values = wanted(row)
-        await check_config(service, values.get("particle_type", row.particle_type), values.get("config", row.config))
+        kind, config = values.get("particle_type", row.particle_type), values.get("config", row.config)
+        references = await check_config(service, kind, config, owner=row.owner)
         unchanged = update(SystemRow).where(SystemRow.id == row.id, SystemRow.revision == row.revision)
         values["revision"] = row.revision + 1
         async with service.sessions.begin() as session:
             result = await session.execute(unchanged.values(**values))
-        assert isinstance(result, CursorResult)
+            assert isinstance(result, CursorResult)
+            if result.rowcount:
+                await refer(session, row.id, references, row.owner)
         if result.rowcount:
             for name, value in values.items():
                 setattr(row, name, value)

@@ -27,6 +27,7 @@ from services.database.models import JobRow, SystemRow
 from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Tasks
+from services.media.assets.store import Assets
 from services.media.sandbox.self_check import check_sandbox
 from services.media.songs import Songs
 from services.observability import metrics
@@ -50,6 +51,7 @@ class Service:
     notifier: TaskNotifier
     storage: Storage
     songs: Songs
+    assets: Assets
     keys: ApiKeys
     deleter: Deleter
     disk_admission: DiskAdmission
@@ -121,6 +123,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         notifier=notifier,
                         storage=storage,
                         songs=songs,
+                        assets=Assets(settings, sessions, storage),
                         keys=keys,
                         deleter=Deleter(sessions, storage),
                         disk_admission=DiskAdmission(settings, sessions, storage),

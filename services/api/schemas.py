@@ -15,6 +15,7 @@ from ecs_core.scene.settings import picture_size
 Priority = TypeAliasType("Priority", Literal["low", "normal", "high"])
 Quality = TypeAliasType("Quality", Literal["draft", "standard", "high"])
 JobStatus = TypeAliasType("JobStatus", Literal["queued", "rendering", "completed", "failed", "cancelled"])
+AssetKind = TypeAliasType("AssetKind", Literal["image", "video", "font", "lyrics"])
 BeatOctave = TypeAliasType("BeatOctave", Literal["half", "double"])
 
 _SYSTEM = "3f2b8c1e-5d0a-4b6f-9a51-0c7e2d4f8b13"
@@ -298,6 +299,33 @@ class UploadedAudio(BaseModel):
     channels: int
     warnings: list[str] = Field(description="what is cut, damaged or changed in it")
     sha256: str
+
+
+class Asset(BaseModel):
+    """A picture, video, font or lyrics in storage; ``reference`` can be used where a setting takes one."""
+
+    model_config = _example(
+        asset_id=_SHA256,
+        reference=f"asset:{_SHA256}",
+        owner="alice",
+        kind="image",
+        name="cover.jpg",
+        size=2113456,
+        facts={"format": "JPEG", "width": 1500, "height": 1500, "warnings": []},
+        created_at=_MOMENT,
+    )
+
+    asset_id: str = Field(description="the sha256 of the file as it was uploaded")
+    reference: str
+    owner: str = Field(description="as of systems")
+    kind: AssetKind
+    name: str = Field(description="of the file that was uploaded")
+    size: int = Field(description="bytes as stored, which are not those of the upload")
+    facts: dict[str, Any] = Field(
+        description="`format`; of images and videos `width` and `height`; of videos `codec`, `fps` and `duration`; of "
+        "fonts `family` and `style`; of lyrics `lines`, those with a time; of images `warnings`: what was changed"
+    )
+    created_at: datetime
 
 
 class Counts(BaseModel):

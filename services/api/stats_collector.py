@@ -17,6 +17,7 @@ from services.database.models import (
     OPEN,
     RETRYABLE,
     ArtefactRow,
+    AssetRow,
     AudioRow,
     DeliveryRow,
     JobRow,
@@ -148,4 +149,6 @@ async def _sizes(session: AsyncSession) -> Gauges:
     kind = case((ArtefactRow.key.contains("/segments/"), "segments"), else_="results")
     sizes = await session.execute(select(kind, func.sum(ArtefactRow.size)).group_by(kind))
     songs = await session.scalar(select(func.sum(AudioRow.size)))
-    return {("segments",): 0, ("results",): 0, **{(name,): size for name, size in sizes}, ("songs",): songs or 0}
+    assets = await session.scalar(select(func.sum(AssetRow.size)))
+    results = {("segments",): 0, ("results",): 0, **{(name,): size for name, size in sizes}}
+    return results | {("songs",): songs or 0, ("assets",): assets or 0}

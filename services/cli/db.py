@@ -61,5 +61,5 @@ def _repair(arguments: argparse.Namespace) -> None:
 
     with one_line_errors(settings):
         done = asyncio.run(repair(settings.database, Storage(settings.storage).exists))
-    gone = f"{done.songs} songs, {done.artefacts} segments and results, {done.videos} videos"
+    gone = f"{done.songs} songs, {done.assets} assets, {done.artefacts} segments and results, {done.videos} videos"
     print(f"{masked(settings.database)}: deleted rows of {gone}; replanned {done.jobs} jobs")

@@ -1,4 +1,4 @@
-"""The tables: systems, songs, API keys, jobs, tasks, artefacts, events, webhooks."""
+"""The tables: systems, songs, assets, API keys, jobs, tasks, artefacts, events, webhooks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, synonym
 from sqlalchemy.types import TypeDecorator
 
 
@@ -96,6 +96,42 @@ class UploadRow(Base):
     sha256: Mapped[str] = mapped_column(ForeignKey("audio.sha256", ondelete="CASCADE"), primary_key=True, index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class AssetRow(Base):
+    """A picture, video, font or lyrics in storage, once per content of the file that was uploaded."""
+
+    __tablename__ = "assets"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)  # of the file as uploaded
+    kind: Mapped[str] = mapped_column(String(8))  # image, video, font or lyrics
+    digest: Mapped[str] = mapped_column(String(64))  # of what is stored: a picture's pixels, or the bytes
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes as stored
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON)  # see services.media.assets.facts
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class AssetClaimRow(Base):
+    """An owner's claim to an asset that they uploaded; every owner of an asset has a row."""
+
+    __tablename__ = "asset_claims"
+    __table_args__ = (Index("asset_claims_by_age", "owner", "created_at", "sha256"),)
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("assets.sha256", ondelete="CASCADE"), primary_key=True, index=True)
+    id = synonym("sha256")  # as pages call it
+    name: Mapped[str] = mapped_column(String(200))  # of the owner's file
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class SystemAssetRow(Base):
+    """An asset that a system's config refers to."""
+
+    __tablename__ = "system_assets"
+
+    system_id: Mapped[str] = mapped_column(ForeignKey("systems.id", ondelete="CASCADE"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("assets.sha256", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class KeyRow(Base):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from fractions import Fraction
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from ecs_core import Scene
@@ -17,7 +19,7 @@ from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.song_part import check_start
 from ecs_core.scene.settings import OF_THE_VIDEO, Settings
 from ecs_core.video.format import SEGMENT_SECONDS
-from services.type_catalogue import refuse_local_settings
+from services.storage.asset_references import references_in, with_files, with_references
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
@@ -33,28 +35,36 @@ def build_spec(
     *,
     at: float | None = None,
     analysis: str | None = None,
+    assets: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """A scene as plain data with all defaults written out.
 
-    ``audio`` is the song's sha256, ``analysis`` that of the owner's correction, ``at`` the time of a frame in seconds.
+    ``audio`` is the song's sha256, ``analysis`` that of the owner's correction, ``at`` the time of a frame in seconds,
+    ``assets`` the digests of the assets that the config refers to.
 
     Raises:
         SceneError: the type or the config is invalid.
     """
     plain = complete_config(particle_type, config, has_song=audio is not None)
     scene = {"type": particle_type, "config": plain, "audio": audio, "quality": quality}
-    more = {"at": at, "analysis": analysis}
+    more = {"at": at, "analysis": analysis, "assets": dict(assets) if assets else None}
     return scene | {name: value for name, value in more.items() if value is not None}
 
 
-def complete_config(particle_type: str, config: dict[str, Any], *, has_song: bool) -> dict[str, Any]:
-    """A client's config with all defaults written out, those of its layers, too.
+def complete_config(
+    particle_type: str, config: dict[str, Any], *, has_song: bool, files: Mapping[str, Path] | None = None
+) -> dict[str, Any]:
+    """A client's config with all defaults written out, those of its layers, too. References to assets stay.
+
+    ``files`` are those of the assets; without, the content of the assets is not checked.
 
     Raises:
         SceneError: the type or the config is invalid, or names a file of this machine.
     """
-    refuse_local_settings(particle_type, config)
-    return written_out(*Scene(particle_type, audio=SONG if has_song else None, config=config).resolve())
+    references = references_in(particle_type, config)
+    plain = with_files(config, references, files)
+    scene = Scene(particle_type, audio=SONG if has_song else None, config=plain)
+    return with_references(written_out(*scene.resolve()), references)
 
 
 def written_out(kind: ParticleType, settings: Settings) -> dict[str, Any]:
@@ -73,9 +83,8 @@ def written_out(kind: ParticleType, settings: Settings) -> dict[str, Any]:
 
 def warnings_of(scene: dict[str, Any]) -> list[str]:
     """What was set in a valid spec in vain, a line each."""
-    return settings_in_vain(
-        *Scene(scene["type"], audio=SONG if scene["audio"] else None, config=scene["config"]).resolve()
-    )
+    config = with_files(scene["config"], references_in(scene["type"], scene["config"]))
+    return settings_in_vain(*Scene(scene["type"], audio=SONG if scene["audio"] else None, config=config).resolve())
 
 
 def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +100,7 @@ def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
         scene["quality"],
         at=scene.get("at"),
         analysis=scene.get("analysis"),
+        assets=scene.get("assets"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,23 @@ from ecs_core import SceneError
 from ecs_core.rendering.overdraw import overdraw_warning
 from services.auth.quotas import refund_seconds
 from services.database.engine import advisory_lock, on_commit
-from services.database.models import OPEN, ArtefactRow, AudioRow, DeliveryRow, EventRow, JobRow, TaskRow, UploadRow, now
+from services.database.models import (
+    OPEN,
+    ArtefactRow,
+    AssetClaimRow,
+    AssetRow,
+    AudioRow,
+    DeliveryRow,
+    EventRow,
+    JobRow,
+    TaskRow,
+    UploadRow,
+    now,
+)
 from services.jobs.artefacts import result_size
 from services.jobs.events import progress_state, record_event, report_end, to_payload
 from services.jobs.render_spec import VERSION_LENGTH
-from services.storage.object_keys import SINGLE_TASK_KINDS, result_key, song_lock
+from services.storage.object_keys import SINGLE_TASK_KINDS, asset_lock, result_key, song_lock
 
 RENDERER_VERSION = func.substr(JobRow.scene_key, 1, VERSION_LENGTH)  # the version that renders a job
 
@@ -26,11 +38,12 @@ async def start_job(session: AsyncSession, job: JobRow) -> None:
     """Add the first task of a job; if the result exists, complete the job at once.
 
     Raises:
-        SceneError: the song is gone.
+        SceneError: the song or an asset is gone.
     """
     done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
     if done is None:
         await use_song(session, job.scene.get("audio"), job.owner)
+        await use_assets(session, job.scene.get("assets", {}), job.owner)
         session.add(first_task(job))
         record_event(session, job)
     else:
@@ -138,6 +151,23 @@ async def use_song(session: AsyncSession, sha256: str | None, owner: str) -> Non
     if await session.get(AudioRow, sha256) is None:
         raise SceneError("the song is gone; upload it again")
     mine = update(UploadRow).where(UploadRow.sha256 == sha256, UploadRow.owner == owner)
+    await session.execute(mine.values(used_at=now()))
+
+
+async def use_assets(session: AsyncSession, assets: Mapping[str, str], owner: str) -> None:
+    """Keep assets from being deleted until the end of the transaction, and mark them as used by the owner.
+
+    Raises:
+        SceneError: one is gone.
+    """
+    if not assets:
+        return
+    await advisory_lock(session, *map(asset_lock, sorted(assets)))
+    for sha256, digest in assets.items():
+        row = await session.get(AssetRow, sha256)
+        if row is None or row.digest != digest:
+            raise SceneError(f"asset:{sha256} is gone; upload it again")
+    mine = update(AssetClaimRow).where(AssetClaimRow.sha256.in_(assets), AssetClaimRow.owner == owner)
     await session.execute(mine.values(used_at=now()))
 
 

@@ -239,7 +239,7 @@ _COLLECTED = {
         "from planning; from how long the last hundred of each kind took.",
         (),
     ),
-    "motes_storage_bytes": ("Bytes in storage by the database: songs, results and segments.", ("kind",)),
+    "motes_storage_bytes": ("Bytes in storage by the database: songs, assets, results and segments.", ("kind",)),
     "motes_storage_free_bytes": ("Bytes free where the storage is; absent for an object store.", ()),
     "motes_webhooks_pending": ("Webhooks that are yet to be delivered.", ()),
 }

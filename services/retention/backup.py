@@ -23,9 +23,9 @@ from sqlalchemy import delete, select, update
 from ecs_core.errors import MotesError
 from services.database.engine import Sessions, open_database
 from services.database.migrations import head_revision, revision_at
-from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, SystemRow, now
+from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, SystemRow, now
 from services.jobs.lifecycle import Jobs
-from services.storage.object_keys import audio_key, poster_key, result_key
+from services.storage.object_keys import asset_key, audio_key, poster_key, result_key
 from services.storage.object_store import Storage
 
 DATABASE, STORAGE, SECRET = "motes.db", "storage", "webhook-secret"
@@ -45,6 +45,7 @@ class RepairResult:
     """Rows deleted because their files are missing, and jobs replanned."""
 
     songs: int
+    assets: int
     artefacts: int
     videos: int
     jobs: int
@@ -125,18 +126,20 @@ def restore(folder: Path, data: Path, storage: Storage) -> BackupResult:
 async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
     """Make an unused database consistent with its storage; ``exists`` says whether there is a file under a key.
 
-    Deletes the rows of songs and artefacts whose files are missing, marks videos without a file as expired, and
+    Deletes the rows of songs, assets and artefacts whose files are missing, marks videos without a file as expired, and
     replans unfinished jobs.
     """
     engine, sessions = open_database(url)
     try:
-        songs, artefacts = await _missing(sessions, exists)
+        songs, assets, artefacts = await _missing(sessions, exists)
         async with sessions.begin() as session:
             for some in _batched(artefacts):
                 await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(some)))
             for some in _batched(songs):
                 await session.execute(delete(AudioRow).where(AudioRow.sha256.in_(some)))
                 await session.execute(update(SystemRow).where(SystemRow.audio.in_(some)).values(audio=None))
+            for some in _batched(assets):
+                await session.execute(delete(AssetRow).where(AssetRow.sha256.in_(some)))
             kept = set(await session.scalars(select(ArtefactRow.key)))
             over = select(JobRow).where(JobRow.status == "completed", JobRow.expired_at.is_(None))
             videos = [job for job in await session.scalars(over) if result_key(job.scene_key, job.kind) not in kept]
@@ -149,12 +152,15 @@ async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
         async with sessions() as session:
             unfinished = list(await session.scalars(select(JobRow).where(JobRow.status.in_(OPEN))))
             there = set(await session.scalars(select(AudioRow.sha256)))
+            whole = {row.sha256: row.digest for row in await session.scalars(select(AssetRow))}
         for job in unfinished:
-            if job.scene["audio"] in {None, *there}:
-                await jobs.replan(job, job.scene, job.scene_key)
-            else:
+            if job.scene["audio"] not in {None, *there}:
                 await jobs.fail(job.id, "its song is gone")
-        return RepairResult(len(songs), len(artefacts), len(videos), len(unfinished))
+            elif not job.scene.get("assets", {}).items() <= whole.items():
+                await jobs.fail(job.id, "an asset of it is gone")
+            else:
+                await jobs.replan(job, job.scene, job.scene_key)
+        return RepairResult(len(songs), len(assets), len(artefacts), len(videos), len(unfinished))
     finally:
         await engine.dispose()
 
@@ -164,13 +170,15 @@ def _batched(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     return (keys[start : start + 1000] for start in range(0, len(keys), 1000))
 
 
-async def _missing(sessions: Sessions, exists: Callable[[str], bool]) -> tuple[list[str], list[str]]:
-    """Songs and artefacts, by their keys, whose files are missing."""
+async def _missing(sessions: Sessions, exists: Callable[[str], bool]) -> tuple[list[str], list[str], list[str]]:
+    """Songs, assets and artefacts, by their keys, whose files are missing."""
     async with sessions() as session:
         songs = await session.scalars(select(AudioRow.sha256))
+        assets = await session.scalars(select(AssetRow))
         artefacts = await session.scalars(select(ArtefactRow))
         return (
             [song for song in songs if not exists(audio_key(song))],
+            [each.sha256 for each in assets if not exists(asset_key(each.sha256, each.digest))],
             [each.key for each in artefacts if not exists(each.object)],
         )
 
@@ -184,6 +192,9 @@ def _referenced_files(database: Path) -> Iterator[tuple[str, int]]:
         for sha256, size in connection.execute("SELECT sha256, size FROM audio"):
             yield audio_key(sha256), size
         yield from connection.execute("SELECT object, size FROM artefacts")
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'assets'").fetchone():  # since revision 0009
+            for sha256, digest, size in connection.execute("SELECT sha256, digest, size FROM assets"):
+                yield asset_key(sha256, digest), size
 
 
 def _export(storage: Storage, key: str, target: Path, size: int) -> bool:

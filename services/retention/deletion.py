@@ -1,8 +1,8 @@
-"""Deletion of results, segments and songs: first the rows, in a transaction, then the files.
+"""Deletion of results, segments, songs and assets: first the rows, in a transaction, then the files.
 
 A process that dies in between leaves files without rows (``services.retention.orphans``), never rows without files.
-Every transaction locks its scene or song (``services.database.engine.advisory_lock``), as do those that start to use
-one, and checks again whether it may be deleted.
+Every transaction locks its scene, song or asset (``services.database.engine.advisory_lock``), as do those that start to
+use one, and checks again whether it may be deleted.
 """
 
 from __future__ import annotations
@@ -15,17 +15,36 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions, advisory_lock
-from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, UploadRow, now
+from services.database.models import (
+    OPEN,
+    ArtefactRow,
+    AssetClaimRow,
+    AssetRow,
+    AudioRow,
+    JobRow,
+    SystemAssetRow,
+    SystemRow,
+    UploadRow,
+    now,
+)
 from services.jobs.artefacts import Artefact, FilesToDelete
 from services.jobs.lifecycle import Jobs
 from services.jobs.transitions import delete_jobs
 from services.observability import metrics
-from services.storage.object_keys import analyses_folder, audio_key, poster_key, song_lock
+from services.storage.object_keys import (
+    analyses_folder,
+    asset_key,
+    asset_lock,
+    assets_folder,
+    audio_key,
+    poster_key,
+    song_lock,
+)
 from services.storage.object_store import Storage
 
 
 class Deleter:
-    """Deletes results, segments and songs. Every method returns the bytes of storage freed."""
+    """Deletes results, segments, songs and assets. Every method returns the bytes of storage freed."""
 
     def __init__(self, sessions: Sessions, storage: Storage) -> None:
         self._sessions, self._storage = sessions, storage
@@ -123,6 +142,46 @@ class Deleter:
         self._storage.delete([audio_key(sha256)])
         return self._storage.delete_folder(analyses_folder(sha256))
 
+    async def delete_asset(
+        self, sha256: str, owners: Sequence[str] | None, *, unused_since: datetime, reason: str
+    ) -> int:
+        """Remove an asset from ``owners`` (None: all) who did not use it since then, and whose systems and open jobs
+        do not use it.
+
+        The asset itself is deleted with its last owner, unless a system or an open job of somebody else uses it.
+        """
+        async with self._sessions.begin() as session:
+            await advisory_lock(session, asset_lock(sha256))
+            users = await asset_users(session, sha256)
+            theirs = [AssetClaimRow.sha256 == sha256, AssetClaimRow.owner.not_in(users)]
+            theirs += [] if owners is None else [AssetClaimRow.owner.in_(owners)]
+            await session.execute(delete(AssetClaimRow).where(*theirs, AssetClaimRow.used_at < unused_since))
+            if users or await session.scalar(select(exists().where(AssetClaimRow.sha256 == sha256))):
+                return 0
+            row = await session.get(AssetRow, sha256)
+            if row is None or row.created_at >= unused_since:
+                return 0
+            await session.delete(row)
+        return await self.delete_asset_files(sha256, reason)
+
+    async def delete_asset_files(self, sha256: str, reason: str) -> int:
+        """Delete what is stored of an asset, except what its row, if there is one, refers to; returns the bytes freed.
+
+        A new upload of the same file may have the same key, so it waits for this transaction and then checks its file.
+        """
+        async with self._sessions.begin() as session:
+            await advisory_lock(session, asset_lock(sha256))
+            row = await session.get(AssetRow, sha256)
+            kept = None if row is None else asset_key(sha256, row.digest)
+            freed = await asyncio.to_thread(self._delete_asset, sha256, kept)
+        metrics.count_freed(reason, freed)
+        return freed
+
+    def _delete_asset(self, sha256: str, kept: str | None) -> int:
+        found = [each for batch in self._storage.list(assets_folder(sha256)) for each in batch if each.key != kept]
+        self._storage.delete(each.key for each in found)
+        return sum(each.size for each in found)
+
     async def _files(self, artefacts: Sequence[Artefact], reason: str, *, folders: Sequence[str] = ()) -> int:
         def work() -> int:
             self._storage.delete(each.object for each in artefacts)
@@ -143,6 +202,22 @@ async def _owners_with_open_jobs(session: AsyncSession, sha256: str) -> list[str
     """Owners of the open jobs that need a song, one per job."""
     open_jobs = select(JobRow.owner).where(JobRow.status.in_(OPEN), JobRow.scene["audio"].as_string() == sha256)
     return list(await session.scalars(open_jobs))
+
+
+async def asset_users(session: AsyncSession, sha256: str) -> list[str]:
+    """Owners of the systems and of the open jobs that use an asset, one for each of them."""
+    using = select(SystemRow.owner).join(SystemAssetRow, SystemAssetRow.system_id == SystemRow.id)
+    systems = await session.scalars(using.where(SystemAssetRow.sha256 == sha256))
+    has_it = JobRow.scene["assets"][sha256].as_string().is_not(None)
+    return [*systems, *await session.scalars(select(JobRow.owner).where(JobRow.status.in_(OPEN), has_it))]
+
+
+async def assets_in_use(session: AsyncSession) -> set[str]:
+    """The sha256 of all assets that systems or open jobs use."""
+    systems = await session.scalars(select(SystemAssetRow.sha256).distinct())
+    has_any = JobRow.scene["assets"].as_string().is_not(None)
+    scenes = await session.scalars(select(JobRow.scene).where(JobRow.status.in_(OPEN), has_any))
+    return {*systems, *(sha256 for scene in scenes for sha256 in scene.get("assets") or ())}
 
 
 async def _is_open(session: AsyncSession, scene_key: str) -> bool:

@@ -1,7 +1,7 @@
 """Orphans: files without rows, left by attempts that died or were too late, or by an interrupted deletion.
 
 A file is an orphan only if nothing can make it count any more: no attempt that writes it is running, and no job of its
-scene is open. Its name is then never used again (``services.storage.object_keys``), except for songs, which
+scene is open. Its name is then never used again (``services.storage.object_keys``), except for songs and assets, which
 ``services.retention.deletion`` handles.
 """
 
@@ -17,9 +17,10 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions
-from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, TaskRow, now
+from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, TaskRow, now
 from services.observability import metrics
 from services.retention.deletion import Deleter
+from services.storage.object_keys import asset_key
 from services.storage.object_store import Storage, StoredFile
 
 _BATCH_SIZE = 400  # values per query
@@ -48,13 +49,13 @@ class Orphans:
     async def find(self) -> list[Orphan]:
         """Find all orphans."""
         limit, found = now() - self._grace, list[Orphan]()
-        for folder in ("scenes", "audio", "analyses"):
+        for folder, find in _FINDERS.items():
             batches = self._storage.list(folder)
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                 old = [each for each in batch if each.modified < limit]
                 for few in _batches(old):
                     async with self._sessions() as session:
-                        found += await (_scene_orphans if folder == "scenes" else _song_orphans)(session, few)
+                        found += await find(session, few)
         return found
 
     async def remove(self, orphans: Sequence[Orphan]) -> int:
@@ -67,6 +68,8 @@ class Orphans:
                 freed += await Deleter(self._sessions, self._storage).delete_song_files(
                     song, "leftover", size=size if folder == "audio" else 0
                 )
+        for asset in {each.file.key.split("/")[1] for each in orphans if each.file.key.startswith("assets/")}:
+            freed += await Deleter(self._sessions, self._storage).delete_asset_files(asset, "leftover")
         for reason in ("leftover", "expired"):
             files = [each.file for each in orphans if each.reason == reason and each.file.key.startswith("scenes/")]
             await asyncio.to_thread(self._storage.delete, [each.key for each in files])
@@ -101,6 +104,16 @@ async def _song_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> l
     songs = {each.key.split("/")[1] for each in files}
     known = set(await session.scalars(select(AudioRow.sha256).where(AudioRow.sha256.in_(songs))))
     return [Orphan(each, "leftover") for each in files if each.key.split("/")[1] not in known]
+
+
+async def _asset_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> list[Orphan]:
+    assets = {each.key.split("/")[1] for each in files}
+    rows = await session.execute(select(AssetRow.sha256, AssetRow.digest).where(AssetRow.sha256.in_(assets)))
+    known = {asset_key(*row) for row in rows}
+    return [Orphan(each, "leftover") for each in files if each.key not in known]
+
+
+_FINDERS = {"scenes": _scene_orphans, "audio": _song_orphans, "analyses": _song_orphans, "assets": _asset_orphans}
 
 
 def _batches(files: Sequence[StoredFile]) -> Iterator[Sequence[StoredFile]]:

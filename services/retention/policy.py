@@ -1,6 +1,7 @@
 """Retention policy: what may be deleted and why, by age, by owner's quota, and by free disk space.
 
-Nothing that an open job needs is deleted. The policy only proposes; ``services.retention.deletion`` checks again.
+Nothing that an open job needs is deleted, nor an asset that a system refers to. The policy only proposes;
+``services.retention.deletion`` checks again.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from services.database.engine import Sessions
-from services.database.models import OPEN, ArtefactRow, AudioRow, JobRow, UploadRow, now
-from services.retention.deletion import Deleter
+from services.database.models import OPEN, ArtefactRow, AssetClaimRow, AssetRow, AudioRow, JobRow, UploadRow, now
+from services.retention.deletion import Deleter, assets_in_use
 from services.settings import ServiceSettings
 from services.storage.object_keys import analyses_folder
 from services.storage.object_store import Storage
@@ -28,18 +29,23 @@ _EVICTION_ORDER = {
     "frame": 1,
     "preview": 1,
 }  # when space is needed: what nobody asked to keep goes first
+_SHARED = ("song", "asset")  # by content, among owners who uploaded the same
+_RESULT = "result"
 _BATCH_SIZE = 500  # values per query
+
+
+_TABLES: dict[str, tuple[Any, Any]] = {"song": (AudioRow, UploadRow), "asset": (AssetRow, AssetClaimRow)}
 
 
 @dataclass(frozen=True)
 class Item:
-    """What is deleted as a whole: a scene's result, some of its segments, or a song.
+    """What is deleted as a whole: a scene's result, some of its segments, a song, or an asset.
 
-    ``used`` holds the last use of a song by each owner; ``size`` is in bytes.
+    ``used`` holds the last use of a song or an asset by each owner; ``size`` is in bytes.
     """
 
-    kind: str  # video, preview, frame, segment or song
-    name: str  # the scene key, or the song's sha256
+    kind: str  # video, preview, frame, segment, song or asset
+    name: str  # the scene key, or the sha256 of the song or the asset
     size: int
     used_at: datetime
     artefacts: tuple[str, ...] = ()
@@ -82,7 +88,7 @@ class RetentionPolicy:
             found = [deletion for thing in things for deletion in _expired(thing, old)]
             found += [
                 Deletion(thing, "leftover", thing.size, at)
-                async for thing in _unowned_songs(session, at - timedelta(seconds=self._settings.keep_orphans))
+                async for thing in _unowned(session, at - timedelta(seconds=self._settings.keep_orphans))
             ]
             if self._settings.keep_bytes:
                 found += await self._over_quota(session, things, found, spare)
@@ -103,6 +109,8 @@ class RetentionPolicy:
         how: dict[str, Any] = {"unused_since": deletion.unused_since, "reason": deletion.reason}
         if thing.kind == "song":
             return await self._deleter.delete_song(thing.name, deletion.owners, **how)
+        if thing.kind == "asset":
+            return await self._deleter.delete_asset(thing.name, deletion.owners, **how)
         if thing.kind == "segment":
             return await self._deleter.delete_segments(thing.name, thing.artefacts, **how)
         [artefact] = thing.artefacts
@@ -113,7 +121,7 @@ class RetentionPolicy:
         """By kind, the last use before which an item may go; None if it is kept for ever."""
         kept = self._settings
         ages = {"video": kept.keep_videos, "preview": kept.keep_previews, "frame": kept.keep_previews}
-        ages |= {"segment": kept.keep_segments, "song": kept.keep_uploads}
+        ages |= {"segment": kept.keep_segments, "song": kept.keep_uploads, "asset": kept.keep_uploads}
         return {kind: at - timedelta(seconds=age) if age else None for kind, age in ages.items()}
 
     def _with_analyses(self, deletion: Deletion) -> Deletion:
@@ -131,13 +139,13 @@ class RetentionPolicy:
         having: dict[str, int] = {}
         for usage in await usage_by_owner(session):
             having[usage.owner] = having.get(usage.owner, 0) + usage.bytes
-        by_name = {(thing.kind == "song", thing.name): thing for thing in things if thing.kind != "segment"}
+        by_name = {(_group(thing), thing.name): thing for thing in things if thing.kind != "segment"}
         whole = [deletion for deletion in expired if deletion.item.kind != "segment"]  # a scene may lose these alone
-        gone = {(deletion.item.kind == "song", deletion.item.name): deletion.owners for deletion in whole}
-        owners = {(True, thing.name): set(thing.used) for thing in things if thing.kind == "song"}
-        results = [thing.name for thing in things if thing.kind not in ("song", "segment")]
+        gone = {(_group(deletion.item), deletion.item.name): deletion.owners for deletion in whole}
+        owners = {(thing.kind, thing.name): set(thing.used) for thing in things if thing.kind in _SHARED}
+        results = [thing.name for thing in things if thing.kind not in (*_SHARED, "segment")]
         theirs = await _result_owners(session, results)
-        owners |= {(False, scene): set(sizes) for scene, sizes in theirs.items()}
+        owners |= {(_RESULT, scene): set(sizes) for scene, sizes in theirs.items()}
         for key, its_owners in gone.items():
             owners.get(key, set()).difference_update(its_owners or ())
         for owner, size in having.items():
@@ -158,12 +166,17 @@ class RetentionPolicy:
         return found
 
 
+def _group(thing: Item) -> str:
+    """What names an item together with its own name: its kind, if owners share it by content."""
+    return thing.kind if thing.kind in _SHARED else _RESULT
+
+
 def _expired(thing: Item, old: dict[str, datetime | None]) -> Iterator[Deletion]:
     """What age alone deletes of an item."""
     limit = old[thing.kind]
     if limit is None:
         return
-    if thing.kind == "song":
+    if thing.kind in _SHARED:
         theirs = tuple(owner for owner, used_at in thing.used.items() if used_at < limit)
         if theirs:
             yield Deletion(thing, "expired", thing.size if len(theirs) == len(thing.used) else 0, limit, theirs)
@@ -205,27 +218,45 @@ async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> A
                 sizes, last = sum(row.size for row in rows), max(row.used_at for row in rows)
                 yield Item("segment", scene, sizes, last, tuple(row.key for row in rows))
     if (limit := limits["song"]) is not None:
-        needed = set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
-        old = list(await session.scalars(select(UploadRow.sha256).where(UploadRow.used_at < limit).distinct()))
-        for batch in _batches([sha256 for sha256 in old if sha256 not in needed]):
-            uploads = select(UploadRow.sha256, UploadRow.owner, UploadRow.used_at, AudioRow.size)
-            uploads = uploads.join(AudioRow, AudioRow.sha256 == UploadRow.sha256).where(UploadRow.sha256.in_(batch))
-            used: dict[str, dict[str, datetime]] = {}
-            sizes_of: dict[str, int] = {}
-            for sha256, owner, used_at, size in await session.execute(uploads.order_by(UploadRow.owner)):
-                used.setdefault(sha256, {})[owner] = used_at
-                sizes_of[sha256] = size
-            for sha256, by in used.items():
-                yield Item("song", sha256, sizes_of[sha256], max(by.values()), used=by)
+        async for item in _shared(session, "song", limit):
+            yield item
+    if (limit := limits["asset"]) is not None:
+        async for item in _shared(session, "asset", limit):
+            yield item
 
 
-async def _unowned_songs(session: AsyncSession, limit: datetime) -> AsyncIterator[Item]:
-    """Songs without an owner that no open job needs."""
-    needed = set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
-    alone = ~exists().where(UploadRow.sha256 == AudioRow.sha256)
-    for row in await session.scalars(select(AudioRow).where(AudioRow.created_at < limit, alone)):
-        if row.sha256 not in needed:
-            yield Item("song", row.sha256, row.size, row.created_at)
+async def _shared(session: AsyncSession, kind: str, limit: datetime) -> AsyncIterator[Item]:
+    """Songs or assets that nothing needs, and that an owner last used before the limit."""
+    table, claims = _TABLES[kind]
+    needed = await _needed(session, kind)
+    old = list(await session.scalars(select(claims.sha256).where(claims.used_at < limit).distinct()))
+    for batch in _batches([sha256 for sha256 in old if sha256 not in needed]):
+        uploads = select(claims.sha256, claims.owner, claims.used_at, table.size)
+        uploads = uploads.join(table, table.sha256 == claims.sha256).where(claims.sha256.in_(batch))
+        used: dict[str, dict[str, datetime]] = {}
+        sizes_of: dict[str, int] = {}
+        for sha256, owner, used_at, size in await session.execute(uploads.order_by(claims.owner)):
+            used.setdefault(sha256, {})[owner] = used_at
+            sizes_of[sha256] = size
+        for sha256, by in used.items():
+            yield Item(kind, sha256, sizes_of[sha256], max(by.values()), used=by)
+
+
+async def _unowned(session: AsyncSession, limit: datetime) -> AsyncIterator[Item]:
+    """Songs and assets without an owner that nothing needs."""
+    for kind, (table, claims) in _TABLES.items():
+        needed = await _needed(session, kind)
+        alone = ~exists().where(claims.sha256 == table.sha256)
+        for row in await session.scalars(select(table).where(table.created_at < limit, alone)):
+            if row.sha256 not in needed:
+                yield Item(kind, row.sha256, row.size, row.created_at)
+
+
+async def _needed(session: AsyncSession, kind: str) -> set[str]:
+    """The songs of open jobs, or the assets of those and of systems, by their sha256."""
+    if kind == "asset":
+        return await assets_in_use(session)
+    return set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
 
 
 async def _result_owners(session: AsyncSession, scenes: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -1,7 +1,7 @@
 """Storage keys, derived from content and made by the server only.
 
-Except for songs and their analyses, no two attempts ever write under the same key. So a file that no longer counts can
-be deleted at any moment, whatever other attempts are about to write.
+Except for songs, their analyses and assets, no two attempts ever write under the same key. So a file that no longer
+counts can be deleted at any moment, whatever other attempts are about to write.
 """
 
 from __future__ import annotations
@@ -20,6 +20,21 @@ def audio_key(sha256: str) -> str:
 def song_lock(sha256: str) -> str:
     """Name of the lock to hold while storing, using or deleting a song (``services.database.engine.advisory_lock``)."""
     return f"song {sha256}"
+
+
+def assets_folder(sha256: str) -> str:
+    """What is stored of an asset."""
+    return f"assets/{sha256}/"
+
+
+def asset_key(sha256: str, digest: str) -> str:
+    """An asset as it is stored, by the sha256 of the uploaded file and the digest of what was made of it."""
+    return f"{assets_folder(sha256)}{digest}"
+
+
+def asset_lock(sha256: str) -> str:
+    """Name of the lock to hold while storing, using or deleting an asset; taken after a song's."""
+    return f"asset {sha256}"
 
 
 def analyses_folder(audio: str) -> str:

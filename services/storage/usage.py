@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import ArtefactRow, AudioRow, JobRow, UploadRow
+from services.database.models import ArtefactRow, AssetClaimRow, AssetRow, AudioRow, JobRow, UploadRow
 
 SEGMENTS = ArtefactRow.key.like("scenes/%/segments/%")
 
@@ -22,20 +22,23 @@ class Usage(NamedTuple):
 
 
 async def stored_bytes(session: AsyncSession, owner: str) -> int:
-    """Bytes of an owner's songs and results. Shared items count for every owner and job."""
+    """Bytes of an owner's songs, assets and results. Shared items count for every owner and job."""
     return sum(each.bytes for each in await usage_by_owner(session, owner))
 
 
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
-    """Usage of all owners, or of one: videos, previews, frames and songs. Shared items count for every owner."""
+    """Usage of all owners, or of one: videos, previews, frames, songs, assets. Shared items count for every owner."""
     size = func.coalesce(func.sum(JobRow.size), 0)
     results = select(JobRow.owner, JobRow.kind, func.count(), size).group_by(JobRow.owner, JobRow.kind)
     results = results.where(JobRow.status == "completed", JobRow.expired_at.is_(None))
     songs = select(UploadRow.owner, literal("song"), func.count(), func.sum(AudioRow.size)).group_by(UploadRow.owner)
     songs = songs.join(AudioRow, AudioRow.sha256 == UploadRow.sha256)
+    assets = select(AssetClaimRow.owner, literal("asset"), func.count(), func.sum(AssetRow.size))
+    assets = assets.join(AssetRow, AssetRow.sha256 == AssetClaimRow.sha256).group_by(AssetClaimRow.owner)
     if owner is not None:
         results, songs = results.where(JobRow.owner == owner), songs.where(UploadRow.owner == owner)
-    rows = [*await session.execute(results), *await session.execute(songs)]
+        assets = assets.where(AssetClaimRow.owner == owner)
+    rows = [*await session.execute(results), *await session.execute(songs), *await session.execute(assets)]
     return [Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows]
 
 
@@ -49,5 +52,6 @@ async def usage_by_kind(session: AsyncSession) -> list[Usage]:
     )
     artefacts = select(kind, func.count(), func.sum(ArtefactRow.size)).group_by(kind)
     songs = select(literal("song"), func.count(), func.coalesce(func.sum(AudioRow.size), 0))
-    rows = [*await session.execute(artefacts), *await session.execute(songs)]
+    assets = select(literal("asset"), func.count(), func.coalesce(func.sum(AssetRow.size), 0))
+    rows = [*await session.execute(artefacts), *await session.execute(songs), *await session.execute(assets)]
     return [Usage("", of, int(number), int(size)) for of, number, size in rows]

@@ -29,6 +29,8 @@ from services.jobs.artefacts import Artefact
 from services.jobs.render_spec import analysis_version, spec_key
 from services.media.decoder import DecodedSong
 from services.media.song_tags import read_tags
+from services.storage.asset_files import asset_files
+from services.storage.asset_references import references_in, with_files
 from services.storage.object_keys import (
     analysis_key,
     attempt_key,
@@ -75,17 +77,21 @@ def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
     do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame, "analysis": _analyse, "curves": _analyse}[
         spec["kind"]
     ]
-    return do(spec, storage, report, Path(spec["folder"]))
+    scene = spec["scene"]
+    with asset_files(storage, scene.get("assets", {})) as files:
+        config = with_files(scene["config"], references_in(scene["type"], scene["config"]) if files else (), files)
+        return do({**spec, "config": config}, storage, report, Path(spec["folder"]))
 
 
 def _scene(spec: Mapping[str, Any], audio: Path | None) -> Scene:
-    return Scene(spec["scene"]["type"], audio=audio, config=spec["scene"]["config"])
+    """The scene, with files of this machine instead of references to assets."""
+    return Scene(spec["scene"]["type"], audio=audio, config=spec["config"])
 
 
 def _scene_for_plugins(spec: Mapping[str, Any]) -> Scene:
-    """The scene as plugins see it, with the song's sha256 as its path."""
+    """The scene as hooks see it, with the song's sha256 as its path, and references to assets."""
     audio = spec["scene"]["audio"]
-    return _scene(spec, None if audio is None else Path(audio))
+    return Scene(spec["scene"]["type"], audio=None if audio is None else Path(audio), config=spec["scene"]["config"])
 
 
 def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:

@@ -19,6 +19,7 @@ from tests.examples.proxy import proxy
 from tests.fork_server import HANG
 from tests.media import read_video
 from tests.service import ROOT, Service, wait_for
+from tests.services.media.asset_examples import picture
 
 pytestmark = pytest.mark.debian("redis-server")
 
@@ -52,6 +53,16 @@ def test_script_renders_a_song_as_long_as_it_is(service: Service, demo_song: Pat
     assert (video.width, video.height, len(video.pts)) == (320, 180, 180)
     assert video.sound.any()
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_script_uploads_a_picture(service: Service, demo_song: Path, tmp_path: Path) -> None:
+    (tmp_path / "cover.webp").write_bytes(picture("WEBP"))
+    config = json.dumps(SMALL | {"width": 160, "height": 90, "duration": 1.0})
+    shown = ("--type", "portrait", "--picture", tmp_path / "cover.webp", "--config", config)
+    process = client(demo_song, tmp_path / "out.mp4", *shown, "--url", service.url)
+    out, said = process.communicate(timeout=HANG)
+    assert (process.returncode, out) == (0, f"{tmp_path / 'out.mp4'}\n"), said
+    assert len(read_video(tmp_path / "out.mp4").pts) == 30
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from services.database.models import ArtefactRow, AudioRow, JobRow, UploadRow, new_id, now
+from services.database.models import ArtefactRow, AssetClaimRow, AssetRow, AudioRow, JobRow, UploadRow, new_id, now
 from services.jobs.tasks import Claim
 from services.retention.janitor import Janitor, Report
 from services.settings import ServiceSettings
@@ -41,7 +41,7 @@ class Shelf:
 
     def files(self) -> dict[str, int]:
         """What lies in storage, with its size."""
-        folders = ("scenes", "audio", "analyses")
+        folders = ("scenes", "audio", "analyses", "assets")
         return {each.key: each.size for folder in folders for batch in self.storage.list(folder) for each in batch}
 
     def put(self, key: str, size: int) -> None:
@@ -97,7 +97,7 @@ class Shelf:
         """Put everything that there is back in time, by so many days …, and files in a folder, too."""
         off = timedelta(**by)
         async with self.board.sessions.begin() as session:
-            for table in (ArtefactRow, AudioRow, UploadRow, JobRow):
+            for table in (ArtefactRow, AssetRow, AssetClaimRow, AudioRow, UploadRow, JobRow):
                 for row in await session.scalars(select(table)):
                     for name in ("created_at", "used_at", "ended_at", "expired_at"):
                         if (moment := getattr(row, name, None)) is not None:

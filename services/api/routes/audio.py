@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import re
 from datetime import timedelta
-from pathlib import PurePosixPath
-from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from sqlalchemy import select
@@ -17,34 +15,24 @@ from services.api.authentication import CallerDep
 from services.api.dependencies import ServiceDep
 from services.api.errors import problems
 from services.api.route import Route
-from services.api.routes.uploads import receive_upload
+from services.api.routes.uploads import printable_name, receive_upload, upload_body
 from services.database.models import UploadRow, now
 from services.media.songs import audio_path_of
 from services.retention.deletion import count_jobs_using
 
 router = APIRouter(tags=["audio"], route_class=Route)
-_MAX_NAME = 200  # characters; the end is kept, as it has the suffix
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BODY = upload_body("the song")
 _DAY = timedelta(days=1)  # ahead of any clock
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary", "description": "the song"}},
-                }
-            }
-        },
-    }
-}
 
 
 @router.post(
-    "/audio", operation_id="upload_audio", status_code=201, openapi_extra=_BODY, responses=problems(413, 415, 422, 507)
+    "/audio",
+    operation_id="upload_audio",
+    status_code=201,
+    openapi_extra=_BODY,
+    responses=problems(413, 415, 422, 507),
 )
 async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request) -> schemas.UploadedAudio:
     """Upload a song. The same song is stored once."""
@@ -53,7 +41,7 @@ async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request)
             upload = await receive_upload(
                 request, path, limit=service.settings.upload_limit, admit=service.disk_admission.admit_upload
             )
-            name = _printable_name(upload.name)
+            name = printable_name(upload.name)
             row = await service.songs.store(path, sha256=upload.sha256, name=name, caller=caller)
     except AudioError as error:
         raise HTTPException(415, str(error)) from None
@@ -70,12 +58,6 @@ async def upload_audio(service: ServiceDep, caller: CallerDep, request: Request)
         warnings=row.warnings,
         sha256=row.sha256,
     )
-
-
-def _printable_name(name: str) -> str:
-    """A file name that is safe to print: no folders, only printable characters, and not too long."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_MAX_NAME:] or "upload"
 
 
 @router.delete("/audio/{audio_id}", operation_id="delete_audio", responses=problems(404, 409))

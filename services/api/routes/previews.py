@@ -55,14 +55,23 @@ async def frame_of_system(
 ) -> Response:
     """One frame as a PNG, equal to the one in the video."""
     row = await service.system_or_404(caller, system_id)
-    scene, _ = await spec_of(service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner)
+    scene, _ = await spec_of(
+        service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner, asset_owner=row.owner
+    )
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(length * rate + Fraction(1, 2))
     number = int(Fraction(str(t)) * rate + Fraction(1, 10**6))  # rounding as in motes frame
     if number >= frames:
         raise HTTPException(400, f"t = {t:g}: must be from 0 to {float((frames - 1) / rate):g} seconds")
     scene, key = await spec_of(
-        service, row.particle_type, row.config, row.audio, "standard", owner=caller.owner, at=float(number / rate)
+        service,
+        row.particle_type,
+        row.config,
+        row.audio,
+        "standard",
+        owner=caller.owner,
+        asset_owner=row.owner,
+        at=float(number / rate),
     )
     return await respond_with_result(service, caller, request, _job(caller, row, scene, key, kind="frame"))
 
@@ -83,13 +92,17 @@ async def preview_of_system(
 ) -> Response:
     """The first seconds of the video, as a draft."""
     row = await service.system_or_404(caller, system_id)
-    scene, _ = await spec_of(service, row.particle_type, row.config, row.audio, "draft", owner=caller.owner)
+    scene, _ = await spec_of(
+        service, row.particle_type, row.config, row.audio, "draft", owner=caller.owner, asset_owner=row.owner
+    )
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(min(Fraction(str(duration)), length) * rate + Fraction(1, 2))
     config = {**row.config, "duration": float(max(1, frames) / rate)}
     if frames < int(length * rate + Fraction(1, 2)):
         config["fade_out"] = 0.0  # it is at the end of the video, not of the preview
-    scene, key = await spec_of(service, row.particle_type, config, row.audio, "draft", owner=caller.owner)
+    scene, key = await spec_of(
+        service, row.particle_type, config, row.audio, "draft", owner=caller.owner, asset_owner=row.owner
+    )
     return await respond_with_result(service, caller, request, _job(caller, row, scene, key, kind="preview"))
 
 

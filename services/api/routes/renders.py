@@ -29,6 +29,7 @@ from services.jobs.render_spec import (
 )
 from services.media.corrections import Corrections
 from services.observability import traces
+from services.storage.asset_references import references_in
 from services.storage.object_keys import SINGLE_TASK_KINDS
 from services.storage.reserved_names import is_reserved
 from services.webhooks.delivery import check_target
@@ -72,7 +73,9 @@ async def render_system(
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
         config = {**row.config, **body.over}
         check_requested(service.settings, config)
-        scene, key = await spec_of(service, row.particle_type, config, audio, body.quality, owner=caller.owner)
+        scene, key = await spec_of(
+            service, row.particle_type, config, audio, body.quality, owner=caller.owner, asset_owner=row.owner
+        )
         job = JobRow(
             id=job_id,
             owner=caller.owner,
@@ -101,17 +104,22 @@ async def spec_of(
     quality: str,
     *,
     owner: str,
+    asset_owner: str = "",
     at: float | None = None,
 ) -> tuple[dict[str, Any], str]:
     """The render spec and its key, with the owner's correction of the song; see ``services.jobs.render_spec``.
 
+    The assets are those of the system's owner, ``asset_owner``, for whom somebody else may render it.
+
     Raises:
         SceneError: the type or the config is invalid.
     """
+    references = references_in(particle_type, config)
+    assets = await service.assets.find(references, asset_owner) if references else {}
 
     def freeze() -> tuple[dict[str, Any], str]:
         analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
-        scene = build_spec(particle_type, config, audio, quality, at=at, analysis=analysis)
+        scene = build_spec(particle_type, config, audio, quality, at=at, analysis=analysis, assets=assets)
         return scene, spec_key(scene)
 
     return await service.compute(freeze)

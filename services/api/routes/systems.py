@@ -20,6 +20,7 @@ from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
 from services.api.route import Route
 from services.api.routes.jobs import delete_job_and_files
 from services.database.models import JobRow, SystemRow
+from services.media.assets.store import refer
 
 router = APIRouter(tags=["systems"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.System])
@@ -52,11 +53,13 @@ async def create_system(
     """Create a particle system."""
 
     async def make(system_id: str) -> Answer:
-        await check_config(service, body.particle_type, body.config)
+        references = await check_config(service, body.particle_type, body.config, owner=caller.owner)
         row = SystemRow(id=system_id, owner=caller.owner, particle_type=body.particle_type, config=body.config)
         try:
             async with service.sessions.begin() as session:
                 session.add(row)
+                await session.flush()
+                await refer(session, system_id, references, caller.owner)
         except IntegrityError:  # created by an earlier attempt at this request
             row = await service.system_or_404(caller, system_id)
         return Answer(to_schema(row))

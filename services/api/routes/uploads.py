@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from fastapi import HTTPException, Request
 from python_multipart.exceptions import FormParserError
@@ -13,12 +14,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from services.auth.limits import LimitError
+from services.media.assets.kinds import HEAD
 from services.observability import metrics
 from services.storage.disk_admission import InsufficientStorageError
 
 _BATCH = 1 << 20  # bytes handed to a thread at a time
 _CHECK_EVERY = 4 << 20  # bytes between checks of the free space
 _MULTIPART_OVERHEAD = 1 << 16  # bytes of a body besides its file
+_MAX_NAME = 200  # characters; the end is kept, as it has the suffix
 
 
 class Upload:
@@ -30,6 +33,7 @@ class Upload:
         self._file = path.open("wb")
         self._header, self._value, self._disposition = b"", b"", b""
         self._wanted = self._found = False
+        self._head = bytearray()
         self._parser = MultipartParser(
             boundary,
             {
@@ -42,6 +46,16 @@ class Upload:
                 "on_part_end": self._part_ends,
             },
         )
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes of the file, as far as they are there."""
+        return bytes(self._head)
+
+    @property
+    def recognisable(self) -> bool:
+        """Whether enough of it is there to tell what it is."""
+        return len(self._head) == HEAD or self._whole
 
     @property
     def sha256(self) -> str:
@@ -89,6 +103,8 @@ class Upload:
         if self.size > self._limit:
             raise _too_large(self._limit)
         piece = data[start:end]
+        if len(self._head) < HEAD:
+            self._head += piece[: HEAD - len(self._head)]
         self._digest.update(piece)
         self._file.write(piece)
 
@@ -102,9 +118,16 @@ def _too_large(limit: int) -> LimitError:
 
 
 async def receive_upload(
-    request: Request, path: Path, *, limit: int, admit: Callable[[int], Awaitable[None]]
+    request: Request,
+    path: Path,
+    *,
+    limit: int,
+    admit: Callable[[int], Awaitable[None]],
+    check: Callable[[Upload], None] = lambda upload: None,
 ) -> Upload:
     """Receive the file of the request's body into ``path``; ``admit`` refuses bytes that the disk has no room for.
+
+    ``check`` looks at what has arrived now and then, as soon as one can tell what it is, and may refuse it.
 
     Raises:
         LimitError: it is larger than ``limit`` bytes; raised as soon as that is known.
@@ -130,6 +153,8 @@ async def receive_upload(
                 if len(batch) >= _BATCH:
                     await run_in_threadpool(upload.write, bytes(batch))
                     batch.clear()
+                    if upload.recognisable:
+                        check(upload)
                 if size - looked >= _CHECK_EVERY:
                     await admit(max(0, declared - size))
                     looked = size
@@ -143,3 +168,16 @@ async def receive_upload(
     if not upload.whole:
         raise HTTPException(422, "The body has no complete part named 'file'")
     return upload
+
+
+def printable_name(name: str) -> str:
+    """A file name that is safe to print: no folders, only printable characters, and not too long."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in last)[-_MAX_NAME:] or "upload"
+
+
+def upload_body(what: str) -> dict[str, Any]:
+    """The body of an upload in the OpenAPI document; ``what`` describes its file."""
+    file = {"type": "string", "format": "binary", "description": what}
+    schema = {"type": "object", "required": ["file"], "properties": {"file": file}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

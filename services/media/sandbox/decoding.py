@@ -171,6 +171,10 @@ class SandboxedDecoder:
             raise self._decoding.protocol_error()  # it closed its end and goes on
         return message
 
+    def kill(self) -> None:
+        """Kill the process; whoever waits for a message, in another thread, gets ConnectionResetError."""
+        self._process.kill()
+
     def close(self) -> None:
         """Kill the process."""
         self._process.kill()

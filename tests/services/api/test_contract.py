@@ -22,7 +22,7 @@ from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
 from services.jobs.tasks import Tasks
-from tests.services.api.world import changed, served
+from tests.services.api.world import changed, picture, served
 
 HERE = Path(__file__).parent / "contract"
 ROOT = Path(__file__).parents[3]
@@ -38,7 +38,9 @@ def _made(client: httpx.Client, name: str) -> dict[str, str]:
     """A system and a job."""
     system = client.post("/particles/create", json={"particle_type": "snow", "config": SMALL}).json()["system_id"]
     job = client.post(f"/particles/systems/{system}/render", json={"output_path": f"{name}.mp4"}).json()["job_id"]
-    return {"SYSTEM": system, "JOB": job}
+    level = len(name)  # another content, so another id
+    asset = client.post("/particles/assets", files={"file": (f"{name}.png", picture(level=level))}).json()["asset_id"]
+    return {"SYSTEM": system, "JOB": job, "ASSET": asset}
 
 
 @contextmanager

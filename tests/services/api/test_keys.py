@@ -33,7 +33,7 @@ from services.database.models import JobRow, KeyRow, UploadRow, new_id, now
 from services.observability.logs import mask_keys
 from services.processes.supervisor import environment_of
 from services.settings import ServiceSettings
-from tests.services.api.world import World, changed, served, song
+from tests.services.api.world import World, changed, picture, served, song
 from tests.services.servers import Postgres
 from tests.waiting import HANG
 
@@ -83,7 +83,7 @@ def routes() -> list[tuple[str, str]]:
     paths = create_app().openapi()["paths"]
     found = [(method.upper(), path) for path, methods in paths.items() for method in methods]
     headed = ("health", "systems/{system_id}/frame", "systems/{system_id}/preview")
-    headed = (*headed, "download/{job_id}", "jobs/{job_id}/poster")
+    headed = (*headed, "download/{job_id}", "jobs/{job_id}/poster", "assets/{asset_id}/file")
     return [*sorted(found), *(("HEAD", f"/particles/{path}") for path in headed)]
 
 
@@ -98,7 +98,7 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def request_of(method: str, path: str, system: str, job: str) -> dict[str, Any]:
-    filled = path.format(system_id=system, job_id=job, audio_id="0" * 64, particle_type="snow")
+    filled = path.format(system_id=system, job_id=job, audio_id="0" * 64, asset_id="0" * 64, particle_type="snow")
     return {"method": method, "path": filled, **BODIES.get(f"{method} {path}", {})}
 
 
@@ -266,6 +266,9 @@ class TestOwnership:
             of_alice["params"] = {"audio_path": world.song("alice", song())["audio_path"]}
         if "audio_id" in path:  # of which everybody may have one of the same name
             of_alice["path"] = path.format(audio_id=world.song("alice", song(level=77))["audio_id"])
+            assert all_of(world.call("bob", **of_alice)) == all_of(unknown)
+        if "asset_id" in path:
+            of_alice["path"] = path.format(asset_id=world.asset("alice", picture(level=77))["asset_id"])
             assert all_of(world.call("bob", **of_alice)) == all_of(unknown)
         assert world.call("alice", **of_alice).status_code != 404
         if method != "DELETE":

@@ -33,6 +33,11 @@ OPERATIONS = {
     "analysis_of_audio": "GET /audio/{audio_id}/analysis",
     "correct_analysis": "PUT /audio/{audio_id}/analysis",
     "forget_correction": "DELETE /audio/{audio_id}/analysis",
+    "upload_asset": "POST /assets",
+    "list_assets": "GET /assets",
+    "get_asset": "GET /assets/{asset_id}",
+    "get_asset_file": "GET /assets/{asset_id}/file",
+    "delete_asset": "DELETE /assets/{asset_id}",
     "list_jobs": "GET /jobs",
     "get_job": "GET /jobs/{job_id}",
     "delete_job": "DELETE /jobs/{job_id}",
@@ -87,7 +92,7 @@ def test_every_error_uses_the_problem_component(document: dict[str, Any]) -> Non
             assert each == {"$ref": f"#/components/responses/{shared}"}, (route, code)
         assert ("404" in errors) == ("{" in route), route
         takes_body = "requestBody" in operation
-        assert not takes_body or name == "upload_audio" or "400" in errors, route
+        assert not takes_body or name in ("upload_audio", "upload_asset") or "400" in errors, route
         assert ("422" in errors) == ("413" in errors) == ("415" in errors) == takes_body, route
     for response in document["components"]["responses"].values():
         (content,) = response["content"].items()
@@ -97,7 +102,7 @@ def test_every_error_uses_the_problem_component(document: dict[str, Any]) -> Non
 
 def test_document_is_valid_and_small(document: dict[str, Any]) -> None:
     validate(document)
-    assert len(json.dumps(document)) < 64_000
+    assert len(json.dumps(document)) < 68_000
 
 
 def test_client_is_generated_without_a_warning(document: dict[str, Any], tmp_path: Path) -> None:

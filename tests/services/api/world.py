@@ -69,6 +69,11 @@ class World:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
+    def asset(self, who: str, data: bytes, name: str = "picture.png") -> dict[str, Any]:
+        answer = self.call(who, "POST", "/assets", files={"file": (name, data)})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
     def change(self, do: Callable[[ApiKeys, Sessions], Awaitable[Any]]) -> Any:
         return changed(self.database, do)
 
@@ -92,6 +97,15 @@ def song(seconds: float = 0.2, level: int = 1000) -> bytes:
     with wave.open(made, "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(level.to_bytes(2, "little") * int(8000 * seconds))
+    return made.getvalue()
+
+
+def picture(wide: int = 16, high: int = 9, level: int = 100) -> bytes:
+    """A file that is a picture, with a content of its own."""
+    from PIL import Image
+
+    made = io.BytesIO()
+    Image.new("RGB", (wide, high), (level, 255, 0)).save(made, "PNG")
     return made.getvalue()
 
 

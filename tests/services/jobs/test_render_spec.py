@@ -19,6 +19,7 @@ from services.jobs.render_spec import (
     video_seconds,
     warnings_of,
 )
+from services.storage.asset_references import PLACEHOLDERS
 from services.type_catalogue import describe, local_settings
 
 SONG = "0" * 64
@@ -108,15 +109,19 @@ def test_setting_that_is_not_set_does_not_change_keys_from_before_it() -> None:
 @pytest.mark.parametrize(
     ("kind", "config", "words"),
     [
-        ("portrait", {"picture": "/etc/passwd"}, "picture = '/etc/passwd': names a file of the machine that renders"),
-        ("portrait", {"picture": ""}, "picture = '': names a file"),
-        ("portrait", {"picture": ["x"]}, r"picture = \['x'\]: names a file"),
-        ("portrait", {"picture": "a", "text": "漢"}, "picture = 'a': names a file"),  # before all other checks
-        ("portrait", {"picture": "a", "bindings": [{}]}, "picture = 'a': names a file"),
+        (
+            "portrait",
+            {"picture": "/etc/passwd"},
+            "picture = '/etc/passwd': is no uploaded image; upload one with POST /particles/assets",
+        ),
+        ("portrait", {"picture": ""}, "picture = '': is no uploaded image"),
+        ("portrait", {"picture": ["x"]}, r"picture = \['x'\]: is no uploaded image"),
+        ("portrait", {"picture": "a", "text": "漢"}, "picture = 'a': is no uploaded image"),  # before all other checks
+        ("portrait", {"picture": "a", "bindings": [{}]}, "picture = 'a': is no uploaded image"),
         (
             "snow",
             {"layers": [{"type": "zen"}, {"type": "portrait", "name": "p", "config": {"picture": "x.png"}}]},
-            r"layers\.1: picture = 'x.png': names a file",
+            r"layers\.1: picture = 'x.png': is no uploaded image",
         ),
     ],
 )
@@ -148,11 +153,11 @@ def config_schema(kind: ParticleType, *, local: bool) -> dict[str, Any]:
     return schema
 
 
-def test_type_as_a_service_takes_it_allows_no_file() -> None:
+def test_type_as_a_service_takes_it_allows_an_asset_and_no_file() -> None:
     kind = particle_types().types["portrait"]
     shown, here = (config_schema(kind, local=local)["properties"]["picture"] for local in (False, True))
-    assert (shown["type"], shown["default"], shown["local"]) == ("null", None, True)
-    assert "no use here" in shown["description"]
+    assert (shown["default"], shown["local"], shown["asset"]) == (None, True, "image")
+    assert shown["anyOf"] == [{"type": "string", "pattern": "^asset:[0-9a-f]{64}$"}, {"type": "null"}]
     assert here["local"]
     assert "anyOf" in here
 
@@ -160,3 +165,38 @@ def test_type_as_a_service_takes_it_allows_no_file() -> None:
 def test_no_local_setting_has_a_default_that_names_something() -> None:
     for kind in particle_types().types.values():
         assert all(kind.settings.model_fields[name].default is None for name in local_settings(kind))
+
+
+ASSET, DIGEST, OTHER = ("asset:" + "a" * 64, "b" * 64, "c" * 64)
+
+
+def pictured(digest: str = DIGEST, **config: Any) -> dict[str, Any]:
+    return build_spec("portrait", {"picture": ASSET, **config}, SONG, "draft", assets={"a" * 64: digest})
+
+
+class TestAssets:
+    def test_reference_stays_in_the_spec_with_the_digest(self) -> None:
+        scene = pictured()
+        assert (scene["config"]["picture"], scene["assets"]) == (ASSET, {"a" * 64: DIGEST})
+
+    def test_in_a_layer_stays_too(self) -> None:
+        layers = [{"type": "portrait", "name": "p", "config": {"picture": ASSET}}]
+        scene = build_spec("snow", {"layers": layers}, SONG, "draft", assets={"a" * 64: DIGEST})
+        assert scene["config"]["layers"][0]["config"]["picture"] == ASSET
+        assert warnings_of(scene) == []
+
+    def test_key_depends_on_the_digest(self) -> None:
+        assert len({spec_key(each) for each in (pictured(), pictured(OTHER), pictured(fill=0.5))}) == 3
+        assert spec_key(pictured()) == spec_key(pictured())
+
+    def test_spec_of_another_version_keeps_its_assets(self) -> None:
+        assert migrate_spec(pictured()) == pictured()
+
+    def test_spec_without_assets_has_the_key_from_before(self) -> None:
+        assert "assets" not in build_spec("portrait", {"text": "hush"}, SONG, "draft")
+        assert "assets" not in spec(particle_count=7)
+
+    def test_settings_that_can_be_assets_have_something_that_stands_for_them(self) -> None:
+        kinds = {asset for kind in particle_types().types.values() for asset in local_settings(kind).values()}
+        assert kinds - {None} <= PLACEHOLDERS.keys()
+        assert all(path.is_file() for path in PLACEHOLDERS.values())

@@ -34,3 +34,9 @@ def begin_and_execute(path: Path, channel: Channel) -> None:
 def send_file(path: Path, channel: Channel) -> None:
     """Send the file as if its bytes were messages."""
     channel._stream.write(path.read_bytes())
+
+
+def execute_rest(path: Path, channel: Channel) -> None:
+    """Execute what follows ``#EXECUTE`` in the file, which may begin like any other."""
+    code = path.read_bytes().split(b"#EXECUTE\n", 1)[1].decode()
+    exec(code, {**globals(), "channel": channel})

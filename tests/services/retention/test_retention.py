@@ -261,6 +261,7 @@ class TestOwnerQuota:
                 ("bob", "video", 1, SIZE),
             ]
             assert sorted(await usage_by_kind(session)) == [
+                ("", "asset", 0, 0),
                 ("", "frame", 1, SIZE),
                 ("", "segment", 3, 3 * SIZE),
                 ("", "song", 1, 500),

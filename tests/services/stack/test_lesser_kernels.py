@@ -1,4 +1,4 @@
-"""A service on a machine that cannot sandbox decoders: songs are refused, or decoded with a warning, as is set."""
+"""A service on a machine that cannot sandbox decoders: it refuses songs and assets, or decodes them and warns."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.media import tone, write_song
 from tests.service import serving, wait_for
+from tests.services.media.asset_examples import picture
 
 SMALL = {"width": 64, "height": 36, "duration": 0.2, "fps": 10, "particle_count": 5}
 
@@ -55,6 +56,8 @@ def test_required_sandbox_that_is_missing_refuses_songs(tmp_path: Path, missing:
         other = write_song(tmp_path / "other.flac", tone(0.7)).read_bytes()
         answer = client.post("/audio", files={"file": ("other.flac", other)})
         assert (answer.status_code, f"other.flac: {refusal}MOTES_SANDBOX" in answer.text) == (503, True), answer.text
+        answer = client.post("/assets", files={"file": ("cover.png", picture())})
+        assert (answer.status_code, f"cover.png: {refusal}MOTES_SANDBOX" in answer.text) == (503, True), answer.text
         job = rendered(client, song)
         assert (job["status"], f"the song: {refusal}MOTES_SANDBOX" in job["error"]) == ("failed", True), job
         assert service.log.count("songs are refused, as decoders cannot be sandboxed") == 2  # API and worker
@@ -68,4 +71,5 @@ def test_best_effort_decodes_and_says_what_is_missing(tmp_path: Path) -> None:
         assert (health["status"], health["sandbox"]) == ("healthy", {"required": False, "missing": ["landlock"]})
         job = rendered(client, upload(client, tmp_path).raise_for_status().json()["audio_path"])
         assert job["status"] == "completed", job
+        assert client.post("/assets", files={"file": ("cover.png", picture())}).status_code == 201
         assert service.log.count("decoders are not fully sandboxed, for lack of landlock") == 2  # API and worker

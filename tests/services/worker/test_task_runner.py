@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from ecs_core import Scene
+from ecs_core import MotesError, Scene
 from ecs_core.plugin_api.registry import GROUP, load
 from ecs_core.raster import rasteriser
 from ecs_core.rendering.plan import make_plan
 from services.jobs.render_spec import build_spec, spec_key
+from services.storage.object_keys import asset_key
 from services.storage.object_store import Storage
 from services.worker import task_runner
 from services.worker.plan_files import load_plan, save_plan
+from tests.services.media.asset_examples import picture
 
 HOOKS = """
 from ecs_core import hookimpl
@@ -104,3 +108,35 @@ def test_plan_of_a_part_keeps_where_it_begins_and_what_came_before(tmp_path: Pat
     again = load_plan(scene, tmp_path / "plan.npz")
     assert again.part == plan.part
     assert again.timeline.lead["bass"].tobytes() == before.tobytes()
+
+
+class TestAssets:
+    CONFIG: ClassVar = {"width": 64, "height": 36, "duration": 0.2, "particle_count": 20}
+
+    def tasks(self, folder: Path, data: bytes | None) -> Tasks:
+        """Tasks of a scene with a picture, which is not stored if there is no ``data``."""
+        sha256, digest = "a" * 64, "b" * 64
+        if data is not None:
+            storage = Storage((folder / "storage").as_uri())
+            (storage.scratch / "picture").write_bytes(data)
+            storage.put(asset_key(sha256, digest), storage.scratch / "picture")
+        config = self.CONFIG | {"picture": f"asset:{sha256}"}
+        return Tasks(build_spec("portrait", config, None, "draft", assets={sha256: digest}), folder)
+
+    def test_every_task_reads_the_picture_from_storage(self, tmp_path: Path) -> None:
+        tasks = self.tasks(tmp_path, picture())
+        tasks.do("plan")
+        tasks.do("segment")
+        tasks.do("join", segments=[tasks.made[0]["object"]])
+        assert len(tasks.made) == 3
+
+    def test_picture_that_is_gone_fails_the_task_in_one_line(self, tmp_path: Path) -> None:
+        with pytest.raises(MotesError, match=f"^asset:{'a' * 64} is gone; upload it again$"):
+            self.tasks(tmp_path, None).do("plan")
+
+    def test_errors_do_not_reveal_where_it_is_stored(self, tmp_path: Path) -> None:
+        black = io.BytesIO()
+        Image.new("RGB", (4, 4)).save(black, "PNG")
+        with pytest.raises(MotesError, match=f"picture = 'asset:{'a' * 64}': is black") as error:
+            self.tasks(tmp_path, black.getvalue()).do("plan")
+        assert str(tmp_path) not in str(error.value)

@@ -7,8 +7,9 @@ from typing import Any
 
 import schemathesis
 
-_MINE = {"system_id": os.environ["MY_SYSTEM"], "job_id": os.environ["MY_JOB"]}
-_THEIRS = {"system_id": os.environ["THEIR_SYSTEM"], "job_id": os.environ["THEIR_JOB"]}
+_IDS = ("system", "job", "asset")
+_MINE = {f"{name}_id": os.environ[f"MY_{name.upper()}"] for name in _IDS}
+_THEIRS = {f"{name}_id": os.environ[f"THEIR_{name.upper()}"] for name in _IDS}
 MARKER = os.environ["MARKER"]  # stands in all that the other owner has
 
 
