@@ -70,6 +70,7 @@ KERNELS = {
     "sums.weighted_sums": 0.2,
     "medians.running_medians": 0.3,
     "doubling.double": 0.3,
+    "flashes.measure": 0.5,
     "motion.wrap": 0.1,
     "lifetime.mark_dead": 0.1,
 }

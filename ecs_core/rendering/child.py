@@ -102,7 +102,7 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
         before.simulation.close()
     plan = RenderPlan(particle_types().types[begin.type], begin.settings, begin.timeline.load(), begin.video, ())
     renderer = SegmentRenderer(plan, digests=begin.digests)
-    renderer.picture(renderer.simulation.snapshot())  # loads the kernels
+    renderer.load()
     return renderer
 
 

@@ -47,6 +47,7 @@ _TEXTURE_KERNELS = ("textures.draw_textures",)
 _LINE_KERNELS = ("lines.draw_lines", "trails.trace")
 _FINISH_KERNELS = ("finish.finish_band", "finish.spread")
 _DRAFT_KERNELS = ("doubling.double",)
+_FLASH_KERNELS = ("flashes.measure",)
 _log = logging.getLogger("motes.kernels")
 
 
@@ -76,6 +77,7 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
+    spared |= set() if settings.flash_guard != "off" else set(_FLASH_KERNELS)
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 
