@@ -88,11 +88,11 @@ class _Kind:
 
     def _add_passage(self, frame: int, flashes: NDArray[np.int16], changes: Changes) -> None:
         """Add the second that ends with a frame, if its flashes are large enough; ``changes`` are those within it."""
-        area = self._area(flashes > MOST_FLASHES)
+        area = largest_area(flashes > MOST_FLASHES, self._shape)
         if area <= LARGEST_AREA:
             return
         most = MOST_FLASHES + 1
-        while self._area(flashes > most) > LARGEST_AREA:
+        while largest_area(flashes > most, self._shape) > LARGEST_AREA:
             most += 1
         changed = np.flatnonzero(changes[:, flashes > MOST_FLASHES].any(axis=1))
         before = self._frame + frame - self._second  # the frame before this second
@@ -102,11 +102,12 @@ class _Kind:
             start, most, area = first, max(most, flashes_before), max(area, area_before)
         self.passages.append((start, stop, most, area))
 
-    def _area(self, cells: Changes) -> float:
-        """The largest share of cells in any window."""
-        rows, columns = self._shape
-        down, across = rows // _WINDOWS, columns // _WINDOWS
-        summed: F64 = np.zeros((rows + 1, columns + 1))
-        summed[1:, 1:] = cells.reshape(self._shape).cumsum(axis=0).cumsum(axis=1)
-        inside = summed[down:, across:] - summed[:-down, across:] - summed[down:, :-across] + summed[:-down, :-across]
-        return float(inside.max()) / (down * across)
+
+def largest_area(cells: Changes, shape: tuple[int, int]) -> float:
+    """The largest share of ``cells``, of a grid of so many rows and columns, in any window."""
+    rows, columns = shape
+    down, across = rows // _WINDOWS, columns // _WINDOWS
+    summed: F64 = np.zeros((rows + 1, columns + 1))
+    summed[1:, 1:] = cells.reshape(shape).cumsum(axis=0).cumsum(axis=1)
+    inside = summed[down:, across:] - summed[:-down, across:] - summed[down:, :-across] + summed[:-down, :-across]
+    return float(inside.max()) / (down * across)

@@ -24,7 +24,7 @@ _I32 = NDArray[np.int32]
 # Luminance in whole numbers: weights of ITU-R BT.709, as WCAG's relative luminance has them, in ten thousandths.
 _WEIGHTS = np.array([2126, 7152, 722], np.int32)
 _ONE = 10_000 * 65_535
-_CHANGE = _ONE // 10 - 10_000  # less what two roundings to whole numbers may take away
+_ROUNDING = 10_000  # what two roundings of light to whole numbers may take away from a change
 _BRIGHT = _ONE * 8 // 10
 
 # Of red, green and blue: X, Y and X + 15 Y + 3 Z of CIE 1931 (IEC 61966-2-1), by which u' = 4 X / sum, v' = 9 Y / sum.
@@ -33,17 +33,22 @@ _X, _Y, _SUM = (0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (3.6593, 11.4
 # and what is nearly black any.
 _VEIL = np.float32(0.0025)
 _RED_U, _RED_V = np.float32(0.4507), np.float32(0.5229)  # the red of sRGB
-_APART = np.float32(0.2)
 _SEEN = 65_535 // 16  # R - G - B of the darkest red that counts: 20 of 320, as WCAG 2.0 and 2.1 have it
 
 
 class LuminanceTurns:
-    """Finds the changes of luminance that count in each of ``cells``."""
+    """Finds the changes of luminance that count in each of ``cells``: those of at least ``change``, 0–1."""
 
-    def __init__(self, cells: int) -> None:
+    def __init__(self, cells: int, *, change: float = 0.1) -> None:
+        self._change = int(_ONE * change) - _ROUNDING
         self._way = np.zeros(cells, np.int8)  # 1 where light has risen last, -1 fallen, 0 where it has not turned yet
         self._low, self._high = np.full(cells, 2 * _ONE, np.int32), np.full(cells, -_ONE, np.int32)
         self._bright = np.zeros(cells, bool)  # where the change that goes on has not been dark enough to count
+
+    @property
+    def has_risen(self) -> Changes:
+        """Where the last change was a rise, (cells,)."""
+        return self._way > 0
 
     def find(self, light: U16) -> Changes:
         """In which frames a change begins to count, (frames, cells)."""
@@ -52,7 +57,7 @@ class LuminanceTurns:
         least, most = luminance.min(axis=0), luminance.max(axis=0)
         low, high = np.minimum(self._low, least), np.maximum(self._high, most)
         swing = np.where(self._way > 0, high - least, np.where(self._way < 0, most - low, high - low))
-        turning = np.flatnonzero((swing >= _CHANGE) | self._bright)
+        turning = np.flatnonzero((swing >= self._change) | self._bright)
         way_there, low_there = self._way[turning], self._low[turning]
         high_there, bright_there = self._high[turning], self._bright[turning]
         # Where nothing turns, only the end of the change that goes on moves.
@@ -60,19 +65,20 @@ class LuminanceTurns:
         np.copyto(self._high, high, where=self._way >= 0)
         if turning.size:
             found[:, turning] = [
-                _turn(seen, way_there, low_there, high_there, bright_there) for seen in luminance[:, turning]
+                _turn(seen, self._change, way_there, low_there, high_there, bright_there)
+                for seen in luminance[:, turning]
             ]
             self._way[turning], self._low[turning] = way_there, low_there
             self._high[turning], self._bright[turning] = high_there, bright_there
         return found
 
 
-def _turn(value: _I32, way: NDArray[np.int8], low: _I32, high: _I32, bright: Changes) -> Changes:
+def _turn(value: _I32, change: int, way: NDArray[np.int8], low: _I32, high: _I32, bright: Changes) -> Changes:
     """Follow one frame's luminance, in place; where a change begins to count."""
     np.minimum(low, value, out=low, where=way <= 0)
     np.maximum(high, value, out=high, where=way >= 0)
-    falls = (way >= 0) & (high - value >= _CHANGE)
-    rises = (way <= 0) & (value - low >= _CHANGE)
+    falls = (way >= 0) & (high - value >= change)
+    rises = (way <= 0) & (value - low >= change)
     counts: Changes = (rises & (low < _BRIGHT)) | ((falls | (bright & (way < 0))) & (value < _BRIGHT))
     way[falls], way[rises] = -1, 1
     np.copyto(low, value, where=falls)
@@ -84,14 +90,20 @@ def _turn(value: _I32, way: NDArray[np.int8], low: _I32, high: _I32, bright: Cha
 
 
 class RedTurns:
-    """Finds the changes to and from a saturated red that count in each of ``cells``."""
+    """Finds the changes to and from a saturated red that count in each of ``cells``: those ``apart`` in u'v'."""
 
-    def __init__(self, cells: int) -> None:
+    def __init__(self, cells: int, *, apart: float = 0.2) -> None:
+        self._apart = np.float32(apart)
         self._is_red = np.zeros(cells, bool)
         self._begun = False
         # The colour, as u', v' and its distance from red, that the next change is measured from: the reddest, or the
         # one that is farthest from red, since the last change.
         self._from = np.zeros((3, cells), np.float32)
+
+    @property
+    def has_risen(self) -> Changes:
+        """Where the last change was to red, (cells,)."""
+        return self._is_red
 
     def find(self, light: U16) -> Changes:
         """In which frames a change counts, (frames, cells)."""
@@ -110,15 +122,15 @@ class RedTurns:
             is_red, since = self._is_red[turning_cells], self._from[:, turning_cells]
             for frame in range(len(red)):
                 found[frame, turning_cells] = _turn_red(
-                    colours[:, frame, turning_cells], red[frame, turning_cells], is_red, since
+                    colours[:, frame, turning_cells], red[frame, turning_cells], self._apart, is_red, since
                 )
             self._is_red[turning_cells], self._from[:, turning_cells] = is_red, since
         return found
 
 
-def _turn_red(colour: F32, red: Changes, is_red: Changes, since: F32) -> Changes:
+def _turn_red(colour: F32, red: Changes, least: np.float32, is_red: Changes, since: F32) -> Changes:
     """Follow one frame's colours, in place; where a change counts."""
-    apart = np.hypot(colour[0] - since[0], colour[1] - since[1]) > _APART
+    apart = np.hypot(colour[0] - since[0], colour[1] - since[1]) > least
     counts: Changes = apart & (is_red | red)
     further = np.where(is_red, red & (colour[2] < since[2]), colour[2] > since[2])
     is_red ^= counts

@@ -100,7 +100,14 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
 
     if before is not None:
         before.simulation.close()
-    plan = RenderPlan(particle_types().types[begin.type], begin.settings, begin.timeline.load(), begin.video, ())
+    plan = RenderPlan(
+        particle_types().types[begin.type],
+        begin.settings,
+        begin.timeline.load(),
+        begin.video,
+        (),
+        gains=begin.gains,
+    )
     renderer = SegmentRenderer(plan, digests=begin.digests)
     renderer.load()
     return renderer

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ecs_core.arrays import U16
+    from ecs_core.arrays import F32, U16
     from ecs_core.rendering.plan import Segment
     from ecs_core.rendering.simulation import SceneSnapshot
     from ecs_core.rendering.timeline_file import TimelineFile
@@ -24,6 +24,7 @@ class Begin:
     timeline: TimelineFile
     video: VideoFormat
     digests: bool
+    gains: F32 | None = None
 
 
 @dataclass(frozen=True, slots=True)

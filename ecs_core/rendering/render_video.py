@@ -18,6 +18,7 @@ from ecs_core.flashes.counter import FlashCounter
 from ecs_core.flashes.flashing import flash_warning
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.plugin_api.layers import settings_in_vain
+from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.messages import Advanced, Begin, Work
 from ecs_core.rendering.output_file import output_error, write_atomically
 from ecs_core.rendering.overdraw import overdraw_warning
@@ -82,7 +83,10 @@ def render_video(
     )
     warnings = (*warnings, *settings_in_vain(particle_type, settings), *(analysis.warnings if analysis else ()))
     del analysis
-    pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes))
+    planned = time.perf_counter()
+    plan = with_limited_flashes(plan, progress=_heeding("limiting", reporter, cancel))
+    limited = time.perf_counter()
+    pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes, plan.gains))
     finished = folder / "finished.mp4"
     counter = None if settings.flash_guard == "off" else FlashCounter(settings.rate)
     seconds, digests, sound, overdrawn = _render_segments(
@@ -94,6 +98,7 @@ def render_video(
     except OSError as error:  # on Windows also because a player has it open
         raise output_error(output, error) from error
     seconds["compile"] = compiling
+    seconds["plan"] += limited - planned
     seconds["analyse"] = analysed - began - compiling
     seconds["total"] = time.perf_counter() - began
     result = RenderResult(
@@ -154,11 +159,17 @@ def _save_timeline(timeline: FeatureTimeline, path: Path) -> TimelineFile:
 
 
 def _analyse(scene: Scene, settings: Settings, reporter: Reporter, cancel: threading.Event) -> Analysis | None:
+    return analyse_scene(scene, settings, _heeding("analysing", reporter, cancel))
+
+
+def _heeding(stage: str, reporter: Reporter, cancel: threading.Event) -> Callable[[float], None]:
+    """What to call with the share of a stage that is done."""
+
     def on_progress(share: float) -> None:
         _heed(cancel)
-        reporter.stage("analysing", share)
+        reporter.stage(stage, share)
 
-    return analyse_scene(scene, settings, on_progress)
+    return on_progress
 
 
 def _render_segments(

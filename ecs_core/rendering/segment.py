@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +38,7 @@ class SegmentRenderer:
             width, height = width // 2, height // 2
             settings, self._half = settings.of_size(width, height), Planes.empty(width, height)
         self.simulation = Simulation(plan.particle_type, settings, plan.timeline)
-        self._light = partial(plan.part.light, fps=video.fps)
+        self._light = plan.light
         self._picture = Picture(video)
         self._meter = None if settings.flash_guard == "off" else LightMeter(video.width, video.height)
         self._rasteriser = Rasteriser(width, height, background=backdrop(plan.particle_type, settings))

@@ -19,6 +19,7 @@ from ecs_core.audio.features import analyze_song
 from ecs_core.flashes.counter import FlashCounter
 from ecs_core.flashes.flashing import Flashing
 from ecs_core.plugin_api import particle_types
+from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
@@ -98,7 +99,7 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     for warning in particle_types().before_render(_scene_for_plugins(spec)):
         report({"warning": warning})
     began = perf_counter()
-    plan = _build_plan(spec, storage, report, folder)
+    plan = with_limited_flashes(_build_plan(spec, storage, report, folder))
     analysed = perf_counter()
     file = folder / "plan.npz"
     save_plan(plan, file)
