@@ -5,7 +5,8 @@ changes, three flashes and a half, lie within the second that it ends: what fall
 other rise, over too large an area, is dimmed to what just fails to count. So the first three flashes of a second stay
 as they are, and all that comes before; what is to come is not looked at.
 
-The limits are a little stricter than those that are reported, as the picture that is measured is a small one.
+The limits are a little stricter than those that are reported, as the picture that is measured is a small one. Smaller
+changes than are reported are limited beside those, as they can turn at other times.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ecs_core.arrays import U16
 from ecs_core.flashes.counter import MOST_FLASHES, largest_area
 from ecs_core.flashes.transitions import Changes, LuminanceTurns, RedTurns
 
-_CHANGE, _APART, _AREA = 0.08, 0.17, 0.2  # that count, in luminance, in u'v', and of a window
+_CHANGES, _APART = (0.08, 0.1), (0.17, 0.2)  # that count, in luminance and in u'v'
+_AREA = 0.2  # of a window
 _MOST = 2 * MOST_FLASHES  # changes within the second that a rise ends, with it
 _DOUBLES = 0.1  # seconds in which light that was taken away comes back by a factor of two
 _STEPS = 7  # of the search, each of which halves what is not known of a gain
@@ -61,7 +63,10 @@ class FlashLimiter:
         """What is known after a frame with this light; None if it must not be shown, unless ``anyhow``."""
         if not self._kinds:
             rows, columns = light.shape[1:]
-            turns = LuminanceTurns(rows * columns, change=_CHANGE), RedTurns(rows * columns, apart=_APART)
+            turns = [
+                *(LuminanceTurns(rows * columns, change=change) for change in _CHANGES),
+                *(RedTurns(rows * columns, apart=apart) for apart in _APART),
+            ]
             self._kinds = [_Loads(each, (rows, columns), self._second) for each in turns]
         after = [each.after(light) for each in self._kinds]
         return after if anyhow or all(each.is_fine for each in after) else None

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ecs_core.flashes.counter import FlashCounter
@@ -78,6 +78,7 @@ def test_light_that_was_taken_away_comes_back_in_a_while() -> None:
 
 
 @settings(max_examples=40, deadline=None)
+@example(seed=78, hold=1)  # changes of 0.08 and of 0.1 turn at other times
 @given(seed=st.integers(0, 2**32), hold=st.integers(1, 4))
 def test_whatever_is_shown_is_held_under_the_threshold(seed: int, hold: int) -> None:
     rng = np.random.default_rng(seed)
