@@ -63,7 +63,7 @@ class FlashLimiter:
         """What is known after a frame with this light; None if it must not be shown, unless ``anyhow``."""
         if not self._kinds:
             rows, columns = light.shape[1:]
-            turns = [
+            turns: list[LuminanceTurns | RedTurns] = [
                 *(LuminanceTurns(rows * columns, change=change) for change in _CHANGES),
                 *(RedTurns(rows * columns, apart=apart) for apart in _APART),
             ]
