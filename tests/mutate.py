@@ -136,8 +136,8 @@ MUTATIONS = [
     Mutation(
         "tasks: segments there are already are rendered again",
         TASKS,
-        "if keys[number] in there:",
-        "if keys[number] in ():",
+        "if there.issuperset(keys[number]):",
+        "if not keys[number]:",
         LIFECYCLE,
     ),
     Mutation("tasks: a plan noted twice has its segments twice", TASKS, "if number not in known:", "if True:", LEASES),

@@ -76,6 +76,7 @@ KERNELS = {
     "sums.weighted_sums": 0.2,
     "medians.running_medians": 0.3,
     "doubling.double": 0.3,
+    "flashes.measure": 0.5,
     "motion.wrap": 0.1,
     "soft.draw_soft_glows": 0.5,
     "soft.add_soft": 0.5,

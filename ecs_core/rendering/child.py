@@ -100,9 +100,16 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
 
     if before is not None:
         before.simulation.close()
-    plan = RenderPlan(particle_types().types[begin.type], begin.settings, begin.timeline.load(), begin.video, ())
+    plan = RenderPlan(
+        particle_types().types[begin.type],
+        begin.settings,
+        begin.timeline.load(),
+        begin.video,
+        (),
+        gains=begin.gains,
+    )
     renderer = SegmentRenderer(plan, digests=begin.digests)
-    renderer.picture(renderer.simulation.snapshot())  # loads the kernels
+    renderer.load()
     return renderer
 
 

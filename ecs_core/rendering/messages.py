@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from ecs_core.arrays import F32, U16
     from ecs_core.rendering.plan import Segment
     from ecs_core.rendering.simulation import SceneSnapshot
     from ecs_core.rendering.timeline_file import TimelineFile
@@ -23,6 +24,7 @@ class Begin:
     timeline: TimelineFile
     video: VideoFormat
     digests: bool
+    gains: F32 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class SegmentReport:
     """A finished segment: its number, the state at its end, seconds by stage, and frame hashes if requested.
 
     ``overdrawn`` is the number of frames in which particles were drawn smaller, as they would have covered the picture
-    too often (``raster.rasteriser.MOST_OVERDRAW``).
+    too often (``raster.rasteriser.MOST_OVERDRAW``). ``light`` is that of all frames, as ``FlashCounter.add`` takes it;
+    None where nobody asks for it.
     """
 
     number: int
@@ -63,6 +66,7 @@ class SegmentReport:
     overdrawn: int
     seconds: dict[str, float] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
+    light: U16 | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ class Segment:
 class RenderPlan:
     """Everything a worker needs except snapshots: what to simulate, how to encode, and the segments.
 
-    ``peak`` is that of the song's mix (see Analysis).
+    ``peak`` is that of the song's mix (see Analysis). ``gains``, (frames,), are factors on the light of frames, of
+    which some would flash too often (see ``rendering.flash_limit``).
     """
 
     particle_type: ParticleType
@@ -51,6 +52,7 @@ class RenderPlan:
     video: VideoFormat
     segments: tuple[Segment, ...]
     peak: float | None = None
+    gains: F32 | None = None
 
     @property
     def frames(self) -> int:
@@ -61,6 +63,11 @@ class RenderPlan:
     def part(self) -> Part:
         """The part of the song that is shown, with its fades."""
         return Part(self.timeline.start, self.frames / self.video.fps, *self.settings.fades)
+
+    def light(self, frame: int) -> float:
+        """How much of its light a simulated frame keeps, 0–1."""
+        kept = self.part.light(frame, self.video.fps)
+        return kept if self.gains is None else kept * float(self.gains[frame])
 
     @property
     def plays_whole_song(self) -> bool:

@@ -50,6 +50,7 @@ _LINE_KERNELS = ("lines.draw_lines", "trails.trace", "soft.add_soft", "soft.draw
 _FINISH_KERNELS = ("finish.finish_band", "finish.spread")
 _DRAFT_KERNELS = ("doubling.double",)
 TEXT_KERNELS = tuple(f"coverage.{name}" for name in ("add_outline", "approach", "blur", "cover", "widen"))
+_FLASH_KERNELS = ("flashes.measure",)
 _log = logging.getLogger("motes.kernels")
 
 
@@ -83,6 +84,7 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
     spared |= set(TEXT_KERNELS)  # nothing that a scene can hold draws text yet
+    spared |= set() if settings.flash_guard != "off" else set(_FLASH_KERNELS)
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

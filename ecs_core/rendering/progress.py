@@ -13,9 +13,9 @@ _INTERVAL = 0.1  # seconds between reports of the same stage
 class Progress:
     """One report.
 
-    ``stage`` is "compiling" (on a machine's first render), "analysing", "rendering" or "joining"; ``share`` 0–1 of that
-    stage; ``frames`` done of ``total`` (0 before "rendering"); ``fps`` frames rendered a second so far;
-    ``seconds_left`` an estimate, None while unknown.
+    ``stage`` is "compiling" (on a machine's first render), "analysing", "limiting" (where flashes are limited),
+    "rendering" or "joining"; ``share`` 0–1 of that stage; ``frames`` done of ``total`` (0 before "rendering"); ``fps``
+    frames rendered a second so far; ``seconds_left`` an estimate, None while unknown.
     """
 
     stage: str

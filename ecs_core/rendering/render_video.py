@@ -11,10 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecs_core.arrays import U16
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import RenderCancelled
+from ecs_core.flashes.counter import FlashCounter
+from ecs_core.flashes.flashing import flash_warning
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.plugin_api.layers import settings_in_vain
+from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.messages import Advanced, Begin, Work
 from ecs_core.rendering.output_file import output_error, write_atomically
 from ecs_core.rendering.overdraw import overdraw_warning
@@ -79,14 +83,22 @@ def render_video(
     )
     warnings = (*warnings, *settings_in_vain(particle_type, settings), *(analysis.warnings if analysis else ()))
     del analysis
-    pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes))
+    planned = time.perf_counter()
+    plan = with_limited_flashes(plan, progress=_heeding("limiting", reporter, cancel))
+    limited = time.perf_counter()
+    pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes, plan.gains))
     finished = folder / "finished.mp4"
-    seconds, digests, sound, overdrawn = _render_segments(plan, scene, pool, finished, poster, tags, reporter, cancel)
+    counter = None if settings.flash_guard == "off" else FlashCounter(settings.rate)
+    seconds, digests, sound, overdrawn = _render_segments(
+        plan, scene, pool, finished, poster, tags, counter, reporter, cancel
+    )
+    flashes = None if counter is None else counter.found
     try:
         os.replace(finished, output)
     except OSError as error:  # on Windows also because a player has it open
         raise output_error(output, error) from error
     seconds["compile"] = compiling
+    seconds["plan"] += limited - planned
     seconds["analyse"] = analysed - began - compiling
     seconds["total"] = time.perf_counter() - began
     result = RenderResult(
@@ -100,11 +112,13 @@ def render_video(
             *warnings,
             *tags.warnings,
             *((overdraw_warning(overdrawn),) if overdrawn else ()),
+            *((flash_warning(flashes),) if flashes else ()),
         ),
         seconds,
         tuple(digests),
         float(plan.part.start),
         sound,
+        flashes,
     )
     return replace(result, warnings=result.warnings + plugins.after_render(scene, result))
 
@@ -145,11 +159,17 @@ def _save_timeline(timeline: FeatureTimeline, path: Path) -> TimelineFile:
 
 
 def _analyse(scene: Scene, settings: Settings, reporter: Reporter, cancel: threading.Event) -> Analysis | None:
+    return analyse_scene(scene, settings, _heeding("analysing", reporter, cancel))
+
+
+def _heeding(stage: str, reporter: Reporter, cancel: threading.Event) -> Callable[[float], None]:
+    """What to call with the share of a stage that is done."""
+
     def on_progress(share: float) -> None:
         _heed(cancel)
-        reporter.stage("analysing", share)
+        reporter.stage(stage, share)
 
-    return analyse_scene(scene, settings, on_progress)
+    return on_progress
 
 
 def _render_segments(
@@ -159,14 +179,16 @@ def _render_segments(
     path: Path,
     poster: Path | None,
     tags: SongTags,
+    counter: FlashCounter | None,
     reporter: Reporter,
     cancel: threading.Event,
 ) -> tuple[dict[str, float], list[str], Sound, int]:
-    """Simulate ahead, hand out segments, and join finished ones in order."""
+    """Simulate ahead, hand out segments, and join finished ones in order; ``counter`` counts their flashes."""
     digests: dict[int, list[str]] = {}
     spent = {"plan": 0.0, "join": 0.0}
     done: dict[int, int] = {}
     ready: dict[int, Path] = {}
+    light: dict[int, U16 | None] = {}
     planned: list[Work] = []
     joined = overdrawn = 0
     try:
@@ -195,6 +217,7 @@ def _render_segments(
                     done[message.number] = message.frames
                     digests[message.number] = message.digests
                     overdrawn += message.overdrawn
+                    light[message.number] = message.light
                     ready[message.number] = path.with_name(f"{message.number}.mp4")
                     for stage_name, value in message.seconds.items():
                         spent[stage_name] = spent.get(stage_name, 0.0) + value
@@ -206,6 +229,9 @@ def _render_segments(
                     segment_file = ready.pop(joined)
                     video.append(segment_file)
                     segment_file.unlink()
+                    measured = light.pop(joined)
+                    if counter is not None and measured is not None:
+                        counter.add(measured)
                     joined += 1
                 spent["join"] += time.perf_counter() - t0
         reporter.frames("joining", plan.frames, plan.frames)

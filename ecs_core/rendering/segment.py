@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from ecs_core.arrays import U16
+from ecs_core.flashes.light_meter import LightMeter
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.half_size import double
 from ecs_core.raster.rasteriser import Planes, Rasteriser
@@ -35,8 +38,9 @@ class SegmentRenderer:
             width, height = width // 2, height // 2
             settings, self._half = settings.of_size(width, height), Planes.empty(width, height)
         self.simulation = Simulation(plan.particle_type, settings, plan.timeline)
-        self._light = partial(plan.part.light, fps=video.fps)
+        self._light = plan.light
         self._picture = Picture(video)
+        self._meter = None if settings.flash_guard == "off" else LightMeter(video.width, video.height)
         self._rasteriser = Rasteriser(width, height, background=backdrop(plan.particle_type, settings))
 
     def picture(self, snapshot: SceneSnapshot) -> Picture:
@@ -47,6 +51,12 @@ class SegmentRenderer:
         sprites, finish = self._next_frame()
         self._paint(sprites, light, finish)
         return self._picture
+
+    def load(self) -> None:
+        """Draw the next frame and measure it, which loads all kernels."""
+        picture = self.picture(self.simulation.snapshot())
+        if self._meter is not None:
+            self._meter.measure(picture.planes)
 
     def _paint(self, sprites: Sprites, light: float, finish: Finish | None) -> float:
         """Paint the picture; returns the scale at which particles were drawn."""
@@ -83,6 +93,7 @@ class SegmentRenderer:
         now = time.perf_counter
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
+        light_of: list[U16] = []
         overdrawn = 0
         began = now()
         opening = self._opening(segment, snapshot)
@@ -106,6 +117,8 @@ class SegmentRenderer:
                 light = self._light(self._plan.shown(frame))
                 scale = self._paint(sprites, light, finish)
                 overdrawn += scale < 1
+                if self._meter is not None:
+                    light_of.append(self._meter.measure(picture.planes))
                 t2 = now()
                 if self._digests:
                     digests.append(picture.digest())
@@ -131,4 +144,5 @@ class SegmentRenderer:
             "other": total - simulate - rasterise - digest - encode,
         }
         end = self.simulation.snapshot()
-        return SegmentReport(segment.number, segment.stop - segment.start, end, overdrawn, seconds, digests)
+        measured = np.stack(light_of) if light_of else None
+        return SegmentReport(segment.number, segment.stop - segment.start, end, overdrawn, seconds, digests, measured)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ecs_core.errors import SceneError
 from ecs_core.frame_times import frame_at
 from ecs_core.plugin_api import resolve
+from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.output_file import check_output, write_atomically
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.preparation import prepare_kernels
@@ -50,6 +51,7 @@ def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
         frame = frame_at("at", at, rate=plan.settings.rate, frames=plan.frames)
     except ValueError as error:
         raise SceneError(str(error)) from None
+    plan = with_limited_flashes(plan, frames=plan.shown(frame) + 1)
     renderer = SegmentRenderer(plan)
     with renderer.simulation as simulation:
         simulation.skip_to(plan.shown(frame))

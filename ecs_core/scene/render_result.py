@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ecs_core.flashes.flashing import Flashing
+
 Sound = Literal["none", "copied", "encoded"]
 
 
@@ -17,6 +19,7 @@ class RenderResult:
     ``join``; only the first render on a machine compiles) and, summed over the worker processes, of the work on frames
     (``simulate``, ``rasterise``, ``encode``, …). ``start`` is the second of the song at which the video begins.
     ``sound`` is "copied" if the video has the song's own AAC, "encoded" if the song was encoded; "none" without one.
+    ``flashes`` are the passages that flash more often than WCAG 2.3.1 allows; None with ``flash_guard`` "off".
     """
 
     output: Path
@@ -30,3 +33,4 @@ class RenderResult:
     frame_hashes: tuple[str, ...] = ()
     start: float = 0.0
     sound: Sound = "none"
+    flashes: tuple[Flashing, ...] | None = None

@@ -195,6 +195,11 @@ class Settings(Model):
     poster: Annotated[float, limits_shown(0, 86_400)] | None = option(
         None, "moment of the video that its poster shows; null: the strongest drop or moment", group="output", unit="s"
     )
+    flash_guard: Literal["report", "limit", "off"] = option(
+        "report",
+        "say where the picture flashes more often than WCAG 2.3.1 allows; or dim what is too much, too",
+        group="output",
+    )
     poster_frame: bool = option(False, "show the poster as the first frame", group="output")
 
     x_position: Share = option(0.5, "centre, as a fraction of the width", group="place")

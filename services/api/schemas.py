@@ -174,6 +174,18 @@ class RenderAccepted(BaseModel):
     output_path: str
 
 
+class Flashing(BaseModel):
+    """A passage of a video that flashes more than WCAG 2.3.1 allows."""
+
+    kind: Literal["general", "red"] = Field(description="of luminance, or of saturated red")
+    start: float = Field(description="seconds of the video")
+    stop: float = Field(description="seconds of the video")
+    flashes: int = Field(description="the most within one second; three are allowed")
+    area: float = Field(
+        description="the largest share of a window of a third by a third of the picture that flashes; 0.25 is allowed"
+    )
+
+
 class Job(BaseModel):
     """A render and how far it is."""
 
@@ -197,6 +209,7 @@ class Job(BaseModel):
         failed_at=None,
         error=None,
         warnings=[],
+        flashes=None,
     )
 
     job_id: str
@@ -221,7 +234,12 @@ class Job(BaseModel):
     error: str | None = Field(None, description="why it failed, or why it has to wait")
     warnings: list[str] = Field(
         description="what is cut, damaged or changed in its song; settings without effect; once it is completed, "
-        "in how many frames particles were drawn smaller"
+        "in how many frames particles were drawn smaller, and where it flashes too often"
+    )
+    flashes: list[Flashing] | None = Field(
+        None,
+        description="passages that flash more often than WCAG 2.3.1 allows; null until it is completed, and with "
+        "`flash_guard` off",
     )
 
 

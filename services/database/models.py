@@ -199,7 +199,8 @@ class JobRow(Base):
     frames: Mapped[int] = mapped_column(Integer, default=0)  # to render; 0 until planned
     frames_done: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)  # why it failed, or why it is blocked
-    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # as of submission; then of overdrawn frames
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # as of submission; then of what was rendered
+    flashes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # as of its artefact
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
     seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
@@ -248,6 +249,7 @@ class ArtefactRow(Base):
     object: Mapped[str] = mapped_column(String(255))  # storage key of the file
     size: Mapped[int] = mapped_column(BigInteger)
     overdrawn: Mapped[int] = mapped_column(Integer, default=0)  # frames in which particles were drawn smaller
+    flashes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # see ecs_core.flashes
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 

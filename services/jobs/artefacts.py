@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import ArtefactRow, JobRow, now
-from services.storage.object_keys import plan_folder, poster_key, result_key, scene_folder
+from services.storage.object_keys import light_key, plan_folder, poster_key, result_key, scene_folder, segment_key
 
 TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
 
@@ -20,13 +21,16 @@ TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
 class Artefact:
     """A finished file: its content key, its storage key, and its size in bytes.
 
-    ``overdrawn`` is the number of frames of a segment or a video in which particles were drawn smaller.
+    ``overdrawn`` is the number of frames of a segment or a video in which particles were drawn smaller. ``flashes`` are
+    the passages in which a video flashes too often, as plain ``ecs_core.flashes.flashing.Flashing``; None where nobody
+    looked.
     """
 
     key: str
     object: str
     size: int
     overdrawn: int = 0
+    flashes: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,18 @@ async def find_artefact(sessions: Sessions, key: str) -> Artefact | None:
     """The artefact with this key, if it exists."""
     async with sessions() as session:
         row = await session.get(ArtefactRow, key)
-        return None if row is None else Artefact(row.key, row.object, row.size, row.overdrawn)
+        return None if row is None else as_artefact(row)
+
+
+def segment_keys(scene: Mapping[str, Any], scene_key: str, number: int) -> list[str]:
+    """The keys of what a segment leaves: its file, and the light of its frames if flashes are counted."""
+    is_measured = scene.get("config", {}).get("flash_guard", "off") != "off"
+    return [segment_key(scene_key, number), *([light_key(scene_key, number)] if is_measured else [])]
+
+
+def as_artefact(row: ArtefactRow) -> Artefact:
+    """What a row says."""
+    return Artefact(row.key, row.object, row.size, row.overdrawn, row.flashes)
 
 
 async def touch(sessions: Sessions, key: str) -> None:
@@ -60,7 +75,7 @@ async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
     await advisory_lock(session, made.key)
     row = await session.get(ArtefactRow, made.key)
     if row is None:
-        row = ArtefactRow(key=made.key, object=made.object, size=made.size, overdrawn=made.overdrawn)
+        row = ArtefactRow(**asdict(made))
         session.add(row)
         await session.flush()
     return row

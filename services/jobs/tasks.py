@@ -8,14 +8,15 @@ Transactions that change tasks and their job change the tasks first, which preve
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from functools import partial
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
@@ -23,12 +24,12 @@ from services.auth.quotas import settle_seconds
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now
-from services.jobs.artefacts import Artefact, publish
+from services.jobs.artefacts import Artefact, as_artefact, publish, segment_keys
 from services.jobs.events import progress_state, record_event
 from services.jobs.fair_scheduler import current_virtual_time, virtual_times
 from services.jobs.transitions import RENDERER_VERSION, changed, complete_job, end_job, of_kind, update_progress
 from services.observability import metrics
-from services.storage.object_keys import SINGLE_TASK_KINDS, segment_key
+from services.storage.object_keys import SINGLE_TASK_KINDS, light_key, segment_key
 
 MAX_DEATHS = 3  # a task whose process dies this often fails its job
 MAX_LOSSES = 20  # a task whose worker vanishes or fails this often fails its job
@@ -136,15 +137,18 @@ class Tasks:
             if seconds is not None:
                 await settle_seconds(session, job, seconds)
             known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
-            keys = {number: segment_key(job.scene_key, number) for number in range(len(segments))}
-            found = update(ArtefactRow).where(ArtefactRow.key.in_(keys.values())).values(used_at=now())
+            keys = {number: segment_keys(job.scene, job.scene_key, number) for number in range(len(segments))}
+            found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(*keys.values()))).values(used_at=now())
             there = set(await session.scalars(found.returning(ArtefactRow.key)))
+            # What is there of a segment in part, as a file was lost, is made anew.
+            parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one]
+            await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
             turns = virtual_times(job.virtual_time, job.priority, len(segments) + 1)[1:]
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
                 row = TaskRow(
                     job_id=job.id, kind="segment", number=number, frames=frames, virtual_time=turn, status="waiting"
                 )
-                if keys[number] in there:
+                if there.issuperset(keys[number]):
                     row.status, row.done = "done", frames
                 if number not in known:
                     session.add(row)
@@ -163,8 +167,10 @@ class Tasks:
             row.status, row.queued_at = "ready", now()
             return row
 
-    async def finish(self, claim: Claim, made: Artefact | None = None) -> bool:
-        """Mark the claimed task as done. False if ``made`` does not count, so that its file must be deleted.
+    async def finish(self, claim: Claim, made: Artefact | None = None, *more: Artefact) -> bool:
+        """Mark the claimed task as done, and publish what it made and what belongs to that, ``more``.
+
+        False if what was made does not count and must be deleted.
 
         That is the case if the claim was lost, or if another attempt published the same artefact first.
         """
@@ -173,6 +179,8 @@ class Tasks:
             if not changed(await session.execute(done)):
                 return False
             counts = made is None or (await publish(session, made)).object == made.object
+            for each in more if counts else ():
+                await publish(session, each)
             await update_progress(session, claim.job, worked=True)
             return counts
 
@@ -201,11 +209,18 @@ class Tasks:
 
     async def segments(self, claim: Claim) -> list[Artefact]:
         """The segments to be joined, in order."""
+        return await self._of_segments(claim, segment_key)
+
+    async def light(self, claim: Claim) -> list[Artefact]:
+        """The light of the segments to be joined, in order."""
+        return await self._of_segments(claim, light_key)
+
+    async def _of_segments(self, claim: Claim, key_of: Callable[[str, int], str]) -> list[Artefact]:
         async with self._sessions() as session:
             count = await session.scalar(select(func.count()).where(of_kind(claim.job, "segment")))
-            keys = [segment_key(claim.scene_key, number) for number in range(count or 0)]
+            keys = [key_of(claim.scene_key, number) for number in range(count or 0)]
             rows = await session.scalars(select(ArtefactRow).where(ArtefactRow.key.in_(keys)))
-            found = {row.key: Artefact(row.key, row.object, row.size, row.overdrawn) for row in rows}
+            found = {row.key: as_artefact(row) for row in rows}
         return [found[key] for key in keys]
 
     async def complete(self, claim: Claim, made: Artefact, *more: Artefact) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import CursorResult, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import SceneError
+from ecs_core.flashes.flashing import Flashing, flash_warning
 from ecs_core.rendering.overdraw import overdraw_warning
 from services.auth.quotas import refund_seconds
 from services.database.engine import advisory_lock, on_commit
@@ -92,8 +93,12 @@ async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) 
     if job.start is None:
         job.start = await session.scalar(select(func.max(JobRow.start)).where(JobRow.scene_key == job.scene_key))
     job.frames_done = job.frames
-    if result.overdrawn and (warning := overdraw_warning(result.overdrawn)) not in job.warnings:
-        job.warnings = [*job.warnings, warning]  # assigned, as changes within JSON go unnoticed
+    told = [overdraw_warning(result.overdrawn)] if result.overdrawn else []
+    if result.flashes:
+        told.append(flash_warning([Flashing(**each) for each in result.flashes]))
+    # Both are assigned, as changes within JSON go unnoticed.
+    job.warnings = [*job.warnings, *(warning for warning in told if warning not in job.warnings)]
+    job.flashes = result.flashes
     _close(session, job, "completed", size=await result_size(session, job.scene_key, job.kind))
 
 

@@ -82,6 +82,11 @@ def segment_key(scene_key: str, number: int) -> str:
     return f"scenes/{scene_key}/segments/{number}.mp4"
 
 
+def light_key(scene_key: str, number: int) -> str:
+    """The light of a segment's frames, in which flashes are counted."""
+    return f"scenes/{scene_key}/segments/{number}.npz"
+
+
 def result_key(scene_key: str, kind: str) -> str:
     """The result of a job: a video, a frame, or an analysis with or without curves."""
     return f"scenes/{scene_key}/{_FILES.get(kind, 'video.mp4')}"

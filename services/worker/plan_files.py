@@ -43,6 +43,7 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
     arrays |= {f"event:{name}": times for name, times in line.events.items()}
     arrays |= {f"strength:{name}": values for name, values in line.strengths.items()}
     arrays |= {f"lead:{name}": values for name, values in line.lead.items()}
+    arrays |= {} if plan.gains is None else {"gains": plan.gains}
     save_arrays(path, {"facts": np.array(json.dumps(facts)), **arrays})
 
 
@@ -70,7 +71,7 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
     width, height, rate, quality, gop = facts["video"]
     video = VideoFormat(width, height, Fraction(rate), quality, gop)
     segments = tuple(Segment(*each) for each in facts["segments"])
-    return RenderPlan(particle_type, settings, timeline, video, segments, facts.get("peak"))
+    return RenderPlan(particle_type, settings, timeline, video, segments, facts.get("peak"), kept.get("gains"))
 
 
 def save_snapshot(snapshot: SceneSnapshot, path: Path) -> None:

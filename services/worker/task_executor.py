@@ -17,13 +17,19 @@ from ecs_core import MotesError
 from services.auth.limits import LimitError, check_scene
 from services.database.engine import Sessions
 from services.database.models import TaskRow
-from services.jobs.artefacts import Artefact, find_artefact
+from services.jobs.artefacts import Artefact, find_artefact, segment_keys
 from services.jobs.task_queue import TaskQueue
 from services.jobs.tasks import Claim, Tasks
 from services.observability import metrics, traces
 from services.observability.logs import bound
 from services.settings import ServiceSettings
-from services.storage.object_keys import SINGLE_TASK_KINDS, attempt_key, poster_key, result_key, segment_key
+from services.storage.object_keys import (
+    SINGLE_TASK_KINDS,
+    attempt_key,
+    poster_key,
+    result_key,
+    segment_key,
+)
 from services.storage.object_store import Storage, retry_reason
 from services.worker.child_processes import Child, ChildDiedError, ForkServer
 
@@ -131,6 +137,8 @@ class TaskExecutor:
             segments = await self._tasks.segments(claim)
             spec["segments"] = [segment.object for segment in segments]
             spec["overdrawn"] = sum(segment.overdrawn for segment in segments)
+            if claim.scene["config"]["flash_guard"] != "off":
+                spec["light"] = [light.object for light in await self._tasks.light(claim)]
         async for message in child.messages(spec):
             if "progress" in message:
                 attempt.done = message["progress"]
@@ -196,7 +204,8 @@ class TaskExecutor:
         if claim.kind == "plan":
             return
         segment = claim.kind == "segment"
-        keys = [segment_key(claim.scene_key, claim.number) if segment else result_key(claim.scene_key, claim.kind)]
+        keys = segment_keys(claim.scene, claim.scene_key, claim.number) if segment else []
+        keys += [] if segment else [result_key(claim.scene_key, claim.kind)]
         keys += [poster_key(claim.scene_key)] if claim.kind == "join" else []
         files = [attempt_key(key, claim.task, claim.attempt) for key in keys]
         await asyncio.to_thread(self._storage.delete, files)

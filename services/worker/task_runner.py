@@ -5,7 +5,7 @@ A plan passes plan and snapshots to its segments through storage (``services.wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +16,10 @@ from ecs_core import MotesError, RenderResult, Scene
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
+from ecs_core.flashes.counter import FlashCounter
+from ecs_core.flashes.flashing import Flashing
 from ecs_core.plugin_api import particle_types
+from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
@@ -36,6 +39,7 @@ from services.storage.object_keys import (
     attempt_key,
     audio_key,
     correction_key,
+    light_key,
     plan_key,
     poster_key,
     result_key,
@@ -44,6 +48,7 @@ from services.storage.object_keys import (
 )
 from services.storage.object_store import Storage
 from services.worker.join_sound import add_song
+from services.worker.light_files import load_light, save_light
 from services.worker.plan_files import load_plan, load_snapshot, save_plan, save_snapshot
 
 _SONG = "the song"  # errors do not reveal where it is stored
@@ -65,7 +70,7 @@ class TaskStats:
 
 def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
     """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?,
-    overdrawn?, sandbox_required?}.
+    light?, overdrawn?, sandbox_required?}.
 
     ``report`` reports progress. Unfinished files stay in the folder, which the caller removes.
 
@@ -100,7 +105,7 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     for warning in particle_types().before_render(_scene_for_plugins(spec)):
         report({"warning": warning})
     began = perf_counter()
-    plan = _build_plan(spec, storage, report, folder)
+    plan = with_limited_flashes(_build_plan(spec, storage, report, folder))
     analysed = perf_counter()
     file = folder / "plan.npz"
     save_plan(plan, file)
@@ -135,6 +140,10 @@ def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: 
         plan.segments[number], snapshot, target, on_frame=lambda done: report({"progress": done})
     )
     _store(spec, storage, report, segment_key(key, number), target, overdrawn=rendered.overdrawn)
+    if rendered.light is not None:
+        file = folder / "light.npz"
+        save_light(rendered.light, file)
+        _store(spec, storage, report, light_key(key, number), file)
     stages = {stage: rendered.seconds[stage] for stage in ("simulate", "rasterise", "encode")}
     return TaskStats(stages, rendered.frames, float(rendered.frames / plan.video.fps))
 
@@ -164,6 +173,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         video.close()
         poster = folder / "poster.png"
         video.write_poster(poster)
+    flashes = _count_flashes(plan, spec.get("light", ()), storage)
     spent = TaskStats({"join": perf_counter() - began})
     settings, seconds, start = plan.settings, float(plan.part.duration), float(plan.part.start)
     size = (settings.width, settings.height)
@@ -176,13 +186,27 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         seconds=dict(spent.stages),
         start=start,
         sound=sound,
+        flashes=flashes,
     )
     for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
         report({"warning": warning})
     overdrawn = spec.get("overdrawn", 0)
-    _store(spec, storage, report, result_key(key, "video"), target, overdrawn=overdrawn)  # this moves the file
+    plain = None if flashes is None else [asdict(each) for each in flashes]
+    # This moves the file.
+    _store(spec, storage, report, result_key(key, "video"), target, overdrawn=overdrawn, flashes=plain)
     _store(spec, storage, report, poster_key(key), poster)
     return spent
+
+
+def _count_flashes(plan: RenderPlan, light: Sequence[str], storage: Storage) -> tuple[Flashing, ...] | None:
+    """Where the video flashes too often, by the light of its segments; None if nobody is to look."""
+    if plan.settings.flash_guard == "off":
+        return None
+    counter = FlashCounter(plan.video.fps)
+    for segment in light:
+        with storage.file(segment) as path:
+            counter.add(load_light(path))
+    return counter.found
 
 
 def _tags(song: Path, report: Report, *, required: bool) -> SongTags:
@@ -223,11 +247,18 @@ def _analyse(spec: Mapping[str, Any], storage: Storage, report: Report, folder: 
 
 
 def _store(
-    spec: Mapping[str, Any], storage: Storage, report: Report, key: str, path: Path, *, overdrawn: int = 0
+    spec: Mapping[str, Any],
+    storage: Storage,
+    report: Report,
+    key: str,
+    path: Path,
+    *,
+    overdrawn: int = 0,
+    flashes: list[dict[str, Any]] | None = None,
 ) -> None:
     """Store a file where only this attempt writes; the database decides whether it counts."""
     target = attempt_key(key, spec["task"], spec["attempt"])
-    made = Artefact(key, target, storage.put(target, path), overdrawn)
+    made = Artefact(key, target, storage.put(target, path), overdrawn, flashes)
     report({"made": asdict(made)})
 
 

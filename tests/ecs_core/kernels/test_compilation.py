@@ -40,8 +40,8 @@ more = {"bouncing": {"collide": True, "color_by": "speed"}, "enhanced": {"bounce
 for name in particle_types().types:
     render_frame(Scene(name, folder / "song.wav", small | more.get(name, {})), 0.2, folder / "frame.png")
 draft = make_plan(*Scene("zen", None, small | {"width": 720, "height": 720}).resolve(), None, quality="draft")
-with (renderer := SegmentRenderer(draft)).simulation as simulation:
-    renderer.picture(simulation.snapshot())
+with (renderer := SegmentRenderer(draft)).simulation:
+    renderer.load()
 table = Table([Position()])
 table.spawn(3)
 table.remove(np.array([True, False, True]))  # in so short a video no particle dies

@@ -8,10 +8,10 @@ from itertools import groupby, pairwise
 import pytest
 
 from services.database.models import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
-from services.jobs.artefacts import find_artefact
+from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.events import events_since
 from services.jobs.tasks import MAX_DEATHS, QUEUE_LIMIT, Claim
-from services.storage.object_keys import plan_folder, result_key
+from services.storage.object_keys import light_key, plan_folder, result_key, segment_key
 from tests.services.board import FRAMES, Board, Clock, made_by, together
 
 pytestmark = pytest.mark.anyio
@@ -78,6 +78,38 @@ class TestRendered:
         )
         assert (await board.job(job)).warnings == [told]
         assert (await board.job(again)).warnings == ["its song is cut", told]
+
+    async def test_flashes_are_told_with_the_result_and_in_a_warning(self, board: Board) -> None:
+        job = await board.submit(scene_key="scene")
+        join = await board.until("join")
+        video = made_by(join)
+        assert video is not None
+        assert (await board.job(job)).flashes is None
+        found = [{"kind": "red", "start": 1.5, "stop": 4.0, "flashes": 5, "area": 0.5}]
+        assert await board.tasks.complete(join, replace(video, flashes=found))
+        again = await board.submit(scene_key="scene")
+        for each in (await board.job(job), await board.job(again)):
+            assert each.flashes == found
+            assert each.warnings == [
+                "flashes more often than WCAG 2.3.1 allows: red at 1.50–4.00 s (5 a second, 50 % of an area)"
+            ]
+
+    async def test_a_segment_whose_light_is_lost_is_rendered_again(self, board: Board) -> None:
+        scene = {"type": "snow", "config": {"flash_guard": "report"}}
+        await board.submit(scene_key="scene", scene=scene)
+        await board.do(await board.take())
+        for number in range(2):
+            claim = await board.take()
+            made = made_by(claim)
+            assert made is not None
+            light = Artefact(light_key("scene", number), f"light {number}", 5)
+            assert await board.tasks.finish(claim, made, *([light] if number else []))  # the first one's is lost
+        other = await board.submit(scene_key="scene", scene=scene)
+        plan = await board.until("plan")
+        await board.tasks.record_plan(plan, FRAMES)
+        there = [task.status for task in await board.tasks_of(other) if task.kind == "segment"]
+        assert there == ["waiting", "done", "waiting"]
+        assert await find_artefact(board.sessions, segment_key("scene", 0)) is None
 
     async def test_submitting_again_under_the_same_id_changes_nothing(self, board: Board) -> None:
         values = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,32 @@ def test_layers_are_rendered_as_by_the_engine(stack: Stack, tmp_path: Path) -> N
     assert stack.wait_for(submit(stack, system), "completed", "failed")["status"] == "completed"
     shown = stack.client.get(f"/systems/{system}/frame", params={"t": 0.5}).content
     render_frame(Scene("snow", config=config), 0.5, tmp_path / "frame.png")
+    assert shown == (tmp_path / "frame.png").read_bytes()
+
+
+DIMS = {"source": "beat", "target": "finish.exposure", "op": "add", "gain": -10, "release": 0.02}
+STROBE = {"background": [200, 200, 200], "bpm": 290, "finish": {}, "bindings": [DIMS], "duration": 3.0}
+
+
+@pytest.mark.parametrize("guard", ["report", "limit"])
+def test_flashes_are_told_or_limited_as_by_the_engine(
+    stack: Stack, demo_song: Path, tmp_path: Path, guard: str
+) -> None:
+    with demo_song.open("rb") as song:
+        uploaded = stack.client.post("/audio", files={"file": ("demo.wav", song)}).json()
+    config = {**SMALL, **STROBE, "flash_guard": guard}
+    system = create(stack, "snow", **config)
+    stack.client.post(f"/systems/{system}/load-audio", params={"audio_path": uploaded["audio_path"]})
+    done = stack.wait_for(submit(stack, system), "completed", "failed")
+    expected = render(Scene("snow", demo_song, config), tmp_path / "engine.mp4")
+    assert expected.flashes is not None
+    assert done["flashes"] == [asdict(each) for each in expected.flashes]
+    assert bool(done["flashes"]) == (guard == "report")
+    assert [each for each in done["warnings"] if "WCAG" in each] == [
+        each for each in expected.warnings if "WCAG" in each
+    ]
+    shown = stack.client.get(f"/systems/{system}/frame", params={"t": 2.0}).content
+    render_frame(Scene("snow", demo_song, config), 2.0, tmp_path / "frame.png")
     assert shown == (tmp_path / "frame.png").read_bytes()
 
 

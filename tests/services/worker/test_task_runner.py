@@ -22,6 +22,7 @@ from services.jobs.render_spec import build_spec, spec_key
 from services.storage.object_keys import asset_key
 from services.storage.object_store import Storage
 from services.worker import task_runner
+from services.worker.light_files import load_light, save_light
 from services.worker.plan_files import load_plan, save_plan
 from tests.services.media.asset_examples import picture
 
@@ -46,16 +47,16 @@ class Tasks:
 
     def __init__(self, scene: dict[str, Any], folder: Path) -> None:
         self._scene, self._folder = scene, folder
-        self._storage = Storage((folder / "storage").as_uri())
+        self.storage = Storage((folder / "storage").as_uri())
         self.told: list[Mapping[str, Any]] = []
 
     def do(self, kind: str, **more: object) -> None:
         folder = self._folder / kind
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         common = {"task": 1, "attempt": 1, "plan": "p", "number": 0}
         scene = {"scene": self._scene, "scene_key": spec_key(self._scene)}
         task_runner.run(
-            {**common, **scene, "kind": kind, "folder": str(folder), **more}, self._storage, self.told.append
+            {**common, **scene, "kind": kind, "folder": str(folder), **more}, self.storage, self.told.append
         )
 
     @property
@@ -77,11 +78,13 @@ def test_plugin_hooks_run_at_plan_and_join(tmp_path: Path, monkeypatch: pytest.M
     [before] = motes_test_ears.heard
     assert (before.type, before.config["particle_count"]) == ("zen", 3)
     tasks.do("segment")
-    tasks.do("join", segments=[made["object"] for made in tasks.made])
+    segment, light = (made["object"] for made in tasks.made)
+    tasks.do("join", segments=[segment], light=[light])
     assert len(motes_test_ears.heard) == 2
     after, stats, size = motes_test_ears.heard[1]
     assert (after, stats.frames, stats.width, stats.fps, size > 0) == (before, 6, 64, "30", True)
     assert stats.seconds["join"] > 0
+    assert stats.flashes == ()
     [warning] = [message["warning"] for message in tasks.told if "warning" in message]
     assert warning == "plugin 'not installed:ears': motes_after_render failed: ValueError: that was it"
 
@@ -96,7 +99,44 @@ def test_overdrawn_frames_are_counted_in_the_segment_and_in_the_video(
     tasks.do("plan")
     tasks.do("segment")
     tasks.do("join", segments=[tasks.made[0]["object"]], overdrawn=6)
-    assert [artefact["overdrawn"] for artefact in tasks.made] == [6, 6, 0]  # segment, video, poster
+    assert [artefact["overdrawn"] for artefact in tasks.made if artefact["key"].endswith("mp4")] == [6, 6]
+
+
+def test_flashes_are_counted_over_all_segments(tmp_path: Path) -> None:
+    config = {"width": 64, "height": 36, "duration": 4.0, "particle_count": 3}
+    tasks = Tasks(build_spec("zen", config, None, "draft"), tmp_path)
+    tasks.do("plan")
+    [cut] = [message["segments"] for message in tasks.told if "segments" in message]
+    for number in range(len(cut)):
+        tasks.do("segment", number=number)
+    segments, light = ([each["object"] for each in tasks.made][first::2] for first in (0, 1))
+    strobe = np.zeros((120, 3, 18, 30), np.uint16)
+    strobe[5:110:5] = 65535
+    for stored, part in zip(light, np.split(strobe, np.cumsum(cut)[:-1]), strict=True):
+        with tasks.storage.file(stored) as path:
+            assert load_light(path).shape == part.shape  # of what was rendered, which is calm
+        save_light(part, tmp_path / "light.npz")
+        tasks.storage.put(stored, tmp_path / "light.npz")
+    tasks.do("join", segments=segments, light=light)
+    [flashes] = [each["flashes"] for each in tasks.made if each["flashes"] is not None]
+    assert flashes == [{"kind": "general", "start": 5 / 30, "stop": 107 / 30, "flashes": 6, "area": 1.0}]
+
+
+def test_nobody_counts_flashes_where_the_guard_is_off(tmp_path: Path) -> None:
+    config = {"width": 64, "height": 36, "duration": 0.2, "particle_count": 3, "flash_guard": "off"}
+    tasks = Tasks(build_spec("zen", config, None, "draft"), tmp_path)
+    tasks.do("plan")
+    tasks.do("segment")
+    tasks.do("join", segments=[tasks.made[0]["object"]])
+    assert [each["flashes"] for each in tasks.made] == [None] * 3  # segment, video, poster
+
+
+def test_light_is_kept_as_it_was_measured(tmp_path: Path) -> None:
+    light = np.random.default_rng(1).integers(0, 65536, (7, 3, 6, 9)).astype(np.uint16)
+    save_light(light, tmp_path / "light.npz")
+    again = load_light(tmp_path / "light.npz")
+    assert again.dtype == np.uint16
+    assert np.array_equal(again, light)
 
 
 def test_plan_of_a_part_keeps_where_it_begins_and_what_came_before(tmp_path: Path) -> None:
