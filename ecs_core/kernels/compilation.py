@@ -43,6 +43,9 @@ KERNELS = {
     "finish.finish_band": 2.0,
     "finish.spread": 2.0,
     "textures.draw_textures": 2.0,
+    "straight.develop_yuva420": 3.0,
+    "straight.develop_yuva444": 2.5,
+    "straight.develop_rgba": 2.5,
     "beats.extend_chains": 1.4,
     "collision.collide": 1.2,
     "birth.bear": 1.5,
@@ -70,6 +73,7 @@ KERNELS = {
     "sums.weighted_sums": 0.2,
     "medians.running_medians": 0.3,
     "doubling.double": 0.3,
+    "straight.see_behind": 0.3,
     "motion.wrap": 0.1,
     "lifetime.mark_dead": 0.1,
 }
