@@ -7,7 +7,8 @@ makes alpha larger: max(brightest, 1 - behind). Where nothing of the background 
 alpha is one whose background is hidden everywhere.
 
 Colour is known for every 2 × 2 pixels, so they have one hue, and the luminance of each pixel goes into its alpha. Where
-that would be over 1, the colour goes towards white until its luma is right.
+that would be over 1, the colour goes towards white until its luma is right. At the edge of what covers there are pixels
+with light whose four have no colour: they are grey, as black would show on bright grounds.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ f32 = np.float32
 
 _ZERO, _HALF, _ONE = f32(0.0), f32(0.5), f32(1.0)
 _LEAST = f32(1e-7)  # prevents 0 / 0 where there is no light
+_DARK = f32(1e-6)  # light of a cell that has no colour
 _CB, _CR = f32(1 / 1.8556), f32(1 / 1.5748)  # of ITU-R BT.709
 CELLS = 5  # rows of scratch for what two pixels share
 
@@ -61,10 +63,11 @@ def _straight(
         per = _ONE / (most + _LEAST)
         r, g, b = r * per, g * per, b * per
         luma = KR * r + KG * g + KB * b
-        narrow[0, i] = most / filmic(x)
-        narrow[1, i] = r
-        narrow[2, i] = g
-        narrow[3, i] = b
+        dark = x < _DARK
+        narrow[0, i] = _ONE if dark else most / filmic(x)
+        narrow[1, i] = _ONE if dark else r
+        narrow[2, i] = _ONE if dark else g
+        narrow[3, i] = _ONE if dark else b
         narrow[4, i] = luma / (_ONE - luma + _LEAST)
     for k in range(CELLS):
         for i in range(half):
