@@ -59,7 +59,7 @@ def _straight(
         blue[i] = _ZERO
         r, g, b = filmic(linear_r), filmic(linear_g), filmic(linear_b)
         x = KR * linear_r + KG * linear_g + KB * linear_b + _LEAST
-        most = max(max(r, g), b)
+        most = max(r, g, b)
         per = _ONE / (most + _LEAST)
         r, g, b = r * per, g * per, b * per
         luma = KR * r + KG * g + KB * b

@@ -42,7 +42,9 @@ class StraightPlanes:
             return StraightPlanes(form, (np.empty((height, 4 * width), np.uint8),))
         kind = np.uint8 if form == "yuva420p" else np.uint16
         half = (height // 2, width // 2) if form == "yuva420p" else (height, width)
-        return StraightPlanes(form, tuple(np.empty(size, kind) for size in ((height, width), half, half, (height, width))))
+        return StraightPlanes(
+            form, tuple(np.empty(size, kind) for size in ((height, width), half, half, (height, width)))
+        )
 
 
 class StraightRasteriser:
@@ -68,7 +70,9 @@ class StraightRasteriser:
         ``light`` fades pictures over nothing to nothing.
         """
         behind = self._behind if self._opaque else self._seen_behind(sprites, light)
-        return self._rasteriser.paint(sprites, _Target(planes, behind, self._opaque, self._scratch), light=light, finish=finish)
+        return self._rasteriser.paint(
+            sprites, _Target(planes, behind, self._opaque, self._scratch), light=light, finish=finish
+        )
 
     def _seen_behind(self, sprites: Sprites, light: float) -> F32:
         """The share of what is behind the picture that is still seen, (height, width), or (1, 1) if it is the same."""

@@ -22,11 +22,15 @@ from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
 from ecs_core.scene.settings import Settings
-from ecs_core.video.format import SEGMENT_SECONDS, Quality, VideoFormat
+from ecs_core.video.format import FACTS, SEGMENT_SECONDS, VideoFormat, check_length
 from ecs_core.video.part import Part
+from ecs_core.video.quality import QualityLike, rates_for, wanted
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
+
+
+_BRIGHT = 0.1  # light of a ground that particles are drawn on rather than shine before
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +92,59 @@ def make_plan(
     settings: Settings,
     analysis: Analysis | None,
     *,
-    quality: Quality = "standard",
+    quality: QualityLike = "standard",
     segment_seconds: float = SEGMENT_SECONDS,
     timeline: FeatureTimeline | None = None,
 ) -> RenderPlan:
     """Plan a scene in segments of about ``segment_seconds``. ``timeline`` is its own if it was made before.
 
     Raises:
-        SceneError: the song, from ``start`` on, is shorter than one frame, or over, or ``poster`` lies after its end.
+        SceneError: the song, from ``start`` on, is shorter than one frame, or over, or ``poster`` lies after its end; or
+            the video is too long for its format, or for the size that its file may have.
     """
     if timeline is None:
         timeline = timeline_of(settings, analysis)
     longest = max(1, round(segment_seconds * settings.rate))
-    video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)
+    video = video_format(
+        particle_type, settings, quality, frames=timeline.frames, gop=longest, has_song=analysis is not None
+    )
     segments, peak = cut(timeline.frames, longest), None if analysis is None else analysis.peak
     plan = RenderPlan(particle_type, settings, timeline, video, segments, peak)
     _ = plan.poster  # raises now rather than when a segment needs it
     return plan
+
+
+def video_format(
+    particle_type: ParticleType, settings: Settings, quality: QualityLike, *, frames: int, gop: int, has_song: bool
+) -> VideoFormat:
+    """The format of a scene's video of so many frames.
+
+    Raises:
+        SceneError: the quality is unknown or not of this format, or the video is too long for it.
+    """
+    form, asked, seconds = settings.format, wanted(quality), float(frames / settings.rate)
+    try:
+        check_length(form, seconds)
+    except ValueError as error:
+        raise SceneError(str(error)) from None
+    rates = rates_for(
+        asked,
+        form,
+        pixels=settings.width * settings.height,
+        fps=float(settings.rate),
+        seconds=seconds,
+        has_sound=has_song and FACTS[form].has_sound,
+    )
+    alpha = has_alpha(particle_type, settings)
+    return VideoFormat(settings.width, settings.height, settings.rate, asked.quality, gop, form, alpha, rates)
+
+
+def has_alpha(particle_type: ParticleType, settings: Settings) -> bool:
+    """Whether nothing lies behind the particles of a scene, and its video has alpha."""
+    if settings.alpha is not None:
+        return settings.alpha
+    overlay = FACTS[settings.format].is_for_overlays and settings.background is None
+    return overlay and max(particle_type.backdrop.base) < _BRIGHT
 
 
 def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool = False) -> FeatureTimeline:

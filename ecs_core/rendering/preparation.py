@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from ecs_core.ecs.components import (
     Attraction,
@@ -23,10 +23,11 @@ from ecs_core.ecs.space import Links
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
 from ecs_core.plugin_api import ParticleType, layers_of
+from ecs_core.rendering.plan import video_format
 from ecs_core.rendering.progress import Progress
 from ecs_core.scene.bindings import silent_world
 from ecs_core.scene.settings import Settings
-from ecs_core.video.format import Quality
+from ecs_core.video.format import Pixels, Quality
 
 SONG_KERNELS = ("beats.extend_chains", "medians.running_medians", "sums.weighted_sums")
 # Kernels that only populations with these components need.
@@ -46,6 +47,11 @@ _COVERING_KERNELS = ("cover.cover_band", "cover.fill_band")
 _TEXTURE_KERNELS = ("textures.draw_textures",)
 _LINE_KERNELS = ("lines.draw_lines", "trails.trace")
 _FINISH_KERNELS = ("finish.finish_band", "finish.spread")
+_STRAIGHT_KERNELS: Mapping[Pixels, str] = {
+    "yuva444p10le": "straight.develop_yuva444",
+    "yuva420p": "straight.develop_yuva420",
+    "rgba": "straight.develop_rgba",
+}
 _DRAFT_KERNELS = ("doubling.double",)
 _log = logging.getLogger("motes.kernels")
 
@@ -76,6 +82,9 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
+    video = video_format(kind, settings, quality, frames=1, gop=1, has_song=False)
+    spared |= {kernel for pixels, kernel in _STRAIGHT_KERNELS.items() if pixels != video.pixels}
+    spared |= set() if video.alpha and covers else {"straight.see_behind"}
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

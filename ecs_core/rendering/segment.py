@@ -9,17 +9,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ecs_core.errors import RenderError
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.half_size import double
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
+from ecs_core.raster.straight import StraightRasteriser
 from ecs_core.rendering.messages import SegmentReport
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation, backdrop
-from ecs_core.video.encoding import Picture, SegmentWriter
+from ecs_core.video.encoding import MOST_TRIES, Picture
+from ecs_core.video.output import picture_for, segment_writer
+from ecs_core.video.straight_picture import StraightPicture
 
 _AHEAD = 6  # frames
 
@@ -36,10 +41,15 @@ class SegmentRenderer:
             settings, self._half = settings.of_size(width, height), Planes.empty(width, height)
         self.simulation = Simulation(plan.particle_type, settings, plan.timeline)
         self._light = partial(plan.part.light, fps=video.fps)
-        self._picture = Picture(video)
-        self._rasteriser = Rasteriser(width, height, background=backdrop(plan.particle_type, settings))
+        self._picture = picture_for(video)
+        ground = backdrop(plan.particle_type, settings)
+        self._rasteriser: Rasteriser | StraightRasteriser
+        if isinstance(self._picture, Picture):
+            self._rasteriser = Rasteriser(width, height, background=ground)
+        else:
+            self._rasteriser = StraightRasteriser(width, height, background=None if video.alpha else ground)
 
-    def picture(self, snapshot: SceneSnapshot) -> Picture:
+    def picture(self, snapshot: SceneSnapshot) -> Picture | StraightPicture:
         """The first frame after a snapshot, drawn but not encoded."""
         self.simulation.restore(snapshot)
         self._rasteriser.reset()
@@ -50,6 +60,10 @@ class SegmentRenderer:
 
     def _paint(self, sprites: Sprites, light: float, finish: Finish | None) -> float:
         """Paint the picture; returns the scale at which particles were drawn."""
+        if isinstance(self._rasteriser, StraightRasteriser):
+            assert isinstance(self._picture, StraightPicture)
+            return self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish)
+        assert isinstance(self._picture, Picture)
         if self._half is None:
             return self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish)
         scale = self._rasteriser.paint(sprites, self._half, light=light, finish=finish)
@@ -78,8 +92,30 @@ class SegmentRenderer:
     ) -> SegmentReport:
         """Render the segment into ``path``, from a snapshot at or before its start.
 
-        ``on_frame`` is called with the number of frames done.
+        ``on_frame`` is called with the number of frames done. A segment that is larger than it may be is rendered again
+        and encoded more coarsely.
+
+        Raises:
+            RenderError: it is too large even at the coarsest.
         """
+        part = path.with_name(path.name + ".part")
+        most = self._plan.video.rates.most
+        spent: dict[str, float] = {}
+        for coarser in range(MOST_TRIES):
+            report = self._render(segment, snapshot, part, on_frame, coarser)
+            spent = {stage: spent.get(stage, 0.0) + seconds for stage, seconds in report.seconds.items()}
+            allowed = None if most is None else int(most / 8 * float(report.frames / self._plan.video.fps))
+            if allowed is None or part.stat().st_size <= allowed:
+                os.replace(part, path)
+                return replace(report, seconds=spent)
+        raise RenderError(
+            f"max_bytes = {self._plan.video.rates.max_bytes}: too few for frames {segment.start} to {segment.stop - 1}; "
+            "ask for more, or for a smaller picture"
+        )
+
+    def _render(
+        self, segment: Segment, snapshot: SceneSnapshot, part: Path, on_frame: Callable[[int], None], coarser: int
+    ) -> SegmentReport:
         now = time.perf_counter
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
@@ -91,9 +127,8 @@ class SegmentRenderer:
         self.simulation.skip_to(segment.start)
         simulate += now() - began
         self._rasteriser.reset()
-        part = path.with_name(path.name + ".part")
         picture = self._picture
-        with SegmentWriter(part, self._plan.video) as writer:
+        with segment_writer(part, self._plan.video, coarser=coarser) as writer:
             ahead: list[tuple[Sprites, Finish | None]] = []
             for frame in range(segment.start, segment.stop):
                 t0 = now()
@@ -121,7 +156,6 @@ class SegmentRenderer:
                 on_frame(frame + 1 - segment.start)
             t3 = now()
         encode += now() - t3  # flushing the encoder
-        os.replace(part, path)
         total = now() - began
         seconds = {
             "simulate": simulate,

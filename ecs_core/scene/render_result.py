@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ecs_core.video.format import Form
+
 Sound = Literal["none", "copied", "encoded"]
 
 
@@ -16,7 +18,8 @@ class RenderResult:
     ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``compile``, ``analyse``, ``plan``,
     ``join``; only the first render on a machine compiles) and, summed over the worker processes, of the work on frames
     (``simulate``, ``rasterise``, ``encode``, …). ``start`` is the second of the song at which the video begins.
-    ``sound`` is "copied" if the video has the song's own AAC, "encoded" if the song was encoded; "none" without one.
+    ``sound`` is "copied" if the video has the song's own AAC, "encoded" if the song was encoded; "none" without one, or
+    in a ``format`` that has no sound. ``picture`` says how the picture is encoded, as "H.264 High, level 4".
     """
 
     output: Path
@@ -30,3 +33,5 @@ class RenderResult:
     frame_hashes: tuple[str, ...] = ()
     start: float = 0.0
     sound: Sound = "none"
+    format: Form = "mp4"
+    picture: str = ""

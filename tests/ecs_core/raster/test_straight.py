@@ -109,7 +109,7 @@ def test_what_covers_looks_over_white_as_if_drawn_on_white(disc: int) -> None:
     colour, alpha = colour_and_alpha(straight(drawn))
     composed = (alpha[..., None] * colour + (1 - alpha[..., None])) @ (0.2126, 0.7152, 0.0722)
     on_white = (painted(drawn, WHITE_GROUND, SIZE).luma.astype(float) - 16) / 219
-    np.testing.assert_allclose(composed, on_white, atol=0.07)  # kernels.cover blends by a curve close to that of tone
+    np.testing.assert_allclose(composed, on_white, atol=0.08)  # kernels.cover blends by a curve close to that of tone
 
 
 def test_black_that_covers_is_black_with_alpha() -> None:
@@ -148,4 +148,3 @@ def test_frames_drawn_one_after_another_are_those_drawn_alone(
         alone = straight(drawn, form, background, light=light)
         for one, other in zip(planes.arrays, alone.arrays, strict=True):
             np.testing.assert_array_equal(one, other)
-
