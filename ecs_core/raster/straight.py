@@ -40,11 +40,10 @@ class StraightPlanes:
         """Planes without padding, uninitialised."""
         if form == "rgba":
             return StraightPlanes(form, (np.empty((height, 4 * width), np.uint8),))
-        kind = np.uint8 if form == "yuva420p" else np.uint16
-        half = (height // 2, width // 2) if form == "yuva420p" else (height, width)
-        return StraightPlanes(
-            form, tuple(np.empty(size, kind) for size in ((height, width), half, half, (height, width)))
-        )
+        full, half = (height, width), (height // 2, width // 2)
+        if form == "yuva420p":
+            return StraightPlanes(form, tuple(np.empty(size, np.uint8) for size in (full, half, half, full)))
+        return StraightPlanes(form, tuple(np.empty(full, np.uint16) for _ in range(4)))
 
 
 class StraightRasteriser:
@@ -70,9 +69,8 @@ class StraightRasteriser:
         ``light`` fades pictures over nothing to nothing.
         """
         behind = self._behind if self._opaque else self._seen_behind(sprites, light)
-        return self._rasteriser.paint(
-            sprites, _Target(planes, behind, self._opaque, self._scratch), light=light, finish=finish
-        )
+        target = _Target(planes, behind, self._opaque, self._scratch)
+        return self._rasteriser.paint(sprites, target, light=light, finish=finish)
 
     def _seen_behind(self, sprites: Sprites, light: float) -> F32:
         """The share of what is behind the picture that is still seen, (height, width), or (1, 1) if it is the same."""
@@ -99,10 +97,8 @@ class _Covers:
 
     def behind(self, sprites: Sprites) -> F32:
         """The share of the background that is still seen behind ``sprites``, (height, width)."""
-        if sprites.cover is None:
-            sprites = sprites.where(np.zeros(0, np.int64))
-        else:
-            sprites = sprites.where(sprites.cover > 0)
+        nobody = np.zeros(0, np.int64)
+        sprites = sprites.where(nobody if sprites.cover is None else sprites.cover > 0)
         if sprites.dx is not None and sprites.dy is not None:  # lines cover nothing
             sprites = sprites.where((sprites.dx == 0) & (sprites.dy == 0))
         black = np.zeros(len(sprites), np.float32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ecs_core.errors import OutputError
+from ecs_core.formats import FACTS, FORMS, form_named
 from ecs_core.scene.scene import Scene
-from ecs_core.video.format import FACTS, FORMS, form_named
 
 
 def with_format_of(scene: Scene, output: Path) -> Scene:
@@ -25,6 +25,6 @@ def with_format_of(scene: Scene, output: Path) -> Scene:
         )
     if named not in (None, asked) and asked in FORMS:
         raise OutputError(
-            f"{output}: its name is that of {named}, but format = {asked}; give a name that ends in {FACTS[asked].suffix}"
+            f"{output}: its name is that of {named}, and format = {asked}; give a name ending in {FACTS[asked].suffix}"
         )
     return scene

@@ -17,12 +17,13 @@ import numpy as np
 from ecs_core.arrays import F32
 from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
+from ecs_core.formats import FACTS, check_length
 from ecs_core.lazily import joined
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
 from ecs_core.scene.settings import Settings
-from ecs_core.video.format import FACTS, SEGMENT_SECONDS, VideoFormat, check_length
+from ecs_core.video.format import SEGMENT_SECONDS, VideoFormat
 from ecs_core.video.part import Part
 from ecs_core.video.quality import QualityLike, rates_for, wanted
 
@@ -99,7 +100,7 @@ def make_plan(
     """Plan a scene in segments of about ``segment_seconds``. ``timeline`` is its own if it was made before.
 
     Raises:
-        SceneError: the song, from ``start`` on, is shorter than one frame, or over, or ``poster`` lies after its end; or
+        SceneError: the song, from ``start`` on, is shorter than one frame, or over, ``poster`` lies after its end, or
             the video is too long for its format, or for the size that its file may have.
     """
     if timeline is None:

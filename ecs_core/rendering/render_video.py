@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import RenderCancelled
+from ecs_core.formats import FACTS
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.messages import Advanced, Begin, Work
@@ -30,7 +31,7 @@ from ecs_core.scene.render_result import RenderResult, Sound
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
 from ecs_core.song_file.tags import SongTags
-from ecs_core.video.format import FACTS, Quality
+from ecs_core.video.format import Quality
 from ecs_core.video.join import VideoFile
 from ecs_core.video.output import output_file
 from ecs_core.video.quality import QualityLike, wanted
@@ -84,9 +85,8 @@ def render_video(
     del analysis
     pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes))
     finished = folder / f"finished{FACTS[settings.format].suffix}"
-    seconds, digests, sound, overdrawn, described = _render_segments(
-        plan, scene, pool, finished, poster, tags, reporter, cancel
-    )
+    made = _render_segments(plan, scene, pool, finished, poster, tags, reporter, cancel)
+    seconds, digests, sound, overdrawn, described = made
     try:
         os.replace(finished, output)
     except OSError as error:  # on Windows also because a player has it open

@@ -109,8 +109,8 @@ class SegmentRenderer:
                 os.replace(part, path)
                 return replace(report, seconds=spent)
         raise RenderError(
-            f"max_bytes = {self._plan.video.rates.max_bytes}: too few for frames {segment.start} to {segment.stop - 1}; "
-            "ask for more, or for a smaller picture"
+            f"max_bytes = {self._plan.video.rates.max_bytes}: too few for frames {segment.start} to "
+            f"{segment.stop - 1}; ask for more, or for a smaller picture"
         )
 
     def _render(

@@ -24,7 +24,9 @@ class _ClosedError(Exception):
 
 
 class SongSound:
-    """AAC (of a WebM: Opus) ``packets`` of a plan's song, at ``rate`` and with ``channels``, made by a thread up to a minute ahead.
+    """AAC ``packets`` of a plan's song, at ``rate`` and with ``channels``, made by a thread up to a minute ahead.
+
+    Those of a WebM are Opus.
 
     A core is idle while render processes load and while the last segments are rendered; encoding in the thread that
     joins would keep render processes waiting for work. ``is_copied`` says, once a packet was taken, whether the packets

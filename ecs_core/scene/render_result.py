@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ecs_core.video.format import Form
+from ecs_core.formats import Form
 
 Sound = Literal["none", "copied", "encoded"]
 

@@ -30,6 +30,7 @@ from ecs_core.ecs.components import FRAME
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
+from ecs_core.formats import FACTS, Form, check_length
 from ecs_core.frame_times import frame_at
 from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
@@ -46,7 +47,6 @@ from ecs_core.scene.nested_settings import (
 )
 from ecs_core.scene.palettes import PALETTES
 from ecs_core.validation_messages import error_message
-from ecs_core.video.format import FACTS, Form, check_length
 
 # NTSC rates, which are fractions but usually written as decimals: 23.976, 29.97, 59.94, 119.88.
 _NTSC = {round(n * 1000 / 1001, digits): Fraction(n * 1000, 1001) for n in (24, 30, 60, 120) for digits in (2, 3)}

@@ -130,12 +130,13 @@ class _Gif:
         self._counting.configure()
 
     def _source(
-        self, graph: av.filter.Graph, *, size: tuple[int, int] | None = None
+        self, graph: av.filter.Graph, *, palette: av.VideoFrame | None = None
     ) -> av.filter.context.FilterContext:
-        width, height = size or (self._video.width, self._video.height)
-        return graph.add_buffer(
-            width=width, height=height, format="rgb24" if size is None else "bgra", time_base=1 / self._video.fps
-        )
+        """A source of frames, or of a palette."""
+        width, height, form = self._video.width, self._video.height, "rgb24"
+        if palette is not None:
+            width, height, form = palette.width, palette.height, palette.format.name
+        return graph.add_buffer(width=width, height=height, format=av.VideoFormat(form), time_base=1 / self._video.fps)
 
     def append(self, segment: Path) -> None:
         for frame in _decoded(segment, self._video.fps, self._frames.frames):
@@ -148,7 +149,7 @@ class _Gif:
         palette = self._palette.pull()
         assert isinstance(palette, av.VideoFrame)
         graph = av.filter.Graph()
-        frames, colours = self._source(graph), self._source(graph, size=(palette.width, palette.height))
+        frames, colours = self._source(graph), self._source(graph, palette=palette)
         use, sink = graph.add("paletteuse", f"dither={_DITHER}:diff_mode=rectangle"), graph.add("buffersink")
         frames.link_to(use, 0, 0)
         colours.link_to(use, 0, 1)

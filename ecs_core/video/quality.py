@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ecs_core.errors import SceneError
-from ecs_core.video.format import FACTS, QUALITIES, Form, Quality, Rates
+from ecs_core.formats import FACTS, Form
+from ecs_core.video.format import QUALITIES, Quality, Rates
 
 QualityLike: TypeAlias = "str | Mapping[str, Any]"
 _AMOUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([kM]?)")
@@ -110,7 +111,8 @@ def rates_for(asked: Wanted, form: Form, *, pixels: int, fps: float, seconds: fl
         needed = max(least + quietest, (least + (_SOUND_INDEX if has_sound else 0)) / (1 - share))
         smallest = int((needed * seconds / 8 + _INDEX_BYTES) / (1 - COVER_SHARE)) + 1
         raise SceneError(
-            f"max_bytes = {asked.max_bytes}: too few for {seconds:.15g} s of this size and frame rate; at least {smallest}"
+            f"max_bytes = {asked.max_bytes}: too few for {seconds:.15g} s of this size and frame rate; "
+            f"at least {smallest}"
         )
     return Rates(most=int(most), sound=int(sound) if has_sound else None, max_bytes=asked.max_bytes)
 

@@ -12,9 +12,10 @@ from ecs_core.video.aac import Packet
 
 
 class SoundTrack:
-    """A stream of ``container`` made of AAC or Opus packets (``codec``), whose time stamps count samples from the start of the video.
+    """A stream of ``container`` made of AAC or Opus packets, as ``codec`` says.
 
-    ``packets`` are taken only as the picture proceeds, so they may be made meanwhile.
+    Their time stamps count samples from the start of the video. ``packets`` are taken only as the picture proceeds, so
+    they may be made meanwhile.
     """
 
     def __init__(
