@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from pathlib import Path
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -54,7 +54,7 @@ FACTS: Mapping[Form, FormFacts] = MappingProxyType(
 )
 
 
-def form_named(path: Path) -> Form | None:
+def form_named(path: PurePath) -> Form | None:
     """The format of which a file's name has the suffix, if any."""
     return next((form for form, facts in FACTS.items() if facts.suffix == path.suffix.lower()), None)
 

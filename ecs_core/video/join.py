@@ -76,6 +76,8 @@ class VideoFile:
                 self._stream.time_base = 1 / self._video.fps
                 self._extradata = extradata
                 self.described = described(self._video, extradata)
+                if self._video.form == "mov":  # which says that it is 4444; FFmpeg would write 422 HQ
+                    self._stream.codec_context.codec_tag = track.codec_context.codec_tag
                 if self._video.form == "webm" and self._video.alpha:
                     self._stream.metadata["alpha_mode"] = "1"
                 if self._video.form == "mp4":
