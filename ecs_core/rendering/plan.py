@@ -31,16 +31,18 @@ if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
 
 
+_KEY_FRAME = 15  # frames that take as much as a key frame has above them
 _BRIGHT = 0.1  # light of a ground that particles are drawn on rather than shine before
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Frames ``start`` up to but not including ``stop``."""
+    """Frames ``start`` up to but not including ``stop``, which may take at most ``most`` bytes."""
 
     number: int
     start: int
     stop: int
+    most: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +112,20 @@ def make_plan(
         particle_type, settings, quality, frames=timeline.frames, gop=longest, has_song=analysis is not None
     )
     segments, peak = cut(timeline.frames, longest), None if analysis is None else analysis.peak
+    if video.rates.most is not None:
+        segments = _shared_out(segments, int(video.rates.most / 8 * timeline.frames / settings.rate))
     plan = RenderPlan(particle_type, settings, timeline, video, segments, peak)
     _ = plan.poster  # raises now rather than when a segment needs it
     return plan
+
+
+def _shared_out(segments: tuple[Segment, ...], size: int) -> tuple[Segment, ...]:
+    """The segments with their shares of so many bytes: of each the first frame takes as much as several others."""
+    weights = [segment.stop - segment.start + _KEY_FRAME for segment in segments]
+    whole = sum(weights)
+    return tuple(
+        replace(segment, most=size * weight // whole) for segment, weight in zip(segments, weights, strict=True)
+    )
 
 
 def video_format(

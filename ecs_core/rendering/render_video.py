@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,9 @@ def render_video(
     """
     particle_type, settings = resolve(scene)
     preset = wanted(quality).quality
+    if scene.audio is None or not settings.takes_length_of_song:  # before any work is done
+        frames = settings.frames(Fraction(0))
+        video_format(particle_type, settings, quality, frames=frames, gop=1, has_song=scene.audio is not None)
     reporter = Reporter(progress)
     plugins = particle_types()
     warnings = plugins.before_render(scene)

@@ -99,13 +99,11 @@ class SegmentRenderer:
             RenderError: it is too large even at the coarsest.
         """
         part = path.with_name(path.name + ".part")
-        most = self._plan.video.rates.most
         spent: dict[str, float] = {}
         for coarser in range(MOST_TRIES):
-            report = self._render(segment, snapshot, part, on_frame, coarser)
+            report, size = self._render(segment, snapshot, part, on_frame, coarser)
             spent = {stage: spent.get(stage, 0.0) + seconds for stage, seconds in report.seconds.items()}
-            allowed = None if most is None else int(most / 8 * float(report.frames / self._plan.video.fps))
-            if allowed is None or part.stat().st_size <= allowed:
+            if segment.most is None or size <= segment.most:
                 os.replace(part, path)
                 return replace(report, seconds=spent)
         raise RenderError(
@@ -115,7 +113,8 @@ class SegmentRenderer:
 
     def _render(
         self, segment: Segment, snapshot: SceneSnapshot, part: Path, on_frame: Callable[[int], None], coarser: int
-    ) -> SegmentReport:
+    ) -> tuple[SegmentReport, int]:
+        """A report, and the bytes that the frames take."""
         now = time.perf_counter
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
@@ -165,4 +164,5 @@ class SegmentRenderer:
             "other": total - simulate - rasterise - digest - encode,
         }
         end = self.simulation.snapshot()
-        return SegmentReport(segment.number, segment.stop - segment.start, end, overdrawn, seconds, digests)
+        report = SegmentReport(segment.number, segment.stop - segment.start, end, overdrawn, seconds, digests)
+        return report, writer.size

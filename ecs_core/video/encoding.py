@@ -133,7 +133,10 @@ class Picture:
 
 
 class SegmentWriter:
-    """Encodes frames into a file that begins with a key frame at time zero. Use as a context manager."""
+    """Encodes frames into a file that begins with a key frame at time zero. Use as a context manager.
+
+    ``size`` is the number of bytes that they take in the finished video, once it is closed.
+    """
 
     def __init__(
         self,
@@ -145,6 +148,7 @@ class SegmentWriter:
         coarser: int = 0,
     ) -> None:
         _fill_new_memory()
+        self._path, self._form, self.size = path, video.form, 0
         self._container = av.open(str(path), "w", format=video.form)
         self._stream = add_video_stream(self._container, video, threads=threads, x264=x264, coarser=coarser)
         self._frames = 0
@@ -153,14 +157,20 @@ class SegmentWriter:
         """Encode the picture as the next frame; its memory may be reused when this returns."""
         picture.frame.pts = self._frames
         self._frames += 1
-        self._container.mux(self._stream.encode(picture.frame))
+        self._mux(self._stream.encode(picture.frame))
+
+    def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
+        self.size += sum(packet.size for packet in packets)
+        self._container.mux(packets)
 
     def close(self) -> None:
         """Flush the encoder and finish the file."""
         try:
-            self._container.mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None))
         finally:
             self._container.close()
+        if self._form == "webm":  # whose packets have their alpha beside them
+            self.size = self._path.stat().st_size
 
     def __enter__(self) -> SegmentWriter:
         return self

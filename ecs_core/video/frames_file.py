@@ -31,7 +31,7 @@ class FrameWriter:
 
     def __init__(self, path: Path, video: VideoFormat) -> None:
         self._zip = zipfile.ZipFile(path, "w")
-        self._alpha, self._frames = video.alpha, 0
+        self._alpha, self._frames, self.size = video.alpha, 0, 0
         codec = av.CodecContext.create("png", "w")
         assert isinstance(codec, av.VideoCodecContext)
         codec.width, codec.height, codec.pix_fmt = video.width, video.height, "rgba" if video.alpha else "rgb24"
@@ -45,6 +45,7 @@ class FrameWriter:
         frame.pts = self._frames
         data = b"".join(bytes(packet) for packet in self._codec.encode(frame))
         _add(self._zip, self._frames, data)
+        self.size += len(data)
         self._frames += 1
 
     def __enter__(self) -> FrameWriter:

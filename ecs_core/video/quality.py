@@ -24,6 +24,7 @@ _INDEX_BYTES = 4096
 _SOUND_SHARE, _LEAST_SOUND, _MOST_SOUND = 1 / 6, 32_000, 320_000  # of the whole rate; bits/s
 _SOUND_OVER = 1.15  # times its rate, which the encoder keeps in the mean
 _SOUND_INDEX = 8_000  # bits/s of an index of packets
+_FRAME_INDEX = 320  # bits of a frame in an index
 # The picture of a video that does not move, encoded as coarsely as can be: bits for each pixel, and for each frame.
 _PIXEL_BITS, _FRAME_BITS = 0.002, 400
 
@@ -100,22 +101,24 @@ def rates_for(asked: Wanted, form: Form, *, pixels: int, fps: float, seconds: fl
     check_form(asked, form)
     if asked.max_bytes is None:
         return Rates(picture=asked.bit_rate)
-    least = (_PIXEL_BITS * pixels + _FRAME_BITS) * fps
+    index = _FRAME_INDEX * fps
+    least = (_PIXEL_BITS * pixels + _FRAME_BITS) * fps + index
     whole = (asked.max_bytes * (1 - COVER_SHARE) - _INDEX_BYTES) * 8 / seconds
     sound = min(max(whole * _SOUND_SHARE, _LEAST_SOUND), _MOST_SOUND) if has_sound else 0.0
     most = whole - _with_index(sound)
     if most < least:
-        quietest = _with_index(_LEAST_SOUND) if has_sound else 0.0
-        # Where sound takes its share, not its least, the picture gets the rest.
-        share = _SOUND_SHARE * _SOUND_OVER if has_sound else 0.0
-        needed = max(least + quietest, (least + (_SOUND_INDEX if has_sound else 0)) / (1 - share))
+        # Sound takes its least, its share, or its most.
+        low, high = (_with_index(rate if has_sound else 0.0) for rate in (_LEAST_SOUND, _MOST_SOUND))
+        shared = (least + (_SOUND_INDEX if has_sound else 0)) / (1 - _SOUND_SHARE * _SOUND_OVER)
+        needed = max(least + low, min(shared, least + high))
         smallest = int((needed * seconds / 8 + _INDEX_BYTES) / (1 - COVER_SHARE)) + 1
         raise SceneError(
             f"max_bytes = {asked.max_bytes}: too few for {seconds:.15g} s of this size and frame rate; "
             f"at least {smallest}"
         )
-    return Rates(most=int(most), sound=int(sound) if has_sound else None, max_bytes=asked.max_bytes)
+    return Rates(most=int(most - index), sound=int(sound) if has_sound else None, max_bytes=asked.max_bytes)
 
 
 def _with_index(sound: float) -> float:
+    """Bits a second that sound of a rate takes in a file."""
     return sound * _SOUND_OVER + _SOUND_INDEX if sound else 0.0

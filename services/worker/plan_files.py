@@ -37,7 +37,7 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
         "tempo": line.tempo,
         "start": str(line.start),
         "peak": plan.peak,
-        "segments": [[segment.number, segment.start, segment.stop] for segment in plan.segments],
+        "segments": [[segment.number, segment.start, segment.stop, segment.most] for segment in plan.segments],
         "video": [video.width, video.height, str(video.fps), video.quality, video.gop],
         "form": [video.form, video.alpha, asdict(video.rates)],
     }

@@ -34,7 +34,7 @@ def test_what_can_be_asked_for(value: Any, found: Wanted) -> None:
     "value", ["best", "", "8", "8G", "M", "-8M", "max_bytes", "max_bytes=", "size=8M", {}, {"max_bytes": "8"}, 8, None]
 )
 def test_anything_else_is_refused(value: Any) -> None:
-    with pytest.raises(SceneError, match="unknown quality .*; allowed: draft, standard, high, a bit rate such as"):
+    with pytest.raises(SceneError, match=r"unknown quality .*; allowed: draft, standard, high, a bit rate such as"):
         wanted(value)
 
 
@@ -65,7 +65,7 @@ def test_the_smallest_size_that_is_named_is_accepted(seconds: float, has_sound: 
         asked = wanted({"max_bytes": size})
         return rates_for(asked, "mp4", pixels=1920 * 1080, fps=30.0, seconds=seconds, has_sound=has_sound)
 
-    with pytest.raises(SceneError, match="too few for .* s of this size and frame rate; at least") as refused:
+    with pytest.raises(SceneError, match=r"too few for .* s of this size and frame rate; at least") as refused:
         rates(1000)
     least = int(str(refused.value).rpartition(" ")[2])
     rates(least)
@@ -76,14 +76,14 @@ def test_the_smallest_size_that_is_named_is_accepted(seconds: float, has_sound: 
 BUSY = {**SMALL, "particle_count": 3000, "finish": {"grain": 1.0}}  # which takes 3 Mbit/s where it may
 
 
-@pytest.mark.parametrize(("form", "size"), [("mp4", 250_000), ("mp4", 60_000), ("webm", 150_000)])
+@pytest.mark.parametrize(("form", "size"), [("mp4", 250_000), ("mp4", 60_000), ("webm", 400_000)])
 def test_a_file_has_at_most_max_bytes(tmp_path: Path, form: str, size: int) -> None:
     cover = b"\xff\xd8\xff" + bytes(40_000)  # too large a cover is left out
     song = tagged_mp3(tmp_path / "song.mp3", pictures=[(3, cover)], seconds=3.0)
     scene = Scene("snow", song, {**BUSY, "duration": 3.0})
     path = tmp_path / f"out.{form}"
     free = render(scene, path, workers=2, frame_hashes=True)
-    assert path.stat().st_size > size
+    assert path.stat().st_size > size, path.stat().st_size
     capped = render(scene, path, workers=2, quality={"max_bytes": size}, frame_hashes=True)
     assert path.stat().st_size <= size
     assert capped.frame_hashes == free.frame_hashes
