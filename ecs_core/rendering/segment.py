@@ -6,6 +6,7 @@ complete.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from ecs_core.raster.straight import StraightRasteriser
 from ecs_core.rendering.messages import SegmentReport
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation, backdrop
-from ecs_core.video.encoding import MOST_TRIES, Picture
+from ecs_core.video.encoding import STEPS, STEPS_TO_HALVE, Picture
 from ecs_core.video.output import picture_for, segment_writer
 from ecs_core.video.straight_picture import StraightPicture
 
@@ -100,12 +101,14 @@ class SegmentRenderer:
         """
         part = path.with_name(path.name + ".part")
         spent: dict[str, float] = {}
-        for coarser in range(MOST_TRIES):
+        coarser = 0
+        while coarser < STEPS:
             report, size = self._render(segment, snapshot, part, on_frame, coarser)
             spent = {stage: spent.get(stage, 0.0) + seconds for stage, seconds in report.seconds.items()}
             if segment.most is None or size <= segment.most:
                 os.replace(part, path)
                 return replace(report, seconds=spent)
+            coarser += max(1, math.ceil(STEPS_TO_HALVE * math.log2(size / max(segment.most, 1))))
         raise RenderError(
             f"max_bytes = {self._plan.video.rates.max_bytes}: too few for frames {segment.start} to "
             f"{segment.stop - 1}; ask for more, or for a smaller picture"

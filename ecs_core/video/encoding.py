@@ -30,7 +30,7 @@ X264_SETTINGS: Mapping[Quality, Mapping[str, str]] = MappingProxyType(
         "high": {"preset": "medium", "crf": "17"},
     }
 )
-# Constant quality, with the alternative reference frames that VP9 cannot have with alpha left out of all segments.
+# At constant quality; alternative reference frames, which FFmpeg refuses with alpha, are left out.
 VP9_SETTINGS: Mapping[Quality, Mapping[str, str]] = MappingProxyType(
     {
         "draft": {"deadline": "realtime", "cpu-used": "8", "crf": "34"},
@@ -40,7 +40,8 @@ VP9_SETTINGS: Mapping[Quality, Mapping[str, str]] = MappingProxyType(
 )
 _COARSER = 5  # steps of quality for each time that a segment was too large
 _COARSEST = {"mp4": 51, "webm": 63}
-MOST_TRIES = 11  # from the finest quality to the coarsest
+STEPS = 11  # from the finest quality to the coarsest
+STEPS_TO_HALVE = 1.2  # about: six of x264's units of CRF halve the size
 _BT709 = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709 all have this number
 _LIMITED = 1  # AVCOL_RANGE_MPEG
 _M_PERTURB = -6  # of mallopt(3)
@@ -95,9 +96,11 @@ def _encoder_of(video: VideoFormat, coarser: int) -> tuple[str, dict[str, str]]:
             params = options.get("x264-params")
             options["x264-params"] = "stitchable=1" + (f":{params}" if params else "")
         return "libx264", options
-    options |= {"b": str(rates.picture or rates.most or 0), "auto-alt-ref": "0", "row-mt": "0"}
+    options |= {"b": "0", "auto-alt-ref": "0", "row-mt": "0"}
     if rates.picture is not None:
         del options["crf"]
+        rate = rates.picture // (2 if video.alpha else 1)  # of colour, and again of alpha
+        options |= {"b": str(rate), "maxrate": str(rate * 3 // 2), "bufsize": str(rate)}
     return "libvpx-vp9", options
 
 
