@@ -11,7 +11,7 @@ from typing_extensions import TypeAliasType
 from ecs_core.errors import SceneError
 from ecs_core.formats import Form
 from ecs_core.scene.settings import picture_size
-from ecs_core.video.quality import wanted
+from ecs_core.video.quality import ALLOWED, wanted
 
 # Such aliases become components of the OpenAPI document, so generated clients have one name for each.
 Priority = TypeAliasType("Priority", Literal["low", "normal", "high"])
@@ -168,7 +168,8 @@ class RenderRequest(_Body):
         try:
             return wanted(value).to_json()
         except SceneError as error:
-            raise ValueError(str(error)) from None
+            unknown = str(error).startswith("unknown")
+            raise ValueError(f"must be {ALLOWED}" if unknown else str(error)) from None
 
     @field_validator("size")
     @classmethod

@@ -35,7 +35,7 @@ _ANY_FORMAT = file_content(*(facts.media_type for facts in FACTS.values()))
 async def download(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """The finished video; 400 if it is not finished, 410 if it has expired."""
     row = await _finished(service, caller, job_id)
-    form: Form = row.scene["config"].get("format", "mp4")
+    form: Form = row.scene.get("config", {}).get("format", "mp4")
     media_type = "image/png" if row.kind == "frame" else FACTS[form].media_type
     key = result_key(row.scene_key, row.kind)
     return await _send(service, caller, request, row, key, media_type=media_type, name=row.output_path)
