@@ -21,9 +21,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ecs_core.arrays import U8, U16
 from ecs_core.formats import FORMS, Form
 from ecs_core.plugin_api import resolve
 from ecs_core.raster.straight import StraightPlanes
@@ -37,7 +35,7 @@ from ecs_core.video.straight_picture import StraightPicture
 
 GOAL = 1.2
 CORES = os.cpu_count() or 1
-Frame = list[NDArray[np.uint8 | np.uint16]]
+Frame = list[U8 | U16]
 
 
 def raw_frames(plan: RenderPlan) -> list[Frame]:
