@@ -41,7 +41,10 @@ class Wanted:
         """The same as plain data, which :func:`wanted` takes."""
         if self.max_bytes is not None:
             return {"max_bytes": self.max_bytes}
-        return self.quality if self.bit_rate is None else f"{self.bit_rate / 1000:g}k"
+        if self.bit_rate is None:
+            return self.quality
+        whole = self.bit_rate % 10_000 == 0 and self.bit_rate >= _TIMES["M"]
+        return f"{self.bit_rate / _TIMES['M']:.15g}M" if whole else f"{self.bit_rate / 1000:.15g}k"
 
 
 def wanted(value: QualityLike) -> Wanted:

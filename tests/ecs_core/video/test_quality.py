@@ -52,7 +52,7 @@ def test_limits(value: Any, said: str) -> None:
 
 @pytest.mark.parametrize("form", ["mov", "png", "webp", "gif"])
 def test_formats_without_a_rate(form: Form) -> None:
-    with pytest.raises(SceneError, match=rf"quality '8000k': {form} has no bit rate; use draft, standard, high, or"):
+    with pytest.raises(SceneError, match=rf"quality '8M': {form} has no bit rate; use draft, standard, high, or"):
         rates_for(wanted("8M"), form, pixels=1, fps=30, seconds=1, has_sound=False)
     with pytest.raises(SceneError, match=rf"{form} has no max_bytes"):
         rates_for(wanted({"max_bytes": 1}), form, pixels=1, fps=30, seconds=1, has_sound=False)

@@ -441,7 +441,7 @@ def test_render_from_the_drop_tells_where_that_is(stack: Stack) -> None:
         ({"format": "avi"}, "format = 'avi': must be 'mp4', 'mov', 'webm', 'png', 'webp' or 'gif'"),
         ({"format": "webm", "output_path": "x.mp4"}, "its name is that of mp4, and format = webm"),
         ({"format": "gif", "duration": 30}, "format = gif with 30 s of video: it is for at most 20 s"),
-        ({"format": "mov", "quality": "8M"}, "quality '8000k': mov has no bit rate"),
+        ({"format": "mov", "quality": "8M"}, "quality '8M': mov has no bit rate"),
         ({"quality": "ultra"}, "quality = 'ultra': must be draft, standard, high, a bit rate such as"),
         ({"quality": {"max_bytes": 100}}, "max_bytes = 100: too few for"),
         ({"priority": 1}, "priority = 1: must be 'low', 'normal' or 'high'"),
