@@ -39,6 +39,8 @@ for name in particle_types().types:
 draft = make_plan(*Scene("zen", None, small | {"width": 720, "height": 720}).resolve(), None, quality="draft")
 with (renderer := SegmentRenderer(draft)).simulation as simulation:
     renderer.picture(simulation.snapshot())
+for form in ("mov", "webm", "png"):
+    render_frame(Scene("zen", None, small | zen | {"format": form}), 0.2, folder / "frame.png")
 table = Table([Position()])
 table.spawn(3)
 table.remove(np.array([True, False, True]))  # in so short a video no particle dies
