@@ -41,6 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.features import analyze
+from ecs_core.raster.rasteriser import Planes
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
@@ -159,6 +160,7 @@ def raw_frames(plan: RenderPlan, start: int = 0) -> list[Frame]:
         simulation.skip_to(start)
         while simulation.world.frame < plan.frames:
             planes = renderer.picture(simulation.snapshot()).planes
+            assert isinstance(planes, Planes)
             sides = ((planes.luma, width), (planes.cb, width // 2), (planes.cr, width // 2))
             frames.append([rows[:, :side].copy() for rows, side in sides])
     return frames

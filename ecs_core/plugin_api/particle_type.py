@@ -24,6 +24,8 @@ _OF_MOTES = (
     "layers",
     "camera",
     "finish",
+    "format",
+    "alpha",
     "warnings",
     "ignored",
     "SPAWNING",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -50,6 +51,16 @@ class Planes:
         """Planes without padding, uninitialised."""
         half = (height // 2, width // 2)
         return Planes(np.empty((height, width), np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8))
+
+
+class OtherPlanes(Protocol):
+    """A picture of another make, which develops the light of its bands by itself."""
+
+    def develop(
+        self, luminance: F32, colour: F32, top: int, bottom: int, width: int, touched: U8, before: U8, base: F32,
+        glow: F32, gx: F32, gy: F32, dither: F32,
+    ) -> None:  # fmt: skip
+        """Do what ``kernels.tone.develop_band`` does with the same arguments."""
 
 
 def interleaved_gradient_noise(rows: int, columns: int, *, shift: float) -> F32:
@@ -142,7 +153,9 @@ class Rasteriser:
 
         return 1.0 if fits(1.0) else _largest(fits)
 
-    def paint(self, sprites: Sprites, planes: Planes, *, light: float = 1.0, finish: Finish | None = None) -> float:
+    def paint(
+        self, sprites: Sprites, planes: Planes | OtherPlanes, *, light: float = 1.0, finish: Finish | None = None
+    ) -> float:
         """Update ``planes``, as the last call left them, to show ``sprites`` over the background, with a ``finish``.
 
         All linear light is multiplied by ``light``: 0 is black. Returns the factor on radii: 1 unless the sprites would
@@ -252,10 +265,13 @@ class Rasteriser:
                 )  # fmt: skip
                 rest = _NOTHING, _NOTHING
                 self._touched.fill(1)
-            kernels.tone.develop_band(
-                *light_of_band, self._touched, before, *rest, self._gx, self._gy, self._luma_dither,
-                self._chroma_dither, self._tint, planes.luma, planes.cb, planes.cr,
-            )  # fmt: skip
+            developed = (*light_of_band, self._touched, before, *rest, self._gx, self._gy, self._luma_dither)
+            if isinstance(planes, Planes):
+                kernels.tone.develop_band(
+                    *developed, self._chroma_dither, self._tint, planes.luma, planes.cb, planes.cr
+                )
+            else:
+                planes.develop(*developed)
         if covers:  # what was not developed still holds the background
             self._luminance.fill(0)
             self._colour.fill(0)

@@ -17,25 +17,32 @@ import numpy as np
 from ecs_core.arrays import F32
 from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
+from ecs_core.formats import FACTS, check_length
 from ecs_core.lazily import joined
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
 from ecs_core.scene.settings import Settings
-from ecs_core.video.format import SEGMENT_SECONDS, Quality, VideoFormat
+from ecs_core.video.format import SEGMENT_SECONDS, VideoFormat
 from ecs_core.video.part import Part
+from ecs_core.video.quality import QualityLike, rates_for, wanted
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
 
 
+_KEY_FRAME = 15  # frames that take as much as a key frame has above them
+_BRIGHT = 0.1  # light of a ground that particles are drawn on rather than shine before
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Frames ``start`` up to but not including ``stop``."""
+    """Frames ``start`` up to but not including ``stop``, which may take at most ``most`` bytes."""
 
     number: int
     start: int
     stop: int
+    most: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +71,11 @@ class RenderPlan:
         """The part of the song that is shown, with its fades."""
         return Part(self.timeline.start, self.frames / self.video.fps, *self.settings.fades)
 
+    @property
+    def looks_for_flashes(self) -> bool:
+        """Whether flashes are counted: of pictures as videos have them, unless nobody is to look."""
+        return looks_for_flashes(self.settings, self.video)
+
     def light(self, frame: int) -> float:
         """How much of its light a simulated frame keeps, 0–1."""
         kept = self.part.light(frame, self.video.fps)
@@ -90,28 +102,80 @@ class RenderPlan:
         return self.poster if frame == 0 and self.settings.poster_frame else frame
 
 
+def looks_for_flashes(settings: Settings, video: VideoFormat) -> bool:
+    """Whether flashes are counted in a video of this format."""
+    return settings.flash_guard != "off" and video.pixels == "yuv420p"
+
+
 def make_plan(
     particle_type: ParticleType,
     settings: Settings,
     analysis: Analysis | None,
     *,
-    quality: Quality = "standard",
+    quality: QualityLike = "standard",
     segment_seconds: float = SEGMENT_SECONDS,
     timeline: FeatureTimeline | None = None,
 ) -> RenderPlan:
     """Plan a scene in segments of about ``segment_seconds``. ``timeline`` is its own if it was made before.
 
     Raises:
-        SceneError: the song, from ``start`` on, is shorter than one frame, or over, or ``poster`` lies after its end.
+        SceneError: the song, from ``start`` on, is shorter than one frame, or over, ``poster`` lies after its end, or
+            the video is too long for its format, or for the size that its file may have.
     """
     if timeline is None:
         timeline = timeline_of(settings, analysis)
     longest = max(1, round(segment_seconds * settings.rate))
-    video = VideoFormat(settings.width, settings.height, settings.rate, quality, gop=longest)
+    video = video_format(
+        particle_type, settings, quality, frames=timeline.frames, gop=longest, has_song=analysis is not None
+    )
     segments, peak = cut(timeline.frames, longest), None if analysis is None else analysis.peak
+    if video.rates.most is not None:
+        segments = _shared_out(segments, int(video.rates.most / 8 * timeline.frames / settings.rate))
     plan = RenderPlan(particle_type, settings, timeline, video, segments, peak)
     _ = plan.poster  # raises now rather than when a segment needs it
     return plan
+
+
+def _shared_out(segments: tuple[Segment, ...], size: int) -> tuple[Segment, ...]:
+    """The segments with their shares of so many bytes: of each the first frame takes as much as several others."""
+    weights = [segment.stop - segment.start + _KEY_FRAME for segment in segments]
+    whole = sum(weights)
+    return tuple(
+        replace(segment, most=size * weight // whole) for segment, weight in zip(segments, weights, strict=True)
+    )
+
+
+def video_format(
+    particle_type: ParticleType, settings: Settings, quality: QualityLike, *, frames: int, gop: int, has_song: bool
+) -> VideoFormat:
+    """The format of a scene's video of so many frames.
+
+    Raises:
+        SceneError: the quality is unknown or not of this format, or the video is too long for it.
+    """
+    form, asked, seconds = settings.format, wanted(quality), float(frames / settings.rate)
+    try:
+        check_length(form, seconds)
+    except ValueError as error:
+        raise SceneError(str(error)) from None
+    rates = rates_for(
+        asked,
+        form,
+        pixels=settings.width * settings.height,
+        fps=float(settings.rate),
+        seconds=seconds,
+        has_sound=has_song and FACTS[form].has_sound,
+    )
+    alpha = has_alpha(particle_type, settings)
+    return VideoFormat(settings.width, settings.height, settings.rate, asked.quality, gop, form, alpha, rates)
+
+
+def has_alpha(particle_type: ParticleType, settings: Settings) -> bool:
+    """Whether nothing lies behind the particles of a scene, and its video has alpha."""
+    if settings.alpha is not None:
+        return settings.alpha
+    overlay = FACTS[settings.format].is_for_overlays and settings.background is None
+    return overlay and max(particle_type.backdrop.base) < _BRIGHT
 
 
 def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool = False) -> FeatureTimeline:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from ecs_core.ecs.components import (
     Attraction,
@@ -23,10 +23,11 @@ from ecs_core.ecs.space import Depth, Links
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
 from ecs_core.plugin_api import ParticleType, layers_of
+from ecs_core.rendering.plan import looks_for_flashes, video_format
 from ecs_core.rendering.progress import Progress
 from ecs_core.scene.bindings import silent_world
 from ecs_core.scene.settings import Settings
-from ecs_core.video.format import Quality
+from ecs_core.video.format import Pixels, Quality
 
 SONG_KERNELS = ("beats.extend_chains", "medians.running_medians", "sums.weighted_sums")
 # Kernels that only populations with these components need.
@@ -48,6 +49,11 @@ _TEXTURE_KERNELS = ("textures.draw_textures",)
 # Glows that are drawn softly are rare without lines; where there are, each process compiles what they need.
 _LINE_KERNELS = ("lines.draw_lines", "trails.trace", "soft.add_soft", "soft.draw_soft_glows")
 _FINISH_KERNELS = ("finish.finish_band", "finish.spread")
+_STRAIGHT_KERNELS: Mapping[Pixels, str] = {
+    "yuva444p10le": "straight.develop_yuva444",
+    "yuva420p": "straight.develop_yuva420",
+    "rgba": "straight.develop_rgba",
+}
 _DRAFT_KERNELS = ("doubling.double",)
 TEXT_KERNELS = tuple(f"coverage.{name}" for name in ("add_outline", "approach", "blur", "cover", "widen"))
 _FLASH_KERNELS = ("flashes.measure",)
@@ -84,7 +90,10 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
     spared |= set(TEXT_KERNELS)  # nothing that a scene can hold draws text yet
-    spared |= set() if settings.flash_guard != "off" else set(_FLASH_KERNELS)
+    video = video_format(kind, settings, quality, frames=1, gop=1, has_song=False)
+    spared |= {kernel for pixels, kernel in _STRAIGHT_KERNELS.items() if pixels != video.pixels}
+    spared |= set() if looks_for_flashes(settings, video) else set(_FLASH_KERNELS)
+    spared |= set() if video.alpha and covers else {"straight.see_behind"}
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

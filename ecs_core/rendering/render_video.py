@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,14 @@ from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import RenderCancelled
 from ecs_core.flashes.counter import FlashCounter
 from ecs_core.flashes.flashing import flash_warning
+from ecs_core.formats import FACTS
 from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.messages import Advanced, Begin, Work
 from ecs_core.rendering.output_file import output_error, write_atomically
 from ecs_core.rendering.overdraw import overdraw_warning
-from ecs_core.rendering.plan import RenderPlan, Segment, make_plan, timeline_of, with_levels
+from ecs_core.rendering.plan import RenderPlan, Segment, make_plan, timeline_of, video_format, with_levels
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
@@ -34,8 +36,10 @@ from ecs_core.scene.render_result import RenderResult, Sound
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
 from ecs_core.song_file.tags import SongTags
-from ecs_core.video.format import Quality, VideoFormat
+from ecs_core.video.format import Quality
 from ecs_core.video.join import VideoFile
+from ecs_core.video.output import output_file
+from ecs_core.video.quality import QualityLike, wanted
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
@@ -50,7 +54,7 @@ def render_video(
     pool: Pool,
     folder: Path,
     *,
-    quality: Quality,
+    quality: QualityLike,
     segment_seconds: float,
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event,
@@ -63,11 +67,15 @@ def render_video(
     ``began`` is when the render began, by ``time.perf_counter``. For all else see :func:`ecs_core.render`.
     """
     particle_type, settings = resolve(scene)
+    preset = wanted(quality).quality
+    if scene.audio is None or not settings.takes_length_of_song:  # before any work is done
+        frames = settings.frames(Fraction(0))
+        video_format(particle_type, settings, quality, frames=frames, gop=1, has_song=scene.audio is not None)
     reporter = Reporter(progress)
     plugins = particle_types()
     warnings = plugins.before_render(scene)
-    compiling = _compile(particle_type, settings, scene, quality, progress, cancel)
-    pool.prepare(first_message(particle_type, settings, quality, folder))
+    compiling = _compile(particle_type, settings, scene, preset, progress, cancel)
+    pool.prepare(first_message(particle_type, settings, preset, folder))
     analysis = _analyse(scene, settings, reporter, cancel)
     analysed = time.perf_counter()
     tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
@@ -87,11 +95,10 @@ def render_video(
     plan = with_limited_flashes(plan, progress=_heeding("limiting", reporter, cancel))
     limited = time.perf_counter()
     pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes, plan.gains))
-    finished = folder / "finished.mp4"
-    counter = None if settings.flash_guard == "off" else FlashCounter(settings.rate)
-    seconds, digests, sound, overdrawn = _render_segments(
-        plan, scene, pool, finished, poster, tags, counter, reporter, cancel
-    )
+    finished = folder / f"finished{FACTS[settings.format].suffix}"
+    counter = FlashCounter(settings.rate) if plan.looks_for_flashes else None
+    made = _render_segments(plan, scene, pool, finished, poster, tags, counter, reporter, cancel)
+    seconds, digests, sound, overdrawn, described = made
     flashes = None if counter is None else counter.found
     try:
         os.replace(finished, output)
@@ -119,6 +126,8 @@ def render_video(
         float(plan.part.start),
         sound,
         flashes,
+        settings.format,
+        described,
     )
     return replace(result, warnings=result.warnings + plugins.after_render(scene, result))
 
@@ -145,7 +154,7 @@ def first_message(particle_type: ParticleType, settings: Settings, quality: Qual
     """A tiny silent scene of the same type, from which the children load what they need."""
     few = min(64, settings.particle_count)
     small = settings.model_copy(update={"width": 64, "height": 64, "particle_count": few, "layers": ()})
-    video = VideoFormat(64, 64, settings.rate, quality, gop=2)
+    video = video_format(particle_type, small, quality, frames=2, gop=2, has_song=False)
     silence = FeatureTimeline.silence(settings.rate, 2, more=particle_types().features)
     timeline = _save_timeline(with_levels(silence, settings), folder / "first.npy")
     return Begin(particle_type.name, small, timeline, video, digests=False)
@@ -182,7 +191,7 @@ def _render_segments(
     counter: FlashCounter | None,
     reporter: Reporter,
     cancel: threading.Event,
-) -> tuple[dict[str, float], list[str], Sound, int]:
+) -> tuple[dict[str, float], list[str], Sound, int, str]:
     """Simulate ahead, hand out segments, and join finished ones in order; ``counter`` counts their flashes."""
     digests: dict[int, list[str]] = {}
     spent = {"plan": 0.0, "join": 0.0}
@@ -192,14 +201,14 @@ def _render_segments(
     planned: list[Work] = []
     joined = overdrawn = 0
     try:
-        video = VideoFile(
+        video = output_file(
             path, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
         )
     except OSError as error:
         raise output_error(path.parent.parent, error) from error
-    sound = None if scene.audio is None else SongSound(scene.audio, plan)
+    sound = None if scene.audio is None or not isinstance(video, VideoFile) else SongSound(scene.audio, plan)
     try:
-        if sound is not None:
+        if sound is not None and isinstance(video, VideoFile):
             video.add_sound(sound.packets, rate=sound.rate, channels=sound.channels)
         with closing(_all_work(plan, workers=pool.size, folder=path.parent)) as todo:
             while joined < len(plan.segments):
@@ -218,7 +227,7 @@ def _render_segments(
                     digests[message.number] = message.digests
                     overdrawn += message.overdrawn
                     light[message.number] = message.light
-                    ready[message.number] = path.with_name(f"{message.number}.mp4")
+                    ready[message.number] = path.with_name(f"{message.number}{plan.video.segment_suffix}")
                     for stage_name, value in message.seconds.items():
                         spent[stage_name] = spent.get(stage_name, 0.0) + value
                 reporter.frames("rendering", sum(done.values()), plan.frames)
@@ -247,7 +256,7 @@ def _render_segments(
         if sound is not None:
             sound.close()
     made: Sound = "none" if sound is None else "copied" if sound.is_copied else "encoded"
-    return spent, [digest for number in sorted(digests) for digest in digests[number]], made, overdrawn
+    return spent, [digest for number in sorted(digests) for digest in digests[number]], made, overdrawn, video.described
 
 
 def _all_work(plan: RenderPlan, *, workers: int, folder: Path) -> Generator[Work, None, None]:
@@ -258,7 +267,7 @@ def _all_work(plan: RenderPlan, *, workers: int, folder: Path) -> Generator[Work
     """
 
     def work(segment: Segment, snapshot: SceneSnapshot) -> Work:
-        return Work(segment, snapshot, folder / f"{segment.number}.mp4")
+        return Work(segment, snapshot, folder / f"{segment.number}{plan.video.segment_suffix}")
 
     if workers <= _FEW:
         first = _first_snapshot(plan)

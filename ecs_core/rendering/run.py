@@ -15,10 +15,12 @@ from ecs_core.cores import available_cores
 from ecs_core.errors import SceneError
 from ecs_core.loading import loading
 from ecs_core.rendering.output_file import TEMPORARY, check_output, output_error
+from ecs_core.rendering.output_format import with_format_of
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.progress import Progress
 from ecs_core.scene.scene import Scene
-from ecs_core.video.format import QUALITIES, SEGMENT_SECONDS, Quality
+from ecs_core.video.format import SEGMENT_SECONDS
+from ecs_core.video.quality import QualityLike, wanted
 
 if TYPE_CHECKING:
     from ecs_core.scene.render_result import RenderResult
@@ -29,14 +31,18 @@ def render(
     output: str | Path,
     *,
     workers: int | None = None,
-    quality: Quality = "standard",
+    quality: QualityLike = "standard",
     segment_seconds: float = SEGMENT_SECONDS,
     progress: Callable[[Progress], None] | None = None,
     cancel: threading.Event | None = None,
     frame_hashes: bool = False,
     poster: str | Path | None = None,
 ) -> RenderResult:
-    """Render ``scene`` into the MP4 file ``output``, which appears only when it is complete.
+    """Render ``scene`` into the file ``output``, which appears only when it is complete.
+
+    It has the scene's ``format``; where the scene names none, that which the name of ``output`` ends in, or else MP4.
+    ``quality`` is a preset (draft, standard, high), a bit rate of the picture, such as ``"8M"`` bits a second, or the
+    largest size of the file, ``{"max_bytes": 8_000_000}``.
 
     ``workers`` processes (default: one per core) render segments of about ``segment_seconds``. ``progress`` is called
     several times a second; setting ``cancel`` stops the render within a fraction of a second. The video's poster, the
@@ -45,14 +51,14 @@ def render(
     Raises:
         SceneError: an unknown type, or a setting that is unknown or out of range.
         AudioError: the song cannot be read.
-        OutputError: the output cannot be written, or the disk is full.
+        OutputError: the output cannot be written, its name is that of another format, or the disk is full.
         RenderError: rendering failed.
         RenderCancelled: ``cancel`` was set; no file is left behind.
     """
     began = time.perf_counter()
     output, poster = Path(output), None if poster is None else Path(poster)
-    if quality not in QUALITIES:
-        raise SceneError(f"unknown quality {quality!r}; allowed: {', '.join(QUALITIES)}")
+    scene = with_format_of(scene, output)
+    wanted(quality)  # before any work is done
     if workers is not None and not 1 <= workers <= 256:
         raise SceneError(f"workers = {workers}: must be between 1 and 256")
     if not 0.1 <= segment_seconds <= 60:

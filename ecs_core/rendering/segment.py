@@ -6,23 +6,29 @@ complete.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ecs_core.arrays import U16
+from ecs_core.errors import RenderError
 from ecs_core.flashes.light_meter import LightMeter
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.half_size import double
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
+from ecs_core.raster.straight import StraightRasteriser
 from ecs_core.rendering.messages import SegmentReport
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation, backdrop
-from ecs_core.video.encoding import Picture, SegmentWriter
+from ecs_core.video.encoding import STEPS, STEPS_TO_HALVE, Picture
+from ecs_core.video.output import picture_for, segment_writer
+from ecs_core.video.straight_picture import StraightPicture
 
 _AHEAD = 6  # frames
 
@@ -39,11 +45,16 @@ class SegmentRenderer:
             settings, self._half = settings.of_size(width, height), Planes.empty(width, height)
         self.simulation = Simulation(plan.particle_type, settings, plan.timeline)
         self._light = plan.light
-        self._picture = Picture(video)
-        self._meter = None if settings.flash_guard == "off" else LightMeter(video.width, video.height)
-        self._rasteriser = Rasteriser(width, height, background=backdrop(plan.particle_type, settings))
+        self._meter = LightMeter(video.width, video.height) if plan.looks_for_flashes else None
+        self._picture = picture_for(video)
+        ground = backdrop(plan.particle_type, settings)
+        self._rasteriser: Rasteriser | StraightRasteriser
+        if isinstance(self._picture, Picture):
+            self._rasteriser = Rasteriser(width, height, background=ground)
+        else:
+            self._rasteriser = StraightRasteriser(width, height, background=None if video.alpha else ground)
 
-    def picture(self, snapshot: SceneSnapshot) -> Picture:
+    def picture(self, snapshot: SceneSnapshot) -> Picture | StraightPicture:
         """The first frame after a snapshot, drawn but not encoded."""
         self.simulation.restore(snapshot)
         self._rasteriser.reset()
@@ -55,11 +66,15 @@ class SegmentRenderer:
     def load(self) -> None:
         """Draw the next frame and measure it, which loads all kernels."""
         picture = self.picture(self.simulation.snapshot())
-        if self._meter is not None:
+        if self._meter is not None and isinstance(picture, Picture):
             self._meter.measure(picture.planes)
 
     def _paint(self, sprites: Sprites, light: float, finish: Finish | None) -> float:
         """Paint the picture; returns the scale at which particles were drawn."""
+        if isinstance(self._rasteriser, StraightRasteriser):
+            assert isinstance(self._picture, StraightPicture)
+            return self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish)
+        assert isinstance(self._picture, Picture)
         if self._half is None:
             return self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish)
         scale = self._rasteriser.paint(sprites, self._half, light=light, finish=finish)
@@ -88,8 +103,31 @@ class SegmentRenderer:
     ) -> SegmentReport:
         """Render the segment into ``path``, from a snapshot at or before its start.
 
-        ``on_frame`` is called with the number of frames done.
+        ``on_frame`` is called with the number of frames done. A segment that is larger than it may be is rendered again
+        and encoded more coarsely.
+
+        Raises:
+            RenderError: it is too large even at the coarsest.
         """
+        part = path.with_name(path.name + ".part")
+        spent: dict[str, float] = {}
+        coarser = 0
+        while coarser < STEPS:
+            report, size = self._render(segment, snapshot, part, on_frame, coarser)
+            spent = {stage: spent.get(stage, 0.0) + seconds for stage, seconds in report.seconds.items()}
+            if segment.most is None or size <= segment.most:
+                os.replace(part, path)
+                return replace(report, seconds=spent)
+            coarser += max(1, math.ceil(STEPS_TO_HALVE * math.log2(size / max(segment.most, 1))))
+        raise RenderError(
+            f"max_bytes = {self._plan.video.rates.max_bytes}: too few for frames {segment.start} to "
+            f"{segment.stop - 1}; ask for more, or for a smaller picture"
+        )
+
+    def _render(
+        self, segment: Segment, snapshot: SceneSnapshot, part: Path, on_frame: Callable[[int], None], coarser: int
+    ) -> tuple[SegmentReport, int]:
+        """A report, and the bytes that the frames take."""
         now = time.perf_counter
         simulate = rasterise = encode = digest = 0.0
         digests: list[str] = []
@@ -102,9 +140,8 @@ class SegmentRenderer:
         self.simulation.skip_to(segment.start)
         simulate += now() - began
         self._rasteriser.reset()
-        part = path.with_name(path.name + ".part")
         picture = self._picture
-        with SegmentWriter(part, self._plan.video) as writer:
+        with segment_writer(part, self._plan.video, coarser=coarser) as writer:
             ahead: list[tuple[Sprites, Finish | None]] = []
             for frame in range(segment.start, segment.stop):
                 t0 = now()
@@ -117,7 +154,7 @@ class SegmentRenderer:
                 light = self._light(self._plan.shown(frame))
                 scale = self._paint(sprites, light, finish)
                 overdrawn += scale < 1
-                if self._meter is not None:
+                if self._meter is not None and isinstance(picture, Picture):
                     light_of.append(self._meter.measure(picture.planes))
                 t2 = now()
                 if self._digests:
@@ -134,7 +171,6 @@ class SegmentRenderer:
                 on_frame(frame + 1 - segment.start)
             t3 = now()
         encode += now() - t3  # flushing the encoder
-        os.replace(part, path)
         total = now() - began
         seconds = {
             "simulate": simulate,
@@ -145,4 +181,5 @@ class SegmentRenderer:
         }
         end = self.simulation.snapshot()
         measured = np.stack(light_of) if light_of else None
-        return SegmentReport(segment.number, segment.stop - segment.start, end, overdrawn, seconds, digests, measured)
+        done = segment.stop - segment.start
+        return SegmentReport(segment.number, done, end, overdrawn, seconds, digests, measured), writer.size

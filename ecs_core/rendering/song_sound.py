@@ -10,6 +10,7 @@ from ecs_core.ahead import Ahead
 from ecs_core.rendering.plan import RenderPlan
 from ecs_core.song_file.mixdown import Mixdown, gain_for
 from ecs_core.video.aac import FRAME, Packet, aac_rate, copied, encoded
+from ecs_core.video.opus import RATE, encoded_opus
 
 if TYPE_CHECKING:
     from ecs_core.song_file.audio_file import AudioFile, Song
@@ -25,6 +26,8 @@ class _ClosedError(Exception):
 class SongSound:
     """AAC ``packets`` of a plan's song, at ``rate`` and with ``channels``, made by a thread up to a minute ahead.
 
+    Those of a WebM are Opus.
+
     A core is idle while render processes load and while the last segments are rendered; encoding in the thread that
     joins would keep render processes waiting for work. ``is_copied`` says, once a packet was taken, whether the packets
     are the song's own.
@@ -37,7 +40,7 @@ class SongSound:
         self._path, self._plan = path, plan
         self._song = song = self._open()
         self._mix = mix_of(plan, song)
-        self.rate, self.channels = aac_rate(song.rate), self._mix.channels
+        self.rate, self.channels = sound_rate(plan, song), self._mix.channels
         self.is_copied = self._closed = False
         self.packets = Ahead(self._packets(), limit=_AHEAD * self.rate // FRAME)
 
@@ -49,7 +52,7 @@ class SongSound:
     def _packets(self) -> Iterator[Packet]:
         from ecs_core.song_file.own_aac import find_own_aac, own_packets  # noqa: PLC0415 - likewise
 
-        own = find_own_aac(self._open, heed=self._heed) if self._plan.plays_whole_song else None
+        own = find_own_aac(self._open, heed=self._heed) if may_be_copied(self._plan) else None
         if own is not None and fits(self._plan, own):
             self.is_copied = True
             with self._open() as song:
@@ -66,6 +69,16 @@ class SongSound:
         self._closed = True
         self.packets.stop()
         self._song.close()
+
+
+def may_be_copied(plan: RenderPlan) -> bool:
+    """Whether the song's own AAC could be the sound track of a plan: it is whole, and its size does not matter."""
+    return plan.plays_whole_song and plan.video.form != "webm" and plan.video.rates.sound is None
+
+
+def sound_rate(plan: RenderPlan, song: Song) -> int:
+    """The sample rate of a plan's encoded sound."""
+    return RATE if plan.video.form == "webm" else aac_rate(song.rate)
 
 
 def fits(plan: RenderPlan, own: OwnAac) -> bool:
@@ -89,4 +102,12 @@ def encoded_sound(plan: RenderPlan, song: Song, mix: Mixdown) -> Iterator[Packet
     """The sound track of a plan encoded from the song's samples: the part that the video plays, with its fades."""
     blocks = plan.part.heard(mix.blocks(song.blocks()), song.rate)
     duration, quality = plan.part.duration, plan.video.quality
-    return encoded(blocks, rate=song.rate, channels=mix.channels, duration=duration, quality=quality)
+    encode = encoded_opus if plan.video.form == "webm" else encoded
+    return encode(
+        blocks,
+        rate=song.rate,
+        channels=mix.channels,
+        duration=duration,
+        quality=quality,
+        bit_rate=plan.video.rates.sound,
+    )

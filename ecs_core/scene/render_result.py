@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ecs_core.flashes.flashing import Flashing
+from ecs_core.formats import Form
 
 Sound = Literal["none", "copied", "encoded"]
 
@@ -18,8 +19,10 @@ class RenderResult:
     ``seconds`` holds wall-clock seconds of the stages of the render (``total``, ``compile``, ``analyse``, ``plan``,
     ``join``; only the first render on a machine compiles) and, summed over the worker processes, of the work on frames
     (``simulate``, ``rasterise``, ``encode``, …). ``start`` is the second of the song at which the video begins.
-    ``sound`` is "copied" if the video has the song's own AAC, "encoded" if the song was encoded; "none" without one.
-    ``flashes`` are the passages that flash more often than WCAG 2.3.1 allows; None with ``flash_guard`` "off".
+    ``sound`` is "copied" if the video has the song's own AAC, "encoded" if the song was encoded; "none" without one, or
+    in a ``format`` that has no sound. ``picture`` says how the picture is encoded, as "H.264 High, level 4".
+    ``flashes`` are the passages that flash more often than WCAG 2.3.1 allows; None where nobody looked: with
+    ``flash_guard`` "off", and in formats with alpha or of more colours than videos have.
     """
 
     output: Path
@@ -34,3 +37,5 @@ class RenderResult:
     start: float = 0.0
     sound: Sound = "none"
     flashes: tuple[Flashing, ...] | None = None
+    format: Form = "mp4"
+    picture: str = ""

@@ -30,6 +30,7 @@ from ecs_core.ecs.components import FRAME
 from ecs_core.ecs.resources import Canvas
 from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
+from ecs_core.formats import FACTS, Form, check_length
 from ecs_core.frame_times import frame_at
 from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
@@ -191,6 +192,17 @@ class Settings(Model):
     )
     dust: float = option(0.0, "smaller particles that each one leaves behind", group="look", unit="1/s", ge=0, le=1000)
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
+    format: Form = option(
+        "mp4",
+        "mp4: H.264 and AAC; mov: ProRes 4444; webm: VP9; png: numbered frames in a zip file; webp and gif: short ones",
+        group="output",
+    )
+    alpha: bool | None = option(
+        None,
+        "nothing lies behind the particles; null: so it is in mov, webm and png, unless they have a background or the "
+        "type's own is bright",
+        group="output",
+    )
     hud: bool = option(False, "show what is heard in a corner of the picture", group="output")
     poster: Annotated[float, limits_shown(0, 86_400)] | None = option(
         None, "moment of the video that its poster shows; null: the strongest drop or moment", group="output", unit="s"
@@ -348,6 +360,22 @@ class Settings(Model):
         if self.poster is not None:
             frames = self.frames(Fraction(0)) if isinstance(self.duration, float) else int(86_400 * self.rate)
             frame_at("poster", self.poster, rate=self.rate, frames=frames)
+        return self
+
+    @model_validator(mode="after")
+    def _format_holds_it(self) -> Self:
+        facts, alpha = FACTS[self.format], self.alpha is True
+        if alpha and not facts.holds_alpha:
+            having = ", ".join(form for form, each in FACTS.items() if each.holds_alpha)
+            raise ValueError(f"alpha = true: {self.format} has no alpha; formats that have it: {having}")
+        if alpha and self.background is not None:
+            raise ValueError(f"alpha = true with background = {list(self.background)}: give one of them")
+        if facts.most_fps is not None and self.rate > facts.most_fps:
+            raise ValueError(
+                f"fps = {self.fps} with format = {self.format}: it shows at most {facts.most_fps} frames per second"
+            )
+        if isinstance(self.duration, float):
+            check_length(self.format, self.duration)
         return self
 
     @field_validator("hearing")

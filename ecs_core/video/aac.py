@@ -42,23 +42,30 @@ def aac_rate(rate: int) -> int:
 
 
 def encoded(
-    blocks: Iterable[F32], *, rate: int, channels: int, duration: Fraction, quality: Quality
+    blocks: Iterable[F32],
+    *,
+    rate: int,
+    channels: int,
+    duration: Fraction,
+    quality: Quality,
+    bit_rate: int | None = None,
 ) -> Iterator[Packet]:
     """Encode blocks of samples (1 or 2, n) float32 as a track of exactly ``duration`` seconds.
 
     Time stamps count samples of :func:`aac_rate`; the first packet is earlier than 0 by the encoder's delay, so that
-    what is heard at 0 is the first sample. A song shorter than the track is followed by silence.
+    what is heard at 0 is the first sample. A song shorter than the track is followed by silence. ``bit_rate`` (bits a
+    second) counts instead of that of the quality.
     """
     out_rate, layout = aac_rate(rate), "mono" if channels == 1 else "stereo"
     codec = av.CodecContext.create("aac", "w")
     assert isinstance(codec, av.AudioCodecContext)
     codec.sample_rate, codec.layout, codec.format = out_rate, layout, "fltp"
-    codec.bit_rate = min(_BIT_RATES[quality][channels > 1], _MOST_BITS * out_rate * channels)
+    codec.bit_rate = min(bit_rate or _BIT_RATES[quality][channels > 1], _MOST_BITS * out_rate * channels)
     codec.time_base = Fraction(1, out_rate)
     codec.options = dict(_OPTIONS[quality]) if out_rate >= _FULL_RATE else {}
     resampler = av.AudioResampler(format="fltp", layout=layout, rate=out_rate)
     read = 0
-    for block in _exactly(blocks, channels, round(duration * rate)):
+    for block in exactly(blocks, channels, round(duration * rate)):
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
         frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), read
         read += block.shape[1]
@@ -86,7 +93,7 @@ def copied(packets: Iterable[bytes], *, rate: int, skip: int, samples: int) -> I
         yield packet
 
 
-def _exactly(blocks: Iterable[F32], channels: int, samples: int) -> Iterator[F32]:
+def exactly(blocks: Iterable[F32], channels: int, samples: int) -> Iterator[F32]:
     """The blocks, cut or padded with silence to exactly ``samples`` and clipped to ±1."""
     left = samples
     for block in blocks:

@@ -17,7 +17,7 @@ _QUALITY = str(118 * 3)  # of MJPEG: 118 (FF_QP2LAMBDA) times a quantiser of 2 t
 
 
 def frame_of(segment: Path, number: int) -> av.VideoFrame:
-    """Decode the frame with this number in a segment, in yuv420p, BT.709 and limited range.
+    """Decode the frame with this number in a segment, in BT.709 and limited range, with alpha if it has that.
 
     Segments are closed groups of pictures, so this needs no other file, and at most the segment's frames.
 
@@ -25,8 +25,18 @@ def frame_of(segment: Path, number: int) -> av.VideoFrame:
         RenderError: the segment has no such frame.
     """
     with av.open(str(segment)) as source:
-        for count, frame in enumerate(source.decode(video=0)):  # in order of presentation
+        track = source.streams.video[0]
+        # FFmpeg's own decoder of VP9 leaves alpha out.
+        vp9 = av.CodecContext.create("libvpx-vp9", "r") if track.codec_context.name == "vp9" else None
+        packets = source.demux(track)
+        frames = (
+            source.decode(track)
+            if vp9 is None
+            else (frame for packet in packets for frame in vp9.decode(packet if packet.size else None))
+        )
+        for count, frame in enumerate(frames):  # in order of presentation
             if count == number:
+                assert isinstance(frame, av.VideoFrame)
                 return frame
     raise RenderError(f"segment {segment.name} has no frame {number}")
 

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 
@@ -18,11 +19,14 @@ from ecs_core.song_file.tags import picture_format
 from ecs_core.video.aac import Packet
 from ecs_core.video.cover import Cover, frame_of, jpeg_of
 from ecs_core.video.format import VideoFormat
+from ecs_core.video.frames_file import check_count
 from ecs_core.video.png import rgb_of, write_png
+from ecs_core.video.quality import COVER_SHARE
 from ecs_core.video.sound import SoundTrack
 
 # The cover may come last, so other packets must not wait for it: they are written at most a second late.
-_OPTIONS = {"movflags": "+faststart", "max_interleave_delta": "1000000"}
+_MP4 = {"movflags": "+faststart", "max_interleave_delta": "1000000"}
+_OPTIONS = {"mp4": _MP4, "mov": _MP4, "webm": {"cues_to_front": "1", "max_interleave_delta": "1000000"}}
 # Without this, FFmpeg would decode frames to find stream parameters that we know, for 25 ms per segment.
 _UNSEEN = [{"skip_frame": "all"}]
 
@@ -31,7 +35,8 @@ class VideoFile:
     """The finished video. Call :meth:`append` for every segment in order, then :meth:`close`.
 
     ``frames`` is the planned number of frames, ``poster`` the number of the one that stands for the video. The file's
-    metadata are ``tags``; its cover picture is ``artwork``, a JPEG or PNG file, or else the poster.
+    metadata are ``tags``; the cover picture of an MP4 is ``artwork``, a JPEG or PNG file, or else the poster.
+    ``described`` says how the picture is encoded, once a segment was appended.
     """
 
     def __init__(
@@ -44,7 +49,8 @@ class VideoFile:
         tags: Mapping[str, str] | None = None,
         artwork: bytes | None = None,
     ) -> None:
-        self._container = av.open(str(path), "w", format="mp4", options=_OPTIONS)
+        self._path = path
+        self._container = av.open(str(path), "w", format=video.form, options=_OPTIONS[video.form])
         self._container.metadata.update(tags or {})
         self._artwork = artwork
         self._cover: Cover | None = None
@@ -54,7 +60,7 @@ class VideoFile:
         self._extradata: bytes | None = None
         self._poster_number = poster
         self._poster: av.VideoFrame | None = None
-        self.frames = 0
+        self.frames, self.described = 0, ""
 
     def append(self, segment: Path) -> None:
         """Append the packets of a segment, and the sound up to the segment's end.
@@ -69,7 +75,13 @@ class VideoFile:
                 self._stream = self._container.add_stream_from_template(track)
                 self._stream.time_base = 1 / self._video.fps
                 self._extradata = extradata
-                self._cover = Cover(self._container, picture_format(self._artwork or b"") or "jpeg")
+                self.described = described(self._video, extradata)
+                if self._video.form == "mov":  # which says that it is 4444; FFmpeg would write 422 HQ
+                    self._stream.codec_context.codec_tag = track.codec_context.codec_tag
+                if self._video.form == "webm" and self._video.alpha:
+                    self._stream.metadata["alpha_mode"] = "1"
+                if self._video.form == "mp4":
+                    self._cover = Cover(self._container, picture_format(self._artwork or b"") or "jpeg")
             elif extradata != self._extradata:
                 raise RenderError(f"segment {segment.name} was encoded with other settings than the ones before it")
             first = self.frames
@@ -104,24 +116,49 @@ class VideoFile:
         write_png(rgb_of(self._poster), path)
 
     def add_sound(self, packets: Iterator[Packet], *, rate: int, channels: int) -> None:
-        """Add a sound track of AAC packets (``ecs_core.video.aac``); call it before the first segment is appended."""
-        self._sound = SoundTrack(self._container, packets, rate=rate, channels=channels)
+        """Add a sound track of AAC packets (``ecs_core.video.aac``), or of Opus packets (``ecs_core.video.opus``) to a
+        WebM; call it before the first segment is appended.
+        """
+        codec: Literal["aac", "libopus"] = "libopus" if self._video.form == "webm" else "aac"
+        self._sound = SoundTrack(self._container, packets, rate=rate, channels=channels, codec=codec)
 
     def close(self) -> None:
         """Finish the sound and the file.
 
         Raises:
-            RenderError: the segments do not have the planned number of frames in total.
+            RenderError: the segments do not have the planned number of frames in total, or the file is too large.
         """
-        if self.frames != self._expected:
-            raise RenderError(f"the segments hold {self.frames} frames, but {self._expected} were planned")
+        check_count(self.frames, self._expected)
+        most = self._video.rates.max_bytes
         if self._sound is not None:
             self._sound.mux_until()
         if self._cover is not None and self._poster is not None:
-            self._cover.write(self._artwork or jpeg_of(self._poster))
+            picture = self._artwork or jpeg_of(self._poster)
+            if most is None or len(picture) <= COVER_SHARE * most:
+                self._cover.write(picture)
         self._container.close()
+        size = self._path.stat().st_size
+        if most is not None and size > most:
+            raise RenderError(f"max_bytes = {most}: the file has {size} bytes; ask for more, or for a smaller picture")
 
     def abandon(self) -> None:
         """Close the file without finishing it; errors are ignored, as on a full disk even this fails."""
         with contextlib.suppress(OSError):
             self._container.close()
+
+
+_PROFILES = {66: "Baseline", 77: "Main", 100: "High"}
+
+
+def described(video: VideoFormat, extradata: bytes) -> str:
+    """How the picture is encoded, in words: of H.264 the profile and the level, from a configuration record.
+
+    ISO/IEC 14496-15, 5.3.3.1: version, profile, compatibility and level, a byte each.
+    """
+    alpha = " with alpha" if video.alpha else ""
+    if video.form == "mov":
+        return f"ProRes 4444{alpha}"
+    if video.form == "webm":
+        return f"VP9{alpha}"
+    profile, level = extradata[1], extradata[3]
+    return f"H.264 {_PROFILES.get(profile, profile)}, level {level / 10:g}"

@@ -1,9 +1,10 @@
-"""SoundTrack: the song as one AAC stream over the whole video, in sync with the picture."""
+"""SoundTrack: the song as one AAC or Opus stream over the whole video, in sync with the picture."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Literal
 
 import av
 
@@ -11,16 +12,23 @@ from ecs_core.video.aac import Packet
 
 
 class SoundTrack:
-    """A stream of ``container`` made of AAC packets, whose time stamps count samples from the start of the video.
+    """A stream of ``container`` made of AAC or Opus packets, as ``codec`` says.
 
-    ``packets`` are taken only as the picture proceeds, so they may be made meanwhile.
+    Their time stamps count samples from the start of the video. ``packets`` are taken only as the picture proceeds, so
+    they may be made meanwhile.
     """
 
     def __init__(
-        self, container: av.container.OutputContainer, packets: Iterator[Packet], *, rate: int, channels: int
+        self,
+        container: av.container.OutputContainer,
+        packets: Iterator[Packet],
+        *,
+        rate: int,
+        channels: int,
+        codec: Literal["aac", "libopus"] = "aac",
     ) -> None:
         # Its encoder never encodes: it only states the format in the header.
-        stream = container.add_stream("aac", rate=rate, layout="mono" if channels == 1 else "stereo")
+        stream = container.add_stream(codec, rate=rate, layout="mono" if channels == 1 else "stereo")
         assert isinstance(stream, av.audio.stream.AudioStream)
         stream.codec_context.time_base = Fraction(1, rate)
         self._container, self._stream = container, stream

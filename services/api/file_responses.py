@@ -30,13 +30,13 @@ VALIDATORS = {
 }
 
 
-def file_content(media_type: str) -> dict[str, Any]:
+def file_content(*media_types: str) -> dict[str, Any]:
     """The ``content`` of a file response in the OpenAPI document.
 
     Some client generators know no binary type but ``application/octet-stream``, so that can be requested as well.
     """
     binary = {"schema": {"type": "string", "format": "binary"}}
-    return {"content": {media_type: binary, _BYTES: binary}}
+    return {"content": dict.fromkeys((*media_types, _BYTES), binary)}
 
 
 def etag_of(made: Artefact) -> str:

@@ -9,11 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, field_validat
 from typing_extensions import TypeAliasType
 
 from ecs_core.errors import SceneError
+from ecs_core.formats import Form
 from ecs_core.scene.settings import picture_size
+from ecs_core.video.quality import ALLOWED, wanted
 
 # Such aliases become components of the OpenAPI document, so generated clients have one name for each.
 Priority = TypeAliasType("Priority", Literal["low", "normal", "high"])
 Quality = TypeAliasType("Quality", Literal["draft", "standard", "high"])
+BitRate = TypeAliasType("BitRate", Annotated[str, Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?[kM]$")])
+Format = TypeAliasType("Format", Form)
 JobStatus = TypeAliasType("JobStatus", Literal["queued", "rendering", "completed", "failed", "cancelled"])
 AssetKind = TypeAliasType("AssetKind", Literal["image", "video", "font", "lyrics"])
 BeatOctave = TypeAliasType("BeatOctave", Literal["half", "double"])
@@ -112,13 +116,21 @@ class ParticleTypeInfo(BaseModel):
     bindable: dict[str, list[str]] = Field(description="the sources and targets that `bindings` can have")
 
 
+class MaxBytes(_Body):
+    """The largest size that a file may have."""
+
+    max_bytes: int = Field(ge=1, description="bytes")
+
+
 class RenderRequest(_Body):
     """A render; everything is optional. Output settings count over the system's own."""
 
     model_config = _example(output_path="my_visualization.mp4", audio_path=f"uploads/{_SHA256}.wav", quality="high")
 
     system_id: str | None = Field(None, description="accepted, as in the guide; must be the one in the path")
-    output_path: str | None = Field(None, description="a file name ending in .mp4")
+    output_path: str | None = Field(
+        None, description="a file name ending in .mp4, .mov, .webm, .zip, .webp or .gif, which says the format"
+    )
     audio_path: str | None = Field(None, description="an uploaded song's path, or one under the media root")
     size: str | None = Field(None, description="instead of width and height, such as 1280x720", examples=["1280x720"])
     # Validated with all settings, so that the messages are the same.
@@ -137,12 +149,28 @@ class RenderRequest(_Body):
     track: Annotated[int | None, SkipValidation] = Field(
         None, description="sound track of a file that has several, from 0; null: the default one that can be read"
     )
-    quality: Quality = "standard"
-    format: Literal["mp4"] = "mp4"
+    quality: Quality | MaxBytes | BitRate = Field(
+        "standard",
+        description="or bits per second of the picture, or the largest size of the file",
+        examples=["high", "8M", {"max_bytes": 8000000}],
+    )
+    format: Format | None = Field(
+        None,
+        description="png: numbered frames in a zip file; null: the system's own, or what output_path ends in",
+    )
     priority: Priority = Field("normal", description="shares of the workers: 1, 4 and 16")
     webhook_url: str | None = Field(
         None, description="a public address that is told when the job is over", examples=["https://example.com/x"]
     )
+
+    @field_validator("quality", mode="before")
+    @classmethod
+    def _is_quality(cls, value: Any) -> Any:
+        try:
+            return wanted(value).to_json()
+        except SceneError as error:
+            unknown = str(error).startswith("unknown")
+            raise ValueError(f"must be {ALLOWED}" if unknown else str(error)) from None
 
     @field_validator("size")
     @classmethod
@@ -152,9 +180,14 @@ class RenderRequest(_Body):
         return value
 
     @property
+    def asked_quality(self) -> str | dict[str, int]:
+        """The quality as plain data."""
+        return self.quality.model_dump() if isinstance(self.quality, MaxBytes) else self.quality
+
+    @property
     def over(self) -> dict[str, Any]:
         """The settings that override the system's."""
-        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed", "track")
+        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed", "track", "format")
         named = {name: getattr(self, name) for name in names}
         over = {name: value for name, value in named.items() if value is not None}
         if self.size is not None:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ecs_core.errors import OutputError
+from ecs_core.formats import FACTS
 from ecs_core.rendering.output_file import check_output, write_atomically
 
 # Mistakes in names that would otherwise go unnoticed.
 _OTHERS = {
-    "MP4": frozenset((".avi", ".mkv", ".webm", ".mov", ".gif", ".wmv", ".flv", ".ogv")),
+    "MP4": frozenset((".avi", ".mkv", ".wmv", ".flv", ".ogv", ".png", ".apng", ".jpg", ".jpeg")),
     "PNG": frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf")),
 }
 
@@ -18,7 +19,7 @@ _OTHERS = {
 def check_outputs(*paths: Path | None, song: Path | None = None, form: str | None = None) -> None:
     """Refuse, before any work is done, outputs that cannot be written or that would overwrite each other.
 
-    ``form`` says whether the first is an MP4 or a PNG.
+    ``form`` says whether the first is a video ("MP4") or a PNG.
 
     Raises:
         OutputError: names the output and the problem.
@@ -27,7 +28,9 @@ def check_outputs(*paths: Path | None, song: Path | None = None, form: str | Non
     for path in named:
         check_output(path, song)
     if form is not None and named[0].suffix.lower() in _OTHERS[form]:
-        raise OutputError(f"{named[0]}: Motes writes {form} here; give a name that ends in .{form.lower()}")
+        endings = ", ".join(facts.suffix for facts in FACTS.values()) if form == "MP4" else ".png"
+        what = "videos" if form == "MP4" else form
+        raise OutputError(f"{named[0]}: Motes writes {what} here; give a name that ends in {endings}")
     whole = [path.absolute() for path in named]
     for path, after in zip(named, range(1, len(named) + 1), strict=True):
         if path.absolute() in whole[after:]:

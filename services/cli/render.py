@@ -21,19 +21,31 @@ examples:
   motes render song.ogg --analysis corrected.json -o video.mp4
   motes render song.ogg -o video.mp4 --poster poster.png --set poster=42.5
   motes render --type snow --duration 8 --seed 7 -o silent.mp4
+  motes render song.ogg --type zen -o overlay.mov
+  motes render song.ogg --start drop --duration 6 --size 480x480 --fps 15 -o loop.gif
+  motes render song.ogg --quality max_bytes=8M -o message.mp4
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     add_scene_arguments(parser)
-    parser.add_argument("-o", "--output", metavar="OUT.mp4", type=Path, required=True, help="the video to write")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT.mp4",
+        type=Path,
+        required=True,
+        help="the video to write; also .mov, .webm and .zip (PNG frames), transparent unless they have a background, "
+        "and short .webp and .gif",
+    )
     parser.add_argument("--workers", type=int, help="processes that render side by side (default: one per core)")
     parser.add_argument(
         "--quality",
-        choices=["draft", "standard", "high"],
+        metavar="draft|standard|high|RATE|max_bytes=SIZE",
         default="standard",
-        help="draft: for a look at the motion, drawn at half size from 720p on (default: %(default)s)",
+        help="draft: for a look at the motion, drawn at half size from 720p on; or bits per second of the picture, "
+        "such as 8M; or the largest size of the file (default: %(default)s)",
     )
     parser.add_argument("--segment-seconds", metavar="S", type=float, default=2.0, help="default: %(default)s")
     parser.add_argument(
@@ -50,11 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Render the video."""
+    from ecs_core.rendering.output_format import with_format_of
     from ecs_core.rendering.run import render
     from services.cli.output_files import check_outputs, write_text
     from services.cli.progress_bar import progress_bar  # imports slow
 
-    scene = scene_from(arguments)
+    scene = with_format_of(scene_from(arguments), arguments.output)
     # Fail now rather than when the video is finished.
     check_outputs(arguments.output, arguments.frame_hashes, arguments.poster, song=scene.audio, form="MP4")
     if arguments.poster is not None:
@@ -83,6 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
         rendering = result.seconds["total"] - compiling
         print(
             f"{result.output}: {result.frames} frames, {result.duration:.2f} s, {result.width}x{result.height}, "
+            f"{result.picture}, "
             + (f"from {result.start:.15g} s of the song, " if result.start else "")
             + f"rendered in {rendering:.1f} s ({result.frames / rendering:.0f} frames/s)"
             + (f", after compiling for {compiling:.1f} s" if compiling else "")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import SceneError
+from ecs_core.formats import FORMS
 
 if TYPE_CHECKING:
     from ecs_core.scene.scene import Scene
@@ -24,6 +25,9 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, over --config; may be repeated"
     )
     parser.add_argument("--size", metavar="WxH", help="picture size (default: 1920x1080)")
+    parser.add_argument(
+        "--format", choices=FORMS, help="what is written (default: what the output's name ends in, or mp4)"
+    )
     parser.add_argument("--fps", help="frames a second: 30, 29.97, 30000/1001 (default: 30)")
     parser.add_argument(
         "--duration", metavar="SECONDS|audio", help="length (default: the song's, or 10 s where there is no song)"
@@ -68,7 +72,7 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
         config.setdefault("duration", "audio")
     if arguments.start is not None:
         named["start"] = _start(arguments.start)
-    for name in ("fade_in", "fade_out", "track", "seed"):
+    for name in ("format", "fade_in", "fade_out", "track", "seed"):
         if (value := getattr(arguments, name)) is not None:
             named[name] = value
     # These have no parts; an object (from --set width.x=3, say) is kept so that it is refused.

@@ -14,16 +14,20 @@ from typing import Any
 from ecs_core import Scene
 from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
+from ecs_core.errors import SceneError
+from ecs_core.formats import FACTS, Form, check_length
 from ecs_core.plugin_api import ParticleType, layers_of, particle_types
 from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.song_part import check_start
 from ecs_core.scene.settings import OF_THE_VIDEO, Settings
 from ecs_core.video.format import SEGMENT_SECONDS
+from ecs_core.video.quality import QualityLike, check_form, rates_for, wanted
 from services.storage.asset_references import references_in, with_files, with_references
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
-_SINCE = ("color_by",)  # settings that came within a release: without them, keys are those from before
+# Settings that came within a release, and what they were before: so set, keys are those from before.
+_SINCE = {"color_by": None, "format": "mp4", "alpha": None}
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
@@ -31,7 +35,7 @@ def build_spec(
     particle_type: str,
     config: dict[str, Any],
     audio: str | None,
-    quality: str,
+    quality: QualityLike,
     *,
     at: float | None = None,
     analysis: str | None = None,
@@ -43,10 +47,12 @@ def build_spec(
     ``assets`` the digests of the assets that the config refers to.
 
     Raises:
-        SceneError: the type or the config is invalid.
+        SceneError: the type, the config or the quality is invalid.
     """
     plain = complete_config(particle_type, config, has_song=audio is not None)
-    scene = {"type": particle_type, "config": plain, "audio": audio, "quality": quality}
+    asked = wanted(quality)
+    check_form(asked, plain["format"])
+    scene = {"type": particle_type, "config": plain, "audio": audio, "quality": asked.to_json()}
     more = {"at": at, "analysis": analysis, "assets": dict(assets) if assets else None}
     return scene | {name: value for name, value in more.items() if value is not None}
 
@@ -111,10 +117,10 @@ def spec_key(scene: dict[str, Any]) -> str:
 
 
 def _as_before(scene: dict[str, Any]) -> dict[str, Any]:
-    """A spec without the settings that are not set and came after others like it had their keys."""
+    """A spec without settings that are as they were before they could be set, when others like it had their keys."""
 
     def known(config: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in config.items() if value is not None or name not in _SINCE}
+        return {name: value for name, value in config.items() if name not in _SINCE or value != _SINCE[name]}
 
     config = known(scene["config"])
     if "layers" in config:
@@ -149,6 +155,28 @@ def video_seconds(scene: dict[str, Any], seconds: float) -> float:
     if start and seconds:
         check_start(Fraction(str(start)), Fraction(seconds))
     return seconds - start if duration in (None, "audio") else float(duration)
+
+
+def check_video(scene: dict[str, Any], seconds: float) -> None:
+    """Refuse a video of so many seconds that its format, or the size that is asked for, cannot hold.
+
+    Raises:
+        SceneError: as above.
+    """
+    config = scene["config"]
+    form: Form = config.get("format", "mp4")
+    try:
+        check_length(form, seconds)
+    except ValueError as error:
+        raise SceneError(str(error)) from None
+    rates_for(
+        wanted(scene["quality"]),
+        form,
+        pixels=config["width"] * config["height"],
+        fps=float(Fraction(str(config["fps"]))),
+        seconds=seconds,
+        has_sound=scene["audio"] is not None and FACTS[form].has_sound,
+    )
 
 
 def known_start(scene: dict[str, Any]) -> float | None:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
+from ecs_core.video.quality import wanted
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import OPEN, JobRow
 from services.settings import ServiceSettings
@@ -19,6 +20,8 @@ from services.storage.object_store import Storage
 
 # By quality, for a busy video. Measured: 0.04 to 0.46 (draft), 0.16 (standard) and 0.19 (high).
 _BITS_PER_PIXEL = {"draft": 0.4, "standard": 0.15, "high": 0.2}
+# Of other formats, whose segments are ProRes or PNG files.
+_OF_FORMAT: Mapping[str, float] = {"mov": 5.0, "png": 3.5, "webp": 2.5, "gif": 5.0}
 _ANALYSIS_BYTES_PER_SECOND = 8_000
 _COPIES = 2  # a video is stored twice while it is rendered: as segments, and joined
 _BATCH_SIZE = 500  # values per query
@@ -107,7 +110,12 @@ def estimate_bytes(scene: dict[str, Any], seconds: float) -> int:
     if "at" in scene:
         return int(3 * pixels)  # an uncompressed picture, as the worst case of a PNG
     frames = seconds * float(Fraction(str(config["fps"])))
-    return int(_COPIES * frames * pixels * _BITS_PER_PIXEL[scene["quality"]] / 8)
+    asked, form = wanted(scene["quality"]), config.get("format", "mp4")
+    if asked.max_bytes is not None:
+        return _COPIES * asked.max_bytes
+    if asked.bit_rate is not None:
+        return int(_COPIES * asked.bit_rate * seconds / 8)
+    return int(_COPIES * frames * pixels * _OF_FORMAT.get(form, _BITS_PER_PIXEL[asked.quality]) / 8)
 
 
 def format_size(size: int) -> str:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from ecs_core.errors import AudioError
 from ecs_core.rendering.plan import RenderPlan
-from ecs_core.rendering.song_sound import copied_sound, encoded_sound, fits, mix_of
+from ecs_core.rendering.song_sound import copied_sound, encoded_sound, fits, may_be_copied, mix_of, sound_rate
 from ecs_core.scene.render_result import Sound
-from ecs_core.video.aac import aac_rate
 from ecs_core.video.join import VideoFile
 from services.media.decoder import DecodedSong
 from services.media.own_packets import OwnPackets
@@ -24,7 +23,7 @@ def add_song(video: VideoFile, plan: RenderPlan, path: Path, *, name: str, requi
         ConnectionResetError: the decoding process was killed from outside; a retry may succeed.
     """
     track = plan.settings.track
-    if plan.plays_whole_song:
+    if may_be_copied(plan):
         with suppress(AudioError):  # comparing takes twice the time of decoding: too much for a very long song
             song = closing.enter_context(OwnPackets(path, name=name, track=track, required=required))
             if song.own is not None and fits(plan, song.own):
@@ -33,5 +32,5 @@ def add_song(video: VideoFile, plan: RenderPlan, path: Path, *, name: str, requi
                 return "copied"
     decoded = closing.enter_context(DecodedSong(path, name=name, track=track, required=required))
     mix = mix_of(plan, decoded)
-    video.add_sound(encoded_sound(plan, decoded, mix), rate=aac_rate(decoded.rate), channels=mix.channels)
+    video.add_sound(encoded_sound(plan, decoded, mix), rate=sound_rate(plan, decoded), channels=mix.channels)
     return "encoded"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ecs_core.ecs.table import Rows
 from ecs_core.ecs.world import Snapshot
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot
-from ecs_core.video.format import VideoFormat
+from ecs_core.video.format import Rates, VideoFormat
 from services.worker.mapped_arrays import map_arrays, save_arrays
 
 _SNAPSHOT_VERSION = 2
@@ -36,8 +37,9 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
         "tempo": line.tempo,
         "start": str(line.start),
         "peak": plan.peak,
-        "segments": [[segment.number, segment.start, segment.stop] for segment in plan.segments],
+        "segments": [[segment.number, segment.start, segment.stop, segment.most] for segment in plan.segments],
         "video": [video.width, video.height, str(video.fps), video.quality, video.gop],
+        "form": [video.form, video.alpha, asdict(video.rates)],
     }
     arrays: dict[str, Any] = {f"feature:{name}": values for name, values in line.features.items()}
     arrays |= {f"event:{name}": times for name, times in line.events.items()}
@@ -69,7 +71,8 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
         lead,
     )
     width, height, rate, quality, gop = facts["video"]
-    video = VideoFormat(width, height, Fraction(rate), quality, gop)
+    form, alpha, rates = facts.get("form", ("mp4", False, {}))
+    video = VideoFormat(width, height, Fraction(rate), quality, gop, form, alpha, Rates(**rates))
     segments = tuple(Segment(*each) for each in facts["segments"])
     return RenderPlan(particle_type, settings, timeline, video, segments, facts.get("peak"), kept.get("gains"))
 

@@ -18,6 +18,7 @@ from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
 from ecs_core.flashes.counter import FlashCounter
 from ecs_core.flashes.flashing import Flashing
+from ecs_core.formats import FACTS
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.plan import RenderPlan, make_plan
@@ -28,6 +29,7 @@ from ecs_core.scene.render_result import Sound
 from ecs_core.scene.settings import Settings
 from ecs_core.song_file.tags import SongTags
 from ecs_core.video.join import VideoFile
+from ecs_core.video.output import output_file
 from services.jobs.artefacts import Artefact
 from services.jobs.render_spec import analysis_version, spec_key
 from services.media.decoder import DecodedSong
@@ -135,7 +137,7 @@ def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: 
         plan = load_plan(_scene(spec, Path("song") if spec["scene"]["audio"] else None), file)
     with storage.file(snapshot_key(key, spec["plan"], number)) as file:
         snapshot = load_snapshot(file)
-    target = folder / "segment.mp4"
+    target = folder / f"segment{plan.video.segment_suffix}"
     rendered = SegmentRenderer(plan).render(
         plan.segments[number], snapshot, target, on_frame=lambda done: report({"progress": done})
     )
@@ -153,17 +155,17 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     key, audio = spec["scene_key"], spec["scene"]["audio"]
     with storage.file(plan_key(key, spec["plan"])) as file:
         plan = load_plan(_scene(spec, Path("song") if audio else None), file)
-    target = folder / "video.mp4"
+    target = folder / f"video{FACTS[plan.video.form].suffix}"
     began = perf_counter()
     with ExitStack() as closing:
         song_file = None if audio is None else closing.enter_context(_song(audio, storage))
         tags = SongTags() if song_file is None else _tags(song_file, report, required=_sandbox_required(spec))
-        video = VideoFile(
+        video = output_file(
             target, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
         )
         closing.callback(video.abandon)
         sound: Sound = "none"
-        if song_file is not None:
+        if song_file is not None and isinstance(video, VideoFile):
             required = _sandbox_required(spec)
             sound = add_song(video, plan, song_file, name=_SONG, required=required, closing=closing)
         for number, segment in enumerate(spec["segments"], 1):
@@ -187,6 +189,8 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         start=start,
         sound=sound,
         flashes=flashes,
+        format=plan.video.form,
+        picture=video.described,
     )
     for warning in particle_types().after_render(_scene_for_plugins(spec), stats):
         report({"warning": warning})
@@ -200,7 +204,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
 
 def _count_flashes(plan: RenderPlan, light: Sequence[str], storage: Storage) -> tuple[Flashing, ...] | None:
     """Where the video flashes too often, by the light of its segments; None if nobody is to look."""
-    if plan.settings.flash_guard == "off":
+    if not plan.looks_for_flashes:
         return None
     counter = FlashCounter(plan.video.fps)
     for segment in light:

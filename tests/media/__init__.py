@@ -45,18 +45,25 @@ def read_video(path: Path) -> Video:
         video.fps = track.average_rate
         video.width, video.height = codec.width, codec.height
         video.tags = (codec.color_primaries, codec.color_trc, codec.colorspace, codec.color_range)
-        video.video_duration = track.duration * track.time_base
+        video.video_duration = _duration(container, track)
         video.pts = [frame.pts * frame.time_base for frame in container.decode(track)]
     with av.open(str(path)) as container:
         if not container.streams.audio:
             return video
         track = container.streams.audio[0]
         video.rate = track.codec_context.sample_rate
-        video.sound_duration = track.duration * track.time_base
+        video.sound_duration = _duration(container, track)
         frames = list(container.decode(track))
         video.sound_start = frames[0].pts * frames[0].time_base
         video.sound = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
     return video
+
+
+def _duration(container: av.container.InputContainer, track: av.stream.Stream) -> Fraction:
+    """That of a track, or, as WebM has none for tracks, of the file."""
+    if track.duration is None:
+        return Fraction(container.duration, av.time_base)
+    return track.duration * track.time_base
 
 
 def clicks(seconds: float, times: list[float], *, rate: int = 44_100, channels: int = 2) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from ecs_core.formats import FACTS, Form
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
@@ -16,6 +17,7 @@ from services.storage.object_keys import poster_key, result_key
 router = APIRouter(tags=["jobs"], route_class=Route)
 _CACHE = "private, max-age=3600"
 VIDEO, _PICTURE = file_content("video/mp4"), file_content("image/png")
+_ANY_FORMAT = file_content(*(facts.media_type for facts in FACTS.values()))
 
 
 @router.head("/download/{job_id}", include_in_schema=False)
@@ -24,8 +26,8 @@ VIDEO, _PICTURE = file_content("video/mp4"), file_content("image/png")
     operation_id="download",
     response_class=Response,
     responses={
-        200: {"description": "The video", "headers": VALIDATORS, **VIDEO},
-        206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **VIDEO},
+        200: {"description": "The video", "headers": VALIDATORS, **_ANY_FORMAT},
+        206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_ANY_FORMAT},
         304: {"description": "The client has it, by `If-None-Match`"},
         **problems(400, 404, 410, 416),
     },
@@ -33,7 +35,8 @@ VIDEO, _PICTURE = file_content("video/mp4"), file_content("image/png")
 async def download(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """The finished video; 400 if it is not finished, 410 if it has expired."""
     row = await _finished(service, caller, job_id)
-    media_type = "image/png" if row.kind == "frame" else "video/mp4"
+    form: Form = row.scene.get("config", {}).get("format", "mp4")
+    media_type = "image/png" if row.kind == "frame" else FACTS[form].media_type
     key = result_key(row.scene_key, row.kind)
     return await _send(service, caller, request, row, key, media_type=media_type, name=row.output_path)
 

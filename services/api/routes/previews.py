@@ -97,7 +97,7 @@ async def preview_of_system(
     )
     rate, length = Fraction(str(scene["config"]["fps"])), await _length(service, scene)
     frames = int(min(Fraction(str(duration)), length) * rate + Fraction(1, 2))
-    config = {**row.config, "duration": float(max(1, frames) / rate)}
+    config = {**row.config, "duration": float(max(1, frames) / rate), "format": "mp4", "alpha": None}
     if frames < int(length * rate + Fraction(1, 2)):
         config["fade_out"] = 0.0  # it is at the end of the video, not of the preview
     scene, key = await spec_of(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import IntegrityError
 
+from ecs_core.formats import FACTS, Form, form_named
+from ecs_core.video.quality import QualityLike
 from services.api import openapi_links, schemas
 from services.api.authentication import CallerDep
 from services.api.dependencies import Service, ServiceDep
@@ -21,6 +24,7 @@ from services.auth.quotas import quotas_of
 from services.database.models import JobRow
 from services.jobs.render_spec import (
     build_spec,
+    check_video,
     known_start,
     segment_count,
     spec_key,
@@ -35,7 +39,7 @@ from services.storage.reserved_names import is_reserved
 from services.webhooks.delivery import check_target
 
 router = APIRouter(tags=["jobs"], route_class=Route)
-_NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]+\.mp4")
+_NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]+(\.[a-z0-9]+)")
 _LONGEST_NAME = 255  # bytes in UTF-8, as in most file systems
 _DEFAULTS = schemas.RenderRequest.model_validate({})
 
@@ -67,15 +71,24 @@ async def render_system(
         row = await service.system_or_404(caller, system_id)
         if body.system_id not in (None, system_id):
             raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
-        output = _check_output_name(body.output_path)
+        named = _check_output_name(body.output_path)
         if body.webhook_url is not None:
             await check_target(body.webhook_url, service.settings)
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
         config = {**row.config, **body.over}
+        if named is not None and body.format is None and "format" not in row.config:
+            config["format"] = named
         check_requested(service.settings, config)
+        quality = body.asked_quality
         scene, key = await spec_of(
-            service, row.particle_type, config, audio, body.quality, owner=caller.owner, asset_owner=row.owner
+            service, row.particle_type, config, audio, quality, owner=caller.owner, asset_owner=row.owner
         )
+        form: Form = scene["config"]["format"]
+        if named not in (None, form):
+            raise HTTPException(
+                400, f"output_path {body.output_path!r}: its name is that of {named}, and format = {form}"
+            )
+        output = body.output_path or f"video{FACTS[form].suffix}"
         job = JobRow(
             id=job_id,
             owner=caller.owner,
@@ -101,7 +114,7 @@ async def spec_of(
     particle_type: str,
     config: dict[str, Any],
     audio: str | None,
-    quality: str,
+    quality: QualityLike,
     *,
     owner: str,
     asset_owner: str = "",
@@ -138,6 +151,8 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
     if job.kind == "frame" or job.kind not in SINGLE_TASK_KINDS:  # the other kinds only analyse
         check_scene(service.settings, job.scene["config"])
         check_length(service.settings, seconds)
+        if job.kind != "frame":
+            check_video(job.scene, seconds)
         job.start = known_start(job.scene)
     job.warnings = song.warnings if song else []
     if job.kind not in SINGLE_TASK_KINDS:
@@ -156,13 +171,16 @@ async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
     return stored
 
 
-def _check_output_name(name: str | None) -> str:
-    """The name of the download: a plain file name."""
+def _check_output_name(name: str | None) -> Form | None:
+    """The format that the name of the download ends in; the name has to be a plain file name."""
     if name is None:
-        return "video.mp4"
-    if not _NAME.fullmatch(name) or name.startswith(".") or is_reserved(name) or name != name.strip():
-        raise HTTPException(400, f"output_path {name[:300]!r}: must be a plain file name that ends in .mp4")
+        return None
+    whole = _NAME.fullmatch(name)
+    form = None if whole is None or name == whole[1] else form_named(PurePosixPath(f"x{whole[1]}"))
+    if form is None or name.startswith(".") or is_reserved(name) or name != name.strip():
+        endings = ", ".join(facts.suffix for facts in FACTS.values())
+        raise HTTPException(400, f"output_path {name[:300]!r}: must be a plain file name that ends in {endings}")
     size = len(name.encode(errors="replace"))
     if size > _LONGEST_NAME:
         raise HTTPException(400, f"output_path: has {size} bytes in UTF-8; allowed: at most {_LONGEST_NAME}")
-    return name
+    return form

@@ -42,6 +42,8 @@ for name in particle_types().types:
 draft = make_plan(*Scene("zen", None, small | {"width": 720, "height": 720}).resolve(), None, quality="draft")
 with (renderer := SegmentRenderer(draft)).simulation:
     renderer.load()
+for form in ("mov", "webm", "png"):
+    render_frame(Scene("zen", None, small | zen | {"format": form}), 0.2, folder / "frame.png")
 table = Table([Position()])
 table.spawn(3)
 table.remove(np.array([True, False, True]))  # in so short a video no particle dies

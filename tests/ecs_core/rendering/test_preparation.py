@@ -19,6 +19,7 @@ TEXTURES = {"textures.draw_textures"}
 COVER = {"cover.cover_band", "cover.fill_band"}
 LINKS = {"links.link"}
 BALLS = {"collision.collide_in_space"}
+STRAIGHT = {f"straight.develop_{form}" for form in ("rgba", "yuva420", "yuva444")} | {"straight.see_behind"}
 FINISH = {"finish.finish_band", "finish.spread"}
 SONG = {"beats.extend_chains", "medians.running_medians", "sums.weighted_sums"}
 PAINT = {"shade.paint", "shade.paint_in_turn"}
@@ -54,7 +55,23 @@ def test_kernels_follow_from_components_and_song(
     spared = spared | (set() if "color_by" in config else PAINT)
     spared = spared | BALLS | FINISH | TEXT
     spared = spared | (set() if has_lines else LINES) | (set() if has_links else LINKS)
-    assert KERNELS.keys() - set(needed) == spared | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
+    spared = spared | STRAIGHT | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
+    assert KERNELS.keys() - set(needed) == spared
+
+
+@pytest.mark.parametrize(
+    ("config", "needed"),
+    [
+        ({"format": "mov"}, {"straight.develop_yuva444"}),
+        ({"format": "mov", "blend": "over"}, {"straight.develop_yuva444", "straight.see_behind"}),
+        ({"format": "mov", "blend": "over", "alpha": False}, {"straight.develop_yuva444"}),
+        ({"format": "webm"}, {"straight.develop_yuva420"}),
+        ({"format": "webm", "alpha": False}, set()),
+        ({"format": "gif"}, {"straight.develop_rgba"}),
+    ],
+)
+def test_formats_need_kernels_of_their_own(config: dict[str, object], needed: set[str]) -> None:
+    assert STRAIGHT & set(needed_kernels(*Scene("zen", config=config).resolve(), song=False)) == needed
 
 
 def test_drafts_need_a_kernel_more() -> None:

@@ -167,10 +167,50 @@ def test_output_files_must_differ(run: Run, tmp_path: Path, command: str, other:
     assert names(tmp_path) == ["song.wav"]
 
 
-@pytest.mark.parametrize(("command", "name", "form"), [("render", "a.mkv", "MP4"), ("frame", "a.jpg", "PNG")])
-def test_name_of_another_format(run: Run, tmp_path: Path, command: str, name: str, form: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "name", "form", "endings"),
+    [
+        ("render", "a.mkv", "videos", ".mp4, .mov, .webm, .zip, .webp, .gif"),
+        ("render", "a.png", "videos", ".mp4, .mov, .webm, .zip, .webp, .gif"),
+        ("frame", "a.jpg", "PNG", ".png"),
+    ],
+)
+def test_name_of_another_format(run: Run, tmp_path: Path, command: str, name: str, form: str, endings: str) -> None:
     error = run(command, "-o", tmp_path / name).error
-    assert error == f"{tmp_path / name}: Motes writes {form} here; give a name that ends in .{form.lower()}"
+    assert error == f"{tmp_path / name}: Motes writes {form} here; give a name that ends in {endings}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("--format", "mov", "-o", "a.gif"),
+            "a.gif: its name is that of gif, and format = mov; give a name ending in .mov",
+        ),
+        (
+            ("--set", "alpha=true", "-o", "a.mp4"),
+            "alpha = true: mp4 has no alpha; formats that have it: mov, webm, png, webp",
+        ),
+        (
+            ("--quality", "8M", "-o", "a.mov"),
+            "quality '8M': mov has no bit rate; use draft, standard, high, or a format of mp4, webm",
+        ),
+        (
+            ("--quality", "max_bytes=8k", "-o", "a.mp4"),
+            "max_bytes = 8000: too few for 10 s of this size and frame rate; at least 196438",
+        ),
+        (
+            ("-o", "a.gif", "--duration", "60"),
+            "format = gif with 60 s of video: it is for at most 20 s; use mp4 or webm",
+        ),
+    ],
+)
+def test_what_a_format_cannot_hold(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("render", *arguments).error == said
+    assert names(tmp_path) == []
 
 
 def test_output_folder_that_is_a_file(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import socket
 import wave
 from collections.abc import Iterator
@@ -49,6 +50,15 @@ def test_download_is_complete_and_named(stack: Stack, video: str) -> None:
     assert head.content == b""
     for name in ("content-length", "etag", "last-modified", "content-type", "accept-ranges", "content-disposition"):
         assert head.headers[name] == answer.headers[name]
+
+
+def test_name_says_the_format(stack: Stack) -> None:
+    job = rendered(stack, create(stack, **SMALL, seed=331), output_path="overlay.mov")
+    answer = stack.client.get(f"/download/{job}")
+    assert answer.headers["content-type"] == "video/quicktime"
+    with av.open(io.BytesIO(answer.content)) as video:
+        frame = next(video.decode(video=0))
+    assert (video.format.name.split(",")[0], frame.format.name) == ("mov", "yuva444p12le")
 
 
 def test_head_of_frame_and_preview_matches_get(stack: Stack) -> None:

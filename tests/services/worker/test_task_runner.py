@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -10,11 +11,13 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, ClassVar
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from ecs_core import MotesError, Scene
+from ecs_core.formats import FORMS, Form
 from ecs_core.plugin_api.registry import GROUP, load
 from ecs_core.raster import rasteriser
 from ecs_core.rendering.plan import make_plan
@@ -137,6 +140,35 @@ def test_light_is_kept_as_it_was_measured(tmp_path: Path) -> None:
     again = load_light(tmp_path / "light.npz")
     assert again.dtype == np.uint16
     assert np.array_equal(again, light)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_format_is_made_of_segments(tmp_path: Path, form: Form) -> None:
+    config = {"width": 64, "height": 36, "duration": 0.2, "particle_count": 3, "format": form}
+    tasks = Tasks(build_spec("zen", config, None, "draft"), tmp_path)
+    tasks.do("plan")
+    tasks.do("segment")
+    tasks.do("join", segments=[tasks.made[0]["object"]])
+    video = tmp_path / "storage" / tasks.made[1]["object"]
+    if form == "png":
+        with zipfile.ZipFile(video) as held:
+            assert len(held.namelist()) == 6
+    elif form == "webp":  # which FFmpeg cannot decode
+        with Image.open(video) as picture:
+            assert 0 < picture.n_frames <= 6  # type: ignore[attr-defined]  # equal frames are one
+    else:
+        with av.open(str(video)) as file:
+            assert len([*file.decode(video=0)]) == 6
+
+
+def test_plan_keeps_its_format_and_rates(tmp_path: Path) -> None:
+    scene = Scene("zen", config={"width": 64, "height": 36, "duration": 2.0, "format": "webm"})
+    plan = make_plan(*scene.resolve(), None, quality={"max_bytes": 100_000})
+    save_plan(plan, tmp_path / "plan.npz")
+    again = load_plan(scene, tmp_path / "plan.npz")
+    assert (again.video, again.segments) == (plan.video, plan.segments)
+    assert again.video.alpha
+    assert all(segment.most for segment in again.segments)
 
 
 def test_plan_of_a_part_keeps_where_it_begins_and_what_came_before(tmp_path: Path) -> None:
