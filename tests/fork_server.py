@@ -177,17 +177,17 @@ class _Server:
                 news = socket.socket(fileno=request.files.pop(0))
                 parent = os.getpid()
                 if (pid := os.fork()) == 0:
+                    os.setsid()
+                    news.send(str(os.getpid()).encode())  # only now, as its group may be killed at once
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     for each in (self._control, self._awake, self._waker, news, *self._news.values()):
                         each.close()
-                    os.setsid()
                     _end_with(parent)
                     return request
                 for file in request.files:
                     os.close(file)
                 self._news[pid] = news
-                news.send(str(pid).encode())
 
     def _reap(self) -> None:
         while self._news:

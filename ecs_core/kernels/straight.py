@@ -27,6 +27,7 @@ f32 = np.float32
 _ZERO, _HALF, _ONE = f32(0.0), f32(0.5), f32(1.0)
 _LEAST = f32(1e-7)  # prevents 0 / 0 where there is no light
 _DARK = f32(1e-6)  # light of a cell that has no colour
+_ALL = f32(1 - 1e-5)  # more is all of the background, whatever was rounded
 _CB, _CR = f32(1 / 1.8556), f32(1 / 1.5748)  # of ITU-R BT.709
 CELLS = 5  # rows of scratch for what two pixels share
 
@@ -274,7 +275,8 @@ def see_behind(
                 for i in range(right - left):
                     x = light[i] + rest
                     light[i] = _ZERO
-                    out[i] = min(per * x / (x + TOE), _ONE)
+                    share = per * x / (x + TOE)
+                    out[i] = share if share < _ALL else _ONE
             for row in range(first >> 1, (first + rows) >> 1):
                 for channel in range(3):
                     at = channel * plane + row * half_stride
