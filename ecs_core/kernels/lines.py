@@ -69,7 +69,7 @@ def _add_eights(
                 s = min(max(along * per_length, _ZERO), _ONE)
                 root = _ONE + dq * s
                 along *= inverse
-                share = _HALF + _along(min(along, ends - along))
+                share = max(_HALF + _along(min(along, ends - along)), _ZERO)
                 weight[start + u64(k)] = _across(across * (i0 + di * s)) * share * root * root
     else:
         for group in range(eights):

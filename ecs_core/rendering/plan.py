@@ -71,11 +71,6 @@ class RenderPlan:
         """The part of the song that is shown, with its fades."""
         return Part(self.timeline.start, self.frames / self.video.fps, *self.settings.fades)
 
-    @property
-    def looks_for_flashes(self) -> bool:
-        """Whether flashes are counted: of pictures as videos have them, unless nobody is to look."""
-        return looks_for_flashes(self.settings, self.video)
-
     def light(self, frame: int) -> float:
         """How much of its light a simulated frame keeps, 0–1."""
         kept = self.part.light(frame, self.video.fps)
@@ -100,11 +95,6 @@ class RenderPlan:
         first one of a video that begins with its poster.
         """
         return self.poster if frame == 0 and self.settings.poster_frame else frame
-
-
-def looks_for_flashes(settings: Settings, video: VideoFormat) -> bool:
-    """Whether flashes are counted in a video of this format."""
-    return settings.flash_guard != "off" and video.pixels == "yuv420p"
 
 
 def make_plan(

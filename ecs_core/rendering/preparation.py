@@ -23,7 +23,7 @@ from ecs_core.ecs.space import Depth, Links
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
 from ecs_core.plugin_api import ParticleType, layers_of
-from ecs_core.rendering.plan import looks_for_flashes, video_format
+from ecs_core.rendering.plan import video_format
 from ecs_core.rendering.progress import Progress
 from ecs_core.scene.bindings import silent_world
 from ecs_core.scene.settings import Settings
@@ -92,7 +92,7 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= set(TEXT_KERNELS)  # nothing that a scene can hold draws text yet
     video = video_format(kind, settings, quality, frames=1, gop=1, has_song=False)
     spared |= {kernel for pixels, kernel in _STRAIGHT_KERNELS.items() if pixels != video.pixels}
-    spared |= set() if looks_for_flashes(settings, video) else set(_FLASH_KERNELS)
+    spared |= set() if settings.looks_for_flashes else set(_FLASH_KERNELS)
     spared |= set() if video.alpha and covers else {"straight.see_behind"}
     return [kernel for kernel in KERNELS if kernel not in spared]
 

@@ -96,7 +96,7 @@ def render_video(
     limited = time.perf_counter()
     pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes, plan.gains))
     finished = folder / f"finished{FACTS[settings.format].suffix}"
-    counter = FlashCounter(settings.rate) if plan.looks_for_flashes else None
+    counter = FlashCounter(settings.rate) if plan.settings.looks_for_flashes else None
     made = _render_segments(plan, scene, pool, finished, poster, tags, counter, reporter, cancel)
     seconds, digests, sound, overdrawn, described = made
     flashes = None if counter is None else counter.found

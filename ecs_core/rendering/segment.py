@@ -45,7 +45,7 @@ class SegmentRenderer:
             settings, self._half = settings.of_size(width, height), Planes.empty(width, height)
         self.simulation = Simulation(plan.particle_type, settings, plan.timeline)
         self._light = plan.light
-        self._meter = LightMeter(video.width, video.height) if plan.looks_for_flashes else None
+        self._meter = LightMeter(video.width, video.height) if plan.settings.looks_for_flashes else None
         self._picture = picture_for(video)
         ground = backdrop(plan.particle_type, settings)
         self._rasteriser: Rasteriser | StraightRasteriser

@@ -22,7 +22,7 @@ class RenderResult:
     ``sound`` is "copied" if the video has the song's own AAC, "encoded" if the song was encoded; "none" without one, or
     in a ``format`` that has no sound. ``picture`` says how the picture is encoded, as "H.264 High, level 4".
     ``flashes`` are the passages that flash more often than WCAG 2.3.1 allows; None where nobody looked: with
-    ``flash_guard`` "off", and in formats with alpha or of more colours than videos have.
+    ``flash_guard`` "off", and in formats other than MP4.
     """
 
     output: Path

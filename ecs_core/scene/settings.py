@@ -491,6 +491,11 @@ class Settings(Model):
         """The same for a picture of another size, in pixels, and of the same shape."""
         return self.model_copy(update={"width": width, "height": height})
 
+    @property
+    def looks_for_flashes(self) -> bool:
+        """Whether flashes are counted in the video; only those in MP4 files are."""
+        return self.flash_guard != "off" and self.format == "mp4"
+
     def of_the_video(self) -> dict[str, Any]:
         """The settings that all layers share."""
         return {name: getattr(self, name) for name in OF_THE_VIDEO if name not in _ONCE}

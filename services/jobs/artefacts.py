@@ -50,7 +50,8 @@ async def find_artefact(sessions: Sessions, key: str) -> Artefact | None:
 
 def segment_keys(scene: Mapping[str, Any], scene_key: str, number: int) -> list[str]:
     """The keys of what a segment leaves: its file, and the light of its frames if flashes are counted."""
-    is_measured = scene.get("config", {}).get("flash_guard", "off") != "off"
+    config = scene.get("config", {})
+    is_measured = config.get("flash_guard", "off") != "off" and config.get("format", "mp4") == "mp4"
     return [segment_key(scene_key, number), *([light_key(scene_key, number)] if is_measured else [])]
 
 

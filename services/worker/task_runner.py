@@ -204,7 +204,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
 
 def _count_flashes(plan: RenderPlan, light: Sequence[str], storage: Storage) -> tuple[Flashing, ...] | None:
     """Where the video flashes too often, by the light of its segments; None if nobody is to look."""
-    if not plan.looks_for_flashes:
+    if not plan.settings.looks_for_flashes:
         return None
     counter = FlashCounter(plan.video.fps)
     for segment in light:

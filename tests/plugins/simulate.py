@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecs_core.audio.timeline import FEATURES, FeatureTimeline
-from ecs_core.ecs.components import Color, Look, Position, Pulse, Size, Velocity
+from ecs_core.ecs.components import Color, Look, Position, Pulse, Size, TrailPoints, Velocity, alive
 from ecs_core.ecs.table import Table
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import with_levels
@@ -100,7 +100,7 @@ def until(seconds: float, first: Song, then: Song) -> Song:
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """All particles after a frame, populations one after the other; a field that a population lacks is NaN there.
+    """All living particles after a frame, populations one after the other; a field that a population lacks is NaN there.
 
     ``t`` is the time that has been simulated, seconds; lengths are units, the canvas is 1920 × 1080 of them.
     """
@@ -161,12 +161,15 @@ def _moment(simulation: Simulation, seen: Sprites, frame: int, timeline: Feature
     for number, (entity, (table,)) in enumerate(simulation.world.query(Table)):
         n = len(table)
 
-        def column(kind: type[Any], name: str, entity: int = entity, n: int = n) -> Values:
-            found = simulation.world.component(entity, kind)
-            return np.full(n, np.nan) if found is None else getattr(found, name).astype(np.float64)
+        living = alive(simulation.world.component(entity, TrailPoints))
+        here = np.ones(n, np.bool_) if living is None else living  # others are only trails
 
-        parts["birth"].append(table.birth.copy())
-        parts["population"].append(np.full(n, number))
+        def column(kind: type[Any], name: str, entity: int = entity, here: NDArray[np.bool_] = here) -> Values:
+            found = simulation.world.component(entity, kind)
+            return np.full(here.sum(), np.nan) if found is None else getattr(found, name)[here].astype(np.float64)
+
+        parts["birth"].append(table.birth[here])
+        parts["population"].append(np.full(here.sum(), number))
         parts["x"].append(column(Position, "x"))
         parts["y"].append(column(Position, "y"))
         parts["vx"].append(column(Velocity, "x"))

@@ -114,7 +114,7 @@ def test_starting_speed_is_one_and_a_half_to_five_units_a_frame() -> None:
 
 
 def test_dies_50_units_outside_the_frame() -> None:
-    for moment in play(KIND, loud, 30, fps=10, trail=0):  # with a tail, it lives until that has left, too
+    for moment in play(KIND, loud, 30, fps=10):
         slack = 1.9 * 5 * FRAME * 1.6 / 10 + 5  # they are looked at a step after those outside were removed
         assert moment.x.min(initial=0) > -50 - slack
         assert moment.x.max(initial=0) < 1970 + slack

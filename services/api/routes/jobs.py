@@ -33,7 +33,7 @@ def to_schema(row: JobRow, payload: dict[str, Any] | None = None) -> schemas.Job
             "created_at": row.created_at,
             "output_path": row.output_path,
             "warnings": row.warnings,
-            "flashes": row.flashes,
+            "flashes": row.flashes if state["status"] == "completed" else None,
             "completed_at": row.ended_at if state["status"] == "completed" else None,
             "expired_at": row.expired_at,
             "failed_at": row.ended_at if state["status"] == "failed" else None,

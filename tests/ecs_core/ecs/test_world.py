@@ -23,10 +23,12 @@ from ecs_core.ecs.components import (
     Look,
     Position,
     Size,
+    TrailPoints,
     Velocity,
 )
 from ecs_core.ecs.resources import AudioFrame, Canvas, Clock
 from ecs_core.ecs.schedule import Phase
+from ecs_core.ecs.space import Depth
 from ecs_core.ecs.table import Column, Table
 from ecs_core.ecs.values import Curve, Gradient, Range
 from ecs_core.ecs.world import System, World
@@ -388,6 +390,15 @@ SHARED: dict[tuple[Phase, type[Column]], tuple[tuple[str, ...], str]] = {
         ("GravitySystem", "AttractionSystem", "TurbulenceSystem", "JitterSystem", "ReactiveColumnsSystem"),
         "forces add up: each adds its own and none reads it; bindings come last, as they may scale or set the sum",
     ),
+    (Phase.FORCE, Depth): (("GravitySystem", "JitterSystem"), "forces add up in depth, too"),
+    (Phase.REAP, Position): (
+        ("LifetimeSystem", "WrapSystem"),
+        "each puts others elsewhere: the dead back to where they died, those that left to the other edge",
+    ),
+    (Phase.REAP, TrailPoints): (
+        ("LifetimeSystem", "WrapSystem"),
+        "each moves the trails of those that it puts elsewhere",
+    ),
     (Phase.SHADE, Look): (
         (
             "LookSystem",
@@ -600,8 +611,8 @@ def test_changed_component_lasts_for_the_frame(make_world: MakeWorld) -> None:
 def test_change_of_an_unknown_field_names_those_that_there_are(make_world: MakeWorld) -> None:
     world = make_world(systems=False)
     entity = world.populate([Position], [Gravity(1.0)])
-    with pytest.raises(TypeError, match="Gravity has no field z; it has: x, y"):
-        world.change(entity, Gravity, z=1.0)
+    with pytest.raises(TypeError, match="Gravity has no field w; it has: x, y, z"):
+        world.change(entity, Gravity, w=1.0)
 
 
 @pytest.mark.parametrize(("fps", "moves"), [(1, 20), (3, 7), (10, 2), (19, 2), (20, 1), (60, 1)])

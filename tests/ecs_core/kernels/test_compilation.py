@@ -22,11 +22,14 @@ import json, sys, tempfile, importlib
 from pathlib import Path
 from numba.core import sigutils
 import numpy as np
-from ecs_core import Position, Scene, Table, render_frame
+from fractions import Fraction
+from ecs_core import Burst, Canvas, Collide, Depth, FeatureTimeline, Position, Range, Scene, Size, Table, Velocity, World
+from ecs_core import render_frame
 from ecs_core.kernels import jit
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.segment import SegmentRenderer
+from ecs_core.systems import BUILT_IN
 from ecs_core.text.drawing import draw
 from ecs_core.text.layout import lay_out
 from ecs_core.text.style import Style
@@ -47,6 +50,13 @@ for form in ("mov", "webm", "png"):
 table = Table([Position()])
 table.spawn(3)
 table.remove(np.array([True, False, True]))  # in so short a video no particle dies
+balls = [Burst(300.0, 500.0, count=9, size=Range(50.0, 60.0)), Collide(0.8)]  # no type of ours has any
+with World(seed=1, fps=30, canvas=Canvas(600.0), timeline=FeatureTimeline.silence(Fraction(30), 2)) as world:
+    world.populate((Position, Velocity, Size, Depth), balls)
+    for system in BUILT_IN:
+        world.add(system())
+    world.step()
+    world.step()
 draw(lay_out("a", Style(outline=0.1, glow=0.1), width=90, height=90, size=30.0))
 importlib.import_module("ecs_core.kernels.rng")
 declared = {name: str(sigutils.normalize_signature(text)[0]) for name, (_, text) in jit.SIGNATURES.items()}

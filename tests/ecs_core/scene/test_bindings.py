@@ -50,6 +50,7 @@ AT_REST = {
     "drag.rate": (Drag, "rate"),
     "gravity.x": (Gravity, "x"),
     "gravity.y": (Gravity, "y"),
+    "gravity.z": (Gravity, "z"),
     "hue.shift": (Hue, "shift"),
     "jitter.strength": (Jitter, "strength"),
     "speed.factor": (Speed, "factor"),

@@ -164,7 +164,7 @@ def seen(kind: str, **config: object) -> Sprites:
 
 @pytest.mark.parametrize("kind", ["zen", "enhanced", "snow", "bouncing"])
 def test_any_type_can_be_drawn_with_pictures(kind: str) -> None:
-    usual, pictures = seen(kind), seen(kind, texture="flake", texture_scale=5.0)
+    usual, pictures = seen(kind, trail=0), seen(kind, texture="flake", texture_scale=5.0)
     np.testing.assert_array_equal(usual.x, pictures.x)
     assert usual.texture is None
     assert pictures.texture is not None
