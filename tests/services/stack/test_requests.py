@@ -23,7 +23,10 @@ def system(stack: Stack) -> str:
         ({"particle_type": "rain"}, "Invalid particle type: rain. Available types: ["),
         ({"particle_type": "snow", "config": {"particle_count": -1}}, "particle_count = -1: must be between 0"),
         ({"particle_type": "snow", "config": {"colour": 1}}, "unknown setting 'colour'"),
-        ({"particle_type": "portrait", "config": {"picture": "/etc/passwd"}}, "picture = '/etc/passwd': is no uploaded image"),
+        (
+            {"particle_type": "portrait", "config": {"picture": "/etc/passwd"}},
+            "picture = '/etc/passwd': is no uploaded image",
+        ),
     ],
 )
 def test_wrong_system_is_refused_with_400(stack: Stack, body: dict[str, Any], words: str) -> None:

@@ -201,8 +201,9 @@ class TestAssets:
         tasks = self.tasks(tmp_path, picture())
         tasks.do("plan")
         tasks.do("segment")
-        tasks.do("join", segments=[tasks.made[0]["object"]])
-        assert len(tasks.made) == 3
+        segment, light = (each["object"] for each in tasks.made)
+        tasks.do("join", segments=[segment], light=[light])
+        assert len(tasks.made) == 4
 
     def test_picture_that_is_gone_fails_the_task_in_one_line(self, tmp_path: Path) -> None:
         with pytest.raises(MotesError, match=f"^asset:{'a' * 64} is gone; upload it again$"):
