@@ -100,7 +100,7 @@ def until(seconds: float, first: Song, then: Song) -> Song:
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """All living particles after a frame, populations one after the other; a field that a population lacks is NaN there.
+    """All living particles after a frame, populations one after the other; a field that one lacks is NaN there.
 
     ``t`` is the time that has been simulated, seconds; lengths are units, the canvas is 1920 × 1080 of them.
     """

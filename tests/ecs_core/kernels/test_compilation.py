@@ -23,8 +23,8 @@ from pathlib import Path
 from numba.core import sigutils
 import numpy as np
 from fractions import Fraction
-from ecs_core import Burst, Canvas, Collide, Depth, FeatureTimeline, Position, Range, Scene, Size, Table, Velocity, World
-from ecs_core import render_frame
+from ecs_core import Burst, Canvas, Collide, Depth, FeatureTimeline, Position, Range, Size, Table, Velocity, World
+from ecs_core import Scene, render_frame
 from ecs_core.kernels import jit
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.plan import make_plan

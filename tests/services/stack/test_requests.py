@@ -25,7 +25,7 @@ def system(stack: Stack) -> str:
         ({"particle_type": "snow", "config": {"colour": 1}}, "unknown setting 'colour'"),
         (
             {"particle_type": "portrait", "config": {"picture": "/etc/passwd"}},
-            "picture = '/etc/passwd': is no uploaded image",
+            "picture = '/etc/passwd': is no uploaded",
         ),
     ],
 )
