@@ -209,7 +209,7 @@ class Rasteriser:
             pictures = None if textured is None else textured.turns[0] > 0
             softly = soft_glows(drawn[:, :n], self.width, self.height, but=pictures)
         if softly is not None:
-            reach = reach + np.float32(SPREAD) * softly
+            reach = np.where(softly, reach + np.float32(SPREAD), reach)
         starts, listed = self._in_bands(drawn[1, :n], drawn[1, :n], reach)
         segments, line_starts, listed_lines, thinner = _NO_LINES, [0] * len(starts), _NOBODY, 1.0
         if lines is not None:
