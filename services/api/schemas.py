@@ -271,8 +271,8 @@ class Job(BaseModel):
     )
     flashes: list[Flashing] | None = Field(
         None,
-        description="passages that flash more often than WCAG 2.3.1 allows; null until it is completed, and with "
-        "`flash_guard` off",
+        description="passages that flash more often than WCAG 2.3.1 allows; null until it is completed, with "
+        "`flash_guard` off, and in formats other than mp4",
     )
 
 

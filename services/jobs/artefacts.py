@@ -48,11 +48,15 @@ async def find_artefact(sessions: Sessions, key: str) -> Artefact | None:
         return None if row is None else as_artefact(row)
 
 
+def looks_for_flashes(scene: Mapping[str, Any]) -> bool:
+    """Whether flashes are counted in a scene's video, as ``Settings.looks_for_flashes``."""
+    config = scene.get("config", {})
+    return bool(config.get("flash_guard", "off") != "off" and config.get("format", "mp4") == "mp4")
+
+
 def segment_keys(scene: Mapping[str, Any], scene_key: str, number: int) -> list[str]:
     """The keys of what a segment leaves: its file, and the light of its frames if flashes are counted."""
-    config = scene.get("config", {})
-    is_measured = config.get("flash_guard", "off") != "off" and config.get("format", "mp4") == "mp4"
-    return [segment_key(scene_key, number), *([light_key(scene_key, number)] if is_measured else [])]
+    return [segment_key(scene_key, number), *([light_key(scene_key, number)] if looks_for_flashes(scene) else [])]
 
 
 def as_artefact(row: ArtefactRow) -> Artefact:

@@ -17,7 +17,7 @@ from ecs_core import MotesError
 from services.auth.limits import LimitError, check_scene
 from services.database.engine import Sessions
 from services.database.models import TaskRow
-from services.jobs.artefacts import Artefact, find_artefact, segment_keys
+from services.jobs.artefacts import Artefact, find_artefact, looks_for_flashes, segment_keys
 from services.jobs.task_queue import TaskQueue
 from services.jobs.tasks import Claim, Tasks
 from services.observability import metrics, traces
@@ -137,7 +137,7 @@ class TaskExecutor:
             segments = await self._tasks.segments(claim)
             spec["segments"] = [segment.object for segment in segments]
             spec["overdrawn"] = sum(segment.overdrawn for segment in segments)
-            if claim.scene["config"]["flash_guard"] != "off":
+            if looks_for_flashes(claim.scene):
                 spec["light"] = [light.object for light in await self._tasks.light(claim)]
         async for message in child.messages(spec):
             if "progress" in message:
