@@ -140,8 +140,8 @@ class Tasks:
             keys = {number: segment_keys(job.scene, job.scene_key, number) for number in range(len(segments))}
             found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(*keys.values()))).values(used_at=now())
             there = set(await session.scalars(found.returning(ArtefactRow.key)))
-            # What is there of a segment in part, as a file was lost, is made anew.
-            parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one]
+            # What is there of a segment in part, as a file was lost, is made anew. What was not there may be by now.
+            parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
             turns = virtual_times(job.virtual_time, job.priority, len(segments) + 1)[1:]
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
