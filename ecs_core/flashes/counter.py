@@ -45,7 +45,7 @@ class FlashCounter:
         frames, _, rows, columns = light.shape
         if not self._kinds:
             for kind, turns in (("general", LuminanceTurns), ("red", RedTurns)):
-                self._kinds[kind] = _Kind(turns(rows * columns), rows, columns, self._second)  # type: ignore[index]
+                self._kinds[kind] = _Kind(turns(rows * columns), rows, columns, self._second)  # type: ignore[index]  # mypy takes the names for any text
         for each in self._kinds.values():
             each.add(light.reshape(frames, 3, rows * columns))
 

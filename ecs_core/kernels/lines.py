@@ -20,7 +20,7 @@ from ecs_core.kernels.soft import SOFT, WIDENED
 f32 = np.float32
 u64 = np.uint64
 
-_ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
+_ZERO, _QUARTER, _HALF, _THREE_QUARTERS, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(0.75), f32(1.0)
 INTEGRAL = f32(0.8107327)  # of the window, from -1 to 1
 _EIGHTS = 512  # groups of eight pixels that are worked on together
 
@@ -38,10 +38,40 @@ def _along(u: f32) -> f32:
 
 @inline_kernel
 def _across(u: f32) -> f32:
-    """As ``window``, but for INTEGRAL's sake; what lies on a line needs no more than a bell, which is cheaper."""
+    """About ``window``, wherever it is seen: a bell with the same integral to 0.3 %, in a third of its operations."""
     x = max(_ONE - u * u, _ZERO)
     x *= x
     return x * x
+
+
+@inline_kernel
+def _weight(across: f32, share: f32, s: f32, i0: f32, di: f32, dq: f32) -> f32:
+    """The light of a pixel at ``s`` of a line's length, 0–1; the rest is as in ``_add_eights``."""
+    root = _ONE + dq * s
+    return _across(across * (i0 + di * s)) * share * root * root
+
+
+@inline_kernel
+def _drawn(s: f32, thicker: f32, dq: f32) -> f32:
+    """Light times width of a line as it is drawn, at ``s`` of its length; 1 at its near end."""
+    root = _ONE + dq * s
+    return root * root / (_ONE + thicker * s)
+
+
+@inline_kernel
+def _correction(fade: f32, taper: f32, q: f32, r0: f32, r1: f32) -> f32:
+    """The factor on a line's light with which it has as much in all as if its reach changed evenly.
+
+    It is drawn with an inverse reach that changes evenly, or with the same one everywhere if it is too fine. The reach
+    should end at ``taper`` times what it was, and is drawn from ``r0`` to ``r1``; the square root of the light should
+    end at ``fade``, and is drawn to ``q``. Means along the line are by Simpson's rule, exact for the cubic that it
+    should be, and Boole's.
+    """
+    middle, thicker, dq = _HALF * (_ONE + fade), r0 / r1 - _ONE, q - _ONE
+    even = (_ONE + f32(2.0) * middle * middle * (_ONE + taper) + fade * fade * taper) / f32(6.0)
+    quarters = _drawn(_QUARTER, thicker, dq) + _drawn(_THREE_QUARTERS, thicker, dq)
+    ends = _ONE + _drawn(_ONE, thicker, dq)
+    return even * f32(90.0) / (f32(7.0) * ends + f32(32.0) * quarters + f32(12.0) * _drawn(_HALF, thicker, dq))
 
 
 @inner_kernel
@@ -67,10 +97,9 @@ def _add_eights(
             for k in range(8):
                 along, across = t0 + f32(k) * ux, d0 - f32(k) * uy
                 s = min(max(along * per_length, _ZERO), _ONE)
-                root = _ONE + dq * s
                 along *= inverse
                 share = max(_HALF + _along(min(along, ends - along)), _ZERO)
-                weight[start + u64(k)] = _across(across * (i0 + di * s)) * share * root * root
+                weight[start + u64(k)] = _weight(across, share, s, i0, di, dq)
     else:
         for group in range(eights):
             start = u64(group) * u64(8)
@@ -78,10 +107,9 @@ def _add_eights(
             for k in range(8):
                 along, across = t0 + f32(k) * ux, d0 - f32(k) * uy
                 s = min(max(along * per_length, _ZERO), _ONE)
-                root = _ONE + dq * s
                 along *= inverse
                 share = _along(along) - _along(along - ends)
-                weight[start + u64(k)] = _across(across * (i0 + di * s)) * share * root * root
+                weight[start + u64(k)] = _weight(across, share, s, i0, di, dq)
     if planes == 1:
         for group in range(eights):
             add8(light, u64(at[group]), weight, u64(group) * u64(8), red)
@@ -201,6 +229,7 @@ def draw_lines(
                 if r1 < FINEST:
                     q *= np.sqrt(r1 / (FINEST * dim))
                 r0, r1 = max(r0, FINEST), max(r1, FINEST)
+            dim *= _correction(lines[9, i], lines[5, i] / lines[4, i], q, r0, r1)
             red, green, blue = dim * lines[6, i], dim * lines[7, i], dim * lines[8, i]
             low, high, columns = top >> half, bottom >> half, width >> half
             light, planes, stride = colour, 3, columns + PAD

@@ -63,7 +63,7 @@ def populate(world: World, settings: ContinuousSpawningSettings) -> None:
             Bounds(margin=50.0),
             FadeWithDistance(x, y, reach=0.5 * (canvas.width**2 + canvas.height**2) ** 0.5, floor=0.1),
             Twinkle(low=0.65, high=1.0),
-            *((Trail(settings.trail, light=0.45, taper=0.7),) if settings.trail else ()),
+            *((Trail(settings.trail, taper=0.5),) if settings.trail else ()),
             Sprite("glow"),
             Reactive(_reactions(settings.bass_threshold, per_level)),
         ),

@@ -50,6 +50,21 @@ def test_pieces_of_a_line_add_up_to_it(angle: float) -> None:
     assert np.abs(whole.cb.astype(int) - pieces.cb.astype(int)).max() <= 1
 
 
+@pytest.mark.parametrize("radius", [0.3, 1.5, 6.0])
+def test_tapered_line_has_the_light_of_its_many_pieces(radius: float) -> None:
+    """However fine it is: of short pieces each is about as wide, and as bright, at both ends."""
+    taper, fade, n = 0.2, 0.25, 40
+    at = np.linspace(0, 1, n + 1)
+    width, light = 1 + (taper - 1) * at, (1 + (np.sqrt(fade) - 1) * at) ** 2
+    whole = painted(lines([40.0], [54.0], 110.0, 0.0, radius=radius, light=0.02, taper=taper, fade=fade))
+    pieces = lines(
+        40 + 110 * at[:-1], np.full(n, 54.0), 110 / n, 0.0, radius=radius * width[:-1], light=0.02 * light[:-1],
+        taper=width[1:] / width[:-1], fade=light[1:] / light[:-1],
+    )  # fmt: skip
+    black = light_of(painted(lines([], [], 0.0, 0.0))).sum()
+    assert light_of(whole).sum() - black == pytest.approx(light_of(painted(pieces)).sum() - black, rel=0.02)
+
+
 def test_line_from_either_end_is_the_same() -> None:
     there = painted(lines([50.0], [30.0], 60.0, 40.0))
     back = painted(lines([110.0], [70.0], -60.0, -40.0))
