@@ -156,6 +156,12 @@ def alive(path: TrailPoints | None) -> NDArray[np.bool_] | None:
     return living
 
 
+def count_of(rows: int, path: TrailPoints | None) -> int:
+    """How many of the ``rows`` of a table are particles."""
+    living = alive(path)
+    return rows if living is None else int(np.count_nonzero(living))
+
+
 # --- motion ------------------------------------------------------------------------------------------------------
 
 

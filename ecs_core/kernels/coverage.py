@@ -78,6 +78,17 @@ def _add_line(areas: F32, x0: float, y0: float, x1: float, y1: float) -> None:
         row += 1
 
 
+@inline_kernel
+def _placed(
+    curves: F32, curve: int, scale: float, x: float, y: float
+) -> tuple[float, float, float, float, float, float, float, float]:
+    """The four points of a curve in pixels, y downwards."""
+    ax, ay = x + scale * curves[curve, 0], y - scale * curves[curve, 1]
+    bx, by = x + scale * curves[curve, 2], y - scale * curves[curve, 3]
+    cx, cy = x + scale * curves[curve, 4], y - scale * curves[curve, 5]
+    return ax, ay, bx, by, cx, cy, x + scale * curves[curve, 6], y - scale * curves[curve, 7]
+
+
 @kernel("f4[:, ::1], f4[:, ::1], f8, f8, f8")
 def add_outline(areas: F32, curves: F32, scale: float, x: float, y: float) -> None:
     """Add an outline's signed areas to ``areas`` (height, width + 2), whose last two columns are scratch.
@@ -87,10 +98,7 @@ def add_outline(areas: F32, curves: F32, scale: float, x: float, y: float) -> No
     elsewhere, but is not cut off exactly.
     """
     for curve in range(curves.shape[0]):
-        ax, ay = x + scale * curves[curve, 0], y - scale * curves[curve, 1]
-        bx, by = x + scale * curves[curve, 2], y - scale * curves[curve, 3]
-        cx, cy = x + scale * curves[curve, 4], y - scale * curves[curve, 5]
-        dx, dy = x + scale * curves[curve, 6], y - scale * curves[curve, 7]
+        ax, ay, bx, by, cx, cy, dx, dy = _placed(curves, curve, scale, x, y)
         count = _lines_of(ax, ay, bx, by, cx, cy, dx, dy, _FAR_FROM_CURVE)
         u0, v0 = ax, ay
         for each in range(1, count + 1):
@@ -152,10 +160,7 @@ def approach(squares: F32, curves: F32, scale: float, x: float, y: float, reach:
     ``curves``, ``scale``, ``x`` and ``y`` are those of :func:`add_outline`. Distances over ``reach`` may be left out.
     """
     for curve in range(curves.shape[0]):
-        ax, ay = x + scale * curves[curve, 0], y - scale * curves[curve, 1]
-        bx, by = x + scale * curves[curve, 2], y - scale * curves[curve, 3]
-        cx, cy = x + scale * curves[curve, 4], y - scale * curves[curve, 5]
-        dx, dy = x + scale * curves[curve, 6], y - scale * curves[curve, 7]
+        ax, ay, bx, by, cx, cy, dx, dy = _placed(curves, curve, scale, x, y)
         count = _lines_of(ax, ay, bx, by, cx, cy, dx, dy, _FAR_FROM_OUTLINE)
         u0, v0 = ax, ay
         for each in range(1, count + 1):

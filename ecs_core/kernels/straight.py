@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecs_core.arrays import F32, U8, U16, Scalar
+from ecs_core.arrays import F32, I64, U8, U16, Scalar
 from ecs_core.kernels.cover import TOE
 from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
@@ -103,23 +103,32 @@ def _straight(
             out_a[i] = alpha
 
 
-@inline_kernel
-def _run(touched: U8, before: U8, strip: int, block: int) -> tuple[int, int]:
-    """The next run of blocks to be drawn in a strip, from ``block`` on: its first one, and the one after its last."""
-    blocks = touched.shape[1]
-    while block < blocks and not (touched[strip, block] | before[strip, block]):
-        block += 1
-    end = block
-    while end < blocks and (touched[strip, end] | before[strip, end]):
-        end += 1
-    return block, end
+@inner_kernel
+def _runs(touched: U8, before: U8, rows: int, width: int, runs: I64) -> int:
+    """List what is to be drawn of a band of so many rows: the runs of blocks that are or were touched.
 
-
-@inline_kernel
-def _forget(touched: U8, before: U8, strip: int) -> None:
-    for block in range(touched.shape[1]):
-        before[strip, block] = touched[strip, block]
-        touched[strip, block] = 0
+    ``runs`` (n, 4) gets the first row of each, one more than its last row, and the same of its columns; the number of
+    runs is returned. What is touched now is what was touched before in the next frame.
+    """
+    count, blocks = 0, touched.shape[1]
+    for strip in range(touched.shape[0]):
+        first = strip << STRIP_SHIFT
+        last = min(rows, first + (1 << STRIP_SHIFT))
+        block = 0
+        while first < last and block < blocks:
+            begin = block
+            while block < blocks and (touched[strip, block] | before[strip, block]):
+                block += 1
+            if block > begin:
+                runs[count, 0], runs[count, 1] = first, last
+                runs[count, 2], runs[count, 3] = begin << BLOCK_SHIFT, min(width, block << BLOCK_SHIFT)
+                count += 1
+            block += 1
+        if first < last:
+            for each in range(blocks):
+                before[strip, each] = touched[strip, each]
+                touched[strip, each] = 0
+    return count
 
 
 @inline_kernel
@@ -128,160 +137,134 @@ def _noise(dither: f32, amount: f32) -> f32:
     return _HALF + amount * (dither - _HALF)
 
 
+def scratch(width: int, rows: int) -> tuple[I64, F32, F32, F32]:
+    """What kernels here work with, in bands of so many rows: runs, cells at half and at full size, two lines."""
+    runs = (-(-rows >> STRIP_SHIFT)) * ((width >> BLOCK_SHIFT) // 2 + 1)
+    narrow, cells = np.zeros((CELLS, width), np.float32), np.zeros((CELLS, width), np.float32)
+    return np.zeros((runs, 4), np.int64), narrow, cells, np.zeros((2, 4, width), np.float32)
+
+
 _BAND = (
     "f4[::1], f4[::1], i8, i8, i8, u1[:, ::1], u1[:, ::1], f4[::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], "
-    "f4[:, ::1], f4, f4[:, ::1], f4[:, ::1], f4[:, :, ::1], "
+    "f4[:, ::1], f4, i8[:, ::1], f4[:, ::1], f4[:, ::1], f4[:, :, ::1], "
 )
 
 
 @kernel(_BAND + "u1[:, ::1]")
 def develop_rgba(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, touched: U8, before: U8, base: F32, glow: F32,
-    gx: F32, gy: F32, behind: F32, dither: F32, amount: f32, narrow: F32, cells: F32, line: F32, out: U8,
+    gx: F32, gy: F32, behind: F32, dither: F32, amount: f32, runs: I64, narrow: F32, cells: F32, line: F32, out: U8,
 ) -> None:  # fmt: skip
     """Develop a band as ``tone.develop_band`` does, into pixels of four bytes: ``out`` is (height, >= 4 width).
 
     ``behind`` is (height, width), the share of the background that is still seen behind what covers it, or (1, 1) where
     it is the same everywhere. ``dither`` is (rows of a band, width); colours take ``amount`` (0–1) of it, alpha all.
-    The arrays after that are scratch: two of (CELLS, width), and (2, 4, width).
+    The arrays after that are scratch: :func:`scratch`.
     """
-    for strip in range(touched.shape[0]):
-        first = strip << STRIP_SHIFT
-        rows = min(1 << STRIP_SHIFT, bottom - top - first)
-        block, end = _run(touched, before, strip, 0) if rows > 0 else (touched.shape[1], 0)
-        while block < touched.shape[1]:
-            left, right = block << BLOCK_SHIFT, min(width, end << BLOCK_SHIFT)
-            for row in range(first, first + rows, 2):
-                _straight(
-                    luminance, colour, row, top, left, right, width, base, glow, gx, gy, behind, narrow, cells, line
-                )
-                for lower in range(2):
-                    noise = dither[row + lower, left:right]
-                    pixels = out[top + row + lower, 4 * left : 4 * right]
-                    for i in range(right - left):
-                        more = _noise(noise[i], amount)
-                        for channel in range(3):
-                            pixels[4 * i + channel] = np.uint8(np.int32(f32(255.0) * line[lower, channel, i] + more))
-                        pixels[4 * i + 3] = np.uint8(np.int32(f32(255.0) * line[lower, 3, i] + noise[i]))
-            block, end = _run(touched, before, strip, end)
-        if rows > 0:
-            _forget(touched, before, strip)
+    for run in range(_runs(touched, before, bottom - top, width, runs)):
+        first, last, left, right = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+        for row in range(first, last, 2):
+            _straight(luminance, colour, row, top, left, right, width, base, glow, gx, gy, behind, narrow, cells, line)
+            for lower in range(2):
+                noise = dither[row + lower, left:right]
+                pixels = out[top + row + lower, 4 * left : 4 * right]
+                for i in range(right - left):
+                    more = _noise(noise[i], amount)
+                    for channel in range(3):
+                        pixels[4 * i + channel] = np.uint8(np.int32(f32(255.0) * line[lower, channel, i] + more))
+                    pixels[4 * i + 3] = np.uint8(np.int32(f32(255.0) * line[lower, 3, i] + noise[i]))
 
 
 @kernel(_BAND + "u2[:, ::1], u2[:, ::1], u2[:, ::1], u2[:, ::1]")
 def develop_yuva444(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, touched: U8, before: U8, base: F32, glow: F32,
-    gx: F32, gy: F32, behind: F32, dither: F32, amount: f32, narrow: F32, cells: F32, line: F32, luma: U16, cb: U16,
-    cr: U16, alpha: U16,
+    gx: F32, gy: F32, behind: F32, dither: F32, amount: f32, runs: I64, narrow: F32, cells: F32, line: F32, luma: U16,
+    cb: U16, cr: U16, alpha: U16,
 ) -> None:  # fmt: skip
     """The same into four planes of ten bits, (height, >= width) each: limited-range BT.709, and full-range alpha."""
-    for strip in range(touched.shape[0]):
-        first = strip << STRIP_SHIFT
-        rows = min(1 << STRIP_SHIFT, bottom - top - first)
-        block, end = _run(touched, before, strip, 0) if rows > 0 else (touched.shape[1], 0)
-        while block < touched.shape[1]:
-            left, right = block << BLOCK_SHIFT, min(width, end << BLOCK_SHIFT)
-            for row in range(first, first + rows, 2):
-                _straight(
-                    luminance, colour, row, top, left, right, width, base, glow, gx, gy, behind, narrow, cells, line
-                )
-                for lower in range(2):
-                    y = top + row + lower
-                    noise = dither[row + lower, left:right]
-                    red, green, blue, hides = line[lower, 0], line[lower, 1], line[lower, 2], line[lower, 3]
-                    out_y, out_b, out_r = luma[y, left:right], cb[y, left:right], cr[y, left:right]
-                    out_a = alpha[y, left:right]
-                    for i in range(right - left):
-                        more = _noise(noise[i], amount)
-                        light = KR * red[i] + KG * green[i] + KB * blue[i]
-                        out_y[i] = np.uint16(np.int32(f32(64.0) + f32(876.0) * light + more))
-                        out_b[i] = np.uint16(np.int32(f32(512.0) + f32(896.0) * _CB * (blue[i] - light) + more))
-                        out_r[i] = np.uint16(np.int32(f32(512.0) + f32(896.0) * _CR * (red[i] - light) + more))
-                        out_a[i] = np.uint16(np.int32(f32(1023.0) * hides[i] + noise[i]))
-            block, end = _run(touched, before, strip, end)
-        if rows > 0:
-            _forget(touched, before, strip)
+    for run in range(_runs(touched, before, bottom - top, width, runs)):
+        first, last, left, right = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+        for row in range(first, last, 2):
+            _straight(luminance, colour, row, top, left, right, width, base, glow, gx, gy, behind, narrow, cells, line)
+            for lower in range(2):
+                y = top + row + lower
+                noise = dither[row + lower, left:right]
+                red, green, blue, hides = line[lower, 0], line[lower, 1], line[lower, 2], line[lower, 3]
+                out_y, out_b, out_r = luma[y, left:right], cb[y, left:right], cr[y, left:right]
+                out_a = alpha[y, left:right]
+                for i in range(right - left):
+                    more = _noise(noise[i], amount)
+                    light = KR * red[i] + KG * green[i] + KB * blue[i]
+                    out_y[i] = np.uint16(np.int32(f32(64.0) + f32(876.0) * light + more))
+                    out_b[i] = np.uint16(np.int32(f32(512.0) + f32(896.0) * _CB * (blue[i] - light) + more))
+                    out_r[i] = np.uint16(np.int32(f32(512.0) + f32(896.0) * _CR * (red[i] - light) + more))
+                    out_a[i] = np.uint16(np.int32(f32(1023.0) * hides[i] + noise[i]))
 
 
 @kernel(_BAND + "u1[:, ::1], u1[:, ::1], u1[:, ::1], u1[:, ::1]")
 def develop_yuva420(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, touched: U8, before: U8, base: F32, glow: F32,
-    gx: F32, gy: F32, behind: F32, dither: F32, amount: f32, narrow: F32, cells: F32, line: F32, luma: U8, cb: U8,
-    cr: U8, alpha: U8,
+    gx: F32, gy: F32, behind: F32, dither: F32, amount: f32, runs: I64, narrow: F32, cells: F32, line: F32, luma: U8,
+    cb: U8, cr: U8, alpha: U8,
 ) -> None:  # fmt: skip
     """The same into planes of eight bits, of which ``cb`` and ``cr`` have half the size.
 
     Their colour is the mean of four pixels, each by its alpha, as what is not seen must not dull what is.
     """
-    for strip in range(touched.shape[0]):
-        first = strip << STRIP_SHIFT
-        rows = min(1 << STRIP_SHIFT, bottom - top - first)
-        block, end = _run(touched, before, strip, 0) if rows > 0 else (touched.shape[1], 0)
-        while block < touched.shape[1]:
-            left, right = block << BLOCK_SHIFT, min(width, end << BLOCK_SHIFT)
-            for row in range(first, first + rows, 2):
-                _straight(
-                    luminance, colour, row, top, left, right, width, base, glow, gx, gy, behind, narrow, cells, line
-                )
+    for run in range(_runs(touched, before, bottom - top, width, runs)):
+        first, last, left, right = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+        for row in range(first, last, 2):
+            _straight(luminance, colour, row, top, left, right, width, base, glow, gx, gy, behind, narrow, cells, line)
+            for lower in range(2):
+                noise = dither[row + lower, left:right]
+                red, green, blue, hides = line[lower, 0], line[lower, 1], line[lower, 2], line[lower, 3]
+                out_y = luma[top + row + lower, left:right]
+                out_a = alpha[top + row + lower, left:right]
+                for i in range(right - left):
+                    light = KR * red[i] + KG * green[i] + KB * blue[i]
+                    out_y[i] = np.uint8(np.int32(f32(16.0) + f32(219.0) * light + _noise(noise[i], amount)))
+                    out_a[i] = np.uint8(np.int32(f32(255.0) * hides[i] + noise[i]))
+            out_b = cb[(top + row) >> 1, left >> 1 : right >> 1]
+            out_r = cr[(top + row) >> 1, left >> 1 : right >> 1]
+            for i in range((right - left) >> 1):
+                red_sum, green_sum, blue_sum, total = _ZERO, _ZERO, _ZERO, _LEAST
                 for lower in range(2):
-                    noise = dither[row + lower, left:right]
-                    red, green, blue, hides = line[lower, 0], line[lower, 1], line[lower, 2], line[lower, 3]
-                    out_y = luma[top + row + lower, left:right]
-                    out_a = alpha[top + row + lower, left:right]
-                    for i in range(right - left):
-                        light = KR * red[i] + KG * green[i] + KB * blue[i]
-                        out_y[i] = np.uint8(np.int32(f32(16.0) + f32(219.0) * light + _noise(noise[i], amount)))
-                        out_a[i] = np.uint8(np.int32(f32(255.0) * hides[i] + noise[i]))
-                out_b = cb[(top + row) >> 1, left >> 1 : right >> 1]
-                out_r = cr[(top + row) >> 1, left >> 1 : right >> 1]
-                for i in range((right - left) >> 1):
-                    red_sum, green_sum, blue_sum, total = _ZERO, _ZERO, _ZERO, _LEAST
-                    for lower in range(2):
-                        for pixel in range(2 * i, 2 * i + 2):
-                            hides_here = line[lower, 3, pixel]
-                            red_sum += hides_here * line[lower, 0, pixel]
-                            green_sum += hides_here * line[lower, 1, pixel]
-                            blue_sum += hides_here * line[lower, 2, pixel]
-                            total += hides_here
-                    light = KR * red_sum + KG * green_sum + KB * blue_sum
-                    per, more = f32(224.0) / total, f32(128.0) + _HALF
-                    out_b[i] = np.uint8(np.int32(more + per * _CB * (blue_sum - light)))
-                    out_r[i] = np.uint8(np.int32(more + per * _CR * (red_sum - light)))
-            block, end = _run(touched, before, strip, end)
-        if rows > 0:
-            _forget(touched, before, strip)
+                    for pixel in range(2 * i, 2 * i + 2):
+                        hides_here = line[lower, 3, pixel]
+                        red_sum += hides_here * line[lower, 0, pixel]
+                        green_sum += hides_here * line[lower, 1, pixel]
+                        blue_sum += hides_here * line[lower, 2, pixel]
+                        total += hides_here
+                light = KR * red_sum + KG * green_sum + KB * blue_sum
+                per, more = f32(224.0) / total, f32(128.0) + _HALF
+                out_b[i] = np.uint8(np.int32(more + per * _CB * (blue_sum - light)))
+                out_r[i] = np.uint8(np.int32(more + per * _CR * (red_sum - light)))
 
 
-@kernel("f4[::1], f4[::1], i8, i8, i8, u1[:, ::1], u1[:, ::1], f4[::1], f4, f4[:, ::1]")
+@kernel("f4[::1], f4[::1], i8, i8, i8, u1[:, ::1], u1[:, ::1], f4[::1], f4, i8[:, ::1], f4[:, ::1]")
 def see_behind(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, touched: U8, before: U8, base: F32, white: Scalar,
-    behind: F32,
+    runs: I64, behind: F32,
 ) -> None:  # fmt: skip
     """The share of a background that is still seen behind black sprites, into ``behind`` (height, width).
 
     The background is grey light that is shown as ``white``; ``base`` (3,) is what of it is not in the accumulators yet.
+    ``runs`` is the first of :func:`scratch`.
     """
     stride, half_stride, plane = width + PAD, (width >> 1) + PAD, colour.size // 3
     per, rest = _ONE / f32(white), base[0]
-    for strip in range(touched.shape[0]):
-        first = strip << STRIP_SHIFT
-        rows = min(1 << STRIP_SHIFT, bottom - top - first)
-        block, end = _run(touched, before, strip, 0) if rows > 0 else (touched.shape[1], 0)
-        while block < touched.shape[1]:
-            left, right = block << BLOCK_SHIFT, min(width, end << BLOCK_SHIFT)
-            for row in range(first, first + rows):
-                light = luminance[row * stride + left : row * stride + right]
-                out = behind[top + row, left:right]
-                for i in range(right - left):
-                    x = light[i] + rest
-                    light[i] = _ZERO
-                    share = per * x / (x + TOE)
-                    out[i] = share if share < _ALL else _ONE
-            for row in range(first >> 1, (first + rows) >> 1):
-                for channel in range(3):
-                    at = channel * plane + row * half_stride
-                    for i in range(at + (left >> 1), at + (right >> 1)):
-                        colour[i] = _ZERO
-            block, end = _run(touched, before, strip, end)
-        if rows > 0:
-            _forget(touched, before, strip)
+    for run in range(_runs(touched, before, bottom - top, width, runs)):
+        first, last, left, right = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+        for row in range(first, last):
+            light = luminance[row * stride + left : row * stride + right]
+            out = behind[top + row, left:right]
+            for i in range(right - left):
+                x = light[i] + rest
+                light[i] = _ZERO
+                share = per * x / (x + TOE)
+                out[i] = share if share < _ALL else _ONE
+        for row in range(first >> 1, last >> 1):
+            for channel in range(3):
+                at = channel * plane + row * half_stride
+                for i in range(at + (left >> 1), at + (right >> 1)):
+                    colour[i] = _ZERO

@@ -13,10 +13,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ecs_core import kernels
-from ecs_core.arrays import F32, U8, U16
+from ecs_core.arrays import F32, I64, U8, U16
 from ecs_core.raster.background import Background
 from ecs_core.raster.finish import Finish
-from ecs_core.raster.rasteriser import Rasteriser
+from ecs_core.raster.rasteriser import BAND_ROWS, Rasteriser
 from ecs_core.raster.sprites import Sprites
 
 StraightForm: TypeAlias = Literal["rgba", "yuva420p", "yuva444p10le"]
@@ -54,8 +54,7 @@ class StraightRasteriser:
         self._rasteriser = Rasteriser(width, height, background=background or Background())
         self._behind: F32 = np.full((1, 1), 0.0 if self._opaque else 1.0, np.float32)
         self._covers: _Covers | None = None
-        cells = (kernels.straight.CELLS, width)
-        self._scratch = np.zeros(cells, np.float32), np.zeros(cells, np.float32), np.zeros((2, 4, width), np.float32)
+        self._scratch = kernels.straight.scratch(width, BAND_ROWS)
 
     def reset(self) -> None:
         """Redraw the next frame completely, as is necessary on planes that were not painted before."""
@@ -94,6 +93,7 @@ class _Covers:
         grey = float(kernels.cover.TOE) * _WHITE / (1 - _WHITE)
         self._rasteriser = Rasteriser(width, height, background=Background(base=(grey, grey, grey)))
         self._behind: F32 = np.empty((height, width), np.float32)
+        self._runs, *_ = kernels.straight.scratch(width, BAND_ROWS)
 
     def behind(self, sprites: Sprites) -> F32:
         """The share of the background that is still seen behind ``sprites``, (height, width)."""
@@ -102,7 +102,9 @@ class _Covers:
         if sprites.dx is not None and sprites.dy is not None:  # lines cover nothing
             sprites = sprites.where((sprites.dx == 0) & (sprites.dy == 0))
         black = np.zeros(len(sprites), np.float32)
-        self._rasteriser.paint(replace(sprites, red=black, green=black, blue=black, skirt=black), _Behind(self._behind))
+        self._rasteriser.paint(
+            replace(sprites, red=black, green=black, blue=black, skirt=black), _Behind(self._behind, self._runs)
+        )
         return self._behind
 
 
@@ -111,13 +113,24 @@ class _Behind:
     """What is seen behind sprites, as planes."""
 
     share: F32
+    runs: I64
 
     def develop(
         self, luminance: F32, colour: F32, top: int, bottom: int, width: int, touched: U8, before: U8, base: F32,
         glow: F32, gx: F32, gy: F32, dither: F32,
     ) -> None:  # fmt: skip
         kernels.straight.see_behind(
-            luminance, colour, top, bottom, width, touched, before, base, np.float32(_WHITE), self.share
+            luminance,
+            colour,
+            top,
+            bottom,
+            width,
+            touched,
+            before,
+            base,
+            np.float32(_WHITE),
+            self.runs,
+            self.share,
         )
 
 
@@ -128,7 +141,7 @@ class _Target:
     planes: StraightPlanes
     behind: F32
     opaque: bool
-    scratch: tuple[F32, F32, F32]
+    scratch: tuple[I64, F32, F32, F32]
 
     def develop(
         self, luminance: F32, colour: F32, top: int, bottom: int, width: int, touched: U8, before: U8, base: F32,

@@ -23,6 +23,7 @@ from ecs_core.ecs.components import (
     Turn,
     Velocity,
     alive,
+    count_of,
 )
 from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, MovingCamera
@@ -53,10 +54,7 @@ class SpriteSystem(System):
     def process(self) -> None:
         world = self.world
         seen = world.query(Table, Position, Look, Color, Sprite)
-        living = {entity: alive(world.component(entity, TrailPoints)) for entity, _ in seen}
-        count = sum(
-            len(table) if (some := living[entity]) is None else np.count_nonzero(some) for entity, (table, *_) in seen
-        )
+        count = sum(count_of(len(table), world.component(entity, TrailPoints)) for entity, (table, *_) in seen)
         for entity, (table, position, look, color, sprite) in seen:
             if not len(table):
                 continue
@@ -85,7 +83,7 @@ class SpriteSystem(System):
                 sprites = replace(sprites, z=depth.z)
             if sprite.texture is not None:
                 sprites = self._with_pictures(entity, table, sprite, sprites)
-            world.draw(self._exposed(entity, sprite, sprites, living[entity]))
+            world.draw(self._exposed(entity, sprite, sprites, alive(world.component(entity, TrailPoints))))
 
     def _exposed(self, entity: int, sprite: Sprite, sprites: Sprites, living: NDArray[np.bool_] | None) -> Sprites:
         """The sprites of particles that are ``living`` (rows,), spread along their way while the shutter is open."""

@@ -27,6 +27,7 @@ from ecs_core.ecs.components import (
     Upkeep,
     Velocity,
     alive,
+    count_of,
 )
 from ecs_core.ecs.resources import AudioFrame
 from ecs_core.ecs.rng import kernel_key, stream_of, uniform_by_birth
@@ -195,9 +196,9 @@ def source_of(world: World, entity: int, origin: EmitFrom) -> int:
 
 def _count(world: World, entity: int) -> int:
     """How many particles a population has; trails of dead ones are none."""
-    table, living = world.component(entity, Table), alive(world.component(entity, TrailPoints))
+    table = world.component(entity, Table)
     assert table is not None
-    return len(table) if living is None else int(np.count_nonzero(living))
+    return count_of(len(table), world.component(entity, TrailPoints))
 
 
 def _pace(world: World, entity: int) -> np.float32:

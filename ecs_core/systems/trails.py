@@ -58,34 +58,35 @@ class TrailSystem(System):
             *kinds, optional=in_space
         ):
             factor = f32(1.0 if speed is None else speed.factor)
-            vx, vy = velocity.x * factor, velocity.y * factor
-            vz = None if depth is None else depth.vz * factor
+            _, _, first_x = world.derived(entity, table, _rows)
+
+            def kept(row: int, table: Table = table) -> F32:
+                """The places of all rows along an axis, the newest first."""
+                return table.values[row : row + TRAIL_POINTS, : len(table)]
+
+            axes = [
+                (position.x, path.x, velocity.x * factor, kept(first_x)),
+                (position.y, path.y, velocity.y * factor, kept(first_x + TRAIL_POINTS)),
+            ]
+            if depth is not None and deep is not None:
+                axes.append((depth.z, deep.z, depth.vz * factor, kept(table.row_of(TrailDepths, "z0"))))
             living = alive(path)
             if living is not None:
                 path.gone[~living] += f32(clock.dt)
-                held = [(position.x, path.x, vx), (position.y, path.y, vy)]
-                if depth is not None and deep is not None and vz is not None:
-                    held.append((depth.z, deep.z, vz))
-                for place, kept_place, v in held:
-                    place[~living], v[~living] = kept_place[~living], 0
-            moved = np.hypot(position.x - path.x, position.y - path.y)
-            jumped = moved > _JUMP + _FASTER * f32(clock.dt) * np.hypot(vx, vy)
-            if depth is not None and deep is not None and vz is not None:
-                jumped |= np.abs(depth.z - deep.z) > _JUMP + _FASTER * f32(clock.dt) * np.abs(vz)
-                deep.z[:] = depth.z
+                for here, before, v, _ in axes:
+                    here[~living], v[~living] = before[~living], 0
+            (x, last_x, vx, _), (y, last_y, vy, _), *in_depth = axes
+            jumped = np.hypot(x - last_x, y - last_y) > _JUMP + _FASTER * f32(clock.dt) * np.hypot(vx, vy)
+            for z, last_z, vz, _ in in_depth:
+                jumped |= np.abs(z - last_z) > _JUMP + _FASTER * f32(clock.dt) * np.abs(vz)
             path.known[jumped] = 0
-            path.x[:], path.y[:] = position.x, position.y
+            for here, before, _, _ in axes:
+                before[:] = here
             step = trail.seconds / (TRAIL_POINTS - 1)
             first, last = _steps(now - clock.dt, step), _steps(now, step)
-            _, _, at = world.derived(entity, table, _rows)
-            xs, ys = (table.values[row : row + TRAIL_POINTS, : len(table)] for row in (at, at + TRAIL_POINTS))
-            kept = [(xs, position.x, vx), (ys, position.y, vy)]
-            if depth is not None and deep is not None and vz is not None:
-                first_z = table.row_of(TrailDepths, "z0")
-                kept.append((table.values[first_z : first_z + TRAIL_POINTS, : len(table)], depth.z, vz))
             for tick in range(max(first, last - TRAIL_POINTS) + 1, last + 1):
                 back = f32(now - tick * step)
-                for places, here, v in kept:
+                for here, _, v, places in axes:
                     places[1:] = places[:-1].copy()
                     places[0] = here - v * back
                 np.minimum(path.known + 1, TRAIL_POINTS, out=path.known)

@@ -64,8 +64,16 @@ def encoded(
     codec.time_base = Fraction(1, out_rate)
     codec.options = dict(_OPTIONS[quality]) if out_rate >= _FULL_RATE else {}
     resampler = av.AudioResampler(format="fltp", layout=layout, rate=out_rate)
+    yield from packets(codec, resampler, exactly(blocks, channels, round(duration * rate)), rate=rate)
+
+
+def packets(
+    codec: av.AudioCodecContext, resampler: av.AudioResampler, blocks: Iterable[F32], *, rate: int
+) -> Iterator[Packet]:
+    """What a codec makes of blocks of samples (1 or 2, n) at ``rate``, which it gets through a resampler."""
     read = 0
-    for block in exactly(blocks, channels, round(duration * rate)):
+    for block in blocks:
+        layout = "mono" if len(block) == 1 else "stereo"
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
         frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), read
         read += block.shape[1]

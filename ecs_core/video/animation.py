@@ -16,7 +16,7 @@ import av.filter
 
 from ecs_core.errors import RenderError
 from ecs_core.video.format import Quality, VideoFormat
-from ecs_core.video.frames_file import FramesFile, check_count, frames_in, poster_of
+from ecs_core.video.frames_file import FramesFile, PngFrames, frames_in
 
 _WEBP_OPTIONS: Mapping[Quality, Mapping[str, str]] = {
     "draft": {"quality": "60", "compression_level": "0"},
@@ -27,37 +27,21 @@ _DITHER = "bayer:bayer_scale=3"  # a pattern that stays where it is: noise would
 _FOREVER = "0"
 
 
-class AnimationFile:
-    """The finished animation. Call :meth:`append` for every segment in order, then :meth:`close`.
-
-    ``frames`` is the planned number of frames, ``poster`` the number of the one that stands for the video.
-    """
+class AnimationFile(PngFrames):
+    """The finished animation. Call :meth:`append` for every segment in order, then :meth:`close`."""
 
     def __init__(
         self, path: Path, video: VideoFormat, *, frames: int, poster: int = 0, tags: Mapping[str, str] | None = None
     ) -> None:
-        self._path, self._video, self._expected = path, video, frames
-        self._poster_number, self._poster = poster, b""
+        super().__init__(expected=frames, poster=poster)
         self._made: _Webp | _Gif = _Webp(path, video, tags or {}) if video.form == "webp" else _Gif(path, video, frames)
-        self.frames = 0
         self.described = {"webp": "WebP", "gif": "GIF"}[video.form] + (" with alpha" if video.alpha else "")
 
     def append(self, segment: Path) -> None:
         """Append the frames of a segment."""
-        for data in frames_in(segment):
-            if self.frames == self._poster_number:
-                self._poster = data
-            self.frames += 1
+        for _ in self.take(segment):
+            pass
         self._made.append(segment)
-
-    def write_poster(self, path: Path) -> None:
-        """Write the poster as a PNG.
-
-        Raises:
-            OSError: the file cannot be written.
-            RenderError: the poster's segment was not appended.
-        """
-        path.write_bytes(poster_of(self._poster, self.frames, self._poster_number))
 
     def close(self) -> None:
         """Encode what is left, and finish the file.
@@ -65,7 +49,7 @@ class AnimationFile:
         Raises:
             RenderError: the segments do not have the planned number of frames in total.
         """
-        check_count(self.frames, self._expected)
+        self.check()
         self._made.close()
 
     def abandon(self) -> None:

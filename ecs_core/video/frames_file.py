@@ -58,25 +58,22 @@ class FrameWriter:
             _abandon(self._zip)
 
 
-class FramesFile:
-    """The finished zip file of numbered frames. Call :meth:`append` for every segment in order, then :meth:`close`.
+class PngFrames:
+    """Takes a video's frames as PNG files, in order: counts them, and keeps the poster.
 
-    ``frames`` is the planned number of frames, ``poster`` the number of the one that stands for the video.
+    ``expected`` is the planned number of frames, ``poster`` the number of the one that stands for the video.
     """
 
-    def __init__(self, path: Path, video: VideoFormat, *, frames: int, poster: int = 0) -> None:
-        self._path, self._expected = path, frames
-        self._zip = zipfile.ZipFile(path, "w")
-        self._poster_number, self._poster = poster, b""
+    def __init__(self, *, expected: int, poster: int) -> None:
+        self._expected, self._poster_number, self._poster = expected, poster, b""
         self.frames = 0
-        self.described = "PNG with alpha" if video.alpha else "PNG"
 
-    def append(self, segment: Path) -> None:
-        """Append the frames of a segment."""
+    def take(self, segment: Path) -> Iterator[tuple[int, bytes]]:
+        """The frames of a segment, with their numbers in the video."""
         for data in frames_in(segment):
             if self.frames == self._poster_number:
                 self._poster = data
-            _add(self._zip, self.frames, data)
+            yield self.frames, data
             self.frames += 1
 
     def write_poster(self, path: Path) -> None:
@@ -86,7 +83,31 @@ class FramesFile:
             OSError: the file cannot be written.
             RenderError: the poster's segment was not appended.
         """
-        path.write_bytes(poster_of(self._poster, self.frames, self._poster_number))
+        if not self._poster:
+            raise RenderError(f"the segments hold {self.frames} frames, and frame {self._poster_number} is the poster")
+        path.write_bytes(self._poster)
+
+    def check(self) -> None:
+        """Compare the number of frames with the planned one.
+
+        Raises:
+            RenderError: they differ.
+        """
+        check_count(self.frames, self._expected)
+
+
+class FramesFile(PngFrames):
+    """The finished zip file of numbered frames. Call :meth:`append` for every segment in order, then :meth:`close`."""
+
+    def __init__(self, path: Path, video: VideoFormat, *, frames: int, poster: int = 0) -> None:
+        super().__init__(expected=frames, poster=poster)
+        self._zip = zipfile.ZipFile(path, "w")
+        self.described = "PNG with alpha" if video.alpha else "PNG"
+
+    def append(self, segment: Path) -> None:
+        """Append the frames of a segment."""
+        for number, data in self.take(segment):
+            _add(self._zip, number, data)
 
     def close(self) -> None:
         """Finish the file.
@@ -94,7 +115,7 @@ class FramesFile:
         Raises:
             RenderError: the segments do not have the planned number of frames in total.
         """
-        check_count(self.frames, self._expected)
+        self.check()
         self._zip.close()
 
     def abandon(self) -> None:
@@ -117,17 +138,6 @@ def check_count(frames: int, expected: int) -> None:
     """
     if frames != expected:
         raise RenderError(f"the segments hold {frames} frames, but {expected} were planned")
-
-
-def poster_of(data: bytes, frames: int, number: int) -> bytes:
-    """The poster, if its segment was among the ``frames`` ones.
-
-    Raises:
-        RenderError: it was not.
-    """
-    if not data:
-        raise RenderError(f"the segments hold {frames} frames, and frame {number} is the poster")
-    return data
 
 
 def _add(to: zipfile.ZipFile, number: int, data: bytes) -> None:

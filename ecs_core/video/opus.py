@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import av
-import numpy as np
 
 from ecs_core.arrays import F32
-from ecs_core.video.aac import Packet, exactly
+from ecs_core.video.aac import Packet, exactly, packets
 from ecs_core.video.format import Quality
 
 RATE = 48_000  # samples a second, of all Opus
@@ -41,13 +40,4 @@ def encoded_opus(
     codec.bit_rate = bit_rate or _BIT_RATES[quality][channels > 1]
     codec.time_base = Fraction(1, RATE)
     resampler = av.AudioResampler(format="flt", layout=layout, rate=RATE, frame_size=RATE // 50)
-    read = 0
-    for block in exactly(blocks, channels, round(duration * rate)):
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
-        frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), read
-        read += block.shape[1]
-        for part in resampler.resample(frame):
-            yield from codec.encode(part)
-    for part in resampler.resample(None):
-        yield from codec.encode(part)
-    yield from codec.encode(None)
+    yield from packets(codec, resampler, exactly(blocks, channels, round(duration * rate)), rate=rate)
