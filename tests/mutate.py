@@ -269,9 +269,9 @@ MUTATIONS = [
     ),
     Mutation(
         "trails: the dead are counted",
-        "ecs_core/systems/spawning.py",
-        "return len(table) if living is None else int(np.count_nonzero(living))",
-        "return len(table)",
+        "ecs_core/ecs/components.py",
+        "return rows if living is None else int(np.count_nonzero(living))",
+        "return rows",
         OUTLIVING,
     ),
     Mutation(
@@ -281,9 +281,7 @@ MUTATIONS = [
         "shown = sprites",
         OUTLIVING,
     ),
-    Mutation(
-        "trails: the dead fly on", TRAILS, "place[~living], v[~living] = kept_place[~living], 0", "pass", OUTLIVING
-    ),
+    Mutation("trails: the dead fly on", TRAILS, "here[~living], v[~living] = before[~living], 0", "pass", OUTLIVING),
     Mutation(
         "pictures: copies are brighter", EXTRACTION, "light, cover = 1 / n, None", "light, cover = 2 / n, None", SMEARED
     ),

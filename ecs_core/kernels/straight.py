@@ -266,5 +266,6 @@ def see_behind(
         for row in range(first >> 1, last >> 1):
             for channel in range(3):
                 at = channel * plane + row * half_stride
-                for i in range(at + (left >> 1), at + (right >> 1)):
-                    colour[i] = _ZERO
+                cell = colour[at + (left >> 1) : at + (right >> 1)]
+                for i in range(cell.size):
+                    cell[i] = _ZERO

@@ -150,11 +150,11 @@ def _draw(
             _row(there, shade, places, n, texels, first, side, mix, samples, spread, u, v, c / wide, -s / tall)
         if not channels:
             for which in range(2):
-                kept, sampled = soft[2 * (row - low) + which, widest0 + 1 : widest1 + 1], shade if which else there
-                kept[:] = _ZERO
-                ahead = begin - widest0
+                kept, sampled = soft[2 * (row - low) + which], shade if which else there
+                kept[widest0 + 1 : widest1 + 1] = _ZERO
+                here = kept[begin + 1 : begin + 1 + max(n, 0)]
                 for j in range(n):
-                    kept[ahead + j] = sampled[j]
+                    here[j] = sampled[j]
             continue
         if n <= 0:
             continue
@@ -207,15 +207,16 @@ def _paint_soft(
                 for j in range(n + 2):
                     far[j] = _ZERO
                 # What is left and right of what is touched is nothing.
-                ahead, count = left - begin + 1, right - left
+                count = right - left
+                within = far[left - begin + 1 : right - begin + 1]
                 if first <= row < last:
                     kept = soft[2 * at + which, left + 1 : right + 1]
                     for j in range(count):
-                        far[ahead + j] = _THREE_QUARTERS * kept[j]
+                        within[j] = _THREE_QUARTERS * kept[j]
                 if first <= other < last:
                     kept = soft[2 * (other - low + 1) + which, left + 1 : right + 1]
                     for j in range(count):
-                        far[ahead + j] += _QUARTER * kept[j]
+                        within[j] += _QUARTER * kept[j]
                 for j in range(n):
                     a = _THREE_QUARTERS * far[j + 1] + _EIGHTH * (far[j] + far[j + 2])
                     b = _HALF * (far[j + 1] + far[j + 2])
