@@ -247,7 +247,7 @@ def test_alpha_of_what_covers_is_its_opacity(make: str) -> None:
     mark = MAKERS[make]((250, 120, 10), replace(MIDDLE, opacity=0.5))
     StraightRasteriser(WIDTH, HEIGHT, background=None).paint(NOTHING, planes, marks=[PlacedMark(0, mark)])
     pixels = planes.arrays[0].reshape(HEIGHT, WIDTH, 4).astype(int)
-    np.testing.assert_allclose(pixels[54, 96], (250, 120, 10, 128), atol=8)
+    np.testing.assert_allclose(pixels[54, 96], (250, 120, 10, 128), atol=12)
     assert pixels[10, 10, 3] == 0
 
 
