@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ecs_core.templates.filling import fill_template
+from ecs_core.templates.template import find_template
 from encoder_floor import Bench
 from memory import peaks_of
 from PIL import Image
 
 from ecs_core.scene.scene import Scene
-from ecs_core.templates.filling import fill_template
-from ecs_core.templates.template import find_template
 from services.cli.demo_song import write_wav
 
 # Names, settings over the template's own, and the largest ratio that is the goal.
