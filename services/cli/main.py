@@ -25,6 +25,7 @@ from services.cli import (
     frame,
     jobs,
     keys,
+    lyrics,
     particle_types,
     plugin,
     render,
@@ -45,6 +46,7 @@ examples:
   motes render song.mp3 --type snow --set particle_count=800 --size 1080x1920 -o story.mp4
   motes frame song.mp3 --type snow --at 12.5 -o frame.png
   motes analyze song.mp3 -o features.json
+  motes lyrics song.mp3 --text words.txt -o song.lrc
   motes types
   motes plugin new glitter
   motes serve
@@ -84,7 +86,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and of what")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     later = (backup, restore, storage, warmup)
-    for command in (render, frame, analyze, particle_types, plugin, serve, api, worker, config, db, keys, jobs, *later):
+    for command in (
+        render,
+        frame,
+        analyze,
+        lyrics,
+        particle_types,
+        plugin,
+        serve,
+        api,
+        worker,
+        config,
+        db,
+        keys,
+        jobs,
+        *later,
+    ):
         name = getattr(command, "NAME", command.__name__.rpartition(".")[2])
         sub = commands.add_parser(
             name,
