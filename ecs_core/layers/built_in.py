@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ecs_core.layers.image import IMAGE
+from ecs_core.layers.text import TEXT
 
-KINDS = (IMAGE,)
+KINDS = (IMAGE, TEXT)
