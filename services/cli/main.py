@@ -68,7 +68,10 @@ class _Version(argparse.Action):
     """Prints the installed versions: frames of different versions are never mixed in a video."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        of = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow"))
+        of = ", ".join(
+            f"{name} {version(name)}"
+            for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py")
+        )
         print(f"motes {version('motes')} (Python {platform.python_version()}, {of})")
         parser.exit()
 
