@@ -380,4 +380,6 @@ def _mixed(one: RGB, other: RGB, share: float) -> RGB:
     return red, green, blue
 
 
-LYRICS = LayerKind("lyrics", "the words of the song as they are sung", LyricsSettings, _prepare, fits=_fits)
+LYRICS = LayerKind(
+    "lyrics", "the words of the song as they are sung", LyricsSettings, _prepare, loops=False, fits=_fits
+)
