@@ -6,7 +6,7 @@ The masks of a few lines are kept, so that memory does not grow with the song.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ecs_core.text.lyrics import Line
     from ecs_core.text.placed import Layout, Placed
 
+_SPACE = 0.6  # ems: more than a space takes
 _MORE = 3  # lines of which masks are kept, besides those that are seen
 
 
@@ -42,6 +43,27 @@ def fitted(settings: LyricsSettings, text: str, *, width: float, short: float, d
         most=size * density,
         lines=rows,
     )
+
+
+def doubtful(settings: LyricsSettings, texts: Iterable[str], *, width: float, short: float) -> Iterator[str]:
+    """Of lines those that may not fit; most are sure to, by the widths of their words, each of which is set once.
+
+    Raises:
+        SceneError: no typeface has a letter.
+    """
+    from ecs_core.text.shaping import shape  # noqa: PLC0415 - many scenes have no text
+
+    style, least = style_of(settings), min(LEAST, settings.size) * short
+    room = settings.width * width / least - 2 * settings.outline
+    wide: dict[str, float] = {}
+    for text in texts:
+        needed = 0.0
+        for word in text.split():
+            if word not in wide:
+                wide[word] = max(shape(word, style).ends)
+            needed += wide[word] + _SPACE + settings.letter_spacing
+        if needed > room:
+            yield text
 
 
 @dataclass(frozen=True, eq=False, slots=True)

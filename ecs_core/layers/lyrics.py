@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ecs_core.errors import SceneError
 from ecs_core.layers.kind import Drawer, LayerKind, Moment, Stage
 from ecs_core.layers.lettering import glow_of, letters, under
-from ecs_core.layers.lyric_lines import LyricLines, fitted
+from ecs_core.layers.lyric_lines import LyricLines, doubtful, fitted
 from ecs_core.layers.lyrics_settings import LyricsSettings, read_lines
 from ecs_core.layers.sung import Course, smooth
 from ecs_core.scene.model import RGB
@@ -21,12 +21,12 @@ _PART = 0.6  # of the time in which lines fade, that one takes to go, or to come
 
 
 def _fits(settings: LyricsSettings, width: int, height: int) -> None:
-    for line in dict.fromkeys(line.text for line in read_lines(settings)):
-        if not settings.is_awaited:
-            try:
-                fitted(settings, line, width=width, short=min(width, height))
-            except SceneError as error:
-                raise SceneError(str(error).replace("text: ", "lyrics: ", 1)) from None
+    texts = list(dict.fromkeys(line.text for line in read_lines(settings)))
+    try:
+        for line in doubtful(settings, texts, width=width, short=min(width, height)):
+            fitted(settings, line, width=width, short=min(width, height))
+    except SceneError as error:
+        raise SceneError(str(error).replace("text: ", "lyrics: ", 1)) from None
 
 
 def _prepare(settings: LyricsSettings, stage: Stage) -> Drawer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -101,10 +102,15 @@ def read_lines(settings: LyricsSettings, stage: Stage | None = None) -> tuple[Li
         raise SceneError(f"lyrics: {settings.file}: {said}") from None
     if stage is not None:
         found = shifted(found, settings.offset)
-    if not found.lines and stage is None:
+    seen = [_written(line, settings) for line in found.lines if any(map(_is_seen, line.text))]
+    if not seen and stage is None:
         raise SceneError("lyrics: there is no line; one line of text at least")
-    lines = found.lines if stage is None else together(found.lines)
-    return tuple(_written(line, settings) for line in lines)
+    return tuple(seen) if stage is None else together(seen)
+
+
+def _is_seen(letter: str) -> bool:
+    """Whether a letter leaves ink: it is no space, no control, and no mark of direction or joining."""
+    return unicodedata.category(letter)[0] not in "CZ"
 
 
 def _written(line: Line, settings: LyricsSettings) -> Line:

@@ -73,8 +73,7 @@ def _fitted(settings: TextSettings, width: float, height: float, short: float, d
 
 
 def _fits(settings: TextSettings, width: int, height: int) -> None:
-    if not settings.is_awaited:
-        _fitted(settings, width, height, min(width, height))
+    _fitted(settings, width, height, min(width, height))
 
 
 def _prepare(settings: TextSettings, stage: Stage) -> Drawer:
