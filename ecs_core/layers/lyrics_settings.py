@@ -79,7 +79,7 @@ def read_lines(settings: LyricsSettings, stage: Stage | None = None) -> tuple[Li
     Raises:
         SceneError: they cannot be read, or there is none.
     """
-    from ecs_core.song_file.tags import are_timed  # noqa: PLC0415 - as above
+    from ecs_core.song_file.lyrics_in_tags import are_timed  # noqa: PLC0415 - as above
     from ecs_core.text.lyrics import Lyrics, read_lyrics, shifted  # noqa: PLC0415 - as above
     from ecs_core.text.untimed import check_words, set_times, words_of  # noqa: PLC0415 - as above
 
