@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import field_validator
@@ -104,6 +105,12 @@ class Lettered(PlacedLayer):
     def written(self, text: str) -> str:
         """A text as it is set."""
         return text.upper() if self.uppercase else text
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its font stands for one that is not here yet: an empty file, as no font is."""
+        path = None if self.font_file is None else Path(self.font_file)
+        return path is not None and path.is_file() and not path.stat().st_size
 
     def drawn_with(self, name: str) -> bool:
         """Whether a part that ``name`` says how strong it is, shadow or glow, is seen at any time."""

@@ -22,6 +22,8 @@ _PART = 0.6  # of the time in which lines fade, that one takes to go, or to come
 
 def _fits(settings: LyricsSettings, width: int, height: int) -> None:
     texts = list(dict.fromkeys(line.text for line in read_lines(settings)))
+    if settings.is_awaited:
+        return
     try:
         for line in doubtful(settings, texts, width=width, short=min(width, height)):
             fitted(settings, line, width=width, short=min(width, height))

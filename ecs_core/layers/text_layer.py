@@ -73,7 +73,8 @@ def _fitted(settings: TextSettings, width: float, height: float, short: float, d
 
 
 def _fits(settings: TextSettings, width: int, height: int) -> None:
-    _fitted(settings, width, height, min(width, height))
+    if not settings.is_awaited:
+        _fitted(settings, width, height, min(width, height))
 
 
 def _prepare(settings: TextSettings, stage: Stage) -> Drawer:

@@ -226,3 +226,12 @@ def test_capitals_and_spacing() -> None:
 )
 def test_what_cannot_be_drawn_is_refused_before_any_work(layer: dict[str, Any], said: str) -> None:
     assert said in refused({"kind": "text", **layer})
+
+
+def test_font_that_is_not_here_yet_is_not_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "font.ttf").touch()  # as services have it, before a worker has the asset
+    own = {"font_file": str(tmp_path / "font.ttf"), "size": 1.0, "text": "ɸ漢"}
+    layers = [{"kind": "text", **own}, {"kind": "lyrics", **own}]
+    Scene("zen", None, SCENE | {"layers": layers}).resolve()
+    with pytest.raises(SceneError, match="is not a font that can be read"):
+        marks(**own)
