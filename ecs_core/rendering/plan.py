@@ -19,6 +19,7 @@ from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, check_length
 from ecs_core.lazily import joined
+from ecs_core.platforms import check_seconds
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
@@ -146,6 +147,8 @@ def video_format(
     form, asked, seconds = settings.format, wanted(quality), float(frames / settings.rate)
     try:
         check_length(form, seconds)
+        if settings.platform is not None:
+            check_seconds(settings.platform, seconds)
     except ValueError as error:
         raise SceneError(str(error)) from None
     rates = rates_for(

@@ -16,6 +16,7 @@ from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, Form, check_length
+from ecs_core.platforms import check_seconds
 from ecs_core.plugin_api import ParticleType, layers_of, particle_types
 from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.song_part import check_start
@@ -27,7 +28,14 @@ from services.storage.asset_references import references_in, with_files, with_re
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
 # Settings that came within a release, and what they were before: so set, keys are those from before.
-_SINCE = {"color_by": None, "format": "mp4", "alpha": None}
+_SINCE: dict[str, Any] = {
+    "color_by": None,
+    "format": "mp4",
+    "alpha": None,
+    "platform": None,
+    "safe_area": None,
+    "shapes": {},
+}
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
@@ -167,6 +175,8 @@ def check_video(scene: dict[str, Any], seconds: float) -> None:
     form: Form = config.get("format", "mp4")
     try:
         check_length(form, seconds)
+        if config.get("platform") is not None:
+            check_seconds(config["platform"], seconds)
     except ValueError as error:
         raise SceneError(str(error)) from None
     rates_for(
