@@ -31,6 +31,7 @@ from services.cli import (
     restore,
     serve,
     storage,
+    templates,
     warmup,
     worker,
 )
@@ -46,6 +47,7 @@ examples:
   motes frame song.mp3 --type snow --at 12.5 -o frame.png
   motes analyze song.mp3 -o features.json
   motes types
+  motes templates
   motes plugin new glitter
   motes serve
   motes keys create --owner alice
@@ -84,7 +86,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and of what")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     later = (backup, restore, storage, warmup)
-    for command in (render, frame, analyze, particle_types, plugin, serve, api, worker, config, db, keys, jobs, *later):
+    for command in (
+        render,
+        frame,
+        analyze,
+        particle_types,
+        templates,
+        plugin,
+        serve,
+        api,
+        worker,
+        config,
+        db,
+        keys,
+        jobs,
+        *later,
+    ):
         name = getattr(command, "NAME", command.__name__.rpartition(".")[2])
         sub = commands.add_parser(
             name,
