@@ -6,8 +6,6 @@ that a scene has plain colours.
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,12 +20,11 @@ COVER = "cover"
 KEYS = ("particle_colors", "colors")  # what takes palettes
 
 _SIDE = 96  # pixels of the longer side that are looked at
-_MOST_PIXELS = 40_000_000
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 _CLUSTERS, _FEWEST = 5, 3
 _ROUNDS = 24
 _GREY = 0.04  # chroma of what has no colour to speak of
 _COLOURED = 0.02  # share of a picture's pixels that must have a colour
+_RARE = 0.02  # share of the coloured pixels that a colour must have
 _DARK = 0.12  # lightness of pixels whose hue nobody sees
 _LIGHTEST, _DARKEST = 0.86, 0.6  # lightness of the palette's colours
 _PALE, _VIVID = 0.12, 0.19  # chroma of the palette's colours, where the picture has any
@@ -49,41 +46,25 @@ def colours_of(pixels: NDArray[np.uint8]) -> list[list[int]]:
     found: list[tuple[float, float, float]] = []
     for number in np.argsort(-shares * (0.05 + np.hypot(centres[:, 1], centres[:, 2])), kind="stable"):
         each = _lit(*(float(value) for value in centres[number]))
-        if shares[number] > 0 and all(_distance(each, other) >= _SAME for other in found):
+        if shares[number] >= _RARE and all(_distance(each, other) >= _SAME for other in found):
             found.append(each)
     lightness, a, b = found[0]
     more = [(0.9, a * 0.5, b * 0.5), (0.55 if lightness > 0.7 else 0.8, a, b)]
     return [colour_shown(*each) for each in [*found, *more][: max(len(found), _FEWEST)]]
 
 
-def colours_of_picture(picture: Path | bytes) -> list[list[int]]:
-    """Three to five colours, (r, g, b) in 0–255, of a picture in a file, or of the bytes of one.
+def colours_of_picture(picture: Path) -> list[list[int]]:
+    """Three to five colours, (r, g, b) in 0–255, of a picture in a file.
 
     Raises:
         SceneError: it cannot be read, or is too large.
     """
-    from PIL import Image, ImageOps  # noqa: PLC0415 - slow, and needed for this alone
+    from ecs_core.raster.picture_file import read_picture  # noqa: PLC0415 - slow, and needed for this alone
 
-    name = "the cover" if isinstance(picture, bytes) else f"cover = {str(picture)!r}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow, on what is damaged a little, or large
-            source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
-            with Image.open(source, formats=[each for each in _FORMATS if each in Image.OPEN or each == "PPM"]) as file:
-                if file.width * file.height > _MOST_PIXELS:
-                    raise SceneError(
-                        f"{name}: has {file.width} × {file.height} pixels; allowed: at most "
-                        f"{_MOST_PIXELS // 1_000_000} megapixels"
-                    )
-                file.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # of a JPEG, a smaller one is decoded
-                image = ImageOps.exif_transpose(file).convert("RGB")
-    except SceneError:
-        raise
-    except OSError as error:
-        raise SceneError(f"{name}: {error.strerror or 'is no picture that can be read'}") from None
-    except Exception:  # of any kind, where a file is damaged
-        raise SceneError(f"{name}: is no picture that can be read ({', '.join(_FORMATS)})") from None
-    return colours_of(np.asarray(image))
+        return colours_of(read_picture(picture)[:, :, :3])
+    except ValueError as error:
+        raise SceneError(f"cover = {str(picture)!r}: {error}") from None
 
 
 def with_cover_colours(config: Mapping[str, Any], colours: Callable[[], list[list[int]]]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import ValidationError, field_validator
 
 from ecs_core.errors import SceneError
 from ecs_core.scene.model import Model, option
@@ -18,7 +19,7 @@ _FOLDER = Path(__file__).parent
 _MOST_BYTES = 1_000_000  # of a file
 
 SlotKind = Literal["image", "text", "lyrics", "colors"]
-_Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+_SLOT_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class Slot(Model):
@@ -39,10 +40,18 @@ class Template(Model):
     name: str = option(..., "what it is called", group="template", pattern=r"^[a-z][a-z0-9-]{0,63}$")
     description: str = option("", "what it looks like", group="template", max_length=300)
     type: str = option(..., "particle type", group="template", min_length=1, max_length=64)
-    slots: Annotated[dict[_Name, Slot], Field(max_length=32)] = option(
-        dict, "what users give, by name", group="template", examples=[{"title": {"kind": "text"}}]
+    slots: dict[str, Slot] = option(
+        dict, "what users give, by name", group="template", max_length=32, examples=[{"title": {"kind": "text"}}]
     )
     config: dict[str, Any] = option(dict, "settings and layers, with references to slots", group="template")
+
+    @field_validator("slots")
+    @classmethod
+    def _have_names(cls, value: dict[str, Slot]) -> dict[str, Slot]:
+        for name in value:
+            if not _SLOT_NAME.fullmatch(name):
+                raise ValueError(f"{name[:40]!r}: names are of small letters, digits and _, and begin with a letter")
+        return value
 
 
 def template_names() -> list[str]:

@@ -50,6 +50,7 @@ class Slots:
 
     def filled(self) -> tuple[str, dict[str, Any]]:
         """The type and the config that the template makes of its slots."""
+        from ecs_core.scene.cover_palette import colours_of_picture
         from ecs_core.templates.filling import fill_template, wants_cover_colours
         from ecs_core.templates.template import find
 
@@ -57,12 +58,12 @@ class Slots:
         slots = self._from_tags(template) | self._given
         colours = None
         if wants_cover_colours(template, slots) and (cover := slots.get("cover") or self._cover()) is not None:
-            colours = self._colours(cover)
+            colours = colours_of_picture(Path(cover))
         return fill_template(template, slots, cover_colours=colours)
 
     def with_cover_colours(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A config in which the palette "cover" is that of the cover."""
-        from ecs_core.scene.cover_palette import with_cover_colours
+        from ecs_core.scene.cover_palette import colours_of_picture, with_cover_colours
 
         used = False
 
@@ -72,7 +73,7 @@ class Slots:
             cover = self._given.get("cover") or self._cover()
             if cover is None:
                 raise SceneError('"cover" as a palette: there is no cover; give --cover, or a song that has one')
-            return self._colours(cover)
+            return colours_of_picture(Path(cover))
 
         replaced = with_cover_colours(config, colours)
         if self._template is None and "cover" in self._given and not used:
@@ -94,13 +95,21 @@ class Slots:
         if not left or (tags := self._read_tags()) is None:
             return {}
         found = {name: tags.texts[name] for name, kind in left.items() if kind == "text" and name in tags.texts}
-        if "cover" in left and tags.artwork is not None and self._folder is not None:
-            found["cover"] = self._written(tags.artwork)
+        if "cover" in left and (cover := self._cover()) is not None:
+            found["cover"] = cover
         return found
 
-    def _cover(self) -> bytes | None:
+    def _cover(self) -> str | None:
+        """The path of the cover that the song holds."""
+        from ecs_core.song_file.tags import picture_format
+
         tags = self._read_tags()
-        return None if tags is None else tags.artwork
+        if tags is None or tags.artwork is None or self._folder is None:
+            return None
+        path = self._folder / f"cover.{picture_format(tags.artwork)}"
+        if not path.exists():
+            path.write_bytes(tags.artwork)
+        return str(path)
 
     def _read_tags(self) -> SongTags | None:
         if self._tags is None and self._song is not None:
@@ -109,19 +118,6 @@ class Slots:
             with AudioFile(self._song) as file:
                 self._tags = file.tags()
         return self._tags
-
-    def _written(self, artwork: bytes) -> str:
-        from ecs_core.song_file.tags import picture_format
-
-        assert self._folder is not None
-        path = self._folder / f"cover.{picture_format(artwork)}"
-        path.write_bytes(artwork)
-        return str(path)
-
-    def _colours(self, cover: str | bytes) -> list[list[int]]:
-        from ecs_core.scene.cover_palette import colours_of_picture
-
-        return colours_of_picture(Path(cover) if isinstance(cover, str) else cover)
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
