@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ecs_core.layers.box import BOX
 from ecs_core.layers.image import IMAGE
+from ecs_core.layers.record import RECORD
 
-KINDS = (IMAGE,)
+KINDS = (IMAGE, BOX, RECORD)

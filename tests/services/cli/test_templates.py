@@ -102,7 +102,7 @@ class TestSlots:
         assert red > blue
 
     def test_are_filled_by_the_songs_tags_unless_given(self, mine: Path, tmp_path: Path) -> None:
-        tags = {"title": "Tagged", "album": "An Album"}
+        tags = {"TIT2": "Tagged", "TALB": "An Album"}
         song = tagged_mp3(tmp_path / "song.mp3", tags, [(3, png((40, 200, 40)))])
         made = config(tmp_path, song, "--template", mine, "--title", "Given")
         image, title, album = made["layers"]
@@ -182,7 +182,7 @@ class TestManySongs:
         assert outcome.code == 0, outcome.stderr
         assert sorted(path.name for path in (tmp_path / "videos").iterdir()) == ["one.mp4", "two.mp4"]
         assert len(read_video(tmp_path / "videos/two.mp4").pts) == 12
-        assert outcome.stdout.count("12 frames") == 2
+        assert outcome.stdout.count(": 12 frames, ") == 2
 
     def test_that_fail_do_not_stop_the_others(self, run: Run, tmp_path: Path) -> None:
         songs = [tmp_path / "a.wav", write_song(tmp_path / "b.wav", tone(0.4))]
