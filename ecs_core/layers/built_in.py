@@ -5,5 +5,6 @@ from __future__ import annotations
 from ecs_core.layers.box import BOX
 from ecs_core.layers.image import IMAGE
 from ecs_core.layers.record import RECORD
+from ecs_core.layers.text import TEXT
 
-KINDS = (IMAGE, BOX, RECORD)
+KINDS = (IMAGE, TEXT, BOX, RECORD)

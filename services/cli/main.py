@@ -25,6 +25,7 @@ from services.cli import (
     frame,
     jobs,
     keys,
+    lyrics,
     particle_types,
     plugin,
     render,
@@ -46,6 +47,7 @@ examples:
   motes render song.mp3 --type snow --set particle_count=800 --size 1080x1920 -o story.mp4
   motes frame song.mp3 --type snow --at 12.5 -o frame.png
   motes analyze song.mp3 -o features.json
+  motes lyrics song.mp3 --text words.txt -o song.lrc
   motes types
   motes templates
   motes plugin new glitter
@@ -90,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
         render,
         frame,
         analyze,
+        lyrics,
         particle_types,
         templates,
         plugin,

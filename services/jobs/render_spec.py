@@ -36,6 +36,7 @@ _SINCE: dict[str, Any] = {
     "platform": None,
     "safe_area": None,
     "shapes": {},
+    "subtitles": None,
 }
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
