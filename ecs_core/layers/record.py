@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ class RecordSettings(PlacedLayer):
     label: RGB = option((222, 214, 200), "of the label in its middle", group="look")
     sheen: Share = option(0.6, "how bright the light is on its grooves", group="look")
     shadow: Share = option(0.5, "how dark its shadow is", group="look")
+    arm: bool = option(False, "whether a tone arm lies on it", group="look")
 
 
 def record_picture(side: int, settings: RecordSettings) -> U8:
@@ -86,13 +88,43 @@ def _prepare(settings: RecordSettings, stage: Stage) -> Drawer:
         margin, drop = 3 * blur / density, _SHADOW_DROP * diameter
 
     def draw(now: RecordSettings, moment: Moment, pose: Pose) -> Sequence[Mark]:
-        shown = PictureMark(picture, pose, corner, corner, density, now.blend)
+        shown: list[Mark] = [PictureMark(picture, pose, corner, corner, density, now.blend)]
+        if settings.arm:
+            shown.append(_arm(pose, diameter))
         if shadow is None or now.blend == "add":
-            return [shown]
+            return shown
         black = MaskMark(shadow, pose, corner - margin, corner - margin + drop, (0.0, 0.0, 0.0), density=density)
-        return [black.dimmed(settings.shadow), shown]
+        return [black.dimmed(settings.shadow), *shown]
 
     return draw
+
+
+def _arm(pose: Pose, diameter: float) -> Mark:
+    """A tone arm: its base, a tube in two parts, the head, and a weight, in shares of the record's radius."""
+    from ecs_core.raster.marks import BoxesMark  # noqa: PLC0415 - see above
+
+    base, elbow, head = (1.1, -0.86), (0.98, 0.22), (0.72, 0.6)
+    parts: list[tuple[float, float, float, float, float, float, float]] = [  # x, y, wide, tall, angle, corner, light
+        (*base, 0.17, 0.17, 0.0, 0.17, 0.012),
+        (*base, 0.12, 0.12, 0.0, 0.12, 0.07),
+        *(_tube(one, other, 0.019, light) for one, other, light in ((base, elbow, 0.42), (elbow, head, 0.42))),
+        _tube((1.125, -1.12), (1.116, -0.98), 0.055, 0.1),
+        (*base, 0.05, 0.05, 0.0, 0.05, 0.5),
+        _tube((0.752, 0.556), (0.655, 0.695), 0.042, 0.03),
+    ]
+    x, y, wide, tall, angle, corner, light = (np.array(column, np.float32) for column in zip(*parts, strict=True))
+    unit = np.float32(diameter / 2)
+    colours = light[:, None] * np.array([1.0, 0.98, 0.94], np.float32)
+    return BoxesMark.at(pose, x * unit, y * unit, wide * unit, tall * unit, colours, angle=angle, corner=corner * unit)
+
+
+def _tube(
+    one: tuple[float, float], other: tuple[float, float], thick: float, light: float
+) -> tuple[float, float, float, float, float, float, float]:
+    """A round-ended box from one point to another."""
+    across, down = other[0] - one[0], other[1] - one[1]
+    middle = ((one[0] + other[0]) / 2, (one[1] + other[1]) / 2)
+    return (*middle, math.hypot(across, down) / 2 + thick, thick, math.atan2(down, across), thick, light)
 
 
 RECORD = LayerKind("record", "a black record, for a cover as its label", RecordSettings, _prepare)
