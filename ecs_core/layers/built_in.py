@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ecs_core.layers.box import BOX
 from ecs_core.layers.image import IMAGE
+from ecs_core.layers.lyrics import LYRICS
 from ecs_core.layers.record import RECORD
 from ecs_core.layers.text import TEXT
 
-KINDS = (IMAGE, TEXT, BOX, RECORD)
+KINDS = (IMAGE, TEXT, LYRICS, BOX, RECORD)

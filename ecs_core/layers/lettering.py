@@ -173,12 +173,14 @@ class Ink:
     glow: Layer | None
 
 
-def inks(layout: Layout, ranges: Sequence[tuple[int, int]], density: float, *, plain: bool = False) -> tuple[Ink, ...]:
-    """The parts of a layout, of ``density`` texels to a pixel, that are seen; ``plain`` ones are letters alone."""
+def inks(
+    layout: Layout, ranges: Sequence[tuple[int, int]], density: float, *, shining: bool = False
+) -> tuple[Ink, ...]:
+    """The parts of a layout, of ``density`` texels to a pixel, that are seen; of ``shining`` ones letters and glow."""
     from ecs_core.text.drawing import draw  # noqa: PLC0415 - many scenes have no text
 
-    if plain:
-        layout = replace(layout, style=replace(layout.style, outline=0.0, shadow=None, glow=0.0))
+    if shining:
+        layout = replace(layout, style=replace(layout.style, outline=0.0, shadow=None))
     across, down = round(layout.width / 2), round(layout.height / 2)
 
     def laid(mask: Mask | None) -> Layer | None:
