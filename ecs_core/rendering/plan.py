@@ -183,8 +183,16 @@ def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool =
     if analysis is None:
         timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:
-        timeline = analysis.timeline(settings.rate, frames, settings.heard, start=start, lazily=lazily)
+        pictured = pictures_sound(settings)
+        timeline = analysis.timeline(
+            settings.rate, frames, settings.heard, start=start, lazily=lazily, pictured=pictured
+        )
     return with_levels(timeline, settings)
+
+
+def pictures_sound(settings: Settings) -> bool:
+    """Whether a layer of a scene needs the song's sonogram."""
+    return any(getattr(layer, "kind", "") in ("spectrum", "waveform", "progress") for layer in settings.layers)
 
 
 def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:
