@@ -76,17 +76,29 @@ if TYPE_CHECKING:
     from ecs_core.errors import RenderError as RenderError
     from ecs_core.errors import SceneError as SceneError
     from ecs_core.errors import StructuralChangeError as StructuralChangeError
+    from ecs_core.layers.kind import LayerKind as LayerKind
+    from ecs_core.layers.kind import Moment as Moment
+    from ecs_core.layers.kind import Stage as Stage
     from ecs_core.plugin_api.hooks import hookimpl as hookimpl
     from ecs_core.plugin_api.particle_type import API_VERSION as API_VERSION
     from ecs_core.plugin_api.particle_type import ParticleType as ParticleType
     from ecs_core.raster.background import Background as Background
     from ecs_core.raster.colour import light_shown_as as light_shown_as
     from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
+    from ecs_core.raster.marks import BoxesMark as BoxesMark
+    from ecs_core.raster.marks import LightMask as LightMask
+    from ecs_core.raster.marks import LightPicture as LightPicture
+    from ecs_core.raster.marks import MaskMark as MaskMark
+    from ecs_core.raster.marks import PictureMark as PictureMark
+    from ecs_core.raster.marks import Pose as Pose
+    from ecs_core.raster.marks import light_of as light_of
+    from ecs_core.raster.picture_file import read_picture as read_picture
     from ecs_core.raster.sprites import Sprites as Sprites
     from ecs_core.raster.textures import texture_number as texture_number
     from ecs_core.rendering.progress import Progress as Progress
     from ecs_core.rendering.run import render as render
     from ecs_core.rendering.still import render_frame as render_frame
+    from ecs_core.scene.layer_settings import PlacedLayer as PlacedLayer
     from ecs_core.scene.model import RGB as RGB
     from ecs_core.scene.model import option as option
     from ecs_core.scene.render_result import RenderResult as RenderResult
@@ -105,9 +117,12 @@ _PUBLIC = {
     "errors": "AudioError MotesError OutputError PluginError RenderCancelled RenderError SceneError "
     "StructuralChangeError",
     "plugin_api.hooks": "hookimpl",
+    "layers.kind": "LayerKind Moment Stage",
     "plugin_api.particle_type": "API_VERSION ParticleType",
     "raster.background": "Background",
     "raster.colour": "light_shown_as linear_from_srgb",
+    "raster.marks": "BoxesMark LightMask LightPicture MaskMark PictureMark Pose light_of",
+    "raster.picture_file": "read_picture",
     "raster.sprites": "Sprites",
     "raster.textures": "texture_number",
     "rendering.progress": "Progress",
@@ -117,6 +132,7 @@ _PUBLIC = {
     "scene.render_result": "RenderResult",
     "scene.scene": "Scene",
     "ecs.schedule": "Phase",
+    "scene.layer_settings": "PlacedLayer",
     "scene.model": "RGB option",
     "scene.settings": "Settings",
     "systems.audio_reaction": "Binding Reactive",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pluggy
 
 from ecs_core.audio.timeline import AudioFeature
+from ecs_core.layers.kind import LayerKind
 from ecs_core.plugin_api.particle_type import ParticleType
 from ecs_core.scene.render_result import RenderResult
 from ecs_core.scene.scene import Scene
@@ -18,6 +19,11 @@ hookimpl = pluggy.HookimplMarker("motes")
 @hookspec
 def motes_particle_types(register: Callable[[ParticleType], None]) -> None:
     """Call ``register`` once for each particle type of the plugin."""
+
+
+@hookspec
+def motes_layers(register: Callable[[LayerKind], None]) -> None:
+    """Call ``register`` once for each kind of layers of the plugin."""
 
 
 @hookspec

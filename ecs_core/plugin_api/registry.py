@@ -29,8 +29,11 @@ from pydantic import PydanticUserError
 
 from ecs_core.audio.timeline import AudioFeature
 from ecs_core.errors import PluginError, SceneError, in_a_line
+from ecs_core.layers.built_in import KINDS
+from ecs_core.layers.kind import LayerKind
 from ecs_core.plugin_api import hooks
 from ecs_core.plugin_api.particle_type import API_VERSION, SUPPORTED, ParticleType
+from ecs_core.scene.layer_settings import PARTICLES
 from ecs_core.scene.render_result import RenderResult
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import validate
@@ -39,6 +42,7 @@ GROUP = "motes"
 _OWN = "motes"  # our own distribution
 _log = logging.getLogger("motes.plugins")
 _log.addHandler(logging.NullHandler())  # the command line reports failures in its own way
+_CALLED = {ParticleType: "particle type", AudioFeature: "audio feature", LayerKind: "layer kind"}
 _ONLY, _PATH = "MOTES_PLUGINS", "MOTES_PLUGIN_PATH"
 
 
@@ -52,15 +56,17 @@ class Plugin:
     version: str
     types: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
     failure: str | None = None
 
 
 @dataclass(frozen=True)
 class Registry:
-    """``types`` and audio ``features`` by name, and every plugin that was found."""
+    """``types``, audio ``features`` and kinds of ``layers`` by name, and every plugin that was found."""
 
     types: Mapping[str, ParticleType]
     features: Mapping[str, AudioFeature]
+    layers: Mapping[str, LayerKind]
     plugins: tuple[Plugin, ...]
     _manager: pluggy.PluginManager = field(repr=False)
 
@@ -121,10 +127,25 @@ def particle_type(name: str) -> ParticleType:
     return types[name]
 
 
+def layer_kind(name: str) -> LayerKind:
+    """The kind of layers of that name, which is not that of particles.
+
+    Raises:
+        SceneError: there is none; says which there are, and which plugins failed to load.
+    """
+    registry = particle_types()
+    if name not in registry.layers:
+        there_are = ", ".join(sorted((PARTICLES, *registry.layers)))
+        unknown = f"kind = {name!r}: no such kind of layer; there are: {there_are}"
+        raise SceneError("; ".join((unknown, *registry.failures)))
+    return registry.layers[name]
+
+
 def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registry:
     """Load the given entry points, each on its own, so that none can break another."""
     types: dict[str, ParticleType] = {}
     features: dict[str, AudioFeature] = {}
+    layers: dict[str, LayerKind] = {kind.name: kind for kind in KINDS}
     plugins = list(failed)
     shared = _manager()
     for point in points:
@@ -140,6 +161,7 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
             stated = getattr(module, "motes_api_version", API_VERSION)
             new_types = {name: replace(kind, api_version=stated) for name, kind in new_types.items()}
             new_features = _collect(isolated.hook.motes_audio_features, AudioFeature, features)
+            new_layers = _collect(isolated.hook.motes_layers, LayerKind, layers)
             if not _is_own(point):  # tests cover ours, and trying takes as long as loading
                 for each in new_types.values():
                     _try(each, {*features, *new_features})
@@ -152,8 +174,10 @@ def load(points: Sequence[EntryPoint], failed: Sequence[Plugin] = ()) -> Registr
             continue
         types |= new_types  # all of a plugin, or nothing
         features |= new_features
-        plugins.append(plugin(types=tuple(new_types), features=tuple(new_features)))
-    return Registry(MappingProxyType(dict(sorted(types.items()))), MappingProxyType(features), tuple(plugins), shared)
+        layers |= new_layers
+        plugins.append(plugin(types=tuple(new_types), features=tuple(new_features), layers=tuple(new_layers)))
+    in_order = MappingProxyType(dict(sorted(types.items())))
+    return Registry(in_order, MappingProxyType(features), MappingProxyType(layers), tuple(plugins), shared)
 
 
 def _manager() -> pluggy.PluginManager:
@@ -224,7 +248,7 @@ def _collect(hook: Callable[..., Any], kind: type[Any], taken: Mapping[str, Any]
     registered: list[Any] = []
     hook(register=registered.append)
     found: dict[str, Any] = {}
-    what = "particle type" if kind is ParticleType else "audio feature"
+    what = _CALLED[kind]
     for each in registered:
         if not isinstance(each, kind):
             raise PluginError(

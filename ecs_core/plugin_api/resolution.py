@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecs_core.errors import SceneError
-from ecs_core.plugin_api.layers import layers_of
+from ecs_core.plugin_api.layers import drawn_layers_of, layers_of
 from ecs_core.plugin_api.particle_type import ParticleType
 from ecs_core.plugin_api.registry import particle_type, particle_types
 from ecs_core.scene.scene import Scene
@@ -31,4 +31,11 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
                 check_bindings(layer.type, layer.settings, particle_types().features)
             except SceneError as error:
                 raise SceneError(f"layer {layer.name!r}: {error}" if layer.name else str(error)) from None
+    for drawn in drawn_layers_of(settings):
+        from ecs_core.layers.checks import check_layer  # noqa: PLC0415 - slow, and many scenes have none
+
+        try:
+            check_layer(drawn.kind, drawn.settings, particle_types().features)
+        except SceneError as error:
+            raise SceneError(f"layer {drawn.name!r}: {error}") from None
     return kind, settings

@@ -6,6 +6,7 @@ The coarse picture has the same number of pixels for any size of the fine one, a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.raster.colour import leak
 from ecs_core.raster.draw_order import in_turn
-from ecs_core.raster.soft_light import SoftLight
-from ecs_core.raster.sprites import Sprites
+from ecs_core.raster.groups import Group
+from ecs_core.raster.marks import Painting, PlacedMark, draw_in
+from ecs_core.raster.soft_light import Band, SoftLight
+from ecs_core.raster.turning import as_bright_discs
 from ecs_core.units import UNITS
 
 COARSE = 270  # pixels of the shorter side of the coarse picture; its colour, which alone is used, has half as many
@@ -37,7 +40,7 @@ class Bloom:
         blocks = -(-columns >> kernels.raster.BLOCK_SHIFT), -(-rows >> kernels.raster.STRIP_SHIFT)
         self._touched = np.zeros(blocks[::-1], np.uint8)
         self._soft: SoftLight | None = None
-        self._drawn = np.empty((8, 0), np.float32)
+        self._mark_work, self._places = np.zeros((6, 0), np.float32), np.zeros(0, np.int32)
         self.rows, self.shares = _between(height // 2, rows // 2, centre=0.5)
         self._columns, self._column_shares = _between(width // 2, columns // 2, centre=0.25)
         self._light = np.zeros((3, rows // 2, width // 2), np.float32)
@@ -45,17 +48,15 @@ class Bloom:
         shapes = half, (-(-half[0] // 2), -(-half[1] // 2)), (rows // 2 + 1, columns // 2)
         self._work = [np.zeros(shape, np.float32) for shape in shapes]
 
-    def light(self, sprites: Sprites, lines: F32, ahead: I64, *, scale: float, amount: float, radius: float) -> F32:
-        """The light of all that is drawn, times ``amount``, spread over about ``radius`` units.
+    def light(self, things: Sequence[Group | PlacedMark], *, amount: float, radius: float) -> F32:
+        """The light of all that is drawn, in order, times ``amount``, spread over about ``radius`` units.
 
-        ``sprites`` are round, their radii ``scale`` times what they say; ``lines`` is as ``kernels.lines`` draws them,
-        and ``ahead`` as ``draw_order.windows_ahead`` has it, where something covers.
         Returns (3, rows, width / 2) float32, which holds until the next call.
         """
         if not amount:
             self._light.fill(0)
             return self._light
-        self._draw(sprites, lines, ahead, scale)
+        self._draw(things)
         columns, rows = self._size
         halves = self._colour.reshape(3, rows // 2, columns // 2 + kernels.raster.PAD)
         coarse = np.ascontiguousarray(halves[:, :, : columns // 2])
@@ -68,27 +69,46 @@ class Bloom:
         self._colour.fill(0)
         return self._light
 
-    def _draw(self, sprites: Sprites, lines: F32, ahead: I64, scale: float) -> None:
+    def _draw(self, things: Sequence[Group | PlacedMark]) -> None:
         columns, rows = self._size
-        across, down = np.float32(columns / self._fine[0]), np.float32(rows / self._fine[1])
+        across, down = columns / self._fine[0], rows / self._fine[1]
+        band = self._luminance, self._colour, 0, rows, columns
+        for thing in things:
+            if isinstance(thing, Group):
+                self._draw_group(thing, band, np.float32(across), np.float32(down))
+                continue
+            mark = thing.mark.black() if thing.dark else thing.mark
+            if mark is None:
+                continue
+            widest = max(columns, mark.texels) + 8
+            if self._mark_work.shape[1] < widest:
+                self._mark_work, self._places = np.zeros((6, widest), np.float32), np.zeros(widest, np.int32)
+            draw_in(
+                mark.scaled(across, down),
+                Painting(*band, 1.0, self._mark_work, self._places, self._touched, spread=True),
+            )
+
+    def _draw_group(self, group: Group, band: Band, across: np.float32, down: np.float32) -> None:
+        """Draw sprites as round ones."""
+        sprites = group.sprites if group.textured is None else as_bright_discs(group.sprites)
+        columns, rows = self._size
         x, y, radius = sprites.x * across, sprites.y * down, sprites.radius * down
-        if self._drawn.shape[1] < 2 * len(sprites):
-            self._drawn = np.empty((8, 3 * len(sprites)), np.float32)
+        drawn = np.empty((8, 2 * len(sprites)), np.float32)
         cover = np.zeros(len(sprites), np.float32) if sprites.cover is None else sprites.cover
         n, _ = kernels.raster.cut_windows(
-            x, y, radius, np.float32(scale), *leak(sprites.red, sprites.green, sprites.blue), sprites.skirt,
-            sprites.disc, cover, columns, rows, self._drawn,
+            x, y, radius, np.float32(group.radii), *leak(sprites.red, sprites.green, sprites.blue), sprites.skirt,
+            sprites.disc, cover, columns, rows, drawn,
         )  # fmt: skip
-        coarse = lines.copy()
+        coarse = group.lines.copy()
         coarse[[0, 2]] *= across
         coarse[[1, 3, 4, 5]] *= down
-        if lines.shape[1] and self._soft is None:
+        if coarse.shape[1] and self._soft is None:
             self._soft = SoftLight(columns, rows)
-        band, covers = (self._luminance, self._colour, 0, rows, columns), bool(cover.any())
-        all_windows, all_lines = np.arange(n), np.arange(lines.shape[1])
-        for windows, lines_after in in_turn(all_windows, all_lines, ahead) if covers else [(all_windows, all_lines)]:
-            what = windows, self._drawn, self._windows, self._touched
-            if covers:
+        all_windows, all_lines = np.arange(n), np.arange(coarse.shape[1])
+        in_turns = in_turn(all_windows, all_lines, group.ahead) if group.covers else [(all_windows, all_lines)]
+        for windows, lines_after in in_turns:
+            what = windows, drawn, self._windows, self._touched
+            if group.covers:
                 kernels.cover.cover_band(*band, *what, float(kernels.cover.TOE))
             else:
                 kernels.raster.draw_band(*band, *what)

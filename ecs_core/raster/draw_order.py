@@ -1,11 +1,28 @@
-"""Draw order: round sprites and lines apart, as different kernels draw them, and in turn again where some cover."""
+"""Draw order: sprites between marks; round ones and lines apart, as different kernels draw them, and in turn again."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from ecs_core.arrays import I64
+from ecs_core.raster.marks import Marks, PlacedMark
 from ecs_core.raster.sprites import Sprites
+
+
+def in_order(sprites: Sprites, marks: Marks) -> Iterator[Sprites | PlacedMark]:
+    """The marks of a picture and the sprites between them, in draw order."""
+    done = 0
+    for mark in marks:
+        if mark.after > done:
+            yield sprites.where(np.arange(done, mark.after))
+            done = mark.after
+        yield mark
+    if not marks:
+        yield sprites
+    elif done < len(sprites):
+        yield sprites.where(np.arange(done, len(sprites)))
 
 
 def apart(sprites: Sprites) -> tuple[Sprites, Sprites | None, I64]:

@@ -6,9 +6,9 @@ touched in the frame before, are redrawn; the result is the same as redrawing ev
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import takewhile, zip_longest
 from typing import Protocol
 
 import numpy as np
@@ -18,12 +18,14 @@ from ecs_core.arrays import F32, I32, I64, U8
 from ecs_core.raster.background import Background
 from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.colour import leak
-from ecs_core.raster.draw_order import apart, in_turn, windows_ahead
+from ecs_core.raster.draw_order import apart, in_order, in_turn, windows_ahead
 from ecs_core.raster.finish import Finish, apart_in_colour, corners, grain_noise
-from ecs_core.raster.soft_light import SPREAD, SoftLight, soft_glows
+from ecs_core.raster.groups import Group
+from ecs_core.raster.marks import Bounds, Mark, Marks, Painting, PlacedMark, draw_in, same
+from ecs_core.raster.soft_light import SPREAD, Band, SoftLight, soft_glows
 from ecs_core.raster.sprites import Sprites
 from ecs_core.raster.textures import SIDE
-from ecs_core.raster.turning import Textured, as_bright_discs, without_shape
+from ecs_core.raster.turning import Textured, without_shape
 
 BAND_ROWS = 32
 # How often sprites may cover each pixel in the mean: beyond that they are drawn smaller. More is as white, and takes
@@ -84,7 +86,6 @@ class Rasteriser:
         self._colour = np.zeros(3 * (BAND_ROWS // 2) * (width // 2 + pad), np.float32)
         self._soft: SoftLight | None = None
         self._for_textures: tuple[I32, F32] | None = None
-        self._drawn = np.empty((8, 0), np.float32)
         self._touched = np.zeros((strips, blocks), np.uint8)
         self._before = np.ones((bands, strips, blocks), np.uint8)
         self._windows = np.zeros((2, max(width, BAND_ROWS) + 2 * pad), np.float32)
@@ -101,6 +102,12 @@ class Rasteriser:
         self._noise: F32 | None = None
         self._grain: tuple[float, F32] | None = None
         self._corners = corners(width, height)
+        self._untouched = np.zeros_like(self._touched)
+        self._work, self._places = np.zeros((6, 0), np.float32), np.zeros(0, np.int32)
+        self._marks: Marks = ()  # of the last picture
+        self._first_marks: list[Mark] = []  # of these, those before all sprites
+        self._ground: dict[int, tuple[F32, F32]] = {}  # light of bands, with the background and the first marks
+        self._ground_marks: list[Mark] = []
 
     def reset(self) -> None:
         """Redraw the next frame completely, as is necessary on planes that were not painted before."""
@@ -154,33 +161,94 @@ class Rasteriser:
         return 1.0 if fits(1.0) else _largest(fits)
 
     def paint(
-        self, sprites: Sprites, planes: Planes | OtherPlanes, *, light: float = 1.0, finish: Finish | None = None
+        self,
+        sprites: Sprites,
+        planes: Planes | OtherPlanes,
+        *,
+        light: float = 1.0,
+        finish: Finish | None = None,
+        marks: Marks = (),
     ) -> float:
         """Update ``planes``, as the last call left them, to show ``sprites`` over the background, with a ``finish``.
 
-        All linear light is multiplied by ``light``: 0 is black. Returns the factor on radii: 1 unless the sprites would
-        cover the picture more than ``MOST_OVERDRAW`` times, or lines more than ``MOST_LINES`` times.
+        ``marks`` are drawn among the sprites. All linear light is multiplied by ``light``: 0 is black. Returns the
+        factor on radii: 1 unless the sprites would cover the picture more than ``MOST_OVERDRAW`` times, or lines more
+        than ``MOST_LINES`` times.
         """
         fade = light
         if finish is not None:
             light = 1.0  # the finish is of the whole light, and fades last
-            if finish.aberration:
-                sprites = apart_in_colour(sprites, self.width, self.height, units=finish.aberration)
+        base, glow = self._base, self._glow
+        if light != self._light:
+            self._light = light
+            self._ground.clear()
+            self.reset()
+        if light != 1:
+            base, glow = (values * np.float32(light) for values in (base, glow))
+        covers = bool(marks) or (sprites.cover is not None and bool(sprites.cover.any()))
+        things: list[Group | PlacedMark] = []
+        aberration = 0.0 if finish is None else finish.aberration
+        for part in in_order(sprites, marks):
+            things.append(self._group(part, light=light, aberration=aberration) if isinstance(part, Sprites) else part)
+        finishing = None if finish is None else self._finishing(finish, fade, things)
+        changed = self._changed(marks)
+        still = self._still(things)
+        # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
+        for band, before in enumerate(self._before):
+            top = band * BAND_ROWS
+            bottom = min(self.height, top + BAND_ROWS)
+            self._touch(changed, top, bottom)
+            drawn = any(isinstance(thing, Group) and thing.is_in(band) for thing in things)
+            if not (drawn or self._touched.any() or before.any() or finishing is not None):
+                continue
+            light_of_band = self._luminance, self._colour, top, bottom, self.width
+            painting = None
+            if marks:
+                self._make_room(marks)
+                untouched = self._untouched  # what did not change is drawn only where others are
+                painting = Painting(*light_of_band, light, self._work, self._places, untouched)
+            if covers:  # sprites hide the background, too, so it is there before them
+                self._lay_ground(band, light_of_band, base, glow, things[:still], painting)
+            for thing in things[still:]:
+                if isinstance(thing, Group):
+                    self._draw(thing, band, light_of_band, toe=float(kernels.cover.TOE) * light)
+                elif painting is not None:
+                    draw_in(thing.mark, painting)
+            rest = (_NOTHING, _NOTHING) if covers else (base, glow)
+            if finishing is not None:
+                bloom, rows, shares, *others, grains = finishing
+                halves, grainy = slice(top >> 1, bottom >> 1), top % len(grains)
+                kernels.finish.finish_band(
+                    *light_of_band, *rest, self._gx, self._gy, bloom, rows[halves], shares[halves], *others,
+                    grains[grainy : grainy + BAND_ROWS], self._gains,
+                )  # fmt: skip
+                rest = _NOTHING, _NOTHING
+                self._touched.fill(1)
+            developed = (*light_of_band, self._touched, before, *rest, self._gx, self._gy, self._luma_dither)
+            if isinstance(planes, Planes):
+                kernels.tone.develop_band(
+                    *developed, self._chroma_dither, self._tint, planes.luma, planes.cb, planes.cr
+                )
+            else:
+                planes.develop(*developed)
+        if covers:  # what was not developed still holds the background
+            self._luminance.fill(0)
+            self._colour.fill(0)
+        return min((thing.scale for thing in things if isinstance(thing, Group)), default=1.0)
+
+    def _group(self, sprites: Sprites, *, light: float, aberration: float) -> Group:
+        """Sprites between two marks, cut into windows and lines, and which of them each band shows."""
+        if aberration:
+            sprites = apart_in_colour(sprites, self.width, self.height, units=aberration)
         sprites, lines, ahead = apart(sprites)
         textured = None
         if sprites.texture is not None and sprites.texture.any():
             sprites = without_shape(sprites)
             textured = Textured.of(sprites)
         red, green, blue = leak(sprites.red, sprites.green, sprites.blue)
-        base, glow = self._base, self._glow
-        if light != self._light:
-            self._light = light
-            self.reset()
         if light != 1:
-            red, green, blue, base, glow = (values * np.float32(light) for values in (red, green, blue, base, glow))
-        if self._drawn.shape[1] < 2 * len(sprites):
-            self._drawn = np.empty((8, 3 * len(sprites)), np.float32)
-        drawn = self._drawn
+            red, green, blue = (values * np.float32(light) for values in (red, green, blue))
+        drawn = np.empty((8, 2 * len(sprites)), np.float32)
         covers = sprites.cover is not None and bool(sprites.cover.any())
         if covers:
             ahead = windows_ahead(sprites, ahead)
@@ -216,69 +284,106 @@ class Rasteriser:
             segments, thinner = self._cut_lines(lines, light)
             reach = np.maximum(segments[4], segments[5]) + SPREAD
             line_starts, listed_lines = self._in_bands(segments[1], segments[3], reach)
-        finishing = None if finish is None else self._finishing(finish, fade, sprites, segments, ahead, scale)
         if self._soft is None and (softly is not None or lines is not None):
             self._soft = SoftLight(self.width, BAND_ROWS)
-        # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
-        for band, ((first, last), (first_line, last_line)) in enumerate(
-            zip(pairwise(starts), pairwise(line_starts), strict=True)
-        ):
-            top = band * BAND_ROWS
-            bottom = min(self.height, top + BAND_ROWS)
-            before = self._before[band]
-            if first == last and first_line == last_line and not before.any() and finishing is None:
-                continue
-            light_of_band = self._luminance, self._colour, top, bottom, self.width
-            if covers:  # sprites hide the background, too, so it is there before them
-                kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
-            toe, scratch = float(kernels.cover.TOE) * light, (self._windows, self._touched)
-            here, which = listed[first:last], listed_lines[first_line:last_line]
-            if softly is not None and self._soft is not None:
-                soft = softly[here]
-                self._soft.draw_glows(light_of_band, here[soft], drawn, self._windows, self._touched)
-                here = here[~soft]
-            for windows, lines_after in in_turn(here, which, ahead) if covers else [(here, which)]:
-                runs = [(windows, False)] if textured is None else textured.runs(windows, in_order=covers)
-                for run, with_pictures in runs:
-                    if with_pictures and textured is not None:
-                        if self._for_textures is None:
-                            self._for_textures = kernels.textures.scratch(self.width, BAND_ROWS)
-                        kernels.textures.draw_textures(
-                            *light_of_band, run, drawn, textured.turns, textured.atlas, SIDE, *scratch, toe,
-                            *self._for_textures,
-                        )  # fmt: skip
-                    elif covers:
-                        kernels.cover.cover_band(*light_of_band, run, drawn, *scratch, toe)
-                    else:
-                        kernels.raster.draw_band(*light_of_band, run, drawn, *scratch)
-                if lines_after.size and self._soft is not None:
-                    self._soft.draw_lines(light_of_band, lines_after, segments, self._touched)
-                if self._soft is not None:
-                    self._soft.add(light_of_band)
-            rest = (_NOTHING, _NOTHING) if covers else (base, glow)
-            if finishing is not None:
-                bloom, rows, shares, *others, grains = finishing
-                halves, grainy = slice(top >> 1, bottom >> 1), top % len(grains)
-                kernels.finish.finish_band(
-                    *light_of_band, *rest, self._gx, self._gy, bloom, rows[halves], shares[halves], *others,
-                    grains[grainy : grainy + BAND_ROWS], self._gains,
-                )  # fmt: skip
-                rest = _NOTHING, _NOTHING
-                self._touched.fill(1)
-            developed = (*light_of_band, self._touched, before, *rest, self._gx, self._gy, self._luma_dither)
-            if isinstance(planes, Planes):
-                kernels.tone.develop_band(
-                    *developed, self._chroma_dither, self._tint, planes.luma, planes.cb, planes.cr
-                )
-            else:
-                planes.develop(*developed)
-        if covers:  # what was not developed still holds the background
-            self._luminance.fill(0)
-            self._colour.fill(0)
-        return min(scale, thinner)
+        return Group(
+            sprites, textured, drawn, covers, softly, starts, listed, segments, line_starts, listed_lines, ahead,
+            scale, min(scale, thinner),
+        )  # fmt: skip
+
+    def _draw(self, group: Group, band: int, light_of_band: Band, *, toe: float) -> None:
+        """Draw what one band shows of a group."""
+        here, which = group.in_band(band)
+        if not (here.size or which.size):
+            return
+        scratch, textured = (self._windows, self._touched), group.textured
+        if group.softly is not None and self._soft is not None:
+            soft = group.softly[here]
+            self._soft.draw_glows(light_of_band, here[soft], group.windows, *scratch)
+            here = here[~soft]
+        for windows, lines_after in in_turn(here, which, group.ahead) if group.covers else [(here, which)]:
+            runs = [(windows, False)] if textured is None else textured.runs(windows, in_order=group.covers)
+            for run, with_pictures in runs:
+                if with_pictures and textured is not None:
+                    if self._for_textures is None:
+                        self._for_textures = kernels.textures.scratch(self.width, BAND_ROWS)
+                    kernels.textures.draw_textures(
+                        *light_of_band, run, group.windows, textured.turns, textured.atlas, SIDE, *scratch, toe,
+                        *self._for_textures,
+                    )  # fmt: skip
+                elif group.covers:
+                    kernels.cover.cover_band(*light_of_band, run, group.windows, *scratch, toe)
+                else:
+                    kernels.raster.draw_band(*light_of_band, run, group.windows, *scratch)
+            if lines_after.size and self._soft is not None:
+                self._soft.draw_lines(light_of_band, lines_after, group.lines, self._touched)
+            if self._soft is not None:
+                self._soft.add(light_of_band)
+
+    def _changed(self, marks: Marks) -> list[Bounds]:
+        """The parts of the picture where marks are others than in the last one."""
+        before, self._marks = self._marks, marks
+        found: list[Bounds] = []
+        for one, other in zip_longest(before, marks):
+            old, new = (None if each is None else each.mark for each in (one, other))
+            if not same(old, new):
+                found += [each.bounds for each in (old, new) if each is not None]
+        return found
+
+    def _still(self, things: Sequence[Group | PlacedMark]) -> int:
+        """How many things come first that are as they were in the last picture: marks, which need not be drawn anew."""
+        first: list[Mark] = []
+        for thing in things:
+            if isinstance(thing, Group):
+                break
+            first.append(thing.mark)
+        count = sum(1 for _ in takewhile(lambda pair: same(*pair), zip(first, self._first_marks, strict=False)))
+        self._first_marks = first
+        if len(self._ground_marks) != count or not all(map(same, self._ground_marks, first)):
+            self._ground.clear()
+            self._ground_marks = first[:count]
+        return count
+
+    def _lay_ground(
+        self,
+        band: int,
+        light_of_band: Band,
+        base: F32,
+        glow: F32,
+        still: Sequence[Group | PlacedMark],
+        painting: Painting | None,
+    ) -> None:
+        """Put the background, and the marks that come first and do not change, into a band."""
+        luminance, colour, *_ = light_of_band
+        if still and band in self._ground:
+            luminance[:], colour[:] = self._ground[band]
+            return
+        kernels.cover.fill_band(*light_of_band, base, glow, self._gx, self._gy)
+        if not still or painting is None:
+            return
+        for thing in still:
+            if isinstance(thing, PlacedMark):
+                draw_in(thing.mark, painting)
+        self._ground[band] = luminance.copy(), colour.copy()
+
+    def _touch(self, parts: Sequence[Bounds], top: int, bottom: int) -> None:
+        """Mark the blocks of a band in which parts of the picture lie."""
+        rows, columns = 1 << kernels.raster.STRIP_SHIFT, 1 << kernels.raster.BLOCK_SHIFT
+        strips, blocks = self._touched.shape
+        for left, upper, right, lower in parts:
+            first, last = max(0, int((max(upper, top) - top) // rows)), int((min(lower, bottom) - top) // rows) + 1
+            start, stop = int(max(left, 0) // columns), int(min(right, self.width) // columns) + 1
+            if upper < bottom and lower > top and left < self.width and right > 0:
+                self._touched[first : min(last, strips), start : min(stop, blocks)] = 1
+
+    def _make_room(self, marks: Marks) -> None:
+        """Make scratch that is large enough for these marks."""
+        widest = max(self.width, *(each.mark.texels for each in marks)) + 8
+        if self._work.shape[1] < widest:
+            self._work, self._places = np.zeros((6, widest), np.float32), np.zeros(widest, np.int32)
 
     def _finishing(
-        self, finish: Finish, fade: float, sprites: Sprites, lines: F32, ahead: I64, scale: float
+        self, finish: Finish, fade: float, things: Sequence[Group | PlacedMark]
     ) -> tuple[F32, I64, F32, F32, F32, F32, F32]:
         """What ``kernels.finish.finish_band`` takes for the whole picture, from the bloom on."""
         if self._bloom is None:
@@ -287,9 +392,7 @@ class Rasteriser:
             self._noise = grain_noise(self.width, self.height, band_rows=BAND_ROWS)
         if self._grain is None or self._grain[0] != finish.grain:
             self._grain = finish.grain, np.maximum(1 + np.float32(finish.grain) * self._noise, np.float32(0))
-        if sprites.texture is not None:
-            sprites = as_bright_discs(sprites)
-        bloom = self._bloom.light(sprites, lines, ahead, scale=scale, amount=finish.bloom, radius=finish.bloom_radius)
+        bloom = self._bloom.light(things, amount=finish.bloom, radius=finish.bloom_radius)
         return bloom, self._bloom.rows, self._bloom.shares, finish.gains(fade), *self._corners, self._grain[1]
 
 

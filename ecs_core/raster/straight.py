@@ -16,6 +16,7 @@ from ecs_core import kernels
 from ecs_core.arrays import F32, I64, U8, U16
 from ecs_core.raster.background import Background
 from ecs_core.raster.finish import Finish
+from ecs_core.raster.marks import Marks, PlacedMark
 from ecs_core.raster.rasteriser import BAND_ROWS, Rasteriser
 from ecs_core.raster.sprites import Sprites
 
@@ -61,25 +62,31 @@ class StraightRasteriser:
         self._rasteriser.reset()
 
     def paint(
-        self, sprites: Sprites, planes: StraightPlanes, *, light: float = 1.0, finish: Finish | None = None
+        self,
+        sprites: Sprites,
+        planes: StraightPlanes,
+        *,
+        light: float = 1.0,
+        finish: Finish | None = None,
+        marks: Marks = (),
     ) -> float:
         """Update ``planes``, as the last call left them; see :meth:`Rasteriser.paint`.
 
         ``light`` fades pictures over nothing to nothing.
         """
-        behind = self._behind if self._opaque else self._seen_behind(sprites, light)
+        behind = self._behind if self._opaque else self._seen_behind(sprites, marks, light)
         target = _Target(planes, behind, self._opaque, self._scratch)
-        return self._rasteriser.paint(sprites, target, light=light, finish=finish)
+        return self._rasteriser.paint(sprites, target, light=light, finish=finish, marks=marks)
 
-    def _seen_behind(self, sprites: Sprites, light: float) -> F32:
+    def _seen_behind(self, sprites: Sprites, marks: Marks, light: float) -> F32:
         """The share of what is behind the picture that is still seen, (height, width), or (1, 1) if it is the same."""
-        covering = sprites.cover is not None and bool((sprites.cover > 0).any())
+        covering = bool(marks) or (sprites.cover is not None and bool((sprites.cover > 0).any()))
         if not covering and self._covers is None:
             return self._behind
         if self._covers is None:
             self._covers = _Covers(*self._size)
             self.reset()
-        behind = self._covers.behind(sprites)
+        behind = self._covers.behind(sprites, marks)
         if light == 1:
             return behind
         faded: F32 = 1 - np.float32(light) * (1 - behind)
@@ -95,15 +102,20 @@ class _Covers:
         self._behind: F32 = np.empty((height, width), np.float32)
         self._runs, *_ = kernels.straight.scratch(width, BAND_ROWS)
 
-    def behind(self, sprites: Sprites) -> F32:
-        """The share of the background that is still seen behind ``sprites``, (height, width)."""
+    def behind(self, sprites: Sprites, marks: Marks) -> F32:
+        """The share of the background that is still seen behind ``sprites`` and ``marks``, (height, width)."""
+        covering = [each.mark.black() for each in marks]
         nobody = np.zeros(0, np.int64)
         sprites = sprites.where(nobody if sprites.cover is None else sprites.cover > 0)
         if sprites.dx is not None and sprites.dy is not None:  # lines cover nothing
             sprites = sprites.where((sprites.dx == 0) & (sprites.dy == 0))
         black = np.zeros(len(sprites), np.float32)
         self._rasteriser.paint(
-            replace(sprites, red=black, green=black, blue=black, skirt=black), _Behind(self._behind, self._runs)
+            replace(sprites, red=black, green=black, blue=black, skirt=black),
+            _Behind(self._behind, self._runs),
+            marks=[
+                PlacedMark(0, mark) for mark in covering if mark is not None
+            ],  # in black, their order among sprites is all the same
         )
         return self._behind
 

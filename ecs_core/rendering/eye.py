@@ -85,6 +85,11 @@ class Eye:
         ]
         return replace(camera, **{name: getattr(own, name) for name in left})
 
+    def view(self, canvas: Canvas) -> View | None:
+        """What the camera sees in the frame that was simulated last; None for the whole canvas, as it is."""
+        camera = self.camera or Camera()
+        return None if camera == Camera() else View.of(camera, canvas, self._frame * float(1 / self._world.fps))
+
     def seen(self, sprites: Sprites, canvas: Canvas) -> Sprites:
         """Sprites as the camera sees them, in units of the picture's canvas."""
         camera = self.camera or Camera()

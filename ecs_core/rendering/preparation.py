@@ -23,6 +23,7 @@ from ecs_core.ecs.space import Depth, Links
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
 from ecs_core.plugin_api import ParticleType, layers_of
+from ecs_core.plugin_api.layers import drawn_layers_of
 from ecs_core.rendering.plan import video_format
 from ecs_core.rendering.progress import Progress
 from ecs_core.scene.bindings import silent_world
@@ -56,6 +57,7 @@ _STRAIGHT_KERNELS: Mapping[Pixels, str] = {
 }
 _DRAFT_KERNELS = ("doubling.double",)
 TEXT_KERNELS = tuple(f"coverage.{name}" for name in ("add_outline", "approach", "blur", "cover", "widen"))
+MARK_KERNELS = tuple(f"pictures.draw_{name}" for name in ("boxes", "mask", "picture"))
 _FLASH_KERNELS = ("flashes.measure",)
 _log = logging.getLogger("motes.kernels")
 
@@ -90,10 +92,14 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
     spared |= set(TEXT_KERNELS)  # nothing that a scene can hold draws text yet
+    has_marks = bool(drawn_layers_of(settings))
+    spared |= set() if has_marks else set(MARK_KERNELS)
+    if has_marks:
+        spared -= {"cover.fill_band"}
     video = video_format(kind, settings, quality, frames=1, gop=1, has_song=False)
     spared |= {kernel for pixels, kernel in _STRAIGHT_KERNELS.items() if pixels != video.pixels}
     spared |= set() if settings.looks_for_flashes else set(_FLASH_KERNELS)
-    spared |= set() if video.alpha and covers else {"straight.see_behind"}
+    spared |= set() if video.alpha and (covers or has_marks) else {"straight.see_behind"}
     return [kernel for kernel in KERNELS if kernel not in spared]
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from ecs_core.errors import RenderError
 from ecs_core.flashes.light_meter import LightMeter
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.half_size import double
+from ecs_core.raster.marks import Marks
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from ecs_core.raster.straight import StraightRasteriser
@@ -31,6 +33,7 @@ from ecs_core.video.output import picture_for, segment_writer
 from ecs_core.video.straight_picture import StraightPicture
 
 _AHEAD = 6  # frames
+Drawn: TypeAlias = tuple[Sprites, Marks, Finish | None]
 
 
 class SegmentRenderer:
@@ -59,8 +62,7 @@ class SegmentRenderer:
         self.simulation.restore(snapshot)
         self._rasteriser.reset()
         light = self._light(snapshot.frame)
-        sprites, finish = self._next_frame()
-        self._paint(sprites, light, finish)
+        self._paint(self._next_frame(), light)
         return self._picture
 
     def load(self) -> None:
@@ -69,22 +71,23 @@ class SegmentRenderer:
         if self._meter is not None and isinstance(picture, Picture):
             self._meter.measure(picture.planes)
 
-    def _paint(self, sprites: Sprites, light: float, finish: Finish | None) -> float:
+    def _paint(self, drawn: Drawn, light: float) -> float:
         """Paint the picture; returns the scale at which particles were drawn."""
+        sprites, marks, finish = drawn
         if isinstance(self._rasteriser, StraightRasteriser):
             assert isinstance(self._picture, StraightPicture)
-            return self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish)
+            return self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish, marks=marks)
         assert isinstance(self._picture, Picture)
-        if self._half is None:
-            return self._rasteriser.paint(sprites, self._picture.planes, light=light, finish=finish)
-        scale = self._rasteriser.paint(sprites, self._half, light=light, finish=finish)
-        double(self._half, self._picture.planes)
+        planes = self._picture.planes if self._half is None else self._half
+        scale = self._rasteriser.paint(sprites, planes, light=light, finish=finish, marks=marks)
+        if self._half is not None:
+            double(self._half, self._picture.planes)
         return scale
 
-    def _next_frame(self) -> tuple[Sprites, Finish | None]:
-        return self.simulation.frame(), self.simulation.finish
+    def _next_frame(self) -> Drawn:
+        return self.simulation.frame(), self.simulation.marks, self.simulation.finish
 
-    def _opening(self, segment: Segment, snapshot: SceneSnapshot) -> tuple[Sprites, Finish | None] | None:
+    def _opening(self, segment: Segment, snapshot: SceneSnapshot) -> Drawn | None:
         """What the segment's first frame shows if it shows another moment than its own; moves the simulation."""
         shown = self._plan.shown(segment.start)
         if shown == segment.start:
@@ -142,17 +145,17 @@ class SegmentRenderer:
         self._rasteriser.reset()
         picture = self._picture
         with segment_writer(part, self._plan.video, coarser=coarser) as writer:
-            ahead: list[tuple[Sprites, Finish | None]] = []
+            ahead: list[Drawn] = []
             for frame in range(segment.start, segment.stop):
                 t0 = now()
                 if not ahead:  # a few frames at a time, as encoding evicts the simulation from the processor's caches
                     ahead = [self._next_frame() for _ in range(min(_AHEAD, segment.stop - frame))][::-1]
-                sprites, finish = ahead.pop()
+                drawn = ahead.pop()
                 if frame == segment.start and opening is not None:
-                    sprites, finish = opening
+                    drawn = opening
                 t1 = now()
                 light = self._light(self._plan.shown(frame))
-                scale = self._paint(sprites, light, finish)
+                scale = self._paint(drawn, light)
                 overdrawn += scale < 1
                 if self._meter is not None and isinstance(picture, Picture):
                     light_of.append(self._meter.measure(picture.planes))

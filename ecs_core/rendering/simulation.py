@@ -21,11 +21,14 @@ from ecs_core.ecs.resources import AudioFrame, Canvas
 from ecs_core.ecs.space import MovingCamera
 from ecs_core.ecs.world import Snapshot, World
 from ecs_core.errors import RenderError, in_a_line
-from ecs_core.plugin_api import API_VERSION, Layer, ParticleType, layers_of
-from ecs_core.plugin_api.layers import MAIN
+from ecs_core.layers.kind import Stage
+from ecs_core.plugin_api import API_VERSION, Layer, ParticleType
+from ecs_core.plugin_api.layers import MAIN, DrawnLayer, all_layers
 from ecs_core.raster.background import Background
 from ecs_core.raster.finish import Finish
+from ecs_core.raster.marks import PlacedMark
 from ecs_core.raster.sprites import Sprites
+from ecs_core.rendering.drawn_layers import LayerDrawer
 from ecs_core.rendering.eye import Eye
 from ecs_core.rendering.hud import hud_sprites
 from ecs_core.rendering.plan import with_levels
@@ -50,11 +53,17 @@ class Simulation:
     """The worlds of a scene's layers. Use as a context manager.
 
     ``world`` is that of the scene's own particles; its ``frame`` is the next frame to simulate, as that of all others.
+    ``marks`` are those of the frame that was simulated last, among its sprites.
     """
 
     def __init__(self, particle_type: ParticleType, settings: Settings, timeline: FeatureTimeline) -> None:
         self._width, self._height, self._hud = settings.width, settings.height, settings.hud
-        self._layers = layers_of(particle_type, settings)
+        every = all_layers(particle_type, settings)
+        self._layers = tuple(layer for layer in every if isinstance(layer, Layer))
+        stage = Stage(settings.width, settings.height, settings.rate, timeline)
+        self._drawn = {layer.name: LayerDrawer(layer, stage) for layer in every if isinstance(layer, DrawnLayer)}
+        self._order = every
+        self.marks: tuple[PlacedMark, ...] = ()
         self._worlds: dict[str, World] = {}
         try:
             for layer in self._layers:
@@ -79,11 +88,21 @@ class Simulation:
         drawn: dict[str, list[Sprites]] = {layer.name: [] for layer in self._layers}
         self._step(drawn)
         lists: list[Sprites] = []
-        for layer in self._layers:
+        marks: list[PlacedMark] = []
+        view = Eye(self.world).view(self.world.get(Canvas)) if self._drawn else None
+        for layer in self._order:
+            if isinstance(layer, DrawnLayer):
+                for thing in self._drawn[layer.name].marks(self.world.frame - 1, view):
+                    if isinstance(thing, Sprites):
+                        lists.append(thing)
+                    else:
+                        marks.append(PlacedMark(sum(map(len, lists)), thing, dark=not layer.settings.bloom))
+                continue
             world = self._worlds[layer.name]
             eye = Eye(world, self.world)
             seen = partial(_pixels, height=self._height, eye=eye, canvas=world.get(Canvas), opacity=layer.opacity)
             lists += map(seen, drawn[layer.name])
+        self.marks = tuple(marks)
         if self._hud:
             lists.append(self._hud_sprites())
         return Sprites.join(lists)

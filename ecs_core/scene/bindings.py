@@ -218,20 +218,25 @@ def _missing(kind: type[Any], components: Sequence[object]) -> list[object]:
 
 def _resolve(binding: BindingSettings, target: Target, components: Sequence[object]) -> Binding:
     kind, name = target
-    resting = next((getattr(each, name) for each in components if type(each) is kind), 1.0)
-    op = binding.op or ("add" if isinstance(resting, int | float) and resting == 0 else "multiply")
+    return binding_of(binding, target, next((getattr(each, name) for each in components if type(each) is kind), 1.0))
+
+
+def binding_of(wanted: BindingSettings, target: Target, resting: object) -> Binding:
+    """A binding of a config, of a target that is ``resting`` without it."""
+    kind, name = target
+    op = wanted.op or ("add" if isinstance(resting, int | float) and resting == 0 else "multiply")
     return Binding(
-        binding.source,
+        wanted.source,
         kind,
         name,
         op=op,
-        gain=binding.gain,
-        threshold=binding.threshold,
-        curve=_CURVES[binding.curve] if isinstance(binding.curve, str) else Curve(binding.curve),
-        attack=binding.attack,
-        release=binding.release,
-        look_ahead=binding.look_ahead,
-        quantise=binding.quantise,
+        gain=wanted.gain,
+        threshold=wanted.threshold,
+        curve=_CURVES[wanted.curve] if isinstance(wanted.curve, str) else Curve(wanted.curve),
+        attack=wanted.attack,
+        release=wanted.release,
+        look_ahead=wanted.look_ahead,
+        quantise=wanted.quantise,
     )
 
 

@@ -1,4 +1,4 @@
-"""Settings within settings: bindings, hearing, the camera, the finish, layers."""
+"""Settings within settings: bindings, hearing, the camera, the finish."""
 
 from __future__ import annotations
 
@@ -168,25 +168,3 @@ class FinishSettings(Model):
         0.0, "how far red and blue lie apart in the corners", group="finish", unit="px", ge=-100, le=100
     )
     grain: Share = option(0.0, "roughness of the light, as of film; it does not move", group="finish")
-
-
-class LayerSettings(Model):
-    """More particles in the same picture, of another type or of the same one with other settings."""
-
-    type: str = option(..., "particle type", group="layers", examples=["zen"], min_length=1, max_length=64)
-    name: str | None = option(
-        None,
-        "random draws depend on it, so that they stay when other layers come or go; null: the type's name",
-        group="layers",
-        min_length=1,
-        max_length=64,
-    )
-    config: dict[str, Any] = option(
-        dict, "settings of the type, except those of the whole video", group="layers", examples=[{"particle_count": 50}]
-    )
-    behind: bool = option(
-        False,
-        "drawn before the scene's own particles, which shows where those cover it (blend)",
-        group="layers",
-    )
-    opacity: Share = option(1.0, "share of its light, or of what it covers, that is seen", group="layers")

@@ -36,6 +36,7 @@ from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Blend
 from ecs_core.raster.textures import Picture
+from ecs_core.scene.layer_settings import LayerSettings
 from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
 from ecs_core.scene.nested_settings import (
     BindingSettings,
@@ -43,7 +44,6 @@ from ecs_core.scene.nested_settings import (
     EnhancedMode,
     FinishSettings,
     HearingSettings,
-    LayerSettings,
 )
 from ecs_core.scene.palettes import PALETTES
 from ecs_core.validation_messages import error_message
@@ -276,7 +276,10 @@ class Settings(Model):
     spawn_area_width: Share = option(0.0, "continuous spawning: fraction of the width; 0: a point", group="place")
     spawn_area_height: Share = option(0.0, "continuous spawning: fraction of the height; 0: a point", group="place")
     layers: tuple[LayerSettings, ...] = option(
-        (), "more particles in the same picture, drawn in this order", group="layers", max_length=16
+        (),
+        "what else is in the picture, drawn in this order: more particles, pictures, texts … (motes layers)",
+        group="layers",
+        max_length=16,
     )
     camera: CameraSettings | None = option(
         None, "zooms, moves and turns the picture; {} for one that only bindings move", group="camera"

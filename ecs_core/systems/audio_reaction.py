@@ -138,7 +138,8 @@ def _courses(world: World, entity: int, reactive: Reactive) -> tuple[F32, ...]:
     return tuple(binding.course(world.timeline) for binding in reactive.bindings)
 
 
-def _apply(op: str, base: Any, value: Any) -> Any:
+def applied(op: str, base: Any, value: Any) -> Any:
+    """What a binding makes of a number, given its value."""
     if op == "multiply":
         return base * (1 + value)
     if op == "add":
@@ -184,7 +185,7 @@ class _DrivenField:
         part = slice(self._first, self._stop)
         values: F64 = np.full(len(self._driven[0][1][part]), base, np.float64)
         for op, course in self._driven:
-            values = np.clip(_apply(op, values, course[part].astype(np.float64)), -FAR, FAR)
+            values = np.clip(applied(op, values, course[part].astype(np.float64)), -FAR, FAR)
         chunk: list[float] = np.clip(values, *self._limits).tolist()
         return chunk
 

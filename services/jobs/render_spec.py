@@ -16,10 +16,11 @@ from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, Form, check_length
-from ecs_core.plugin_api import ParticleType, layers_of, particle_types
-from ecs_core.plugin_api.layers import settings_in_vain
+from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.plugin_api.layers import all_layers, settings_in_vain
+from ecs_core.plugin_api.layers import written_out as layer_written_out
 from ecs_core.rendering.song_part import check_start
-from ecs_core.scene.settings import OF_THE_VIDEO, Settings
+from ecs_core.scene.settings import Settings
 from ecs_core.video.format import SEGMENT_SECONDS
 from ecs_core.video.quality import QualityLike, check_form, rates_for, wanted
 from services.storage.asset_references import references_in, with_files, with_references
@@ -81,10 +82,8 @@ def written_out(kind: ParticleType, settings: Settings) -> dict[str, Any]:
         SceneError: a layer is invalid.
     """
     plain: dict[str, Any] = settings.model_dump(mode="json")
-    settings_of = {layer.name: layer.settings for layer in layers_of(kind, settings)}
-    for layer in plain["layers"]:
-        layer["name"] = layer["name"] or layer["type"]
-        layer["config"] = settings_of[layer["name"]].model_dump(mode="json", exclude=set(OF_THE_VIDEO))
+    all_layers(kind, settings)  # names are those of one layer each
+    plain["layers"] = [layer_written_out(layer, number, settings) for number, layer in enumerate(settings.layers)]
     return plain
 
 
@@ -113,8 +112,12 @@ def migrate_spec(scene: dict[str, Any]) -> dict[str, Any]:
 
 def spec_key(scene: dict[str, Any]) -> str:
     """The key of a spec, 64 characters: its renderer version, then the sha256 of spec and version."""
-    version = renderer_version(scene["type"], *(layer["type"] for layer in scene["config"].get("layers", ())))
+    version = renderer_version(scene["type"], *_types_of_layers(scene["config"]))
     return version[:VERSION_LENGTH] + _digest([_as_before(scene), version, SEGMENT_SECONDS])[VERSION_LENGTH:]
+
+
+def _types_of_layers(config: Mapping[str, Any]) -> list[str]:
+    return [layer["type"] for layer in config.get("layers", ()) if "type" in layer]
 
 
 def _as_before(scene: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +128,9 @@ def _as_before(scene: dict[str, Any]) -> dict[str, Any]:
 
     config = known(scene["config"])
     if "layers" in config:
-        config["layers"] = [layer | {"config": known(layer["config"])} for layer in config["layers"]]
+        config["layers"] = [
+            layer | {"config": known(layer["config"])} if "config" in layer else layer for layer in config["layers"]
+        ]
     return scene | {"config": config}
 
 

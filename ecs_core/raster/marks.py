@@ -1,0 +1,455 @@
+"""Marks: pictures, masks and boxes that layers draw among sprites, in pixels of the frame.
+
+Marks that did not change since the frame before are not drawn anew, so they compare by what they show (:func:`same`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ecs_core import kernels
+from ecs_core.arrays import F32, I32, U8
+from ecs_core.kernels.curve import KB, KG, KR
+from ecs_core.raster.sprites import Blend
+
+RGB = tuple[float, float, float]
+Bounds = tuple[float, float, float, float]  # left, top, right, bottom, pixels
+_WHITEST = 0.9996  # shown: white itself would be infinite light
+_SMALLEST = 4  # texels: the side of the coarsest level
+MOST, MOST_SPREAD = 0.9995, 0.85  # of white that a picture shows, and that it spreads in bloom
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where a layer is in a frame: its middle in pixels, how much larger it is, its turn clockwise in radians.
+
+    ``opacity`` is 0–1.
+    """
+
+    x: float
+    y: float
+    scale: float = 1.0
+    angle: float = 0.0
+    opacity: float = 1.0
+
+    def moved(self, dx: float, dy: float) -> Pose:
+        """The pose of what lies ``dx`` and ``dy`` local pixels from the layer's middle."""
+        x, y = self.points(np.array([dx]), np.array([dy]))
+        return replace(self, x=float(x[0]), y=float(y[0]))
+
+    def points(self, x: F32, y: F32) -> tuple[F32, F32]:
+        """Local places, pixels from the layer's middle, as places in the frame; (n,) each."""
+        c, s = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
+        return self.x + c * x - s * y, self.y + s * x + c * y
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """What marks are drawn into: one band's accumulators, and scratch.
+
+    ``light`` is the factor on all light. In a ``spread`` picture, that of bloom, white is limited.
+    """
+
+    luminance: F32
+    colour: F32
+    top: int
+    bottom: int
+    width: int
+    light: float
+    work: F32
+    places: I32
+    touched: U8
+    spread: bool = False
+
+    @property
+    def toe(self) -> float:
+        """Light that is shown as half of white."""
+        return float(kernels.cover.TOE) * self.light
+
+    @property
+    def most(self) -> np.float32:
+        """The largest share of white."""
+        return np.float32(MOST_SPREAD if self.spread else MOST)
+
+
+class Mark(Protocol):
+    """What a layer draws in a frame. It covers what is behind it, or adds its light."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """The part of the frame outside of which nothing is drawn."""
+
+    @property
+    def texels(self) -> int:
+        """The widest row of its pictures."""
+
+    def draw(self, painting: Painting) -> None:
+        """Draw it into a band."""
+
+    def scaled(self, across: float, down: float) -> Mark:
+        """The mark in a frame of another size."""
+
+    def black(self) -> Mark | None:
+        """The same that covers as much, in black; None where it covers nothing."""
+
+    def dimmed(self, share: float) -> Mark:
+        """The mark with so much of its opacity."""
+
+
+@dataclass(frozen=True, eq=False)
+class LightPicture:
+    """A picture as marks draw it: its pixels as shares of what is shown, in levels of half the size each."""
+
+    levels: tuple[tuple[F32, F32], ...]
+    width: int
+    height: int
+
+    @staticmethod
+    def of(pixels: U8) -> LightPicture:
+        """From (height, width, 3 or 4) uint8: sRGB, and straight alpha."""
+        height, width = pixels.shape[:2]
+        alpha = pixels[:, :, 3].astype(np.float32) / 255 if pixels.shape[2] == 4 else np.ones((height, width), "f4")
+        light = _LIGHT[pixels[:, :, :3]]
+        luminance = light @ np.array([KR, KG, KB], np.float32)
+        planes = np.empty((5, height + (height & 1), width + (width & 1)), np.float32)
+        planes[:, height:], planes[:, :, width:] = 0, 0
+        planes[0, :height, :width] = alpha
+        planes[1, :height, :width] = alpha * _shown(luminance)
+        for channel in range(3):
+            planes[2 + channel, :height, :width] = alpha * _shown(light[:, :, channel])
+        levels = []
+        while True:
+            half = _halved(planes)
+            levels.append((_framed(planes[:2]), _framed(half[[0, 2, 3, 4]])))
+            if min(half.shape[1:]) < _SMALLEST:
+                return LightPicture(tuple(levels), width, height)
+            planes = _even(half)
+
+
+@dataclass(frozen=True, eq=False)
+class LightMask:
+    """A mask as marks draw it, in levels of half the size each."""
+
+    levels: tuple[tuple[F32, F32], ...]
+    width: int
+    height: int
+
+    @staticmethod
+    def of(alpha: F32) -> LightMask:
+        """From (height, width) float32, 0–1."""
+        height, width = alpha.shape
+        planes = np.zeros((1, height + (height & 1), width + (width & 1)), np.float32)
+        planes[0, :height, :width] = alpha
+        levels = []
+        while True:
+            half = _halved(planes)
+            levels.append((_framed(planes)[0], _framed(half)[0]))
+            if min(half.shape[1:]) < _SMALLEST:
+                return LightMask(tuple(levels), width, height)
+            planes = _even(half)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureMark:
+    """A picture; its upper left corner is ``left`` and ``top`` local pixels from the middle of its layer.
+
+    ``density`` is its texels per local pixel.
+    """
+
+    picture: LightPicture
+    pose: Pose
+    left: float
+    top: float
+    density: float = 1.0
+    blend: Blend = "over"
+    stretch: tuple[float, float] = (1.0, 1.0)  # of the frame, against that in which the pose is
+    is_black: bool = False
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """See :class:`Mark`."""
+        return _bounds(self.pose, self.left, self.top, self.picture, self.density, self.stretch)
+
+    @property
+    def texels(self) -> int:
+        """See :class:`Mark`."""
+        return self.picture.width + 4
+
+    def draw(self, painting: Painting) -> None:
+        """See :class:`Mark`."""
+        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.picture)
+        fine, half = self.picture.levels[number]
+        kernels.pictures.draw_picture(
+            painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
+            np.array(self.bounds, np.float32), np.float32(self.pose.opacity), int(self.blend == "add"),
+            np.float32(0) if self.is_black else painting.most, painting.toe, painting.work, painting.places,
+            painting.touched,
+        )  # fmt: skip
+
+    def scaled(self, across: float, down: float) -> PictureMark:
+        """See :class:`Mark`."""
+        return replace(self, stretch=(self.stretch[0] * across, self.stretch[1] * down))
+
+    def black(self) -> PictureMark | None:
+        """See :class:`Mark`."""
+        return None if self.blend == "add" else replace(self, is_black=True)
+
+    def dimmed(self, share: float) -> PictureMark:
+        """See :class:`Mark`."""
+        return replace(self, pose=replace(self.pose, opacity=self.pose.opacity * share))
+
+
+@dataclass(frozen=True, eq=False)
+class MaskMark:
+    """A mask in a ``colour``, linear light >= 0, and left of texel ``split`` in the ``other`` one; see PictureMark."""
+
+    mask: LightMask
+    pose: Pose
+    left: float
+    top: float
+    colour: RGB
+    other: RGB | None = None
+    split: float = 0.0
+    density: float = 1.0
+    blend: Blend = "over"
+    stretch: tuple[float, float] = (1.0, 1.0)
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """See :class:`Mark`."""
+        return _bounds(self.pose, self.left, self.top, self.mask, self.density, self.stretch)
+
+    @property
+    def texels(self) -> int:
+        """See :class:`Mark`."""
+        return self.mask.width + 4
+
+    def draw(self, painting: Painting) -> None:
+        """See :class:`Mark`."""
+        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.mask)
+        fine, half = self.mask.levels[number]
+        light = np.array([self.colour if self.other is None else self.other, self.colour], np.float32)
+        luminance = light @ np.array([KR, KG, KB], np.float32)
+        colours = _shown(np.concatenate([luminance[:, None], light], axis=1))
+        split = -1e6 if self.other is None else self.split / 2**number
+        kernels.pictures.draw_mask(
+            painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
+            np.array(self.bounds, np.float32), colours, np.float32(split), np.float32(self.pose.opacity),
+            int(self.blend == "add"), painting.most, painting.toe, painting.work, painting.places, painting.touched,
+        )  # fmt: skip
+
+    def scaled(self, across: float, down: float) -> MaskMark:
+        """See :class:`Mark`."""
+        return replace(self, stretch=(self.stretch[0] * across, self.stretch[1] * down))
+
+    def black(self) -> MaskMark | None:
+        """See :class:`Mark`."""
+        return None if self.blend == "add" else replace(self, colour=(0.0, 0.0, 0.0), other=None)
+
+    def dimmed(self, share: float) -> MaskMark:
+        """See :class:`Mark`."""
+        return replace(self, pose=replace(self.pose, opacity=self.pose.opacity * share))
+
+
+@dataclass(frozen=True, eq=False)
+class BoxesMark:
+    """Rounded boxes in draw order; all arrays have shape (n,), float32, in pixels of the frame.
+
+    ``x`` and ``y`` are the middles, ``wide`` and ``tall`` half of the sides, ``angle`` the turn clockwise in radians,
+    ``corner`` the radius of the corners, ``rim`` the width of the rim of boxes that are not filled, 0 for others;
+    ``red``, ``green`` and ``blue`` linear light >= 0, ``alpha`` 0–1.
+    """
+
+    x: F32
+    y: F32
+    wide: F32
+    tall: F32
+    angle: F32
+    corner: F32
+    rim: F32
+    red: F32
+    green: F32
+    blue: F32
+    alpha: F32
+    opacity: float = 1.0
+    blend: Blend = "over"
+
+    @staticmethod
+    def at(
+        pose: Pose,
+        x: F32,
+        y: F32,
+        wide: F32,
+        tall: F32,
+        colours: F32,
+        *,
+        angle: F32 | float = 0.0,
+        corner: F32 | float = 0.0,
+        rim: F32 | float = 0.0,
+        alpha: F32 | float = 1.0,
+        blend: Blend = "over",
+    ) -> BoxesMark:
+        """Boxes at places of a layer, (n,) each, in local pixels; ``colours`` is (3,) or (n, 3), linear light."""
+        seen_x, seen_y = pose.points(np.asarray(x, np.float64), np.asarray(y, np.float64))
+        red, green, blue = np.broadcast_to(colours, (len(x), 3)).T
+
+        def column(values: ArrayLike, factor: float = 1.0) -> F32:
+            return np.array(np.broadcast_to(np.asarray(values, np.float64) * factor, len(x)), np.float32)
+
+        return BoxesMark(
+            column(seen_x), column(seen_y), column(wide, pose.scale), column(tall, pose.scale),
+            column(np.asarray(angle) + pose.angle), column(corner, pose.scale), column(rim, pose.scale), column(red),
+            column(green), column(blue), column(alpha), pose.opacity, blend,
+        )  # fmt: skip
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """See :class:`Mark`."""
+        c, s = np.abs(np.cos(self.angle)), np.abs(np.sin(self.angle))
+        across, down = c * self.wide + s * self.tall + 1, s * self.wide + c * self.tall + 1
+        if not len(self.x):
+            return 0.0, 0.0, 0.0, 0.0
+        return (
+            float((self.x - across).min()),
+            float((self.y - down).min()),
+            float((self.x + across).max()),
+            float((self.y + down).max()),
+        )
+
+    @property
+    def texels(self) -> int:
+        """See :class:`Mark`."""
+        return 0
+
+    def draw(self, painting: Painting) -> None:
+        """See :class:`Mark`."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, self.red, self.green, self.blue)
+        kernels.pictures.draw_boxes(
+            painting.luminance, painting.colour, painting.top, painting.bottom, painting.width,
+            np.stack([*columns, self.alpha]).astype(np.float32), np.float32(self.opacity), int(self.blend == "add"),
+            painting.most, painting.toe, np.float32(painting.light), painting.touched,
+        )  # fmt: skip
+
+    def scaled(self, across: float, down: float) -> BoxesMark:
+        """See :class:`Mark`."""
+        factor = np.float32(down)
+        sides = {name: getattr(self, name) * factor for name in ("wide", "tall", "corner", "rim")}
+        return replace(self, x=self.x * np.float32(across), y=self.y * factor, **sides)
+
+    def black(self) -> BoxesMark | None:
+        """See :class:`Mark`."""
+        nothing = np.zeros_like(self.red)
+        return None if self.blend == "add" else replace(self, red=nothing, green=nothing, blue=nothing)
+
+    def dimmed(self, share: float) -> BoxesMark:
+        """See :class:`Mark`."""
+        return replace(self, opacity=self.opacity * share)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedMark:
+    """A mark, and how many of a frame's sprites come before it. Where it is ``dark``, its light does not spread."""
+
+    after: int
+    mark: Mark
+    dark: bool = False
+
+
+Marks: TypeAlias = Sequence[PlacedMark]
+
+
+def draw_in(mark: Mark, painting: Painting) -> None:
+    """Draw a mark into a band if any of it is there."""
+    _, top, _, bottom = mark.bounds
+    if top < painting.bottom and bottom > painting.top:
+        mark.draw(painting)
+
+
+def light_of(colour: Sequence[int]) -> RGB:
+    """The light of marks that are shown as an sRGB colour, 0–255 each; (3,)."""
+    red, green, blue = (float(_LIGHT[value]) for value in colour)
+    return red, green, blue
+
+
+def same(one: Mark | None, other: Mark | None) -> bool:
+    """Whether two marks show the same."""
+    if one is other:
+        return True
+    if one is None or other is None or type(one) is not type(other):
+        return False
+    return all(_equal(getattr(one, each.name), getattr(other, each.name)) for each in fields(one))  # type: ignore[arg-type]
+
+
+def _equal(one: object, other: object) -> bool:
+    if one is other:
+        return True
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and np.array_equal(one, other)
+    return bool(one == other)
+
+
+def _place(
+    pose: Pose, left: float, top: float, density: float, stretch: tuple[float, float], of: LightPicture | LightMask
+) -> tuple[int, F32]:
+    """The number of the level whose texels are about as large as pixels, and where pixels lie among them."""
+    size = max(pose.scale, 1e-6)
+    c, s = math.cos(pose.angle) * density / size, math.sin(pose.angle) * density / size
+    across, down = stretch
+    per_pixel = density / (size * math.sqrt(across * down))
+    number = min(max(0, math.floor(math.log2(per_pixel) + 0.5)), len(of.levels) - 1)
+    level = 2.0**number
+    u = (c / across, s / down, -(c * pose.x + s * pose.y) - left * density)
+    v = (-s / across, c / down, s * pose.x - c * pose.y - top * density)
+    return number, np.array([*u, *v], np.float32) / np.float32(level)
+
+
+def _bounds(
+    pose: Pose,
+    left: float,
+    top: float,
+    of: LightPicture | LightMask,
+    density: float,
+    stretch: tuple[float, float],
+) -> Bounds:
+    right, bottom = left + of.width / density, top + of.height / density
+    x, y = pose.points(np.array([left, right, left, right]), np.array([top, top, bottom, bottom]))
+    x, y = x * stretch[0], y * stretch[1]
+    return float(x.min()) - 1, float(y.min()) - 1, float(x.max()) + 1, float(y.max()) + 1
+
+
+def _shown(light: F32) -> F32:
+    """Linear light as a share of white, as ``kernels.cover`` has it."""
+    shown: F32 = (light / (light + kernels.cover.TOE)).astype(np.float32)
+    return shown
+
+
+def _lights() -> F32:
+    """The light of each sRGB value, (256,)."""
+    return kernels.curve.linear_shown_as(np.minimum(np.arange(256) / 255, _WHITEST)).astype(np.float32)
+
+
+def _halved(planes: F32) -> F32:
+    """Planes of half the size, whose sides are even."""
+    rows = planes[:, 0::2] + planes[:, 1::2]
+    half: F32 = (rows[:, :, 0::2] + rows[:, :, 1::2]) * np.float32(0.25)
+    return half
+
+
+def _even(planes: F32) -> F32:
+    _, rows, columns = planes.shape
+    return np.pad(planes, ((0, 0), (0, rows & 1), (0, columns & 1)))
+
+
+def _framed(planes: F32) -> F32:
+    return np.ascontiguousarray(np.pad(planes, ((0, 0), (1, 1), (1, 1))))
+
+
+_LIGHT = _lights()

@@ -1,0 +1,68 @@
+"""Pictures in files: JPEG, PNG, WebP and others, read as pixels."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ecs_core.arrays import U8
+
+MOST = 40_000_000  # pixels
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
+
+
+class _UnusableError(ValueError):
+    """A picture that can be read, but not be used."""
+
+
+def read_picture(path: str | Path) -> U8:
+    """The pixels of a picture, (height, width, 4) uint8: sRGB and straight alpha, the right way up. Not to be changed.
+
+    Raises:
+        ValueError: it cannot be read, is too large, or moves.
+    """
+    try:
+        state = Path(path).stat()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not Path(path).is_file():
+        raise ValueError("is no file")
+    return _read(str(Path(path).absolute()), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4)  # a scene is checked several times, and then drawn
+def _read(path: str, changed: int, size: int) -> U8:
+    from PIL import Image, ImageOps  # noqa: PLC0415 - slow, and most scenes have no pictures
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, on what is damaged a little, or large
+            with Image.open(path, formats=FORMATS) as file:
+                if file.width * file.height > MOST:
+                    raise _UnusableError(
+                        f"has {file.width} × {file.height} pixels; allowed: at most {MOST // 1_000_000} megapixels"
+                    )
+                if getattr(file, "n_frames", 1) > 1:
+                    raise _UnusableError("has several pictures; allowed: one that does not move")
+                image = ImageOps.exif_transpose(file)
+                if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
+                    image = Image.fromarray((np.clip(np.asarray(image), 0, 65_535) // 257).astype(np.uint8))
+                elif image.mode == "F":
+                    raise _UnusableError(
+                        "has fractions as pixels, for which no white is known; save it with 8 or 16 bits"
+                    )
+                pixels = np.asarray(image.convert("RGBA"))
+    except _UnusableError:
+        raise
+    except Image.DecompressionBombError:
+        raise ValueError(f"has too many pixels; allowed: at most {MOST // 1_000_000} megapixels") from None
+    except Exception as error:  # of any kind, where a file is damaged
+        known = ", ".join(FORMATS)
+        raise ValueError(
+            f"cannot be read as a picture ({known}): {' '.join(str(error).split())[:200] or type(error).__name__}"
+        ) from None
+    pixels.setflags(write=False)
+    return pixels

@@ -1,0 +1,124 @@
+"""Layers other than particles, as a simulation draws them: where each is in a frame, and what of it is seen.
+
+All of it follows from the frame's number, so it is the same wherever a video is cut.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import annotated_types
+import numpy as np
+
+from ecs_core.arrays import F32
+from ecs_core.layers.kind import Moment, Stage
+from ecs_core.plugin_api.layers import DrawnLayer
+from ecs_core.raster.marks import Mark, Pose
+from ecs_core.raster.sprites import Sprites
+from ecs_core.rendering.view import View
+from ecs_core.scene.bindings import binding_of
+from ecs_core.scene.layer_settings import PlacedLayer
+from ecs_core.systems.audio_reaction import applied
+
+_MOVES = 0.06  # how far a layer comes from, as a share of the shorter side
+_GROWS = 0.2  # of its size
+_FADING = ("fade", "rise", "fall", "grow")  # ways to enter and to leave; kinds have others, which they draw themselves
+_DOWN = {"rise": 1, "fall": -1}  # where it comes from
+
+
+class LayerDrawer:
+    """Draws one layer in any frame."""
+
+    def __init__(self, layer: DrawnLayer, stage: Stage) -> None:
+        self._settings, self._stage = layer.settings, stage
+        self._driven = _driven(layer, stage)
+        self._end = float(stage.timeline.frames / stage.fps) if layer.settings.end is None else layer.settings.end
+        self._draw = layer.kind.prepare(layer.settings, stage)
+
+    def marks(self, frame: int, view: View | None) -> Sequence[Mark | Sprites]:
+        """What is drawn of the layer in a frame, in pixels, as ``view`` shows it."""
+        t = float(frame / self._stage.fps)
+        if not self._settings.begin <= t < self._end:
+            return ()
+        now = self._now(frame)
+        entered = _share(t - now.begin, now.enter_seconds)
+        staying = _share(self._end - t, now.leave_seconds)
+        pose = self._pose(now, entered, staying)
+        if view is not None and now.camera:
+            pose = _seen(pose, view, self._stage)
+        if pose.opacity <= 0 or pose.scale <= 0:
+            return ()
+        moment = Moment(frame, t, self._stage.timeline.time(frame), entered, staying)
+        return self._draw(now, moment, pose)
+
+    def _now(self, frame: int) -> PlacedLayer:
+        """The settings with the values that bindings give them in a frame."""
+        if not self._driven:
+            return self._settings
+        values: dict[str, float] = {}
+        for name, (low, high, courses) in self._driven.items():
+            value = float(getattr(self._settings, name))
+            for op, course in courses:
+                value = applied(op, value, float(course[frame]))
+            values[name] = min(max(value, low), high)
+        return self._settings.model_copy(update=values)
+
+    def _pose(self, now: PlacedLayer, entered: float, staying: float) -> Pose:
+        stage = self._stage
+        x, y = now.x * stage.width, now.y * stage.height
+        if not {"x", "y"} & self._driven.keys():  # pictures and letters are sharp where texels lie on pixels
+            x, y = float(round(x)), float(round(y))
+        pose = Pose(x, y, now.scale, math.radians(now.rotation), now.opacity)
+        for how, share, below in ((now.enter, _smooth(entered), 1), (now.leave, _smooth(staying), -1)):
+            if share >= 1 or how not in _FADING:
+                continue
+            away = below * _DOWN.get(how, 0) * (1 - share) * _MOVES * stage.short
+            larger = 1 - _GROWS * (1 - share) if how == "grow" else 1.0
+            pose = replace(pose, opacity=pose.opacity * share, y=pose.y + away, scale=pose.scale * larger)
+        return pose
+
+
+def _share(seconds: float, whole: float) -> float:
+    return 1.0 if seconds >= whole else max(0.0, seconds / whole)
+
+
+def _smooth(share: float) -> float:
+    return share * share * (3 - 2 * share)
+
+
+def _seen(pose: Pose, view: View, stage: Stage) -> Pose:
+    """A pose as a view shows it."""
+    scale = stage.height / view.canvas.height
+    x, y, _ = view.place(np.array([pose.x / scale], np.float32), np.array([pose.y / scale], np.float32), None)
+    return replace(
+        pose,
+        x=float(x[0]) * scale,
+        y=float(y[0]) * scale,
+        scale=pose.scale * view.camera.zoom,
+        angle=pose.angle + math.radians(view.roll),
+    )
+
+
+def _driven(layer: DrawnLayer, stage: Stage) -> Mapping[str, tuple[float, float, list[tuple[str, F32]]]]:
+    """What bindings move: its limits, and how, in every frame."""
+    found: dict[str, tuple[float, float, list[tuple[str, F32]]]] = {}
+    for wanted in layer.settings.bindings:
+        name = wanted.target
+        binding = binding_of(wanted, (type(layer.settings), name), getattr(layer.settings, name))
+        low, high = _limits(layer.settings, name)
+        found.setdefault(name, (low, high, []))[2].append((binding.op, binding.course(stage.timeline)))
+    return found
+
+
+def _limits(settings: PlacedLayer, name: str) -> tuple[float, float]:
+    low, high = -1e9, 1e9
+    for each in type(settings).model_fields[name].metadata:
+        if isinstance(each, annotated_types.Ge):
+            low = float(each.ge)  # type: ignore[arg-type]
+        elif isinstance(each, annotated_types.Gt):
+            low = float(np.nextafter(float(each.gt), 1e9))  # type: ignore[arg-type]
+        elif isinstance(each, annotated_types.Le):
+            high = float(each.le)  # type: ignore[arg-type]
+    return low, high
