@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from ecs_core.layers.image import IMAGE
+from ecs_core.layers.progress import PROGRESS
+from ecs_core.layers.spectrum import SPECTRUM
+from ecs_core.layers.waveform import WAVEFORM
 
-KINDS = (IMAGE,)
+KINDS = (IMAGE, SPECTRUM, WAVEFORM, PROGRESS)

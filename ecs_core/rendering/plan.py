@@ -20,6 +20,7 @@ from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, check_length
 from ecs_core.lazily import joined
 from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.plugin_api.layers import pictures_sound
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
 from ecs_core.scene.settings import Settings
@@ -188,11 +189,6 @@ def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool =
             settings.rate, frames, settings.heard, start=start, lazily=lazily, pictured=pictured
         )
     return with_levels(timeline, settings)
-
-
-def pictures_sound(settings: Settings) -> bool:
-    """Whether a layer of a scene needs the song's sonogram."""
-    return any(getattr(layer, "kind", "") in ("spectrum", "waveform", "progress") for layer in settings.layers)
 
 
 def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ecs_core.errors import SceneError
 from ecs_core.loading import loading
 from ecs_core.plugin_api import particle_types
-from ecs_core.rendering.plan import pictures_sound
+from ecs_core.plugin_api.layers import pictures_sound
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
 from ecs_core.signals import signals_deferred
