@@ -22,6 +22,7 @@ from ecs_core.formats import FACTS, check_length
 from ecs_core.lazily import joined
 from ecs_core.platforms import check_seconds
 from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.plugin_api.layers import pictures_sound
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
 from ecs_core.scene.settings import Settings
@@ -198,7 +199,10 @@ def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool =
     if analysis is None:
         timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:
-        timeline = analysis.timeline(settings.rate, frames, settings.heard, start=start, lazily=lazily)
+        pictured = pictures_sound(settings)
+        timeline = analysis.timeline(
+            settings.rate, frames, settings.heard, start=start, lazily=lazily, pictured=pictured
+        )
     return with_levels(timeline, settings)
 
 

@@ -28,6 +28,7 @@ from services.storage.asset_references import references_in, with_files, with_re
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
+_HEARD = "sonogram"  # what came to analyses last within a release: those without it are made anew
 # Settings that came within a release, and what they were before: so set, keys are those from before.
 _SINCE: dict[str, Any] = {
     "color_by": None,
@@ -220,7 +221,7 @@ def renderer_version(*types: str) -> str:
 
 def analysis_version(guidance: Guidance, track: int | None) -> str:
     """The sha256 of everything that affects the analysis of a song: versions, guidance and track."""
-    return _digest([renderer_version(), guidance.to_json(), track])
+    return _digest([renderer_version(), guidance.to_json(), track, _HEARD])
 
 
 def _digest(data: object) -> str:
