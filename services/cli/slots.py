@@ -97,6 +97,9 @@ class Slots:
         found = {name: tags.texts[name] for name, kind in left.items() if kind == "text" and name in tags.texts}
         if "cover" in left and (cover := self._cover()) is not None:
             found["cover"] = cover
+        if "lyrics" in left and tags.lyrics and self._folder is not None:
+            (self._folder / "lyrics").write_text(tags.lyrics, encoding="utf-8")
+            found["lyrics"] = str(self._folder / "lyrics")
         return found
 
     def _cover(self) -> str | None:
