@@ -223,6 +223,9 @@ class Settings(Model):
         asset="lyrics",
         max_length=4096,
     )
+    loop: bool = option(
+        False, "its last frame is followed by its first, after whole bars where the song has them", group="output"
+    )
     poster_frame: bool = option(False, "show the poster as the first frame", group="output")
     platform: Platform | None = option(
         None,
@@ -414,6 +417,17 @@ class Settings(Model):
             check_rate(self.platform, self.rate)
             if isinstance(self.duration, float):
                 check_seconds(self.platform, self.duration)
+        return self
+
+    @model_validator(mode="after")
+    def _loops(self) -> Self:
+        if not self.loop:
+            return self
+        for name in ("fade_in", "fade_out", "poster_frame"):
+            if value := getattr(self, name):
+                raise ValueError(f"loop = true with {name} = {value}: what loops has no beginning and no end")
+        if self.flash_guard == "limit":
+            raise ValueError('loop = true with flash_guard = "limit": is of videos that do not loop; use "report"')
         return self
 
     @model_validator(mode="after")
