@@ -52,9 +52,9 @@ class Slots:
         """The type and the config that the template makes of its slots."""
         from ecs_core.scene.cover_palette import colours_of_picture
         from ecs_core.templates.filling import fill_template, wants_cover_colours
-        from ecs_core.templates.template import find
+        from ecs_core.templates.template import find_template
 
-        template = find(self._template or "")
+        template = find_template(self._template or "")
         slots = self._from_tags(template) | self._given
         colours = None
         if wants_cover_colours(template, slots) and (cover := slots.get("cover") or self._cover()) is not None:
