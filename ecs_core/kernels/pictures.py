@@ -73,16 +73,19 @@ def _sample(
 
 
 @inner_kernel
-def _blend(light: F32, n: int, alpha: F32, shown: F32, opacity: f32, adds: int, most: f32, toe: f32) -> None:
+def _blend(
+    light: F32, n: int, alpha: F32, shown: F32, opacity: f32, level: f32, adds: int, most: f32, toe: f32
+) -> None:
     """Put a row of a picture over light, or add it; ``shown`` is its share of white, at most ``most``, times alpha."""
     if adds:
         for j in range(n):
-            share = min(shown[j], most)
+            share = level * min(shown[j], most)
             light[j] += opacity * (toe * share / (_ONE - share))
         return
+    seen = opacity * level
     for j in range(n):
         under = light[j] + toe
-        kept = (_ONE - opacity * alpha[j]) * light[j] + opacity * min(shown[j], most) * under
+        kept = (_ONE - opacity * alpha[j]) * light[j] + seen * min(shown[j], most) * under
         light[j] = max(toe * kept / (under - kept), _ZERO)
 
 
@@ -113,21 +116,92 @@ def _row_span(u: f32, v: f32, step_u: f32, step_v: f32, wide: f32, tall: f32, fi
     return int(np.floor(low)), min(last, int(np.ceil(high)) + 1)
 
 
+@inner_kernel
+def _draw_straight(
+    light: F32, stride: int, plane: int, low: int, r0: int, r1: int, x0: int, x1: int, texels: F32, u: f32, v: f32,
+    step_u: f32, step_v: f32, opacity: f32, level: f32, adds: int, most: f32, toe: f32, solid: int, is_wide: int,
+    work: F32, places: I32,
+) -> None:  # fmt: skip
+    """Draw a picture that is not turned into the rows ``r0`` to ``r1`` of one plane of light, or of several.
+
+    ``low`` is the plane's first row; u and v are the place among the texels of pixel 0 in row 0. Where each pixel of a
+    row lies between texels is the same in all rows. Where the picture is ``solid`` nothing is seen of what is behind.
+    """
+    rows, columns = texels.shape[1], texels.shape[2]
+    first, last = x0, x1
+    if not is_wide:
+        first, last = _row_span(u, _ZERO, step_u, _ZERO, f32(columns - 2 * FRAME), f32(rows - 2 * FRAME), x0, x1)
+    n = last - first
+    if n <= 0:
+        return
+    edge = FRAME if is_wide else 0  # texels that are not seen
+    low_x, high_x, low_y, high_y = f32(edge), f32(columns - 1 - edge), f32(edge), f32(rows - 1 - edge)
+    line, shares, alpha, shown = work[0], work[1], work[2], work[3]
+    at_first = u + step_u * f32(first) + f32(FRAME) - _HALF
+    at_last = at_first + f32(n - 1) * step_u
+    for j in range(n):
+        x = min(max(at_first + f32(j) * step_u, low_x), high_x)
+        place = min(np.int32(x), np.int32(columns - 2))
+        places[j], shares[j] = place, x - f32(place)
+    left, right = int(places[0]), int(places[n - 1]) + 2
+    in_a_row = step_u == _ONE and at_first >= low_x and at_last <= high_x and right - left > n
+    inside = solid != 0 and opacity == _ONE
+    inside &= is_wide != 0 or (at_first >= f32(FRAME) and at_last <= f32(columns - 1 - FRAME))
+    for row in range(r0, r1):
+        y = v + step_v * f32(row) + f32(FRAME) - _HALF
+        if not is_wide and (y < _ZERO or y > f32(rows - 1)):
+            continue
+        hides = inside and (is_wide != 0 or (y >= f32(FRAME) and y <= f32(rows - 1 - FRAME)))
+        y = min(max(y, low_y), high_y)
+        upper = min(int(y), rows - 2)
+        share = y - f32(upper)
+        for channel in range(1 if hides else 0, texels.shape[0]):
+            above, below = texels[channel, upper, left:right], texels[channel, upper + 1, left:right]
+            mixed = line[left:right]
+            if share == _ZERO:
+                for i in range(right - left):
+                    mixed[i] = above[i]
+            else:
+                for i in range(right - left):
+                    mixed[i] = above[i] + share * (below[i] - above[i])
+            out = shown if channel else alpha
+            if in_a_row:
+                across, here, after = shares[0], line[left : left + n], line[left + 1 : left + 1 + n]
+                for j in range(n):
+                    out[j] = here[j] + across * (after[j] - here[j])
+            else:
+                for j in range(n):
+                    at = u64(places[u64(j)])
+                    out[u64(j)] = line[at] + shares[u64(j)] * (line[at + u64(1)] - line[at])
+            if channel == 0:
+                continue
+            start = (channel - 1) * plane + (row - low) * stride + first
+            under = light[start : start + n]
+            if hides:
+                for j in range(n):
+                    part = level * min(shown[j], most)
+                    under[j] = toe * part / (_ONE - part)
+            else:
+                _blend(under, n, alpha, shown, opacity, level, adds, most, toe)
+
+
 @kernel(
-    "f4[::1], f4[::1], i8, i8, i8, f4[:, :, ::1], f4[:, :, ::1], f4[::1], f4[::1], f4, i8, f4, f8, f4[:, ::1], "
-    "i4[::1], u1[:, ::1]"
+    "f4[::1], f4[::1], i8, i8, i8, f4[:, :, ::1], f4[:, :, ::1], f4[::1], f4[::1], f4, f4, i8, f4, f8, i8, i8, "
+    "f4[:, ::1], i4[::1], u1[:, ::1]"
 )
 def draw_picture(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, fine: F32, half: F32, place: F32, bounds: F32,
-    opacity: f32, adds: int, most: f32, toe: Scalar, work: F32, places: I32, touched: U8,
+    opacity: f32, level: f32, adds: int, most: f32, toe: Scalar, solid: int, is_wide: int, work: F32, places: I32,
+    touched: U8,
 ) -> None:  # fmt: skip
     """Draw a picture into one band's accumulators, which hold the background where it covers.
 
     ``fine`` is (2, rows, columns): alpha, and luminance as a share of white times alpha; ``half`` (4, rows, columns) of
     half the size: alpha, red, green, blue; each with FRAME transparent texels around. ``place`` is (6,): texel u of
     pixel (x, y) is place[0] x + place[1] y + place[2], v the rest, without the frame. ``bounds`` (4,): left, top, right
-    and bottom, in pixels. ``most`` is the largest share of white, under 1, which would be infinite light. ``toe`` is as
-    in ``cover.cover_band``. ``work`` is scratch, (6, as wide as the band and the picture), ``places`` (band,).
+    and bottom, in pixels. ``level`` (0–1) is a factor on what it shows. ``most`` is the largest share of white, under 1,
+    which would be infinite light. ``toe`` is as in ``cover.cover_band``. ``solid`` says that alpha is 1 everywhere,
+    ``is_wide`` that a picture's edges, which is not turned, are as its outermost texels, without the frame. ``work`` is scratch, (6, as wide as the band and the picture), ``places`` (band,).
     """
     toe = max(f32(toe), f32(1e-6))
     x0, x1 = _span(bounds[0], bounds[2], 0, width)
@@ -135,7 +209,23 @@ def draw_picture(
     if x0 >= x1 or y0 >= y1:
         return
     line, shares, alpha, shown = work[0], work[1], work[2], work[3]
-    plane = colour.size // 3
+    plane, stride, half_stride = colour.size // 3, width + PAD, (width >> 1) + PAD
+    covering = 0 if adds else solid
+    # The rows of colours whose upper one of two rows of pixels is in the band.
+    first_row, last_row = max(y0 >> 1, (top + 1) >> 1), min((y1 + 1) >> 1, (bottom + 1) >> 1)
+    if place[1] == _ZERO and place[3] == _ZERO and place[0] > _ZERO:
+        u, v = place[0] * _HALF + place[2], place[4] * _HALF + place[5]
+        _draw_straight(
+            luminance, stride, 0, top, y0, y1, x0, x1, fine, u, v, place[0], place[4], opacity, level, adds, most, toe,
+            covering, is_wide, work, places,
+        )  # fmt: skip
+        v = _HALF * (place[4] + place[5])
+        _draw_straight(
+            colour, half_stride, plane, top >> 1, first_row, last_row, x0 >> 1, min((x1 + 1) >> 1, width >> 1), half,
+            _HALF * u, v, place[0], place[4], opacity, level, adds, most, toe, covering, is_wide, work, places,
+        )  # fmt: skip
+        touch(touched, y0 - top, y1 - top, x0, x1)
+        return
     wide, tall = f32(fine.shape[2] - 2 * FRAME), f32(fine.shape[1] - 2 * FRAME)
     for row in range(y0, y1):
         y = f32(row) + _HALF
@@ -147,12 +237,10 @@ def draw_picture(
         u, v = u + place[0] * f32(first) + f32(FRAME), v + place[3] * f32(first) + f32(FRAME)
         _sample(fine[0], alpha, n, u, v, place[0], place[3], line, places, shares)
         _sample(fine[1], shown, n, u, v, place[0], place[3], line, places, shares)
-        at = (row - top) * (width + PAD) + first
-        _blend(luminance[at : at + n], n, alpha, shown, opacity, adds, most, toe)
+        at = (row - top) * stride + first
+        _blend(luminance[at : at + n], n, alpha, shown, opacity, level, adds, most, toe)
     step_u, step_v = place[0], place[3]  # of cells, whose texels are as much larger
-    for row in range(y0 >> 1, (y1 + 1) >> 1):
-        if 2 * row < top or 2 * row >= bottom:
-            continue
+    for row in range(first_row, last_row):
         y = f32(2 * row + 1)
         u, v = place[0] * _HALF + place[1] * y + place[2], place[3] * _HALF + place[4] * y + place[5]
         first, last = _row_span(
@@ -166,8 +254,8 @@ def draw_picture(
         _sample(half[0], alpha, n, u, v, step_u, step_v, line, places, shares)
         for channel in range(3):
             _sample(half[channel + 1], shown, n, u, v, step_u, step_v, line, places, shares)
-            at = channel * plane + (row - (top >> 1)) * ((width >> 1) + PAD) + first
-            _blend(colour[at : at + n], n, alpha, shown, opacity, adds, most, toe)
+            at = channel * plane + (row - (top >> 1)) * half_stride + first
+            _blend(colour[at : at + n], n, alpha, shown, opacity, level, adds, most, toe)
     touch(touched, y0 - top, y1 - top, x0, x1)
 
 
@@ -206,7 +294,7 @@ def draw_mask(
         for j in range(n):
             shown[j] = alpha[j] * (before + lit[j] * more)
         at = (row - top) * (width + PAD) + first
-        _blend(luminance[at : at + n], n, alpha, shown, opacity, adds, most, toe)
+        _blend(luminance[at : at + n], n, alpha, shown, opacity, _ONE, adds, most, toe)
     step_u, step_v = place[0], place[3]
     for row in range(y0 >> 1, (y1 + 1) >> 1):
         if 2 * row < top or 2 * row >= bottom:
@@ -229,7 +317,7 @@ def draw_mask(
             for j in range(n):
                 shown[j] = alpha[j] * (before + lit[j] * more)
             at = channel * plane + (row - (top >> 1)) * ((width >> 1) + PAD) + first
-            _blend(colour[at : at + n], n, alpha, shown, opacity, adds, most, toe)
+            _blend(colour[at : at + n], n, alpha, shown, opacity, _ONE, adds, most, toe)
     touch(touched, y0 - top, y1 - top, x0, x1)
 
 

@@ -36,6 +36,7 @@ from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Blend
 from ecs_core.raster.textures import Picture
+from ecs_core.scene.backdrop_settings import BACKDROPS, Backdrop
 from ecs_core.scene.layer_settings import LayerSettings
 from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
 from ecs_core.scene.nested_settings import (
@@ -192,6 +193,12 @@ class Settings(Model):
     )
     dust: float = option(0.0, "smaller particles that each one leaves behind", group="look", unit="1/s", ge=0, le=1000)
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
+    backdrop: Backdrop | None = option(
+        None,
+        "what lies under everything: a colour, a gradient, an image or a video; not with background",
+        group="look",
+        examples=[{"kind": "gradient", "colors": [[12, 12, 40], [90, 30, 80]]}],
+    )
     format: Form = option(
         "mp4",
         "mp4: H.264 and AAC; mov: ProRes 4444; webm: VP9; png: numbered frames in a zip file; webp and gif: short ones",
@@ -373,12 +380,31 @@ class Settings(Model):
             raise ValueError(f"alpha = true: {self.format} has no alpha; formats that have it: {having}")
         if alpha and self.background is not None:
             raise ValueError(f"alpha = true with background = {list(self.background)}: give one of them")
+        if alpha and self.backdrop is not None:
+            raise ValueError(f"alpha = true with a backdrop ({self.backdrop.kind}): give one of them")
         if facts.most_fps is not None and self.rate > facts.most_fps:
             raise ValueError(
                 f"fps = {self.fps} with format = {self.format}: it shows at most {facts.most_fps} frames per second"
             )
         if isinstance(self.duration, float):
             check_length(self.format, self.duration)
+        return self
+
+    @field_validator("backdrop", mode="before")
+    @classmethod
+    def _of_a_kind(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("kind") not in BACKDROPS:
+            given = f"kind = {value['kind']!r}" if "kind" in value else "kind is missing"
+            raise ValueError(f"{given}: must be {', '.join(BACKDROPS[:-1])} or {BACKDROPS[-1]}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_ground(self) -> Self:
+        usual = type(self).model_fields["background"].default
+        if self.backdrop is not None and self.background is not None and self.background != usual:
+            raise ValueError(
+                f"background = {list(self.background)} with a backdrop ({self.backdrop.kind}): give one of them"
+            )
         return self
 
     @field_validator("hearing")
@@ -519,7 +545,7 @@ class Settings(Model):
         return int(seconds * self.rate + Fraction(1, 2))
 
 
-_ONCE = ("layers", "camera", "finish")  # of the video; its layers have none
+_ONCE = ("layers", "camera", "finish", "backdrop")  # of the video; its layers have none
 OF_THE_VIDEO = tuple(name for name in Settings.model_fields if name not in _PER_LAYER)
 
 
