@@ -126,12 +126,13 @@ def gradient_table(settings: GradientBackdrop) -> F32:
 
 
 def _table_of(light: F32) -> F32:
-    """Light, (n, 3), as shares of white, with its luminance: (4, n)."""
+    """Light, (n, 3), as shares of white, with their luma: (4, n)."""
     from ecs_core.kernels.curve import KB, KG, KR  # noqa: PLC0415 - slow, and many scenes have no marks
     from ecs_core.raster.marks import shown_share  # noqa: PLC0415 - likewise
 
-    luminance = light @ np.array([KR, KG, KB], np.float64)
-    return np.ascontiguousarray(shown_share(np.column_stack([luminance, light])).T)
+    shown = shown_share(light)
+    luma = shown @ np.array([KR, KG, KB], np.float32)
+    return np.ascontiguousarray(np.column_stack([luma, shown]).T, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ class LayerKind:
     """What a plugin registers with ``motes_layers``.
 
     ``prepare(settings, stage)`` returns the drawer, which is called as ``drawer(settings, moment, pose)`` for each
-    frame. ``check(settings)``, if there is one, refuses what cannot be drawn with a SceneError, before any work.
+    frame. Where a kind shows what never comes again, such as a song's progress, it says that it does not ``loops``.
+    ``check(settings)``, if there is one, refuses what cannot be drawn with a SceneError, before any work.
 
     Raises:
         PluginError: an argument is invalid; the message names it.
@@ -81,6 +82,7 @@ class LayerKind:
     settings: type[PlacedLayer]
     prepare: Callable[[Any, Stage], Drawer]
     check: Callable[[Any], None] | None = None
+    loops: bool = True
 
     def __post_init__(self) -> None:
         def refuse(what: str) -> None:

@@ -140,7 +140,7 @@ class LightPicture:
 
     @staticmethod
     def showing(planes: F32) -> LightPicture:
-        """From (5, height, width): alpha, and luminance, red, green and blue as shares of white, times alpha."""
+        """From (5, height, width): alpha, and luma, red, green and blue as shares of white, times alpha."""
         _, height, width = planes.shape
         return LightPicture(tuple(levels_of(planes)), width, height)
 
@@ -159,13 +159,10 @@ def shown_shares(pixels: U8) -> F32:
     height, width = pixels.shape[:2]
     planes = np.empty((5, height, width), np.float32)
     planes[0] = np.divide(pixels[:, :, 3], 255, dtype=np.float32) if pixels.shape[2] == 4 else 1
-    luminance = planes[1]
-    luminance[:] = 0
+    planes[1] = 0
     for channel, weight in enumerate((KR, KG, KB)):
-        light = _LIGHT[pixels[:, :, channel]]
-        luminance += weight * light
-        planes[2 + channel] = shown_share(light)
-    planes[1] = shown_share(luminance)
+        planes[2 + channel] = _SHOWN[pixels[:, :, channel]]
+        planes[1] += weight * planes[2 + channel]
     if pixels.shape[2] == 4:
         planes[1:] *= planes[0]
     return planes
@@ -173,9 +170,9 @@ def shown_shares(pixels: U8) -> F32:
 
 def shares_of(colours: F32, alpha: F32) -> F32:
     """The same of (3, height, width) display-encoded values, 0–1, and (height, width) straight alpha."""
-    light = light_shown_as(colours).astype(np.float32)
-    luminance = np.tensordot(np.array([KR, KG, KB], np.float32), light, 1)
-    return np.concatenate([alpha[None], alpha * shown_share(luminance)[None], alpha * shown_share(light)])
+    shown = shown_share(light_shown_as(colours))
+    luma = np.tensordot(np.array([KR, KG, KB], np.float32), shown, 1)
+    return np.concatenate([alpha[None], alpha * luma[None], alpha * shown])
 
 
 def levels_of(planes: F32) -> Iterator[Level]:
@@ -275,7 +272,7 @@ class PictureMark:
 class GradientMark:
     """Colours that pass into one another over the whole frame.
 
-    ``table`` is (4, n), n >= 2: luminance, red, green and blue as shares of white, in equal steps from the first colour
+    ``table`` is (4, n), n >= 2: luma, red, green and blue as shares of white, in equal steps from the first colour
     to the last. ``place`` is (6,), as ``kernels.grounds.draw_gradient`` has it.
     """
 
@@ -339,9 +336,8 @@ class MaskMark:
         """See :class:`Mark`."""
         number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.mask)
         fine, half = self.mask.levels[number]
-        light = np.array([self.colour if self.other is None else self.other, self.colour], np.float32)
-        luminance = light @ np.array([KR, KG, KB], np.float32)
-        colours = shown_share(np.concatenate([luminance[:, None], light], axis=1))
+        shown = shown_share(np.array([self.colour if self.other is None else self.other, self.colour], np.float32))
+        colours = np.concatenate([shown @ np.array([[KR], [KG], [KB]], np.float32), shown], axis=1)
         split = -1e6 if self.other is None else self.split / 2**number
         kernels.pictures.draw_mask(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
@@ -435,11 +431,12 @@ class BoxesMark:
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
         c, s = np.cos(self.angle), np.sin(self.angle)
-        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, self.red, self.green, self.blue)
+        colours = (shown_share(light) for light in (self.red, self.green, self.blue))
+        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours)
         kernels.pictures.draw_boxes(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width,
             np.stack([*columns, self.alpha]).astype(np.float32), np.float32(self.opacity), int(self.blend == "add"),
-            painting.most, painting.toe, np.float32(painting.light), painting.touched,
+            painting.most, painting.toe, painting.work, painting.touched,
         )  # fmt: skip
 
     def scaled(self, across: float, down: float) -> BoxesMark:
@@ -531,8 +528,8 @@ def _bounds(
 
 def light_shown_as(values: ArrayLike) -> F32:
     """The linear light of display-encoded values, 0–1, of which white is a little less; the same shape."""
-    shown: F32 = np.clip(values, 0, _WHITEST)
-    return kernels.curve.linear_shown_as(shown)
+    light: F32 = kernels.curve.linear_shown_as(np.clip(values, 0, _WHITEST)).astype(np.float32)
+    return light
 
 
 def shown_share(light: F32) -> F32:
@@ -543,7 +540,7 @@ def shown_share(light: F32) -> F32:
 
 def _lights() -> F32:
     """The light of each sRGB value, (256,)."""
-    return light_shown_as(np.arange(256) / 255).astype(np.float32)
+    return light_shown_as(np.arange(256) / 255)
 
 
 def _halved(planes: F32) -> F32:
@@ -565,3 +562,4 @@ def _framed(planes: F32) -> F32:
 
 
 _LIGHT = _lights()
+_SHOWN = shown_share(_LIGHT)  # the share of white of each sRGB value
