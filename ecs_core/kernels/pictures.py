@@ -410,7 +410,8 @@ def draw_mask(
         at = (row - top) * (width + PAD) + first
         cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
         put(
-            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, _ONE, adds, most, toe
+            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, _ONE, adds, most,
+            toe,
         )  # fmt: skip
     touch(touched, y0 - top, y1 - top, x0, x1)
 
@@ -475,6 +476,7 @@ def draw_boxes(
             at = (row - top) * (width + PAD) + x0
             cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (x0 >> 1)
             put(
-                luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, _ONE, adds, most, toe
+                luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, _ONE, adds,
+                most, toe,
             )  # fmt: skip
         touch(touched, y0 - top, y1 - top, x0, x1)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ecs_core.arrays import F32, U8
-from ecs_core.layers.kind import Drawer, Moment, Stage
+from ecs_core.layers.kind import Moment, Stage
 from ecs_core.scene.backdrop_settings import (
+    AnyBackdrop,
     ColorBackdrop,
     GradientBackdrop,
     ImageBackdrop,
@@ -25,9 +26,10 @@ from ecs_core.scene.backdrop_settings import (
 )
 
 if TYPE_CHECKING:
-    from ecs_core.raster.marks import GradientMark, Mark, Picture, Pose
-    from ecs_core.raster.video_file import VideoIndex
+    from ecs_core.raster.marks import GradientMark, Mark, Picture
+    from ecs_core.raster.video_file import Cut, VideoIndex
 
+BackdropDrawer: TypeAlias = "Callable[[Any, Moment, float], Sequence[Mark]]"
 _LONGEST = 4096  # texels of a side: more than any picture shows
 _SOFTNESS = 5.0  # texels: the blur of a blurred picture, which needs no more of them
 _STEPS = 1024  # of a gradient
@@ -49,33 +51,35 @@ _LAB = np.array(
 )
 
 
-def prepare_backdrop(settings: ColorBackdrop | GradientBackdrop | PictureBackdrop, stage: Stage) -> Drawer:
-    """What draws a backdrop; see ``layers.kind``. It takes no place from its pose, only the opacity."""
-    prepare: Callable[[Any, Stage], Drawer] = {
-        ColorBackdrop: _prepare_color,
-        GradientBackdrop: _prepare_gradient,
-        ImageBackdrop: _prepare_image,
-        VideoBackdrop: _prepare_video,
-    }[type(settings)]  # type: ignore[index]
-    return prepare(settings, stage)
+def prepare_backdrop(settings: AnyBackdrop, stage: Stage) -> BackdropDrawer:
+    """What draws a backdrop: ``draw(settings of the frame, moment, opacity)``; see ``layers.kind``."""
+    match settings:
+        case ColorBackdrop():
+            return _prepare_color(settings, stage)
+        case GradientBackdrop():
+            return _prepare_gradient(settings, stage)
+        case ImageBackdrop():
+            return _prepare_image(settings, stage)
+        case VideoBackdrop():
+            return _prepare_video(settings, stage)
 
 
-def _prepare_color(settings: ColorBackdrop, stage: Stage) -> Drawer:
+def _prepare_color(settings: ColorBackdrop, stage: Stage) -> BackdropDrawer:
     from ecs_core.raster.marks import light_of  # noqa: PLC0415 - slow, and many scenes have no marks
 
     table = _table_of(np.array([light_of(settings.color)] * 2))
 
-    def draw(now: ColorBackdrop, moment: Moment, pose: Pose) -> Sequence[Mark]:
-        return [_gradient(table, (0.0,) * 6, stage, pose.opacity)]
+    def draw(now: ColorBackdrop, moment: Moment, opacity: float) -> Sequence[Mark]:
+        return [_gradient(table, (0.0,) * 6, stage, opacity)]
 
     return draw
 
 
-def _prepare_gradient(settings: GradientBackdrop, stage: Stage) -> Drawer:
+def _prepare_gradient(settings: GradientBackdrop, stage: Stage) -> BackdropDrawer:
     table = gradient_table(settings)
 
-    def draw(now: GradientBackdrop, moment: Moment, pose: Pose) -> Sequence[Mark]:
-        return [_gradient(table, _place(now, stage), stage, pose.opacity, radial=now.shape == "radial")]
+    def draw(now: GradientBackdrop, moment: Moment, opacity: float) -> Sequence[Mark]:
+        return [_gradient(table, _place(now, stage), stage, opacity, radial=now.shape == "radial")]
 
     return draw
 
@@ -176,11 +180,11 @@ def _texels(fit: _Fit, settings: PictureBackdrop, stage: Stage, native: float) -
     return min(wanted, _SOFTNESS / softness) if softness else wanted
 
 
-Placed: TypeAlias = "Callable[[PictureBackdrop, Moment, Pose, Picture], Sequence[Mark]]"
+Placed: TypeAlias = "Callable[[PictureBackdrop, Moment, float, Picture], Sequence[Mark]]"
 
 
 def _placed(settings: PictureBackdrop, stage: Stage, fit: _Fit, density: float) -> Placed:
-    """Where the picture is in a frame: ``draw(now, moment, pose, picture)``."""
+    """Where the picture is in a frame: ``draw(now, moment, opacity, picture)``."""
     from ecs_core.raster.marks import PictureMark, Pose  # noqa: PLC0415 - slow, and many scenes have no marks
 
     end = float(stage.timeline.frames / stage.fps) if settings.end is None else settings.end
@@ -189,7 +193,7 @@ def _placed(settings: PictureBackdrop, stage: Stage, fit: _Fit, density: float) 
         settings.drift > 0 or settings.zoom != 1 or {"x", "y", "scale"} & {each.target for each in settings.bindings}
     )
 
-    def draw(now: PictureBackdrop, moment: Moment, pose: Pose, picture: Picture) -> Sequence[Mark]:
+    def draw(now: PictureBackdrop, moment: Moment, opacity: float, picture: Picture) -> Sequence[Mark]:
         t = moment.t - now.begin
         share = t / whole if now.zoom_seconds is None else (1 - math.cos(math.pi * t / whole)) / 2
         larger = now.scale * (1 + 2 * now.drift) * now.zoom ** (share if now.zoom >= 1 else share - 1)
@@ -204,13 +208,13 @@ def _placed(settings: PictureBackdrop, stage: Stage, fit: _Fit, density: float) 
             if now.fit != "contain":
                 left = min(max(left, spare), 0.0) if spare <= 0 else spare / 2
             lefts.append(left if moves else float(round(left)))
-        seen = Pose(lefts[0], lefts[1], larger, 0.0, pose.opacity)
+        seen = Pose(lefts[0], lefts[1], larger, 0.0, opacity)
         return [PictureMark(picture, seen, 0.0, 0.0, density, brightness=1 - now.dim, wide=now.fit != "contain")]
 
     return draw
 
 
-def _prepare_image(settings: ImageBackdrop, stage: Stage) -> Drawer:
+def _prepare_image(settings: ImageBackdrop, stage: Stage) -> BackdropDrawer:
     from ecs_core.raster.marks import LightPicture  # noqa: PLC0415 - slow, and many scenes have no marks
     from ecs_core.raster.picture_file import read_picture  # noqa: PLC0415 - likewise
 
@@ -226,8 +230,8 @@ def _prepare_image(settings: ImageBackdrop, stage: Stage) -> Drawer:
     del pixels
     place = _placed(settings, stage, fit, size[0] / fit.width)
 
-    def draw(now: ImageBackdrop, moment: Moment, pose: Pose) -> Sequence[Mark]:
-        return place(now, moment, pose, picture)
+    def draw(now: ImageBackdrop, moment: Moment, opacity: float) -> Sequence[Mark]:
+        return place(now, moment, opacity, picture)
 
     return draw
 
@@ -261,7 +265,7 @@ def _shares(
     return shares_of(colours, alpha)
 
 
-def _prepare_video(settings: VideoBackdrop, stage: Stage) -> Drawer:
+def _prepare_video(settings: VideoBackdrop, stage: Stage) -> BackdropDrawer:
     from ecs_core.raster.video_file import MovingPicture, frame_of, video_index  # noqa: PLC0415 - slow
 
     index = video_index(settings.file)
@@ -270,14 +274,14 @@ def _prepare_video(settings: VideoBackdrop, stage: Stage) -> Drawer:
     place = _placed(settings, stage, fit, density)
     start, speed, begin = (Fraction(str(each)) for each in (settings.start, settings.speed, settings.begin))
 
-    def draw(now: VideoBackdrop, moment: Moment, pose: Pose) -> Sequence[Mark]:
+    def draw(now: VideoBackdrop, moment: Moment, opacity: float) -> Sequence[Mark]:
         number = index.frame_at(start + speed * (moment.frame / stage.fps - begin))
-        return place(now, moment, pose, frame_of(moving, number))
+        return place(now, moment, opacity, frame_of(moving, number))
 
     return draw
 
 
-def _cut(settings: VideoBackdrop, stage: Stage, index: VideoIndex) -> tuple[_Fit, Any, float]:
+def _cut(settings: VideoBackdrop, stage: Stage, index: VideoIndex) -> tuple[_Fit, Cut, float]:
     """How a video fits, what is kept of its frames, and the texels per pixel."""
     from ecs_core.raster.video_file import Cut  # noqa: PLC0415 - slow
 

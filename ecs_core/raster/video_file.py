@@ -23,9 +23,11 @@ from ecs_core.raster.marks import Level, levels_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.packet import Packet
+    from av.packet import Packet as AnyPacket
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+    Packet = AnyPacket[VideoStream]
 
 MOST_PIXELS, LONGEST_SIDE = 8192 * 4320, 8192
 LONGEST = 3600  # seconds
@@ -62,7 +64,7 @@ class VideoIndex:
         return (self.end - self.times[0]) * self.unit
 
     def frame_at(self, seconds: Fraction) -> int:
-        """The number of the frame that is shown at a moment, counted from its first frame; it begins anew at its end."""
+        """The number of the frame that is shown at a moment, from its first one on; after its end it begins anew."""
         ticks = seconds % self.seconds / self.unit
         # Times are rounded to units, so a frame is shown half a unit earlier than it says.
         return max(0, bisect_right(self.times, self.times[0] + int(ticks + Fraction(1, 2))) - 1)
@@ -353,7 +355,7 @@ def _planes(frame: VideoFrame, cut: Cut, turns: int) -> tuple[F32, F32, F32, F32
     found = []
     for number, plane in enumerate(frame.planes):
         columns, rows = (wide, high) if number == 0 else (wide // 2, high // 2)
-        pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:rows, :columns]
+        pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[:rows, :columns]
         pixels = np.rot90(pixels, -turns)
         by = 1 if number == 0 else 2
         top, left = cut.top // by, cut.left // by

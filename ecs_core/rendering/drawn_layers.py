@@ -17,10 +17,10 @@ from ecs_core.arrays import F32
 from ecs_core.layers.backdrops import prepare_backdrop
 from ecs_core.layers.kind import Moment, Stage
 from ecs_core.plugin_api.layers import DrawnLayer
-from ecs_core.raster.marks import Mark, Pose
+from ecs_core.raster.marks import Mark, PlacedMark, Pose
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.view import View
-from ecs_core.scene.backdrop_settings import BackdropSettings
+from ecs_core.scene.backdrop_settings import AnyBackdrop
 from ecs_core.scene.bindings import binding_of
 from ecs_core.scene.layer_settings import DrawnSettings, PlacedLayer
 from ecs_core.systems.audio_reaction import applied
@@ -103,14 +103,14 @@ class LayerDrawer:
 
 
 class BackdropDrawer:
-    """Draws the backdrop in any frame; where it ``is_dark``, its light does not spread."""
+    """Draws the backdrop in any frame."""
 
-    def __init__(self, settings: BackdropSettings, stage: Stage) -> None:
-        self._course, self.is_dark = Course(settings, stage), not settings.bloom
+    def __init__(self, settings: AnyBackdrop, stage: Stage) -> None:
+        self._course = Course(settings, stage)
         self._draw = prepare_backdrop(settings, stage)
 
-    def marks(self, frame: int) -> Sequence[Mark]:
-        """What is drawn of it in a frame."""
+    def marks(self, frame: int) -> Sequence[PlacedMark]:
+        """What is drawn of it in a frame, before all else."""
         seen = self._course.at(frame)
         if seen is None:
             return ()
@@ -118,7 +118,9 @@ class BackdropDrawer:
         opacity = now.opacity
         for how, share in ((now.enter, moment.entered), (now.leave, moment.staying)):
             opacity *= _smooth(share) if how == "fade" else 1.0
-        return self._draw(now, moment, Pose(0.0, 0.0, opacity=opacity)) if opacity > 0 else ()
+        if opacity <= 0:
+            return ()
+        return [PlacedMark(0, mark, dark=not now.bloom) for mark in self._draw(now, moment, opacity)]
 
 
 def _share(seconds: float, whole: float) -> float:

@@ -91,8 +91,7 @@ class Simulation:
         lists: list[Sprites] = []
         marks: list[PlacedMark] = []
         if self._backdrop is not None:
-            dark = self._backdrop.is_dark
-            marks += [PlacedMark(0, mark, dark=dark) for mark in self._backdrop.marks(self.world.frame - 1)]
+            marks += self._backdrop.marks(self.world.frame - 1)
         view = Eye(self.world).view(self.world.get(Canvas)) if self._drawn else None
         for layer in self._order:
             if isinstance(layer, DrawnLayer):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, TypeAlias
+from importlib import import_module
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,7 +17,7 @@ BACKDROPS = ("color", "gradient", "image", "video")  # kinds
 class BackdropSettings(DrawnSettings):
     """What backdrops of all kinds have."""
 
-    bindable = ("opacity",)
+    bindable: ClassVar[tuple[str, ...]] = ("opacity",)
 
     opacity: Share = option(1.0, "share that is seen; the rest is the type's own background", group="look")
     enter: Literal["none", "fade"] = option("none", "how it appears", group="time")
@@ -33,7 +34,7 @@ class ColorBackdrop(BackdropSettings):
 class GradientBackdrop(BackdropSettings):
     """Colours that pass into one another, in a direction or around a place."""
 
-    bindable = ("opacity", "angle", "x", "y", "size")
+    bindable: ClassVar[tuple[str, ...]] = ("opacity", "angle", "x", "y", "size")
 
     kind: Literal["gradient"] = option(..., "what it is", group="look")
     colors: tuple[RGB, ...] = option(
@@ -83,7 +84,7 @@ class GradientBackdrop(BackdropSettings):
 class PictureBackdrop(BackdropSettings):
     """What images and videos have: how they fill the frame, how soft and dark they are, and how they move."""
 
-    bindable = ("opacity", "scale", "x", "y", "dim")
+    bindable: ClassVar[tuple[str, ...]] = ("opacity", "scale", "x", "y", "dim")
 
     fit: Literal["cover", "contain", "fill"] = option(
         "cover", "fills the frame and is cut off; is seen as a whole; or is stretched", group="place"
@@ -161,10 +162,9 @@ class VideoBackdrop(PictureBackdrop):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        from ecs_core.raster.video_file import video_index  # noqa: PLC0415 - slow, and many scenes have no video
-
+        video_file = import_module("ecs_core.raster.video_file")  # FFmpeg, which no API may load: it has no videos
         try:
-            index = video_index(self.file)
+            index = video_file.video_index(self.file)
         except ValueError as error:
             raise ValueError(f"file = {self.file!r}: {error}") from None
         if self.start >= index.seconds:
@@ -172,6 +172,5 @@ class VideoBackdrop(PictureBackdrop):
         return self
 
 
-Backdrop: TypeAlias = Annotated[
-    ColorBackdrop | GradientBackdrop | ImageBackdrop | VideoBackdrop, Field(discriminator="kind")
-]
+AnyBackdrop: TypeAlias = ColorBackdrop | GradientBackdrop | ImageBackdrop | VideoBackdrop
+Backdrop = Annotated[AnyBackdrop, Field(discriminator="kind")]
