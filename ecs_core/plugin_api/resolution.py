@@ -31,6 +31,13 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
                 check_bindings(layer.type, layer.settings, particle_types().features)
             except SceneError as error:
                 raise SceneError(f"layer {layer.name!r}: {error}" if layer.name else str(error)) from None
+    if settings.backdrop is not None and settings.backdrop.bindings:
+        from ecs_core.layers.checks import check_moved  # noqa: PLC0415 - slow, and many scenes have none
+
+        try:
+            check_moved(settings.backdrop, settings.backdrop.bindable, particle_types().features)
+        except SceneError as error:
+            raise SceneError(f"backdrop: {error}") from None
     for drawn in drawn_layers_of(settings):
         from ecs_core.layers.checks import check_layer  # noqa: PLC0415 - slow, and many scenes have none
 

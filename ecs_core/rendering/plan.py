@@ -181,7 +181,7 @@ def has_alpha(particle_type: ParticleType, settings: Settings) -> bool:
     """Whether nothing lies behind the particles of a scene, and its video has alpha."""
     if settings.alpha is not None:
         return settings.alpha
-    overlay = FACTS[settings.format].is_for_overlays and settings.background is None
+    overlay = FACTS[settings.format].is_for_overlays and settings.background is None and settings.backdrop is None
     return overlay and max(particle_type.backdrop.base) < _BRIGHT
 
 
