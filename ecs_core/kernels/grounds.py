@@ -91,8 +91,8 @@ def light_of_frame(luma: F32, cb: F32, cr: F32, matrix: F32, fine: F32, half: F3
 
     ``luma`` is (rows, columns), both even, 16–235; ``cb`` and ``cr`` have half of both, 16–240. ``matrix`` (4,) has
     what red has of Cr, green of Cb and of Cr, and blue of Cb, per step of theirs, as shares of white. ``fine``
-    (2, rows + 2, columns + 2) and ``half`` are as in ``pictures.draw_picture``; alpha is left alone. ``work`` is scratch,
-    (9, columns).
+    (2, rows + 2, columns + 2) and ``half`` are as in ``pictures.draw_picture``; alpha is left alone. ``work`` is
+    scratch, (9, columns).
     """
     rows, columns = luma.shape
     middle = columns >> 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Tag, field_validator, model_validator
 
 from ecs_core.scene.layer_settings import DrawnSettings
 from ecs_core.scene.model import RGB, Share, option
@@ -173,4 +173,10 @@ class VideoBackdrop(PictureBackdrop):
 
 
 AnyBackdrop: TypeAlias = ColorBackdrop | GradientBackdrop | ImageBackdrop | VideoBackdrop
-Backdrop = Annotated[AnyBackdrop, Field(discriminator="kind")]
+Backdrop = Annotated[
+    Annotated[ColorBackdrop, Tag("color")]
+    | Annotated[GradientBackdrop, Tag("gradient")]
+    | Annotated[ImageBackdrop, Tag("image")]
+    | Annotated[VideoBackdrop, Tag("video")],
+    Discriminator(lambda value: value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)),
+]
