@@ -13,7 +13,7 @@ from ecs_core.kernels.compilation import KERNELS, Compiling
 from ecs_core.rendering import preparation
 from ecs_core.rendering.preparation import compile_kernels, needed_kernels, prepare_kernels
 from ecs_core.video.format import QUALITIES
-from tests.media.moving import write_video
+from tests.media.moving import numbered, write_video
 
 SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cells"}
 SHUTTER = {"source": "bass", "target": "sprite.shutter", "gain": 0.1}
@@ -130,9 +130,10 @@ def test_backdrops_need_the_kernels_that_draw_them(
 ) -> None:
     if "file" in backdrop:
         file = tmp_path / str(backdrop["file"])
-        Image.new("RGB", (8, 8)).save(file) if file.suffix == ".png" else write_video(
-            file, [np.zeros((16, 16, 3), "u1")]
-        )
+        if file.suffix == ".png":
+            Image.new("RGB", (8, 8)).save(file)
+        else:
+            write_video(file, numbered(1))
         backdrop = {**backdrop, "file": str(file)}
     needed = set(needed_kernels(*Scene("zen", config={"backdrop": backdrop}).resolve(), song=False))
     assert needed & (MARKS | GROUNDS) == drawing
