@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from docs import demo_art
 from ecs_core import Scene, render
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze
@@ -36,6 +35,7 @@ from ecs_core.scene.palettes import PALETTES
 from ecs_core.templates.filling import fill_template
 from ecs_core.templates.template import find_template, template_names
 from ecs_core.video.png import rgb_of
+from services.cli import demo_art
 from services.cli.demo_song import write_wav
 
 U8 = NDArray[np.uint8]
@@ -142,12 +142,12 @@ def moving(kind: ParticleType, analysis: Analysis, *, frames: int) -> list[U8]:
 
 
 def composed(name: str, art: Path, analysis: Analysis, *, size: tuple[int, int], fps: int = 30) -> SegmentRenderer:
-    """What renders a template with the art of ``docs/demo_art.py``, in a picture of this size."""
+    """What renders a template with the art of ``services/cli/demo_art.py``, in a picture of this size."""
     template, given = find_template(name), demo_art.write(art)
     slots = {slot: value for slot, value in given.items() if slot in template.slots}
     colours = colours_of(demo_art.cover()) if "cover" in slots else None
     kind, config = fill_template(template, slots, cover_colours=colours)
-    scale = 3 if fps == 30 else 1  # stills are drawn larger, so that small letters are clear
+    scale = 2 if fps == 30 else 1  # stills are drawn larger, so that small letters are clear
     width, height = (side * scale // 2 * 2 for side in size)
     scene = Scene(kind, art / "song.wav", {**config, "width": width, "height": height, "fps": fps, "duration": "audio"})
     return SegmentRenderer(make_plan(*resolve(scene), analysis))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from docs import demo_art
 from ecs_core import Scene, fill_template, find_template, render_frame
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import resolve
 from ecs_core.templates.template import Template, template_names
+from services.cli import demo_art
 
 SHAPES = {"wide": (256, 144), "tall": (144, 256), "square": (160, 160)}
 PROMISED = {
