@@ -28,7 +28,7 @@ from services.storage.asset_references import references_in, with_files, with_re
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
 # Settings that came within a release, and what they were before: so set, keys are those from before.
-_SINCE = {"color_by": None, "format": "mp4", "alpha": None}
+_SINCE = {"color_by": None, "format": "mp4", "alpha": None, "backdrop": None}
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
