@@ -86,16 +86,16 @@ def test_gradient_goes_from_its_first_colour_to_its_last_in_its_direction() -> N
     for near, far in ((across[:, :2], across[:, -2:]), (down[:2], down[-2:]), (back[:, -2:], back[:, :2])):
         assert np.abs(near.mean((0, 1)) - RED).max() < 8
         assert np.abs(far.mean((0, 1)) - BLUE).max() < 8
-    assert np.ptp(across, axis=0).max() <= 2
-    assert np.ptp(down, axis=1).max() <= 2
+    assert np.ptp(across, axis=0).max() <= 4
+    assert np.ptp(down, axis=1).max() <= 4
 
 
 def test_radial_gradient_has_its_first_colour_where_its_middle_is() -> None:
     (shown,) = frames({**GRADIENT, "shape": "radial", "x": 0.25, "y": 0.5}, [0])
     assert np.abs(shown[36, 32].astype(int) - RED).max() < 8
     assert np.abs(shown[0, -1].astype(int) - BLUE).max() < 8
-    assert np.abs(shown[36, 16].astype(int) - shown[36, 48]).max() < 3
-    assert np.abs(shown[20, 32].astype(int) - shown[52, 32]).max() < 3
+    assert np.abs(shown[36, 16].astype(int) - shown[36, 48]).max() < 5
+    assert np.abs(shown[20, 32].astype(int) - shown[52, 32]).max() < 5
 
 
 def test_colours_of_a_gradient_are_where_positions_say() -> None:
