@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from ecs_core.layers.image import IMAGE
+from ecs_core.layers.lyrics_layer import LYRICS
+from ecs_core.layers.text_layer import TEXT
 
-KINDS = (IMAGE,)
+KINDS = (IMAGE, TEXT, LYRICS)

@@ -12,8 +12,8 @@ from ecs_core.scene.layer_settings import DrawnSettings, PlacedLayer
 from ecs_core.systems.audio_reaction import no_source
 
 
-def check_layer(kind: LayerKind, settings: PlacedLayer, features: Iterable[str]) -> None:
-    """Refuse a layer that cannot be drawn; ``features`` are those of plugins.
+def check_layer(kind: LayerKind, settings: PlacedLayer, features: Iterable[str], *, width: int, height: int) -> None:
+    """Refuse a layer that cannot be drawn in a picture of so many pixels; ``features`` are those of plugins.
 
     Raises:
         SceneError: a binding has an unknown source or target, or the kind refuses it.
@@ -21,6 +21,8 @@ def check_layer(kind: LayerKind, settings: PlacedLayer, features: Iterable[str])
     check_moved(settings, kind.targets, features)
     if kind.check is not None:
         kind.check(settings)
+    if kind.fits is not None:
+        kind.fits(settings, width, height)
 
 
 def check_moved(settings: DrawnSettings, targets: Iterable[str], features: Iterable[str]) -> None:

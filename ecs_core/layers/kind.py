@@ -71,7 +71,8 @@ class LayerKind:
 
     ``prepare(settings, stage)`` returns the drawer, which is called as ``drawer(settings, moment, pose)`` for each
     frame. Where a kind shows what never comes again, such as a song's progress, it says that it does not ``loops``.
-    ``check(settings)``, if there is one, refuses what cannot be drawn with a SceneError, before any work.
+    ``check(settings)``, if there is one, refuses what cannot be drawn with a SceneError, before any work;
+    ``fits(settings, width, height)`` refuses what cannot be drawn in a picture of so many pixels.
 
     Raises:
         PluginError: an argument is invalid; the message names it.
@@ -83,6 +84,7 @@ class LayerKind:
     prepare: Callable[[Any, Stage], Drawer]
     check: Callable[[Any], None] | None = None
     loops: bool = True
+    fits: Callable[[Any, int, int], None] | None = None
 
     def __post_init__(self) -> None:
         def refuse(what: str) -> None:
