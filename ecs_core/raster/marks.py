@@ -247,14 +247,19 @@ class PictureMark:
 
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
-        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.picture)
-        fine, half, solid = self.picture.level(number)
+        number, place, bounds = self._lies
+        fine, half, solid = self.picture.level(number)  # in each band, as a video has one frame at a time
         kernels.pictures.draw_picture(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
-            np.array(self.bounds, np.float32), np.float32(self.pose.opacity), np.float32(self.brightness),
-            int(self.blend == "add"), np.float32(0) if self.is_black else painting.most, painting.toe, int(solid),
+            bounds, np.float32(self.pose.opacity), np.float32(self.brightness), int(self.blend == "add"), np.float32(0) if self.is_black else painting.most, painting.toe, int(solid),
             int(self.wide), painting.work, painting.places, painting.touched,
         )  # fmt: skip
+
+    @cached_property
+    def _lies(self) -> tuple[int, F32, F32]:
+        """What all bands share: the number of the level, where pixels lie in it, and the bounds."""
+        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.picture)
+        return number, place, np.array(self.bounds, np.float32)
 
     def scaled(self, across: float, down: float) -> PictureMark:
         """See :class:`Mark`."""

@@ -38,6 +38,8 @@ _SINCE: dict[str, Any] = {
     "safe_area": None,
     "shapes": {},
     "subtitles": None,
+    "backdrop": None,
+    "loop": False,
 }
 _LIBRARIES = (
     "motes", "numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py", "pysubs2",
