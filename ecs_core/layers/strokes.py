@@ -14,7 +14,7 @@ from ecs_core.raster.sprites import Blend, Sprites
 _STEP = 2  # pixels of a column: colours have half the picture's size
 _OVERLAP = 0.5  # pixels: what two edges that meet in a pixel cover of it together would be less than all
 _WIDTHS = 1.755  # of a line's light, in radii
-FINE = 3.0  # pixels: about the length of the pieces of a curve
+FINE = 4.0  # pixels: about the length of the pieces of a curve
 
 
 def line_mark(pose: Pose, x: F64, y: F64, *, thickness: float, colours: F32, blend: Blend) -> BoxesMark:
