@@ -106,5 +106,10 @@ def _prepare(settings: ProgressSettings, stage: Stage) -> Drawer:
 
 
 PROGRESS = LayerKind(
-    "progress", "how much of the song has been played: bars, a line", ProgressSettings, _prepare, sonogram=True
+    "progress",
+    "how much of the song has been played: bars, a line",
+    ProgressSettings,
+    _prepare,
+    loops=False,
+    sonogram=True,
 )

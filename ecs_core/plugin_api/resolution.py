@@ -34,6 +34,8 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
     for drawn in drawn_layers_of(settings):
         from ecs_core.layers.checks import check_layer  # noqa: PLC0415 - slow, and many scenes have none
 
+        if settings.loop and not drawn.kind.loops:
+            raise SceneError(f"loop = true with layer {drawn.name!r}: what {drawn.kind.name} shows cannot loop")
         try:
             check_layer(drawn.kind, drawn.settings, particle_types().features)
         except SceneError as error:

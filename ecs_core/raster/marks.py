@@ -117,14 +117,13 @@ class LightPicture:
         """From (height, width, 3 or 4) uint8: sRGB, and straight alpha."""
         height, width = pixels.shape[:2]
         alpha = pixels[:, :, 3].astype(np.float32) / 255 if pixels.shape[2] == 4 else np.ones((height, width), "f4")
-        light = _LIGHT[pixels[:, :, :3]]
-        luminance = light @ np.array([KR, KG, KB], np.float32)
+        shown = _SHOWN[pixels[:, :, :3]]
         planes = np.empty((5, height + (height & 1), width + (width & 1)), np.float32)
         planes[:, height:], planes[:, :, width:] = 0, 0
         planes[0, :height, :width] = alpha
-        planes[1, :height, :width] = alpha * _shown(luminance)
+        planes[1, :height, :width] = alpha * (shown @ np.array([KR, KG, KB], np.float32))
         for channel in range(3):
-            planes[2 + channel, :height, :width] = alpha * _shown(light[:, :, channel])
+            planes[2 + channel, :height, :width] = alpha * shown[:, :, channel]
         levels = []
         while True:
             half = _halved(planes)
@@ -236,9 +235,8 @@ class MaskMark:
         """See :class:`Mark`."""
         number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.mask)
         fine, half = self.mask.levels[number]
-        light = np.array([self.colour if self.other is None else self.other, self.colour], np.float32)
-        luminance = light @ np.array([KR, KG, KB], np.float32)
-        colours = _shown(np.concatenate([luminance[:, None], light], axis=1))
+        shown = _shown(np.array([self.colour if self.other is None else self.other, self.colour], np.float32))
+        colours = np.concatenate([shown @ np.array([[KR], [KG], [KB]], np.float32), shown], axis=1)
         split = -1e6 if self.other is None else self.split / 2**number
         kernels.pictures.draw_mask(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
@@ -332,11 +330,12 @@ class BoxesMark:
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
         c, s = np.cos(self.angle), np.sin(self.angle)
-        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, self.red, self.green, self.blue)
+        colours = (_shown(light) for light in (self.red, self.green, self.blue))
+        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours)
         kernels.pictures.draw_boxes(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width,
             np.stack([*columns, self.alpha]).astype(np.float32), np.float32(self.opacity), int(self.blend == "add"),
-            painting.most, painting.toe, np.float32(painting.light), painting.touched,
+            painting.most, painting.toe, painting.work, painting.touched,
         )  # fmt: skip
 
     def scaled(self, across: float, down: float) -> BoxesMark:
@@ -454,3 +453,4 @@ def _framed(planes: F32) -> F32:
 
 
 _LIGHT = _lights()
+_SHOWN = _shown(_LIGHT)  # the share of white of each sRGB value

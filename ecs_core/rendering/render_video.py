@@ -94,7 +94,7 @@ def render_video(
     planned = time.perf_counter()
     plan = with_limited_flashes(plan, progress=_heeding("limiting", reporter, cancel))
     limited = time.perf_counter()
-    pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes, plan.gains))
+    pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes, plan.gains, plan.loop))
     finished = folder / f"finished{FACTS[settings.format].suffix}"
     counter = FlashCounter(settings.rate) if plan.settings.looks_for_flashes else None
     made = _render_segments(plan, scene, pool, finished, poster, tags, counter, reporter, cancel)

@@ -212,6 +212,9 @@ class Settings(Model):
         "say where the picture flashes more often than WCAG 2.3.1 allows; or dim what is too much, too",
         group="output",
     )
+    loop: bool = option(
+        False, "its last frame is followed by its first, after whole bars where the song has them", group="output"
+    )
     poster_frame: bool = option(False, "show the poster as the first frame", group="output")
 
     x_position: Share = option(0.5, "centre, as a fraction of the width", group="place")
@@ -363,6 +366,17 @@ class Settings(Model):
         if self.poster is not None:
             frames = self.frames(Fraction(0)) if isinstance(self.duration, float) else int(86_400 * self.rate)
             frame_at("poster", self.poster, rate=self.rate, frames=frames)
+        return self
+
+    @model_validator(mode="after")
+    def _loops(self) -> Self:
+        if not self.loop:
+            return self
+        for name in ("fade_in", "fade_out", "poster_frame"):
+            if value := getattr(self, name):
+                raise ValueError(f"loop = true with {name} = {value}: what loops has no beginning and no end")
+        if self.flash_guard == "limit":
+            raise ValueError('loop = true with flash_guard = "limit": is of videos that do not loop; use "report"')
         return self
 
     @model_validator(mode="after")
