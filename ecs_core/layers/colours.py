@@ -58,13 +58,3 @@ def gradient(colours: Sequence[Sequence[int]], shares: F64) -> tuple[F32, F32]:
     between = np.stack([np.interp(shares, places, lab[:, axis]) for axis in range(3)], axis=-1)
     shown = np.clip(srgb_from_lab(between), 0.0, _WHITEST)
     return kernels.curve.linear_shown_as(shown).astype(np.float32), linear_from_srgb(shown)
-
-
-def dimmed(light: F32, share: float) -> F32:
-    """The light of marks, (n, 3), that is shown as so much of each channel's value."""
-    from ecs_core import kernels  # noqa: PLC0415 - slow
-
-    toe = kernels.cover.TOE
-    shown = light / (light + toe) * np.float32(share)
-    less: F32 = (toe * shown / (1 - shown)).astype(np.float32)
-    return less

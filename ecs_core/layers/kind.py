@@ -72,8 +72,8 @@ class LayerKind:
     ``prepare(settings, stage)`` returns the drawer, which is called as ``drawer(settings, moment, pose)`` for each
     frame. Where a kind shows what never comes again, such as a song's progress, it says that it does not ``loops``.
     ``check(settings)``, if there is one, refuses what cannot be drawn with a SceneError, before any work. With
-    ``sonogram``, the stage's timeline has the song's (None without a song). Kinds that draw lines of light, with Sprites,
-    should say so by ``lines``: then what draws these is compiled before the first frame.
+    ``sonogram``, the stage's timeline has the song's (None without a song). Kinds that draw lines of light, with
+    Sprites, should say so by ``lines``: then what draws these is compiled before the first frame.
 
     Raises:
         PluginError: an argument is invalid; the message names it.

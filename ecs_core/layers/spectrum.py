@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ecs_core.arrays import F32, F64
-from ecs_core.layers.colours import Colours, dimmed, gradient
+from ecs_core.layers.colours import Colours, gradient
 from ecs_core.layers.kind import Drawer, LayerKind, Moment, Stage
 from ecs_core.scene.layer_settings import PlacedLayer
 from ecs_core.scene.model import Share, option
@@ -27,7 +27,6 @@ _GLOW = 0.014  # radius of the glow, as a share of the shorter side
 _PIECES = 4  # of a line, for each band, at most
 _LIT = 0.45  # light of the glow, as a share of the colour's
 _REST = 0.25  # of which so much is left in silence
-_DARK = 0.45  # of its colours, what an area shows that hardly covers
 
 
 class SpectrumSettings(PlacedLayer):
@@ -196,10 +195,7 @@ def _line(
     y = -smooth_curve(values, count, closed=False) * now.height * short
     marks = [*_stroke(now, short, pose, x, y, colours[:-1], light[:-1])]
     if now.style == "filled" and now.fill:
-        # Dark colours that cover more stay as they are; bright ones that cover little are pale.
-        dark = dimmed(colours, _DARK + (1 - _DARK) * now.fill)
-        share = min(1.0, now.fill / (_DARK + (1 - _DARK) * now.fill))
-        marks.insert(len(marks) - 1, area_mark(pose, x, y, colours=dark, blend=now.blend).dimmed(share))
+        marks.insert(len(marks) - 1, area_mark(pose, x, y, colours=colours, blend=now.blend).dimmed(now.fill))
     return marks
 
 
