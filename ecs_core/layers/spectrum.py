@@ -45,7 +45,7 @@ class SpectrumSettings(PlacedLayer):
     )
     bands: int = option(64, "how many", group="music", ge=2, le=256)
     low: float = option(40.0, "where the first band begins", group="music", unit="Hz", ge=20, le=10_000)
-    high: float = option(10_000.0, "where the last band ends", group="music", unit="Hz", ge=50, le=11_000)
+    high: float = option(8_000.0, "where the last band ends", group="music", unit="Hz", ge=50, le=11_000)
     decibels: float = option(
         60.0, "how far below the song's loudest nothing is seen", group="music", unit="dB", ge=6, le=100
     )

@@ -69,7 +69,7 @@ class TestSpectrum:
 
     def test_loud_band_is_the_highest_bar(self, tone: Stage) -> None:
         bars = boxes(SPECTRUM, tone, style="bars", bands=20)
-        # 1000 Hz of 40 to 10 000 is a third of the way on the mel scale.
+        # 1000 Hz of 40 to 8000 is a third of the way on the mel scale.
         assert int(np.argmax(bars.tall)) == 6
         assert float(bars.tall[[0, 19]].max()) < 0.1 * float(bars.tall.max())
 
