@@ -11,7 +11,7 @@ from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.scene.bindings import ALIASES, check_bindings
 
 REFERENCE = re.compile(r"asset:[0-9a-f]{64}")
-_USABLE = ("image",)  # assets that settings can refer to; the others have no setting yet that takes them
+_USABLE = ("image", "lyrics")  # assets that settings can refer to; the others have no setting yet that takes them
 
 
 def can_be_asset(kind: str | None) -> bool:

@@ -37,7 +37,8 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
         if settings.loop and not drawn.kind.loops:
             raise SceneError(f"loop = true with layer {drawn.name!r}: what {drawn.kind.name} shows cannot loop")
         try:
-            check_layer(drawn.kind, drawn.settings, particle_types().features)
+            features = particle_types().features
+            check_layer(drawn.kind, drawn.settings, features, width=settings.width, height=settings.height)
         except SceneError as error:
             raise SceneError(f"layer {drawn.name!r}: {error}") from None
     return kind, settings

@@ -22,6 +22,7 @@ from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, Links
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
+from ecs_core.layers.lettering import Lettered
 from ecs_core.plugin_api import ParticleType, layers_of
 from ecs_core.plugin_api.layers import drawn_layers_of
 from ecs_core.rendering.plan import video_format
@@ -93,7 +94,7 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
-    spared |= set(TEXT_KERNELS)  # nothing that a scene can hold draws text yet
+    spared |= set() if any(isinstance(layer.settings, Lettered) for layer in drawn) else set(TEXT_KERNELS)
     has_marks = bool(drawn)
     spared |= set() if has_marks else set(MARK_KERNELS)
     if has_marks:

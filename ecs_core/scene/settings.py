@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -212,6 +213,13 @@ class Settings(Model):
         "say where the picture flashes more often than WCAG 2.3.1 allows; or dim what is too much, too",
         group="output",
     )
+    subtitles: str | None = option(
+        None,
+        "lyrics (LRC, SRT or WebVTT) as a track of mp4 and mov that players show when they are asked to",
+        group="output",
+        asset="lyrics",
+        max_length=4096,
+    )
     loop: bool = option(
         False, "its last frame is followed by its first, after whole bars where the song has them", group="output"
     )
@@ -387,6 +395,9 @@ class Settings(Model):
             raise ValueError(f"alpha = true: {self.format} has no alpha; formats that have it: {having}")
         if alpha and self.background is not None:
             raise ValueError(f"alpha = true with background = {list(self.background)}: give one of them")
+        if self.subtitles is not None and not facts.holds_subtitles:
+            having = ", ".join(form for form, each in FACTS.items() if each.holds_subtitles)
+            raise ValueError(f"subtitles with format = {self.format}: it holds none; formats that do: {having}")
         if facts.most_fps is not None and self.rate > facts.most_fps:
             raise ValueError(
                 f"fps = {self.fps} with format = {self.format}: it shows at most {facts.most_fps} frames per second"
@@ -394,6 +405,18 @@ class Settings(Model):
         if isinstance(self.duration, float):
             check_length(self.format, self.duration)
         return self
+
+    @field_validator("subtitles")
+    @classmethod
+    def _can_be_read(cls, value: str | None) -> str | None:
+        if value is not None:
+            from ecs_core.text.lyrics import load_lyrics  # noqa: PLC0415 - rarely needed
+
+            try:
+                load_lyrics(Path(value))
+            except SceneError as error:
+                raise ValueError(str(error).removeprefix(f"lyrics: {value}: ")) from None
+        return value
 
     @field_validator("hearing")
     @classmethod

@@ -1,15 +1,16 @@
-"""The tags and the artwork of a song, as they are safe to copy into a video.
+"""The tags, the lyrics and the artwork of a song, as they are safe to use in a video.
 
-Both come from strangers: texts are cleaned and limited; pictures are recognised by their first bytes, limited, and
+All come from strangers: texts are cleaned and limited; pictures are recognised by their first bytes, limited, and
 never decoded.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from ecs_core.song_file.lyrics_in_tags import UNSAFE, lyrics_in
 
 if TYPE_CHECKING:
     import av.container
@@ -19,18 +20,20 @@ MOST_LETTERS = 300  # per tag
 MOST_BYTES = 10 << 20  # of artwork
 # By the first bytes of a file.
 _FORMATS: Mapping[bytes, Literal["jpeg", "png"]] = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
-# Control characters, halves of surrogate pairs, and what changes the direction of the text around a tag.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]+")
 _FRONT = "Cover (front)"  # what FFmpeg calls the picture that ID3 and FLAC call so
 
 
 @dataclass(frozen=True)
 class SongTags:
-    """Texts by name (see ``TAGS``), a JPEG or PNG file, and warnings about what had to be left out."""
+    """Texts by name (see ``TAGS``), a JPEG or PNG file, and warnings about what had to be left out.
+
+    ``lyrics`` are lines of text, with times as LRC has them or without; empty if there are none.
+    """
 
     texts: Mapping[str, str] = field(default_factory=dict)
     artwork: bytes | None = None
     warnings: tuple[str, ...] = ()
+    lyrics: str = ""
 
 
 def picture_format(data: bytes) -> Literal["jpeg", "png"] | None:
@@ -40,7 +43,7 @@ def picture_format(data: bytes) -> Literal["jpeg", "png"] | None:
 
 def clean(text: str) -> str:
     """A tag in one line of at most ``MOST_LETTERS`` characters, without control characters."""
-    return " ".join(_UNSAFE.sub(" ", text).split())[:MOST_LETTERS].rstrip()
+    return " ".join(UNSAFE.sub(" ", text).split())[:MOST_LETTERS].rstrip()
 
 
 def tags_of(container: av.container.InputContainer, sound: Mapping[str, str], *, name: str) -> SongTags:
@@ -51,8 +54,9 @@ def tags_of(container: av.container.InputContainer, sound: Mapping[str, str], *,
     # In Ogg, tags are the sound track's. Elsewhere, a track's title is "Stereo" or the like.
     given = {**(sound if container.format.name == "ogg" else {}), **container.metadata}
     texts = {key.lower(): clean(text) for key, text in given.items()}
+    lyrics, long = lyrics_in(given, name)
     artwork, warnings = _artwork(container, name)
-    return SongTags({key: texts[key] for key in TAGS if texts.get(key)}, artwork, warnings)
+    return SongTags({key: texts[key] for key in TAGS if texts.get(key)}, artwork, (*warnings, *long), lyrics)
 
 
 def _artwork(container: av.container.InputContainer, name: str) -> tuple[bytes | None, tuple[str, ...]]:

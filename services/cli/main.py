@@ -30,6 +30,7 @@ from services.cli import (
     render,
     restore,
     serve,
+    song_lyrics,
     storage,
     warmup,
     worker,
@@ -45,6 +46,7 @@ examples:
   motes render song.mp3 --type snow --set particle_count=800 --size 1080x1920 -o story.mp4
   motes frame song.mp3 --type snow --at 12.5 -o frame.png
   motes analyze song.mp3 -o features.json
+  motes lyrics song.mp3 --text words.txt -o song.lrc
   motes types
   motes plugin new glitter
   motes serve
@@ -66,7 +68,10 @@ class _Version(argparse.Action):
     """Prints the installed versions: frames of different versions are never mixed in a video."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        of = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow"))
+        of = ", ".join(
+            f"{name} {version(name)}"
+            for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py")
+        )
         print(f"motes {version('motes')} (Python {platform.python_version()}, {of})")
         parser.exit()
 
@@ -84,7 +89,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and of what")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     later = (backup, restore, storage, warmup)
-    for command in (render, frame, analyze, particle_types, plugin, serve, api, worker, config, db, keys, jobs, *later):
+    for command in (
+        render,
+        frame,
+        analyze,
+        song_lyrics,
+        particle_types,
+        plugin,
+        serve,
+        api,
+        worker,
+        config,
+        db,
+        keys,
+        jobs,
+        *later,
+    ):
         name = getattr(command, "NAME", command.__name__.rpartition(".")[2])
         sub = commands.add_parser(
             name,

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from fractions import Fraction
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,11 @@ SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
 _HEARD = "sonogram"  # what came to analyses last within a release: those without it are made anew
 # Settings that came within a release, and what they were before: so set, keys are those from before.
-_SINCE = {"color_by": None, "format": "mp4", "alpha": None}
+_SINCE = {"color_by": None, "format": "mp4", "alpha": None, "subtitles": None}
+_LIBRARIES = (
+    "motes", "numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py", "pysubs2",
+)  # fmt: skip
+_FONTS = ("manimgx-fonts", "manimgx-fonts-cjk")  # of the extra "noto", with which letters are drawn that others lack
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
@@ -199,13 +203,20 @@ def renderer_version(*types: str) -> str:
     """
     plugins = particle_types().plugins
     all_of_them = len({plugin.distribution for plugin in plugins if set(plugin.types) & set(types)}) > 1
-    versions = {name: version(name) for name in ("motes", "numpy", "numba", "scipy", "soxr", "av", "pillow")}
+    versions = {name: version(name) for name in _LIBRARIES} | {name: _version_if_any(name) for name in _FONTS}
     versions |= {"format": str(_FORMAT), "filter banks": filter_banks_digest()}
     for plugin in plugins:
         used = plugin.types if all_of_them else set(plugin.types) & set(types)
         if plugin.failure is None and (plugin.features or used):
             versions[plugin.distribution] = plugin.version
     return _digest(versions)
+
+
+def _version_if_any(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
 
 
 def analysis_version(guidance: Guidance, track: int | None) -> str:

@@ -18,7 +18,8 @@ from services.type_catalogue import REFERENCE, local_settings
 
 _PREFIX = "asset:"
 # What stands for any asset of a kind where only its presence matters.
-PLACEHOLDERS: Mapping[str, Path] = {"image": Path(__file__).parent / "placeholders" / "image.png"}
+_FOLDER = Path(__file__).parent / "placeholders"
+PLACEHOLDERS: Mapping[str, Path] = {"image": _FOLDER / "image.png", "lyrics": _FOLDER / "lyrics.txt"}
 
 
 @dataclass(frozen=True)
