@@ -334,14 +334,19 @@ class BoxesMark:
 
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
-        c, s = np.cos(self.angle), np.sin(self.angle)
-        colours = (_shown(light) for light in (self.red, self.green, self.blue))
-        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours)
         kernels.pictures.draw_boxes(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width,
-            np.stack([*columns, self.alpha]).astype(np.float32), np.float32(self.opacity), int(self.blend == "add"),
+            self._columns, np.float32(self.opacity), int(self.blend == "add"),
             painting.most, painting.toe, painting.work, painting.touched,
         )  # fmt: skip
+
+    @cached_property
+    def _columns(self) -> F32:
+        """The boxes as the kernel takes them; it is called for each band."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        colours = (_shown(light) for light in (self.red, self.green, self.blue))
+        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours, self.alpha)
+        return np.stack(columns).astype(np.float32)
 
     def scaled(self, across: float, down: float) -> BoxesMark:
         """See :class:`Mark`."""
