@@ -258,7 +258,8 @@ class PictureMark:
     @cached_property
     def _lies(self) -> tuple[int, F32, F32]:
         """What all bands share: the number of the level, where pixels lie in it, and the bounds."""
-        fine, half, solid, place, bounds = self._drawn
+        number, place, bounds = self._lies
+        fine, half, solid = self.picture.level(number)  # in each band, as a video has one frame at a time
         most = np.float32(0) if self.is_black else painting.most
         kernels.pictures.draw_picture(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
@@ -267,10 +268,10 @@ class PictureMark:
         )  # fmt: skip
 
     @cached_property
-    def _drawn(self) -> tuple[F32, F32, bool, F32, F32]:
-        """What all bands share: the planes, whether they hide all, where pixels lie in them, and the bounds."""
+    def _lies(self) -> tuple[int, F32, F32]:
+        """What all bands share: the number of the level, where pixels lie in it, and the bounds."""
         number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.picture)
-        return *self.picture.level(number), place, np.array(self.bounds, np.float32)
+        return number, place, np.array(self.bounds, np.float32)
 
     def scaled(self, across: float, down: float) -> PictureMark:
         """See :class:`Mark`."""
