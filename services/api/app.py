@@ -74,7 +74,7 @@ async def _freeze_gc(app: FastAPI) -> AsyncIterator[None]:
 
 
 _TAGS = {
-    "types": "Particle types and their settings",
+    "types": "Particle types, kinds of layers, and their settings",
     "systems": "Particle systems: their settings, frames and previews",
     "audio": "Songs and their analysis",
     "assets": "Pictures, videos, fonts and lyrics that systems refer to",
@@ -97,6 +97,10 @@ def create_app() -> FastAPI:
     settings = ServiceSettings()
     harden(app, settings)
     app.add_middleware(ForwardedHeaders, settings=settings)  # outermost: the others see the client, not the proxy
-    for slow in (app.openapi, particle_types.all_types):  # computed once, before the first request
+    for slow in (
+        app.openapi,
+        particle_types.all_types,
+        particle_types.all_layers,
+    ):  # computed once, before the first request
         slow()
     return app

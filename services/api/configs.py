@@ -20,7 +20,7 @@ from services.database.models import SystemRow
 from services.jobs.render_spec import complete_config, written_out
 from services.media.assets.store import refer
 from services.storage.asset_files import asset_files
-from services.storage.asset_references import AssetReference, references_in, with_files, with_references
+from services.storage.asset_references import AssetReference, references_in, stand_ins, with_files, with_references
 
 _TRIES = 100  # beyond this many conflicts the client must retry
 
@@ -54,13 +54,15 @@ async def check_config(
     """
     references = references_in(particle_type, config)
     assets = await service.assets.find(references, owner) if references else {}
+    opened = {sha256: assets[sha256] for sha256 in assets.keys() & {each.asset for each in references if each.is_plain}}
 
     def resolve() -> None:
         check_requested(service.settings, config)
-        with asset_files(service.storage, assets) as files:
-            check_scene(service.settings, complete_config(particle_type, config, has_song=True, files=files))
+        with asset_files(service.storage, opened, service.folder) as files:
+            whole = complete_config(particle_type, config, has_song=True, files=stand_ins(references) | files)
+            check_scene(service.settings, whole)
 
-    if assets:  # which may have to be fetched: others need not wait for that
+    if opened:  # which may have to be fetched: others need not wait for that
         await asyncio.to_thread(resolve)
     else:
         await service.compute(resolve)

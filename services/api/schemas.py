@@ -116,6 +116,15 @@ class ParticleTypeInfo(BaseModel):
     bindable: dict[str, list[str]] = Field(description="the sources and targets that `bindings` can have")
 
 
+class LayerKindInfo(BaseModel):
+    """A kind of layers: what a config can show besides its own particles."""
+
+    kind: str = Field(examples=["image"])
+    description: str
+    config_schema: dict[str, Any] = Field(description="the JSON schema of a layer of this kind")
+    bindable: dict[str, list[str]] = Field(description="as of types; none of particles, whose config has its own")
+
+
 class MaxBytes(_Body):
     """The largest size that a file may have."""
 

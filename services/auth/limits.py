@@ -67,6 +67,8 @@ def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
 
 def _heeded(layer: Mapping[str, Any]) -> set[str]:
     """The settings of a layer that its type does not ignore."""
+    if "config" not in layer:  # it shows no particles
+        return set()
     kind = particle_types().types.get(layer["type"])
     return set(layer["config"]) - set(kind.settings.ignored if kind is not None else ())
 
@@ -85,6 +87,9 @@ def check_requested(settings: ServiceSettings, config: Mapping[str, Any]) -> Non
         given["fps"] = rate
     check_scene(settings, nothing | given)
     layers = config.get("layers")
+    texts = [layer.get("text") for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    letters = sum(len(text) for text in texts if isinstance(text, str))
+    check_limit("max_letters", settings.max_letters, letters, f"layers: have {letters} letters of text")
     for layer in layers if isinstance(layers, list) else ():
         own = layer.get("config") if isinstance(layer, dict) else None
         for name in ("particle_count", "max_particles"):

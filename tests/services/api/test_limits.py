@@ -28,6 +28,7 @@ WIDE = {  # what this server does for nobody: the limits, and what is over them
     "max_fps": 50,
     "max_seconds": 20,
     "max_particles": 3000,
+    "max_letters": 200,
 }
 OVER: list[tuple[dict[str, Any], str, str]] = [
     ({"width": 1000, "height": 502}, "max_pixels", "width × height = 1000 × 502: at most 500000 here"),
@@ -53,6 +54,11 @@ BEYOND: list[tuple[dict[str, Any], str, str]] = [  # what no video can be: said 
         {"layers": [{"type": "zen", "config": {"particle_count": 2_000_000}}]},
         "max_particles",
         "particle_count = 2000000: at most 3000 here",
+    ),
+    (
+        {"layers": [{"kind": "text", "text": "a" * 150}, {"kind": "text", "text": "a" * 51}, {"text": 3}]},
+        "max_letters",
+        "layers: have 201 letters of text: at most 200 here",
     ),
 ]
 WRONG = [

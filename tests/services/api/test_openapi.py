@@ -18,6 +18,7 @@ from services.api import create_app, particle_router, schemas, share_errors
 
 OPERATIONS = {
     "list_types": "GET /types",
+    "list_layers": "GET /layers",
     "create_system": "POST /create",
     "list_systems": "GET /systems",
     "get_system": "GET /systems/{system_id}",

@@ -51,7 +51,7 @@ class TestHelp:
         assert "COMMAND" in outcome.error
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["render", "--help"], ["types"], ["types", "--json"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["render", "--help"], ["types"], ["types", "--json"], ["layers"]])
 def test_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import contextlib, sys\n"
@@ -88,6 +88,30 @@ class TestTypes:
         outcome = run("types", "rain")
         assert outcome.code == 2
         assert outcome.error.startswith("Invalid particle type: rain. Available types: ['bouncing', ")
+
+
+class TestLayers:
+    def test_lists_kinds_and_what_all_have(self, run: Run) -> None:
+        text = run("layers").stdout
+        assert text.index("particles: ") < text.index("image: ") < text.index("all kinds but particles:")
+        assert (text.count("\n  rotation "), text.count("\n  crop ")) == (1, 1)
+
+    def test_one_kind_with_all_of_its_settings(self, run: Run) -> None:
+        text = run("layers", "image").stdout
+        assert text.startswith("image: a picture")
+        assert "file                     needed" in text
+        assert "\n  rotation " in text
+        assert "a binding's target: opacity, rotation, scale, shadow, x, y" in text
+
+    def test_json(self, run: Run) -> None:
+        (kind,) = json.loads(run("layers", "image", "--json").stdout)
+        assert kind["config_schema"]["properties"]["corner"]["maximum"] == 0.5
+        assert "shadow" in kind["bindable"]["targets"]
+
+    def test_unknown_kind_is_named(self, run: Run) -> None:
+        outcome = run("layers", "hologram")
+        assert outcome.code == 2
+        assert outcome.error.startswith("kind = 'hologram': no such kind of layer; there are: image, ")
 
 
 class TestRender:

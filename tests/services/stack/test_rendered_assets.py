@@ -45,6 +45,22 @@ def test_uploaded_picture_is_rendered_as_the_engine_renders_its_file(either: Sta
     assert either.client.get(f"/jobs/{job}").json()["warnings"] == []
 
 
+def test_uploaded_picture_in_a_layer_is_rendered_as_the_engine_renders_its_file(either: Stack, tmp_path: Path) -> None:
+    asset = upload(either, picture("WEBP", channels=4))
+    (tmp_path / "stored.png").write_bytes(either.client.get(f"/assets/{asset['asset_id']}/file").content)
+    layer = {"kind": "image", "crop": "circle", "size": 0.6, "shadow": 0.5, "enter": "grow", "enter_seconds": 1.0}
+    system = create(either, "snow", **CONFIG, layers=[layer | {"file": asset["reference"]}])
+    frame = either.client.get(f"/systems/{system}/frame", params={"t": 0.5})
+    assert frame.status_code == 200, frame.text
+    config = CONFIG | {"layers": [layer | {"file": str(tmp_path / "stored.png")}]}
+    render_frame(Scene("snow", config=config), 0.5, tmp_path / "frame.png")
+    assert frame.content == (tmp_path / "frame.png").read_bytes()
+    render_frame(Scene("snow", config=CONFIG), 0.5, tmp_path / "without.png")
+    assert frame.content != (tmp_path / "without.png").read_bytes()
+    job = rendered(either, system)
+    assert either.client.get(f"/download/{job}").status_code == 200
+
+
 def test_deleted_picture_cannot_be_referred_to(stack: Stack) -> None:
     asset = upload(stack, picture("PNG", channels=4))
     system = create(stack, "portrait", **CONFIG, seed=77, picture=asset["reference"])
