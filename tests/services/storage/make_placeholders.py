@@ -19,14 +19,14 @@ def make_font(target: Path) -> None:
     from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 
     pen = TTGlyphPen(None)
-    for move, point in zip(("moveTo", *["lineTo"] * 3), ((0, 0), (0, 700), (5, 700), (5, 0)), strict=True):
+    for move, point in zip(("moveTo", *["lineTo"] * 3), ((0, 0), (0, 700), (1, 700), (1, 0)), strict=True):
         getattr(pen, move)(point)
     pen.closePath()
     made = FontBuilder(_UPEM, isTTF=True)
     made.setupGlyphOrder([".notdef", "box"])
     box = pen.glyph()
     made.setupGlyf({".notdef": box, "box": box})
-    made.setupHorizontalMetrics({".notdef": (10, 0), "box": (10, 0)})
+    made.setupHorizontalMetrics({".notdef": (1, 0), "box": (1, 0)})
     made.setupHorizontalHeader(ascent=800, descent=-200)
     made.setupNameTable({"familyName": "Placeholder", "styleName": "Regular"})
     made.setupCharacterMap({ord("a"): "box"})

@@ -98,7 +98,8 @@ def test_layers_that_are_wrong_are_left_to_their_own_checks(layers: object) -> N
 
 def test_every_kind_of_asset_that_settings_take_has_something_that_stands_for_it() -> None:
     registry = particle_types()
-    models = [ParticleLayer, *(kind.settings for kind in (*registry.types.values(), *registry.layers.values()))]
+    models: list[type[Model]] = [ParticleLayer, *(kind.settings for kind in registry.types.values())]
+    models += [kind.settings for kind in registry.layers.values()]
     assert {asset for model in models for asset in local_settings(model).values()} - {None} <= PLACEHOLDERS.keys()
     assert all(path.is_file() for path in PLACEHOLDERS.values())
 
