@@ -17,8 +17,9 @@ class FormFacts:
     """What a format is and can: how its files' names end, their media type, and what it holds.
 
     ``holds_alpha``: whether its pictures can be transparent; ``is_for_overlays``: whether they are so unless a
-    background is asked for. ``has_rate``: whether a bit rate or a size can be asked for. ``most_seconds`` is how long
-    it can be: one encoder makes the whole file. ``most_fps`` is how many frames a second players show.
+    background is asked for. ``holds_subtitles``: whether it has a track of words that players can show. ``has_rate``:
+    whether a bit rate or a size can be asked for. ``most_seconds`` is how long it can be: one encoder makes the whole
+    file. ``most_fps`` is how many frames a second players show.
     """
 
     _: KW_ONLY
@@ -27,6 +28,7 @@ class FormFacts:
     holds_alpha: bool = False
     is_for_overlays: bool = False
     has_sound: bool = False
+    holds_subtitles: bool = False
     has_rate: bool = False
     most_seconds: int | None = None
     most_fps: int | None = None
@@ -34,9 +36,14 @@ class FormFacts:
 
 FACTS: Mapping[Form, FormFacts] = MappingProxyType(
     {
-        "mp4": FormFacts(suffix=".mp4", media_type="video/mp4", has_sound=True, has_rate=True),
+        "mp4": FormFacts(suffix=".mp4", media_type="video/mp4", has_sound=True, holds_subtitles=True, has_rate=True),
         "mov": FormFacts(
-            suffix=".mov", media_type="video/quicktime", holds_alpha=True, is_for_overlays=True, has_sound=True
+            suffix=".mov",
+            media_type="video/quicktime",
+            holds_alpha=True,
+            is_for_overlays=True,
+            has_sound=True,
+            holds_subtitles=True,
         ),
         "webm": FormFacts(
             suffix=".webm",

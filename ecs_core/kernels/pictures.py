@@ -1,7 +1,7 @@
 """Pictures and boxes among sprites: what layers are drawn with, covering what is behind them or adding light.
 
-A picture is kept as shares of what is shown (see ``kernels.cover``), times its alpha: then what lies between two texels
-is their mean, as in every drawing program. Its luminance is as fine as the picture, its colours have half the size.
+A picture is kept as shares of white (see ``kernels.cover``), times its alpha: then what lies between two texels is
+their mean, as in every drawing program. Its luma is as fine as the picture, its colours have half the size.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core.arrays import F32, I32, U8, Scalar
-from ecs_core.kernels.cover import TOE, over
 from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 from ecs_core.kernels.raster import PAD, touch
@@ -17,7 +16,9 @@ from ecs_core.kernels.raster import PAD, touch
 f32 = np.float32
 u64 = np.uint64
 
-_ZERO, _QUARTER, _HALF, _ONE = f32(0.0), f32(0.25), f32(0.5), f32(1.0)
+_ZERO, _QUARTER, _HALF, _ONE, _TWO = f32(0.0), f32(0.25), f32(0.5), f32(1.0), f32(2.0)
+_LEAST = f32(1e-7)  # prevents 0 / 0 where there is no light
+_MOST = f32(0.9999)  # share of white that is shown at most
 _FARTHEST = f32(1e6)  # pixels: larger numbers would be too much for whole ones
 FRAME = 1  # transparent texels round each plane
 
@@ -73,17 +74,68 @@ def _sample(
 
 
 @inner_kernel
-def _blend(light: F32, n: int, alpha: F32, shown: F32, opacity: f32, adds: int, most: f32, toe: f32) -> None:
-    """Put a row of a picture over light, or add it; ``shown`` is its share of white, at most ``most``, times alpha."""
+def _put(
+    luminance: F32, above: int, below: int, colour: F32, at: int, n: int, alpha: F32, shown: F32, cells: F32,
+    shares: F32, opacity: f32, adds: int, most: f32, toe: f32,
+) -> None:  # fmt: skip
+    """Put two rows of a picture over light, or add their light to it.
+
+    ``alpha`` and ``shown`` are (2, n), n even: alpha, and luma as a share of white times alpha. ``cells`` is
+    (4, n / 2): those of colours, alpha, red, green and blue. The rows of luminance begin at ``above`` and ``below``,
+    those of colours at ``at`` in each plane. ``shares`` is scratch, (4, n).
+
+    What is shown of luminance is its share of white times k, as in ``kernels.tone``, where k is that of the cell. So
+    a pixel's luminance has to change with its cell's k, for its luma to be the mean that it should be.
+    """
+    plane, half = colour.size // 3, n >> 1
+    red, green, blue = colour[at : at + half], colour[at + plane : at + plane + half], colour[at + 2 * plane :]
+    narrow, wide, before, after = shares[0], shares[1], shares[2], shares[3]
+    cover, reds, greens, blues = cells[0], cells[1], cells[2], cells[3]
     if adds:
-        for j in range(n):
-            share = min(shown[j], most)
-            light[j] += opacity * (toe * share / (_ONE - share))
+        for i in range(half):
+            s_r, s_g, s_b = min(reds[i], most), min(greens[i], most), min(blues[i], most)
+            r, g, b = toe * s_r / (_ONE - s_r), toe * s_g / (_ONE - s_g), toe * s_b / (_ONE - s_b)
+            light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
+            wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
+            red[i] += opacity * r
+            green[i] += opacity * g
+            blue[i] += opacity * b
+        for i in range(half):
+            after[2 * i] = wide[i]
+            after[2 * i + 1] = wide[i]
+        for row in range(2):
+            start = above if row == 0 else below
+            light_here, luma_here = luminance[start : start + n], shown[row]
+            for j in range(n):
+                share = min(min(luma_here[j], most) * after[j], _MOST)
+                light_here[j] += opacity * (toe * share / (_ONE - share))
         return
-    for j in range(n):
-        under = light[j] + toe
-        kept = (_ONE - opacity * alpha[j]) * light[j] + opacity * min(shown[j], most) * under
-        light[j] = max(toe * kept / (under - kept), _ZERO)
+    for i in range(half):
+        r, g, b = red[i], green[i], blue[i]
+        s_r, s_g, s_b = r / (r + toe), g / (g + toe), b / (b + toe)
+        light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
+        narrow[i] = (luma * (light + toe) + _LEAST) / (light + _LEAST)
+        left = _ONE - opacity * cover[i]
+        s_r = min(left * s_r + opacity * min(reds[i], most), _MOST)
+        s_g = min(left * s_g + opacity * min(greens[i], most), _MOST)
+        s_b = min(left * s_b + opacity * min(blues[i], most), _MOST)
+        r, g, b = toe * s_r / (_ONE - s_r), toe * s_g / (_ONE - s_g), toe * s_b / (_ONE - s_b)
+        light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
+        wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
+        red[i], green[i], blue[i] = r, g, b
+    for i in range(half):
+        before[2 * i] = narrow[i]
+        before[2 * i + 1] = narrow[i]
+        after[2 * i] = wide[i]
+        after[2 * i + 1] = wide[i]
+    for row in range(2):
+        start = above if row == 0 else below
+        light_here, luma_here, cover_here = luminance[start : start + n], shown[row], alpha[row]
+        for j in range(n):
+            x = light_here[j]
+            luma = (_ONE - opacity * cover_here[j]) * (x / (x + toe)) * before[j] + opacity * min(luma_here[j], most)
+            share = min(luma * after[j], _MOST)
+            light_here[j] = toe * share / (_ONE - share)
 
 
 @inline_kernel
@@ -95,22 +147,36 @@ def _span(low: f32, high: f32, first: int, last: int) -> tuple[int, int]:
 
 
 @inline_kernel
-def _row_span(u: f32, v: f32, step_u: f32, step_v: f32, wide: f32, tall: f32, first: int, last: int) -> tuple[int, int]:
-    """The pixels of a row from ``first`` to ``last`` in which a picture is seen; u and v are those of pixel 0."""
-    low, high = f32(first), f32(last)
-    if step_u != _ZERO:
-        a, b = (-_ONE - u) / step_u, (wide + _ONE - u) / step_u
-        low, high = max(low, min(a, b)), min(high, max(a, b))
-    elif u < -_ONE or u > wide + _ONE:
-        return 0, 0
-    if step_v != _ZERO:
-        a, b = (-_ONE - v) / step_v, (tall + _ONE - v) / step_v
-        low, high = max(low, min(a, b)), min(high, max(a, b))
-    elif v < -_ONE or v > tall + _ONE:
-        return 0, 0
+def _pair_span(place: F32, y: int, wide: f32, tall: f32, x0: int, x1: int) -> tuple[int, int]:
+    """The columns, both even, of the rows ``y`` and ``y + 1`` in which a picture may be seen, within x0 and x1."""
+    low, high = f32(x1), f32(x0)
+    for row in range(2):
+        u = place[1] * (f32(y + row) + _HALF) + place[2]
+        v = place[4] * (f32(y + row) + _HALF) + place[5]
+        first, last = f32(x0), f32(x1)
+        if place[0] != _ZERO:
+            a, b = (-_TWO - u) / place[0], (wide + _TWO - u) / place[0]
+            first, last = max(first, min(a, b)), min(last, max(a, b))
+        elif u < -_TWO or u > wide + _TWO:
+            continue
+        if place[3] != _ZERO:
+            a, b = (-_TWO - v) / place[3], (tall + _TWO - v) / place[3]
+            first, last = max(first, min(a, b)), min(last, max(a, b))
+        elif v < -_TWO or v > tall + _TWO:
+            continue
+        low, high = min(low, first), max(high, last)
     if not low < high:
         return 0, 0
-    return int(np.floor(low)), min(last, int(np.ceil(high)) + 1)
+    left = (int(np.floor(low)) - 2) & ~1
+    right = (int(np.ceil(high)) + 3) & ~1
+    return max(left, x0), min(right, x1)
+
+
+@inline_kernel
+def _even_span(low: f32, high: f32, first: int, last: int) -> tuple[int, int]:
+    """As :func:`_span`, from an even number to an even number; ``first`` and ``last`` are even."""
+    a, b = _span(low, high, first, last)
+    return a & ~1, (b + 1) & ~1
 
 
 @kernel(
@@ -123,51 +189,44 @@ def draw_picture(
 ) -> None:  # fmt: skip
     """Draw a picture into one band's accumulators, which hold the background where it covers.
 
-    ``fine`` is (2, rows, columns): alpha, and luminance as a share of white times alpha; ``half`` (4, rows, columns) of
-    half the size: alpha, red, green, blue; each with FRAME transparent texels around. ``place`` is (6,): texel u of
-    pixel (x, y) is place[0] x + place[1] y + place[2], v the rest, without the frame. ``bounds`` (4,): left, top, right
-    and bottom, in pixels. ``most`` is the largest share of white, under 1, which would be infinite light. ``toe`` is as
-    in ``cover.cover_band``. ``work`` is scratch, (6, as wide as the band and the picture), ``places`` (band,).
+    ``fine`` is (2, rows, columns): alpha, and luma as a share of white times alpha; ``half`` (4, rows, columns) of half
+    the size: alpha, red, green, blue; each with FRAME transparent texels around. ``place`` is (6,): texel u of a place
+    (x, y) is place[0] x + place[1] y + place[2], v the rest, without the frame. ``bounds`` (4,): left, top, right and
+    bottom, in pixels. ``most`` is the largest share of white, under 1, which would be infinite light. ``toe`` is as in
+    ``cover.cover_band``. ``work`` is scratch, (14, as wide as the band and the picture), ``places`` (band,).
     """
     toe = max(f32(toe), f32(1e-6))
-    x0, x1 = _span(bounds[0], bounds[2], 0, width)
-    y0, y1 = _span(bounds[1], bounds[3], top, bottom)
+    x0, x1 = _even_span(bounds[0], bounds[2], 0, width)
+    y0, y1 = _even_span(bounds[1], bounds[3], top, bottom)
     if x0 >= x1 or y0 >= y1:
         return
-    line, shares, alpha, shown = work[0], work[1], work[2], work[3]
-    plane = colour.size // 3
+    line, shares, alpha, shown, cells, scratch = work[0], work[1], work[2:4], work[4:6], work[6:10], work[10:14]
     wide, tall = f32(fine.shape[2] - 2 * FRAME), f32(fine.shape[1] - 2 * FRAME)
-    for row in range(y0, y1):
-        y = f32(row) + _HALF
-        u, v = place[0] * _HALF + place[1] * y + place[2], place[3] * _HALF + place[4] * y + place[5]
-        first, last = _row_span(u, v, place[0], place[3], wide, tall, x0, x1)
+    step_u, step_v, frame = place[0], place[3], f32(FRAME)
+    for row in range(y0, y1, 2):
+        first, last = _pair_span(place, row, wide, tall, x0, x1)
         n = last - first
         if n <= 0:
             continue
-        u, v = u + place[0] * f32(first) + f32(FRAME), v + place[3] * f32(first) + f32(FRAME)
-        _sample(fine[0], alpha, n, u, v, place[0], place[3], line, places, shares)
-        _sample(fine[1], shown, n, u, v, place[0], place[3], line, places, shares)
+        x = f32(first) + _HALF
+        for lower in range(2):
+            y = f32(row + lower) + _HALF
+            u, v = place[0] * x + place[1] * y + place[2], place[3] * x + place[4] * y + place[5]
+            for plane in range(2):
+                out = alpha[lower] if plane == 0 else shown[lower]
+                _sample(fine[plane], out, n, u + frame, v + frame, step_u, step_v, line, places, shares)
+        y = f32(row + 1)  # of the cells, which lie between two rows and in even columns
+        u, v = place[0] * x + place[1] * y + place[2], place[3] * x + place[4] * y + place[5]
+        for plane in range(4):
+            _sample(
+                half[plane], cells[plane], n >> 1, _HALF * u + frame, _HALF * v + frame, step_u, step_v, line, places,
+                shares,
+            )  # fmt: skip
         at = (row - top) * (width + PAD) + first
-        _blend(luminance[at : at + n], n, alpha, shown, opacity, adds, most, toe)
-    step_u, step_v = place[0], place[3]  # of cells, whose texels are as much larger
-    for row in range(y0 >> 1, (y1 + 1) >> 1):
-        if 2 * row < top or 2 * row >= bottom:
-            continue
-        y = f32(2 * row + 1)
-        u, v = place[0] * _HALF + place[1] * y + place[2], place[3] * _HALF + place[4] * y + place[5]
-        first, last = _row_span(
-            _HALF * u, _HALF * v, step_u, step_v, _HALF * wide, _HALF * tall, x0 >> 1, (x1 + 1) >> 1
-        )
-        last = min(last, width >> 1)
-        n = last - first
-        if n <= 0:
-            continue
-        u, v = _HALF * u + step_u * f32(first) + f32(FRAME), _HALF * v + step_v * f32(first) + f32(FRAME)
-        _sample(half[0], alpha, n, u, v, step_u, step_v, line, places, shares)
-        for channel in range(3):
-            _sample(half[channel + 1], shown, n, u, v, step_u, step_v, line, places, shares)
-            at = channel * plane + (row - (top >> 1)) * ((width >> 1) + PAD) + first
-            _blend(colour[at : at + n], n, alpha, shown, opacity, adds, most, toe)
+        cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
+        _put(
+            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, adds, most, toe
+        )  # fmt: skip
     touch(touched, y0 - top, y1 - top, x0, x1)
 
 
@@ -181,123 +240,109 @@ def draw_mask(
 ) -> None:  # fmt: skip
     """Draw a mask in one colour, or two: as :func:`draw_picture`, with planes (rows, columns) of alpha alone.
 
-    ``colours`` is (2, 4): luminance, red, green and blue as shares of white, left of texel ``split`` and right of it.
+    ``colours`` is (2, 4): luma, red, green and blue as shares of white, left of texel ``split`` and right of it.
     """
     toe = max(f32(toe), f32(1e-6))
-    x0, x1 = _span(bounds[0], bounds[2], 0, width)
-    y0, y1 = _span(bounds[1], bounds[3], top, bottom)
+    x0, x1 = _even_span(bounds[0], bounds[2], 0, width)
+    y0, y1 = _even_span(bounds[1], bounds[3], top, bottom)
     if x0 >= x1 or y0 >= y1:
         return
-    line, shares, alpha, shown, lit = work[0], work[1], work[2], work[3], work[4]
-    plane = colour.size // 3
+    line, shares, alpha, shown, cells, scratch = work[0], work[1], work[2:4], work[4:6], work[6:10], work[10:14]
     wide, tall = f32(fine.shape[1] - 2 * FRAME), f32(fine.shape[0] - 2 * FRAME)
-    for row in range(y0, y1):
-        y = f32(row) + _HALF
-        u, v = place[0] * _HALF + place[1] * y + place[2], place[3] * _HALF + place[4] * y + place[5]
-        first, last = _row_span(u, v, place[0], place[3], wide, tall, x0, x1)
+    step_u, step_v, frame = place[0], place[3], f32(FRAME)
+    for row in range(y0, y1, 2):
+        first, last = _pair_span(place, row, wide, tall, x0, x1)
         n = last - first
         if n <= 0:
             continue
-        u, v = u + place[0] * f32(first), v + place[3] * f32(first)
-        _sample(fine, alpha, n, u + f32(FRAME), v + f32(FRAME), place[0], place[3], line, places, shares)
-        for j in range(n):
-            lit[j] = min(max(split - (u + f32(j) * place[0]) + _HALF, _ZERO), _ONE)
-        before, more = colours[1, 0], colours[0, 0] - colours[1, 0]
-        for j in range(n):
-            shown[j] = alpha[j] * (before + lit[j] * more)
-        at = (row - top) * (width + PAD) + first
-        _blend(luminance[at : at + n], n, alpha, shown, opacity, adds, most, toe)
-    step_u, step_v = place[0], place[3]
-    for row in range(y0 >> 1, (y1 + 1) >> 1):
-        if 2 * row < top or 2 * row >= bottom:
-            continue
-        y = f32(2 * row + 1)
-        u, v = place[0] * _HALF + place[1] * y + place[2], place[3] * _HALF + place[4] * y + place[5]
-        first, last = _row_span(
-            _HALF * u, _HALF * v, step_u, step_v, _HALF * wide, _HALF * tall, x0 >> 1, (x1 + 1) >> 1
-        )
-        last = min(last, width >> 1)
-        n = last - first
-        if n <= 0:
-            continue
-        u, v = _HALF * u + step_u * f32(first), _HALF * v + step_v * f32(first)
-        _sample(half, alpha, n, u + f32(FRAME), v + f32(FRAME), step_u, step_v, line, places, shares)
-        for j in range(n):
-            lit[j] = min(max(_HALF * split - (u + f32(j) * step_u) + _HALF, _ZERO), _ONE)
-        for channel in range(3):
-            before, more = colours[1, channel + 1], colours[0, channel + 1] - colours[1, channel + 1]
+        x = f32(first) + _HALF
+        for lower in range(2):
+            y = f32(row + lower) + _HALF
+            u, v = place[0] * x + place[1] * y + place[2], place[3] * x + place[4] * y + place[5]
+            there, luma = alpha[lower], shown[lower]
+            _sample(fine, there, n, u + frame, v + frame, step_u, step_v, line, places, shares)
+            right, more = colours[1, 0], colours[0, 0] - colours[1, 0]
             for j in range(n):
-                shown[j] = alpha[j] * (before + lit[j] * more)
-            at = channel * plane + (row - (top >> 1)) * ((width >> 1) + PAD) + first
-            _blend(colour[at : at + n], n, alpha, shown, opacity, adds, most, toe)
+                lit = min(max(split - (u + f32(j) * step_u) + _HALF, _ZERO), _ONE)
+                luma[j] = there[j] * (right + lit * more)
+        y = f32(row + 1)
+        u, v = place[0] * x + place[1] * y + place[2], place[3] * x + place[4] * y + place[5]
+        u, v = _HALF * u, _HALF * v
+        there = cells[0]
+        _sample(half, there, n >> 1, u + frame, v + frame, step_u, step_v, line, places, shares)
+        for channel in range(1, 4):
+            right, more, out = colours[1, channel], colours[0, channel] - colours[1, channel], cells[channel]
+            for j in range(n >> 1):
+                lit = min(max(_HALF * split - (u + f32(j) * step_u) + _HALF, _ZERO), _ONE)
+                out[j] = there[j] * (right + lit * more)
+        at = (row - top) * (width + PAD) + first
+        cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
+        _put(
+            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, adds, most, toe
+        )  # fmt: skip
     touch(touched, y0 - top, y1 - top, x0, x1)
 
 
 @inner_kernel
-def _box(
-    light: F32, at: int, stride: int, x0: int, rows: int, n: int, y0: f32, cx: f32, cy: f32, wide: f32, tall: f32,
-    c: f32, s: f32, corner: f32, stroke: f32, soft: f32, amount: f32, opacity: f32, adds: int, toe: f32,
-) -> None:  # fmt: skip
-    """Draw one box into one plane: the distance to a rounded box (Inigo Quilez, "2D distance functions") as alpha."""
-    per, above = _ONE / soft, amount + toe
-    dx0 = f32(x0) + _HALF - cx
-    for row in range(rows):
-        dy = y0 + f32(row) + _HALF - cy
-        out = light[at + row * stride : at + row * stride + n]
-        for j in range(n):
-            dx = dx0 + f32(j)
-            along, across = abs(c * dx + s * dy) - wide, abs(c * dy - s * dx) - tall
-            outer_x, outer_y = max(along, _ZERO), max(across, _ZERO)
-            distance = np.sqrt(outer_x * outer_x + outer_y * outer_y) + min(max(along, across), _ZERO) - corner
-            inside = max(distance, -stroke - distance)
-            share = opacity * min(max(_HALF - inside * per, _ZERO), _ONE)
-            if adds:
-                out[j] += share * amount
-            else:
-                out[j] = over(out[j], share, above, toe)
+def _box_row(
+    out: F32, n: int, dx: f32, dy: f32, wide: f32, tall: f32, c: f32, s: f32, corner: f32, rim: f32, alpha: f32
+) -> None:
+    """The alpha of a row of a box: the distance to a rounded one (Inigo Quilez, "2D distance functions")."""
+    for j in range(n):
+        x = dx + f32(j)
+        along, across = abs(c * x + s * dy) - wide, abs(c * dy - s * x) - tall
+        outer_x, outer_y = max(along, _ZERO), max(across, _ZERO)
+        distance = np.sqrt(outer_x * outer_x + outer_y * outer_y) + min(max(along, across), _ZERO) - corner
+        inside = max(distance, -rim - distance)
+        out[j] = alpha * min(max(_HALF - inside, _ZERO), _ONE)
 
 
-@kernel("f4[::1], f4[::1], i8, i8, i8, f4[:, ::1], f4, i8, f4, f8, f4, u1[:, ::1]")
+@kernel("f4[::1], f4[::1], i8, i8, i8, f4[:, ::1], f4, i8, f4, f8, f4[:, ::1], u1[:, ::1]")
 def draw_boxes(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, boxes: F32, opacity: f32, adds: int, most: f32,
-    toe: Scalar, light: f32, touched: U8,
+    toe: Scalar, work: F32, touched: U8,
 ) -> None:  # fmt: skip
     """Draw rounded boxes into one band's accumulators, in order, as :func:`draw_picture` does.
 
     ``boxes`` is (12, n): the middle, x and y; half its width and height; cosine and sine of its turn, clockwise; the
-    radius of its corners; the width of its rim, 0 for one that is filled, all in pixels; its colour, linear light,
-    which ``light`` dims; and its alpha.
+    radius of its corners; the width of its rim, 0 for one that is filled, all in pixels; its colour as shares of white,
+    red, green and blue; and its alpha.
     """
     toe = max(f32(toe), f32(1e-6))
-    plane, brightest = colour.size // 3, TOE * most / (_ONE - most)
+    alpha, shown, cells, scratch = work[2:4], work[4:6], work[6:10], work[10:14]
     for i in range(boxes.shape[1]):
         cx, cy, wide, tall, c, s = boxes[0, i], boxes[1, i], boxes[2, i], boxes[3, i], boxes[4, i], boxes[5, i]
         corner = min(boxes[6, i], wide, tall)
-        red, green, blue = min(boxes[8, i], brightest), min(boxes[9, i], brightest), min(boxes[10, i], brightest)
-        red, green, blue, alpha = light * red, light * green, light * blue, opacity * boxes[11, i]
-        stroke = boxes[7, i] if boxes[7, i] > _ZERO else _FARTHEST
+        luma = KR * boxes[8, i] + KG * boxes[9, i] + KB * boxes[10, i]
+        rim = boxes[7, i] if boxes[7, i] > _ZERO else _FARTHEST
         reach_x, reach_y = abs(c) * wide + abs(s) * tall + _ONE, abs(s) * wide + abs(c) * tall + _ONE
-        if not (abs(cx) < _FARTHEST and abs(cy) < _FARTHEST and alpha > _ZERO):
+        if not (abs(cx) < _FARTHEST and abs(cy) < _FARTHEST and boxes[11, i] > _ZERO):
             continue
-        x0, x1 = _span(cx - reach_x, cx + reach_x, 0, width)
-        y0, y1 = _span(cy - reach_y, cy + reach_y, top, bottom)
-        if x0 >= x1 or y0 >= y1:
+        x0, x1 = _even_span(cx - reach_x, cx + reach_x, 0, width)
+        y0, y1 = _even_span(cy - reach_y, cy + reach_y, top, bottom)
+        n = x1 - x0
+        if n <= 0 or y0 >= y1:
             continue
-        amount = KR * red + KG * green + KB * blue
-        at = (y0 - top) * (width + PAD) + x0
-        _box(
-            luminance, at, width + PAD, x0, y1 - y0, x1 - x0, f32(y0), cx, cy, wide - corner, tall - corner, c, s,
-            corner, stroke, _ONE, amount, alpha, adds, toe,
-        )  # fmt: skip
-        # Colour, at half the size: edges are as soft in its pixels as in the picture's.
-        first, last = x0 >> 1, min((x1 + 1) >> 1, width >> 1)
-        upper, lower = y0 >> 1, min((y1 + 1) >> 1, bottom >> 1)
-        for channel in range(3):
-            at = channel * plane + (upper - (top >> 1)) * ((width >> 1) + PAD) + first
-            amount = red if channel == 0 else (green if channel == 1 else blue)
-            _box(
-                colour, at, (width >> 1) + PAD, first, lower - upper, last - first, f32(upper),
-                cx * _HALF + _QUARTER, cy * _HALF, _HALF * (wide - corner), _HALF * (tall - corner), c, s,
-                _HALF * corner, _HALF * stroke, _ONE, amount, alpha, adds, toe,
+        for row in range(y0, y1, 2):
+            for lower in range(2):
+                there, lumas = alpha[lower], shown[lower]
+                dx, dy = f32(x0) + _HALF - cx, f32(row + lower) + _HALF - cy
+                _box_row(there, n, dx, dy, wide - corner, tall - corner, c, s, corner, rim, boxes[11, i])
+                for j in range(n):
+                    lumas[j] = there[j] * luma
+            there = cells[0]
+            dx, dy = f32(x0 >> 1) + _QUARTER - _HALF * cx, f32(row >> 1) + _HALF - _HALF * cy
+            _box_row(
+                there, n >> 1, dx, dy, _HALF * (wide - corner), _HALF * (tall - corner), c, s, _HALF * corner,
+                _HALF * rim, boxes[11, i],
+            )  # fmt: skip
+            for channel in range(1, 4):
+                out, level = cells[channel], boxes[7 + channel, i]
+                for j in range(n >> 1):
+                    out[j] = there[j] * level
+            at = (row - top) * (width + PAD) + x0
+            cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (x0 >> 1)
+            _put(
+                luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, adds, most, toe
             )  # fmt: skip
         touch(touched, y0 - top, y1 - top, x0, x1)

@@ -12,8 +12,8 @@ from ecs_core.scene.layer_settings import PlacedLayer
 from ecs_core.systems.audio_reaction import no_source
 
 
-def check_layer(kind: LayerKind, settings: PlacedLayer, features: Iterable[str]) -> None:
-    """Refuse a layer that cannot be drawn; ``features`` are those of plugins.
+def check_layer(kind: LayerKind, settings: PlacedLayer, features: Iterable[str], *, width: int, height: int) -> None:
+    """Refuse a layer that cannot be drawn in a picture of so many pixels; ``features`` are those of plugins.
 
     Raises:
         SceneError: a binding has an unknown source or target, or the kind refuses it.
@@ -27,3 +27,5 @@ def check_layer(kind: LayerKind, settings: PlacedLayer, features: Iterable[str])
             raise SceneError(f"bindings.{number}.target = {wanted.target!r}: no such number; there are: {names}")
     if kind.check is not None:
         kind.check(settings)
+    if kind.fits is not None:
+        kind.fits(settings, width, height)

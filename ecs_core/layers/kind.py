@@ -70,7 +70,10 @@ class LayerKind:
     """What a plugin registers with ``motes_layers``.
 
     ``prepare(settings, stage)`` returns the drawer, which is called as ``drawer(settings, moment, pose)`` for each
-    frame. ``check(settings)``, if there is one, refuses what cannot be drawn with a SceneError, before any work.
+    frame. ``check(settings)``, if there is one, refuses what cannot be drawn with a SceneError, before any work;
+    ``fits(settings, width, height)`` refuses what cannot be drawn in a picture of so many pixels. With ``sonogram``,
+    the stage's timeline has the song's (None without a song). Kinds that draw lines of light, with Sprites, should say
+    so by ``lines``: then what draws these is compiled before the first frame.
 
     Raises:
         PluginError: an argument is invalid; the message names it.
@@ -81,6 +84,9 @@ class LayerKind:
     settings: type[PlacedLayer]
     prepare: Callable[[Any, Stage], Drawer]
     check: Callable[[Any], None] | None = None
+    fits: Callable[[Any, int, int], None] | None = None
+    sonogram: bool = False
+    lines: bool = False
 
     def __post_init__(self) -> None:
         def refuse(what: str) -> None:

@@ -35,7 +35,8 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
         from ecs_core.layers.checks import check_layer  # noqa: PLC0415 - slow, and many scenes have none
 
         try:
-            check_layer(drawn.kind, drawn.settings, particle_types().features)
+            features = particle_types().features
+            check_layer(drawn.kind, drawn.settings, features, width=settings.width, height=settings.height)
         except SceneError as error:
             raise SceneError(f"layer {drawn.name!r}: {error}") from None
     return kind, settings

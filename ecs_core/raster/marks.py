@@ -9,10 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ecs_core import kernels
 from ecs_core.arrays import F32, I32, U8
@@ -20,6 +20,7 @@ from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.raster.sprites import Blend
 
 RGB = tuple[float, float, float]
+Floats = NDArray[np.floating[Any]]
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom, pixels
 _WHITEST = 0.9996  # shown: white itself would be infinite light
 _SMALLEST = 4  # texels: the side of the coarsest level
@@ -44,7 +45,7 @@ class Pose:
         x, y = self.points(np.array([dx]), np.array([dy]))
         return replace(self, x=float(x[0]), y=float(y[0]))
 
-    def points(self, x: F32, y: F32) -> tuple[F32, F32]:
+    def points(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Local places, pixels from the layer's middle, as places in the frame; (n,) each."""
         c, s = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
         return self.x + c * x - s * y, self.y + s * x + c * y
@@ -116,14 +117,13 @@ class LightPicture:
         """From (height, width, 3 or 4) uint8: sRGB, and straight alpha."""
         height, width = pixels.shape[:2]
         alpha = pixels[:, :, 3].astype(np.float32) / 255 if pixels.shape[2] == 4 else np.ones((height, width), "f4")
-        light = _LIGHT[pixels[:, :, :3]]
-        luminance = light @ np.array([KR, KG, KB], np.float32)
+        shown = _SHOWN[pixels[:, :, :3]]
         planes = np.empty((5, height + (height & 1), width + (width & 1)), np.float32)
         planes[:, height:], planes[:, :, width:] = 0, 0
         planes[0, :height, :width] = alpha
-        planes[1, :height, :width] = alpha * _shown(luminance)
+        planes[1, :height, :width] = alpha * (shown @ np.array([KR, KG, KB], np.float32))
         for channel in range(3):
-            planes[2 + channel, :height, :width] = alpha * _shown(light[:, :, channel])
+            planes[2 + channel, :height, :width] = alpha * shown[:, :, channel]
         levels = []
         while True:
             half = _halved(planes)
@@ -235,9 +235,8 @@ class MaskMark:
         """See :class:`Mark`."""
         number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.mask)
         fine, half = self.mask.levels[number]
-        light = np.array([self.colour if self.other is None else self.other, self.colour], np.float32)
-        luminance = light @ np.array([KR, KG, KB], np.float32)
-        colours = _shown(np.concatenate([luminance[:, None], light], axis=1))
+        shown = _shown(np.array([self.colour if self.other is None else self.other, self.colour], np.float32))
+        colours = np.concatenate([shown @ np.array([[KR], [KG], [KB]], np.float32), shown], axis=1)
         split = -1e6 if self.other is None else self.split / 2**number
         kernels.pictures.draw_mask(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
@@ -284,16 +283,16 @@ class BoxesMark:
     @staticmethod
     def at(
         pose: Pose,
-        x: F32,
-        y: F32,
-        wide: F32,
-        tall: F32,
-        colours: F32,
+        x: Floats,
+        y: Floats,
+        wide: Floats,
+        tall: Floats,
+        colours: Floats,
         *,
-        angle: F32 | float = 0.0,
-        corner: F32 | float = 0.0,
-        rim: F32 | float = 0.0,
-        alpha: F32 | float = 1.0,
+        angle: Floats | float = 0.0,
+        corner: Floats | float = 0.0,
+        rim: Floats | float = 0.0,
+        alpha: Floats | float = 1.0,
         blend: Blend = "over",
     ) -> BoxesMark:
         """Boxes at places of a layer, (n,) each, in local pixels; ``colours`` is (3,) or (n, 3), linear light."""
@@ -331,11 +330,12 @@ class BoxesMark:
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
         c, s = np.cos(self.angle), np.sin(self.angle)
-        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, self.red, self.green, self.blue)
+        colours = (_shown(light) for light in (self.red, self.green, self.blue))
+        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours)
         kernels.pictures.draw_boxes(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width,
             np.stack([*columns, self.alpha]).astype(np.float32), np.float32(self.opacity), int(self.blend == "add"),
-            painting.most, painting.toe, np.float32(painting.light), painting.touched,
+            painting.most, painting.toe, painting.work, painting.touched,
         )  # fmt: skip
 
     def scaled(self, across: float, down: float) -> BoxesMark:
@@ -453,3 +453,4 @@ def _framed(planes: F32) -> F32:
 
 
 _LIGHT = _lights()
+_SHOWN = _shown(_LIGHT)  # the share of white of each sRGB value

@@ -45,7 +45,7 @@ class LayerDrawer:
         now = self._now(frame)
         entered = _share(t - now.begin, now.enter_seconds)
         staying = _share(self._end - t, now.leave_seconds)
-        pose = self._pose(now, entered, staying)
+        pose = self._pose(now, t, entered, staying)
         if view is not None and now.camera:
             pose = _seen(pose, view, self._stage)
         if pose.opacity <= 0 or pose.scale <= 0:
@@ -65,12 +65,13 @@ class LayerDrawer:
             values[name] = min(max(value, low), high)
         return self._settings.model_copy(update=values)
 
-    def _pose(self, now: PlacedLayer, entered: float, staying: float) -> Pose:
+    def _pose(self, now: PlacedLayer, t: float, entered: float, staying: float) -> Pose:
         stage = self._stage
         x, y = now.x * stage.width, now.y * stage.height
         if not {"x", "y"} & self._driven.keys():  # pictures and letters are sharp where texels lie on pixels
             x, y = float(round(x)), float(round(y))
-        pose = Pose(x, y, now.scale, math.radians(now.rotation), now.opacity)
+        turned = math.radians((now.rotation + now.spin * t) % 360)
+        pose = Pose(x, y, now.scale, turned, now.opacity)
         for how, share, below in ((now.enter, _smooth(entered), 1), (now.leave, _smooth(staying), -1)):
             if share >= 1 or how not in _FADING:
                 continue

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +20,15 @@ from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, check_length
 from ecs_core.lazily import joined
+from ecs_core.platforms import check_seconds
 from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.plugin_api.layers import pictures_sound
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
 from ecs_core.scene.settings import Settings
 from ecs_core.video.format import SEGMENT_SECONDS, VideoFormat
 from ecs_core.video.part import Part
-from ecs_core.video.quality import QualityLike, rates_for, wanted
+from ecs_core.video.quality import SUBTITLE_BYTES, QualityLike, rates_for, wanted
 
 if TYPE_CHECKING:
     from ecs_core.audio.analysis import Analysis
@@ -146,6 +149,8 @@ def video_format(
     form, asked, seconds = settings.format, wanted(quality), float(frames / settings.rate)
     try:
         check_length(form, seconds)
+        if settings.platform is not None:
+            check_seconds(settings.platform, seconds)
     except ValueError as error:
         raise SceneError(str(error)) from None
     rates = rates_for(
@@ -155,9 +160,20 @@ def video_format(
         fps=float(settings.rate),
         seconds=seconds,
         has_sound=has_song and FACTS[form].has_sound,
+        more=_subtitle_bytes(settings),
     )
     alpha = has_alpha(particle_type, settings)
     return VideoFormat(settings.width, settings.height, settings.rate, asked.quality, gop, form, alpha, rates)
+
+
+def _subtitle_bytes(settings: Settings) -> int:
+    """What the subtitles take of the file at most."""
+    if settings.subtitles is None:
+        return 0
+    from ecs_core.text.lyrics import load_lyrics  # noqa: PLC0415 - rarely needed
+
+    lines = load_lyrics(Path(settings.subtitles)).lines
+    return 1000 + sum(len(line.text.encode()) + SUBTITLE_BYTES for line in lines)
 
 
 def has_alpha(particle_type: ParticleType, settings: Settings) -> bool:
@@ -183,7 +199,10 @@ def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool =
     if analysis is None:
         timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:
-        timeline = analysis.timeline(settings.rate, frames, settings.heard, start=start, lazily=lazily)
+        pictured = pictures_sound(settings)
+        timeline = analysis.timeline(
+            settings.rate, frames, settings.heard, start=start, lazily=lazily, pictured=pictured
+        )
     return with_levels(timeline, settings)
 
 

@@ -22,6 +22,7 @@ from ecs_core.ecs.schedule import Phase
 from ecs_core.ecs.space import Depth, Links
 from ecs_core.ecs.table import Table
 from ecs_core.kernels.compilation import KERNELS, Compiling, compile_missing, missing
+from ecs_core.layers.lettering import Lettered
 from ecs_core.plugin_api import ParticleType, layers_of
 from ecs_core.plugin_api.layers import drawn_layers_of
 from ecs_core.rendering.plan import video_format
@@ -87,12 +88,14 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]} - needed
     spared |= set() if has_balls else set(_BALL_KERNELS)
     spared |= set() if covers else set(_COVERING_KERNELS)
+    drawn = drawn_layers_of(settings)
+    has_lines |= any(layer.kind.lines for layer in drawn)
     spared |= set() if has_lines else set(_LINE_KERNELS)
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
-    spared |= set(TEXT_KERNELS)  # nothing that a scene can hold draws text yet
-    has_marks = bool(drawn_layers_of(settings))
+    spared |= set() if any(isinstance(layer.settings, Lettered) for layer in drawn) else set(TEXT_KERNELS)
+    has_marks = bool(drawn)
     spared |= set() if has_marks else set(MARK_KERNELS)
     if has_marks:
         spared -= {"cover.fill_band"}

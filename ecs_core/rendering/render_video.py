@@ -29,6 +29,7 @@ from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation
+from ecs_core.rendering.soft_subtitles import cues_in
 from ecs_core.rendering.song_analysis import analyse_scene
 from ecs_core.rendering.song_sound import SongSound
 from ecs_core.rendering.timeline_file import TimelineFile, save_timeline
@@ -202,7 +203,13 @@ def _render_segments(
     joined = overdrawn = 0
     try:
         video = output_file(
-            path, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
+            path,
+            plan.video,
+            frames=plan.frames,
+            poster=plan.poster,
+            tags=tags.texts,
+            artwork=tags.artwork,
+            subtitles=cues_in(plan),
         )
     except OSError as error:
         raise output_error(path.parent.parent, error) from error

@@ -64,6 +64,7 @@ class PlacedLayer(LayerSettings):
     size: float = option(0.5, "its size as a share of the picture's shorter side", group="place", gt=0, le=10)
     scale: float = option(1.0, "how much larger; best bound to the song", group="place", unit="times", ge=0, le=20)
     rotation: float = option(0.0, "turned clockwise", group="place", unit="degrees", ge=-36_000, le=36_000)
+    spin: float = option(0.0, "turns by itself; a record: 200", group="place", unit="degrees/s", ge=-3600, le=3600)
     begin: float = option(0.0, "when it appears, from the video's start", group="time", unit="s", ge=0, le=86_400)
     end: float | None = option(
         None, "when it has gone; null: with the video's end", group="time", unit="s", ge=0, le=86_400

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -32,6 +33,7 @@ from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, Form, check_length
 from ecs_core.frame_times import frame_at
+from ecs_core.platforms import PLATFORMS, Platform, check_rate, check_seconds, check_shape, stands_for
 from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Blend
@@ -46,6 +48,8 @@ from ecs_core.scene.nested_settings import (
     HearingSettings,
 )
 from ecs_core.scene.palettes import PALETTES
+from ecs_core.scene.safe_area import SafeArea
+from ecs_core.scene.shapes import Shape, in_shape, shape_of
 from ecs_core.validation_messages import error_message
 
 # NTSC rates, which are fractions but usually written as decimals: 23.976, 29.97, 59.94, 119.88.
@@ -212,7 +216,33 @@ class Settings(Model):
         "say where the picture flashes more often than WCAG 2.3.1 allows; or dim what is too much, too",
         group="output",
     )
+    subtitles: str | None = option(
+        None,
+        "lyrics (LRC, SRT or WebVTT) as a track of mp4 and mov that players show when they are asked to",
+        group="output",
+        asset="lyrics",
+        max_length=4096,
+    )
     poster_frame: bool = option(False, "show the poster as the first frame", group="output")
+    platform: Platform | None = option(
+        None,
+        "where the video is posted: stands for its size, length and safe_area, unless they are given; what it does not "
+        "take is refused",
+        group="output",
+    )
+    safe_area: SafeArea | None = option(
+        None,
+        "within which layers of text and images are placed: clear of a platform's buttons; title: 90 % of the picture; "
+        "or the shares that are kept free",
+        group="output",
+        examples=["tiktok", {"top": 0.1, "bottom": 0.2, "left": 0, "right": 0}],
+    )
+    shapes: dict[Shape, dict[str, Any]] = option(
+        dict,
+        "settings that are others in pictures of one shape: tall, square or wide; layers have shapes, too",
+        group="output",
+        examples=[{"tall": {"y_position": 0.4}}],
+    )
 
     x_position: Share = option(0.5, "centre, as a fraction of the width", group="place")
     y_position: Share = option(0.5, "centre, as a fraction of the height", group="place")
@@ -331,9 +361,31 @@ class Settings(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_trails_unless_they_suit(cls, values: Any) -> Any:
+    def _as_it_is_meant(cls, values: Any) -> Any:
+        """What a platform's name stands for, what is said of pictures of this shape, and trails where they suit."""
+        if not isinstance(values, dict):
+            return values
+        return cls._without_trails_that_do_not_suit(cls.in_its_shape(values))
+
+    @classmethod
+    def in_its_shape(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values with what a platform's name stands for, and with what they say of pictures of their shape.
+
+        Raises:
+            ValueError: ``shapes`` is wrong somewhere.
+        """
+        meant = dict(values)
+        if meant.get("platform") in PLATFORMS:
+            meant = stands_for(meant["platform"]) | meant
+        sides = [meant.get(name, cls.model_fields[name].default) for name in ("width", "height")]
+        if all(isinstance(side, int | float) for side in sides):  # else they are refused
+            meant = in_shape(meant, shape_of(*sides))
+        return meant
+
+    @classmethod
+    def _without_trails_that_do_not_suit(cls, values: dict[str, Any]) -> dict[str, Any]:
         """A type's default trail is left out where it would cost much or could not be seen well."""
-        if not (cls.trails_of_few and isinstance(values, dict)) or "trail" in values:
+        if not cls.trails_of_few or "trail" in values:
             return values
         counts = [values.get(name) for name in _COUNTS if name not in cls.ignored]
         many = any(isinstance(count, int | float) and count > _FEW for count in counts)
@@ -366,6 +418,15 @@ class Settings(Model):
         return self
 
     @model_validator(mode="after")
+    def _platform_takes_it(self) -> Self:
+        if self.platform is not None:
+            check_shape(self.platform, self.width, self.height)
+            check_rate(self.platform, self.rate)
+            if isinstance(self.duration, float):
+                check_seconds(self.platform, self.duration)
+        return self
+
+    @model_validator(mode="after")
     def _format_holds_it(self) -> Self:
         facts, alpha = FACTS[self.format], self.alpha is True
         if alpha and not facts.holds_alpha:
@@ -373,6 +434,9 @@ class Settings(Model):
             raise ValueError(f"alpha = true: {self.format} has no alpha; formats that have it: {having}")
         if alpha and self.background is not None:
             raise ValueError(f"alpha = true with background = {list(self.background)}: give one of them")
+        if self.subtitles is not None and not facts.holds_subtitles:
+            having = ", ".join(form for form, each in FACTS.items() if each.holds_subtitles)
+            raise ValueError(f"subtitles with format = {self.format}: it holds none; formats that do: {having}")
         if facts.most_fps is not None and self.rate > facts.most_fps:
             raise ValueError(
                 f"fps = {self.fps} with format = {self.format}: it shows at most {facts.most_fps} frames per second"
@@ -380,6 +444,18 @@ class Settings(Model):
         if isinstance(self.duration, float):
             check_length(self.format, self.duration)
         return self
+
+    @field_validator("subtitles")
+    @classmethod
+    def _can_be_read(cls, value: str | None) -> str | None:
+        if value is not None:
+            from ecs_core.text.lyrics import load_lyrics  # noqa: PLC0415 - rarely needed
+
+            try:
+                load_lyrics(Path(value))
+            except SceneError as error:
+                raise ValueError(str(error).removeprefix(f"lyrics: {value}: ")) from None
+        return value
 
     @field_validator("hearing")
     @classmethod

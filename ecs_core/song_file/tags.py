@@ -1,6 +1,6 @@
-"""The tags and the artwork of a song, as they are safe to copy into a video.
+"""The tags, the lyrics and the artwork of a song, as they are safe to use in a video.
 
-Both come from strangers: texts are cleaned and limited; pictures are recognised by their first bytes, limited, and
+All come from strangers: texts are cleaned and limited; pictures are recognised by their first bytes, limited, and
 never decoded.
 """
 
@@ -17,20 +17,28 @@ if TYPE_CHECKING:
 TAGS = ("title", "artist", "album", "date", "genre")
 MOST_LETTERS = 300  # per tag
 MOST_BYTES = 10 << 20  # of artwork
+MOST_OF_LYRICS = 100_000  # characters
 # By the first bytes of a file.
 _FORMATS: Mapping[bytes, Literal["jpeg", "png"]] = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
 # Control characters, halves of surrogate pairs, and what changes the direction of the text around a tag.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]+")
 _FRONT = "Cover (front)"  # what FFmpeg calls the picture that ID3 and FLAC call so
+# What FFmpeg calls lyrics: those of MP4 (©lyr), of Vorbis, APE and Matroska, and of ID3 (USLT: lyrics-eng).
+_LYRICS = re.compile(r"lyrics(?:-.*)?|(?:unsynced|synced) ?lyrics|wm/lyrics", re.IGNORECASE | re.DOTALL)
+_TIMED = re.compile(r"^\s*\[\d{1,3}:\d", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class SongTags:
-    """Texts by name (see ``TAGS``), a JPEG or PNG file, and warnings about what had to be left out."""
+    """Texts by name (see ``TAGS``), a JPEG or PNG file, and warnings about what had to be left out.
+
+    ``lyrics`` are lines of text, with times as LRC has them or without; empty if there are none.
+    """
 
     texts: Mapping[str, str] = field(default_factory=dict)
     artwork: bytes | None = None
     warnings: tuple[str, ...] = ()
+    lyrics: str = ""
 
 
 def picture_format(data: bytes) -> Literal["jpeg", "png"] | None:
@@ -43,6 +51,16 @@ def clean(text: str) -> str:
     return " ".join(_UNSAFE.sub(" ", text).split())[:MOST_LETTERS].rstrip()
 
 
+def clean_lines(text: str) -> str:
+    """Lyrics line by line, without control characters, and without empty lines around them."""
+    return "\n".join(" ".join(_UNSAFE.sub(" ", line).split()) for line in text.splitlines()).strip("\n")
+
+
+def are_timed(lyrics: str) -> bool:
+    """Whether any line of lyrics begins with a time, as lines of LRC do."""
+    return _TIMED.search(lyrics) is not None
+
+
 def tags_of(container: av.container.InputContainer, sound: Mapping[str, str], *, name: str) -> SongTags:
     """The tags of an open song, of whose sound track the metadata is ``sound``; warnings call it ``name``.
 
@@ -51,8 +69,20 @@ def tags_of(container: av.container.InputContainer, sound: Mapping[str, str], *,
     # In Ogg, tags are the sound track's. Elsewhere, a track's title is "Stereo" or the like.
     given = {**(sound if container.format.name == "ogg" else {}), **container.metadata}
     texts = {key.lower(): clean(text) for key, text in given.items()}
+    lyrics, long = _lyrics(given, name)
     artwork, warnings = _artwork(container, name)
-    return SongTags({key: texts[key] for key in TAGS if texts.get(key)}, artwork, warnings)
+    return SongTags({key: texts[key] for key in TAGS if texts.get(key)}, artwork, (*warnings, *long), lyrics)
+
+
+def _lyrics(given: Mapping[str, str], name: str) -> tuple[str, tuple[str, ...]]:
+    """The lyrics, those with times if there are several; and a warning if the only ones are too long."""
+    found = [text for key, text in given.items() if _LYRICS.fullmatch(key) and not text.isspace()]
+    kept = [clean_lines(text) for text in found if len(text) <= MOST_OF_LYRICS]
+    best = next((text for text in kept if are_timed(text)), next(filter(None, kept), ""))
+    if found and not kept:
+        what = f"{name}: lyrics of {len(found[0])} characters were left out; allowed: {MOST_OF_LYRICS}"
+        return "", (what,)
+    return best, ()
 
 
 def _artwork(container: av.container.InputContainer, name: str) -> tuple[bytes | None, tuple[str, ...]]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NoReturn
 
 from ecs_core.errors import SceneError
+from ecs_core.song_file.tags import are_timed
 
 MOST_LINES = 5000
 MOST_CHARACTERS = 500_000
+_MOST_BYTES = 4 * MOST_CHARACTERS  # of a file
+_KINDS = ("lrc", "srt", "vtt")
 _LAST = 4.0  # seconds that a last line stays whose end nothing says
 
 
@@ -42,19 +46,83 @@ class Lyrics:
 
 
 def read_lyrics(text: str, name: str, *, duration: float | None = None) -> Lyrics:
-    """Lyrics from the text of a file; ``name`` ends with its kind, ``duration`` is that of the song in seconds.
+    """Lyrics from the text of a file; ``duration`` is that of the song in seconds.
+
+    Their kind is what ``name`` ends with, or else what the text looks like.
 
     Raises:
-        SceneError: the kind is unknown, or a line is broken; it names the line and what is allowed.
+        SceneError: there are no times, or a line is broken; it names the line and what is allowed.
     """
     from ecs_core.text import lrc, subtitles  # noqa: PLC0415 - they build on this module
 
-    kind = name.lower().rpartition(".")[2]
+    named = name.lower().rpartition(".")[2]
+    kind = named if named in _KINDS else _kind(text)
+    if kind is None:
+        raise SceneError(f"lyrics: {name}: has no times; allowed: LRC, SRT or WebVTT")
     if kind == "lrc":
         return lrc.parse(text, duration=duration)
-    if kind in ("srt", "vtt"):
-        return subtitles.parse(text, kind, duration=duration)
-    raise SceneError(f"lyrics: {name}; must end with .lrc, .srt or .vtt")
+    return subtitles.parse(text, kind, duration=duration)
+
+
+def load_lyrics(path: Path, *, duration: float | None = None) -> Lyrics:
+    """Lyrics from a file, by :func:`read_lyrics`.
+
+    Raises:
+        SceneError: it cannot be read, has no times, or a line is broken; it names the file.
+    """
+    text = load_text(path)
+    try:
+        return read_lyrics(text, path.name, duration=duration)
+    except SceneError as error:
+        said = str(error).removeprefix("lyrics: ").removeprefix(f"{path.name}: ")
+        raise SceneError(f"lyrics: {path}: {said}") from None
+
+
+def load_text(path: Path) -> str:
+    """The text of a file of lyrics or words.
+
+    Raises:
+        SceneError: it cannot be read, is too large or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        raise SceneError(f"lyrics: {path}: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > _MOST_BYTES:
+        raise SceneError(f"lyrics: {path}: has more than {_MOST_BYTES} bytes; allowed: {MOST_CHARACTERS} characters")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SceneError(f"lyrics: {path}: is not UTF-8 (at byte {error.start}); save it as UTF-8") from None
+
+
+def shifted(lyrics: Lyrics, seconds: float) -> Lyrics:
+    """Lyrics that come so many seconds later, or earlier if negative; lines that would end before 0 are left out."""
+
+    def moved(time: float) -> float:
+        return max(0.0, round(time + seconds, 6))
+
+    lines = (
+        Line(
+            line.text,
+            moved(line.start),
+            moved(line.end),
+            tuple(replace(word, start=moved(word.start), end=moved(word.end)) for word in line.words),
+        )
+        for line in lyrics.lines
+        if line.end + seconds > 0
+    )
+    return replace(lyrics, lines=tuple(lines))
+
+
+def _kind(text: str) -> str | None:
+    """What a text looks like: one of the kinds, or None if it has no times."""
+    if text.removeprefix("\ufeff").startswith("WEBVTT"):
+        return "vtt"
+    if "-->" in text:
+        return "srt"
+    return "lrc" if are_timed(text) else None
 
 
 def check_length(text: str) -> list[str]:

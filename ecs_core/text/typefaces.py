@@ -86,7 +86,7 @@ def typeface(family: str) -> Typeface:
     by_name = {name.casefold(): each for name, each in families().items()}
     if found := by_name.get(family.strip().casefold()):
         return found
-    if not family.lower().endswith(_ENDINGS):
+    if not family.lower().endswith(_ENDINGS) and Path(family).name == family:
         raise SceneError(f"font: {family!r}; must be one of {', '.join(families())}, or a {'/'.join(_ENDINGS)} file")
     path = Path(family)
     try:

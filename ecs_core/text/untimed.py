@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from ecs_core.errors import SceneError
+from ecs_core.song_file.tags import are_timed
 from ecs_core.text.lyrics import Line, Lyrics, Word, check_length
 
 _HEADING = re.compile(r"\s*[\[(][^\])]*[\])]\s*:?\s*$")  # such as [Chorus]
@@ -28,9 +29,8 @@ def set_times(text: str, *, sections: Sequence[float], beats: Sequence[float], d
     Raises:
         SceneError: there is no line, or the song is too short for them.
     """
+    check_words(text)
     stanzas = _stanzas(text)
-    if not stanzas:
-        raise SceneError("lyrics: there is no line; one line of text at least")
     if duration < _SHORTEST * sum(map(len, stanzas)):
         raise SceneError(f"lyrics: {sum(map(len, stanzas))} lines in {duration:g} seconds; allowed: 5 lines a second")
     edges = [0.0, *sorted({float(each) for each in sections if 0 < each < duration}), float(duration)]
@@ -44,7 +44,24 @@ def set_times(text: str, *, sections: Sequence[float], beats: Sequence[float], d
     starts = _at_beats(starts, beats, duration)
     lines = [line for stanza in stanzas for line in stanza]
     until = [*starts[1:], max(edges[-1], starts[-1] + _SHORTEST)]
-    return Lyrics(tuple(_line(*each) for each in zip(lines, starts, until, strict=True)))
+    return Lyrics(tuple(spread(*each) for each in zip(lines, starts, until, strict=True)))
+
+
+def check_words(text: str) -> None:
+    """Refuse, before the song is known, words to which no times can be given.
+
+    Raises:
+        SceneError: there is no line, they have times, or are too long.
+    """
+    if are_timed(text):
+        raise SceneError("lyrics: the words have times already; give them as LRC")
+    if not _stanzas(text):
+        raise SceneError("lyrics: there is no line; one line of text at least")
+
+
+def words_of(text: str) -> tuple[Line, ...]:
+    """The lines of words without times, all at 0 seconds."""
+    return tuple(Line(line, 0.0, 0.0) for stanza in _stanzas(text) for line in stanza)
 
 
 def _stanzas(text: str) -> list[list[str]]:
@@ -117,7 +134,8 @@ def _at_beats(starts: Sequence[float], beats: Sequence[float], duration: float) 
     return moved
 
 
-def _line(text: str, start: float, end: float) -> Line:
+def spread(text: str, start: float, end: float) -> Line:
+    """A line whose words take the time that their letters need."""
     places = [(each.start(), each[0]) for each in re.finditer(r"\S+", text)]
     edges = _shared(start, end, [1.0 + sum(letter.isalnum() for letter in word) for _, word in places])
     words = (Word(word, edges[i], edges[i + 1], at) for i, (at, word) in enumerate(places))

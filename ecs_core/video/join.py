@@ -1,4 +1,4 @@
-"""VideoFile: joins segments without re-encoding, and adds the song.
+"""VideoFile: joins segments without re-encoding, and adds the song and its subtitles.
 
 Segments are appended in order as they become ready, so at the end only the index has to be moved to the front
 (faststart). Timestamps are counted in frames, exactly, at any rate.
@@ -7,7 +7,7 @@ Segments are appended in order as they become ready, so at the end only the inde
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,7 @@ from ecs_core.video.frames_file import check_count
 from ecs_core.video.png import rgb_of, write_png
 from ecs_core.video.quality import COVER_SHARE
 from ecs_core.video.sound import SoundTrack
+from ecs_core.video.subtitles import Cue, SubtitleTrack
 
 # The cover may come last, so other packets must not wait for it: they are written at most a second late.
 _MP4 = {"movflags": "+faststart", "max_interleave_delta": "1000000"}
@@ -36,7 +37,8 @@ class VideoFile:
 
     ``frames`` is the planned number of frames, ``poster`` the number of the one that stands for the video. The file's
     metadata are ``tags``; the cover picture of an MP4 is ``artwork``, a JPEG or PNG file, or else the poster.
-    ``described`` says how the picture is encoded, once a segment was appended.
+    ``subtitles`` are words that players can show. ``described`` says how the picture is encoded, once a segment was
+    appended.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class VideoFile:
         poster: int = 0,
         tags: Mapping[str, str] | None = None,
         artwork: bytes | None = None,
+        subtitles: Sequence[Cue] = (),
     ) -> None:
         self._path = path
         self._container = av.open(str(path), "w", format=video.form, options=_OPTIONS[video.form])
@@ -57,6 +60,8 @@ class VideoFile:
         self._video, self._expected = video, frames
         self._stream: av.video.stream.VideoStream | None = None
         self._sound: SoundTrack | None = None
+        self._cues = subtitles
+        self._subtitles: SubtitleTrack | None = None
         self._extradata: bytes | None = None
         self._poster_number = poster
         self._poster: av.VideoFrame | None = None
@@ -80,6 +85,8 @@ class VideoFile:
                     self._stream.codec_context.codec_tag = track.codec_context.codec_tag
                 if self._video.form == "webm" and self._video.alpha:
                     self._stream.metadata["alpha_mode"] = "1"
+                if self._cues:
+                    self._subtitles = SubtitleTrack(self._container, self._cues)
                 if self._video.form == "mp4":
                     self._cover = Cover(self._container, picture_format(self._artwork or b"") or "jpeg")
             elif extradata != self._extradata:
@@ -97,8 +104,11 @@ class VideoFile:
                 packet.duration = 1
                 packet.time_base = 1 / self._video.fps
                 packet.stream = self._stream
+                now = Fraction(max(packet.dts, 0)) / self._video.fps
                 if self._sound is not None:
-                    self._sound.mux_until(Fraction(max(packet.dts, 0)) / self._video.fps)
+                    self._sound.mux_until(now)
+                if self._subtitles is not None:
+                    self._subtitles.mux_until(now)
                 self._container.mux_one(packet)
                 self.frames += 1
         if first <= self._poster_number < self.frames:
@@ -132,6 +142,8 @@ class VideoFile:
         most = self._video.rates.max_bytes
         if self._sound is not None:
             self._sound.mux_until()
+        if self._subtitles is not None:
+            self._subtitles.mux_until()
         if self._cover is not None and self._poster is not None:
             picture = self._artwork or jpeg_of(self._poster)
             if most is None or len(picture) <= COVER_SHARE * most:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ecs_core.video.animation import AnimationFile
@@ -11,6 +11,7 @@ from ecs_core.video.format import VideoFormat
 from ecs_core.video.frames_file import FramesFile, FrameWriter
 from ecs_core.video.join import VideoFile
 from ecs_core.video.straight_picture import StraightPicture
+from ecs_core.video.subtitles import Cue
 
 OutputFile = VideoFile | FramesFile | AnimationFile
 
@@ -35,10 +36,11 @@ def output_file(
     poster: int = 0,
     tags: Mapping[str, str] | None = None,
     artwork: bytes | None = None,
+    subtitles: Sequence[Cue] = (),
 ) -> OutputFile:
     """The finished file, to which segments are appended; the arguments are those of :class:`VideoFile`."""
     if video.form == "png":
         return FramesFile(path, video, frames=frames, poster=poster)
     if video.form in ("webp", "gif"):
         return AnimationFile(path, video, frames=frames, poster=poster, tags=tags)
-    return VideoFile(path, video, frames=frames, poster=poster, tags=tags, artwork=artwork)
+    return VideoFile(path, video, frames=frames, poster=poster, tags=tags, artwork=artwork, subtitles=subtitles)

@@ -21,6 +21,7 @@ ALLOWED = f'{", ".join(QUALITIES)}, a bit rate such as "8M", or {{"max_bytes": 8
 # Shares of a file that may be neither picture nor sound: its cover, and its index.
 COVER_SHARE = 0.05
 _INDEX_BYTES = 4096
+SUBTITLE_BYTES = 80  # of each one at most, besides its text: two samples, and their places in the index
 _SOUND_SHARE, _LEAST_SOUND, _MOST_SOUND = 1 / 6, 32_000, 320_000  # of the whole rate; bits/s
 _SOUND_OVER = 1.15  # times its rate, which the encoder keeps in the mean
 _SOUND_INDEX = 8_000  # bits/s of an index of packets
@@ -95,8 +96,10 @@ def check_form(asked: Wanted, form: Form) -> None:
     )
 
 
-def rates_for(asked: Wanted, form: Form, *, pixels: int, fps: float, seconds: float, has_sound: bool) -> Rates:
-    """The rates with which a video is encoded as asked for.
+def rates_for(
+    asked: Wanted, form: Form, *, pixels: int, fps: float, seconds: float, has_sound: bool, more: int = 0
+) -> Rates:
+    """The rates with which a video is encoded as asked for, beside ``more`` bytes of its file.
 
     Raises:
         SceneError: the format has no rates, or the file cannot be as small as that; says how small it can be.
@@ -106,7 +109,8 @@ def rates_for(asked: Wanted, form: Form, *, pixels: int, fps: float, seconds: fl
         return Rates(picture=asked.bit_rate)
     index = _FRAME_INDEX * fps
     least = (_PIXEL_BITS * pixels + _FRAME_BITS) * fps + index
-    whole = (asked.max_bytes * (1 - COVER_SHARE) - _INDEX_BYTES) * 8 / seconds
+    more += _INDEX_BYTES
+    whole = (asked.max_bytes * (1 - COVER_SHARE) - more) * 8 / seconds
     sound = min(max(whole * _SOUND_SHARE, _LEAST_SOUND), _MOST_SOUND) if has_sound else 0.0
     most = whole - _with_index(sound)
     if most < least:
@@ -114,7 +118,7 @@ def rates_for(asked: Wanted, form: Form, *, pixels: int, fps: float, seconds: fl
         low, high = (_with_index(rate if has_sound else 0.0) for rate in (_LEAST_SOUND, _MOST_SOUND))
         shared = (least + (_SOUND_INDEX if has_sound else 0)) / (1 - _SOUND_SHARE * _SOUND_OVER)
         needed = max(least + low, min(shared, least + high))
-        smallest = int((needed * seconds / 8 + _INDEX_BYTES) / (1 - COVER_SHARE)) + 1
+        smallest = int((needed * seconds / 8 + more) / (1 - COVER_SHARE)) + 1
         raise SceneError(
             f"max_bytes = {asked.max_bytes}: too few for {seconds:.15g} s of this size and frame rate; "
             f"at least {smallest}"

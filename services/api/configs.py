@@ -20,7 +20,14 @@ from services.database.models import SystemRow
 from services.jobs.render_spec import complete_config, written_out
 from services.media.assets.store import refer
 from services.storage.asset_files import asset_files
-from services.storage.asset_references import AssetReference, references_in, stand_ins, with_files, with_references
+from services.storage.asset_references import (
+    AssetReference,
+    in_its_shape,
+    references_in,
+    stand_ins,
+    with_files,
+    with_references,
+)
 
 _TRIES = 100  # beyond this many conflicts the client must retry
 
@@ -29,8 +36,8 @@ def status_of(row: SystemRow) -> schemas.SystemStatus:
     """The status of a system, with all defaults written out."""
     try:
         kind = particle_type(row.particle_type)
-        references = references_in(row.particle_type, row.config)
-        plain = with_files(row.config, references)
+        meant, references = in_its_shape(row.particle_type, row.config)
+        plain = with_files(meant, references)
         config = with_references(written_out(kind, validate(kind.settings, plain, owner=row.particle_type)), references)
     except SceneError:  # its plugin is gone or has changed; the system can still be shown, changed and deleted
         config = row.config

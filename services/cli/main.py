@@ -26,12 +26,14 @@ from services.cli import (
     jobs,
     keys,
     layers,
+    lyrics,
     particle_types,
     plugin,
     render,
     restore,
     serve,
     storage,
+    templates,
     warmup,
     worker,
 )
@@ -46,8 +48,10 @@ examples:
   motes render song.mp3 --type snow --set particle_count=800 --size 1080x1920 -o story.mp4
   motes frame song.mp3 --type snow --at 12.5 -o frame.png
   motes analyze song.mp3 -o features.json
+  motes lyrics song.mp3 --text words.txt -o song.lrc
   motes types
   motes layers
+  motes templates
   motes plugin new glitter
   motes serve
   motes keys create --owner alice
@@ -86,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and of what")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     service = (serve, api, worker, config, db, keys, jobs, backup, restore, storage, warmup)
-    for command in (render, frame, analyze, particle_types, layers, plugin, *service):
+    for command in (render, frame, analyze, lyrics, particle_types, layers, templates, plugin, *service):
         name = getattr(command, "NAME", command.__name__.rpartition(".")[2])
         sub = commands.add_parser(
             name,

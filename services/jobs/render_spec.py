@@ -16,6 +16,7 @@ from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, Form, check_length
+from ecs_core.platforms import check_seconds
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.plugin_api.layers import all_layers, settings_in_vain
 from ecs_core.plugin_api.layers import written_out as layer_written_out
@@ -23,12 +24,21 @@ from ecs_core.rendering.song_part import check_start
 from ecs_core.scene.settings import Settings
 from ecs_core.video.format import SEGMENT_SECONDS
 from ecs_core.video.quality import QualityLike, check_form, rates_for, wanted
-from services.storage.asset_references import references_in, with_files, with_references
+from services.storage.asset_references import in_its_shape, references_in, with_files, with_references
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
+_HEARD = "sonogram"  # what came to analyses last within a release: those without it are made anew
 # Settings that came within a release, and what they were before: so set, keys are those from before.
-_SINCE = {"color_by": None, "format": "mp4", "alpha": None}
+_SINCE: dict[str, Any] = {
+    "color_by": None,
+    "format": "mp4",
+    "alpha": None,
+    "platform": None,
+    "safe_area": None,
+    "shapes": {},
+    "subtitles": None,
+}
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
@@ -68,8 +78,8 @@ def complete_config(
     Raises:
         SceneError: the type or the config is invalid, or names a file of this machine.
     """
-    references = references_in(particle_type, config)
-    plain = with_files(config, references, files)
+    meant, references = in_its_shape(particle_type, config)
+    plain = with_files(meant, references, files)
     scene = Scene(particle_type, audio=SONG if has_song else None, config=plain)
     return with_references(written_out(*scene.resolve()), references)
 
@@ -172,6 +182,8 @@ def check_video(scene: dict[str, Any], seconds: float) -> None:
     form: Form = config.get("format", "mp4")
     try:
         check_length(form, seconds)
+        if config.get("platform") is not None:
+            check_seconds(config["platform"], seconds)
     except ValueError as error:
         raise SceneError(str(error)) from None
     rates_for(
@@ -209,7 +221,7 @@ def renderer_version(*types: str) -> str:
 
 def analysis_version(guidance: Guidance, track: int | None) -> str:
     """The sha256 of everything that affects the analysis of a song: versions, guidance and track."""
-    return _digest([renderer_version(), guidance.to_json(), track])
+    return _digest([renderer_version(), guidance.to_json(), track, _HEARD])
 
 
 def _digest(data: object) -> str:

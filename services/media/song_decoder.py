@@ -37,13 +37,17 @@ def copy(path: Path, channel: Channel, track: int | None = None) -> None:
 
 
 def describe(path: Path, channel: Channel) -> None:
-    """Send {texts, artwork, warnings}, then ``artwork`` bytes of a JPEG or PNG file if that is not 0."""
+    """Send {texts, artwork, lyrics, warnings}.
+
+    Then ``artwork`` bytes of a JPEG or PNG file, and ``lyrics`` bytes of text in UTF-8, if they are not 0.
+    """
     with AudioFile(path) as song:
         tags = song.tags()
-    artwork = tags.artwork or b""
-    channel.say(texts=dict(tags.texts), artwork=len(artwork), warnings=tags.warnings)
-    if artwork:
-        channel.send(artwork)
+    artwork, lyrics = tags.artwork or b"", tags.lyrics.encode()
+    channel.say(texts=dict(tags.texts), artwork=len(artwork), lyrics=len(lyrics), warnings=tags.warnings)
+    for data in (artwork, lyrics):
+        if data:
+            channel.send(data)
 
 
 def measure(path: Path, channel: Channel) -> None:

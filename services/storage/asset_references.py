@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,17 @@ from ecs_core import SceneError
 from ecs_core.layers.kind import LayerKind
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.scene.layer_settings import PARTICLES
+from ecs_core.scene.model import Model
+from ecs_core.scene.shapes import SHAPES, in_shape
 from services.type_catalogue import REFERENCE, Place, local_values
 
 _PREFIX = "asset:"
-_PLACEHOLDERS = Path(__file__).parent / "placeholders"
-# What stands for any asset of a kind where only its presence matters.
+_FOLDER = Path(__file__).parent / "placeholders"
+# What stands for any asset of a kind where only its presence matters. The font is empty, which texts know.
 PLACEHOLDERS: Mapping[str, Path] = {
-    "image": _PLACEHOLDERS / "image.png",
-    "video": _PLACEHOLDERS / "video.mp4",
-    "font": _PLACEHOLDERS / "font.ttf",
-    "lyrics": _PLACEHOLDERS / "lyrics.lrc",
+    "image": _FOLDER / "image.png",
+    "font": _FOLDER / "font.ttf",
+    "lyrics": _FOLDER / "lyrics.txt",
 }
 
 
@@ -67,34 +69,47 @@ def _joined(place: Place) -> str:
 
 
 def references_in(particle_type: str, config: Mapping[str, Any]) -> list[AssetReference]:
-    """All references of a client's config, those of its layers, too.
+    """All references of a client's config, those of its layers and of other shapes of the picture, too.
 
     It comes before any other check, as those open what a setting names.
 
     Raises:
         SceneError: a setting names a file of this machine instead; names the setting.
     """
-    found: dict[Place, AssetReference] = {}
+    found = dict.fromkeys(_references(particle_type, config))
+    if _has_shapes(config):
+        for shape in SHAPES:
+            with suppress(ValueError):  # which the checks of the config report
+                found |= dict.fromkeys(_references(particle_type, in_shape(config, shape)))
+    return list(found)
+
+
+def _has_shapes(config: Mapping[str, Any]) -> bool:
+    layers = config.get("layers")
+    parts = [config, config.get("backdrop"), *(layers if isinstance(layers, list) else ())]
+    return any(isinstance(part, Mapping) and part.get("shapes") for part in parts)
+
+
+def in_its_shape(particle_type: str, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[AssetReference]]:
+    """A client's config without what it says of other shapes of the picture, and its references.
+
+    Raises:
+        SceneError: a setting of any shape names a file of this machine; names the setting.
+    """
+    references_in(particle_type, config)
+    kind, meant = particle_types().types.get(particle_type), dict(config)
+    with suppress(ValueError):  # which the checks of the config report
+        meant = meant if kind is None else kind.settings.in_its_shape(meant)
+    return meant, list(_references(particle_type, meant))
+
+
+def _references(particle_type: str, config: Mapping[str, Any]) -> Iterator[AssetReference]:
     for at, settings, own in _parts(particle_type, config):
         for place, asset, given in local_values(settings, own):
-            if not (asset == "font" and _is_family(given)):
-                found[(*at, *place)] = _reference(AssetReference((*at, *place), asset or "", ""), given)
-    return list(found.values())
+            yield _reference(AssetReference((*at, *place), asset or "", ""), given)
 
 
-def _is_family(given: object) -> bool:
-    """Whether it is the name of a family of typefaces that Motes comes with."""
-    from ecs_core.text.typefaces import families  # noqa: PLC0415 - slow, and many scenes have no text
-
-    return isinstance(given, str) and given.strip().casefold() in {name.casefold() for name in families()}
-
-
-def stand_ins(references: Iterable[AssetReference]) -> dict[str, Path]:
-    """What stands for each asset, by its sha256."""
-    return {each.asset: PLACEHOLDERS[each.kind] for each in references}
-
-
-def _parts(particle_type: str, config: Mapping[str, Any]) -> Iterator[tuple[Place, Any, Mapping[str, Any]]]:
+def _parts(particle_type: str, config: Mapping[str, Any]) -> Iterator[tuple[Place, type[Model], Mapping[str, Any]]]:
     """The places of a config that have models of their own: its settings, and those of each layer. What is wrong in
     them is left out, which the checks of the config report.
     """
@@ -111,6 +126,11 @@ def _parts(particle_type: str, config: Mapping[str, Any]) -> Iterator[tuple[Plac
     for at, kind, own in parts:
         if isinstance(kind, ParticleType | LayerKind) and isinstance(own, Mapping):
             yield at, kind.settings, own
+
+
+def stand_ins(references: Iterable[AssetReference]) -> dict[str, Path]:
+    """What stands for each asset, by its sha256."""
+    return {each.asset: PLACEHOLDERS[each.kind] for each in references}
 
 
 def _reference(at: AssetReference, given: object) -> AssetReference:
@@ -133,10 +153,8 @@ def with_files(
 ) -> dict[str, Any]:
     """A copy of a config with paths instead of references: of ``files`` by asset, or of placeholders."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(config)))
-    references = list(references)
-    paths = stand_ins(references) if files is None else files
     for each in references:
-        each.put(plain, str(paths[each.asset]))
+        each.put(plain, str(PLACEHOLDERS[each.kind] if files is None else files[each.asset]))
     return plain
 
 

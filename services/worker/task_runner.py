@@ -24,6 +24,7 @@ from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
+from ecs_core.rendering.soft_subtitles import cues_in
 from ecs_core.rendering.still import write_frame
 from ecs_core.scene.render_result import Sound
 from ecs_core.scene.settings import Settings
@@ -161,7 +162,13 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         song_file = None if audio is None else closing.enter_context(_song(audio, storage))
         tags = SongTags() if song_file is None else _tags(song_file, report, required=_sandbox_required(spec))
         video = output_file(
-            target, plan.video, frames=plan.frames, poster=plan.poster, tags=tags.texts, artwork=tags.artwork
+            target,
+            plan.video,
+            frames=plan.frames,
+            poster=plan.poster,
+            tags=tags.texts,
+            artwork=tags.artwork,
+            subtitles=cues_in(plan),
         )
         closing.callback(video.abandon)
         sound: Sound = "none"

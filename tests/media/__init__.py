@@ -136,11 +136,17 @@ def write_tracks(path: Path, *tracks: NDArray[np.float32], rate: int = 44_100) -
 
 
 def tagged_mp3(
-    path: Path, texts: Mapping[str, str] | None = None, pictures: Sequence[tuple[int, bytes]] = (), seconds: float = 0.3
+    path: Path,
+    texts: Mapping[str, str] | None = None,
+    pictures: Sequence[tuple[int, bytes]] = (),
+    seconds: float = 0.3,
+    lyrics: Sequence[str] = (),
 ) -> Path:
     """An MP3 of a tone with an ID3v2.3 tag: texts by frame (TIT2 is the title), pictures by type (3 is the front)."""
     frames = [(name.encode(), b"\x01" + text.encode("utf-16")) for name, text in (texts or {}).items()]
     frames += [(b"APIC", b"\x00image/jpeg\x00" + bytes([kind]) + b"\x00" + data) for kind, data in pictures]
+    for number, words in enumerate(lyrics):  # told apart by their descriptions
+        frames.append((b"USLT", b"\x01eng" + str(number).encode("utf-16") + b"\x00\x00" + words.encode("utf-16")))
     tag = b"".join(name + len(data).to_bytes(4, "big") + b"\x00\x00" + data for name, data in frames)
     size = bytes(len(tag) >> shift & 0x7F for shift in (21, 14, 7, 0))
     sound = write_song(path, tone(seconds)).read_bytes()

@@ -18,10 +18,11 @@ from PIL import Image
 from ecs_core import Scene, SceneError
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.rng import generator
+from ecs_core.raster.picture_file import MOST
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.simulation import Simulation
 from plugins.portrait.homes import means, spread
-from plugins.portrait.picture import MOST, read_picture
+from plugins.portrait.picture import read_picture
 from plugins.portrait.systems import Home, Spring, oscillated
 from plugins.portrait.text import characters, check_text, text_mask
 from tests.plugins.simulate import Moment, Song, last, play, silence, steady

@@ -33,6 +33,9 @@ from ecs_core.systems import BUILT_IN
 from ecs_core.text.drawing import draw
 from ecs_core.text.layout import lay_out
 from ecs_core.text.style import Style
+from ecs_core.raster.marks import BoxesMark, LightMask, LightPicture, MaskMark, PictureMark, PlacedMark, Pose
+from ecs_core.raster.rasteriser import Planes, Rasteriser
+from ecs_core.raster.sprites import Sprites
 from tests.media import tone, write_song
 
 folder = Path(tempfile.mkdtemp())
@@ -57,6 +60,14 @@ with World(seed=1, fps=30, canvas=Canvas(600.0), timeline=FeatureTimeline.silenc
         world.add(system())
     world.step()
     world.step()
+pose, one = Pose(30.0, 30.0), np.ones(1, np.float32)
+marks = [
+    PictureMark(LightPicture.of(np.ones((9, 9, 3), np.uint8)), pose, 0.0, 0.0),
+    MaskMark(LightMask.of(np.ones((9, 9), np.float32)), pose, 0.0, 0.0, (1.0, 1.0, 1.0)),
+    BoxesMark.at(pose, one, one, one, one, np.ones(3)),
+]
+placed = [PlacedMark(0, mark) for mark in marks]
+Rasteriser(64, 64).paint(Sprites.join([]), Planes.empty(64, 64), marks=placed)
 draw(lay_out("a", Style(outline=0.1, glow=0.1), width=90, height=90, size=30.0))
 importlib.import_module("ecs_core.kernels.rng")
 declared = {name: str(sigutils.normalize_signature(text)[0]) for name, (_, text) in jit.SIGNATURES.items()}

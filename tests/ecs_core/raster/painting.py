@@ -36,3 +36,12 @@ def light_of(planes: Planes) -> np.ndarray:
     """The linear light that luma shows, (height, width)."""
     shown = (planes.luma.astype(float) - 16 - 0.5) / 219  # without the mean of the dither
     return kernels.curve.linear_shown_as(shown.clip(0, 0.999))
+
+
+def rgb_of(planes: Planes) -> np.ndarray:
+    """What planes show, (height, width, 3) uint8: BT.709 in limited range, each colour as large as four pixels."""
+    luma = (planes.luma.astype(float) - 16) / 219
+    blue, red = ((each.repeat(2, 0).repeat(2, 1).astype(float) - 128) / 224 for each in (planes.cb, planes.cr))
+    r, b = luma + 1.5748 * red, luma + 1.8556 * blue
+    g = (luma - 0.2126 * r - 0.0722 * b) / 0.7152
+    return np.round(np.stack([r, g, b], axis=2).clip(0, 1) * 255).astype(np.uint8)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ecs_core import Progress, Scene
 from ecs_core.kernels.compilation import KERNELS, Compiling
@@ -24,6 +26,7 @@ FINISH = {"finish.finish_band", "finish.spread"}
 SONG = {"beats.extend_chains", "medians.running_medians", "sums.weighted_sums"}
 PAINT = {"shade.paint", "shade.paint_in_turn"}
 TEXT = {f"coverage.{name}" for name in ("add_outline", "approach", "blur", "cover", "widen")}
+MARKS = {f"pictures.draw_{name}" for name in ("boxes", "mask", "picture")}
 GROWTH = {"motion.grow", "motion.jitter"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
@@ -53,7 +56,7 @@ def test_kernels_follow_from_components_and_song(
     has_tails = name in ("enhanced", "bouncing")  # by default
     has_lines = has_links or has_tails or bool({"trail", "shutter", "bindings"} & config.keys())
     spared = spared | (set() if "color_by" in config else PAINT)
-    spared = spared | BALLS | FINISH | TEXT
+    spared = spared | BALLS | FINISH | TEXT | MARKS
     spared = spared | (set() if has_lines else LINES) | (set() if has_links else LINKS)
     spared = spared | STRAIGHT | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
     assert KERNELS.keys() - set(needed) == spared
@@ -102,3 +105,10 @@ def test_compiler_that_fails_is_a_warning(monkeypatch: pytest.MonkeyPatch, caplo
     with caplog.at_level(logging.WARNING, "motes.kernels"):
         assert compile_kernels(["motion.wrap"]) == 0.0
     assert "exit code 3" in caplog.text
+
+
+def test_layers_that_are_drawn_need_kernels_of_marks(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "cover.png")
+    config = {"layers": [{"kind": "image", "file": str(tmp_path / "cover.png")}], "format": "png"}
+    needed = needed_kernels(*Scene("zen", config=config).resolve(), song=False)
+    assert MARKS | {"cover.fill_band", "straight.see_behind"} <= set(needed)

@@ -10,7 +10,7 @@ import pytest
 
 from ecs_core.song_file import tags
 from ecs_core.song_file.audio_file import AudioFile
-from ecs_core.song_file.tags import MOST_BYTES, MOST_LETTERS, SongTags, clean
+from ecs_core.song_file.tags import MOST_BYTES, MOST_LETTERS, MOST_OF_LYRICS, SongTags, clean
 from tests.media import tagged_mp3, tone, write_song
 
 TEXTS = {"title": "Lied", "artist": "Ärzte & 音楽 🎵", "album": "Album", "date": "2021", "genre": "Pop"}
@@ -65,6 +65,28 @@ def test_texts_are_one_clean_line(text: str, cleaned: str) -> None:
 def test_texts_of_a_file_are_cleaned(tmp_path: Path) -> None:
     song = tagged_mp3(tmp_path / "song.mp3", {"TIT2": "bad\x1b[2J\x07" + 1000 * "!", "TPE1": "\x01\x02"})
     assert read(song).texts == {"title": ("bad [2J " + 1000 * "!")[:MOST_LETTERS]}
+
+
+class TestLyrics:
+    @pytest.mark.parametrize("suffix", [".flac", ".m4a", ".ogg", ".mka"])
+    def test_of_every_container(self, tmp_path: Path, suffix: str) -> None:
+        words = {"lyrics": "[00:01.00]one\n\ntwö"}
+        song = write_song(tmp_path / f"song{suffix}", tone(0.3, rate=48_000), rate=48_000, tags=words)
+        assert read(song) == SongTags(lyrics="[00:01.00]one\n\ntwö")
+
+    def test_of_id3_are_those_with_times(self, tmp_path: Path) -> None:
+        assert read(tagged_mp3(tmp_path / "a.mp3", lyrics=["one\r\ntwo"])) == SongTags(lyrics="one\ntwo")
+        song = tagged_mp3(tmp_path / "b.mp3", lyrics=["one\ntwo", " \n", "[00:01.00]one\n[00:02.00]two"])
+        assert read(song).lyrics == "[00:01.00]one\n[00:02.00]two"
+
+    def test_are_cleaned_line_by_line(self, tmp_path: Path) -> None:
+        song = tagged_mp3(tmp_path / "song.mp3", lyrics=["\n\na\x1b[2J\x07 \t b\r\u202ec\n\n"])
+        assert read(song).lyrics == "a [2J b\nc"
+
+    def test_that_are_too_long_are_left_out_with_a_warning(self, tmp_path: Path) -> None:
+        song = tagged_mp3(tmp_path / "song.mp3", lyrics=["a" * (MOST_OF_LYRICS + 1)])
+        what = f"{song}: lyrics of {MOST_OF_LYRICS + 1} characters were left out; allowed: {MOST_OF_LYRICS}"
+        assert read(song) == SongTags(warnings=(what,))
 
 
 class TestArtwork:

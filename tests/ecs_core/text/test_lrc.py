@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core.errors import SceneError
 from ecs_core.text.lrc import parse, write
-from ecs_core.text.lyrics import Line, Lyrics, Word, read_lyrics
+from ecs_core.text.lyrics import Line, Lyrics, Word, load_lyrics, read_lyrics, shifted
 
 TEXTS = st.text("abc äß歌", min_size=1, max_size=12).map(lambda text: " ".join(text.split())).filter(bool)
 
@@ -131,7 +133,35 @@ def test_any_text_is_read_or_refused_in_a_line(file: str) -> None:
     assert "\n" not in said
 
 
-def test_kind_follows_from_the_name() -> None:
+def test_kind_follows_from_the_name_or_else_from_the_text() -> None:
     assert read_lyrics("[00:01]a", "song.LRC").lines[0].text == "a"
-    with pytest.raises(SceneError, match=r"^lyrics: song.txt; must end with .lrc, .srt or .vtt$"):
+    assert read_lyrics("[00:01]a", "0f3c").lines[0].text == "a"
+    assert read_lyrics("1\n00:00:01,000 --> 00:00:02,000\na", "0f3c").lines[0].end == 2
+    assert read_lyrics("WEBVTT\n\n00:01.000 --> 00:02.000\na", "song.txt").lines[0].end == 2
+    with pytest.raises(SceneError, match=r"^lyrics: song.txt: has no times; allowed: LRC, SRT or WebVTT$"):
         read_lyrics("a", "song.txt")
+
+
+def test_shifted_lyrics_keep_their_lengths_and_lose_what_lies_before_the_song() -> None:
+    first, second = Line("a", 1.0, 2.0), Line("b c", 2.0, 4.0, (Word("b", 2.0, 3.0, 0), Word("c", 3.0, 4.0, 2)))
+    later = Line("b c", 2.5, 4.5, (Word("b", 2.5, 3.5, 0), Word("c", 3.5, 4.5, 2)))
+    assert shifted(Lyrics((first, second)), 0.5) == Lyrics((Line("a", 1.5, 2.5), later))
+    cut = Line("b c", 0.0, 1.5, (Word("b", 0.0, 0.5, 0), Word("c", 0.5, 1.5, 2)))
+    assert shifted(Lyrics((first, second)), -2.5) == Lyrics((cut,))
+
+
+def test_files_are_read_and_named_in_errors(tmp_path: Path) -> None:
+    file = tmp_path / "song.lrc"
+    file.write_bytes(b"\xef\xbb\xbf[00:01.00]\xc3\xa4\r\n")
+    assert load_lyrics(file).lines[0].text == "ä"
+    for data, said in [
+        (b"[00:01.00]a\nb", "line 2: 'b': has no time"),
+        (b"\xff", "is not UTF-8 (at byte 0); save it as UTF-8"),
+        (b"\xef" * 2_000_001, "has more than 2000000 bytes; allowed: 500000 characters"),
+    ]:
+        file.write_bytes(data)
+        with pytest.raises(SceneError) as error:
+            load_lyrics(file)
+        assert str(error.value).startswith(f"lyrics: {file}: {said}")
+    with pytest.raises(SceneError, match=r"missing.srt: No such file or directory$"):
+        load_lyrics(tmp_path / "missing.srt")

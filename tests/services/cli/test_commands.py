@@ -32,7 +32,7 @@ class TestHelp:
         assert "motes render song.mp3 --type enhanced -o video.mp4" in outcome.stdout
         assert all(command in outcome.stdout for command in ("render", "frame", "analyze", "types"))
 
-    @pytest.mark.parametrize("command", ["render", "frame", "analyze", "types"])
+    @pytest.mark.parametrize("command", ["render", "frame", "analyze", "lyrics", "types"])
     def test_of_each_command_shows_examples(self, run: Run, command: str) -> None:
         outcome = run(command, "--help")
         assert outcome.code == 0
@@ -111,7 +111,7 @@ class TestLayers:
     def test_unknown_kind_is_named(self, run: Run) -> None:
         outcome = run("layers", "hologram")
         assert outcome.code == 2
-        assert outcome.error.startswith("kind = 'hologram': no such kind of layer; there are: image, ")
+        assert outcome.error.startswith("kind = 'hologram': no such kind of layer; there are: ")
 
 
 class TestRender:

@@ -24,6 +24,12 @@ def test_tags_are_those_of_the_file(tmp_path: Path) -> None:
     assert read(song) == SongTags({"title": "Lied 🎵", "artist": "Ärzte"}, JPEG)
 
 
+def test_lyrics_are_those_of_the_file(tmp_path: Path) -> None:
+    words = "\n".join(f"Zeile {number} ♪" for number in range(5000))
+    song = tagged_mp3(tmp_path / "song.mp3", {"TIT2": "Lied"}, [(FRONT, JPEG)], lyrics=[words])
+    assert read(song) == SongTags({"title": "Lied"}, JPEG, lyrics=words)
+
+
 def test_song_without_tags(tmp_path: Path) -> None:
     assert read(write_song(tmp_path / "song.wav", tone(0.3))) == SongTags()
 
@@ -50,6 +56,9 @@ def test_warnings_and_errors_show_no_path(tmp_path: Path) -> None:
         "channel.say(texts={}, artwork=4, warnings=[]); channel.send(b'GIF8')",
         "channel.say(texts={}, artwork=3, warnings=[]); channel.send(b'\\xff\\xd8\\xff\\xe0')",
         "channel.say(texts={}, artwork=3, warnings=[]); channel.say(texts={}, artwork=0, warnings=[])",
+        "channel.say(texts={}, artwork=0, lyrics=500_000, warnings=[])",
+        "channel.say(texts={}, artwork=0, lyrics=3, warnings=[]); channel.send(b'four')",
+        "channel.say(texts={}, artwork=0, lyrics=3, warnings=[]); channel.say(texts={}, artwork=0, warnings=[])",
     ],
 )
 def test_nonsense_is_refused(tmp_path: Path, lie: str) -> None:
@@ -61,3 +70,7 @@ def test_nonsense_is_refused(tmp_path: Path, lie: str) -> None:
 def test_texts_are_cleaned_again(tmp_path: Path) -> None:
     (tmp_path / "lie").write_text("channel.say(texts={'title': 'a\\x07b'}, artwork=0, warnings=[])")
     assert read(tmp_path / "lie", "tests.services.media.trial_decoders:execute").texts == {"title": "a b"}
+    (tmp_path / "lie").write_text(
+        "channel.say(texts={}, artwork=0, lyrics=6, warnings=[]); channel.send(b'a\\x07\\xff\\n\\nb')"
+    )
+    assert read(tmp_path / "lie", "tests.services.media.trial_decoders:execute").lyrics == "a \ufffd\n\nb"

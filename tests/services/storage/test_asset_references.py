@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -13,18 +13,13 @@ from ecs_core import SceneError
 from ecs_core.plugin_api import particle_types
 from ecs_core.scene.layer_settings import ParticleLayer
 from ecs_core.scene.model import Model, option
-from ecs_core.text.fonts import check_weight, font
-from ecs_core.text.layout import lay_out
-from ecs_core.text.lyrics import read_lyrics
-from ecs_core.text.style import Style
-from ecs_core.text.typefaces import typeface
+from services.jobs.render_spec import complete_config
 from services.storage.asset_files import asset_files
 from services.storage.asset_references import PLACEHOLDERS, references_in, stand_ins, with_files, with_references
 from services.storage.object_keys import asset_key
 from services.storage.object_store import Storage
 from services.type_catalogue import describe_layers, local_settings, local_values
 from tests.services.media.asset_examples import examples
-from tests.services.storage.make_placeholders import make_font, make_video
 
 A, B = ("asset:" + letter * 64 for letter in "ab")
 
@@ -115,22 +110,63 @@ def test_schema_of_a_layer_is_as_a_service_takes_it() -> None:
     assert shown(local=True)["file"]["maxLength"] == 4096
 
 
-def test_placeholder_of_a_font_has_all_letters_and_weights_and_fits_everywhere() -> None:
-    family = str(PLACEHOLDERS["font"])
-    check_weight(typeface(family), 637)
-    assert all(font(typeface(family), 900).has(letter) for letter in "aß漢ก😀\u0301")
-    lay_out("Unhappily " * 20, Style(family=family), width=30, height=30, size=20)
+def test_placeholders_pass_the_checks_of_layers() -> None:
+    layers = [
+        {"kind": "text", "text": "Title 漢", "font_file": A, "weight": 637, "uppercase": True},
+        {"kind": "lyrics", "file": B, "font_file": A, "karaoke": "evenly"},
+        {"kind": "image", "file": "asset:" + "c" * 64},
+    ]
+    config = complete_config("snow", {"layers": layers, "subtitles": B}, has_song=True)
+    assert [each.get("font_file") for each in config["layers"]] == [A, A, None]
+    assert (config["layers"][1]["file"], config["subtitles"]) == (B, B)
 
 
-def test_placeholder_of_lyrics_can_be_read() -> None:
-    assert len(read_lyrics(PLACEHOLDERS["lyrics"].read_text(), PLACEHOLDERS["lyrics"].name).lines) == 2
+class TestShapes:
+    """What a config says of pictures of one shape."""
 
+    CONFIG: ClassVar[dict[str, Any]] = {
+        "shapes": {"tall": {"subtitles": B}},
+        "layers": [{"kind": "image", "file": A, "shapes": {"tall": {"file": B}, "square": {"x": 0.25}}}],
+    }
 
-def test_placeholders_are_what_their_program_makes(tmp_path: Path) -> None:
-    make_font(tmp_path / "font.ttf")
-    assert (tmp_path / "font.ttf").read_bytes() == PLACEHOLDERS["font"].read_bytes()
-    make_video(tmp_path / "video.mp4")  # whose bytes depend on the version of the encoder
-    assert 0 < (tmp_path / "video.mp4").stat().st_size < 5000
+    def test_all_references_are_found(self) -> None:
+        found = references_in("snow", self.CONFIG)
+        assert {(each.where, each.text()) for each in found} == {
+            ("layers.0: file", A),
+            ("layers.0: file", B),
+            ("subtitles", B),
+        }
+
+    @pytest.mark.parametrize(("size", "file", "subtitles"), [((160, 90), A, None), ((90, 160), B, B)])
+    def test_config_has_those_of_its_shape(self, size: tuple[int, int], file: str, subtitles: str | None) -> None:
+        whole = self.CONFIG | {"width": size[0], "height": size[1]}
+        config = complete_config("snow", whole, has_song=True)
+        assert (config["layers"][0]["file"], config["subtitles"]) == (file, subtitles)
+        assert complete_config("snow", config, has_song=True) == config
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"layers": [{"kind": "image", "file": A, "shapes": {"tall": {"file": "/etc/passwd"}}}]},
+            {"shapes": {"tall": {"subtitles": "/etc/passwd"}}},
+            {"shapes": {"square": {"layers": [{"kind": "image", "file": "/etc/passwd"}]}}},
+            {"layers": [{"kind": "text", "file": "/etc/passwd", "shapes": {"tall": {"kind": "image"}}}]},
+            {"layers": [{"type": "zen", "config": {"picture": "/x"}, "shapes": {"tall": {"type": "portrait"}}}]},
+            {"shapes": {"tall": {"backdrop": {"kind": "image", "file": "/etc/passwd"}}}},
+        ],
+    )
+    def test_file_of_this_machine_is_refused_in_any_shape(self, config: dict[str, Any]) -> None:
+        if "backdrop" in str(config) and "backdrop" not in particle_types().types["snow"].settings.model_fields:
+            pytest.skip("there are no backdrops yet")
+        with pytest.raises(SceneError, match="is no uploaded"):
+            references_in("snow", config)
+
+    @pytest.mark.parametrize("shapes", [3, {"tall": 3}, {"oval": {}}, {"tall": {"shapes": {"tall": {"file": "/x"}}}}])
+    def test_what_is_wrong_is_left_to_the_config_s_own_checks(self, shapes: object) -> None:
+        config = {"layers": [{"kind": "image", "file": A, "shapes": shapes}], "width": 90, "height": 160}
+        assert references_in("snow", config)
+        with pytest.raises(SceneError):
+            complete_config("snow", config, has_song=True)
 
 
 @pytest.mark.parametrize("name", [name for name in examples() if not name.endswith((".jpg", ".webp", ".avif"))])
