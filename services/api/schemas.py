@@ -10,7 +10,7 @@ from typing_extensions import TypeAliasType
 
 from ecs_core.errors import SceneError
 from ecs_core.formats import Form
-from ecs_core.scene.settings import picture_size
+from ecs_core.scene.variants import picture_size
 from ecs_core.video.quality import ALLOWED, wanted
 
 # Such aliases become components of the OpenAPI document, so generated clients have one name for each.

@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ecs_core.output_names import MAIN
 from services.cli.scene_arguments import add_scene_arguments, scene_from
+
+if TYPE_CHECKING:
+    from ecs_core.scene.render_result import RenderResult
+    from ecs_core.scene.scene import Scene
 
 HELP = "Render a video of a song (or of silence)."
 EXAMPLES = """\
@@ -24,6 +31,7 @@ examples:
   motes render song.ogg --type zen -o overlay.mov
   motes render song.ogg --start drop --duration 6 --size 480x480 --fps 15 -o loop.gif
   motes render song.ogg --quality max_bytes=8M -o message.mp4
+  motes render song.ogg --variant 1080x1920 --variant 1080x1080:webm -o video.mp4
 """
 
 
@@ -38,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="the video to write; also .mov, .webm and .zip (PNG frames), transparent unless they have a background, "
         "and short .webp and .gif",
+    )
+    parser.add_argument(
+        "--variant",
+        metavar="WxH[:FORMAT]",
+        action="append",
+        default=[],
+        help="another size of the same video, in a file beside it, such as video-1080x1920.mp4; may be repeated",
     )
     parser.add_argument("--workers", type=int, help="processes that render side by side (default: one per core)")
     parser.add_argument(
@@ -67,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     from services.cli.output_files import check_outputs, write_text
     from services.cli.progress_bar import progress_bar  # imports slow
 
-    scene = with_format_of(scene_from(arguments), arguments.output)
+    scene = with_format_of(_with_variants(scene_from(arguments), arguments.variant), arguments.output)
     # Fail now rather than when the video is finished.
     check_outputs(arguments.output, arguments.frame_hashes, arguments.poster, song=scene.audio, form="MP4")
     if arguments.poster is not None:
@@ -83,22 +98,51 @@ def run(arguments: argparse.Namespace) -> None:
             frame_hashes=arguments.frame_hashes is not None,
             poster=arguments.poster,
         )
-    for warning in result.warnings:
-        print(f"motes: warning: {warning}", file=sys.stderr)
+    outputs = {MAIN: result, **result.outputs}
+    for name, each in outputs.items():
+        for warning in each.warnings:
+            print(
+                f"motes: warning: {warning}" if name == MAIN else f"motes: warning: {name}: {warning}", file=sys.stderr
+            )
     if arguments.frame_hashes is not None:
-        write_text(arguments.frame_hashes, json.dumps({"frames": result.frame_hashes}))
+        hashes: dict[str, Any] = {"frames": result.frame_hashes}
+        if result.outputs:
+            hashes["outputs"] = {name: each.frame_hashes for name, each in result.outputs.items()}
+        write_text(arguments.frame_hashes, json.dumps(hashes))
     if arguments.json:
-        facts = asdict(result) | {"output": str(result.output)}
-        del facts["frame_hashes"]
-        print(json.dumps(facts))
+        print(json.dumps(_facts(result)))
     else:
-        compiling = result.seconds["compile"]
-        rendering = result.seconds["total"] - compiling
-        print(
-            f"{result.output}: {result.frames} frames, {result.duration:.2f} s, {result.width}x{result.height}, "
-            f"{result.picture}, "
-            + (f"from {result.start:.15g} s of the song, " if result.start else "")
-            + f"rendered in {rendering:.1f} s ({result.frames / rendering:.0f} frames/s)"
-            + (f", after compiling for {compiling:.1f} s" if compiling else "")
-            + (", with the song's own AAC" if result.sound == "copied" else "")
-        )
+        for each in outputs.values():
+            print(_line(each))
+
+
+def _with_variants(scene: Scene, given: Sequence[str]) -> Scene:
+    """The scene with the variants of the command line after those of its config."""
+    from ecs_core.scene.scene import Scene
+
+    more = [dict(zip(("size", "format"), each.split(":", 1), strict=False)) for each in given]
+    before = scene.config.get("variants", [])
+    if not more or not isinstance(before, list):
+        return scene
+    return Scene(scene.type, scene.audio, {**scene.config, "variants": [*before, *more]}, scene.analysis)
+
+
+def _facts(result: RenderResult) -> dict[str, Any]:
+    """A result as plain data, without the hashes of its frames."""
+    facts = asdict(result) | {"output": str(result.output)}
+    facts["outputs"] = {name: _facts(each) for name, each in result.outputs.items()}
+    del facts["frame_hashes"]
+    return facts
+
+
+def _line(result: RenderResult) -> str:
+    compiling = result.seconds["compile"]
+    rendering = result.seconds["total"] - compiling
+    return (
+        f"{result.output}: {result.frames} frames, {result.duration:.2f} s, {result.width}x{result.height}, "
+        f"{result.picture}, "
+        + (f"from {result.start:.15g} s of the song, " if result.start else "")
+        + f"rendered in {rendering:.1f} s ({result.frames / rendering:.0f} frames/s)"
+        + (f", after compiling for {compiling:.1f} s" if compiling else "")
+        + (", with the song's own AAC" if result.sound == "copied" else "")
+    )
