@@ -79,6 +79,7 @@ class ServiceSettings(BaseSettings):
         le=1_000_000,
         description="particle_count, and max_particles, of any system with its layers",
     )
+    max_variants: int = Field(default=8, ge=0, le=8, description="variants of any video")
     max_song_seconds: float = Field(default=10_800, gt=0, le=10_800, description="duration of any song")
     max_song_samples: int = Field(
         default=5_000_000_000, ge=1, description="samples of any song: duration × sample rate × channels"

@@ -116,6 +116,18 @@ class ParticleTypeInfo(BaseModel):
     bindable: dict[str, list[str]] = Field(description="the sources and targets that `bindings` can have")
 
 
+class Variant(_Body):
+    """A further output of a render; what it does not say is as in the main one."""
+
+    model_config = _example(size="1080x1920")
+
+    name: str | None = Field(None, description="small letters, digits and hyphens; null: from its size and format")
+    size: str | None = None
+    format: Format | None = None
+    fps: float | str | None = None
+    duration: float | Literal["audio"] | None = None
+
+
 class MaxBytes(_Body):
     """The largest size that a file may have."""
 
@@ -158,6 +170,11 @@ class RenderRequest(_Body):
         None,
         description="png: numbered frames in a zip file; null: the system's own, or what output_path ends in",
     )
+    variants: Annotated[list[Variant] | None, SkipValidation] = Field(
+        None,
+        description="further sizes and formats; the song is analysed once",
+        examples=[[{"size": "1080x1920"}, {"size": "1080x1080", "format": "webm"}]],
+    )
     priority: Priority = Field("normal", description="shares of the workers: 1, 4 and 16")
     webhook_url: str | None = Field(
         None, description="a public address that is told when the job is over", examples=["https://example.com/x"]
@@ -187,7 +204,7 @@ class RenderRequest(_Body):
     @property
     def over(self) -> dict[str, Any]:
         """The settings that override the system's."""
-        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed", "track", "format")
+        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed", "track", "format", "variants")
         named = {name: getattr(self, name) for name in names}
         over = {name: value for name, value in named.items() if value is not None}
         if self.size is not None:
@@ -219,6 +236,19 @@ class Flashing(BaseModel):
     )
 
 
+class Output(BaseModel):
+    """A file that a render gives."""
+
+    name: str = Field(description="main, or that of the variant")
+    status: JobStatus
+    progress: int = Field(ge=0, le=100, description="per cent")
+    width: int
+    height: int
+    format: Format
+    bytes: int | None = Field(None, description="of the file with its poster, once it is completed")
+    url: str | None = Field(None, description="where it can be downloaded, relative to the root of this API")
+
+
 class Job(BaseModel):
     """A render and how far it is."""
 
@@ -243,6 +273,18 @@ class Job(BaseModel):
         error=None,
         warnings=[],
         flashes=None,
+        outputs=[
+            {
+                "name": "main",
+                "status": "rendering",
+                "progress": 41,
+                "width": 1280,
+                "height": 720,
+                "format": "mp4",
+                "bytes": None,
+                "url": None,
+            }
+        ],
     )
 
     job_id: str
@@ -272,7 +314,12 @@ class Job(BaseModel):
     flashes: list[Flashing] | None = Field(
         None,
         description="passages that flash more often than WCAG 2.3.1 allows; null until it is completed, with "
-        "`flash_guard` off, and in formats other than mp4",
+        "`flash_guard` off, and in formats other than mp4; of the main output",
+    )
+    outputs: list[Output] = Field(
+        default_factory=list,
+        description="the main one first; each can be downloaded as soon as it is completed, and the job is when all "
+        "are; empty for jobs of earlier versions",
     )
 
 

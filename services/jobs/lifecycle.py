@@ -93,8 +93,9 @@ class Jobs:
             if parts:
                 job.outputs = [{**each, "status": "queued", "progress": 0} for each in job.outputs or ()]
                 session.add_all(part for part, _ in parts)
-                record_event(session, job)
             await session.flush()
+            if parts:
+                record_event(session, job)
             for row, _ in rendered:
                 await start_job(session, row)
             on_commit(session, partial(log_job, job, "submitted"))

@@ -16,18 +16,19 @@ from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, Form, check_length
-from ecs_core.plugin_api import ParticleType, layers_of, particle_types
+from ecs_core.plugin_api import ParticleType, layers_of, outputs_of, particle_types
 from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.song_part import check_start
 from ecs_core.scene.settings import OF_THE_VIDEO, Settings
 from ecs_core.video.format import SEGMENT_SECONDS
 from ecs_core.video.quality import QualityLike, check_form, rates_for, wanted
+from services.auth.limits import variant_named
 from services.storage.asset_references import references_in, with_files, with_references
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
 # Settings that came within a release, and what they were before: so set, keys are those from before.
-_SINCE = {"color_by": None, "format": "mp4", "alpha": None}
+_SINCE: Mapping[str, Any] = {"color_by": None, "format": "mp4", "alpha": None, "variants": []}
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
@@ -41,7 +42,7 @@ def build_spec(
     analysis: str | None = None,
     assets: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A scene as plain data with all defaults written out.
+    """A scene as plain data with all defaults written out; without its variants, as a spec is of one output.
 
     ``audio`` is the song's sha256, ``analysis`` that of the owner's correction, ``at`` the time of a frame in seconds,
     ``assets`` the digests of the assets that the config refers to.
@@ -52,9 +53,33 @@ def build_spec(
     plain = complete_config(particle_type, config, has_song=audio is not None)
     asked = wanted(quality)
     check_form(asked, plain["format"])
-    scene = {"type": particle_type, "config": plain, "audio": audio, "quality": asked.to_json()}
+    scene = {"type": particle_type, "config": plain | {"variants": []}, "audio": audio, "quality": asked.to_json()}
     more = {"at": at, "analysis": analysis, "assets": dict(assets) if assets else None}
     return scene | {name: value for name, value in more.items() if value is not None}
+
+
+def build_specs(
+    particle_type: str,
+    config: dict[str, Any],
+    audio: str | None,
+    quality: QualityLike,
+    *,
+    analysis: str | None = None,
+    assets: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The specs of all outputs of a scene, by name, the main one first; see :func:`build_spec`.
+
+    Raises:
+        SceneError: as above; names the variant.
+    """
+    references = references_in(particle_type, config)
+    scene = Scene(particle_type, audio=SONG if audio else None, config=with_files(config, references))
+    specs = {}
+    for number, (name, own) in enumerate(outputs_of(scene).items()):
+        plain = with_references(dict(own.config), references)
+        with variant_named(number):
+            specs[name] = build_spec(particle_type, plain, audio, quality, analysis=analysis, assets=assets)
+    return specs
 
 
 def complete_config(
