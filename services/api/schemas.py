@@ -10,7 +10,7 @@ from typing_extensions import TypeAliasType
 
 from ecs_core.errors import SceneError
 from ecs_core.formats import Form
-from ecs_core.scene.settings import picture_size
+from ecs_core.scene.variants import picture_size
 from ecs_core.video.quality import ALLOWED, wanted
 
 # Such aliases become components of the OpenAPI document, so generated clients have one name for each.
@@ -125,6 +125,18 @@ class LayerKindInfo(BaseModel):
     bindable: dict[str, list[str]] = Field(description="as of types; none of particles, whose config has its own")
 
 
+class Variant(_Body):
+    """A further output of a render; what it does not say is as in the main one."""
+
+    model_config = _example(size="1080x1920")
+
+    name: str | None = Field(None, description="small letters, digits and hyphens; null: from its size and format")
+    size: str | None = None
+    format: Format | None = None
+    fps: float | str | None = None
+    duration: float | Literal["audio"] | None = None
+
+
 class MaxBytes(_Body):
     """The largest size that a file may have."""
 
@@ -167,6 +179,11 @@ class RenderRequest(_Body):
         None,
         description="png: numbered frames in a zip file; null: the system's own, or what output_path ends in",
     )
+    variants: Annotated[list[Variant] | None, SkipValidation] = Field(
+        None,
+        description="further sizes and formats; the song is analysed once",
+        examples=[[{"size": "1080x1920"}, {"size": "1080x1080", "format": "webm"}]],
+    )
     priority: Priority = Field("normal", description="shares of the workers: 1, 4 and 16")
     webhook_url: str | None = Field(
         None, description="a public address that is told when the job is over", examples=["https://example.com/x"]
@@ -196,7 +213,7 @@ class RenderRequest(_Body):
     @property
     def over(self) -> dict[str, Any]:
         """The settings that override the system's."""
-        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed", "track", "format")
+        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed", "track", "format", "variants")
         named = {name: getattr(self, name) for name in names}
         over = {name: value for name, value in named.items() if value is not None}
         if self.size is not None:
@@ -228,6 +245,19 @@ class Flashing(BaseModel):
     )
 
 
+class Output(BaseModel):
+    """A file that a render gives."""
+
+    name: str = Field(description="main, or that of the variant")
+    status: JobStatus
+    progress: int = Field(ge=0, le=100, description="per cent")
+    width: int
+    height: int
+    format: Format
+    bytes: int | None = Field(None, description="of the file with its poster, once it is completed")
+    url: str | None = Field(None, description="where it can be downloaded, relative to the root of this API")
+
+
 class Job(BaseModel):
     """A render and how far it is."""
 
@@ -252,6 +282,18 @@ class Job(BaseModel):
         error=None,
         warnings=[],
         flashes=None,
+        outputs=[
+            {
+                "name": "main",
+                "status": "rendering",
+                "progress": 41,
+                "width": 1280,
+                "height": 720,
+                "format": "mp4",
+                "bytes": None,
+                "url": None,
+            }
+        ],
     )
 
     job_id: str
@@ -281,7 +323,12 @@ class Job(BaseModel):
     flashes: list[Flashing] | None = Field(
         None,
         description="passages that flash more often than WCAG 2.3.1 allows; null until it is completed, with "
-        "`flash_guard` off, and in formats other than mp4",
+        "`flash_guard` off, and in formats other than mp4; of the main output",
+    )
+    outputs: list[Output] = Field(
+        default_factory=list,
+        description="the main one first; each can be downloaded as soon as it is completed, and the job is when all "
+        "are; empty for jobs of earlier versions",
     )
 
 

@@ -19,7 +19,7 @@ from services.api.idempotency import Answer, IdempotencyKey, idempotent
 from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
 from services.api.route import Route
 from services.api.routes.jobs import delete_job_and_files
-from services.database.models import JobRow, SystemRow
+from services.database.models import VIDEOS, JobRow, SystemRow
 from services.media.assets.store import refer
 
 router = APIRouter(tags=["systems"], route_class=Route)
@@ -134,7 +134,7 @@ async def delete_system(system_id: str, service: ServiceDep, caller: CallerDep) 
     await service.system_or_404(caller, system_id)
     async with service.sessions.begin() as session:
         await session.execute(delete(SystemRow).where(SystemRow.id == system_id))
-        looks = select(JobRow.id).where(JobRow.system_id == system_id, JobRow.kind != "video")
+        looks = select(JobRow.id).where(JobRow.system_id == system_id, JobRow.kind.not_in(VIDEOS))
         found = list(await session.scalars(looks))
     for job in found:
         await service.jobs.cancel(job)

@@ -13,7 +13,7 @@ from ecs_core import SceneError
 from ecs_core.plugin_api import particle_types
 from ecs_core.scene.layer_settings import ParticleLayer
 from ecs_core.scene.model import Model, option
-from services.jobs.render_spec import complete_config
+from services.jobs.render_spec import build_specs, complete_config
 from services.storage.asset_files import asset_files
 from services.storage.asset_references import PLACEHOLDERS, references_in, stand_ins, with_files, with_references
 from services.storage.object_keys import asset_key
@@ -143,6 +143,13 @@ class TestShapes:
         config = complete_config("snow", whole, has_song=True)
         assert (config["layers"][0]["file"], config["subtitles"]) == (file, subtitles)
         assert complete_config("snow", config, has_song=True) == config
+
+    def test_variants_have_those_of_theirs(self) -> None:
+        whole = self.CONFIG | {"width": 160, "height": 90, "variants": [{"size": "90x160", "name": "tall"}]}
+        specs = build_specs("snow", whole, None, "draft")
+        assert [spec["config"]["layers"][0]["file"] for spec in specs.values()] == [A, B]
+        assert [spec["config"]["subtitles"] for spec in specs.values()] == [None, B]
+        assert complete_config("snow", whole, has_song=False)["variants"][0]["name"] == "tall"
 
     @pytest.mark.parametrize(
         "config",
