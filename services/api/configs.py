@@ -106,9 +106,10 @@ async def update_system(
 
 async def merge_config(service: Service, caller: Caller, system_id: str, config: dict[str, Any]) -> SystemRow:
     """Change settings of a system; settings that are not named stay, also within nested objects."""
-    return await update_system(service, caller, system_id, lambda row: {"config": _merged(row.config, config)})
+    return await update_system(service, caller, system_id, lambda row: {"config": merged(row.config, config)})
 
 
-def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """A config with settings that change; those that are not named stay, also within nested objects."""
     both = (name for name in old if isinstance(old[name], dict) and isinstance(new.get(name), dict))
-    return {**old, **new, **{name: _merged(old[name], new[name]) for name in both}}
+    return {**old, **new, **{name: merged(old[name], new[name]) for name in both}}

@@ -54,13 +54,39 @@ class _Body(BaseModel):
         return values
 
 
+_TEMPLATE: Any = Field(None, description="one of `GET /templates`, instead of a type", examples=["cover-ring"])
+_SLOTS: Any = Field(
+    default_factory=dict,
+    description="what the template's slots hold: texts, colours, asset:ID of images and lyrics",
+    examples=[{"title": "Nocturne", "cover": f"asset:{_SHA256}"}],
+)
+
+
+def _check_look(body: Any) -> Any:
+    """A body has a type or a template, and slots only with the latter."""
+    if (body.template is None) == (body.particle_type is None):
+        raise ValueError("give a particle_type or a template" + (", not both" if body.template else ""))
+    if body.template is None and body.slots:
+        raise ValueError("slots: are for a template; give one")
+    return body
+
+
 class CreateSystem(_Body):
     """A new particle system."""
 
     model_config = _example(particle_type="snow", config=_CONFIG)
 
-    particle_type: str = Field(description="one of `GET /types`")
-    config: dict[str, Any] = Field(default_factory=dict, description="settings of the type; the others have defaults")
+    particle_type: str | None = Field(None, description="one of `GET /types`; needed without a template")
+    config: dict[str, Any] = Field(
+        default_factory=dict, description="settings of the type; the others have defaults, or are the template's"
+    )
+    template: str | None = _TEMPLATE
+    slots: dict[str, Any] = _SLOTS
+    audio_path: str | None = Field(
+        None, description="the song, as of `load-audio`; with a template, its tags fill slots that are not given"
+    )
+
+    _one_look = model_validator(mode="after")(_check_look)
 
 
 class SystemStatus(BaseModel):
@@ -125,6 +151,39 @@ class LayerKindInfo(BaseModel):
     bindable: dict[str, list[str]] = Field(description="as of types; none of particles, whose config has its own")
 
 
+class TemplateSlot(BaseModel):
+    """What a template lets its users give."""
+
+    kind: Literal["image", "text", "lyrics", "colors"] = Field(
+        description="asset:ID of an image or of lyrics, a text, or colours: a list, the name of a palette, or cover"
+    )
+    description: str
+    required: bool
+    default: str | list[list[int]] | None
+
+
+class TemplateInfo(BaseModel):
+    """A whole look with slots."""
+
+    name: str = Field(examples=["cover-ring"])
+    version: int
+    description: str
+    particle_type: str
+    slots: dict[str, TemplateSlot]
+    picture: str | None = Field(description="address of a moving picture of it; null if there is none")
+
+
+class TemplateFile(BaseModel):
+    """A template as it is in its file, to copy and change."""
+
+    version: int
+    name: str
+    description: str
+    type: str
+    slots: dict[str, TemplateSlot]
+    config: dict[str, Any] = Field(description="settings and layers, with references to slots")
+
+
 class Variant(_Body):
     """A further output of a render; what it does not say is as in the main one."""
 
@@ -143,16 +202,9 @@ class MaxBytes(_Body):
     max_bytes: int = Field(ge=1, description="bytes")
 
 
-class RenderRequest(_Body):
-    """A render; everything is optional. Output settings count over the system's own."""
+class RenderOptions(_Body):
+    """Output settings; all are optional, and count over a config's own."""
 
-    model_config = _example(output_path="my_visualization.mp4", audio_path=f"uploads/{_SHA256}.wav", quality="high")
-
-    system_id: str | None = Field(None, description="accepted, as in the guide; must be the one in the path")
-    output_path: str | None = Field(
-        None, description="a file name ending in .mp4, .mov, .webm, .zip, .webp or .gif, which says the format"
-    )
-    audio_path: str | None = Field(None, description="an uploaded song's path, or one under the media root")
     size: str | None = Field(None, description="instead of width and height, such as 1280x720", examples=["1280x720"])
     # Validated with all settings, so that the messages are the same.
     width: Annotated[int | None, SkipValidation] = None
@@ -223,6 +275,42 @@ class RenderRequest(_Body):
         return over | ({"duration": self.duration} if "duration" in self.model_fields_set else {})
 
 
+class RenderRequest(RenderOptions):
+    """A render; everything is optional. Output settings count over the system's own."""
+
+    model_config = _example(output_path="my_visualization.mp4", audio_path=f"uploads/{_SHA256}.wav", quality="high")
+
+    system_id: str | None = Field(None, description="accepted, as in the guide; must be the one in the path")
+    output_path: str | None = Field(
+        None, description="a file name ending in .mp4, .mov, .webm, .zip, .webp or .gif, which says the format"
+    )
+    audio_path: str | None = Field(None, description="an uploaded song's path, or one under the media root")
+
+
+class BatchSong(_Body):
+    """A song of a batch, and what is of it alone."""
+
+    model_config = _example(audio_path=f"uploads/{_SHA256}.wav", slots={"cover": f"asset:{_SHA256}"})
+
+    audio_path: str = Field(description="an uploaded song's path or id, or a path under the media root")
+    slots: dict[str, Any] = Field(default_factory=dict, description="over those of the batch")
+    output_path: str | None = Field(None, description="a file name, as of a render")
+
+
+class NewBatch(RenderOptions):
+    """A render of each song; output settings count over the config's own."""
+
+    model_config = _example(template="cover-ring", songs=[_SHA256], size="1080x1920")
+
+    template: str | None = _TEMPLATE
+    slots: dict[str, Any] = _SLOTS
+    particle_type: str | None = Field(None, description="one of `GET /types`, instead of a template")
+    config: dict[str, Any] = Field(default_factory=dict, description="settings, over those of the template")
+    songs: list[str | BatchSong] = Field(min_length=1, max_length=100, description="in the order in which they begin")
+
+    _one_look = model_validator(mode="after")(_check_look)
+
+
 class RenderAccepted(BaseModel):
     """A render that will be done."""
 
@@ -265,6 +353,7 @@ class Job(BaseModel):
         job_id=_JOB,
         owner="alice",
         system_id=_SYSTEM,
+        batch_id=None,
         status="rendering",
         stage="rendering",
         stage_progress=42,
@@ -298,7 +387,8 @@ class Job(BaseModel):
 
     job_id: str
     owner: str = Field(description="as of systems")
-    system_id: str
+    system_id: str = Field(description="of a job of a batch: that one's id")
+    batch_id: str | None = Field(None, description="the batch that it was submitted with")
     status: JobStatus
     stage: str = Field(description="queued, analysing, rendering, joining, or as `status` when it is over")
     stage_progress: int = Field(ge=0, le=100, description="per cent of this stage")
@@ -330,6 +420,60 @@ class Job(BaseModel):
         description="the main one first; each can be downloaded as soon as it is completed, and the job is when all "
         "are; empty for jobs of earlier versions",
     )
+
+
+class BatchCounts(BaseModel):
+    """How many jobs of a batch are where."""
+
+    queued: int
+    rendering: int
+    completed: int
+    failed: int
+    cancelled: int
+
+
+class BatchJob(BaseModel):
+    """A job of a batch."""
+
+    job_id: str
+    audio_id: str = Field(description="the song")
+    status: JobStatus
+    progress: int
+    output_path: str
+    error: str | None = None
+    url: str = Field(description="the job")
+    download_url: str | None = Field(None, description="its video; null until it is completed")
+
+
+class Batch(BaseModel):
+    """Several renders that were submitted together. Jobs that are deleted are no longer part of it."""
+
+    model_config = _example(
+        batch_id=_SYSTEM,
+        owner="alice",
+        created_at=_MOMENT,
+        progress=20,
+        counts={"queued": 1, "rendering": 1, "completed": 0, "failed": 0, "cancelled": 0},
+        jobs=[
+            {
+                "job_id": _JOB,
+                "audio_id": _SHA256,
+                "status": "rendering",
+                "progress": 41,
+                "output_path": "video.mp4",
+                "error": None,
+                "url": f"/particles/jobs/{_JOB}",
+                "download_url": None,
+            }
+        ],
+    )
+
+    batch_id: str
+    owner: str = Field(description="as of systems")
+    created_at: datetime
+    progress: int = Field(ge=0, le=100, description="per cent, the mean of its jobs")
+    counts: BatchCounts
+    jobs: list[BatchJob] = Field(description="in the order of the songs")
 
 
 class LiveSystem(SystemStatus):

@@ -197,6 +197,7 @@ class JobRow(Base):
     fairness_key: Mapped[str] = mapped_column("flow", String(64))  # the owner, or without API keys the system
     kind: Mapped[str] = mapped_column(String(8), default="video")
     system_id: Mapped[str] = mapped_column(String(36), index=True)
+    batch_id: Mapped[str | None] = mapped_column(String(36), index=True)  # of jobs that were submitted together
     whole_id: Mapped[str | None] = mapped_column(String(36), index=True)  # of an output: the job that it is part of
     outputs: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # of a video, the main first
     scene: Mapped[dict[str, Any]] = mapped_column(JSON)  # see services.jobs.render_spec

@@ -6,12 +6,15 @@ Workers do the rest through ``services.jobs.tasks``.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ecs_core import MotesError
 from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock, refund_seconds
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, now, renders_itself
@@ -34,6 +37,37 @@ from services.jobs.transitions import (
 )
 from services.storage.object_keys import result_key
 
+Admission: TypeAlias = Callable[[AsyncSession, Sequence[JobRow]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A new job, its number of tasks, and its parts, each with theirs; see :meth:`Jobs.submit`."""
+
+    job: JobRow
+    tasks: int
+    parts: Sequence[tuple[JobRow, int]] = ()
+
+    @property
+    def rendered(self) -> list[JobRow]:
+        """The jobs that render it."""
+        return [part for part, _ in self.parts] or [self.job]
+
+
+class BatchError(Exception):
+    """The submission of this number, of several, is refused, and so are all of them."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+async def lock(session: AsyncSession, jobs: Sequence[tuple[JobRow, Sequence[JobRow]]]) -> None:
+    """Lock what the submission of jobs of one owner needs, each with the jobs that render it."""
+    flows, ids = ({getattr(job, name) for job, _ in jobs} for name in ("fairness_key", "id"))
+    scenes = {row.scene_key for _, rendered in jobs for row in rendered}
+    await advisory_lock(session, owner_lock(jobs[0][0].owner or ""), *sorted(flows), *sorted(ids), *sorted(scenes))
+
 
 class Jobs:
     """All jobs."""
@@ -48,13 +82,14 @@ class Jobs:
         tasks: int,
         parts: Sequence[tuple[JobRow, int]] = (),
         quotas: Quotas = NO_QUOTAS,
-        admit: Callable[[AsyncSession, Sequence[JobRow]], Awaitable[None]] | None = None,
+        admit: Admission | None = None,
+        within: AsyncSession | None = None,
     ) -> JobRow:
         """Store a new job of about ``tasks`` tasks, and its first task; if the result exists, the job completes.
 
         ``parts`` are the outputs that render a job with variants (``services.jobs.outputs``), each with its number of
         tasks. Submitting a job again under the same id changes nothing. ``admit`` refuses jobs that the disk has no
-        room for.
+        room for. ``within`` is the transaction, if the job is not the only one in it.
 
         Raises:
             SceneError: the song is gone.
@@ -62,9 +97,8 @@ class Jobs:
             InsufficientStorageError: the disk has no room for it.
         """
         rendered = parts or [(job, tasks)]
-        scenes = sorted({row.scene_key for row, _ in rendered})
-        async with self._sessions.begin() as session:
-            await advisory_lock(session, owner_lock(job.owner or ""), job.fairness_key, job.id, *scenes)
+        async with self._sessions.begin() if within is None else nullcontext(within) as session:
+            await lock(session, [(job, [row for row, _ in rendered])])
             if (before := await session.get(JobRow, job.id)) is not None:
                 return before
             turn = await start_virtual_time(session, job.fairness_key, job.priority)
@@ -100,6 +134,28 @@ class Jobs:
                 await start_job(session, row)
             on_commit(session, partial(log_job, job, "submitted"))
         return job
+
+    async def submit_all(
+        self, submissions: Sequence[Submission], *, quotas: Quotas = NO_QUOTAS, admit: Admission | None = None
+    ) -> list[JobRow]:
+        """Store several new jobs of one owner, or none of them; see :meth:`submit`.
+
+        Raises:
+            BatchError: one of them is refused; its cause says why.
+        """
+        stored = []
+        async with self._sessions.begin() as session:
+            await lock(session, [(each.job, each.rendered) for each in submissions])
+            for number, each in enumerate(submissions):
+                try:
+                    stored.append(
+                        await self.submit(
+                            each.job, tasks=each.tasks, parts=each.parts, quotas=quotas, admit=admit, within=session
+                        )
+                    )
+                except MotesError as error:
+                    raise BatchError(number) from error
+        return stored
 
     async def fail(self, job: str, reason: str) -> bool:
         """Fail the job for good; False if it is over."""

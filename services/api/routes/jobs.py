@@ -39,6 +39,7 @@ def to_schema(row: JobRow, payload: dict[str, Any] | None = None) -> schemas.Job
             "job_id": row.id,
             "outputs": outputs,
             "owner": row.owner,
+            "batch_id": row.batch_id,
             "priority": row.priority,
             "created_at": row.created_at,
             "output_path": row.output_path,
