@@ -146,4 +146,5 @@ def stands_for(platform: Platform) -> dict[str, object]:
     """The settings that the platform's name stands for, as plain values by name."""
     facts = FACTS[platform]
     said: dict[str, object] = {"width": facts.width, "height": facts.height, "safe_area": platform}
-    return said | ({} if facts.seconds is None else {"duration": facts.seconds})
+    said |= {} if facts.seconds is None else {"duration": facts.seconds}
+    return said | ({"loop": True} if facts.loops else {})

@@ -99,7 +99,7 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
     from ecs_core.rendering.segment import SegmentRenderer
 
     if before is not None:
-        before.simulation.close()
+        before.close()
     plan = RenderPlan(
         particle_types().types[begin.type],
         begin.settings,
@@ -107,6 +107,7 @@ def _prepare(begin: Begin, before: SegmentRenderer | None) -> SegmentRenderer:
         begin.video,
         (),
         gains=begin.gains,
+        loop=begin.loop,
     )
     renderer = SegmentRenderer(plan, digests=begin.digests)
     renderer.load()

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ecs_core.arrays import U16
 from ecs_core.flashes.light_meter import LightMeter
 from ecs_core.flashes.limiter import FlashLimiter
+from ecs_core.raster.marks import Marks
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import RenderPlan
@@ -37,10 +39,12 @@ def with_limited_flashes(
     with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
         for frame in range(last):
             sprites, finish = picture.scaled(simulation.frame()), simulation.finish
+            marks = picture.scaled_marks(simulation.marks)
             fade = plan.part.light(frame, plan.video.fps)
 
             def measure(gain: float) -> U16:
-                picture.rasteriser.paint(sprites, picture.planes, light=fade * gain, finish=finish)  # noqa: B023
+                what: dict[str, Any] = {"light": fade * gain, "finish": finish, "marks": marks}  # noqa: B023
+                picture.rasteriser.paint(sprites, picture.planes, **what)  # noqa: B023
                 return picture.meter.measure(picture.planes)
 
             gains[frame] = limiter.gain(measure)
@@ -58,6 +62,11 @@ class _SmallPicture:
         self._across, self._down = np.float32(small[0] / width), np.float32(small[1] / height)
         self.planes, self.meter = Planes.empty(*small), LightMeter(*small)
         self.rasteriser = Rasteriser(*small, background=backdrop(plan.particle_type, plan.settings))
+
+    def scaled_marks(self, marks: Marks) -> Marks:
+        """Marks of the large picture in the small one."""
+        across, down = float(self._across), float(self._down)
+        return [replace(each, mark=each.mark.scaled(across, down)) for each in marks]
 
     def scaled(self, sprites: Sprites) -> Sprites:
         """Sprites of the large picture in pixels of the small one."""

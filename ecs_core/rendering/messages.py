@@ -25,6 +25,7 @@ class Begin:
     video: VideoFormat
     digests: bool
     gains: F32 | None = None
+    loop: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ecs_core.lazily import joined
 from ecs_core.platforms import check_seconds
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.plugin_api.layers import pictures_sound
+from ecs_core.rendering.loop import fade_frames, in_whole_bars
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
 from ecs_core.scene.settings import Settings
@@ -53,7 +54,7 @@ class RenderPlan:
     """Everything a worker needs except snapshots: what to simulate, how to encode, and the segments.
 
     ``peak`` is that of the song's mix (see Analysis). ``gains``, (frames,), are factors on the light of frames, of
-    which some would flash too often (see ``rendering.flash_limit``).
+    which some would flash too often (see ``rendering.flash_limit``). The timeline of a loop is ``loop`` frames longer.
     """
 
     particle_type: ParticleType
@@ -63,11 +64,12 @@ class RenderPlan:
     segments: tuple[Segment, ...]
     peak: float | None = None
     gains: F32 | None = None
+    loop: int = 0
 
     @property
     def frames(self) -> int:
         """Number of frames of the whole video."""
-        return self.timeline.frames
+        return self.timeline.frames - self.loop
 
     @property
     def part(self) -> Part:
@@ -91,7 +93,7 @@ class RenderPlan:
     @cached_property
     def poster(self) -> int:
         """The number of the frame that the poster shows."""
-        return poster_frame(self.settings, self.timeline)
+        return min(poster_frame(self.settings, self.timeline), self.frames - 1)
 
     def shown(self, frame: int) -> int:
         """The number of the simulated frame whose picture frame ``frame`` of the video shows: its own, but for the
@@ -117,14 +119,13 @@ def make_plan(
     """
     if timeline is None:
         timeline = timeline_of(settings, analysis)
-    longest = max(1, round(segment_seconds * settings.rate))
-    video = video_format(
-        particle_type, settings, quality, frames=timeline.frames, gop=longest, has_song=analysis is not None
-    )
-    segments, peak = cut(timeline.frames, longest), None if analysis is None else analysis.peak
+    loop = _frames_after(timeline.frames, settings) if settings.loop else 0
+    frames, longest = timeline.frames - loop, max(1, round(segment_seconds * settings.rate))
+    video = video_format(particle_type, settings, quality, frames=frames, gop=longest, has_song=analysis is not None)
+    segments, peak = cut(frames, longest), None if analysis is None else analysis.peak
     if video.rates.most is not None:
-        segments = _shared_out(segments, int(video.rates.most / 8 * timeline.frames / settings.rate))
-    plan = RenderPlan(particle_type, settings, timeline, video, segments, peak)
+        segments = _shared_out(segments, int(video.rates.most / 8 * frames / settings.rate))
+    plan = RenderPlan(particle_type, settings, timeline, video, segments, peak, loop=loop)
     _ = plan.poster  # raises now rather than when a segment needs it
     return plan
 
@@ -180,7 +181,7 @@ def has_alpha(particle_type: ParticleType, settings: Settings) -> bool:
     """Whether nothing lies behind the particles of a scene, and its video has alpha."""
     if settings.alpha is not None:
         return settings.alpha
-    overlay = FACTS[settings.format].is_for_overlays and settings.background is None
+    overlay = FACTS[settings.format].is_for_overlays and settings.background is None and settings.backdrop is None
     return overlay and max(particle_type.backdrop.base) < _BRIGHT
 
 
@@ -192,10 +193,14 @@ def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool =
     """
     start = start_of(settings, analysis)
     frames = settings.frames(Fraction(0) if analysis is None else analysis.exact_duration - start)
+    if settings.loop and analysis is not None and frames > 1:
+        start, frames = in_whole_bars(settings, analysis, start)
     if frames < 1:
         if start:
             raise SceneError(f"start = {float(start):g}: leaves less than one frame of the song; begin earlier")
         raise SceneError("the song is shorter than one frame of video; give a duration in seconds")
+    if settings.loop:
+        frames += fade_frames(frames, settings.rate)
     if analysis is None:
         timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:
@@ -204,6 +209,11 @@ def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool =
             settings.rate, frames, settings.heard, start=start, lazily=lazily, pictured=pictured
         )
     return with_levels(timeline, settings)
+
+
+def _frames_after(frames: int, settings: Settings) -> int:
+    """Of so many frames of a loop's timeline, those that come after the loop."""
+    return next(fade for fade in range(frames) if fade_frames(frames - fade, settings.rate) == fade)
 
 
 def with_levels(timeline: FeatureTimeline, settings: Settings) -> FeatureTimeline:

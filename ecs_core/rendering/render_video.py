@@ -186,7 +186,7 @@ def _render_output(
     began = time.perf_counter()
     plan = with_limited_flashes(plan, progress=_heeding("limiting", reporter, cancel))
     limited = time.perf_counter()
-    pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes, plan.gains))
+    pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes, plan.gains, plan.loop))
     finished = folder / f"finished{FACTS[settings.format].suffix}"
     counter = FlashCounter(settings.rate) if plan.settings.looks_for_flashes else None
     made = _render_segments(plan, output.scene, pool, finished, poster, tags, counter, reporter, cancel)

@@ -19,12 +19,14 @@ import numpy as np
 from ecs_core.arrays import U16
 from ecs_core.errors import RenderError
 from ecs_core.flashes.light_meter import LightMeter
+from ecs_core.raster.cross_fade import cross_fade, cross_fade_straight
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.half_size import double
 from ecs_core.raster.marks import Marks
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from ecs_core.raster.straight import StraightRasteriser
+from ecs_core.rendering.loop import share_of_end
 from ecs_core.rendering.messages import SegmentReport
 from ecs_core.rendering.plan import RenderPlan, Segment
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation, backdrop
@@ -48,6 +50,8 @@ class SegmentRenderer:
             settings, self._half = settings.of_size(width, height), Planes.empty(width, height)
         self.simulation = Simulation(plan.particle_type, settings, plan.timeline)
         self._light = plan.light
+        self._end: SegmentRenderer | None = None  # of what comes after a loop's end
+        self._start: SceneSnapshot | None = None
         self._meter = LightMeter(video.width, video.height) if plan.settings.looks_for_flashes else None
         self._picture = picture_for(video)
         ground = backdrop(plan.particle_type, settings)
@@ -61,8 +65,7 @@ class SegmentRenderer:
         """The first frame after a snapshot, drawn but not encoded."""
         self.simulation.restore(snapshot)
         self._rasteriser.reset()
-        light = self._light(snapshot.frame)
-        self._paint(self._next_frame(), light)
+        self._paint_frame(snapshot.frame, self._next_frame())
         return self._picture
 
     def load(self) -> None:
@@ -83,6 +86,40 @@ class SegmentRenderer:
         if self._half is not None:
             double(self._half, self._picture.planes)
         return scale
+
+    def _paint_frame(self, frame: int, drawn: Drawn) -> float:
+        """Paint a frame of the video, as :meth:`_paint` does; a loop's first ones fade from those after its end."""
+        plan = self._plan
+        share = share_of_end(frame, plan.loop)
+        if share or (plan.loop and frame == plan.loop):  # the picture is not as it was painted
+            self._rasteriser.reset()
+        scale = self._paint(drawn, self._light(plan.shown(frame)))
+        if share:
+            if self._end is None:
+                self._end = SegmentRenderer(replace(plan, loop=0))
+            after = self._end._painted(plan.frames + frame)
+            if isinstance(after, Picture) and isinstance(self._picture, Picture):
+                cross_fade(self._picture.planes, after.planes, share, self._picture.planes)
+            elif isinstance(after, StraightPicture) and isinstance(self._picture, StraightPicture):
+                cross_fade_straight(self._picture.planes, after.planes, share, self._picture.planes)
+        return scale
+
+    def _painted(self, frame: int) -> Picture | StraightPicture:
+        """A frame, drawn but not encoded; those that come in order are not simulated from the start each."""
+        if self._start is None:
+            self._start = self.simulation.snapshot()
+        if self.simulation.world.frame > frame:
+            self.simulation.restore(self._start)
+        self.simulation.skip_to(frame)
+        self._rasteriser.reset()
+        self._paint(self._next_frame(), 1.0)
+        return self._picture
+
+    def close(self) -> None:
+        """Delete the worlds."""
+        self.simulation.close()
+        if self._end is not None:
+            self._end.close()
 
     def _next_frame(self) -> Drawn:
         return self.simulation.frame(), self.simulation.marks, self.simulation.finish
@@ -154,8 +191,7 @@ class SegmentRenderer:
                 if frame == segment.start and opening is not None:
                     drawn = opening
                 t1 = now()
-                light = self._light(self._plan.shown(frame))
-                scale = self._paint(drawn, light)
+                scale = self._paint_frame(frame, drawn)
                 overdrawn += scale < 1
                 if self._meter is not None and isinstance(picture, Picture):
                     light_of.append(self._meter.measure(picture.planes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from ecs_core.errors import SceneError
@@ -53,8 +54,8 @@ def write_frame(plan: RenderPlan, at: float, output: Path) -> str:
         raise SceneError(str(error)) from None
     plan = with_limited_flashes(plan, frames=plan.shown(frame) + 1)
     renderer = SegmentRenderer(plan)
-    with renderer.simulation as simulation:
-        simulation.skip_to(plan.shown(frame))
-        picture = renderer.picture(simulation.snapshot())
+    with closing(renderer):
+        renderer.simulation.skip_to(plan.shown(frame))
+        picture = renderer.picture(renderer.simulation.snapshot())
     write_atomically(output, lambda part: write_png(rgb_of(picture.frame), part))
     return picture.digest()

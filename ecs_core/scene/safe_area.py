@@ -51,3 +51,10 @@ def safe_rectangle(settings: Settings) -> tuple[float, float, float, float]:
     facts = FACTS[area]
     side = max(facts.margins.left, facts.margins.right) / facts.width
     return side, facts.margins.top / facts.height, 1 - side, 1 - facts.margins.bottom / facts.height
+
+
+def safe_box(settings: Settings) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the safe area, in whole pixels."""
+    left, top, right, bottom = safe_rectangle(settings)
+    x, y = round(left * settings.width), round(top * settings.height)
+    return x, y, max(1, round(right * settings.width) - x), max(1, round(bottom * settings.height) - y)

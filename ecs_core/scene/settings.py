@@ -37,6 +37,7 @@ from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Blend
 from ecs_core.raster.textures import Picture
+from ecs_core.scene.backdrop_settings import BACKDROPS, Backdrop
 from ecs_core.scene.layer_settings import LayerSettings
 from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
 from ecs_core.scene.nested_settings import (
@@ -184,6 +185,12 @@ class Settings(Model):
     )
     dust: float = option(0.0, "smaller particles that each one leaves behind", group="look", unit="1/s", ge=0, le=1000)
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
+    backdrop: Backdrop | None = option(
+        None,
+        "what lies under everything: a colour, a gradient, an image or a video; not with background",
+        group="look",
+        examples=[{"kind": "gradient", "colors": [[12, 12, 40], [90, 30, 80]]}],
+    )
     format: Form = option(
         "mp4",
         "mp4: H.264 and AAC; mov: ProRes 4444; webm: VP9; png: numbered frames in a zip file; webp and gif: short ones",
@@ -210,6 +217,9 @@ class Settings(Model):
         group="output",
         asset="lyrics",
         max_length=4096,
+    )
+    loop: bool = option(
+        False, "its last frame is followed by its first, after whole bars where the song has them", group="output"
     )
     poster_frame: bool = option(False, "show the poster as the first frame", group="output")
     platform: Platform | None = option(
@@ -422,6 +432,17 @@ class Settings(Model):
         return self
 
     @model_validator(mode="after")
+    def _loops(self) -> Self:
+        if not self.loop:
+            return self
+        for name in ("fade_in", "fade_out", "poster_frame"):
+            if value := getattr(self, name):
+                raise ValueError(f"loop = true with {name} = {value}: what loops has no beginning and no end")
+        if self.flash_guard == "limit":
+            raise ValueError('loop = true with flash_guard = "limit": is of videos that do not loop; use "report"')
+        return self
+
+    @model_validator(mode="after")
     def _format_holds_it(self) -> Self:
         facts, alpha = FACTS[self.format], self.alpha is True
         if alpha and not facts.holds_alpha:
@@ -432,6 +453,8 @@ class Settings(Model):
         if self.subtitles is not None and not facts.holds_subtitles:
             having = ", ".join(form for form, each in FACTS.items() if each.holds_subtitles)
             raise ValueError(f"subtitles with format = {self.format}: it holds none; formats that do: {having}")
+        if alpha and self.backdrop is not None:
+            raise ValueError(f"alpha = true with a backdrop ({self.backdrop.kind}): give one of them")
         if facts.most_fps is not None and self.rate > facts.most_fps:
             raise ValueError(
                 f"fps = {self.fps} with format = {self.format}: it shows at most {facts.most_fps} frames per second"
@@ -455,6 +478,23 @@ class Settings(Model):
     @model_validator(mode="after")
     def _variants_have_names(self) -> Self:
         self.variant_names()
+        return self
+
+    @field_validator("backdrop", mode="before")
+    @classmethod
+    def _of_a_kind(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("kind") not in BACKDROPS:
+            given = f"kind = {value['kind']!r}" if "kind" in value else "kind is missing"
+            raise ValueError(f"{given}: must be {', '.join(BACKDROPS[:-1])} or {BACKDROPS[-1]}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_ground(self) -> Self:
+        usual = type(self).model_fields["background"].default
+        if self.backdrop is not None and self.background is not None and self.background != usual:
+            raise ValueError(
+                f"background = {list(self.background)} with a backdrop ({self.backdrop.kind}): give one of them"
+            )
         return self
 
     @field_validator("hearing")
@@ -603,7 +643,7 @@ class Settings(Model):
         return int(seconds * self.rate + Fraction(1, 2))
 
 
-_ONCE = ("layers", "camera", "finish", "variants")  # of the video; its layers have none
+_ONCE = ("layers", "camera", "finish", "backdrop", "variants")  # of the video; its layers have none
 OF_THE_VIDEO = tuple(name for name in Settings.model_fields if name not in _PER_LAYER)
 
 

@@ -59,7 +59,7 @@ def template_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
-def find(name_or_path: str) -> Template:
+def find_template(name_or_path: str) -> Template:
     """A template by its name, or from a file: what ends in .json or has a slash is a path.
 
     Raises:

@@ -52,9 +52,9 @@ class Slots:
         """The type and the config that the template makes of its slots."""
         from ecs_core.scene.cover_palette import colours_of_picture
         from ecs_core.templates.filling import fill_template, wants_cover_colours
-        from ecs_core.templates.template import find
+        from ecs_core.templates.template import find_template
 
-        template = find(self._template or "")
+        template = find_template(self._template or "")
         slots = self._from_tags(template) | self._given
         colours = None
         if wants_cover_colours(template, slots) and (cover := slots.get("cover") or self._cover()) is not None:
@@ -97,6 +97,9 @@ class Slots:
         found = {name: tags.texts[name] for name, kind in left.items() if kind == "text" and name in tags.texts}
         if "cover" in left and (cover := self._cover()) is not None:
             found["cover"] = cover
+        if "lyrics" in left and tags.lyrics and self._folder is not None:
+            (self._folder / "lyrics").write_text(tags.lyrics, encoding="utf-8")
+            found["lyrics"] = str(self._folder / "lyrics")
         return found
 
     def _cover(self) -> str | None:

@@ -23,9 +23,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the templates."""
     import json
 
-    from ecs_core.templates.template import find, template_names
+    from ecs_core.templates.template import find_template, template_names
 
-    templates = [find(name) for name in ([arguments.name] if arguments.name is not None else template_names())]
+    templates = [find_template(name) for name in ([arguments.name] if arguments.name is not None else template_names())]
     if arguments.json:
         plain = [each.model_dump(mode="json", exclude_defaults=True) | {"version": each.version} for each in templates]
         print(json.dumps(plain if arguments.name is None else plain[0], indent=2, ensure_ascii=False))

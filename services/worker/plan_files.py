@@ -38,6 +38,7 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
         "tempo": line.tempo,
         "start": str(line.start),
         "peak": plan.peak,
+        "loop": plan.loop,
         "segments": [[segment.number, segment.start, segment.stop, segment.most] for segment in plan.segments],
         "video": [video.width, video.height, str(video.fps), video.quality, video.gop],
         "form": [video.form, video.alpha, asdict(video.rates)],
@@ -79,7 +80,8 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
     form, alpha, rates = facts.get("form", ("mp4", False, {}))
     video = VideoFormat(width, height, Fraction(rate), quality, gop, form, alpha, Rates(**rates))
     segments = tuple(Segment(*each) for each in facts["segments"])
-    return RenderPlan(particle_type, settings, timeline, video, segments, facts.get("peak"), kept.get("gains"))
+    rest = facts.get("peak"), kept.get("gains"), facts.get("loop", 0)
+    return RenderPlan(particle_type, settings, timeline, video, segments, *rest)
 
 
 def _sonogram(kept: Mapping[str, Any], peak: int, begin: int) -> Sonogram:

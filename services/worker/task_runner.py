@@ -113,7 +113,7 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     file = folder / "plan.npz"
     save_plan(plan, file)
     storage.put(plan_key(key, spec["plan"]), file)
-    found = plan.settings.start == "drop"  # its length was not known either
+    found = plan.settings.start == "drop" or plan.settings.loop  # its length was not known either
     report(
         {
             "segments": [segment.stop - segment.start for segment in plan.segments],

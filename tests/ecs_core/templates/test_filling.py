@@ -11,7 +11,7 @@ import pytest
 from ecs_core.errors import SceneError
 from ecs_core.scene.palettes import PALETTES
 from ecs_core.templates.filling import fill_template, wants_cover_colours
-from ecs_core.templates.template import Template, check_template, find, read_template, template_names
+from ecs_core.templates.template import Template, check_template, find_template, read_template, template_names
 
 SLOTS = {
     "cover": {"kind": "image"},
@@ -191,23 +191,23 @@ def test_files_that_are_no_templates_are_refused(values: Any, message: str, tmp_
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match=r"template .*missing.json: No such file"):
-        find(str(tmp_path / "missing.json"))
+        find_template(str(tmp_path / "missing.json"))
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(SceneError, match=r"broken.json: is not valid JSON"):
-        find(str(tmp_path / "broken.json"))
+        find_template(str(tmp_path / "broken.json"))
     (tmp_path / "large.json").write_bytes(b" " * 1_000_001)
     with pytest.raises(SceneError, match="is larger than 1000000 bytes"):
-        find(str(tmp_path / "large.json"))
+        find_template(str(tmp_path / "large.json"))
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_names() -> None:
     with pytest.raises(
         SceneError, match=r"template 'nothing': there is none; there are: .*cover-ring.*; or give a file"
     ):
-        find("nothing")
+        find_template("nothing")
 
 
 @pytest.mark.parametrize("name", template_names())
 def test_those_of_motes_are_named_after_their_files(name: str) -> None:
-    assert find(name).name == name
-    assert find(name).description
+    assert find_template(name).name == name
+    assert find_template(name).description
