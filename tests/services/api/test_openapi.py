@@ -45,6 +45,7 @@ OPERATIONS = {
     "follow_job": "GET /jobs/{job_id}/events",
     "list_deliveries": "GET /jobs/{job_id}/deliveries",
     "download": "GET /download/{job_id}",
+    "get_output": "GET /jobs/{job_id}/outputs/{name}",
     "get_poster": "GET /jobs/{job_id}/poster",
     "count": "GET /metrics",
     "health": "GET /health",
@@ -102,7 +103,7 @@ def test_every_error_uses_the_problem_component(document: dict[str, Any]) -> Non
 
 def test_document_is_valid_and_small(document: dict[str, Any]) -> None:
     validate(document)
-    assert len(json.dumps(document)) < 71_000
+    assert len(json.dumps(document)) < 75_000
 
 
 def test_client_is_generated_without_a_warning(document: dict[str, Any], tmp_path: Path) -> None:
