@@ -15,7 +15,7 @@ from ecs_core import SceneError
 from ecs_core.platforms import FACTS
 from ecs_core.song_file.tags import are_timed
 from ecs_core.templates.filling import fill_template, wants_cover_colours
-from ecs_core.templates.template import Template, find, template_names
+from ecs_core.templates.template import Template, find_template, template_names
 from services.api.dependencies import Service
 from services.auth.api_keys import Caller
 from services.database.models import AudioRow
@@ -36,7 +36,7 @@ def template_of(name: str) -> Template:
     names = template_names()
     if name not in names:
         raise SceneError(f"template = {name[:100]!r}: there is none; there are: {', '.join(names)}")
-    return find(name)
+    return find_template(name)
 
 
 async def filled(

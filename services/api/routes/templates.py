@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import TypeAdapter
 
 import ecs_core.templates
-from ecs_core.templates.template import find, template_names
+from ecs_core.templates.template import find_template, template_names
 from services.api import schemas
 from services.api.dependencies import ServiceDep
 from services.api.errors import problems
@@ -39,7 +39,7 @@ def all_templates(base: str = "") -> bytes:
     """All templates as JSON; ``base`` begins the addresses of their pictures."""
     shown = []
     for name in template_names():
-        template = find(name)
+        template = find_template(name)
         plain = template.model_dump(mode="json", exclude={"config", "type"})
         picture = f"{base}/{name}/picture" if picture_of(name) is not None else None
         shown.append(schemas.TemplateInfo.model_validate(plain | {"particle_type": template.type, "picture": picture}))
@@ -55,7 +55,7 @@ def all_templates(base: str = "") -> bytes:
 async def get_template(name: str, service: ServiceDep) -> Response:
     """A template as it is in its file, to copy and change."""
     _check(name)
-    return Response(await service.compute(lambda: find(name).model_dump_json()), media_type="application/json")
+    return Response(await service.compute(lambda: find_template(name).model_dump_json()), media_type="application/json")
 
 
 @router.get(

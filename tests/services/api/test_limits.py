@@ -29,6 +29,7 @@ WIDE = {  # what this server does for nobody: the limits, and what is over them
     "max_seconds": 20,
     "max_particles": 3000,
     "max_letters": 200,
+    "max_variants": 2,
 }
 OVER: list[tuple[dict[str, Any], str, str]] = [
     ({"width": 1000, "height": 502}, "max_pixels", "width × height = 1000 × 502: at most 500000 here"),
@@ -42,6 +43,14 @@ OVER: list[tuple[dict[str, Any], str, str]] = [
         "max_particles",
         "particle_count = 3100 in all layers: at most 3000 here",
     ),
+    ({"variants": [{"size": f"{n}x16"} for n in (16, 18, 20)]}, "max_variants", "3 variants: at most 2 here"),
+    (
+        {"variants": [{"size": "64x64"}, {"size": "1000x502"}]},
+        "max_pixels",
+        "variants.1: width × height = 1000 × 502: at most 500000 here",
+    ),
+    ({"variants": [{"fps": 51}]}, "max_fps", "variants.0: fps = 51: at most 50 here"),
+    ({"variants": [{"duration": 21}]}, "max_seconds", "variants.0: duration = 21 s: at most 20 here"),
 ]
 BEYOND: list[tuple[dict[str, Any], str, str]] = [  # what no video can be: said is what this server allows
     ({"width": 30_000, "height": 30_000}, "max_pixels", "width × height = 30000 × 30000: at most 500000 here"),
@@ -71,6 +80,8 @@ WRONG = [
     {"width": "wide"},
     {"particle_count": [1]},
     {"fps": "9e999999"},
+    {"variants": 3},
+    {"variants": [3]},
 ]
 
 
@@ -248,7 +259,8 @@ class TestSceneLimits:
         changed(world.database, lambda keys, sessions: keep(sessions, system, SMALL | config))
         assert world.call("alice", "GET", f"/systems/{system}").status_code == 200
         previews = () if limit == "max_seconds" else ("preview?duration=1",)  # which is short, whatever the video is
-        for what in ("frame", *previews, "render"):
+        looks = () if "variants" in config else ("frame", *previews)  # which show the main output
+        for what in (*looks, "render"):
             method = "POST" if what == "render" else "GET"
             more = {"json": {}} if what == "render" else {}
             self.refused(world.call("alice", method, f"/systems/{system}/{what}", **more), limit, said)
