@@ -35,6 +35,7 @@ WORLD, WORLDS = "ecs_core/ecs/world.py", "tests/ecs_core/ecs/test_world.py"
 TABLE, TABLES = "ecs_core/ecs/table.py", "tests/ecs_core/ecs/test_table.py"
 KERNEL, PAINTER = "ecs_core/kernels/raster.py", "ecs_core/raster/rasteriser.py"
 RASTER = "tests/ecs_core/raster/test_rasteriser.py"
+PICTURES, MARK_TESTS = "ecs_core/kernels/pictures.py", "tests/ecs_core/raster/test_marks.py"
 FINISH, FINISH_TESTS = "ecs_core/kernels/finish.py", "tests/ecs_core/raster/test_finish.py"
 BLOOM, TURNING = "ecs_core/raster/bloom.py", "ecs_core/raster/turning.py"
 TEXTURE_TESTS = "tests/ecs_core/raster/test_textures.py"
@@ -206,9 +207,30 @@ MUTATIONS = [
     Mutation(
         "raster: light that moved stays behind",
         PAINTER,
-        "if first == last and first_line == last_line and not before.any() and finishing is None:",
-        "if first == last and first_line == last_line and finishing is None:",
+        "if not (drawn or self._touched.any() or before.any() or finishing is not None):",
+        "if not (drawn or self._touched.any() or finishing is not None):",
         RASTER,
+    ),
+    Mutation(
+        "marks: those that changed stay as they were",
+        PAINTER,
+        "if not same(old, new):",
+        "if not same(old, new) and new is None:",
+        MARK_TESTS,
+    ),
+    Mutation(
+        "marks: the ground of other marks is kept",
+        PAINTER,
+        "if len(self._ground_marks) != count or not all(map(same, self._ground_marks, first)):",
+        "if not self._ground_marks:",
+        MARK_TESTS,
+    ),
+    Mutation(
+        "marks: luma ignores its cell",
+        PICTURES,
+        "after[2 * i + 1] = wide[i]\n    for row",
+        "after[2 * i + 1] = _ONE\n    for row",
+        MARK_TESTS,
     ),
     Mutation(
         "raster: a new picture keeps the old one", PAINTER, "        self._before[:] = 1\n", "        pass\n", RASTER

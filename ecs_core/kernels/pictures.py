@@ -302,8 +302,8 @@ def _draw_straight(
 
 
 @kernel(
-    "f4[::1], f4[::1], i8, i8, i8, f4[:, :, ::1], f4[:, :, ::1], f4[::1], f4[::1], f4, i8, f4, f8, f4[:, ::1], "
-    "i4[:, ::1], u1[:, ::1]"
+    "f4[::1], f4[::1], i8, i8, i8, f4[:, :, ::1], f4[:, :, ::1], f4[::1], f4[::1], f4, f4, i8, f4, f8, i8, i8, "
+    "f4[:, ::1], i4[:, ::1], u1[:, ::1]"
 )
 def draw_picture(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, fine: F32, half: F32, place: F32, bounds: F32,
@@ -351,13 +351,14 @@ def draw_picture(
         u, v = place[0] * x + place[1] * y + place[2], place[3] * x + place[4] * y + place[5]
         for plane in range(4):
             _sample(
-                half[plane], cells[plane], n >> 1, _HALF * u + frame, _HALF * v + frame, step_u, step_v, line, places[0],
-                shares,
+                half[plane], cells[plane], n >> 1, _HALF * u + frame, _HALF * v + frame, step_u, step_v, line,
+                places[0], shares,
             )  # fmt: skip
         at = (row - top) * (width + PAD) + first
         cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
         put(
-            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, level, adds, most, toe
+            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, level, adds, most,
+            toe,
         )  # fmt: skip
     touch(touched, y0 - top, y1 - top, x0, x1)
 

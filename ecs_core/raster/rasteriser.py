@@ -186,10 +186,7 @@ class Rasteriser:
         if light != 1:
             base, glow = (values * np.float32(light) for values in (base, glow))
         covers = bool(marks) or (sprites.cover is not None and bool(sprites.cover.any()))
-        things: list[Group | PlacedMark] = []
-        aberration = 0.0 if finish is None else finish.aberration
-        for part in in_order(sprites, marks):
-            things.append(self._group(part, light=light, aberration=aberration) if isinstance(part, Sprites) else part)
+        things = self.cut(sprites, marks, light=light, aberration=0.0 if finish is None else finish.aberration)
         finishing = None if finish is None else self._finishing(finish, fade, things)
         changed = self._changed(marks)
         still = self._still(things)
@@ -235,6 +232,15 @@ class Rasteriser:
             self._luminance.fill(0)
             self._colour.fill(0)
         return min((thing.scale for thing in things if isinstance(thing, Group)), default=1.0)
+
+    def cut(
+        self, sprites: Sprites, marks: Marks = (), *, light: float = 1.0, aberration: float = 0.0
+    ) -> list[Group | PlacedMark]:
+        """The marks of a picture and the groups of sprites between them, in draw order; ``light`` dims the sprites."""
+        return [
+            self._group(part, light=light, aberration=aberration) if isinstance(part, Sprites) else part
+            for part in in_order(sprites, marks)
+        ]
 
     def _group(self, sprites: Sprites, *, light: float, aberration: float) -> Group:
         """Sprites between two marks, cut into windows and lines, and which of them each band shows."""

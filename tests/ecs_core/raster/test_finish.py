@@ -11,12 +11,12 @@ from ecs_core import Sprites, kernels
 from ecs_core.raster.background import Background
 from ecs_core.raster.bloom import Bloom
 from ecs_core.raster.finish import Finish
+from ecs_core.raster.groups import Group
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from tests.ecs_core.raster.painting import BLACK, HEIGHT, WIDTH, light_of, painted, same
 from tests.ecs_core.raster.test_lines import lines
 from tests.ecs_core.raster.test_rasteriser import GLOW, nothing, sprites
 
-NO_LINES = np.zeros((10, 0), np.float32)
 MIDDLE = float(kernels.finish.MIDDLE)
 DOTS = sprites([40.0, 96.0, 150.3], [30.0, 54.0, 80.7], radius=5.0, light=(0.9, 0.4, 1.5))
 
@@ -57,8 +57,9 @@ def test_bloom_spreads_so_many_times_the_light_of_a_sprite(radius: float) -> Non
 
 def light_in_all(width: int, height: int, drawn: Sprites, radius: float, amount: float) -> np.ndarray:
     """The light of the bloom, summed over the pixels of the picture, of each channel."""
-    bloom = Bloom(width, height)
-    light = bloom.light(drawn, NO_LINES, np.zeros(0, np.int64), scale=1.0, amount=amount, radius=radius)
+    (group,) = Rasteriser(width, height).cut(drawn)
+    assert isinstance(group, Group)
+    light = Bloom(width, height).light([group], amount=amount, radius=radius)
     return light.sum(axis=(1, 2), dtype=np.float64) * 2 * height / light.shape[1]
 
 
