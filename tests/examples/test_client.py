@@ -65,6 +65,16 @@ def test_script_uploads_a_picture(service: Service, demo_song: Path, tmp_path: P
     assert len(read_video(tmp_path / "out.mp4").pts) == 30
 
 
+def test_script_fills_a_template(service: Service, demo_song: Path, tmp_path: Path) -> None:
+    (tmp_path / "cover.png").write_bytes(picture("PNG"))
+    config = json.dumps({"width": 160, "height": 90, "fps": 10, "duration": 1.0})
+    shown = ("--template", "cover-ring", "--picture", tmp_path / "cover.png", "--config", config)
+    process = client(demo_song, tmp_path / "out.mp4", *shown, "--url", service.url)
+    out, said = process.communicate(timeout=HANG)
+    assert (process.returncode, out) == (0, f"{tmp_path / 'out.mp4'}\n"), said
+    assert len(read_video(tmp_path / "out.mp4").pts) == 10
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
