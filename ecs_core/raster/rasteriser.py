@@ -190,20 +190,21 @@ class Rasteriser:
         finishing = None if finish is None else self._finishing(finish, fade, things)
         changed = self._changed(marks)
         still = self._still(things)
+        if marks:
+            self._make_room(marks)
         # Two kernels instead of one around both, in which LLVM would not vectorise the drawing.
         for band, before in enumerate(self._before):
             top = band * BAND_ROWS
             bottom = min(self.height, top + BAND_ROWS)
-            self._touch(changed, top, bottom)
+            if changed is not None:
+                self._touched[:] = changed[band]
             drawn = any(isinstance(thing, Group) and thing.is_in(band) for thing in things)
             if not (drawn or self._touched.any() or before.any() or finishing is not None):
                 continue
             light_of_band = self._luminance, self._colour, top, bottom, self.width
             painting = None
-            if marks:
-                self._make_room(marks)
-                untouched = self._untouched  # what did not change is drawn only where others are
-                painting = Painting(*light_of_band, light, self._work, self._places, untouched)
+            if marks:  # those that did not change are drawn only where others are
+                painting = Painting(*light_of_band, light, self._work, self._places, self._untouched)
             if covers:  # sprites hide the background, too, so it is there before them
                 self._lay_ground(band, light_of_band, base, glow, things[:still], painting)
             for thing in things[still:]:
@@ -326,15 +327,25 @@ class Rasteriser:
             if self._soft is not None:
                 self._soft.add(light_of_band)
 
-    def _changed(self, marks: Marks) -> list[Bounds]:
-        """The parts of the picture where marks are others than in the last one."""
+    def _changed(self, marks: Marks) -> U8 | None:
+        """The blocks, (bands, strips, blocks), where marks are others than in the last picture; None for none."""
         before, self._marks = self._marks, marks
-        found: list[Bounds] = []
+        parts: list[Bounds] = []
         for one, other in zip_longest(before, marks):
             old, new = (None if each is None else each.mark for each in (one, other))
             if not same(old, new):
-                found += [each.bounds for each in (old, new) if each is not None]
-        return found
+                parts += [each.bounds for each in (old, new) if each is not None]
+        if not parts:
+            return None
+        changed = np.zeros(self._before.shape, np.uint8)
+        rows, columns = 1 << kernels.raster.STRIP_SHIFT, 1 << kernels.raster.BLOCK_SHIFT
+        strips = changed.reshape(-1, self._touched.shape[1])
+        for left, top, right, bottom in parts:
+            if left < self.width and right > 0 and top < self.height and bottom > 0:
+                first, start = int(max(top, 0) // rows), int(max(left, 0) // columns)
+                last, stop = int(min(bottom, self.height) // rows) + 1, int(min(right, self.width) // columns) + 1
+                strips[first:last, start:stop] = 1
+        return changed
 
     def _still(self, things: Sequence[Group | PlacedMark]) -> int:
         """How many things come first that are as they were in the last picture: marks, which need not be drawn anew."""
@@ -371,16 +382,6 @@ class Rasteriser:
             if isinstance(thing, PlacedMark):
                 draw_in(thing.mark, painting)
         self._ground[band] = luminance.copy(), colour.copy()
-
-    def _touch(self, parts: Sequence[Bounds], top: int, bottom: int) -> None:
-        """Mark the blocks of a band in which parts of the picture lie."""
-        rows, columns = 1 << kernels.raster.STRIP_SHIFT, 1 << kernels.raster.BLOCK_SHIFT
-        strips, blocks = self._touched.shape
-        for left, upper, right, lower in parts:
-            first, last = max(0, int((max(upper, top) - top) // rows)), int((min(lower, bottom) - top) // rows) + 1
-            start, stop = int(max(left, 0) // columns), int(min(right, self.width) // columns) + 1
-            if upper < bottom and lower > top and left < self.width and right > 0:
-                self._touched[first : min(last, strips), start : min(stop, blocks)] = 1
 
     def _make_room(self, marks: Marks) -> None:
         """Make scratch that is large enough for these marks."""

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from docs import demo_art
 from ecs_core import Scene, fill_template, find_template, render_frame
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import resolve
 from ecs_core.templates.template import Template, template_names
+from services.cli import demo_art
 
 SHAPES = {"wide": (256, 144), "tall": (144, 256), "square": (160, 160)}
 PROMISED = {
@@ -44,7 +44,7 @@ def test_there_are_those_that_were_promised() -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", template_names())
 def test_is_drawn_in_every_shape(name: str, shape: str, given: dict[str, str], demo_song: Path, tmp_path: Path) -> None:
-    render_frame(scene(find_template(name), given, demo_song, shape), 4.5, tmp_path / "frame.png")
+    render_frame(scene(find_template(name), given, demo_song, shape), 3.5, tmp_path / "frame.png")
     seen = np.asarray(Image.open(tmp_path / "frame.png")).astype(float)
     assert seen.std() > 8
     assert seen.max() > 120
@@ -53,7 +53,7 @@ def test_is_drawn_in_every_shape(name: str, shape: str, given: dict[str, str], d
 @pytest.mark.parametrize("name", template_names())
 def test_is_drawn_with_what_it_needs_alone(name: str, given: dict[str, str], demo_song: Path, tmp_path: Path) -> None:
     template = find_template(name)
-    render_frame(scene(template, needed(template, given), demo_song, "wide"), 4.5, tmp_path / "frame.png")
+    render_frame(scene(template, needed(template, given), demo_song, "wide"), 3.5, tmp_path / "frame.png")
     assert np.asarray(Image.open(tmp_path / "frame.png")).astype(float).std() > 4
 
 

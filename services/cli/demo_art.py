@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +85,3 @@ def _edge(inside: F64, side: int) -> F64:
 
 def _mixed(lab: F64, colour: tuple[float, float, float], share: F64) -> F64:
     return lab + share[..., None] * (np.array(colour) - lab)
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))
