@@ -87,10 +87,10 @@ class Motes:
             before = now
             time.sleep(PAUSE)
 
-    def download(self, job: str, target: Path) -> None:
-        """Save the video of a completed job; ``target`` appears only once it is complete."""
+    def download(self, job: str, target: Path, *, output: str = "main") -> None:
+        """Save an output of a job once that is completed; ``target`` appears only when it is complete."""
         part = target.with_name(f".{target.name}.part")
-        with self._http.stream("GET", f"/download/{job}") as answer, part.open("wb") as file:
+        with self._http.stream("GET", f"/jobs/{job}/outputs/{output}") as answer, part.open("wb") as file:
             if answer.is_error:
                 answer.read()
                 _checked(answer)
@@ -166,6 +166,9 @@ def main() -> None:
         "--config", type=json_object, default={}, help="""settings as JSON: '{"particle_count": 500}'"""
     )
     parser.add_argument("--picture", type=Path, help="an image, for types that show one, or the template's cover")
+    parser.add_argument(
+        "--variant", metavar="WxH", action="append", default=[], help="another size, beside the video; may be repeated"
+    )
     parser.add_argument("--quality", choices=["draft", "standard", "high"], default="standard")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="default: %(default)s")
     arguments = parser.parse_args()
@@ -199,7 +202,9 @@ def make_video(motes: Motes, arguments: argparse.Namespace) -> None:
     else:
         slots = {"cover": picture} if picture else {}
         system = motes.create_from_template(arguments.template, audio, slots, arguments.config)
-    job = motes.render(system, audio_path=audio, output_path=arguments.video.name, quality=arguments.quality)
+    variants = [{"size": size, "name": size} for size in arguments.variant]
+    named = arguments.video.name
+    job = motes.render(system, audio_path=audio, output_path=named, quality=arguments.quality, variants=variants)
     last: Job = {}
     try:
         for now in motes.follow(job):
@@ -210,7 +215,10 @@ def make_video(motes: Motes, arguments: argparse.Namespace) -> None:
         raise SystemExit("cancelled") from None
     if last["status"] != "completed":
         raise SystemExit(f"{last['status']}: {last['error'] or 'by another client'}")
-    motes.download(job, arguments.video)
+    for each in last["outputs"]:
+        name, video = each["name"], arguments.video
+        target = video if name == "main" else video.with_name(f"{video.stem}-{name}{video.suffix}")
+        motes.download(job, target, output=name)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,8 @@ async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
                 await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(some)))
         jobs = Jobs(sessions)
         async with sessions() as session:
-            unfinished = list(await session.scalars(select(JobRow).where(JobRow.status.in_(OPEN), renders_itself())))
+            still_open = select(JobRow).where(JobRow.status.in_(OPEN), renders_itself())
+            unfinished = list(await session.scalars(still_open.order_by(JobRow.virtual_time, JobRow.id)))
             there = set(await session.scalars(select(AudioRow.sha256)))
             whole = {row.sha256: row.digest for row in await session.scalars(select(AssetRow))}
         for job in unfinished:

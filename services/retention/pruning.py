@@ -9,7 +9,16 @@ from sqlalchemy import and_, delete, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from services.database.engine import Sessions
-from services.database.models import RETRYABLE, DeliveryRow, EventRow, IdempotencyRow, JobRow, TaskRow, now
+from services.database.models import (
+    RETRYABLE,
+    DeliveryRow,
+    EventRow,
+    IdempotencyRow,
+    JobRow,
+    TaskRow,
+    now,
+    renders_itself,
+)
 from services.jobs.transitions import delete_jobs
 from services.settings import ServiceSettings
 
@@ -72,7 +81,9 @@ class Pruner:
             rules.append(("jobs", JobRow, and_(or_(*old), *gone)))
         if kept.keep_history:
             done = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status != "pending")
-            long = or_(exists().where(TaskRow.job_id == JobRow.id), done)
+            events = select(func.count(EventRow.id)).where(EventRow.job_id == JobRow.id).scalar_subquery()
+            whole = and_(~renders_itself(), events > 1)  # which has no tasks
+            long = or_(exists().where(TaskRow.job_id == JobRow.id), done, whole)
             rules.append(("histories", JobRow, and_(_before(at, kept.keep_history, JobRow.ended_at), long)))
         if kept.keep_requests:
             client_s = ~IdempotencyRow.key.startswith(INTERNAL_PREFIX)
