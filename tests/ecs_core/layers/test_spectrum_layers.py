@@ -8,12 +8,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import annotated_types
 import numpy as np
 import pytest
 
 from ecs_core import Scene, SceneError, render, render_frame
 from ecs_core.audio import document
 from ecs_core.audio.features import analyze
+from ecs_core.audio.sonogram import LONGEST_MEMORY
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.layers.built_in import KINDS
 from ecs_core.layers.kind import Moment, Stage
@@ -234,6 +236,18 @@ def test_what_cannot_be_drawn_is_refused_in_a_line(layer: dict[str, Any], words:
         Scene("zen", config={"duration": 1, "layers": [layer]}).resolve()
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_timelines_keep_as_much_of_the_song_as_a_spectrum_remembers() -> None:
+    """What is before the part of a video counts for as long as a full rise and a full fall take."""
+    limits = [
+        each.le
+        for name in ("attack", "release")
+        for each in SPECTRUM.settings.model_fields[name].metadata
+        if isinstance(each, annotated_types.Le)
+    ]
+    assert len(limits) == 2
+    assert sum(limits) < LONGEST_MEMORY  # type: ignore[arg-type]
 
 
 def test_bindings_move_what_a_kind_names() -> None:
