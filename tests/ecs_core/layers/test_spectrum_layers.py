@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,16 +124,27 @@ class TestSpectrum:
                 assert float(np.median(overlap)) < 1.0
                 assert not line.corner.any()
 
-    def test_area_is_made_of_columns_that_neither_overlap_nor_part(self, tone: Stage) -> None:
-        for place in (320.0, 311.0, 300.7):
-            marks = drawn(SPECTRUM, tone, style="filled", size=0.8, fill=0.4, pose=Pose(place, 200.0))
-            area = marks[-2]
-            assert isinstance(area, BoxesMark)
-            assert area.opacity == pytest.approx(0.4)
-            np.testing.assert_allclose((area.x + area.wide)[:-1], (area.x - area.wide)[1:], atol=1e-3)
-            edges = (area.x + area.wide)[:-1]
-            np.testing.assert_allclose(edges % 2, 0, atol=1e-3)
-            np.testing.assert_allclose(area.y + area.tall, 200, atol=1e-3)
+    @pytest.mark.parametrize("place", [320.0, 311.0, 300.7])
+    def test_area_is_made_of_boxes_that_neither_overlap_nor_part(self, tone: Stage, place: float) -> None:
+        marks = drawn(SPECTRUM, tone, style="filled", size=0.8, height=0.3, fill=0.4, pose=Pose(place, 200.0))
+        area, line = marks[-2:]
+        assert isinstance(area, BoxesMark)
+        assert isinstance(line, BoxesMark)
+        assert area.opacity == pytest.approx(0.4)
+        whole = (area.x - area.wide, area.x + area.wide, area.y - area.tall, area.y + area.tall)
+        left, right = float(whole[0].min()), float(whole[1].max())
+        assert (left, right) == pytest.approx((place - 144, place + 144), abs=1e-3)
+        for pixel in np.arange(math.ceil(left / 2), math.floor(right / 2)) * 2 + 1.0:
+            here = [(top, bottom) for a, b, top, bottom in zip(*whole, strict=True) if a < pixel < b and bottom > top]
+            here.sort()
+            curve = float(np.interp(pixel, line.x, line.y))
+            if curve > 198:
+                continue
+            assert here[-1][1] == pytest.approx(200, abs=1e-3)
+            for (_, bottom), (top, _) in pairwise(here):
+                assert top == pytest.approx(bottom, abs=1e-3)
+                assert top % 2 == pytest.approx(0, abs=1e-3)
+            assert here[0][0] == pytest.approx(curve, abs=4)
 
     def test_glow_lies_under_the_bars_and_follows_the_loudness(self, tone: Stage) -> None:
         glow, bars = drawn(SPECTRUM, tone, style="bars", bands=20, glow=1.0, colors=[RED])
