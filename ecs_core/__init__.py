@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from ecs_core.plugin_api.hooks import hookimpl as hookimpl
     from ecs_core.plugin_api.particle_type import API_VERSION as API_VERSION
     from ecs_core.plugin_api.particle_type import ParticleType as ParticleType
+    from ecs_core.plugin_api.resolution import outputs_of as outputs_of
     from ecs_core.raster.background import Background as Background
     from ecs_core.raster.colour import light_shown_as as light_shown_as
     from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
@@ -110,6 +111,10 @@ if TYPE_CHECKING:
     from ecs_core.scene.settings import Settings as Settings
     from ecs_core.systems.audio_reaction import Binding as Binding
     from ecs_core.systems.audio_reaction import Reactive as Reactive
+    from ecs_core.templates.filling import fill_template as fill_template
+    from ecs_core.templates.template import Template as Template
+    from ecs_core.templates.template import check_template as check_template
+    from ecs_core.templates.template import find_template as find_template
 
 _PUBLIC = {
     "arrays": "F32",
@@ -125,6 +130,7 @@ _PUBLIC = {
     "plugin_api.hooks": "hookimpl",
     "layers.kind": "LayerKind Moment Stage",
     "plugin_api.particle_type": "API_VERSION ParticleType",
+    "plugin_api.resolution": "outputs_of",
     "raster.background": "Background",
     "raster.colour": "light_shown_as linear_from_srgb",
     "raster.marks": "BoxesMark LightMask LightPicture MaskMark PictureMark Pose light_of",
@@ -142,6 +148,8 @@ _PUBLIC = {
     "scene.model": "RGB option",
     "scene.settings": "Settings",
     "systems.audio_reaction": "Binding Reactive",
+    "templates.filling": "fill_template",
+    "templates.template": "Template check_template find_template",
     "ecs.space": "Depth Links TrailDepths Volume",
     "ecs.table": "Column Table",
     "ecs.values": "Curve Gradient Pareto Range",
