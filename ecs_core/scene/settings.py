@@ -38,7 +38,7 @@ from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Blend
 from ecs_core.raster.textures import Picture
-from ecs_core.scene.backdrop_settings import BACKDROPS, Backdrop
+from ecs_core.scene.backdrop_settings import BACKDROPS, Backdrop, BackdropSettings
 from ecs_core.scene.layer_settings import LayerSettings
 from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
 from ecs_core.scene.nested_settings import (
@@ -445,17 +445,37 @@ class Settings(Model):
             raise ValueError(f"alpha = true: {self.format} has no alpha; formats that have it: {having}")
         if alpha and self.background is not None:
             raise ValueError(f"alpha = true with background = {list(self.background)}: give one of them")
+        if alpha and self.backdrop is not None:
+            raise ValueError(f"alpha = true with a backdrop ({self.backdrop.kind}): give one of them")
         if self.subtitles is not None and not facts.holds_subtitles:
             having = ", ".join(form for form, each in FACTS.items() if each.holds_subtitles)
             raise ValueError(f"subtitles with format = {self.format}: it holds none; formats that do: {having}")
-        if alpha and self.backdrop is not None:
-            raise ValueError(f"alpha = true with a backdrop ({self.backdrop.kind}): give one of them")
         if facts.most_fps is not None and self.rate > facts.most_fps:
             raise ValueError(
                 f"fps = {self.fps} with format = {self.format}: it shows at most {facts.most_fps} frames per second"
             )
         if isinstance(self.duration, float):
             check_length(self.format, self.duration)
+        return self
+
+    @field_validator("backdrop", mode="before")
+    @classmethod
+    def _of_a_kind(cls, value: Any) -> Any:
+        kinds = f"{', '.join(BACKDROPS[:-1])} or {BACKDROPS[-1]}"
+        if isinstance(value, dict) and value.get("kind") not in BACKDROPS:
+            given = f"kind = {value['kind']!r}" if "kind" in value else "kind is missing"
+            raise ValueError(f"{given}: must be {kinds}")
+        if value is not None and not isinstance(value, dict | BackdropSettings):
+            raise ValueError(f"must be an object whose kind is {kinds}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_ground(self) -> Self:
+        usual = type(self).model_fields["background"].default
+        if self.backdrop is not None and self.background is not None and self.background != usual:
+            raise ValueError(
+                f"background = {list(self.background)} with a backdrop ({self.backdrop.kind}): give one of them"
+            )
         return self
 
     @field_validator("subtitles")
@@ -469,23 +489,6 @@ class Settings(Model):
             except SceneError as error:
                 raise ValueError(str(error).removeprefix(f"lyrics: {value}: ")) from None
         return value
-
-    @field_validator("backdrop", mode="before")
-    @classmethod
-    def _of_a_kind(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("kind") not in BACKDROPS:
-            given = f"kind = {value['kind']!r}" if "kind" in value else "kind is missing"
-            raise ValueError(f"{given}: must be {', '.join(BACKDROPS[:-1])} or {BACKDROPS[-1]}")
-        return value
-
-    @model_validator(mode="after")
-    def _one_ground(self) -> Self:
-        usual = type(self).model_fields["background"].default
-        if self.backdrop is not None and self.background is not None and self.background != usual:
-            raise ValueError(
-                f"background = {list(self.background)} with a backdrop ({self.backdrop.kind}): give one of them"
-            )
-        return self
 
     @field_validator("hearing")
     @classmethod

@@ -25,12 +25,12 @@ from services.cli import (
     frame,
     jobs,
     keys,
-    lyrics,
     particle_types,
     plugin,
     render,
     restore,
     serve,
+    song_lyrics,
     storage,
     templates,
     warmup,
@@ -70,7 +70,10 @@ class _Version(argparse.Action):
     """Prints the installed versions: frames of different versions are never mixed in a video."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        of = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow"))
+        of = ", ".join(
+            f"{name} {version(name)}"
+            for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py")
+        )
         print(f"motes {version('motes')} (Python {platform.python_version()}, {of})")
         parser.exit()
 
@@ -92,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         render,
         frame,
         analyze,
-        lyrics,
+        song_lyrics,
         particle_types,
         templates,
         plugin,
