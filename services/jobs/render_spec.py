@@ -39,6 +39,7 @@ _SINCE: dict[str, Any] = {
     "shapes": {},
     "subtitles": None,
     "backdrop": None,
+    "sound": True,
 }
 _LIBRARIES = (
     "motes", "numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py", "pysubs2",
@@ -197,7 +198,7 @@ def check_video(scene: dict[str, Any], seconds: float) -> None:
         pixels=config["width"] * config["height"],
         fps=float(Fraction(str(config["fps"]))),
         seconds=seconds,
-        has_sound=scene["audio"] is not None and FACTS[form].has_sound,
+        has_sound=scene["audio"] is not None and config.get("sound", True) and FACTS[form].has_sound,
     )
 
 
