@@ -446,11 +446,11 @@ class Settings(Model):
             raise ValueError(f"alpha = true: {self.format} has no alpha; formats that have it: {having}")
         if alpha and self.background is not None:
             raise ValueError(f"alpha = true with background = {list(self.background)}: give one of them")
-        if alpha and self.backdrop is not None:
-            raise ValueError(f"alpha = true with a backdrop ({self.backdrop.kind}): give one of them")
         if self.subtitles is not None and not facts.holds_subtitles:
             having = ", ".join(form for form, each in FACTS.items() if each.holds_subtitles)
             raise ValueError(f"subtitles with format = {self.format}: it holds none; formats that do: {having}")
+        if alpha and self.backdrop is not None:
+            raise ValueError(f"alpha = true with a backdrop ({self.backdrop.kind}): give one of them")
         if facts.most_fps is not None and self.rate > facts.most_fps:
             raise ValueError(
                 f"fps = {self.fps} with format = {self.format}: it shows at most {facts.most_fps} frames per second"
@@ -458,6 +458,18 @@ class Settings(Model):
         if isinstance(self.duration, float):
             check_length(self.format, self.duration)
         return self
+
+    @field_validator("subtitles")
+    @classmethod
+    def _can_be_read(cls, value: str | None) -> str | None:
+        if value is not None:
+            from ecs_core.text.lyrics import load_lyrics  # noqa: PLC0415 - rarely needed
+
+            try:
+                load_lyrics(Path(value))
+            except SceneError as error:
+                raise ValueError(str(error).removeprefix(f"lyrics: {value}: ")) from None
+        return value
 
     @field_validator("backdrop", mode="before")
     @classmethod
@@ -478,18 +490,6 @@ class Settings(Model):
                 f"background = {list(self.background)} with a backdrop ({self.backdrop.kind}): give one of them"
             )
         return self
-
-    @field_validator("subtitles")
-    @classmethod
-    def _can_be_read(cls, value: str | None) -> str | None:
-        if value is not None:
-            from ecs_core.text.lyrics import load_lyrics  # noqa: PLC0415 - rarely needed
-
-            try:
-                load_lyrics(Path(value))
-            except SceneError as error:
-                raise ValueError(str(error).removeprefix(f"lyrics: {value}: ")) from None
-        return value
 
     @field_validator("hearing")
     @classmethod

@@ -39,6 +39,7 @@ _SINCE: dict[str, Any] = {
     "shapes": {},
     "subtitles": None,
     "backdrop": None,
+    "backdrop": None,
     "sound": True,
 }
 _LIBRARIES = (
