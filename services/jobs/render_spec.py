@@ -39,7 +39,7 @@ _SINCE: dict[str, Any] = {
     "shapes": {},
     "subtitles": None,
     "backdrop": None,
-    "backdrop": None,
+    "loop": False,
     "sound": True,
 }
 _LIBRARIES = (
