@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import field_validator
 
@@ -18,15 +18,23 @@ from ecs_core.scene.layer_settings import PlacedLayer
 from ecs_core.scene.model import RGB, Share, option
 
 if TYPE_CHECKING:
-    from ecs_core.raster.marks import LightMask, Mark, Pose
-    from ecs_core.text.drawing import Mask, Part
-    from ecs_core.text.placed import Layout
+    from ecs_core.raster.marks import LightMask, Mark, MaskMark, Pose
+    from ecs_core.raster.sprites import Blend
+    from ecs_core.text.drawing import Mask
+    from ecs_core.text.placed import Layout, Placed
     from ecs_core.text.style import Style
 
 LEAST = 0.012  # of the picture's shorter side: letters that are smaller cannot be read
 _DROP, _BLUR = 0.045, 0.07  # of a shadow, in sizes of the letters: how far down, and how soft
 _MOST_DENSITY = 4.0  # texels to a pixel of the layer, for letters that bindings make larger
 _BOUND = 1.5  # how much larger bindings are expected to make them
+
+BLACK = (0.0, 0.0, 0.0)
+_GLOW_TEXELS = 4.0  # in which the standard deviation of a glow is kept: it has no detail
+
+Light: TypeAlias = tuple[float, float, float]
+Split: TypeAlias = tuple[Light, float]  # the colour left of a place, and that: pixels from the box's middle
+Dark: TypeAlias = tuple[float, bool]  # such a place, and whether what lies left of it is dark
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -152,21 +160,29 @@ class Recent(Generic[K, V]):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Layer:
-    """A mask with its upper left corner, in pixels from the middle of the box."""
+    """A mask with its upper left corner, in pixels from the middle of the box, and its texels to a pixel."""
 
     mask: LightMask
     left: float
     top: float
+    density: float
+
+    def mark(self, pose: Pose, opacity: float, color: Light, blend: Blend, split: Split | None = None) -> MaskMark:
+        """The mask in a colour, or in another one left of a place."""
+        from ecs_core.raster.marks import MaskMark  # noqa: PLC0415 - many scenes have no text
+
+        at = replace(pose, opacity=opacity * pose.opacity)
+        if split is None:
+            return MaskMark(self.mask, at, self.left, self.top, color, density=self.density, blend=blend)
+        other, place = split
+        texel = (place - self.left) * self.density
+        return MaskMark(self.mask, at, self.left, self.top, color, other, texel, self.density, blend)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Ink:
-    """A part of a text as marks draw it: characters ``start`` to ``end``, in line ``row``; ``density`` as of marks."""
+    """A part of a text as marks draw it."""
 
-    start: int
-    end: int
-    row: int
-    density: float
     fill: Layer
     outline: Layer | None
     shadow: Layer | None
@@ -179,29 +195,50 @@ def inks(
     """The parts of a layout, of ``density`` texels to a pixel, that are seen; of ``shining`` ones letters and glow."""
     from ecs_core.text.drawing import draw  # noqa: PLC0415 - many scenes have no text
 
+    sharp = replace(layout.style, glow=0.0)
     if shining:
-        layout = replace(layout, style=replace(layout.style, outline=0.0, shadow=None))
-    across, down = round(layout.width / 2), round(layout.height / 2)
+        sharp = replace(sharp, outline=0.0, shadow=None)
+    parts = draw(replace(layout, style=sharp), ranges)
+    factor = min(1.0, _GLOW_TEXELS / max(1e-6, layout.style.glow * layout.size))
+    coarse = replace(resized(layout, factor), style=replace(layout.style, shadow=None))
+    glows = draw(coarse, ranges) if layout.style.glow else parts
 
-    def laid(mask: Mask | None) -> Layer | None:
+    def laid(mask: Mask | None, factor: float = 1.0) -> Layer | None:
         from ecs_core.raster.marks import LightMask  # noqa: PLC0415 - many scenes have no text
 
         if mask is None:
             return None
-        return Layer(LightMask.of(mask.values), (mask.left - across) / density, (mask.top - down) / density)
+        left, top = mask.left - across * factor, mask.top - down * factor
+        return Layer(LightMask.of(mask.values), left / density / factor, top / density / factor, density * factor)
 
-    def ink(part: Part) -> Ink:
+    across, down = round(layout.width / 2), round(layout.height / 2)
+    found = []
+    for part, soft in zip(parts, glows, strict=True):
         fill = laid(part.fill)
         assert fill is not None
-        return Ink(
-            part.start, part.end, part.line, density, fill, laid(part.outline), laid(part.shadow), laid(part.glow)
-        )
+        found.append(Ink(fill, laid(part.outline), laid(part.shadow), laid(soft.glow, factor)))
+    return tuple(found)
 
-    return tuple(map(ink, draw(layout, ranges)))
+
+def resized(layout: Layout, factor: float) -> Layout:
+    """A layout in which all is so much larger."""
+
+    def placed(each: Placed) -> Placed:
+        return replace(each, left=each.left * factor, right=each.right * factor, baseline=each.baseline * factor)
+
+    return replace(
+        layout,
+        size=layout.size * factor,
+        width=layout.width * factor,
+        height=layout.height * factor,
+        lines=(),
+        letters=tuple(map(placed, layout.letters)),
+        bounds=layout.bounds.scaled(factor),
+    )
 
 
 @lru_cache(256)
-def light(color: RGB) -> tuple[float, float, float]:
+def light(color: RGB) -> Light:
     """The light of a colour, 0–255 each."""
     from ecs_core.raster.marks import light_of  # noqa: PLC0415 - many scenes have no text
 
@@ -210,50 +247,30 @@ def light(color: RGB) -> tuple[float, float, float]:
 
 def under(ink: Ink, now: Lettered, pose: Pose, opacity: float = 1.0, *, glow: float = 1.0) -> list[Mark]:
     """What lies under the letters of an ink: shadow, light, and the line around them, from below."""
-    from ecs_core.raster.marks import MaskMark  # noqa: PLC0415 - many scenes have no text
-
     found: list[Mark] = []
-    shadow, bright = opacity * now.shadow * pose.opacity, opacity * now.glow * glow * pose.opacity
-    if ink.shadow is not None and shadow > 0 and now.blend != "add":
-        at = replace(pose, opacity=shadow)
-        found.append(
-            MaskMark(ink.shadow.mask, at, ink.shadow.left, ink.shadow.top, (0.0, 0.0, 0.0), density=ink.density)
-        )
-    if ink.glow is not None and bright > 0:
-        at, color = replace(pose, opacity=bright), light(now.glow_color or now.color)
-        found.append(MaskMark(ink.glow.mask, at, ink.glow.left, ink.glow.top, color, density=ink.density, blend="add"))
+    if ink.shadow is not None and opacity * now.shadow > 0 and now.blend != "add":
+        found.append(ink.shadow.mark(pose, opacity * now.shadow, BLACK, "over"))
+    found += glow_of(ink, now, pose, opacity * glow)
     if ink.outline is not None and opacity > 0:
-        at, color = replace(pose, opacity=opacity * pose.opacity), light(now.outline_color)
-        found.append(
-            MaskMark(
-                ink.outline.mask, at, ink.outline.left, ink.outline.top, color, density=ink.density, blend=now.blend
-            )
-        )
+        found.append(ink.outline.mark(pose, opacity, light(now.outline_color), now.blend))
     return found
 
 
-def letters(
-    ink: Ink,
-    now: Lettered,
-    pose: Pose,
-    opacity: float = 1.0,
-    *,
-    color: RGB | None = None,
-    other: RGB | None = None,
-    split: float = 0.0,
-) -> Mark:
-    """The letters of an ink in ``color``, and left of ``split``, pixels from the box's middle, in the ``other`` one."""
-    from ecs_core.raster.marks import MaskMark  # noqa: PLC0415 - many scenes have no text
+def glow_of(ink: Ink, now: Lettered, pose: Pose, opacity: float, dark: Dark | None = None) -> list[Mark]:
+    """The light around an ink; one side of a place may be ``dark``."""
+    if ink.glow is None or not opacity * now.glow > 0:
+        return []
+    bright = light(now.glow_color or now.color)
+    if dark is None:
+        return [ink.glow.mark(pose, opacity * now.glow, bright, "add")]
+    place, is_left = dark
+    sides = (BLACK, bright) if is_left else (bright, BLACK)
+    return [ink.glow.mark(pose, opacity * now.glow, sides[1], "add", (sides[0], place))]
 
-    fill = ink.fill
-    return MaskMark(
-        fill.mask,
-        replace(pose, opacity=opacity * pose.opacity),
-        fill.left,
-        fill.top,
-        light(now.color if color is None else color),
-        None if other is None else light(other),
-        (split - fill.left) * ink.density,
-        ink.density,
-        now.blend,
-    )
+
+def letters(
+    ink: Ink, now: Lettered, pose: Pose, opacity: float = 1.0, *, color: RGB, left: tuple[RGB, float] | None = None
+) -> Mark:
+    """The letters of an ink in ``color``, and in another one ``left`` of a place, pixels from the box's middle."""
+    split = None if left is None else (light(left[0]), left[1])
+    return ink.fill.mark(pose, opacity, light(color), now.blend, split)

@@ -247,14 +247,20 @@ class PictureMark:
 
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
-        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.picture)
-        fine, half, solid = self.picture.level(number)
+        number, place, bounds = self._lies
+        fine, half, solid = self.picture.level(number)  # in each band, as a video has one frame at a time
+        most = np.float32(0) if self.is_black else painting.most
         kernels.pictures.draw_picture(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
-            np.array(self.bounds, np.float32), np.float32(self.pose.opacity), np.float32(self.brightness),
-            int(self.blend == "add"), np.float32(0) if self.is_black else painting.most, painting.toe, int(solid),
-            int(self.wide), painting.work, painting.places, painting.touched,
+            bounds, np.float32(self.pose.opacity), np.float32(self.brightness), int(self.blend == "add"), most,
+            painting.toe, int(solid), int(self.wide), painting.work, painting.places, painting.touched,
         )  # fmt: skip
+
+    @cached_property
+    def _lies(self) -> tuple[int, F32, F32]:
+        """What all bands share: the number of the level, where pixels lie in it, and the bounds."""
+        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.picture)
+        return number, place, np.array(self.bounds, np.float32)
 
     def scaled(self, across: float, down: float) -> PictureMark:
         """See :class:`Mark`."""
@@ -335,16 +341,21 @@ class MaskMark:
 
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
-        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.mask)
-        fine, half = self.mask.levels[number]
-        shown = shown_share(np.array([self.colour if self.other is None else self.other, self.colour], np.float32))
-        colours = np.concatenate([shown @ np.array([[KR], [KG], [KB]], np.float32), shown], axis=1)
-        split = -1e6 if self.other is None else self.split / 2**number
+        fine, half, place, bounds, colours, split = self._drawn
         kernels.pictures.draw_mask(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
-            np.array(self.bounds, np.float32), colours, np.float32(split), np.float32(self.pose.opacity),
-            int(self.blend == "add"), painting.most, painting.toe, painting.work, painting.places, painting.touched,
+            bounds, colours, split, np.float32(self.pose.opacity), int(self.blend == "add"), painting.most,
+            painting.toe, painting.work, painting.places, painting.touched,
         )  # fmt: skip
+
+    @cached_property
+    def _drawn(self) -> tuple[F32, F32, F32, F32, F32, np.float32]:
+        """What all bands share: the planes, where pixels lie in them, the bounds, both colours, and the split."""
+        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.mask)
+        shown = shown_share(np.array([self.colour if self.other is None else self.other, self.colour], np.float32))
+        colours = np.concatenate([shown @ np.array([[KR], [KG], [KB]], np.float32), shown], axis=1)
+        split = np.float32(-1e6 if self.other is None else self.split / 2**number)
+        return *self.mask.levels[number], place, np.array(self.bounds, np.float32), colours, split
 
     def scaled(self, across: float, down: float) -> MaskMark:
         """See :class:`Mark`."""
@@ -431,14 +442,19 @@ class BoxesMark:
 
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
-        c, s = np.cos(self.angle), np.sin(self.angle)
-        colours = (shown_share(light) for light in (self.red, self.green, self.blue))
-        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours)
         kernels.pictures.draw_boxes(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width,
-            np.stack([*columns, self.alpha]).astype(np.float32), np.float32(self.opacity), int(self.blend == "add"),
+            self._columns, np.float32(self.opacity), int(self.blend == "add"),
             painting.most, painting.toe, painting.work, painting.touched,
         )  # fmt: skip
+
+    @cached_property
+    def _columns(self) -> F32:
+        """The boxes as the kernel takes them; it is called for each band."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        colours = (shown_share(light) for light in (self.red, self.green, self.blue))
+        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours, self.alpha)
+        return np.stack(columns).astype(np.float32)
 
     def scaled(self, across: float, down: float) -> BoxesMark:
         """See :class:`Mark`."""

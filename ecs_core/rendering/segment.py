@@ -65,7 +65,7 @@ class SegmentRenderer:
         """The first frame after a snapshot, drawn but not encoded."""
         self.simulation.restore(snapshot)
         self._rasteriser.reset()
-        self._paint_frame(snapshot.frame, self._next_frame())
+        self._paint_frame(snapshot.frame, self._next_frame(), shown=snapshot.frame)
         return self._picture
 
     def load(self) -> None:
@@ -87,13 +87,16 @@ class SegmentRenderer:
             double(self._half, self._picture.planes)
         return scale
 
-    def _paint_frame(self, frame: int, drawn: Drawn) -> float:
-        """Paint a frame of the video, as :meth:`_paint` does; a loop's first ones fade from those after its end."""
+    def _paint_frame(self, frame: int, drawn: Drawn, *, shown: int) -> float:
+        """Paint a frame of the video, as :meth:`_paint` does; a loop's first ones fade from those after its end.
+
+        ``shown`` is the simulated frame that is ``drawn``.
+        """
         plan = self._plan
         share = share_of_end(frame, plan.loop)
         if share or (plan.loop and frame == plan.loop):  # the picture is not as it was painted
             self._rasteriser.reset()
-        scale = self._paint(drawn, self._light(plan.shown(frame)))
+        scale = self._paint(drawn, self._light(shown))
         if share:
             if self._end is None:
                 self._end = SegmentRenderer(replace(plan, loop=0))
@@ -191,7 +194,7 @@ class SegmentRenderer:
                 if frame == segment.start and opening is not None:
                     drawn = opening
                 t1 = now()
-                scale = self._paint_frame(frame, drawn)
+                scale = self._paint_frame(frame, drawn, shown=self._plan.shown(frame))
                 overdrawn += scale < 1
                 if self._meter is not None and isinstance(picture, Picture):
                     light_of.append(self._meter.measure(picture.planes))

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.errors import SceneError
-from ecs_core.song_file.tags import SongTags, are_timed
+from ecs_core.song_file.lyrics_in_tags import are_timed
+from ecs_core.song_file.tags import SongTags
 from ecs_core.text import lrc
 from ecs_core.text.lyrics import Lyrics
 from ecs_core.text.untimed import set_times

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Tag, field_validator, model_validator
 
@@ -173,10 +173,17 @@ class VideoBackdrop(PictureBackdrop):
 
 
 AnyBackdrop: TypeAlias = ColorBackdrop | GradientBackdrop | ImageBackdrop | VideoBackdrop
+
+
+def _tag(value: Any) -> str:
+    """What a backdrop's model is called in the paths of errors, where no field is called so."""
+    return f"<{value.get('kind') if isinstance(value, dict) else value.kind}>"
+
+
 Backdrop = Annotated[
-    Annotated[ColorBackdrop, Tag("color")]
-    | Annotated[GradientBackdrop, Tag("gradient")]
-    | Annotated[ImageBackdrop, Tag("image")]
-    | Annotated[VideoBackdrop, Tag("video")],
-    Discriminator(lambda value: value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)),
+    Annotated[ColorBackdrop, Tag("<color>")]
+    | Annotated[GradientBackdrop, Tag("<gradient>")]
+    | Annotated[ImageBackdrop, Tag("<image>")]
+    | Annotated[VideoBackdrop, Tag("<video>")],
+    Discriminator(_tag),
 ]

@@ -37,7 +37,7 @@ from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Blend
 from ecs_core.raster.textures import Picture
-from ecs_core.scene.backdrop_settings import BACKDROPS, Backdrop
+from ecs_core.scene.backdrop_settings import BACKDROPS, Backdrop, BackdropSettings
 from ecs_core.scene.layer_settings import LayerSettings
 from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
 from ecs_core.scene.nested_settings import (
@@ -483,9 +483,12 @@ class Settings(Model):
     @field_validator("backdrop", mode="before")
     @classmethod
     def _of_a_kind(cls, value: Any) -> Any:
+        kinds = f"{', '.join(BACKDROPS[:-1])} or {BACKDROPS[-1]}"
         if isinstance(value, dict) and value.get("kind") not in BACKDROPS:
             given = f"kind = {value['kind']!r}" if "kind" in value else "kind is missing"
-            raise ValueError(f"{given}: must be {', '.join(BACKDROPS[:-1])} or {BACKDROPS[-1]}")
+            raise ValueError(f"{given}: must be {kinds}")
+        if value is not None and not isinstance(value, dict | BackdropSettings):
+            raise ValueError(f"must be an object whose kind is {kinds}")
         return value
 
     @model_validator(mode="after")

@@ -6,10 +6,11 @@ never decoded.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from ecs_core.song_file.lyrics_in_tags import UNSAFE, lyrics_in
 
 if TYPE_CHECKING:
     import av.container
@@ -17,15 +18,9 @@ if TYPE_CHECKING:
 TAGS = ("title", "artist", "album", "date", "genre")
 MOST_LETTERS = 300  # per tag
 MOST_BYTES = 10 << 20  # of artwork
-MOST_OF_LYRICS = 100_000  # characters
 # By the first bytes of a file.
 _FORMATS: Mapping[bytes, Literal["jpeg", "png"]] = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
-# Control characters, halves of surrogate pairs, and what changes the direction of the text around a tag.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]+")
 _FRONT = "Cover (front)"  # what FFmpeg calls the picture that ID3 and FLAC call so
-# What FFmpeg calls lyrics: those of MP4 (©lyr), of Vorbis, APE and Matroska, and of ID3 (USLT: lyrics-eng).
-_LYRICS = re.compile(r"lyrics(?:-.*)?|(?:unsynced|synced) ?lyrics|wm/lyrics", re.IGNORECASE | re.DOTALL)
-_TIMED = re.compile(r"^\s*\[\d{1,3}:\d", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -48,17 +43,7 @@ def picture_format(data: bytes) -> Literal["jpeg", "png"] | None:
 
 def clean(text: str) -> str:
     """A tag in one line of at most ``MOST_LETTERS`` characters, without control characters."""
-    return " ".join(_UNSAFE.sub(" ", text).split())[:MOST_LETTERS].rstrip()
-
-
-def clean_lines(text: str) -> str:
-    """Lyrics line by line, without control characters, and without empty lines around them."""
-    return "\n".join(" ".join(_UNSAFE.sub(" ", line).split()) for line in text.splitlines()).strip("\n")
-
-
-def are_timed(lyrics: str) -> bool:
-    """Whether any line of lyrics begins with a time, as lines of LRC do."""
-    return _TIMED.search(lyrics) is not None
+    return " ".join(UNSAFE.sub(" ", text).split())[:MOST_LETTERS].rstrip()
 
 
 def tags_of(container: av.container.InputContainer, sound: Mapping[str, str], *, name: str) -> SongTags:
@@ -69,20 +54,9 @@ def tags_of(container: av.container.InputContainer, sound: Mapping[str, str], *,
     # In Ogg, tags are the sound track's. Elsewhere, a track's title is "Stereo" or the like.
     given = {**(sound if container.format.name == "ogg" else {}), **container.metadata}
     texts = {key.lower(): clean(text) for key, text in given.items()}
-    lyrics, long = _lyrics(given, name)
+    lyrics, long = lyrics_in(given, name)
     artwork, warnings = _artwork(container, name)
     return SongTags({key: texts[key] for key in TAGS if texts.get(key)}, artwork, (*warnings, *long), lyrics)
-
-
-def _lyrics(given: Mapping[str, str], name: str) -> tuple[str, tuple[str, ...]]:
-    """The lyrics, those with times if there are several; and a warning if the only ones are too long."""
-    found = [text for key, text in given.items() if _LYRICS.fullmatch(key) and not text.isspace()]
-    kept = [clean_lines(text) for text in found if len(text) <= MOST_OF_LYRICS]
-    best = next((text for text in kept if are_timed(text)), next(filter(None, kept), ""))
-    if found and not kept:
-        what = f"{name}: lyrics of {len(found[0])} characters were left out; allowed: {MOST_OF_LYRICS}"
-        return "", (what,)
-    return best, ()
 
 
 def _artwork(container: av.container.InputContainer, name: str) -> tuple[bytes | None, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ecs_core.errors import SceneError
-from ecs_core.song_file.tags import are_timed
+from ecs_core.song_file.lyrics_in_tags import are_timed
 
 MOST_LINES = 5000
 MOST_CHARACTERS = 500_000

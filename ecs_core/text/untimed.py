@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from ecs_core.errors import SceneError
-from ecs_core.song_file.tags import are_timed
+from ecs_core.song_file.lyrics_in_tags import are_timed
 from ecs_core.text.lyrics import Line, Lyrics, Word, check_length
 
 _HEADING = re.compile(r"\s*[\[(][^\])]*[\])]\s*:?\s*$")  # such as [Chorus]

@@ -13,7 +13,7 @@ from typing import Any
 
 from ecs_core import SceneError
 from ecs_core.platforms import FACTS
-from ecs_core.song_file.tags import are_timed
+from ecs_core.song_file.lyrics_in_tags import are_timed
 from ecs_core.templates.filling import fill_template, wants_cover_colours
 from ecs_core.templates.template import Template, find_template, template_names
 from services.api.dependencies import Service

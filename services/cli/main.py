@@ -26,12 +26,12 @@ from services.cli import (
     jobs,
     keys,
     layers,
-    lyrics,
     particle_types,
     plugin,
     render,
     restore,
     serve,
+    song_lyrics,
     storage,
     templates,
     warmup,
@@ -72,7 +72,10 @@ class _Version(argparse.Action):
     """Prints the installed versions: frames of different versions are never mixed in a video."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        of = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow"))
+        of = ", ".join(
+            f"{name} {version(name)}"
+            for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py")
+        )
         print(f"motes {version('motes')} (Python {platform.python_version()}, {of})")
         parser.exit()
 
@@ -90,7 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and of what")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     service = (serve, api, worker, config, db, keys, jobs, backup, restore, storage, warmup)
-    for command in (render, frame, analyze, lyrics, particle_types, layers, templates, plugin, *service):
+    for command in (render, frame, analyze, song_lyrics, particle_types, layers, templates, plugin, *service):
         name = getattr(command, "NAME", command.__name__.rpartition(".")[2])
         sub = commands.add_parser(
             name,

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from fractions import Fraction
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,14 @@ _SINCE: dict[str, Any] = {
     "safe_area": None,
     "shapes": {},
     "subtitles": None,
+    "backdrop": None,
+    "loop": False,
     "variants": [],
 }
+_LIBRARIES = (
+    "motes", "numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py", "pysubs2",
+)  # fmt: skip
+_FONTS = ("manimgx-fonts", "manimgx-fonts-cjk")  # of the extra "noto", with which letters are drawn that others lack
 VERSION_LENGTH = 12  # characters of a spec key that identify the renderer version
 
 
@@ -261,13 +267,20 @@ def renderer_version(*types: str) -> str:
     """
     plugins = particle_types().plugins
     all_of_them = len({plugin.distribution for plugin in plugins if set(plugin.types) & set(types)}) > 1
-    versions = {name: version(name) for name in ("motes", "numpy", "numba", "scipy", "soxr", "av", "pillow")}
+    versions = {name: version(name) for name in _LIBRARIES} | {name: _version_if_any(name) for name in _FONTS}
     versions |= {"format": str(_FORMAT), "filter banks": filter_banks_digest()}
     for plugin in plugins:
         used = plugin.types if all_of_them else set(plugin.types) & set(types)
         if plugin.failure is None and (plugin.features or used):
             versions[plugin.distribution] = plugin.version
     return _digest(versions)
+
+
+def _version_if_any(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
 
 
 def analysis_version(guidance: Guidance, track: int | None) -> str:

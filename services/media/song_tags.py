@@ -7,15 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from ecs_core.song_file.tags import (
-    MOST_BYTES,
-    MOST_LETTERS,
-    MOST_OF_LYRICS,
-    SongTags,
-    clean,
-    clean_lines,
-    picture_format,
-)
+from ecs_core.song_file.lyrics_in_tags import MOST_OF_LYRICS, clean_lines
+from ecs_core.song_file.tags import MOST_BYTES, MOST_LETTERS, SongTags, clean, picture_format
 from services.media.sandbox.decoding import Decoding, Line, Message, SandboxedDecoder
 from services.media.sandbox.messages import Text
 

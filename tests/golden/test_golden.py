@@ -15,6 +15,10 @@ import pytest
 from ecs_core import Scene, render_frame
 
 HERE = Path(__file__).parent
+WORDS = """[00:00.50]<00:00.50>Under <00:00.90>the <00:01.10>neon <00:01.90>lights <00:02.40>we drive<00:03.20>
+[00:03.30]<00:03.30>every <00:03.60>street <00:04.00>a <00:04.20>song<00:05.00>
+[00:05.00]oh, hold on
+[00:05.60]tonight"""
 CASES = {
     "enhanced-start": ("enhanced", {}, 0.0),
     "enhanced-beat": ("enhanced", {"particle_count": 400}, 5.1),
@@ -63,6 +67,90 @@ CASES = {
         },
         4.0,
     ),
+    "texts": (
+        "snow",
+        {
+            "particle_count": 120,
+            "layers": [
+                {
+                    "kind": "text",
+                    "text": "Night Drive",
+                    "font": "Anton",
+                    "uppercase": True,
+                    "size": 0.28,
+                    "y": 0.34,
+                    "shadow": 0.7,
+                    "enter": "letters",
+                    "enter_seconds": 6,
+                },
+                {
+                    "kind": "text",
+                    "text": "The Lanterns · Φανάρια · Фонари",
+                    "font": "Literata",
+                    "weight": 600,
+                    "size": 0.1,
+                    "y": 0.66,
+                    "color": [255, 214, 120],
+                    "glow": 0.8,
+                    "letter_spacing": 0.06,
+                },
+                {
+                    "kind": "text",
+                    "text": "שלום עולם\nlive",
+                    "font": "Rubik",
+                    "size": 0.08,
+                    "y": 0.86,
+                    "x": 0.2,
+                    "width": 0.3,
+                    "align": "start",
+                    "outline": 0.08,
+                    "outline_color": [190, 40, 80],
+                    "rotation": -6,
+                },
+            ],
+        },
+        5.1,
+    ),
+    "lyrics": (
+        "zen",
+        {
+            "layers": [
+                {
+                    "kind": "lyrics",
+                    "text": WORDS,
+                    "font": "Manrope",
+                    "weight": 800,
+                    "size": 0.12,
+                    "glow": 0.5,
+                    "shadow": 0.5,
+                    "color": [255, 220, 120],
+                }
+            ]
+        },
+        2.1,
+    ),
+    "lyrics-upright": (
+        "zen",
+        {
+            "width": 270,
+            "height": 480,
+            "layers": [
+                {
+                    "kind": "lyrics",
+                    "text": WORDS,
+                    "font": "Unbounded",
+                    "weight": 900,
+                    "size": 0.1,
+                    "align": "left",
+                    "rows": 4,
+                    "after": 2,
+                    "uppercase": True,
+                    "y": 0.4,
+                }
+            ],
+        },
+        5.1,
+    ),
     "constellation": ("constellation", {}, 5.1),
     "tunnel": ("tunnel", {}, 5.1),
     "tunnel-trails": ("tunnel", {"trail": 0.3, "shutter": 0.0, "particle_count": 900}, 5.1),
@@ -70,6 +158,63 @@ CASES = {
         "constellation",
         {"shutter": 4.0, "camera": {"orbit": 60, "tilt": 25, "shake": 20, "drift": 60, "roll": 10}, "blend": "over"},
         2.0,
+    ),
+    "backdrop-gradient": (
+        "enhanced",
+        {
+            "backdrop": {
+                "kind": "gradient",
+                "shape": "radial",
+                "colors": [[255, 196, 120], [196, 58, 92], [24, 18, 52]],
+                "y": 0.9,
+            }
+        },
+        5.1,
+    ),
+    "backdrop-image": (
+        "zen",
+        {"backdrop": {"kind": "image", "file": str(HERE / "petals.png"), "zoom": 1.4, "dim": 0.3, "drift": 0.05}},
+        5.1,
+    ),
+    "backdrop-blur": (
+        "snow",
+        {"backdrop": {"kind": "image", "file": str(HERE / "petals.png"), "blur": 40, "saturation": 1.5, "dim": 0.5}},
+        5.1,
+    ),
+    "spectrum-ring": ("zen", {"layers": [{"kind": "spectrum"}]}, 5.1),
+    "spectrum-bars": (
+        "zen",
+        {
+            "background": [250, 244, 230],
+            "layers": [
+                {"kind": "spectrum", "style": "bars", "size": 1.5, "y": 0.9, "height": 0.3, "glow": 0},
+                {"kind": "spectrum", "style": "mirrored", "name": "m", "size": 1.5, "y": 0.3, "symmetric": True},
+            ],
+        },
+        5.1,
+    ),
+    "spectrum-lines": (
+        "zen",
+        {
+            "layers": [
+                {"kind": "spectrum", "style": "filled", "size": 1.7, "y": 0.95, "height": 0.4, "colors": "ocean"},
+                {"kind": "spectrum", "style": "ring-line", "name": "ring", "size": 0.4, "bands": 40, "opacity": 0.7},
+                {"kind": "spectrum", "style": "line", "name": "line", "y": 0.2, "rotation": -10, "colors": "neon"},
+            ]
+        },
+        5.1,
+    ),
+    "waves": (
+        "zen",
+        {
+            "layers": [
+                {"kind": "waveform", "size": 1.6, "y": 0.25, "colors": "neon"},
+                {"kind": "waveform", "style": "ring", "name": "ring", "size": 0.3, "y": 0.55, "height": 0.06},
+                {"kind": "progress", "size": 1.4, "y": 0.8, "colors": "sunset"},
+                {"kind": "progress", "style": "line", "name": "line", "size": 1.4, "y": 0.93},
+            ]
+        },
+        5.1,
     ),
     "colours": (
         "enhanced",

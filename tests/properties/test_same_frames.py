@@ -51,9 +51,28 @@ def some(of: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 PARTICLES = some(OF_PARTICLES)
+# Layers of letters, with all that moves.
+LETTERS: list[dict[str, Any]] = [
+    {"kind": "text", "text": "Night", "size": 0.4, "enter": "letters", "leave": "typewriter", "glow": 0.6,
+     "camera": True, "bindings": [{"source": "bass", "target": "scale", "gain": 0.4}]},
+    {"kind": "lyrics", "size": 0.2, "shadow": 0.5, "offset": 0.1, "behind": True,
+     "text": "[00:00.20]<00:00.20>one <00:00.50>two<00:00.80>\n[00:00.90]three\n[00:01.40]four"},
+    {"kind": "lyrics", "size": 0.2, "change": "fade", "karaoke": "evenly", "text": "la la la\nla la\n\nla"},
+]  # fmt: skip
 LAYERS = st.builds(
     lambda kind, config, behind, opacity: {"type": kind, "config": config, "behind": behind, "opacity": opacity},
     st.sampled_from(TYPES), PARTICLES, st.booleans(), st.sampled_from([0.4, 1.0]),
+)  # fmt: skip
+
+
+# Layers that show the sound.
+PICTURED = st.builds(
+    lambda look, opacity: {"kind": look[0], "style": look[1], "opacity": opacity},
+    st.sampled_from(
+        [("spectrum", style) for style in ("bars", "mirrored", "ring", "line", "filled", "ring-line")]
+        + [(kind, style) for kind, style in (("waveform", "line"), ("waveform", "ring"), ("progress", "line"))]
+    ),
+    st.sampled_from([0.4, 1.0]),
 )  # fmt: skip
 
 
@@ -62,12 +81,14 @@ def scenes(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     """A type, and a config with anything that there is to see."""
     config = draw(PARTICLES) | draw(some(OF_THE_VIDEO))
     layers = draw(st.lists(LAYERS, max_size=2, unique_by=lambda layer: layer["type"]))
+    pictured = draw(st.lists(PICTURED, max_size=2, unique_by=lambda layer: (layer["kind"], layer["style"])))
     kind = draw(st.sampled_from([name for name in TYPES if name not in {layer["type"] for layer in layers}]))
+    layers += draw(st.lists(st.sampled_from(LETTERS), max_size=1))
     bindings = draw(st.lists(st.sampled_from(BINDINGS), unique_by=lambda each: each["target"], max_size=3))
     needed = {"camera": {}, "finish": {}}
     for binding in bindings:
         config = {part: value for part, value in needed.items() if binding["target"].startswith(part)} | config
-    return kind, config | {"layers": layers, "bindings": bindings}
+    return kind, config | {"layers": [*layers, *pictured], "bindings": bindings}
 
 
 def check(kind: str, config: dict[str, Any], song: Path, folder: Path, at: int) -> None:
@@ -104,4 +125,5 @@ def test_frames_of_many_scenes_do_not_depend_on_who_draws_them(
 def test_frames_with_all_features_do_not_depend_on_who_draws_them(kind: str, demo_song: Path, tmp_path: Path) -> None:
     everything = {name: values[0] for name, values in (OF_PARTICLES | OF_THE_VIDEO).items()}
     layer = {"type": "snow", "behind": True, "config": {name: values[-1] for name, values in OF_PARTICLES.items()}}
-    check(kind, everything | {"layers": [layer], "bindings": list(BINDINGS)}, demo_song, tmp_path, 17)
+    config = everything | {"layers": [layer, *LETTERS], "bindings": list(BINDINGS)}
+    check(kind, config, demo_song, tmp_path, 17)

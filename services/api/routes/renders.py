@@ -168,13 +168,16 @@ async def spec_of(
     asset_owner: str = "",
     at: float | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """The render spec and its key, with the owner's correction of the song; see ``services.jobs.render_spec``.
+    """The render spec of the main output and its key, with the owner's correction of the song.
+
+    See ``services.jobs.render_spec``.
 
     The assets are those of the system's owner, ``asset_owner``, for whom somebody else may render it.
 
     Raises:
         SceneError: the type or the config is invalid.
     """
+    config = {name: value for name, value in config.items() if name != "variants"}
     references = references_in(particle_type, config)
     assets = await service.assets.find(references, asset_owner) if references else {}
 

@@ -204,9 +204,9 @@ def test_layer_has_bindings_and_a_threshold_of_its_own(demo_song: Path) -> None:
         ),
         ([{"type": "zen", "config": {"shape": 1}}], r"^layers\.0: unknown setting 'shape' for particle type 'zen'"),
         ([{"type": "zen", "opacity": 2}], r"^layers\.0\.opacity = 2: must be between 0 and 1"),
-        ([{"kind": "rug", "type": "zen"}], r"^unknown setting 'layers\.0\.kind'"),
-        ([{}], r"^layers\.0\.type is missing"),
-        ([{"type": ""}], r"^layers\.0\.type = '': must have at least 1 character"),
+        ([{"kind": "rug", "type": "zen"}], r"^layers\.0: kind = 'rug': no such kind of layer; there are: "),
+        ([{}], r"^layers\.0: type is missing"),
+        ([{"type": ""}], r"^layers\.0: type = '': must have at least 1 character"),
         (
             [{"type": "zen", "config": {"bindings": [{"source": "rms", "target": "weight"}]}}],
             r"^layer 'zen': bindings\.0\.target = 'weight': no such parameter",

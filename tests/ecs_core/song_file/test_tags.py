@@ -10,7 +10,8 @@ import pytest
 
 from ecs_core.song_file import tags
 from ecs_core.song_file.audio_file import AudioFile
-from ecs_core.song_file.tags import MOST_BYTES, MOST_LETTERS, MOST_OF_LYRICS, SongTags, clean
+from ecs_core.song_file.lyrics_in_tags import MOST_OF_LYRICS
+from ecs_core.song_file.tags import MOST_BYTES, MOST_LETTERS, SongTags, clean
 from tests.media import tagged_mp3, tone, write_song
 
 TEXTS = {"title": "Lied", "artist": "Ärzte & 音楽 🎵", "album": "Album", "date": "2021", "genre": "Pop"}

@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from services.api.routes import previews
 from services.database.engine import open_database
 from services.database.migrations import upgrade
 from services.database.models import JobRow
@@ -162,6 +164,25 @@ def test_spec_of_a_variant_is_that_of_a_scene_of_its_own() -> None:
     }
     for name, own in alone.items():
         assert spec_key(specs[name]) == spec_key(build_spec("snow", own, None, "standard")), name
+
+
+@pytest.mark.parametrize("look", ["frame", "preview"])
+def test_looks_are_of_the_main_output_whatever_the_variants_are(
+    world: World, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    monkeypatch.setattr(previews, "_TIMEOUT", 0.1)  # there is no worker
+    variants = [{"size": "64x64"}, {"size": "64x64", "format": "mp4"}]  # of the same name if the video were an mp4
+    system = create(world, format="webm", variants=variants)
+    answer = world.call(None, "GET", f"/systems/{system}/{look}")
+    assert (answer.status_code, answer.json()["detail"][:21]) == (503, f"The {look} is queued; "[:21])
+
+    async def specs(board: Board) -> list[dict[str, Any]]:
+        async with board.sessions() as session:
+            return list(await session.scalars(select(JobRow.scene)))
+
+    [spec] = on_board(world, specs)
+    assert (spec["config"]["variants"], spec["config"]["width"]) == ([], 160)
+    world.call(None, "DELETE", f"/systems/{system}")
 
 
 def test_outputs_are_named_after_the_main_one(world: World) -> None:

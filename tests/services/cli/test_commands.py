@@ -19,7 +19,9 @@ from tests.services.cli.conftest import Run
 class TestVersion:
     def test_lists_motes_and_its_relevant_dependencies(self, run: Run) -> None:
         outcome = run("--version")
-        libraries = ", ".join(rf"{name} [\d.]+" for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow"))
+        libraries = ", ".join(
+            rf"{name} [\d.]+" for name in ("numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py")
+        )
         words = rf"motes [\d.]+ \(Python 3[\d.]+, {libraries}\)\n"
         assert outcome.code == 0
         assert re.fullmatch(words, outcome.stdout)

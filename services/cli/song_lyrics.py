@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ecs_core.song_file.tags import SongTags
     from ecs_core.text.lyrics import Lyrics
 
+NAME = "lyrics"
 HELP = "Write the lyrics of a song as LRC, to read, to correct and to render."
 EXAMPLES = """\
 examples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -153,9 +152,9 @@ def _marks(parts: Sequence[tuple[Ink, float, float]], now: TextSettings, pose: P
     lower: list[Mark] = []
     upper: list[Mark] = []
     for ink, opacity, away in parts:
-        at = pose if not away else replace(pose, x=pose.moved(0.0, away).x, y=pose.moved(0.0, away).y)
+        at = pose.moved(0.0, away) if away else pose
         lower += under(ink, now, at, opacity)
-        upper.append(letters(ink, now, at, opacity))
+        upper.append(letters(ink, now, at, opacity, color=now.color))
     return [*lower, *upper]
 
 
