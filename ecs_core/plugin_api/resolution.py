@@ -6,6 +6,7 @@ from ecs_core.errors import SceneError
 from ecs_core.plugin_api.layers import drawn_layers_of, layers_of
 from ecs_core.plugin_api.particle_type import ParticleType
 from ecs_core.plugin_api.registry import particle_type, particle_types
+from ecs_core.scene.safe_area import safe_box
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings, validate
 
@@ -45,7 +46,10 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
             raise SceneError(f"loop = true with layer {drawn.name!r}: what {drawn.kind.name} shows cannot loop")
         try:
             features = particle_types().features
-            check_layer(drawn.kind, drawn.settings, features, width=settings.width, height=settings.height)
+            _, _, width, height = safe_box(settings)
+            if not drawn.settings.safe:
+                width, height = settings.width, settings.height
+            check_layer(drawn.kind, drawn.settings, features, width=width, height=height)
         except SceneError as error:
             raise SceneError(f"layer {drawn.name!r}: {error}") from None
     return kind, settings

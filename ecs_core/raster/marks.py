@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ecs_core import kernels
 from ecs_core.arrays import F32, I32, U8
@@ -20,6 +20,7 @@ from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.raster.sprites import Blend
 
 RGB = tuple[float, float, float]
+Floats = NDArray[np.floating[Any]]
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom, pixels
 _WHITEST = 0.9996  # shown: white itself would be infinite light
 _SMALLEST = 4  # texels: the side of the coarsest level
@@ -44,7 +45,7 @@ class Pose:
         x, y = self.points(np.array([dx]), np.array([dy]))
         return replace(self, x=float(x[0]), y=float(y[0]))
 
-    def points(self, x: F32, y: F32) -> tuple[F32, F32]:
+    def points(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Local places, pixels from the layer's middle, as places in the frame; (n,) each."""
         c, s = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
         return self.x + c * x - s * y, self.y + s * x + c * y
@@ -395,16 +396,16 @@ class BoxesMark:
     @staticmethod
     def at(
         pose: Pose,
-        x: F32,
-        y: F32,
-        wide: F32,
-        tall: F32,
-        colours: F32,
+        x: Floats,
+        y: Floats,
+        wide: Floats,
+        tall: Floats,
+        colours: Floats,
         *,
-        angle: F32 | float = 0.0,
-        corner: F32 | float = 0.0,
-        rim: F32 | float = 0.0,
-        alpha: F32 | float = 1.0,
+        angle: Floats | float = 0.0,
+        corner: Floats | float = 0.0,
+        rim: Floats | float = 0.0,
+        alpha: Floats | float = 1.0,
         blend: Blend = "over",
     ) -> BoxesMark:
         """Boxes at places of a layer, (n,) each, in local pixels; ``colours`` is (3,) or (n, 3), linear light."""

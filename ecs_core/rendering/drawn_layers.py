@@ -69,11 +69,18 @@ class Course(Generic[S]):
 
 
 class LayerDrawer:
-    """Draws one layer in any frame."""
+    """Draws one layer in any frame.
 
-    def __init__(self, layer: DrawnLayer, stage: Stage) -> None:
-        self._course, self._stage = Course(layer.settings, stage), stage
-        self._draw = layer.kind.prepare(layer.settings, stage)
+    ``safe`` is the left, top, width and height of the safe area, pixels: such a layer is laid out in that.
+    """
+
+    def __init__(self, layer: DrawnLayer, stage: Stage, safe: tuple[int, int, int, int] | None = None) -> None:
+        self._whole, self._stage, self._left, self._top = stage, stage, 0, 0
+        if safe is not None and layer.settings.safe:
+            self._left, self._top, width, height = safe
+            self._stage = replace(stage, width=width, height=height)
+        self._course = Course(layer.settings, stage)
+        self._draw = layer.kind.prepare(layer.settings, self._stage)
 
     def marks(self, frame: int, view: View | None) -> Sequence[Mark | Sprites]:
         """What is drawn of the layer in a frame, in pixels, as ``view`` shows it."""
@@ -81,19 +88,20 @@ class LayerDrawer:
         if seen is None:
             return ()
         now, moment = seen
-        pose = self._pose(now, moment.entered, moment.staying)
+        pose = self._pose(now, moment.t, moment.entered, moment.staying)
         if view is not None and now.camera:
-            pose = _seen(pose, view, self._stage)
+            pose = _seen(pose, view, self._whole)
         if pose.opacity <= 0 or pose.scale <= 0:
             return ()
         return self._draw(now, moment, pose)
 
-    def _pose(self, now: PlacedLayer, entered: float, staying: float) -> Pose:
+    def _pose(self, now: PlacedLayer, t: float, entered: float, staying: float) -> Pose:
         stage = self._stage
-        x, y = now.x * stage.width, now.y * stage.height
+        x, y = self._left + now.x * stage.width, self._top + now.y * stage.height
         if not {"x", "y"} & set(self._course.driven):  # pictures and letters are sharp where texels lie on pixels
             x, y = float(round(x)), float(round(y))
-        pose = Pose(x, y, now.scale, math.radians(now.rotation), now.opacity)
+        turned = math.radians((now.rotation + now.spin * t) % 360)
+        pose = Pose(x, y, now.scale, turned, now.opacity)
         for how, share, below in ((now.enter, _smooth(entered), 1), (now.leave, _smooth(staying), -1)):
             if share >= 1 or how not in _FADING:
                 continue

@@ -94,11 +94,12 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]} - needed
     spared |= set() if has_balls else set(_BALL_KERNELS)
     spared |= set() if covers else set(_COVERING_KERNELS)
+    drawn = drawn_layers_of(settings)
+    has_lines |= any(layer.kind.lines for layer in drawn)
     spared |= set() if has_lines else set(_LINE_KERNELS)
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
-    drawn = drawn_layers_of(settings)
     spared |= set() if any(isinstance(layer.settings, Lettered) for layer in drawn) else set(TEXT_KERNELS)
     of_marks = set(MARK_KERNELS) if drawn else set()
     of_marks |= set() if settings.backdrop is None else set(_BACKDROP_KERNELS[settings.backdrop.kind])

@@ -34,6 +34,7 @@ from ecs_core.rendering.hud import hud_sprites
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.projection import dimmed
 from ecs_core.scene.bindings import attach, fill
+from ecs_core.scene.safe_area import safe_box
 from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
 
@@ -61,7 +62,8 @@ class Simulation:
         every = all_layers(particle_type, settings)
         self._layers = tuple(layer for layer in every if isinstance(layer, Layer))
         stage = Stage(settings.width, settings.height, settings.rate, timeline)
-        self._drawn = {layer.name: LayerDrawer(layer, stage) for layer in every if isinstance(layer, DrawnLayer)}
+        safe = None if settings.safe_area is None else safe_box(settings)
+        self._drawn = {layer.name: LayerDrawer(layer, stage, safe) for layer in every if isinstance(layer, DrawnLayer)}
         self._backdrop = None if settings.backdrop is None else BackdropDrawer(settings.backdrop, stage)
         self._order = every
         self.marks: tuple[PlacedMark, ...] = ()

@@ -87,6 +87,8 @@ class PlacedLayer(DrawnSettings, LayerSettings):
     size: float = option(0.5, "its size as a share of the picture's shorter side", group="place", gt=0, le=10)
     scale: float = option(1.0, "how much larger; best bound to the song", group="place", unit="times", ge=0, le=20)
     rotation: float = option(0.0, "turned clockwise", group="place", unit="degrees", ge=-36_000, le=36_000)
+    spin: float = option(0.0, "turns by itself; a record: 200", group="place", unit="degrees/s", ge=-3600, le=3600)
+    safe: bool = option(True, "lies within the safe_area, as if that were the whole picture", group="place")
     blend: Blend = option("over", "covers what is behind it, or adds its light to that", group="look")
     camera: bool = option(False, "moves with the scene's camera", group="place")
 

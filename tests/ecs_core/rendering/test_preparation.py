@@ -116,6 +116,11 @@ def test_layers_that_are_drawn_need_kernels_of_marks(tmp_path: Path) -> None:
     assert MARKS | {"cover.fill_band", "straight.see_behind"} <= set(needed)
 
 
+@pytest.mark.parametrize(("layer", "needed"), [({"kind": "text", "text": "a"}, TEXT), ({"type": "snow"}, set())])
+def test_texts_need_kernels_that_draw_letters(layer: dict[str, object], needed: set[str]) -> None:
+    assert TEXT & set(needed_kernels(*Scene("zen", config={"layers": [layer]}).resolve(), song=False)) == needed
+
+
 @pytest.mark.parametrize(
     ("backdrop", "drawing"),
     [
@@ -138,8 +143,3 @@ def test_backdrops_need_the_kernels_that_draw_them(
     needed = set(needed_kernels(*Scene("zen", config={"backdrop": backdrop}).resolve(), song=False))
     assert needed & (MARKS | GROUNDS) == drawing
     assert "cover.fill_band" in needed
-
-
-@pytest.mark.parametrize(("layer", "needed"), [({"kind": "text", "text": "a"}, TEXT), ({"type": "snow"}, set())])
-def test_texts_need_kernels_that_draw_letters(layer: dict[str, object], needed: set[str]) -> None:
-    assert TEXT & set(needed_kernels(*Scene("zen", config={"layers": [layer]}).resolve(), song=False)) == needed
