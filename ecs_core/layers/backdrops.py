@@ -219,10 +219,10 @@ def _placed(settings: PictureBackdrop, stage: Stage, fit: _Fit, density: float) 
 
 def _prepare_image(settings: ImageBackdrop, stage: Stage) -> BackdropDrawer:
     from ecs_core.raster.marks import LightPicture  # noqa: PLC0415 - slow, and many scenes have no marks
-    from ecs_core.raster.picture_file import read_picture  # noqa: PLC0415 - likewise
+    from ecs_core.raster.picture_file import take_picture  # noqa: PLC0415 - likewise
 
     try:
-        pixels = read_picture(settings.file)
+        pixels = take_picture(settings.file)
     except ValueError as error:  # it was another file when it was checked
         raise RenderError(f"{settings.file}: {error}") from None
     high, wide = pixels.shape[:2]

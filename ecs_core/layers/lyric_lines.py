@@ -94,7 +94,7 @@ class LyricLines:
         self._density = density_of(settings, settings.width * stage.width)
         kept = settings.before + settings.after + 1 + _MORE
         self._layout = Recent[int, "Layout"](self._laid, 8 * kept)
-        self._ink = Recent[tuple[int, bool], tuple[Ink, ...]](self._inked, 2 * kept)
+        self._ink = Recent[tuple[int, bool], tuple[Ink, ...]](self._inked, kept + 2)
         self._pieces = Recent[int, tuple[Piece, ...]](self._cut, 3)
 
     def height(self, number: int) -> float:
