@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ecs_core.templates.filling import fill_template
-from ecs_core.templates.template import find_template
 from encoder_floor import Bench
 from memory import peaks_of
 from PIL import Image
 
 from ecs_core.scene.scene import Scene
+from ecs_core.templates.filling import fill_template
+from ecs_core.templates.template import find_template
 from services.cli.demo_song import write_wav
 
 # Names, settings over the template's own, and the largest ratio that is the goal.
@@ -157,7 +157,7 @@ def measure_memory(folder: Path, seconds: float) -> bool:
         {"type": "tunnel"},
     ]
     backdrop = {"kind": "video", "file": str(folder / "film.mp4")}
-    fine, before = True, {}
+    fine, before = True, dict[str, float]()
     for length in (seconds / 2, seconds):
         config = {**SIZE, "duration": length, "layers": layers, "backdrop": backdrop, "finish": {"bloom": 1.0}}
         (folder / "scene.json").write_text(json.dumps(config), encoding="utf-8")

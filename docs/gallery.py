@@ -1,7 +1,8 @@
 """Render the pictures of the docs as WebP.
 
 A contact sheet of all types and presets, one of all palettes, one of what colours can show, a picture for each type's
-README, the stills of the docs, and the moving pictures of the README and of the first tutorial.
+README, the stills of the docs, all templates in three shapes, and the moving pictures of the README and of the first
+tutorial.
 
 python docs/gallery.py                  # make gallery
 python docs/gallery.py --type snow      # one type's row and picture
@@ -26,11 +27,15 @@ from PIL import Image
 from ecs_core import Scene, render
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze
-from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.plugin_api import ParticleType, particle_types, resolve
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.segment import SegmentRenderer
+from ecs_core.scene.cover_palette import colours_of
 from ecs_core.scene.palettes import PALETTES
+from ecs_core.templates.filling import fill_template
+from ecs_core.templates.template import find_template, template_names
 from ecs_core.video.png import rgb_of
+from services.cli import demo_art
 from services.cli.demo_song import write_wav
 
 U8 = NDArray[np.uint8]
@@ -40,7 +45,10 @@ AT = 13.55  # seconds into the demo song, just after a kick
 LARGEST = 390_000  # bytes of a picture: docs load quickly, and the repository stays small
 QUALITIES = (92, 88, 84, 78, 70, 60, 50, 40, 30, 20)  # the first one that fits into LARGEST is used
 FOUR = ("constellation", "tunnel", "orbits", "portrait")  # types that the README begins with
-PARTS = ("sheet", "types", "stills", "colours", "palettes", "motion")
+PARTS = ("sheet", "types", "stills", "colours", "palettes", "motion", "templates")
+VIDEOS = ("cover-ring", "vinyl", "lyric-video", "spectrum-bars")  # templates that the README begins with
+SHAPES = ((320, 180), (102, 180), (180, 180))
+TEMPLATES_AT = 10.6  # seconds into the demo song, in the middle of a line of the lyrics
 # Pictures of what settings do, in docs/particle-types.md.
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "layers": (
@@ -133,6 +141,48 @@ def moving(kind: ParticleType, analysis: Analysis, *, frames: int) -> list[U8]:
     return found
 
 
+def composed(name: str, art: Path, analysis: Analysis, *, size: tuple[int, int], fps: int = 30) -> SegmentRenderer:
+    """What renders a template with the art of ``services/cli/demo_art.py``, in a picture of this size."""
+    template, given = find_template(name), demo_art.write(art)
+    slots = {slot: value for slot, value in given.items() if slot in template.slots}
+    colours = colours_of(demo_art.cover()) if "cover" in slots else None
+    kind, config = fill_template(template, slots, cover_colours=colours)
+    scale = 2 if fps == 30 else 1  # stills are drawn larger, so that small letters are clear
+    width, height = (side * scale // 2 * 2 for side in size)
+    scene = Scene(kind, art / "song.wav", {**config, "width": width, "height": height, "fps": fps, "duration": "audio"})
+    return SegmentRenderer(make_plan(*resolve(scene), analysis))
+
+
+def templates(art: Path, analysis: Analysis) -> U8:
+    """All templates, two in a row, each in three shapes."""
+    cells = []
+    for name in template_names():
+        parts = []
+        for size in SHAPES:
+            renderer = composed(name, art, analysis, size=size)
+            with renderer.simulation as simulation:
+                simulation.skip_to(int(TEMPLATES_AT * 30))
+                frame = rgb_of(renderer.picture(simulation.snapshot()).frame).to_ndarray()
+            small = Image.fromarray(np.ascontiguousarray(frame)).resize(size, Image.Resampling.LANCZOS)
+            parts.append(np.pad(np.asarray(small), ((0, 8), (0, 8), (0, 0))))
+        cells.append(np.concatenate(parts, axis=1))
+    cells += [np.zeros_like(cells[0])] * (len(cells) % 2)
+    rows = [np.concatenate(cells[at : at + 2], axis=1) for at in range(0, len(cells), 2)]
+    return np.concatenate(rows)[:-8, :-8]
+
+
+def videos(art: Path, analysis: Analysis, *, frames: int) -> list[U8]:
+    """So many pictures of four templates in one, twelve a second."""
+    found = []
+    for name in VIDEOS:
+        renderer = composed(name, art, analysis, size=(400, 224), fps=12)
+        with renderer.simulation as simulation:
+            simulation.skip_to(int(TEMPLATES_AT * 12))
+            pictures = [rgb_of(renderer.picture(simulation.snapshot()).frame).to_ndarray() for _ in range(frames)]
+        found.append([each.astype(np.uint8) for each in pictures])
+    return [_tiled(at) for at in zip(*found, strict=True)]
+
+
 def motion(song: Path, out: Path) -> None:
     """The first tutorial's video, rendered, decoded again and shown at half its frame rate."""
     config = {"width": 480, "height": 270, "duration": 14.4, "particle_count": 400}
@@ -157,6 +207,10 @@ def main() -> None:
         song = Path(folder) / "song.wav"
         write_wav(song, 20.0)
         analysis = analyze(song)
+        if "templates" in parts and arguments.type is None:
+            out = arguments.out or PICTURES
+            save([templates(song.parent, analysis)], out / "templates.webp")
+            save(videos(song.parent, analysis, frames=26), out / "music-videos.webp", milliseconds=83)
         if "motion" in parts and arguments.type is None:
             motion(song, (arguments.out or PICTURES) / "first-video.webp")
             four = [moving(types[name], analysis, frames=22) for name in FOUR]

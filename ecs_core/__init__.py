@@ -106,6 +106,10 @@ if TYPE_CHECKING:
     from ecs_core.scene.settings import Settings as Settings
     from ecs_core.systems.audio_reaction import Binding as Binding
     from ecs_core.systems.audio_reaction import Reactive as Reactive
+    from ecs_core.templates.filling import fill_template as fill_template
+    from ecs_core.templates.template import Template as Template
+    from ecs_core.templates.template import check_template as check_template
+    from ecs_core.templates.template import find_template as find_template
 
 _PUBLIC = {
     "arrays": "F32",
@@ -136,6 +140,8 @@ _PUBLIC = {
     "scene.model": "RGB option",
     "scene.settings": "Settings",
     "systems.audio_reaction": "Binding Reactive",
+    "templates.filling": "fill_template",
+    "templates.template": "Template check_template find_template",
     "ecs.space": "Depth Links TrailDepths Volume",
     "ecs.table": "Column Table",
     "ecs.values": "Curve Gradient Pareto Range",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate.pages import PAGES, summary
-from ecs_core.plugin_api import particle_types
+from ecs_core.templates.template import check_template, template_names
 from services.cli.demo_song import write_wav
 from services.cli.main import build_parser
 from services.cli.scene_arguments import scene_from
@@ -87,12 +88,19 @@ def test_command_line_in_a_document_is_accepted(command: str) -> None:
 
     arguments = build_parser().parse_args(words)
 
-    if getattr(arguments, "type", None) in particle_types().types and "config" in arguments and not arguments.config:
+    if getattr(arguments, "template", None) is not None:
+        assert arguments.template in ("mine.json", *template_names())
+    elif "cover" in arguments and not (arguments.config or arguments.cover or arguments.type == "glitter"):
         scene_from(arguments).resolve()
 
 
+def test_template_in_a_document_is_one() -> None:
+    found = [json.loads(text) for text in fences(ROOT / "docs/templates.md", "json")]
+    assert [check_template(each).name for each in found if "version" in each] == ["mine"]
+
+
 def test_commands_named_in_prose_exist() -> None:
-    known = set(re.findall(r"^    (\w+) ", build_parser().format_help(), re.MULTILINE))
+    known = set(re.findall(r"^    (\w+)(?: |$)", build_parser().format_help(), re.MULTILINE))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")

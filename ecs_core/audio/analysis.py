@@ -16,6 +16,7 @@ from ecs_core.audio.catalogue import FEATURES, Decibels, Feature, Fixed, Percent
 from ecs_core.audio.curves import column_of
 from ecs_core.audio.guidance import Hearing
 from ecs_core.audio.onsets import SECONDS_PER_HOP
+from ecs_core.audio.sonogram import Sonogram
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.lazily import Lazily
 
@@ -35,7 +36,8 @@ class Analysis:
     the strength (0–1) of some of them. ``labels`` has a letter per section, the same letter for similar sections.
     ``tempo`` is in beats per minute and ``metre`` in beats per bar (0: none), ``loudness`` in LUFS; ``key`` is an
     estimate. ``confidence`` gives the reliability of estimates by name, 0–1. ``peak`` is the highest absolute sample of
-    the song mixed to one or two channels, None if it is not known.
+    the song mixed to one or two channels, None if it is not known. ``sonogram`` is for pictures of the sound; documents
+    as JSON, and those of earlier versions, have none.
     """
 
     exact_duration: Fraction
@@ -51,6 +53,7 @@ class Analysis:
     confidence: Mapping[str, float] = field(default_factory=dict)
     added: Mapping[str, Literal["hit", "slow"]] = field(default_factory=dict)
     peak: float | None = None
+    sonogram: Sonogram | None = None
 
     def timeline(
         self,
@@ -60,11 +63,13 @@ class Analysis:
         *,
         start: Fraction = Fraction(0),
         lazily: bool = False,
+        pictured: bool = False,
     ) -> FeatureTimeline:
         """The features at each of ``frames`` video frames; for hits, the highest value within the frame.
 
         The first frame is at ``start`` seconds of the song. Levels are relative to the whole song in any case. If
-        ``lazily``, each feature is made whenever it is looked at, as all are large together.
+        ``lazily``, each feature is made whenever it is looked at, as all are large together. If ``pictured``, the
+        timeline has what it needs of the sonogram.
         """
         hearing = hearing or {}
         dt = float(1 / fps)
@@ -92,7 +97,8 @@ class Analysis:
             whole = {name: values(name) for name in made}
             features = {name: each[lead:] for name, each in whole.items()}
             before = {name: each[:lead] for name, each in whole.items()} if lead else {}
-        return FeatureTimeline(fps, frames, seconds, self.tempo, features, events, strengths, start, before)
+        sonogram = self.sonogram.part(float(start), float(start + frames / fps)) if pictured and self.sonogram else None
+        return FeatureTimeline(fps, frames, seconds, self.tempo, features, events, strengths, start, before, sonogram)
 
     def _heard(self, feature: Feature, gate: F32, hearing: Hearing, starts: F64, dt: float) -> F32:
         """A feature at each frame."""

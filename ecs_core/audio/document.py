@@ -7,6 +7,8 @@ as curves, is taken from the analysis of the song.
 from __future__ import annotations
 
 import json
+import struct
+import weakref
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -24,6 +26,8 @@ from ecs_core.audio.beats import tempo_curve, tempo_of
 from ecs_core.audio.catalogue import EVENTS, FEATURES
 from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.onsets import SECONDS_PER_HOP
+from ecs_core.audio.sonogram import TABLES, Sonogram
+from ecs_core.audio.stored_rows import read_npy, write_npy
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.validation_messages import error_message
@@ -327,18 +331,48 @@ def whole(document: Document, more: Sequence[str]) -> Analysis | None:
 
 
 def save(analysis: Analysis, path: Path) -> None:
-    """Write the compact binary: arrays and JSON in an ``.npz``, without pickle; lossless."""
+    """Write the compact binary: arrays and JSON in an ``.npz``, without pickle; lossless.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     facts = _facts(analysis) | {"tempo": analysis.tempo, "added": dict(analysis.added)}
     facts |= {"confidence": dict(analysis.confidence), "events": list(analysis.events)}
     arrays: dict[str, Any] = {f"curve:{name}": values for name, values in analysis.curves.items()}
     arrays |= {f"event:{name}": values for name, values in analysis.events.items()}
     arrays |= {f"strength:{name}": values for name, values in analysis.strengths.items()}
+    if analysis.sonogram is not None:
+        arrays["loudest"] = analysis.sonogram.loudest
+        facts["wave_peak"] = analysis.sonogram.peak
     with path.open("wb") as file:  # numpy would add its own suffix to a name
         np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+    if analysis.sonogram is not None:
+        _add_sonogram(analysis.sonogram, path)
+
+
+def _add_sonogram(sonogram: Sonogram, path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as kept:
+        for name in TABLES:
+            with kept.open(f"sonogram:{name}.npy", "w", force_zip64=True) as file:
+                write_npy(file, getattr(sonogram, name))
+
+
+def _sonogram_in(path: Path, loudest: NDArray[np.uint8], peak: int) -> Sonogram:
+    """The sonogram of a file, which is read from it when it is looked at, and which may be deleted then."""
+    with zipfile.ZipFile(path) as kept:
+        begins = {name: kept.getinfo(f"sonogram:{name}.npy").header_offset for name in TABLES}
+    tables: dict[str, Any] = {}
+    for name, header in begins.items():
+        file = path.open("rb")
+        file.seek(header + 26)  # where the lengths are of what is before the data
+        file.seek(header + 30 + sum(struct.unpack("<HH", file.read(4))))
+        tables[name] = read_npy(file)
+        weakref.finalize(tables[name], file.close)
+    return Sonogram(**tables, loudest=loudest, peak=peak)
 
 
 def load(path: Path) -> Analysis:
-    """Read a file of :func:`save`.
+    """Read a file of :func:`save`. Its sonogram is read when it is looked at; the file may be deleted then.
 
     Raises:
         SceneError: not such a file, or of another version.
@@ -352,6 +386,8 @@ def load(path: Path) -> Analysis:
                 {name.removeprefix(kind): kept[name] for name in kept.files if name.startswith(kind)}
                 for kind in ("curve:", "event:", "strength:")
             )
+            loudest = kept["loudest"] if "loudest" in kept.files else None
+        sonogram = None if loudest is None else _sonogram_in(path, loudest, facts["wave_peak"])
     except OSError as error:
         raise SceneError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -370,4 +406,5 @@ def load(path: Path) -> Analysis:
         facts["confidence"],
         facts["added"],
         facts.get("peak"),
+        sonogram,
     )

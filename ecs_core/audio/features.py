@@ -23,6 +23,7 @@ from ecs_core.audio.guidance import AS_HEARD, Guidance
 from ecs_core.audio.meters import STEP, Measured
 from ecs_core.audio.onsets import SECONDS_PER_HOP, onset_envelope, pick_onsets, rise_of, whitening
 from ecs_core.audio.sections import find_drops, find_sections
+from ecs_core.audio.sonogram import sonogram_of
 from ecs_core.audio.spectrum import BANDS, CHROMA_HOP, HOP, RMS, Spectrum, spectrum_of
 from ecs_core.audio.timeline import AudioFeature
 from ecs_core.audio.tonal import harmonic_share, key_of, pitch_classes
@@ -135,6 +136,7 @@ def features_of(
         },
         added=added,
         peak=spectrum.peak,
+        sonogram=sonogram_of(spectrum),
     )
 
 

@@ -1,9 +1,9 @@
 """Spectrum: the spectrogram that all features share, reduced to a few numbers per hop while the song streams.
 
 Samples are mixed to mono, resampled to 22 050 Hz, freed of what is below 20 Hz, and divided into windows of 1024
-samples (46 ms) every 256 (11.6 ms), the k-th centred on sample 256 · k. Only what features need is kept: 64 mel bands,
-RMS and the like, about 1 MB per minute, most of it in a file. Pitch classes come from windows four times as long at
-every eighth hop, as low notes are close together.
+samples (46 ms) every 256 (11.6 ms), the k-th centred on sample 256 · k. Only what is needed is kept: 64 mel bands, RMS,
+every fourth sample and the like, about 1 MB per minute, most of it in files. Pitch classes come from windows four times
+as long at every eighth hop, as low notes are close together.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ecs_core.audio.meters import Measured, Meters
 from ecs_core.audio.rumble import LOWEST as LOWEST_HEARD
 from ecs_core.audio.rumble import RumbleFilter
 from ecs_core.audio.stored_rows import StoredRows
+from ecs_core.audio.wave import Wave
 from ecs_core.song_file.mixdown import Mixdown
 
 RATE, WINDOW, HOP = 22_050, 1024, 256
@@ -40,7 +41,7 @@ _LOUDEST = np.float32(60_000)  # about the largest float16
 class Spectrum:
     """``bands`` (hops, 5): amplitude in each of BANDS; ``mel`` (hops, 64): amplitude per kHz; ``rms``, ``centroid`` and
     ``flatness`` (hops,); ``chroma`` (hops / 8, 12): amplitude of each pitch class from C on, the k-th at hop 8 · k;
-    ``measured``: see Meters; ``peak``: the highest absolute sample of the stereo mix.
+    ``measured``: see Meters; ``peak``: the highest absolute sample of the stereo mix; ``wave_rows``: see Wave.
 
     All are float32 except ``mel``, the largest, which is float16; per kHz, as values per Hz would underflow in quiet
     songs. It is kept as ``mel_rows``, to be read in parts: only who looks at ``mel`` needs all of it in memory.
@@ -60,6 +61,7 @@ class Spectrum:
     rate: int
     layout: str
     peak: float
+    wave_rows: StoredRows
 
     @cached_property
     def mel(self) -> NDArray[np.float16]:
@@ -85,11 +87,12 @@ def spectrum_of(
     kept = tuple(StoredRows(width, np.float32) for width in (len(BANDS), 1, 1, 1))
     mels, chroma = StoredRows(MEL_BANDS, np.float16), StoredRows(12, np.float32)
     rumble = RumbleFilter(RATE)
-    short, long = _Windows(WINDOW, HOP), _Windows(CHROMA_WINDOW, CHROMA_HOP)
+    short, long, wave = _Windows(WINDOW, HOP), _Windows(CHROMA_WINDOW, CHROMA_HOP), Wave(RATE)
     mixdown, meters = Mixdown(layout), Meters(rate=rate, layout=layout, hop=HOP / RATE)
     samples, peak = 0, 0.0
 
     def take(piece: F32, *, last: bool = False) -> None:
+        wave.take(piece, last=last)
         windows = short.of(piece, last=last)
         if len(windows):
             bins = np.abs(np.fft.rfft(windows, axis=1))
@@ -124,7 +127,7 @@ def spectrum_of(
     measured = meters.finish()
     bands, rms, centroids, flatness = (stored[:] for stored in kept)
     curves = (rms.reshape(-1), centroids.reshape(-1), flatness.reshape(-1))
-    return Spectrum(bands, mels, *curves, chroma[:], measured, samples, rate, layout, peak)
+    return Spectrum(bands, mels, *curves, chroma[:], measured, samples, rate, layout, peak, wave.rows)
 
 
 def compressed(level: F32) -> F32:

@@ -16,6 +16,7 @@ from ecs_core.errors import PluginError
 from ecs_core.lazily import joined
 
 if TYPE_CHECKING:
+    from ecs_core.audio.sonogram import Sonogram
     from ecs_core.audio.spectrum import Spectrum
 
 
@@ -69,6 +70,7 @@ class FeatureTimeline:
 
     The first frame is at ``start`` seconds of the song. Times of events are the song's, from its beginning to its end.
     ``lead`` holds the features at the frames before the first one, (lead_frames,) each, for bindings that remember.
+    ``sonogram`` is what layers that picture the sound need of it, None where a scene has none of them.
     """
 
     fps: Fraction
@@ -80,6 +82,7 @@ class FeatureTimeline:
     strengths: Mapping[str, F32] = field(default_factory=dict)
     start: Fraction = Fraction(0)
     lead: Mapping[str, F32] = field(default_factory=dict)
+    sonogram: Sonogram | None = None
 
     @property
     def lead_frames(self) -> int:

@@ -74,15 +74,15 @@ def _sample(
 
 
 @inner_kernel
-def _put(
+def put(
     luminance: F32, above: int, below: int, colour: F32, at: int, n: int, alpha: F32, shown: F32, cells: F32,
-    shares: F32, opacity: f32, adds: int, most: f32, toe: f32,
+    shares: F32, opacity: f32, level: f32, adds: int, most: f32, toe: f32,
 ) -> None:  # fmt: skip
     """Put two rows of a picture over light, or add their light to it.
 
     ``alpha`` and ``shown`` are (2, n), n even: alpha, and luma as a share of white times alpha. ``cells`` is
     (4, n / 2): those of colours, alpha, red, green and blue. The rows of luminance begin at ``above`` and ``below``,
-    those of colours at ``at`` in each plane. ``shares`` is scratch, (4, n).
+    those of colours at ``at`` in each plane. ``level`` is a factor on what is shown. ``shares`` is scratch, (4, n).
 
     What is shown of luminance is its share of white times k, as in ``kernels.tone``, where k is that of the cell. So
     a pixel's luminance has to change with its cell's k, for its luma to be the mean that it should be.
@@ -93,7 +93,7 @@ def _put(
     cover, reds, greens, blues = cells[0], cells[1], cells[2], cells[3]
     if adds:
         for i in range(half):
-            s_r, s_g, s_b = min(reds[i], most), min(greens[i], most), min(blues[i], most)
+            s_r, s_g, s_b = level * min(reds[i], most), level * min(greens[i], most), level * min(blues[i], most)
             r, g, b = toe * s_r / (_ONE - s_r), toe * s_g / (_ONE - s_g), toe * s_b / (_ONE - s_b)
             light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
             wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
@@ -107,18 +107,19 @@ def _put(
             start = above if row == 0 else below
             light_here, luma_here = luminance[start : start + n], shown[row]
             for j in range(n):
-                share = min(min(luma_here[j], most) * after[j], _MOST)
+                share = min(level * min(luma_here[j], most) * after[j], _MOST)
                 light_here[j] += opacity * (toe * share / (_ONE - share))
         return
+    seen = opacity * level
     for i in range(half):
         r, g, b = red[i], green[i], blue[i]
         s_r, s_g, s_b = r / (r + toe), g / (g + toe), b / (b + toe)
         light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
         narrow[i] = (luma * (light + toe) + _LEAST) / (light + _LEAST)
         left = _ONE - opacity * cover[i]
-        s_r = min(left * s_r + opacity * min(reds[i], most), _MOST)
-        s_g = min(left * s_g + opacity * min(greens[i], most), _MOST)
-        s_b = min(left * s_b + opacity * min(blues[i], most), _MOST)
+        s_r = min(left * s_r + seen * min(reds[i], most), _MOST)
+        s_g = min(left * s_g + seen * min(greens[i], most), _MOST)
+        s_b = min(left * s_b + seen * min(blues[i], most), _MOST)
         r, g, b = toe * s_r / (_ONE - s_r), toe * s_g / (_ONE - s_g), toe * s_b / (_ONE - s_b)
         light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
         wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
@@ -133,8 +134,35 @@ def _put(
         light_here, luma_here, cover_here = luminance[start : start + n], shown[row], alpha[row]
         for j in range(n):
             x = light_here[j]
-            luma = (_ONE - opacity * cover_here[j]) * (x / (x + toe)) * before[j] + opacity * min(luma_here[j], most)
+            luma = (_ONE - opacity * cover_here[j]) * (x / (x + toe)) * before[j] + seen * min(luma_here[j], most)
             share = min(luma * after[j], _MOST)
+            light_here[j] = toe * share / (_ONE - share)
+
+
+@inner_kernel
+def _put_solid(
+    luminance: F32, above: int, below: int, colour: F32, at: int, n: int, shown: F32, cells: F32, shares: F32,
+    level: f32, most: f32, toe: f32,
+) -> None:  # fmt: skip
+    """Put two rows of a picture in the place of light: as :func:`put` where alpha and opacity are 1."""
+    plane, half = colour.size // 3, n >> 1
+    red, green, blue = colour[at : at + half], colour[at + plane : at + plane + half], colour[at + 2 * plane :]
+    wide, after = shares[0], shares[1]
+    reds, greens, blues = cells[1], cells[2], cells[3]
+    for i in range(half):
+        s_r, s_g, s_b = level * min(reds[i], most), level * min(greens[i], most), level * min(blues[i], most)
+        r, g, b = toe * s_r / (_ONE - s_r), toe * s_g / (_ONE - s_g), toe * s_b / (_ONE - s_b)
+        light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
+        wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
+        red[i], green[i], blue[i] = r, g, b
+    for i in range(half):
+        after[2 * i] = wide[i]
+        after[2 * i + 1] = wide[i]
+    for row in range(2):
+        start = above if row == 0 else below
+        light_here, luma_here = luminance[start : start + n], shown[row]
+        for j in range(n):
+            share = min(level * min(luma_here[j], most) * after[j], _MOST)
             light_here[j] = toe * share / (_ONE - share)
 
 
@@ -179,26 +207,130 @@ def _even_span(low: f32, high: f32, first: int, last: int) -> tuple[int, int]:
     return a & ~1, (b + 1) & ~1
 
 
+@inline_kernel
+def _find_places(n: int, at: f32, step: f32, edge: int, columns: int, places: I32, shares: F32) -> int:
+    """Where ``n`` pixels lie in a row of texels: the texel before each, and the share of the way to the next.
+
+    Returns 1 if they lie in a row, each as far from its texel as the others.
+    """
+    low, high = f32(edge), f32(columns - 1 - edge)
+    for j in range(n):
+        x = min(max(at + f32(j) * step, low), high)
+        place = min(np.int32(x), np.int32(columns - 2))
+        places[j], shares[j] = place, x - f32(place)
+    return 1 if step == _ONE and at >= low and at + f32(n - 1) <= high and places[n - 1] - places[0] == n - 1 else 0
+
+
+@inner_kernel
+def _sample_row(texels: F32, out: F32, n: int, y: f32, in_a_row: int, line: F32, places: I32, shares: F32) -> None:
+    """Write ``n`` values at row ``y`` of a plane and at places that :func:`_find_places` found."""
+    left, right = int(places[0]), int(places[n - 1]) + 2
+    upper = min(int(y), texels.shape[0] - 2)
+    share = y - f32(upper)
+    above, below, mixed = texels[upper, left:right], texels[upper + 1, left:right], line[left:right]
+    for i in range(right - left):
+        mixed[i] = above[i] + share * (below[i] - above[i])
+    if in_a_row:
+        across, here, after = shares[0], line[left : left + n], line[left + 1 : left + 1 + n]
+        for j in range(n):
+            out[j] = here[j] + across * (after[j] - here[j])
+        return
+    for j in range(n):
+        at = u64(places[u64(j)])
+        out[u64(j)] = line[at] + shares[u64(j)] * (line[at + u64(1)] - line[at])
+
+
+@inner_kernel
+def _draw_straight(
+    luminance: F32, colour: F32, top: int, width: int, x0: int, x1: int, y0: int, y1: int, fine: F32, half: F32,
+    place: F32, opacity: f32, level: f32, adds: int, most: f32, toe: f32, solid: int, is_wide: int, work: F32,
+    places: I32,
+) -> None:  # fmt: skip
+    """Draw a picture that is not turned: where pixels lie between texels is the same in all rows.
+
+    Where alpha and opacity are 1, what is behind it need not be looked at.
+    """
+    line, shares, alpha, shown, cells, scratch = work[0], work[1], work[2:4], work[4:6], work[6:10], work[10:14]
+    rows, columns, half_rows, half_columns = fine.shape[1], fine.shape[2], half.shape[1], half.shape[2]
+    wide, tall, frame, edge = f32(columns - 2 * FRAME), f32(rows - 2 * FRAME), f32(FRAME), FRAME if is_wide else 0
+    u = place[0] * (f32(x0) + _HALF) + place[2]
+    first, last = x0, x1
+    if not is_wide:
+        a, b = (-_TWO - place[2]) / place[0], (wide + _TWO - place[2]) / place[0]
+        first = max(x0, (int(np.floor(max(a, f32(x0)))) - 2) & ~1)
+        last = min(x1, (int(np.ceil(min(b, f32(x1)))) + 3) & ~1)
+    n = last - first
+    if n <= 0:
+        return
+    u = place[0] * (f32(first) + _HALF) + place[2]
+    at, at_cell = u + frame - _HALF, _HALF * u + frame - _HALF
+    straight = _find_places(n, at, place[0], edge, columns, places[0], shares)
+    cells_straight = _find_places(n >> 1, at_cell, place[0], edge, half_columns, places[1], work[14])
+    hides_here = solid != 0 and opacity == _ONE and adds == 0
+    in_columns = is_wide != 0 or (
+        at >= frame and at + place[0] * f32(n - 1) <= f32(columns - 1 - FRAME)
+        and at_cell >= frame and at_cell + place[0] * f32((n >> 1) - 1) <= f32(half_columns - 1 - FRAME)
+    )  # fmt: skip
+    for row in range(y0, y1, 2):
+        v = place[4] * (f32(row) + _HALF) + place[5]
+        if not is_wide and (v + place[4] < -_TWO or v > tall + _TWO):
+            continue
+        y = v + frame - _HALF
+        y_cell = _HALF * (v + _HALF * place[4]) + frame - _HALF
+        in_rows = is_wide != 0 or (
+            y >= frame and y + place[4] <= f32(rows - 1 - FRAME)
+            and y_cell >= frame and y_cell <= f32(half_rows - 1 - FRAME)
+        )  # fmt: skip
+        hides = hides_here and in_columns and in_rows
+        for lower in range(2):
+            here = min(max(y + f32(lower) * place[4], f32(edge)), f32(rows - 1 - edge))
+            if not hides:
+                _sample_row(fine[0], alpha[lower], n, here, straight, line, places[0], shares)
+            _sample_row(fine[1], shown[lower], n, here, straight, line, places[0], shares)
+        here = min(max(y_cell, f32(edge)), f32(half_rows - 1 - edge))
+        for plane in range(1 if hides else 0, 4):
+            _sample_row(half[plane], cells[plane], n >> 1, here, cells_straight, line, places[1], work[14])
+        start = (row - top) * (width + PAD) + first
+        cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
+        under = start + width + PAD
+        if hides:
+            _put_solid(luminance, start, under, colour, cell, n, shown, cells, scratch, level, most, toe)
+        else:
+            put(
+                luminance, start, under, colour, cell, n, alpha, shown, cells, scratch, opacity, level, adds, most, toe
+            )  # fmt: skip
+
+
 @kernel(
-    "f4[::1], f4[::1], i8, i8, i8, f4[:, :, ::1], f4[:, :, ::1], f4[::1], f4[::1], f4, i8, f4, f8, f4[:, ::1], "
-    "i4[::1], u1[:, ::1]"
+    "f4[::1], f4[::1], i8, i8, i8, f4[:, :, ::1], f4[:, :, ::1], f4[::1], f4[::1], f4, f4, i8, f4, f8, i8, i8, "
+    "f4[:, ::1], i4[:, ::1], u1[:, ::1]"
 )
 def draw_picture(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, fine: F32, half: F32, place: F32, bounds: F32,
-    opacity: f32, adds: int, most: f32, toe: Scalar, work: F32, places: I32, touched: U8,
+    opacity: f32, level: f32, adds: int, most: f32, toe: Scalar, solid: int, is_wide: int, work: F32, places: I32,
+    touched: U8,
 ) -> None:  # fmt: skip
     """Draw a picture into one band's accumulators, which hold the background where it covers.
 
     ``fine`` is (2, rows, columns): alpha, and luma as a share of white times alpha; ``half`` (4, rows, columns) of half
     the size: alpha, red, green, blue; each with FRAME transparent texels around. ``place`` is (6,): texel u of a place
     (x, y) is place[0] x + place[1] y + place[2], v the rest, without the frame. ``bounds`` (4,): left, top, right and
-    bottom, in pixels. ``most`` is the largest share of white, under 1, which would be infinite light. ``toe`` is as in
-    ``cover.cover_band``. ``work`` is scratch, (14, as wide as the band and the picture), ``places`` (band,).
+    bottom, in pixels. ``level`` (0–1) is a factor on what is shown. ``most`` is the largest share of white, under 1,
+    which would be infinite light. ``toe`` is as in ``cover.cover_band``. ``solid`` says that alpha is 1 everywhere,
+    ``is_wide`` that the edges of a picture, which must not be turned, are as its outermost texels. ``work`` is scratch,
+    (15, as wide as the band and the picture), ``places`` (2, the same).
     """
     toe = max(f32(toe), f32(1e-6))
     x0, x1 = _even_span(bounds[0], bounds[2], 0, width)
     y0, y1 = _even_span(bounds[1], bounds[3], top, bottom)
     if x0 >= x1 or y0 >= y1:
+        return
+    if place[1] == _ZERO and place[3] == _ZERO and place[0] > _ZERO:
+        _draw_straight(
+            luminance, colour, top, width, x0, x1, y0, y1, fine, half, place, opacity, level, adds, most, toe, solid,
+            is_wide, work, places,
+        )  # fmt: skip
+        touch(touched, y0 - top, y1 - top, x0, x1)
         return
     line, shares, alpha, shown, cells, scratch = work[0], work[1], work[2:4], work[4:6], work[6:10], work[10:14]
     wide, tall = f32(fine.shape[2] - 2 * FRAME), f32(fine.shape[1] - 2 * FRAME)
@@ -214,25 +346,26 @@ def draw_picture(
             u, v = place[0] * x + place[1] * y + place[2], place[3] * x + place[4] * y + place[5]
             for plane in range(2):
                 out = alpha[lower] if plane == 0 else shown[lower]
-                _sample(fine[plane], out, n, u + frame, v + frame, step_u, step_v, line, places, shares)
+                _sample(fine[plane], out, n, u + frame, v + frame, step_u, step_v, line, places[0], shares)
         y = f32(row + 1)  # of the cells, which lie between two rows and in even columns
         u, v = place[0] * x + place[1] * y + place[2], place[3] * x + place[4] * y + place[5]
         for plane in range(4):
             _sample(
-                half[plane], cells[plane], n >> 1, _HALF * u + frame, _HALF * v + frame, step_u, step_v, line, places,
-                shares,
+                half[plane], cells[plane], n >> 1, _HALF * u + frame, _HALF * v + frame, step_u, step_v, line,
+                places[0], shares,
             )  # fmt: skip
         at = (row - top) * (width + PAD) + first
         cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
-        _put(
-            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, adds, most, toe
+        put(
+            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, level, adds, most,
+            toe,
         )  # fmt: skip
     touch(touched, y0 - top, y1 - top, x0, x1)
 
 
 @kernel(
     "f4[::1], f4[::1], i8, i8, i8, f4[:, ::1], f4[:, ::1], f4[::1], f4[::1], f4[:, ::1], f4, f4, i8, f4, f8, "
-    "f4[:, ::1], i4[::1], u1[:, ::1]"
+    "f4[:, ::1], i4[:, ::1], u1[:, ::1]"
 )
 def draw_mask(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, fine: F32, half: F32, place: F32, bounds: F32,
@@ -260,7 +393,7 @@ def draw_mask(
             y = f32(row + lower) + _HALF
             u, v = place[0] * x + place[1] * y + place[2], place[3] * x + place[4] * y + place[5]
             there, luma = alpha[lower], shown[lower]
-            _sample(fine, there, n, u + frame, v + frame, step_u, step_v, line, places, shares)
+            _sample(fine, there, n, u + frame, v + frame, step_u, step_v, line, places[0], shares)
             right, more = colours[1, 0], colours[0, 0] - colours[1, 0]
             for j in range(n):
                 lit = min(max(split - (u + f32(j) * step_u) + _HALF, _ZERO), _ONE)
@@ -269,7 +402,7 @@ def draw_mask(
         u, v = place[0] * x + place[1] * y + place[2], place[3] * x + place[4] * y + place[5]
         u, v = _HALF * u, _HALF * v
         there = cells[0]
-        _sample(half, there, n >> 1, u + frame, v + frame, step_u, step_v, line, places, shares)
+        _sample(half, there, n >> 1, u + frame, v + frame, step_u, step_v, line, places[0], shares)
         for channel in range(1, 4):
             right, more, out = colours[1, channel], colours[0, channel] - colours[1, channel], cells[channel]
             for j in range(n >> 1):
@@ -277,8 +410,9 @@ def draw_mask(
                 out[j] = there[j] * (right + lit * more)
         at = (row - top) * (width + PAD) + first
         cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
-        _put(
-            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, adds, most, toe
+        put(
+            luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, _ONE, adds, most,
+            toe,
         )  # fmt: skip
     touch(touched, y0 - top, y1 - top, x0, x1)
 
@@ -342,7 +476,8 @@ def draw_boxes(
                     out[j] = there[j] * level
             at = (row - top) * (width + PAD) + x0
             cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (x0 >> 1)
-            _put(
-                luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, adds, most, toe
+            put(
+                luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, _ONE, adds,
+                most, toe,
             )  # fmt: skip
         touch(touched, y0 - top, y1 - top, x0, x1)

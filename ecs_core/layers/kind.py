@@ -70,9 +70,11 @@ class LayerKind:
     """What a plugin registers with ``motes_layers``.
 
     ``prepare(settings, stage)`` returns the drawer, which is called as ``drawer(settings, moment, pose)`` for each
-    frame. Where a kind shows what never comes again, such as a song's progress, it says that it does not ``loops``.
-    ``check(settings)``, if there is one, refuses what cannot be drawn with a SceneError, before any work;
-    ``fits(settings, width, height)`` refuses what cannot be drawn in a picture of so many pixels.
+    frame. ``check(settings)``, if there is one, refuses what cannot be drawn with a SceneError, before any work;
+    ``fits(settings, width, height)`` refuses what cannot be drawn in a picture of so many pixels. With ``sonogram``,
+    the stage's timeline has the song's (None without a song). Kinds that draw lines of light, with Sprites, should say
+    so by ``lines``: then what draws these is compiled before the first frame. Where a kind shows what never comes
+    again, such as a song's progress, it says that it does not ``loops``.
 
     Raises:
         PluginError: an argument is invalid; the message names it.
@@ -83,8 +85,10 @@ class LayerKind:
     settings: type[PlacedLayer]
     prepare: Callable[[Any, Stage], Drawer]
     check: Callable[[Any], None] | None = None
-    loops: bool = True
     fits: Callable[[Any, int, int], None] | None = None
+    sonogram: bool = False
+    lines: bool = False
+    loops: bool = True
 
     def __post_init__(self) -> None:
         def refuse(what: str) -> None:

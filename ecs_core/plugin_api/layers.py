@@ -80,6 +80,11 @@ def drawn_layers_of(settings: Settings) -> tuple[DrawnLayer, ...]:
     return tuple(layer for layer in made if isinstance(layer, DrawnLayer))
 
 
+def pictures_sound(settings: Settings) -> bool:
+    """Whether a layer of a scene needs the song's sonogram."""
+    return any(not is_of_particles(each) and layer_kind(each.kind).sonogram for each in settings.layers)
+
+
 def settings_in_vain(kind: ParticleType, settings: Settings) -> list[str]:
     """What was set that the layers' types ignore, a line each."""
     return [

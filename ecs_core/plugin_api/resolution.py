@@ -6,6 +6,7 @@ from ecs_core.errors import SceneError
 from ecs_core.plugin_api.layers import drawn_layers_of, layers_of
 from ecs_core.plugin_api.particle_type import ParticleType
 from ecs_core.plugin_api.registry import particle_type, particle_types
+from ecs_core.scene.safe_area import safe_box
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings, validate
 
@@ -31,6 +32,13 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
                 check_bindings(layer.type, layer.settings, particle_types().features)
             except SceneError as error:
                 raise SceneError(f"layer {layer.name!r}: {error}" if layer.name else str(error)) from None
+    if settings.backdrop is not None and settings.backdrop.bindings:
+        from ecs_core.layers.checks import check_moved  # noqa: PLC0415 - slow, and many scenes have none
+
+        try:
+            check_moved(settings.backdrop, settings.backdrop.bindable, particle_types().features)
+        except SceneError as error:
+            raise SceneError(f"backdrop: {error}") from None
     for drawn in drawn_layers_of(settings):
         from ecs_core.layers.checks import check_layer  # noqa: PLC0415 - slow, and many scenes have none
 
@@ -38,7 +46,10 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
             raise SceneError(f"loop = true with layer {drawn.name!r}: what {drawn.kind.name} shows cannot loop")
         try:
             features = particle_types().features
-            check_layer(drawn.kind, drawn.settings, features, width=settings.width, height=settings.height)
+            _, _, width, height = safe_box(settings)
+            if not drawn.settings.safe:
+                width, height = settings.width, settings.height
+            check_layer(drawn.kind, drawn.settings, features, width=width, height=height)
         except SceneError as error:
             raise SceneError(f"layer {drawn.name!r}: {error}") from None
     return kind, settings

@@ -40,7 +40,7 @@ class Bloom:
         blocks = -(-columns >> kernels.raster.BLOCK_SHIFT), -(-rows >> kernels.raster.STRIP_SHIFT)
         self._touched = np.zeros(blocks[::-1], np.uint8)
         self._soft: SoftLight | None = None
-        self._mark_work, self._places = np.zeros((14, 0), np.float32), np.zeros(0, np.int32)
+        self._mark_work, self._places = np.zeros((15, 0), np.float32), np.zeros((2, 0), np.int32)
         self.rows, self.shares = _between(height // 2, rows // 2, centre=0.5)
         self._columns, self._column_shares = _between(width // 2, columns // 2, centre=0.25)
         self._light = np.zeros((3, rows // 2, width // 2), np.float32)
@@ -82,7 +82,7 @@ class Bloom:
                 continue
             widest = max(columns, mark.texels) + 8
             if self._mark_work.shape[1] < widest:
-                self._mark_work, self._places = np.zeros((14, widest), np.float32), np.zeros(widest, np.int32)
+                self._mark_work, self._places = np.zeros((15, widest), np.float32), np.zeros((2, widest), np.int32)
             draw_in(
                 mark.scaled(across, down),
                 Painting(*band, 1.0, self._mark_work, self._places, self._touched, spread=True),

@@ -6,13 +6,13 @@ Marks that did not change since the frame before are not drawn anew, so they com
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ecs_core import kernels
 from ecs_core.arrays import F32, I32, U8
@@ -20,6 +20,7 @@ from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.raster.sprites import Blend
 
 RGB = tuple[float, float, float]
+Floats = NDArray[np.floating[Any]]
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom, pixels
 _WHITEST = 0.9996  # shown: white itself would be infinite light
 _SMALLEST = 4  # texels: the side of the coarsest level
@@ -44,7 +45,7 @@ class Pose:
         x, y = self.points(np.array([dx]), np.array([dy]))
         return replace(self, x=float(x[0]), y=float(y[0]))
 
-    def points(self, x: F32, y: F32) -> tuple[F32, F32]:
+    def points(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Local places, pixels from the layer's middle, as places in the frame; (n,) each."""
         c, s = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
         return self.x + c * x - s * y, self.y + s * x + c * y
@@ -103,33 +104,88 @@ class Mark(Protocol):
         """The mark with so much of its opacity."""
 
 
+Level = tuple[F32, F32, bool]  # planes as kernels.pictures has them, fine and half, and whether alpha is 1 everywhere
+
+
+class Picture(Protocol):
+    """Pixels as shares of what is shown, in levels of half the size each."""
+
+    @property
+    def width(self) -> int:
+        """Texels of a row."""
+
+    @property
+    def height(self) -> int:
+        """Its rows."""
+
+    @property
+    def depth(self) -> int:
+        """The number of its levels."""
+
+    def level(self, number: int) -> Level:
+        """One of its levels, from the finest, 0, on."""
+
+
 @dataclass(frozen=True, eq=False)
 class LightPicture:
-    """A picture as marks draw it: its pixels as shares of what is shown, in levels of half the size each."""
+    """A picture that does not move."""
 
-    levels: tuple[tuple[F32, F32], ...]
+    levels: tuple[Level, ...]
     width: int
     height: int
 
     @staticmethod
     def of(pixels: U8) -> LightPicture:
         """From (height, width, 3 or 4) uint8: sRGB, and straight alpha."""
-        height, width = pixels.shape[:2]
-        alpha = pixels[:, :, 3].astype(np.float32) / 255 if pixels.shape[2] == 4 else np.ones((height, width), "f4")
-        shown = _SHOWN[pixels[:, :, :3]]
-        planes = np.empty((5, height + (height & 1), width + (width & 1)), np.float32)
-        planes[:, height:], planes[:, :, width:] = 0, 0
-        planes[0, :height, :width] = alpha
-        planes[1, :height, :width] = alpha * (shown @ np.array([KR, KG, KB], np.float32))
-        for channel in range(3):
-            planes[2 + channel, :height, :width] = alpha * shown[:, :, channel]
-        levels = []
-        while True:
-            half = _halved(planes)
-            levels.append((_framed(planes[:2]), _framed(half[[0, 2, 3, 4]])))
-            if min(half.shape[1:]) < _SMALLEST:
-                return LightPicture(tuple(levels), width, height)
-            planes = _even(half)
+        return LightPicture.showing(shown_shares(pixels))
+
+    @staticmethod
+    def showing(planes: F32) -> LightPicture:
+        """From (5, height, width): alpha, and luma, red, green and blue as shares of white, times alpha."""
+        _, height, width = planes.shape
+        return LightPicture(tuple(levels_of(planes)), width, height)
+
+    @property
+    def depth(self) -> int:
+        """See :class:`Picture`."""
+        return len(self.levels)
+
+    def level(self, number: int) -> Level:
+        """See :class:`Picture`."""
+        return self.levels[number]
+
+
+def shown_shares(pixels: U8) -> F32:
+    """What :meth:`LightPicture.showing` takes, of (height, width, 3 or 4) uint8: sRGB, and straight alpha."""
+    height, width = pixels.shape[:2]
+    planes = np.empty((5, height, width), np.float32)
+    planes[0] = np.divide(pixels[:, :, 3], 255, dtype=np.float32) if pixels.shape[2] == 4 else 1
+    planes[1] = 0
+    for channel, weight in enumerate((KR, KG, KB)):
+        planes[2 + channel] = _SHOWN[pixels[:, :, channel]]
+        planes[1] += weight * planes[2 + channel]
+    if pixels.shape[2] == 4:
+        planes[1:] *= planes[0]
+    return planes
+
+
+def shares_of(colours: F32, alpha: F32) -> F32:
+    """The same of (3, height, width) display-encoded values, 0–1, and (height, width) straight alpha."""
+    shown = shown_share(light_shown_as(colours))
+    luma = np.tensordot(np.array([KR, KG, KB], np.float32), shown, 1)
+    return np.concatenate([alpha[None], alpha * luma[None], alpha * shown])
+
+
+def levels_of(planes: F32) -> Iterator[Level]:
+    """All levels of such planes, from the finest on."""
+    planes = _even(planes)
+    while True:
+        half = _halved(planes)
+        solid = bool(planes[0].min() == 1)
+        yield _framed(planes[:2]), _framed(half[[0, 2, 3, 4]]), solid
+        if min(half.shape[1:]) < _SMALLEST:
+            return
+        planes = _even(half)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +195,11 @@ class LightMask:
     levels: tuple[tuple[F32, F32], ...]
     width: int
     height: int
+
+    @property
+    def depth(self) -> int:
+        """The number of its levels."""
+        return len(self.levels)
 
     @staticmethod
     def of(alpha: F32) -> LightMask:
@@ -159,15 +220,18 @@ class LightMask:
 class PictureMark:
     """A picture; its upper left corner is ``left`` and ``top`` local pixels from the middle of its layer.
 
-    ``density`` is its texels per local pixel.
+    ``density`` is its texels per local pixel; ``brightness`` (0–1) a factor on what it shows. Where it is ``wide`` its
+    edges are as its outermost texels, not soft; it must not be turned.
     """
 
-    picture: LightPicture
+    picture: Picture
     pose: Pose
     left: float
     top: float
     density: float = 1.0
     blend: Blend = "over"
+    brightness: float = 1.0
+    wide: bool = False
     stretch: tuple[float, float] = (1.0, 1.0)  # of the frame, against that in which the pose is
     is_black: bool = False
 
@@ -183,14 +247,19 @@ class PictureMark:
 
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
-        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.picture)
-        fine, half = self.picture.levels[number]
+        number, place, bounds = self._lies
+        fine, half, solid = self.picture.level(number)  # in each band, as a video has one frame at a time
         kernels.pictures.draw_picture(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
-            np.array(self.bounds, np.float32), np.float32(self.pose.opacity), int(self.blend == "add"),
-            np.float32(0) if self.is_black else painting.most, painting.toe, painting.work, painting.places,
-            painting.touched,
+            bounds, np.float32(self.pose.opacity), np.float32(self.brightness), int(self.blend == "add"), np.float32(0) if self.is_black else painting.most, painting.toe, int(solid),
+            int(self.wide), painting.work, painting.places, painting.touched,
         )  # fmt: skip
+
+    @cached_property
+    def _lies(self) -> tuple[int, F32, F32]:
+        """What all bands share: the number of the level, where pixels lie in it, and the bounds."""
+        number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.picture)
+        return number, place, np.array(self.bounds, np.float32)
 
     def scaled(self, across: float, down: float) -> PictureMark:
         """See :class:`Mark`."""
@@ -203,6 +272,45 @@ class PictureMark:
     def dimmed(self, share: float) -> PictureMark:
         """See :class:`Mark`."""
         return replace(self, pose=replace(self.pose, opacity=self.pose.opacity * share))
+
+
+@dataclass(frozen=True, eq=False)
+class GradientMark:
+    """Colours that pass into one another over the whole frame.
+
+    ``table`` is (4, n), n >= 2: luma, red, green and blue as shares of white, in equal steps from the first colour
+    to the last. ``place`` is (6,), as ``kernels.grounds.draw_gradient`` has it.
+    """
+
+    table: F32
+    place: tuple[float, float, float, float, float, float]
+    radial: bool
+    opacity: float
+    bounds: Bounds
+    texels: int = 0
+
+    def draw(self, painting: Painting) -> None:
+        """See :class:`Mark`."""
+        kernels.grounds.draw_gradient(
+            painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, self.table,
+            np.array(self.place, np.float32), int(self.radial), np.float32(self.opacity), painting.most, painting.toe,
+            painting.work, painting.touched,
+        )  # fmt: skip
+
+    def scaled(self, across: float, down: float) -> GradientMark:
+        """See :class:`Mark`."""
+        a, b, c, d, e, f = self.place
+        left, top, right, bottom = self.bounds
+        bounds = left * across, top * down, right * across, bottom * down
+        return replace(self, place=(a / across, b / down, c, d / across, e / down, f), bounds=bounds)
+
+    def black(self) -> GradientMark:
+        """See :class:`Mark`."""
+        return replace(self, table=np.zeros_like(self.table))
+
+    def dimmed(self, share: float) -> GradientMark:
+        """See :class:`Mark`."""
+        return replace(self, opacity=self.opacity * share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +351,7 @@ class MaskMark:
     def _drawn(self) -> tuple[F32, F32, F32, F32, F32, np.float32]:
         """What all bands share: the planes, where pixels lie in them, the bounds, both colours, and the split."""
         number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.mask)
-        shown = _shown(np.array([self.colour if self.other is None else self.other, self.colour], np.float32))
+        shown = shown_share(np.array([self.colour if self.other is None else self.other, self.colour], np.float32))
         colours = np.concatenate([shown @ np.array([[KR], [KG], [KB]], np.float32), shown], axis=1)
         split = np.float32(-1e6 if self.other is None else self.split / 2**number)
         return *self.mask.levels[number], place, np.array(self.bounds, np.float32), colours, split
@@ -287,16 +395,16 @@ class BoxesMark:
     @staticmethod
     def at(
         pose: Pose,
-        x: F32,
-        y: F32,
-        wide: F32,
-        tall: F32,
-        colours: F32,
+        x: Floats,
+        y: Floats,
+        wide: Floats,
+        tall: Floats,
+        colours: Floats,
         *,
-        angle: F32 | float = 0.0,
-        corner: F32 | float = 0.0,
-        rim: F32 | float = 0.0,
-        alpha: F32 | float = 1.0,
+        angle: Floats | float = 0.0,
+        corner: Floats | float = 0.0,
+        rim: Floats | float = 0.0,
+        alpha: Floats | float = 1.0,
         blend: Blend = "over",
     ) -> BoxesMark:
         """Boxes at places of a layer, (n,) each, in local pixels; ``colours`` is (3,) or (n, 3), linear light."""
@@ -334,7 +442,7 @@ class BoxesMark:
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
         c, s = np.cos(self.angle), np.sin(self.angle)
-        colours = (_shown(light) for light in (self.red, self.green, self.blue))
+        colours = (shown_share(light) for light in (self.red, self.green, self.blue))
         columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours)
         kernels.pictures.draw_boxes(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width,
@@ -401,14 +509,14 @@ def _equal(one: object, other: object) -> bool:
 
 
 def _place(
-    pose: Pose, left: float, top: float, density: float, stretch: tuple[float, float], of: LightPicture | LightMask
+    pose: Pose, left: float, top: float, density: float, stretch: tuple[float, float], of: Picture | LightMask
 ) -> tuple[int, F32]:
     """The number of the level whose texels are about as large as pixels, and where pixels lie among them."""
     size = max(pose.scale, 1e-6)
     c, s = math.cos(pose.angle) * density / size, math.sin(pose.angle) * density / size
     across, down = stretch
     per_pixel = density / (size * math.sqrt(across * down))
-    number = min(max(0, math.floor(math.log2(per_pixel) + 0.5)), len(of.levels) - 1)
+    number = min(max(0, math.floor(math.log2(per_pixel) + 0.5)), of.depth - 1)
     level = 2.0**number
     u = (c / across, s / down, -(c * pose.x + s * pose.y) - left * density)
     v = (-s / across, c / down, s * pose.x - c * pose.y - top * density)
@@ -419,7 +527,7 @@ def _bounds(
     pose: Pose,
     left: float,
     top: float,
-    of: LightPicture | LightMask,
+    of: Picture | LightMask,
     density: float,
     stretch: tuple[float, float],
 ) -> Bounds:
@@ -429,7 +537,13 @@ def _bounds(
     return float(x.min()) - 1, float(y.min()) - 1, float(x.max()) + 1, float(y.max()) + 1
 
 
-def _shown(light: F32) -> F32:
+def light_shown_as(values: ArrayLike) -> F32:
+    """The linear light of display-encoded values, 0–1, of which white is a little less; the same shape."""
+    light: F32 = kernels.curve.linear_shown_as(np.clip(values, 0, _WHITEST)).astype(np.float32)
+    return light
+
+
+def shown_share(light: F32) -> F32:
     """Linear light as a share of white, as ``kernels.cover`` has it."""
     shown: F32 = (light / (light + kernels.cover.TOE)).astype(np.float32)
     return shown
@@ -437,7 +551,7 @@ def _shown(light: F32) -> F32:
 
 def _lights() -> F32:
     """The light of each sRGB value, (256,)."""
-    return kernels.curve.linear_shown_as(np.minimum(np.arange(256) / 255, _WHITEST)).astype(np.float32)
+    return light_shown_as(np.arange(256) / 255)
 
 
 def _halved(planes: F32) -> F32:
@@ -449,6 +563,8 @@ def _halved(planes: F32) -> F32:
 
 def _even(planes: F32) -> F32:
     _, rows, columns = planes.shape
+    if not (rows | columns) & 1:
+        return planes
     return np.pad(planes, ((0, 0), (0, rows & 1), (0, columns & 1)))
 
 
@@ -457,4 +573,4 @@ def _framed(planes: F32) -> F32:
 
 
 _LIGHT = _lights()
-_SHOWN = _shown(_LIGHT)  # the share of white of each sRGB value
+_SHOWN = shown_share(_LIGHT)  # the share of white of each sRGB value

@@ -103,7 +103,7 @@ class Rasteriser:
         self._grain: tuple[float, F32] | None = None
         self._corners = corners(width, height)
         self._untouched = np.zeros_like(self._touched)
-        self._work, self._places = np.zeros((14, 0), np.float32), np.zeros(0, np.int32)
+        self._work, self._places = np.zeros((15, 0), np.float32), np.zeros((2, 0), np.int32)
         self._marks: Marks = ()  # of the last picture
         self._first_marks: list[Mark] = []  # of these, those before all sprites
         self._ground: dict[int, tuple[F32, F32]] = {}  # light of bands, with the background and the first marks
@@ -387,7 +387,7 @@ class Rasteriser:
         """Make scratch that is large enough for these marks."""
         widest = max(self.width, *(each.mark.texels for each in marks)) + 8
         if self._work.shape[1] < widest:
-            self._work, self._places = np.zeros((14, widest), np.float32), np.zeros(widest, np.int32)
+            self._work, self._places = np.zeros((15, widest), np.float32), np.zeros((2, widest), np.int32)
 
     def _finishing(
         self, finish: Finish, fade: float, things: Sequence[Group | PlacedMark]

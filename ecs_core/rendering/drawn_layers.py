@@ -6,71 +6,101 @@ All of it follows from the frame's number, so it is the same wherever a video is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 import annotated_types
 import numpy as np
 
 from ecs_core.arrays import F32
+from ecs_core.layers.backdrops import prepare_backdrop
 from ecs_core.layers.kind import Moment, Stage
 from ecs_core.plugin_api.layers import DrawnLayer
-from ecs_core.raster.marks import Mark, Pose
+from ecs_core.raster.marks import Mark, PlacedMark, Pose
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.view import View
+from ecs_core.scene.backdrop_settings import AnyBackdrop
 from ecs_core.scene.bindings import binding_of
-from ecs_core.scene.layer_settings import PlacedLayer
+from ecs_core.scene.layer_settings import DrawnSettings, PlacedLayer
 from ecs_core.systems.audio_reaction import applied
 
 _MOVES = 0.06  # how far a layer comes from, as a share of the shorter side
 _GROWS = 0.2  # of its size
 _FADING = ("fade", "rise", "fall", "grow")  # ways to enter and to leave; kinds have others, which they draw themselves
+S = TypeVar("S", bound=DrawnSettings)
 _DOWN = {"rise": 1, "fall": -1}  # where it comes from
 
 
-class LayerDrawer:
-    """Draws one layer in any frame."""
+class Course(Generic[S]):
+    """What settings are in each frame in which they are seen."""
 
-    def __init__(self, layer: DrawnLayer, stage: Stage) -> None:
-        self._settings, self._stage = layer.settings, stage
-        self._driven = _driven(layer, stage)
-        self._end = float(stage.timeline.frames / stage.fps) if layer.settings.end is None else layer.settings.end
-        self._draw = layer.kind.prepare(layer.settings, stage)
+    def __init__(self, settings: S, stage: Stage) -> None:
+        self.settings, self.stage = settings, stage
+        self._driven = _driven(settings, stage)
+        self._end = float(stage.timeline.frames / stage.fps) if settings.end is None else settings.end
 
-    def marks(self, frame: int, view: View | None) -> Sequence[Mark | Sprites]:
-        """What is drawn of the layer in a frame, in pixels, as ``view`` shows it."""
-        t = float(frame / self._stage.fps)
-        if not self._settings.begin <= t < self._end:
-            return ()
+    @property
+    def driven(self) -> Collection[str]:
+        """The names of what bindings move."""
+        return self._driven.keys()
+
+    def at(self, frame: int) -> tuple[S, Moment] | None:
+        """The settings with the values that bindings give them in a frame, and its moment; None where unseen."""
+        t = float(frame / self.stage.fps)
+        if not self.settings.begin <= t < self._end:
+            return None
         now = self._now(frame)
         entered = _share(t - now.begin, now.enter_seconds)
         staying = _share(self._end - t, now.leave_seconds)
-        pose = self._pose(now, entered, staying)
-        if view is not None and now.camera:
-            pose = _seen(pose, view, self._stage)
-        if pose.opacity <= 0 or pose.scale <= 0:
-            return ()
-        moment = Moment(frame, t, self._stage.timeline.time(frame), entered, staying)
-        return self._draw(now, moment, pose)
+        return now, Moment(frame, t, self.stage.timeline.time(frame), entered, staying)
 
-    def _now(self, frame: int) -> PlacedLayer:
-        """The settings with the values that bindings give them in a frame."""
+    def _now(self, frame: int) -> S:
         if not self._driven:
-            return self._settings
+            return self.settings
         values: dict[str, float] = {}
         for name, (low, high, courses) in self._driven.items():
-            value = float(getattr(self._settings, name))
+            value = float(getattr(self.settings, name))
             for op, course in courses:
                 value = applied(op, value, float(course[frame]))
             values[name] = min(max(value, low), high)
-        return self._settings.model_copy(update=values)
+        return self.settings.model_copy(update=values)
 
-    def _pose(self, now: PlacedLayer, entered: float, staying: float) -> Pose:
+
+class LayerDrawer:
+    """Draws one layer in any frame.
+
+    ``safe`` is the left, top, width and height of the safe area, pixels: such a layer is laid out in that.
+    """
+
+    def __init__(self, layer: DrawnLayer, stage: Stage, safe: tuple[int, int, int, int] | None = None) -> None:
+        self._whole, self._stage, self._left, self._top = stage, stage, 0, 0
+        if safe is not None and layer.settings.safe:
+            self._left, self._top, width, height = safe
+            self._stage = replace(stage, width=width, height=height)
+        self._course = Course(layer.settings, stage)
+        self._draw = layer.kind.prepare(layer.settings, self._stage)
+
+    def marks(self, frame: int, view: View | None) -> Sequence[Mark | Sprites]:
+        """What is drawn of the layer in a frame, in pixels, as ``view`` shows it."""
+        seen = self._course.at(frame)
+        if seen is None:
+            return ()
+        now, moment = seen
+        pose = self._pose(now, moment.t, moment.entered, moment.staying)
+        if view is not None and now.camera:
+            pose = _seen(pose, view, self._whole)
+        if pose.opacity <= 0 or pose.scale <= 0:
+            return ()
+        return self._draw(now, moment, pose)
+
+    def _pose(self, now: PlacedLayer, t: float, entered: float, staying: float) -> Pose:
         stage = self._stage
-        x, y = now.x * stage.width, now.y * stage.height
-        if not {"x", "y"} & self._driven.keys():  # pictures and letters are sharp where texels lie on pixels
+        x, y = self._left + now.x * stage.width, self._top + now.y * stage.height
+        if not {"x", "y"} & set(self._course.driven):  # pictures and letters are sharp where texels lie on pixels
             x, y = float(round(x)), float(round(y))
-        pose = Pose(x, y, now.scale, math.radians(now.rotation), now.opacity)
+        turned = math.radians((now.rotation + now.spin * t) % 360)
+        pose = Pose(x, y, now.scale, turned, now.opacity)
         for how, share, below in ((now.enter, _smooth(entered), 1), (now.leave, _smooth(staying), -1)):
             if share >= 1 or how not in _FADING:
                 continue
@@ -78,6 +108,27 @@ class LayerDrawer:
             larger = 1 - _GROWS * (1 - share) if how == "grow" else 1.0
             pose = replace(pose, opacity=pose.opacity * share, y=pose.y + away, scale=pose.scale * larger)
         return pose
+
+
+class BackdropDrawer:
+    """Draws the backdrop in any frame."""
+
+    def __init__(self, settings: AnyBackdrop, stage: Stage) -> None:
+        self._course = Course(settings, stage)
+        self._draw = prepare_backdrop(settings, stage)
+
+    def marks(self, frame: int) -> Sequence[PlacedMark]:
+        """What is drawn of it in a frame, before all else."""
+        seen = self._course.at(frame)
+        if seen is None:
+            return ()
+        now, moment = seen
+        opacity = now.opacity
+        for how, share in ((now.enter, moment.entered), (now.leave, moment.staying)):
+            opacity *= _smooth(share) if how == "fade" else 1.0
+        if opacity <= 0:
+            return ()
+        return [PlacedMark(0, mark, dark=not now.bloom) for mark in self._draw(now, moment, opacity)]
 
 
 def _share(seconds: float, whole: float) -> float:
@@ -101,18 +152,18 @@ def _seen(pose: Pose, view: View, stage: Stage) -> Pose:
     )
 
 
-def _driven(layer: DrawnLayer, stage: Stage) -> Mapping[str, tuple[float, float, list[tuple[str, F32]]]]:
+def _driven(settings: DrawnSettings, stage: Stage) -> Mapping[str, tuple[float, float, list[tuple[str, F32]]]]:
     """What bindings move: its limits, and how, in every frame."""
     found: dict[str, tuple[float, float, list[tuple[str, F32]]]] = {}
-    for wanted in layer.settings.bindings:
+    for wanted in settings.bindings:
         name = wanted.target
-        binding = binding_of(wanted, (type(layer.settings), name), getattr(layer.settings, name))
-        low, high = _limits(layer.settings, name)
+        binding = binding_of(wanted, (type(settings), name), getattr(settings, name))
+        low, high = _limits(settings, name)
         found.setdefault(name, (low, high, []))[2].append((binding.op, binding.course(stage.timeline)))
     return found
 
 
-def _limits(settings: PlacedLayer, name: str) -> tuple[float, float]:
+def _limits(settings: DrawnSettings, name: str) -> tuple[float, float]:
     low, high = -1e9, 1e9
     for each in type(settings).model_fields[name].metadata:
         if isinstance(each, annotated_types.Ge):

@@ -20,7 +20,9 @@ from ecs_core.audio.timeline import LEVELS, FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, check_length
 from ecs_core.lazily import joined
+from ecs_core.platforms import check_seconds
 from ecs_core.plugin_api import ParticleType, particle_types
+from ecs_core.plugin_api.layers import pictures_sound
 from ecs_core.rendering.loop import fade_frames, in_whole_bars
 from ecs_core.rendering.poster import poster_frame
 from ecs_core.rendering.song_part import start_of
@@ -148,6 +150,8 @@ def video_format(
     form, asked, seconds = settings.format, wanted(quality), float(frames / settings.rate)
     try:
         check_length(form, seconds)
+        if settings.platform is not None:
+            check_seconds(settings.platform, seconds)
     except ValueError as error:
         raise SceneError(str(error)) from None
     rates = rates_for(
@@ -177,7 +181,7 @@ def has_alpha(particle_type: ParticleType, settings: Settings) -> bool:
     """Whether nothing lies behind the particles of a scene, and its video has alpha."""
     if settings.alpha is not None:
         return settings.alpha
-    overlay = FACTS[settings.format].is_for_overlays and settings.background is None
+    overlay = FACTS[settings.format].is_for_overlays and settings.background is None and settings.backdrop is None
     return overlay and max(particle_type.backdrop.base) < _BRIGHT
 
 
@@ -200,7 +204,10 @@ def timeline_of(settings: Settings, analysis: Analysis | None, *, lazily: bool =
     if analysis is None:
         timeline = FeatureTimeline.silence(settings.rate, frames, more=particle_types().features)
     else:
-        timeline = analysis.timeline(settings.rate, frames, settings.heard, start=start, lazily=lazily)
+        pictured = pictures_sound(settings)
+        timeline = analysis.timeline(
+            settings.rate, frames, settings.heard, start=start, lazily=lazily, pictured=pictured
+        )
     return with_levels(timeline, settings)
 
 

@@ -58,6 +58,12 @@ _STRAIGHT_KERNELS: Mapping[Pixels, str] = {
 }
 _DRAFT_KERNELS = ("doubling.double",)
 TEXT_KERNELS = tuple(f"coverage.{name}" for name in ("add_outline", "approach", "blur", "cover", "widen"))
+_BACKDROP_KERNELS = {
+    "color": ("grounds.draw_gradient",),
+    "gradient": ("grounds.draw_gradient",),
+    "image": ("pictures.draw_picture", "grounds.soften"),
+    "video": ("pictures.draw_picture", "grounds.soften", "grounds.light_of_frame"),
+}
 MARK_KERNELS = tuple(f"pictures.draw_{name}" for name in ("boxes", "mask", "picture"))
 _FLASH_KERNELS = ("flashes.measure",)
 _log = logging.getLogger("motes.kernels")
@@ -88,14 +94,17 @@ def needed_kernels(kind: ParticleType, settings: Settings, *, song: bool, qualit
     spared |= {kernel for component in not_needed for kernel in _COMPONENT_KERNELS[component]} - needed
     spared |= set() if has_balls else set(_BALL_KERNELS)
     spared |= set() if covers else set(_COVERING_KERNELS)
+    drawn = drawn_layers_of(settings)
+    has_lines |= any(layer.kind.lines for layer in drawn)
     spared |= set() if has_lines else set(_LINE_KERNELS)
     spared |= set(_FINISH_KERNELS) if settings.finish is None else set()
     spared |= set() if has_pictures else set(_TEXTURE_KERNELS)
     spared |= set() if quality == "draft" else set(_DRAFT_KERNELS)
-    drawn = drawn_layers_of(settings)
     spared |= set() if any(isinstance(layer.settings, Lettered) for layer in drawn) else set(TEXT_KERNELS)
-    has_marks = bool(drawn)
-    spared |= set() if has_marks else set(MARK_KERNELS)
+    of_marks = set(MARK_KERNELS) if drawn else set()
+    of_marks |= set() if settings.backdrop is None else set(_BACKDROP_KERNELS[settings.backdrop.kind])
+    spared |= {kernel for each in (MARK_KERNELS, *_BACKDROP_KERNELS.values()) for kernel in each} - of_marks
+    has_marks = bool(of_marks)
     if has_marks:
         spared -= {"cover.fill_band"}
     video = video_format(kind, settings, quality, frames=1, gop=1, has_song=False)

@@ -113,7 +113,8 @@ def _comets(glows: Sprites, way_x: F32, way_y: F32) -> list[Sprites]:
 def _longness(dx: F32, dy: F32, radius: F32) -> F32:
     """From 0 for what is round to 1 for a long streak."""
     reach = kernels.raster.CORE_REACH * np.maximum(radius, f32(1e-6))
-    return smooth((np.hypot(dx, dy) / reach - f32(0.25)) * f32(0.2))
+    longness: F32 = np.asarray((np.hypot(dx, dy) / reach - f32(0.25)) * f32(0.2), np.float32)
+    return smooth(longness)
 
 
 def _in_space(sprites: Sprites, view: View) -> Sprites:
@@ -200,7 +201,7 @@ def _focused(sprites: Sprites, view: View, way: F32 | None = None) -> tuple[Spri
     # All the light of a glow, with its skirt, in a disc.
     core, skirt = kernels.raster.CORE_REACH, kernels.raster.SKIRT_REACH
     of_glow = _GLOW * (core * core + sprites.skirt * (skirt * skirt))
-    spread = of_glow / _DISC * square / np.maximum(disc_square, f32(1e-6))
+    spread = np.asarray(of_glow / _DISC * square / np.maximum(disc_square, f32(1e-6)), np.float32)
     discs = replace(
         dimmed(replace(seen, skirt=np.zeros_like(sprites.skirt)), air * out * spread),
         radius=np.sqrt(disc_square), disc=np.ones_like(sprites.disc),

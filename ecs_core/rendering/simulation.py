@@ -28,12 +28,13 @@ from ecs_core.raster.background import Background
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.marks import PlacedMark
 from ecs_core.raster.sprites import Sprites
-from ecs_core.rendering.drawn_layers import LayerDrawer
+from ecs_core.rendering.drawn_layers import BackdropDrawer, LayerDrawer
 from ecs_core.rendering.eye import Eye
 from ecs_core.rendering.hud import hud_sprites
 from ecs_core.rendering.plan import with_levels
 from ecs_core.rendering.projection import dimmed
 from ecs_core.scene.bindings import attach, fill
+from ecs_core.scene.safe_area import safe_box
 from ecs_core.scene.settings import Settings
 from ecs_core.systems import BUILT_IN
 
@@ -61,7 +62,9 @@ class Simulation:
         every = all_layers(particle_type, settings)
         self._layers = tuple(layer for layer in every if isinstance(layer, Layer))
         stage = Stage(settings.width, settings.height, settings.rate, timeline)
-        self._drawn = {layer.name: LayerDrawer(layer, stage) for layer in every if isinstance(layer, DrawnLayer)}
+        safe = None if settings.safe_area is None else safe_box(settings)
+        self._drawn = {layer.name: LayerDrawer(layer, stage, safe) for layer in every if isinstance(layer, DrawnLayer)}
+        self._backdrop = None if settings.backdrop is None else BackdropDrawer(settings.backdrop, stage)
         self._order = every
         self.marks: tuple[PlacedMark, ...] = ()
         self._worlds: dict[str, World] = {}
@@ -89,6 +92,8 @@ class Simulation:
         self._step(drawn)
         lists: list[Sprites] = []
         marks: list[PlacedMark] = []
+        if self._backdrop is not None:
+            marks += self._backdrop.marks(self.world.frame - 1)
         view = Eye(self.world).view(self.world.get(Canvas)) if self._drawn else None
         for layer in self._order:
             if isinstance(layer, DrawnLayer):

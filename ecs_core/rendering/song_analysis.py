@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ecs_core.errors import SceneError
 from ecs_core.loading import loading
 from ecs_core.plugin_api import particle_types
+from ecs_core.plugin_api.layers import pictures_sound
 from ecs_core.scene.scene import Scene
 from ecs_core.scene.settings import Settings
 from ecs_core.signals import signals_deferred
@@ -29,7 +30,14 @@ def analyse_scene(
         if scene.analysis is not None:
             raise SceneError(f"{scene.analysis}: is the analysis of a song, and there is none; give its song too")
         return None
-    return analyse_song(scene.audio, scene.analysis, settings.guidance, track=settings.track, progress=progress)
+    return analyse_song(
+        scene.audio,
+        scene.analysis,
+        settings.guidance,
+        track=settings.track,
+        pictured=pictures_sound(settings),
+        progress=progress,
+    )
 
 
 def analyse_song(
@@ -38,12 +46,13 @@ def analyse_song(
     guidance: Guidance,
     *,
     track: int | None = None,
+    pictured: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Analysis:
     """Analyse a ``track`` of a song with the given ``guidance``; ``progress`` is called with shares from 0 to 1.
 
     ``analysis`` is the path of an analysis document. A complete document is used as it is, and takes no guidance; what
-    an incomplete one leaves out is analysed.
+    an incomplete one leaves out is analysed, and so is the song's sonogram if it is to be ``pictured``.
 
     Raises:
         AudioError: the song cannot be read.
@@ -66,6 +75,8 @@ def analyse_song(
         if whole is not None:
             _check_length(song, track, float(whole.exact_duration), analysis)
             _check_guidance(guidance, analysis)
+            if pictured and whole.sonogram is None:
+                whole = replace(whole, sonogram=analyze(song, track=track, progress=progress).sonogram)
             return _with_peak(whole, song, track)
     heard = analyze(song, track=track, more=more, guidance=guidance, progress=progress)
     return heard if given is None else document.corrected(heard, given, guidance)

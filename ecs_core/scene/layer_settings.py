@@ -49,21 +49,14 @@ class ParticleLayer(LayerSettings):
     )
 
 
-class PlacedLayer(LayerSettings):
-    """What a layer has that is drawn in one place: a picture, a text, bars.
+class DrawnSettings(Model):
+    """What all that is drawn beside particles has: when it is seen, and what moves it.
 
-    Kinds inherit from it. ``bindable`` names the numbers of a kind that bindings can move, besides those that all have.
+    ``bindable`` names the numbers that bindings can move, besides those that all layers have.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     bindable: ClassVar[tuple[str, ...]] = ()
 
-    x: Fraction = option(0.5, "its middle, as a fraction of the width", group="place")
-    y: Fraction = option(0.5, "its middle, as a fraction of the height", group="place")
-    size: float = option(0.5, "its size as a share of the picture's shorter side", group="place", gt=0, le=10)
-    scale: float = option(1.0, "how much larger; best bound to the song", group="place", unit="times", ge=0, le=20)
-    rotation: float = option(0.0, "turned clockwise", group="place", unit="degrees", ge=-36_000, le=36_000)
     begin: float = option(0.0, "when it appears, from the video's start", group="time", unit="s", ge=0, le=86_400)
     end: float | None = option(
         None, "when it has gone; null: with the video's end", group="time", unit="s", ge=0, le=86_400
@@ -72,8 +65,6 @@ class PlacedLayer(LayerSettings):
     leave: Enter = option("none", "how it goes", group="time")
     enter_seconds: float = option(0.8, "how long that takes", group="time", unit="s", ge=0, le=60)
     leave_seconds: float = option(0.8, "how long that takes", group="time", unit="s", ge=0, le=60)
-    blend: Blend = option("over", "covers what is behind it, or adds its light to that", group="look")
-    camera: bool = option(False, "moves with the scene's camera", group="place")
     bloom: bool = option(True, "its light spreads where the finish has bloom", group="look")
     bindings: tuple[BindingSettings, ...] = option(
         (), "lets any feature of the song move its numbers: opacity, scale, rotation …", group="music", max_length=64
@@ -84,6 +75,22 @@ class PlacedLayer(LayerSettings):
         if self.end is not None and self.end <= self.begin:
             raise ValueError(f"end = {self.end:g}: must be after begin = {self.begin:g}")
         return self
+
+
+class PlacedLayer(DrawnSettings, LayerSettings):
+    """What a layer has that is drawn in one place: a picture, a text, bars. Kinds inherit from it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    x: Fraction = option(0.5, "its middle, as a fraction of the width", group="place")
+    y: Fraction = option(0.5, "its middle, as a fraction of the height", group="place")
+    size: float = option(0.5, "its size as a share of the picture's shorter side", group="place", gt=0, le=10)
+    scale: float = option(1.0, "how much larger; best bound to the song", group="place", unit="times", ge=0, le=20)
+    rotation: float = option(0.0, "turned clockwise", group="place", unit="degrees", ge=-36_000, le=36_000)
+    spin: float = option(0.0, "turns by itself; a record: 200", group="place", unit="degrees/s", ge=-3600, le=3600)
+    safe: bool = option(True, "lies within the safe_area, as if that were the whole picture", group="place")
+    blend: Blend = option("over", "covers what is behind it, or adds its light to that", group="look")
+    camera: bool = option(False, "moves with the scene's camera", group="place")
 
 
 COMMON_TARGETS = ("opacity", "scale", "rotation", "x", "y")

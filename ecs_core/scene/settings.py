@@ -33,10 +33,12 @@ from ecs_core.ecs.values import Gradient, Range
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, Form, check_length
 from ecs_core.frame_times import frame_at
+from ecs_core.platforms import PLATFORMS, Platform, check_rate, check_seconds, check_shape, stands_for
 from ecs_core.raster.colour import linear_from_srgb
 from ecs_core.raster.finish import Finish
 from ecs_core.raster.sprites import Blend
 from ecs_core.raster.textures import Picture
+from ecs_core.scene.backdrop_settings import BACKDROPS, Backdrop, BackdropSettings
 from ecs_core.scene.layer_settings import LayerSettings
 from ecs_core.scene.model import RGB, Model, Share, limits_shown, option
 from ecs_core.scene.nested_settings import (
@@ -47,6 +49,8 @@ from ecs_core.scene.nested_settings import (
     HearingSettings,
 )
 from ecs_core.scene.palettes import PALETTES
+from ecs_core.scene.safe_area import SafeArea
+from ecs_core.scene.shapes import Shape, in_shape, shape_of
 from ecs_core.validation_messages import error_message
 
 # NTSC rates, which are fractions but usually written as decimals: 23.976, 29.97, 59.94, 119.88.
@@ -193,6 +197,12 @@ class Settings(Model):
     )
     dust: float = option(0.0, "smaller particles that each one leaves behind", group="look", unit="1/s", ge=0, le=1000)
     background: RGB | None = option(None, "flat background colour; null: the type's own gradient", group="look")
+    backdrop: Backdrop | None = option(
+        None,
+        "what lies under everything: a colour, a gradient, an image or a video; not with background",
+        group="look",
+        examples=[{"kind": "gradient", "colors": [[12, 12, 40], [90, 30, 80]]}],
+    )
     format: Form = option(
         "mp4",
         "mp4: H.264 and AAC; mov: ProRes 4444; webm: VP9; png: numbered frames in a zip file; webp and gif: short ones",
@@ -224,6 +234,25 @@ class Settings(Model):
         False, "its last frame is followed by its first, after whole bars where the song has them", group="output"
     )
     poster_frame: bool = option(False, "show the poster as the first frame", group="output")
+    platform: Platform | None = option(
+        None,
+        "where the video is posted: stands for its size, length and safe_area, unless they are given; what it does not "
+        "take is refused",
+        group="output",
+    )
+    safe_area: SafeArea | None = option(
+        None,
+        "within which layers of text and images are placed: clear of a platform's buttons; title: 90 % of the picture; "
+        "or the shares that are kept free",
+        group="output",
+        examples=["tiktok", {"top": 0.1, "bottom": 0.2, "left": 0, "right": 0}],
+    )
+    shapes: dict[Shape, dict[str, Any]] = option(
+        dict,
+        "settings that are others in pictures of one shape: tall, square or wide; layers have shapes, too",
+        group="output",
+        examples=[{"tall": {"y_position": 0.4}}],
+    )
 
     x_position: Share = option(0.5, "centre, as a fraction of the width", group="place")
     y_position: Share = option(0.5, "centre, as a fraction of the height", group="place")
@@ -342,9 +371,21 @@ class Settings(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_trails_unless_they_suit(cls, values: Any) -> Any:
+    def _as_it_is_meant(cls, values: Any) -> Any:
+        """What a platform's name stands for, what is said of pictures of this shape, and trails where they suit."""
+        if not isinstance(values, dict):
+            return values
+        if values.get("platform") in PLATFORMS:
+            values = stands_for(values["platform"]) | values
+        sides = [values.get(name, cls.model_fields[name].default) for name in ("width", "height")]
+        if all(isinstance(side, int | float) for side in sides):  # else they are refused
+            values = in_shape(values, shape_of(*sides))
+        return cls._without_trails_that_do_not_suit(values)
+
+    @classmethod
+    def _without_trails_that_do_not_suit(cls, values: dict[str, Any]) -> dict[str, Any]:
         """A type's default trail is left out where it would cost much or could not be seen well."""
-        if not (cls.trails_of_few and isinstance(values, dict)) or "trail" in values:
+        if not cls.trails_of_few or "trail" in values:
             return values
         counts = [values.get(name) for name in _COUNTS if name not in cls.ignored]
         many = any(isinstance(count, int | float) and count > _FEW for count in counts)
@@ -377,6 +418,15 @@ class Settings(Model):
         return self
 
     @model_validator(mode="after")
+    def _platform_takes_it(self) -> Self:
+        if self.platform is not None:
+            check_shape(self.platform, self.width, self.height)
+            check_rate(self.platform, self.rate)
+            if isinstance(self.duration, float):
+                check_seconds(self.platform, self.duration)
+        return self
+
+    @model_validator(mode="after")
     def _loops(self) -> Self:
         if not self.loop:
             return self
@@ -398,6 +448,8 @@ class Settings(Model):
         if self.subtitles is not None and not facts.holds_subtitles:
             having = ", ".join(form for form, each in FACTS.items() if each.holds_subtitles)
             raise ValueError(f"subtitles with format = {self.format}: it holds none; formats that do: {having}")
+        if alpha and self.backdrop is not None:
+            raise ValueError(f"alpha = true with a backdrop ({self.backdrop.kind}): give one of them")
         if facts.most_fps is not None and self.rate > facts.most_fps:
             raise ValueError(
                 f"fps = {self.fps} with format = {self.format}: it shows at most {facts.most_fps} frames per second"
@@ -417,6 +469,26 @@ class Settings(Model):
             except SceneError as error:
                 raise ValueError(str(error).removeprefix(f"lyrics: {value}: ")) from None
         return value
+
+    @field_validator("backdrop", mode="before")
+    @classmethod
+    def _of_a_kind(cls, value: Any) -> Any:
+        kinds = f"{', '.join(BACKDROPS[:-1])} or {BACKDROPS[-1]}"
+        if isinstance(value, dict) and value.get("kind") not in BACKDROPS:
+            given = f"kind = {value['kind']!r}" if "kind" in value else "kind is missing"
+            raise ValueError(f"{given}: must be {kinds}")
+        if value is not None and not isinstance(value, dict | BackdropSettings):
+            raise ValueError(f"must be an object whose kind is {kinds}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_ground(self) -> Self:
+        usual = type(self).model_fields["background"].default
+        if self.backdrop is not None and self.background is not None and self.background != usual:
+            raise ValueError(
+                f"background = {list(self.background)} with a backdrop ({self.backdrop.kind}): give one of them"
+            )
+        return self
 
     @field_validator("hearing")
     @classmethod
@@ -556,7 +628,7 @@ class Settings(Model):
         return int(seconds * self.rate + Fraction(1, 2))
 
 
-_ONCE = ("layers", "camera", "finish")  # of the video; its layers have none
+_ONCE = ("layers", "camera", "finish", "backdrop")  # of the video; its layers have none
 OF_THE_VIDEO = tuple(name for name in Settings.model_fields if name not in _PER_LAYER)
 
 

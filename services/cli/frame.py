@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 
 from services.cli.scene_arguments import add_scene_arguments, scene_from
@@ -13,6 +14,7 @@ EXAMPLES = """\
 examples:
   motes frame song.mp3 --type snow --at 12.5 -o frame.png
   motes frame --type enhanced --set particle_count=2000 --at 3 --size 1280x720 -o look.png
+  motes frame song.mp3 --template cover-ring --platform tiktok --at 12.5 -o frame.png
 """
 
 
@@ -35,9 +37,10 @@ def run(arguments: argparse.Namespace) -> None:
     from services.cli.output_files import check_outputs
     from services.cli.progress_bar import compiling_announced
 
-    scene = scene_from(arguments)
-    check_outputs(arguments.output, song=scene.audio, form="PNG")
-    digest = render_frame(scene, arguments.at, arguments.output, progress=compiling_announced())
+    with tempfile.TemporaryDirectory(prefix="motes-") as folder:
+        scene = scene_from(arguments, Path(folder))
+        check_outputs(arguments.output, song=scene.audio, form="PNG")
+        digest = render_frame(scene, arguments.at, arguments.output, progress=compiling_announced())
     if arguments.json:
         print(json.dumps({"output": str(arguments.output), "at": arguments.at, "sha256": digest}))
     else:

@@ -32,6 +32,7 @@ from services.cli import (
     serve,
     song_lyrics,
     storage,
+    templates,
     warmup,
     worker,
 )
@@ -48,6 +49,7 @@ examples:
   motes analyze song.mp3 -o features.json
   motes lyrics song.mp3 --text words.txt -o song.lrc
   motes types
+  motes templates
   motes plugin new glitter
   motes serve
   motes keys create --owner alice
@@ -95,6 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
         analyze,
         song_lyrics,
         particle_types,
+        templates,
         plugin,
         serve,
         api,

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ecs_core.errors import MotesError, RenderCancelled, SceneError
 from services.cli.scene_arguments import add_scene_arguments, scene_from
 
-HELP = "Render a video of a song (or of silence)."
+if TYPE_CHECKING:
+    from ecs_core.scene.render_result import RenderResult
+    from ecs_core.scene.scene import Scene
+
+HELP = "Render a video of a song (or of silence), or one of each of several songs."
 EXAMPLES = """\
 examples:
   motes render song.mp3 --type enhanced -o video.mp4
@@ -24,20 +34,22 @@ examples:
   motes render song.ogg --type zen -o overlay.mov
   motes render song.ogg --start drop --duration 6 --size 480x480 --fps 15 -o loop.gif
   motes render song.ogg --quality max_bytes=8M -o message.mp4
+  motes render song.mp3 --template cover-ring -o video.mp4
+  motes render song.mp3 --template lyric-video --lyrics song.lrc --platform tiktok -o video.mp4
+  motes render one.flac two.flac --template cover-ring -o videos/
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    add_scene_arguments(parser)
+    add_scene_arguments(parser, several=True)
     parser.add_argument(
         "-o",
         "--output",
         metavar="OUT.mp4",
-        type=Path,
         required=True,
         help="the video to write; also .mov, .webm and .zip (PNG frames), transparent unless they have a background, "
-        "and short .webp and .gif",
+        "and short .webp and .gif; or a folder, in which videos are called as their songs",
     )
     parser.add_argument("--workers", type=int, help="processes that render side by side (default: one per core)")
     parser.add_argument(
@@ -61,33 +73,99 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Render the video."""
+    """Render the video, or one of each song."""
+    songs: list[Path] = arguments.songs
+    folder = Path(arguments.output)
+    is_folder = os.path.isdir(folder) or str(arguments.output).endswith(("/", os.sep))
+    if len(songs) < 2 and not (songs and is_folder):
+        _render(arguments, folder)
+        return
+    outputs = _outputs(arguments, songs, folder)
+    failed = []
+    for song, output in zip(songs, outputs, strict=True):
+        try:
+            _render(argparse.Namespace(**vars(arguments) | {"songs": [song]}), output)
+        except RenderCancelled:
+            raise
+        except MotesError as error:
+            failed.append(song)
+            said = " ".join(str(error).split())
+            print(f"motes: error: {said if said.startswith(str(song)) else f'{song}: {said}'}", file=sys.stderr)
+    if failed:
+        names = ", ".join(map(str, failed))
+        raise MotesError(f"{len(failed)} of {len(songs)} songs failed: {names}; the others are in {folder}")
+
+
+def _outputs(arguments: argparse.Namespace, songs: list[Path], folder: Path) -> list[Path]:
+    """The names of the videos of several songs in their folder, which is made if need be.
+
+    Raises:
+        SceneError: two would have the same name, or something is asked for that is of one video alone.
+    """
+    from ecs_core.formats import FACTS
+    from services.cli.output_files import check_outputs
+
+    for name in ("frame_hashes", "poster", "analysis"):
+        if len(songs) > 1 and getattr(arguments, name) is not None:
+            raise SceneError(
+                f"--{name.replace('_', '-')} {getattr(arguments, name)}: is of one song; there are {len(songs)}"
+            )
+    if not folder.is_dir():
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise SceneError(f"--output {folder}: must be a folder for {len(songs)} songs: {error.strerror}") from None
+    suffix = FACTS[arguments.format or "mp4"].suffix
+    outputs: dict[Path, Path] = {}
+    for song in songs:
+        output = folder / f"{song.stem}{suffix}"
+        if output in outputs:
+            raise SceneError(f"{outputs[output]} and {song} would both be {output}; render them into two folders")
+        outputs[output] = song
+        check_outputs(output, song=song, form="MP4")
+    return list(outputs)
+
+
+def _render(arguments: argparse.Namespace, output: Path) -> None:
+    """Render one video."""
     from ecs_core.rendering.output_format import with_format_of
     from ecs_core.rendering.run import render
     from services.cli.output_files import check_outputs, write_text
     from services.cli.progress_bar import progress_bar  # imports slow
 
-    scene = with_format_of(scene_from(arguments), arguments.output)
-    # Fail now rather than when the video is finished.
-    check_outputs(arguments.output, arguments.frame_hashes, arguments.poster, song=scene.audio, form="MP4")
-    if arguments.poster is not None:
-        check_outputs(arguments.poster, form="PNG")
-    with progress_bar() as show:
-        result = render(
-            scene,
-            arguments.output,
-            workers=arguments.workers,
-            quality=arguments.quality,
-            segment_seconds=arguments.segment_seconds,
-            progress=show,
-            frame_hashes=arguments.frame_hashes is not None,
-            poster=arguments.poster,
-        )
+    with _scene(arguments) as built:
+        scene = with_format_of(built, output)
+        # Fail now rather than when the video is finished.
+        check_outputs(output, arguments.frame_hashes, arguments.poster, song=scene.audio, form="MP4")
+        if arguments.poster is not None:
+            check_outputs(arguments.poster, form="PNG")
+        with progress_bar() as show:
+            result = render(
+                scene,
+                output,
+                workers=arguments.workers,
+                quality=arguments.quality,
+                segment_seconds=arguments.segment_seconds,
+                progress=show,
+                frame_hashes=arguments.frame_hashes is not None,
+                poster=arguments.poster,
+            )
     for warning in result.warnings:
         print(f"motes: warning: {warning}", file=sys.stderr)
     if arguments.frame_hashes is not None:
         write_text(arguments.frame_hashes, json.dumps({"frames": result.frame_hashes}))
-    if arguments.json:
+    _say(result, as_json=arguments.json)
+
+
+@contextmanager
+def _scene(arguments: argparse.Namespace) -> Iterator[Scene]:
+    """Yield the scene, whose files exist meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="motes-") as folder:
+        yield scene_from(arguments, Path(folder))
+
+
+def _say(result: RenderResult, *, as_json: bool) -> None:
+    if as_json:
         facts = asdict(result) | {"output": str(result.output)}
         del facts["frame_hashes"]
         print(json.dumps(facts))

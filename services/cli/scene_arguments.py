@@ -10,21 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import SceneError
 from ecs_core.formats import FORMS
+from ecs_core.platforms import FACTS, PLATFORMS
+from services.cli.slots import Slots, add_template_arguments
 
 if TYPE_CHECKING:
     from ecs_core.scene.scene import Scene
 
 
-def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add SONG, and options for the type and its settings, the output, and the part of the song."""
-    parser.add_argument("song", nargs="?", metavar="SONG", type=Path, help="any audio or video file; none: silence")
-    parser.add_argument("--type", default="enhanced", help="particle type, see `motes types` (default: %(default)s)")
+_USUAL = "enhanced"  # particle type
+
+
+def add_scene_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add SONG, and options for the type and its settings, a template and its slots, the output, and the part of the
+    song. With ``several``, songs are a list, ``songs``.
+    """
+    if several:
+        help = "any audio or video file; several: a video of each, into the folder OUT; none: silence"
+        parser.add_argument("songs", nargs="*", metavar="SONG", type=Path, help=help)
+    else:
+        parser.add_argument("song", nargs="?", metavar="SONG", type=Path, help="any audio or video file; none: silence")
+    parser.add_argument("--type", help=f"particle type, see `motes types` (default: {_USUAL})")
     parser.add_argument("--preset", metavar="NAME", help="a look that comes with the type, see `motes types`")
+    add_template_arguments(parser)
     parser.add_argument("--config", metavar="FILE.json", type=Path, help="settings of the type, as JSON")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, over --config; may be repeated"
     )
-    parser.add_argument("--size", metavar="WxH", help="picture size (default: 1920x1080)")
+    parser.add_argument(
+        "--platform", choices=PLATFORMS, help="where it is posted: size, safe area, and limits that are checked"
+    )
+    parser.add_argument("--size", metavar="WxH", help="picture size (default: the platform's, or 1920x1080)")
     parser.add_argument(
         "--format", choices=FORMS, help="what is written (default: what the output's name ends in, or mp4)"
     )
@@ -46,29 +61,46 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="another seed, another video (default: 0)")
 
 
-def scene_from(arguments: argparse.Namespace) -> Scene:
-    """Build the scene: --config overrides --preset, --set overrides both, named options override all.
+def scene_from(arguments: argparse.Namespace, folder: Path | None = None) -> Scene:
+    """Build the scene: --config overrides --template or --preset, --set overrides all of them, named options override
+    everything. Of several songs it is that of the first.
+
+    ``folder`` is where the cover and the lyrics that a song holds are written, for as long as the scene is used; None:
+    they are left out.
 
     Raises:
         SceneError: names the invalid argument.
+        AudioError: a template needs the song's tags, and it cannot be read.
     """
     from ecs_core.scene.scene import Scene
 
-    config: dict[str, Any] = {}
-    if arguments.preset is not None:
-        config |= _preset(arguments.type, arguments.preset)
+    song: Path | None = arguments.song if "song" in arguments else next(iter(arguments.songs), None)
+    slots = Slots(arguments, song, folder)
+    if arguments.template is None:
+        kind, config = arguments.type or _USUAL, {}
+        if arguments.preset is not None:
+            config = dict(_preset(kind, arguments.preset))
+    else:
+        for name in ("type", "preset"):
+            if getattr(arguments, name) is not None:
+                raise SceneError(f"--{name} {getattr(arguments, name)}: a template has a type of its own; give one")
+        kind, config = slots.filled()
     if arguments.config is not None:
         config |= _read_config(arguments.config)
     for assignment in arguments.set:
         _assign(config, assignment)
+    config = slots.with_cover_colours(config)
     named: dict[str, Any] = {}
     if arguments.size is not None:
         named["width"], named["height"] = _size(arguments.size)
     if arguments.fps is not None:
         named["fps"] = arguments.fps
+    if arguments.platform is not None:
+        named["platform"] = arguments.platform
+    platform = named.get("platform", config.get("platform"))
     if arguments.duration is not None:
         named["duration"] = _duration(arguments.duration)
-    elif arguments.song is not None:
+    elif song is not None and not (platform in PLATFORMS and FACTS[platform].seconds):
         config.setdefault("duration", "audio")
     if arguments.start is not None:
         named["start"] = _start(arguments.start)
@@ -77,7 +109,7 @@ def scene_from(arguments: argparse.Namespace) -> Scene:
             named[name] = value
     # These have no parts; an object (from --set width.x=3, say) is kept so that it is refused.
     config |= {name: value for name, value in named.items() if not isinstance(config.get(name), dict)}
-    return Scene(arguments.type, audio=arguments.song, config=config, analysis=arguments.analysis)
+    return Scene(kind, audio=song, config=config, analysis=arguments.analysis)
 
 
 def _preset(kind: str, name: str) -> Mapping[str, Any]:

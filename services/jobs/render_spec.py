@@ -16,6 +16,7 @@ from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, Form, check_length
+from ecs_core.platforms import check_seconds
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.plugin_api.layers import all_layers, settings_in_vain
 from ecs_core.plugin_api.layers import written_out as layer_written_out
@@ -27,8 +28,19 @@ from services.storage.asset_references import references_in, with_files, with_re
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
+_HEARD = "sonogram"  # what came to analyses last within a release: those without it are made anew
 # Settings that came within a release, and what they were before: so set, keys are those from before.
-_SINCE = {"color_by": None, "format": "mp4", "alpha": None, "subtitles": None}
+_SINCE: dict[str, Any] = {
+    "color_by": None,
+    "format": "mp4",
+    "alpha": None,
+    "platform": None,
+    "safe_area": None,
+    "shapes": {},
+    "subtitles": None,
+    "backdrop": None,
+    "loop": False,
+}
 _LIBRARIES = (
     "motes", "numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py", "pysubs2",
 )  # fmt: skip
@@ -176,6 +188,8 @@ def check_video(scene: dict[str, Any], seconds: float) -> None:
     form: Form = config.get("format", "mp4")
     try:
         check_length(form, seconds)
+        if config.get("platform") is not None:
+            check_seconds(config["platform"], seconds)
     except ValueError as error:
         raise SceneError(str(error)) from None
     rates_for(
@@ -220,7 +234,7 @@ def _version_if_any(distribution: str) -> str:
 
 def analysis_version(guidance: Guidance, track: int | None) -> str:
     """The sha256 of everything that affects the analysis of a song: versions, guidance and track."""
-    return _digest([renderer_version(), guidance.to_json(), track])
+    return _digest([renderer_version(), guidance.to_json(), track, _HEARD])
 
 
 def _digest(data: object) -> str:

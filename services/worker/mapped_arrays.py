@@ -16,13 +16,15 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from ecs_core.audio.stored_rows import FileRows, write_npy
+
 _ALIGNMENT = 64  # bytes, as in the header of an .npy
 _HEADER = struct.Struct("<26sHH")  # of a member of a zip file: the rest, and the lengths of its name and extra fields
 _PADDING = 0xD935  # the extra field that Android's zipalign uses
 
 
-def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays by name; not objects, which only pickle could write.
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any] | FileRows]) -> None:
+    """Write arrays by name; not objects, which only pickle could write. Rows of files are written in parts.
 
     Raises:
         OSError: the file cannot be written.
@@ -35,7 +37,10 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
             member.extra = struct.pack("<HH", _PADDING, -begins % _ALIGNMENT) + bytes(-begins % _ALIGNMENT)
             member.file_size = array.nbytes + _ALIGNMENT * 4  # roughly: zipfile wants to know whether it is huge
             with file.open(member, "w") as target:
-                np.lib.format.write_array(target, np.asanyarray(array), allow_pickle=False)
+                if isinstance(array, FileRows):
+                    write_npy(target, array)
+                else:
+                    np.lib.format.write_array(target, np.asanyarray(array), allow_pickle=False)
 
 
 def map_arrays(path: Path) -> dict[str, NDArray[Any]]:

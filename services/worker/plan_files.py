@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ecs_core import Scene
+from ecs_core.audio.sonogram import TABLES, Sonogram
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.ecs.table import Rows
 from ecs_core.ecs.world import Snapshot
@@ -47,6 +48,9 @@ def save_plan(plan: RenderPlan, path: Path) -> None:
     arrays |= {f"strength:{name}": values for name, values in line.strengths.items()}
     arrays |= {f"lead:{name}": values for name, values in line.lead.items()}
     arrays |= {} if plan.gains is None else {"gains": plan.gains}
+    if line.sonogram is not None:
+        facts |= {"sonogram": [line.sonogram.peak, line.sonogram.begin]}
+        arrays |= {f"sonogram:{name}": getattr(line.sonogram, name) for name in (*TABLES, "loudest")}
     save_arrays(path, {"facts": np.array(json.dumps(facts)), **arrays})
 
 
@@ -70,6 +74,7 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
         strengths,
         Fraction(facts.get("start", 0)),
         lead,
+        _sonogram(kept, *facts["sonogram"]) if "sonogram" in facts else None,
     )
     width, height, rate, quality, gop = facts["video"]
     form, alpha, rates = facts.get("form", ("mp4", False, {}))
@@ -77,6 +82,11 @@ def load_plan(scene: Scene, path: Path) -> RenderPlan:
     segments = tuple(Segment(*each) for each in facts["segments"])
     rest = facts.get("peak"), kept.get("gains"), facts.get("loop", 0)
     return RenderPlan(particle_type, settings, timeline, video, segments, *rest)
+
+
+def _sonogram(kept: Mapping[str, Any], peak: int, begin: int) -> Sonogram:
+    tables = {name: kept[f"sonogram:{name}"] for name in (*TABLES, "loudest")}
+    return Sonogram(**tables, peak=peak, begin=begin)
 
 
 def save_snapshot(snapshot: SceneSnapshot, path: Path) -> None:

@@ -159,6 +159,28 @@ CASES = {
         {"shutter": 4.0, "camera": {"orbit": 60, "tilt": 25, "shake": 20, "drift": 60, "roll": 10}, "blend": "over"},
         2.0,
     ),
+    "backdrop-gradient": (
+        "enhanced",
+        {
+            "backdrop": {
+                "kind": "gradient",
+                "shape": "radial",
+                "colors": [[255, 196, 120], [196, 58, 92], [24, 18, 52]],
+                "y": 0.9,
+            }
+        },
+        5.1,
+    ),
+    "backdrop-image": (
+        "zen",
+        {"backdrop": {"kind": "image", "file": str(HERE / "petals.png"), "zoom": 1.4, "dim": 0.3, "drift": 0.05}},
+        5.1,
+    ),
+    "backdrop-blur": (
+        "snow",
+        {"backdrop": {"kind": "image", "file": str(HERE / "petals.png"), "blur": 40, "saturation": 1.5, "dim": 0.5}},
+        5.1,
+    ),
     "colours": (
         "enhanced",
         {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30], "trail": 0.0},

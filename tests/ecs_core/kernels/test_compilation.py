@@ -37,6 +37,7 @@ from ecs_core.raster.marks import BoxesMark, LightMask, LightPicture, MaskMark, 
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from tests.media import tone, write_song
+from tests.media.moving import write_video
 
 folder = Path(tempfile.mkdtemp())
 write_song(folder / "song.wav", tone(1.0))
@@ -68,6 +69,11 @@ marks = [
 ]
 placed = [PlacedMark(0, mark) for mark in marks]
 Rasteriser(64, 64).paint(Sprites.join([]), Planes.empty(64, 64), marks=placed)
+write_video(folder / "video.mp4", [np.zeros((64, 64, 3), np.uint8)] * 2)
+grounds = {"kind": "gradient", "colors": [[1, 2, 3], [4, 5, 6]]}, {"kind": "video", "file": "video.mp4", "blur": 90}
+for ground in grounds:
+    ground = ground | ({"file": str(folder / ground["file"])} if "file" in ground else {})
+    render_frame(Scene("zen", None, small | {"backdrop": ground}), 0.2, folder / "frame.png")
 draw(lay_out("a", Style(outline=0.1, glow=0.1), width=90, height=90, size=30.0))
 importlib.import_module("ecs_core.kernels.rng")
 declared = {name: str(sigutils.normalize_signature(text)[0]) for name, (_, text) in jit.SIGNATURES.items()}

@@ -13,6 +13,7 @@ from ecs_core.kernels.compilation import KERNELS, Compiling
 from ecs_core.rendering import preparation
 from ecs_core.rendering.preparation import compile_kernels, needed_kernels, prepare_kernels
 from ecs_core.video.format import QUALITIES
+from tests.media.moving import numbered, write_video
 
 SWIRL, DISCS = {"motion.swirl"}, {"collision.collide", "collision.sort_into_cells"}
 SHUTTER = {"source": "bass", "target": "sprite.shutter", "gain": 0.1}
@@ -27,6 +28,7 @@ SONG = {"beats.extend_chains", "medians.running_medians", "sums.weighted_sums"}
 PAINT = {"shade.paint", "shade.paint_in_turn"}
 TEXT = {f"coverage.{name}" for name in ("add_outline", "approach", "blur", "cover", "widen")}
 MARKS = {f"pictures.draw_{name}" for name in ("boxes", "mask", "picture")}
+GROUNDS = {"grounds.draw_gradient", "grounds.light_of_frame", "grounds.soften"}
 GROWTH = {"motion.grow", "motion.jitter"}
 DISTANCE, PULL = {"shade.fade_with_distance", "shade.scale_with_distance"}, {"motion.attract"}
 
@@ -56,7 +58,7 @@ def test_kernels_follow_from_components_and_song(
     has_tails = name in ("enhanced", "bouncing")  # by default
     has_lines = has_links or has_tails or bool({"trail", "shutter", "bindings"} & config.keys())
     spared = spared | (set() if "color_by" in config else PAINT)
-    spared = spared | BALLS | FINISH | TEXT | MARKS
+    spared = spared | BALLS | FINISH | TEXT | MARKS | GROUNDS
     spared = spared | (set() if has_lines else LINES) | (set() if has_links else LINKS)
     spared = spared | STRAIGHT | {"doubling.double"} | (set() if "texture" in config else TEXTURES)
     assert KERNELS.keys() - set(needed) == spared
@@ -117,3 +119,27 @@ def test_layers_that_are_drawn_need_kernels_of_marks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("layer", "needed"), [({"kind": "text", "text": "a"}, TEXT), ({"type": "snow"}, set())])
 def test_texts_need_kernels_that_draw_letters(layer: dict[str, object], needed: set[str]) -> None:
     assert TEXT & set(needed_kernels(*Scene("zen", config={"layers": [layer]}).resolve(), song=False)) == needed
+
+
+@pytest.mark.parametrize(
+    ("backdrop", "drawing"),
+    [
+        ({"kind": "color", "color": [9, 9, 9]}, {"grounds.draw_gradient"}),
+        ({"kind": "gradient", "colors": [[9, 9, 9], [30, 20, 10]]}, {"grounds.draw_gradient"}),
+        ({"kind": "image", "file": "image.png"}, {"pictures.draw_picture", "grounds.soften"}),
+        ({"kind": "video", "file": "video.mp4"}, {"pictures.draw_picture", *GROUNDS} - {"grounds.draw_gradient"}),
+    ],
+)
+def test_backdrops_need_the_kernels_that_draw_them(
+    backdrop: dict[str, object], drawing: set[str], tmp_path: Path
+) -> None:
+    if "file" in backdrop:
+        file = tmp_path / str(backdrop["file"])
+        if file.suffix == ".png":
+            Image.new("RGB", (8, 8)).save(file)
+        else:
+            write_video(file, numbered(1))
+        backdrop = {**backdrop, "file": str(file)}
+    needed = set(needed_kernels(*Scene("zen", config={"backdrop": backdrop}).resolve(), song=False))
+    assert needed & (MARKS | GROUNDS) == drawing
+    assert "cover.fill_band" in needed
