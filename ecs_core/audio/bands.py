@@ -15,7 +15,7 @@ from ecs_core.arrays import F32, F64, I64, U8
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.sonogram import Sonogram, band_of, hertz_of, mels_between
 from ecs_core.audio.spectrum import MEL_BANDS
-from ecs_core.audio.wave import STEP, TOP
+from ecs_core.audio.wave_rows import STEP, TOP
 
 _WHOLE = 1 << 15  # steps in a decibel
 _SHARES = 256  # steps between neighbouring mel bands

@@ -9,7 +9,7 @@ import numpy as np
 from ecs_core.arrays import F32, F64
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.sonogram import Sonogram
-from ecs_core.audio.wave import AMPLITUDES, WAVE_SAMPLES, wave_samples
+from ecs_core.audio.wave_rows import AMPLITUDES, WAVE_SAMPLES, wave_samples
 
 _RATE = WAVE_SAMPLES / SECONDS_PER_HOP  # samples a second
 _SEARCH = 0.02  # seconds around a moment within which a wave may begin to rise: those of a tone of 25 Hz

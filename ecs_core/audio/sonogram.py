@@ -14,7 +14,7 @@ from ecs_core.arrays import F64, U8
 from ecs_core.audio.onsets import SECONDS_PER_HOP
 from ecs_core.audio.spectrum import LOWEST, MEL_BANDS, RATE, RMS, Spectrum
 from ecs_core.audio.stored_rows import Rows, StoredRows, chunks_of, part_of
-from ecs_core.audio.wave import loudness_of
+from ecs_core.audio.wave_rows import loudness_of
 
 LONGEST_MEMORY = 20.0  # seconds of the song before a moment that a picture of it may depend on
 _AFTER = 2.0  # and after it

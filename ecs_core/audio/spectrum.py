@@ -22,7 +22,7 @@ from ecs_core.audio.meters import Measured, Meters
 from ecs_core.audio.rumble import LOWEST as LOWEST_HEARD
 from ecs_core.audio.rumble import RumbleFilter
 from ecs_core.audio.stored_rows import StoredRows
-from ecs_core.audio.wave import Wave
+from ecs_core.audio.wave_rows import Wave
 from ecs_core.song_file.mixdown import Mixdown
 
 RATE, WINDOW, HOP = 22_050, 1024, 256

@@ -20,6 +20,8 @@ _ZERO, _QUARTER, _HALF, _ONE, _TWO = f32(0.0), f32(0.25), f32(0.5), f32(1.0), f3
 _LEAST = f32(1e-7)  # prevents 0 / 0 where there is no light
 _MOST = f32(0.9999)  # share of white that is shown at most
 _FARTHEST = f32(1e6)  # pixels: larger numbers would be too much for whole ones
+_SLANT = f32(1e-3)  # sine and cosine of a box that is turned
+_SOFT = f32(2.5)  # pixels beyond its edges where a box may be seen
 FRAME = 1  # transparent texels round each plane
 
 
@@ -431,6 +433,15 @@ def _box_row(
         out[j] = alpha * min(max(_HALF - inside, _ZERO), _ONE)
 
 
+@inline_kernel
+def _slanted_span(dy: f32, wide: f32, tall: f32, c: f32, s: f32) -> tuple[f32, f32]:
+    """From where to where a turned box lies in two rows, whose middle is ``dy`` below its own, from its middle."""
+    # Edges are soft, cells are pixels wide, and both rows are half a pixel away.
+    reach_x, reach_y = (wide + _SOFT + _HALF * abs(s)) / abs(c), (tall + _SOFT + _HALF * abs(c)) / abs(s)
+    x, y = -dy * s / c, dy * c / s
+    return max(x - reach_x, y - reach_y), min(x + reach_x, y + reach_y)
+
+
 @kernel("f4[::1], f4[::1], i8, i8, i8, f4[:, ::1], f4, i8, f4, f8, f4[:, ::1], u1[:, ::1]")
 def draw_boxes(
     luminance: F32, colour: F32, top: int, bottom: int, width: int, boxes: F32, opacity: f32, adds: int, most: f32,
@@ -454,18 +465,25 @@ def draw_boxes(
             continue
         x0, x1 = _even_span(cx - reach_x, cx + reach_x, 0, width)
         y0, y1 = _even_span(cy - reach_y, cy + reach_y, top, bottom)
-        n = x1 - x0
-        if n <= 0 or y0 >= y1:
+        if x0 >= x1 or y0 >= y1:
             continue
+        slanted = min(abs(c), abs(s)) > _SLANT
         for row in range(y0, y1, 2):
+            first, last = x0, x1
+            if slanted:
+                low, high = _slanted_span(f32(row) + _ONE - cy, wide, tall, c, s)
+                first, last = _even_span(cx + low, cx + high, x0, x1)
+            n = last - first
+            if n <= 0:
+                continue
             for lower in range(2):
                 there, lumas = alpha[lower], shown[lower]
-                dx, dy = f32(x0) + _HALF - cx, f32(row + lower) + _HALF - cy
+                dx, dy = f32(first) + _HALF - cx, f32(row + lower) + _HALF - cy
                 _box_row(there, n, dx, dy, wide - corner, tall - corner, c, s, corner, rim, boxes[11, i])
                 for j in range(n):
                     lumas[j] = there[j] * luma
             there = cells[0]
-            dx, dy = f32(x0 >> 1) + _QUARTER - _HALF * cx, f32(row >> 1) + _HALF - _HALF * cy
+            dx, dy = f32(first >> 1) + _QUARTER - _HALF * cx, f32(row >> 1) + _HALF - _HALF * cy
             _box_row(
                 there, n >> 1, dx, dy, _HALF * (wide - corner), _HALF * (tall - corner), c, s, _HALF * corner,
                 _HALF * rim, boxes[11, i],
@@ -474,8 +492,8 @@ def draw_boxes(
                 out, level = cells[channel], boxes[7 + channel, i]
                 for j in range(n >> 1):
                     out[j] = there[j] * level
-            at = (row - top) * (width + PAD) + x0
-            cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (x0 >> 1)
+            at = (row - top) * (width + PAD) + first
+            cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
             put(
                 luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, _ONE, adds,
                 most, toe,

@@ -44,15 +44,17 @@ Colours = Annotated[
 ]
 
 
-def gradient(colours: Sequence[Sequence[int]], shares: F64) -> F32:
-    """The light of marks whose colours go from the first of these to the last, at ``shares`` (n,) of the way: (n, 3).
+def gradient(colours: Sequence[Sequence[int]], shares: F64) -> tuple[F32, F32]:
+    """Light whose colour goes from the first of these to the last, at ``shares`` (n,) of the way.
 
+    Returns that of marks, which are shown as these colours, (n, 3), and that of sprites, whose light adds up, (n, 3).
     What lies between two colours is between them in OKLab.
     """
     from ecs_core import kernels  # noqa: PLC0415 - slow
+    from ecs_core.raster.colour import linear_from_srgb  # noqa: PLC0415 - likewise
 
     lab = lab_from_srgb(np.divide(colours, 255.0))
     places = np.linspace(0.0, 1.0, len(colours)) if len(colours) > 1 else np.zeros(1)
     between = np.stack([np.interp(shares, places, lab[:, axis]) for axis in range(3)], axis=-1)
     shown = np.clip(srgb_from_lab(between), 0.0, _WHITEST)
-    return kernels.curve.linear_shown_as(shown).astype(np.float32)
+    return kernels.curve.linear_shown_as(shown).astype(np.float32), linear_from_srgb(shown)

@@ -58,7 +58,7 @@ def _prepare(settings: ProgressSettings, stage: Stage) -> Drawer:
     rest = np.array(light_of(settings.rest), np.float32)
     n = settings.bars
     outline = outline_of(timeline.sonogram, start, end, count=n).astype(np.float64)
-    colours = gradient(settings.colors, (np.arange(n) + 0.5) / n)
+    colours, _ = gradient(settings.colors, (np.arange(n) + 0.5) / n)
 
     def draw(now: ProgressSettings, moment: Moment, pose: Pose) -> Sequence[Mark]:
         played = (moment.song - start) / (end - start)
@@ -85,7 +85,7 @@ def _prepare(settings: ProgressSettings, stage: Stage) -> Drawer:
         # What is played: pieces in their colours, of which the first and the last are as round as the line.
         edges = np.linspace(-long / 2, at, n + 1 if len(settings.colors) > 1 else 2)
         middles, wide = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2 + tall
-        lit = gradient(settings.colors, middles / long + 0.5)
+        lit, _ = gradient(settings.colors, middles / long + 0.5)
         remaining = np.array([(at + long / 2) / 2]), np.zeros(1), np.array([(long / 2 - at) / 2 + tall])
         marks: list[Mark] = [
             BoxesMark.at(
@@ -106,5 +106,10 @@ def _prepare(settings: ProgressSettings, stage: Stage) -> Drawer:
 
 
 PROGRESS = LayerKind(
-    "progress", "how much of the song has been played: bars, a line", ProgressSettings, _prepare, sonogram=True
+    "progress",
+    "how much of the song has been played: bars, a line",
+    ProgressSettings,
+    _prepare,
+    loops=False,
+    sonogram=True,
 )

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from ecs_core.raster.sprites import Sprites
 
 Style = Literal["bars", "mirrored", "ring", "line", "filled", "ring-line"]
+_OF_BARS: tuple[Style, ...] = ("bars", "mirrored", "ring")
 _ROUND: tuple[Style, ...] = ("ring", "ring-line")
 _GLOW = 0.014  # radius of the glow, as a share of the shorter side
+_PIECES = 4  # of a line, for each band, at most
 _LIT = 0.45  # light of the glow, as a share of the colour's
 _REST = 0.25  # of which so much is left in silence
 
@@ -43,12 +45,12 @@ class SpectrumSettings(PlacedLayer):
     )
     bands: int = option(64, "how many", group="music", ge=2, le=256)
     low: float = option(40.0, "where the first band begins", group="music", unit="Hz", ge=20, le=10_000)
-    high: float = option(10_000.0, "where the last band ends", group="music", unit="Hz", ge=50, le=11_000)
+    high: float = option(8_000.0, "where the last band ends", group="music", unit="Hz", ge=50, le=11_000)
     decibels: float = option(
-        50.0, "how far below the song's loudest nothing is seen", group="music", unit="dB", ge=6, le=100
+        60.0, "how far below the song's loudest nothing is seen", group="music", unit="dB", ge=6, le=100
     )
     tilt: float = option(
-        1.5, "raises what is above 1 kHz and lowers what is below", group="music", unit="dB/octave", ge=-12, le=12
+        0.0, "raises what is above 1 kHz and lowers what is below", group="music", unit="dB/octave", ge=-12, le=12
     )
     attack: float = option(0.03, "how long a rise from nothing to full takes", group="music", unit="s", ge=0, le=5)
     release: float = option(0.5, "how long a fall from full to nothing takes", group="music", unit="s", ge=0, le=10)
@@ -89,7 +91,9 @@ class SpectrumSettings(PlacedLayer):
 
 
 def _prepare(settings: SpectrumSettings, stage: Stage) -> Drawer:
-    from ecs_core.audio.bands import Bands, BandsWanted  # noqa: PLC0415 - slow, and many scenes have no spectrum
+    # Slow, and many scenes have no spectrum.
+    from ecs_core.audio.bands import Bands, BandsWanted  # noqa: PLC0415
+    from ecs_core.layers.strokes import FINE, smooth_curve  # noqa: PLC0415
 
     wanted = BandsWanted(
         settings.bands,
@@ -104,17 +108,24 @@ def _prepare(settings: SpectrumSettings, stage: Stage) -> Drawer:
     numbers = np.arange(settings.bands)
     if settings.is_symmetric:  # the lowest in the middle; of a ring, at its bottom
         numbers = np.concatenate([numbers[::-1], numbers])
-    colours = gradient(settings.colors, numbers / (settings.bands - 1))
+    shares = numbers / (settings.bands - 1)
+    if settings.style not in _OF_BARS:  # of the pieces of the line
+        long = settings.size * stage.short * (math.pi if settings.is_round else 1)
+        count = max(len(numbers), min(_PIECES * len(numbers), math.ceil(long / FINE)))
+        shares = smooth_curve(shares, count, closed=settings.is_round)
+    colours, light = gradient(settings.colors, shares)
     draw = {"bars": _bars, "mirrored": _bars, "ring": _ring, "ring-line": _ring_line}.get(settings.style, _line)
 
     def drawn(now: SpectrumSettings, moment: Moment, pose: Pose) -> Sequence[Mark | Sprites]:
         values = bands.at(moment.song)[numbers].astype(np.float64)
-        return draw(now, stage, pose, values, colours)
+        return draw(now, stage, pose, values, colours, light)
 
     return drawn
 
 
-def _bars(now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours: F32) -> Sequence[Mark | Sprites]:
+def _bars(
+    now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours: F32, light: F32
+) -> Sequence[Mark | Sprites]:
     from ecs_core.layers.strokes import glow_sprites  # noqa: PLC0415 - as in _prepare
     from ecs_core.raster.marks import BoxesMark  # noqa: PLC0415 - likewise
 
@@ -126,14 +137,16 @@ def _bars(now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours:
     top, bottom = (-long, long) if now.style == "mirrored" else (-long, np.zeros(n))
     marks: list[Mark | Sprites] = []
     if now.glow:
-        light = colours * (now.glow * _LIT * (_REST + (1 - _REST) * values))[:, None].astype(np.float32)
-        marks.append(glow_sprites(pose, x, bottom, x, top, radius=_GLOW * short, apart=pitch, colours=light))
+        lit = light * (now.glow * _LIT * (_REST + (1 - _REST) * values))[:, None].astype(np.float32)
+        marks.append(glow_sprites(pose, x, bottom, x, top, radius=_GLOW * short, apart=pitch, colours=lit))
     middle, tall, corner = (top + bottom) / 2, (bottom - top) / 2, now.corner * 2 * wide
     marks.append(BoxesMark.at(pose, x, middle, wide, tall, colours, corner=corner, blend=now.blend))
     return marks
 
 
-def _ring(now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours: F32) -> Sequence[Mark | Sprites]:
+def _ring(
+    now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours: F32, light: F32
+) -> Sequence[Mark | Sprites]:
     from ecs_core.layers.strokes import glow_sprites  # noqa: PLC0415 - as in _prepare
     from ecs_core.raster.marks import BoxesMark  # noqa: PLC0415 - likewise
 
@@ -145,10 +158,10 @@ def _ring(now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours:
     long = np.maximum(values * now.height, now.least) * short
     marks: list[Mark | Sprites] = []
     if now.glow:
-        light = colours * (now.glow * _LIT * (_REST + (1 - _REST) * values))[:, None].astype(np.float32)
+        lit = light * (now.glow * _LIT * (_REST + (1 - _REST) * values))[:, None].astype(np.float32)
         outer = radius + long
         ends = (out_x * radius, out_y * radius, out_x * outer, out_y * outer)
-        marks.append(glow_sprites(pose, *ends, radius=_GLOW * short, apart=pitch, colours=light))
+        marks.append(glow_sprites(pose, *ends, radius=_GLOW * short, apart=pitch, colours=lit))
     middle = radius + long / 2
     marks.append(
         BoxesMark.at(
@@ -159,43 +172,42 @@ def _ring(now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours:
     return marks
 
 
-def _ring_line(now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours: F32) -> Sequence[Mark | Sprites]:
-    from ecs_core.layers.strokes import FINE, smooth_curve  # noqa: PLC0415 - as in _prepare
+def _ring_line(
+    now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours: F32, light: F32
+) -> Sequence[Mark | Sprites]:
+    from ecs_core.layers.strokes import smooth_curve  # noqa: PLC0415 - as in _prepare
 
-    n, short = len(values), stage.short
+    count, short = len(colours), stage.short
     radius = now.size * short / 2
-    count = max(n, min(8 * n, math.ceil(2 * math.pi * radius / FINE)))
     away = radius + smooth_curve(values, count, closed=True) * now.height * short
-    angle = _angles(n)[0] + 2 * math.pi * np.arange(count) / count
+    angle = _angles(len(values))[0] + 2 * math.pi * np.arange(count) / count
     x, y = away * np.sin(angle), -away * np.cos(angle)
-    light = np.stack([smooth_curve(colours[:, channel].astype(np.float64), count, closed=True) for channel in range(3)])
-    return _stroke(now, short, pose, np.append(x, x[0]), np.append(y, y[0]), light.T.astype(np.float32))
+    return _stroke(now, short, pose, np.append(x, x[0]), np.append(y, y[0]), colours, light)
 
 
-def _line(now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours: F32) -> Sequence[Mark | Sprites]:
-    from ecs_core.layers.strokes import FINE, area_mark, smooth_curve  # noqa: PLC0415 - as in _prepare
+def _line(
+    now: SpectrumSettings, stage: Stage, pose: Pose, values: F64, colours: F32, light: F32
+) -> Sequence[Mark | Sprites]:
+    from ecs_core.layers.strokes import area_mark, smooth_curve  # noqa: PLC0415 - as in _prepare
 
-    n, short = len(values), stage.short
-    count = max(n, min(8 * n, math.ceil(now.size * short / FINE)))
+    count, short = len(colours), stage.short
     x = (np.linspace(0, 1, count) - 0.5) * now.size * short
     y = -smooth_curve(values, count, closed=False) * now.height * short
-    light = np.stack(
-        [smooth_curve(colours[:, channel].astype(np.float64), count, closed=False) for channel in range(3)]
-    ).T.astype(np.float32)
-    marks = [*_stroke(now, short, pose, x, y, light[:-1])]
+    marks = [*_stroke(now, short, pose, x, y, colours[:-1], light[:-1])]
     if now.style == "filled" and now.fill:
-        area = area_mark(pose, x, y, colours=light, blend=now.blend).dimmed(now.fill)
-        marks.insert(len(marks) - 1, area)
+        marks.insert(len(marks) - 1, area_mark(pose, x, y, colours=colours, blend=now.blend).dimmed(now.fill))
     return marks
 
 
-def _stroke(now: SpectrumSettings, short: int, pose: Pose, x: F64, y: F64, colours: F32) -> Sequence[Mark | Sprites]:
+def _stroke(
+    now: SpectrumSettings, short: int, pose: Pose, x: F64, y: F64, colours: F32, light: F32
+) -> Sequence[Mark | Sprites]:
     from ecs_core.layers.strokes import line_mark, soft_line  # noqa: PLC0415 - as in _prepare
 
     marks: list[Mark | Sprites] = []
     if now.glow:
-        light = colours * np.float32(now.glow * _LIT)
-        marks.append(soft_line(pose, x, y, radius=_GLOW * short, colours=light))
+        lit = light * np.float32(now.glow * _LIT)
+        marks.append(soft_line(pose, x, y, radius=_GLOW * short, colours=lit))
     marks.append(line_mark(pose, x, y, thickness=now.thickness * short, colours=colours, blend=now.blend))
     return marks
 

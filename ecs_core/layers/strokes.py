@@ -14,7 +14,7 @@ from ecs_core.raster.sprites import Blend, Sprites
 _STEP = 2  # pixels of a column: colours have half the picture's size
 _OVERLAP = 0.5  # pixels: what two edges that meet in a pixel cover of it together would be less than all
 _WIDTHS = 1.755  # of a line's light, in radii
-FINE = 3.0  # pixels: about the length of the pieces of a curve
+FINE = 4.0  # pixels: about the length of the pieces of a curve
 
 
 def line_mark(pose: Pose, x: F64, y: F64, *, thickness: float, colours: F32, blend: Blend) -> BoxesMark:
@@ -97,7 +97,7 @@ def soft_line(pose: Pose, x: F64, y: F64, *, radius: float, colours: F32) -> Spr
 def smooth_curve(values: F64, count: int, *, closed: bool) -> F64:
     """Values (n,) as ``count`` of a curve through them; if ``closed``, the first follows the last.
 
-    Between two values it is between them: it has no other peaks.
+    It is nowhere beyond the lowest and the highest of them.
     """
     n = len(values)
     at = np.arange(count) * n / count if closed else np.linspace(0.0, n - 1, count)
@@ -106,5 +106,5 @@ def smooth_curve(values: F64, count: int, *, closed: bool) -> F64:
     around = [whole + offset for offset in (-1, 0, 1, 2)]
     a, b, c, d = (values[each % n if closed else np.clip(each, 0, n - 1)] for each in around)
     curve: F64 = b + share * (c - a + share * (2 * a - 5 * b + 4 * c - d + share * (3 * (b - c) + d - a))) / 2
-    bounded: F64 = np.clip(curve, np.minimum(b, c), np.maximum(b, c))
+    bounded: F64 = np.clip(curve, values.min(), values.max())
     return bounded

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ecs_core.raster.sprites import Sprites
 
 _GLOW, _LIT = 0.014, 0.45  # radius of the glow, as a share of the shorter side; its light, of the colour's
-_PIECE = 0.003  # length of a piece of the line, as a share of the shorter side
+_PIECE = 0.004  # length of a piece of the line, as a share of the shorter side
 
 
 class WaveformSettings(PlacedLayer):
@@ -52,7 +52,7 @@ def _prepare(settings: WaveformSettings, stage: Stage) -> Drawer:
     middles = (shares[1:] + shares[:-1]) / 2
     if is_round:  # from the bottom to the top and back
         middles = np.abs(2 * middles - 1)
-    colours = gradient(settings.colors, middles)
+    colours, light = gradient(settings.colors, middles)
     calm = np.ones(count + 1)
     if settings.taper and not is_round:
         near = np.clip(np.minimum(shares, 1 - shares) / (settings.taper / 2), 0, 1)
@@ -72,7 +72,7 @@ def _prepare(settings: WaveformSettings, stage: Stage) -> Drawer:
             x, y = (shares - 0.5) * now.size * short, -high * calm
         marks: list[Mark | Sprites] = []
         if now.glow:
-            lit = colours * np.float32(now.glow * _LIT)
+            lit = light * np.float32(now.glow * _LIT)
             marks.append(soft_line(pose, x, y, radius=_GLOW * short, colours=lit))
         marks.append(line_mark(pose, x, y, thickness=now.thickness * short, colours=colours, blend=now.blend))
         return marks

@@ -258,6 +258,18 @@ class PictureMark:
     @cached_property
     def _lies(self) -> tuple[int, F32, F32]:
         """What all bands share: the number of the level, where pixels lie in it, and the bounds."""
+        number, place, bounds = self._lies
+        fine, half, solid = self.picture.level(number)  # in each band, as a video has one frame at a time
+        most = np.float32(0) if self.is_black else painting.most
+        kernels.pictures.draw_picture(
+            painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
+            bounds, np.float32(self.pose.opacity), np.float32(self.brightness), int(self.blend == "add"), most,
+            painting.toe, int(solid), int(self.wide), painting.work, painting.places, painting.touched,
+        )  # fmt: skip
+
+    @cached_property
+    def _lies(self) -> tuple[int, F32, F32]:
+        """What all bands share: the number of the level, where pixels lie in it, and the bounds."""
         number, place = _place(self.pose, self.left, self.top, self.density, self.stretch, self.picture)
         return number, place, np.array(self.bounds, np.float32)
 
@@ -441,14 +453,19 @@ class BoxesMark:
 
     def draw(self, painting: Painting) -> None:
         """See :class:`Mark`."""
-        c, s = np.cos(self.angle), np.sin(self.angle)
-        colours = (shown_share(light) for light in (self.red, self.green, self.blue))
-        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours)
         kernels.pictures.draw_boxes(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width,
-            np.stack([*columns, self.alpha]).astype(np.float32), np.float32(self.opacity), int(self.blend == "add"),
+            self._columns, np.float32(self.opacity), int(self.blend == "add"),
             painting.most, painting.toe, painting.work, painting.touched,
         )  # fmt: skip
+
+    @cached_property
+    def _columns(self) -> F32:
+        """The boxes as the kernel takes them; it is called for each band."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        colours = (shown_share(light) for light in (self.red, self.green, self.blue))
+        columns = (self.x, self.y, self.wide, self.tall, c, s, self.corner, self.rim, *colours, self.alpha)
+        return np.stack(columns).astype(np.float32)
 
     def scaled(self, across: float, down: float) -> BoxesMark:
         """See :class:`Mark`."""

@@ -181,6 +181,41 @@ CASES = {
         {"backdrop": {"kind": "image", "file": str(HERE / "petals.png"), "blur": 40, "saturation": 1.5, "dim": 0.5}},
         5.1,
     ),
+    "spectrum-ring": ("zen", {"layers": [{"kind": "spectrum"}]}, 5.1),
+    "spectrum-bars": (
+        "zen",
+        {
+            "background": [250, 244, 230],
+            "layers": [
+                {"kind": "spectrum", "style": "bars", "size": 1.5, "y": 0.9, "height": 0.3, "glow": 0},
+                {"kind": "spectrum", "style": "mirrored", "name": "m", "size": 1.5, "y": 0.3, "symmetric": True},
+            ],
+        },
+        5.1,
+    ),
+    "spectrum-lines": (
+        "zen",
+        {
+            "layers": [
+                {"kind": "spectrum", "style": "filled", "size": 1.7, "y": 0.95, "height": 0.4, "colors": "ocean"},
+                {"kind": "spectrum", "style": "ring-line", "name": "ring", "size": 0.4, "bands": 40, "opacity": 0.7},
+                {"kind": "spectrum", "style": "line", "name": "line", "y": 0.2, "rotation": -10, "colors": "neon"},
+            ]
+        },
+        5.1,
+    ),
+    "waves": (
+        "zen",
+        {
+            "layers": [
+                {"kind": "waveform", "size": 1.6, "y": 0.25, "colors": "neon"},
+                {"kind": "waveform", "style": "ring", "name": "ring", "size": 0.3, "y": 0.55, "height": 0.06},
+                {"kind": "progress", "size": 1.4, "y": 0.8, "colors": "sunset"},
+                {"kind": "progress", "style": "line", "name": "line", "size": 1.4, "y": 0.93},
+            ]
+        },
+        5.1,
+    ),
     "colours": (
         "enhanced",
         {"particle_colors": [[255, 0, 0], [0, 255, 0], [0, 0, 255]], "background": [30, 30, 30], "trail": 0.0},

@@ -65,18 +65,30 @@ LAYERS = st.builds(
 )  # fmt: skip
 
 
+# Layers that show the sound.
+PICTURED = st.builds(
+    lambda look, opacity: {"kind": look[0], "style": look[1], "opacity": opacity},
+    st.sampled_from(
+        [("spectrum", style) for style in ("bars", "mirrored", "ring", "line", "filled", "ring-line")]
+        + [(kind, style) for kind, style in (("waveform", "line"), ("waveform", "ring"), ("progress", "line"))]
+    ),
+    st.sampled_from([0.4, 1.0]),
+)  # fmt: skip
+
+
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     """A type, and a config with anything that there is to see."""
     config = draw(PARTICLES) | draw(some(OF_THE_VIDEO))
     layers = draw(st.lists(LAYERS, max_size=2, unique_by=lambda layer: layer["type"]))
+    pictured = draw(st.lists(PICTURED, max_size=2, unique_by=lambda layer: (layer["kind"], layer["style"])))
     kind = draw(st.sampled_from([name for name in TYPES if name not in {layer["type"] for layer in layers}]))
     layers += draw(st.lists(st.sampled_from(LETTERS), max_size=1))
     bindings = draw(st.lists(st.sampled_from(BINDINGS), unique_by=lambda each: each["target"], max_size=3))
     needed = {"camera": {}, "finish": {}}
     for binding in bindings:
         config = {part: value for part, value in needed.items() if binding["target"].startswith(part)} | config
-    return kind, config | {"layers": layers, "bindings": bindings}
+    return kind, config | {"layers": [*layers, *pictured], "bindings": bindings}
 
 
 def check(kind: str, config: dict[str, Any], song: Path, folder: Path, at: int) -> None:

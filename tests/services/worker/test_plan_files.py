@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from ecs_core import Scene
+from ecs_core.audio import document
 from ecs_core.audio.features import analyze
+from ecs_core.audio.sonogram import TABLES
 from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
@@ -93,3 +95,31 @@ def test_snapshot_of_an_earlier_version_is_refused_by_its_version(tmp_path: Path
     np.savez(tmp_path / "snapshot.npz", frame=np.array(3), values0=np.zeros((2, 1)))
     with pytest.raises(ValueError, match="the snapshot has version 1, and this Motes reads 2"):
         load_snapshot(tmp_path / "snapshot.npz")
+
+
+def test_plan_with_a_spectrum_has_what_it_needs_of_the_sonogram(demo_song: Path, tmp_path: Path) -> None:
+    layers = [{"kind": "spectrum", "style": "bars"}, {"kind": "waveform"}, {"kind": "progress"}]
+    config = {**SMALL, "particle_count": 0, "duration": 0.5, "start": 4.0, "layers": layers}
+    scene = Scene("zen", demo_song, config)
+    document.save(analyze(demo_song), tmp_path / "analysis.npz")
+    plan = make_plan(*scene.resolve(), document.load(tmp_path / "analysis.npz"))
+    save_plan(plan, tmp_path / "plan.npz")
+    loaded = load_plan(scene, tmp_path / "plan.npz")
+    (tmp_path / "plan.npz").unlink()
+    ours, saved = loaded.timeline.sonogram, plan.timeline.sonogram
+    assert ours is not None
+    assert saved is not None
+    assert (ours.peak, ours.begin) == (saved.peak, saved.begin)
+    for name in TABLES:
+        table = getattr(ours, name)
+        assert isinstance(table, np.ndarray)
+        assert isinstance(table.base, mmap.mmap)
+        np.testing.assert_array_equal(table, getattr(saved, name)[:])
+    digests = []
+    for number, each in enumerate((plan, loaded)):
+        with Simulation(each.particle_type, each.settings, each.timeline) as simulation:
+            start = simulation.snapshot()
+        renderer = SegmentRenderer(each, digests=True)
+        digests.append(renderer.render(each.segments[0], start, tmp_path / f"{number}.mp4").digests)
+    assert digests[0] == digests[1]
+    assert len(set(digests[0])) > 10
