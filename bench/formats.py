@@ -29,7 +29,7 @@ from ecs_core.rendering.plan import RenderPlan, make_plan
 from ecs_core.rendering.run import render
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.scene.scene import Scene
-from ecs_core.scene.settings import picture_size
+from ecs_core.scene.variants import picture_size
 from ecs_core.video.output import segment_writer
 from ecs_core.video.straight_picture import StraightPicture
 

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from ecs_core.plugin_api.hooks import hookimpl as hookimpl
     from ecs_core.plugin_api.particle_type import API_VERSION as API_VERSION
     from ecs_core.plugin_api.particle_type import ParticleType as ParticleType
+    from ecs_core.plugin_api.resolution import outputs_of as outputs_of
     from ecs_core.raster.background import Background as Background
     from ecs_core.raster.colour import light_shown_as as light_shown_as
     from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
@@ -123,6 +124,7 @@ _PUBLIC = {
     "plugin_api.hooks": "hookimpl",
     "layers.kind": "LayerKind Moment Stage",
     "plugin_api.particle_type": "API_VERSION ParticleType",
+    "plugin_api.resolution": "outputs_of",
     "raster.background": "Background",
     "raster.colour": "light_shown_as linear_from_srgb",
     "raster.marks": "BoxesMark LightMask LightPicture MaskMark PictureMark Pose light_of",

@@ -51,6 +51,13 @@ class Motes:
         """Create a particle system; returns its id."""
         return str(self._make("/create", {"particle_type": particle_type, "config": config})["system_id"])
 
+    def create_from_template(
+        self, template: str, audio_path: str, slots: dict[str, Any], config: dict[str, Any]
+    ) -> str:
+        """Create a system with a template; the song's tags fill slots that are not given. Returns its id."""
+        body = {"template": template, "audio_path": audio_path, "slots": slots, "config": config}
+        return str(self._make("/create", body)["system_id"])
+
     def render(self, system: str, **options: Any) -> str:
         """Render a system with options such as ``audio_path`` and ``quality``; returns the job's id."""
         return str(self._make(f"/systems/{system}/render", options)["job_id"])
@@ -80,10 +87,10 @@ class Motes:
             before = now
             time.sleep(PAUSE)
 
-    def download(self, job: str, target: Path) -> None:
-        """Save the video of a completed job; ``target`` appears only once it is complete."""
+    def download(self, job: str, target: Path, *, output: str = "main") -> None:
+        """Save an output of a job once that is completed; ``target`` appears only when it is complete."""
         part = target.with_name(f".{target.name}.part")
-        with self._http.stream("GET", f"/download/{job}") as answer, part.open("wb") as file:
+        with self._http.stream("GET", f"/jobs/{job}/outputs/{output}") as answer, part.open("wb") as file:
             if answer.is_error:
                 answer.read()
                 _checked(answer)
@@ -154,10 +161,14 @@ def main() -> None:
     parser.add_argument("song", type=Path, help="any audio file")
     parser.add_argument("video", type=Path, help="the video to write")
     parser.add_argument("--type", default="enhanced", help="particle type (default: %(default)s)")
+    parser.add_argument("--template", help="a whole look instead, such as cover-ring, filled from the song's tags")
     parser.add_argument(
         "--config", type=json_object, default={}, help="""settings as JSON: '{"particle_count": 500}'"""
     )
-    parser.add_argument("--picture", type=Path, help="an image, for types that show one, such as portrait")
+    parser.add_argument("--picture", type=Path, help="an image, for types that show one, or the template's cover")
+    parser.add_argument(
+        "--variant", metavar="WxH", action="append", default=[], help="another size, beside the video; may be repeated"
+    )
     parser.add_argument("--quality", choices=["draft", "standard", "high"], default="standard")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="default: %(default)s")
     arguments = parser.parse_args()
@@ -184,11 +195,16 @@ def json_object(text: str) -> dict[str, Any]:
 def make_video(motes: Motes, arguments: argparse.Namespace) -> None:
     """Upload the song and the picture, render them, follow the job and download the video."""
     audio = motes.upload(arguments.song)
-    config = {"duration": "audio", **arguments.config}
-    if arguments.picture is not None:
-        config["picture"] = motes.upload_asset(arguments.picture)
-    system = motes.create(arguments.type, config)
-    job = motes.render(system, audio_path=audio, output_path=arguments.video.name, quality=arguments.quality)
+    picture = None if arguments.picture is None else motes.upload_asset(arguments.picture)
+    if arguments.template is None:
+        config = {"duration": "audio", **arguments.config, **({"picture": picture} if picture else {})}
+        system = motes.create(arguments.type, config)
+    else:
+        slots = {"cover": picture} if picture else {}
+        system = motes.create_from_template(arguments.template, audio, slots, arguments.config)
+    variants = [{"size": size, "name": size} for size in arguments.variant]
+    named = arguments.video.name
+    job = motes.render(system, audio_path=audio, output_path=named, quality=arguments.quality, variants=variants)
     last: Job = {}
     try:
         for now in motes.follow(job):
@@ -199,7 +215,10 @@ def make_video(motes: Motes, arguments: argparse.Namespace) -> None:
         raise SystemExit("cancelled") from None
     if last["status"] != "completed":
         raise SystemExit(f"{last['status']}: {last['error'] or 'by another client'}")
-    motes.download(job, arguments.video)
+    for each in last["outputs"]:
+        name, video = each["name"], arguments.video
+        target = video if name == "main" else video.with_name(f"{video.stem}-{name}{video.suffix}")
+        motes.download(job, target, output=name)
 
 
 if __name__ == "__main__":

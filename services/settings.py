@@ -79,6 +79,8 @@ class ServiceSettings(BaseSettings):
         le=1_000_000,
         description="particle_count, and max_particles, of any system with its layers",
     )
+    max_letters: int = Field(default=20_000, ge=100, description="letters of all texts in the layers of any system")
+    max_variants: int = Field(default=8, ge=0, le=8, description="variants of any video")
     max_song_seconds: float = Field(default=10_800, gt=0, le=10_800, description="duration of any song")
     max_song_samples: int = Field(
         default=5_000_000_000, ge=1, description="samples of any song: duration × sample rate × channels"

@@ -211,9 +211,32 @@ def particle_types() -> str:
     return "\n".join(parts)
 
 
-def _options(properties: dict[str, Any]) -> str:
+def layers() -> str:
+    """Every kind of layers, and the settings that it adds to those that all have."""
+    from ecs_core.scene.layer_settings import PARTICLES, PlacedLayer
+    from services.type_catalogue import describe_layers
+
+    common = PlacedLayer.model_json_schema()["properties"]
+    parts = [
+        "# Layers\n\nThe kinds of `layers` that come with Motes. `motes layers` lists these and those of plugins.\n"
+    ]
+    for kind in describe_layers():
+        schema: Any = kind["config_schema"]
+        of_all = {} if kind["kind"] == PARTICLES else common
+        own = {name: each for name, each in schema["properties"].items() if name != "kind" and each != of_all.get(name)}
+        parts.append(f"## {kind['kind']}\n\n{kind['description']}\n\n{_options(own, schema.get('required', ()))}")
+    shared = {name: each for name, each in common.items() if name != "kind"}
+    parts.append(f"## What all kinds but particles have\n\n{_options(shared)}")
+    return "\n".join(parts)
+
+
+def _options(properties: dict[str, Any], required: Sequence[str] = ()) -> str:
     rows = [
-        (f"`{name}`", code(json.dumps(each.get("default"), ensure_ascii=False)), each.get("description", ""))
+        (
+            f"`{name}`",
+            "needed" if name in required else code(json.dumps(each.get("default"), ensure_ascii=False)),
+            each.get("description", ""),
+        )
         for name, each in properties.items()
     ]
     return table(("Setting", "Default", "Meaning"), rows)
@@ -280,5 +303,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings,
     "reference/metrics.md": metrics,
     "reference/particle-types.md": particle_types,
+    "reference/layers.md": layers,
     "reference/modules.md": modules,
 }

@@ -4,7 +4,7 @@ from ecs_core.plugin_api.hooks import hookimpl
 from ecs_core.plugin_api.layers import Layer, layers_of
 from ecs_core.plugin_api.particle_type import API_VERSION, ParticleType
 from ecs_core.plugin_api.registry import Plugin, Registry, particle_type, particle_types
-from ecs_core.plugin_api.resolution import resolve
+from ecs_core.plugin_api.resolution import outputs_of, resolve
 
 __all__ = [
     "API_VERSION",
@@ -14,6 +14,7 @@ __all__ = [
     "Registry",
     "hookimpl",
     "layers_of",
+    "outputs_of",
     "particle_type",
     "particle_types",
     "resolve",

@@ -1,8 +1,11 @@
-"""From a scene to what renders it: the particle type of its name, and its settings, checked."""
+"""From a scene to what renders it: the particle type of its name, its settings, checked, and its outputs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ecs_core.errors import SceneError
+from ecs_core.output_names import MAIN
 from ecs_core.plugin_api.layers import drawn_layers_of, layers_of
 from ecs_core.plugin_api.particle_type import ParticleType
 from ecs_core.plugin_api.registry import particle_type, particle_types
@@ -12,10 +15,10 @@ from ecs_core.scene.settings import Settings, validate
 
 
 def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
-    """The particle type of a scene, and its settings as the type's model checked them.
+    """The particle type of a scene, and its settings as the type's model checked them. Its variants are checked, too.
 
     Raises:
-        SceneError: no such type, or a setting that is unknown or out of range.
+        SceneError: no such type, or a setting that is unknown or out of range, in the scene or with a variant.
     """
     kind = particle_type(scene.type)
     settings = validate(kind.settings, scene.config, owner=f"particle type {scene.type!r}")
@@ -52,4 +55,31 @@ def resolve(scene: Scene) -> tuple[ParticleType, Settings]:
             check_layer(drawn.kind, drawn.settings, features, width=width, height=height)
         except SceneError as error:
             raise SceneError(f"layer {drawn.name!r}: {error}") from None
+    for number, variant in enumerate(_variants(scene, settings)):
+        try:
+            resolve(variant)
+        except SceneError as error:
+            raise SceneError(f"variants.{number}: {error}") from None
     return kind, settings
+
+
+def outputs_of(scene: Scene) -> dict[str, Scene]:
+    """The scenes of all outputs of a scene by their names: first the scene's own, ``"main"``, then its ``variants``.
+
+    Each is a whole scene without variants.
+
+    Raises:
+        SceneError: as :func:`resolve`.
+    """
+    _, settings = resolve(scene)
+    return {MAIN: _with(scene, {}), **dict(zip(settings.variant_names(), _variants(scene, settings), strict=True))}
+
+
+def _variants(scene: Scene, settings: Settings) -> list[Scene]:
+    return [_with(scene, variant.config()) for variant in settings.variants]
+
+
+def _with(scene: Scene, changes: dict[str, Any]) -> Scene:
+    """The scene with these settings, and without variants."""
+    config = {name: value for name, value in scene.config.items() if name != "variants"}
+    return Scene(scene.type, scene.audio, config | changes, scene.analysis)

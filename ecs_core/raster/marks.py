@@ -249,17 +249,6 @@ class PictureMark:
         """See :class:`Mark`."""
         number, place, bounds = self._lies
         fine, half, solid = self.picture.level(number)  # in each band, as a video has one frame at a time
-        kernels.pictures.draw_picture(
-            painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,
-            bounds, np.float32(self.pose.opacity), np.float32(self.brightness), int(self.blend == "add"), np.float32(0) if self.is_black else painting.most, painting.toe, int(solid),
-            int(self.wide), painting.work, painting.places, painting.touched,
-        )  # fmt: skip
-
-    @cached_property
-    def _lies(self) -> tuple[int, F32, F32]:
-        """What all bands share: the number of the level, where pixels lie in it, and the bounds."""
-        number, place, bounds = self._lies
-        fine, half, solid = self.picture.level(number)  # in each band, as a video has one frame at a time
         most = np.float32(0) if self.is_black else painting.most
         kernels.pictures.draw_picture(
             painting.luminance, painting.colour, painting.top, painting.bottom, painting.width, fine, half, place,

@@ -156,8 +156,10 @@ class Pool:
             child.prepare(first)
 
     def begin(self, begin: Begin) -> None:
-        """Set what the following segments share."""
+        """Set what the following segments share, once all those of before are done."""
         self._begin = begin
+        self._attempts.clear()
+        self._ends.clear()
 
     @property
     def size(self) -> int:

@@ -32,13 +32,19 @@ class Reporter:
     def __init__(self, callback: Callable[[Progress], None] | None) -> None:
         self._callback = callback
         self._stage, self._last, self._began = "", 0.0, 0.0
+        self._before, self._whole = 0, 0
+
+    def part(self, before: int, whole: int) -> None:
+        """The frames that are reported from now on come after ``before`` others, and there are ``whole`` in all."""
+        self._before, self._whole = before, whole
 
     def stage(self, stage: str, share: float) -> None:
         """Report the share of a stage that does not count frames."""
         self._report(Progress(stage, share))
 
     def frames(self, stage: str, frames: int, total: int) -> None:
-        """Report frames done of a total."""
+        """Report frames done of a total, which is that of one part where there are several."""
+        frames, total = self._before + frames, self._whole or total
         now = time.monotonic()
         if self._began == 0.0:
             self._began = now

@@ -5,24 +5,25 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_core.arrays import U16
 from ecs_core.audio.timeline import FeatureTimeline
-from ecs_core.errors import RenderCancelled
+from ecs_core.errors import OutputError, RenderCancelled, SceneError
 from ecs_core.flashes.counter import FlashCounter
 from ecs_core.flashes.flashing import flash_warning
 from ecs_core.formats import FACTS
-from ecs_core.plugin_api import ParticleType, particle_types, resolve
+from ecs_core.output_names import path_of_output
+from ecs_core.plugin_api import ParticleType, outputs_of, particle_types, resolve
 from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.messages import Advanced, Begin, Work
-from ecs_core.rendering.output_file import output_error, write_atomically
+from ecs_core.rendering.output_file import check_output, output_error, write_atomically
 from ecs_core.rendering.overdraw import overdraw_warning
 from ecs_core.rendering.plan import RenderPlan, Segment, make_plan, timeline_of, video_format, with_levels
 from ecs_core.rendering.pool import Pool
@@ -63,62 +64,147 @@ def render_video(
     poster: Path | None,
     began: float,
 ) -> RenderResult:
-    """Render ``scene`` into ``output`` with the processes of ``pool``, which work in ``folder``.
+    """Render ``scene`` into ``output``, and its variants into files beside it, with the processes of ``pool``.
 
-    ``began`` is when the render began, by ``time.perf_counter``. For all else see :func:`ecs_core.render`.
+    They work in ``folder``. ``began`` is when the render began, by ``time.perf_counter``. For all else see
+    :func:`ecs_core.render`.
     """
-    particle_type, settings = resolve(scene)
+    outputs = _outputs(scene, output, quality=quality, poster=poster)
     preset = wanted(quality).quality
-    if scene.audio is None or not settings.takes_length_of_song:  # before any work is done
-        frames = settings.frames(Fraction(0))
-        video_format(particle_type, settings, quality, frames=frames, gop=1, has_song=scene.audio is not None)
     reporter = Reporter(progress)
     plugins = particle_types()
-    warnings = plugins.before_render(scene)
-    compiling = _compile(particle_type, settings, scene, preset, progress, cancel)
-    pool.prepare(first_message(particle_type, settings, preset, folder))
-    analysis = _analyse(scene, settings, reporter, cancel)
+    told = [plugins.before_render(each.scene) for each in outputs]
+    compiling = sum(_compile(each.type, each.settings, each.scene, preset, progress, cancel) for each in outputs)
+    pool.prepare(first_message(outputs[0].type, outputs[0].settings, preset, folder))
+    analysis = _analyse(scene, outputs[0].settings, reporter, cancel)
     analysed = time.perf_counter()
     tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
-    # Of a long song both are large: the timeline goes into a file feature by feature, and the analysis is let go.
-    timeline = _save_timeline(timeline_of(settings, analysis, lazily=True), folder / "timeline.npy")
-    plan = make_plan(
-        particle_type,
-        settings,
-        analysis,
-        quality=quality,
-        segment_seconds=segment_seconds,
-        timeline=timeline.load(),
-    )
-    warnings = (*warnings, *settings_in_vain(particle_type, settings), *(analysis.warnings if analysis else ()))
+    planned = [
+        _plan(each, analysis, quality=quality, segment_seconds=segment_seconds, path=folder / f"timeline{number}.npy")
+        for number, each in enumerate(outputs)
+    ]
+    heard = analysis.warnings if analysis else ()
     del analysis
-    planned = time.perf_counter()
+    results: list[RenderResult] = []
+    whole, seconds_before = sum(plan.frames for _, plan in planned), analysed - began
+    for number, (each, (timeline, plan)) in enumerate(zip(outputs, planned, strict=True)):
+        start = began if number == 0 else time.perf_counter()
+        reporter.part(sum(before.frames for before in results), whole)
+        try:
+            made = _render_output(
+                each, plan, timeline, pool, folder, tags, None if number else poster, frame_hashes, reporter, cancel
+            )
+        except RenderCancelled:
+            if not results:
+                raise
+            kept = ", ".join(str(one.output) for one in results)
+            raise RenderCancelled(f"the render was cancelled; what was finished is kept: {kept}") from None
+        first = number == 0
+        spent = made.seconds | {
+            "compile": compiling if first else 0.0,
+            "analyse": seconds_before - compiling if first else 0.0,
+            "total": time.perf_counter() - start,
+        }
+        of_all = (*settings_in_vain(each.type, each.settings), *heard, *tags.warnings) if first else ()
+        made = replace(made, seconds=spent, warnings=(*told[number], *of_all, *made.warnings))
+        results.append(replace(made, warnings=made.warnings + plugins.after_render(each.scene, made)))
+    variants = {each.name: result for each, result in zip(outputs[1:], results[1:], strict=True)}
+    return replace(results[0], outputs=variants)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """An output of a scene: its name and number, its own scene as it was checked, and its file."""
+
+    name: str
+    number: int
+    scene: Scene
+    type: ParticleType
+    settings: Settings
+    path: Path
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors about this output's settings name it."""
+        try:
+            yield
+        except SceneError as error:
+            raise SceneError(f"variants.{self.number - 1}: {error}" if self.number else str(error)) from None
+
+
+def _outputs(scene: Scene, output: Path, *, quality: QualityLike, poster: Path | None) -> list[_Output]:
+    """All outputs, checked as far as that is possible before any work is done."""
+    outputs = []
+    for number, (name, own) in enumerate(outputs_of(scene).items()):
+        kind, settings = resolve(own)
+        each = _Output(name, number, own, kind, settings, path_of_output(output, name, settings.format))
+        if number:
+            check_output(each.path, scene.audio)
+            if poster is not None and each.path.absolute() == poster.absolute():
+                raise OutputError(f"{poster} is the name of two outputs; give two names")
+        if scene.audio is None or not settings.takes_length_of_song:
+            frames = settings.frames(Fraction(0))
+            with each.named():
+                video_format(kind, settings, quality, frames=frames, gop=1, has_song=scene.audio is not None)
+        outputs.append(each)
+    return outputs
+
+
+def _plan(
+    output: _Output, analysis: Analysis | None, *, quality: QualityLike, segment_seconds: float, path: Path
+) -> tuple[TimelineFile, RenderPlan]:
+    """The plan of an output, and its timeline in a file.
+
+    Of a long song the timeline is as large as the analysis: it goes into the file feature by feature.
+    """
+    with output.named():
+        timeline = _save_timeline(timeline_of(output.settings, analysis, lazily=True), path)
+        return timeline, make_plan(
+            output.type,
+            output.settings,
+            analysis,
+            quality=quality,
+            segment_seconds=segment_seconds,
+            timeline=timeline.load(),
+        )
+
+
+def _render_output(
+    output: _Output,
+    plan: RenderPlan,
+    timeline: TimelineFile,
+    pool: Pool,
+    folder: Path,
+    tags: SongTags,
+    poster: Path | None,
+    frame_hashes: bool,
+    reporter: Reporter,
+    cancel: threading.Event,
+) -> RenderResult:
+    """Render an output into its file, which appears only when it is complete."""
+    settings = output.settings
+    began = time.perf_counter()
     plan = with_limited_flashes(plan, progress=_heeding("limiting", reporter, cancel))
     limited = time.perf_counter()
     pool.begin(Begin(plan.particle_type.name, plan.settings, timeline, plan.video, frame_hashes, plan.gains, plan.loop))
     finished = folder / f"finished{FACTS[settings.format].suffix}"
     counter = FlashCounter(settings.rate) if plan.settings.looks_for_flashes else None
-    made = _render_segments(plan, scene, pool, finished, poster, tags, counter, reporter, cancel)
+    made = _render_segments(plan, output.scene, pool, finished, poster, tags, counter, reporter, cancel)
     seconds, digests, sound, overdrawn, described = made
     flashes = None if counter is None else counter.found
     try:
-        os.replace(finished, output)
+        os.replace(finished, output.path)
     except OSError as error:  # on Windows also because a player has it open
-        raise output_error(output, error) from error
-    seconds["compile"] = compiling
-    seconds["plan"] += limited - planned
-    seconds["analyse"] = analysed - began - compiling
-    seconds["total"] = time.perf_counter() - began
-    result = RenderResult(
-        output,
+        raise output_error(output.path, error) from error
+    seconds["plan"] += limited - began
+    return RenderResult(
+        output.path,
         plan.frames,
         float(plan.frames / settings.rate),
         str(settings.rate),
         settings.width,
         settings.height,
         (
-            *warnings,
-            *tags.warnings,
             *((overdraw_warning(overdrawn),) if overdrawn else ()),
             *((flash_warning(flashes),) if flashes else ()),
         ),
@@ -130,7 +216,6 @@ def render_video(
         settings.format,
         described,
     )
-    return replace(result, warnings=result.warnings + plugins.after_render(scene, result))
 
 
 def _compile(

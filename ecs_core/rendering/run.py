@@ -40,6 +40,9 @@ def render(
 ) -> RenderResult:
     """Render ``scene`` into the file ``output``, which appears only when it is complete.
 
+    Its ``variants`` are rendered after it, into files beside it: ``v-1080x1920.mp4`` beside ``v.mp4``, each as soon as
+    it is done. The song is analysed once.
+
     It has the scene's ``format``; where the scene names none, that which the name of ``output`` ends in, or else MP4.
     ``quality`` is a preset (draft, standard, high), a bit rate of the picture, such as ``"8M"`` bits a second, or the
     largest size of the file, ``{"max_bytes": 8_000_000}``.
@@ -53,7 +56,7 @@ def render(
         AudioError: the song cannot be read.
         OutputError: the output cannot be written, its name is that of another format, or the disk is full.
         RenderError: rendering failed.
-        RenderCancelled: ``cancel`` was set; no file is left behind.
+        RenderCancelled: ``cancel`` was set; no file is left behind but those of outputs that were complete.
     """
     began = time.perf_counter()
     output, poster = Path(output), None if poster is None else Path(poster)

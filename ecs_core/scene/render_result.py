@@ -22,7 +22,8 @@ class RenderResult:
     ``sound`` is "copied" if the video has the song's own AAC, "encoded" if the song was encoded; "none" without one, or
     in a ``format`` that has no sound. ``picture`` says how the picture is encoded, as "H.264 High, level 4".
     ``flashes`` are the passages that flash more often than WCAG 2.3.1 allows; None where nobody looked: with
-    ``flash_guard`` "off", and in formats other than MP4.
+    ``flash_guard`` "off", and in formats other than MP4. ``outputs`` are the results of the scene's ``variants`` by
+    their names; what analysis took counts for the main one alone.
     """
 
     output: Path
@@ -39,3 +40,4 @@ class RenderResult:
     flashes: tuple[Flashing, ...] | None = None
     format: Form = "mp4"
     picture: str = ""
+    outputs: dict[str, RenderResult] = field(default_factory=dict)

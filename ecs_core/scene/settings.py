@@ -6,7 +6,6 @@ per second and are scaled to other sizes and rates.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -51,6 +50,7 @@ from ecs_core.scene.nested_settings import (
 from ecs_core.scene.palettes import PALETTES
 from ecs_core.scene.safe_area import SafeArea
 from ecs_core.scene.shapes import Shape, in_shape, shape_of
+from ecs_core.scene.variants import HEIGHTS, MOST_VARIANTS, WIDTHS, VariantSettings, variant_names
 from ecs_core.validation_messages import error_message
 
 # NTSC rates, which are fractions but usually written as decimals: 23.976, 29.97, 59.94, 119.88.
@@ -76,18 +76,6 @@ def frame_rate(value: object) -> Fraction:
     if not _SLOWEST <= rate <= _FASTEST:
         raise ValueError(f"fps must be between {_SLOWEST} and {_FASTEST}")
     return rate
-
-
-def picture_size(text: str) -> tuple[int, int]:
-    """The width and height of ``"1920x1080"``.
-
-    Raises:
-        ValueError: another format.
-    """
-    size = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", text, re.IGNORECASE)
-    if size is None:
-        raise ValueError("must be WIDTHxHEIGHT, for example 1920x1080")
-    return int(size[1]), int(size[2])
 
 
 _SPAWNING = (
@@ -149,8 +137,8 @@ class Settings(Model):
     # Whether a trail that the type has by default is left out for many particles, pictures, and particles that cover.
     trails_of_few: ClassVar[bool] = False
 
-    width: int = option(1920, "picture width, even", group="output", unit="px", ge=16, le=7680)
-    height: int = option(1080, "picture height, even", group="output", unit="px", ge=16, le=4320)
+    width: int = option(1920, "picture width, even", group="output", unit="px", ge=WIDTHS[0], le=WIDTHS[1])
+    height: int = option(1080, "picture height, even", group="output", unit="px", ge=HEIGHTS[0], le=HEIGHTS[1])
     fps: Annotated[int | float, limits_shown(_SLOWEST, _FASTEST)] | str = option(
         30, 'frames per second, 1–240: 30, 29.97 or "30000/1001"', group="output", unit="1/s"
     )
@@ -252,6 +240,13 @@ class Settings(Model):
         "settings that are others in pictures of one shape: tall, square or wide; layers have shapes, too",
         group="output",
         examples=[{"tall": {"y_position": 0.4}}],
+    )
+    variants: tuple[VariantSettings, ...] = option(
+        (),
+        "further sizes and formats of the same video, made with it",
+        group="output",
+        max_length=MOST_VARIANTS,
+        examples=[[{"size": "1080x1920"}]],
     )
 
     x_position: Share = option(0.5, "centre, as a fraction of the width", group="place")
@@ -375,12 +370,22 @@ class Settings(Model):
         """What a platform's name stands for, what is said of pictures of this shape, and trails where they suit."""
         if not isinstance(values, dict):
             return values
-        if values.get("platform") in PLATFORMS:
-            values = stands_for(values["platform"]) | values
-        sides = [values.get(name, cls.model_fields[name].default) for name in ("width", "height")]
+        return cls._without_trails_that_do_not_suit(cls.in_its_shape(values))
+
+    @classmethod
+    def in_its_shape(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values with what a platform's name stands for, and with what they say of pictures of their shape.
+
+        Raises:
+            ValueError: ``shapes`` is wrong somewhere.
+        """
+        meant = dict(values)
+        if meant.get("platform") in PLATFORMS:
+            meant = stands_for(meant["platform"]) | meant
+        sides = [meant.get(name, cls.model_fields[name].default) for name in ("width", "height")]
         if all(isinstance(side, int | float) for side in sides):  # else they are refused
-            values = in_shape(values, shape_of(*sides))
-        return cls._without_trails_that_do_not_suit(values)
+            meant = in_shape(meant, shape_of(*sides))
+        return meant
 
     @classmethod
     def _without_trails_that_do_not_suit(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -469,6 +474,11 @@ class Settings(Model):
             except SceneError as error:
                 raise ValueError(str(error).removeprefix(f"lyrics: {value}: ")) from None
         return value
+
+    @model_validator(mode="after")
+    def _variants_have_names(self) -> Self:
+        self.variant_names()
+        return self
 
     @field_validator("backdrop", mode="before")
     @classmethod
@@ -603,6 +613,14 @@ class Settings(Model):
         """The same for a picture of another size, in pixels, and of the same shape."""
         return self.model_copy(update={"width": width, "height": height})
 
+    def variant_names(self) -> list[str]:
+        """What the variants are called, in order.
+
+        Raises:
+            ValueError: two have the same name.
+        """
+        return variant_names(self.variants, width=self.width, height=self.height, form=self.format)
+
     @property
     def looks_for_flashes(self) -> bool:
         """Whether flashes are counted in the video; only those in MP4 files are."""
@@ -628,7 +646,7 @@ class Settings(Model):
         return int(seconds * self.rate + Fraction(1, 2))
 
 
-_ONCE = ("layers", "camera", "finish", "backdrop")  # of the video; its layers have none
+_ONCE = ("layers", "camera", "finish", "backdrop", "variants")  # of the video; its layers have none
 OF_THE_VIDEO = tuple(name for name in Settings.model_fields if name not in _PER_LAYER)
 
 

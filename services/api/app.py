@@ -22,6 +22,7 @@ from services.api.routes import (
     analysis,
     assets,
     audio,
+    batches,
     downloads,
     events,
     health,
@@ -31,6 +32,7 @@ from services.api.routes import (
     previews,
     renders,
     systems,
+    templates,
 )
 from services.api.routes.metrics import metrics_router
 from services.api.stats_collector import StatsCollector
@@ -60,7 +62,11 @@ async def _warn_of_access(service: Service) -> None:
 
 
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)
-_PARTS = (particle_types, systems, audio, assets, analysis, renders, jobs, events, downloads, previews, live, health)
+_SCENES, _JOBS = (
+    (particle_types, templates, systems, audio, assets, analysis),
+    (renders, batches, jobs, events, downloads),
+)
+_PARTS = (*_SCENES, *_JOBS, previews, live, health)
 for part in _PARTS:
     particle_router.include_router(part.router)
 
@@ -74,7 +80,8 @@ async def _freeze_gc(app: FastAPI) -> AsyncIterator[None]:
 
 
 _TAGS = {
-    "types": "Particle types and their settings",
+    "types": "Particle types, kinds of layers, and their settings",
+    "templates": "Whole looks with slots for a cover, a title …",
     "systems": "Particle systems: their settings, frames and previews",
     "audio": "Songs and their analysis",
     "assets": "Pictures, videos, fonts and lyrics that systems refer to",
@@ -97,6 +104,10 @@ def create_app() -> FastAPI:
     settings = ServiceSettings()
     harden(app, settings)
     app.add_middleware(ForwardedHeaders, settings=settings)  # outermost: the others see the client, not the proxy
-    for slow in (app.openapi, particle_types.all_types):  # computed once, before the first request
+    for slow in (
+        app.openapi,
+        particle_types.all_types,
+        particle_types.all_layers,
+    ):  # computed once, before the first request
         slow()
     return app

@@ -20,7 +20,14 @@ from services.database.models import SystemRow
 from services.jobs.render_spec import complete_config, written_out
 from services.media.assets.store import refer
 from services.storage.asset_files import asset_files
-from services.storage.asset_references import AssetReference, references_in, with_files, with_references
+from services.storage.asset_references import (
+    AssetReference,
+    in_its_shape,
+    references_in,
+    stand_ins,
+    with_files,
+    with_references,
+)
 
 _TRIES = 100  # beyond this many conflicts the client must retry
 
@@ -29,8 +36,8 @@ def status_of(row: SystemRow) -> schemas.SystemStatus:
     """The status of a system, with all defaults written out."""
     try:
         kind = particle_type(row.particle_type)
-        references = references_in(row.particle_type, row.config)
-        plain = with_files(row.config, references)
+        meant, references = in_its_shape(row.particle_type, row.config)
+        plain = with_files(meant, references)
         config = with_references(written_out(kind, validate(kind.settings, plain, owner=row.particle_type)), references)
     except SceneError:  # its plugin is gone or has changed; the system can still be shown, changed and deleted
         config = row.config
@@ -54,13 +61,15 @@ async def check_config(
     """
     references = references_in(particle_type, config)
     assets = await service.assets.find(references, owner) if references else {}
+    opened = {sha256: assets[sha256] for sha256 in assets.keys() & {each.asset for each in references if each.is_plain}}
 
     def resolve() -> None:
         check_requested(service.settings, config)
-        with asset_files(service.storage, assets) as files:
-            check_scene(service.settings, complete_config(particle_type, config, has_song=True, files=files))
+        with asset_files(service.storage, opened, service.folder) as files:
+            whole = complete_config(particle_type, config, has_song=True, files=stand_ins(references) | files)
+            check_scene(service.settings, whole)
 
-    if assets:  # which may have to be fetched: others need not wait for that
+    if opened:  # which may have to be fetched: others need not wait for that
         await asyncio.to_thread(resolve)
     else:
         await service.compute(resolve)
@@ -97,9 +106,10 @@ async def update_system(
 
 async def merge_config(service: Service, caller: Caller, system_id: str, config: dict[str, Any]) -> SystemRow:
     """Change settings of a system; settings that are not named stay, also within nested objects."""
-    return await update_system(service, caller, system_id, lambda row: {"config": _merged(row.config, config)})
+    return await update_system(service, caller, system_id, lambda row: {"config": merged(row.config, config)})
 
 
-def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """A config with settings that change; those that are not named stay, also within nested objects."""
     both = (name for name in old if isinstance(old[name], dict) and isinstance(new.get(name), dict))
-    return {**old, **new, **{name: _merged(old[name], new[name]) for name in both}}
+    return {**old, **new, **{name: merged(old[name], new[name]) for name in both}}

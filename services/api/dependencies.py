@@ -82,11 +82,11 @@ class Service:
         return row
 
     async def job(self, caller: Caller, job_id: str) -> JobRow | None:
-        """A job by id; None if it does not exist or belongs to another owner."""
+        """A job by id; None if it does not exist, is part of another one or belongs to another owner."""
         if not is_id(job_id):
             return None
         async with self.sessions() as session:
-            found = select(JobRow).where(JobRow.id == job_id, caller.visible_rows(JobRow))
+            found = select(JobRow).where(JobRow.id == job_id, JobRow.whole_id.is_(None), caller.visible_rows(JobRow))
             return (await session.scalars(found)).one_or_none()
 
     async def job_or_404(self, caller: Caller, job_id: str) -> JobRow:

@@ -17,3 +17,4 @@ def _links(name: str, operations: tuple[str, ...]) -> dict[str, Any]:
 
 
 SYSTEM, JOB = _links("system_id", _OF_A_SYSTEM), _links("job_id", _OF_A_JOB)
+BATCH = _links("batch_id", ("get_batch", "cancel_batch"))

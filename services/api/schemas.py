@@ -10,7 +10,7 @@ from typing_extensions import TypeAliasType
 
 from ecs_core.errors import SceneError
 from ecs_core.formats import Form
-from ecs_core.scene.settings import picture_size
+from ecs_core.scene.variants import picture_size
 from ecs_core.video.quality import ALLOWED, wanted
 
 # Such aliases become components of the OpenAPI document, so generated clients have one name for each.
@@ -54,13 +54,39 @@ class _Body(BaseModel):
         return values
 
 
+_TEMPLATE: Any = Field(None, description="one of `GET /templates`, instead of a type", examples=["cover-ring"])
+_SLOTS: Any = Field(
+    default_factory=dict,
+    description="what the template's slots hold: texts, colours, asset:ID of images and lyrics",
+    examples=[{"title": "Nocturne", "cover": f"asset:{_SHA256}"}],
+)
+
+
+def _check_look(body: Any) -> Any:
+    """A body has a type or a template, and slots only with the latter."""
+    if (body.template is None) == (body.particle_type is None):
+        raise ValueError("give a particle_type or a template" + (", not both" if body.template else ""))
+    if body.template is None and body.slots:
+        raise ValueError("slots: are for a template; give one")
+    return body
+
+
 class CreateSystem(_Body):
     """A new particle system."""
 
     model_config = _example(particle_type="snow", config=_CONFIG)
 
-    particle_type: str = Field(description="one of `GET /types`")
-    config: dict[str, Any] = Field(default_factory=dict, description="settings of the type; the others have defaults")
+    particle_type: str | None = Field(None, description="one of `GET /types`; needed without a template")
+    config: dict[str, Any] = Field(
+        default_factory=dict, description="settings of the type; the others have defaults, or are the template's"
+    )
+    template: str | None = _TEMPLATE
+    slots: dict[str, Any] = _SLOTS
+    audio_path: str | None = Field(
+        None, description="the song, as of `load-audio`; with a template, its tags fill slots that are not given"
+    )
+
+    _one_look = model_validator(mode="after")(_check_look)
 
 
 class SystemStatus(BaseModel):
@@ -116,22 +142,69 @@ class ParticleTypeInfo(BaseModel):
     bindable: dict[str, list[str]] = Field(description="the sources and targets that `bindings` can have")
 
 
+class LayerKindInfo(BaseModel):
+    """A kind of layers: what a config can show besides its own particles."""
+
+    kind: str = Field(examples=["image"])
+    description: str
+    config_schema: dict[str, Any] = Field(description="the JSON schema of a layer of this kind")
+    bindable: dict[str, list[str]] = Field(description="as of types; none of particles, whose config has its own")
+
+
+class TemplateSlot(BaseModel):
+    """What a template lets its users give."""
+
+    kind: Literal["image", "text", "lyrics", "colors"] = Field(
+        description="asset:ID of an image or of lyrics, a text, or colours: a list, the name of a palette, or cover"
+    )
+    description: str
+    required: bool
+    default: str | list[list[int]] | None
+
+
+class TemplateInfo(BaseModel):
+    """A whole look with slots."""
+
+    name: str = Field(examples=["cover-ring"])
+    version: int
+    description: str
+    particle_type: str
+    slots: dict[str, TemplateSlot]
+    picture: str | None = Field(description="address of a moving picture of it; null if there is none")
+
+
+class TemplateFile(BaseModel):
+    """A template as it is in its file, to copy and change."""
+
+    version: int
+    name: str
+    description: str
+    type: str
+    slots: dict[str, TemplateSlot]
+    config: dict[str, Any] = Field(description="settings and layers, with references to slots")
+
+
+class Variant(_Body):
+    """A further output of a render; what it does not say is as in the main one."""
+
+    model_config = _example(size="1080x1920")
+
+    name: str | None = Field(None, description="small letters, digits and hyphens; null: from its size and format")
+    size: str | None = None
+    format: Format | None = None
+    fps: float | str | None = None
+    duration: float | Literal["audio"] | None = None
+
+
 class MaxBytes(_Body):
     """The largest size that a file may have."""
 
     max_bytes: int = Field(ge=1, description="bytes")
 
 
-class RenderRequest(_Body):
-    """A render; everything is optional. Output settings count over the system's own."""
+class RenderOptions(_Body):
+    """Output settings; all are optional, and count over a config's own."""
 
-    model_config = _example(output_path="my_visualization.mp4", audio_path=f"uploads/{_SHA256}.wav", quality="high")
-
-    system_id: str | None = Field(None, description="accepted, as in the guide; must be the one in the path")
-    output_path: str | None = Field(
-        None, description="a file name ending in .mp4, .mov, .webm, .zip, .webp or .gif, which says the format"
-    )
-    audio_path: str | None = Field(None, description="an uploaded song's path, or one under the media root")
     size: str | None = Field(None, description="instead of width and height, such as 1280x720", examples=["1280x720"])
     # Validated with all settings, so that the messages are the same.
     width: Annotated[int | None, SkipValidation] = None
@@ -157,6 +230,11 @@ class RenderRequest(_Body):
     format: Format | None = Field(
         None,
         description="png: numbered frames in a zip file; null: the system's own, or what output_path ends in",
+    )
+    variants: Annotated[list[Variant] | None, SkipValidation] = Field(
+        None,
+        description="further sizes and formats; the song is analysed once",
+        examples=[[{"size": "1080x1920"}, {"size": "1080x1080", "format": "webm"}]],
     )
     priority: Priority = Field("normal", description="shares of the workers: 1, 4 and 16")
     webhook_url: str | None = Field(
@@ -187,7 +265,7 @@ class RenderRequest(_Body):
     @property
     def over(self) -> dict[str, Any]:
         """The settings that override the system's."""
-        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed", "track", "format")
+        names = ("width", "height", "fps", "start", "fade_in", "fade_out", "seed", "track", "format", "variants")
         named = {name: getattr(self, name) for name in names}
         over = {name: value for name, value in named.items() if value is not None}
         if self.size is not None:
@@ -195,6 +273,42 @@ class RenderRequest(_Body):
                 raise SceneError(f"size {self.size!r}: give that, or width and height, not both")
             over["width"], over["height"] = picture_size(self.size)
         return over | ({"duration": self.duration} if "duration" in self.model_fields_set else {})
+
+
+class RenderRequest(RenderOptions):
+    """A render; everything is optional. Output settings count over the system's own."""
+
+    model_config = _example(output_path="my_visualization.mp4", audio_path=f"uploads/{_SHA256}.wav", quality="high")
+
+    system_id: str | None = Field(None, description="accepted, as in the guide; must be the one in the path")
+    output_path: str | None = Field(
+        None, description="a file name ending in .mp4, .mov, .webm, .zip, .webp or .gif, which says the format"
+    )
+    audio_path: str | None = Field(None, description="an uploaded song's path, or one under the media root")
+
+
+class BatchSong(_Body):
+    """A song of a batch, and what is of it alone."""
+
+    model_config = _example(audio_path=f"uploads/{_SHA256}.wav", slots={"cover": f"asset:{_SHA256}"})
+
+    audio_path: str = Field(description="an uploaded song's path or id, or a path under the media root")
+    slots: dict[str, Any] = Field(default_factory=dict, description="over those of the batch")
+    output_path: str | None = Field(None, description="a file name, as of a render")
+
+
+class NewBatch(RenderOptions):
+    """A render of each song; output settings count over the config's own."""
+
+    model_config = _example(template="cover-ring", songs=[_SHA256], size="1080x1920")
+
+    template: str | None = _TEMPLATE
+    slots: dict[str, Any] = _SLOTS
+    particle_type: str | None = Field(None, description="one of `GET /types`, instead of a template")
+    config: dict[str, Any] = Field(default_factory=dict, description="settings, over those of the template")
+    songs: list[str | BatchSong] = Field(min_length=1, max_length=100, description="in the order in which they begin")
+
+    _one_look = model_validator(mode="after")(_check_look)
 
 
 class RenderAccepted(BaseModel):
@@ -219,6 +333,19 @@ class Flashing(BaseModel):
     )
 
 
+class Output(BaseModel):
+    """A file that a render gives."""
+
+    name: str = Field(description="main, or that of the variant")
+    status: JobStatus
+    progress: int = Field(ge=0, le=100, description="per cent")
+    width: int
+    height: int
+    format: Format
+    bytes: int | None = Field(None, description="of the file with its poster, once it is completed")
+    url: str | None = Field(None, description="where it can be downloaded, relative to the root of this API")
+
+
 class Job(BaseModel):
     """A render and how far it is."""
 
@@ -226,6 +353,7 @@ class Job(BaseModel):
         job_id=_JOB,
         owner="alice",
         system_id=_SYSTEM,
+        batch_id=None,
         status="rendering",
         stage="rendering",
         stage_progress=42,
@@ -243,11 +371,24 @@ class Job(BaseModel):
         error=None,
         warnings=[],
         flashes=None,
+        outputs=[
+            {
+                "name": "main",
+                "status": "rendering",
+                "progress": 41,
+                "width": 1280,
+                "height": 720,
+                "format": "mp4",
+                "bytes": None,
+                "url": None,
+            }
+        ],
     )
 
     job_id: str
     owner: str = Field(description="as of systems")
-    system_id: str
+    system_id: str = Field(description="of a job of a batch: that one's id")
+    batch_id: str | None = Field(None, description="the batch that it was submitted with")
     status: JobStatus
     stage: str = Field(description="queued, analysing, rendering, joining, or as `status` when it is over")
     stage_progress: int = Field(ge=0, le=100, description="per cent of this stage")
@@ -272,8 +413,67 @@ class Job(BaseModel):
     flashes: list[Flashing] | None = Field(
         None,
         description="passages that flash more often than WCAG 2.3.1 allows; null until it is completed, with "
-        "`flash_guard` off, and in formats other than mp4",
+        "`flash_guard` off, and in formats other than mp4; of the main output",
     )
+    outputs: list[Output] = Field(
+        default_factory=list,
+        description="the main one first; each can be downloaded as soon as it is completed, and the job is when all "
+        "are; empty for jobs of earlier versions",
+    )
+
+
+class BatchCounts(BaseModel):
+    """How many jobs of a batch are where."""
+
+    queued: int
+    rendering: int
+    completed: int
+    failed: int
+    cancelled: int
+
+
+class BatchJob(BaseModel):
+    """A job of a batch."""
+
+    job_id: str
+    audio_id: str = Field(description="the song")
+    status: JobStatus
+    progress: int
+    output_path: str
+    error: str | None = None
+    url: str = Field(description="the job")
+    download_url: str | None = Field(None, description="its video; null until it is completed")
+
+
+class Batch(BaseModel):
+    """Several renders that were submitted together. Jobs that are deleted are no longer part of it."""
+
+    model_config = _example(
+        batch_id=_SYSTEM,
+        owner="alice",
+        created_at=_MOMENT,
+        progress=20,
+        counts={"queued": 1, "rendering": 1, "completed": 0, "failed": 0, "cancelled": 0},
+        jobs=[
+            {
+                "job_id": _JOB,
+                "audio_id": _SHA256,
+                "status": "rendering",
+                "progress": 41,
+                "output_path": "video.mp4",
+                "error": None,
+                "url": f"/particles/jobs/{_JOB}",
+                "download_url": None,
+            }
+        ],
+    )
+
+    batch_id: str
+    owner: str = Field(description="as of systems")
+    created_at: datetime
+    progress: int = Field(ge=0, le=100, description="per cent, the mean of its jobs")
+    counts: BatchCounts
+    jobs: list[BatchJob] = Field(description="in the order of the songs")
 
 
 class LiveSystem(SystemStatus):

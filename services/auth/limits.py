@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
-from ecs_core import MotesError
+from ecs_core import MotesError, SceneError
 from ecs_core.plugin_api import particle_types
+from ecs_core.scene.variants import VariantSettings
 from services.auth.api_keys import Caller
 from services.settings import ServiceSettings
 
@@ -26,6 +28,7 @@ class LimitError(MotesError):
     def __init__(self, limit: str, value: float, problem: str) -> None:
         super().__init__(f"{problem}: at most {value:.15g} here (limit {limit})")
         self.limit, self.value = limit, int(value) if value == int(value) else value
+        self.problem = problem
 
 
 class QuotaError(LimitError):
@@ -47,7 +50,7 @@ def limit_of(settings: ServiceSettings, caller: Caller, name: str) -> float | No
 
 
 def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
-    """Refuse a complete config that exceeds a limit of this server.
+    """Refuse a complete config that exceeds a limit of this server, with or without a variant.
 
     Raises:
         LimitError: names the limit, its value, and the value given.
@@ -63,10 +66,43 @@ def check_scene(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
             check_limit("max_particles", settings.max_particles, whole, f"{name} = {whole} in all layers")
     if config["duration"] not in (None, "audio"):
         check_length(settings, float(config["duration"]))
+    check_variants(settings, config)
+    for number, variant in enumerate(config.get("variants", ())):
+        own = VariantSettings.model_validate(variant).config()
+        with variant_named(number + 1):
+            check_scene(settings, {**config, **own, "variants": []})
+
+
+@contextmanager
+def variant_named(number: int) -> Iterator[None]:
+    """Errors about the output of this number name its variant; the main one, 0, is none."""
+    try:
+        yield
+    except LimitError as error:
+        raise LimitError(error.limit, error.value, _named(number, error.problem)) from None
+    except SceneError as error:
+        raise SceneError(_named(number, str(error))) from None
+
+
+def _named(number: int, problem: str) -> str:
+    return f"variants.{number - 1}: {problem}" if number else problem
+
+
+def check_variants(settings: ServiceSettings, config: Mapping[str, Any]) -> None:
+    """Refuse a client's config with too many variants.
+
+    Raises:
+        LimitError: as above.
+    """
+    variants = config.get("variants")
+    number = len(variants) if isinstance(variants, list) else 0
+    check_limit("max_variants", settings.max_variants, number, f"{number} variants")
 
 
 def _heeded(layer: Mapping[str, Any]) -> set[str]:
     """The settings of a layer that its type does not ignore."""
+    if "config" not in layer:  # it shows no particles
+        return set()
     kind = particle_types().types.get(layer["type"])
     return set(layer["config"]) - set(kind.settings.ignored if kind is not None else ())
 
@@ -84,7 +120,11 @@ def check_requested(settings: ServiceSettings, config: Mapping[str, Any]) -> Non
     if isinstance(rate := config.get("fps"), str) and _RATE.fullmatch(rate):
         given["fps"] = rate
     check_scene(settings, nothing | given)
+    check_variants(settings, config)
     layers = config.get("layers")
+    texts = [layer.get("text") for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    letters = sum(len(text) for text in texts if isinstance(text, str))
+    check_limit("max_letters", settings.max_letters, letters, f"layers: have {letters} letters of text")
     for layer in layers if isinstance(layers, list) else ():
         own = layer.get("config") if isinstance(layer, dict) else None
         for name in ("particle_count", "max_particles"):

@@ -7,6 +7,7 @@ They are checked within the transaction that stores a job or a song. The transac
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,14 +47,16 @@ def owner_lock(owner: str) -> str:
     return f"owner {owner}"
 
 
-async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas) -> None:
-    """Charge an owner for the unrendered seconds of a job that is about to be queued.
+async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas, *, parts: Sequence[JobRow] = ()) -> None:
+    """Charge an owner for the unrendered seconds of a job that is about to be queued, or those of its parts.
 
     Raises:
         QuotaError: the owner has too many jobs, too many seconds rendered today, or too many bytes stored.
     """
     if min(quotas.open_jobs, quotas.queued_jobs) < math.inf:
-        mine = select(JobRow.status, func.count()).where(JobRow.owner == job.owner, JobRow.status.in_(_OPEN))
+        mine = select(JobRow.status, func.count()).where(
+            JobRow.owner == job.owner, JobRow.status.in_(_OPEN), JobRow.whole_id.is_(None)
+        )
         there = {row[0]: int(row[1]) for row in await session.execute(mine.group_by(JobRow.status))}
         number = sum(there.values())
         if number + 1 > quotas.open_jobs:
@@ -62,7 +65,7 @@ async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas) -> None:
             raise QuotaError("queued_jobs", quotas.queued_jobs, f"{queued} jobs are queued")
     await admit_bytes(session, job.owner, 0, quotas)
     day = day_of(now())
-    seconds = unrendered_seconds(job)
+    seconds = sum(unrendered_seconds(each) for each in parts or (job,))
     used = await session.scalar(select(UsageRow.seconds).where(UsageRow.owner == job.owner, UsageRow.day == day)) or 0
     if used + seconds > quotas.rendered_seconds_per_day:
         problem = f"{used:.6g} s were rendered today, and this is {seconds:.6g} s more"

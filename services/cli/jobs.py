@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
+from ecs_core.output_names import MAIN
 from services.cli.service_database import open_sessions
 from services.cli.service_settings import add_data_argument, masked, settings_from
 from services.cli.tables import print_table
@@ -70,7 +71,7 @@ async def _list(arguments: argparse.Namespace, sessions: Sessions) -> None:
 
     if arguments.limit < 1:
         raise MotesError(f"--limit {arguments.limit}: must be at least 1")
-    wanted = select(JobRow).order_by(JobRow.created_at.desc()).limit(arguments.limit)
+    wanted = select(JobRow).where(JobRow.whole_id.is_(None)).order_by(JobRow.created_at.desc()).limit(arguments.limit)
     if arguments.status is not None:
         wanted = wanted.where(JobRow.status == arguments.status)
     if not arguments.all:
@@ -96,14 +97,16 @@ def _line(row: JobRow) -> tuple[object, ...]:
 async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
     from sqlalchemy import select
 
-    from services.database.models import DeliveryRow, EventRow, TaskRow
+    from services.database.models import DeliveryRow, EventRow, JobRow, TaskRow
 
     if arguments.events < 0:
         raise MotesError(f"--events {arguments.events}: must be at least 0")
     job = await _find(sessions, arguments.job)
     async with sessions() as session:
-        order = (TaskRow.kind != "plan", TaskRow.kind == "join", TaskRow.number)
-        tasks = list(await session.scalars(select(TaskRow).where(TaskRow.job_id == job.id).order_by(*order)))
+        order = (JobRow.virtual_time, JobRow.id, TaskRow.kind != "plan", TaskRow.kind == "join", TaskRow.number)
+        of_job = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id)
+        of_job = of_job.where((JobRow.id == job.id) | (JobRow.whole_id == job.id))
+        tasks = list(await session.scalars(of_job.order_by(*order)))
         last = select(EventRow).where(EventRow.job_id == job.id).order_by(EventRow.id.desc()).limit(arguments.events)
         events = list(reversed(list(await session.scalars(last))))
         deliveries = list(await session.scalars(select(DeliveryRow).where(DeliveryRow.job_id == job.id)))
@@ -116,26 +119,52 @@ async def _show(arguments: argparse.Namespace, sessions: Sessions) -> None:
 def _all_facts(
     job: JobRow, tasks: list[TaskRow], events: list[EventRow], deliveries: list[DeliveryRow]
 ) -> dict[str, Any]:
+    outputs = _names_of_outputs(job)
     of_task = ("kind", "number", "status", "attempt", "deaths", "frames", "done", "worker", "lease_until")
     of_delivery = ("event", "status", "attempts", "next_at")
     return {
         **_facts(job),
-        "tasks": [{name: _plain(getattr(task, name)) for name in of_task} for task in tasks],
+        "tasks": [
+            {"output": outputs[task.job_id]} | {name: _plain(getattr(task, name)) for name in of_task} for task in tasks
+        ],
         "events": [{"id": each.id, **each.data} for each in events],
         "deliveries": [{name: _plain(getattr(each, name)) for name in of_delivery} for each in deliveries],
     }
 
 
+def _names_of_outputs(job: JobRow) -> dict[str, str]:
+    """The names of a job's outputs by the ids of the jobs that render them."""
+    return {job.id: MAIN} | {each["job"]: each["name"] for each in job.outputs or () if "job" in each}
+
+
 def _print(job: JobRow, tasks: list[TaskRow], events: list[EventRow], deliveries: list[DeliveryRow]) -> None:
     for name, value in _facts(job).items():
-        if value is not None:
+        if value is not None and name != "outputs":
             print(f"{name:<14} {value}")
     print()
+    outputs, name_of = _facts(job)["outputs"], _names_of_outputs(job)
+    if len(outputs) > 1:
+        print_table(
+            ("OUTPUT", "STATUS", "DONE", "SIZE", "FORMAT", "BYTES"),
+            (
+                (
+                    each["name"],
+                    "expired" if each["expired"] else each["status"],
+                    f"{each['progress']} %",
+                    f"{each['width']}x{each['height']}",
+                    each["format"],
+                    each["bytes"],
+                )
+                for each in outputs
+            ),
+        )
+        print()
     print_table(
         ("TASK", "STATUS", "ATTEMPT", "DEATHS", "DONE", "WORKER"),
         (
             (
-                f"{task.kind} {task.number}" if task.kind == "segment" else task.kind,
+                (f"{name_of[task.job_id]}: " if len(outputs) > 1 else "")
+                + (f"{task.kind} {task.number}" if task.kind == "segment" else task.kind),
                 task.status,
                 task.attempt,
                 task.deaths,
@@ -191,8 +220,8 @@ async def _find(sessions: Sessions, beginning: str) -> JobRow:
     from services.database.models import JobRow
 
     async with sessions() as session:
-        alike = select(JobRow).where(JobRow.id.startswith(beginning, autoescape=True)).limit(3)
-        found = list(await session.scalars(alike))
+        alike = select(JobRow).where(JobRow.id.startswith(beginning, autoescape=True), JobRow.whole_id.is_(None))
+        found = list(await session.scalars(alike.limit(3)))
     if not found or not beginning:
         raise MotesError(f"there is no job {beginning!r}; motes jobs list --all shows them")
     if len(found) > 1:
@@ -202,12 +231,14 @@ async def _find(sessions: Sessions, beginning: str) -> JobRow:
 
 def _facts(row: JobRow) -> dict[str, Any]:
     """A job as plain data."""
+    from services.jobs.outputs import outputs_shown
+
     names = ("kind", "system_id", "status", "stage", "stage_progress", "progress", "frames", "frames_done", "start")
     more = ("error", "priority", "output_path", "size", "created_at", "rendering_at", "ended_at", "scene_key")
     scene = {"particle_type": row.scene.get("type"), "audio": row.scene.get("audio")}
     webhook = None if row.webhook_url is None else masked(row.webhook_url)
     values = {name: _plain(getattr(row, name)) for name in (*names, *more)}
-    return {"job_id": row.id, **values, **scene, "webhook_url": webhook}
+    return {"job_id": row.id, **values, **scene, "webhook_url": webhook, "outputs": outputs_shown(row)}
 
 
 def _plain(value: Any) -> Any:

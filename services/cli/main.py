@@ -25,6 +25,7 @@ from services.cli import (
     frame,
     jobs,
     keys,
+    layers,
     particle_types,
     plugin,
     render,
@@ -49,6 +50,7 @@ examples:
   motes analyze song.mp3 -o features.json
   motes lyrics song.mp3 --text words.txt -o song.lrc
   motes types
+  motes layers
   motes templates
   motes plugin new glitter
   motes serve
@@ -90,24 +92,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and of what")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    later = (backup, restore, storage, warmup)
-    for command in (
-        render,
-        frame,
-        analyze,
-        song_lyrics,
-        particle_types,
-        templates,
-        plugin,
-        serve,
-        api,
-        worker,
-        config,
-        db,
-        keys,
-        jobs,
-        *later,
-    ):
+    service = (serve, api, worker, config, db, keys, jobs, backup, restore, storage, warmup)
+    for command in (render, frame, analyze, song_lyrics, particle_types, layers, templates, plugin, *service):
         name = getattr(command, "NAME", command.__name__.rpartition(".")[2])
         sub = commands.add_parser(
             name,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import SceneError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from ecs_core.plugin_api import ParticleType
 
 NAME = "types"
@@ -52,23 +55,39 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _show(kind: ParticleType, *, whole: bool) -> None:
-    from ecs_core.validation_messages import limits
     from services.type_catalogue import bindable
 
     print(f"{kind.name}: {kind.description}")
-    schema = kind.settings.model_json_schema()
-    for name, field in kind.settings.model_fields.items():
-        shown = schema["properties"][name]
-        default = json.dumps(field.get_default(call_default_factory=True), default=_plain)
-        facts = ", ".join(each for each in (limits(shown, schema), shown.get("unit")) if each)
-        print(f"  {name:<24} {default:<12} {shown.get('description', '')}{f' ({facts})' if facts else ''}")
+    print_settings(kind.settings)
     if kind.preset_names():
         print(f"  presets: {', '.join(kind.preset_names())}")
     if whole:
-        sources, targets = bindable(kind)
-        print(f"  a binding's source: {', '.join(sources)}")
-        print(f"  a binding's target: {', '.join(targets)}")
+        print_bindable(*bindable(kind))
     print()
+
+
+def print_settings(settings: type[BaseModel], *, without: Collection[str] = ()) -> None:
+    """Print a line for each setting: name, default, meaning, limits and unit."""
+    from ecs_core.validation_messages import limits
+
+    schema = settings.model_json_schema()
+    for name, field in settings.model_fields.items():
+        if name in without:
+            continue
+        shown = schema["properties"][name]
+        given = (
+            "needed"
+            if field.is_required()
+            else json.dumps(field.get_default(call_default_factory=True), default=_plain)
+        )
+        facts = ", ".join(each for each in (limits(shown, schema), shown.get("unit")) if each)
+        print(f"  {name:<24} {given:<12} {shown.get('description', '')}{f' ({facts})' if facts else ''}")
+
+
+def print_bindable(sources: Sequence[str], targets: Sequence[str]) -> None:
+    """Print what bindings can have."""
+    print(f"  a binding's source: {', '.join(sources)}")
+    print(f"  a binding's target: {', '.join(targets)}")
 
 
 def _plain(value: Any) -> Any:

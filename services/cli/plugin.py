@@ -44,13 +44,14 @@ def _list(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps([asdict(plugin) for plugin in plugins]))
         return
-    rows = [("PLUGIN", "DISTRIBUTION", "TYPES", "AUDIO FEATURES")]
+    rows: list[tuple[str, ...]] = [("PLUGIN", "DISTRIBUTION", "TYPES", "LAYERS", "AUDIO FEATURES")]
     for plugin in plugins:
         owner = f"{plugin.distribution} {plugin.version}".strip()
-        rows.append((plugin.name, owner, ", ".join(plugin.types) or "-", ", ".join(plugin.features) or "-"))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        brought = (plugin.types, plugin.layers, plugin.features)
+        rows.append((plugin.name, owner, *(", ".join(each) or "-" for each in brought)))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row, plugin_ in zip(rows, (None, *plugins), strict=True):
-        print("  ".join((*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[3])))
+        print("  ".join((*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[4])))
         if plugin_ is not None and plugin_.failure is not None:
             print(f"  left out: {plugin_.failure}")
 

@@ -7,13 +7,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError, RenderCancelled, SceneError
+from ecs_core.output_names import MAIN
 from services.cli.scene_arguments import add_scene_arguments, scene_from
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ examples:
   motes render song.mp3 --template cover-ring -o video.mp4
   motes render song.mp3 --template lyric-video --lyrics song.lrc --platform tiktok -o video.mp4
   motes render one.flac two.flac --template cover-ring -o videos/
+  motes render song.ogg --variant 1080x1920 --variant 1080x1080:webm -o video.mp4
 """
 
 
@@ -50,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="the video to write; also .mov, .webm and .zip (PNG frames), transparent unless they have a background, "
         "and short .webp and .gif; or a folder, in which videos are called as their songs",
+    )
+    parser.add_argument(
+        "--variant",
+        metavar="WxH[:FORMAT]",
+        action="append",
+        default=[],
+        help="another size of the same video, in a file beside it, such as video-1080x1920.mp4; may be repeated",
     )
     parser.add_argument("--workers", type=int, help="processes that render side by side (default: one per core)")
     parser.add_argument(
@@ -134,7 +143,7 @@ def _render(arguments: argparse.Namespace, output: Path) -> None:
     from services.cli.progress_bar import progress_bar  # imports slow
 
     with _scene(arguments) as built:
-        scene = with_format_of(built, output)
+        scene = with_format_of(_with_variants(built, arguments.variant), output)
         # Fail now rather than when the video is finished.
         check_outputs(output, arguments.frame_hashes, arguments.poster, song=scene.audio, form="MP4")
         if arguments.poster is not None:
@@ -150,11 +159,22 @@ def _render(arguments: argparse.Namespace, output: Path) -> None:
                 frame_hashes=arguments.frame_hashes is not None,
                 poster=arguments.poster,
             )
-    for warning in result.warnings:
-        print(f"motes: warning: {warning}", file=sys.stderr)
+    outputs = {MAIN: result, **result.outputs}
+    for name, each in outputs.items():
+        for warning in each.warnings:
+            print(
+                f"motes: warning: {warning}" if name == MAIN else f"motes: warning: {name}: {warning}", file=sys.stderr
+            )
     if arguments.frame_hashes is not None:
-        write_text(arguments.frame_hashes, json.dumps({"frames": result.frame_hashes}))
-    _say(result, as_json=arguments.json)
+        hashes: dict[str, Any] = {"frames": result.frame_hashes}
+        if result.outputs:
+            hashes["outputs"] = {name: each.frame_hashes for name, each in result.outputs.items()}
+        write_text(arguments.frame_hashes, json.dumps(hashes))
+    if arguments.json:
+        print(json.dumps(_facts(result)))
+    else:
+        for each in outputs.values():
+            print(_line(each))
 
 
 @contextmanager
@@ -164,19 +184,33 @@ def _scene(arguments: argparse.Namespace) -> Iterator[Scene]:
         yield scene_from(arguments, Path(folder))
 
 
-def _say(result: RenderResult, *, as_json: bool) -> None:
-    if as_json:
-        facts = asdict(result) | {"output": str(result.output)}
-        del facts["frame_hashes"]
-        print(json.dumps(facts))
-    else:
-        compiling = result.seconds["compile"]
-        rendering = result.seconds["total"] - compiling
-        print(
-            f"{result.output}: {result.frames} frames, {result.duration:.2f} s, {result.width}x{result.height}, "
-            f"{result.picture}, "
-            + (f"from {result.start:.15g} s of the song, " if result.start else "")
-            + f"rendered in {rendering:.1f} s ({result.frames / rendering:.0f} frames/s)"
-            + (f", after compiling for {compiling:.1f} s" if compiling else "")
-            + (", with the song's own AAC" if result.sound == "copied" else "")
-        )
+def _with_variants(scene: Scene, given: Sequence[str]) -> Scene:
+    """The scene with the variants of the command line after those of its config."""
+    from ecs_core.scene.scene import Scene
+
+    more = [dict(zip(("size", "format"), each.split(":", 1), strict=False)) for each in given]
+    before = scene.config.get("variants", [])
+    if not more or not isinstance(before, list):
+        return scene
+    return Scene(scene.type, scene.audio, {**scene.config, "variants": [*before, *more]}, scene.analysis)
+
+
+def _facts(result: RenderResult) -> dict[str, Any]:
+    """A result as plain data, without the hashes of its frames."""
+    facts = asdict(result) | {"output": str(result.output)}
+    facts["outputs"] = {name: _facts(each) for name, each in result.outputs.items()}
+    del facts["frame_hashes"]
+    return facts
+
+
+def _line(result: RenderResult) -> str:
+    compiling = result.seconds["compile"]
+    rendering = result.seconds["total"] - compiling
+    return (
+        f"{result.output}: {result.frames} frames, {result.duration:.2f} s, {result.width}x{result.height}, "
+        f"{result.picture}, "
+        + (f"from {result.start:.15g} s of the song, " if result.start else "")
+        + f"rendered in {rendering:.1f} s ({result.frames / rendering:.0f} frames/s)"
+        + (f", after compiling for {compiling:.1f} s" if compiling else "")
+        + (", with the song's own AAC" if result.sound == "copied" else "")
+    )

@@ -154,7 +154,7 @@ def _assign(config: dict[str, Any], assignment: str) -> None:
 
 
 def _size(text: str) -> tuple[int, int]:
-    from ecs_core.scene.settings import picture_size
+    from ecs_core.scene.variants import picture_size
 
     try:
         return picture_size(text)

@@ -8,8 +8,20 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, synonym
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    exists,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, synonym
 from sqlalchemy.types import TypeDecorator
 
 
@@ -167,8 +179,9 @@ OPEN, RETRYABLE = ("queued", "rendering"), ("failed", "cancelled")
 class JobRow(Base):
     """A render: its spec as of submission, and its progress.
 
-    ``kind`` is video, preview, frame, analysis or curves; lists show videos only. ``virtual_time``, ``cost`` and
-    ``fairness_key``: see ``services.jobs.fair_scheduler``.
+    ``kind`` is video, output, preview, frame, analysis or curves; lists show videos only. ``outputs`` and ``whole_id``:
+    see ``services.jobs.outputs``. ``virtual_time``, ``cost`` and ``fairness_key``: see
+    ``services.jobs.fair_scheduler``.
     """
 
     __tablename__ = "jobs"
@@ -184,6 +197,9 @@ class JobRow(Base):
     fairness_key: Mapped[str] = mapped_column("flow", String(64))  # the owner, or without API keys the system
     kind: Mapped[str] = mapped_column(String(8), default="video")
     system_id: Mapped[str] = mapped_column(String(36), index=True)
+    batch_id: Mapped[str | None] = mapped_column(String(36), index=True)  # of jobs that were submitted together
+    whole_id: Mapped[str | None] = mapped_column(String(36), index=True)  # of an output: the job that it is part of
+    outputs: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # of a video, the main first
     scene: Mapped[dict[str, Any]] = mapped_column(JSON)  # see services.jobs.render_spec
     scene_key: Mapped[str] = mapped_column(String(64), index=True)
     output_path: Mapped[str] = mapped_column(String(255))
@@ -208,6 +224,15 @@ class JobRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+VIDEOS = ("video", "output")  # kinds of jobs whose results are kept as videos
+
+
+def renders_itself() -> ColumnElement[bool]:
+    """Condition: a job with tasks of its own, and not one that its outputs render."""
+    part = aliased(JobRow)
+    return ~exists().where(part.whole_id == JobRow.id)
 
 
 class TaskRow(Base):

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions
 from services.database.models import EventRow, JobRow, now
+from services.jobs.outputs import outputs_shown
 from services.observability import metrics
 from services.observability.logs import bound
 
@@ -32,6 +33,7 @@ def to_payload(job: JobRow) -> dict[str, Any]:
         "start": job.start,
         "seconds_left": seconds_left(job),
         "error": job.error,
+        "outputs": outputs_shown(job),
     }
 
 
@@ -47,7 +49,7 @@ def seconds_left(job: JobRow) -> float | None:
 
 def progress_state(job: JobRow) -> tuple[Any, ...]:
     """The values whose change is worth an event."""
-    return job.progress, job.stage_progress, job.stage, job.frames, job.error
+    return job.progress, job.stage_progress, job.stage, job.frames, job.error, job.outputs
 
 
 def record_event(session: AsyncSession, job: JobRow) -> None:

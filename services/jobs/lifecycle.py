@@ -5,30 +5,68 @@ Workers do the rest through ``services.jobs.tasks``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ecs_core import MotesError
 from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock, refund_seconds
 from services.database.engine import Sessions, advisory_lock, on_commit
-from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, now
+from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, now, renders_itself
 from services.jobs.artefacts import FilesToDelete, delete_scene_rows, result_size
 from services.jobs.events import log_job, record_event
 from services.jobs.fair_scheduler import WEIGHTS, start_virtual_time
+from services.jobs.outputs import ids_with_parts, is_whole, outputs_from, parts_of
 from services.jobs.render_spec import VERSION_LENGTH
 from services.jobs.transitions import (
     RENDERER_VERSION,
     delete_jobs,
     end_job,
+    end_left_parts,
     first_task,
+    follow_parts,
     of_kind,
-    scene_key_of,
+    scene_keys_of,
     start_job,
+    tell,
 )
 from services.storage.object_keys import result_key
+
+Admission: TypeAlias = Callable[[AsyncSession, Sequence[JobRow]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A new job, its number of tasks, and its parts, each with theirs; see :meth:`Jobs.submit`."""
+
+    job: JobRow
+    tasks: int
+    parts: Sequence[tuple[JobRow, int]] = ()
+
+    @property
+    def rendered(self) -> list[JobRow]:
+        """The jobs that render it."""
+        return [part for part, _ in self.parts] or [self.job]
+
+
+class BatchError(Exception):
+    """The submission of this number, of several, is refused, and so are all of them."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+async def lock(session: AsyncSession, jobs: Sequence[tuple[JobRow, Sequence[JobRow]]]) -> None:
+    """Lock what the submission of jobs of one owner needs, each with the jobs that render it."""
+    flows, ids = ({getattr(job, name) for job, _ in jobs} for name in ("fairness_key", "id"))
+    scenes = {row.scene_key for _, rendered in jobs for row in rendered}
+    await advisory_lock(session, owner_lock(jobs[0][0].owner or ""), *sorted(flows), *sorted(ids), *sorted(scenes))
 
 
 class Jobs:
@@ -42,40 +80,82 @@ class Jobs:
         job: JobRow,
         *,
         tasks: int,
+        parts: Sequence[tuple[JobRow, int]] = (),
         quotas: Quotas = NO_QUOTAS,
-        admit: Callable[[AsyncSession], Awaitable[None]] | None = None,
+        admit: Admission | None = None,
+        within: AsyncSession | None = None,
     ) -> JobRow:
         """Store a new job of about ``tasks`` tasks, and its first task; if the result exists, the job completes.
 
-        Submitting a job again under the same id changes nothing. ``admit`` refuses jobs that the disk has no room for.
+        ``parts`` are the outputs that render a job with variants (``services.jobs.outputs``), each with its number of
+        tasks. Submitting a job again under the same id changes nothing. ``admit`` refuses jobs that the disk has no
+        room for. ``within`` is the transaction, if the job is not the only one in it.
 
         Raises:
             SceneError: the song is gone.
             QuotaError: the owner has exceeded a quota.
             InsufficientStorageError: the disk has no room for it.
         """
-        async with self._sessions.begin() as session:
-            await advisory_lock(session, owner_lock(job.owner or ""), job.fairness_key, job.id, job.scene_key)
+        rendered = parts or [(job, tasks)]
+        async with self._sessions.begin() if within is None else nullcontext(within) as session:
+            await lock(session, [(job, [row for row, _ in rendered])])
             if (before := await session.get(JobRow, job.id)) is not None:
                 return before
-            job.owner, job.seconds = job.owner or "", job.seconds or 0.0
-            job.virtual_time = await start_virtual_time(session, job.fairness_key, job.priority)
-            job.cost = tasks / WEIGHTS[job.priority]
-            job.status = job.stage = "queued"
-            job.progress = job.stage_progress = job.frames = job.frames_done = 0
-            job.created_at = now()
-            done = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
-            if done is None:
+            turn = await start_virtual_time(session, job.fairness_key, job.priority)
+            for row in (job, *(part for part, _ in parts)):
+                row.owner, row.seconds = row.owner or "", row.seconds or 0.0
+                row.virtual_time, row.cost = turn, 0.0
+                row.status = row.stage = "queued"
+                row.progress = row.stage_progress = row.frames = row.frames_done = 0
+                row.created_at = now()
+            for row, number in rendered:  # one output after the other
+                row.virtual_time, row.cost = turn, number / WEIGHTS[row.priority]
+                turn += row.cost
+            keys = {row.id: result_key(row.scene_key, row.kind) for row, _ in rendered}
+            there = set(await session.scalars(select(ArtefactRow.key).where(ArtefactRow.key.in_(keys.values()))))
+            new = [row for row, _ in rendered if keys[row.id] not in there]
+            sizes = [
+                await result_size(session, row.scene_key, row.kind) for row, _ in rendered if keys[row.id] in there
+            ]
+            if new:
                 if admit is not None:
-                    await admit(session)
-                await admit_job(session, job, quotas)
-            else:
-                await admit_bytes(session, job.owner, await result_size(session, job.scene_key, job.kind), quotas)
+                    await admit(session, new)
+                await admit_job(session, job, quotas, parts=new)
+            if sizes:
+                await admit_bytes(session, job.owner, sum(sizes), quotas)
             session.add(job)
+            if parts:
+                job.outputs = [{**each, "status": "queued", "progress": 0} for each in job.outputs or ()]
+                session.add_all(part for part, _ in parts)
             await session.flush()
-            await start_job(session, job)
+            if parts:
+                record_event(session, job)
+            for row, _ in rendered:
+                await start_job(session, row)
             on_commit(session, partial(log_job, job, "submitted"))
         return job
+
+    async def submit_all(
+        self, submissions: Sequence[Submission], *, quotas: Quotas = NO_QUOTAS, admit: Admission | None = None
+    ) -> list[JobRow]:
+        """Store several new jobs of one owner, or none of them; see :meth:`submit`.
+
+        Raises:
+            BatchError: one of them is refused; its cause says why.
+        """
+        stored = []
+        async with self._sessions.begin() as session:
+            await lock(session, [(each.job, each.rendered) for each in submissions])
+            for number, each in enumerate(submissions):
+                try:
+                    stored.append(
+                        await self.submit(
+                            each.job, tasks=each.tasks, parts=each.parts, quotas=quotas, admit=admit, within=session
+                        )
+                    )
+                except MotesError as error:
+                    raise BatchError(number) from error
+        return stored
 
     async def fail(self, job: str, reason: str) -> bool:
         """Fail the job for good; False if it is over."""
@@ -88,10 +168,19 @@ class Jobs:
     async def _end(self, job: str, status: str, reason: str | None) -> bool:
         async with self._sessions.begin() as session:
             row = await session.get(JobRow, job)
-            return row is not None and row.status in OPEN and await end_job(session, row, status, reason)
+            if row is None or row.status not in OPEN or not await end_job(session, row, status, reason):
+                return False
+            has_others = is_whole(row) or row.whole_id is not None
+        if has_others:
+            await end_left_parts(self._sessions)
+        return True
+
+    async def end_left_parts(self) -> int:
+        """Cancel the open parts of jobs that are over; returns how many there were."""
+        return await end_left_parts(self._sessions)
 
     async def retry(self, job: str, *, quotas: Quotas = NO_QUOTAS) -> bool:
-        """Run a failed or cancelled job again; False if it is neither. Finished segments are kept.
+        """Run a failed or cancelled job again; False if it is neither. Finished segments and outputs are kept.
 
         Raises:
             QuotaError: the owner has exceeded a quota.
@@ -100,23 +189,34 @@ class Jobs:
             await advisory_lock(
                 session,
                 owner_lock(await session.scalar(select(JobRow.owner).where(JobRow.id == job)) or ""),
-                await scene_key_of(session, job),  # otherwise the segments that exist could be deleted at once
+                *await scene_keys_of(session, job),  # otherwise the segments that exist could be deleted at once
             )
+            is_over = exists().where(JobRow.id == job, JobRow.status.in_(RETRYABLE))
+            unfinished = or_(JobRow.status != "completed", JobRow.expired_at.is_not(None))
+            again = select(JobRow.id).where(or_(JobRow.id == job, (JobRow.whole_id == job) & unfinished))
             await session.execute(
-                delete(TaskRow).where(
-                    TaskRow.job_id == job, exists().where(JobRow.id == job, JobRow.status.in_(RETRYABLE))
-                )
+                delete(TaskRow).where(TaskRow.job_id.in_(again), is_over).execution_options(synchronize_session=False)
             )
+            parts = select(JobRow).where(JobRow.whole_id == job, unfinished).order_by(JobRow.virtual_time, JobRow.id)
+            rows = list(await session.scalars(parts.with_for_update()))
             row = await session.get(JobRow, job, with_for_update=True)
             if row is None or row.status not in RETRYABLE:
                 return False
-            await admit_job(session, row, quotas)
-            row.status = row.stage = "queued"
-            row.error = row.ended_at = row.rendering_at = None
-            row.progress = row.stage_progress = row.frames_done = 0
-            row.virtual_time = await start_virtual_time(session, row.fairness_key, row.priority)
-            session.add(first_task(row))
+            await admit_job(session, row, quotas, parts=rows)
+            turn = await start_virtual_time(session, row.fairness_key, row.priority)
+            for each in (*rows, row):
+                each.status = each.stage = "queued"
+                each.error = each.ended_at = each.rendering_at = each.expired_at = None
+                each.progress = each.stage_progress = each.frames_done = 0
+                each.virtual_time = turn
+                turn += each.cost
+            whole = is_whole(row)
+            for each in rows if whole else [row]:
+                session.add(await first_task(session, each))
+            row.outputs = outputs_from(row, await parts_of(session, row)) if whole else row.outputs
             record_event(session, row)
+            if whole:
+                await follow_parts(session, row.id)
             return True
 
     async def stranded_jobs(self, versions: Collection[str]) -> dict[str, list[JobRow]]:
@@ -125,7 +225,10 @@ class Jobs:
         left: dict[str, list[JobRow]] = {}
         async with self._sessions() as session:
             others = select(JobRow).where(
-                JobRow.status.in_(OPEN), RENDERER_VERSION.not_in(versions), RENDERER_VERSION.not_in(working)
+                renders_itself(),
+                JobRow.status.in_(OPEN),
+                RENDERER_VERSION.not_in(versions),
+                RENDERER_VERSION.not_in(working),
             )
             for job in await session.scalars(others):
                 left.setdefault(job.scene_key[:VERSION_LENGTH], []).append(job)
@@ -157,7 +260,7 @@ class Jobs:
             row = await session.get(JobRow, job.id, with_for_update=True)
             if row is not None and row.status in OPEN and row.error != obstacle:
                 row.error = obstacle
-                record_event(session, row)
+                await tell(session, row)
 
     async def delete(self, job: str) -> FilesToDelete | None:
         """Delete a job with its tasks and events; None if it does not exist.
@@ -165,13 +268,24 @@ class Jobs:
         Returns the files to delete from storage. What other jobs share stays.
         """
         async with self._sessions.begin() as session:
-            scene_key = await scene_key_of(session, job)
-            await advisory_lock(session, scene_key)  # otherwise a job submitted now could take the result for finished
-            plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job, "plan"))))
-            await session.execute(delete(TaskRow).where(TaskRow.job_id == job))
-            row = await session.get(JobRow, job, with_for_update=True)
-            if row is not None and row.status in OPEN:
-                await refund_seconds(session, row)
+            scenes = await scene_keys_of(session, job)
+            if not scenes:
+                return None
+            await advisory_lock(session, *scenes)  # otherwise a job submitted now could take a result for finished
+            jobs = await ids_with_parts(session, [job])
+            plans: dict[str, list[str]] = {}
+            found = select(JobRow.scene_key, TaskRow.id).join(TaskRow, TaskRow.job_id == JobRow.id)
+            for scene, plan in await session.execute(found.where(TaskRow.kind == "plan", JobRow.id.in_(jobs))):
+                plans.setdefault(scene, []).append(plan)
+            await session.execute(delete(TaskRow).where(TaskRow.job_id.in_(jobs)))
+            for each in jobs:
+                row = await session.get(JobRow, each, with_for_update=True)
+                if row is not None and row.status in OPEN:
+                    await refund_seconds(session, row)
             if not await delete_jobs(session, [job]):
                 return None
-            return await delete_scene_rows(session, scene_key, plans)
+            gone = [await delete_scene_rows(session, scene, plans.get(scene, [])) for scene in scenes]
+            return FilesToDelete(
+                tuple(artefact for each in gone for artefact in each.artefacts),
+                tuple(folder for each in gone for folder in each.folders),
+            )

@@ -16,15 +16,19 @@ from ecs_core.audio.filters import filter_banks_digest
 from ecs_core.audio.guidance import Guidance
 from ecs_core.errors import SceneError
 from ecs_core.formats import FACTS, Form, check_length
+from ecs_core.output_names import MAIN
 from ecs_core.platforms import check_seconds
 from ecs_core.plugin_api import ParticleType, particle_types
 from ecs_core.plugin_api.layers import all_layers, settings_in_vain
 from ecs_core.plugin_api.layers import written_out as layer_written_out
+from ecs_core.plugin_api.registry import particle_type as find_type
 from ecs_core.rendering.song_part import check_start
-from ecs_core.scene.settings import Settings
+from ecs_core.scene.settings import Settings, validate
+from ecs_core.scene.variants import VariantSettings
 from ecs_core.video.format import SEGMENT_SECONDS
 from ecs_core.video.quality import QualityLike, check_form, rates_for, wanted
-from services.storage.asset_references import references_in, with_files, with_references
+from services.auth.limits import variant_named
+from services.storage.asset_references import in_its_shape, references_in, with_files, with_references
 
 SONG = "song"  # stands for any song where only its presence matters
 _FORMAT = 6  # of frames, plans and snapshots: raised by changes within a release
@@ -40,6 +44,7 @@ _SINCE: dict[str, Any] = {
     "subtitles": None,
     "backdrop": None,
     "loop": False,
+    "variants": [],
 }
 _LIBRARIES = (
     "motes", "numpy", "numba", "scipy", "soxr", "av", "pillow", "uharfbuzz", "icu4py", "pysubs2",
@@ -58,7 +63,7 @@ def build_spec(
     analysis: str | None = None,
     assets: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A scene as plain data with all defaults written out.
+    """A scene as plain data with all defaults written out; without its variants, as a spec is of one output.
 
     ``audio`` is the song's sha256, ``analysis`` that of the owner's correction, ``at`` the time of a frame in seconds,
     ``assets`` the digests of the assets that the config refers to.
@@ -69,9 +74,48 @@ def build_spec(
     plain = complete_config(particle_type, config, has_song=audio is not None)
     asked = wanted(quality)
     check_form(asked, plain["format"])
-    scene = {"type": particle_type, "config": plain, "audio": audio, "quality": asked.to_json()}
+    scene = {"type": particle_type, "config": plain | {"variants": []}, "audio": audio, "quality": asked.to_json()}
     more = {"at": at, "analysis": analysis, "assets": dict(assets) if assets else None}
     return scene | {name: value for name, value in more.items() if value is not None}
+
+
+def build_specs(
+    particle_type: str,
+    config: dict[str, Any],
+    audio: str | None,
+    quality: QualityLike,
+    *,
+    analysis: str | None = None,
+    assets: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The specs of all outputs of a scene, by name, the main one first; see :func:`build_spec`.
+
+    Raises:
+        SceneError: as above; names the variant.
+    """
+    specs = {}
+    for number, (name, own) in enumerate(_configs_of_outputs(particle_type, config).items()):
+        with variant_named(number):
+            specs[name] = build_spec(particle_type, own, audio, quality, analysis=analysis, assets=assets)
+    return specs
+
+
+def _configs_of_outputs(
+    particle_type: str, config: Mapping[str, Any], files: Mapping[str, Path] | None = None
+) -> dict[str, dict[str, Any]]:
+    """A client's configs for all outputs, by name, the main one first; each has its own shape.
+
+    Raises:
+        SceneError: the config is invalid, or names a file of this machine.
+    """
+    alone = {name: value for name, value in config.items() if name != "variants"}
+    if not config.get("variants"):
+        return {MAIN: alone}
+    meant, references = in_its_shape(particle_type, config)
+    plain = with_files(meant, references, files)
+    settings = validate(find_type(particle_type).settings, plain, owner=f"particle type {particle_type!r}")
+    variants = zip(settings.variant_names(), settings.variants, strict=True)
+    return {MAIN: alone, **{name: alone | variant.config() for name, variant in variants}}
 
 
 def complete_config(
@@ -84,10 +128,17 @@ def complete_config(
     Raises:
         SceneError: the type or the config is invalid, or names a file of this machine.
     """
-    references = references_in(particle_type, config)
-    plain = with_files(config, references, files)
-    scene = Scene(particle_type, audio=SONG if has_song else None, config=plain)
-    return with_references(written_out(*scene.resolve()), references)
+    whole: dict[str, Any] = {}
+    for number, own in enumerate(_configs_of_outputs(particle_type, config, files).values()):
+        meant, references = in_its_shape(particle_type, own)
+        plain = with_files(meant, references, files)
+        with variant_named(number):
+            resolved = Scene(particle_type, audio=SONG if has_song else None, config=plain).resolve()
+        whole = whole or with_references(written_out(*resolved), references)
+    if config.get("variants"):
+        variants = [VariantSettings.model_validate(each).model_dump(mode="json") for each in config["variants"]]
+        whole["variants"] = variants
+    return whole
 
 
 def written_out(kind: ParticleType, settings: Settings) -> dict[str, Any]:

@@ -25,9 +25,20 @@ from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now
 from services.jobs.artefacts import Artefact, as_artefact, publish, segment_keys
-from services.jobs.events import progress_state, record_event
+from services.jobs.events import progress_state
 from services.jobs.fair_scheduler import current_virtual_time, virtual_times
-from services.jobs.transitions import RENDERER_VERSION, changed, complete_job, end_job, of_kind, update_progress
+from services.jobs.outputs import release_plans
+from services.jobs.transitions import (
+    RENDERER_VERSION,
+    changed,
+    complete_job,
+    end_job,
+    end_left_parts,
+    of_kind,
+    tell,
+    update_progress,
+    whole_is_open,
+)
 from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, light_key, segment_key
 
@@ -81,7 +92,7 @@ class Tasks:
             best = best.with_for_update(skip_locked=True, of=TaskRow)
             while (row := (await session.scalars(best)).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
-                if job.status not in OPEN:
+                if job.status not in OPEN or not await whole_is_open(session, job):
                     row.status = "done"
                     await session.flush()
                     continue
@@ -94,7 +105,7 @@ class Tasks:
                             waited = max(0.0, (now() - id_timestamp(row.id)).total_seconds())
                             on_commit(session, partial(metrics.job_begun, waited))
                         job.status, job.stage = begun
-                        record_event(session, job)
+                        await tell(session, job)
                 self._claims += 1
                 plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
@@ -154,6 +165,7 @@ class Tasks:
                     session.add(row)
             if not known:
                 session.add(TaskRow(job_id=job.id, kind="join", status="waiting"))
+            await release_plans(session, job, analysed=True)
             await session.flush()
             await update_progress(session, job.id, before=before)
 
@@ -195,7 +207,7 @@ class Tasks:
             row = await session.get_one(JobRow, job, with_for_update=True)
             if row.status in OPEN:
                 row.stage, row.stage_progress = "joining", 0
-                record_event(session, row)
+                await tell(session, row)
             return (await session.scalars(select(TaskRow).where(of_kind(job, "join")))).one()
 
     async def jobs_awaiting_join(self) -> list[str]:
@@ -272,7 +284,7 @@ class Tasks:
                 await update_progress(session, claim.job)
             elif job.error != obstacle:
                 job.error = obstacle
-                record_event(session, job)
+                await tell(session, job)
             return True
 
     async def fail(self, claim: Claim, reason: str) -> bool:
@@ -280,7 +292,12 @@ class Tasks:
         async with self._sessions.begin() as session:
             if not changed(await session.execute(_fenced_update(claim).values(status="done", lease_until=None))):
                 return False
-            return await end_job(session, await session.get_one(JobRow, claim.job), "failed", reason)
+            job = await session.get_one(JobRow, claim.job)
+            if not await end_job(session, job, "failed", reason):
+                return False
+        if job.whole_id is not None:
+            await end_left_parts(self._sessions)
+        return True
 
     async def expire_leases(self) -> int:
         """Requeue tasks whose lease has expired; returns how many."""

@@ -8,14 +8,16 @@ from typing import Any
 
 from sqlalchemy import CursorResult, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from ecs_core import SceneError
 from ecs_core.flashes.flashing import Flashing, flash_warning
 from ecs_core.rendering.overdraw import overdraw_warning
 from services.auth.quotas import refund_seconds
-from services.database.engine import advisory_lock, on_commit
+from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.models import (
     OPEN,
+    RETRYABLE,
     ArtefactRow,
     AssetClaimRow,
     AssetRow,
@@ -26,10 +28,22 @@ from services.database.models import (
     TaskRow,
     UploadRow,
     now,
+    renders_itself,
 )
 from services.jobs.artefacts import result_size
 from services.jobs.events import progress_state, record_event, report_end, to_payload
+from services.jobs.outputs import (
+    ids_with_parts,
+    is_whole,
+    may_plan,
+    named_error,
+    outputs_from,
+    parts_of,
+    release_plans,
+    state_of_parts,
+)
 from services.jobs.render_spec import VERSION_LENGTH
+from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, asset_lock, result_key, song_lock
 
 RENDERER_VERSION = func.substr(JobRow.scene_key, 1, VERSION_LENGTH)  # the version that renders a job
@@ -45,17 +59,75 @@ async def start_job(session: AsyncSession, job: JobRow) -> None:
     if done is None:
         await use_song(session, job.scene.get("audio"), job.owner)
         await use_assets(session, job.scene.get("assets", {}), job.owner)
-        session.add(first_task(job))
-        record_event(session, job)
+        session.add(await first_task(session, job))
+        await tell(session, job)
     else:
         await complete_job(session, job, done)
 
 
-def first_task(job: JobRow) -> TaskRow:
+async def first_task(session: AsyncSession, job: JobRow) -> TaskRow:
     """The first task of a job: its plan, or its only task."""
     return TaskRow(
-        job_id=job.id, kind=job.kind if job.kind in SINGLE_TASK_KINDS else "plan", virtual_time=job.virtual_time
+        job_id=job.id,
+        kind=job.kind if job.kind in SINGLE_TASK_KINDS else "plan",
+        virtual_time=job.virtual_time,
+        status="ready" if await may_plan(session, job) else "waiting",
     )
+
+
+async def tell(session: AsyncSession, job: JobRow) -> None:
+    """Record what has become of a job as an event; that of a part changes its whole, whose event it is."""
+    if job.whole_id is None:
+        record_event(session, job)
+    else:
+        await follow_parts(session, job.whole_id)
+
+
+async def follow_parts(session: AsyncSession, whole_id: str) -> None:
+    """Bring a job up to date with its parts; with the last one it is completed, and it fails with any.
+
+    If it is over, only its outputs change.
+    """
+    await session.flush()
+    whole = await session.get_one(JobRow, whole_id, with_for_update=True, populate_existing=True)
+    parts = await parts_of(session, whole)
+    if whole.status not in OPEN:
+        whole.outputs = outputs_from(whole, parts)
+        return
+    before, was_queued = progress_state(whole), whole.status == "queued"
+    for name, value in state_of_parts(whole, parts).items():
+        setattr(whole, name, value)
+    whole.outputs = outputs_from(whole, parts)
+    if was_queued and whole.status != "queued":
+        on_commit(session, partial(metrics.job_begun, max(0.0, (now() - whole.created_at).total_seconds())))
+    over = next((part for part in parts if part.status in RETRYABLE), None)
+    if over is not None:
+        name = next(each["name"] for each in whole.outputs if each["job"] == over.id)
+        whole.error = None if over.error is None else named_error(name, over.error)
+        _finish(whole, over.status)
+        whole.outputs = outputs_from(whole, parts)  # again, as those that are open will be cancelled
+        _record_end(session, whole)
+    elif all(part.status == "completed" for part in parts):
+        _finish(whole, "completed")
+        _record_end(session, whole)
+    elif progress_state(whole) != before:
+        record_event(session, whole)
+
+
+async def end_left_parts(sessions: Sessions) -> int:
+    """Cancel the open parts of jobs that are over; returns how many there were."""
+    whole = aliased(JobRow)
+    left = select(JobRow.id).join(whole, whole.id == JobRow.whole_id)
+    async with sessions() as session:
+        found = list(
+            await session.scalars(left.where(JobRow.status.in_(OPEN), whole.status.not_in(OPEN)).order_by(JobRow.id))
+        )
+    for part in found:
+        async with sessions.begin() as session:
+            row = await session.get(JobRow, part)
+            if row is not None and row.status in OPEN:
+                await end_job(session, row, "cancelled", None)
+    return len(found)
 
 
 async def update_progress(
@@ -80,15 +152,22 @@ async def update_progress(
     job.progress = 99 * job.frames_done // max(1, job.frames)  # the last percent is for joining
     job.error = None if worked else job.error
     if progress_state(job) != before:
-        record_event(session, job)
-    return True
+        await tell(session, job)
+    return await whole_is_open(session, job)
+
+
+async def whole_is_open(session: AsyncSession, job: JobRow) -> bool:
+    """Whether what a job is part of is not over; true of a job that is no part."""
+    if job.whole_id is None:
+        return True
+    return await session.scalar(select(JobRow.status).where(JobRow.id == job.whole_id)) in OPEN
 
 
 async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) -> None:
     """Complete a job, as its result exists; another job of the same scene may have made it."""
     result.used_at = now()
     if not job.frames:
-        alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key)
+        alike = select(func.max(JobRow.frames)).where(JobRow.scene_key == job.scene_key, renders_itself())
         job.frames = await session.scalar(alike) or 0
     if job.start is None:
         job.start = await session.scalar(select(func.max(JobRow.start)).where(JobRow.scene_key == job.scene_key))
@@ -99,7 +178,8 @@ async def complete_job(session: AsyncSession, job: JobRow, result: ArtefactRow) 
     # Both are assigned, as changes within JSON go unnoticed.
     job.warnings = [*job.warnings, *(warning for warning in told if warning not in job.warnings)]
     job.flashes = result.flashes
-    _close(session, job, "completed", size=await result_size(session, job.scene_key, job.kind))
+    await release_plans(session, job, analysed=False)
+    await _close(session, job, "completed", size=await result_size(session, job.scene_key, job.kind))
 
 
 async def end_job(session: AsyncSession, job: JobRow, status: str, reason: str | None) -> bool:
@@ -111,37 +191,54 @@ async def end_job(session: AsyncSession, job: JobRow, status: str, reason: str |
         return False
     job.error = reason
     await refund_seconds(session, job)
-    _close(session, job, status)
+    await _close(session, job, status)
     return True
 
 
-def _close(session: AsyncSession, job: JobRow, status: str, *, size: int | None = None) -> None:
+async def _close(session: AsyncSession, job: JobRow, status: str, *, size: int | None = None) -> None:
+    _finish(job, status)
+    job.size = size
+    if is_whole(job):
+        job.outputs = outputs_from(job, await parts_of(session, job))
+    if job.whole_id is None:
+        _record_end(session, job)
+    else:
+        await follow_parts(session, job.whole_id)
+
+
+def _finish(job: JobRow, status: str) -> None:
     job.status = job.stage = status
-    job.ended_at, job.size = now(), size
+    job.ended_at = now()
     if status == "completed":
         job.progress = job.stage_progress = 100
         job.error = None
+
+
+def _record_end(session: AsyncSession, job: JobRow) -> None:
     record_event(session, job)
     on_commit(session, partial(report_end, job))
     if job.webhook_url is not None:
         payload = {
-            "type": f"job.{status}",
+            "type": f"job.{job.status}",
             "timestamp": now().isoformat(),
             "data": {"job_id": job.id, **to_payload(job)},
         }
-        session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{status}", payload=payload))
+        session.add(DeliveryRow(job_id=job.id, url=job.webhook_url, event=f"job.{job.status}", payload=payload))
 
 
 async def delete_jobs(session: AsyncSession, jobs: Sequence[str]) -> bool:
-    """Delete jobs with their tasks, events and webhooks; False if there were none."""
+    """Delete jobs with their parts, tasks, events and webhooks; False if there were none."""
+    jobs = await ids_with_parts(session, jobs)
     for of_jobs in (TaskRow, EventRow, DeliveryRow):
         await session.execute(delete(of_jobs).where(of_jobs.job_id.in_(jobs)))
     return changed(await session.execute(delete(JobRow).where(JobRow.id.in_(jobs))))
 
 
-async def scene_key_of(session: AsyncSession, job: str) -> str:
-    """The scene key of a job; empty if there is no such job."""
-    return await session.scalar(select(JobRow.scene_key).where(JobRow.id == job)) or ""
+async def scene_keys_of(session: AsyncSession, job: str) -> list[str]:
+    """The scene keys of a job and its parts, sorted; none if there is no such job."""
+    return sorted(
+        set(await session.scalars(select(JobRow.scene_key).where((JobRow.id == job) | (JobRow.whole_id == job))))
+    )
 
 
 async def use_song(session: AsyncSession, sha256: str | None, owner: str) -> None:

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from sqlalchemy import Exists, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import AudioError
+from ecs_core.song_file.tags import SongTags
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, check_limit
 from services.auth.quotas import admit_bytes, owner_lock, quotas_of
@@ -23,6 +24,7 @@ from services.database.engine import Sessions, advisory_lock
 from services.database.models import AudioRow, UploadRow, now
 from services.media.decoding_limits import MAX_SONG_SECONDS
 from services.media.probe import probe
+from services.media.song_tags import read_tags
 from services.settings import ServiceSettings
 from services.storage.object_keys import audio_key, song_lock
 from services.storage.object_store import Storage
@@ -87,6 +89,25 @@ class Songs:
             self._digests.clear()
         self._digests[file] = sha256
         return row
+
+    async def tags(self, sha256: str, *, required: bool) -> SongTags:
+        """What a song in storage says of itself; if ``required``, nothing is read unless the sandbox is complete.
+
+        Raises:
+            SongNotFoundError: its file is gone.
+            AudioError: it cannot be read.
+        """
+
+        def read() -> SongTags:
+            with ExitStack() as held:
+                try:
+                    path = held.enter_context(self._storage.file(audio_key(sha256)))
+                except FileNotFoundError:
+                    raise SongNotFoundError("the song is gone; upload it again") from None
+                return read_tags(path, name="the song", required=required)
+
+        async with self._probing:
+            return await asyncio.to_thread(read)
 
     def _under_media_root(self, audio_path: str) -> _File:
         root = self._settings.media_root

@@ -23,8 +23,9 @@ from sqlalchemy import delete, select, update
 from ecs_core.errors import MotesError
 from services.database.engine import Sessions, open_database
 from services.database.migrations import head_revision, revision_at
-from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, SystemRow, now
+from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, SystemRow, now, renders_itself
 from services.jobs.lifecycle import Jobs
+from services.jobs.transitions import follow_parts
 from services.storage.object_keys import asset_key, audio_key, poster_key, result_key
 from services.storage.object_store import Storage
 
@@ -145,12 +146,15 @@ async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
             videos = [job for job in await session.scalars(over) if result_key(job.scene_key, job.kind) not in kept]
             for job in videos:
                 job.expired_at = now()
+            for part_of in {job.whole_id for job in videos if job.whole_id is not None}:
+                await follow_parts(session, part_of)
             posters = [poster_key(job.scene_key) for job in videos]
             for some in _batched(posters):
                 await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(some)))
         jobs = Jobs(sessions)
         async with sessions() as session:
-            unfinished = list(await session.scalars(select(JobRow).where(JobRow.status.in_(OPEN))))
+            still_open = select(JobRow).where(JobRow.status.in_(OPEN), renders_itself())
+            unfinished = list(await session.scalars(still_open.order_by(JobRow.virtual_time, JobRow.id)))
             there = set(await session.scalars(select(AudioRow.sha256)))
             whole = {row.sha256: row.digest for row in await session.scalars(select(AssetRow))}
         for job in unfinished:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import (
     OPEN,
+    VIDEOS,
     ArtefactRow,
     AssetClaimRow,
     AssetRow,
@@ -29,7 +30,7 @@ from services.database.models import (
 )
 from services.jobs.artefacts import Artefact, FilesToDelete
 from services.jobs.lifecycle import Jobs
-from services.jobs.transitions import delete_jobs
+from services.jobs.transitions import delete_jobs, follow_parts
 from services.observability import metrics
 from services.storage.object_keys import (
     analyses_folder,
@@ -78,8 +79,12 @@ class Deleter:
             )
             if row is None or (row.used_at >= unused_since and not shared):
                 return 0
-            looks = list(await session.scalars(select(JobRow.id).where(*mine, JobRow.kind != "video")))
-            await session.execute(update(JobRow).where(*mine, JobRow.kind == "video").values(expired_at=now()))
+            looks = list(await session.scalars(select(JobRow.id).where(*mine, JobRow.kind.not_in(VIDEOS))))
+            whole = select(JobRow.whole_id).where(*mine, JobRow.whole_id.is_not(None)).distinct()
+            wholes = list(await session.scalars(whole))
+            await session.execute(update(JobRow).where(*mine, JobRow.kind.in_(VIDEOS)).values(expired_at=now()))
+            for part_of in wholes:
+                await follow_parts(session, str(part_of))
             await delete_jobs(session, looks)
             if shared:
                 return 0
@@ -201,7 +206,7 @@ async def count_jobs_using(session: AsyncSession, sha256: str, owners: Sequence[
 async def _owners_with_open_jobs(session: AsyncSession, sha256: str) -> list[str]:
     """Owners of the open jobs that need a song, one per job."""
     open_jobs = select(JobRow.owner).where(JobRow.status.in_(OPEN), JobRow.scene["audio"].as_string() == sha256)
-    return list(await session.scalars(open_jobs))
+    return list(await session.scalars(open_jobs.where(JobRow.whole_id.is_(None))))
 
 
 async def asset_users(session: AsyncSession, sha256: str) -> list[str]:
@@ -209,7 +214,8 @@ async def asset_users(session: AsyncSession, sha256: str) -> list[str]:
     using = select(SystemRow.owner).join(SystemAssetRow, SystemAssetRow.system_id == SystemRow.id)
     systems = await session.scalars(using.where(SystemAssetRow.sha256 == sha256))
     has_it = JobRow.scene["assets"][sha256].as_string().is_not(None)
-    return [*systems, *await session.scalars(select(JobRow.owner).where(JobRow.status.in_(OPEN), has_it))]
+    jobs = select(JobRow.owner).where(JobRow.status.in_(OPEN), JobRow.whole_id.is_(None), has_it)
+    return [*systems, *await session.scalars(jobs)]
 
 
 async def assets_in_use(session: AsyncSession) -> set[str]:

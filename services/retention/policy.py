@@ -17,7 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from services.database.engine import Sessions
-from services.database.models import OPEN, ArtefactRow, AssetClaimRow, AssetRow, AudioRow, JobRow, UploadRow, now
+from services.database.models import (
+    OPEN,
+    VIDEOS,
+    ArtefactRow,
+    AssetClaimRow,
+    AssetRow,
+    AudioRow,
+    JobRow,
+    UploadRow,
+    now,
+)
 from services.retention.deletion import Deleter, assets_in_use
 from services.settings import ServiceSettings
 from services.storage.object_keys import analyses_folder
@@ -194,7 +204,7 @@ async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> A
     """Items that no open job needs, last used before the limit of their kind."""
     busy = set(await session.scalars(select(JobRow.scene_key).where(JobRow.status.in_(OPEN))))
     scene_key = func.substr(ArtefactRow.key, 8, func.length(ArtefactRow.key) - 17)  # scenes/…/video.mp4
-    is_video = exists().where(JobRow.scene_key == scene_key, JobRow.kind == "video")
+    is_video = exists().where(JobRow.scene_key == scene_key, JobRow.kind.in_(VIDEOS))
     posters = aliased(ArtefactRow)  # each goes with its video
     of_it = select(posters.size).where(posters.key == func.replace(ArtefactRow.key, "/video.mp4", "/poster.png"))
     whole = ArtefactRow.size + func.coalesce(of_it.scalar_subquery(), 0)

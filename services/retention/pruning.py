@@ -6,9 +6,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, or_, select
+from sqlalchemy.orm import aliased
 
 from services.database.engine import Sessions
-from services.database.models import RETRYABLE, DeliveryRow, EventRow, IdempotencyRow, JobRow, TaskRow, now
+from services.database.models import (
+    RETRYABLE,
+    DeliveryRow,
+    EventRow,
+    IdempotencyRow,
+    JobRow,
+    TaskRow,
+    now,
+    renders_itself,
+)
 from services.jobs.transitions import delete_jobs
 from services.settings import ServiceSettings
 
@@ -60,7 +70,10 @@ class Pruner:
         """What to prune: name, table and condition."""
         kept, at, rules = self._settings, now(), list[tuple[str, Any, Any]]()
         undelivered = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status == "pending")
-        gone = [or_(JobRow.status.in_(RETRYABLE), JobRow.expired_at.is_not(None)), ~undelivered]
+        part = aliased(JobRow)  # of which none is kept or pruned alone
+        kept_part = exists().where(part.whole_id == JobRow.id, part.status == "completed", part.expired_at.is_(None))
+        gone = [or_(JobRow.status.in_(RETRYABLE), JobRow.expired_at.is_not(None)), ~undelivered, ~kept_part]
+        gone.append(JobRow.whole_id.is_(None))
         old = [_before(at, kept.keep_jobs, JobRow.ended_at)] if kept.keep_jobs else []
         if kept.keep_previews:
             old.append(and_(JobRow.kind != "video", _before(at, kept.keep_previews, JobRow.ended_at)))
@@ -68,7 +81,9 @@ class Pruner:
             rules.append(("jobs", JobRow, and_(or_(*old), *gone)))
         if kept.keep_history:
             done = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status != "pending")
-            long = or_(exists().where(TaskRow.job_id == JobRow.id), done)
+            events = select(func.count(EventRow.id)).where(EventRow.job_id == JobRow.id).scalar_subquery()
+            whole = and_(~renders_itself(), events > 1)  # which has no tasks
+            long = or_(exists().where(TaskRow.job_id == JobRow.id), done, whole)
             rules.append(("histories", JobRow, and_(_before(at, kept.keep_history, JobRow.ended_at), long)))
         if kept.keep_requests:
             client_s = ~IdempotencyRow.key.startswith(INTERNAL_PREFIX)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ecs_core import MotesError
 from ecs_core.video.quality import wanted
 from services.database.engine import Sessions, advisory_lock
-from services.database.models import OPEN, JobRow
+from services.database.models import OPEN, JobRow, renders_itself
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 
@@ -38,8 +38,8 @@ class DiskAdmission:
         self._settings, self._sessions, self._storage = settings, sessions, storage
         self._needs: Mapping[str, int] = {}  # of open jobs, by id, so that each spec is read once
 
-    async def admit_job(self, session: AsyncSession, scene: dict[str, Any], seconds: float) -> None:
-        """Refuse to render a scene, whose video will last ``seconds``, if the disk has no room for it.
+    async def admit_jobs(self, session: AsyncSession, jobs: Sequence[JobRow], *, seconds: Mapping[str, float]) -> None:
+        """Refuse to render jobs, whose videos will last ``seconds`` by id, if the disk has no room for all.
 
         Holds a lock until the end of the transaction that stores the job, so that no space is promised twice.
 
@@ -55,7 +55,8 @@ class DiskAdmission:
             self._storage.free
         )  # after the above: a job that ends in between counts twice rather than never
         if free is not None:
-            _check(estimate_bytes(scene, seconds), free, reserve, promised, about="about ")
+            needed = sum(estimate_bytes(job.scene, seconds[job.id]) for job in jobs)
+            _check(needed, free, reserve, promised, about="about ")
 
     async def admit_upload(self, size: int) -> None:
         """Refuse an upload of which ``size`` bytes are still to come, if the disk has no room for them.
@@ -80,7 +81,7 @@ class DiskAdmission:
     async def _reserved_bytes(self, session: AsyncSession) -> int:
         """Bytes that open jobs may still write."""
         known = self._needs
-        ids = list(await session.scalars(select(JobRow.id).where(JobRow.status.in_(OPEN))))
+        ids = list(await session.scalars(select(JobRow.id).where(JobRow.status.in_(OPEN), renders_itself())))
         needs = {id_: known[id_] for id_ in ids if id_ in known}
         new = [id_ for id_ in ids if id_ not in known]
         for first in range(0, len(new), _BATCH_SIZE):

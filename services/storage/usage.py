@@ -7,7 +7,16 @@ from typing import NamedTuple
 from sqlalchemy import case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import ArtefactRow, AssetClaimRow, AssetRow, AudioRow, JobRow, UploadRow
+from services.database.models import (
+    VIDEOS,
+    ArtefactRow,
+    AssetClaimRow,
+    AssetRow,
+    AudioRow,
+    JobRow,
+    UploadRow,
+    renders_itself,
+)
 
 SEGMENTS = ArtefactRow.key.like("scenes/%/segments/%")
 
@@ -29,8 +38,9 @@ async def stored_bytes(session: AsyncSession, owner: str) -> int:
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
     """Usage of all owners, or of one: videos, previews, frames, songs, assets. Shared items count for every owner."""
     size = func.coalesce(func.sum(JobRow.size), 0)
-    results = select(JobRow.owner, JobRow.kind, func.count(), size).group_by(JobRow.owner, JobRow.kind)
-    results = results.where(JobRow.status == "completed", JobRow.expired_at.is_(None))
+    of = case((JobRow.kind.in_(VIDEOS), "video"), else_=JobRow.kind)
+    results = select(JobRow.owner, of, func.count(), size).group_by(JobRow.owner, of)
+    results = results.where(JobRow.status == "completed", JobRow.expired_at.is_(None), renders_itself())
     songs = select(UploadRow.owner, literal("song"), func.count(), func.sum(AudioRow.size)).group_by(UploadRow.owner)
     songs = songs.join(AudioRow, AudioRow.sha256 == UploadRow.sha256)
     assets = select(AssetClaimRow.owner, literal("asset"), func.count(), func.sum(AssetRow.size))

@@ -149,6 +149,7 @@ class Worker:
                     await self._queue.remove_finished(self._tasks.unfinished)
                     for job in await self._tasks.jobs_awaiting_join():
                         await self._enqueue(await self._tasks.release_join(job))
+                    await self._jobs.end_left_parts()
                     await self._replan_stranded()
             except Exception:
                 _log.exception("looking for work failed; it will be tried again")

@@ -85,10 +85,10 @@ def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
     do = {"plan": _plan, "segment": _segment, "join": _join, "frame": _frame, "analysis": _analyse, "curves": _analyse}[
         spec["kind"]
     ]
-    scene = spec["scene"]
-    with asset_files(storage, scene.get("assets", {})) as files:
+    scene, folder = spec["scene"], Path(spec["folder"])
+    with asset_files(storage, scene.get("assets", {}), folder) as files:
         config = with_files(scene["config"], references_in(scene["type"], scene["config"]) if files else (), files)
-        return do({**spec, "config": config}, storage, report, Path(spec["folder"]))
+        return do({**spec, "config": config}, storage, report, folder)
 
 
 def _scene(spec: Mapping[str, Any], audio: Path | None) -> Scene:

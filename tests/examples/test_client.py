@@ -65,6 +65,30 @@ def test_script_uploads_a_picture(service: Service, demo_song: Path, tmp_path: P
     assert len(read_video(tmp_path / "out.mp4").pts) == 30
 
 
+def test_script_fills_a_template(service: Service, demo_song: Path, tmp_path: Path) -> None:
+    (tmp_path / "cover.png").write_bytes(picture("PNG"))
+    config = json.dumps({"width": 160, "height": 90, "fps": 10, "duration": 1.0})
+    shown = ("--template", "cover-ring", "--picture", tmp_path / "cover.png", "--config", config)
+    process = client(demo_song, tmp_path / "out.mp4", *shown, "--url", service.url)
+    out, said = process.communicate(timeout=HANG)
+    assert (process.returncode, out) == (0, f"{tmp_path / 'out.mp4'}\n"), said
+    assert len(read_video(tmp_path / "out.mp4").pts) == 10
+
+
+def test_script_saves_variants_beside_the_video(service: Service, demo_song: Path, tmp_path: Path) -> None:
+    config = json.dumps(SMALL | {"width": 160, "height": 90, "duration": 1.0})
+    sizes = ("--variant", "90x160", "--variant", "100x100")
+    process = client(demo_song, tmp_path / "out.mp4", "--config", config, *sizes, "--url", service.url)
+    out, said = process.communicate(timeout=HANG)
+    assert (process.returncode, out) == (0, f"{tmp_path / 'out.mp4'}\n"), said
+    videos = {path.name: read_video(path) for path in tmp_path.iterdir()}
+    assert {name: (video.width, video.height, len(video.pts)) for name, video in videos.items()} == {
+        "out.mp4": (160, 90, 30),
+        "out-90x160.mp4": (90, 160, 30),
+        "out-100x100.mp4": (100, 100, 30),
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

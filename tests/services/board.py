@@ -13,16 +13,20 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from services.auth.quotas import NO_QUOTAS, Quotas
 from services.database.engine import Sessions
-from services.database.models import JobRow, TaskRow, new_id, now
+from services.database.models import AudioRow, JobRow, TaskRow, new_id, now
 from services.jobs.artefacts import Artefact
 from services.jobs.events import events_since
 from services.jobs.lifecycle import Jobs
+from services.jobs.outputs import part_id
 from services.jobs.tasks import Claim, Tasks
 from services.storage.object_keys import attempt_key, result_key, segment_key
 
 LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job
+SONG = "a" * 64
+SIZES = {"main": (320, 180), "tall": (90, 160), "square": (100, 100)}  # of outputs, by name
 
 
 class Clock:
@@ -70,6 +74,32 @@ class Board:
         }
         job = JobRow(fairness_key=fairness_key, system_id=fairness_key, output_path="video.mp4", **{**values, **more})
         return (await self.jobs.submit(job, tasks=tasks)).id
+
+    async def submit_outputs(
+        self,
+        *names: str,
+        keys: dict[str, str] | None = None,
+        song: str | None = SONG,
+        quotas: Quotas = NO_QUOTAS,
+        **more: Any,
+    ) -> str:
+        """A new job with outputs of these names besides main, of which some have scene keys; returns its id."""
+        async with self.sessions.begin() as session:
+            if song is not None and await session.get(AudioRow, song) is None:
+                session.add(AudioRow(sha256=song, suffix="", size=1, duration=1.0, sample_rate=1, channels=1))
+        job = new_id()
+        common = {"system_id": "s", "fairness_key": "f", "priority": "normal", "output_path": "v.mp4", **more}
+        webhook, parts, outputs = common.pop("webhook_url", None), list[JobRow](), list[dict[str, Any]]()
+        for name in ("main", *names):
+            facts = {"width": SIZES[name][0], "height": SIZES[name][1], "format": "mp4"}
+            ids = {"id": part_id(job, name), "whole_id": job, "scene_key": (keys or {}).get(name, f"{job[:8]}-{name}")}
+            scene = {"type": "snow", "audio": song, "config": facts}
+            parts.append(JobRow(**ids, **common, kind="output", scene=scene, seconds=10.0))
+            outputs.append({"name": name, **facts, "job": ids["id"]})
+        whole = JobRow(id=job, kind="video", outputs=outputs, webhook_url=webhook, **common)
+        whole.scene, whole.scene_key = parts[0].scene, parts[0].scene_key
+        tasks = len(FRAMES) + 2
+        return (await self.jobs.submit(whole, tasks=tasks, parts=[(part, tasks) for part in parts], quotas=quotas)).id
 
     async def job(self, job: str) -> JobRow:
         async with self.sessions() as session:

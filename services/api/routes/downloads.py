@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from ecs_core.formats import FACTS, Form
+from ecs_core.output_names import MAIN
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
@@ -12,6 +13,7 @@ from services.api.file_responses import VALIDATORS, file_content, stored_file
 from services.api.route import Route
 from services.database.models import JobRow
 from services.jobs.artefacts import find_artefact, touch
+from services.jobs.outputs import part_of
 from services.storage.object_keys import poster_key, result_key
 
 router = APIRouter(tags=["jobs"], route_class=Route)
@@ -34,11 +36,27 @@ _ANY_FORMAT = file_content(*(facts.media_type for facts in FACTS.values()))
 )
 async def download(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """The finished video; 400 if it is not finished, 410 if it has expired."""
-    row = await _finished(service, caller, job_id)
-    form: Form = row.scene.get("config", {}).get("format", "mp4")
-    media_type = "image/png" if row.kind == "frame" else FACTS[form].media_type
-    key = result_key(row.scene_key, row.kind)
-    return await _send(service, caller, request, row, key, media_type=media_type, name=row.output_path)
+    return await _send_video(service, request, await _finished(service, caller, job_id))
+
+
+@router.head("/jobs/{job_id}/outputs/{name}", include_in_schema=False)
+@router.get(
+    "/jobs/{job_id}/outputs/{name}",
+    operation_id="get_output",
+    response_class=Response,
+    responses={
+        200: {"description": "The video", "headers": VALIDATORS, **_ANY_FORMAT},
+        206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_ANY_FORMAT},
+        304: {"description": "The client has it, by `If-None-Match`"},
+        **problems(400, 404, 410, 416),
+    },
+)
+async def get_output(job_id: str, name: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
+    """One output of a render, as soon as it is completed, also while others are rendered; 400 and 410 as above."""
+    row = await _output(service, caller, job_id, name)
+    if row.status != "completed":
+        raise HTTPException(400, f"Output not completed: it is {row.status}")
+    return await _send_video(service, request, row)
 
 
 @router.head("/jobs/{job_id}/poster", include_in_schema=False)
@@ -56,12 +74,19 @@ async def download(job_id: str, service: ServiceDep, caller: CallerDep, request:
 async def get_poster(job_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """The video's poster, a frame that stands for it (`poster` in its config); 400 and 410 as for the video."""
     row = await _finished(service, caller, job_id)
-    return await _send(service, caller, request, row, poster_key(row.scene_key), media_type="image/png")
+    return await _send(service, request, row, poster_key(row.scene_key), media_type="image/png")
+
+
+async def _send_video(service: Service, request: Request, row: JobRow) -> Response:
+    """The result of a job that is finished."""
+    form: Form = row.scene.get("config", {}).get("format", "mp4")
+    media_type = "image/png" if row.kind == "frame" else FACTS[form].media_type
+    key = result_key(row.scene_key, row.kind)
+    return await _send(service, request, row, key, media_type=media_type, name=row.output_path)
 
 
 async def _send(
     service: Service,
-    caller: Caller,
     request: Request,
     row: JobRow,
     key: str,
@@ -85,7 +110,8 @@ async def _send(
             name=name,
         )
     except FileNotFoundError:
-        await _unexpired(service, caller, row.id)  # it may have expired just now
+        async with service.sessions() as session:
+            _refuse_expired(await session.get(JobRow, row.id) or row)  # it may have expired just now
         raise HTTPException(404, "Output file not found") from None
 
 
@@ -100,6 +126,25 @@ async def _finished(service: Service, caller: Caller, job_id: str) -> JobRow:
 async def _unexpired(service: Service, caller: Caller, job_id: str) -> JobRow:
     """The job, if its video has not expired."""
     row = await service.job_or_404(caller, job_id)
+    _refuse_expired(row)
+    return row
+
+
+async def _output(service: Service, caller: Caller, job_id: str, name: str) -> JobRow:
+    """The job that renders an output of a job, if that has not expired."""
+    whole = await service.job_or_404(caller, job_id)
+    part = part_of(whole, name)
+    row = whole if part == whole.id else None
+    if row is None and part is not None:
+        async with service.sessions() as session:
+            row = await session.get(JobRow, part)
+    if row is None:
+        known = ", ".join(each["name"] for each in whole.outputs or ()) or MAIN
+        raise HTTPException(404, f"Output {name[:100]!r} not found; there are: {known}")
+    _refuse_expired(row)
+    return row
+
+
+def _refuse_expired(row: JobRow) -> None:
     if row.expired_at is not None:
         raise HTTPException(410, f"The video expired at {row.expired_at:%Y-%m-%d %H:%M} UTC; render it again")
-    return row

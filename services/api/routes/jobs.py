@@ -24,11 +24,22 @@ _LIST = TypeAdapter(list[schemas.Job])
 def to_schema(row: JobRow, payload: dict[str, Any] | None = None) -> schemas.Job:
     """A job as the API shows it: now, or as of an event's payload."""
     state = to_payload(row) if payload is None else payload
+    outputs = [
+        each
+        | {
+            "url": f"jobs/{row.id}/outputs/{each['name']}"
+            if each["status"] == "completed" and not each["expired"]
+            else None
+        }
+        for each in state.get("outputs", ())
+    ]
     return schemas.Job.model_validate(
         state
         | {
             "job_id": row.id,
+            "outputs": outputs,
             "owner": row.owner,
+            "batch_id": row.batch_id,
             "priority": row.priority,
             "created_at": row.created_at,
             "output_path": row.output_path,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,7 +12,9 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import IntegrityError
 
+from ecs_core import MotesError
 from ecs_core.formats import FACTS, Form, form_named
+from ecs_core.output_names import MAIN, path_of_output
 from ecs_core.video.quality import QualityLike
 from services.api import openapi_links, schemas
 from services.api.authentication import CallerDep
@@ -19,11 +23,14 @@ from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, idempotent
 from services.api.route import Route
 from services.auth.api_keys import ANONYMOUS, Caller
-from services.auth.limits import check_length, check_requested, check_scene
+from services.auth.limits import check_length, check_requested, check_scene, variant_named
 from services.auth.quotas import quotas_of
 from services.database.models import JobRow
+from services.jobs.lifecycle import BatchError, Submission
+from services.jobs.outputs import KIND, output_facts, part_id
 from services.jobs.render_spec import (
     build_spec,
+    build_specs,
     check_video,
     known_start,
     segment_count,
@@ -41,6 +48,7 @@ from services.webhooks.delivery import check_target
 router = APIRouter(tags=["jobs"], route_class=Route)
 _NAME = re.compile(r"[^/\\\0\x01-\x1f\x7f]+(\.[a-z0-9]+)")
 _LONGEST_NAME = 255  # bytes in UTF-8, as in most file systems
+_LONGEST_STEM = 200  # characters of it that the names of variants begin with
 _DEFAULTS = schemas.RenderRequest.model_validate({})
 
 
@@ -71,42 +79,82 @@ async def render_system(
         row = await service.system_or_404(caller, system_id)
         if body.system_id not in (None, system_id):
             raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
-        named = _check_output_name(body.output_path)
+        check_output_name(body.output_path)
         if body.webhook_url is not None:
             await check_target(body.webhook_url, service.settings)
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
-        config = {**row.config, **body.over}
-        if named is not None and body.format is None and "format" not in row.config:
-            config["format"] = named
-        check_requested(service.settings, config)
-        quality = body.asked_quality
-        scene, key = await spec_of(
-            service, row.particle_type, config, audio, quality, owner=caller.owner, asset_owner=row.owner
+        look = Look(row.particle_type, row.config, audio, row.owner)
+        job, parts = await job_of(
+            service, caller, job_id, look, body, output_path=body.output_path, system_id=system_id
         )
-        form: Form = scene["config"]["format"]
-        if named not in (None, form):
-            raise HTTPException(
-                400, f"output_path {body.output_path!r}: its name is that of {named}, and format = {form}"
-            )
-        output = body.output_path or f"video{FACTS[form].suffix}"
-        job = JobRow(
-            id=job_id,
-            owner=caller.owner,
-            fairness_key=caller.owner or system_id,
-            kind="video",
-            system_id=system_id,
-            scene=scene,
-            scene_key=key,
-            output_path=output,
-            priority=body.priority,
-            webhook_url=body.webhook_url,
-        )
-        await submit(service, caller, job)
+        await submit(service, caller, job, parts=parts)
+        output = job.output_path
         base = request.url.path.removesuffix(f"/systems/{system_id}/render")
         accepted = schemas.RenderAccepted(job_id=job_id, message="Rendering started", output_path=output)
         return Answer(accepted, 202, {"Location": f"{base}/jobs/{job_id}"})
 
     return await idempotent(service, caller, request, idempotency_key, make)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a job renders: a type, its config, the song's sha256, and the owner of the assets."""
+
+    particle_type: str
+    config: Mapping[str, Any]
+    audio: str | None
+    asset_owner: str
+
+
+async def job_of(
+    service: Service,
+    caller: Caller,
+    job_id: str,
+    look: Look,
+    options: schemas.RenderOptions,
+    *,
+    output_path: str | None,
+    system_id: str,
+) -> tuple[JobRow, list[JobRow]]:
+    """A new job, which is not stored yet, and the outputs that render it, if there are several.
+
+    Raises:
+        HTTPException: the name of the output is not allowed.
+        SceneError: the config is invalid, also in a variant.
+        LimitError: it exceeds a limit of this server.
+    """
+    named = check_output_name(output_path)
+    config = {**look.config, **options.over}
+    if named is not None and options.format is None and "format" not in look.config:
+        config["format"] = named
+    check_requested(service.settings, config)
+    specs = await _specs_of(
+        service,
+        look.particle_type,
+        config,
+        look.audio,
+        options.asked_quality,
+        owner=caller.owner,
+        asset_owner=look.asset_owner,
+    )
+    scene, key = specs[MAIN]
+    form: Form = scene["config"]["format"]
+    if named not in (None, form):
+        raise HTTPException(400, f"output_path {output_path!r}: its name is that of {named}, and format = {form}")
+    job = JobRow(
+        id=job_id,
+        owner=caller.owner,
+        fairness_key=caller.owner or system_id,
+        kind="video",
+        system_id=system_id,
+        scene=scene,
+        scene_key=key,
+        output_path=output_path or f"video{FACTS[form].suffix}",
+        priority=options.priority,
+        webhook_url=options.webhook_url,
+        outputs=[output_facts(name, own) for name, (own, _) in specs.items()],
+    )
+    return job, _parts(job, specs) if len(specs) > 1 else []
 
 
 async def spec_of(
@@ -120,13 +168,16 @@ async def spec_of(
     asset_owner: str = "",
     at: float | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """The render spec and its key, with the owner's correction of the song; see ``services.jobs.render_spec``.
+    """The render spec of the main output and its key, with the owner's correction of the song.
+
+    See ``services.jobs.render_spec``.
 
     The assets are those of the system's owner, ``asset_owner``, for whom somebody else may render it.
 
     Raises:
         SceneError: the type or the config is invalid.
     """
+    config = {name: value for name, value in config.items() if name != "variants"}
     references = references_in(particle_type, config)
     assets = await service.assets.find(references, asset_owner) if references else {}
 
@@ -138,40 +189,144 @@ async def spec_of(
     return await service.compute(freeze)
 
 
-async def submit(service: Service, caller: Caller, job: JobRow) -> JobRow:
-    """Store a job and notify workers; a job that is stored already stays as it is.
+async def _specs_of(
+    service: Service,
+    particle_type: str,
+    config: dict[str, Any],
+    audio: str | None,
+    quality: QualityLike,
+    *,
+    owner: str,
+    asset_owner: str,
+) -> dict[str, tuple[dict[str, Any], str]]:
+    """The specs of all outputs and their keys, by name; as above.
+
+    Raises:
+        SceneError: the type or the config is invalid, or with a variant.
+    """
+    references = references_in(particle_type, config)
+    assets = await service.assets.find(references, asset_owner) if references else {}
+
+    def freeze() -> dict[str, tuple[dict[str, Any], str]]:
+        analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
+        specs = build_specs(particle_type, config, audio, quality, analysis=analysis, assets=assets)
+        return {name: (scene, spec_key(scene)) for name, scene in specs.items()}
+
+    return await service.compute(freeze)
+
+
+def _parts(whole: JobRow, specs: Mapping[str, tuple[dict[str, Any], str]]) -> list[JobRow]:
+    """The outputs of a job as jobs; the job is told which they are."""
+    common = ("owner", "fairness_key", "system_id", "priority")
+    stem = PurePosixPath(whole.output_path[:_LONGEST_STEM]).stem
+    parts = [
+        JobRow(
+            **{name: getattr(whole, name) for name in common},
+            id=part_id(whole.id, name),
+            kind=KIND,
+            whole_id=whole.id,
+            scene=scene,
+            scene_key=key,
+            output_path=whole.output_path
+            if name == MAIN
+            else str(path_of_output(PurePosixPath(f"{stem}.x"), name, scene["config"]["format"])),
+        )
+        for name, (scene, key) in specs.items()
+    ]
+    whole.outputs = [{**each, "job": part.id} for each, part in zip(whole.outputs or (), parts, strict=True)]
+    return parts
+
+
+async def submit(service: Service, caller: Caller, job: JobRow, *, parts: Sequence[JobRow] = ()) -> JobRow:
+    """Store a job, whose outputs ``parts`` render, if there are any, and notify workers.
+
+    A job that is stored already stays as it is.
 
     Raises:
         LimitError: it exceeds a limit of this server or a quota of its owner.
         InsufficientStorageError: it has to be rendered and the disk has no room for it.
     """
-    song = await service.songs.get(job.scene["audio"])
-    heard = song.duration if song else 0.0
-    seconds = video_seconds(job.scene, heard)
-    if job.kind == "frame" or job.kind not in SINGLE_TASK_KINDS:  # the other kinds only analyse
-        check_scene(service.settings, job.scene["config"])
-        check_length(service.settings, seconds)
-        if job.kind != "frame":
-            check_video(job.scene, seconds)
-        job.start = known_start(job.scene)
-    job.warnings = song.warnings if song else []
-    if job.kind not in SINGLE_TASK_KINDS:
-        job.warnings = [*job.warnings, *await service.compute(partial(warnings_of, job.scene))]
-    job.seconds = 0.0 if job.kind in SINGLE_TASK_KINDS else seconds
-    tasks = 1 if job.kind in SINGLE_TASK_KINDS else segment_count(job.scene, heard) + 1
-    admit = partial(service.disk_admission.admit_job, scene=job.scene, seconds=seconds)
+    submission, seconds = await _submission(service, job, parts)
+    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
-        job.traceparent = traces.traceparent()
+        for each in (job, *parts):
+            each.traceparent = traces.traceparent()
         try:
             quotas = quotas_of(service.settings, caller)
-            stored = await service.jobs.submit(job, tasks=tasks, quotas=quotas, admit=admit)
+            stored = await service.jobs.submit(
+                job, tasks=submission.tasks, parts=submission.parts, quotas=quotas, admit=admit
+            )
         except IntegrityError:  # another request stored it at the same moment
             stored = await service.job_or_404(ANONYMOUS, job.id)
     service.notifier.wake()
     return stored
 
 
-def _check_output_name(name: str | None) -> Form | None:
+async def submit_all(service: Service, caller: Caller, jobs: Sequence[tuple[JobRow, Sequence[JobRow]]]) -> None:
+    """Store several jobs of one batch, each with its parts, or none of them; as :func:`submit`.
+
+    Raises:
+        BatchError: one of them is refused; its cause says why.
+    """
+    submissions, seconds = [], dict[str, float]()
+    for number, (job, parts) in enumerate(jobs):
+        try:
+            submission, own = await _submission(service, job, parts)
+        except MotesError as error:
+            raise BatchError(number) from error
+        submissions.append(submission)
+        seconds |= own
+    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    with traces.span("submit batch", "producer", parent={}, attributes={"motes.batch": str(jobs[0][0].batch_id)}):
+        for job, parts in jobs:
+            for each in (job, *parts):
+                each.traceparent = traces.traceparent()
+        await service.jobs.submit_all(submissions, quotas=quotas_of(service.settings, caller), admit=admit)
+    service.notifier.wake()
+
+
+async def _submission(service: Service, job: JobRow, parts: Sequence[JobRow]) -> tuple[Submission, dict[str, float]]:
+    """A job as it is submitted, and the seconds of its outputs' videos, by the ids of what renders them.
+
+    Raises:
+        SceneError, LimitError: as :func:`_admitted_seconds`.
+    """
+    song = await service.songs.get(job.scene["audio"])
+    heard = song.duration if song else 0.0
+    seconds: dict[str, float] = {}
+    for number, each in enumerate(parts or (job,)):
+        with variant_named(number):
+            seconds[each.id] = _admitted_seconds(service, each, heard)
+    job.warnings = song.warnings if song else []
+    if job.kind not in SINGLE_TASK_KINDS:
+        job.warnings = [*job.warnings, *await service.compute(partial(warnings_of, job.scene))]
+        job.start = known_start(job.scene)
+
+    def tasks(of: JobRow) -> int:
+        return 1 if of.kind in SINGLE_TASK_KINDS else segment_count(of.scene, heard) + 1
+
+    return Submission(job, tasks(job), [(part, tasks(part)) for part in parts]), seconds
+
+
+def _admitted_seconds(service: Service, job: JobRow, heard: float) -> float:
+    """How long a job's video will be, which is charged to its owner; ``heard`` is the duration of its song.
+
+    Raises:
+        SceneError: it is too long for its format.
+        LimitError: it exceeds a limit of this server.
+    """
+    seconds = video_seconds(job.scene, heard)
+    if job.kind == "frame" or job.kind not in SINGLE_TASK_KINDS:  # the other kinds only analyse
+        check_scene(service.settings, job.scene["config"])
+        check_length(service.settings, seconds)
+        job.start = known_start(job.scene)
+    if job.kind not in SINGLE_TASK_KINDS:
+        check_video(job.scene, seconds)
+        job.seconds = seconds
+    return seconds
+
+
+def check_output_name(name: str | None) -> Form | None:
     """The format that the name of the download ends in; the name has to be a plain file name."""
     if name is None:
         return None

@@ -9,18 +9,21 @@ from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
+from ecs_core import SceneError
 from ecs_core.plugin_api import particle_type as type_of
 from services.api import openapi_links, schemas
-from services.api.authentication import CallerDep
-from services.api.configs import check_config, merge_config, status_of, update_system
-from services.api.dependencies import ServiceDep
+from services.api.authentication import Caller, CallerDep
+from services.api.configs import check_config, merge_config, merged, status_of, update_system
+from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, idempotent
 from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
 from services.api.route import Route
 from services.api.routes.jobs import delete_job_and_files
-from services.database.models import JobRow, SystemRow
+from services.api.template_filling import filled, lasting, template_of
+from services.database.models import VIDEOS, AudioRow, JobRow, SystemRow
 from services.media.assets.store import refer
+from services.media.songs import SongNotFoundError
 
 router = APIRouter(tags=["systems"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.System])
@@ -50,11 +53,17 @@ async def create_system(
     request: Request,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Create a particle system."""
+    """Create a particle system: of a type, or with a template, whose slots are filled now."""
 
     async def make(system_id: str) -> Answer:
-        references = await check_config(service, body.particle_type, body.config, owner=caller.owner)
-        row = SystemRow(id=system_id, owner=caller.owner, particle_type=body.particle_type, config=body.config)
+        song = None if body.audio_path is None else await _song(service, caller, body.audio_path)
+        kind, config = body.particle_type or "", body.config
+        if body.template is not None:
+            kind, config = await filled(service, caller, template_of(body.template), body.slots, song)
+            config = merged(config, body.config) if song is None else lasting(merged(config, body.config))
+        references = await check_config(service, kind, config, owner=caller.owner)
+        audio = None if song is None else song.sha256
+        row = SystemRow(id=system_id, owner=caller.owner, particle_type=kind, config=config, audio=audio)
         try:
             async with service.sessions.begin() as session:
                 session.add(row)
@@ -65,6 +74,14 @@ async def create_system(
         return Answer(to_schema(row))
 
     return await idempotent(service, caller, request, idempotency_key, make)
+
+
+async def _song(service: Service, caller: Caller, audio_path: str) -> AudioRow:
+    """The song of this name; that there is none is a mistake in the body, and not in the address."""
+    try:
+        return await service.songs.find(audio_path, caller)
+    except SongNotFoundError as error:
+        raise SceneError(str(error)) from None
 
 
 @router.get(
@@ -134,7 +151,7 @@ async def delete_system(system_id: str, service: ServiceDep, caller: CallerDep) 
     await service.system_or_404(caller, system_id)
     async with service.sessions.begin() as session:
         await session.execute(delete(SystemRow).where(SystemRow.id == system_id))
-        looks = select(JobRow.id).where(JobRow.system_id == system_id, JobRow.kind != "video")
+        looks = select(JobRow.id).where(JobRow.system_id == system_id, JobRow.kind.not_in(VIDEOS))
         found = list(await session.scalars(looks))
     for job in found:
         await service.jobs.cancel(job)

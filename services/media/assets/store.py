@@ -158,5 +158,9 @@ async def _referred(session: AsyncSession, references: Iterable[AssetReference],
             )
         if row.kind != each.kind:
             raise SceneError(f"{each.where} = {each.text()!r}: is of the kind {row.kind}; allowed: {each.kind}")
+        if row.facts.get("format") == "WOFF2":
+            raise SceneError(
+                f"{each.where} = {each.text()!r}: is WOFF2, which is for web pages; upload it as TTF or OTF"
+            )
         rows.append(row)
     return rows

@@ -176,6 +176,24 @@ class TestReferences:
         refused = world.call("alice", "POST", "/create", json=body)
         assert refused.json()["detail"].startswith(f"layers.0: picture = '{NOBODYS}': there is no such asset")
 
+    def test_in_a_layer_of_another_kind_counts_too(self, world: World) -> None:
+        made = world.asset("alice", picture(level=17))
+        layers: list[dict[str, object]] = [{"kind": "image", "file": made["reference"]}]
+        body = {"particle_type": "zen", "config": SMALL | {"layers": layers}}
+        answer = world.call("alice", "POST", "/create", json=body)
+        shown = answer.json()["status"]["config"]["layers"][0]
+        assert (shown["file"], shown["size"]) == (made["reference"], 0.5)
+        assert world.call("bob", "POST", "/create", json=body).status_code == 400
+        system, path = answer.json()["system_id"], f"/assets/{made['asset_id']}"
+        job = world.call("alice", "POST", f"/systems/{system}/render", json={}).json()["job_id"]
+        assert world.call("alice", "DELETE", f"/systems/{system}").status_code == 200
+        assert world.call("alice", "DELETE", path).status_code == 409  # the job has it
+        world.call("alice", "POST", f"/jobs/{job}/cancel")
+        assert world.call("alice", "DELETE", path).status_code == 200
+        layers[0]["file"] = "/etc/passwd"
+        refused = world.call("alice", "POST", "/create", json=body)
+        assert refused.json()["detail"].startswith("layers.0: file = '/etc/passwd': is no uploaded image")
+
     @pytest.mark.parametrize(
         ("given", "line"),
         [

@@ -22,7 +22,7 @@ from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
 from services.jobs.tasks import Tasks
-from tests.services.api.world import changed, picture, served
+from tests.services.api.world import changed, picture, served, song
 
 HERE = Path(__file__).parent / "contract"
 ROOT = Path(__file__).parents[3]
@@ -40,7 +40,10 @@ def _made(client: httpx.Client, name: str) -> dict[str, str]:
     job = client.post(f"/particles/systems/{system}/render", json={"output_path": f"{name}.mp4"}).json()["job_id"]
     level = len(name)  # another content, so another id
     asset = client.post("/particles/assets", files={"file": (f"{name}.png", picture(level=level))}).json()["asset_id"]
-    return {"SYSTEM": system, "JOB": job, "ASSET": asset}
+    audio = client.post("/particles/audio", files={"file": (f"{name}.wav", song(level=level))}).json()["audio_id"]
+    body = {"particle_type": "snow", "config": SMALL, "songs": [{"audio_path": audio, "output_path": f"{name}.mp4"}]}
+    batch = client.post("/particles/batches", json=body).json()["batch_id"]
+    return {"SYSTEM": system, "JOB": job, "ASSET": asset, "BATCH": batch}
 
 
 @contextmanager

@@ -98,7 +98,9 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def request_of(method: str, path: str, system: str, job: str) -> dict[str, Any]:
-    filled = path.format(system_id=system, job_id=job, audio_id="0" * 64, asset_id="0" * 64, particle_type="snow")
+    filled = path.format(
+        system_id=system, job_id=job, audio_id="0" * 64, asset_id="0" * 64, particle_type="snow", name="main"
+    )
     return {"method": method, "path": filled, **BODIES.get(f"{method} {path}", {})}
 
 

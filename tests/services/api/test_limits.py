@@ -28,6 +28,8 @@ WIDE = {  # what this server does for nobody: the limits, and what is over them
     "max_fps": 50,
     "max_seconds": 20,
     "max_particles": 3000,
+    "max_letters": 200,
+    "max_variants": 2,
 }
 OVER: list[tuple[dict[str, Any], str, str]] = [
     ({"width": 1000, "height": 502}, "max_pixels", "width × height = 1000 × 502: at most 500000 here"),
@@ -41,6 +43,14 @@ OVER: list[tuple[dict[str, Any], str, str]] = [
         "max_particles",
         "particle_count = 3100 in all layers: at most 3000 here",
     ),
+    ({"variants": [{"size": f"{n}x16"} for n in (16, 18, 20)]}, "max_variants", "3 variants: at most 2 here"),
+    (
+        {"variants": [{"size": "64x64"}, {"size": "1000x502"}]},
+        "max_pixels",
+        "variants.1: width × height = 1000 × 502: at most 500000 here",
+    ),
+    ({"variants": [{"fps": 51}]}, "max_fps", "variants.0: fps = 51: at most 50 here"),
+    ({"variants": [{"duration": 21}]}, "max_seconds", "variants.0: duration = 21 s: at most 20 here"),
 ]
 BEYOND: list[tuple[dict[str, Any], str, str]] = [  # what no video can be: said is what this server allows
     ({"width": 30_000, "height": 30_000}, "max_pixels", "width × height = 30000 × 30000: at most 500000 here"),
@@ -54,6 +64,11 @@ BEYOND: list[tuple[dict[str, Any], str, str]] = [  # what no video can be: said 
         "max_particles",
         "particle_count = 2000000: at most 3000 here",
     ),
+    (
+        {"layers": [{"kind": "text", "text": "a" * 150}, {"kind": "text", "text": "a" * 51}, {"text": 3}]},
+        "max_letters",
+        "layers: have 201 letters of text: at most 200 here",
+    ),
 ]
 WRONG = [
     {"layers": 3},
@@ -65,6 +80,8 @@ WRONG = [
     {"width": "wide"},
     {"particle_count": [1]},
     {"fps": "9e999999"},
+    {"variants": 3},
+    {"variants": [3]},
 ]
 
 
@@ -227,7 +244,7 @@ class TestSceneLimits:
         assert answer["error"] == f"{said} (limit {limit})"
 
     def test_apply_to_renders(self, world: World, config: dict[str, Any], limit: str, said: str) -> None:
-        if limit == "max_particles":  # which a render cannot ask for
+        if limit in ("max_particles", "max_letters"):  # which a render cannot ask for
             return
         system = create(world, "alice")
         self.refused(world.call("alice", "POST", f"/systems/{system}/render", json=config), limit, said)
@@ -242,7 +259,8 @@ class TestSceneLimits:
         changed(world.database, lambda keys, sessions: keep(sessions, system, SMALL | config))
         assert world.call("alice", "GET", f"/systems/{system}").status_code == 200
         previews = () if limit == "max_seconds" else ("preview?duration=1",)  # which is short, whatever the video is
-        for what in ("frame", *previews, "render"):
+        looks = () if "variants" in config else ("frame", *previews)  # which show the main output
+        for what in (*looks, "render"):
             method = "POST" if what == "render" else "GET"
             more = {"json": {}} if what == "render" else {}
             self.refused(world.call("alice", method, f"/systems/{system}/{what}", **more), limit, said)

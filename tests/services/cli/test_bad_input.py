@@ -192,6 +192,11 @@ def test_name_of_another_format(run: Run, tmp_path: Path, command: str, name: st
             "alpha = true: mp4 has no alpha; formats that have it: mov, webm, png, webp",
         ),
         (
+            ("--variant", "90x160", "--variant", "90:160", "-o", "a.mp4"),
+            "variants.1.size = '90': must be WIDTHxHEIGHT, for example 1920x1080; variants.1.format = '160': must be "
+            "'mp4', 'mov', 'webm', 'png', 'webp' or 'gif'",
+        ),
+        (
             ("--quality", "8M", "-o", "a.mov"),
             "quality '8M': mov has no bit rate; use draft, standard, high, or a format of mp4, webm",
         ),

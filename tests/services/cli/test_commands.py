@@ -44,7 +44,7 @@ class TestHelp:
     def test_names_every_option(self, run: Run) -> None:
         text = run("render", "--help").stdout
         options = "--type --config --set --size --fps --duration --start --fade-in --fade-out --seed --workers"
-        more = "--quality --segment-seconds --frame-hashes --poster --json --debug -o"
+        more = "--variant --quality --segment-seconds --frame-hashes --poster --json --debug -o"
         assert all(option in text for option in f"{options} {more}".split())
 
     def test_no_command_is_an_error(self, run: Run) -> None:
@@ -53,7 +53,7 @@ class TestHelp:
         assert "COMMAND" in outcome.error
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["render", "--help"], ["types"], ["types", "--json"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["render", "--help"], ["types"], ["types", "--json"], ["layers"]])
 def test_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import contextlib, sys\n"
@@ -90,6 +90,30 @@ class TestTypes:
         outcome = run("types", "rain")
         assert outcome.code == 2
         assert outcome.error.startswith("Invalid particle type: rain. Available types: ['bouncing', ")
+
+
+class TestLayers:
+    def test_lists_kinds_and_what_all_have(self, run: Run) -> None:
+        text = run("layers").stdout
+        assert text.index("particles: ") < text.index("image: ") < text.index("all kinds but particles:")
+        assert (text.count("\n  rotation "), text.count("\n  crop ")) == (1, 1)
+
+    def test_one_kind_with_all_of_its_settings(self, run: Run) -> None:
+        text = run("layers", "image").stdout
+        assert text.startswith("image: a picture")
+        assert "file                     needed" in text
+        assert "\n  rotation " in text
+        assert "a binding's target: opacity, rotation, scale, shadow, x, y" in text
+
+    def test_json(self, run: Run) -> None:
+        (kind,) = json.loads(run("layers", "image", "--json").stdout)
+        assert kind["config_schema"]["properties"]["corner"]["maximum"] == 0.5
+        assert "shadow" in kind["bindable"]["targets"]
+
+    def test_unknown_kind_is_named(self, run: Run) -> None:
+        outcome = run("layers", "hologram")
+        assert outcome.code == 2
+        assert outcome.error.startswith("kind = 'hologram': no such kind of layer; there are: ")
 
 
 class TestRender:
@@ -131,6 +155,33 @@ class TestRender:
         (tmp_path / "out.mp4").write_text("an earlier video")
         assert run("render", *SIZE, "--workers", "1", "--duration", "0.2", "-o", tmp_path / "out.mp4").code == 0
         assert len(read_video(tmp_path / "out.mp4").pts) == 6
+
+    def test_variants_lie_beside_the_video(self, run: Run, tmp_path: Path) -> None:
+        outcome = run(
+            *("render", "--type", "snow", *SIZE, "--workers", "1", "--duration", "0.5", "-o", tmp_path / "out.mp4"),
+            *("--variant", "90x160", "--variant", "80x80:webm", "--frame-hashes", tmp_path / "hashes.json"),
+        )
+        assert outcome.code == 0
+        files = ("out.mp4", "out-90x160.mp4", "out-80x80.webm")
+        sizes = ("320x180", "90x160", "80x80")
+        lines = outcome.stdout.splitlines()
+        assert [line.split(", ")[:3] for line in lines] == [
+            [f"{tmp_path / file}: 15 frames", "0.50 s", size] for file, size in zip(files, sizes, strict=True)
+        ]
+        assert (read_video(tmp_path / "out-90x160.mp4").width, len(read_video(tmp_path / files[2]).pts)) == (90, 15)
+        hashes = json.loads((tmp_path / "hashes.json").read_text())
+        assert {name: len(each) for name, each in hashes["outputs"].items()} == {"90x160": 15, "80x80-webm": 15}
+
+    def test_json_has_the_variants_after_those_of_the_config(self, run: Run, tmp_path: Path) -> None:
+        outcome = run(
+            *("render", "--type", "snow", *SIZE, "--workers", "1", "--duration", "0.2", "-o", tmp_path / "out.mp4"),
+            *("--set", 'variants=[{"name": "tall", "size": "90x160"}]', "--variant", "80x80", "--json"),
+        )
+        outputs = json.loads(outcome.stdout)["outputs"]
+        assert {name: each["output"] for name, each in outputs.items()} == {
+            "tall": str(tmp_path / "out-tall.mp4"),
+            "80x80": str(tmp_path / "out-80x80.mp4"),
+        }
 
     def test_odd_names(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         # A colon, a percent sign and a dash in front all mean something to FFmpeg or to argparse.

@@ -28,6 +28,7 @@ from services.jobs.tasks import Tasks
 from services.processes.listener import listen
 from services.settings import ServiceSettings
 from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
+from tests.services.board import Board
 from tests.services.cli.conftest import Run
 from tests.waiting import HANG
 
@@ -344,6 +345,18 @@ class TestJobs:
             event["status"]
             for event in json.loads(run("jobs", "show", job, "--json", "--events", "1").stdout)["events"]
         ] == ["rendering"]
+
+    def test_show_lists_the_outputs_of_a_job_that_has_several(self, run: Run) -> None:
+        job = change(lambda sessions: Board(sessions).submit_outputs("tall", song=None))
+        change(lambda sessions: Tasks(sessions, lease=15).claim("here"))
+        text = run("jobs", "show", job[:13]).stdout
+        assert re.search(r"^main +rendering +0 % +320x180 +mp4 +–$", text, re.M)
+        assert re.search(r"^tall +queued +0 % +90x160 +mp4 +–$", text, re.M)
+        assert re.search(r"^main: plan +running +1 +0 +– +here$", text, re.M)
+        told = json.loads(run("jobs", "show", job, "--json").stdout)
+        assert [(task["output"], task["status"]) for task in told["tasks"]] == [("main", "running"), ("tall", "ready")]
+        listed = json.loads(run("jobs", "list", "--all", "--json").stdout)
+        assert [(each["job_id"], len(each["outputs"])) for each in listed] == [(job, 2)]
 
     def test_show_lists_webhook_deliveries(self, run: Run) -> None:
         job = submit(webhook_url="https://example.com/heard?token=hush")

@@ -38,6 +38,7 @@ async def drain(board: Board, clock: Clock) -> None:
         for job in await board.tasks.jobs_awaiting_join():
             await board.tasks.release_join(job)
         await board.work()
+        await board.jobs.end_left_parts()
         async with board.sessions() as session:
             if not await session.scalar(select(func.count()).where(JobRow.status.in_(OPEN))):
                 return
@@ -54,6 +55,11 @@ async def assert_whole(board: Board) -> None:
     assert artefacts == board.made, "what counts is not what was told to count"
     for job in jobs:
         tasks = await board.tasks_of(job.id)
+        parts = [each for each in jobs if each.whole_id == job.id]
+        if job.whole_id is not None:  # it is told as a part of its whole
+            assert job.status != "completed" or result_key(job.scene_key, job.kind) in artefacts
+            assert job.id in {each["job"] for whole in jobs if whole.id == job.whole_id for each in whole.outputs or ()}
+            continue
         last = (await board.events(job.id))[-1]
         told = {name: getattr(job, name) for name in ("status", "stage", "progress", "frames", "frames_done", "error")}
         assert {name: last[name] for name in told} == told, "followers were not told"
@@ -61,10 +67,12 @@ async def assert_whole(board: Board) -> None:
             assert result_key(job.scene_key, job.kind) in artefacts
             assert last["progress"] == 100
         elif job.status in OPEN:
+            tasks += [task for part in parts for task in await board.tasks_of(part.id)]
             assert any(task.status != "done" for task in tasks), "it is not over, and nothing is left to do"
             assert job.frames_done <= job.frames
         elif job.status == "failed":
             reason = job.error or ""
+            tasks += [task for part in parts for task in await board.tasks_of(part.id)]
             assert reason == "broken" or any(
                 task.deaths >= MAX_DEATHS or task.losses >= MAX_LOSSES for task in tasks
             ), reason
@@ -106,6 +114,11 @@ class Machine(RuleBasedStateMachine):
     def submit(self, owner: str, priority: str, scene: str | None) -> None:
         more = {} if scene is None else {"scene_key": scene}
         self.jobs.append(self.run(self.board.submit(owner, priority=priority, **more)))
+
+    @rule(owner=OWNERS, names=st.lists(st.sampled_from(["tall", "square"]), unique=True), tall=st.booleans())
+    def submit_outputs(self, owner: str, names: list[str], tall: bool) -> None:
+        keys = {"main": "p"} | ({"tall": "q"} if tall else {})
+        self.jobs.append(self.run(self.board.submit_outputs(*names, keys=keys, fairness_key=owner)))
 
     @rule(worker=WORKERS)
     def claim(self, worker: str) -> None:
@@ -201,7 +214,10 @@ def test_any_sequence_of_changes_keeps_the_invariants(tmp_path: Path, examples: 
 async def test_concurrent_changes(board: Board, clock: Clock, seed: int) -> None:
     """On PostgreSQL: five workers, each of which may die at any step, and clients that change jobs meanwhile."""
     chance = random.Random(seed)
-    jobs = [await board.submit(chance.choice("abc"), scene_key=chance.choice("pq") * 5 + str(n % 9)) for n in range(24)]
+    jobs = [await board.submit(chance.choice("abc"), scene_key=chance.choice("pq") * 5 + str(n % 9)) for n in range(16)]
+    for number in range(4):
+        keys = {"main": f"ppppp{number}"}
+        jobs.append(await board.submit_outputs("tall", "square", keys=keys, fairness_key=chance.choice("abc")))
     meddled: set[str] = set()
 
     async def worker(name: str) -> None:

@@ -19,7 +19,6 @@ from services.jobs.render_spec import (
     video_seconds,
     warnings_of,
 )
-from services.storage.asset_references import PLACEHOLDERS
 from services.type_catalogue import describe, local_settings
 
 SONG = "0" * 64
@@ -164,7 +163,7 @@ def test_type_as_a_service_takes_it_allows_an_asset_and_no_file() -> None:
 
 def test_no_local_setting_has_a_default_that_names_something() -> None:
     for kind in particle_types().types.values():
-        assert all(kind.settings.model_fields[name].default is None for name in local_settings(kind))
+        assert all(kind.settings.model_fields[name].default is None for name in local_settings(kind.settings))
 
 
 ASSET, DIGEST, OTHER = ("asset:" + "a" * 64, "b" * 64, "c" * 64)
@@ -185,6 +184,17 @@ class TestAssets:
         assert scene["config"]["layers"][0]["config"]["picture"] == ASSET
         assert warnings_of(scene) == []
 
+    def test_in_a_layer_of_another_kind_stays_with_all_defaults(self) -> None:
+        layers = [{"kind": "image", "file": ASSET, "x": 0.25}, {"type": "zen"}]
+        scene = build_spec("snow", {"layers": layers}, SONG, "draft", assets={"a" * 64: DIGEST})
+        shown = scene["config"]["layers"][0]
+        assert (shown["file"], shown["x"], shown["opacity"], shown["crop"]) == (ASSET, 0.25, 1.0, "none")
+        assert migrate_spec(scene) == scene
+        assert warnings_of(scene) == []
+        other = build_spec("snow", {"layers": layers}, SONG, "draft", assets={"a" * 64: OTHER})
+        assert spec_key(scene) != spec_key(other)
+        assert spec_key(scene)[:VERSION_LENGTH] in renderable_versions()
+
     def test_key_depends_on_the_digest(self) -> None:
         assert len({spec_key(each) for each in (pictured(), pictured(OTHER), pictured(fill=0.5))}) == 3
         assert spec_key(pictured()) == spec_key(pictured())
@@ -195,8 +205,3 @@ class TestAssets:
     def test_spec_without_assets_has_the_key_from_before(self) -> None:
         assert "assets" not in build_spec("portrait", {"text": "hush"}, SONG, "draft")
         assert "assets" not in spec(particle_count=7)
-
-    def test_settings_that_can_be_assets_have_something_that_stands_for_them(self) -> None:
-        kinds = {asset for kind in particle_types().types.values() for asset in local_settings(kind).values()}
-        assert kinds - {None} <= PLACEHOLDERS.keys()
-        assert all(path.is_file() for path in PLACEHOLDERS.values())

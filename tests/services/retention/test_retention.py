@@ -794,7 +794,7 @@ async def taken(shelf: Shelf, room: DiskAdmission) -> bool:
     job.owner = job.fairness_key = new_id()  # so that nothing waits for anything but for room
     job.scene, job.scene_key, job.seconds = SCENE, new_id(), 10.0
     try:
-        await shelf.board.jobs.submit(job, tasks=3, admit=partial(room.admit_job, scene=SCENE, seconds=10.0))
+        await shelf.board.jobs.submit(job, tasks=3, admit=partial(room.admit_jobs, seconds={job.id: 10.0}))
     except InsufficientStorageError:
         return False
     return True
@@ -827,7 +827,7 @@ class TestSmallDisk:
                 InsufficientStorageError,
                 match=r"this needs about 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB",
             ):
-                await room.admit_job(session, SCENE, 10.0)
+                await room.admit_jobs(session, [JobRow(id="new", scene=SCENE)], seconds={"new": 10.0})
         await room.admit_upload(400_000)
         with pytest.raises(
             InsufficientStorageError, match=r"this needs 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"

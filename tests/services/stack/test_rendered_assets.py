@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ecs_core import Scene, render_frame
-from tests.services.media.asset_examples import picture
-from tests.services.stack.api_calls import SMALL, create, rendered
+from tests.media import tagged_mp3
+from tests.services.media.asset_examples import examples, picture
+from tests.services.stack.api_calls import SMALL, create, rendered, submit
 from tests.services.stack.conftest import Stack
 
 pytestmark = pytest.mark.debian("redis-server")
@@ -23,8 +24,8 @@ def either(request: pytest.FixtureRequest) -> Stack:
     return stack
 
 
-def upload(stack: Stack, data: bytes) -> dict[str, Any]:
-    answer = stack.client.post("/assets", files={"file": ("cover.jpg", data)})
+def upload(stack: Stack, data: bytes, name: str = "cover.jpg") -> dict[str, Any]:
+    answer = stack.client.post("/assets", files={"file": (name, data)})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
@@ -43,6 +44,69 @@ def test_uploaded_picture_is_rendered_as_the_engine_renders_its_file(either: Sta
     job = rendered(either, system)
     assert either.client.get(f"/download/{job}").status_code == 200
     assert either.client.get(f"/jobs/{job}").json()["warnings"] == []
+
+
+def test_uploaded_picture_in_a_layer_is_rendered_as_the_engine_renders_its_file(either: Stack, tmp_path: Path) -> None:
+    asset = upload(either, picture("WEBP", channels=4))
+    (tmp_path / "stored.png").write_bytes(either.client.get(f"/assets/{asset['asset_id']}/file").content)
+    layer = {"kind": "image", "crop": "circle", "size": 0.6, "shadow": 0.5, "enter": "grow", "enter_seconds": 1.0}
+    system = create(either, "snow", **CONFIG, layers=[layer | {"file": asset["reference"]}])
+    frame = either.client.get(f"/systems/{system}/frame", params={"t": 0.5})
+    assert frame.status_code == 200, frame.text
+    config = CONFIG | {"layers": [layer | {"file": str(tmp_path / "stored.png")}]}
+    render_frame(Scene("snow", config=config), 0.5, tmp_path / "frame.png")
+    assert frame.content == (tmp_path / "frame.png").read_bytes()
+    render_frame(Scene("snow", config=CONFIG), 0.5, tmp_path / "without.png")
+    assert frame.content != (tmp_path / "without.png").read_bytes()
+    job = rendered(either, system)
+    assert either.client.get(f"/download/{job}").status_code == 200
+
+
+def test_uploaded_font_and_lyrics_are_rendered_as_the_engine_renders_their_files(stack: Stack, tmp_path: Path) -> None:
+    given = {"font_file": ("font.ttf", examples()["font.ttf"]), "file": ("words.lrc", b"[00:00.00]Hush now\n")}
+    assets = {name: upload(stack, data, file) for name, (file, data) in given.items()}
+    for _, (file, data) in given.items():
+        (tmp_path / file).write_bytes(data)
+
+    def layers(files: dict[str, str]) -> list[dict[str, Any]]:
+        font = {"font_file": files["font_file"]}
+        text = {"kind": "text", "text": "Nocturne", "size": 0.2, "y": 0.3} | font
+        return [text, {"kind": "lyrics", "file": files["file"], "size": 0.15, "y": 0.7} | font]
+
+    system = create(stack, "snow", **CONFIG, layers=layers({name: each["reference"] for name, each in assets.items()}))
+    frame = stack.client.get(f"/systems/{system}/frame", params={"t": 0.5})
+    assert frame.status_code == 200, frame.text
+    config = CONFIG | {"layers": layers({name: str(tmp_path / file) for name, (file, _) in given.items()})}
+    render_frame(Scene("snow", config=config), 0.5, tmp_path / "frame.png")
+    assert frame.content == (tmp_path / "frame.png").read_bytes()
+
+
+def test_letter_that_an_uploaded_font_lacks_fails_the_job_in_one_line(stack: Stack) -> None:
+    font = upload(stack, examples()["font.ttf"], "font.ttf")["reference"]
+    layer = {"kind": "text", "text": "\ue0ff", "font_file": font}
+    job = submit(stack, create(stack, "snow", **CONFIG, layers=[layer]))
+    failed = stack.wait_for(job, "completed", "failed")
+    assert failed["status"] == "failed"
+    assert f"text: {font} has no " in failed["error"]
+
+
+def test_batch_with_a_template_is_rendered_with_what_the_songs_carry(stack: Stack, tmp_path: Path) -> None:
+    songs = []
+    for name in ("One", "Two"):
+        file = tagged_mp3(tmp_path / f"{name}.mp3", {"TIT2": name, "TPE1": "Ärzte"}, [(3, picture("PNG"))])
+        answer = stack.client.post("/audio", files={"file": (file.name, file.read_bytes())})
+        songs.append(answer.json()["audio_id"])
+    body = {"template": "cover-ring", "songs": songs, "size": "128x72", "fps": 10, "duration": 1.0, "quality": "draft"}
+    batch = stack.client.post("/batches", json=body).json()
+    assert batch["counts"]["queued"] + batch["counts"]["rendering"] == len(songs)
+    for job in batch["jobs"]:
+        assert stack.wait_for(job["job_id"], "completed", "failed")["status"] == "completed"
+    done = stack.client.get(f"/batches/{batch['batch_id']}").json()
+    assert (done["progress"], done["counts"]["completed"]) == (100, 2)
+    assert [job["audio_id"] for job in done["jobs"]] == songs
+    videos = [stack.client.get(job["download_url"].removeprefix("/particles")) for job in done["jobs"]]
+    assert [video.status_code for video in videos] == [200, 200]
+    assert videos[0].content != videos[1].content
 
 
 def test_deleted_picture_cannot_be_referred_to(stack: Stack) -> None:

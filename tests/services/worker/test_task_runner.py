@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,12 +23,13 @@ from ecs_core.formats import FORMS, Form
 from ecs_core.plugin_api.registry import GROUP, load
 from ecs_core.raster import rasteriser
 from ecs_core.rendering.plan import make_plan
-from services.jobs.render_spec import build_spec, spec_key
-from services.storage.object_keys import asset_key
+from services.jobs.render_spec import build_spec, build_specs, spec_key
+from services.storage.object_keys import asset_key, audio_key
 from services.storage.object_store import Storage
 from services.worker import task_runner
 from services.worker.light_files import load_light, save_light
 from services.worker.plan_files import load_plan, save_plan
+from tests.media import tone, write_song
 from tests.services.media.asset_examples import picture
 
 HOOKS = """
@@ -48,9 +51,9 @@ def motes_after_render(scene, stats):
 class Tasks:
     """Does the tasks of a scene one after another; ``told`` is what they report, ``made`` what they store."""
 
-    def __init__(self, scene: dict[str, Any], folder: Path) -> None:
+    def __init__(self, scene: dict[str, Any], folder: Path, *, storage: Path | None = None) -> None:
         self._scene, self._folder = scene, folder
-        self.storage = Storage((folder / "storage").as_uri())
+        self.storage = Storage((storage or folder / "storage").as_uri())
         self.told: list[Mapping[str, Any]] = []
 
     def do(self, kind: str, **more: object) -> None:
@@ -215,3 +218,29 @@ class TestAssets:
         with pytest.raises(MotesError, match=f"picture = 'asset:{'a' * 64}': is black") as error:
             self.tasks(tmp_path, black.getvalue()).do("plan")
         assert str(tmp_path) not in str(error.value)
+
+
+def test_outputs_of_a_job_are_planned_from_one_analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[object] = []
+    analyze = task_runner.analyze_song
+
+    def counted(song: Any, **more: Any) -> Any:
+        heard.append(song)
+        return analyze(song, **more)
+
+    monkeypatch.setattr(task_runner, "analyze_song", counted)
+    song = write_song(tmp_path / "song.wav", tone(1.0))
+    sha256 = hashlib.sha256(song.read_bytes()).hexdigest()
+    variants = [{"size": "36x64"}, {"size": "40x40", "format": "gif", "fps": 25}]
+    config = {"width": 64, "height": 36, "duration": "audio", "particle_count": 3, "variants": variants}
+    frames = []
+    for name, scene in build_specs("zen", config, sha256, "draft").items():
+        (tmp_path / name).mkdir()
+        tasks = Tasks(scene, tmp_path / name, storage=tmp_path / "storage")
+        if name == "main":
+            shutil.copy(song, tmp_path / "copy")
+            tasks.storage.put(audio_key(sha256), tmp_path / "copy")
+        tasks.do("plan", sandbox_required=False)
+        frames.append(sum(next(message["segments"] for message in tasks.told if "segments" in message)))
+    assert frames == [30, 30, 25]
+    assert len(heard) == 1

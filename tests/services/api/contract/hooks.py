@@ -7,7 +7,7 @@ from typing import Any
 
 import schemathesis
 
-_IDS = ("system", "job", "asset")
+_IDS = ("system", "job", "asset", "batch")
 _MINE = {f"{name}_id": os.environ[f"MY_{name.upper()}"] for name in _IDS}
 _THEIRS = {f"{name}_id": os.environ[f"THEIR_{name.upper()}"] for name in _IDS}
 MARKER = os.environ["MARKER"]  # stands in all that the other owner has
