@@ -298,7 +298,8 @@ def _render_segments(
         )
     except OSError as error:
         raise output_error(path.parent.parent, error) from error
-    sound = None if scene.audio is None or not isinstance(video, VideoFile) else SongSound(scene.audio, plan)
+    is_heard = plan.settings.sound and isinstance(video, VideoFile)
+    sound = SongSound(scene.audio, plan) if scene.audio is not None and is_heard else None
     try:
         if sound is not None and isinstance(video, VideoFile):
             video.add_sound(sound.packets, rate=sound.rate, channels=sound.channels)

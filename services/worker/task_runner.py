@@ -172,7 +172,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         )
         closing.callback(video.abandon)
         sound: Sound = "none"
-        if song_file is not None and isinstance(video, VideoFile):
+        if song_file is not None and plan.settings.sound and isinstance(video, VideoFile):
             required = _sandbox_required(spec)
             sound = add_song(video, plan, song_file, name=_SONG, required=required, closing=closing)
         for number, segment in enumerate(spec["segments"], 1):
