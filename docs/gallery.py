@@ -43,9 +43,10 @@ ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs/pictures"
 AT = 13.55  # seconds into the demo song, just after a kick
 LARGEST = 390_000  # bytes of a picture: docs load quickly, and the repository stays small
+OF_TEMPLATES, LARGEST_OF_TEMPLATES = ROOT / "ecs_core/templates/pictures", 190_000  # part of the package
 QUALITIES = (92, 88, 84, 78, 70, 60, 50, 40, 30, 20)  # the first one that fits into LARGEST is used
 FOUR = ("constellation", "tunnel", "orbits", "portrait")  # types that the README begins with
-PARTS = ("sheet", "types", "stills", "colours", "palettes", "motion", "templates")
+PARTS = ("sheet", "types", "stills", "colours", "palettes", "motion", "templates", "each-template")
 VIDEOS = ("cover-ring", "vinyl", "lyric-video", "spectrum-bars")  # templates that the README begins with
 SHAPES = ((320, 180), (102, 180), (180, 180))
 TEMPLATES_AT = 10.6  # seconds into the demo song, in the middle of a line of the lyrics
@@ -110,14 +111,14 @@ def row(kind: ParticleType, analysis: Analysis) -> U8:
     return np.concatenate([picture(kind, config, analysis, height=180) for config in configs], axis=1)
 
 
-def save(images: list[U8], path: Path, *, milliseconds: int = 0) -> None:
-    """Write a WebP, animated if there are several images, in the best quality that fits into ``LARGEST`` bytes."""
+def save(images: list[U8], path: Path, *, milliseconds: int = 0, largest: int = LARGEST) -> None:
+    """Write a WebP, animated if there are several images, in the best quality that fits into ``largest`` bytes."""
     first, *others = [Image.fromarray(np.ascontiguousarray(image)) for image in images]
-    for quality in QUALITIES:
+    for quality in QUALITIES if largest == LARGEST else QUALITIES[4::2]:
         buffer = io.BytesIO()
         moving = {"save_all": True, "append_images": others, "duration": milliseconds, "loop": 0} if others else {}
         first.save(buffer, "WEBP", quality=quality, method=6, **moving)
-        if len(buffer.getvalue()) <= LARGEST:
+        if len(buffer.getvalue()) <= largest:
             path.write_bytes(buffer.getvalue())
             print(
                 f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}"
@@ -125,7 +126,7 @@ def save(images: list[U8], path: Path, *, milliseconds: int = 0) -> None:
                 flush=True,
             )
             return
-    raise SystemExit(f"{path}: larger than {LARGEST} bytes at the lowest quality")
+    raise SystemExit(f"{path}: larger than {largest} bytes at the lowest quality")
 
 
 def moving(kind: ParticleType, analysis: Analysis, *, frames: int) -> list[U8]:
@@ -171,15 +172,18 @@ def templates(art: Path, analysis: Analysis) -> U8:
     return np.concatenate(rows)[:-8, :-8]
 
 
+def in_motion(name: str, art: Path, analysis: Analysis, *, size: tuple[int, int], frames: int) -> list[U8]:
+    """So many pictures of a template, twelve a second."""
+    renderer = composed(name, art, analysis, size=size, fps=12)
+    with renderer.simulation as simulation:
+        simulation.skip_to(int(TEMPLATES_AT * 12))
+        pictures = [rgb_of(renderer.picture(simulation.snapshot()).frame).to_ndarray() for _ in range(frames)]
+    return [each.astype(np.uint8) for each in pictures]
+
+
 def videos(art: Path, analysis: Analysis, *, frames: int) -> list[U8]:
     """So many pictures of four templates in one, twelve a second."""
-    found = []
-    for name in VIDEOS:
-        renderer = composed(name, art, analysis, size=(400, 224), fps=12)
-        with renderer.simulation as simulation:
-            simulation.skip_to(int(TEMPLATES_AT * 12))
-            pictures = [rgb_of(renderer.picture(simulation.snapshot()).frame).to_ndarray() for _ in range(frames)]
-        found.append([each.astype(np.uint8) for each in pictures])
+    found = [in_motion(name, art, analysis, size=(400, 224), frames=frames) for name in VIDEOS]
     return [_tiled(at) for at in zip(*found, strict=True)]
 
 
@@ -211,6 +215,11 @@ def main() -> None:
             out = arguments.out or PICTURES
             save([templates(song.parent, analysis)], out / "templates.webp")
             save(videos(song.parent, analysis, frames=26), out / "music-videos.webp", milliseconds=83)
+        if "each-template" in parts and arguments.type is None:  # which a service shows
+            for name in template_names():
+                shown = in_motion(name, song.parent, analysis, size=(256, 144), frames=20)
+                out = arguments.out or OF_TEMPLATES
+                save(shown, out / f"{name}.webp", milliseconds=83, largest=LARGEST_OF_TEMPLATES)
         if "motion" in parts and arguments.type is None:
             motion(song, (arguments.out or PICTURES) / "first-video.webp")
             four = [moving(types[name], analysis, frames=22) for name in FOUR]

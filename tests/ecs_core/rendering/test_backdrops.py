@@ -327,7 +327,10 @@ def test_video_with_a_backdrop_has_no_alpha(backdrop: dict[str, Any]) -> None:
         ("black", "^backdrop = 'black': must be an object whose kind is color, gradient"),
         ({"kind": "color"}, r"^backdrop\.color is missing"),
         ({**COLOR, "color": [1, 2, 300]}, r"^backdrop\.color\.2 = 300: must be between 0 and 255"),
-        ({**COLOR, "blur": 3}, r"unknown setting 'backdrop\.blur' for particle type 'zen'; it has: .*opacity"),
+        (
+            {**COLOR, "blur": 3},
+            r"unknown setting 'backdrop\.blur' for particle type 'zen'; it has: .*opacity, kind, color$",
+        ),
         ({**GRADIENT, "colors": [RED]}, r"^backdrop\.colors = .*: must be a list of 2 to 8"),
         ({**GRADIENT, "colors": [RED] * 9}, r"^backdrop\.colors = .*: must be a list of 2 to 8"),
         ({**GRADIENT, "positions": [0, 0.5, 1]}, r"positions = \[0.0, 0.5, 1.0\]: must be as many as colors, 2"),
