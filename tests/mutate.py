@@ -237,7 +237,7 @@ MUTATIONS = [
         PICTURES,
         "hides_here = solid != 0 and opacity == _ONE and adds == 0",
         "hides_here = solid != 0 and adds == 0",
-        MARK_TESTS,
+        "tests/ecs_core/rendering/test_backdrops.py",
     ),
     Mutation(
         "backdrops: edges of pictures are soft",

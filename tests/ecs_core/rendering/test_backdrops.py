@@ -185,6 +185,16 @@ def test_blur_dim_and_saturation_soften_darken_and_take_colours(image: dict[str,
     assert np.ptp(plain[10, 10]) > 100
 
 
+@pytest.mark.parametrize("more", [{}, {"zoom": 1.2}])
+def test_opacity_is_how_much_of_it_is_seen(image: dict[str, Any], more: dict[str, Any]) -> None:
+    faint, whole = (frames({**image, **more, "opacity": opacity}, [1])[0] for opacity in (0.5, 1.0))
+    (bare,) = frames(None, [1])
+    between = (bare.astype(float) + whole) / 2
+    away = np.abs(faint - between)[:30, :58]  # away from where colours meet
+    assert away.mean() < 12
+    assert np.abs(whole.astype(float) - faint)[:30, :58].mean() > 20
+
+
 def test_zoom_is_even_and_ends_with_the_backdrop(image: dict[str, Any]) -> None:
     def scales(**more: Any) -> list[float]:
         return [mark.pose.scale for mark in marks({**image, **more})]
