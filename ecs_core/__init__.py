@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ecs_core.arrays import F32 as F32
+    from ecs_core.audio.bands import Bands as Bands
+    from ecs_core.audio.bands import BandsWanted as BandsWanted
+    from ecs_core.audio.momentary_wave import momentary_wave as momentary_wave
+    from ecs_core.audio.momentary_wave import outline_of as outline_of
     from ecs_core.audio.spectrum import Spectrum as Spectrum
     from ecs_core.audio.timeline import AudioFeature as AudioFeature
     from ecs_core.audio.timeline import FeatureTimeline as FeatureTimeline
@@ -114,6 +118,8 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "arrays": "F32",
+    "audio.bands": "Bands BandsWanted",
+    "audio.momentary_wave": "momentary_wave outline_of",
     "audio.spectrum": "Spectrum",
     "audio.timeline": "AudioFeature FeatureTimeline",
     "ecs.components": "Attraction Bounds Brightness Burst Camera Collide Color ColorBy ColorOverLife Drag EmitFrom "

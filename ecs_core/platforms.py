@@ -147,4 +147,5 @@ def stands_for(platform: Platform) -> dict[str, object]:
     facts = FACTS[platform]
     said: dict[str, object] = {"width": facts.width, "height": facts.height, "safe_area": platform}
     said |= {} if facts.seconds is None else {"duration": facts.seconds}
-    return said | ({"loop": True} if facts.loops else {})
+    said |= {"loop": True} if facts.loops else {}
+    return said | ({} if facts.has_sound else {"sound": False})

@@ -102,9 +102,11 @@ def _place(detail: Any, whole: _Schema) -> tuple[tuple[str, ...], _Schema]:
     path, part = [], whole
     for step in way:
         inside = _inside(part, step, whole)
-        if inside is not None:  # else it is the name of the branch of a union that pydantic tried
+        if inside is not None:
             path.append(step)
             part = inside
+        else:  # it is the name of the branch of a union that pydantic tried
+            part = _branch_called(part, step, whole)
     return (*path, *unknown), part
 
 
@@ -120,6 +122,14 @@ def _inside(schema: _Schema, step: str, whole: _Schema) -> _Schema | None:
         if inside is not None:
             found.append(inside)
     return found[0] if len(found) == 1 else {"anyOf": found} if found else None
+
+
+def _branch_called(schema: _Schema, name: str, whole: _Schema) -> _Schema:
+    """The branch of a union whose ``kind`` is that of ``<kind>``; all of it where there is none."""
+    for branch in _branches(schema, whole):
+        if f"<{branch.get('properties', {}).get('kind', {}).get('const')}>" == name:
+            return branch
+    return schema
 
 
 def _branches(schema: _Schema, whole: _Schema) -> list[_Schema]:

@@ -228,9 +228,30 @@ MUTATIONS = [
     Mutation(
         "marks: luma ignores its cell",
         PICTURES,
-        "after[2 * i + 1] = wide[i]\n    for row",
-        "after[2 * i + 1] = _ONE\n    for row",
+        "before[2 * i + 1] = narrow[i]\n        after[2 * i] = wide[i]",
+        "before[2 * i + 1] = narrow[i]\n        after[2 * i] = _ONE",
         MARK_TESTS,
+    ),
+    Mutation(
+        "marks: solid pictures hide what they should let through",
+        PICTURES,
+        "hides_here = solid != 0 and opacity == _ONE and adds == 0",
+        "hides_here = solid != 0 and adds == 0",
+        "tests/ecs_core/rendering/test_backdrops.py",
+    ),
+    Mutation(
+        "backdrops: edges of pictures are soft",
+        PICTURES,
+        "f32(FRAME), FRAME if is_wide else 0\n",
+        "f32(FRAME), 0\n",
+        "tests/ecs_core/rendering/test_backdrops.py",
+    ),
+    Mutation(
+        "backdrops: frames of a video come late",
+        "ecs_core/raster/video_file.py",
+        "int(ticks + Fraction(1, 2))",
+        "int(ticks)",
+        "tests/ecs_core/raster/test_video_file.py",
     ),
     Mutation(
         "raster: a new picture keeps the old one", PAINTER, "        self._before[:] = 1\n", "        pass\n", RASTER

@@ -142,7 +142,7 @@ def section(title: str) -> str:
 
 
 def test_architecture_is_short() -> None:
-    assert len(ARCHITECTURE.read_text(encoding="utf-8").splitlines()) <= 150
+    assert len(ARCHITECTURE.read_text(encoding="utf-8").splitlines()) <= 160
 
 
 def test_paths_named_in_the_architecture_exist() -> None:

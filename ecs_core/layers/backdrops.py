@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ecs_core.arrays import F32, U8
+from ecs_core.errors import RenderError
 from ecs_core.layers.kind import Moment, Stage
 from ecs_core.scene.backdrop_settings import (
     AnyBackdrop,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 BackdropDrawer: TypeAlias = "Callable[[Any, Moment, float], Sequence[Mark]]"
 _LONGEST = 4096  # texels of a side: more than any picture shows
+_FINEST = (
+    1.5  # texels of a pixel before it is larger: more would take memory, and be seen only at the end of a long zoom
+)
 _SOFTNESS = 5.0  # texels: the blur of a blurred picture, which needs no more of them
 _STEPS = 1024  # of a gradient
 # Linear sRGB to the responses of cones, and their cube roots to OKLab (Björn Ottosson, "A perceptual color space for
@@ -156,8 +160,7 @@ class _Fit:
 
 def _fitted(settings: PictureBackdrop, stage: Stage, width: int, height: int) -> _Fit:
     across, down = stage.width / width, stage.height / height
-    finest = max(1.0, settings.scale, settings.zoom, 1 / settings.zoom) * (1 + 2 * settings.drift)
-    finest = max(finest, settings.scale * max(settings.zoom, 1 / settings.zoom) * (1 + 2 * settings.drift))
+    finest = max(1.0, settings.scale * max(settings.zoom, 1 / settings.zoom) * (1 + 2 * settings.drift))
     whole = (0.0, 0.0, 1.0, 1.0)
     if settings.fit == "fill":
         return _Fit(stage.width, stage.height, whole, finest, False)
@@ -175,7 +178,7 @@ def _fitted(settings: PictureBackdrop, stage: Stage, width: int, height: int) ->
 def _texels(fit: _Fit, settings: PictureBackdrop, stage: Stage, native: float) -> float:
     """How many texels a picture has per pixel before it is larger; ``native`` are those of its file."""
     wanted = fit.finest if native >= fit.finest else max(1.0, native)
-    wanted = min(wanted, _LONGEST / max(fit.width, fit.height))
+    wanted = min(wanted, _FINEST, _LONGEST / max(fit.width, fit.height))
     softness = settings.blur * stage.unit
     return min(wanted, _SOFTNESS / softness) if softness else wanted
 
@@ -216,9 +219,12 @@ def _placed(settings: PictureBackdrop, stage: Stage, fit: _Fit, density: float) 
 
 def _prepare_image(settings: ImageBackdrop, stage: Stage) -> BackdropDrawer:
     from ecs_core.raster.marks import LightPicture  # noqa: PLC0415 - slow, and many scenes have no marks
-    from ecs_core.raster.picture_file import read_picture  # noqa: PLC0415 - likewise
+    from ecs_core.raster.picture_file import take_picture  # noqa: PLC0415 - likewise
 
-    pixels = read_picture(settings.file)
+    try:
+        pixels = take_picture(settings.file)
+    except ValueError as error:  # it was another file when it was checked
+        raise RenderError(f"{settings.file}: {error}") from None
     high, wide = pixels.shape[:2]
     fit = _fitted(settings, stage, wide, high)
     left, top, right, bottom = fit.part
@@ -268,7 +274,10 @@ def _shares(
 def _prepare_video(settings: VideoBackdrop, stage: Stage) -> BackdropDrawer:
     from ecs_core.raster.video_file import MovingPicture, frame_of, video_index  # noqa: PLC0415 - slow
 
-    index = video_index(settings.file)
+    try:
+        index = video_index(settings.file)
+    except ValueError as error:  # it was another file when it was checked
+        raise RenderError(f"{settings.file}: {error}") from None
     fit, cut, density = _cut(settings, stage, index)
     moving = MovingPicture(index, cut)
     place = _placed(settings, stage, fit, density)

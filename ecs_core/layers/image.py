@@ -49,9 +49,9 @@ def _prepare(settings: ImageSettings, stage: Stage) -> Drawer:
     from PIL import Image, ImageFilter  # noqa: PLC0415 - slow, and many scenes have no image
 
     from ecs_core.raster.marks import LightMask, LightPicture, MaskMark, PictureMark  # noqa: PLC0415 - likewise
-    from ecs_core.raster.picture_file import read_picture  # noqa: PLC0415 - likewise
+    from ecs_core.raster.picture_file import take_picture  # noqa: PLC0415 - likewise
 
-    pixels = read_picture(settings.file)
+    pixels = take_picture(settings.file)
     if settings.crop != "none":
         side = min(pixels.shape[:2])
         top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2

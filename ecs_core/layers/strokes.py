@@ -12,6 +12,7 @@ from ecs_core.raster.marks import BoxesMark, Floats, Pose
 from ecs_core.raster.sprites import Blend, Sprites
 
 _STEP = 2  # pixels of a column: colours have half the picture's size
+_TOGETHER = 4  # columns
 _OVERLAP = 0.5  # pixels: what two edges that meet in a pixel cover of it together would be less than all
 _WIDTHS = 1.755  # of a line's light, in radii
 FINE = 4.0  # pixels: about the length of the pieces of a curve
@@ -40,20 +41,28 @@ def area_mark(pose: Pose, x: F64, y: F64, *, colours: F32, blend: Blend) -> Boxe
 
     ``colours`` (n, 3) are those of its points. It is made of columns; where it is not turned, of whole pixels.
     """
-    edges: Floats
     left, right = float(x[0]) * pose.scale, float(x[-1]) * pose.scale
-    if pose.angle == 0:
+    is_upright = pose.angle == 0
+    if is_upright:
         first, last = math.floor((pose.x + left) / _STEP), math.ceil((pose.x + right) / _STEP)
-        edges = np.arange(first, last + 1) * float(_STEP)
-        edges = np.clip(edges - pose.x, left, right)
-        overlap = 0.0
+        edges: Floats = np.clip(np.arange(first, last + 1) * float(_STEP) - pose.x, left, right)
     else:
-        edges, overlap = np.linspace(left, right, max(2, math.ceil((right - left) / _STEP))), _OVERLAP / 2
-    middles, wide = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2 + overlap
-    high = np.interp(middles, x * pose.scale, y * pose.scale)
+        edges = np.linspace(left, right, max(2, math.ceil((right - left) / _STEP)))
+    middles, wide = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2 + (0 if is_upright else _OVERLAP / 2)
+    high, low = np.interp(middles, x * pose.scale, y * pose.scale), np.zeros(len(middles))
     light = np.stack([np.interp(middles, x * pose.scale, colours[:, channel]) for channel in range(3)], axis=-1)
-    size = replace(pose, scale=1.0)
-    return BoxesMark.at(size, middles, high / 2, wide, np.abs(high) / 2, light.astype(np.float32), blend=blend)
+    if is_upright:  # what all of several columns have is one box
+        starts = np.arange(0, len(middles), _TOGETHER)
+        ends = np.append(starts[1:], len(middles))
+        tops = np.maximum.reduceat(high, starts)
+        tops = np.minimum(np.ceil((pose.y + tops) / _STEP) * _STEP - pose.y, 0)
+        low = np.repeat(tops, ends - starts)
+        light = np.concatenate([light, light[(starts + ends) // 2]])
+        middles = np.append(middles, (edges[starts] + edges[ends]) / 2)
+        wide = np.append(wide, (edges[ends] - edges[starts]) / 2)
+        high, low = np.append(np.minimum(high, low), tops), np.append(low, np.zeros(len(starts)))
+    size, tall = replace(pose, scale=1.0), (low - high) / 2
+    return BoxesMark.at(size, middles, (high + low) / 2, wide, tall, light.astype(np.float32), blend=blend)
 
 
 def glow_sprites(

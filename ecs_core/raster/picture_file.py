@@ -33,6 +33,13 @@ def read_picture(path: str | Path) -> U8:
     return _read(str(Path(path).absolute()), state.st_mtime_ns, state.st_size)
 
 
+def take_picture(path: str | Path) -> U8:
+    """As :func:`read_picture`, for drawing: it forgets the pictures that were read, which are then kept as light."""
+    pixels = read_picture(path)
+    _read.cache_clear()
+    return pixels
+
+
 @lru_cache(maxsize=4)  # a scene is checked several times, and then drawn
 def _read(path: str, changed: int, size: int) -> U8:
     from PIL import Image, ImageOps  # noqa: PLC0415 - slow, and most scenes have no pictures

@@ -99,7 +99,7 @@ def _index(path: str, changed: int, size: int) -> VideoIndex:
         with _opened(path) as container:
             return _read_index(path, container)
     except (av.error.FFmpegError, OSError) as error:
-        why = " ".join(str(error).replace(path, "it").split())[:200]
+        why = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
         raise ValueError(f"cannot be read as a video ({why}); allowed: MP4, MOV, WebM, MKV …") from None
 
 
@@ -240,8 +240,11 @@ class VideoDecoder:
                         break
             self._container.close()
         # The file cannot be sought in, or was not yet open.
-        self._container = _opened(self._index.path)
-        self._stream = _moving(self._container)
+        try:
+            self._container = _opened(self._index.path)
+            self._stream = _moving(self._container)
+        except (av.error.FFmpegError, OSError, ValueError):
+            raise RenderError(f"{self._index.path}: cannot be read any more") from None
         packets = _packets(self._container, self._stream)
         for place, packet in enumerate(packets):
             if place == key[1]:

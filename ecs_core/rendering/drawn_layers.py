@@ -6,8 +6,9 @@ All of it follows from the frame's number, so it is the same wherever a video is
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import annotated_types
@@ -115,7 +116,10 @@ class BackdropDrawer:
 
     def __init__(self, settings: AnyBackdrop, stage: Stage) -> None:
         self._course = Course(settings, stage)
-        self._draw = prepare_backdrop(settings, stage)
+
+    @cached_property
+    def _draw(self) -> Callable[[AnyBackdrop, Moment, float], Sequence[Mark]]:
+        return prepare_backdrop(self._course.settings, self._course.stage)  # only where frames are drawn
 
     def marks(self, frame: int) -> Sequence[PlacedMark]:
         """What is drawn of it in a frame, before all else."""

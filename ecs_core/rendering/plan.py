@@ -115,13 +115,19 @@ def make_plan(
 
     Raises:
         SceneError: the song, from ``start`` on, is shorter than one frame, or over, ``poster`` lies after its end, or
-            the video is too long for its format, or for the size that its file may have.
+            the video is too long for its format, or for the size that its file may have, or its platform does not
+            take it.
     """
     if timeline is None:
         timeline = timeline_of(settings, analysis)
     loop = _frames_after(timeline.frames, settings) if settings.loop else 0
     frames, longest = timeline.frames - loop, max(1, round(segment_seconds * settings.rate))
     video = video_format(particle_type, settings, quality, frames=frames, gop=longest, has_song=analysis is not None)
+    if settings.platform is not None:
+        try:
+            check_seconds(settings.platform, float(frames / settings.rate))
+        except ValueError as error:
+            raise SceneError(str(error)) from None
     segments, peak = cut(frames, longest), None if analysis is None else analysis.peak
     if video.rates.most is not None:
         segments = _shared_out(segments, int(video.rates.most / 8 * frames / settings.rate))
@@ -150,8 +156,6 @@ def video_format(
     form, asked, seconds = settings.format, wanted(quality), float(frames / settings.rate)
     try:
         check_length(form, seconds)
-        if settings.platform is not None:
-            check_seconds(settings.platform, seconds)
     except ValueError as error:
         raise SceneError(str(error)) from None
     rates = rates_for(
@@ -160,7 +164,7 @@ def video_format(
         pixels=settings.width * settings.height,
         fps=float(settings.rate),
         seconds=seconds,
-        has_sound=has_song and FACTS[form].has_sound,
+        has_sound=has_song and settings.sound and FACTS[form].has_sound,
         more=_subtitle_bytes(settings),
     )
     alpha = has_alpha(particle_type, settings)

@@ -29,6 +29,7 @@ from ecs_core.rendering.plan import RenderPlan, Segment, make_plan, timeline_of,
 from ecs_core.rendering.pool import Pool
 from ecs_core.rendering.preparation import prepare_kernels
 from ecs_core.rendering.progress import Progress, Reporter
+from ecs_core.rendering.scene_tags import tags_of_scene
 from ecs_core.rendering.simulation import SceneSnapshot, Simulation
 from ecs_core.rendering.soft_subtitles import cues_in
 from ecs_core.rendering.song_analysis import analyse_scene
@@ -78,7 +79,7 @@ def render_video(
     pool.prepare(first_message(outputs[0].type, outputs[0].settings, preset, folder))
     analysis = _analyse(scene, outputs[0].settings, reporter, cancel)
     analysed = time.perf_counter()
-    tags = SongTags() if scene.audio is None else _read_tags(scene.audio)
+    tags = tags_of_scene(outputs[0].settings, SongTags() if scene.audio is None else _read_tags(scene.audio))
     planned = [
         _plan(each, analysis, quality=quality, segment_seconds=segment_seconds, path=folder / f"timeline{number}.npy")
         for number, each in enumerate(outputs)
@@ -298,7 +299,8 @@ def _render_segments(
         )
     except OSError as error:
         raise output_error(path.parent.parent, error) from error
-    sound = None if scene.audio is None or not isinstance(video, VideoFile) else SongSound(scene.audio, plan)
+    is_heard = plan.settings.sound and isinstance(video, VideoFile)
+    sound = SongSound(scene.audio, plan) if scene.audio is not None and is_heard else None
     try:
         if sound is not None and isinstance(video, VideoFile):
             video.add_sound(sound.packets, rate=sound.rate, channels=sound.channels)

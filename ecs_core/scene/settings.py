@@ -218,6 +218,7 @@ class Settings(Model):
         asset="lyrics",
         max_length=4096,
     )
+    sound: bool = option(True, "whether the song is heard, not only seen", group="output")
     loop: bool = option(
         False, "its last frame is followed by its first, after whole bars where the song has them", group="output"
     )

@@ -44,6 +44,7 @@ _SINCE: dict[str, Any] = {
     "subtitles": None,
     "backdrop": None,
     "loop": False,
+    "sound": True,
     "variants": [],
 }
 _LIBRARIES = (
@@ -249,7 +250,7 @@ def check_video(scene: dict[str, Any], seconds: float) -> None:
         pixels=config["width"] * config["height"],
         fps=float(Fraction(str(config["fps"]))),
         seconds=seconds,
-        has_sound=scene["audio"] is not None and FACTS[form].has_sound,
+        has_sound=scene["audio"] is not None and config.get("sound", True) and FACTS[form].has_sound,
     )
 
 

@@ -89,7 +89,9 @@ async def follow_parts(session: AsyncSession, whole_id: str) -> None:
     If it is over, only its outputs change.
     """
     await session.flush()
-    whole = await session.get_one(JobRow, whole_id, with_for_update=True, populate_existing=True)
+    whole = await session.get(JobRow, whole_id, with_for_update=True, populate_existing=True)
+    if whole is None:
+        return
     parts = await parts_of(session, whole)
     if whole.status not in OPEN:
         whole.outputs = outputs_from(whole, parts)
@@ -117,15 +119,15 @@ async def follow_parts(session: AsyncSession, whole_id: str) -> None:
 async def end_left_parts(sessions: Sessions) -> int:
     """Cancel the open parts of jobs that are over; returns how many there were."""
     whole = aliased(JobRow)
-    left = select(JobRow.id).join(whole, whole.id == JobRow.whole_id)
+    left = select(JobRow.id, JobRow.scene_key).join(whole, whole.id == JobRow.whole_id)
     async with sessions() as session:
-        found = list(
-            await session.scalars(left.where(JobRow.status.in_(OPEN), whole.status.not_in(OPEN)).order_by(JobRow.id))
-        )
-    for part in found:
+        of_those = left.where(JobRow.status.in_(OPEN), whole.status.not_in(OPEN)).order_by(JobRow.id)
+        found = (await session.execute(of_those)).all()
+    for part, scene in found:
         async with sessions.begin() as session:
+            await advisory_lock(session, scene)  # otherwise it could be retried or deleted meanwhile
             row = await session.get(JobRow, part)
-            if row is not None and row.status in OPEN:
+            if row is not None and row.status in OPEN and not await whole_is_open(session, row):
                 await end_job(session, row, "cancelled", None)
     return len(found)
 

@@ -22,6 +22,7 @@ from ecs_core.formats import FACTS
 from ecs_core.plugin_api import particle_types
 from ecs_core.rendering.flash_limit import with_limited_flashes
 from ecs_core.rendering.plan import RenderPlan, make_plan
+from ecs_core.rendering.scene_tags import tags_of_scene
 from ecs_core.rendering.segment import SegmentRenderer
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.rendering.soft_subtitles import cues_in
@@ -161,6 +162,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     with ExitStack() as closing:
         song_file = None if audio is None else closing.enter_context(_song(audio, storage))
         tags = SongTags() if song_file is None else _tags(song_file, report, required=_sandbox_required(spec))
+        tags = tags_of_scene(plan.settings, tags)
         video = output_file(
             target,
             plan.video,
@@ -172,7 +174,7 @@ def _join(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         )
         closing.callback(video.abandon)
         sound: Sound = "none"
-        if song_file is not None and isinstance(video, VideoFile):
+        if song_file is not None and plan.settings.sound and isinstance(video, VideoFile):
             required = _sandbox_required(spec)
             sound = add_song(video, plan, song_file, name=_SONG, required=required, closing=closing)
         for number, segment in enumerate(spec["segments"], 1):

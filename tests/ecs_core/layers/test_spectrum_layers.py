@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import annotated_types
 import numpy as np
 import pytest
 
 from ecs_core import Scene, SceneError, render, render_frame
 from ecs_core.audio import document
 from ecs_core.audio.features import analyze
+from ecs_core.audio.sonogram import LONGEST_MEMORY
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.layers.built_in import KINDS
 from ecs_core.layers.kind import Moment, Stage
@@ -121,16 +124,27 @@ class TestSpectrum:
                 assert float(np.median(overlap)) < 1.0
                 assert not line.corner.any()
 
-    def test_area_is_made_of_columns_that_neither_overlap_nor_part(self, tone: Stage) -> None:
-        for place in (320.0, 311.0, 300.7):
-            marks = drawn(SPECTRUM, tone, style="filled", size=0.8, fill=0.4, pose=Pose(place, 200.0))
-            area = marks[-2]
-            assert isinstance(area, BoxesMark)
-            assert area.opacity == pytest.approx(0.4)
-            np.testing.assert_allclose((area.x + area.wide)[:-1], (area.x - area.wide)[1:], atol=1e-3)
-            edges = (area.x + area.wide)[:-1]
-            np.testing.assert_allclose(edges % 2, 0, atol=1e-3)
-            np.testing.assert_allclose(area.y + area.tall, 200, atol=1e-3)
+    @pytest.mark.parametrize("place", [320.0, 311.0, 300.7])
+    def test_area_is_made_of_boxes_that_neither_overlap_nor_part(self, tone: Stage, place: float) -> None:
+        marks = drawn(SPECTRUM, tone, style="filled", size=0.8, height=0.3, fill=0.4, pose=Pose(place, 200.0))
+        area, line = marks[-2:]
+        assert isinstance(area, BoxesMark)
+        assert isinstance(line, BoxesMark)
+        assert area.opacity == pytest.approx(0.4)
+        whole = (area.x - area.wide, area.x + area.wide, area.y - area.tall, area.y + area.tall)
+        left, right = float(whole[0].min()), float(whole[1].max())
+        assert (left, right) == pytest.approx((place - 144, place + 144), abs=1e-3)
+        for pixel in np.arange(math.ceil(left / 2), math.floor(right / 2)) * 2 + 1.0:
+            here = [(top, bottom) for a, b, top, bottom in zip(*whole, strict=True) if a < pixel < b and bottom > top]
+            here.sort()
+            curve = float(np.interp(pixel, line.x, line.y))
+            if curve > 198:
+                continue
+            assert here[-1][1] == pytest.approx(200, abs=1e-3)
+            for (_, bottom), (top, _) in pairwise(here):
+                assert top == pytest.approx(bottom, abs=1e-3)
+                assert top % 2 == pytest.approx(0, abs=1e-3)
+            assert here[0][0] == pytest.approx(curve, abs=8)  # it is steep
 
     def test_glow_lies_under_the_bars_and_follows_the_loudness(self, tone: Stage) -> None:
         glow, bars = drawn(SPECTRUM, tone, style="bars", bands=20, glow=1.0, colors=[RED])
@@ -234,6 +248,18 @@ def test_what_cannot_be_drawn_is_refused_in_a_line(layer: dict[str, Any], words:
         Scene("zen", config={"duration": 1, "layers": [layer]}).resolve()
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_timelines_keep_as_much_of_the_song_as_a_spectrum_remembers() -> None:
+    """What is before the part of a video counts for as long as a full rise and a full fall take."""
+    limits = [
+        each.le
+        for name in ("attack", "release")
+        for each in SPECTRUM.settings.model_fields[name].metadata
+        if isinstance(each, annotated_types.Le)
+    ]
+    assert len(limits) == 2
+    assert sum(limits) < LONGEST_MEMORY  # type: ignore[arg-type]
 
 
 def test_bindings_move_what_a_kind_names() -> None:

@@ -185,6 +185,16 @@ def test_blur_dim_and_saturation_soften_darken_and_take_colours(image: dict[str,
     assert np.ptp(plain[10, 10]) > 100
 
 
+@pytest.mark.parametrize("more", [{}, {"zoom": 1.2}])
+def test_opacity_is_how_much_of_it_is_seen(image: dict[str, Any], more: dict[str, Any]) -> None:
+    faint, whole = (frames({**image, **more, "opacity": opacity}, [1])[0] for opacity in (0.5, 1.0))
+    (bare,) = frames(None, [1])
+    between = (bare.astype(float) + whole) / 2
+    away = np.abs(faint - between)[:30, :58]  # away from where colours meet
+    assert away.mean() < 12
+    assert np.abs(whole.astype(float) - faint)[:30, :58].mean() > 20
+
+
 def test_zoom_is_even_and_ends_with_the_backdrop(image: dict[str, Any]) -> None:
     def scales(**more: Any) -> list[float]:
         return [mark.pose.scale for mark in marks({**image, **more})]
@@ -327,7 +337,10 @@ def test_video_with_a_backdrop_has_no_alpha(backdrop: dict[str, Any]) -> None:
         ("black", "^backdrop = 'black': must be an object whose kind is color, gradient"),
         ({"kind": "color"}, r"^backdrop\.color is missing"),
         ({**COLOR, "color": [1, 2, 300]}, r"^backdrop\.color\.2 = 300: must be between 0 and 255"),
-        ({**COLOR, "blur": 3}, r"unknown setting 'backdrop\.blur' for particle type 'zen'; it has: .*opacity"),
+        (
+            {**COLOR, "blur": 3},
+            r"unknown setting 'backdrop\.blur' for particle type 'zen'; it has: .*opacity, kind, color$",
+        ),
         ({**GRADIENT, "colors": [RED]}, r"^backdrop\.colors = .*: must be a list of 2 to 8"),
         ({**GRADIENT, "colors": [RED] * 9}, r"^backdrop\.colors = .*: must be a list of 2 to 8"),
         ({**GRADIENT, "positions": [0, 0.5, 1]}, r"positions = \[0.0, 0.5, 1.0\]: must be as many as colors, 2"),

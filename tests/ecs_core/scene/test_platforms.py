@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from ecs_core import Scene, Settings
+from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
 from ecs_core.platforms import FACTS, PLATFORMS, Margins
-from ecs_core.rendering.plan import video_format
+from ecs_core.rendering.plan import make_plan
 from ecs_core.scene.safe_area import safe_rectangle
 from ecs_core.scene.shapes import in_shape, shape_of
 
@@ -34,6 +35,12 @@ class TestPlatform:
         assert settings(platform="canvas").duration == 8
         assert settings(platform="shorts").duration == settings().duration
 
+    def test_stands_for_loops_without_sound(self) -> None:
+        made, other = settings(platform="apple-motion"), settings(platform="reels")
+        assert (made.loop, made.sound) == (True, False)
+        assert (other.loop, other.sound) == (False, True)
+        assert settings(platform="canvas", loop=False).loop is False
+
     @pytest.mark.parametrize(
         ("config", "message"),
         [
@@ -55,10 +62,10 @@ class TestPlatform:
         assert settings(platform="feed", width=270, height=338).height == 338
 
     def test_refuses_a_song_that_is_too_long_when_its_length_is_known(self) -> None:
-        kind, made = Scene("snow", "song.wav", {"platform": "shorts", "duration": "audio"}).resolve()
-        video_format(kind, made, "standard", frames=180 * 30, gop=1, has_song=True)
+        kind, made = Scene("snow", "song.wav", {"platform": "shorts", "duration": "audio", "poster": 0}).resolve()
+        make_plan(kind, made, None, timeline=FeatureTimeline.silence(made.rate, 180 * 30))
         with pytest.raises(SceneError, match=r"shorts with 181 s of video"):
-            video_format(kind, made, "standard", frames=181 * 30, gop=1, has_song=True)
+            make_plan(kind, made, None, timeline=FeatureTimeline.silence(made.rate, 181 * 30))
 
     @pytest.mark.parametrize("platform", PLATFORMS)
     def test_has_possible_facts(self, platform: str) -> None:

@@ -169,6 +169,12 @@ class TestPlatform:
         assert (made.width, made.height, made.duration) == (1080, 1920, 8)
         assert scene_from(arguments("frame", song, "--platform", "reels")).config["duration"] == "audio"
 
+    def test_that_has_no_sound_gives_a_video_without(self, run: Run, tmp_path: Path) -> None:
+        song = write_song(tmp_path / "song.wav", tone(4))
+        options = ("--type", "snow", "--platform", "canvas", "--size", "90x160", "--duration", "3", "--workers", "1")
+        assert run("render", song, *options, "-o", tmp_path / "loop.mp4").code == 0
+        assert read_video(tmp_path / "loop.mp4").codecs == ("h264",)
+
     def test_takes_other_sizes_of_its_shape(self) -> None:
         made = scene_from(arguments("frame", "--platform", "tiktok", "--size", "270x480")).resolve()[1]
         assert (made.width, made.height, made.safe_area) == (270, 480, "tiktok")

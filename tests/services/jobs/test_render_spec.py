@@ -122,6 +122,16 @@ def test_setting_that_is_not_set_does_not_change_keys_from_before_it() -> None:
             {"layers": [{"type": "zen"}, {"type": "portrait", "name": "p", "config": {"picture": "x.png"}}]},
             r"layers\.1: picture = 'x.png': is no uploaded image",
         ),
+        (
+            "snow",
+            {"backdrop": {"kind": "image", "file": "/etc/passwd"}},
+            r"backdrop\.file = '/etc/passwd': is no uploaded image",
+        ),
+        (
+            "snow",
+            {"backdrop": {"kind": "video", "file": "asset:" + "a" * 64}},
+            r"backdrop\.file = 'asset:a+': names a file of the machine that renders, which only the command line",
+        ),
     ],
 )
 def test_file_of_the_server_is_refused_without_looking_at_it(
@@ -194,6 +204,15 @@ class TestAssets:
         other = build_spec("snow", {"layers": layers}, SONG, "draft", assets={"a" * 64: OTHER})
         assert spec_key(scene) != spec_key(other)
         assert spec_key(scene)[:VERSION_LENGTH] in renderable_versions()
+
+    def test_in_a_backdrop_stays_with_all_defaults(self) -> None:
+        backdrop = {"kind": "image", "file": ASSET, "zoom": 1.2}
+        scene = build_spec("snow", {"backdrop": backdrop}, SONG, "draft", assets={"a" * 64: DIGEST})
+        shown = scene["config"]["backdrop"]
+        assert (shown["file"], shown["zoom"], shown["fit"]) == (ASSET, 1.2, "cover")
+        assert migrate_spec(scene) == scene
+        other = build_spec("snow", {"backdrop": backdrop}, SONG, "draft", assets={"a" * 64: OTHER})
+        assert spec_key(scene) != spec_key(other)
 
     def test_key_depends_on_the_digest(self) -> None:
         assert len({spec_key(each) for each in (pictured(), pictured(OTHER), pictured(fill=0.5))}) == 3
