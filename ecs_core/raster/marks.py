@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -162,7 +162,7 @@ def shown_shares(pixels: U8) -> F32:
     planes[0] = np.divide(pixels[:, :, 3], 255, dtype=np.float32) if pixels.shape[2] == 4 else 1
     planes[1] = 0
     for channel, weight in enumerate((KR, KG, KB)):
-        planes[2 + channel] = _SHOWN[pixels[:, :, channel]]
+        planes[2 + channel] = _shares()[pixels[:, :, channel]]
         planes[1] += weight * planes[2 + channel]
     if pixels.shape[2] == 4:
         planes[1:] *= planes[0]
@@ -493,7 +493,7 @@ def draw_in(mark: Mark, painting: Painting) -> None:
 
 def light_of(colour: Sequence[int]) -> RGB:
     """The light of marks that are shown as an sRGB colour, 0–255 each; (3,)."""
-    red, green, blue = (float(_LIGHT[value]) for value in colour)
+    red, green, blue = (float(_lights()[value]) for value in colour)
     return red, green, blue
 
 
@@ -555,9 +555,16 @@ def shown_share(light: F32) -> F32:
     return shown
 
 
+@cache  # not at import, which would load a compiler
 def _lights() -> F32:
     """The light of each sRGB value, (256,)."""
     return light_shown_as(np.arange(256) / 255)
+
+
+@cache
+def _shares() -> F32:
+    """The share of white of each sRGB value, (256,)."""
+    return shown_share(_lights())
 
 
 def _halved(planes: F32) -> F32:
@@ -576,7 +583,3 @@ def _even(planes: F32) -> F32:
 
 def _framed(planes: F32) -> F32:
     return np.ascontiguousarray(np.pad(planes, ((0, 0), (1, 1), (1, 1))))
-
-
-_LIGHT = _lights()
-_SHOWN = shown_share(_LIGHT)  # the share of white of each sRGB value

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from ecs_core.templates.template import check_template, find_template, template_names
 from services.api.routes import templates
@@ -65,6 +67,13 @@ class TestLists:
     def test_file_can_be_copied(self, world: World) -> None:
         file = world.call(None, "GET", "/templates/cover-ring").json()
         assert check_template(file) == find_template("cover-ring")
+
+    def test_every_template_has_a_moving_picture(self, world: World) -> None:
+        for each in world.call(None, "GET", "/templates").json():
+            picture = world.client.get(each["picture"])
+            with Image.open(io.BytesIO(picture.content)) as shown:
+                assert (shown.format, shown.size) == ("WEBP", (256, 144))
+                assert getattr(shown, "n_frames", 1) > 10
 
     def test_picture_is_shown(self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "vinyl.webp").write_bytes(b"RIFF")

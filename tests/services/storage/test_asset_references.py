@@ -83,6 +83,17 @@ def test_layer_with_a_file_of_this_machine_is_refused(file: object) -> None:
         references_in("snow", {"layers": [{"type": "zen"}, layer(file=file)]})
 
 
+def test_backdrop_refers_to_an_asset() -> None:
+    found = references_in("snow", {"backdrop": {"kind": "image", "file": A, "blur": 3}})
+    assert [(each.where, each.kind, each.text()) for each in found] == [("backdrop.file", "image", A)]
+
+
+@pytest.mark.parametrize("file", ["film.mp4", A])
+def test_video_of_a_backdrop_is_refused(file: str) -> None:
+    with pytest.raises(SceneError, match=r"^backdrop\.file = .*: names a file of the machine that renders, which only"):
+        references_in("snow", {"backdrop": {"kind": "video", "file": file}})
+
+
 @pytest.mark.parametrize(
     "layers",
     [[{"kind": "image"}], [{"kind": 3, "file": "x"}], [{"kind": None}], [{"kind": ["image"], "file": "x"}], [[]], "x"],
@@ -163,8 +174,6 @@ class TestShapes:
         ],
     )
     def test_file_of_this_machine_is_refused_in_any_shape(self, config: dict[str, Any]) -> None:
-        if "backdrop" in str(config) and "backdrop" not in particle_types().types["snow"].settings.model_fields:
-            pytest.skip("there are no backdrops yet")
         with pytest.raises(SceneError, match="is no uploaded"):
             references_in("snow", config)
 
