@@ -36,7 +36,7 @@ class VariantSettings(Model):
 
     name: str | None = option(
         None,
-        "what it is called: small letters, digits and hyphens; null: its platform and size, and its format if that is another",
+        "what it is called: small letters, digits and hyphens; null: its platform, its size, and another format",
         group="output",
     )
     platform: Platform | None = option(
