@@ -149,3 +149,11 @@ def stands_for(platform: Platform) -> dict[str, object]:
     said |= {} if facts.seconds is None else {"duration": facts.seconds}
     said |= {"loop": True} if facts.loops else {}
     return said | ({} if facts.has_sound else {"sound": False})
+
+
+def too_large(platform: Platform | None, size: int) -> tuple[str, ...]:
+    """A warning, if a file of so many bytes is larger than the platform takes."""
+    most = None if platform is None else FACTS[platform].max_bytes
+    if most is None or size <= most:
+        return ()
+    return (f"the file has {size} bytes; {platform} takes at most {most}: use --quality max_bytes={most // 10**6}M",)

@@ -246,7 +246,7 @@ def test_only_kernels_import_numba_and_none_uses_fastmath() -> None:
 
 
 def test_no_generator_is_made_outside_rng() -> None:
-    """Exceptions: the demo song makes audible noise, and the test kit disturbs the global generators on purpose."""
+    """Exceptions: the demo song makes noise, its cover has grain, and the test kit disturbs the global generators."""
     made = modules_that(re.compile(r"random\.(?:Generator\(|Philox\(|default_rng|seed\(|rand)|^import random", re.M))
     noise = {"ecs_core/testing/surroundings.py", "services/cli/demo_song.py"}
     assert made == {"ecs_core/ecs/rng.py", *noise}

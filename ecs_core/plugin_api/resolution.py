@@ -76,10 +76,10 @@ def outputs_of(scene: Scene) -> dict[str, Scene]:
 
 
 def _variants(scene: Scene, settings: Settings) -> list[Scene]:
-    return [_with(scene, variant.config()) for variant in settings.variants]
+    return [_with(scene, variant.config(), but=variant.left_out()) for variant in settings.variants]
 
 
-def _with(scene: Scene, changes: dict[str, Any]) -> Scene:
-    """The scene with these settings, and without variants."""
-    config = {name: value for name, value in scene.config.items() if name != "variants"}
+def _with(scene: Scene, changes: dict[str, Any], *, but: frozenset[str] = frozenset()) -> Scene:
+    """The scene with these settings, without variants and ``but`` some others."""
+    config = {name: value for name, value in scene.config.items() if name != "variants" and name not in but}
     return Scene(scene.type, scene.audio, config | changes, scene.analysis)

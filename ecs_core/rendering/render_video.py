@@ -19,6 +19,7 @@ from ecs_core.flashes.counter import FlashCounter
 from ecs_core.flashes.flashing import flash_warning
 from ecs_core.formats import FACTS
 from ecs_core.output_names import path_of_output
+from ecs_core.platforms import too_large
 from ecs_core.plugin_api import ParticleType, outputs_of, particle_types, resolve
 from ecs_core.plugin_api.layers import settings_in_vain
 from ecs_core.rendering.flash_limit import with_limited_flashes
@@ -208,6 +209,7 @@ def _render_output(
         (
             *((overdraw_warning(overdrawn),) if overdrawn else ()),
             *((flash_warning(flashes),) if flashes else ()),
+            *too_large(settings.platform, output.path.stat().st_size),
         ),
         seconds,
         tuple(digests),

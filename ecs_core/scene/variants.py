@@ -10,10 +10,12 @@ from pydantic import field_validator
 
 from ecs_core.formats import Form
 from ecs_core.output_names import MAIN, name_in_file
+from ecs_core.platforms import Platform, stands_for
 from ecs_core.scene.model import Model, limits_shown, option
 
 MOST_VARIANTS = 8
 WIDTHS, HEIGHTS = (16, 7680), (16, 4320)  # pixels of pictures, from and to
+_OF_PLATFORMS = frozenset({"platform", "safe_area", "loop", "sound"})  # of the main output's
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 
@@ -34,8 +36,11 @@ class VariantSettings(Model):
 
     name: str | None = option(
         None,
-        "what it is called: small letters, digits and hyphens; null: its size, and its format if that is another",
+        "what it is called: small letters, digits and hyphens; null: its platform and size, and its format if that is another",
         group="output",
+    )
+    platform: Platform | None = option(
+        None, "where it is posted: size, length, loop and safe area are what this wants", group="output"
     )
     size: str | None = option(None, "width and height", group="output", unit="px", examples=["1080x1920"])
     format: Form | None = option(None, "as the setting of that name", group="output")
@@ -66,10 +71,14 @@ class VariantSettings(Model):
 
     def config(self) -> dict[str, Any]:
         """What it changes in the scene's config."""
-        changed = {name: getattr(self, name) for name in ("format", "fps", "duration")}
+        changed = {name: getattr(self, name) for name in ("platform", "format", "fps", "duration")}
         if self.size is not None:
             changed["width"], changed["height"] = picture_size(self.size)
         return {name: value for name, value in changed.items() if value is not None}
+
+    def left_out(self) -> frozenset[str]:
+        """The settings of the scene's config that it has no use for: what its platform stands for."""
+        return frozenset() if self.platform is None else frozenset(stands_for(self.platform)) | _OF_PLATFORMS
 
 
 def variant_names(variants: Sequence[VariantSettings], *, width: int, height: int, form: Form) -> list[str]:
@@ -92,7 +101,7 @@ def variant_names(variants: Sequence[VariantSettings], *, width: int, height: in
 
 
 def _default_name(variant: VariantSettings, size: str, form: Form) -> str:
-    parts = [variant.size] if variant.size else []
+    parts = [each for each in (variant.platform, variant.size) if each]
     parts += [variant.format] if variant.format not in (None, form) else []
     return "-".join(part for part in parts if part) or size
 

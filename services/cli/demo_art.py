@@ -48,8 +48,8 @@ def cover(side: int = 1000) -> U8:
             np.sin(2 * np.pi * often * x + shift) + 0.4 * np.sin(2 * np.pi * 2.7 * often * x + 2 * shift)
         )
         lab = _mixed(lab, colour, _edge(y - line, side))
-    grain = np.random.Generator(np.random.Philox(7)).normal(0, 0.012, (side, side))
-    lab[:, :, 0] += grain
+    grain, _ = np.modf(np.abs(np.sin(x * side * 12.9898 + y * side * 78.233)) * 43758.5453)
+    lab[:, :, 0] += 0.04 * (grain - 0.5)
     return np.round(np.clip(srgb_from_lab(lab), 0, 1) * 255).astype(np.uint8)
 
 

@@ -55,10 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--variant",
-        metavar="WxH[:FORMAT]",
+        metavar="WxH|PLATFORM[:FORMAT]",
         action="append",
         default=[],
-        help="another size of the same video, in a file beside it, such as video-1080x1920.mp4; may be repeated",
+        help="another size of the same video, or that of a platform (tiktok, square …), in a file beside it, such as "
+        "video-1080x1920.mp4; may be repeated",
     )
     parser.add_argument("--workers", type=int, help="processes that render side by side (default: one per core)")
     parser.add_argument(
@@ -188,7 +189,8 @@ def _with_variants(scene: Scene, given: Sequence[str]) -> Scene:
     """The scene with the variants of the command line after those of its config."""
     from ecs_core.scene.scene import Scene
 
-    more = [dict(zip(("size", "format"), each.split(":", 1), strict=False)) for each in given]
+    kinds = [("size" if each[:1].isdigit() else "platform", "format") for each in given]
+    more = [dict(zip(kind, each.split(":", 1), strict=False)) for kind, each in zip(kinds, given, strict=True)]
     before = scene.config.get("variants", [])
     if not more or not isinstance(before, list):
         return scene

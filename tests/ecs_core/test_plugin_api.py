@@ -89,7 +89,7 @@ BROKEN = {
     "misspelt hook": (good("rain").replace("def motes_particle_types", "def motes_particle_type"), "motes_particle_t"),
     "hook that there is not": (
         good("rain").replace("def motes_particle_types", "def motes_particle_type"),
-        "there is no hook 'motes_particle_type'; there are: motes_particle_types, motes_audio_features, motes_before",
+        "there is no hook 'motes_particle_type'; there are: motes_particle_types, motes_layers, motes_audio_features, ",
     ),
     "sprite that there is not": (
         "from ecs_core import Sprite\n" + good("rain").replace("None)", "world.populate((), (Sprite('star'),)))"),

@@ -180,3 +180,19 @@ def test_layers_have_no_variants() -> None:
     with pytest.raises(SceneError, match="belongs to the whole video"):
         Scene("snow", config={"layers": layers}).resolve()
     assert "variants" not in Settings().of_the_video()
+
+
+def test_variant_for_a_platform_has_its_size_length_and_safe_area(song: Path) -> None:
+    wide = {"width": 1920, "height": 1080, "duration": 2.0, "safe_area": "title"}
+    scene = Scene("zen", song, {**wide, "variants": [{"platform": "tiktok"}, {"platform": "square", "format": "webm"}]})
+    main, tall, square = (own.resolve()[1] for own in outputs_of(scene).values())
+    assert [*outputs_of(scene)] == ["main", "tiktok", "square-webm"]
+    assert (main.width, main.height, main.safe_area, main.platform) == (1920, 1080, "title", None)
+    assert (tall.width, tall.height, tall.safe_area, tall.duration) == (1080, 1920, "tiktok", 2.0)
+    assert (square.width, square.height, square.format) == (1080, 1080, "webm")
+
+
+def test_variant_that_its_platform_does_not_take_is_named(song: Path) -> None:
+    scene = Scene("zen", song, {"duration": 2.0, "variants": [{"platform": "reels"}]})
+    with pytest.raises(SceneError, match=r"^variants.0: .*platform = reels with 2 s of video: it takes 3 to 900 s"):
+        outputs_of(scene)

@@ -10,7 +10,7 @@ import pytest
 from ecs_core import Scene, Settings
 from ecs_core.audio.timeline import FeatureTimeline
 from ecs_core.errors import SceneError
-from ecs_core.platforms import FACTS, PLATFORMS, Margins
+from ecs_core.platforms import FACTS, PLATFORMS, Margins, too_large
 from ecs_core.rendering.plan import make_plan
 from ecs_core.scene.safe_area import safe_rectangle
 from ecs_core.scene.shapes import in_shape, shape_of
@@ -74,6 +74,11 @@ class TestPlatform:
         assert facts.margins.top + facts.margins.bottom < facts.height
         assert Fraction(facts.slowest or 1) <= 30 <= facts.fastest
         assert (facts.shortest or 0) <= (facts.seconds or facts.longest or 1) <= (facts.longest or 1e9)
+
+    def test_warns_of_files_that_it_does_not_take(self) -> None:
+        (warning,) = too_large("reels", 300_000_001)
+        assert warning.endswith("reels takes at most 300000000: use --quality max_bytes=300M")
+        assert too_large("reels", 300_000_000) == too_large("square", 10**12) == too_large(None, 10**12) == ()
 
 
 class TestSafeArea:
