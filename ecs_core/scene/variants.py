@@ -36,7 +36,8 @@ class VariantSettings(Model):
 
     name: str | None = option(
         None,
-        "what it is called: small letters, digits and hyphens; null: its platform and size, and its format if that is another",
+        "what it is called: small letters, digits and hyphens; null: its platform and size, and its format if that is "
+        "another",
         group="output",
     )
     platform: Platform | None = option(
