@@ -83,7 +83,7 @@ def test_every_route_is_listed() -> None:
 
 
 def test_every_command_is_listed() -> None:
-    commands = re.findall(r"^    (\w+) ", build_parser().format_help(), re.MULTILINE)
+    commands = re.findall(r"^    (\w+)(?: |$)", build_parser().format_help(), re.MULTILINE)
     headings = re.findall(r"^### motes (\w+)$", pages.command_line(), re.M)
     assert headings == commands
 

@@ -47,27 +47,29 @@ def all_templates(base: str = "") -> bytes:
 
 
 @router.get(
-    "/templates/{name}",
+    "/templates/{template}",
     operation_id="get_template",
     response_model=schemas.TemplateFile,
     responses=problems(404, key=False),
 )
-async def get_template(name: str, service: ServiceDep) -> Response:
+async def get_template(template: str, service: ServiceDep) -> Response:
     """A template as it is in its file, to copy and change."""
-    _check(name)
-    return Response(await service.compute(lambda: find_template(name).model_dump_json()), media_type="application/json")
+    _check(template)
+    return Response(
+        await service.compute(lambda: find_template(template).model_dump_json()), media_type="application/json"
+    )
 
 
 @router.get(
-    "/templates/{name}/picture",
+    "/templates/{template}/picture",
     operation_id="get_template_picture",
     response_class=Response,
     responses={200: {"description": "The picture", **file_content("image/webp")}, **problems(404, key=False)},
 )
-async def get_template_picture(name: str) -> Response:
+async def get_template_picture(template: str) -> Response:
     """What the template looks like, in motion."""
-    _check(name)
-    picture = picture_of(name)
+    _check(template)
+    picture = picture_of(template)
     if picture is None:
         raise HTTPException(404, "The template has no picture")
     return Response(picture, headers=_CACHE, media_type="image/webp")

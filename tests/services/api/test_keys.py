@@ -37,7 +37,9 @@ from tests.services.api.world import World, changed, picture, served, song
 from tests.services.servers import Postgres
 from tests.waiting import HANG
 
-OPEN = {"/particles/types", "/particles/health"}
+OPEN = {"/particles/types", "/particles/layers", "/particles/templates", "/particles/health"} | {
+    f"/particles/templates/{{template}}{more}" for more in ("", "/picture")
+}
 _OF_EACH = (b"date", b"x-request-id", b"ratelimit")  # headers that differ from answer to answer
 SOMEBODYS = "00000000-0000-4000-8000-000000000000"  # an id; a new one would be another test in each process
 
@@ -88,7 +90,7 @@ def routes() -> list[tuple[str, str]]:
 
 
 ROUTES = [(method, path.removeprefix("/particles")) for method, path in routes() if path.startswith("/particles/")]
-WITH_ID = [each for each in ROUTES if "{" in each[1]]
+WITH_ID = [each for each in ROUTES if "{" in each[1] and f"/particles{each[1]}" not in OPEN]
 BODIES: dict[str, dict[str, Any]] = {
     "PUT /systems/{system_id}/config": {"json": {"config": {"particle_count": 60}}},
     "PUT /audio/{audio_id}/analysis": {"json": {}},
@@ -98,9 +100,9 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def request_of(method: str, path: str, system: str, job: str) -> dict[str, Any]:
-    filled = path.format(
-        system_id=system, job_id=job, audio_id="0" * 64, asset_id="0" * 64, particle_type="snow", name="main"
-    )
+    others = {"audio_id": "0" * 64, "asset_id": "0" * 64, "batch_id": SOMEBODYS}
+    names = {"particle_type": "snow", "template": "cover-ring", "name": "main"}
+    filled = path.format(system_id=system, job_id=job, **others, **names)
     return {"method": method, "path": filled, **BODIES.get(f"{method} {path}", {})}
 
 
@@ -268,6 +270,10 @@ class TestOwnership:
             of_alice["params"] = {"audio_path": world.song("alice", song())["audio_path"]}
         if "audio_id" in path:  # of which everybody may have one of the same name
             of_alice["path"] = path.format(audio_id=world.song("alice", song(level=77))["audio_id"])
+            assert all_of(world.call("bob", **of_alice)) == all_of(unknown)
+        if "batch_id" in path:
+            body = {"particle_type": "snow", "songs": [world.song("alice", song())["audio_id"]]}
+            of_alice["path"] = path.format(**world.call("alice", "POST", "/batches", json=body).json())
             assert all_of(world.call("bob", **of_alice)) == all_of(unknown)
         if "asset_id" in path:
             of_alice["path"] = path.format(asset_id=world.asset("alice", picture(level=77))["asset_id"])
