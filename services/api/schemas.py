@@ -65,7 +65,9 @@ _SLOTS: Any = Field(
 def _check_look(body: Any) -> Any:
     """A body has a type or a template, and slots only with the latter."""
     if (body.template is None) == (body.particle_type is None):
-        raise ValueError("give a particle_type or a template" + (", not both" if body.template else ""))
+        if body.template is None:
+            raise ValueError("particle_type is missing; give one, or a template")
+        raise ValueError("give a particle_type or a template, not both")
     if body.template is None and body.slots:
         raise ValueError("slots: are for a template; give one")
     return body
@@ -190,6 +192,7 @@ class Variant(_Body):
     model_config = _example(size="1080x1920")
 
     name: str | None = Field(None, description="small letters, digits and hyphens; null: from its size and format")
+    platform: str | None = Field(None, description="as the setting of that name; stands for size, length, loop …")
     size: str | None = None
     format: Format | None = None
     fps: float | str | None = None

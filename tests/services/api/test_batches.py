@@ -128,7 +128,7 @@ def test_batch_beyond_a_quota_is_refused_as_a_whole(world: World) -> None:
         ({"config": {"width": 3}}, "songs.0: width = 3: must be "),
         ({"config": {"width": 30_000, "height": 30_000}}, "songs.0: width × height = 30000 × 30000: at most "),
         ({"particle_type": "rain"}, "songs.0: Invalid particle type: rain. Available types: "),
-        ({"particle_type": None}, "give a particle_type or a template"),
+        ({"particle_type": None}, "particle_type is missing; give one, or a template"),
         ({"template": "vinyl"}, "give a particle_type or a template, not both"),
         ({"particle_type": None, "template": "nope"}, "songs.0: template = 'nope': there is none; there are: "),
         ({"particle_type": None, "template": "neon-title"}, "songs.0: template 'neon-title' needs title; give it"),

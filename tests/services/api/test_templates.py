@@ -144,7 +144,7 @@ class TestSystems:
             ({"template": "nope"}, "template = 'nope': there is none; there are: album-motion, "),
             ({"template": "/etc/passwd.json"}, "template = '/etc/passwd.json': there is none; there are: "),
             ({"template": "vinyl", "particle_type": "zen"}, "give a particle_type or a template, not both"),
-            ({}, "give a particle_type or a template"),
+            ({}, "particle_type is missing; give one, or a template"),
             ({"particle_type": "zen", "slots": {"title": "x"}}, "slots: are for a template; give one"),
             (
                 {"template": "cover-ring", "slots": {"label": "x"}},

@@ -445,7 +445,7 @@ def test_render_from_the_drop_tells_where_that_is(stack: Stack) -> None:
         ({"quality": "ultra"}, "quality = 'ultra': must be draft, standard, high, a bit rate such as"),
         ({"quality": {"max_bytes": 100}}, "max_bytes = 100: too few for"),
         ({"priority": 1}, "priority = 1: must be 'low', 'normal' or 'high'"),
-        ({"colour": 1}, "unknown field 'colour'; there are: system_id, output_path, audio_path, size"),
+        ({"colour": 1}, "unknown field 'colour'; there are: size, width"),
     ],
 )
 def test_impossible_render_is_refused(stack: Stack, body: dict[str, Any], words: str) -> None:

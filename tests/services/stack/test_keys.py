@@ -73,6 +73,8 @@ def test_shared_result_reveals_nothing_of_its_first_owner(stack: Stack, video: s
         system = bob.post("/create", json=body).json()["system_id"]
         again = bob.post(f"/systems/{system}/render", json={}).json()["job_id"]
         told = bob.get(f"/jobs/{again}").json()
+        for shown in (own, told):  # whose address is that of the job
+            assert all(shown["job_id"] in each.pop("url") for each in shown["outputs"])
         differ = {name for name in own if own[name] != told[name]}
         assert differ <= {"job_id", "owner", "system_id", "created_at", "completed_at"}
         assert told["owner"] == "bob"
