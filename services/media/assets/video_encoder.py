@@ -1,6 +1,6 @@
 """The process that encodes the frames of an uploaded video, which it reads from its standard input.
 
-    python -m services.media.assets.video_encoder PATH WIDTH HEIGHT NUMERATOR DENOMINATOR FRAMES
+python -m services.media.assets.video_encoder PATH WIDTH HEIGHT NUMERATOR DENOMINATOR FRAMES
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def encode(source: BinaryIO, path: Path, *, width: int, height: int, rate: Fract
 
 
 def main() -> int:
-    """The exit code: 0 if the file is whole, or the number of the error if there is no room for it."""
+    """Encode; the exit code."""
     path, *numbers = sys.argv[1:]
     width, height, numerator, denominator, frames = map(int, numbers)
     os.nice(_NICE)

@@ -34,6 +34,7 @@ _FORMATS = {"MP4": "mov,mp4,m4a,3gp,3g2,mj2", "Matroska": "matroska,webm"}
 _CODECS = "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,libdav1d,av1,mpeg4,prores,dnxhd,mjpeg,qtrle,png"
 _ALLOWED_CODECS = "H.264, H.265, VP8, VP9, AV1, ProRes, DNxHD, MPEG-4 or MJPEG"
 _STREAMS = 16
+_UNIT = Fraction(1, 1000)  # of times, where a file does not say
 _EARLY = 0.5  # seconds that may be missing at the end
 _NEARLY = 1  # frames per second: phones record a little more than they say
 _BT709, _RGB, _SD, _BT2020 = 1, 0, 5, 9  # of colour spaces (ITU-T H.273)
@@ -45,11 +46,14 @@ _SCALING = 32 | 262_144 | 524_288  # of swscale: by area, accurate, the same on 
 
 
 @dataclass(frozen=True)
-class _Packets:
-    """What the packets of a video tell: when the first frame is shown and the last one ends, in seconds."""
+class _Timing:
+    """What the packets of a video tell, in seconds: when the first frame is shown, when the last one ends, and the unit
+    of times.
+    """
 
     began: Fraction
     ends: Fraction
+    unit: Fraction
 
 
 @dataclass(frozen=True)
@@ -78,18 +82,18 @@ def normalise(path: Path, channel: Channel, form: str) -> None:
     try:
         with _opened(path, form) as (container, stream):
             codec, fps = stream.codec_context.name, _checked(container, stream, path)
-            packets = _read(container, stream, path)
+            timing = _read(container, stream, path)
             said = _said_seconds(container, stream)
-        length = packets.ends - packets.began
-        if said and packets.ends < said - max(_EARLY, 2 / fps):
-            ends = float(packets.ends)
+        length = timing.ends - timing.began
+        if said and timing.ends < said - max(_EARLY, 2 / fps):
+            ends = float(timing.ends)
             raise AssetError(f"{path}: is cut off: it ends at {ends:.2f} s, and says that it has {said:.2f} s")
         _check_length(float(length), path)
-        with _opened(path, form) as (_, stream):
-            first = next(_frames(stream, path), None)
+        with _opened(path, form) as (container, stream):
+            first = next(_frames(container, stream, path), None)
             if first is None:
                 raise AssetError(f"{path}: holds no picture that can be decoded; allowed: {ALLOWED['video']}")
-            stored, notes = _stored(first, stream, fps, length)
+            stored, notes = _stored(first, stream, path, fps=fps, length=length)
         channel.say(
             format="WebM" if form == "Matroska" else "MP4",
             codec=codec,
@@ -99,8 +103,8 @@ def normalise(path: Path, channel: Channel, form: str) -> None:
             frames=stored.frames,
             warnings=notes,
         )
-        with _opened(path, form) as (_, stream):
-            for data in _at_even_times(stream, path, stored, packets.began):
+        with _opened(path, form) as (container, stream):
+            for data in _at_even_times(_frames(container, stream, path), path, stored, timing):
                 channel.send(data)
     except (av.error.FFmpegError, ValueError) as error:
         why = " ".join(str(error).split())[:200].replace(str(path), "it")
@@ -152,9 +156,9 @@ def _check_length(seconds: float, path: Path) -> None:
         raise AssetError(f"{path}: has {seconds:.1f} s; allowed: at most {LONGEST_VIDEO:g} s")
 
 
-def _read(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> _Packets:
+def _read(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> _Timing:
     """Read all packets, without decoding them."""
-    unit = stream.time_base or Fraction(1, 1000)
+    unit = stream.time_base or _UNIT
     began: int | None = None
     ends = 0
     for packet in container.demux(stream):
@@ -168,16 +172,16 @@ def _read(container: av.container.InputContainer, stream: av.VideoStream, path: 
             break
     if began is None:
         raise AssetError(f"{path}: holds no picture that can be decoded; allowed: {ALLOWED['video']}")
-    return _Packets(began * unit, ends * unit)
+    return _Timing(began * unit, ends * unit, unit)
 
 
-def _frames(stream: av.VideoStream, path: Path) -> Iterator[av.VideoFrame]:
+def _frames(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> Iterator[av.VideoFrame]:
     """Its frames, in the order in which they are shown."""
-    for packet in stream.container.demux(stream):
+    for packet in container.demux(stream):
         try:
             found = stream.codec_context.decode(packet)
         except av.error.InvalidDataError:
-            at = float((packet.pts or 0) * (stream.time_base or 0))
+            at = float((packet.pts or 0) * (stream.time_base or _UNIT))
             raise AssetError(f"{path}: is damaged at {at:.2f} s, and cannot be decoded there") from None
         for frame in found:
             _check_size(frame.width, frame.height, path)
@@ -185,11 +189,11 @@ def _frames(stream: av.VideoStream, path: Path) -> Iterator[av.VideoFrame]:
 
 
 def _stored(
-    first: av.VideoFrame, stream: av.VideoStream, fps: float, length: Fraction
+    first: av.VideoFrame, stream: av.VideoStream, path: Path, *, fps: float, length: Fraction
 ) -> tuple[_Stored, list[str]]:
     """What is sent of a video with this first frame, and what becomes of it that its owner should know."""
     if int(first.color_trc) in _HDR:
-        raise AssetError(f"{stream.container.name}: has colours for bright screens (HDR); save it with those of BT.709")
+        raise AssetError(f"{path}: has colours for bright screens (HDR); save it with those of BT.709")
     turns = round(-first.rotation / 90) % 4
     wide, high = max(1, round(first.width * (stream.sample_aspect_ratio or Fraction(1)))), first.height
     wide, high = (high, wide) if turns % 2 else (wide, high)
@@ -206,15 +210,14 @@ def _stored(
     return _Stored(width, height, turns, rate, max(1, round(length * rate))), notes
 
 
-def _at_even_times(stream: av.VideoStream, path: Path, stored: _Stored, began: Fraction) -> Iterator[bytes]:
+def _at_even_times(frames: Iterator[av.VideoFrame], path: Path, stored: _Stored, timing: _Timing) -> Iterator[bytes]:
     """The frames that are shown at each of the times that are sent."""
-    half = (stream.time_base or Fraction(1, 1000)) / 2  # by which times are rounded
     shown: av.VideoFrame | None = None
     data, sent = b"", 0
-    for frame in _frames(stream, path):
+    for frame in frames:
         if frame.pts is None:
             raise AssetError(f"{path}: does not say when its frames are shown; save it as MP4 or WebM")
-        at = frame.pts * half * 2 - half - began
+        at = (frame.pts - Fraction(1, 2)) * timing.unit - timing.began  # half a unit early: times are rounded to these
         while shown is not None and sent < stored.frames and sent / stored.rate < at:
             data = data or _planes(shown, stored)
             yield data
