@@ -15,6 +15,7 @@ from pathlib import Path
 from services.media.assets.limits import FULL
 from services.media.sandbox.decoding_processes import bare_environment
 
+ENCODER = "services.media.assets.video_encoder"
 _TIMEOUT = 60.0  # seconds from the last frame to the end of the process
 
 
@@ -31,7 +32,7 @@ class VideoWriter:
     def __init__(self, path: Path, *, width: int, height: int, rate: Fraction, frames: int) -> None:
         numbers = map(str, (width, height, rate.numerator, rate.denominator, frames))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "services.media.assets.video_encoder", str(path), *numbers],
+            [sys.executable, "-m", ENCODER, str(path), *numbers],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env=bare_environment(),
