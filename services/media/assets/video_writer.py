@@ -25,19 +25,22 @@ class VideoWriter:
     Blocking. Use as a context manager: the process ends with it.
 
     Raises:
-        ConnectionResetError: the process was killed; a retry may succeed.
+        ConnectionResetError: the process was killed, or cannot be started; a retry may succeed.
         OSError: there is no room.
     """
 
     def __init__(self, path: Path, *, width: int, height: int, rate: Fraction, frames: int) -> None:
         numbers = map(str, (width, height, rate.numerator, rate.denominator, frames))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", ENCODER, str(path), *numbers],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            env=bare_environment(),
-            process_group=0,  # out of the terminal's group: Ctrl-C does not reach it
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", ENCODER, str(path), *numbers],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env=bare_environment(),
+                process_group=0,  # out of the terminal's group: Ctrl-C does not reach it
+            )
+        except OSError as error:  # for instance for lack of memory
+            raise ConnectionResetError(f"the process that encodes cannot be started: {error.strerror}") from None
 
     def write(self, frame: bytes) -> None:
         """Add a frame."""
