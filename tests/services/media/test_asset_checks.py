@@ -9,6 +9,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -247,7 +248,7 @@ class TestFonts:
 def encoded(folder: Path, data: bytes) -> tuple[CheckedAsset, list[av.VideoFrame]]:
     """What is found in a video, and the frames of what is stored of it, which is H.264 in BT.709 and nothing else."""
     found, stored = checked(folder, data)
-    with av.open(io.BytesIO(stored)) as container:
+    with av.open(io.BytesIO(stored), "r") as container:
         assert [stream.type for stream in container.streams] == ["video"]
         frames = list(container.decode(video=0))
         assert container.streams.video[0].codec_context.name == "h264"
@@ -490,6 +491,34 @@ def test_cancelled_check_ends_at_once(tmp_path: Path) -> None:
         with pytest.raises(AssetError, match="the decoder was killed; try again"):
             check_asset(tmp_path / "file", tmp_path / "out", name="a", decoder=EXECUTE, cancellation=cancellation)
     timer.join()
+
+
+def test_cancelled_check_of_a_video_ends_its_encoder(tmp_path: Path) -> None:
+    code = "channel.say(format='MP4', codec='h264', warnings=[], width=2, height=2, rate=[1, 1], frames=9)"
+    code += "\nchannel.send(bytes(6)); channel._stream.flush()\nwhile True: pass"
+    (tmp_path / "file").write_bytes(b"\0\0\0\x18ftypisom\n#EXECUTE\n" + code.encode())
+    target, cancellation = tmp_path / "out", Cancellation()
+
+    def encoders() -> list[bytes]:
+        found = []
+        for each in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # it has ended
+                found.append(each.read_bytes())
+        return [each for each in found if bytes(target) in each]
+
+    seen: list[bytes] = []
+
+    def cancel_once_it_encodes() -> None:
+        while not seen:
+            seen.extend(encoders())
+        cancellation.cancel()
+
+    watcher = threading.Thread(target=cancel_once_it_encodes)
+    watcher.start()
+    with pytest.raises(AssetError, match="the decoder was killed; try again"):
+        check_asset(tmp_path / "file", target, name="a", decoder=EXECUTE, cancellation=cancellation)
+    watcher.join()
+    assert encoders() == []
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from((3, 4)), st.data())
