@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Tag, field_validator, model_validator
@@ -11,6 +12,8 @@ from ecs_core.scene.layer_settings import DrawnSettings
 from ecs_core.scene.model import RGB, Share, option
 
 LEAST_COLOURS, MOST_COLOURS = 2, 8
+VIDEO_STAND_IN = "stands for a video"  # in a file, and perhaps its seconds: one that is not here yet
+_LONGEST_STAND_IN = 80  # bytes
 BACKDROPS = ("color", "gradient", "image", "video")  # kinds
 
 
@@ -151,9 +154,9 @@ class VideoBackdrop(PictureBackdrop):
     kind: Literal["video"] = option(..., "what it is", group="look")
     file: str = option(
         ...,
-        "the video: a file (MP4, MOV, WebM, MKV …), whose sound is not heard",
+        "the video: a file (MP4, MOV, WebM, MKV …), whose sound is not heard; in the API an uploaded video",
         group="look",
-        local=True,  # a client's video must not be decoded by a process that renders
+        asset="video",
         min_length=1,
         max_length=4096,
     )
@@ -162,14 +165,31 @@ class VideoBackdrop(PictureBackdrop):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        video_file = import_module("ecs_core.raster.video_file")  # FFmpeg, which no API may load: it has no videos
+        if (awaited := _awaited_seconds(self.file)) is not None:
+            return self._begins_within(awaited)
+        video_file = import_module("ecs_core.raster.video_file")  # FFmpeg, which no API may load: it opens no videos
         try:
             index = video_file.video_index(self.file)
         except ValueError as error:
             raise ValueError(f"file = {self.file!r}: {error}") from None
-        if self.start >= index.seconds:
-            raise ValueError(f"start = {self.start:g}: must be before the video's end, {float(index.seconds):.6g} s")
+        return self._begins_within(float(index.seconds))
+
+    def _begins_within(self, seconds: float) -> Self:
+        if self.start >= seconds:
+            raise ValueError(f"start = {self.start:g}: must be before the video's end, {seconds:.6g} s")
         return self
+
+
+def _awaited_seconds(file: str) -> float | None:
+    """The length of a video for which a file stands, infinite if it is not known; None: it stands for none."""
+    try:
+        path = Path(file)
+        if not path.is_file() or path.stat().st_size > _LONGEST_STAND_IN:
+            return None
+        text = path.read_text().strip()
+        return float(text.removeprefix(VIDEO_STAND_IN) or "inf") if text.startswith(VIDEO_STAND_IN) else None
+    except (OSError, ValueError):
+        return None
 
 
 AnyBackdrop: TypeAlias = ColorBackdrop | GradientBackdrop | ImageBackdrop | VideoBackdrop

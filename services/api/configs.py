@@ -19,7 +19,7 @@ from services.auth.limits import check_requested, check_scene
 from services.database.models import SystemRow
 from services.jobs.render_spec import complete_config, written_out
 from services.media.assets.store import refer
-from services.storage.asset_files import asset_files
+from services.storage.asset_files import asset_files, video_stand_ins
 from services.storage.asset_references import (
     AssetReference,
     in_its_shape,
@@ -61,15 +61,20 @@ async def check_config(
     """
     references = references_in(particle_type, config)
     assets = await service.assets.find(references, owner) if references else {}
+    seconds = await service.assets.seconds(references)
     opened = {sha256: assets[sha256] for sha256 in assets.keys() & {each.asset for each in references if each.is_plain}}
 
     def resolve() -> None:
         check_requested(service.settings, config)
-        with asset_files(service.storage, opened, service.folder) as files:
-            whole = complete_config(particle_type, config, has_song=True, files=stand_ins(references) | files)
+        with (
+            asset_files(service.storage, opened, service.folder) as plain,
+            video_stand_ins(seconds, service.folder) as videos,
+        ):
+            files = stand_ins(references) | plain | videos
+            whole = complete_config(particle_type, config, has_song=True, files=files)
             check_scene(service.settings, whole)
 
-    if opened:  # which may have to be fetched: others need not wait for that
+    if opened or seconds:  # which may have to be fetched: others need not wait for that
         await asyncio.to_thread(resolve)
     else:
         await service.compute(resolve)

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ecs_core.errors import MotesError, SceneError
+from ecs_core.scene.backdrop_settings import VIDEO_STAND_IN
 from services.storage.object_keys import asset_key
 from services.storage.object_store import Storage
 
@@ -53,6 +54,19 @@ def asset_files(storage: Storage, assets: Mapping[str, str], folder: Path) -> It
             if text == str(error):
                 raise
             raise SceneError(text) from None
+
+
+@contextmanager
+def video_stand_ins(seconds: Mapping[str, float], folder: Path) -> Iterator[dict[str, Path]]:
+    """Yield what stands for videos of these lengths, by their sha256, where a config is checked. Blocking."""
+    if not seconds:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        files = {sha256: Path(made) / f"{sha256}.txt" for sha256 in seconds}
+        for sha256, path in files.items():
+            path.write_text(f"{VIDEO_STAND_IN} {seconds[sha256]!r}\n")
+        yield files
 
 
 def _ending(stored: Path) -> str:

@@ -23,11 +23,13 @@ from services.type_catalogue import REFERENCE, Place, local_values
 
 _PREFIX = "asset:"
 _FOLDER = Path(__file__).parent / "placeholders"
-# What stands for any asset of a kind where only its presence matters. The font is empty, which texts know.
+# What stands for any asset of a kind where only its presence matters. The font is empty, which texts know; and
+# backdrops know that of videos, as an API loads no FFmpeg.
 PLACEHOLDERS: Mapping[str, Path] = {
     "image": _FOLDER / "image.png",
     "font": _FOLDER / "font.ttf",
     "lyrics": _FOLDER / "lyrics.txt",
+    "video": _FOLDER / "video.txt",
 }
 
 
@@ -53,7 +55,7 @@ class AssetReference:
 
     @property
     def is_plain(self) -> bool:
-        """Whether any process may open the asset: what is stored of it was written by us, not by the client."""
+        """Whether the API may open the asset: what is stored of it was written by us, and is no video, for FFmpeg."""
         return self.kind in ("image", "lyrics")
 
     def put(self, config: dict[str, Any], value: str) -> None:

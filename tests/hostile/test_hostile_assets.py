@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from ecs_core import MotesError
+from ecs_core.raster.video_file import video_index
 from services.media.assets.checking import CheckedAsset, check_asset
-from services.media.assets.limits import LONGEST_SIDE, MOST_PIXELS
+from services.media.assets.limits import LONGEST_SIDE, LONGEST_VIDEO, MOST_PIXELS, STORED_VIDEO_SIDE
 from services.media.sandbox.decoding_processes import decoding_server
 from tests.hostile.bait import Bait, laid
 from tests.services.media.asset_examples import examples, picture, video
@@ -88,6 +89,12 @@ def _bombs() -> Iterator[Hostile]:
     scans = made.getvalue()
     at = scans.index(b"\xff\xda")
     yield Hostile("bombs/scans.jpg", scans[:-2] + scans[at:-2] * 60 + b"\xff\xd9", refused=True)
+    yield Hostile("bombs/long.mp4", video(frames=3, apart=5000), refused=True)
+    yield Hostile("bombs/far-apart.mp4", video(frames=3, apart=600))
+    yield Hostile("bombs/wide.mp4", video(frames=2, wide=4096, high=2))
+    data = bytearray(video("webm", "libvpx-vp9", wide=640, high=480, frames=9))
+    data[20_000:22_000] = bytes(2000)
+    yield Hostile("bombs/hole.webm", bytes(data))
     yield Hostile("bombs/lines.lrc", b"[00:01.00]\n" * 90_000, refused=True)
     yield Hostile("bombs/line.lrc", b"[00:01.00]" + b"a" * 900_000, refused=True)
     yield Hostile("bombs/times.lrc", b"[00:01" * 150_000, refused=True)
@@ -198,6 +205,19 @@ def test_pictures_that_were_taken_are_whole_and_small_enough(run: Run) -> None:
                 assert max(image.size) <= LONGEST_SIDE, hostile.name
                 assert image.width * image.height <= MOST_PIXELS, hostile.name
                 image.load()
+
+
+def test_videos_that_were_taken_are_ours_and_small_enough(run: Run) -> None:
+    taken = [each for each in run.came if not isinstance(each[1], str) and each[1].kind == "video"]
+    assert len(taken) > 2
+    for hostile, found, target in taken:
+        assert not isinstance(found, str)
+        index = video_index(target)
+        assert max(index.width, index.height) <= STORED_VIDEO_SIDE, hostile.name
+        assert (index.width, index.height) == (found.facts["width"], found.facts["height"]), hostile.name
+        assert float(index.seconds) == pytest.approx(found.facts["duration"], abs=0.01), hostile.name
+        assert index.seconds <= LONGEST_VIDEO + 1, hostile.name
+        assert target.read_bytes() != hostile.data
 
 
 def test_no_other_file_or_connection_was_opened(run: Run) -> None:

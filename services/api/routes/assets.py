@@ -83,7 +83,9 @@ async def _asset_or_404(service: Service, caller: Caller, asset_id: str) -> Any:
     "/assets", operation_id="upload_asset", status_code=201, openapi_extra=_BODY, responses=problems(413, 415, 422, 507)
 )
 async def upload_asset(service: ServiceDep, caller: CallerDep, request: Request) -> schemas.Asset:
-    """Upload an image, a video, a font or lyrics. The same file is stored once. An image is stored as a PNG in sRGB."""
+    """Upload an image, a video, a font or lyrics. The same file is stored once. An image is stored as a PNG in sRGB, a
+    video as an MP4 without sound.
+    """
     try:
         async with service.songs.staging_file() as path:
             admit, limit = service.disk_admission.admit_upload, service.settings.upload_limit
@@ -145,7 +147,7 @@ async def get_asset(asset_id: str, service: ServiceDep, caller: CallerDep) -> sc
     },
 )
 async def get_asset_file(asset_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
-    """The file as stored: of an image a PNG, of lyrics text; videos and fonts as they were uploaded."""
+    """The file as stored: of an image a PNG, of a video an MP4, of lyrics text; fonts as they were uploaded."""
     row = await _asset_or_404(service, caller, asset_id)
     made = Artefact(row.id, asset_key(row.id, row.digest), row.size)
     shown: dict[str, Any] = {"media_type": "image/png"}

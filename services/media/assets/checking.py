@@ -1,8 +1,8 @@
 """check_asset(): an uploaded file, decoded by a sandboxed process, and what is stored of it.
 
-A picture arrives as pixels and is written as a PNG here, so nobody ever decodes what a client, or a decoder that a
-client has taken over, has made. Lyrics arrive as text. Videos and fonts are stored as they are: whoever uses them
-decodes them in the sandbox again.
+A picture arrives as pixels and is written as a PNG here, a video as frames, which a process of ours encodes; so nobody
+ever decodes what a client, or a decoder that a client has taken over, has made. Lyrics arrive as text. Fonts are stored
+as they are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,16 +22,18 @@ from pydantic import Field, ValidationError, model_validator
 from services.media.assets.kinds import HEAD, AssetError, Found, Kind, check_bytes, found_in
 from services.media.assets.limits import (
     CHUNK,
-    FASTEST_VIDEO,
     LONGEST_SIDE,
     LONGEST_VIDEO,
-    LONGEST_VIDEO_SIDE,
     MOST_BYTES,
     MOST_LINES,
     MOST_PIXELS,
     PICTURE_MEMORY,
+    STORED_VIDEO_FPS,
+    STORED_VIDEO_SIDE,
+    VIDEO_MEMORY,
 )
 from services.media.assets.png_writer import PngWriter
+from services.media.assets.video_writer import VideoWriter
 from services.media.decoding_limits import MEMORY_LIMIT
 from services.media.sandbox.decoding import Decoding, Line, Message, SandboxedDecoder
 from services.media.sandbox.messages import Text
@@ -38,10 +41,11 @@ from services.media.sandbox.messages import Text
 _NICE = 5  # requests come first
 _DECODERS: Mapping[Kind, str] = {
     "image": "services.media.assets.pictures:normalise",
-    "video": "services.media.assets.videos:check",
+    "video": "services.media.assets.videos:normalise",
     "font": "services.media.assets.fonts:check",
     "lyrics": "services.media.assets.lyrics:read",
 }
+_MEMORY: Mapping[Kind, int] = {"image": PICTURE_MEMORY, "video": VIDEO_MEMORY}
 _Name = Annotated[str, Field(max_length=100, pattern=r"^\P{C}*$")]
 
 
@@ -62,10 +66,27 @@ class _Image(Message):
 class _Video(Message):
     format: Literal["MP4", "WebM"]
     codec: _Name
-    width: int = Field(ge=1, le=LONGEST_VIDEO_SIDE)
-    height: int = Field(ge=1, le=LONGEST_VIDEO_SIDE)
-    fps: float = Field(gt=0, le=FASTEST_VIDEO)
-    duration: float = Field(ge=0, le=LONGEST_VIDEO)
+    width: int = Field(ge=2, le=STORED_VIDEO_SIDE, multiple_of=2)
+    height: int = Field(ge=2, le=STORED_VIDEO_SIDE, multiple_of=2)
+    rate: tuple[Annotated[int, Field(ge=1, le=1 << 20)], Annotated[int, Field(ge=1, le=1 << 20)]]
+    frames: int = Field(ge=1)
+    warnings: list[Line] = Field(max_length=20)
+
+    @model_validator(mode="after")
+    def _slow_and_short(self) -> _Video:
+        if not 1 <= self.fps <= STORED_VIDEO_FPS:
+            raise ValueError("too fast or too slow")
+        if self.frames > (LONGEST_VIDEO + 1) * STORED_VIDEO_FPS or self.duration > LONGEST_VIDEO + 1:
+            raise ValueError("too many frames")
+        return self
+
+    @property
+    def fps(self) -> Fraction:
+        return Fraction(*self.rate)
+
+    @property
+    def duration(self) -> Fraction:
+        return self.frames / self.fps
 
 
 class _Font(Message):
@@ -84,7 +105,9 @@ _FACTS: Mapping[Kind, type[Message]] = {"image": _Image, "video": _Video, "font"
 
 @dataclass(frozen=True)
 class CheckedAsset:
-    """A file that may be stored: its kind, the digest of its content, and its facts by kind (format, width …)."""
+    """A file that may be stored: its kind, the digest of its content, and its facts by kind (format, width …); size,
+    rate and length are those of what is stored.
+    """
 
     kind: Kind
     digest: str
@@ -136,6 +159,7 @@ def check_asset(
     Raises:
         MissingSandboxError: it is not decoded.
         AssetError: it is nothing that is allowed, or damaged; or it was killed.
+        OSError: there is no room for it.
     """
     found = look(path, name)
     decoding = Decoding(
@@ -145,7 +169,7 @@ def check_asset(
         options={} if decoder else {"form": found.form},
         error=AssetError,
         required=required,
-        memory=PICTURE_MEMORY if found.kind == "image" else MEMORY_LIMIT,
+        memory=_MEMORY.get(found.kind, MEMORY_LIMIT),
         nice=_NICE,
     )
     cancellation = cancellation or Cancellation()
@@ -154,6 +178,8 @@ def check_asset(
             facts = _facts(process, decoding, found.kind)
             if found.kind == "image":
                 digest = _write_picture(process, decoding, facts, target)
+            elif found.kind == "video":
+                digest = _write_video(process, decoding, facts, target)
             elif found.kind == "lyrics":
                 digest = _write_text(process, decoding, target)
             else:
@@ -161,7 +187,9 @@ def check_asset(
                 os.link(path, target)
     except ConnectionResetError:
         raise AssetError(f"{name}: the decoder was killed; try again") from None
-    plain = facts.model_dump(exclude={"channels"})
+    plain = facts.model_dump(exclude={"channels", "rate", "frames"})
+    if isinstance(facts, _Video):
+        plain |= {"fps": float(facts.fps), "duration": float(facts.duration)}
     if "warnings" in plain:
         plain["warnings"] = [decoding.shown(warning) for warning in plain["warnings"]]
     return CheckedAsset(found.kind, digest, plain)
@@ -211,6 +239,19 @@ def _write_picture(process: SandboxedDecoder, decoding: Decoding, facts: _Image,
             writer.write(pixels)
         writer.close()
     return digest.hexdigest()
+
+
+def _write_video(process: SandboxedDecoder, decoding: Decoding, facts: _Video, target: Path) -> str:
+    """Encode as many frames as there must be; the digest of the file."""
+    size = facts.width * facts.height * 3 // 2
+    with VideoWriter(target, width=facts.width, height=facts.height, rate=facts.fps, frames=facts.frames) as writer:
+        for _ in range(facts.frames):
+            frame = process.receive(max_bytes=size)
+            if not isinstance(frame, bytes) or len(frame) != size:
+                raise decoding.protocol_error()
+            writer.write(frame)
+        writer.close()
+    return _hash(target)
 
 
 def _write_text(process: SandboxedDecoder, decoding: Decoding, target: Path) -> str:

@@ -21,7 +21,8 @@ from services.storage.asset_references import AssetReference
 from services.storage.object_keys import asset_key, asset_lock
 from services.storage.object_store import Storage
 
-_PICTURES, _OTHERS = 1, 2  # files checked at a time: a picture may take a gigabyte of memory
+_AT_A_TIME = {"image": 1, "video": 1}  # files checked; these may take a gigabyte of memory, and a core
+_OTHERS = 2
 _TRIES = 5
 
 
@@ -30,7 +31,8 @@ class Assets:
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
-        self._pictures, self._others = asyncio.Semaphore(_PICTURES), asyncio.Semaphore(_OTHERS)
+        self._large = {kind: asyncio.Semaphore(most) for kind, most in _AT_A_TIME.items()}
+        self._others = asyncio.Semaphore(_OTHERS)
 
     async def store(self, path: Path, *, sha256: str, name: str, caller: Caller) -> AssetRow:
         """Check a staged file with this content, store what is made of it, and make it the caller's.
@@ -40,7 +42,7 @@ class Assets:
             QuotaError: the caller's owner has no room for it.
         """
         known = await self._claim(sha256, name, caller)
-        if known is not None and await self._is_stored(known):
+        if known is not None and not _is_as_uploaded(known) and await self._is_stored(known):
             return known
         kind = (await asyncio.to_thread(look, path, name)).kind  # what is nothing that is allowed counts for nothing
         if known is None:  # what would not fit need not be decoded
@@ -50,7 +52,7 @@ class Assets:
         target = path.with_name(f"{path.name}.checked")
         required = self._settings.sandbox_required(caller.owner)
         cancellation = Cancellation()
-        async with self._pictures if kind == "image" else self._others:
+        async with self._large.get(kind, self._others):
             try:
                 found = await asyncio.to_thread(
                     check_asset, path, target, name=name, required=required, cancellation=cancellation
@@ -79,7 +81,8 @@ class Assets:
         if row is None:
             row = AssetRow(sha256=sha256, kind=found.kind, digest=found.digest, size=size, facts=dict(found.facts))
             session.add(row)
-        elif not await self._is_stored(row):  # its file was lost; another version may have made another one
+        elif _is_as_uploaded(row) or not await self._is_stored(row):
+            # Its file was lost, and another version may have made another one; or it is to be replaced.
             row.digest, row.size, row.facts = found.digest, size, dict(found.facts)
         await session.flush()
         return row
@@ -92,6 +95,15 @@ class Assets:
         """
         async with self._sessions() as session:
             return {row.sha256: row.digest for row in await _referred(session, references, owner)}
+
+    async def seconds(self, references: Iterable[AssetReference]) -> dict[str, float]:
+        """The lengths of the videos that a config refers to, in seconds, by their sha256."""
+        wanted = {each.asset for each in references if each.kind == "video"}
+        if not wanted:
+            return {}
+        async with self._sessions() as session:
+            rows = await session.scalars(select(AssetRow).where(AssetRow.sha256.in_(wanted), AssetRow.kind == "video"))
+            return {row.sha256: float(row.facts["duration"]) for row in rows}
 
     async def _claim(self, sha256: str, name: str, caller: Caller) -> AssetRow | None:
         """An asset in storage, as far as the database knows, which becomes the caller's; None if there is none."""
@@ -142,6 +154,11 @@ def is_of(owner: str, sha256: str) -> Exists:
     return exists().where(_claim_of(owner, sha256))
 
 
+def _is_as_uploaded(row: AssetRow) -> bool:
+    """Whether it is a video that was stored as it came, by an earlier version: nothing may open it."""
+    return row.kind == "video" and row.digest == row.sha256
+
+
 def _claim_of(owner: str, sha256: str) -> Any:
     return and_(AssetClaimRow.owner == owner, AssetClaimRow.sha256 == sha256)
 
@@ -158,6 +175,10 @@ async def _referred(session: AsyncSession, references: Iterable[AssetReference],
             )
         if row.kind != each.kind:
             raise SceneError(f"{each.where} = {each.text()!r}: is of the kind {row.kind}; allowed: {each.kind}")
+        if _is_as_uploaded(row):
+            raise SceneError(
+                f"{each.where} = {each.text()!r}: was uploaded before videos could be used; upload it again"
+            )
         if row.facts.get("format") == "WOFF2":
             raise SceneError(
                 f"{each.where} = {each.text()!r}: is WOFF2, which is for web pages; upload it as TTF or OTF"

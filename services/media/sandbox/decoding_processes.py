@@ -15,10 +15,14 @@ import threading
 from contextlib import suppress
 from functools import cache
 
-# All that the server inherits of our environment: what Python needs to start.
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL")
 _KILLED = -9  # the exit code of what ended together with the server
 _MAX_NUMBER = 32  # bytes of a pid or an exit code
+
+
+def bare_environment() -> dict[str, str]:
+    """All that a process inherits of our environment: what Python needs to start."""
+    return {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ} | {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class DecodingProcess:
@@ -98,13 +102,12 @@ class DecodingServer:
         with self._starting:
             if self._control is None:
                 control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-                environment = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
                 with theirs:
                     try:
                         self._pid = os.posix_spawn(
                             sys.executable,
                             [sys.executable, "-m", "services.media.sandbox.decoding_server"],
-                            environment | {"OPENBLAS_NUM_THREADS": "1"},
+                            bare_environment(),
                             file_actions=[
                                 (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
                                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions
 from services.database.migrations import upgrade
+from services.database.models import AssetRow
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 from tests.services.api.world import SMALL, World, changed, picture, served
-from tests.services.media.asset_examples import examples
+from tests.services.media.asset_examples import examples, video
 
 NOBODYS = "asset:" + "0" * 64
 
@@ -266,3 +269,65 @@ class TestReferences:
         assert world.call("alice", "DELETE", f"/assets/{made[0]['asset_id']}").status_code == 200
         assert world.call("bob", "GET", f"/assets/{made[0]['asset_id']}/file").status_code == 200
         assert world.call("bob", "POST", f"/systems/{system}/render", json={}).status_code == 202
+
+
+class TestVideos:
+    """Videos as backdrops."""
+
+    @staticmethod
+    def create(world: World, who: str, reference: str, **more: Any) -> httpx.Response:
+        config = SMALL | {"backdrop": {"kind": "video", "file": reference} | more}
+        return world.call(who, "POST", "/create", json={"particle_type": "snow", "config": config})
+
+    def test_system_keeps_the_reference(self, world: World) -> None:
+        made = world.asset("alice", video(), "waves.mp4")
+        answer = self.create(world, "alice", made["reference"], start=1.1)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["status"]["config"]["backdrop"]["file"] == made["reference"]
+        assert world.call("alice", "DELETE", f"/assets/{made['asset_id']}").status_code == 409
+
+    @pytest.mark.parametrize(
+        ("more", "line"),
+        [
+            ({"start": 1.2}, "start = 1.2: must be before the video's end, 1.2 s"),
+            ({"file": "/etc/passwd"}, "backdrop.file = '/etc/passwd': is no uploaded video"),
+            ({"kind": "image"}, "is of the kind video; allowed: image"),
+            ({"file": NOBODYS}, "there is no such asset; upload it with POST /particles/assets"),
+        ],
+    )
+    def test_that_cannot_be_used_is_refused_in_one_line(self, world: World, more: dict[str, Any], line: str) -> None:
+        made = world.asset("alice", video(), "waves.mp4")
+        refused = self.create(world, "alice", made["reference"], **more)
+        assert refused.status_code == 400
+        assert line in refused.json()["detail"]
+        assert refused.json()["detail"].isprintable()
+
+    def test_broken_one_is_refused_and_leaves_nothing(self, world: World) -> None:
+        data = video(wide=96)
+        answer = world.call("alice", "POST", "/assets", files={"file": ("a.mp4", data[: len(data) // 2])})
+        assert (answer.status_code, answer.json()["detail"][:7]) == (415, "a.mp4: ")
+        assert stored(world, hashlib.sha256(data[: len(data) // 2]).hexdigest()) == []
+
+    def test_quota_counts_what_is_stored(self, world: World) -> None:
+        made = world.asset("alice", video(frames=20), "waves.mp4")
+        file = world.call("alice", "GET", f"/assets/{made['asset_id']}/file")
+        assert (made["size"], file.headers["content-type"]) == (len(file.content), "application/octet-stream")
+        assert file.content != video(frames=20)
+        refused = world.call("poor", "POST", "/assets", files={"file": ("a.mp4", video(frames=20))})
+        assert (refused.status_code, refused.json()["limit"]) == (429, "stored_bytes")
+
+    def test_that_was_stored_as_it_came_is_refused_until_it_is_uploaded_again(self, world: World) -> None:
+        """As by earlier versions."""
+        made = world.asset("alice", video(frames=21), "waves.mp4")
+        sha256 = made["asset_id"]
+
+        async def store_as_before(_: ApiKeys, sessions: Sessions) -> None:
+            async with sessions.begin() as session:
+                await session.execute(update(AssetRow).where(AssetRow.sha256 == sha256).values(digest=sha256))
+
+        world.change(store_as_before)
+        refused = self.create(world, "alice", made["reference"])
+        assert refused.status_code == 400
+        assert "was uploaded before videos could be used; upload it again" in refused.json()["detail"]
+        assert world.asset("alice", video(frames=21), "waves.mp4") == made
+        assert self.create(world, "alice", made["reference"]).status_code == 200

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.service import ROOT, environment_of
+from tests.services.media.asset_examples import video
 
 HEAVY = {"av", "librosa", "llvmlite", "numba", "scipy.ndimage"}
 _SCRIPT = """
@@ -22,7 +23,10 @@ app = create_app()
 made = loaded()
 with TestClient(app, base_url="http://127.0.0.1") as client:
     config = {"bindings": [{"source": "bass", "target": "size"}]}
+    film = client.post("/particles/assets", files={"file": ("a.mp4", open(sys.argv[1], "rb"))}).json()["reference"]
+    backdrop = {"kind": "video", "file": film}
     answers = [
+        client.post("/particles/create", json={"particle_type": "snow", "config": {"backdrop": backdrop}}),
         client.post("/particles/create", json={"particle_type": "snow", "config": config}),
         client.get("/particles/types"),
         client.get("/particles/health"),
@@ -33,11 +37,12 @@ print(json.dumps([made, loaded(), [answer.status_code for answer in answers]]))
 
 def test_api_imports_neither_ffmpeg_nor_numba(tmp_path: Path) -> None:
     environment = environment_of(tmp_path, {"MOTES_REDIS_URL": "redis://127.0.0.1:1/0"})
-    command = [sys.executable, "-c", _SCRIPT]
+    (tmp_path / "film.mp4").write_bytes(video())
+    command = [sys.executable, "-c", _SCRIPT, str(tmp_path / "film.mp4")]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     made, used, statuses = json.loads(done.stdout)
-    assert statuses == [200, 200, 200]
+    assert statuses == [200, 200, 200, 200]
     assert "sqlalchemy" in made
     assert HEAVY.isdisjoint(made)
     assert HEAVY.isdisjoint(used)

@@ -129,8 +129,8 @@ def test_setting_that_is_not_set_does_not_change_keys_from_before_it() -> None:
         ),
         (
             "snow",
-            {"backdrop": {"kind": "video", "file": "asset:" + "a" * 64}},
-            r"backdrop\.file = 'asset:a+': names a file of the machine that renders, which only the command line",
+            {"backdrop": {"kind": "video", "file": "/etc/passwd"}},
+            r"backdrop\.file = '/etc/passwd': is no uploaded video",
         ),
     ],
 )

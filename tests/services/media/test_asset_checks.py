@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import io
 import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,7 +26,9 @@ from services.media.assets.checking import Cancellation, CheckedAsset, check_ass
 from services.media.assets.kinds import ALLOWED, AssetError, AssetTooLargeError, found_in
 from services.media.assets.limits import LONGEST_SIDE, MOST_BYTES
 from services.media.assets.png_writer import PngWriter
+from services.media.assets.video_writer import VideoWriter
 from services.media.sandbox.decoding_processes import decoding_server
+from tests.media.moving import numbered, write_video
 from tests.services.media.asset_examples import (
     SRT,
     TYPEFACE,
@@ -237,9 +245,25 @@ class TestFonts:
         assert refused(tmp_path, data) == "is no font with outlines: it lacks glyf or CFF"
 
 
+def encoded(folder: Path, data: bytes) -> tuple[CheckedAsset, list[av.VideoFrame]]:
+    """What is found in a video, and the frames of what is stored of it, which is H.264 in BT.709 and nothing else."""
+    found, stored = checked(folder, data)
+    with av.open(io.BytesIO(stored), "r") as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+        frames = list(container.decode(video=0))
+        assert container.streams.video[0].codec_context.name == "h264"
+    assert all((frame.format.name, frame.colorspace, frame.color_range) == ("yuv420p", 1, 1) for frame in frames)
+    return found, frames
+
+
+def middles(frames: list[av.VideoFrame]) -> list[int]:
+    """The luma of each frame right of and below its middle."""
+    return [int(frame.to_ndarray()[frame.height * 3 // 4, frame.width * 3 // 4]) for frame in frames]
+
+
 class TestVideos:
     def test_size_rate_and_length_are_found(self, tmp_path: Path) -> None:
-        found, stored = checked(tmp_path, video())
+        found, frames = encoded(tmp_path, video())
         assert found.facts == {
             "format": "MP4",
             "codec": "h264",
@@ -247,8 +271,61 @@ class TestVideos:
             "height": 48,
             "fps": 25.0,
             "duration": pytest.approx(1.2),
+            "warnings": [],
         }
-        assert stored == video()
+        assert len(frames) == 30
+
+    def test_same_file_becomes_the_same_bytes(self, tmp_path: Path) -> None:
+        (first, stored), (again, other) = (checked(tmp_path, video()) for _ in range(2))
+        assert (stored, first) == (other, again)
+        assert first.digest == hashlib.sha256(stored).hexdigest()
+
+    @pytest.mark.parametrize(("ending", "bt709"), [*product((".mp4", ".mov", ".webm"), (True, False)), (".mkv", False)])
+    def test_frames_are_those_of_the_file(self, tmp_path: Path, ending: str, bt709: bool) -> None:
+        pictures = numbered(12, 96, 64)
+        _, frames = encoded(tmp_path, write_video(tmp_path / f"a{ending}", pictures, bt709=bt709).read_bytes())
+        assert len(frames) == len(pictures)
+        for frame, given_one in zip(frames, pictures, strict=True):
+            shown = frame.reformat(format="rgb24", src_colorspace=1, src_color_range=1, dst_color_range=2).to_ndarray()
+            for place in ((8, 12), (56, 84)):
+                assert abs(shown[place].astype(int) - given_one[place]).max() <= 8
+
+    def test_frames_are_shown_when_they_were(self, tmp_path: Path) -> None:
+        """Its frame rate varies, so some are sent twice, and a long one often."""
+        times = [0, 40, 80, 120, 320, 360]
+        path = write_video(tmp_path / "a.mp4", numbered(6), fps=25, times=times)
+        found, frames = encoded(tmp_path, path.read_bytes())
+        rate = found.facts["fps"]
+        lumas = sorted(set(middles(frames)))
+        expected = [sum(time / 1000 <= number / rate + 1e-3 for time in times) - 1 for number in range(len(frames))]
+        assert [min(range(6), key=lambda n: abs(n * 172 / 5 + 30 - luma)) for luma in middles(frames)] == expected
+        assert len(lumas) >= 5
+
+    def test_that_are_large_or_fast_become_smaller_and_slower_with_a_warning(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.mp4", numbered(8, 2560, 64), fps=60)
+        found, frames = encoded(tmp_path, path.read_bytes())
+        assert (frames[0].width, frames[0].height, len(frames)) == (1920, 48, 4)
+        assert found.facts["warnings"] == [
+            "2560 × 64 pixels became 1920 × 48",
+            "60 frames per second became 30",
+        ]
+        assert (found.facts["width"], found.facts["height"], found.facts["fps"]) == (1920, 48, 30)
+
+    def test_smallest_is_stored_with_even_sides(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.mkv", numbered(3, 5, 3))
+        _, frames = encoded(tmp_path, path.read_bytes())
+        assert (frames[0].width, frames[0].height) == (4, 4)
+
+    def test_is_turned_the_right_way_up(self, tmp_path: Path) -> None:
+        data = bytearray(write_video(tmp_path / "a.mp4", numbered(4, 64, 48)).read_bytes())
+        one, none = struct.pack(">i", 1 << 16), bytes(4)
+        at = data.index(one + none * 3 + one + none * 3 + struct.pack(">i", 1 << 30), data.index(b"tkhd"))
+        data[at : at + 36] = none + one + none + struct.pack(">i", -1 << 16) + none * 4 + struct.pack(">i", 1 << 30)
+        _, frames = encoded(tmp_path, bytes(data))
+        assert (frames[0].width, frames[0].height) == (48, 64)
+        shown = frames[0].to_ndarray(format="rgb24").astype(int)
+        assert abs(shown[8, 40] - [220, 20, 20]).max() < 12
+        assert abs(shown[8, 8] - 16).max() < 12
 
     def test_that_hold_no_picture_are_refused(self, tmp_path: Path) -> None:
         assert refused(tmp_path, song_only()) == f"holds no moving picture; allowed: {ALLOWED['video']}"
@@ -267,7 +344,53 @@ class TestVideos:
         assert checked(tmp_path, video().replace(b"ftyp", b"free", 1))[0].kind == "video"
 
     def test_that_are_too_long_are_refused(self, tmp_path: Path) -> None:
-        assert refused(tmp_path, video(frames=3, apart=10_000)) == "has 800.0 s; allowed: at most 600 s"
+        assert refused(tmp_path, video(frames=3, apart=1000)) == "has 80.0 s; allowed: at most 60 s"
+
+    def test_that_are_too_large_are_refused(self, tmp_path: Path) -> None:
+        line = refused(tmp_path, video(frames=1, wide=5000, high=16))
+        assert line == "has 5000 × 16 pixels; allowed: at most 4096 pixels a side and 9.4 megapixels"
+
+    def test_that_are_too_fast_are_refused(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.mp4", numbered(8), fps=240)
+        assert refused(tmp_path, path.read_bytes()) == "has 240 frames per second; allowed: at most 120"
+
+    def test_with_hdr_are_refused(self, tmp_path: Path) -> None:
+        made = io.BytesIO()
+        with av.open(made, "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.codec_context.color_trc = 16
+            frame = av.VideoFrame.from_ndarray(pixels(64, 48), format="rgb24")
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        assert refused(tmp_path, made.getvalue()) == (
+            "has colours for bright screens (HDR); save it with those of BT.709"
+        )
+
+    @pytest.mark.parametrize(
+        "lines", ["raise SystemExit(3)", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"]
+    )
+    def test_encoder_that_ends_early_is_told_in_one_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str
+    ) -> None:
+        (tmp_path / "encoder.py").write_text(lines)
+        monkeypatch.setattr("services.media.assets.video_writer.ENCODER", "encoder")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        assert refused(tmp_path, video()) == "the decoder was killed; try again"
+
+    def test_full_disk_is_told_as_such(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "encoder.py").write_text(f"raise SystemExit({errno.ENOSPC})")
+        monkeypatch.setattr("services.media.assets.video_writer.ENCODER", "encoder")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        with pytest.raises(OSError, match="No space left") as told:
+            checked(tmp_path, video())
+        assert told.value.errno == errno.ENOSPC
+
+    def test_encoder_that_gets_too_few_frames_does_not_end_well(self, tmp_path: Path) -> None:
+        with VideoWriter(tmp_path / "a.mp4", width=16, height=16, rate=Fraction(25), frames=3) as writer:
+            writer.write(bytes(16 * 16 * 3 // 2))
+            with pytest.raises(ConnectionResetError):
+                writer.close()
 
 
 class TestRefusals:
@@ -335,7 +458,21 @@ class TestRefusals:
         ("LRC", "channel.say(format='LRC', lines=1); channel.say(lines=1)"),
         ("LRC", "channel.say(format='PDF', lines=1); channel.send(b'a')"),
         ("OTF", "channel.say(format='OTF', family='\\x07', style='')"),
-        ("MP4", "channel.say(format='MP4', codec='h264', width=1, height=1, fps=1e9, duration=1)"),
+        *(
+            ("MP4", f"channel.say(format='MP4', codec='h264', warnings=[], width={said}")
+            for said in (
+                "2, height=2, rate=[0, 1], frames=1)",
+                "2, height=2, rate=[1, 0], frames=1)",
+                "2, height=2, rate=[31, 1], frames=1)",
+                "2, height=2, rate=[1, 1], frames=9**9)",
+                "2, height=2, rate=[30, 1], frames=1831)",
+                "3, height=2, rate=[30, 1], frames=1)",
+                "2000, height=2, rate=[30, 1], frames=1)",
+                "2, height=2, rate=[30, 1], frames=1); channel.send(bytes(5))",
+                "2, height=2, rate=[30, 1], frames=1); channel.send(bytes(7))",
+                "2, height=2, rate=[30, 1], frames=2); channel.send(bytes(6)); channel.say(frames=1)",
+            )
+        ),
     ],
 )
 def test_nonsense_from_a_compromised_decoder_of_assets_is_refused(tmp_path: Path, head: str, lie: str) -> None:
@@ -354,6 +491,34 @@ def test_cancelled_check_ends_at_once(tmp_path: Path) -> None:
         with pytest.raises(AssetError, match="the decoder was killed; try again"):
             check_asset(tmp_path / "file", tmp_path / "out", name="a", decoder=EXECUTE, cancellation=cancellation)
     timer.join()
+
+
+def test_cancelled_check_of_a_video_ends_its_encoder(tmp_path: Path) -> None:
+    code = "channel.say(format='MP4', codec='h264', warnings=[], width=2, height=2, rate=[1, 1], frames=9)"
+    code += "\nchannel.send(bytes(6)); channel._stream.flush()\nwhile True: pass"
+    (tmp_path / "file").write_bytes(b"\0\0\0\x18ftypisom\n#EXECUTE\n" + code.encode())
+    target, cancellation = tmp_path / "out", Cancellation()
+
+    def encoders() -> list[bytes]:
+        found = []
+        for each in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # it has ended
+                found.append(each.read_bytes())
+        return [each for each in found if bytes(target) in each]
+
+    seen: list[bytes] = []
+
+    def cancel_once_it_encodes() -> None:
+        while not seen:
+            seen.extend(encoders())
+        cancellation.cancel()
+
+    watcher = threading.Thread(target=cancel_once_it_encodes)
+    watcher.start()
+    with pytest.raises(AssetError, match="the decoder was killed; try again"):
+        check_asset(tmp_path / "file", target, name="a", decoder=EXECUTE, cancellation=cancellation)
+    watcher.join()
+    assert encoders() == []
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from((3, 4)), st.data())

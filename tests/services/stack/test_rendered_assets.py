@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
-from ecs_core import Scene, render_frame
+from ecs_core import Scene, render, render_frame
 from tests.media import tagged_mp3
+from tests.media.moving import numbered, write_video
 from tests.services.media.asset_examples import examples, picture
 from tests.services.stack.api_calls import SMALL, create, rendered, submit
 from tests.services.stack.conftest import Stack
@@ -60,6 +63,37 @@ def test_uploaded_picture_in_a_layer_is_rendered_as_the_engine_renders_its_file(
     assert frame.content != (tmp_path / "without.png").read_bytes()
     job = rendered(either, system)
     assert either.client.get(f"/download/{job}").status_code == 200
+
+
+def test_uploaded_video_under_all_is_rendered_as_the_engine_renders_what_is_stored(
+    either: Stack, tmp_path: Path
+) -> None:
+    film = write_video(tmp_path / "film.webm", numbered(20), fps=10)
+    asset = upload(either, film.read_bytes(), film.name)
+    stored = either.client.get(f"/assets/{asset['asset_id']}/file").content
+    (tmp_path / "stored.mp4").write_bytes(stored)
+    assert stored != film.read_bytes()
+    backdrop = {"kind": "video", "start": 0.4, "dim": 0.2, "zoom": 1.2}
+    system = create(either, "snow", **CONFIG, backdrop=backdrop | {"file": asset["reference"]})
+    config = CONFIG | {"backdrop": backdrop | {"file": str(tmp_path / "stored.mp4")}}
+    shown = []
+    for t in (0.2, 0.8):
+        frame = either.client.get(f"/systems/{system}/frame", params={"t": t})
+        assert frame.status_code == 200, frame.text
+        render_frame(Scene("snow", config=config), t, tmp_path / "frame.png")
+        assert frame.content == (tmp_path / "frame.png").read_bytes()
+        shown.append(frame.content)
+    assert shown[0] != shown[1]
+    video = either.client.get(f"/download/{rendered(either, system)}").content
+    (tmp_path / "video.mp4").write_bytes(video)
+    render(Scene("snow", config=config), tmp_path / "again.mp4")
+    assert digests(tmp_path / "video.mp4") == digests(tmp_path / "again.mp4")
+
+
+def digests(path: Path) -> list[str]:
+    """Those of the frames of a video."""
+    with av.open(str(path)) as container:
+        return [hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for frame in container.decode(video=0)]
 
 
 def test_uploaded_font_and_lyrics_are_rendered_as_the_engine_renders_their_files(stack: Stack, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ecs_core.plugin_api import particle_types
 from ecs_core.scene.layer_settings import ParticleLayer
 from ecs_core.scene.model import Model, option
 from services.jobs.render_spec import build_specs, complete_config
-from services.storage.asset_files import asset_files
+from services.storage.asset_files import asset_files, video_stand_ins
 from services.storage.asset_references import PLACEHOLDERS, references_in, stand_ins, with_files, with_references
 from services.storage.object_keys import asset_key
 from services.storage.object_store import Storage
@@ -130,6 +130,26 @@ def test_placeholders_pass_the_checks_of_layers() -> None:
     config = complete_config("snow", {"layers": layers, "subtitles": B}, has_song=True)
     assert [each.get("font_file") for each in config["layers"]] == [A, A, None]
     assert (config["layers"][1]["file"], config["subtitles"]) == (B, B)
+
+
+@pytest.mark.parametrize(("seconds", "start"), [(None, 86_400), (2.5, 2.4)])
+def test_video_that_is_not_here_passes_the_checks_of_backdrops(
+    tmp_path: Path, seconds: float | None, start: float
+) -> None:
+    config = {"backdrop": {"kind": "video", "file": A, "start": start}}
+    with video_stand_ins({} if seconds is None else {"a" * 64: seconds}, tmp_path) as files:
+        whole = complete_config("snow", config, has_song=True, files=stand_ins(references_in("snow", config)) | files)
+    assert (whole["backdrop"]["file"], whole["backdrop"]["speed"]) == (A, 1.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_video_that_ends_before_it_begins_is_refused_where_its_length_is_known(tmp_path: Path) -> None:
+    config = {"backdrop": {"kind": "video", "file": A, "start": 2.5}}
+    with (
+        video_stand_ins({"a" * 64: 2.5}, tmp_path) as files,
+        pytest.raises(SceneError, match=r"start = 2\.5: must be before the video's end, 2\.5 s$"),
+    ):
+        complete_config("snow", config, has_song=True, files=files)
 
 
 class TestShapes:
