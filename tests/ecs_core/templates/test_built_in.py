@@ -94,3 +94,10 @@ def test_artist_stands_clear_of_a_title_that_fills_its_box(name: str, shape: Sha
     letters = artist["size"] * min(width, height) / height  # in heights of the picture
     apart = abs(title["y"] - artist["y"])
     assert apart >= title["height"] / 2 + letters / 2 - 1e-9
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ring_of_the_star_map_lies_within_the_picture(shape: Shape, given: dict[str, str]) -> None:
+    config = in_shape(scene(find_template("star-map"), given, None, shape).config, shape)
+    (wave,) = (layer for layer in config["layers"] if layer.get("name") == "wave")
+    assert wave["size"] / 2 + wave["height"] + wave["thickness"] / 2 <= 0.5
