@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,13 +79,17 @@ def load_lyrics(path: Path, *, duration: float | None = None) -> Lyrics:
         raise SceneError(f"lyrics: {path}: {said}") from None
 
 
-def load_text(path: Path) -> str:
+def load_text(path: Path, *, pipes: bool = False) -> str:
     """The text of a file of lyrics or words.
 
+    With ``pipes`` it may also be what is read but once, such as ``/dev/stdin``. A scene's files are read several times.
+
     Raises:
-        SceneError: it cannot be read, is too large or not UTF-8.
+        SceneError: it is no file, cannot be read, is too large or not UTF-8.
     """
     try:
+        if not pipes and not stat.S_ISREG(path.stat().st_mode):
+            raise SceneError(f"lyrics: {path}: is no file")
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name

@@ -81,7 +81,7 @@ def _found(arguments: argparse.Namespace, tags: SongTags) -> Lyrics:
         seconds = song.seconds
     if arguments.lyrics is not None:
         return load_lyrics(arguments.lyrics, duration=seconds)
-    words = tags.lyrics if arguments.text is None else load_text(arguments.text)
+    words = tags.lyrics if arguments.text is None else load_text(arguments.text, pipes=True)
     if arguments.text is None:
         timed = lyrics_in_tags(arguments.song, tags, duration=seconds)
         if timed is not None:

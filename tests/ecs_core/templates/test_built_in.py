@@ -12,6 +12,7 @@ from PIL import Image
 from ecs_core import Scene, fill_template, find_template, render_frame
 from ecs_core.errors import SceneError
 from ecs_core.plugin_api import resolve
+from ecs_core.scene.shapes import Shape, in_shape
 from ecs_core.templates.template import Template, template_names
 from services.cli import demo_art
 
@@ -81,3 +82,22 @@ def test_canvas_and_album_motion_have_no_words() -> None:
 def test_missing_cover_is_named() -> None:
     with pytest.raises(SceneError, match="template 'canvas-loop' needs cover; give it"):
         fill_template(find_template("canvas-loop"), {})
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["arcade", "star-map"])
+def test_artist_stands_clear_of_a_title_that_fills_its_box(name: str, shape: Shape, given: dict[str, str]) -> None:
+    config = in_shape(scene(find_template(name), given, None, shape).config, shape)
+    width, height = SHAPES[shape]
+    of = {layer.get("name"): layer for layer in config["layers"]}
+    title, artist = of["title"], of["artist"]
+    letters = artist["size"] * min(width, height) / height  # in heights of the picture
+    apart = abs(title["y"] - artist["y"])
+    assert apart >= title["height"] / 2 + letters / 2 - 1e-9
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ring_of_the_star_map_lies_within_the_picture(shape: Shape, given: dict[str, str]) -> None:
+    config = in_shape(scene(find_template("star-map"), given, None, shape).config, shape)
+    (wave,) = (layer for layer in config["layers"] if layer.get("name") == "wave")
+    assert wave["size"] / 2 + wave["height"] + wave["thickness"] / 2 <= 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ecs_core.errors import SceneError
 from ecs_core.text.lrc import parse, write
-from ecs_core.text.lyrics import Line, Lyrics, Word, load_lyrics, read_lyrics, shifted
+from ecs_core.text.lyrics import Line, Lyrics, Word, load_lyrics, load_text, read_lyrics, shifted
 
 TEXTS = st.text("abc äß歌", min_size=1, max_size=12).map(lambda text: " ".join(text.split())).filter(bool)
 
@@ -165,3 +166,14 @@ def test_files_are_read_and_named_in_errors(tmp_path: Path) -> None:
         assert str(error.value).startswith(f"lyrics: {file}: {said}")
     with pytest.raises(SceneError, match=r"missing.srt: No such file or directory$"):
         load_lyrics(tmp_path / "missing.srt")
+
+
+def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "song.lrc")
+    for each in (pipe, Path("/dev/null"), tmp_path):
+        with pytest.raises(SceneError, match=f"^lyrics: {each}: is no file$"):
+            load_lyrics(each)
+
+
+def test_words_that_are_read_but_once_may_come_from_a_device() -> None:
+    assert load_text(Path("/dev/null"), pipes=True) == ""
