@@ -89,7 +89,8 @@ def test_cancelling_stops_all_outputs_and_keeps_what_is_complete(stack: Stack) -
     until(lambda: not stack.children(), stack)
     told = outputs(stack, job)
     assert (told["main"]["status"], told["long"]["status"]) == ("completed", "cancelled")
-    assert stack.client.get(str(told["main"]["url"])).status_code == 200
+    whole = stack.client.get(str(told["main"]["url"]))
+    assert whole.status_code == 200, whole.text
     assert stack.client.get(f"/download/{job}").status_code == 400
     stack.motes("jobs", "retry", job)
     assert outputs(stack, job)["main"]["status"] == "completed"
