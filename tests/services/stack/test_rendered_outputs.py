@@ -27,7 +27,7 @@ def test_outputs_are_those_of_the_engine_and_are_downloaded_like_videos(
 ) -> None:
     with demo_song.open("rb") as song:
         uploaded = stack.client.post("/audio", files={"file": ("demo.wav", song)}).json()
-    config = {**SMALL, "variants": VARIANTS, "seed": 310, "metre": 4}
+    config = {**SMALL, "variants": VARIANTS, "seed": 1310, "metre": 4}
     system = create(stack, **config)
     job = submit(stack, system, audio_path=uploaded["audio_path"])
     done = stack.wait_for(job, "completed", "failed")
@@ -66,7 +66,7 @@ def test_outputs_are_those_of_the_engine_and_are_downloaded_like_videos(
 
 def test_an_output_is_there_before_the_job_is_done_and_a_killed_worker_goes_on(stack: Stack) -> None:
     variants = [{"size": "640x360", "duration": 20.0, "name": "long"}, {"size": "64x64"}]
-    job = submit(stack, create(stack, **SMALL, variants=variants, seed=311))
+    job = submit(stack, create(stack, **SMALL, variants=variants, seed=1311))
     until(lambda: outputs(stack, job)["main"]["status"] == "completed", stack)
     assert stack.client.get(f"/jobs/{job}").json()["status"] == "rendering"
     first = stack.client.get(f"/jobs/{job}/outputs/main")
@@ -83,7 +83,7 @@ def test_an_output_is_there_before_the_job_is_done_and_a_killed_worker_goes_on(s
 
 def test_cancelling_stops_all_outputs_and_keeps_what_is_complete(stack: Stack) -> None:
     variants = [{"size": "640x360", "duration": 60.0, "name": "long"}, {"size": "64x64"}]
-    job = submit(stack, create(stack, **SMALL, variants=variants, seed=312))
+    job = submit(stack, create(stack, **SMALL, variants=variants, seed=1312))
     until(lambda: outputs(stack, job)["main"]["status"] == "completed", stack)
     assert stack.client.post(f"/jobs/{job}/cancel").json() == {"job_id": job, "status": "cancelled"}
     until(lambda: not stack.children(), stack)
