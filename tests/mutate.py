@@ -228,8 +228,8 @@ MUTATIONS = [
     Mutation(
         "marks: luma ignores its cell",
         PICTURES,
-        "before[2 * i + 1] = narrow[i]\n        after[2 * i] = wide[i]",
-        "before[2 * i + 1] = narrow[i]\n        after[2 * i] = _ONE",
+        "_to_pixels(narrow, before, n)\n    _to_pixels(wide, after, n)",
+        "_to_pixels(narrow, before, n)\n    _to_pixels(narrow, after, n)",
         MARK_TESTS,
     ),
     Mutation(

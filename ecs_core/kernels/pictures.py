@@ -25,6 +25,39 @@ _SOFT = f32(2.5)  # pixels beyond its edges where a box may be seen
 FRAME = 1  # transparent texels round each plane
 
 
+@inline_kernel
+def _find_places(n: int, at: f32, step: f32, edge: int, columns: int, places: I32, shares: F32) -> int:
+    """Where ``n`` pixels lie in a row of texels: the texel before each, and the share of the way to the next.
+
+    Returns 1 if they lie in a row, each as far from its texel as the others.
+    """
+    low, high = f32(edge), f32(columns - 1 - edge)
+    for j in range(n):
+        x = min(max(at + f32(j) * step, low), high)
+        place = min(np.int32(x), np.int32(columns - 2))
+        places[j], shares[j] = place, x - f32(place)
+    return 1 if step == _ONE and at >= low and at + f32(n - 1) <= high and places[n - 1] - places[0] == n - 1 else 0
+
+
+@inner_kernel
+def _sample_row(texels: F32, out: F32, n: int, y: f32, in_a_row: int, line: F32, places: I32, shares: F32) -> None:
+    """Write ``n`` values at row ``y`` of a plane and at places that :func:`_find_places` found."""
+    left, right = int(places[0]), int(places[n - 1]) + 2
+    upper = min(int(y), texels.shape[0] - 2)
+    share = y - f32(upper)
+    above, below, mixed = texels[upper, left:right], texels[upper + 1, left:right], line[left:right]
+    for i in range(right - left):
+        mixed[i] = above[i] + share * (below[i] - above[i])
+    if in_a_row:
+        across, here, after = shares[0], line[left : left + n], line[left + 1 : left + 1 + n]
+        for j in range(n):
+            out[j] = here[j] + across * (after[j] - here[j])
+        return
+    for j in range(n):
+        at = u64(places[u64(j)])
+        out[u64(j)] = line[at] + shares[u64(j)] * (line[at + u64(1)] - line[at])
+
+
 @inner_kernel
 def _sample(
     texels: F32, out: F32, n: int, u: f32, v: f32, step_u: f32, step_v: f32, line: F32, places: I32, shares: F32
@@ -35,31 +68,9 @@ def _sample(
     ``shares`` for ``n`` pixels.
     """
     rows, columns = texels.shape
-    if step_v == _ZERO and step_u > _ZERO:  # not turned: first between two rows, then along one
-        y = min(max(v - _HALF, _ZERO), f32(rows - 1))
-        row = min(np.int32(y), np.int32(rows - 2))
-        share = y - f32(row)
-        low = max(0, min(columns - 1, int(min(max(u - _HALF, _ZERO), f32(columns)))))
-        high = max(low, min(columns - 1, int(min(max(u - _HALF + f32(n - 1) * step_u, _ZERO), f32(columns))) + 2))
-        upper, lower = texels[row, low : high + 1], texels[row + 1, low : high + 1]
-        mixed = line[low : high + 1]
-        for i in range(high + 1 - low):
-            mixed[i] = upper[i] + share * (lower[i] - upper[i])
-        if step_u == _ONE:
-            first = int(np.floor(u - _HALF))
-            if first >= 0 and first + n + 1 <= columns:
-                across = (u - _HALF) - f32(first)
-                left, right = line[first : first + n], line[first + 1 : first + 1 + n]
-                for j in range(n):
-                    out[j] = left[j] + across * (right[j] - left[j])
-                return
-        for j in range(n):
-            x = min(max(u - _HALF + f32(j) * step_u, _ZERO), f32(columns - 1))
-            place = min(np.int32(x), np.int32(columns - 2))
-            places[j], shares[j] = place, x - f32(place)
-        for j in range(n):
-            at = u64(places[u64(j)])
-            out[u64(j)] = line[at] + shares[u64(j)] * (line[at + u64(1)] - line[at])
+    if step_v == _ZERO and step_u > _ZERO:  # not turned
+        in_a_row = _find_places(n, u - _HALF, step_u, 0, columns, places, shares)
+        _sample_row(texels, out, n, min(max(v - _HALF, _ZERO), f32(rows - 1)), in_a_row, line, places, shares)
         return
     flat = texels.reshape(rows * columns)
     for j in range(n):
@@ -73,6 +84,14 @@ def _sample(
         below = at + u64(columns)
         p, q = flat[at] + a * (flat[at + u64(1)] - flat[at]), flat[below] + a * (flat[below + u64(1)] - flat[below])
         out[u64(j)] = p + b * (q - p)
+
+
+@inline_kernel
+def _to_pixels(cells: F32, pixels: F32, n: int) -> None:
+    """Give each of two pixels what their cell has, (n,) of them."""
+    for i in range(n >> 1):
+        pixels[2 * i] = cells[i]
+        pixels[2 * i + 1] = cells[i]
 
 
 @inner_kernel
@@ -102,9 +121,7 @@ def put(
             red[i] += opacity * r
             green[i] += opacity * g
             blue[i] += opacity * b
-        for i in range(half):
-            after[2 * i] = wide[i]
-            after[2 * i + 1] = wide[i]
+        _to_pixels(wide, after, n)
         for row in range(2):
             start = above if row == 0 else below
             light_here, luma_here = luminance[start : start + n], shown[row]
@@ -126,11 +143,8 @@ def put(
         light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
         wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
         red[i], green[i], blue[i] = r, g, b
-    for i in range(half):
-        before[2 * i] = narrow[i]
-        before[2 * i + 1] = narrow[i]
-        after[2 * i] = wide[i]
-        after[2 * i + 1] = wide[i]
+    _to_pixels(narrow, before, n)
+    _to_pixels(wide, after, n)
     for row in range(2):
         start = above if row == 0 else below
         light_here, luma_here, cover_here = luminance[start : start + n], shown[row], alpha[row]
@@ -157,9 +171,7 @@ def _put_solid(
         light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
         wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
         red[i], green[i], blue[i] = r, g, b
-    for i in range(half):
-        after[2 * i] = wide[i]
-        after[2 * i + 1] = wide[i]
+    _to_pixels(wide, after, n)
     for row in range(2):
         start = above if row == 0 else below
         light_here, luma_here = luminance[start : start + n], shown[row]
@@ -207,39 +219,6 @@ def _even_span(low: f32, high: f32, first: int, last: int) -> tuple[int, int]:
     """As :func:`_span`, from an even number to an even number; ``first`` and ``last`` are even."""
     a, b = _span(low, high, first, last)
     return a & ~1, (b + 1) & ~1
-
-
-@inline_kernel
-def _find_places(n: int, at: f32, step: f32, edge: int, columns: int, places: I32, shares: F32) -> int:
-    """Where ``n`` pixels lie in a row of texels: the texel before each, and the share of the way to the next.
-
-    Returns 1 if they lie in a row, each as far from its texel as the others.
-    """
-    low, high = f32(edge), f32(columns - 1 - edge)
-    for j in range(n):
-        x = min(max(at + f32(j) * step, low), high)
-        place = min(np.int32(x), np.int32(columns - 2))
-        places[j], shares[j] = place, x - f32(place)
-    return 1 if step == _ONE and at >= low and at + f32(n - 1) <= high and places[n - 1] - places[0] == n - 1 else 0
-
-
-@inner_kernel
-def _sample_row(texels: F32, out: F32, n: int, y: f32, in_a_row: int, line: F32, places: I32, shares: F32) -> None:
-    """Write ``n`` values at row ``y`` of a plane and at places that :func:`_find_places` found."""
-    left, right = int(places[0]), int(places[n - 1]) + 2
-    upper = min(int(y), texels.shape[0] - 2)
-    share = y - f32(upper)
-    above, below, mixed = texels[upper, left:right], texels[upper + 1, left:right], line[left:right]
-    for i in range(right - left):
-        mixed[i] = above[i] + share * (below[i] - above[i])
-    if in_a_row:
-        across, here, after = shares[0], line[left : left + n], line[left + 1 : left + 1 + n]
-        for j in range(n):
-            out[j] = here[j] + across * (after[j] - here[j])
-        return
-    for j in range(n):
-        at = u64(places[u64(j)])
-        out[u64(j)] = line[at] + shares[u64(j)] * (line[at + u64(1)] - line[at])
 
 
 @inner_kernel

@@ -250,8 +250,8 @@ def _shares(
 
     from ecs_core.kernels import grounds  # noqa: PLC0415 - likewise
     from ecs_core.kernels.curve import KB, KG, KR  # noqa: PLC0415 - likewise
+    from ecs_core.raster.gaussian import gaussian  # noqa: PLC0415 - likewise
     from ecs_core.raster.marks import shares_of, shown_shares  # noqa: PLC0415 - likewise
-    from ecs_core.raster.video_file import gaussian  # noqa: PLC0415 - likewise
 
     scaled = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=4.0)
     if settings.saturation == 1 and not softness:

@@ -5,7 +5,6 @@ The coarse picture has the same number of pixels for any size of the fine one, a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from ecs_core import kernels
 from ecs_core.arrays import F32, I64
 from ecs_core.raster.colour import leak
 from ecs_core.raster.draw_order import in_turn
+from ecs_core.raster.gaussian import gaussian
 from ecs_core.raster.groups import Group
 from ecs_core.raster.marks import Painting, PlacedMark, draw_in
 from ecs_core.raster.soft_light import Band, SoftLight
@@ -61,7 +61,7 @@ class Bloom:
         halves = self._colour.reshape(3, rows // 2, columns // 2 + kernels.raster.PAD)
         coarse = np.ascontiguousarray(halves[:, :, : columns // 2])
         np.nan_to_num(coarse, copy=False, posinf=0.0, neginf=0.0)  # one broken sprite would blur over all of it
-        taps = _gaussian(radius / 4 * min(rows, columns) / 2 / UNITS)
+        taps = gaussian(radius / 4 * min(rows, columns) / 2 / UNITS)
         kernels.finish.spread(
             coarse, taps, np.float32(amount), self._columns, self._column_shares, self._light, *self._work
         )
@@ -125,11 +125,3 @@ def _between(fine: int, coarse: int, *, centre: float) -> tuple[I64, F32]:
     at = np.clip((np.arange(fine) + centre) * (coarse / fine) - centre, 0, coarse - 1)
     before = np.floor(at)
     return before.astype(np.int64), (at - before).astype(np.float32)
-
-
-def _gaussian(sigma: float) -> F32:
-    """The weights of a Gaussian out to three sigma, pixels; (n,) float32, n odd."""
-    reach = max(1, math.ceil(3 * sigma))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2)
-    taps: F32 = (weights / weights.sum()).astype(np.float32)
-    return taps

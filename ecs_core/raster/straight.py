@@ -104,7 +104,7 @@ class _Covers:
 
     def behind(self, sprites: Sprites, marks: Marks) -> F32:
         """The share of the background that is still seen behind ``sprites`` and ``marks``, (height, width)."""
-        covering = [each.mark.black() for each in marks]
+        covering = [mark for each in marks if (mark := each.mark.black()) is not None]
         nobody = np.zeros(0, np.int64)
         sprites = sprites.where(nobody if sprites.cover is None else sprites.cover > 0)
         if sprites.dx is not None and sprites.dy is not None:  # lines cover nothing
@@ -113,9 +113,7 @@ class _Covers:
         self._rasteriser.paint(
             replace(sprites, red=black, green=black, blue=black, skirt=black),
             _Behind(self._behind, self._runs),
-            marks=[
-                PlacedMark(0, mark) for mark in covering if mark is not None
-            ],  # in black, their order among sprites is all the same
+            marks=[PlacedMark(0, mark) for mark in covering],  # where all is black, order does not matter
         )
         return self._behind
 

@@ -19,6 +19,7 @@ import numpy as np
 from ecs_core import kernels
 from ecs_core.arrays import F32
 from ecs_core.errors import RenderError
+from ecs_core.raster.gaussian import gaussian
 from ecs_core.raster.marks import Level, levels_of
 
 if TYPE_CHECKING:
@@ -370,11 +371,3 @@ def _planes(frame: VideoFrame, cut: Cut, turns: int) -> tuple[F32, F32, F32, F32
         (1 - red) * step, -blue * (1 - blue) / green * step, -red * (1 - red) / green * step, (1 - blue) * step
     )  # fmt: skip
     return found[0], found[1], found[2], np.array(columns_of, np.float32)
-
-
-def gaussian(sigma: float) -> F32:
-    """The weights of a blur; (n,) float32, n odd."""
-    reach = max(1, int(np.ceil(3 * sigma)))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2)
-    taps: F32 = (weights / weights.sum()).astype(np.float32)
-    return taps

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from ecs_core.arrays import U16
 from ecs_core.flashes.light_meter import LightMeter
 from ecs_core.flashes.limiter import FlashLimiter
+from ecs_core.raster.finish import Finish
 from ecs_core.raster.marks import Marks
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
@@ -38,16 +39,9 @@ def with_limited_flashes(
     limiter = FlashLimiter(plan.video.fps)
     with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
         for frame in range(last):
-            sprites, finish = picture.scaled(simulation.frame()), simulation.finish
-            marks = picture.scaled_marks(simulation.marks)
-            fade = plan.part.light(frame, plan.video.fps)
-
-            def measure(gain: float) -> U16:
-                what: dict[str, Any] = {"light": fade * gain, "finish": finish, "marks": marks}  # noqa: B023
-                picture.rasteriser.paint(sprites, picture.planes, **what)  # noqa: B023
-                return picture.meter.measure(picture.planes)
-
-            gains[frame] = limiter.gain(measure)
+            drawn = *picture.scaled(simulation.frame(), simulation.marks), simulation.finish
+            light = partial(picture.light, *drawn, fade=plan.part.light(frame, plan.video.fps))
+            gains[frame] = limiter.gain(light)
             progress((frame + 1) / last)
     return replace(plan, gains=gains)
 
@@ -60,17 +54,19 @@ class _SmallPicture:
         scale = min(1.0, _SMALL / min(width, height))
         small = 2 * max(8, round(width * scale / 2)), 2 * max(8, round(height * scale / 2))
         self._across, self._down = np.float32(small[0] / width), np.float32(small[1] / height)
-        self.planes, self.meter = Planes.empty(*small), LightMeter(*small)
-        self.rasteriser = Rasteriser(*small, background=backdrop(plan.particle_type, plan.settings))
+        self._planes, self._meter = Planes.empty(*small), LightMeter(*small)
+        self._rasteriser = Rasteriser(*small, background=backdrop(plan.particle_type, plan.settings))
 
-    def scaled_marks(self, marks: Marks) -> Marks:
-        """Marks of the large picture in the small one."""
+    def light(self, sprites: Sprites, marks: Marks, finish: Finish | None, gain: float, *, fade: float) -> U16:
+        """The light of a frame, as :meth:`scaled` returns it, with a factor on it."""
+        self._rasteriser.paint(sprites, self._planes, light=fade * gain, finish=finish, marks=marks)
+        return self._meter.measure(self._planes)
+
+    def scaled(self, sprites: Sprites, marks: Marks) -> tuple[Sprites, Marks]:
+        """Sprites and marks of the large picture in pixels of the small one."""
         across, down = float(self._across), float(self._down)
-        return [replace(each, mark=each.mark.scaled(across, down)) for each in marks]
-
-    def scaled(self, sprites: Sprites) -> Sprites:
-        """Sprites of the large picture in pixels of the small one."""
-        return replace(
+        small_marks = [replace(each, mark=each.mark.scaled(across, down)) for each in marks]
+        small = replace(
             sprites,
             x=sprites.x * self._across,
             y=sprites.y * self._down,
@@ -78,3 +74,4 @@ class _SmallPicture:
             dx=None if sprites.dx is None else sprites.dx * self._across,
             dy=None if sprites.dy is None else sprites.dy * self._down,
         )
+        return small, small_marks
