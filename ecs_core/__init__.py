@@ -90,13 +90,13 @@ if TYPE_CHECKING:
     from ecs_core.raster.background import Background as Background
     from ecs_core.raster.colour import light_shown_as as light_shown_as
     from ecs_core.raster.colour import linear_from_srgb as linear_from_srgb
+    from ecs_core.raster.light_pictures import LightMask as LightMask
+    from ecs_core.raster.light_pictures import LightPicture as LightPicture
+    from ecs_core.raster.light_pictures import light_of as light_of
     from ecs_core.raster.marks import BoxesMark as BoxesMark
-    from ecs_core.raster.marks import LightMask as LightMask
-    from ecs_core.raster.marks import LightPicture as LightPicture
     from ecs_core.raster.marks import MaskMark as MaskMark
     from ecs_core.raster.marks import PictureMark as PictureMark
     from ecs_core.raster.marks import Pose as Pose
-    from ecs_core.raster.marks import light_of as light_of
     from ecs_core.raster.picture_file import read_picture as read_picture
     from ecs_core.raster.sprites import Sprites as Sprites
     from ecs_core.raster.textures import texture_number as texture_number
@@ -133,7 +133,8 @@ _PUBLIC = {
     "plugin_api.resolution": "outputs_of",
     "raster.background": "Background",
     "raster.colour": "light_shown_as linear_from_srgb",
-    "raster.marks": "BoxesMark LightMask LightPicture MaskMark PictureMark Pose light_of",
+    "raster.light_pictures": "LightMask LightPicture light_of",
+    "raster.marks": "BoxesMark MaskMark PictureMark Pose",
     "raster.picture_file": "read_picture",
     "raster.sprites": "Sprites",
     "raster.textures": "texture_number",

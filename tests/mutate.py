@@ -227,7 +227,7 @@ MUTATIONS = [
     ),
     Mutation(
         "marks: luma ignores its cell",
-        PICTURES,
+        "ecs_core/kernels/shares.py",
         "_to_pixels(narrow, before, n)\n    _to_pixels(wide, after, n)",
         "_to_pixels(narrow, before, n)\n    _to_pixels(narrow, after, n)",
         MARK_TESTS,

@@ -48,7 +48,7 @@ KERNELS = {
     "straight.develop_rgba": 2.5,
     "pictures.draw_picture": 2.0,
     "pictures.draw_mask": 1.5,
-    "pictures.draw_boxes": 1.5,
+    "boxes.draw_boxes": 1.5,
     "grounds.draw_gradient": 1.5,
     "grounds.light_of_frame": 1.5,
     "grounds.soften": 0.5,

@@ -1,6 +1,6 @@
 """What lies under everything: gradients, frames of videos as light, and blur.
 
-Shares of white are as in ``kernels.pictures``.
+Shares of white are as in ``kernels.shares``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import numpy as np
 from ecs_core.arrays import F32, U8, Scalar
 from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
-from ecs_core.kernels.pictures import FRAME, put
+from ecs_core.kernels.pictures import FRAME
 from ecs_core.kernels.raster import PAD, touch
+from ecs_core.kernels.shares import put
 
 f32 = np.float32
 u64 = np.uint64

@@ -1,7 +1,6 @@
-"""Pictures and boxes among sprites: what layers are drawn with, covering what is behind them or adding light.
+"""Pictures and masks among sprites: what layers are drawn with, covering what is behind them or adding light.
 
-A picture is kept as shares of white (see ``kernels.cover``), times its alpha: then what lies between two texels is
-their mean, as in every drawing program. Its luma is as fine as the picture, its colours have half the size.
+They are kept as shares of white, times alpha; see ``kernels.shares``.
 """
 
 from __future__ import annotations
@@ -9,19 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from ecs_core.arrays import F32, I32, U8, Scalar
-from ecs_core.kernels.curve import KB, KG, KR
 from ecs_core.kernels.jit import inline_kernel, inner_kernel, kernel
 from ecs_core.kernels.raster import PAD, touch
+from ecs_core.kernels.shares import even_span, put, put_solid
 
 f32 = np.float32
 u64 = np.uint64
 
-_ZERO, _QUARTER, _HALF, _ONE, _TWO = f32(0.0), f32(0.25), f32(0.5), f32(1.0), f32(2.0)
-_LEAST = f32(1e-7)  # prevents 0 / 0 where there is no light
-_MOST = f32(0.9999)  # share of white that is shown at most
-_FARTHEST = f32(1e6)  # pixels: larger numbers would be too much for whole ones
-_SLANT = f32(1e-3)  # sine and cosine of a box that is turned
-_SOFT = f32(2.5)  # pixels beyond its edges where a box may be seen
+_ZERO, _HALF, _ONE, _TWO = f32(0.0), f32(0.5), f32(1.0), f32(2.0)
 FRAME = 1  # transparent texels round each plane
 
 
@@ -87,108 +81,6 @@ def _sample(
 
 
 @inline_kernel
-def _to_pixels(cells: F32, pixels: F32, n: int) -> None:
-    """Give each of two pixels what their cell has, (n,) of them."""
-    for i in range(n >> 1):
-        pixels[2 * i] = cells[i]
-        pixels[2 * i + 1] = cells[i]
-
-
-@inner_kernel
-def put(
-    luminance: F32, above: int, below: int, colour: F32, at: int, n: int, alpha: F32, shown: F32, cells: F32,
-    shares: F32, opacity: f32, level: f32, adds: int, most: f32, toe: f32,
-) -> None:  # fmt: skip
-    """Put two rows of a picture over light, or add their light to it.
-
-    ``alpha`` and ``shown`` are (2, n), n even: alpha, and luma as a share of white times alpha. ``cells`` is
-    (4, n / 2): those of colours, alpha, red, green and blue. The rows of luminance begin at ``above`` and ``below``,
-    those of colours at ``at`` in each plane. ``level`` is a factor on what is shown. ``shares`` is scratch, (4, n).
-
-    What is shown of luminance is its share of white times k, as in ``kernels.tone``, where k is that of the cell. So
-    a pixel's luminance has to change with its cell's k, for its luma to be the mean that it should be.
-    """
-    plane, half = colour.size // 3, n >> 1
-    red, green, blue = colour[at : at + half], colour[at + plane : at + plane + half], colour[at + 2 * plane :]
-    narrow, wide, before, after = shares[0], shares[1], shares[2], shares[3]
-    cover, reds, greens, blues = cells[0], cells[1], cells[2], cells[3]
-    if adds:
-        for i in range(half):
-            s_r, s_g, s_b = level * min(reds[i], most), level * min(greens[i], most), level * min(blues[i], most)
-            r, g, b = toe * s_r / (_ONE - s_r), toe * s_g / (_ONE - s_g), toe * s_b / (_ONE - s_b)
-            light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
-            wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
-            red[i] += opacity * r
-            green[i] += opacity * g
-            blue[i] += opacity * b
-        _to_pixels(wide, after, n)
-        for row in range(2):
-            start = above if row == 0 else below
-            light_here, luma_here = luminance[start : start + n], shown[row]
-            for j in range(n):
-                share = min(level * min(luma_here[j], most) * after[j], _MOST)
-                light_here[j] += opacity * (toe * share / (_ONE - share))
-        return
-    seen = opacity * level
-    for i in range(half):
-        r, g, b = red[i], green[i], blue[i]
-        s_r, s_g, s_b = r / (r + toe), g / (g + toe), b / (b + toe)
-        light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
-        narrow[i] = (luma * (light + toe) + _LEAST) / (light + _LEAST)
-        left = _ONE - opacity * cover[i]
-        s_r = min(left * s_r + seen * min(reds[i], most), _MOST)
-        s_g = min(left * s_g + seen * min(greens[i], most), _MOST)
-        s_b = min(left * s_b + seen * min(blues[i], most), _MOST)
-        r, g, b = toe * s_r / (_ONE - s_r), toe * s_g / (_ONE - s_g), toe * s_b / (_ONE - s_b)
-        light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
-        wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
-        red[i], green[i], blue[i] = r, g, b
-    _to_pixels(narrow, before, n)
-    _to_pixels(wide, after, n)
-    for row in range(2):
-        start = above if row == 0 else below
-        light_here, luma_here, cover_here = luminance[start : start + n], shown[row], alpha[row]
-        for j in range(n):
-            x = light_here[j]
-            luma = (_ONE - opacity * cover_here[j]) * (x / (x + toe)) * before[j] + seen * min(luma_here[j], most)
-            share = min(luma * after[j], _MOST)
-            light_here[j] = toe * share / (_ONE - share)
-
-
-@inner_kernel
-def _put_solid(
-    luminance: F32, above: int, below: int, colour: F32, at: int, n: int, shown: F32, cells: F32, shares: F32,
-    level: f32, most: f32, toe: f32,
-) -> None:  # fmt: skip
-    """Put two rows of a picture in the place of light: as :func:`put` where alpha and opacity are 1."""
-    plane, half = colour.size // 3, n >> 1
-    red, green, blue = colour[at : at + half], colour[at + plane : at + plane + half], colour[at + 2 * plane :]
-    wide, after = shares[0], shares[1]
-    reds, greens, blues = cells[1], cells[2], cells[3]
-    for i in range(half):
-        s_r, s_g, s_b = level * min(reds[i], most), level * min(greens[i], most), level * min(blues[i], most)
-        r, g, b = toe * s_r / (_ONE - s_r), toe * s_g / (_ONE - s_g), toe * s_b / (_ONE - s_b)
-        light, luma = KR * r + KG * g + KB * b, KR * s_r + KG * s_g + KB * s_b
-        wide[i] = (light + _LEAST) / ((light + toe) * luma + _LEAST)
-        red[i], green[i], blue[i] = r, g, b
-    _to_pixels(wide, after, n)
-    for row in range(2):
-        start = above if row == 0 else below
-        light_here, luma_here = luminance[start : start + n], shown[row]
-        for j in range(n):
-            share = min(level * min(luma_here[j], most) * after[j], _MOST)
-            light_here[j] = toe * share / (_ONE - share)
-
-
-@inline_kernel
-def _span(low: f32, high: f32, first: int, last: int) -> tuple[int, int]:
-    """The whole pixels between two places, within first and last."""
-    a = int(np.floor(min(max(low, f32(first)), f32(last))))
-    b = int(np.ceil(min(max(high, f32(first)), f32(last))))
-    return a, b
-
-
-@inline_kernel
 def _pair_span(place: F32, y: int, wide: f32, tall: f32, x0: int, x1: int) -> tuple[int, int]:
     """The columns, both even, of the rows ``y`` and ``y + 1`` in which a picture may be seen, within x0 and x1."""
     low, high = f32(x1), f32(x0)
@@ -212,13 +104,6 @@ def _pair_span(place: F32, y: int, wide: f32, tall: f32, x0: int, x1: int) -> tu
     left = (int(np.floor(low)) - 2) & ~1
     right = (int(np.ceil(high)) + 3) & ~1
     return max(left, x0), min(right, x1)
-
-
-@inline_kernel
-def _even_span(low: f32, high: f32, first: int, last: int) -> tuple[int, int]:
-    """As :func:`_span`, from an even number to an even number; ``first`` and ``last`` are even."""
-    a, b = _span(low, high, first, last)
-    return a & ~1, (b + 1) & ~1
 
 
 @inner_kernel
@@ -275,7 +160,7 @@ def _draw_straight(
         cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
         under = start + width + PAD
         if hides:
-            _put_solid(luminance, start, under, colour, cell, n, shown, cells, scratch, level, most, toe)
+            put_solid(luminance, start, under, colour, cell, n, shown, cells, scratch, level, most, toe)
         else:
             put(
                 luminance, start, under, colour, cell, n, alpha, shown, cells, scratch, opacity, level, adds, most, toe
@@ -302,8 +187,8 @@ def draw_picture(
     (15, as wide as the band and the picture), ``places`` (2, the same).
     """
     toe = max(f32(toe), f32(1e-6))
-    x0, x1 = _even_span(bounds[0], bounds[2], 0, width)
-    y0, y1 = _even_span(bounds[1], bounds[3], top, bottom)
+    x0, x1 = even_span(bounds[0], bounds[2], 0, width)
+    y0, y1 = even_span(bounds[1], bounds[3], top, bottom)
     if x0 >= x1 or y0 >= y1:
         return
     if place[1] == _ZERO and place[3] == _ZERO and place[0] > _ZERO:
@@ -357,8 +242,8 @@ def draw_mask(
     ``colours`` is (2, 4): luma, red, green and blue as shares of white, left of texel ``split`` and right of it.
     """
     toe = max(f32(toe), f32(1e-6))
-    x0, x1 = _even_span(bounds[0], bounds[2], 0, width)
-    y0, y1 = _even_span(bounds[1], bounds[3], top, bottom)
+    x0, x1 = even_span(bounds[0], bounds[2], 0, width)
+    y0, y1 = even_span(bounds[1], bounds[3], top, bottom)
     if x0 >= x1 or y0 >= y1:
         return
     line, shares, alpha, shown, cells, scratch = work[0], work[1], work[2:4], work[4:6], work[6:10], work[10:14]
@@ -396,85 +281,3 @@ def draw_mask(
             toe,
         )  # fmt: skip
     touch(touched, y0 - top, y1 - top, x0, x1)
-
-
-@inner_kernel
-def _box_row(
-    out: F32, n: int, dx: f32, dy: f32, wide: f32, tall: f32, c: f32, s: f32, corner: f32, rim: f32, alpha: f32
-) -> None:
-    """The alpha of a row of a box: the distance to a rounded one (Inigo Quilez, "2D distance functions")."""
-    for j in range(n):
-        x = dx + f32(j)
-        along, across = abs(c * x + s * dy) - wide, abs(c * dy - s * x) - tall
-        outer_x, outer_y = max(along, _ZERO), max(across, _ZERO)
-        distance = np.sqrt(outer_x * outer_x + outer_y * outer_y) + min(max(along, across), _ZERO) - corner
-        inside = max(distance, -rim - distance)
-        out[j] = alpha * min(max(_HALF - inside, _ZERO), _ONE)
-
-
-@inline_kernel
-def _slanted_span(dy: f32, wide: f32, tall: f32, c: f32, s: f32) -> tuple[f32, f32]:
-    """From where to where a turned box lies in two rows, whose middle is ``dy`` below its own, from its middle."""
-    # Edges are soft, cells are pixels wide, and both rows are half a pixel away.
-    reach_x, reach_y = (wide + _SOFT + _HALF * abs(s)) / abs(c), (tall + _SOFT + _HALF * abs(c)) / abs(s)
-    x, y = -dy * s / c, dy * c / s
-    return max(x - reach_x, y - reach_y), min(x + reach_x, y + reach_y)
-
-
-@kernel("f4[::1], f4[::1], i8, i8, i8, f4[:, ::1], f4, i8, f4, f8, f4[:, ::1], u1[:, ::1]")
-def draw_boxes(
-    luminance: F32, colour: F32, top: int, bottom: int, width: int, boxes: F32, opacity: f32, adds: int, most: f32,
-    toe: Scalar, work: F32, touched: U8,
-) -> None:  # fmt: skip
-    """Draw rounded boxes into one band's accumulators, in order, as :func:`draw_picture` does.
-
-    ``boxes`` is (12, n): the middle, x and y; half its width and height; cosine and sine of its turn, clockwise; the
-    radius of its corners; the width of its rim, 0 for one that is filled, all in pixels; its colour as shares of white,
-    red, green and blue; and its alpha.
-    """
-    toe = max(f32(toe), f32(1e-6))
-    alpha, shown, cells, scratch = work[2:4], work[4:6], work[6:10], work[10:14]
-    for i in range(boxes.shape[1]):
-        cx, cy, wide, tall, c, s = boxes[0, i], boxes[1, i], boxes[2, i], boxes[3, i], boxes[4, i], boxes[5, i]
-        corner = min(boxes[6, i], wide, tall)
-        luma = KR * boxes[8, i] + KG * boxes[9, i] + KB * boxes[10, i]
-        rim = boxes[7, i] if boxes[7, i] > _ZERO else _FARTHEST
-        reach_x, reach_y = abs(c) * wide + abs(s) * tall + _ONE, abs(s) * wide + abs(c) * tall + _ONE
-        if not (abs(cx) < _FARTHEST and abs(cy) < _FARTHEST and boxes[11, i] > _ZERO):
-            continue
-        x0, x1 = _even_span(cx - reach_x, cx + reach_x, 0, width)
-        y0, y1 = _even_span(cy - reach_y, cy + reach_y, top, bottom)
-        if x0 >= x1 or y0 >= y1:
-            continue
-        slanted = min(abs(c), abs(s)) > _SLANT
-        for row in range(y0, y1, 2):
-            first, last = x0, x1
-            if slanted:
-                low, high = _slanted_span(f32(row) + _ONE - cy, wide, tall, c, s)
-                first, last = _even_span(cx + low, cx + high, x0, x1)
-            n = last - first
-            if n <= 0:
-                continue
-            for lower in range(2):
-                there, lumas = alpha[lower], shown[lower]
-                dx, dy = f32(first) + _HALF - cx, f32(row + lower) + _HALF - cy
-                _box_row(there, n, dx, dy, wide - corner, tall - corner, c, s, corner, rim, boxes[11, i])
-                for j in range(n):
-                    lumas[j] = there[j] * luma
-            there = cells[0]
-            dx, dy = f32(first >> 1) + _QUARTER - _HALF * cx, f32(row >> 1) + _HALF - _HALF * cy
-            _box_row(
-                there, n >> 1, dx, dy, _HALF * (wide - corner), _HALF * (tall - corner), c, s, _HALF * corner,
-                _HALF * rim, boxes[11, i],
-            )  # fmt: skip
-            for channel in range(1, 4):
-                out, level = cells[channel], boxes[7 + channel, i]
-                for j in range(n >> 1):
-                    out[j] = there[j] * level
-            at = (row - top) * (width + PAD) + first
-            cell = ((row - top) >> 1) * ((width >> 1) + PAD) + (first >> 1)
-            put(
-                luminance, at, at + width + PAD, colour, cell, n, alpha, shown, cells, scratch, opacity, _ONE, adds,
-                most, toe,
-            )  # fmt: skip
-        touch(touched, y0 - top, y1 - top, x0, x1)

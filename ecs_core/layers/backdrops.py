@@ -27,7 +27,8 @@ from ecs_core.scene.backdrop_settings import (
 )
 
 if TYPE_CHECKING:
-    from ecs_core.raster.marks import GradientMark, Mark, Picture
+    from ecs_core.raster.light_pictures import Picture
+    from ecs_core.raster.marks import GradientMark, Mark
     from ecs_core.raster.video_file import Cut, VideoIndex
 
 BackdropDrawer: TypeAlias = "Callable[[Any, Moment, float], Sequence[Mark]]"
@@ -69,7 +70,7 @@ def prepare_backdrop(settings: AnyBackdrop, stage: Stage) -> BackdropDrawer:
 
 
 def _prepare_color(settings: ColorBackdrop, stage: Stage) -> BackdropDrawer:
-    from ecs_core.raster.marks import light_of  # noqa: PLC0415 - slow, and many scenes have no marks
+    from ecs_core.raster.light_pictures import light_of  # noqa: PLC0415 - slow, and many scenes have no marks
 
     table = _table_of(np.array([light_of(settings.color)] * 2))
 
@@ -114,7 +115,7 @@ def _place(now: GradientBackdrop, stage: Stage) -> tuple[float, ...]:
 def gradient_table(settings: GradientBackdrop) -> F32:
     """The colours of a gradient as ``raster.marks.GradientMark`` has them, (4, n)."""
     from ecs_core.raster.colour import linear_from_srgb  # noqa: PLC0415 - slow, and many scenes have no marks
-    from ecs_core.raster.marks import light_shown_as  # noqa: PLC0415 - likewise
+    from ecs_core.raster.light_pictures import light_to_show  # noqa: PLC0415 - likewise
 
     count = len(settings.colors)
     places = np.array(settings.positions or np.linspace(0, 1, count))
@@ -130,13 +131,13 @@ def gradient_table(settings: GradientBackdrop) -> F32:
         mixed = (mixed @ np.linalg.inv(_LAB).T) ** 3 @ np.linalg.inv(_CONES).T
     mixed = np.clip(mixed, 0, 1)
     shown = np.where(mixed <= 0.0031308, 12.92 * mixed, 1.055 * mixed ** (1 / 2.4) - 0.055)
-    return _table_of(light_shown_as(shown))
+    return _table_of(light_to_show(shown))
 
 
 def _table_of(light: F32) -> F32:
     """Light, (n, 3), as shares of white, with their luma: (4, n)."""
     from ecs_core.kernels.curve import KB, KG, KR  # noqa: PLC0415 - slow, and many scenes have no marks
-    from ecs_core.raster.marks import shown_share  # noqa: PLC0415 - likewise
+    from ecs_core.raster.light_pictures import shown_share  # noqa: PLC0415 - likewise
 
     shown = shown_share(light)
     luma = shown @ np.array([KR, KG, KB], np.float32)
@@ -218,7 +219,7 @@ def _placed(settings: PictureBackdrop, stage: Stage, fit: _Fit, density: float) 
 
 
 def _prepare_image(settings: ImageBackdrop, stage: Stage) -> BackdropDrawer:
-    from ecs_core.raster.marks import LightPicture  # noqa: PLC0415 - slow, and many scenes have no marks
+    from ecs_core.raster.light_pictures import LightPicture  # noqa: PLC0415 - slow, and many scenes have no marks
     from ecs_core.raster.picture_file import take_picture  # noqa: PLC0415 - likewise
 
     try:
@@ -251,7 +252,7 @@ def _shares(
     from ecs_core.kernels import grounds  # noqa: PLC0415 - likewise
     from ecs_core.kernels.curve import KB, KG, KR  # noqa: PLC0415 - likewise
     from ecs_core.raster.gaussian import gaussian  # noqa: PLC0415 - likewise
-    from ecs_core.raster.marks import shares_of, shown_shares  # noqa: PLC0415 - likewise
+    from ecs_core.raster.light_pictures import shares_of, shown_shares  # noqa: PLC0415 - likewise
 
     scaled = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=4.0)
     if settings.saturation == 1 and not softness:

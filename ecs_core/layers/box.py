@@ -34,7 +34,8 @@ class BoxSettings(PlacedLayer):
 
 
 def _prepare(settings: BoxSettings, stage: Stage) -> Drawer:
-    from ecs_core.raster.marks import BoxesMark, light_of  # noqa: PLC0415 - slow, and not needed to read settings
+    from ecs_core.raster.light_pictures import light_of  # noqa: PLC0415 - slow, and not needed to read settings
+    from ecs_core.raster.marks import BoxesMark  # noqa: PLC0415 - slow, and not needed to read settings
 
     light = np.array(light_of(settings.color), np.float32)
     wide = settings.size * stage.short / 2

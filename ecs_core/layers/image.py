@@ -48,7 +48,8 @@ class ImageSettings(PlacedLayer):
 def _prepare(settings: ImageSettings, stage: Stage) -> Drawer:
     from PIL import Image, ImageFilter  # noqa: PLC0415 - slow, and many scenes have no image
 
-    from ecs_core.raster.marks import LightMask, LightPicture, MaskMark, PictureMark  # noqa: PLC0415 - likewise
+    from ecs_core.raster.light_pictures import LightMask, LightPicture  # noqa: PLC0415 - likewise
+    from ecs_core.raster.marks import MaskMark, PictureMark  # noqa: PLC0415 - likewise
     from ecs_core.raster.picture_file import take_picture  # noqa: PLC0415 - likewise
 
     pixels = take_picture(settings.file)

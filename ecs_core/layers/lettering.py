@@ -18,7 +18,8 @@ from ecs_core.scene.layer_settings import PlacedLayer
 from ecs_core.scene.model import RGB, Share, option
 
 if TYPE_CHECKING:
-    from ecs_core.raster.marks import LightMask, Mark, MaskMark, Pose
+    from ecs_core.raster.light_pictures import LightMask
+    from ecs_core.raster.marks import Mark, MaskMark, Pose
     from ecs_core.raster.sprites import Blend
     from ecs_core.text.drawing import Mask
     from ecs_core.text.placed import Layout, Placed
@@ -204,7 +205,7 @@ def inks(
     glows = draw(coarse, ranges) if layout.style.glow else parts
 
     def laid(mask: Mask | None, factor: float = 1.0) -> Layer | None:
-        from ecs_core.raster.marks import LightMask  # noqa: PLC0415 - many scenes have no text
+        from ecs_core.raster.light_pictures import LightMask  # noqa: PLC0415 - many scenes have no text
 
         if mask is None:
             return None
@@ -240,7 +241,7 @@ def resized(layout: Layout, factor: float) -> Layout:
 @lru_cache(256)
 def light(color: RGB) -> Light:
     """The light of a colour, 0–255 each."""
-    from ecs_core.raster.marks import light_of  # noqa: PLC0415 - many scenes have no text
+    from ecs_core.raster.light_pictures import light_of  # noqa: PLC0415 - many scenes have no text
 
     return light_of(color)
 

@@ -49,7 +49,8 @@ class ProgressSettings(PlacedLayer):
 def _prepare(settings: ProgressSettings, stage: Stage) -> Drawer:
     # Slow, and many scenes show no progress.
     from ecs_core.audio.momentary_wave import outline_of  # noqa: PLC0415
-    from ecs_core.raster.marks import BoxesMark, light_of  # noqa: PLC0415
+    from ecs_core.raster.light_pictures import light_of  # noqa: PLC0415
+    from ecs_core.raster.marks import BoxesMark  # noqa: PLC0415
 
     timeline, short = stage.timeline, stage.short
     start, end = float(timeline.start), float(timeline.start + timeline.frames / stage.fps)

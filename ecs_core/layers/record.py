@@ -72,7 +72,8 @@ def _inside(radius: F32, of: float, side: int) -> F32:
 def _prepare(settings: RecordSettings, stage: Stage) -> Drawer:
     from PIL import Image, ImageFilter  # noqa: PLC0415 - slow, and many scenes have no record
 
-    from ecs_core.raster.marks import LightMask, LightPicture, MaskMark, PictureMark  # noqa: PLC0415 - likewise
+    from ecs_core.raster.light_pictures import LightMask, LightPicture  # noqa: PLC0415 - likewise
+    from ecs_core.raster.marks import MaskMark, PictureMark  # noqa: PLC0415 - likewise
 
     diameter = settings.size * stage.short
     density = min(1.0, _LONGEST / diameter)

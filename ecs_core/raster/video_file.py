@@ -20,7 +20,7 @@ from ecs_core import kernels
 from ecs_core.arrays import F32
 from ecs_core.errors import RenderError
 from ecs_core.raster.gaussian import gaussian
-from ecs_core.raster.marks import Level, levels_of
+from ecs_core.raster.light_pictures import Level, halved, levels_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -298,7 +298,7 @@ class MovingPicture:
             self._number, self._levels = frame, [(self._fine, self._half, True)]
         while number >= len(self._levels):  # coarser ones, which only small pictures take
             fine, half, _ = self._levels[-1]
-            coarse = np.concatenate([half[:, 1:-1, 1:-1], _halved_luminance(fine)])[[0, 4, 1, 2, 3]]
+            coarse = np.concatenate([half[:, 1:-1, 1:-1], halved(fine[1:, 1:-1, 1:-1])])[[0, 4, 1, 2, 3]]
             self._levels.append(next(levels_of(coarse)))
         return self._levels[number]
 
@@ -313,13 +313,6 @@ class MovingPicture:
         kernels.grounds.light_of_frame(luma, cb, cr, matrix, self._fine, self._half, self._work)
 
 
-def _halved_luminance(fine: F32) -> F32:
-    inside = fine[1:, 1:-1, 1:-1]
-    rows = inside[:, 0::2] + inside[:, 1::2]
-    half: F32 = (rows[:, :, 0::2] + rows[:, :, 1::2]) * np.float32(0.25)
-    return half
-
-
 @dataclass(frozen=True)
 class MovingFrame:
     """A frame of a video, as a picture that is decoded when it is drawn."""
@@ -331,7 +324,7 @@ class MovingFrame:
     depth: int = field(compare=False)
 
     def level(self, number: int) -> Level:
-        """See ``raster.marks.Picture``."""
+        """See ``raster.light_pictures.Picture``."""
         return self.of.level(self.number, number)
 
 

@@ -64,7 +64,7 @@ _BACKDROP_KERNELS = {
     "image": ("pictures.draw_picture", "grounds.soften"),
     "video": ("pictures.draw_picture", "grounds.soften", "grounds.light_of_frame"),
 }
-MARK_KERNELS = tuple(f"pictures.draw_{name}" for name in ("boxes", "mask", "picture"))
+MARK_KERNELS = ("boxes.draw_boxes", "pictures.draw_mask", "pictures.draw_picture")
 _FLASH_KERNELS = ("flashes.measure",)
 _log = logging.getLogger("motes.kernels")
 

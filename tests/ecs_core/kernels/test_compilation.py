@@ -33,7 +33,8 @@ from ecs_core.systems import BUILT_IN
 from ecs_core.text.drawing import draw
 from ecs_core.text.layout import lay_out
 from ecs_core.text.style import Style
-from ecs_core.raster.marks import BoxesMark, LightMask, LightPicture, MaskMark, PictureMark, PlacedMark, Pose
+from ecs_core.raster.light_pictures import LightMask, LightPicture
+from ecs_core.raster.marks import BoxesMark, MaskMark, PictureMark, PlacedMark, Pose
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from tests.media import tone, write_song

@@ -12,7 +12,8 @@ import pytest
 from ecs_core import Scene, SceneError, render, render_frame
 from ecs_core.audio.features import analyze
 from ecs_core.layers.sung import Course, together
-from ecs_core.raster.marks import MaskMark, light_of, same
+from ecs_core.raster.light_pictures import light_of
+from ecs_core.raster.marks import MaskMark, same
 from ecs_core.rendering.plan import make_plan
 from ecs_core.rendering.simulation import Simulation
 from ecs_core.text.lyrics import Line, Word

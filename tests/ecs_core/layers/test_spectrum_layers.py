@@ -23,7 +23,8 @@ from ecs_core.layers.kind import Moment, Stage
 from ecs_core.layers.progress import PROGRESS
 from ecs_core.layers.spectrum import SPECTRUM
 from ecs_core.layers.waveform import WAVEFORM
-from ecs_core.raster.marks import BoxesMark, Pose, light_of
+from ecs_core.raster.light_pictures import light_of
+from ecs_core.raster.marks import BoxesMark, Pose
 from ecs_core.raster.sprites import Sprites
 from ecs_core.rendering.plan import make_plan
 from tests.ecs_core.audio.samples import heard

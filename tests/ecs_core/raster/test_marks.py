@@ -13,18 +13,8 @@ from hypothesis import strategies as st
 
 from ecs_core.raster.background import Background
 from ecs_core.raster.finish import Finish
-from ecs_core.raster.marks import (
-    BoxesMark,
-    LightMask,
-    LightPicture,
-    Mark,
-    MaskMark,
-    PictureMark,
-    PlacedMark,
-    Pose,
-    light_of,
-    same,
-)
+from ecs_core.raster.light_pictures import LightMask, LightPicture, light_of
+from ecs_core.raster.marks import BoxesMark, Mark, MaskMark, PictureMark, PlacedMark, Pose, same
 from ecs_core.raster.rasteriser import Planes, Rasteriser
 from ecs_core.raster.sprites import Sprites
 from ecs_core.raster.straight import StraightPlanes, StraightRasteriser

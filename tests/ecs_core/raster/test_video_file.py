@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecs_core.kernels.curve import linear_shown_as
-from ecs_core.raster.marks import LightPicture
+from ecs_core.raster.light_pictures import LightPicture
 from ecs_core.raster.video_file import Cut, MovingPicture, VideoDecoder, VideoIndex, video_index
 from tests.media.moving import numbered, write_sound, write_video
 
