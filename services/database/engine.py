@@ -14,6 +14,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from services.database.clock import give_clock
 from services.observability import metrics
 
 _IDLE_TIMEOUT = 10.0  # seconds that a transaction may idle before PostgreSQL rolls it back
@@ -87,6 +88,7 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
             for pragma in ("busy_timeout=20000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
+            give_clock(connection)
 
         @event.listens_for(engine.sync_engine, "begin")
         def _begin(connection: Any) -> None:

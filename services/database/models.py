@@ -12,7 +12,6 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
-    DateTime,
     Float,
     ForeignKey,
     Index,
@@ -22,22 +21,8 @@ from sqlalchemy import (
     exists,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, synonym
-from sqlalchemy.types import TypeDecorator
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A UTC timestamp; timezone-aware on SQLite, too."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Convert to UTC."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Add the time zone that SQLite drops."""
-        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+from services.database.clock import UtcDateTime
 
 
 def now() -> datetime:
@@ -260,6 +245,8 @@ class TaskRow(Base):
     frames: Mapped[int] = mapped_column(Integer, default=0)
     done: Mapped[int] = mapped_column(Integer, default=0)  # frames of the current attempt
     worker: Mapped[str | None] = mapped_column(String(128))
+    version: Mapped[str] = mapped_column(String(16), default="", server_default="")  # that renders it, see its job
+    memory: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # bytes that it is expected to take
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # such as after a full disk
@@ -317,3 +304,24 @@ class IdempotencyRow(Base):
     made_id: Mapped[str] = mapped_column(String(36), default=new_id)  # id of what the request creates
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class ClockRow(Base):
+    """When SQLite's clock was set since the machine was started; see ``services.database.clock``."""
+
+    __tablename__ = "clock"
+
+    boot: Mapped[str] = mapped_column(String(36), primary_key=True)  # the kernel's id of this start of the machine
+    wall: Mapped[float] = mapped_column(Float)  # seconds since 1970, by the process that set it
+    uptime: Mapped[float] = mapped_column(Float)  # seconds since the start at that moment
+
+
+class LeaseRow(Base):
+    """Who does what one process at a time does; see ``services.database.leases``."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    state: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what the next holder should know

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import ColumnElement, Connection, column, exists, inspect, select, table
 
 from ecs_core.errors import MotesError
+from services.database.clock import set_clock
 from services.database.engine import Sessions, open_database
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ async def upgrade(url: str) -> None:
         raise NewerSchemaError(found)
     if found != head_revision():
         await asyncio.to_thread(_upgrade, url)
+    engine, _ = open_database(url)
+    try:
+        async with engine.execution_options(writes=True).begin() as connection:
+            await connection.run_sync(set_clock)
+    finally:
+        await engine.dispose()
 
 
 async def revision_at(url: str) -> str | None:

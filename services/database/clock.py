@@ -1,0 +1,104 @@
+"""The one clock of an installation: its database's. Leases, ages and expiry are judged by nothing else.
+
+``db_now`` is that clock within a statement, ``time_in`` asks for it. Clocks of processes differ, jump, or are wrong by
+months; PostgreSQL's is one for all. SQLite has none: it is that of the machine since it was started, which nobody sets,
+from the moment when it was first read (``clock``). So a process whose own clock is wrong, or is set, does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, DateTime, Float, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+_FUNCTION = "motes_now"  # of SQLite
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A UTC timestamp; timezone-aware on SQLite, too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Convert to UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Add the time zone that SQLite drops."""
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class _Now(FunctionElement[datetime]):
+    """The database's time, so many seconds later."""
+
+    type = UtcDateTime()
+    name = "db_now"
+    inherit_cache = True
+
+
+@compiles(_Now, "postgresql")
+def _in_postgresql(element: _Now, compiler: Any, **options: Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    # Not now(), which is when the transaction began: it may have waited for a lock.
+    return f"(clock_timestamp() + make_interval(secs => {seconds}))"
+
+
+@compiles(_Now, "sqlite")
+def _in_sqlite(element: _Now, compiler: Any, **options: Any) -> str:
+    return f"{_FUNCTION}({compiler.process(element.clauses, **options)})"
+
+
+def db_now(later: timedelta = timedelta(0)) -> ColumnElement[datetime]:
+    """The database's time as of this statement, or so much later; negative: earlier."""
+    return _Now(literal(later.total_seconds(), Float()))
+
+
+async def time_in(session: AsyncSession) -> datetime:
+    """The database's time."""
+    return (await session.execute(select(db_now()))).scalar_one()
+
+
+def give_clock(connection: Any) -> None:
+    """Give a connection to SQLite its clock; called for each new one."""
+    cursor = connection.cursor()
+    anchor = None
+    with contextlib.suppress(sqlite3.OperationalError):  # there are no tables yet
+        cursor.execute("SELECT wall, uptime FROM clock WHERE boot = ?", (_boot(),))
+        anchor = cursor.fetchone()
+    cursor.close()
+
+    def now(later: float) -> str:
+        seconds = time.time() if anchor is None else anchor[0] + _uptime() - anchor[1]
+        # as SQLAlchemy writes it, so that they compare
+        return datetime.fromtimestamp(seconds + later, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    connection.create_function(_FUNCTION, 1, now)
+
+
+def set_clock(connection: Connection) -> None:
+    """Set SQLite's clock to the time of this process, unless it was set since the machine was started."""
+    if connection.dialect.name == "sqlite":
+        statement = "INSERT OR IGNORE INTO clock (boot, wall, uptime) VALUES (?, ?, ?)"
+        connection.exec_driver_sql(statement, (_boot(), time.time(), _uptime()))
+
+
+def _boot() -> str:
+    with contextlib.suppress(OSError):
+        return _BOOT.read_text().strip()
+    return ""
+
+
+def _uptime() -> float:
+    """Seconds since the machine was started, asleep or not."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
