@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 
-from sqlalchemy import case, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core.plugin_api import particle_types
@@ -16,16 +16,15 @@ from services.api.errors import UNREACHABLE
 from services.database.models import (
     OPEN,
     RETRYABLE,
-    ArtefactRow,
     AssetRow,
     AudioRow,
     DeliveryRow,
     JobRow,
-    SystemRow,
     TaskRow,
     id_timestamp,
     now,
 )
+from services.database.tallies import totals
 from services.jobs.fair_scheduler import WEIGHTS
 from services.jobs.tasks import TASK_KINDS
 from services.observability import metrics
@@ -94,11 +93,11 @@ class StatsCollector:
     async def _database(self) -> Found:
         means = await self._service.notifier.mean_durations()
         async with self._service.sessions() as session:
-            systems = await session.scalar(select(func.count()).select_from(SystemRow))
+            systems = sum(each.number for each in await totals(session, "systems"))
             pending = select(func.count()).where(DeliveryRow.status == "pending")
             return {
                 "motes_database_up": {(): 1},
-                "motes_active_systems": {(): systems or 0},
+                "motes_active_systems": {(): systems},
                 "motes_jobs": await _jobs(session),
                 **await _queue(session, means),
                 "motes_storage_bytes": await _sizes(session),
@@ -108,15 +107,17 @@ class StatsCollector:
 
 async def _jobs(session: AsyncSession) -> Gauges:
     """Renders by status; open ones also by type, which the index does not cover for the others."""
-    over, particle_type = ("completed", *RETRYABLE), JobRow.scene["type"].as_string()
-    videos = select(JobRow.status, func.count()).where(JobRow.kind == "video")
-    ended = await session.execute(videos.where(JobRow.status.in_(over)).group_by(JobRow.status))
-    by_type = videos.add_columns(particle_type).where(JobRow.status.in_(OPEN)).group_by(JobRow.status, particle_type)
+    particle_type = JobRow.scene["type"].as_string()
+    is_open = (JobRow.kind == "video", JobRow.status.in_(OPEN))
+    by_type = select(JobRow.status, func.count(), particle_type).where(*is_open).group_by(JobRow.status, particle_type)
+    ended = dict.fromkeys(("completed", *RETRYABLE), 0)
+    for each in await totals(session, "jobs"):
+        if each.kind in ("video", "whole") and each.state not in OPEN:
+            ended["completed" if each.state == "expired" else each.state] += each.number
     return {
         **{(status, name): 0 for status in OPEN for name in particle_types().types},
         **{(status, name): number for status, number, name in await session.execute(by_type)},
-        **{(status, ""): 0 for status in over},
-        **{(status, ""): number for status, number in ended},
+        **{(status, ""): number for status, number in ended.items()},
     }
 
 
@@ -145,10 +146,10 @@ async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
 
 
 async def _sizes(session: AsyncSession) -> Gauges:
-    """Bytes in storage. There is no index for this, so it is the slowest query on large databases."""
-    kind = case((ArtefactRow.key.contains("/segments/"), "segments"), else_="results")
-    sizes = await session.execute(select(kind, func.sum(ArtefactRow.size)).group_by(kind))
+    """Bytes in storage."""
+    sizes = dict.fromkeys(("segments", "results"), 0)
+    for each in await totals(session, "artefacts"):
+        sizes["segments" if each.kind == "segments" else "results"] += each.bytes
     songs = await session.scalar(select(func.sum(AudioRow.size)))
     assets = await session.scalar(select(func.sum(AssetRow.size)))
-    results = {("segments",): 0, ("results",): 0, **{(name,): size for name, size in sizes}}
-    return results | {("songs",): songs or 0, ("assets",): assets or 0}
+    return {**{(kind,): size for kind, size in sizes.items()}, ("songs",): songs or 0, ("assets",): assets or 0}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select, union_all
 
 from services.database.engine import Sessions
 from services.database.models import OPEN, JobRow, SystemRow, now
@@ -27,11 +27,17 @@ class StatusSnapshot:
 
 async def status_snapshots(sessions: Sessions, systems: Set[str]) -> dict[str, StatusSnapshot]:
     """Snapshots of these systems; systems that do not exist are absent."""
-    videos = JobRow.kind + "" == "video"  # defeats the index on kind, with which SQLite would scan all videos
-    recent = or_(JobRow.status.in_(OPEN), JobRow.ended_at > now() - _SHOWN_AFTER_END)
-    order = (JobRow.status == "queued", JobRow.created_at, JobRow.id)
-    place = func.row_number().over(partition_by=JobRow.system_id, order_by=order)
-    found = select(JobRow.id, place.label("place")).where(JobRow.system_id.in_(systems), videos, recent).subquery()
+    mine = (JobRow.system_id.in_(systems), JobRow.kind == "video")
+    # two queries with an index each, as a system may have a long history
+    recent = union_all(
+        select(JobRow.id, JobRow.system_id, JobRow.status, JobRow.created_at).where(*mine, JobRow.status.in_(OPEN)),
+        select(JobRow.id, JobRow.system_id, JobRow.status, JobRow.created_at).where(
+            *mine, JobRow.status.not_in(OPEN), JobRow.ended_at > now() - _SHOWN_AFTER_END
+        ),
+    ).subquery()
+    order = (recent.c.status == "queued", recent.c.created_at, recent.c.id)
+    place = func.row_number().over(partition_by=recent.c.system_id, order_by=order)
+    found = select(recent.c.id, place.label("place")).subquery()
     query = (
         select(*COLUMNS).join(found, JobRow.id == found.c.id).where(found.c.place <= MAX_JOBS).order_by(found.c.place)
     )

@@ -52,6 +52,11 @@ class Caller:
         """Condition: the rows of a table with owners that it may see."""
         return true() if self.is_admin else table.owner == self.owner
 
+    @property
+    def only_owner(self) -> str | None:
+        """The owner of all that it may see; None if it may see everything."""
+        return None if self.is_admin else self.owner
+
     def can_see(self, owner: str) -> bool:
         """Whether it may see what this owner has."""
         return self.is_admin or owner == self.owner

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, limit_of
 from services.database.models import JobRow, UsageRow, now
+from services.database.tallies import tallies
 from services.settings import ServiceSettings
 from services.storage.usage import stored_bytes
 
@@ -54,14 +55,14 @@ async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas, *, parts
         QuotaError: the owner has too many jobs, too many seconds rendered today, or too many bytes stored.
     """
     if min(quotas.open_jobs, quotas.queued_jobs) < math.inf:
-        mine = select(JobRow.status, func.count()).where(
-            JobRow.owner == job.owner, JobRow.status.in_(_OPEN), JobRow.whole_id.is_(None)
-        )
-        there = {row[0]: int(row[1]) for row in await session.execute(mine.group_by(JobRow.status))}
+        there = dict.fromkeys(_OPEN, 0)
+        for each in await tallies(session, "jobs", job.owner):
+            if each.state in there and each.kind != "output":
+                there[each.state] += each.number
         number = sum(there.values())
         if number + 1 > quotas.open_jobs:
             raise QuotaError("open_jobs", quotas.open_jobs, f"{number} jobs are open")
-        if (queued := there.get("queued", 0)) + 1 > quotas.queued_jobs:
+        if (queued := there["queued"]) + 1 > quotas.queued_jobs:
             raise QuotaError("queued_jobs", quotas.queued_jobs, f"{queued} jobs are queued")
     await admit_bytes(session, job.owner, 0, quotas)
     day = day_of(now())

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     ColumnElement,
     Float,
     ForeignKey,
@@ -19,6 +20,8 @@ from sqlalchemy import (
     String,
     Text,
     exists,
+    text,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, synonym
 
@@ -49,6 +52,15 @@ def id_timestamp(id_: str) -> datetime:
 
 class Base(DeclarativeBase):
     """Base class of all tables."""
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Options of an index of the rows for which this holds."""
+    return {f"{dialect}_where": text(condition) for dialect in ("postgresql", "sqlite")}
+
+
+# Jobs that may be pruned: part of one whose outputs are jobs goes with that.
+WITHOUT_RESULT = "whole_id IS NULL AND (status IN ('failed', 'cancelled') OR expired_at IS NOT NULL)"
 
 
 class SystemRow(Base):
@@ -88,6 +100,7 @@ class UploadRow(Base):
     """An owner's claim to a song that they uploaded or named; every owner of a song has a row."""
 
     __tablename__ = "uploads"
+    __table_args__ = (Index("uploads_by_use", "used_at"),)
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("audio.sha256", ondelete="CASCADE"), primary_key=True, index=True)
@@ -112,7 +125,10 @@ class AssetClaimRow(Base):
     """An owner's claim to an asset that they uploaded; every owner of an asset has a row."""
 
     __tablename__ = "asset_claims"
-    __table_args__ = (Index("asset_claims_by_age", "owner", "created_at", "sha256"),)
+    __table_args__ = (
+        Index("asset_claims_by_age", "owner", "created_at", "sha256"),
+        Index("asset_claims_by_use", "used_at"),
+    )
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("assets.sha256", ondelete="CASCADE"), primary_key=True, index=True)
@@ -129,6 +145,15 @@ class SystemAssetRow(Base):
 
     system_id: Mapped[str] = mapped_column(ForeignKey("systems.id", ondelete="CASCADE"), primary_key=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("assets.sha256", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class JobAssetRow(Base):
+    """An asset that an open job needs."""
+
+    __tablename__ = "job_assets"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
 
 
 class KeyRow(Base):
@@ -174,19 +199,28 @@ class JobRow(Base):
         Index("jobs_by_age", "kind", "created_at", "id"),
         Index("jobs_by_owner", "owner", "kind", "created_at", "id"),
         Index("jobs_by_status", "status", "kind", "created_at"),
-        Index("jobs_by_flow", "flow", "priority", "status"),
+        Index("jobs_by_flow_and_turn", "flow", "priority", "status", "turn"),
+        Index("jobs_by_owner_and_status", "owner", "kind", "status", "created_at", "id"),
+        Index("jobs_by_system_and_status", "system_id", "status", "kind", "created_at", "id"),
+        Index("jobs_by_system_and_end", "system_id", "ended_at"),
+        Index("open_jobs_by_song", "audio", **_where("status IN ('queued', 'rendering')")),
+        Index("jobs_with_history", "ended_at", **_where("has_history")),
+        Index("jobs_without_result", "ended_at", "kind", **_where(WITHOUT_RESULT)),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     owner: Mapped[str] = mapped_column(String(64), default="")  # empty without API keys
     fairness_key: Mapped[str] = mapped_column("flow", String(64))  # the owner, or without API keys the system
     kind: Mapped[str] = mapped_column(String(8), default="video")
-    system_id: Mapped[str] = mapped_column(String(36), index=True)
+    system_id: Mapped[str] = mapped_column(String(36))
     batch_id: Mapped[str | None] = mapped_column(String(36), index=True)  # of jobs that were submitted together
     whole_id: Mapped[str | None] = mapped_column(String(36), index=True)  # of an output: the job that it is part of
     outputs: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # of a video, the main first
     scene: Mapped[dict[str, Any]] = mapped_column(JSON)  # see services.jobs.render_spec
     scene_key: Mapped[str] = mapped_column(String(64), index=True)
+    audio: Mapped[str | None] = mapped_column(String(64))  # sha256 of its song
+    promised: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # bytes that it may write
+    has_history: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())  # until it is pruned
     output_path: Mapped[str] = mapped_column(String(255))
     webhook_url: Mapped[str | None] = mapped_column(Text)
     traceparent: Mapped[str | None] = mapped_column(String(55))  # parent span of its tasks
@@ -252,10 +286,19 @@ class TaskRow(Base):
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # such as after a full disk
 
 
+# Of an artefact's key, scenes/<64 characters>/<file>: which scene, and the beginning of the file's name.
+SCENE_OF_ARTEFACT = "substr(key, 8, 64)"
+FILE_OF_ARTEFACT = "substr(key, 73, 8)"
+
+
 class ArtefactRow(Base):
     """A finished segment or result. Several attempts may have written files; only this one counts."""
 
     __tablename__ = "artefacts"
+    __table_args__ = (
+        Index("artefacts_by_scene", text(SCENE_OF_ARTEFACT)),
+        Index("artefacts_by_use", text(FILE_OF_ARTEFACT), "used_at"),
+    )
 
     key: Mapped[str] = mapped_column(String(160), primary_key=True)  # by content, see services.storage.object_keys
     object: Mapped[str] = mapped_column(String(255))  # storage key of the file
@@ -298,6 +341,7 @@ class IdempotencyRow(Base):
     """A repeatable request: what was asked, and the response once there is one."""
 
     __tablename__ = "idempotency"
+    __table_args__ = (Index("idempotency_by_age", "created_at"),)
 
     key: Mapped[str] = mapped_column(String(330), primary_key=True)  # owner and key
     request: Mapped[str] = mapped_column(String(64))  # sha256 of route and body
@@ -325,3 +369,39 @@ class LeaseRow(Base):
     holder: Mapped[str] = mapped_column(String(64))
     until: Mapped[datetime] = mapped_column(UtcDateTime)
     state: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what the next holder should know
+
+
+class TallyRow(Base):
+    """How many rows there are, and their bytes; see ``services.database.tallies``."""
+
+    __tablename__ = "tallies"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    what: Mapped[str] = mapped_column(String(16), primary_key=True)  # jobs, systems or artefacts
+    kind: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class TallyChangeRow(Base):
+    """A change that the tallies do not contain yet; triggers write it."""
+
+    __tablename__ = "tally_changes"
+    __table_args__ = (Index("tally_changes_by_owner", "what", "owner"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    owner: Mapped[str] = mapped_column(String(64))
+    what: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    number: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class CompatibilityRow(Base):
+    """The oldest schema revision whose versions of Motes can work with this schema."""
+
+    __tablename__ = "compatibility"
+
+    oldest: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import ColumnClause, delete, exists, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions, advisory_lock
-from services.database.models import ArtefactRow, JobRow, now
-from services.storage.object_keys import light_key, plan_folder, poster_key, result_key, scene_folder, segment_key
+from services.database.models import FILE_OF_ARTEFACT, SCENE_OF_ARTEFACT, ArtefactRow, JobRow, now
+from services.storage.object_keys import light_key, plan_folder, poster_key, result_key, segment_key
 
+SCENE: ColumnClause[str] = literal_column(SCENE_OF_ARTEFACT)  # of an artefact; as text, for its index to be found
+FILE: ColumnClause[str] = literal_column(FILE_OF_ARTEFACT)  # the first eight characters of its file's name
 TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
 
 
@@ -97,6 +99,6 @@ async def delete_scene_rows(session: AsyncSession, key: str, plans: Sequence[str
     folders = tuple(plan_folder(key, plan) for plan in plans)
     if await session.scalar(select(exists().where(JobRow.scene_key == key))):
         return FilesToDelete((), folders)
-    gone = delete(ArtefactRow).where(ArtefactRow.key.startswith(scene_folder(key), autoescape=True))
+    gone = delete(ArtefactRow).where(SCENE.in_([key]))
     rows = await session.execute(gone.returning(ArtefactRow.key, ArtefactRow.object, ArtefactRow.size))
     return FilesToDelete(tuple(Artefact(*row) for row in rows), folders)

@@ -11,10 +11,10 @@ some claims take the oldest task (``services.jobs.tasks``).
 
 from __future__ import annotations
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import JobRow, TaskRow, now
+from services.database.models import OPEN, JobRow, TaskRow, now
 
 WEIGHTS = {"low": 1.0, "normal": 4.0, "high": 16.0}  # shares of the workers while every priority has work
 
@@ -28,13 +28,17 @@ async def current_virtual_time(session: AsyncSession) -> float:
     """The current virtual time: the lowest of the tasks that are running or could run."""
     # delayed tasks must not hold the clock back
     possible = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= now())
-    found = select(func.min(TaskRow.virtual_time)).where(TaskRow.status.in_(("ready", "running")), possible)
-    return await session.scalar(found) or 0.0
+    first = select(TaskRow.virtual_time).where(possible).order_by(TaskRow.virtual_time).limit(1)
+    lowest = [await session.scalar(first.where(TaskRow.status == status)) for status in ("ready", "running")]
+    return min((each for each in lowest if each is not None), default=0.0)
 
 
 async def start_virtual_time(session: AsyncSession, fairness_key: str, priority: str) -> float:
     """Virtual time at which a new job of this fairness key starts."""
-    end = select(func.max(JobRow.virtual_time + JobRow.cost)).where(
-        JobRow.fairness_key == fairness_key, JobRow.priority == priority, JobRow.status.in_(("queued", "rendering"))
-    )
-    return max(await session.scalar(end) or 0.0, await current_virtual_time(session))
+    ends = [await current_virtual_time(session)]
+    for status in OPEN:
+        # No job begins before an earlier one of the same owner and priority ends, so the last to begin ends last.
+        mine = (JobRow.fairness_key == fairness_key, JobRow.priority == priority, JobRow.status == status)
+        last = select(JobRow.virtual_time + JobRow.cost).where(*mine).order_by(JobRow.virtual_time.desc()).limit(1)
+        ends.append(await session.scalar(last) or 0.0)
+    return max(ends)

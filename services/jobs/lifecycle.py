@@ -30,6 +30,7 @@ from services.jobs.transitions import (
     end_left_parts,
     first_task,
     follow_parts,
+    need_assets,
     of_kind,
     scene_keys_of,
     start_job,
@@ -108,6 +109,7 @@ class Jobs:
                 row.status = row.stage = "queued"
                 row.progress = row.stage_progress = row.frames = row.frames_done = 0
                 row.created_at = now()
+                row.audio = row.scene.get("audio")
             for row, number in rendered:  # one output after the other
                 row.virtual_time, row.cost = turn, number / WEIGHTS[row.priority]
                 turn += row.cost
@@ -127,7 +129,8 @@ class Jobs:
             if parts:
                 job.outputs = [{**each, "status": "queued", "progress": 0} for each in job.outputs or ()]
                 session.add_all(part for part, _ in parts)
-            await session.flush()
+            for row in (job, *(part for part, _ in parts)):
+                await need_assets(session, row)
             if parts:
                 record_event(session, job)
             for row, _ in rendered:
@@ -211,6 +214,8 @@ class Jobs:
                 each.virtual_time = turn
                 turn += each.cost
             whole = is_whole(row)
+            for each in (*rows, row):
+                await need_assets(session, each)
             for each in rows if whole else [row]:
                 session.add(await first_task(session, each))
             row.outputs = outputs_from(row, await parts_of(session, row)) if whole else row.outputs

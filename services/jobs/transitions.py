@@ -24,6 +24,7 @@ from services.database.models import (
     AudioRow,
     DeliveryRow,
     EventRow,
+    JobAssetRow,
     JobRow,
     TaskRow,
     UploadRow,
@@ -106,11 +107,11 @@ async def follow_parts(session: AsyncSession, whole_id: str) -> None:
     if over is not None:
         name = next(each["name"] for each in whole.outputs if each["job"] == over.id)
         whole.error = None if over.error is None else named_error(name, over.error)
-        _finish(whole, over.status)
+        await _finish(session, whole, over.status)
         whole.outputs = outputs_from(whole, parts)  # again, as those that are open will be cancelled
         _record_end(session, whole)
     elif all(part.status == "completed" for part in parts):
-        _finish(whole, "completed")
+        await _finish(session, whole, "completed")
         _record_end(session, whole)
     elif progress_state(whole) != before:
         record_event(session, whole)
@@ -198,7 +199,7 @@ async def end_job(session: AsyncSession, job: JobRow, status: str, reason: str |
 
 
 async def _close(session: AsyncSession, job: JobRow, status: str, *, size: int | None = None) -> None:
-    _finish(job, status)
+    await _finish(session, job, status)
     job.size = size
     if is_whole(job):
         job.outputs = outputs_from(job, await parts_of(session, job))
@@ -208,7 +209,16 @@ async def _close(session: AsyncSession, job: JobRow, status: str, *, size: int |
         await follow_parts(session, job.whole_id)
 
 
-def _finish(job: JobRow, status: str) -> None:
+async def need_assets(session: AsyncSession, job: JobRow) -> None:
+    """Record which assets a job needs while it is open."""
+    await session.flush()
+    await session.execute(delete(JobAssetRow).where(JobAssetRow.job_id == job.id))
+    session.add_all(JobAssetRow(job_id=job.id, sha256=sha256) for sha256 in sorted(job.scene.get("assets") or ()))
+
+
+async def _finish(session: AsyncSession, job: JobRow, status: str) -> None:
+    await session.execute(delete(JobAssetRow).where(JobAssetRow.job_id == job.id))
+    job.has_history = True
     job.status = job.stage = status
     job.ended_at = now()
     if status == "completed":

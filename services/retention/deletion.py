@@ -22,6 +22,7 @@ from services.database.models import (
     AssetClaimRow,
     AssetRow,
     AudioRow,
+    JobAssetRow,
     JobRow,
     SystemAssetRow,
     SystemRow,
@@ -205,7 +206,7 @@ async def count_jobs_using(session: AsyncSession, sha256: str, owners: Sequence[
 
 async def _owners_with_open_jobs(session: AsyncSession, sha256: str) -> list[str]:
     """Owners of the open jobs that need a song, one per job."""
-    open_jobs = select(JobRow.owner).where(JobRow.status.in_(OPEN), JobRow.scene["audio"].as_string() == sha256)
+    open_jobs = select(JobRow.owner).where(JobRow.status.in_(OPEN), JobRow.audio == sha256)
     return list(await session.scalars(open_jobs.where(JobRow.whole_id.is_(None))))
 
 
@@ -213,17 +214,9 @@ async def asset_users(session: AsyncSession, sha256: str) -> list[str]:
     """Owners of the systems and of the open jobs that use an asset, one for each of them."""
     using = select(SystemRow.owner).join(SystemAssetRow, SystemAssetRow.system_id == SystemRow.id)
     systems = await session.scalars(using.where(SystemAssetRow.sha256 == sha256))
-    has_it = JobRow.scene["assets"][sha256].as_string().is_not(None)
-    jobs = select(JobRow.owner).where(JobRow.status.in_(OPEN), JobRow.whole_id.is_(None), has_it)
+    jobs = select(JobRow.owner).join(JobAssetRow, JobAssetRow.job_id == JobRow.id)
+    jobs = jobs.where(JobAssetRow.sha256 == sha256, JobRow.whole_id.is_(None))
     return [*systems, *await session.scalars(jobs)]
-
-
-async def assets_in_use(session: AsyncSession) -> set[str]:
-    """The sha256 of all assets that systems or open jobs use."""
-    systems = await session.scalars(select(SystemAssetRow.sha256).distinct())
-    has_any = JobRow.scene["assets"].as_string().is_not(None)
-    scenes = await session.scalars(select(JobRow.scene).where(JobRow.status.in_(OPEN), has_any))
-    return {*systems, *(sha256 for scene in scenes for sha256 in scene.get("assets") or ())}
 
 
 async def _is_open(session: AsyncSession, scene_key: str) -> bool:

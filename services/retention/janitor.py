@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from services.database.engine import Sessions
 from services.database.models import IdempotencyRow, new_id, now
+from services.database.tallies import fold
 from services.observability import metrics
 from services.retention.orphans import Orphans
 from services.retention.policy import RetentionPolicy
@@ -113,7 +114,8 @@ class Janitor:
     async def collect(self, *, thorough: bool) -> Report:
         """Delete what is due; if ``thorough``, also orphans, work folders of dead processes, and old rows."""
         report = Report()
-        for deletion in await self._policy.due():
+        await fold(self._sessions)
+        for deletion in await self._policy.due(thorough=thorough):
             size = await self._policy.delete(deletion)
             report.add(deletion.reason, deletion.item.kind, 1 if size or not deletion.size else 0, size)
         if thorough:

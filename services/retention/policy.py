@@ -7,12 +7,12 @@ Nothing that an open job needs is deleted, nor an asset that a system refers to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -24,15 +24,18 @@ from services.database.models import (
     AssetClaimRow,
     AssetRow,
     AudioRow,
+    JobAssetRow,
     JobRow,
+    SystemAssetRow,
     UploadRow,
     now,
 )
-from services.retention.deletion import Deleter, assets_in_use
+from services.jobs.artefacts import FILE, SCENE
+from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.object_keys import analyses_folder
 from services.storage.object_store import Storage
-from services.storage.usage import SEGMENTS, usage_by_owner
+from services.storage.usage import usage_by_owner
 
 _EVICTION_ORDER = {
     "segment": 0,
@@ -83,25 +86,27 @@ class RetentionPolicy:
         self._settings, self._sessions, self._storage = settings, sessions, storage
         self._deleter = Deleter(sessions, storage)
 
-    async def due(self) -> list[Deletion]:
-        """What to delete now, in order."""
+    async def due(self, *, thorough: bool = True) -> list[Deletion]:
+        """What to delete now, in order; if ``thorough``, also songs and assets that nobody has."""
         at = now()
         free, total = await asyncio.to_thread(self._storage.free), await asyncio.to_thread(self._storage.total)
         lacking = 0 if free is None else self._settings.free_of(total) - free
         old = self._limits(at)
         spare = at - timedelta(seconds=self._settings.keep_at_least)
         most = old
-        if lacking > 0 or self._settings.keep_bytes:
+        usage = await self._usage_over_quota()
+        if lacking > 0 or usage:
             most = {kind: spare if limit is None else max(limit, spare) for kind, limit in old.items()}
         async with self._sessions() as session:
             things = [thing async for thing in _items(session, most)]
             found = [deletion for thing in things for deletion in _expired(thing, old)]
-            found += [
-                Deletion(thing, "leftover", thing.size, at)
-                async for thing in _unowned(session, at - timedelta(seconds=self._settings.keep_orphans))
-            ]
-            if self._settings.keep_bytes:
-                found += await self._over_quota(session, things, found, spare)
+            if thorough:
+                found += [
+                    Deletion(thing, "leftover", thing.size, at)
+                    async for thing in _unowned(session, at - timedelta(seconds=self._settings.keep_orphans))
+                ]
+            if usage:
+                found += await self._over_quota(session, usage, things, found, spare)
         found = await asyncio.to_thread(lambda: [self._with_analyses(deletion) for deletion in found])
         lacking -= sum(deletion.size for deletion in found)
         left = [thing for thing in _remaining(things, found) if thing.used_at < spare]
@@ -141,14 +146,25 @@ class RetentionPolicy:
         listed = self._storage.list(analyses_folder(deletion.item.name))
         return replace(deletion, size=deletion.size + sum(each.size for batch in listed for each in batch))
 
-    async def _over_quota(
-        self, session: AsyncSession, things: Sequence[Item], expired: Sequence[Deletion], spare: datetime
-    ) -> list[Deletion]:
-        """For owners above their quota: what they used least recently."""
-        found: list[Deletion] = []
+    async def _usage_over_quota(self) -> dict[str, int]:
+        """Bytes of the owners who have more than their quota."""
         having: dict[str, int] = {}
-        for usage in await usage_by_owner(session):
-            having[usage.owner] = having.get(usage.owner, 0) + usage.bytes
+        if self._settings.keep_bytes:
+            async with self._sessions() as session:
+                for usage in await usage_by_owner(session):
+                    having[usage.owner] = having.get(usage.owner, 0) + usage.bytes
+        return {owner: size for owner, size in having.items() if size > self._settings.keep_bytes}
+
+    async def _over_quota(
+        self,
+        session: AsyncSession,
+        having: Mapping[str, int],
+        things: Sequence[Item],
+        expired: Sequence[Deletion],
+        spare: datetime,
+    ) -> list[Deletion]:
+        """For owners above their quota, who have so many bytes: what they used least recently."""
+        found: list[Deletion] = []
         by_name = {(_group(thing), thing.name): thing for thing in things if thing.kind != "segment"}
         whole = [deletion for deletion in expired if deletion.item.kind != "segment"]  # a scene may lose these alone
         gone = {(_group(deletion.item), deletion.item.name): deletion.owners for deletion in whole}
@@ -202,45 +218,42 @@ def _remaining(things: Iterable[Item], taken: Iterable[Deletion]) -> Iterator[It
 
 async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> AsyncIterator[Item]:
     """Items that no open job needs, last used before the limit of their kind."""
-    busy = set(await session.scalars(select(JobRow.scene_key).where(JobRow.status.in_(OPEN))))
-    scene_key = func.substr(ArtefactRow.key, 8, func.length(ArtefactRow.key) - 17)  # scenes/…/video.mp4
-    is_video = exists().where(JobRow.scene_key == scene_key, JobRow.kind.in_(VIDEOS))
+    idle = ~exists().where(JobRow.scene_key == SCENE, JobRow.status.in_(OPEN))
+    is_video = exists().where(JobRow.scene_key == SCENE, JobRow.kind.in_(VIDEOS))
     posters = aliased(ArtefactRow)  # each goes with its video
     of_it = select(posters.size).where(posters.key == func.replace(ArtefactRow.key, "/video.mp4", "/poster.png"))
     whole = ArtefactRow.size + func.coalesce(of_it.scalar_subquery(), 0)
-    columns = (ArtefactRow.key, ArtefactRow.size, ArtefactRow.used_at)
+    preview = and_(JobRow.kind == "preview", JobRow.status == "completed", JobRow.expired_at.is_(None))
+    of_preview = select(func.concat("scenes/", JobRow.scene_key, "/video.mp4")).where(preview)
     for kind, which, bytes_of in (
-        ("video", and_(ArtefactRow.key.like("scenes/%/video.mp4"), is_video), whole),
-        ("preview", and_(ArtefactRow.key.like("scenes/%/video.mp4"), ~is_video), whole),
-        ("frame", ArtefactRow.key.like("scenes/%/frame.png"), ArtefactRow.size),
+        ("video", and_(FILE == "video.mp", is_video), whole),
+        # by their jobs, of which there are few, as no key tells one from a video
+        ("preview", and_(ArtefactRow.key.in_(of_preview), ~is_video), whole),
+        ("frame", FILE == "frame.pn", ArtefactRow.size),
     ):
         if (limit := limits[kind]) is not None:
-            old_ones = select(ArtefactRow.key, bytes_of, ArtefactRow.used_at).where(which, ArtefactRow.used_at < limit)
-            for key, size, used_at in await session.execute(old_ones):
-                if (scene := key.split("/")[1]) not in busy:
-                    yield Item(kind, scene, size, used_at, (key,))
+            old_ones = select(ArtefactRow.key, bytes_of, ArtefactRow.used_at)
+            for key, size, used_at in await session.execute(old_ones.where(which, ArtefactRow.used_at < limit, idle)):
+                yield Item(kind, key.split("/")[1], size, used_at, (key,))
     if (limit := limits["segment"]) is not None:
         segments: dict[str, list[Any]] = {}
-        for row in await session.execute(select(*columns).where(SEGMENTS, ArtefactRow.used_at < limit)):
+        rows = select(ArtefactRow.key, ArtefactRow.size, ArtefactRow.used_at)
+        for row in await session.execute(rows.where(FILE == "segments", ArtefactRow.used_at < limit, idle)):
             segments.setdefault(row.key.split("/")[1], []).append(row)
-        for scene, rows in segments.items():
-            if scene not in busy:
-                sizes, last = sum(row.size for row in rows), max(row.used_at for row in rows)
-                yield Item("segment", scene, sizes, last, tuple(row.key for row in rows))
-    if (limit := limits["song"]) is not None:
-        async for item in _shared(session, "song", limit):
-            yield item
-    if (limit := limits["asset"]) is not None:
-        async for item in _shared(session, "asset", limit):
-            yield item
+        for scene, of_scene in segments.items():
+            sizes, last = sum(row.size for row in of_scene), max(row.used_at for row in of_scene)
+            yield Item("segment", scene, sizes, last, tuple(row.key for row in of_scene))
+    for kind in _SHARED:
+        if (limit := limits[kind]) is not None:
+            async for item in _shared(session, kind, limit):
+                yield item
 
 
 async def _shared(session: AsyncSession, kind: str, limit: datetime) -> AsyncIterator[Item]:
     """Songs or assets that nothing needs, and that an owner last used before the limit."""
     table, claims = _TABLES[kind]
-    needed = await _needed(session, kind)
-    old = list(await session.scalars(select(claims.sha256).where(claims.used_at < limit).distinct()))
-    for batch in _batches([sha256 for sha256 in old if sha256 not in needed]):
+    old = select(claims.sha256).where(claims.used_at < limit, ~_is_needed(kind, claims.sha256)).distinct()
+    for batch in _batches(list(await session.scalars(old))):
         uploads = select(claims.sha256, claims.owner, claims.used_at, table.size)
         uploads = uploads.join(table, table.sha256 == claims.sha256).where(claims.sha256.in_(batch))
         used: dict[str, dict[str, datetime]] = {}
@@ -255,18 +268,17 @@ async def _shared(session: AsyncSession, kind: str, limit: datetime) -> AsyncIte
 async def _unowned(session: AsyncSession, limit: datetime) -> AsyncIterator[Item]:
     """Songs and assets without an owner that nothing needs."""
     for kind, (table, claims) in _TABLES.items():
-        needed = await _needed(session, kind)
         alone = ~exists().where(claims.sha256 == table.sha256)
-        for row in await session.scalars(select(table).where(table.created_at < limit, alone)):
-            if row.sha256 not in needed:
-                yield Item(kind, row.sha256, row.size, row.created_at)
+        rows = select(table).where(table.created_at < limit, alone, ~_is_needed(kind, table.sha256))
+        for row in await session.scalars(rows):
+            yield Item(kind, row.sha256, row.size, row.created_at)
 
 
-async def _needed(session: AsyncSession, kind: str) -> set[str]:
-    """The songs of open jobs, or the assets of those and of systems, by their sha256."""
-    if kind == "asset":
-        return await assets_in_use(session)
-    return set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
+def _is_needed(kind: str, sha256: Any) -> ColumnElement[bool]:
+    """Condition: an open job needs this song or asset, or a system refers to the asset."""
+    if kind == "song":
+        return exists().where(JobRow.audio == sha256, JobRow.status.in_(OPEN))
+    return or_(exists().where(JobAssetRow.sha256 == sha256), exists().where(SystemAssetRow.sha256 == sha256))
 
 
 async def _result_owners(session: AsyncSession, scenes: Sequence[str]) -> dict[str, dict[str, int]]:

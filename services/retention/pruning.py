@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, or_, select
+from sqlalchemy import and_, delete, exists, func, select, text, update
 from sqlalchemy.orm import aliased
 
 from services.database.engine import Sessions
 from services.database.models import (
-    RETRYABLE,
+    WITHOUT_RESULT,
     DeliveryRow,
     EventRow,
     IdempotencyRow,
     JobRow,
     TaskRow,
     now,
-    renders_itself,
 )
 from services.jobs.transitions import delete_jobs
 from services.settings import ServiceSettings
@@ -34,17 +34,16 @@ class Pruner:
 
     async def due(self) -> dict[str, int]:
         """How many jobs, job histories and requests would be pruned."""
+        found = Counter[str]()
         async with self._sessions() as session:
-            return {
-                what: await session.scalar(select(func.count()).select_from(table).where(where)) or 0
-                for what, table, where in self._rules()
-            }
+            for what, table, where in self._rules():
+                found[what] += await session.scalar(select(func.count()).select_from(table).where(where)) or 0
+        return found
 
     async def prune(self) -> dict[str, int]:
         """Prune them; returns how many of each."""
-        gone = dict[str, int]()
+        gone = Counter[str]()
         for what, table, where in self._rules():
-            gone[what] = 0
             key = table.key if table is IdempotencyRow else table.id
             while True:
                 async with self._sessions.begin() as session:
@@ -61,6 +60,7 @@ class Pruner:
                             delete(EventRow).where(EventRow.job_id.in_(some), EventRow.id.not_in(last))
                         )
                         await session.execute(delete(DeliveryRow).where(DeliveryRow.job_id.in_(some), over))
+                        await session.execute(update(JobRow).where(JobRow.id.in_(some)).values(has_history=False))
                 gone[what] += len(some)
                 if len(some) < _BATCH_SIZE:
                     break
@@ -72,19 +72,15 @@ class Pruner:
         undelivered = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status == "pending")
         part = aliased(JobRow)  # of which none is kept or pruned alone
         kept_part = exists().where(part.whole_id == JobRow.id, part.status == "completed", part.expired_at.is_(None))
-        gone = [or_(JobRow.status.in_(RETRYABLE), JobRow.expired_at.is_not(None)), ~undelivered, ~kept_part]
-        gone.append(JobRow.whole_id.is_(None))
-        old = [_before(at, kept.keep_jobs, JobRow.ended_at)] if kept.keep_jobs else []
+        gone = and_(text(WITHOUT_RESULT), ~undelivered, ~kept_part)
+        if kept.keep_jobs:
+            rules.append(("jobs", JobRow, and_(_before(at, kept.keep_jobs, JobRow.ended_at), gone)))
         if kept.keep_previews:
-            old.append(and_(JobRow.kind != "video", _before(at, kept.keep_previews, JobRow.ended_at)))
-        if old:
-            rules.append(("jobs", JobRow, and_(or_(*old), *gone)))
+            looks = and_(JobRow.kind != "video", _before(at, kept.keep_previews, JobRow.ended_at))
+            rules.append(("jobs", JobRow, and_(looks, gone)))
         if kept.keep_history:
-            done = exists().where(DeliveryRow.job_id == JobRow.id, DeliveryRow.status != "pending")
-            events = select(func.count(EventRow.id)).where(EventRow.job_id == JobRow.id).scalar_subquery()
-            whole = and_(~renders_itself(), events > 1)  # which has no tasks
-            long = or_(exists().where(TaskRow.job_id == JobRow.id), done, whole)
-            rules.append(("histories", JobRow, and_(_before(at, kept.keep_history, JobRow.ended_at), long)))
+            ended = _before(at, kept.keep_history, JobRow.ended_at)
+            rules.append(("histories", JobRow, and_(ended, text("has_history"), ~undelivered)))
         if kept.keep_requests:
             client_s = ~IdempotencyRow.key.startswith(INTERNAL_PREFIX)
             rules.append(

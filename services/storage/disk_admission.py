@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
 from ecs_core.video.quality import wanted
 from services.database.engine import Sessions, advisory_lock
-from services.database.models import OPEN, JobRow, renders_itself
+from services.database.models import OPEN, JobRow
+from services.database.tallies import totals
 from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 
@@ -24,7 +24,6 @@ _BITS_PER_PIXEL = {"draft": 0.4, "standard": 0.15, "high": 0.2}
 _OF_FORMAT: Mapping[str, float] = {"mov": 5.0, "png": 3.5, "webp": 2.5, "gif": 5.0}
 _ANALYSIS_BYTES_PER_SECOND = 8_000
 _COPIES = 2  # a video is stored twice while it is rendered: as segments, and joined
-_BATCH_SIZE = 500  # values per query
 
 
 class InsufficientStorageError(MotesError):
@@ -36,7 +35,6 @@ class DiskAdmission:
 
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
-        self._needs: Mapping[str, int] = {}  # of open jobs, by id, so that each spec is read once
 
     async def admit_jobs(self, session: AsyncSession, jobs: Sequence[JobRow], *, seconds: Mapping[str, float]) -> None:
         """Refuse to render jobs, whose videos will last ``seconds`` by id, if the disk has no room for all.
@@ -47,16 +45,17 @@ class DiskAdmission:
             InsufficientStorageError: says how much is free and how much is needed.
         """
         reserve = self._settings.reserve_of(await asyncio.to_thread(self._storage.total))
-        if not reserve:
+        if not reserve or await asyncio.to_thread(self._storage.free) is None:
             return
+        for job in jobs:
+            job.promised = estimate_bytes(job.scene, seconds[job.id])
         await advisory_lock(session, "room")
         promised = await self._reserved_bytes(session)
         free = await asyncio.to_thread(
             self._storage.free
         )  # after the above: a job that ends in between counts twice rather than never
         if free is not None:
-            needed = sum(estimate_bytes(job.scene, seconds[job.id]) for job in jobs)
-            _check(needed, free, reserve, promised, about="about ")
+            _check(sum(job.promised for job in jobs), free, reserve, promised, about="about ")
 
     async def admit_upload(self, size: int) -> None:
         """Refuse an upload of which ``size`` bytes are still to come, if the disk has no room for them.
@@ -80,17 +79,7 @@ class DiskAdmission:
 
     async def _reserved_bytes(self, session: AsyncSession) -> int:
         """Bytes that open jobs may still write."""
-        known = self._needs
-        ids = list(await session.scalars(select(JobRow.id).where(JobRow.status.in_(OPEN), renders_itself())))
-        needs = {id_: known[id_] for id_ in ids if id_ in known}
-        new = [id_ for id_ in ids if id_ not in known]
-        for first in range(0, len(new), _BATCH_SIZE):
-            rows = select(JobRow.id, JobRow.scene, JobRow.seconds).where(
-                JobRow.id.in_(new[first : first + _BATCH_SIZE])
-            )
-            needs |= {id_: estimate_bytes(scene, seconds) for id_, scene, seconds in await session.execute(rows)}
-        self._needs = needs
-        return sum(needs.values())
+        return sum(each.bytes for each in await totals(session, "jobs") if each.state in OPEN)
 
 
 def _check(needed: int, free: int, reserve: int, promised: int, *, about: str = "") -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import NamedTuple
 
-from sqlalchemy import case, func, literal, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.models import (
     VIDEOS,
-    ArtefactRow,
     AssetClaimRow,
     AssetRow,
     AudioRow,
-    JobRow,
     UploadRow,
-    renders_itself,
 )
+from services.database.tallies import tallies, totals
 
-SEGMENTS = ArtefactRow.key.like("scenes/%/segments/%")
+_KINDS = {"segments": "segment", "frame.png": "frame", "poster.png": "poster"}  # by name of the file
 
 
 class Usage(NamedTuple):
@@ -37,31 +36,37 @@ async def stored_bytes(session: AsyncSession, owner: str) -> int:
 
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
     """Usage of all owners, or of one: videos, previews, frames, songs, assets. Shared items count for every owner."""
-    size = func.coalesce(func.sum(JobRow.size), 0)
-    of = case((JobRow.kind.in_(VIDEOS), "video"), else_=JobRow.kind)
-    results = select(JobRow.owner, of, func.count(), size).group_by(JobRow.owner, of)
-    results = results.where(JobRow.status == "completed", JobRow.expired_at.is_(None), renders_itself())
+    results: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for each in await tallies(session, "jobs", owner):
+        if each.state == "completed" and each.kind != "whole":
+            sums = results[each.owner, "video" if each.kind in VIDEOS else each.kind]
+            sums[0] += each.number
+            sums[1] += each.bytes
     songs = select(UploadRow.owner, literal("song"), func.count(), func.sum(AudioRow.size)).group_by(UploadRow.owner)
     songs = songs.join(AudioRow, AudioRow.sha256 == UploadRow.sha256)
     assets = select(AssetClaimRow.owner, literal("asset"), func.count(), func.sum(AssetRow.size))
     assets = assets.join(AssetRow, AssetRow.sha256 == AssetClaimRow.sha256).group_by(AssetClaimRow.owner)
     if owner is not None:
-        results, songs = results.where(JobRow.owner == owner), songs.where(UploadRow.owner == owner)
+        songs = songs.where(UploadRow.owner == owner)
         assets = assets.where(AssetClaimRow.owner == owner)
-    rows = [*await session.execute(results), *await session.execute(songs), *await session.execute(assets)]
-    return [Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows]
+    rows = [*await session.execute(songs), *await session.execute(assets)]
+    return [
+        *(Usage(of, kind, *sums) for (of, kind), sums in results.items()),
+        *(Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows),
+    ]
 
 
 async def usage_by_kind(session: AsyncSession) -> list[Usage]:
     """Usage by kind as the database knows it; every item counts once."""
-    kind = case(
-        (SEGMENTS, "segment"),
-        (ArtefactRow.key.like("%/frame.png"), "frame"),
-        (ArtefactRow.key.like("%/poster.png"), "poster"),
-        else_="video",
-    )
-    artefacts = select(kind, func.count(), func.sum(ArtefactRow.size)).group_by(kind)
+    artefacts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for each in await totals(session, "artefacts"):
+        sums = artefacts[_KINDS.get(each.kind, "video")]
+        sums[0] += each.number
+        sums[1] += each.bytes
     songs = select(literal("song"), func.count(), func.coalesce(func.sum(AudioRow.size), 0))
     assets = select(literal("asset"), func.count(), func.coalesce(func.sum(AssetRow.size), 0))
-    rows = [*await session.execute(artefacts), *await session.execute(songs), *await session.execute(assets)]
-    return [Usage("", of, int(number), int(size)) for of, number, size in rows]
+    rows = [*await session.execute(songs), *await session.execute(assets)]
+    return [
+        *(Usage("", of, *sums) for of, sums in artefacts.items()),
+        *(Usage("", of, int(number), int(size)) for of, number, size in rows),
+    ]

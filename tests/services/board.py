@@ -51,6 +51,11 @@ class Clock:
                     patch.setattr(module, "now", self)
 
 
+def padded(name: str) -> str:
+    """A scene key that begins with a name; all keys are as long as those of specs."""
+    return name.ljust(64, "-")
+
+
 @dataclass
 class Board:
     """The jobs, and what tests ask of them."""
@@ -65,14 +70,16 @@ class Board:
 
     async def submit(self, fairness_key: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
         """A new job; returns its id."""
-        values = {
+        values: dict[str, Any] = {
             "id": new_id(),
             "kind": "video",
             "priority": "normal",
             "scene_key": new_id(),
             "scene": {"type": "snow"},
         }
-        job = JobRow(fairness_key=fairness_key, system_id=fairness_key, output_path="video.mp4", **{**values, **more})
+        values |= more
+        values["scene_key"] = padded(values["scene_key"])
+        job = JobRow(fairness_key=fairness_key, system_id=fairness_key, output_path="video.mp4", **values)
         return (await self.jobs.submit(job, tasks=tasks)).id
 
     async def submit_outputs(
@@ -92,7 +99,11 @@ class Board:
         webhook, parts, outputs = common.pop("webhook_url", None), list[JobRow](), list[dict[str, Any]]()
         for name in ("main", *names):
             facts = {"width": SIZES[name][0], "height": SIZES[name][1], "format": "mp4"}
-            ids = {"id": part_id(job, name), "whole_id": job, "scene_key": (keys or {}).get(name, f"{job[:8]}-{name}")}
+            ids = {
+                "id": part_id(job, name),
+                "whole_id": job,
+                "scene_key": padded((keys or {}).get(name, f"{job[:8]}-{name}")),
+            }
             scene = {"type": "snow", "audio": song, "config": facts}
             parts.append(JobRow(**ids, **common, kind="output", scene=scene, seconds=10.0))
             outputs.append({"name": name, **facts, "job": ids["id"]})

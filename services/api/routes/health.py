@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from fastapi import APIRouter, Response
-from sqlalchemy import func, select
 
 from ecs_core.plugin_api import particle_types
 from services.api import schemas
@@ -15,7 +15,8 @@ from services.api.errors import UNREACHABLE, problems
 from services.api.route import Route
 from services.auth.api_keys import ANONYMOUS, Caller
 from services.database.migrations import NewerSchemaError, head_revision, schema_revision
-from services.database.models import OPEN, JobRow, SystemRow
+from services.database.models import OPEN
+from services.database.tallies import tallies, totals
 
 _log = logging.getLogger("motes.api")
 router = APIRouter(tags=["health"], route_class=Route)
@@ -70,9 +71,12 @@ async def health(service: ServiceDep, response: Response) -> schemas.Health:
 async def _counts(service: Service, caller: Caller) -> tuple[int, dict[str, int]]:
     """Number of systems, and of renders by status."""
     async with service.sessions() as session:
-        systems = await session.scalar(
-            select(func.count()).select_from(SystemRow).where(caller.visible_rows(SystemRow))
-        )
-        mine = (JobRow.kind == "video", caller.visible_rows(JobRow))
-        rows = select(JobRow.status, func.count()).where(*mine).group_by(JobRow.status)
-        return systems or 0, {str(status): int(number) for status, number in await session.execute(rows)}
+        owner = caller.only_owner
+        mine = partial(totals, session) if owner is None else partial(tallies, session, owner=owner)
+        systems = sum(each.number for each in await mine("systems"))
+        jobs: dict[str, int] = {}
+        for each in await mine("jobs"):
+            if each.kind in ("video", "whole"):
+                status = "completed" if each.state == "expired" else each.state
+                jobs[status] = jobs.get(status, 0) + each.number
+        return systems, jobs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,9 @@ async def test_result_in_the_schema_of_the_models(nothing: str) -> None:
 
     def differences(connection: Connection) -> list[Any]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, Base.metadata))
+        with warnings.catch_warnings():  # neither SQLAlchemy nor Alembic sees indexes of expressions in SQLite
+            warnings.filterwarnings("ignore", "(Skipped unsupported|autogenerate skipping).* expression-based index")
+            return list(compare_metadata(context, Base.metadata))
 
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []

@@ -92,7 +92,7 @@ async def test_adopted_job_is_replanned_and_rendered_by_one_version(sides: Sides
     assert not await sides.old.tasks.renew(late, 5)
     done = await sides.new.work()
     assert [claim.kind for claim in done] == ["plan", "segment", "segment", "segment", "join"]
-    assert {claim.scene_key for claim in done} == {NEW + "1"}
+    assert {claim.scene_key for claim in done} == {padded(NEW + "1")}
     assert await sides.new.status(job) == "completed"
     assert await find_artefact(sides.new.sessions, segment_key(OLD + "1", begun.number)) is None
 

@@ -12,7 +12,7 @@ from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.events import events_since
 from services.jobs.tasks import MAX_DEATHS, QUEUE_LIMIT, Claim
 from services.storage.object_keys import light_key, plan_folder, result_key, segment_key
-from tests.services.board import FRAMES, Board, Clock, made_by, together
+from tests.services.board import FRAMES, Board, Clock, made_by, padded, together
 
 pytestmark = pytest.mark.anyio
 
@@ -102,14 +102,14 @@ class TestRendered:
             claim = await board.take()
             made = made_by(claim)
             assert made is not None
-            light = Artefact(light_key("scene", number), f"light {number}", 5)
+            light = Artefact(light_key(padded("scene"), number), f"light {number}", 5)
             assert await board.tasks.finish(claim, made, *([light] if number else []))  # the first one's is lost
         other = await board.submit(scene_key="scene", scene=scene)
         plan = await board.until("plan")
         await board.tasks.record_plan(plan, FRAMES)
         there = [task.status for task in await board.tasks_of(other) if task.kind == "segment"]
         assert there == ["waiting", "done", "waiting"]
-        assert await find_artefact(board.sessions, segment_key("scene", 0)) is None
+        assert await find_artefact(board.sessions, segment_key(padded("scene"), 0)) is None
 
     async def test_submitting_again_under_the_same_id_changes_nothing(self, board: Board) -> None:
         values = {
@@ -160,7 +160,7 @@ class TestRendered:
             else:
                 await board.do(claim)
         assert sorted(await together(*map(board.do, joins))) == [False, False, True]
-        made = await find_artefact(board.sessions, result_key("scene", "video"))
+        made = await find_artefact(board.sessions, result_key(padded("scene"), "video"))
         assert made is not None
         for job in jobs:
             row = await board.job(job)
@@ -171,7 +171,7 @@ class TestRendered:
         plans = {claim.job: claim for claim in (await board.take(), await board.take())}
         await board.do(plans[first])
         await board.work()
-        made = await find_artefact(board.sessions, result_key("scene", "video"))
+        made = await find_artefact(board.sessions, result_key(padded("scene"), "video"))
         assert made is not None
         assert await board.tasks.complete(plans[second], made)  # as a worker does that finds it
         row = await board.job(second)
@@ -354,7 +354,7 @@ class TestDeleted:
         gone = await board.jobs.delete(job)
         assert gone is not None
         assert {made.key: made.object for made in gone.artefacts} == board.made
-        assert gone.folders == (plan_folder("scene", plan),)
+        assert gone.folders == (plan_folder(padded("scene"), plan),)
         if claim is not None:
             assert not await board.tasks.renew(claim, 1)
             board.made.clear()
@@ -369,7 +369,7 @@ class TestDeleted:
         await board.work()
         second = await board.submit(scene_key="scene")
         assert (await board.jobs.delete(first)).artefacts == ()
-        assert await find_artefact(board.sessions, result_key("scene", "video")) is not None
+        assert await find_artefact(board.sessions, result_key(padded("scene"), "video")) is not None
         assert {made.key for made in (await board.jobs.delete(second)).artefacts} == set(board.made)
 
     async def test_keeps_artefacts_that_other_jobs_get_concurrently(self, board: Board) -> None:

@@ -13,7 +13,7 @@ from services.database.models import ArtefactRow, DeliveryRow, JobRow, TaskRow, 
 from services.jobs.artefacts import as_artefact
 from services.jobs.outputs import outputs_shown, part_id
 from services.storage.object_keys import result_key
-from tests.services.board import LEASE, SIZES, Board, Clock, made_by
+from tests.services.board import LEASE, SIZES, Board, Clock, made_by, padded
 
 pytestmark = pytest.mark.anyio
 
@@ -224,7 +224,10 @@ class TestEnded:
         assert gone is not None
         kept = {key for key in board.made if f"{job[:8]}-main" in key}
         assert {made.key for made in gone.artefacts} == board.made.keys() - kept
-        assert {folder.split("/")[1] for folder in gone.folders} == {f"{job[:8]}-main", f"{job[:8]}-tall"}
+        assert {folder.split("/")[1] for folder in gone.folders} == {
+            padded(f"{job[:8]}-main"),
+            padded(f"{job[:8]}-tall"),
+        }
         gone = await board.jobs.delete(other)
         assert gone is not None
         assert {made.key for made in gone.artefacts} == kept
