@@ -15,11 +15,12 @@ from services.jobs import render_spec
 from services.jobs.artefacts import FilesToDelete, find_artefact
 from services.jobs.render_spec import VERSION_LENGTH, build_spec, migrate_spec, renderable_versions, spec_key
 from services.storage.object_keys import plan_folder, result_key, segment_key
-from tests.services.board import Board, together
+from tests.services.board import Board, padded, together
 
 pytestmark = pytest.mark.anyio
 
 OLD, NEW = "a" * VERSION_LENGTH, "b" * VERSION_LENGTH
+OLD_1, NEW_1 = padded(OLD + "1"), padded(NEW + "1")
 
 
 @dataclass
@@ -54,7 +55,7 @@ async def test_worker_claims_only_jobs_of_its_version(sides: Sides) -> None:
 
 
 async def test_worker_claims_nothing_from_another_database_structure(sides: Sides) -> None:
-    await sides.old.submit(scene_key=OLD + "1")
+    await sides.old.submit(scene_key=OLD_1)
     was = await schema_revision(sides.old.sessions)
     change = text("UPDATE alembic_version SET version_num = :structure")
     async with sides.old.sessions.begin() as session:
@@ -79,68 +80,68 @@ async def test_job_is_stranded_only_if_no_task_of_its_version_runs(sides: Sides)
 
 
 async def test_adopted_job_is_replanned_and_rendered_by_one_version(sides: Sides) -> None:
-    job = await sides.old.submit(scene_key=OLD + "1")
+    job = await sides.old.submit(scene_key=OLD_1)
     begun = await sides.old.until("segment")
     await sides.old.do(begun)
     late = await sides.old.take()
     await sides.old.tasks.requeue(late)
-    [gone] = await sides.adopt(NEW + "1")
+    [gone] = await sides.adopt(NEW_1)
     assert gone is not None
-    assert {made.key for made in gone.artefacts} == {segment_key(OLD + "1", begun.number)}
-    assert gone.folders == (plan_folder(OLD + "1", begun.plan or ""),)
+    assert {made.key for made in gone.artefacts} == {segment_key(OLD_1, begun.number)}
+    assert gone.folders == (plan_folder(OLD_1, begun.plan or ""),)
     assert (await sides.new.job(job)).progress == 0
     assert not await sides.old.tasks.renew(late, 5)
     done = await sides.new.work()
     assert [claim.kind for claim in done] == ["plan", "segment", "segment", "segment", "join"]
-    assert {claim.scene_key for claim in done} == {padded(NEW + "1")}
+    assert {claim.scene_key for claim in done} == {NEW_1}
     assert await sides.new.status(job) == "completed"
-    assert await find_artefact(sides.new.sessions, segment_key(OLD + "1", begun.number)) is None
+    assert await find_artefact(sides.new.sessions, segment_key(OLD_1, begun.number)) is None
 
 
 async def test_adopting_keeps_segments_of_other_jobs_with_the_scene(sides: Sides) -> None:
-    over = await sides.old.submit(scene_key=OLD + "1")
+    over = await sides.old.submit(scene_key=OLD_1)
     await sides.old.work()
     async with sides.old.sessions.begin() as session:
-        row = await session.get_one(ArtefactRow, result_key(OLD + "1", "video"))
+        row = await session.get_one(ArtefactRow, result_key(OLD_1, "video"))
         await session.delete(row)  # so that the next one has something to do
-    await sides.old.submit(scene_key=OLD + "1")
-    [gone] = await sides.adopt(NEW + "1")
+    await sides.old.submit(scene_key=OLD_1)
+    [gone] = await sides.adopt(NEW_1)
     assert gone is not None
     assert gone.artefacts == ()
-    assert await find_artefact(sides.old.sessions, segment_key(OLD + "1", 0)) is not None
+    assert await find_artefact(sides.old.sessions, segment_key(OLD_1, 0)) is not None
     assert await sides.old.status(over) == "completed"
 
 
 async def test_adopted_job_completes_at_once_if_already_rendered(sides: Sides) -> None:
-    await sides.new.submit(scene_key=NEW + "1")
+    await sides.new.submit(scene_key=NEW_1)
     await sides.new.work()
-    job = await sides.old.submit(scene_key=OLD + "1")
-    await sides.adopt(NEW + "1")
+    job = await sides.old.submit(scene_key=OLD_1)
+    await sides.adopt(NEW_1)
     assert await sides.new.status(job) == "completed"
     assert await sides.new.work() == []
 
 
 async def test_concurrent_adoption_happens_once(sides: Sides) -> None:
-    job = await sides.old.submit(scene_key=OLD + "1")
+    job = await sides.old.submit(scene_key=OLD_1)
     [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
-    await together(*(sides.new.jobs.replan(row, row.scene, NEW + "1") for _ in range(5)))
+    await together(*(sides.new.jobs.replan(row, row.scene, NEW_1) for _ in range(5)))
     assert [task.kind for task in await sides.new.tasks_of(job)] == ["plan"]
     claim = await sides.new.take()
-    assert await sides.new.jobs.replan(row, row.scene, NEW + "1") is None
+    assert await sides.new.jobs.replan(row, row.scene, NEW_1) is None
     assert await sides.new.tasks.renew(claim, 1), "who came late took it from who works on it"
 
 
 async def test_finished_job_is_not_adopted(sides: Sides) -> None:
-    job = await sides.old.submit(scene_key=OLD + "1")
+    job = await sides.old.submit(scene_key=OLD_1)
     [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
     await sides.old.jobs.cancel(job)
-    assert await sides.new.jobs.replan(row, row.scene, NEW + "1") is None
+    assert await sides.new.jobs.replan(row, row.scene, NEW_1) is None
     assert await sides.new.status(job) == "cancelled"
     assert await sides.new.jobs.stranded_jobs([NEW]) == {}
 
 
 async def test_waiting_for_another_version_is_reported_once(sides: Sides) -> None:
-    job = await sides.old.submit(scene_key=OLD + "1")
+    job = await sides.old.submit(scene_key=OLD_1)
     [row] = (await sides.new.jobs.stranded_jobs([NEW]))[OLD]
     for _ in range(2):
         await sides.new.jobs.set_blocked_reason(row, "waiting")

@@ -148,7 +148,7 @@ class TestRendered:
         assert sorted(await together(board.do(claim), board.do(await board.take()))) == [False, True]
         await board.work()
         assert [await board.status(job) for job in (first, second)] == ["completed", "completed"]
-        assert set(board.made) == {artefact for artefact in board.made if artefact.startswith("scenes/scene/")}
+        assert set(board.made) == {artefact for artefact in board.made if artefact.startswith("scenes/scene-")}
         assert await board.count(ArtefactRow) == len(board.made) == len(FRAMES) + 1
 
     async def test_equal_jobs_joined_concurrently_share_one_result(self, board: Board) -> None:
