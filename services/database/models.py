@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     exists,
+    literal_column,
     text,
     true,
 )
@@ -60,7 +61,8 @@ def _where(condition: str) -> dict[str, Any]:
 
 
 # Jobs that may be pruned: part of one whose outputs are jobs goes with that.
-WITHOUT_RESULT = "whole_id IS NULL AND (status IN ('failed', 'cancelled') OR expired_at IS NOT NULL)"
+# (SQLite would rather look up all jobs whose whole_id is null.)
+WITHOUT_RESULT = "coalesce(whole_id, '') = '' AND (status IN ('failed', 'cancelled') OR expired_at IS NOT NULL)"
 
 
 class SystemRow(Base):
@@ -243,6 +245,11 @@ class JobRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+def is_open(job: Any = JobRow) -> ColumnElement[bool]:
+    """Condition: a job is open; as text, so that indexes of open jobs are found."""
+    return job.status.in_([literal_column(f"'{status}'") for status in OPEN])  # type: ignore[no-any-return]  # of Any
 
 
 VIDEOS = ("video", "output")  # kinds of jobs whose results are kept as videos

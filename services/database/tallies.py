@@ -109,6 +109,11 @@ def trigger_statements(dialect: str) -> list[str]:
     return [each for table in _COUNTED for each in _triggers(table, dialect)]
 
 
+def trigger_names() -> list[str]:
+    """The triggers of SQLite."""
+    return [f"tally_{table}_{name}" for table in _COUNTED for name in ("insert", "delete", "update")]
+
+
 def _triggers(table: str, dialect: str) -> list[str]:
     what, size = _COUNTED[table]
 

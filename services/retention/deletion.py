@@ -27,6 +27,7 @@ from services.database.models import (
     SystemAssetRow,
     SystemRow,
     UploadRow,
+    is_open,
     now,
 )
 from services.jobs.artefacts import Artefact, FilesToDelete
@@ -206,7 +207,7 @@ async def count_jobs_using(session: AsyncSession, sha256: str, owners: Sequence[
 
 async def _owners_with_open_jobs(session: AsyncSession, sha256: str) -> list[str]:
     """Owners of the open jobs that need a song, one per job."""
-    open_jobs = select(JobRow.owner).where(JobRow.status.in_(OPEN), JobRow.audio == sha256)
+    open_jobs = select(JobRow.owner).where(is_open(), JobRow.audio == sha256)
     return list(await session.scalars(open_jobs.where(JobRow.whole_id.is_(None))))
 
 

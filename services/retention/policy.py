@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -28,6 +28,7 @@ from services.database.models import (
     JobRow,
     SystemAssetRow,
     UploadRow,
+    is_open,
     now,
 )
 from services.jobs.artefacts import FILE, SCENE
@@ -224,7 +225,7 @@ async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> A
     of_it = select(posters.size).where(posters.key == func.replace(ArtefactRow.key, "/video.mp4", "/poster.png"))
     whole = ArtefactRow.size + func.coalesce(of_it.scalar_subquery(), 0)
     preview = and_(JobRow.kind == "preview", JobRow.status == "completed", JobRow.expired_at.is_(None))
-    of_preview = select(func.concat("scenes/", JobRow.scene_key, "/video.mp4")).where(preview)
+    of_preview = select(literal("scenes/") + JobRow.scene_key + "/video.mp4").where(preview)
     for kind, which, bytes_of in (
         ("video", and_(FILE == "video.mp", is_video), whole),
         # by their jobs, of which there are few, as no key tells one from a video
@@ -277,7 +278,7 @@ async def _unowned(session: AsyncSession, limit: datetime) -> AsyncIterator[Item
 def _is_needed(kind: str, sha256: Any) -> ColumnElement[bool]:
     """Condition: an open job needs this song or asset, or a system refers to the asset."""
     if kind == "song":
-        return exists().where(JobRow.audio == sha256, JobRow.status.in_(OPEN))
+        return exists().where(JobRow.audio == sha256, is_open())
     return or_(exists().where(JobAssetRow.sha256 == sha256), exists().where(SystemAssetRow.sha256 == sha256))
 
 

@@ -374,7 +374,7 @@ class TestDeleted:
 
     async def test_keeps_artefacts_that_other_jobs_get_concurrently(self, board: Board) -> None:
         for number in range(20):
-            key = f"scene{number}"
+            key = padded(f"scene{number}")
             first = await board.submit(scene_key=key)
             await board.work()
             gone, second = await together(board.jobs.delete(first), board.submit(scene_key=key), seed=number)

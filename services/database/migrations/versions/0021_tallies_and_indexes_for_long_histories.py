@@ -90,7 +90,7 @@ def _indexes() -> None:
     def where(condition: str) -> dict[str, sa.TextClause]:
         return {f"{dialect}_where": sa.text(condition) for dialect in ("postgresql", "sqlite")}
 
-    gone = "whole_id IS NULL AND (status IN ('failed', 'cancelled') OR expired_at IS NOT NULL)"
+    gone = "coalesce(whole_id, '') = '' AND (status IN ('failed', 'cancelled') OR expired_at IS NOT NULL)"
     add_index("jobs_by_flow_and_turn", "jobs", ["flow", "priority", "status", "turn"])
     add_index("jobs_by_owner_and_status", "jobs", ["owner", "kind", "status", "created_at", "id"])
     add_index("jobs_by_system_and_status", "jobs", ["system_id", "status", "kind", "created_at", "id"])
