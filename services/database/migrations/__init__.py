@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, column, exists, inspect, select, table
+from sqlalchemy import ColumnElement, Connection, and_, column, exists, inspect, or_, select, table
 
 from ecs_core.errors import MotesError
 from services.database.clock import set_clock
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _VERSIONS = Path(__file__).parent / "versions"
+_COMPATIBILITY = table("compatibility", column("oldest"))  # its only row holds the oldest revision that works with it
 _ALEMBIC_VERSION = table("alembic_version", column("version_num"))  # its only row holds the schema revision
 
 
@@ -50,7 +51,10 @@ async def upgrade(url: str) -> None:
 
 
 async def revision_at(url: str) -> str | None:
-    """The schema revision of the database at ``url``; None if it is empty."""
+    """The schema revision of the database at ``url``; that of this Motes, if it can work with what is newer.
+
+    None if the database is empty.
+    """
     engine, _ = open_database(url)
     try:
         async with engine.connect() as connection:
@@ -63,19 +67,28 @@ def _revision_of(connection: Connection) -> str | None:
     if not inspect(connection).has_table(_ALEMBIC_VERSION.name):
         return None
     found: str | None = connection.scalar(select(_ALEMBIC_VERSION.c.version_num))
-    return found
+    if found is None or found in _known_revisions() or not inspect(connection).has_table(_COMPATIBILITY.name):
+        return found
+    return head_revision() if connection.scalar(select(_works_with_head())) else found
 
 
 async def schema_revision(sessions: Sessions) -> str | None:
-    """The schema revision of an open database."""
+    """The schema revision of an open database; that of this Motes, if it can work with what is newer."""
     async with sessions() as session:
-        found: str | None = await session.scalar(select(_ALEMBIC_VERSION.c.version_num))
-        return found
+        row = (await session.execute(select(_ALEMBIC_VERSION.c.version_num, _works_with_head()))).one_or_none()
+        return None if row is None else head_revision() if row[1] else str(row[0])
 
 
 def is_at_head() -> ColumnElement[bool]:
-    """Condition: the schema revision is the one that this Motes needs; for use in other queries."""
-    return exists(select(_ALEMBIC_VERSION.c.version_num).where(_ALEMBIC_VERSION.c.version_num == head_revision()))
+    """Condition: this Motes can work with the schema; for use in other queries."""
+    is_head = exists(select(_ALEMBIC_VERSION.c.version_num).where(_ALEMBIC_VERSION.c.version_num == head_revision()))
+    return or_(is_head, _works_with_head())
+
+
+def _works_with_head() -> ColumnElement[bool]:
+    """Condition: a newer version has upgraded the database, but this Motes still works with it."""
+    newer = exists(select(_ALEMBIC_VERSION.c.version_num).where(_ALEMBIC_VERSION.c.version_num > head_revision()))
+    return and_(newer, exists(select(_COMPATIBILITY.c.oldest).where(_COMPATIBILITY.c.oldest <= head_revision())))
 
 
 def head_revision() -> str:

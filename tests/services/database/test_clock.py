@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from services.database.clock import db_now, time_in
-from services.database.engine import Sessions, open_database
+from services.database.engine import Sessions
 from services.database.leases import acquire, release
-from services.database.migrations import upgrade
-from tests.services.servers import Postgres
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'motes.db'}"
-    server: Postgres = request.getfixturevalue("postgres_server")
-    return server.url(server.create())
-
-
-@pytest.fixture
-async def sessions(url: str) -> AsyncIterator[Sessions]:
-    await upgrade(url)
-    engine, sessions = open_database(url)
-    yield sessions
-    await engine.dispose()
 
 
 async def test_time_is_that_of_the_database_whatever_the_process_believes(

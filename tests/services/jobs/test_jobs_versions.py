@@ -58,12 +58,21 @@ async def test_worker_claims_nothing_from_another_database_structure(sides: Side
     await sides.old.submit(scene_key=OLD_1)
     was = await schema_revision(sides.old.sessions)
     change = text("UPDATE alembic_version SET version_num = :structure")
+    contract = text("UPDATE compatibility SET oldest = :structure")
     async with sides.old.sessions.begin() as session:
         await session.execute(change, {"structure": "9999"})
     try:
+        assert await schema_revision(sides.old.sessions) == was, "it can work with what is newer"
+        claim = await sides.old.tasks.claim("worker")
+        assert claim is not None
+        await sides.old.tasks.requeue(claim)
+        async with sides.old.sessions.begin() as session:
+            await session.execute(contract, {"structure": "9999"})
         assert await schema_revision(sides.old.sessions) == "9999"
         assert await sides.old.tasks.claim("worker") is None
     finally:
+        async with sides.old.sessions.begin() as session:
+            await session.execute(contract, {"structure": "0001"})
         async with sides.old.sessions.begin() as session:  # the database is shared by tests
             await session.execute(change, {"structure": was})
     assert await sides.old.tasks.claim("worker") is not None

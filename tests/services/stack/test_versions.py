@@ -64,7 +64,8 @@ def move_database(stack: Stack, structure: str) -> None:
     async def move() -> None:
         engine, sessions = open_database(stack.database)
         async with sessions.begin() as session:
-            await session.execute(text("UPDATE alembic_version SET version_num = :structure"), {"structure": structure})
+            for change in ("alembic_version SET version_num", "compatibility SET oldest"):
+                await session.execute(text(f"UPDATE {change} = :structure"), {"structure": structure})
         await engine.dispose()
 
     asyncio.run(move())
