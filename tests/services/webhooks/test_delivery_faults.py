@@ -145,7 +145,7 @@ def test_silent_receivers_do_not_delay_others(tmp_path: Path) -> None:
         async with message(tmp_path, silent.url) as (sessions, _):
             await add(sessions, silent.url, count=5)
             async with delivering(sessions, tmp_path):
-                await eventually(lambda: len(silent.received) == 6)
+                await eventually(lambda: len(silent.received) == 4)  # which an owner may have under way to a host
                 for _ in range(3):
                     await all_delivered(sessions, await add(sessions, quick.url, count=4))
 
