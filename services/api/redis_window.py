@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -83,6 +84,14 @@ class RedisWindow:
             return None
         self._down_until, self._warned = 0.0, False
         return Hit(bool(passes), used, rest / 1000)
+
+    async def give_back(self, who: str) -> None:
+        """Count one request less, the latest; not if Redis is down, which then knows nothing of it for long."""
+        if self._clock() < self._down_until:
+            return
+        with contextlib.suppress(RedisError, OSError):
+            async with asyncio.timeout(_TIMEOUT):
+                await self._redis.execute_command("LPOP", f"motes:rate:{who}")
 
     async def close(self) -> None:
         """Close all connections."""

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.clock import db_now, time_in
-from services.database.engine import Sessions, advisory_lock
+from services.database.clock import time_in
+from services.database.engine import advisory_lock
 from services.database.models import BreakerRow
 
 THRESHOLD = 5  # failures in a row that open it
@@ -41,6 +41,8 @@ async def note_failure(session: AsyncSession, owner: str, host: str) -> bool:
     row.failures, row.failed_at = row.failures + 1, at
     if row.failures < THRESHOLD:
         return False
+    # Of receivers that nothing was sent to for days, nobody needs to know it any more.
+    await session.execute(delete(BreakerRow).where(BreakerRow.failed_at < at - _FORGOTTEN))
     row.open_until = at + min(_PAUSE * 2 ** min(row.failures - THRESHOLD, 16), _LONGEST)
     return True
 
@@ -48,9 +50,3 @@ async def note_failure(session: AsyncSession, owner: str, host: str) -> bool:
 async def note_answer(session: AsyncSession, owner: str, host: str) -> None:
     """Close the breaker: the receiver answered."""
     await session.execute(delete(BreakerRow).where(BreakerRow.owner == owner, BreakerRow.host == host))
-
-
-async def forget(sessions: Sessions) -> None:
-    """Delete the state of receivers that nothing was sent to for days."""
-    async with sessions.begin() as session:
-        await session.execute(delete(BreakerRow).where(BreakerRow.failed_at < db_now(-_FORGOTTEN)))

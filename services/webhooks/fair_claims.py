@@ -82,12 +82,15 @@ class FairClaims:
         while unsorted:
             unsorted = await self._sort()
         async with self._sessions() as session:
-            if not await self._choose(session, await time_in(session), most):
+            chosen, behind = await self._choose(session, await time_in(session), most)
+            if not chosen:
+                self._behind = behind
                 return []
         async with self._sessions.begin() as session:
             await advisory_lock(session, "webhooks")  # two workers that count at once would exceed what is allowed
             at, claimed = await time_in(session), list[Claimed]()
-            for lane, number in (await self._choose(session, at, most)).items():
+            chosen, behind = await self._choose(session, at, most)
+            for lane, number in chosen.items():
                 due = select(DeliveryRow).where(
                     _PENDING, DeliveryRow.owner == lane.owner, DeliveryRow.host == lane.host, DeliveryRow.next_at <= at
                 )
@@ -96,7 +99,8 @@ class FairClaims:
                     # next_at as well: workers of older versions know no other lease
                     row.next_at = row.lease_until = at + self._lease
                     claimed.append(Claimed(row, lane, at))
-            return claimed
+        self._behind = behind
+        return claimed
 
     async def _sort(self) -> bool:
         """Note owner and host of new messages; whether there may be more of them."""
@@ -109,18 +113,22 @@ class FairClaims:
                 await session.execute(row.values(owner=owner, host=host_of(url)))
         return len(found) == _SORTED_AT_ONCE
 
-    async def _choose(self, session: AsyncSession, at: datetime, most: int) -> Mapping[Lane, int]:
-        """How many messages of each lane to claim."""
+    async def _choose(
+        self, session: AsyncSession, at: datetime, most: int
+    ) -> tuple[Mapping[Lane, int], dict[str, str]]:
+        """How many messages of each lane to claim, and behind which hosts the next look goes on."""
         lanes, hosts, owners = await _under_way(session, at)
         turns = [(owners[owner], due, owner) for owner, due in await _owners(session) if due <= at]
         heapq.heapify(turns)
-        found, chosen = dict[str, list[_Host]](), Counter[Lane]()
+        found, chosen, behind = dict[str, list[_Host]](), Counter[Lane](), dict[str, str]()
         while turns and chosen.total() < most:
             _, due, owner = heapq.heappop(turns)
             if owners[owner] >= PER_OWNER:
                 continue
             if owner not in found:
-                found[owner] = await self._hosts(session, owner, at)
+                found[owner], last = await self._hosts(session, owner, at)
+                if last is not None:
+                    behind[owner] = last
             free = [
                 host
                 for host in found[owner]
@@ -135,21 +143,21 @@ class FairClaims:
             hosts[host.name] += 1
             owners[owner] += 1
             heapq.heappush(turns, (owners[owner], due, owner))
-        return chosen
+        return chosen, behind
 
-    async def _hosts(self, session: AsyncSession, owner: str, at: datetime) -> list[_Host]:
-        """Some of an owner's hosts with due messages; others the next time."""
-        behind = self._behind.pop(owner, None)
-        found = await _hosts_behind(session, owner, behind)
-        if len(found) == _HOSTS_PER_LOOK:
-            self._behind[owner] = found[-1][0]
-        elif behind is not None:  # from the beginning again
-            found = await _hosts_behind(session, owner, None)
-        return [
+    async def _hosts(self, session: AsyncSession, owner: str, at: datetime) -> tuple[list[_Host], str | None]:
+        """Some of an owner's hosts with due messages, and the last one if there may be more behind it."""
+        behind = self._behind.get(owner)
+        found = {each[0]: each for each in await _hosts_behind(session, owner, behind)}
+        last = list(found)[-1] if len(found) == _HOSTS_PER_LOOK else None
+        if last is None and behind is not None:  # from the beginning again
+            found |= {each[0]: each for each in await _hosts_behind(session, owner, None)}
+        hosts = [
             _Host(name, due, allowed(failures or 0, open_until, at=at, closed=_PER_LANE))
-            for name, due, failures, open_until in found
+            for name, due, failures, open_until in found.values()
             if due <= at
         ]
+        return hosts, last
 
 
 async def _under_way(session: AsyncSession, at: datetime) -> tuple[Counter[Lane], Counter[str], Counter[str]]:
