@@ -136,8 +136,7 @@ class ApiKeys:
         Raises:
             MotesError: the owner, name, a scope or a limit is invalid.
         """
-        if not _OWNER.fullmatch(owner):
-            raise MotesError(f"owner {owner[:200]!r}: must be a letter or digit, then up to 63 of these or . _ @ + -")
+        check_owner(owner)
         if len(name) > 128 or not name.isprintable():
             raise MotesError(f"name {name[:200]!r}: must be at most 128 characters of one line")
         wanted = set(scopes)
@@ -187,6 +186,16 @@ class ApiKeys:
             end = now() + overlap
             old.expires_at = end if old.expires_at is None else min(end, old.expires_at)
         return row, key
+
+
+def check_owner(owner: str) -> None:
+    """Refuse what cannot be the name of an owner.
+
+    Raises:
+        MotesError: says what is allowed.
+    """
+    if not _OWNER.fullmatch(owner):
+        raise MotesError(f"owner {owner[:200]!r}: must be a letter or digit, then up to 63 of these or . _ @ + -")
 
 
 def state_of(row: KeyRow) -> str:
