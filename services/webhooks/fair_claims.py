@@ -26,7 +26,7 @@ from services.webhooks.ssrf_guard import TargetRefusedError, parse_url
 PER_OWNER, PER_HOST = 8, 8  # messages under way, over all workers
 _PER_LANE = PER_HOST // 2  # of one owner to one host
 _HOSTS_PER_LOOK = 50  # of an owner; the next look goes on behind them
-_SORTED_AT_ONCE = 200  # messages
+_SORTED_AT_ONCE = 1000  # messages
 _PENDING = DeliveryRow.status == "pending"
 _UNSORTED = (_PENDING, DeliveryRow.owner.is_(None))
 
@@ -108,9 +108,9 @@ class FairClaims:
             new = select(DeliveryRow.id, DeliveryRow.url, JobRow.owner).join(JobRow, JobRow.id == DeliveryRow.job_id)
             new = new.where(*_UNSORTED).order_by(DeliveryRow.next_at).limit(_SORTED_AT_ONCE)
             found = (await session.execute(new.with_for_update(of=DeliveryRow, skip_locked=True))).all()
-            for id_, url, owner in found:
-                row = update(DeliveryRow).where(DeliveryRow.id == id_)
-                await session.execute(row.values(owner=owner, host=host_of(url)))
+            if found:  # in one go: after an upgrade there may be many
+                rows = [{"id": id_, "owner": owner, "host": host_of(url)} for id_, url, owner in found]
+                await session.execute(update(DeliveryRow), rows)
         return len(found) == _SORTED_AT_ONCE
 
     async def _choose(
