@@ -33,7 +33,7 @@ _OVERLAP = Query(
     "/webhook-secret",
     operation_id="get_webhook_secret",
     response_model=schemas.WebhookSecret,
-    responses=problems(404),
+    responses=problems(409),
 )
 async def get_webhook_secret(service: ServiceDep, caller: CallerDep, response: Response) -> schemas.WebhookSecret:
     """The secret that signs the webhooks of the key's owner; the key needs the scope *render* as well."""
@@ -41,14 +41,14 @@ async def get_webhook_secret(service: ServiceDep, caller: CallerDep, response: R
     try:
         return _shown(await _secrets(service).of(caller.owner), response)
     except NoSecretError as error:
-        raise HTTPException(404, str(error)) from None
+        raise HTTPException(409, str(error)) from None
 
 
 @router.post(
     "/webhook-secret/rotate",
     operation_id="rotate_webhook_secret",
     response_model=schemas.WebhookSecret,
-    responses=problems(400, 404, 409),
+    responses=problems(400, 409),
 )
 async def rotate_webhook_secret(
     service: ServiceDep,
@@ -59,9 +59,7 @@ async def rotate_webhook_secret(
     """Give the key's owner a new secret; for the overlap, messages are signed with both."""
     try:
         return _shown(await _secrets(service).rotate(caller.owner, overlap=timedelta(seconds=overlap)), response)
-    except NoSecretError as error:
-        raise HTTPException(404, str(error)) from None
-    except RotationError as error:
+    except (NoSecretError, RotationError) as error:
         raise HTTPException(409, str(error)) from None
 
 

@@ -51,6 +51,8 @@ OPERATIONS = {
     "cancel_job": "POST /jobs/{job_id}/cancel",
     "follow_job": "GET /jobs/{job_id}/events",
     "list_deliveries": "GET /jobs/{job_id}/deliveries",
+    "get_webhook_secret": "GET /webhook-secret",
+    "rotate_webhook_secret": "POST /webhook-secret/rotate",
     "download": "GET /download/{job_id}",
     "get_output": "GET /jobs/{job_id}/outputs/{name}",
     "get_poster": "GET /jobs/{job_id}/poster",

@@ -182,5 +182,5 @@ class TestApi:
     def test_installations_secret_is_not_told(self, world: World) -> None:
         for method, path in (("GET", "/webhook-secret"), ("POST", "/webhook-secret/rotate")):
             refused = world.call(None, method, path)
-            assert refused.status_code == 404
+            assert refused.status_code == 409
             assert SECRET not in refused.text
