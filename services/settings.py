@@ -61,6 +61,9 @@ class ServiceSettings(BaseSettings):
         default="127.0.0.1,::1",
         description="addresses or networks of proxies whose X-Forwarded-For, -Proto and -Prefix are trusted",
     )
+    wrong_keys_per_minute: int = Field(
+        default=60, ge=1, description="wrong API keys per minute and client address, above which the answer is 429"
+    )
     limit_requests_per_minute: int = Field(default=600, ge=0, description="requests per minute and key")
     limit_open_jobs: int = Field(default=200, ge=0, description="jobs of an owner that are not over")
     limit_queued_jobs: int = Field(default=100, ge=0, description="jobs of an owner that no worker has started")

@@ -33,6 +33,7 @@ from services.api.routes import (
     renders,
     systems,
     templates,
+    webhooks,
 )
 from services.api.routes.metrics import metrics_router
 from services.api.stats_collector import StatsCollector
@@ -64,7 +65,7 @@ async def _warn_of_access(service: Service) -> None:
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)
 _SCENES, _JOBS = (
     (particle_types, templates, systems, audio, assets, analysis),
-    (renders, batches, jobs, events, downloads),
+    (renders, batches, jobs, events, downloads, webhooks),
 )
 _PARTS = (*_SCENES, *_JOBS, previews, live, health)
 for part in _PARTS:
@@ -86,6 +87,7 @@ _TAGS = {
     "audio": "Songs and their analysis",
     "assets": "Pictures, videos, fonts and lyrics that systems refer to",
     "jobs": "Renders, from submission to download",
+    "webhooks": "The secret that signs messages to a `webhook_url`",
     "health": "The state of the service",
 }
 

@@ -15,6 +15,7 @@ from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBearer
 from starlette.requests import HTTPConnection
 
 from services.api.dependencies import Service, ServiceDep
+from services.api.failed_authentication import WrongKeys
 from services.api.middleware.origin_check import check_origin
 from services.api.middleware.rate_headers import count_request
 from services.api.queries import reject_unknown_parameters
@@ -42,7 +43,7 @@ async def identify(service: Service, connection: HTTPConnection, *, query: bool 
 
     Raises:
         HTTPException: 401 without a valid key, 403 if the key lacks the scope or another site's page sent the request.
-        QuotaError: too many requests in the last minute.
+        QuotaError: too many requests, or wrong keys, in the last minute.
     """
     caller: Caller | None = connection.scope.get(_CALLER)
     if caller is None:
@@ -58,9 +59,19 @@ async def _caller_of(service: Service, connection: HTTPConnection, *, query: boo
         check_origin(service.settings, connection)
         return ANONYMOUS
     key = _key_from(connection, query=query)
-    caller = None if key is None else await service.keys.caller(key)
-    if caller is None:
+    if key is None:
         raise unauthorized()
+    wrong = WrongKeys(service.rate_limiter, service.settings.wrong_keys_per_minute, connection)
+    known = service.keys.is_known(key)
+    if not known:  # before it is looked up, or many at once would all be
+        await wrong.count()
+    caller = await service.keys.caller(key)
+    if caller is None:
+        if known:  # it has ended
+            await wrong.count()
+        raise unauthorized()
+    if not known:
+        await wrong.forgive()
     return caller
 
 

@@ -47,6 +47,7 @@ class RateLimiter:
 
             self._redis = RedisWindow(redis_url, clock=clock)
         self._local: dict[str, deque[float]] = {}  # times of accepted requests, oldest first
+        self._most = 0  # lists before empty ones are dropped again
 
     async def __aenter__(self) -> RateLimiter:
         return self
@@ -71,9 +72,17 @@ class RateLimiter:
             raise
         return rate
 
+    async def give_back(self, who: str) -> None:
+        """Count one request less: the latest."""
+        if times := self._local.get(who):
+            times.pop()
+        if self._redis is not None:
+            await self._redis.give_back(who)
+
     def _hit_local(self, who: str, limit: float) -> deque[float]:
-        if len(self._local) >= _MAX_WINDOWS:
+        if len(self._local) >= max(_MAX_WINDOWS, self._most):
             self._local = {each: times for each, times in self._local.items() if self._prune(times)}
+            self._most = len(self._local) * 3 // 2  # or ever more addresses would make every request look at all
         times = self._prune(self._local.setdefault(who, deque()))
         if len(times) + 1 > limit:
             raise _too_many(limit, self._seconds_until_free(times))

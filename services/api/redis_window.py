@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
@@ -83,6 +84,15 @@ class RedisWindow:
             return None
         self._down_until, self._warned = 0.0, False
         return Hit(bool(passes), used, rest / 1000)
+
+    async def give_back(self, who: str) -> None:
+        """Count one request less, the latest; not if Redis is down, which then knows nothing of it for long."""
+        if self._clock() < self._down_until:
+            return
+        with contextlib.suppress(RedisError, OSError):
+            async with asyncio.timeout(_TIMEOUT):
+                taken: Any = self._redis.lpop(f"motes:rate:{who}")  # the stub's type is of both kinds of client
+                await taken
 
     async def close(self) -> None:
         """Close all connections."""

@@ -527,6 +527,16 @@ class Delivery(BaseModel):
     next_at: datetime | None = Field(None, description="when the next attempt is due, while it is pending")
 
 
+class WebhookSecret(BaseModel):
+    """What an owner's webhooks are signed with."""
+
+    model_config = _example(secret="whsec_…", previous_secret=None, previous_until=None)
+
+    secret: str = Field(description="as Standard Webhooks has it: whsec_ and base64")
+    previous_secret: str | None = Field(None, description="the one before, while it is valid, too")
+    previous_until: datetime | None = Field(None, description="how long that is")
+
+
 class Message(BaseModel):
     """What was done."""
 

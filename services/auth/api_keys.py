@@ -71,7 +71,9 @@ class ApiKeys:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._session_cache: dict[str, tuple[float, KeyRow | None]] = {}  # by key id
-        self._cache: dict[str, tuple[float, KeyRow | None]] = {}  # by digest, also of keys that do not exist
+        # By digest. Those of keys that do not exist are apart: whoever makes them up pushes out no others.
+        self._cache: dict[str, tuple[float, KeyRow | None]] = {}
+        self._unknown: dict[str, tuple[float, KeyRow | None]] = {}
 
     async def caller(self, key: str) -> Caller | None:
         """The caller with this key; None if the key is unknown, expired or revoked. Takes equally long in each case.
@@ -79,7 +81,7 @@ class ApiKeys:
         The result is cached for ``CACHE_SECONDS`` seconds.
         """
         digest = _digest(key)
-        at, row = self._cache.get(digest, (-math.inf, None))
+        at, row = self._cache.get(digest) or self._unknown.get(digest, (-math.inf, None))
         if time.monotonic() - at > CACHE_SECONDS:
             row = await self._load(digest)
         if row is None or not _is_valid(row):
@@ -91,10 +93,17 @@ class ApiKeys:
             row = (await session.scalars(select(KeyRow).where(KeyRow.digest == digest))).one_or_none()
         if not hmac.compare_digest(_NO_DIGEST if row is None else row.digest, digest):
             row = None
-        if len(self._cache) >= _CACHE_SIZE:
-            self._cache.clear()
-        self._cache[digest] = (time.monotonic(), row)
+        cache, other = (self._unknown, self._cache) if row is None else (self._cache, self._unknown)
+        other.pop(digest, None)
+        cache.pop(digest, None)  # so that it counts as the newest
+        if len(cache) >= _CACHE_SIZE:
+            del cache[next(iter(cache))]  # the oldest
+        cache[digest] = (time.monotonic(), row)
         return row
+
+    def is_known(self, key: str) -> bool:
+        """Whether this process has found the key before; it may have ended since."""
+        return _digest(key) in self._cache
 
     async def still_valid(self, caller: Caller) -> bool:
         """Whether the caller's key is still valid; for long-lived connections."""
@@ -132,8 +141,7 @@ class ApiKeys:
         Raises:
             MotesError: the owner, name, a scope or a limit is invalid.
         """
-        if not _OWNER.fullmatch(owner):
-            raise MotesError(f"owner {owner[:200]!r}: must be a letter or digit, then up to 63 of these or . _ @ + -")
+        check_owner(owner)
         if len(name) > 128 or not name.isprintable():
             raise MotesError(f"name {name[:200]!r}: must be at most 128 characters of one line")
         wanted = set(scopes)
@@ -183,6 +191,16 @@ class ApiKeys:
             end = now() + overlap
             old.expires_at = end if old.expires_at is None else min(end, old.expires_at)
         return row, key
+
+
+def check_owner(owner: str) -> None:
+    """Refuse what cannot be the name of an owner.
+
+    Raises:
+        MotesError: says what is allowed.
+    """
+    if not _OWNER.fullmatch(owner):
+        raise MotesError(f"owner {owner[:200]!r}: must be a letter or digit, then up to 63 of these or . _ @ + -")
 
 
 def state_of(row: KeyRow) -> str:

@@ -1,4 +1,4 @@
-"""``motes keys``: create, list, rotate and revoke API keys, straight in the database."""
+"""``motes keys``: create, list, rotate and revoke API keys, and owners' webhook secrets, straight in the database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from services.cli.tables import print_table
 
 if TYPE_CHECKING:
     from services.auth.api_keys import ApiKeys
+    from services.database.engine import Sessions
     from services.database.models import KeyRow
+    from services.settings import ServiceSettings
 
 HELP = "Make an API key, list them, revoke one or put another in its place."
 EXAMPLES = """\
@@ -29,13 +31,15 @@ examples:
   motes keys list
   motes keys rotate k3v9x2ab --overlap 24h
   motes keys revoke k3v9x2ab
+  motes keys webhook-secret alice
+  motes keys webhook-secret alice --rotate --overlap 7d
 """
 _SCOPES = ("read", "render", "admin")  # as in services.auth.api_keys, which is slow to load
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the four commands."""
+    """Add the five commands."""
     commands = parser.add_subparsers(dest="keys_command", required=True, metavar="COMMAND")
     create = commands.add_parser("create", help="make a key and print it, this once")
     create.add_argument("--owner", required=True, help="whose it is: keys of one owner see the same systems and jobs")
@@ -56,11 +60,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overlap", type=_span, default="24h", metavar="TIME", help="how long both work (default: %(default)s)"
     )
     rotate.set_defaults(do=_rotate)
+    secret = commands.add_parser("webhook-secret", help="print what an owner's webhooks are signed with, or renew it")
+    secret.add_argument("owner", metavar="OWNER", help="whose it is")
+    secret.add_argument("--rotate", action="store_true", help="make a new one, and print that")
+    secret.add_argument(
+        "--overlap",
+        type=_span,
+        default="24h",
+        metavar="TIME",
+        help="how long messages are signed with the old one as well; 0s: it ends at once (default: %(default)s)",
+    )
+    secret.set_defaults(do=None)
     for command in (create, rotate):
         command.add_argument("--expires", type=_span, metavar="TIME", help="how long it works, such as 90d, 12h or 30m")
     for command in (revoke, rotate):
         command.add_argument("id", metavar="ID", help="the eight characters after motes_")
-    for command in (create, listing, rotate):
+    for command in (create, listing, rotate, secret):
         command.add_argument("--json", action="store_true", help="print it as JSON")
     for command in commands.choices.values():
         add_data_argument(command)
@@ -76,9 +91,34 @@ def run(arguments: argparse.Namespace) -> None:
         async with open_sessions(settings) as sessions:
             from services.auth.api_keys import ApiKeys
 
-            await arguments.do(arguments, ApiKeys(sessions))
+            if arguments.keys_command == "webhook-secret":
+                await _webhook_secret(arguments, settings, sessions)
+            else:
+                await arguments.do(arguments, ApiKeys(sessions))
 
     asyncio.run(do())
+
+
+async def _webhook_secret(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions) -> None:
+    """Print an owner's secret alone on standard output, for scripts; what else is to know goes to standard error."""
+    from services.auth.api_keys import check_owner
+    from services.processes.data_folder import existing_webhook_secret
+    from services.webhooks.owner_secrets import OwnerSecrets
+
+    check_owner(arguments.owner)
+    secrets = OwnerSecrets(sessions, settings.webhook_secret or existing_webhook_secret(settings.data))
+    if arguments.rotate:
+        found = await secrets.rotate(arguments.owner, overlap=arguments.overlap)
+    else:
+        found = await secrets.of(arguments.owner)
+    until = found.previous_until
+    if arguments.json:
+        facts = {"owner": arguments.owner, "secret": found.current, "previous_secret": found.previous}
+        print(json.dumps(facts | {"previous_until": None if until is None else until.isoformat(timespec="seconds")}))
+        return
+    print(found.current)
+    if until is not None:
+        print(f"messages are signed with the one before as well, until {until:%Y-%m-%d %H:%M} UTC", file=sys.stderr)
 
 
 async def _create(arguments: argparse.Namespace, keys: ApiKeys) -> None:

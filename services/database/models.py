@@ -328,10 +328,17 @@ class EventRow(Base):
 
 
 class DeliveryRow(Base):
-    """A webhook message that a job is over, for its ``webhook_url``."""
+    """A webhook message that a job is over, for its ``webhook_url``.
+
+    ``owner`` and ``host`` are known once somebody looked for due messages; see ``services.webhooks.fair_claims``.
+    """
 
     __tablename__ = "deliveries"
-    __table_args__ = (Index("deliveries_by_status", "status", "next_at"),)
+    __table_args__ = (
+        Index("deliveries_by_status", "status", "next_at"),
+        Index("deliveries_by_owner", "status", "owner", "next_at"),
+        Index("deliveries_by_host", "status", "owner", "host", "next_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
@@ -340,8 +347,33 @@ class DeliveryRow(Base):
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(16), default="pending")  # then delivered or failed
     attempts: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)  # {at, status, error, seconds} each
+    owner: Mapped[str | None] = mapped_column(String(64))  # of the job
+    host: Mapped[str | None] = mapped_column(String(300))  # of the URL, with its port; empty if it has none
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # while a worker sends it
     next_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class BreakerRow(Base):
+    """A receiver that did not answer an owner's last messages; see ``services.webhooks.circuit_breaker``."""
+
+    __tablename__ = "webhook_breakers"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    host: Mapped[str] = mapped_column(String(300), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)  # in a row
+    open_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class WebhookSecretRow(Base):
+    """Which webhook secrets an owner has who has rotated them; the secrets themselves are not stored."""
+
+    __tablename__ = "webhook_secrets"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer)
+    previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # how long the version before is valid, too
 
 
 class IdempotencyRow(Base):

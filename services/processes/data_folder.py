@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from ecs_core.errors import MotesError
 
 
@@ -49,3 +51,13 @@ def webhook_secret(data: Path) -> str:
     except OSError as error:
         what = f"cannot use the webhook secret in {path}: {error.strerror}"
         raise MotesError(f"{what}; make it readable, or set MOTES_WEBHOOK_SECRET") from None
+
+
+def existing_webhook_secret(data: Path) -> SecretStr | None:
+    """The secret that ``motes serve`` made in this folder, if it did."""
+    try:
+        return SecretStr((data / "webhook-secret").read_text().strip())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MotesError(f"cannot read {data / 'webhook-secret'}: {error.strerror}; set MOTES_WEBHOOK_SECRET") from None

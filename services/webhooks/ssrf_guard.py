@@ -11,20 +11,18 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager
 
 import httpx
 
 from ecs_core.errors import MotesError
+from services.webhooks.name_lookup import TooManyLookupsError
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _MAX_URL_LENGTH = 2000  # characters of a URL
 _DNS_TIMEOUT = 5.0  # seconds
-_dns_slots = threading.BoundedSemaphore(64)  # threads
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Public by their form, but cloud providers serve metadata there.
 _METADATA_NETWORKS = [ipaddress.ip_network(block) for block in ("192.0.0.0/24", "168.63.129.16/32")]
@@ -32,6 +30,10 @@ _METADATA_NETWORKS = [ipaddress.ip_network(block) for block in ("192.0.0.0/24", 
 
 class TargetRefusedError(MotesError):
     """A URL that Motes does not call: malformed, unknown, or not public."""
+
+
+class SilentNameServerError(TargetRefusedError):
+    """The name servers of a host did not answer in time."""
 
 
 def parse_url(url: str) -> httpx.URL:
@@ -55,41 +57,26 @@ def parse_url(url: str) -> httpx.URL:
     return parts
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, according to the system.
-
-    Runs in a thread of its own: clients choose the name server, and a silent one blocks a thread for half a minute.
-    Neither other requests nor the end of the process may wait for that.
-    """
-    if not _dns_slots.acquire(blocking=False):
-        raise OSError("too many names are being looked up")
-    found: Future[list[str]] = Future()
-    found.set_running_or_notify_cancel()  # the caller may give up waiting, the thread cannot
-
-    def look_up() -> None:
-        try:
-            found.set_result([str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
-        except (OSError, UnicodeError) as error:
-            found.set_exception(error)
-        finally:
-            _dns_slots.release()
-
-    threading.Thread(target=look_up, name="look-up", daemon=True).start()
-    return await asyncio.wrap_future(found)
-
-
-async def resolve_public(url: httpx.URL, *, private: bool, resolve: Resolve = resolve) -> Sequence[str]:
+async def resolve_public(url: httpx.URL, *, private: bool, resolve: Resolve) -> Sequence[str]:
     """The addresses of the URL's host. One address that is not public refuses all, unless ``private`` is set.
 
     Raises:
-        TargetRefusedError: the host is unknown or not public.
+        SilentNameServerError: its name servers do not answer.
+        TargetRefusedError: the host is unknown or not public, or cannot be looked up for another reason.
     """
     host = _ascii_host(url)
     try:
         async with asyncio.timeout(_DNS_TIMEOUT):
             found = await resolve(host, url.port or (443 if url.scheme == "https" else 80))
+    except TooManyLookupsError as error:
+        raise TargetRefusedError(f"{host}: {error}") from None
+    except TimeoutError:
+        raise SilentNameServerError(f"{host}: its name servers do not answer within {_DNS_TIMEOUT:g} s") from None
     except (OSError, UnicodeError) as error:
-        unknown = isinstance(error, UnicodeError) or getattr(error, "errno", None) == socket.EAI_NONAME
+        number = getattr(error, "errno", None)
+        if number == socket.EAI_AGAIN:
+            raise SilentNameServerError(f"{host}: cannot be looked up now") from None
+        unknown = isinstance(error, UnicodeError) or number == socket.EAI_NONAME
         raise TargetRefusedError(f"{host}: {'no such host' if unknown else 'cannot be looked up now'}") from None
     if not private and not all(map(is_public, found)):
         # Not which address: clients could map our network by asking for its names.
@@ -121,7 +108,7 @@ async def post(
     trust: ssl.SSLContext,
     timeout: float,
     private: bool,
-    resolve: Resolve = resolve,
+    resolve: Resolve,
 ) -> AsyncIterator[httpx.Response]:
     """POST to a URL at an address that was just checked; the certificate must still match the host name.
 

@@ -30,7 +30,7 @@ async def count_request(
     limit = limit_of(settings, caller, NAME)
     if limit is None:
         return
-    who = caller.key or f"from {_network(connection.client.host if connection.client else '')}"
+    who = caller.key or f"from {client_network(connection)}"
     try:
         connection.scope[_RATE] = await rates.hit(who, limit)
     except QuotaError as error:
@@ -38,8 +38,9 @@ async def count_request(
         raise
 
 
-def _network(host: str) -> str:
-    """The /64 network of an IPv6 address, as a client has all of its 2⁶⁴ addresses."""
+def client_network(connection: HTTPConnection) -> str:
+    """The client's address; of IPv6 its /64 network, as a client has all of its 2⁶⁴ addresses."""
+    host = connection.client.host if connection.client else ""
     try:
         address = ip_address(host)
     except ValueError:

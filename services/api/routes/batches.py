@@ -59,7 +59,7 @@ async def create_batch(
 
     async def make(batch_id: str) -> Answer:
         if body.webhook_url is not None:
-            await check_target(body.webhook_url, service.settings)
+            await check_target(body.webhook_url, service.settings, owner=caller.owner)
         jobs: list[tuple[JobRow, Sequence[JobRow]]] = []
         try:
             for number, song in enumerate(body.songs):

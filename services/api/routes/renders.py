@@ -81,7 +81,7 @@ async def render_system(
             raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
         check_output_name(body.output_path)
         if body.webhook_url is not None:
-            await check_target(body.webhook_url, service.settings)
+            await check_target(body.webhook_url, service.settings, owner=caller.owner)
         audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
         look = Look(row.particle_type, row.config, audio, row.owner)
         job, parts = await job_of(

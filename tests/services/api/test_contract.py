@@ -97,6 +97,7 @@ def test_every_response_conforms_to_openapi(
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "AUTH": auth,
         "LIMIT_REQUESTS_PER_MINUTE": "1000000",
+        "WRONG_KEYS_PER_MINUTE": "1000000",
         "LIMIT_OPEN_JOBS": "1000000",
         "LIMIT_QUEUED_JOBS": "1000000",
         "LIMIT_RENDERED_SECONDS_PER_DAY": "1000000000",

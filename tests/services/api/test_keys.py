@@ -68,6 +68,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "AUTH": "required",
             "LIMIT_REQUESTS_PER_MINUTE": "100000",
+            "WRONG_KEYS_PER_MINUTE": "100000",
             "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "WEBHOOK_PRIVATE_TARGETS": "true",
         }.items():
@@ -240,7 +241,8 @@ class TestScopes:
         if method != "HEAD":
             said = f"The API key lacks the scope '{needed}'; it has {other}"
             assert refused.json()["detail"] == said
-        assert world.call(f"{needed} only", **request).status_code not in (401, 403)
+        both = (method, path) == ("GET", "/webhook-secret")  # a secret is not for keys that read
+        assert (world.call(f"{needed} only", **request).status_code in (401, 403)) == both
 
     def test_read_scope_can_watch_but_not_change_a_system(self, world: World) -> None:
         system, _ = world.made("alice")
@@ -456,16 +458,34 @@ class TestKeysInTheDatabase:
 
         assert set(world.change(look_ups).values()) == {1}
 
-    def test_cache_of_wrong_keys_is_bounded(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_wrong_keys_push_out_no_valid_ones(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(api_keys, "_CACHE_SIZE", 5)
+        monkeypatch.setattr(api_keys, "CACHE_SECONDS", 3600.0)
 
-        async def try_many(keys: ApiKeys, sessions: Sessions) -> int:
+        async def try_many(keys: ApiKeys, sessions: Sessions) -> tuple[int, int]:
+            asked: list[object] = []
+            assert await keys.caller(world.keys["alice"]) is not None
+            async with sessions() as session:
+                engine = (await session.connection()).engine.sync_engine
+            event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
             for number in range(20):
                 assert await keys.caller(f"motes_aaaaaaaa_{number}") is None
                 assert await keys.caller(world.keys["alice"]) is not None
+            return sum("SELECT" in str(each) for each in asked), len(keys._unknown)
+
+        assert world.change(try_many) == (20, 5)  # a query for each wrong key, none for the valid one
+
+    def test_cache_of_valid_keys_is_bounded(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(api_keys, "_CACHE_SIZE", 3)
+
+        async def try_all(keys: ApiKeys, sessions: Sessions) -> int:
+            for key in world.keys.values():
+                assert await keys.caller(key) is not None
+            assert keys.is_known(key)  # the last one
             return len(keys._cache)
 
-        assert world.change(try_many) <= 5
+        assert len(world.keys) > 3
+        assert world.change(try_all) == 3
 
     @pytest.mark.parametrize(
         ("wrong", "said"),

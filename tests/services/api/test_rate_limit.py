@@ -178,6 +178,15 @@ async def test_refused_requests_are_not_counted(redis: Redis) -> None:
         assert await passes(both[1], who, 1)
 
 
+async def test_request_that_is_given_back_does_not_count(redis: Redis) -> None:
+    who = new_id()
+    async with processes(redis) as both:
+        for number in range(10):
+            assert await passes(both[number % 2], who, 3)
+            await both[number % 2].give_back(who)
+        assert [await passes(both[number % 2], who, 3) for number in range(4)] == [True] * 3 + [False]
+
+
 async def test_local_refusal_does_not_ask_redis(redis: Redis) -> None:
     async with processes(redis, 1) as [one]:
         assert await passes(one, who := new_id(), 1)

@@ -449,3 +449,24 @@ def test_api_and_workers_started_separately_render_together(tmp_path: Path, redi
             process.kill()
             process.wait()
         print((tmp_path / "log").read_text())
+
+
+class TestWebhookSecret:
+    def test_secret_is_printed_and_rotated(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        submit()  # there is a database
+        monkeypatch.setenv("MOTES_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        first = run("keys", "webhook-secret", "alice").stdout.strip()
+        assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", first)
+        assert run("keys", "webhook-secret", "alice").stdout.strip() == first
+        assert run("keys", "webhook-secret", "bob").stdout.strip() != first
+        second = json.loads(run("keys", "webhook-secret", "alice", "--rotate", "--json").stdout)
+        assert second["previous_secret"] == first != second["secret"]
+        assert "was rotated already" in run("keys", "webhook-secret", "alice", "--rotate").error
+        third = json.loads(run("keys", "webhook-secret", "alice", "--rotate", "--overlap", "0s", "--json").stdout)
+        assert third["previous_secret"] is None
+
+    def test_unknown_secret_and_owner_are_refused(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        submit()
+        monkeypatch.delenv("MOTES_WEBHOOK_SECRET", raising=False)
+        assert "must set MOTES_WEBHOOK_SECRET" in run("keys", "webhook-secret", "alice").error
+        assert "must be a letter or digit" in run("keys", "webhook-secret", "a b").error
