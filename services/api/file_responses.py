@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
 import anyio
@@ -20,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from services.jobs.artefacts import Artefact
 from services.storage.object_store import Storage
+from services.storage.reading import StoredReader
 
-_CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*")
 _BYTES = "application/octet-stream"
 VALIDATORS = {
@@ -75,22 +73,22 @@ async def stored_file(
         if not await run_in_threadpool(storage.exists, made.object):
             raise FileNotFoundError(made.object)
         return Response(headers={**headers, "Content-Length": str(made.size)}, media_type=media_type)
-    held = ExitStack()
-    try:
-        file, size = await run_in_threadpool(_open_file, held, storage, made.object)
-        wanted = request.headers.get("range", "")
-        if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
-            wanted = ""
-        found = parse_range(wanted, size)
-    except BaseException:
-        held.close()
-        raise
-    start, stop = found or (0, size)
+    wanted = request.headers.get("range", "")
+    if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
+        wanted = ""
+    found = parse_range(wanted, made.size)
+    start, stop = found or (0, made.size)
     if found is not None:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{made.size}"
     headers["Content-Length"] = str(stop - start)
-    content = _read(file, start, stop)
-    return _File(held, content, status_code=200 if found is None else 206, headers=headers, media_type=media_type)
+    reader = await run_in_threadpool(storage.open, made.object, size=made.size)
+    try:
+        first = await reader.read(start, min(stop, start + reader.part))  # before anything is answered
+    except BaseException:
+        await reader.close()
+        raise
+    status = 200 if found is None else 206
+    return _File(reader, first, start, stop, status_code=status, headers=headers, media_type=media_type)
 
 
 def _not_modified(request: Request, etag: str) -> bool:
@@ -128,29 +126,27 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _open_file(held: ExitStack, storage: Storage, key: str) -> tuple[BinaryIO, int]:
-    path = held.enter_context(storage.file(key))
-    file = held.enter_context(path.open("rb"))
-    return file, os.fstat(file.fileno()).st_size
-
-
 class _File(StreamingResponse):
-    """Part of a file; closes the file after sending it or when the client disconnects."""
+    """Part of a file, of which ``first`` is read. No more is read than the client takes; whatever happens, the file is
+    closed.
+    """
 
-    def __init__(self, held: ExitStack, content: AsyncIterator[bytes], **rest: Any) -> None:
-        super().__init__(content, **rest)
-        self._held = held
+    def __init__(self, reader: StoredReader, first: bytes, start: int, stop: int, **rest: Any) -> None:
+        super().__init__(_parts(reader, first, start, stop), **rest)
+        self._reader = reader
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
             with anyio.CancelScope(shield=True):
-                await run_in_threadpool(self._held.close)
+                await self._reader.close()
 
 
-async def _read(file: BinaryIO, start: int, stop: int) -> AsyncIterator[bytes]:
-    await run_in_threadpool(file.seek, start)
-    while start < stop and (chunk := await run_in_threadpool(file.read, min(_CHUNK, stop - start))):
-        start += len(chunk)
-        yield chunk
+async def _parts(reader: StoredReader, first: bytes, start: int, stop: int) -> AsyncIterator[bytes]:
+    yield first
+    start += len(first)
+    while start < stop:
+        part = await reader.read(start, min(stop, start + reader.part))
+        start += len(part)
+        yield part

@@ -19,6 +19,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from services.storage.reading import LocalReader, ObjectReader, StoredReader
+
 _MAX_ATTEMPTS = 20  # to move a file into a folder that others delete whenever it is empty
 
 
@@ -91,6 +93,21 @@ class Storage:
                 copy.write(chunk)
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
+
+    def open(self, key: str, *, size: int) -> StoredReader:
+        """A reader of parts of a file of ``size`` bytes. Of an object store, the first part that is read tells whether
+        it is there.
+
+        Raises:
+            FileNotFoundError: there is none of that size.
+        """
+        if self._folder is None:
+            return ObjectReader(self._store, key, size=size)
+        file = (self._folder / key).open("rb")
+        if os.fstat(file.fileno()).st_size != size:
+            file.close()
+            raise FileNotFoundError(key)
+        return LocalReader(key, file)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete files; missing ones are ignored. A reader that has one open can read it to its end."""
