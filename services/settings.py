@@ -86,6 +86,10 @@ class ServiceSettings(BaseSettings):
         default=5_000_000_000, ge=1, description="samples of any song: duration × sample rate × channels"
     )
     upload_limit: int = Field(default=500_000_000, ge=1, description="bytes of an upload")
+    downloads: Literal["stream", "redirect"] = Field(
+        default="stream",
+        description="stream, or redirect: clients are sent to an address of the object store, valid for 15 minutes",
+    )
     lease_seconds: float = Field(
         default=15.0,
         ge=1,

@@ -62,6 +62,11 @@ class Service:
     processor: CapacityLimiter
     missing_restrictions: Sequence[str]  # of the sandbox for clients' files
 
+    @property
+    def redirects(self) -> bool:
+        """Whether clients get files from the object store by themselves."""
+        return self.settings.downloads == "redirect"
+
     async def compute(self, work: Callable[[], T]) -> T:
         """Run CPU work in a thread, one at a time: threads hold up the event loop, too."""
         return await to_thread.run_sync(work, limiter=self.processor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import anyio
 from fastapi import HTTPException, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
@@ -25,6 +25,13 @@ _BYTES = "application/octet-stream"
 VALIDATORS = {
     "ETag": {"description": "the same for the same frames", "schema": {"type": "string"}},
     "Cache-Control": {"schema": {"type": "string"}},
+}
+
+ELSEWHERE: dict[int | str, dict[str, Any]] = {
+    307: {
+        "description": "The file is at `Location`, for a short time (`MOTES_DOWNLOADS=redirect`)",
+        "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+    }
 }
 
 
@@ -51,8 +58,11 @@ async def stored_file(
     media_type: str,
     modified: datetime | None = None,
     name: str | None = None,
+    redirect: bool = False,
 ) -> Response:
     """A stored file, or 304 if the client has it; with ``name`` as a download of that name.
+
+    With ``redirect`` the client is sent to the object store, if there is one.
 
     Raises:
         FileNotFoundError: the file is missing.
@@ -70,9 +80,10 @@ async def stored_file(
     if name is not None:
         headers["Content-Disposition"] = disposition(name)
     if request.method == "HEAD":
-        if not await run_in_threadpool(storage.exists, made.object):
-            raise FileNotFoundError(made.object)
+        await _check_size(storage, made)
         return Response(headers={**headers, "Content-Length": str(made.size)}, media_type=media_type)
+    if redirect and (url := await _url(storage, made, headers, media_type)) is not None:
+        return RedirectResponse(url, headers={"Cache-Control": "no-store"})
     wanted = request.headers.get("range", "")
     if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
         wanted = ""
@@ -89,6 +100,20 @@ async def stored_file(
         raise
     status = 200 if found is None else 206
     return _File(reader, first, start, stop, status_code=status, headers=headers, media_type=media_type)
+
+
+async def _check_size(storage: Storage, made: Artefact) -> None:
+    if await run_in_threadpool(storage.size, made.object) != made.size:
+        raise FileNotFoundError(made.object)
+
+
+async def _url(storage: Storage, made: Artefact, headers: Mapping[str, str], media_type: str) -> str | None:
+    """Where the object store answers with the file, with the same headers."""
+    shown = {name: value for name, value in headers.items() if name in ("Content-Disposition", "Cache-Control")}
+    url = await run_in_threadpool(storage.url, made.object, headers={**shown, "Content-Type": media_type})
+    if url is not None:
+        await _check_size(storage, made)  # a client could not tell why the store has it not
+    return url
 
 
 def _not_modified(request: Request, etag: str) -> bool:

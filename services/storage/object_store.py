@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mimetypes
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from services.storage.presigned import presigned_url
 from services.storage.reading import LocalReader, ObjectReader, StoredReader
 
 _MAX_ATTEMPTS = 20  # to move a file into a folder that others delete whenever it is empty
@@ -56,7 +58,8 @@ class Storage:
         """Move a file from the scratch folder to ``key``; returns its size in bytes."""
         size = path.stat().st_size
         if self._folder is None:
-            obstore.put(self._store, key, path)
+            kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+            obstore.put(self._store, key, path, attributes={"Content-Type": kind})
             path.unlink()
             return size
         os.utime(path)  # its age counts from now, however long it took to write
@@ -78,6 +81,16 @@ class Storage:
         except FileNotFoundError:
             return False
         return True
+
+    def size(self, key: str) -> int:
+        """Bytes of the file under ``key``. Raises FileNotFoundError if there is none."""
+        return obstore.head(self._store, key)["size"]
+
+    def url(self, key: str, *, headers: Mapping[str, str]) -> str | None:
+        """An address at which anybody gets the file for a short time, see ``services.storage.presigned``; None if the
+        storage has none.
+        """
+        return presigned_url(self._store, key, headers=headers)
 
     @contextmanager
     def file(self, key: str) -> Iterator[Path]:

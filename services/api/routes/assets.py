@@ -15,7 +15,7 @@ from services.api import schemas
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, file_content, stored_file
+from services.api.file_responses import ELSEWHERE, VALIDATORS, file_content, stored_file
 from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
 from services.api.route import Route
 from services.api.routes.uploads import Upload, printable_name, receive_upload, upload_body
@@ -143,6 +143,7 @@ async def get_asset(asset_id: str, service: ServiceDep, caller: CallerDep) -> sc
         200: {"description": "The file as stored", "headers": VALIDATORS, **_FILE},
         206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_FILE},
         304: {"description": "The client has it, by `If-None-Match`"},
+        **ELSEWHERE,
         **problems(404, 416),
     },
 )
@@ -154,7 +155,7 @@ async def get_asset_file(asset_id: str, service: ServiceDep, caller: CallerDep, 
     if row.kind != "image":  # of which browsers should make nothing
         shown = {"media_type": "application/octet-stream", "name": row.name}
     try:
-        return await stored_file(request, service.storage, made, cache=_CACHE, **shown)
+        return await stored_file(request, service.storage, made, cache=_CACHE, redirect=service.redirects, **shown)
     except FileNotFoundError:
         raise HTTPException(404, "The asset's file was lost; upload it again") from None
 
