@@ -29,8 +29,8 @@ VALIDATORS = {
 
 ELSEWHERE: dict[int | str, dict[str, Any]] = {
     307: {
-        "description": "The file is at `Location`, for a short time (`MOTES_DOWNLOADS=redirect`)",
-        "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+        "description": "Elsewhere, for some minutes",
+        "headers": {"Location": {"schema": {"type": "string"}}},
     }
 }
 

@@ -36,8 +36,9 @@ _CACHE = "private, max-age=0, must-revalidate"  # another config gives another p
 _MEDIA = {"frame": "image/png", "analysis": "application/json", "curves": "application/json"}
 _PICTURE = file_content("image/png")
 _NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "The client has it, by `If-None-Match`"}
-} | ELSEWHERE
+    304: {"description": "The client has it, by `If-None-Match`"},
+    **ELSEWHERE,
+}
 _ERRORS = _NOT_MODIFIED | problems(400, 404, 416, 507)
 
 
