@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")  # as browsers send it
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
-_HOST = r"(.*@)?(\[[^]]+\]|[^]/:?@[]*)(:\d{1,4}|:[1-6]\d{4})?([/?].*)?"  # a password may hold any character
+_HOST = r"(?P<user>.*?@)?(\[[^]]+\]|[^]/:?@[]*)(:\d{1,4}|:[1-6]\d{4})?([/?].*)?"  # a password may hold any character
 _DATABASE = re.compile(rf"postgresql\+asyncpg://{_HOST}|sqlite\+aiosqlite:///.+")
 _DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _DAY = 24 * 3600  # seconds
@@ -177,8 +177,13 @@ class ServiceSettings(BaseSettings):
         scheme, separator, rest = url.partition("://")
         # Accept the schemes and parameters that hosting providers and other clients use.
         url = _DRIVERS.get(scheme, scheme) + separator + re.sub(r"([?&])sslmode=", r"\1ssl=", rest)
-        if url and not _DATABASE.fullmatch(url):
-            raise ValueError("must be postgresql+asyncpg://user:password@host:port/name or sqlite+aiosqlite:///path")
+        if not url:
+            return url
+        if (found := _DATABASE.fullmatch(url)) is None:
+            known = "postgresql+asyncpg://host:port/name, with user:password@ before the host, or sqlite+aiosqlite:///path"
+            raise ValueError(f"must be {known}")
+        if (user := found["user"]) and "@" in user[:-1]:  # where drivers would take the host to begin
+            return url.replace(user, f"{user[:-1].replace('@', '%40')}@", 1)
         return url
 
     @field_validator("redis_url")

@@ -19,7 +19,8 @@ HIDDEN = "********"
 SECRET_NAME = re.compile(r"(?i)(secret|token|passw(or)?d|passphrase|credentials?|_key|^key|otlp_headers)s?$")
 _SHORTEST = 6  # characters of a secret that is hidden wherever it stands: less would hide parts of words
 _SECRET_PARAMETER = r"[^=&;\s?]*(?:secret|token|passw|pwd|key|sig|credential|auth)[^=&;\s]*="
-_PARAMETERS = re.compile(rf"(?i)([?&;]{_SECRET_PARAMETER})[^&;\s\"'<>]+")
+# What ends a sentence is not part of a value.
+_PARAMETERS = re.compile(rf"(?i)([?&;]{_SECRET_PARAMETER})[^&;\s\"'<>]+?(?=[:,.)]*(?:[&;\s\"'<>]|$))")
 # A URL that is a whole value ends where the value does, so that nothing in its password can end it.
 _WHOLE = re.compile(r"(?s)^([^:/\s]+://(?!/)[^:]*:).*@")
 _WHOLE_PARAMETERS = re.compile(rf"(?is)([?&;]{_SECRET_PARAMETER})[^&]*")

@@ -23,6 +23,7 @@ from standardwebhooks import Webhook
 from services.database.engine import Sessions, on_commit
 from services.database.models import DeliveryRow, now
 from services.observability import metrics
+from services.observability.masking import masked
 from services.settings import ServiceSettings
 from services.webhooks.ssrf_guard import Resolve, TargetRefusedError, parse_url, post, resolve, resolve_public
 
@@ -158,6 +159,7 @@ class Deliverer:
             error = f"{type(failure).__name__}: {failure}".removesuffix(": ")
         if status is not None:  # the status counts, even if the body never arrived
             error = None if 200 <= status < 300 else f"answered {status}"
+        error = None if error is None else masked(error)
         return {"at": at.isoformat(), "status": status, "error": error, "seconds": round(time.monotonic() - began, 3)}
 
     async def _record(self, row: DeliveryRow, attempt: dict[str, Any]) -> None:
