@@ -180,7 +180,9 @@ class ServiceSettings(BaseSettings):
         if not url:
             return url
         if (found := _DATABASE.fullmatch(url)) is None:
-            known = "postgresql+asyncpg://host:port/name, with user:password@ before the host, or sqlite+aiosqlite:///path"
+            known = (
+                "postgresql+asyncpg://host:port/name, with user:password@ before the host, or sqlite+aiosqlite:///path"
+            )
             raise ValueError(f"must be {known}")
         if (user := found["user"]) and "@" in user[:-1]:  # where drivers would take the host to begin
             return url.replace(user, f"{user[:-1].replace('@', '%40')}@", 1)

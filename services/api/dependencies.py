@@ -34,7 +34,8 @@ from services.observability import metrics
 from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.disk_admission import DiskAdmission
-from services.storage.object_store import Storage, work_folder
+from services.storage.object_store import Storage
+from services.storage.work_folders import work_folder
 
 T = TypeVar("T")
 SYSTEM_POLL_INTERVAL, EVENT_POLL_INTERVAL = 0.2, 0.4  # seconds between polls for followers

@@ -24,7 +24,7 @@ from services.retention.policy import RetentionPolicy
 from services.retention.pruning import INTERNAL_PREFIX, Pruner
 from services.settings import ServiceSettings
 from services.storage.disk_admission import format_size
-from services.storage.object_store import Storage, remove_dead_work_folders
+from services.storage.object_store import Storage
 
 _log = logging.getLogger("motes.retention")
 _LEASE = f"{INTERNAL_PREFIX}retention"
@@ -105,7 +105,7 @@ class Janitor:
             report.add(deletion.reason, deletion.item.kind, 1, deletion.size)
         for orphan in await self._orphans.find():
             report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
-        if dead := await asyncio.to_thread(remove_dead_work_folders, self._storage.scratch, dry_run=True):
+        if dead := await asyncio.to_thread(self._storage.remove_dead_work_folders, dry_run=True):
             report.add("leftover", "workplace", 1, dead)
         report.rows = await self._pruner.due()
         return report
@@ -121,7 +121,7 @@ class Janitor:
             await self._orphans.remove(orphans)
             for orphan in orphans:
                 report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
-            if dead := await asyncio.to_thread(remove_dead_work_folders, self._storage.scratch):
+            if dead := await asyncio.to_thread(self._storage.remove_dead_work_folders):
                 metrics.count_freed("leftover", dead)
                 report.add("leftover", "workplace", 1, dead)
             report.rows = await self._pruner.prune()
