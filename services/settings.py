@@ -63,6 +63,7 @@ class ServiceSettings(BaseSettings):
     )
     limit_requests_per_minute: int = Field(default=600, ge=0, description="requests per minute and key")
     limit_open_jobs: int = Field(default=200, ge=0, description="jobs of an owner that are not over")
+    limit_open_uploads: int = Field(default=20, ge=0, description="resumable uploads of an owner that are not complete")
     limit_queued_jobs: int = Field(default=100, ge=0, description="jobs of an owner that no worker has started")
     limit_rendered_seconds_per_day: int = Field(
         default=36_000, ge=0, description="seconds of video rendered for an owner per day (UTC)"

@@ -28,6 +28,7 @@ from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Tasks
 from services.media.assets.store import Assets
+from services.media.resumable import ResumableUploads
 from services.media.sandbox.self_check import check_sandbox
 from services.media.songs import Songs
 from services.observability import metrics
@@ -53,6 +54,7 @@ class Service:
     storage: Storage
     songs: Songs
     assets: Assets
+    uploads: ResumableUploads
     keys: ApiKeys
     deleter: Deleter
     disk_admission: DiskAdmission
@@ -130,6 +132,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         storage=storage,
                         songs=songs,
                         assets=Assets(settings, sessions, storage),
+                        uploads=ResumableUploads(settings, sessions, storage),
                         keys=keys,
                         deleter=Deleter(sessions, storage),
                         disk_admission=DiskAdmission(settings, sessions, storage),

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from services.database.engine import Sessions
 from services.database.models import IdempotencyRow, new_id, now
+from services.media.resumable import ResumableUploads
 from services.observability import metrics
 from services.retention.orphans import Orphans
 from services.retention.policy import RetentionPolicy
@@ -67,6 +68,7 @@ class Janitor:
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
         self._policy, self._pruner = RetentionPolicy(settings, sessions, storage), Pruner(settings, sessions)
+        self._uploads = ResumableUploads(settings, sessions, storage)
         self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans))
 
     async def run(self) -> None:
@@ -116,6 +118,9 @@ class Janitor:
         for deletion in await self._policy.due():
             size = await self._policy.delete(deletion)
             report.add(deletion.reason, deletion.item.kind, 1 if size or not deletion.size else 0, size)
+        number, size = await self._uploads.expire()
+        metrics.count_freed("expired", size)
+        report.add("expired", "upload", number, size)
         if thorough:
             orphans = await self._orphans.find()
             await self._orphans.remove(orphans)

@@ -14,6 +14,7 @@ from services.database.models import (
     AssetRow,
     AudioRow,
     JobRow,
+    ResumableUploadRow,
     UploadRow,
     renders_itself,
 )
@@ -36,7 +37,7 @@ async def stored_bytes(session: AsyncSession, owner: str) -> int:
 
 
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
-    """Usage of all owners, or of one: videos, previews, frames, songs, assets. Shared items count for every owner."""
+    """Usage of all owners, or of one: videos, previews, frames, songs, assets, uploads. Shared items count for every owner."""
     size = func.coalesce(func.sum(JobRow.size), 0)
     of = case((JobRow.kind.in_(VIDEOS), "video"), else_=JobRow.kind)
     results = select(JobRow.owner, of, func.count(), size).group_by(JobRow.owner, of)
@@ -45,10 +46,13 @@ async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> lis
     songs = songs.join(AudioRow, AudioRow.sha256 == UploadRow.sha256)
     assets = select(AssetClaimRow.owner, literal("asset"), func.count(), func.sum(AssetRow.size))
     assets = assets.join(AssetRow, AssetRow.sha256 == AssetClaimRow.sha256).group_by(AssetClaimRow.owner)
+    arriving = select(ResumableUploadRow.owner, literal("upload"), func.count(), func.sum(ResumableUploadRow.reserved))
+    arriving = arriving.where(ResumableUploadRow.reserved > 0).group_by(ResumableUploadRow.owner)
     if owner is not None:
+        arriving = arriving.where(ResumableUploadRow.owner == owner)
         results, songs = results.where(JobRow.owner == owner), songs.where(UploadRow.owner == owner)
         assets = assets.where(AssetClaimRow.owner == owner)
-    rows = [*await session.execute(results), *await session.execute(songs), *await session.execute(assets)]
+    rows = [row for each in (results, songs, assets, arriving) for row in await session.execute(each)]
     return [Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows]
 
 

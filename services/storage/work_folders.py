@@ -3,7 +3,7 @@
 Its name says which process that is: the machine since it was started, the process's number and when it began. So the
 same machine can tell whether it lives. A lock could not: on a network's file system each machine may have locks of its
 own. Other machines cannot tell, nor containers with processes of their own, so a process touches its folder now and
-then, and one that nobody has touched for an hour is theirs to remove. The file system's clock tells how long ago it was.
+then, and one that nobody has touched for an hour is theirs to remove, by the file system's clock.
 """
 
 from __future__ import annotations
