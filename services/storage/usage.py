@@ -37,7 +37,10 @@ async def stored_bytes(session: AsyncSession, owner: str) -> int:
 
 
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
-    """Usage of all owners, or of one: videos, previews, frames, songs, assets, uploads. Shared items count for every owner."""
+    """Usage of all owners, or of one: videos, previews, frames, songs, assets, and uploads that are not complete.
+
+    Shared items count for every owner.
+    """
     size = func.coalesce(func.sum(JobRow.size), 0)
     of = case((JobRow.kind.in_(VIDEOS), "video"), else_=JobRow.kind)
     results = select(JobRow.owner, of, func.count(), size).group_by(JobRow.owner, of)

@@ -206,7 +206,7 @@ class _Parts:
         """Store the body of a request; of one that ends early what has arrived, unless it has a checksum."""
         early: Exception | None = None
         digest = None if checksum is None else hashlib.new(checksum[0], usedforsecurity=False)
-        file = await run_in_threadpool(self._path.open, "wb")
+        file: BinaryIO = await run_in_threadpool(self._path.open, "wb")
         try:
             batch = bytearray()
             try:
