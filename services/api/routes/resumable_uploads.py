@@ -34,7 +34,7 @@ from services.storage.disk_admission import InsufficientStorageError
 _VERSION = "1.0.0"
 _EXTENSIONS = "creation,expiration,termination,checksum"
 _ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
-_BODY = "application/offset+octet-stream"
+_BODY, _PLAIN = "application/offset+octet-stream", "application/octet-stream"  # generated clients know the second one
 _PART = 8 << 20  # bytes after which what has arrived is stored; a process that ends loses no more
 _BATCH = 1 << 20  # bytes handed to a thread at a time
 _MISMATCH = 460
@@ -78,7 +78,7 @@ _APPEND = {
         _header("Upload-Offset", "bytes that were received"),
         _header("Upload-Checksum", "of this part: `sha256` and the digest in base64", required=False),
     ],
-    "requestBody": {"required": True, "content": {_BODY: {"schema": {"type": "string", "format": "binary"}}}},
+    "requestBody": {"required": True, "content": {_PLAIN: {"schema": {"type": "string", "format": "binary"}}}},
 }
 
 
@@ -106,7 +106,7 @@ async def describe_uploads(service: ServiceDep, caller: CallerDep) -> Response:
             "description": "Send the file to `Location`",
             "headers": {"Location": {"schema": {"type": "string"}}},
         },
-        **problems(400, 412, 413, 507),
+        **problems(400, 412, 507),
     },
 )
 async def create_upload(service: ServiceDep, caller: CallerDep, request: Request) -> Response:
@@ -161,7 +161,7 @@ async def get_upload(upload_id: str, service: ServiceDep, caller: CallerDep) -> 
 async def append_to_upload(upload_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """Send the next part. After the last one the file is checked and stored, as if it had come at once."""
     _check_version(request)
-    if request.headers.get("content-type", "").strip().lower() != _BODY:
+    if request.headers.get("content-type", "").strip().lower() not in (_BODY, _PLAIN):
         raise HTTPException(415, f"Content-Type: must be {_BODY}")
     start, checksum = _number(request, "Upload-Offset"), _checksum(request)
     row = await _upload_or_404(service, caller, upload_id)

@@ -255,7 +255,7 @@ class TestRefusals:
         ("headers", "body", "status"),
         [
             ({"Tus-Resumable": "2"}, b"x", 412),
-            ({"Content-Type": "application/octet-stream"}, b"x", 415),
+            ({"Content-Type": "application/json"}, b"x", 415),
             ({"Upload-Offset": "x"}, b"x", 400),
             ({"Upload-Offset": "3"}, b"x", 409),
             ({}, b"x" * 11, 413),
