@@ -60,22 +60,22 @@ class _Route(Route):
 router = APIRouter(tags=["uploads"], route_class=_Route)
 
 
-def _header(name: str, description: str, *, required: bool = True) -> dict[str, Any]:
-    schema = {"type": "string"}
+def _header(name: str, description: str, *, required: bool = True, **schema: Any) -> dict[str, Any]:
+    schema = {"type": "string", **schema}
     return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
 
 
-_TUS = _header("Tus-Resumable", _VERSION)
+_TUS = _header("Tus-Resumable", "the version of the protocol", enum=[_VERSION])
 _OFFSET = {"Upload-Offset": {"description": "bytes that were received", "schema": {"type": "string"}}}
 _CREATE = [
     _TUS,
-    _header("Upload-Length", "bytes of the file"),
+    _header("Upload-Length", "bytes of the file", pattern=r"^[1-9][0-9]{0,17}$"),
     _header("Upload-Metadata", "`filename`, and `kind`: song or asset, each with its value in base64"),
 ]
 _APPEND = {
     "parameters": [
         _TUS,
-        _header("Upload-Offset", "bytes that were received"),
+        _header("Upload-Offset", "bytes that were received", pattern="^[0-9]{1,18}$"),
         _header("Upload-Checksum", "of this part: `sha256` and the digest in base64", required=False),
     ],
     "requestBody": {"required": True, "content": {_PLAIN: {"schema": {"type": "string", "format": "binary"}}}},
