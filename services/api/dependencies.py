@@ -28,13 +28,15 @@ from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Tasks
 from services.media.assets.store import Assets
+from services.media.resumable import ResumableUploads
 from services.media.sandbox.self_check import check_sandbox
 from services.media.songs import Songs
 from services.observability import metrics
 from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.disk_admission import DiskAdmission
-from services.storage.object_store import Storage, work_folder
+from services.storage.object_store import Storage
+from services.storage.work_folders import work_folder
 
 T = TypeVar("T")
 SYSTEM_POLL_INTERVAL, EVENT_POLL_INTERVAL = 0.2, 0.4  # seconds between polls for followers
@@ -52,6 +54,7 @@ class Service:
     storage: Storage
     songs: Songs
     assets: Assets
+    uploads: ResumableUploads
     keys: ApiKeys
     deleter: Deleter
     disk_admission: DiskAdmission
@@ -61,6 +64,11 @@ class Service:
     folder: Path
     processor: CapacityLimiter
     missing_restrictions: Sequence[str]  # of the sandbox for clients' files
+
+    @property
+    def redirects(self) -> bool:
+        """Whether clients get files from the object store by themselves."""
+        return self.settings.downloads == "redirect"
 
     async def compute(self, work: Callable[[], T]) -> T:
         """Run CPU work in a thread, one at a time: threads hold up the event loop, too."""
@@ -124,6 +132,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         storage=storage,
                         songs=songs,
                         assets=Assets(settings, sessions, storage),
+                        uploads=ResumableUploads(settings, sessions, storage),
                         keys=keys,
                         deleter=Deleter(sessions, storage),
                         disk_admission=DiskAdmission(settings, sessions, storage),

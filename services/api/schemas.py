@@ -592,6 +592,19 @@ class Asset(BaseModel):
     created_at: datetime
 
 
+class ResumableUpload(BaseModel):
+    """A file that arrives in parts; in the end `audio` or `asset` is what became of it."""
+
+    upload_id: str
+    kind: Literal["song", "asset"]
+    name: str
+    length: int = Field(description="bytes")
+    received: int = Field(description="bytes")
+    expires_at: datetime
+    audio: UploadedAudio | None = None
+    asset: Asset | None = None
+
+
 class Counts(BaseModel):
     """What there is, as in the guide."""
 

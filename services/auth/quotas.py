@@ -32,6 +32,7 @@ class Quotas:
     queued_jobs: float = math.inf
     rendered_seconds_per_day: float = math.inf
     stored_bytes: float = math.inf
+    open_uploads: float = math.inf
 
 
 NO_QUOTAS = Quotas()

@@ -6,7 +6,8 @@ import argparse
 import asyncio
 
 from services.cli.service_database import migrate, one_line_errors, prepare, schema_revisions
-from services.cli.service_settings import add_data_argument, masked, settings_from
+from services.cli.service_settings import add_data_argument, settings_from
+from services.observability.masking import masked_value
 
 HELP = "Bring the structure of the database up to date, or tell how it stands."
 EXAMPLES = """\
@@ -43,14 +44,14 @@ def _upgrade(arguments: argparse.Namespace) -> None:
     before, needed = schema_revisions(settings)
     migrate(settings)
     change = "up to date" if before == needed else f"{before or 'none'} → {needed}"
-    print(f"{masked(settings.database)}: {change}")
+    print(f"{masked_value(settings.database)}: {change}")
 
 
 def _current(arguments: argparse.Namespace) -> None:
     settings = settings_from(arguments, "data")
     here, needed = schema_revisions(settings)
     advice = "up to date" if here == needed else f"this Motes needs {needed}: run motes db upgrade"
-    print(f"{masked(settings.database)}: {here or 'none'}, {advice}")
+    print(f"{masked_value(settings.database)}: {here or 'none'}, {advice}")
 
 
 def _repair(arguments: argparse.Namespace) -> None:
@@ -62,4 +63,4 @@ def _repair(arguments: argparse.Namespace) -> None:
     with one_line_errors(settings):
         done = asyncio.run(repair(settings.database, Storage(settings.storage).exists))
     gone = f"{done.songs} songs, {done.assets} assets, {done.artefacts} segments and results, {done.videos} videos"
-    print(f"{masked(settings.database)}: deleted rows of {gone}; replanned {done.jobs} jobs")
+    print(f"{masked_value(settings.database)}: deleted rows of {gone}; replanned {done.jobs} jobs")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ecs_core.errors import MotesError
 from services.cli.service_database import open_sessions
-from services.cli.service_settings import add_data_argument, masked, settings_from
+from services.cli.service_settings import add_data_argument, settings_from
 from services.cli.tables import print_table
+from services.observability.masking import masked_value
 
 if TYPE_CHECKING:
     from services.database.engine import Sessions
@@ -56,7 +57,7 @@ def _storage(settings: ServiceSettings) -> Storage:
     try:
         return Storage(settings.storage)
     except Exception as error:  # object store clients raise errors of many kinds
-        raise MotesError(f"the storage {masked(settings.storage)}: {masked(str(error))}") from error
+        raise MotesError(f"the storage {masked_value(settings.storage)}: {error}") from error
 
 
 async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
@@ -64,7 +65,7 @@ async def _show(arguments: argparse.Namespace, settings: ServiceSettings, sessio
 
     async with sessions() as session:
         stored, owned = await usage_by_kind(session), sorted(await usage_by_owner(session))
-    facts: dict[str, Any] = {"storage": masked(settings.storage), "free": storage.free()}
+    facts: dict[str, Any] = {"storage": masked_value(settings.storage), "free": storage.free()}
     facts["reserve"] = None if facts["free"] is None else settings.reserve_of(storage.total())
     if arguments.json:
         kinds = {each.kind: {"number": each.number, "bytes": each.bytes} for each in stored}

@@ -140,6 +140,38 @@ class AssetClaimRow(Base):
     used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
+class ResumableUploadRow(Base):
+    """A file that arrives in parts; see ``services.media.resumable``."""
+
+    __tablename__ = "resumable_uploads"
+    __table_args__ = (
+        Index("resumable_uploads_by_owner", "owner"),
+        Index("resumable_uploads_by_expiry", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(8))  # song or asset
+    name: Mapped[str] = mapped_column(String(200))  # of the client's file
+    length: Mapped[int] = mapped_column(BigInteger)  # bytes of the whole file
+    received: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes that its parts have
+    reserved: Mapped[int] = mapped_column(BigInteger)  # bytes that count as stored
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # the client is told in the end
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ResumablePartRow(Base):
+    """A part of such a file that is in storage; together they are all that was received."""
+
+    __tablename__ = "resumable_parts"
+
+    upload_id: Mapped[str] = mapped_column(ForeignKey("resumable_uploads.id", ondelete="CASCADE"), primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # its first byte
+    size: Mapped[int] = mapped_column(BigInteger)
+    object: Mapped[str] = mapped_column(String(255))  # storage key
+
+
 class SystemAssetRow(Base):
     """An asset that a system's config refers to."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -114,7 +115,7 @@ def restore(folder: Path, data: Path, storage: Storage) -> BackupResult:
     with _locked(data):
         for key in files:
             if not storage.exists(key):
-                part = storage.scratch / f"restored-{os.getpid()}"
+                part = storage.scratch / f"restored-{secrets.token_hex(8)}"
                 _copy_atomically(folder / STORAGE / key, part)
                 storage.put(key, part)
                 copied += 1

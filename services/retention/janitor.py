@@ -19,13 +19,14 @@ from sqlalchemy.exc import IntegrityError
 from services.database.engine import Sessions
 from services.database.models import IdempotencyRow, new_id, now
 from services.database.tallies import fold
+from services.media.resumable import ResumableUploads
 from services.observability import metrics
 from services.retention.orphans import Orphans
 from services.retention.policy import RetentionPolicy
 from services.retention.pruning import INTERNAL_PREFIX, Pruner
 from services.settings import ServiceSettings
 from services.storage.disk_admission import format_size
-from services.storage.object_store import Storage, remove_dead_work_folders
+from services.storage.object_store import Storage
 
 _log = logging.getLogger("motes.retention")
 _LEASE = f"{INTERNAL_PREFIX}retention"
@@ -68,6 +69,7 @@ class Janitor:
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
         self._policy, self._pruner = RetentionPolicy(settings, sessions, storage), Pruner(settings, sessions)
+        self._uploads = ResumableUploads(settings, sessions, storage)
         self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans))
 
     async def run(self) -> None:
@@ -106,7 +108,7 @@ class Janitor:
             report.add(deletion.reason, deletion.item.kind, 1, deletion.size)
         for orphan in await self._orphans.find():
             report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
-        if dead := await asyncio.to_thread(remove_dead_work_folders, self._storage.scratch, dry_run=True):
+        if dead := await asyncio.to_thread(self._storage.remove_dead_work_folders, dry_run=True):
             report.add("leftover", "workplace", 1, dead)
         report.rows = await self._pruner.due()
         return report
@@ -118,12 +120,15 @@ class Janitor:
         for deletion in await self._policy.due(thorough=thorough):
             size = await self._policy.delete(deletion)
             report.add(deletion.reason, deletion.item.kind, 1 if size or not deletion.size else 0, size)
+        number, size = await self._uploads.expire()
+        metrics.count_freed("expired", size)
+        report.add("expired", "upload", number, size)
         if thorough:
             orphans = await self._orphans.find()
             await self._orphans.remove(orphans)
             for orphan in orphans:
                 report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
-            if dead := await asyncio.to_thread(remove_dead_work_folders, self._storage.scratch):
+            if dead := await asyncio.to_thread(self._storage.remove_dead_work_folders):
                 metrics.count_freed("leftover", dead)
                 report.add("leftover", "workplace", 1, dead)
             report.rows = await self._pruner.prune()

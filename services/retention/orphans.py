@@ -17,7 +17,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions
-from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, TaskRow, now
+from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, ResumablePartRow, TaskRow, now
 from services.observability import metrics
 from services.retention.deletion import Deleter
 from services.storage.object_keys import asset_key
@@ -71,7 +71,11 @@ class Orphans:
         for asset in {each.file.key.split("/")[1] for each in orphans if each.file.key.startswith("assets/")}:
             freed += await Deleter(self._sessions, self._storage).delete_asset_files(asset, "leftover")
         for reason in ("leftover", "expired"):
-            files = [each.file for each in orphans if each.reason == reason and each.file.key.startswith("scenes/")]
+            files = [
+                each.file
+                for each in orphans
+                if each.reason == reason and each.file.key.startswith(("scenes/", "uploads/"))
+            ]
             await asyncio.to_thread(self._storage.delete, [each.key for each in files])
             size = sum(each.size for each in files)
             metrics.count_freed(reason, size)
@@ -113,7 +117,19 @@ async def _asset_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> 
     return [Orphan(each, "leftover") for each in files if each.key not in known]
 
 
-_FINDERS = {"scenes": _scene_orphans, "audio": _song_orphans, "analyses": _song_orphans, "assets": _asset_orphans}
+async def _upload_orphans(session: AsyncSession, files: Sequence[StoredFile]) -> list[Orphan]:
+    keys = [each.key for each in files]
+    known = set(await session.scalars(select(ResumablePartRow.object).where(ResumablePartRow.object.in_(keys))))
+    return [Orphan(each, "leftover") for each in files if each.key not in known]
+
+
+_FINDERS = {
+    "uploads": _upload_orphans,
+    "scenes": _scene_orphans,
+    "audio": _song_orphans,
+    "analyses": _song_orphans,
+    "assets": _asset_orphans,
+}
 
 
 def _batches(files: Sequence[StoredFile]) -> Iterator[Sequence[StoredFile]]:

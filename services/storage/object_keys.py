@@ -37,6 +37,16 @@ def asset_lock(sha256: str) -> str:
     return f"asset {sha256}"
 
 
+def upload_folder(upload: str) -> str:
+    """What has arrived of a resumable upload."""
+    return f"uploads/{upload}/"
+
+
+def upload_part_key(upload: str, start: int, token: str) -> str:
+    """A part of a resumable upload, from this byte on; the token is of one attempt to store it."""
+    return f"{upload_folder(upload)}{start}.{token}"
+
+
 def analyses_folder(audio: str) -> str:
     """Everything analysed in a song."""
     return f"analyses/{audio}/"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import fcntl
+import mimetypes
 import os
-import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,12 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from services.storage.presigned import presigned_url
+from services.storage.private_folders import private_folder, private_temporary_folders
+from services.storage.reading import LocalReader, ObjectReader, StoredReader
+from services.storage.work_folders import remove_dead_work_folders
+
+_SCRATCH = "motes-scratch"
 _MAX_ATTEMPTS = 20  # to move a file into a folder that others delete whenever it is empty
 
 
@@ -34,8 +39,8 @@ class StoredFile:
 class Storage:
     """Files under a URL, ``file:///srv/motes`` or ``s3://bucket/prefix``. A file appears only when it is complete.
 
-    ``scratch`` is a local folder for incomplete files. With a local storage it lies inside, so that a finished file
-    is only renamed.
+    ``scratch`` is a local folder for incomplete files, of this user alone. With a local storage it lies inside, so
+    that a finished file is only renamed.
     """
 
     def __init__(self, url: str) -> None:
@@ -43,18 +48,23 @@ class Storage:
         self._folder = Path(parts.path) if parts.scheme == "file" else None
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self.scratch = self._folder / ".scratch"
+            self.scratch = private_folder(self._folder / ".scratch")
             self._store: ObjectStore = LocalStore(self._folder, automatic_cleanup=True)
         else:
-            self.scratch = Path(tempfile.gettempdir()) / f"motes-scratch-{os.getuid()}"
+            self.scratch = private_temporary_folders(_SCRATCH)[0]
             self._store = from_url(url)
-        self.scratch.mkdir(mode=0o700, exist_ok=True)
+
+    def remove_dead_work_folders(self, *, dry_run: bool = False) -> int:
+        """Remove the work folders of dead processes; returns the bytes freed, or with ``dry_run`` the bytes to free."""
+        folders = [self.scratch] if self._folder is not None else private_temporary_folders(_SCRATCH)
+        return sum(remove_dead_work_folders(each, dry_run=dry_run) for each in folders)
 
     def put(self, key: str, path: Path) -> int:
         """Move a file from the scratch folder to ``key``; returns its size in bytes."""
         size = path.stat().st_size
         if self._folder is None:
-            obstore.put(self._store, key, path)
+            kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+            obstore.put(self._store, key, path, attributes={"Content-Type": kind})
             path.unlink()
             return size
         os.utime(path)  # its age counts from now, however long it took to write
@@ -77,6 +87,16 @@ class Storage:
             return False
         return True
 
+    def size(self, key: str) -> int:
+        """Bytes of the file under ``key``. Raises FileNotFoundError if there is none."""
+        return obstore.head(self._store, key)["size"]
+
+    def url(self, key: str, *, headers: Mapping[str, str]) -> str | None:
+        """An address at which anybody gets the file for a short time, see ``services.storage.presigned``; None if the
+        storage has none.
+        """
+        return presigned_url(self._store, key, headers=headers)
+
     @contextmanager
     def file(self, key: str) -> Iterator[Path]:
         """Yield a path to read the file from. Raises FileNotFoundError if there is none."""
@@ -91,6 +111,21 @@ class Storage:
                 copy.write(chunk)
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
+
+    def open(self, key: str, *, size: int) -> StoredReader:
+        """A reader of parts of a file of ``size`` bytes. Of an object store, the first part that is read tells whether
+        it is there.
+
+        Raises:
+            FileNotFoundError: there is none of that size.
+        """
+        if self._folder is None:
+            return ObjectReader(self._store, key, size=size)
+        file = (self._folder / key).open("rb")
+        if os.fstat(file.fileno()).st_size != size:
+            file.close()
+            raise FileNotFoundError(key)
+        return LocalReader(key, file)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete files; missing ones are ignored. A reader that has one open can read it to its end."""
@@ -132,58 +167,3 @@ def retry_reason(error: Exception) -> str | None:
     if isinstance(error, BaseError):
         return "the storage returns errors; trying again every few seconds"
     return None
-
-
-@contextmanager
-def work_folder(scratch: Path, name: str) -> Iterator[Path]:
-    """Yield a folder below ``scratch`` for this process; removes those of dead processes."""
-    remove_dead_work_folders(scratch)
-    folder = scratch / f"{name}-{secrets.token_hex(4)}".replace("/", "-")
-    lock = folder.with_name(f"{folder.name}.lock")
-    new = lock.with_suffix(".new")
-    with new.open("ab") as held:
-        _locked(held.fileno())
-        new.rename(lock)  # others see it only now, when they can no longer lock it
-        folder.mkdir(mode=0o700)
-        try:
-            yield folder
-        finally:
-            _remove(lock)
-
-
-def remove_dead_work_folders(scratch: Path, *, dry_run: bool = False) -> int:
-    """Remove the work folders of dead processes; returns the bytes freed, or with ``dry_run`` the bytes to free."""
-    freed = 0
-    for lock in scratch.glob("*.lock"):
-        with suppress(FileNotFoundError), lock.open("rb") as held:
-            if _locked(held.fileno()):
-                freed += _size(lock.with_suffix(""))
-                if not dry_run:
-                    _remove(lock)
-    return freed
-
-
-def _size(folder: Path) -> int:
-    """Bytes of the files in a folder that another process may be deleting."""
-    size = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                size += os.lstat(os.path.join(path, name)).st_size
-    return size
-
-
-def _remove(lock: Path) -> None:
-    """Remove the folder, then its lock; the lock stays if something is written meanwhile."""
-    folder = lock.with_suffix("")
-    shutil.rmtree(folder, ignore_errors=True)
-    if not folder.exists():
-        lock.unlink(missing_ok=True)
-
-
-def _locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -13,6 +13,7 @@ from services.database.models import (
     AssetClaimRow,
     AssetRow,
     AudioRow,
+    ResumableUploadRow,
     UploadRow,
 )
 from services.database.tallies import tallies, totals
@@ -35,7 +36,10 @@ async def stored_bytes(session: AsyncSession, owner: str) -> int:
 
 
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
-    """Usage of all owners, or of one: videos, previews, frames, songs, assets. Shared items count for every owner."""
+    """Usage of all owners, or of one: videos, previews, frames, songs, assets, and uploads that are not complete.
+
+    Shared items count for every owner.
+    """
     results: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for each in await tallies(session, "jobs", owner):
         if each.state == "completed" and each.kind != "whole":
@@ -46,10 +50,13 @@ async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> lis
     songs = songs.join(AudioRow, AudioRow.sha256 == UploadRow.sha256)
     assets = select(AssetClaimRow.owner, literal("asset"), func.count(), func.sum(AssetRow.size))
     assets = assets.join(AssetRow, AssetRow.sha256 == AssetClaimRow.sha256).group_by(AssetClaimRow.owner)
+    arriving = select(ResumableUploadRow.owner, literal("upload"), func.count(), func.sum(ResumableUploadRow.reserved))
+    arriving = arriving.where(ResumableUploadRow.reserved > 0).group_by(ResumableUploadRow.owner)
     if owner is not None:
+        arriving = arriving.where(ResumableUploadRow.owner == owner)
         songs = songs.where(UploadRow.owner == owner)
         assets = assets.where(AssetClaimRow.owner == owner)
-    rows = [*await session.execute(songs), *await session.execute(assets)]
+    rows = [row for each in (songs, assets, arriving) for row in await session.execute(each)]
     return [
         *(Usage(of, kind, *sums) for (of, kind), sums in results.items()),
         *(Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows),

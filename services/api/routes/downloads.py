@@ -9,7 +9,7 @@ from ecs_core.output_names import MAIN
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, file_content, stored_file
+from services.api.file_responses import ELSEWHERE, VALIDATORS, file_content, stored_file
 from services.api.route import Route
 from services.database.models import JobRow
 from services.jobs.artefacts import find_artefact, touch
@@ -31,6 +31,7 @@ _ANY_FORMAT = file_content(*(facts.media_type for facts in FACTS.values()))
         200: {"description": "The video", "headers": VALIDATORS, **_ANY_FORMAT},
         206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_ANY_FORMAT},
         304: {"description": "The client has it, by `If-None-Match`"},
+        **ELSEWHERE,
         **problems(400, 404, 410, 416),
     },
 )
@@ -48,6 +49,7 @@ async def download(job_id: str, service: ServiceDep, caller: CallerDep, request:
         200: {"description": "The video", "headers": VALIDATORS, **_ANY_FORMAT},
         206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_ANY_FORMAT},
         304: {"description": "The client has it, by `If-None-Match`"},
+        **ELSEWHERE,
         **problems(400, 404, 410, 416),
     },
 )
@@ -68,6 +70,7 @@ async def get_output(job_id: str, name: str, service: ServiceDep, caller: Caller
         200: {"description": "The picture", "headers": VALIDATORS, **_PICTURE},
         206: {"description": "The part that `Range` asks for", "headers": VALIDATORS, **_PICTURE},
         304: {"description": "The client has it, by `If-None-Match`"},
+        **ELSEWHERE,
         **problems(400, 404, 410, 416),
     },
 )
@@ -108,6 +111,7 @@ async def _send(
             media_type=media_type,
             modified=row.ended_at or row.created_at,
             name=name,
+            redirect=service.redirects,
         )
     except FileNotFoundError:
         async with service.sessions() as session:

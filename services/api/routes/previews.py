@@ -18,7 +18,7 @@ from ecs_core import SceneError
 from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
-from services.api.file_responses import VALIDATORS, file_content, stored_file
+from services.api.file_responses import ELSEWHERE, VALIDATORS, file_content, stored_file
 from services.api.route import Route
 from services.api.routes.downloads import VIDEO
 from services.api.routes.jobs import delete_job_and_files
@@ -35,7 +35,10 @@ _POLL_INTERVAL = 0.1
 _CACHE = "private, max-age=0, must-revalidate"  # another config gives another picture
 _MEDIA = {"frame": "image/png", "analysis": "application/json", "curves": "application/json"}
 _PICTURE = file_content("image/png")
-_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it, by `If-None-Match`"}}
+_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The client has it, by `If-None-Match`"},
+    **ELSEWHERE,
+}
 _ERRORS = _NOT_MODIFIED | problems(400, 404, 416, 507)
 
 
@@ -146,7 +149,10 @@ async def respond_with_result(service: Service, caller: Caller, request: Request
     made = made or await _wait_for_result(service, caller, request, job)
     media_type = _MEDIA.get(job.kind, "video/mp4")
     try:
-        return await stored_file(request, service.storage, made, cache=_CACHE, media_type=media_type)
+        redirect = (
+            service.redirects and media_type != "application/json"
+        )  # which is small, and of which clients ask much
+        return await stored_file(request, service.storage, made, cache=_CACHE, media_type=media_type, redirect=redirect)
     except FileNotFoundError:
         await delete_job_and_files(service, job.id)
         raise HTTPException(503, "The file was lost and is being made again; try again", {"Retry-After": "1"}) from None

@@ -30,7 +30,7 @@ from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions
 from services.database.migrations import upgrade
 from services.database.models import JobRow, KeyRow, UploadRow, new_id, now
-from services.observability.logs import mask_keys
+from services.observability.masking import masked
 from services.processes.supervisor import environment_of
 from services.settings import ServiceSettings
 from tests.services.api.world import World, changed, picture, served, song
@@ -529,7 +529,7 @@ class TestLogs:
 
 def test_masked_keys_keep_their_prefix() -> None:
     key = "motes_abcdefgh_" + "x-_" * 14 + "x"
-    said = mask_keys(f"GET /a?b=c&key={key}&d=e with {key}.")
+    said = masked(f"GET /a?b=c&key={key}&d=e with {key}.")
     assert said == "GET /a?b=c&key=********&d=e with motes_abcdefgh_********."
 
 

@@ -43,8 +43,9 @@ from services.retention.deletion import Deleter
 from services.retention.janitor import BusyError, Janitor
 from services.storage.disk_admission import DiskAdmission, InsufficientStorageError, estimate_bytes
 from services.storage.object_keys import audio_key, result_key, scene_folder
-from services.storage.object_store import Storage, work_folder
+from services.storage.object_store import Storage
 from services.storage.usage import stored_bytes, usage_by_kind, usage_by_owner
+from services.storage.work_folders import work_folder
 from tests.services.board import Board, together
 from tests.services.shelf import HEARD, PLAN, SIZE, Shelf, settings_for
 
@@ -348,10 +349,10 @@ class TestOrphans:
     async def test_work_folders_of_dead_processes_are_deleted(self, shelf: Shelf) -> None:
         with work_folder(shelf.storage.scratch, "alive") as alive:
             (alive / "half").write_bytes(bytes(10))
-            dead = shelf.storage.scratch / "dead"
+            machine, _, rest = alive.name.removeprefix("alive.").partition(".")
+            dead = shelf.storage.scratch / f"dead.{machine}.{2**31}.{rest.partition('.')[2]}"
             dead.mkdir()
             (dead / "half").write_bytes(bytes(20))
-            dead.with_name("dead.lock").touch()
             assert (await shelf.clear()).freed == {("leftover", "workplace"): (1, 20)}
             assert (dead.exists(), (alive / "half").exists()) == (False, True)
 
