@@ -15,7 +15,8 @@ from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
-from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock, refund_seconds
+from services.auth.account import refund
+from services.auth.quotas import NO_QUOTAS, Quotas, admit_bytes, admit_job, owner_lock
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.models import OPEN, RETRYABLE, ArtefactRow, JobRow, TaskRow, now, renders_itself
 from services.jobs.artefacts import FilesToDelete, delete_scene_rows, result_size
@@ -105,6 +106,7 @@ class Jobs:
             for row in (job, *(part for part, _ in parts)):
                 row.owner, row.seconds = row.owner or "", row.seconds or 0.0
                 row.virtual_time, row.cost = turn, 0.0
+                row.charged, row.charged_on, row.spent = 0.0, None, 0.0
                 row.status = row.stage = "queued"
                 row.progress = row.stage_progress = row.frames = row.frames_done = 0
                 row.created_at = now()
@@ -202,6 +204,9 @@ class Jobs:
             row = await session.get(JobRow, job, with_for_update=True)
             if row is None or row.status not in RETRYABLE:
                 return False
+            for each in rows:
+                if each.status in OPEN:  # it was to be cancelled with the whole
+                    await refund(session, each)
             await admit_job(session, row, quotas, parts=rows)
             turn = await start_virtual_time(session, row.fairness_key, row.priority)
             for each in (*rows, row):
@@ -281,7 +286,7 @@ class Jobs:
             for each in jobs:
                 row = await session.get(JobRow, each, with_for_update=True)
                 if row is not None and row.status in OPEN:
-                    await refund_seconds(session, row)
+                    await refund(session, row)
             if not await delete_jobs(session, [job]):
                 return None
             gone = [await delete_scene_rows(session, scene, plans.get(scene, [])) for scene in scenes]

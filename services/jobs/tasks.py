@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, t
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
-from services.auth.quotas import settle_seconds
+from services.auth.account import settle
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now
@@ -146,7 +146,7 @@ class Tasks:
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
             job.start = start if start is not None else job.start
             if seconds is not None:
-                await settle_seconds(session, job, seconds)
+                await settle(session, job, seconds)
             known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
             keys = {number: segment_keys(job.scene, job.scene_key, number) for number in range(len(segments))}
             found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(*keys.values()))).values(used_at=now())
