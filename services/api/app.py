@@ -24,6 +24,7 @@ from services.api.routes import (
     audio,
     batches,
     downloads,
+    estimates,
     events,
     health,
     jobs,
@@ -64,7 +65,7 @@ async def _warn_of_access(service: Service) -> None:
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)
 _SCENES, _JOBS = (
     (particle_types, templates, systems, audio, assets, analysis),
-    (renders, batches, jobs, events, downloads),
+    (renders, estimates, batches, jobs, events, downloads),
 )
 _PARTS = (*_SCENES, *_JOBS, previews, live, health)
 for part in _PARTS:

@@ -210,7 +210,9 @@ class JobRow(Base):
     charged_on: Mapped[str | None] = mapped_column(String(10))
     spent: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
     plan_cost: Mapped[float | None] = mapped_column(Float)  # of its cost, that of its plan; None: that of any task
-    slots: Mapped[int | None] = mapped_column(Integer)  # of all workers: how many its owner may hold; None: all
+    slots: Mapped[int | None] = mapped_column(
+        Integer
+    )  # of workers that its owner may hold while it asks for one; None: all
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
     expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -94,6 +94,7 @@ WITH_ID = [each for each in ROUTES if "{" in each[1] and f"/particles{each[1]}" 
 BODIES: dict[str, dict[str, Any]] = {
     "PUT /systems/{system_id}/config": {"json": {"config": {"particle_count": 60}}},
     "PUT /audio/{audio_id}/analysis": {"json": {}},
+    "POST /systems/{system_id}/estimate": {},
     "POST /systems/{system_id}/render": {"json": {"output_path": "mine.mp4"}},
     "POST /systems/{system_id}/load-audio": {"params": {"audio_path": "uploads/" + "0" * 64}},
 }
