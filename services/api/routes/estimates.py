@@ -25,7 +25,7 @@ _DEFAULTS = schemas.RenderRequest.model_validate({})
 @router.post(
     "/systems/{system_id}/estimate",
     operation_id="estimate_render",
-    responses=problems(400, 404, 413, 415, 507),
+    responses=problems(400, 404, 413, 415, 422, 507),
 )
 async def estimate_render(
     system_id: str,
