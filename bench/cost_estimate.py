@@ -3,9 +3,9 @@
     python bench/cost_estimate.py              # 12 scenes, 2 s of video each
     python bench/cost_estimate.py --seconds 4
 
-Each scene is simulated and rendered in this process. Processor time is measured, that of the encoder's threads, too,
-without loading and compiling. The machine's factor is the median of the quotients, by which all are divided. The goal is
-at most a factor of two either way. Constants to fit anew are in ``services/jobs/cost.py``.
+Each scene is simulated and rendered in this process. What is measured is processor time, of the encoder too, but
+not that of loading and compiling. The machine's factor is the median of the quotients, by which all are divided. The
+goal is at most a factor of two either way. Constants to fit anew are in ``services/jobs/cost.py``.
 """
 
 from __future__ import annotations
