@@ -475,7 +475,7 @@ class TestKeysInTheDatabase:
             ({"owner": "a b"}, "owner 'a b': must be a letter or digit"),
             ({"owner": "a" * 65}, "must be a letter or digit, then up to 63"),
             ({"owner": "a", "name": "x\ny"}, "must be at most 128 characters of one line"),
-            ({"owner": "a", "scopes": ["write"]}, "scopes ['write']: must be of read, render, admin"),
+            ({"owner": "a", "scopes": ["write"]}, "scopes ['write']: must be of read, render, priority, admin"),
             ({"owner": "a", "scopes": []}, "and at least one"),
             (
                 {"owner": "a", "limits": {"open_jobs": float("nan")}},
