@@ -71,6 +71,9 @@ class ServiceSettings(BaseSettings):
     limit_rendered_seconds_per_day: int = Field(
         default=36_000, ge=0, description="seconds of video rendered for an owner per day (UTC)"
     )
+    limit_running_tasks: int = Field(
+        default=0, ge=0, description="tasks of an owner that workers do at a time; 0: no limit"
+    )
     limit_stored_bytes: int = Field(
         default=50_000_000_000, ge=0, description="bytes of an owner's songs, assets and results in storage"
     )

@@ -24,6 +24,7 @@ from services.api.routes import (
     audio,
     batches,
     downloads,
+    estimates,
     events,
     health,
     jobs,
@@ -66,7 +67,7 @@ async def _warn_of_access(service: Service) -> None:
 particle_router = APIRouter(prefix="/particles", lifespan=_lifespan)
 _SCENES, _JOBS = (
     (particle_types, templates, systems, audio, assets, resumable_uploads, analysis),
-    (renders, batches, jobs, events, downloads, webhooks),
+    (renders, estimates, batches, jobs, events, downloads, webhooks),
 )
 _PARTS = (*_SCENES, *_JOBS, previews, live, health)
 for part in _PARTS:

@@ -207,13 +207,13 @@ class KeyRow(Base):
 
 
 class UsageRow(Base):
-    """Seconds of video rendered for an owner in a day; deleting jobs does not reduce it."""
+    """Seconds rendered for an owner in a day; deleting jobs does not reduce it. See ``services.auth.account``."""
 
     __tablename__ = "usage"
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     day: Mapped[str] = mapped_column(String(10), primary_key=True)  # in UTC, such as 2026-01-31
-    seconds: Mapped[float] = mapped_column(Float)  # of video, including open jobs
+    seconds: Mapped[float] = mapped_column(Float)  # including those that open jobs hold
 
 
 # states of jobs that are in progress, and of jobs that can be retried
@@ -224,8 +224,8 @@ class JobRow(Base):
     """A render: its spec as of submission, and its progress.
 
     ``kind`` is video, output, preview, frame, analysis or curves; lists show videos only. ``outputs`` and ``whole_id``:
-    see ``services.jobs.outputs``. ``virtual_time``, ``cost`` and ``fairness_key``: see
-    ``services.jobs.fair_scheduler``.
+    see ``services.jobs.outputs``. ``virtual_time``, ``cost``, ``plan_cost`` and
+    ``fairness_key``: see ``services.jobs.fair_scheduler``.
     """
 
     __tablename__ = "jobs"
@@ -272,6 +272,15 @@ class JobRow(Base):
     flashes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # as of its artefact
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the result
     seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
+    # What its owner is charged, in rendered seconds: see services.auth.account. None: of jobs of older versions.
+    price: Mapped[float | None] = mapped_column(Float)
+    charged: Mapped[float | None] = mapped_column(Float)
+    charged_on: Mapped[str | None] = mapped_column(String(10))
+    spent: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
+    plan_cost: Mapped[float | None] = mapped_column(Float)  # of its cost, that of its plan; None: that of any task
+    slots: Mapped[int | None] = mapped_column(
+        Integer
+    )  # of workers that its owner may hold while it asks for one; None: all
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
     expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

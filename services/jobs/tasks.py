@@ -20,14 +20,15 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, t
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ecs_core import MotesError
-from services.auth.quotas import settle_seconds
+from services.auth.account import settle
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now
 from services.jobs.artefacts import Artefact, as_artefact, publish, segment_keys
 from services.jobs.events import progress_state
-from services.jobs.fair_scheduler import current_virtual_time, virtual_times
+from services.jobs.fair_scheduler import current_virtual_time, segment_times
 from services.jobs.outputs import release_plans
+from services.jobs.slots import none_of, take_slot
 from services.jobs.transitions import (
     RENDERER_VERSION,
     changed,
@@ -92,6 +93,9 @@ class Tasks:
             best = best.with_for_update(skip_locked=True, of=TaskRow)
             while (row := (await session.scalars(best)).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
+                if not await take_slot(session, job):
+                    best = best.where(none_of(job))
+                    continue
                 if job.status not in OPEN or not await whole_is_open(session, job):
                     row.status = "done"
                     await session.flush()
@@ -146,7 +150,7 @@ class Tasks:
             job.frames, job.stage, job.rendering_at = sum(segments), "rendering", job.rendering_at or now()
             job.start = start if start is not None else job.start
             if seconds is not None:
-                await settle_seconds(session, job, seconds)
+                await settle(session, job, seconds)
             known = set(await session.scalars(select(TaskRow.number).where(of_kind(job.id, "segment"))))
             keys = {number: segment_keys(job.scene, job.scene_key, number) for number in range(len(segments))}
             found = update(ArtefactRow).where(ArtefactRow.key.in_(chain(*keys.values()))).values(used_at=now())
@@ -154,7 +158,7 @@ class Tasks:
             # What is there of a segment in part, as a file was lost, is made anew. What was not there may be by now.
             parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
-            turns = virtual_times(job.virtual_time, job.priority, len(segments) + 1)[1:]
+            turns = segment_times(job, segments)
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
                 row = TaskRow(
                     job_id=job.id, kind="segment", number=number, frames=frames, virtual_time=turn, status="waiting"

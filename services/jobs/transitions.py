@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from ecs_core import SceneError
 from ecs_core.flashes.flashing import Flashing, flash_warning
 from ecs_core.rendering.overdraw import overdraw_warning
-from services.auth.quotas import refund_seconds
+from services.auth.account import refund
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.models import (
     OPEN,
@@ -193,7 +193,7 @@ async def end_job(session: AsyncSession, job: JobRow, status: str, reason: str |
     if job.status not in OPEN:
         return False
     job.error = reason
-    await refund_seconds(session, job)
+    await refund(session, job, failed=status == "failed")
     await _close(session, job, status)
     return True
 

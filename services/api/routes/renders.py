@@ -23,9 +23,11 @@ from services.api.errors import problems
 from services.api.idempotency import Answer, IdempotencyKey, idempotent
 from services.api.route import Route
 from services.auth.api_keys import ANONYMOUS, Caller
-from services.auth.limits import check_length, check_requested, check_scene, variant_named
+from services.auth.limits import check_length, check_requested, check_scene, slots_of, variant_named
 from services.auth.quotas import quotas_of
 from services.database.models import JobRow
+from services.jobs.cost import STANDARD_TASK, cost_of, rendered_seconds
+from services.jobs.fair_scheduler import WEIGHTS
 from services.jobs.lifecycle import BatchError, Submission
 from services.jobs.outputs import KIND, output_facts, part_id
 from services.jobs.render_spec import (
@@ -33,7 +35,6 @@ from services.jobs.render_spec import (
     build_specs,
     check_video,
     known_start,
-    segment_count,
     spec_key,
     video_seconds,
     warnings_of,
@@ -76,17 +77,7 @@ async def render_system(
     """Render the system as it is now; later changes do not affect the render."""
 
     async def make(job_id: str) -> Answer:
-        row = await service.system_or_404(caller, system_id)
-        if body.system_id not in (None, system_id):
-            raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
-        check_output_name(body.output_path)
-        if body.webhook_url is not None:
-            await check_target(body.webhook_url, service.settings, owner=caller.owner)
-        audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
-        look = Look(row.particle_type, row.config, audio, row.owner)
-        job, parts = await job_of(
-            service, caller, job_id, look, body, output_path=body.output_path, system_id=system_id
-        )
+        job, parts = await render_of(service, caller, system_id, body, job_id)
         await submit(service, caller, job, parts=parts)
         output = job.output_path
         base = request.url.path.removesuffix(f"/systems/{system_id}/render")
@@ -94,6 +85,26 @@ async def render_system(
         return Answer(accepted, 202, {"Location": f"{base}/jobs/{job_id}"})
 
     return await idempotent(service, caller, request, idempotency_key, make)
+
+
+async def render_of(
+    service: Service, caller: Caller, system_id: str, body: schemas.RenderRequest, job_id: str
+) -> tuple[JobRow, list[JobRow]]:
+    """The job of a request to render a system, which is not stored yet, and the outputs that render it.
+
+    Raises:
+        HTTPException: there is no such system, or the request is not allowed.
+        MotesError: it is invalid, or exceeds a limit; see :func:`job_of`.
+    """
+    row = await service.system_or_404(caller, system_id)
+    if body.system_id not in (None, system_id):
+        raise HTTPException(400, f"system_id {body.system_id!r}: is not the system in the path")
+    check_output_name(body.output_path)
+    if body.webhook_url is not None:
+        await check_target(body.webhook_url, service.settings, owner=caller.owner)
+    audio = row.audio if body.audio_path is None else (await service.songs.find(body.audio_path, caller)).sha256
+    look = Look(row.particle_type, row.config, audio, row.owner)
+    return await job_of(service, caller, job_id, look, body, output_path=body.output_path, system_id=system_id)
 
 
 @dataclass(frozen=True)
@@ -119,10 +130,11 @@ async def job_of(
     """A new job, which is not stored yet, and the outputs that render it, if there are several.
 
     Raises:
-        HTTPException: the name of the output is not allowed.
+        HTTPException: the name of the output is not allowed, or the priority is not for this key.
         SceneError: the config is invalid, also in a variant.
         LimitError: it exceeds a limit of this server.
     """
+    check_priority(caller, options.priority)
     named = check_output_name(output_path)
     config = {**look.config, **options.over}
     if named is not None and options.format is None and "format" not in look.config:
@@ -246,7 +258,7 @@ async def submit(service: Service, caller: Caller, job: JobRow, *, parts: Sequen
         LimitError: it exceeds a limit of this server or a quota of its owner.
         InsufficientStorageError: it has to be rendered and the disk has no room for it.
     """
-    submission, seconds = await _submission(service, job, parts)
+    submission, seconds = await submission_of(service, caller, job, parts)
     admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         for each in (job, *parts):
@@ -271,7 +283,7 @@ async def submit_all(service: Service, caller: Caller, jobs: Sequence[tuple[JobR
     submissions, seconds = [], dict[str, float]()
     for number, (job, parts) in enumerate(jobs):
         try:
-            submission, own = await _submission(service, job, parts)
+            submission, own = await submission_of(service, caller, job, parts)
         except MotesError as error:
             raise BatchError(number) from error
         submissions.append(submission)
@@ -285,8 +297,10 @@ async def submit_all(service: Service, caller: Caller, jobs: Sequence[tuple[JobR
     service.notifier.wake()
 
 
-async def _submission(service: Service, job: JobRow, parts: Sequence[JobRow]) -> tuple[Submission, dict[str, float]]:
-    """A job as it is submitted, and the seconds of its outputs' videos, by the ids of what renders them.
+async def submission_of(
+    service: Service, caller: Caller, job: JobRow, parts: Sequence[JobRow]
+) -> tuple[Submission, dict[str, float]]:
+    """A job as a caller submits it, and the seconds of its outputs' videos, by the ids of what renders them.
 
     Raises:
         SceneError, LimitError: as :func:`_admitted_seconds`.
@@ -297,15 +311,19 @@ async def _submission(service: Service, job: JobRow, parts: Sequence[JobRow]) ->
     for number, each in enumerate(parts or (job,)):
         with variant_named(number):
             seconds[each.id] = _admitted_seconds(service, each, heard)
+    turns = {}
+    for each in parts or (job,):
+        cost = cost_of(each.scene, each.kind, seconds=seconds[each.id], heard=heard)
+        each.price = rendered_seconds(cost, each.seconds or 0.0)
+        each.plan_cost = cost.plan / STANDARD_TASK / WEIGHTS[each.priority]
+        turns[each.id] = cost.turns
+    for each in (job, *parts):
+        each.slots = slots_of(service.settings, caller)
     job.warnings = song.warnings if song else []
     if job.kind not in SINGLE_TASK_KINDS:
         job.warnings = [*job.warnings, *await service.compute(partial(warnings_of, job.scene))]
         job.start = known_start(job.scene)
-
-    def tasks(of: JobRow) -> int:
-        return 1 if of.kind in SINGLE_TASK_KINDS else segment_count(of.scene, heard) + 1
-
-    return Submission(job, tasks(job), [(part, tasks(part)) for part in parts]), seconds
+    return Submission(job, turns.get(job.id, 0.0), [(part, turns[part.id]) for part in parts]), seconds
 
 
 def _admitted_seconds(service: Service, job: JobRow, heard: float) -> float:
@@ -324,6 +342,17 @@ def _admitted_seconds(service: Service, job: JobRow, heard: float) -> float:
         check_video(job.scene, seconds)
         job.seconds = seconds
     return seconds
+
+
+def check_priority(caller: Caller, priority: str) -> None:
+    """Refuse high priority to a key that may not ask for it.
+
+    Raises:
+        HTTPException: 403, which names the scope.
+    """
+    if priority == "high" and not caller.has_scope("priority"):
+        has = ", ".join(sorted(caller.scopes))
+        raise HTTPException(403, f"priority high: the API key lacks the scope 'priority'; it has {has}")
 
 
 def check_output_name(name: str | None) -> Form | None:

@@ -31,6 +31,7 @@ OPERATIONS = {
     "load_audio": "POST /systems/{system_id}/load-audio",
     "frame_of_system": "GET /systems/{system_id}/frame",
     "preview_of_system": "GET /systems/{system_id}/preview",
+    "estimate_render": "POST /systems/{system_id}/estimate",
     "render_system": "POST /systems/{system_id}/render",
     "upload_audio": "POST /audio",
     "delete_audio": "DELETE /audio/{audio_id}",
