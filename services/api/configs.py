@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
@@ -64,21 +66,31 @@ async def check_config(
     seconds = await service.assets.seconds(references)
     opened = {sha256: assets[sha256] for sha256 in assets.keys() & {each.asset for each in references if each.is_plain}}
 
-    def resolve() -> None:
+    def resolve(files: Mapping[str, Path]) -> None:
         check_requested(service.settings, config)
-        with (
-            asset_files(service.storage, opened, service.folder) as plain,
-            video_stand_ins(seconds, service.folder) as videos,
-        ):
-            files = stand_ins(references) | plain | videos
-            whole = complete_config(particle_type, config, has_song=True, files=files)
-            check_scene(service.settings, whole)
+        whole = complete_config(particle_type, config, has_song=True, files=files)
+        check_scene(service.settings, whole)
 
-    if opened or seconds:  # which may have to be fetched: others need not wait for that
-        await asyncio.to_thread(resolve)
+    if opened or seconds:
+        with ExitStack() as stack:
+            files = await service.fetch(partial(_files, service, stack, references, opened, seconds))
+            await service.compute(lambda: resolve(files))
     else:
-        await service.compute(resolve)
+        await service.compute(lambda: resolve(stand_ins(references)))
     return references
+
+
+def _files(
+    service: Service,
+    stack: ExitStack,
+    references: list[AssetReference],
+    opened: Mapping[str, str],
+    seconds: Mapping[str, float],
+) -> dict[str, Path]:
+    """The files that references stand for, until the stack is closed."""
+    plain = stack.enter_context(asset_files(service.storage, opened, service.folder))
+    videos = stack.enter_context(video_stand_ins(seconds, service.folder))
+    return stand_ins(references) | plain | videos
 
 
 async def update_system(

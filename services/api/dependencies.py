@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import Depends, HTTPException
 from sqlalchemy import select
 from starlette.requests import HTTPConnection
 
 from ecs_core.plugin_api import particle_types
+from services.api.lanes import Lanes
 from services.api.notifier import TaskNotifier
 from services.api.poller import Poller
 from services.api.rate_limit import RateLimiter
@@ -38,6 +39,8 @@ from services.storage.object_store import Storage, work_folder
 
 T = TypeVar("T")
 SYSTEM_POLL_INTERVAL, EVENT_POLL_INTERVAL = 0.2, 0.4  # seconds between polls for followers
+_COMPUTING = 2  # threads: more would only hold up the event loop
+_FETCHING = 16  # threads, which mostly wait
 _ID = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -59,12 +62,25 @@ class Service:
     system_poller: Poller[StatusSnapshot]
     event_poller: Poller[int]  # id of the job's last event
     folder: Path
-    processor: CapacityLimiter
+    computing: Lanes
+    fetching: Lanes
     missing_restrictions: Sequence[str]  # of the sandbox for clients' files
 
     async def compute(self, work: Callable[[], T]) -> T:
-        """Run CPU work in a thread, one at a time: threads hold up the event loop, too."""
-        return await to_thread.run_sync(work, limiter=self.processor)
+        """Run a piece of CPU work in a thread when it is the turn of the request's owner; see ``services.api.lanes``.
+
+        Raises:
+            QuotaError: too many requests of this owner are waiting.
+        """
+        return await self.computing.run(work)
+
+    async def fetch(self, work: Callable[[], T]) -> T:
+        """Run what waits for storage in a thread, likewise; nothing that computes waits for it.
+
+        Raises:
+            QuotaError: too many requests of this owner are waiting.
+        """
+        return await self.fetching.run(work)
 
     async def system(self, caller: Caller, system_id: str) -> SystemRow | None:
         """A system by id; None if it does not exist or belongs to another owner."""
@@ -131,7 +147,8 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         system_poller=systems,
                         event_poller=events,
                         folder=folder,
-                        processor=CapacityLimiter(1),
+                        computing=Lanes(threads=_COMPUTING),
+                        fetching=Lanes(threads=_FETCHING, each=_FETCHING // 4),
                         missing_restrictions=await check_sandbox(required=settings.sandbox_required("")),
                     )
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Query, Request, Response
@@ -88,13 +89,14 @@ async def correct_analysis(
     song = await _song(service, caller, audio_id)
     plain = {name: value for name, value in body.items() if name not in ("curves", "frames")}
 
-    def checked() -> None:
+    def checked() -> str:
         seconds = float(check(plain, where="analysis").seconds)
         if abs(seconds - song.duration) > _NEAR:
             raise SceneError(f"analysis: duration {seconds:g} s: is of another song, this one has {song.duration:g} s")
-        Corrections(service.storage).save(song.sha256, caller.owner, json.dumps(plain, sort_keys=True))
+        return json.dumps(plain, sort_keys=True)
 
-    await service.compute(checked)
+    text = await service.compute(checked)
+    await service.fetch(partial(Corrections(service.storage).save, song.sha256, caller.owner, text))
     return schemas.Message(message="Analysis corrected")
 
 
@@ -102,7 +104,7 @@ async def correct_analysis(
 async def forget_correction(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
     """Delete the correction; the song's own analysis counts again."""
     song = await _song(service, caller, audio_id)
-    await service.compute(lambda: Corrections(service.storage).clear(song.sha256, caller.owner))
+    await service.fetch(partial(Corrections(service.storage).clear, song.sha256, caller.owner))
     return schemas.Message(message="Correction forgotten")
 
 
