@@ -68,8 +68,11 @@ class ServiceSettings(BaseSettings):
         default=36_000, ge=0, description="seconds of video rendered for an owner per day (UTC)"
     )
     limit_stored_bytes: int = Field(
-        default=50_000_000_000, ge=0, description="bytes of an owner's songs, assets and results in storage"
+        default=50_000_000_000,
+        ge=0,
+        description="bytes of what is stored of an owner: songs, assets, results, systems …",
     )
+    limit_systems: int = Field(default=10_000, ge=0, description="systems of an owner")
     max_pixels: int = Field(default=7680 * 4320, ge=256, le=7680 * 4320, description="width × height of any video")
     max_fps: float = Field(default=120, ge=1, le=240, description="frames per second of any video")
     max_seconds: float = Field(default=10_800, gt=0, le=86_400, description="duration of any video")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +41,7 @@ T = TypeVar("T")
 SYSTEM_POLL_INTERVAL, EVENT_POLL_INTERVAL = 0.2, 0.4  # seconds between polls for followers
 _COMPUTING = 2  # threads: more would only hold up the event loop
 _FETCHING = 16  # threads, which mostly wait
+_READING = 6  # connections that lists have at most
 _ID = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -64,6 +65,7 @@ class Service:
     folder: Path
     computing: Lanes
     fetching: Lanes
+    reading: Lanes
     missing_restrictions: Sequence[str]  # of the sandbox for clients' files
 
     async def compute(self, work: Callable[[], T]) -> T:
@@ -81,6 +83,14 @@ class Service:
             QuotaError: too many requests of this owner are waiting.
         """
         return await self.fetching.run(work)
+
+    async def read(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Read much from the database when it is the turn of the request's owner, who never has all connections.
+
+        Raises:
+            QuotaError: too many requests of this owner are waiting.
+        """
+        return await self.reading.run_async(work)
 
     async def system(self, caller: Caller, system_id: str) -> SystemRow | None:
         """A system by id; None if it does not exist or belongs to another owner."""
@@ -149,6 +159,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         folder=folder,
                         computing=Lanes(threads=_COMPUTING),
                         fetching=Lanes(threads=_FETCHING, each=_FETCHING // 4),
+                        reading=Lanes(threads=_READING, each=_READING // 3),
                         missing_restrictions=await check_sandbox(required=settings.sandbox_required("")),
                     )
     finally:

@@ -45,6 +45,14 @@ class Lanes:
         """
         return await self.run_as(_owner.get(), lambda: to_thread.run_sync(work, limiter=self._limiter))
 
+    async def run_async(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run asynchronous work when it is the turn of the request's owner.
+
+        Raises:
+            QuotaError: too many requests of this owner are waiting.
+        """
+        return await self.run_as(_owner.get(), work)
+
     async def run_as(self, owner: str, work: Callable[[], Awaitable[T]]) -> T:
         """Run work when it is this owner's turn.
 

@@ -67,6 +67,9 @@ class SystemRow(Base):
     audio: Mapped[str | None] = mapped_column(String(64))  # sha256 of the song
     revision: Mapped[int] = mapped_column(Integer, default=1)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    shown: Mapped[str | None] = mapped_column(Text, deferred=True)  # see services.api.system_statuses
+    shown_as: Mapped[str | None] = mapped_column(String(64))  # of what it was made
+    size: Mapped[int | None] = mapped_column(Integer)  # bytes of what is shown; null in rows of earlier versions
 
 
 class AudioRow(Base):
@@ -298,12 +301,15 @@ class IdempotencyRow(Base):
     """A repeatable request: what was asked, and the response once there is one."""
 
     __tablename__ = "idempotency"
+    __table_args__ = (Index("idempotency_by_owner", "owner", "created_at", "key"),)
 
     key: Mapped[str] = mapped_column(String(330), primary_key=True)  # owner and key
     request: Mapped[str] = mapped_column(String(64))  # sha256 of route and body
     made_id: Mapped[str] = mapped_column(String(36), default=new_id)  # id of what the request creates
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    owner: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    size: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # bytes of the answer
 
 
 class ClockRow(Base):

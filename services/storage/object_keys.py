@@ -89,7 +89,12 @@ def light_key(scene_key: str, number: int) -> str:
 
 def result_key(scene_key: str, kind: str) -> str:
     """The result of a job: a video, a frame, or an analysis with or without curves."""
-    return f"scenes/{scene_key}/{_FILES.get(kind, 'video.mp4')}"
+    return f"scenes/{scene_key}/{result_name(kind)}"
+
+
+def result_name(kind: str) -> str:
+    """The last part of the key of a result."""
+    return _FILES.get(kind, "video.mp4")
 
 
 def poster_key(scene_key: str) -> str:

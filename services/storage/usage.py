@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import case, func, literal, select
+from sqlalchemy import Text, case, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.models import (
@@ -13,11 +13,15 @@ from services.database.models import (
     AssetClaimRow,
     AssetRow,
     AudioRow,
+    IdempotencyRow,
     JobRow,
+    SystemRow,
     UploadRow,
     renders_itself,
 )
+from services.storage.object_keys import SINGLE_TASK_KINDS, result_name
 
+_SHOWN = func.coalesce(SystemRow.size, func.length(cast(SystemRow.config, Text)))  # bytes of a system
 SEGMENTS = ArtefactRow.key.like("scenes/%/segments/%")
 
 
@@ -31,12 +35,15 @@ class Usage(NamedTuple):
 
 
 async def stored_bytes(session: AsyncSession, owner: str) -> int:
-    """Bytes of an owner's songs, assets and results. Shared items count for every owner and job."""
+    """Bytes of everything that is stored of an owner. Shared items count for every owner and job."""
     return sum(each.bytes for each in await usage_by_owner(session, owner))
 
 
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
-    """Usage of all owners, or of one: videos, previews, frames, songs, assets. Shared items count for every owner."""
+    """Usage of all owners, or of one: results by kind, songs, assets, systems, and answers to an Idempotency-Key.
+
+    Shared items count for every owner.
+    """
     size = func.coalesce(func.sum(JobRow.size), 0)
     of = case((JobRow.kind.in_(VIDEOS), "video"), else_=JobRow.kind)
     results = select(JobRow.owner, of, func.count(), size).group_by(JobRow.owner, of)
@@ -48,7 +55,13 @@ async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> lis
     if owner is not None:
         results, songs = results.where(JobRow.owner == owner), songs.where(UploadRow.owner == owner)
         assets = assets.where(AssetClaimRow.owner == owner)
-    rows = [*await session.execute(results), *await session.execute(songs), *await session.execute(assets)]
+    systems = select(SystemRow.owner, literal("system"), func.count(), func.sum(_SHOWN)).group_by(SystemRow.owner)
+    answers = select(IdempotencyRow.owner, literal("answer"), func.count(), func.sum(IdempotencyRow.size))
+    answers = answers.where(IdempotencyRow.size > 0).group_by(IdempotencyRow.owner)
+    if owner is not None:
+        systems, answers = systems.where(SystemRow.owner == owner), answers.where(IdempotencyRow.owner == owner)
+    queries = (results, songs, assets, systems, answers)
+    rows = [row for query in queries for row in await session.execute(query)]
     return [Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows]
 
 
@@ -56,12 +69,15 @@ async def usage_by_kind(session: AsyncSession) -> list[Usage]:
     """Usage by kind as the database knows it; every item counts once."""
     kind = case(
         (SEGMENTS, "segment"),
-        (ArtefactRow.key.like("%/frame.png"), "frame"),
+        *((ArtefactRow.key.like(f"%/{result_name(kind)}"), kind) for kind in SINGLE_TASK_KINDS),
         (ArtefactRow.key.like("%/poster.png"), "poster"),
         else_="video",
     )
     artefacts = select(kind, func.count(), func.sum(ArtefactRow.size)).group_by(kind)
     songs = select(literal("song"), func.count(), func.coalesce(func.sum(AudioRow.size), 0))
     assets = select(literal("asset"), func.count(), func.coalesce(func.sum(AssetRow.size), 0))
-    rows = [*await session.execute(artefacts), *await session.execute(songs), *await session.execute(assets)]
+    systems = select(literal("system"), func.count(), func.coalesce(func.sum(_SHOWN), 0)).select_from(SystemRow)
+    answers = select(literal("answer"), func.count(), func.coalesce(func.sum(IdempotencyRow.size), 0))
+    queries = (artefacts, songs, assets, systems, answers.where(IdempotencyRow.size > 0))
+    rows = [row for query in queries for row in await session.execute(query)]
     return [Usage("", of, int(number), int(size)) for of, number, size in rows]
