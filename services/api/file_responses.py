@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from services.jobs.artefacts import Artefact
-from services.storage.object_store import Storage
+from services.storage.object_store import LostFileError, Storage
 
 _CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*")
@@ -57,7 +57,7 @@ async def stored_file(
     """A stored file, or 304 if the client has it; with ``name`` as a download of that name.
 
     Raises:
-        FileNotFoundError: the file is missing.
+        LostFileError: the file is gone, or not of its size.
         HTTPException: the requested range is not satisfiable.
     """
     etag = etag_of(made)
@@ -72,12 +72,14 @@ async def stored_file(
     if name is not None:
         headers["Content-Disposition"] = disposition(name)
     if request.method == "HEAD":
-        if not await run_in_threadpool(storage.exists, made.object):
-            raise FileNotFoundError(made.object)
+        if await run_in_threadpool(storage.size, made.object) != made.size:
+            raise LostFileError(made.object)
         return Response(headers={**headers, "Content-Length": str(made.size)}, media_type=media_type)
     held = ExitStack()
     try:
         file, size = await run_in_threadpool(_open_file, held, storage, made.object)
+        if size != made.size:  # otherwise less than what is promised would be sent
+            raise LostFileError(made.object)
         wanted = request.headers.get("range", "")
         if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
             wanted = ""

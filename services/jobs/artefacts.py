@@ -19,7 +19,7 @@ TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
 
 @dataclass(frozen=True)
 class Artefact:
-    """A finished file: its content key, its storage key, and its size in bytes.
+    """A finished file: its content key, its storage key, its size in bytes, and its sha256 if that is known.
 
     ``overdrawn`` is the number of frames of a segment or a video in which particles were drawn smaller. ``flashes`` are
     the passages in which a video flashes too often, as plain ``ecs_core.flashes.flashing.Flashing``; None where nobody
@@ -31,6 +31,7 @@ class Artefact:
     size: int
     overdrawn: int = 0
     flashes: list[dict[str, Any]] | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def segment_keys(scene: Mapping[str, Any], scene_key: str, number: int) -> list[
 
 def as_artefact(row: ArtefactRow) -> Artefact:
     """What a row says."""
-    return Artefact(row.key, row.object, row.size, row.overdrawn, row.flashes)
+    return Artefact(row.key, row.object, row.size, row.overdrawn, row.flashes, row.digest)
 
 
 async def touch(sessions: Sessions, key: str) -> None:

@@ -50,7 +50,7 @@ from services.storage.object_keys import (
     segment_key,
     snapshot_key,
 )
-from services.storage.object_store import Storage
+from services.storage.object_store import LostFileError, Storage, digest_of
 from services.worker.join_sound import add_song
 from services.worker.light_files import load_light, save_light
 from services.worker.plan_files import load_plan, load_snapshot, save_plan, save_snapshot
@@ -271,7 +271,8 @@ def _store(
 ) -> None:
     """Store a file where only this attempt writes; the database decides whether it counts."""
     target = attempt_key(key, spec["task"], spec["attempt"])
-    made = Artefact(key, target, storage.put(target, path), overdrawn, flashes)
+    digest = digest_of(path)  # of what was written just now, which is still in memory
+    made = Artefact(key, target, storage.put(target, path), overdrawn, flashes, digest)
     report({"made": asdict(made)})
 
 
