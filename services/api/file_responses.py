@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -53,8 +53,12 @@ async def stored_file(
     media_type: str,
     modified: datetime | None = None,
     name: str | None = None,
+    lost: Callable[[], Awaitable[object]] | None = None,
 ) -> Response:
     """A stored file, or 304 if the client has it; with ``name`` as a download of that name.
+
+    If it turns out not to be what was stored once it was read whole, the connection ends before its last bytes are
+    sent, and ``lost`` is called.
 
     Raises:
         LostFileError: the file is gone, or not of its size.
@@ -92,6 +96,8 @@ async def stored_file(
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers["Content-Length"] = str(stop - start)
     content = _read(file, start, stop)
+    if found is None and made.digest is not None:
+        content = _checked(content, made, lost)
     return _File(held, content, status_code=200 if found is None else 206, headers=headers, media_type=media_type)
 
 
@@ -149,6 +155,27 @@ class _File(StreamingResponse):
         finally:
             with anyio.CancelScope(shield=True):
                 await run_in_threadpool(self._held.close)
+
+
+async def _checked(
+    content: AsyncIterator[bytes], made: Artefact, lost: Callable[[], Awaitable[object]] | None
+) -> AsyncIterator[bytes]:
+    """The content of a whole file, the last part of which comes only if it is what was stored.
+
+    Raises:
+        LostFileError: it is not.
+    """
+    digest, last = hashlib.sha256(), b""
+    async for chunk in content:
+        if last:
+            yield last
+        await run_in_threadpool(digest.update, chunk)
+        last = chunk
+    if digest.hexdigest() != made.digest:
+        if lost is not None:
+            await lost()
+        raise LostFileError(made.object)
+    yield last
 
 
 async def _read(file: BinaryIO, start: int, stop: int) -> AsyncIterator[bytes]:

@@ -12,7 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.engine import Sessions, advisory_lock
 from services.database.models import ArtefactRow, JobRow, now
-from services.storage.object_keys import light_key, plan_folder, poster_key, result_key, scene_folder, segment_key
+from services.storage.object_keys import (
+    SINGLE_TASK_KINDS,
+    light_key,
+    plan_folder,
+    poster_key,
+    result_key,
+    scene_folder,
+    segment_key,
+)
 
 TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
 
@@ -85,6 +93,14 @@ async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:
         session.add(row)
         await session.flush()
     return row
+
+
+async def finished_result(session: AsyncSession, job: JobRow, *, reopened: bool = False) -> ArtefactRow | None:
+    """The result of a job, if nothing of it has to be made; of one that is ``reopened`` a video has its poster."""
+    row = await session.get(ArtefactRow, result_key(job.scene_key, job.kind))
+    if row is None or job.kind in SINGLE_TASK_KINDS or not (reopened or job.reopened_at is not None):
+        return row
+    return row if await session.get(ArtefactRow, poster_key(job.scene_key)) is not None else None
 
 
 async def result_size(session: AsyncSession, scene_key: str, kind: str) -> int:
