@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from services.jobs.artefacts import Artefact
-from services.storage.object_store import Storage
+from services.storage.object_store import LostFileError, Storage
 
 _CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*")
@@ -53,11 +53,15 @@ async def stored_file(
     media_type: str,
     modified: datetime | None = None,
     name: str | None = None,
+    lost: Callable[[], Awaitable[object]] | None = None,
 ) -> Response:
     """A stored file, or 304 if the client has it; with ``name`` as a download of that name.
 
+    If it turns out not to be what was stored once it was read whole, the connection ends before its last bytes are
+    sent, and ``lost`` is called.
+
     Raises:
-        FileNotFoundError: the file is missing.
+        LostFileError: the file is gone, or not of its size.
         HTTPException: the requested range is not satisfiable.
     """
     etag = etag_of(made)
@@ -72,12 +76,14 @@ async def stored_file(
     if name is not None:
         headers["Content-Disposition"] = disposition(name)
     if request.method == "HEAD":
-        if not await run_in_threadpool(storage.exists, made.object):
-            raise FileNotFoundError(made.object)
+        if await run_in_threadpool(storage.size, made.object) != made.size:
+            raise LostFileError(made.object)
         return Response(headers={**headers, "Content-Length": str(made.size)}, media_type=media_type)
     held = ExitStack()
     try:
         file, size = await run_in_threadpool(_open_file, held, storage, made.object)
+        if size != made.size:  # otherwise less than what is promised would be sent
+            raise LostFileError(made.object)
         wanted = request.headers.get("range", "")
         if request.headers.get("if-range", etag) not in (etag, headers.get("Last-Modified")):
             wanted = ""
@@ -90,6 +96,8 @@ async def stored_file(
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers["Content-Length"] = str(stop - start)
     content = _read(file, start, stop)
+    if found is None and made.digest is not None:
+        content = _checked(content, made, lost)
     return _File(held, content, status_code=200 if found is None else 206, headers=headers, media_type=media_type)
 
 
@@ -147,6 +155,27 @@ class _File(StreamingResponse):
         finally:
             with anyio.CancelScope(shield=True):
                 await run_in_threadpool(self._held.close)
+
+
+async def _checked(
+    content: AsyncIterator[bytes], made: Artefact, lost: Callable[[], Awaitable[object]] | None
+) -> AsyncIterator[bytes]:
+    """The content of a whole file, the last part of which comes only if it is what was stored.
+
+    Raises:
+        LostFileError: it is not.
+    """
+    digest, last = hashlib.sha256(), b""
+    async for chunk in content:
+        if last:
+            yield last
+        await run_in_threadpool(digest.update, chunk)
+        last = chunk
+    if digest.hexdigest() != made.digest:
+        if lost is not None:
+            await lost()
+        raise LostFileError(made.object)
+    yield last
 
 
 async def _read(file: BinaryIO, start: int, stop: int) -> AsyncIterator[bytes]:

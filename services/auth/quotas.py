@@ -117,12 +117,15 @@ async def refund_seconds(session: AsyncSession, job: JobRow) -> None:
 
 async def settle_seconds(session: AsyncSession, job: JobRow, seconds: float) -> None:
     """Charge an open job, of which nothing is rendered, what its video lasts instead of the most that it might."""
-    await _charge(session, job.owner, day_of(job.created_at), seconds - job.seconds)
+    if job.reopened_at is None:
+        await _charge(session, job.owner, day_of(job.created_at), seconds - job.seconds)
     job.seconds = seconds
 
 
 def unrendered_seconds(job: JobRow) -> float:
-    """Seconds of a job's video that were not rendered."""
+    """Seconds of a job's video that were not rendered; of one that was lost after it was paid for, none count."""
+    if job.reopened_at is not None:
+        return 0.0
     return job.seconds * (1 - job.frames_done / job.frames) if job.frames else job.seconds
 
 

@@ -107,6 +107,7 @@ class AssetRow(Base):
     kind: Mapped[str] = mapped_column(String(8))  # image, video, font or lyrics
     digest: Mapped[str] = mapped_column(String(64))  # of what is stored: a picture's pixels, or the bytes
     size: Mapped[int] = mapped_column(BigInteger)  # bytes as stored
+    file_digest: Mapped[str | None] = mapped_column(String(64))  # sha256 of the file as stored; null if not known
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)  # see services.media.assets.facts
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
@@ -132,6 +133,18 @@ class SystemAssetRow(Base):
 
     system_id: Mapped[str] = mapped_column(ForeignKey("systems.id", ondelete="CASCADE"), primary_key=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("assets.sha256", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class CorrectionRow(Base):
+    """Which correction of a song's analysis counts for an owner; see ``services.media.corrections``."""
+
+    __tablename__ = "corrections"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("audio.sha256", ondelete="CASCADE"), primary_key=True, index=True)
+    digest: Mapped[str | None] = mapped_column(String(64))  # of the document; null: a file tells, from before
+    size: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of the document
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class KeyRow(Base):
@@ -209,6 +222,8 @@ class JobRow(Base):
     seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
     expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
+    remade: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # times that files of it were lost
+    reopened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its result was lost, see jobs.lost_files
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -263,6 +278,7 @@ class ArtefactRow(Base):
     key: Mapped[str] = mapped_column(String(160), primary_key=True)  # by content, see services.storage.object_keys
     object: Mapped[str] = mapped_column(String(255))  # storage key of the file
     size: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[str | None] = mapped_column(String(64))  # sha256 of the file; null if not known
     overdrawn: Mapped[int] = mapped_column(Integer, default=0)  # frames in which particles were drawn smaller
     flashes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # see ecs_core.flashes
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

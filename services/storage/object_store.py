@@ -1,9 +1,14 @@
-"""Storage: files by key, in a local folder or an object store."""
+"""Storage: files by key, in a local folder or an object store.
+
+What was put is there after a power cut, too. It is never used within a transaction that writes, as others would wait
+for it (``services.database.engine.outside_transactions``).
+"""
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import shutil
@@ -19,6 +24,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from services.database.engine import outside_transactions
+
 _MAX_ATTEMPTS = 20  # to move a file into a folder that others delete whenever it is empty
 
 
@@ -29,6 +36,14 @@ class StoredFile:
     key: str
     size: int
     modified: datetime
+
+
+class LostFileError(FileNotFoundError):
+    """A file in storage is gone, shorter or longer than it should be, or changed."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
 class Storage:
@@ -50,14 +65,20 @@ class Storage:
             self._store = from_url(url)
         self.scratch.mkdir(mode=0o700, exist_ok=True)
 
-    def put(self, key: str, path: Path) -> int:
-        """Move a file from the scratch folder to ``key``; returns its size in bytes."""
+    def put(self, key: str, path: Path, *, durable: bool = True) -> int:
+        """Move a file from the scratch folder to ``key``; returns its size in bytes.
+
+        It survives a power cut then, unless it need not be ``durable``, as it is easily made again.
+        """
+        outside_transactions()
         size = path.stat().st_size
         if self._folder is None:
             obstore.put(self._store, key, path)
             path.unlink()
             return size
         os.utime(path)  # its age counts from now, however long it took to write
+        if durable:
+            flush(path)
         target = self._folder / key
         for left in reversed(range(_MAX_ATTEMPTS)):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -67,33 +88,59 @@ class Storage:
             except FileNotFoundError:  # the empty folder was deleted again
                 if not left or not path.exists():
                     raise
+        with suppress(FileNotFoundError):  # it was deleted again
+            for folder in Path(key).parents if durable else ():  # whoever made them may not have flushed them yet
+                flush(self._folder / folder)
         return size
 
     def exists(self, key: str) -> bool:
         """Whether there is a file under ``key``."""
+        return self.size(key) is not None
+
+    def size(self, key: str) -> int | None:
+        """The size of a file in bytes; None if there is none."""
+        outside_transactions()
         try:
-            obstore.head(self._store, key)
+            return int(obstore.head(self._store, key)["size"])
         except FileNotFoundError:
-            return False
-        return True
+            return None
 
     @contextmanager
-    def file(self, key: str) -> Iterator[Path]:
-        """Yield a path to read the file from. Raises FileNotFoundError if there is none."""
+    def file(self, key: str, *, size: int | None = None, digest: str | None = None) -> Iterator[Path]:
+        """Yield a path to read the file from.
+
+        With ``digest``, its sha256, it is read whole before.
+
+        Raises:
+            LostFileError: there is none, or it is not of this ``size`` in bytes, or not with this digest.
+        """
+        outside_transactions()
+        with self._opened(key) as path:
+            if (size is not None and path.stat().st_size != size) or digest not in (None, digest_of(path)):
+                raise LostFileError(key)
+            yield path
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[Path]:
         if self._folder is not None:
             path = self._folder / key
             if not path.is_file():
-                raise FileNotFoundError(key)
+                raise LostFileError(key)
             yield path
             return
         with tempfile.TemporaryFile(dir=self.scratch) as copy:  # unnamed, so it goes with the process
-            for chunk in obstore.get(self._store, key).stream():
+            try:
+                found = obstore.get(self._store, key)
+            except FileNotFoundError:
+                raise LostFileError(key) from None
+            for chunk in found.stream():
                 copy.write(chunk)
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete files; missing ones are ignored. A reader that has one open can read it to its end."""
+        outside_transactions()
         if self._folder is None:
             if found := list(keys):
                 obstore.delete(self._store, found)
@@ -113,16 +160,34 @@ class Storage:
 
     def list(self, folder: str) -> Iterator[list[StoredFile]]:
         """Everything under a folder, in batches."""
+        outside_transactions()
         for batch in obstore.list(self._store, folder, chunk_size=1000):
             yield [StoredFile(each["path"], each["size"], each["last_modified"]) for each in batch]
 
     def free(self) -> int | None:
         """Free bytes; None for an object store, which has no limit."""
+        outside_transactions()
         return None if self._folder is None else shutil.disk_usage(self._folder).free
 
     def total(self) -> int:
         """Size of the disk in bytes; 0 for an object store."""
+        outside_transactions()
         return 0 if self._folder is None else shutil.disk_usage(self._folder).total
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Have a file or a folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def retry_reason(error: Exception) -> str | None:

@@ -34,7 +34,7 @@ _FILE = file_content("image/png")
 _COLUMNS = (
     AssetClaimRow.sha256.label("id"),
     *(AssetClaimRow.owner, AssetClaimRow.name, AssetClaimRow.created_at),
-    *(AssetRow.kind, AssetRow.size, AssetRow.facts, AssetRow.digest),
+    *(AssetRow.kind, AssetRow.size, AssetRow.facts, AssetRow.digest, AssetRow.file_digest),
 )
 
 
@@ -150,7 +150,7 @@ async def get_asset(asset_id: str, service: ServiceDep, caller: CallerDep) -> sc
 async def get_asset_file(asset_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """The file as stored: of an image a PNG, of a video an MP4, of lyrics text; fonts as they were uploaded."""
     row = await _asset_or_404(service, caller, asset_id)
-    made = Artefact(row.id, asset_key(row.id, row.digest), row.size)
+    made = Artefact(row.id, asset_key(row.id, row.digest), row.size, digest=row.file_digest)
     shown: dict[str, Any] = {"media_type": "image/png"}
     if row.kind != "image":  # of which browsers should make nothing
         shown = {"media_type": "application/octet-stream", "name": row.name}

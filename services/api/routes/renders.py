@@ -26,6 +26,7 @@ from services.auth.api_keys import ANONYMOUS, Caller
 from services.auth.limits import check_length, check_requested, check_scene, variant_named
 from services.auth.quotas import quotas_of
 from services.database.models import JobRow
+from services.jobs import lost_files
 from services.jobs.lifecycle import BatchError, Submission
 from services.jobs.outputs import KIND, output_facts, part_id
 from services.jobs.render_spec import (
@@ -258,6 +259,7 @@ async def submit(service: Service, caller: Caller, job: JobRow, *, parts: Sequen
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         for each in (job, *parts):
             each.traceparent = traces.traceparent()
+        await lost_files.forget_lost_results(service.sessions, service.storage, submission.rendered)
         try:
             quotas = quotas_of(service.settings, caller)
             stored = await service.jobs.submit(
@@ -288,6 +290,8 @@ async def submit_all(service: Service, caller: Caller, jobs: Sequence[tuple[JobR
         for job, parts in jobs:
             for each in (job, *parts):
                 each.traceparent = traces.traceparent()
+        rendered = [row for each in submissions for row in each.rendered]
+        await lost_files.forget_lost_results(service.sessions, service.storage, rendered)
         await service.jobs.submit_all(submissions, quotas=quotas_of(service.settings, caller), admit=admit)
     service.notifier.wake()
 
