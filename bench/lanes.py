@@ -1,27 +1,29 @@
 """What one owner's requests cost another: ten lists of 150 large configs at once, and somebody else's ``create``.
 
-    python bench/lanes.py                         # a minute
+    python bench/lanes.py                         # some minutes, mostly to create the systems
     python bench/lanes.py --rounds 3 --systems 50
 
 ``motes serve`` runs in processes of its own. Carol has systems with configs of about 100 KB each, Bob creates small
 ones. Rounds alternate between Bob alone and Bob while ten clients of Carol list hers, so that both are measured on the
-same machine at the same time (goal: at most three times as long at the median; with the start of each page not yet
-known to the process, too).
+same machine at the same time (goal: at most three times as long at the median). Carol's clients and Bob's are
+processes of their own, so that neither waits for the other before a request is sent.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
+import select
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,23 +77,33 @@ def create(client: httpx.Client, config: dict[str, Any]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def during_lists(clients: dict[str, httpx.Client], query: dict[str, Any]) -> tuple[list[float], list[tuple[int, int]]]:
+def during_lists(lister: subprocess.Popen[str], bob: httpx.Client) -> tuple[list[float], list[tuple[int, int]]]:
     """Milliseconds of Bob's creates while Carol lists, and systems and bytes of each of her pages."""
-    pages: list[tuple[int, int]] = []
+    assert lister.stdin is not None
+    assert lister.stdout is not None
+    lister.stdin.write("go\n")
+    lister.stdin.flush()
+    lister.stdout.readline()  # all lists are under way
+    spent = [create(bob, {})]
+    while not select.select([lister.stdout], [], [], 0)[0]:
+        spent.append(create(bob, {}))
+    return spent, json.loads(lister.stdout.readline())
 
-    def listed() -> None:
-        answer = clients["carol"].get("/systems", params=query).raise_for_status()
-        pages.append((len(answer.json()), len(answer.content)))
 
-    threads = [threading.Thread(target=listed) for _ in range(LISTS)]
-    for thread in threads:
-        thread.start()
-    spent = [create(clients["bob"], {})]
-    while any(thread.is_alive() for thread in threads):
-        spent.append(create(clients["bob"], {}))
-    for thread in threads:
-        thread.join()
-    return spent, pages
+def list_systems(url: str, key: str, query: str) -> None:
+    """Carol's process: for each line, ten clients list at once; says when they have begun, and what they got."""
+    clients = [
+        httpx.Client(base_url=url, timeout=120, trust_env=False, headers={"Authorization": f"Bearer {key}"})
+        for _ in range(LISTS)
+    ]
+    for client in clients:
+        client.get("/health").raise_for_status()  # they are connected
+    with ThreadPoolExecutor(LISTS) as threads:
+        for _ in sys.stdin:
+            answers = [threads.submit(client.get, f"/systems?{query}") for client in clients]
+            print(flush=True)
+            bodies = [answer.result().raise_for_status().content for answer in answers]
+            print(json.dumps([(len(json.loads(body)), len(body)) for body in bodies]), flush=True)
 
 
 def measure(systems: int, rounds: int, folder: Path) -> bool:
@@ -102,14 +114,18 @@ def measure(systems: int, rounds: int, folder: Path) -> bool:
             create(clients["carol"], LARGE | {"seed": number})
         print(f"{systems} systems of 100 KB created in {time.perf_counter() - began:.1f} s", flush=True)
         good = True
-        for what, query in (("whole", {"limit": systems}), ("of fields", {"limit": systems, "fields": "system_id"})):
+        for what, query in (("whole", f"limit={systems}"), ("of fields", f"limit={systems}&fields=system_id")):
+            url, key = str(clients["carol"].base_url), clients["carol"].headers["Authorization"].split()[1]
+            child = (sys.executable, __file__, "--list", url, key, query)
+            lister = subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
             alone, loaded, first = list[float](), list[float](), list[float]()
             for _ in range(rounds):
                 idle = [create(clients["bob"], {}) for _ in range(10)]
-                spent, pages = during_lists(clients, query)
+                spent, pages = during_lists(lister, clients["bob"])
                 alone += idle
                 loaded += spent
                 first.append(spent[0])
+            lister.communicate()
             before, after = statistics.median(alone), statistics.median(loaded)
             ratio = statistics.median(first) / before
             good &= max(ratio, after / before) <= GOAL
@@ -128,7 +144,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--systems", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--list", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.list:
+        list_systems(*arguments.list)
+        return
     with tempfile.TemporaryDirectory() as name:
         raise SystemExit(0 if measure(arguments.systems, arguments.rounds, Path(name)) else 1)
 

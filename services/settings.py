@@ -128,6 +128,11 @@ class ServiceSettings(BaseSettings):
     keep_segments: int = Field(
         default=_DAY, ge=0, description=f"seconds since segments were last used, if no job needs them; {_EVER}"
     )
+    keep_analyses: int = Field(
+        default=30 * _DAY,
+        ge=0,
+        description=f"seconds since an analysis was last asked for, or made for a render; {_EVER}",
+    )
     keep_uploads: int = Field(
         default=30 * _DAY,
         ge=0,
@@ -205,8 +210,8 @@ class ServiceSettings(BaseSettings):
         return root
 
     @field_validator(
-        *("keep_videos", "keep_previews", "keep_segments", "keep_uploads", "keep_at_least", "keep_jobs"),
-        *("keep_history", "keep_requests", "keep_orphans", "keep_every"),
+        *("keep_videos", "keep_previews", "keep_segments", "keep_analyses", "keep_uploads", "keep_at_least"),
+        *("keep_jobs", "keep_history", "keep_requests", "keep_orphans", "keep_every"),
         mode="before",
     )
     @classmethod

@@ -22,6 +22,7 @@ from services.database.models import (
     AssetClaimRow,
     AssetRow,
     AudioRow,
+    CorrectionRow,
     JobRow,
     SystemAssetRow,
     SystemRow,
@@ -32,16 +33,18 @@ from services.jobs.artefacts import Artefact, FilesToDelete
 from services.jobs.lifecycle import Jobs
 from services.jobs.transitions import delete_jobs, follow_parts
 from services.observability import metrics
+from services.retention.analyses import analyses_in_use
 from services.storage.object_keys import (
     analyses_folder,
     asset_key,
     asset_lock,
     assets_folder,
     audio_key,
+    kinds_of_result,
     poster_key,
     song_lock,
 )
-from services.storage.object_store import Storage
+from services.storage.object_store import Storage, StoredFile
 
 
 class Deleter:
@@ -64,8 +67,8 @@ class Deleter:
     ) -> int:
         """Expire a scene's result if it was not used since ``unused_since``; with ``owner``, for this owner only.
 
-        Videos stay listed as expired, previews and frames are deleted. The file stays while another owner has it. A
-        poster goes with its video.
+        Videos stay listed as expired; previews, frames and analyses are deleted. The file stays while another owner has
+        it. A poster goes with its video.
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, scene_key)
@@ -73,6 +76,7 @@ class Deleter:
                 return 0
             row = await session.get(ArtefactRow, artefact)
             of_scene = [JobRow.scene_key == scene_key, JobRow.status == "completed", JobRow.expired_at.is_(None)]
+            of_scene.append(JobRow.kind.in_(kinds_of_result(artefact)))  # an analysis may have a scene with a video
             mine = [*of_scene, *([] if owner is None else [JobRow.owner == owner])]
             shared = owner is not None and await session.scalar(
                 select(exists().where(*of_scene, JobRow.owner != owner))
@@ -121,6 +125,9 @@ class Deleter:
             theirs = [UploadRow.sha256 == sha256, UploadRow.owner.not_in(needing)]
             theirs += [] if owners is None else [UploadRow.owner.in_(owners)]
             await session.execute(delete(UploadRow).where(*theirs, UploadRow.used_at < unused_since))
+            left = select(UploadRow.owner).where(UploadRow.sha256 == sha256)
+            gone = (CorrectionRow.sha256 == sha256, CorrectionRow.owner.not_in(left))
+            await session.execute(delete(CorrectionRow).where(*gone).execution_options(synchronize_session=False))
             if needing or await session.scalar(select(exists().where(UploadRow.sha256 == sha256))):
                 return 0
             row = await session.get(AudioRow, sha256)
@@ -146,6 +153,17 @@ class Deleter:
     def _delete_song(self, sha256: str) -> int:
         self._storage.delete([audio_key(sha256)])
         return self._storage.delete_folder(analyses_folder(sha256))
+
+    async def delete_analyses(self, sha256: str, files: Sequence[StoredFile], reason: str) -> int:
+        """Delete analyses and corrections of a song that nothing needs any more; returns the bytes freed."""
+        async with self._sessions.begin() as session:
+            await advisory_lock(session, song_lock(sha256))
+            needed = (await analyses_in_use(session, [sha256]))[sha256]
+        gone = [each for each in files if not needed.holds(each.key)]
+        await asyncio.to_thread(self._storage.delete, [each.key for each in gone])
+        freed = sum(each.size for each in gone)
+        metrics.count_freed(reason, freed)
+        return freed
 
     async def delete_asset(
         self, sha256: str, owners: Sequence[str] | None, *, unused_since: datetime, reason: str

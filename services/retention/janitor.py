@@ -25,6 +25,7 @@ from services.retention.pruning import INTERNAL_PREFIX, Pruner
 from services.settings import ServiceSettings
 from services.storage.disk_admission import format_size
 from services.storage.object_store import Storage, remove_dead_work_folders
+from services.storage.usage import plural
 
 _log = logging.getLogger("motes.retention")
 _LEASE = f"{INTERNAL_PREFIX}retention"
@@ -52,7 +53,7 @@ class Report:
         return sum(size for _, size in self.freed.values())
 
     def __str__(self) -> str:
-        files = [f"{number} {kind}s {reason}" for (reason, kind), (number, _) in sorted(self.freed.items())]
+        files = [f"{number} {plural(kind)} {reason}" for (reason, kind), (number, _) in sorted(self.freed.items())]
         rows = [f"{number} {what} pruned" for what, number in self.rows.items() if number]
         return f"freed {format_size(self.bytes)}: {', '.join(files + rows) or 'nothing was due'}"
 
@@ -67,7 +68,8 @@ class Janitor:
     def __init__(self, settings: ServiceSettings, sessions: Sessions, storage: Storage) -> None:
         self._settings, self._sessions, self._storage = settings, sessions, storage
         self._policy, self._pruner = RetentionPolicy(settings, sessions, storage), Pruner(settings, sessions)
-        self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans))
+        kept = timedelta(seconds=settings.keep_analyses) if settings.keep_analyses else None
+        self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans), keep_analyses=kept)
 
     async def run(self) -> None:
         """Run whenever no other process has done so in time, for instance without Redis. Never returns."""

@@ -30,7 +30,7 @@ from services.database.models import (
 )
 from services.retention.deletion import Deleter, assets_in_use
 from services.settings import ServiceSettings
-from services.storage.object_keys import analyses_folder
+from services.storage.object_keys import SINGLE_TASK_KINDS, analyses_folder, result_name
 from services.storage.object_store import Storage
 from services.storage.usage import SEGMENTS, usage_by_owner
 
@@ -38,8 +38,12 @@ _EVICTION_ORDER = {
     "segment": 0,
     "frame": 1,
     "preview": 1,
+    "analysis": 1,
+    "curves": 1,
 }  # when space is needed: what nobody asked to keep goes first
 _SHARED = ("song", "asset")  # by content, among owners who uploaded the same
+_DOCUMENTS = ("analysis", "curves")  # results that a scene may have beside a video
+_STAYS = ("system", "correction", "answer")  # what is never deleted to make room
 _RESULT = "result"
 _BATCH_SIZE = 500  # values per query
 
@@ -54,7 +58,7 @@ class Item:
     ``used`` holds the last use of a song or an asset by each owner; ``size`` is in bytes.
     """
 
-    kind: str  # video, preview, frame, segment, song or asset
+    kind: str  # video, preview, frame, analysis, curves, segment, song or asset
     name: str  # the scene key, or the sha256 of the song or the asset
     size: int
     used_at: datetime
@@ -132,6 +136,7 @@ class RetentionPolicy:
         kept = self._settings
         ages = {"video": kept.keep_videos, "preview": kept.keep_previews, "frame": kept.keep_previews}
         ages |= {"segment": kept.keep_segments, "song": kept.keep_uploads, "asset": kept.keep_uploads}
+        ages |= dict.fromkeys(_DOCUMENTS, kept.keep_analyses)
         return {kind: at - timedelta(seconds=age) if age else None for kind, age in ages.items()}
 
     def _with_analyses(self, deletion: Deletion) -> Deletion:
@@ -148,6 +153,8 @@ class RetentionPolicy:
         found: list[Deletion] = []
         having: dict[str, int] = {}
         for usage in await usage_by_owner(session):
+            if usage.kind in _STAYS:
+                continue
             having[usage.owner] = having.get(usage.owner, 0) + usage.bytes
         by_name = {(_group(thing), thing.name): thing for thing in things if thing.kind != "segment"}
         whole = [deletion for deletion in expired if deletion.item.kind != "segment"]  # a scene may lose these alone
@@ -155,13 +162,13 @@ class RetentionPolicy:
         owners = {(thing.kind, thing.name): set(thing.used) for thing in things if thing.kind in _SHARED}
         results = [thing.name for thing in things if thing.kind not in (*_SHARED, "segment")]
         theirs = await _result_owners(session, results)
-        owners |= {(_RESULT, scene): set(sizes) for scene, sizes in theirs.items()}
+        owners |= {key: set(sizes) for key, sizes in theirs.items()}
         for key, its_owners in gone.items():
             owners.get(key, set()).difference_update(its_owners or ())
         for owner, size in having.items():
             over = size - self._settings.keep_bytes
             mine = [
-                (thing.used.get(owner, thing.used_at), key, thing, theirs.get(thing.name, {}).get(owner, thing.size))
+                (thing.used.get(owner, thing.used_at), key, thing, theirs.get(key, {}).get(owner, thing.size))
                 for key, thing in by_name.items()
                 if owner in owners.get(key, ()) or owner in (gone.get(key) or ())
             ]
@@ -178,7 +185,7 @@ class RetentionPolicy:
 
 def _group(thing: Item) -> str:
     """What names an item together with its own name: its kind, if owners share it by content."""
-    return thing.kind if thing.kind in _SHARED else _RESULT
+    return thing.kind if thing.kind in (*_SHARED, *_DOCUMENTS) else _RESULT
 
 
 def _expired(thing: Item, old: dict[str, datetime | None]) -> Iterator[Deletion]:
@@ -212,7 +219,10 @@ async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> A
     for kind, which, bytes_of in (
         ("video", and_(ArtefactRow.key.like("scenes/%/video.mp4"), is_video), whole),
         ("preview", and_(ArtefactRow.key.like("scenes/%/video.mp4"), ~is_video), whole),
-        ("frame", ArtefactRow.key.like("scenes/%/frame.png"), ArtefactRow.size),
+        *(
+            (kind, ArtefactRow.key.like(f"scenes/%/{result_name(kind)}"), ArtefactRow.size)
+            for kind in SINGLE_TASK_KINDS
+        ),
     ):
         if (limit := limits[kind]) is not None:
             old_ones = select(ArtefactRow.key, bytes_of, ArtefactRow.used_at).where(which, ArtefactRow.used_at < limit)
@@ -269,15 +279,18 @@ async def _needed(session: AsyncSession, kind: str) -> set[str]:
     return set(await session.scalars(select(JobRow.scene["audio"].as_string()).where(JobRow.status.in_(OPEN))))
 
 
-async def _result_owners(session: AsyncSession, scenes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """By scene and owner: bytes of the results."""
-    found: dict[str, dict[str, int]] = {}
+async def _result_owners(session: AsyncSession, scenes: Sequence[str]) -> dict[tuple[str, str], dict[str, int]]:
+    """By group, scene and owner: bytes of the results."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
     for batch in _batches(scenes):
-        rows = select(JobRow.scene_key, JobRow.owner, func.sum(JobRow.size)).where(
+        rows = select(JobRow.kind, JobRow.scene_key, JobRow.owner, func.sum(JobRow.size)).where(
             JobRow.scene_key.in_(batch), JobRow.status == "completed", JobRow.expired_at.is_(None)
         )
-        for scene, owner, size in await session.execute(rows.group_by(JobRow.scene_key, JobRow.owner)):
-            found.setdefault(scene, {})[owner] = int(size or 0)
+        for kind, scene, owner, size in await session.execute(
+            rows.group_by(JobRow.kind, JobRow.scene_key, JobRow.owner)
+        ):
+            sizes = found.setdefault((kind if kind in _DOCUMENTS else _RESULT, scene), {})
+            sizes[owner] = sizes.get(owner, 0) + int(size or 0)
     return found
 
 

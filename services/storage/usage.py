@@ -13,6 +13,7 @@ from services.database.models import (
     AssetClaimRow,
     AssetRow,
     AudioRow,
+    CorrectionRow,
     IdempotencyRow,
     JobRow,
     SystemRow,
@@ -34,15 +35,20 @@ class Usage(NamedTuple):
     bytes: int
 
 
+def plural(kind: str) -> str:
+    """Several of a kind."""
+    return kind.removesuffix("is") + "es" if kind.endswith("is") else kind if kind.endswith("s") else f"{kind}s"
+
+
 async def stored_bytes(session: AsyncSession, owner: str) -> int:
     """Bytes of everything that is stored of an owner. Shared items count for every owner and job."""
     return sum(each.bytes for each in await usage_by_owner(session, owner))
 
 
 async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> list[Usage]:
-    """Usage of all owners, or of one: results by kind, songs, assets, systems, and answers to an Idempotency-Key.
+    """Usage of all owners, or of one: results by kind, songs, assets, systems, corrections, answers.
 
-    Shared items count for every owner.
+    Answers are those to an ``Idempotency-Key``. Shared items count for every owner.
     """
     size = func.coalesce(func.sum(JobRow.size), 0)
     of = case((JobRow.kind.in_(VIDEOS), "video"), else_=JobRow.kind)
@@ -60,7 +66,11 @@ async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> lis
     answers = answers.where(IdempotencyRow.size > 0).group_by(IdempotencyRow.owner)
     if owner is not None:
         systems, answers = systems.where(SystemRow.owner == owner), answers.where(IdempotencyRow.owner == owner)
-    queries = (results, songs, assets, systems, answers)
+    corrections = select(CorrectionRow.owner, literal("correction"), func.count(), func.sum(CorrectionRow.size))
+    corrections = corrections.where(CorrectionRow.digest.is_not(None)).group_by(CorrectionRow.owner)
+    if owner is not None:
+        corrections = corrections.where(CorrectionRow.owner == owner)
+    queries = (results, songs, assets, systems, corrections, answers)
     rows = [row for query in queries for row in await session.execute(query)]
     return [Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows]
 
@@ -78,6 +88,8 @@ async def usage_by_kind(session: AsyncSession) -> list[Usage]:
     assets = select(literal("asset"), func.count(), func.coalesce(func.sum(AssetRow.size), 0))
     systems = select(literal("system"), func.count(), func.coalesce(func.sum(_SHOWN), 0)).select_from(SystemRow)
     answers = select(literal("answer"), func.count(), func.coalesce(func.sum(IdempotencyRow.size), 0))
-    queries = (artefacts, songs, assets, systems, answers.where(IdempotencyRow.size > 0))
+    corrections = select(literal("correction"), func.count(), func.coalesce(func.sum(CorrectionRow.size), 0))
+    corrections = corrections.where(CorrectionRow.digest.is_not(None))
+    queries = (artefacts, songs, assets, systems, corrections, answers.where(IdempotencyRow.size > 0))
     rows = [row for query in queries for row in await session.execute(query)]
     return [Usage("", of, int(number), int(size)) for of, number, size in rows]
