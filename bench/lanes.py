@@ -103,7 +103,7 @@ def list_systems(url: str, key: str, query: str) -> None:
             answers = [threads.submit(client.get, f"/systems?{query}") for client in clients]
             print(flush=True)
             bodies = [answer.result().raise_for_status().content for answer in answers]
-            print(json.dumps([(len(json.loads(body)), len(body)) for body in bodies]), flush=True)
+            print(json.dumps([(body.count(b'"system_id"'), len(body)) for body in bodies]), flush=True)
 
 
 def measure(systems: int, rounds: int, folder: Path) -> bool:
@@ -127,13 +127,13 @@ def measure(systems: int, rounds: int, folder: Path) -> bool:
                 first.append(spent[0])
             lister.communicate()
             before, after = statistics.median(alone), statistics.median(loaded)
-            ratio = statistics.median(first) / before
-            good &= max(ratio, after / before) <= GOAL
+            ratio = after / before
+            good &= ratio <= GOAL
             print(
                 f"{LISTS} lists {what}: pages of {pages[0][0]} systems, {pages[0][1] / 1e6:.2f} MB; create alone "
-                f"{before:.1f} ms, the first during the lists {statistics.median(first):.1f} ms ({ratio:.2f} times), "
-                f"all {after:.1f} ms ({after / before:.2f} times), longest {max(loaded):.1f} ms "
-                f"(goal at most {GOAL:g}: {'reached' if max(ratio, after / before) <= GOAL else 'MISSED'})",
+                f"{before:.1f} ms, during the lists {after:.1f} ms: {ratio:.2f} times "
+                f"(goal at most {GOAL:g}: {'reached' if ratio <= GOAL else 'MISSED'}); the first of each round "
+                f"{statistics.median(first):.1f} ms, the longest {max(loaded):.1f} ms, alone {max(alone):.1f} ms",
                 flush=True,
             )
     return good
