@@ -248,7 +248,7 @@ async def submit(service: Service, caller: Caller, job: JobRow, *, parts: Sequen
         InsufficientStorageError: it has to be rendered and the disk has no room for it.
     """
     submission, seconds = await _submission(service, job, parts)
-    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    admit = await service.disk_admission.jobs_admission(seconds)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         for each in (job, *parts):
             each.traceparent = traces.traceparent()
@@ -278,7 +278,7 @@ async def submit_all(service: Service, caller: Caller, jobs: Sequence[tuple[JobR
             raise BatchError(number) from error
         submissions.append(submission)
         seconds |= own
-    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    admit = await service.disk_admission.jobs_admission(seconds)
     with traces.span("submit batch", "producer", parent={}, attributes={"motes.batch": str(jobs[0][0].batch_id)}):
         for job, parts in jobs:
             for each in (job, *parts):
