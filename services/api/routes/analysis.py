@@ -21,7 +21,7 @@ from services.api.routes.previews import respond_with_result
 from services.api.routes.renders import spec_of
 from services.database.models import AudioRow, JobRow
 from services.media.corrections import Corrections
-from services.media.songs import audio_path_of
+from services.media.songs import SongNotFoundError, audio_path_of
 
 
 class _Route(Route):
@@ -88,13 +88,17 @@ async def correct_analysis(
     song = await _song(service, caller, audio_id)
     plain = {name: value for name, value in body.items() if name not in ("curves", "frames")}
 
-    def checked() -> None:
+    def checked() -> str:
         seconds = float(check(plain, where="analysis").seconds)
         if abs(seconds - song.duration) > _NEAR:
             raise SceneError(f"analysis: duration {seconds:g} s: is of another song, this one has {song.duration:g} s")
-        Corrections(service.storage).save(song.sha256, caller.owner, json.dumps(plain, sort_keys=True))
+        return json.dumps(plain, sort_keys=True)
 
-    await service.compute(checked)
+    text = await service.compute(checked)
+    try:
+        await Corrections(service.sessions, service.storage).save(song.sha256, caller.owner, text)
+    except SongNotFoundError:  # just now
+        raise HTTPException(404, "Song not found") from None
     return schemas.Message(message="Analysis corrected")
 
 
@@ -102,7 +106,7 @@ async def correct_analysis(
 async def forget_correction(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
     """Delete the correction; the song's own analysis counts again."""
     song = await _song(service, caller, audio_id)
-    await service.compute(lambda: Corrections(service.storage).clear(song.sha256, caller.owner))
+    await Corrections(service.sessions, service.storage).clear(song.sha256, caller.owner)
     return schemas.Message(message="Correction forgotten")
 
 

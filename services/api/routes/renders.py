@@ -181,13 +181,18 @@ async def spec_of(
     config = {name: value for name, value in config.items() if name != "variants"}
     references = references_in(particle_type, config)
     assets = await service.assets.find(references, asset_owner) if references else {}
+    analysis = await _correction(service, audio, owner)
 
     def freeze() -> tuple[dict[str, Any], str]:
-        analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
         scene = build_spec(particle_type, config, audio, quality, at=at, analysis=analysis, assets=assets)
         return scene, spec_key(scene)
 
     return await service.compute(freeze)
+
+
+async def _correction(service: Service, audio: str | None, owner: str) -> str | None:
+    """The owner's correction of a song."""
+    return None if audio is None else await Corrections(service.sessions, service.storage).current(audio, owner)
 
 
 async def _specs_of(
@@ -207,9 +212,9 @@ async def _specs_of(
     """
     references = references_in(particle_type, config)
     assets = await service.assets.find(references, asset_owner) if references else {}
+    analysis = await _correction(service, audio, owner)
 
     def freeze() -> dict[str, tuple[dict[str, Any], str]]:
-        analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
         specs = build_specs(particle_type, config, audio, quality, analysis=analysis, assets=assets)
         return {name: (scene, spec_key(scene)) for name, scene in specs.items()}
 
