@@ -34,6 +34,7 @@ from services.jobs.lifecycle import Jobs
 from services.jobs.transitions import delete_jobs, follow_parts
 from services.observability import metrics
 from services.retention.analyses import analyses_in_use
+from services.storage.deletion_marks import deleting
 from services.storage.object_keys import (
     analyses_folder,
     asset_key,
@@ -140,12 +141,13 @@ class Deleter:
     async def delete_song_files(self, sha256: str, reason: str, *, size: int = 0) -> int:
         """Delete a song's file (``size`` bytes) and analyses unless the song exists (again); returns the bytes freed.
 
-        A new upload of the same song has the same keys, so it waits for this transaction and then checks its file.
+        A new upload of the same song has the same keys, so it waits for this and then checks its file.
         """
-        async with self._sessions.begin() as session:
-            await advisory_lock(session, song_lock(sha256))
-            if await session.get(AudioRow, sha256) is not None:
-                return 0
+        async with deleting(self._sessions, song_lock(sha256)) as alone:
+            async with self._sessions.begin() as session:
+                await advisory_lock(session, song_lock(sha256))
+                if not alone or await session.get(AudioRow, sha256) is not None:
+                    return 0
             freed = await asyncio.to_thread(self._delete_song, sha256)
         metrics.count_freed(reason, size + freed)
         return size + freed
@@ -156,11 +158,14 @@ class Deleter:
 
     async def delete_analyses(self, sha256: str, files: Sequence[StoredFile], reason: str) -> int:
         """Delete analyses and corrections of a song that nothing needs any more; returns the bytes freed."""
-        async with self._sessions.begin() as session:
-            await advisory_lock(session, song_lock(sha256))
-            needed = (await analyses_in_use(session, [sha256]))[sha256]
-        gone = [each for each in files if not needed.holds(each.key)]
-        await asyncio.to_thread(self._storage.delete, [each.key for each in gone])
+        async with deleting(self._sessions, song_lock(sha256)) as alone:
+            async with self._sessions.begin() as session:
+                await advisory_lock(session, song_lock(sha256))
+                if not alone:
+                    return 0
+                needed = (await analyses_in_use(session, [sha256]))[sha256]
+            gone = [each for each in files if not needed.holds(each.key)]
+            await asyncio.to_thread(self._storage.delete, [each.key for each in gone])
         freed = sum(each.size for each in gone)
         metrics.count_freed(reason, freed)
         return freed
@@ -190,11 +195,14 @@ class Deleter:
     async def delete_asset_files(self, sha256: str, reason: str) -> int:
         """Delete what is stored of an asset, except what its row, if there is one, refers to; returns the bytes freed.
 
-        A new upload of the same file may have the same key, so it waits for this transaction and then checks its file.
+        A new upload of the same file may have the same key, so it waits for this and then checks its file.
         """
-        async with self._sessions.begin() as session:
-            await advisory_lock(session, asset_lock(sha256))
-            row = await session.get(AssetRow, sha256)
+        async with deleting(self._sessions, asset_lock(sha256)) as alone:
+            async with self._sessions.begin() as session:
+                await advisory_lock(session, asset_lock(sha256))
+                row = await session.get(AssetRow, sha256)
+            if not alone:
+                return 0
             kept = None if row is None else asset_key(sha256, row.digest)
             freed = await asyncio.to_thread(self._delete_asset, sha256, kept)
         metrics.count_freed(reason, freed)

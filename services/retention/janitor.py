@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from services.database.engine import Sessions
 from services.database.models import IdempotencyRow, new_id, now
+from services.media.corrections import take_over
 from services.observability import metrics
 from services.retention.orphans import Orphans
 from services.retention.policy import RetentionPolicy
@@ -127,6 +128,7 @@ class Janitor:
                 metrics.count_freed("leftover", dead)
                 report.add("leftover", "workplace", 1, dead)
             report.rows = await self._pruner.prune()
+            await take_over(self._sessions, self._storage)
         return report
 
     @asynccontextmanager

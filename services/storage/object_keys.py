@@ -53,8 +53,8 @@ def correction_key(audio: str, digest: str) -> str:
     return f"analyses/{audio}/corrections/{digest}.json"
 
 
-def current_correction_key(audio: str, owner: str) -> str:
-    """The pointer to the correction that counts for an owner."""
+def former_correction_key(audio: str, owner: str) -> str:
+    """The pointer to the correction that counted for an owner, which the database knows now."""
     return f"analyses/{audio}/corrections/of-{sha256(owner.encode()).hexdigest()}.txt"
 
 

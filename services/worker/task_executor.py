@@ -14,10 +14,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from ecs_core import MotesError
 from services.auth.limits import LimitError, check_scene
 from services.database.engine import Sessions
-from services.database.models import TaskRow
+from services.database.models import AssetRow, TaskRow
 from services.jobs import lost_files
 from services.jobs.artefacts import Artefact, looks_for_flashes, segment_keys
 from services.jobs.task_queue import TaskQueue
@@ -141,6 +143,7 @@ class TaskExecutor:
         spec |= {"kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
         spec["sandbox_required"] = self._settings.sandbox_required(claim.owner)
+        spec["assets"] = await self._assets(claim)
         if claim.kind == "join":
             segments = await self._tasks.segments(claim)
             if looks_for_flashes(claim.scene):
@@ -190,6 +193,15 @@ class TaskExecutor:
                     await self._record_stats(attempt, message["spent"])
                 return counts
         raise ChildDiedError("killed, or out of memory")
+
+    async def _assets(self, claim: Claim) -> dict[str, tuple[int, str | None]]:
+        """Size and sha256 of the files of the assets of a scene."""
+        wanted = claim.scene.get("assets") or {}
+        if not wanted:
+            return {}
+        async with self._sessions() as session:
+            rows = await session.scalars(select(AssetRow).where(AssetRow.sha256.in_(wanted)))
+            return {row.sha256: (row.size, row.file_digest) for row in rows if row.digest == wanted[row.sha256]}
 
     async def _have_segments(
         self,

@@ -76,7 +76,8 @@ class TaskStats:
 
 def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
     """Run the task that ``spec`` describes: {task, attempt, plan, kind, number, scene, scene_key, folder, segments?,
-    light?, files?, overdrawn?, sandbox_required?}. ``files`` has size and sha256 of segments and light.
+    light?, files?, assets?, overdrawn?, sandbox_required?}. ``files`` has size and sha256 of segments and light,
+    ``assets`` those of assets.
 
     ``report`` reports progress. Unfinished files stay in the folder, which the caller removes.
 
@@ -90,7 +91,7 @@ def run(spec: Mapping[str, Any], storage: Storage, report: Report) -> TaskStats:
         spec["kind"]
     ]
     scene, folder = spec["scene"], Path(spec["folder"])
-    with asset_files(storage, scene.get("assets", {}), folder) as files:
+    with asset_files(storage, scene.get("assets", {}), folder, known=spec.get("assets")) as files:
         config = with_files(scene["config"], references_in(scene["type"], scene["config"]) if files else (), files)
         return do({**spec, "config": config}, storage, report, folder)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Query, Request, Response
@@ -24,7 +23,7 @@ from services.auth.quotas import admit_bytes, owner_lock, quotas_of
 from services.database.engine import advisory_lock
 from services.database.models import AudioRow, CorrectionRow, JobRow
 from services.media.corrections import Corrections
-from services.media.songs import audio_path_of
+from services.media.songs import SongNotFoundError, audio_path_of
 
 
 class _Route(Route):
@@ -104,7 +103,10 @@ async def correct_analysis(
         more = len(text.encode()) - (0 if before is None else before.size)
         if more > 0:
             await admit_bytes(session, caller.owner, more, quotas_of(service.settings, caller))
-    await service.fetch(partial(Corrections(service.storage).save, song.sha256, caller.owner, text))
+    try:
+        await Corrections(service.sessions, service.storage).save(song.sha256, caller.owner, text)
+    except SongNotFoundError:  # just now
+        raise HTTPException(404, "Song not found") from None
     return schemas.Message(message="Analysis corrected")
 
 
@@ -112,7 +114,7 @@ async def correct_analysis(
 async def forget_correction(audio_id: str, service: ServiceDep, caller: CallerDep) -> schemas.Message:
     """Delete the correction; the song's own analysis counts again."""
     song = await _song(service, caller, audio_id)
-    await service.fetch(partial(Corrections(service.storage).clear, song.sha256, caller.owner))
+    await Corrections(service.sessions, service.storage).clear(song.sha256, caller.owner)
     return schemas.Message(message="Correction forgotten")
 
 

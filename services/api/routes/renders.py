@@ -181,7 +181,6 @@ async def spec_of(
     config = {name: value for name, value in config.items() if name != "variants"}
     references = references_in(particle_type, config)
     assets = await service.assets.find(references, asset_owner) if references else {}
-
     analysis = await _correction(service, audio, owner)
 
     def freeze() -> tuple[dict[str, Any], str]:
@@ -189,6 +188,11 @@ async def spec_of(
         return scene, spec_key(scene)
 
     return await service.compute(freeze)
+
+
+async def _correction(service: Service, audio: str | None, owner: str) -> str | None:
+    """The owner's correction of a song."""
+    return None if audio is None else await Corrections(service.sessions, service.storage).current(audio, owner)
 
 
 async def _specs_of(
@@ -208,7 +212,6 @@ async def _specs_of(
     """
     references = references_in(particle_type, config)
     assets = await service.assets.find(references, asset_owner) if references else {}
-
     analysis = await _correction(service, audio, owner)
 
     def freeze() -> dict[str, tuple[dict[str, Any], str]]:
@@ -216,11 +219,6 @@ async def _specs_of(
         return {name: (scene, spec_key(scene)) for name, scene in specs.items()}
 
     return await service.compute(freeze)
-
-
-async def _correction(service: Service, audio: str | None, owner: str) -> str | None:
-    """The sha256 of the owner's correction of a song, if there is one."""
-    return None if audio is None else await service.fetch(partial(Corrections(service.storage).current, audio, owner))
 
 
 def _parts(whole: JobRow, specs: Mapping[str, tuple[dict[str, Any], str]]) -> list[JobRow]:
@@ -255,7 +253,7 @@ async def submit(service: Service, caller: Caller, job: JobRow, *, parts: Sequen
         InsufficientStorageError: it has to be rendered and the disk has no room for it.
     """
     submission, seconds = await _submission(service, job, parts)
-    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    admit = await service.disk_admission.jobs_admission(seconds)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         for each in (job, *parts):
             each.traceparent = traces.traceparent()
@@ -285,7 +283,7 @@ async def submit_all(service: Service, caller: Caller, jobs: Sequence[tuple[JobR
             raise BatchError(number) from error
         submissions.append(submission)
         seconds |= own
-    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    admit = await service.disk_admission.jobs_admission(seconds)
     with traces.span("submit batch", "producer", parent={}, attributes={"motes.batch": str(jobs[0][0].batch_id)}):
         for job, parts in jobs:
             for each in (job, *parts):

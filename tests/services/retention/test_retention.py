@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -794,7 +793,7 @@ async def taken(shelf: Shelf, room: DiskAdmission) -> bool:
     job.owner = job.fairness_key = new_id()  # so that nothing waits for anything but for room
     job.scene, job.scene_key, job.seconds = SCENE, new_id(), 10.0
     try:
-        await shelf.board.jobs.submit(job, tasks=3, admit=partial(room.admit_jobs, seconds={job.id: 10.0}))
+        await shelf.board.jobs.submit(job, tasks=3, admit=await room.jobs_admission({job.id: 10.0}))
     except InsufficientStorageError:
         return False
     return True
@@ -822,12 +821,13 @@ class TestSmallDisk:
         room = room_of(shelf, storage)
         for _ in range(9):  # of 6.3 MB, 5.8 are for them
             assert await taken(shelf, room)
+        admit = await room.jobs_admission({"new": 10.0})
         async with shelf.board.sessions.begin() as session:
             with pytest.raises(
                 InsufficientStorageError,
                 match=r"this needs about 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB",
             ):
-                await room.admit_jobs(session, [JobRow(id="new", scene=SCENE)], seconds={"new": 10.0})
+                await admit(session, [JobRow(id="new", scene=SCENE)])
         await room.admit_upload(400_000)
         with pytest.raises(
             InsufficientStorageError, match=r"this needs 0.6 MB, 8.4 MB are free, but 2.1 MB of that .* 5.8 MB"
