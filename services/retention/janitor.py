@@ -104,9 +104,14 @@ class Janitor:
     async def dry_run(self) -> Report:
         """Report what ``gc`` would delete, without deleting it."""
         report = Report()
+        songs = set()
         for deletion in await self._policy.due():
             report.add(deletion.reason, deletion.item.kind, 1, deletion.size)
+            if deletion.item.kind == "song" and deletion.size:
+                songs.add(deletion.item.name)
         for orphan in await self._orphans.find():
+            if orphan.of_song and orphan.file.key.split("/")[1] in songs:
+                continue  # which takes its analyses along
             report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
         if dead := await asyncio.to_thread(remove_dead_work_folders, self._storage.scratch, dry_run=True):
             report.add("leftover", "workplace", 1, dead)

@@ -191,7 +191,8 @@ class TestAge:
         await shelf.song("song", "alice")
         await shelf.age(days=10_000)
         before = shelf.files()
-        ages = dict.fromkeys(("keep_videos", "keep_previews", "keep_segments", "keep_uploads", "keep_jobs"), 0)
+        ages = dict.fromkeys(("keep_videos", "keep_previews", "keep_segments", "keep_analyses"), 0)
+        ages |= dict.fromkeys(("keep_uploads", "keep_jobs"), 0)
         report = await shelf.janitor(**ages).collect(thorough=False)
         assert (report.freed, shelf.files()) == ({}, before)
 
@@ -260,10 +261,13 @@ class TestOwnerQuota:
                 ("bob", "video", 1, SIZE),
             ]
             assert sorted(await usage_by_kind(session)) == [
+                ("", "answer", 0, 0),
                 ("", "asset", 0, 0),
+                ("", "correction", 0, 0),
                 ("", "frame", 1, SIZE),
                 ("", "segment", 3, 3 * SIZE),
                 ("", "song", 1, 500),
+                ("", "system", 0, 0),
                 ("", "video", 1, SIZE),
             ]
 
