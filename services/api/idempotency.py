@@ -77,7 +77,7 @@ async def idempotent(
         answer = await make(new_id())
         return _response(answer.status, answer.headers, answer.body)
     key = f"{caller.owner} {key}" if caller.owner else key  # other owners may use the same key
-    asked = await _digest(request)
+    asked = await _digest(service, request)
     row = await _reserve(service, key, asked, caller.owner)
     if row.answer is not None:
         if row.answer["body"] is None and again is not None:
@@ -129,9 +129,12 @@ async def _drop_oldest(session: AsyncSession, owner: str) -> None:
         await session.execute(delete(IdempotencyRow).where(IdempotencyRow.key.in_(old)))
 
 
-async def _digest(request: Request) -> str:
-    body = json.dumps(await request.json() if await request.body() else {}, sort_keys=True)
-    return hashlib.sha256(f"{request.method} {path_in_app(request.scope)}\n{body}".encode()).hexdigest()
+async def _digest(service: Service, request: Request) -> str:
+    body = await request.json() if await request.body() else {}
+    where = f"{request.method} {path_in_app(request.scope)}"
+    return await service.compute(
+        lambda: hashlib.sha256(f"{where}\n{json.dumps(body, sort_keys=True)}".encode()).hexdigest()
+    )
 
 
 def _response(status: int, headers: Mapping[str, str], body: str) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Text, case, cast, func, literal, select
+from sqlalchemy import Text, case, cast, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.models import (
@@ -71,7 +71,7 @@ async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> lis
     if owner is not None:
         corrections = corrections.where(CorrectionRow.owner == owner)
     queries = (results, songs, assets, systems, corrections, answers)
-    rows = [row for query in queries for row in await session.execute(query)]
+    rows = await session.execute(union_all(*queries))
     return [Usage(of, kind, int(number), int(size)) for of, kind, number, size in rows]
 
 
@@ -91,5 +91,5 @@ async def usage_by_kind(session: AsyncSession) -> list[Usage]:
     corrections = select(literal("correction"), func.count(), func.coalesce(func.sum(CorrectionRow.size), 0))
     corrections = corrections.where(CorrectionRow.digest.is_not(None))
     queries = (artefacts, songs, assets, systems, corrections, answers.where(IdempotencyRow.size > 0))
-    rows = [row for query in queries for row in await session.execute(query)]
+    rows = await session.execute(union_all(*queries))
     return [Usage("", of, int(number), int(size)) for of, number, size in rows]

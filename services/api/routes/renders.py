@@ -179,7 +179,7 @@ async def spec_of(
         SceneError: the type or the config is invalid.
     """
     config = {name: value for name, value in config.items() if name != "variants"}
-    references = references_in(particle_type, config)
+    references = await service.compute(partial(references_in, particle_type, config))
     assets = await service.assets.find(references, asset_owner) if references else {}
     analysis = await _correction(service, audio, owner)
 
@@ -210,7 +210,7 @@ async def _specs_of(
     Raises:
         SceneError: the type or the config is invalid, or with a variant.
     """
-    references = references_in(particle_type, config)
+    references = await service.compute(partial(references_in, particle_type, config))
     assets = await service.assets.find(references, asset_owner) if references else {}
     analysis = await _correction(service, audio, owner)
 
