@@ -72,7 +72,8 @@ async def systems_as_json(service: Service, rows: Sequence[Any], fields: Collect
 
 def columns_for(fields: Collection[str]) -> list[Any]:
     """The columns that are read for these fields."""
-    return [column for column in COLUMNS if column.key != "shown" or "status" in fields]
+    of_status = ("revision", "shown", "shown_as")
+    return [column for column in COLUMNS if column.key not in of_status or "status" in fields]
 
 
 async def _shown(service: Service, row: Any) -> str:

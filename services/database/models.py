@@ -58,6 +58,7 @@ class SystemRow(Base):
     __table_args__ = (
         Index("systems_by_age", "created_at", "id"),
         Index("systems_by_owner", "owner", "created_at", "id"),
+        Index("systems_by_size", "owner", "size"),  # so that no row, with its config, is read for a sum
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
@@ -69,7 +70,7 @@ class SystemRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     shown: Mapped[str | None] = mapped_column(Text, deferred=True)  # see services.api.system_statuses
     shown_as: Mapped[str | None] = mapped_column(String(64))  # of what it was made
-    size: Mapped[int | None] = mapped_column(Integer)  # bytes of what is shown; null in rows of earlier versions
+    size: Mapped[int | None] = mapped_column(Integer)  # bytes of what is shown; null until that is known
 
 
 class AudioRow(Base):

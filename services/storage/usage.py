@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Text, case, cast, func, literal, select, union_all
+from sqlalchemy import case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.database.models import (
@@ -22,7 +22,6 @@ from services.database.models import (
 )
 from services.storage.object_keys import SINGLE_TASK_KINDS, result_name
 
-_SHOWN = func.coalesce(SystemRow.size, func.length(cast(SystemRow.config, Text)))  # bytes of a system
 SEGMENTS = ArtefactRow.key.like("scenes/%/segments/%")
 
 
@@ -61,7 +60,8 @@ async def usage_by_owner(session: AsyncSession, owner: str | None = None) -> lis
     if owner is not None:
         results, songs = results.where(JobRow.owner == owner), songs.where(UploadRow.owner == owner)
         assets = assets.where(AssetClaimRow.owner == owner)
-    systems = select(SystemRow.owner, literal("system"), func.count(), func.sum(_SHOWN)).group_by(SystemRow.owner)
+    systems = select(SystemRow.owner, literal("system"), func.count(), func.coalesce(func.sum(SystemRow.size), 0))
+    systems = systems.group_by(SystemRow.owner)
     answers = select(IdempotencyRow.owner, literal("answer"), func.count(), func.sum(IdempotencyRow.size))
     answers = answers.where(IdempotencyRow.size > 0).group_by(IdempotencyRow.owner)
     if owner is not None:
@@ -86,7 +86,7 @@ async def usage_by_kind(session: AsyncSession) -> list[Usage]:
     artefacts = select(kind, func.count(), func.sum(ArtefactRow.size)).group_by(kind)
     songs = select(literal("song"), func.count(), func.coalesce(func.sum(AudioRow.size), 0))
     assets = select(literal("asset"), func.count(), func.coalesce(func.sum(AssetRow.size), 0))
-    systems = select(literal("system"), func.count(), func.coalesce(func.sum(_SHOWN), 0)).select_from(SystemRow)
+    systems = select(literal("system"), func.count(), func.coalesce(func.sum(SystemRow.size), 0)).select_from(SystemRow)
     answers = select(literal("answer"), func.count(), func.coalesce(func.sum(IdempotencyRow.size), 0))
     corrections = select(literal("correction"), func.count(), func.coalesce(func.sum(CorrectionRow.size), 0))
     corrections = corrections.where(CorrectionRow.digest.is_not(None))
