@@ -23,7 +23,7 @@ CURSOR = Query(None, max_length=200, description="where the page before ended, a
 FIELDS = Query(
     None,
     max_length=500,
-    description="names of fields, separated by commas; the others are left out of each item",
+    description="names of what is shown of each item, separated by commas",
     examples=["created_at,owner"],
 )
 LINK: dict[str, Any] = {
