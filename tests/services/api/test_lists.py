@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from services.api import idempotency, paging, rate_limit, system_statuses
 from services.database.migrations import upgrade
 from services.database.models import IdempotencyRow, SystemRow, new_id
-from tests.services.api.world import SMALL, World, picture, served
+from tests.services.api.world import SMALL, World, picture, served, song
 from tests.waiting import HANG
 
 CURVE = [[round(number / 63, 6), round(0.123456789 * number, 9)] for number in range(64)]
@@ -148,8 +148,8 @@ class TestFields:
 class TestStatuses:
     def test_list_computes_nothing(self, world: World, who: str, monkeypatch: pytest.MonkeyPatch) -> None:
         made = create(world, who, **LARGE).json()
-        song_less = world.call(who, "PUT", f"/systems/{made['system_id']}/config", json={"config": {"bounce": True}})
-        assert song_less.status_code == 200, song_less.text
+        changed = world.call(who, "PUT", f"/systems/{made['system_id']}/config", json={"config": {"bounce": True}})
+        assert changed.status_code == 200, changed.text
 
         def computed(row: SystemRow) -> None:
             pytest.fail("a status was computed")
@@ -157,7 +157,7 @@ class TestStatuses:
         monkeypatch.setattr(system_statuses, "status_of", computed)
         [listed] = world.call(who, "GET", "/systems").json()
         assert listed == world.call(who, "GET", f"/systems/{made['system_id']}").json()
-        assert listed == made | {"status": song_less.json()["status"]}
+        assert listed == made | {"status": changed.json()["status"]}
 
     @pytest.mark.parametrize("shown_as", [None, "1 another", "0 "])
     def test_of_another_version_is_made_anew_once(self, world: World, who: str, shown_as: str | None) -> None:
@@ -223,6 +223,19 @@ class TestQuotas:
         assert smaller.status_code == 200
         assert create(world, who).status_code == 200
         assert create(world, who).status_code == 429
+
+    def test_bytes_of_corrections(self, world: World) -> None:
+        data = song()
+        who = owner_with(world, stored_bytes=len(data) + 2000)
+        address = f"/audio/{world.song(who, data)['audio_id']}/analysis"
+        document = {"schema": "motes-analysis", "version": 1, "duration": 0.2}
+        times = [round(0.0005 * number, 6) for number in range(300)]
+        long = document | {"events": {"onsets": {"times": times, "strengths": [0.1] * 300}}}
+        refused = world.call(who, "PUT", address, json=long)
+        assert (refused.status_code, refused.json()["limit"]) == (429, "stored_bytes")
+        for _ in range(3):
+            assert world.call(who, "PUT", address, json=document).status_code == 200
+        assert world.call(who, "PUT", address, json=long).status_code == 429
 
 
 class TestAnswers:
