@@ -24,7 +24,6 @@ FIELDS = Query(
     None,
     max_length=500,
     description="names of what is shown of each item, separated by commas",
-    examples=["created_at,owner"],
 )
 LINK: dict[str, Any] = {
     "Link": {"description": '`<…>; rel="next"`, if there is more', "schema": {"type": "string"}},
