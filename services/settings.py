@@ -75,8 +75,11 @@ class ServiceSettings(BaseSettings):
         default=0, ge=0, description="tasks of an owner that workers do at a time; 0: no limit"
     )
     limit_stored_bytes: int = Field(
-        default=50_000_000_000, ge=0, description="bytes of an owner's songs, assets and results in storage"
+        default=50_000_000_000,
+        ge=0,
+        description="bytes of what is stored of an owner: songs, assets, results, systems …",
     )
+    limit_systems: int = Field(default=10_000, ge=0, description="systems of an owner")
     max_pixels: int = Field(default=7680 * 4320, ge=256, le=7680 * 4320, description="width × height of any video")
     max_fps: float = Field(default=120, ge=1, le=240, description="frames per second of any video")
     max_seconds: float = Field(default=10_800, gt=0, le=86_400, description="duration of any video")
@@ -135,6 +138,11 @@ class ServiceSettings(BaseSettings):
     )
     keep_segments: int = Field(
         default=_DAY, ge=0, description=f"seconds since segments were last used, if no job needs them; {_EVER}"
+    )
+    keep_analyses: int = Field(
+        default=30 * _DAY,
+        ge=0,
+        description=f"seconds since an analysis was last asked for, or made for a render; {_EVER}",
     )
     keep_uploads: int = Field(
         default=30 * _DAY,
@@ -220,8 +228,8 @@ class ServiceSettings(BaseSettings):
         return root
 
     @field_validator(
-        *("keep_videos", "keep_previews", "keep_segments", "keep_uploads", "keep_at_least", "keep_jobs"),
-        *("keep_history", "keep_requests", "keep_orphans", "keep_every"),
+        *("keep_videos", "keep_previews", "keep_segments", "keep_analyses", "keep_uploads", "keep_at_least"),
+        *("keep_jobs", "keep_history", "keep_requests", "keep_orphans", "keep_every"),
         mode="before",
     )
     @classmethod

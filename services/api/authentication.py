@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 
 from services.api.dependencies import Service, ServiceDep
 from services.api.failed_authentication import WrongKeys
+from services.api.lanes import use_lane_of
 from services.api.middleware.origin_check import check_origin
 from services.api.middleware.rate_headers import count_request
 from services.api.queries import reject_unknown_parameters
@@ -51,6 +52,7 @@ async def identify(service: Service, connection: HTTPConnection, *, query: bool 
         await count_request(service.rate_limiter, service.settings, caller, connection)
         require_scope(caller, "read" if connection.scope.get("method", "GET") in ("GET", "HEAD") else "render")
         connection.scope[_CALLER] = caller
+    use_lane_of(caller.owner)
     return caller
 
 

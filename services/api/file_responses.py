@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from services.jobs.artefacts import Artefact
-from services.storage.object_store import Storage
+from services.storage.object_store import LostFileError, Storage
 from services.storage.reading import StoredReader
 
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*")
@@ -59,13 +59,15 @@ async def stored_file(
     modified: datetime | None = None,
     name: str | None = None,
     redirect: bool = False,
+    lost: Callable[[], Awaitable[object]] | None = None,
 ) -> Response:
     """A stored file, or 304 if the client has it; with ``name`` as a download of that name.
 
-    With ``redirect`` the client is sent to the object store, if there is one.
+    With ``redirect`` the client is sent to the object store, if there is one. If the file turns out not to be what was
+    stored once it was read whole, the connection ends before its last bytes are sent, and ``lost`` is called.
 
     Raises:
-        FileNotFoundError: the file is missing.
+        LostFileError: the file is gone, or not of its size.
         HTTPException: the requested range is not satisfiable.
     """
     etag = etag_of(made)
@@ -98,13 +100,16 @@ async def stored_file(
     except BaseException:
         await reader.close()
         raise
+    content = _parts(reader, first, start, stop)
+    if found is None and made.digest is not None:
+        content = _checked(content, made, lost)
     status = 200 if found is None else 206
-    return _File(reader, first, start, stop, status_code=status, headers=headers, media_type=media_type)
+    return _File(reader, content, status_code=status, headers=headers, media_type=media_type)
 
 
 async def _check_size(storage: Storage, made: Artefact) -> None:
     if await run_in_threadpool(storage.size, made.object) != made.size:
-        raise FileNotFoundError(made.object)
+        raise LostFileError(made.object)
 
 
 async def _url(storage: Storage, made: Artefact, headers: Mapping[str, str], media_type: str) -> str | None:
@@ -152,12 +157,10 @@ def disposition(name: str) -> str:
 
 
 class _File(StreamingResponse):
-    """Part of a file, of which ``first`` is read. No more is read than the client takes; whatever happens, the file is
-    closed.
-    """
+    """What is read of a file. No more is read than the client takes; whatever happens, the file is closed."""
 
-    def __init__(self, reader: StoredReader, first: bytes, start: int, stop: int, **rest: Any) -> None:
-        super().__init__(_parts(reader, first, start, stop), **rest)
+    def __init__(self, reader: StoredReader, content: AsyncIterator[bytes], **rest: Any) -> None:
+        super().__init__(content, **rest)
         self._reader = reader
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -175,3 +178,24 @@ async def _parts(reader: StoredReader, first: bytes, start: int, stop: int) -> A
         part = await reader.read(start, min(stop, start + reader.part))
         start += len(part)
         yield part
+
+
+async def _checked(
+    content: AsyncIterator[bytes], made: Artefact, lost: Callable[[], Awaitable[object]] | None
+) -> AsyncIterator[bytes]:
+    """The content of a whole file, the last part of which comes only if it is what was stored.
+
+    Raises:
+        LostFileError: it is not.
+    """
+    digest, last = hashlib.sha256(), b""
+    async for chunk in content:
+        if last:
+            yield last
+        await run_in_threadpool(digest.update, chunk)
+        last = chunk
+    if digest.hexdigest() != made.digest:
+        if lost is not None:
+            await lost()
+        raise LostFileError(made.object)
+    yield last

@@ -6,6 +6,9 @@ day when the attempt ends; what was, is ``spent``, and no retry is charged for i
 
     an owner's seconds of a day = what jobs rendered of what was charged that day + what open jobs hold of it
 
+What was lost in storage after it was paid for (``services.jobs.lost_files``) is made again for nothing, and nothing of
+that is refunded.
+
 Every change of an account goes through :func:`_post`.
 """
 
@@ -47,6 +50,9 @@ async def settle(session: AsyncSession, job: JobRow, seconds: float) -> None:
     """Charge an open job, of which nothing is rendered, for what its video lasts instead of the most that it might."""
     if job.price is not None and job.seconds:
         job.price *= seconds / job.seconds
+    if job.reopened_at is not None:
+        job.seconds = seconds
+        return
     held = _held(job)
     job.seconds = seconds
     job.charged, job.charged_on = held, _day(job)
@@ -59,6 +65,8 @@ async def refund(session: AsyncSession, job: JobRow, *, failed: bool = False) ->
     A frame or an analysis that has begun is refunded only if it ``failed``: otherwise, cancelling it just before its
     end would make it free.
     """
+    if job.reopened_at is not None:
+        return
     held = _held(job)
     if job.kind in SINGLE_TASK_KINDS:
         kept = held if job.status != "queued" and not failed else 0.0
@@ -70,9 +78,11 @@ async def refund(session: AsyncSession, job: JobRow, *, failed: bool = False) ->
 
 def _paid(job: JobRow) -> float:
     """What earlier attempts at a job that is not open have paid for, and a further one need not make again."""
+    price = price_of(job)
+    if job.reopened_at is not None:
+        return price
     if job.kind in SINGLE_TASK_KINDS or job.expired_at is not None:
         return 0.0  # all of it is made again
-    price = price_of(job)
     return min(price, price * _share_done(job) if job.charged is None else job.spent + job.charged)
 
 

@@ -18,7 +18,8 @@ from services.auth.account import charge, day_of, due
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, limit_of
 from services.database.clock import time_in
-from services.database.models import JobRow, UsageRow
+from services.database.engine import advisory_lock
+from services.database.models import JobRow, SystemRow, UsageRow
 from services.database.tallies import tallies
 from services.settings import ServiceSettings
 from services.storage.usage import stored_bytes
@@ -35,6 +36,7 @@ class Quotas:
     rendered_seconds_per_day: float = math.inf
     stored_bytes: float = math.inf
     open_uploads: float = math.inf
+    systems: float = math.inf
 
 
 NO_QUOTAS = Quotas()
@@ -92,3 +94,22 @@ async def admit_bytes(session: AsyncSession, owner: str, size: int, quotas: Quot
     if there + max(size, 1) > quotas.stored_bytes:
         more = f", and this is {size} more" if size else ""
         raise QuotaError("stored_bytes", quotas.stored_bytes, f"{there} bytes are stored{more}; delete something")
+
+
+async def admit_system(
+    session: AsyncSession, owner: str, quotas: Quotas, *, new: SystemRow | None = None, more: int = 0
+) -> None:
+    """Check that an owner may store a ``new`` system, or ``more`` bytes of one that there is.
+
+    Raises:
+        QuotaError: the owner would have too many systems, or too many bytes stored.
+    """
+    more = more if new is None else new.size or 0
+    if more <= 0 or min(quotas.systems, quotas.stored_bytes) == math.inf:
+        return
+    await advisory_lock(session, owner_lock(owner))
+    if new is not None and quotas.systems < math.inf:
+        there = sum(each.number for each in await tallies(session, "systems", owner))
+        if there >= quotas.systems:
+            raise QuotaError("systems", quotas.systems, f"there are {there} systems; delete some")
+    await admit_bytes(session, owner, more, quotas)

@@ -75,6 +75,24 @@ async def lock(session: AsyncSession, jobs: Sequence[tuple[JobRow, Sequence[JobR
     await advisory_lock(session, owner_lock(jobs[0][0].owner or ""), *sorted(flows), *sorted(ids), *sorted(scenes))
 
 
+async def replan_within(
+    session: AsyncSession, job: str, present_key: str, scene: dict[str, Any], key: str
+) -> FilesToDelete | None:
+    """Replan an open job that has the present key; see :meth:`Jobs.replan`. Its scenes are locked."""
+    plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job, "plan"))))
+    same = exists().where(JobRow.id == job, JobRow.status.in_(OPEN), JobRow.scene_key == present_key)
+    await session.execute(delete(TaskRow).where(TaskRow.job_id == job, same))
+    row = await session.get(JobRow, job, with_for_update=True)
+    if row is None or row.status not in OPEN or row.scene_key != present_key:
+        return None
+    row.scene, row.scene_key, row.status, row.stage = scene, key, "queued", "queued"
+    row.error = row.rendering_at = None
+    row.progress = row.stage_progress = row.frames = row.frames_done = 0
+    await session.flush()
+    await start_job(session, row)
+    return await delete_scene_rows(session, present_key, plans)
+
+
 class Jobs:
     """All jobs."""
 
@@ -278,18 +296,7 @@ class Jobs:
         """
         async with self._sessions.begin() as session:
             await advisory_lock(session, *sorted((job.scene_key, key)))
-            plans = list(await session.scalars(select(TaskRow.id).where(of_kind(job.id, "plan"))))
-            same = exists().where(JobRow.id == job.id, JobRow.status.in_(OPEN), JobRow.scene_key == job.scene_key)
-            await session.execute(delete(TaskRow).where(TaskRow.job_id == job.id, same))
-            row = await session.get(JobRow, job.id, with_for_update=True)
-            if row is None or row.status not in OPEN or row.scene_key != job.scene_key:
-                return None
-            row.scene, row.scene_key, row.status, row.stage = scene, key, "queued", "queued"
-            row.error = row.rendering_at = None
-            row.progress = row.stage_progress = row.frames = row.frames_done = 0
-            await session.flush()
-            await start_job(session, row)
-            return await delete_scene_rows(session, job.scene_key, plans)
+            return await replan_within(session, job.id, job.scene_key, scene, key)
 
     async def set_blocked_reason(self, job: JobRow, obstacle: str) -> None:
         """Record why an open job cannot proceed."""

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from services.database.engine import Sessions
 from services.database.models import IdempotencyRow, new_id, now
 from services.database.tallies import fold
+from services.media.corrections import take_over
 from services.media.resumable import ResumableUploads
 from services.observability import metrics
 from services.retention.orphans import Orphans
@@ -27,6 +28,7 @@ from services.retention.pruning import INTERNAL_PREFIX, Pruner
 from services.settings import ServiceSettings
 from services.storage.disk_admission import format_size
 from services.storage.object_store import Storage
+from services.storage.usage import plural
 
 _log = logging.getLogger("motes.retention")
 _LEASE = f"{INTERNAL_PREFIX}retention"
@@ -54,7 +56,7 @@ class Report:
         return sum(size for _, size in self.freed.values())
 
     def __str__(self) -> str:
-        files = [f"{number} {kind}s {reason}" for (reason, kind), (number, _) in sorted(self.freed.items())]
+        files = [f"{number} {plural(kind)} {reason}" for (reason, kind), (number, _) in sorted(self.freed.items())]
         rows = [f"{number} {what} pruned" for what, number in self.rows.items() if number]
         return f"freed {format_size(self.bytes)}: {', '.join(files + rows) or 'nothing was due'}"
 
@@ -70,7 +72,8 @@ class Janitor:
         self._settings, self._sessions, self._storage = settings, sessions, storage
         self._policy, self._pruner = RetentionPolicy(settings, sessions, storage), Pruner(settings, sessions)
         self._uploads = ResumableUploads(settings, sessions, storage)
-        self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans))
+        kept = timedelta(seconds=settings.keep_analyses) if settings.keep_analyses else None
+        self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans), keep_analyses=kept)
 
     async def run(self) -> None:
         """Run whenever no other process has done so in time, for instance without Redis. Never returns."""
@@ -104,9 +107,14 @@ class Janitor:
     async def dry_run(self) -> Report:
         """Report what ``gc`` would delete, without deleting it."""
         report = Report()
+        songs = set()
         for deletion in await self._policy.due():
             report.add(deletion.reason, deletion.item.kind, 1, deletion.size)
+            if deletion.item.kind == "song" and deletion.size:
+                songs.add(deletion.item.name)
         for orphan in await self._orphans.find():
+            if orphan.of_song and orphan.file.key.split("/")[1] in songs:
+                continue  # which takes its analyses along
             report.add(orphan.reason, orphan.kind, 1, orphan.file.size)
         if dead := await asyncio.to_thread(self._storage.remove_dead_work_folders, dry_run=True):
             report.add("leftover", "workplace", 1, dead)
@@ -132,6 +140,7 @@ class Janitor:
                 metrics.count_freed("leftover", dead)
                 report.add("leftover", "workplace", 1, dead)
             report.rows = await self._pruner.prune()
+            await take_over(self._sessions, self._storage)
         return report
 
     @asynccontextmanager

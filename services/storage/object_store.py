@@ -1,8 +1,13 @@
-"""Storage: files by key, in a local folder or an object store."""
+"""Storage: files by key, in a local folder or an object store.
+
+What was put is there after a power cut, too. It is never used within a transaction that writes, as others would wait
+for it (``services.database.engine.outside_transactions``).
+"""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import mimetypes
 import os
 import shutil
@@ -18,6 +23,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from services.database.engine import outside_transactions
 from services.storage.presigned import presigned_url
 from services.storage.private_folders import private_folder, private_temporary_folders
 from services.storage.reading import LocalReader, ObjectReader, StoredReader
@@ -34,6 +40,14 @@ class StoredFile:
     key: str
     size: int
     modified: datetime
+
+
+class LostFileError(FileNotFoundError):
+    """A file in storage is gone, shorter or longer than it should be, or changed."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
 class Storage:
@@ -59,8 +73,12 @@ class Storage:
         folders = [self.scratch] if self._folder is not None else private_temporary_folders(_SCRATCH)
         return sum(remove_dead_work_folders(each, dry_run=dry_run) for each in folders)
 
-    def put(self, key: str, path: Path) -> int:
-        """Move a file from the scratch folder to ``key``; returns its size in bytes."""
+    def put(self, key: str, path: Path, *, durable: bool = True) -> int:
+        """Move a file from the scratch folder to ``key``; returns its size in bytes.
+
+        It survives a power cut then, unless it need not be ``durable``, as it is easily made again.
+        """
+        outside_transactions()
         size = path.stat().st_size
         if self._folder is None:
             kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
@@ -68,6 +86,8 @@ class Storage:
             path.unlink()
             return size
         os.utime(path)  # its age counts from now, however long it took to write
+        if durable:
+            flush(path)
         target = self._folder / key
         for left in reversed(range(_MAX_ATTEMPTS)):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -77,37 +97,59 @@ class Storage:
             except FileNotFoundError:  # the empty folder was deleted again
                 if not left or not path.exists():
                     raise
+        with suppress(FileNotFoundError):  # it was deleted again
+            for folder in Path(key).parents if durable else ():  # whoever made them may not have flushed them yet
+                flush(self._folder / folder)
         return size
 
     def exists(self, key: str) -> bool:
         """Whether there is a file under ``key``."""
-        try:
-            obstore.head(self._store, key)
-        except FileNotFoundError:
-            return False
-        return True
+        return self.size(key) is not None
 
-    def size(self, key: str) -> int:
-        """Bytes of the file under ``key``. Raises FileNotFoundError if there is none."""
-        return obstore.head(self._store, key)["size"]
+    def size(self, key: str) -> int | None:
+        """The size of a file in bytes; None if there is none."""
+        outside_transactions()
+        try:
+            return int(obstore.head(self._store, key)["size"])
+        except FileNotFoundError:
+            return None
 
     def url(self, key: str, *, headers: Mapping[str, str]) -> str | None:
         """An address at which anybody gets the file for a short time, see ``services.storage.presigned``; None if the
         storage has none.
         """
+        outside_transactions()
         return presigned_url(self._store, key, headers=headers)
 
     @contextmanager
-    def file(self, key: str) -> Iterator[Path]:
-        """Yield a path to read the file from. Raises FileNotFoundError if there is none."""
+    def file(self, key: str, *, size: int | None = None, digest: str | None = None) -> Iterator[Path]:
+        """Yield a path to read the file from.
+
+        With ``digest``, its sha256, it is read whole before.
+
+        Raises:
+            LostFileError: there is none, or it is not of this ``size`` in bytes, or not with this digest.
+        """
+        outside_transactions()
+        with self._opened(key) as path:
+            if (size is not None and path.stat().st_size != size) or digest not in (None, digest_of(path)):
+                raise LostFileError(key)
+            yield path
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[Path]:
         if self._folder is not None:
             path = self._folder / key
             if not path.is_file():
-                raise FileNotFoundError(key)
+                raise LostFileError(key)
             yield path
             return
         with tempfile.TemporaryFile(dir=self.scratch) as copy:  # unnamed, so it goes with the process
-            for chunk in obstore.get(self._store, key).stream():
+            try:
+                found = obstore.get(self._store, key)
+            except FileNotFoundError:
+                raise LostFileError(key) from None
+            for chunk in found.stream():
                 copy.write(chunk)
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
@@ -117,18 +159,23 @@ class Storage:
         it is there.
 
         Raises:
-            FileNotFoundError: there is none of that size.
+            LostFileError: there is none of that size.
         """
+        outside_transactions()
         if self._folder is None:
             return ObjectReader(self._store, key, size=size)
-        file = (self._folder / key).open("rb")
+        try:
+            file = (self._folder / key).open("rb")
+        except FileNotFoundError:
+            raise LostFileError(key) from None
         if os.fstat(file.fileno()).st_size != size:
             file.close()
-            raise FileNotFoundError(key)
+            raise LostFileError(key)
         return LocalReader(key, file)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete files; missing ones are ignored. A reader that has one open can read it to its end."""
+        outside_transactions()
         if self._folder is None:
             if found := list(keys):
                 obstore.delete(self._store, found)
@@ -148,16 +195,34 @@ class Storage:
 
     def list(self, folder: str) -> Iterator[list[StoredFile]]:
         """Everything under a folder, in batches."""
+        outside_transactions()
         for batch in obstore.list(self._store, folder, chunk_size=1000):
             yield [StoredFile(each["path"], each["size"], each["last_modified"]) for each in batch]
 
     def free(self) -> int | None:
         """Free bytes; None for an object store, which has no limit."""
+        outside_transactions()
         return None if self._folder is None else shutil.disk_usage(self._folder).free
 
     def total(self) -> int:
         """Size of the disk in bytes; 0 for an object store."""
+        outside_transactions()
         return 0 if self._folder is None else shutil.disk_usage(self._folder).total
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Have a file or a folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def retry_reason(error: Exception) -> str | None:

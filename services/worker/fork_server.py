@@ -2,7 +2,7 @@
 
 ``python -m services.worker.fork_server NICE WORKER`` has a Unix socket as its standard input. For each socket
 sent through it, it forks a process, which reports {"pid"}, reads a task as a line of JSON, and answers with lines of
-JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can take another task.
+JSON until {"done": true}, {"wait": …}, {"lost": …} or {"error": …}. After the first of these it can take another task.
 The fork server ends with its worker, the children when their socket closes.
 """
 
@@ -65,7 +65,7 @@ def main() -> None:
 
 def _child(connection: socket.socket, storage_url: str) -> int:
     from ecs_core.errors import MotesError
-    from services.storage.object_store import Storage, retry_reason
+    from services.storage.object_store import LostFileError, Storage, retry_reason
     from services.worker import task_runner
 
     lines = connection.makefile("rw", encoding="utf-8")
@@ -98,6 +98,8 @@ def _child(connection: socket.socket, storage_url: str) -> int:
     except task_runner.OtherVersionError:
         changed = "Motes was upgraded under this worker"
         say({"wait": f"{changed}; it waits for another one", "trace": f"{changed}: start it again"})
+    except LostFileError as error:
+        say({"lost": error.key, "trace": traceback.format_exc()})
     except MotesError as error:
         message = {"error": str(error)}
         say(message if error.__cause__ is None else {**message, "trace": traceback.format_exc()})

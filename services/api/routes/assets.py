@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import TypeAdapter
 from sqlalchemy import Select, select
 
 from services.api import schemas
@@ -16,7 +16,7 @@ from services.api.authentication import Caller, CallerDep
 from services.api.dependencies import Service, ServiceDep
 from services.api.errors import problems
 from services.api.file_responses import ELSEWHERE, VALIDATORS, file_content, stored_file
-from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
+from services.api.paging import CURSOR, FIELDS, LIMIT, LINK, paged_response, wanted_fields
 from services.api.route import Route
 from services.api.routes.uploads import Upload, no_room, printable_name, receive_upload, upload_body
 from services.database.models import AssetClaimRow, AssetRow, now
@@ -26,7 +26,6 @@ from services.retention.deletion import asset_users
 from services.storage.object_keys import asset_key
 
 router = APIRouter(tags=["assets"], route_class=Route)
-_LIST = TypeAdapter(list[schemas.Asset])
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DAY = timedelta(days=1)  # ahead of any clock
 _CACHE = "private, max-age=3600"
@@ -35,7 +34,7 @@ _FILE = file_content("image/png")
 _COLUMNS = (
     AssetClaimRow.sha256.label("id"),
     *(AssetClaimRow.owner, AssetClaimRow.name, AssetClaimRow.created_at),
-    *(AssetRow.kind, AssetRow.size, AssetRow.facts, AssetRow.digest),
+    *(AssetRow.kind, AssetRow.size, AssetRow.facts, AssetRow.digest, AssetRow.file_digest),
 )
 
 
@@ -122,18 +121,20 @@ async def list_assets(
     caller: CallerDep,
     request: Request,
     kind: Annotated[list[schemas.AssetKind] | None, Query(description="only these; may be repeated")] = None,
+    fields: str | None = FIELDS,
     limit: int = LIMIT,
     cursor: str | None = CURSOR,
 ) -> Response:
     """All assets, the newest first."""
     rows = _rows(caller) if not kind else _rows(caller).where(AssetRow.kind.in_(kind))
-    return await paged_response(
-        service,
-        request,
-        page_query(rows, AssetClaimRow, limit=limit, cursor=cursor),
-        lambda found: _LIST.dump_json([_to_schema(row) for row in found]),
-        limit=limit,
-    )
+    wanted = wanted_fields(fields, schemas.Asset)
+
+    async def show(found: Sequence[Any]) -> list[bytes]:
+        return await service.compute(
+            lambda: [_to_schema(row).model_dump_json(include=set(wanted)).encode() for row in found]
+        )
+
+    return await paged_response(service, request, rows, AssetClaimRow, show, limit=limit, cursor=cursor)
 
 
 @router.get("/assets/{asset_id}", operation_id="get_asset", response_model=schemas.Asset, responses=problems(404))
@@ -158,7 +159,7 @@ async def get_asset(asset_id: str, service: ServiceDep, caller: CallerDep) -> sc
 async def get_asset_file(asset_id: str, service: ServiceDep, caller: CallerDep, request: Request) -> Response:
     """The file as stored: of an image a PNG, of a video an MP4, of lyrics text; fonts as they were uploaded."""
     row = await _asset_or_404(service, caller, asset_id)
-    made = Artefact(row.id, asset_key(row.id, row.digest), row.size)
+    made = Artefact(row.id, asset_key(row.id, row.digest), row.size, digest=row.file_digest)
     shown: dict[str, Any] = {"media_type": "image/png"}
     if row.kind != "image":  # of which browsers should make nothing
         shown = {"media_type": "application/octet-stream", "name": row.name}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from fastapi import APIRouter, Request
 
 from ecs_core.output_names import MAIN
@@ -40,7 +38,7 @@ async def estimate_render(
     song = await service.songs.get(job.scene["audio"])
     heard = song.duration if song else 0.0
     costs = [cost_of(each.scene, each.kind, seconds=seconds[each.id], heard=heard) for each in submission.rendered]
-    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    admit = await service.disk_admission.jobs_admission(seconds)
     charged = await service.jobs.would_charge(submission, quotas=quotas_of(service.settings, caller), admit=admit)
     names = [each["name"] for each in job.outputs or ()] or [MAIN]
     outputs = [

@@ -26,6 +26,7 @@ from services.auth.api_keys import ANONYMOUS, Caller
 from services.auth.limits import check_length, check_requested, check_scene, slots_of, variant_named
 from services.auth.quotas import quotas_of
 from services.database.models import JobRow
+from services.jobs import lost_files
 from services.jobs.cost import STANDARD_TASK, cost_of, rendered_seconds
 from services.jobs.fair_scheduler import WEIGHTS
 from services.jobs.lifecycle import BatchError, Submission
@@ -190,15 +191,20 @@ async def spec_of(
         SceneError: the type or the config is invalid.
     """
     config = {name: value for name, value in config.items() if name != "variants"}
-    references = references_in(particle_type, config)
+    references = await service.compute(partial(references_in, particle_type, config))
     assets = await service.assets.find(references, asset_owner) if references else {}
+    analysis = await _correction(service, audio, owner)
 
     def freeze() -> tuple[dict[str, Any], str]:
-        analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
         scene = build_spec(particle_type, config, audio, quality, at=at, analysis=analysis, assets=assets)
         return scene, spec_key(scene)
 
     return await service.compute(freeze)
+
+
+async def _correction(service: Service, audio: str | None, owner: str) -> str | None:
+    """The owner's correction of a song."""
+    return None if audio is None else await Corrections(service.sessions, service.storage).current(audio, owner)
 
 
 async def _specs_of(
@@ -216,11 +222,11 @@ async def _specs_of(
     Raises:
         SceneError: the type or the config is invalid, or with a variant.
     """
-    references = references_in(particle_type, config)
+    references = await service.compute(partial(references_in, particle_type, config))
     assets = await service.assets.find(references, asset_owner) if references else {}
+    analysis = await _correction(service, audio, owner)
 
     def freeze() -> dict[str, tuple[dict[str, Any], str]]:
-        analysis = None if audio is None else Corrections(service.storage).current(audio, owner)
         specs = build_specs(particle_type, config, audio, quality, analysis=analysis, assets=assets)
         return {name: (scene, spec_key(scene)) for name, scene in specs.items()}
 
@@ -259,10 +265,11 @@ async def submit(service: Service, caller: Caller, job: JobRow, *, parts: Sequen
         InsufficientStorageError: it has to be rendered and the disk has no room for it.
     """
     submission, seconds = await submission_of(service, caller, job, parts)
-    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    admit = await service.disk_admission.jobs_admission(seconds)
     with traces.span(f"submit {job.kind}", "producer", parent={}, attributes={"motes.job": job.id}):
         for each in (job, *parts):
             each.traceparent = traces.traceparent()
+        await lost_files.forget_lost_results(service.sessions, service.storage, submission.rendered)
         try:
             quotas = quotas_of(service.settings, caller)
             stored = await service.jobs.submit(
@@ -288,11 +295,13 @@ async def submit_all(service: Service, caller: Caller, jobs: Sequence[tuple[JobR
             raise BatchError(number) from error
         submissions.append(submission)
         seconds |= own
-    admit = partial(service.disk_admission.admit_jobs, seconds=seconds)
+    admit = await service.disk_admission.jobs_admission(seconds)
     with traces.span("submit batch", "producer", parent={}, attributes={"motes.batch": str(jobs[0][0].batch_id)}):
         for job, parts in jobs:
             for each in (job, *parts):
                 each.traceparent = traces.traceparent()
+        rendered = [row for each in submissions for row in each.rendered]
+        await lost_files.forget_lost_results(service.sessions, service.storage, rendered)
         await service.jobs.submit_all(submissions, quotas=quotas_of(service.settings, caller), admit=admit)
     service.notifier.wake()
 
