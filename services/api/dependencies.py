@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -23,7 +23,7 @@ from services.api.status_snapshot import StatusSnapshot, status_snapshots
 from services.auth.api_keys import ApiKeys, Caller
 from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
-from services.database.models import JobRow, SystemRow
+from services.database.models import JobRow, SystemRow, new_id
 from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
 from services.jobs.tasks import Tasks
@@ -39,6 +39,14 @@ from services.storage.object_store import Storage, work_folder
 T = TypeVar("T")
 SYSTEM_POLL_INTERVAL, EVENT_POLL_INTERVAL = 0.2, 0.4  # seconds between polls for followers
 _ID = re.compile(r"[0-9a-f-]{36}")
+
+
+@dataclass(frozen=True)
+class Answering:
+    """The requests with an Idempotency-Key that this process is answering, by its id and their keys."""
+
+    process: str = field(default_factory=new_id)
+    keys: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ class Service:
     event_poller: Poller[int]  # id of the job's last event
     folder: Path
     processor: CapacityLimiter
+    answering: Answering
     missing_restrictions: Sequence[str]  # of the sandbox for clients' files
 
     async def compute(self, work: Callable[[], T]) -> T:
@@ -132,6 +141,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         event_poller=events,
                         folder=folder,
                         processor=CapacityLimiter(1),
+                        answering=Answering(),
                         missing_restrictions=await check_sandbox(required=settings.sandbox_required("")),
                     )
     finally:

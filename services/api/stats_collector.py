@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ecs_core.plugin_api import particle_types
 from services.api.dependencies import Service
 from services.api.errors import UNREACHABLE
+from services.database.clock import time_in
 from services.database.models import (
     OPEN,
     RETRYABLE,
@@ -24,7 +25,6 @@ from services.database.models import (
     SystemRow,
     TaskRow,
     id_timestamp,
-    now,
 )
 from services.jobs.fair_scheduler import WEIGHTS
 from services.jobs.tasks import TASK_KINDS
@@ -126,10 +126,11 @@ async def _queue(session: AsyncSession, means: Mapping[str, float]) -> Found:
     ready = ready.join(JobRow, JobRow.id == TaskRow.job_id).where(TaskRow.status == "ready")
     later = select(TaskRow.kind, func.count()).where(TaskRow.status == "waiting").group_by(TaskRow.kind)
     expected = dict.fromkeys(TASK_KINDS, 0)
+    at = await time_in(session)
     number_of, age_of = dict.fromkeys(WEIGHTS, 0), dict.fromkeys(WEIGHTS, 0.0)
     for priority, kind, number, first, cost in await session.execute(ready.group_by(JobRow.priority, TaskRow.kind)):
         number_of[priority] += number
-        age_of[priority] = max(age_of[priority], (now() - id_timestamp(first)).total_seconds())
+        age_of[priority] = max(age_of[priority], (at - id_timestamp(first)).total_seconds())
         expected[kind] += number
         if kind == "plan":  # its segments are still to come
             expected["segment"] += max(0, round(cost * WEIGHTS[priority]) - number)

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import func, or_, select
 
+from services.database.clock import db_now
 from services.database.engine import Sessions
-from services.database.models import OPEN, JobRow, SystemRow, now
+from services.database.models import OPEN, JobRow, SystemRow
 from services.jobs.events import COLUMNS
 
 MAX_JOBS = 50  # jobs included per system; those that wait longest come last
@@ -28,7 +29,7 @@ class StatusSnapshot:
 async def status_snapshots(sessions: Sessions, systems: Set[str]) -> dict[str, StatusSnapshot]:
     """Snapshots of these systems; systems that do not exist are absent."""
     videos = JobRow.kind + "" == "video"  # defeats the index on kind, with which SQLite would scan all videos
-    recent = or_(JobRow.status.in_(OPEN), JobRow.ended_at > now() - _SHOWN_AFTER_END)
+    recent = or_(JobRow.status.in_(OPEN), JobRow.ended_at > db_now(-_SHOWN_AFTER_END))
     order = (JobRow.status == "queued", JobRow.created_at, JobRow.id)
     place = func.row_number().over(partition_by=JobRow.system_id, order_by=order)
     found = select(JobRow.id, place.label("place")).where(JobRow.system_id.in_(systems), videos, recent).subquery()

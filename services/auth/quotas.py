@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.auth.api_keys import Caller
 from services.auth.limits import QuotaError, limit_of
-from services.database.models import JobRow, UsageRow, now
+from services.database.clock import time_in
+from services.database.models import JobRow, UsageRow
 from services.settings import ServiceSettings
 from services.storage.usage import stored_bytes
 
@@ -64,13 +65,14 @@ async def admit_job(session: AsyncSession, job: JobRow, quotas: Quotas, *, parts
         if (queued := there.get("queued", 0)) + 1 > quotas.queued_jobs:
             raise QuotaError("queued_jobs", quotas.queued_jobs, f"{queued} jobs are queued")
     await admit_bytes(session, job.owner, 0, quotas)
-    day = day_of(now())
+    at = await time_in(session)
+    day = day_of(at)
     seconds = sum(unrendered_seconds(each) for each in parts or (job,))
     used = await session.scalar(select(UsageRow.seconds).where(UsageRow.owner == job.owner, UsageRow.day == day)) or 0
     if used + seconds > quotas.rendered_seconds_per_day:
         problem = f"{used:.6g} s were rendered today, and this is {seconds:.6g} s more"
-        midnight = now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        left = (midnight - now()).total_seconds()
+        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        left = (midnight - at).total_seconds()
         raise QuotaError("rendered_seconds_per_day", quotas.rendered_seconds_per_day, problem, seconds=left)
     await _charge(session, job.owner, day, seconds)
 
@@ -118,7 +120,7 @@ async def _charge(session: AsyncSession, owner: str, day: str, seconds: float) -
     if known is not None:
         await session.execute(update(UsageRow).where(*mine).values(seconds=UsageRow.seconds + seconds))
     elif seconds > 0:
-        yesterday = day_of(now() - timedelta(days=1))  # whose jobs may still be refunded
+        yesterday = day_of(await time_in(session) - timedelta(days=1))  # whose jobs may still be refunded
         await session.execute(delete(UsageRow).where(UsageRow.owner == owner, UsageRow.day < yesterday))
         session.add(UsageRow(owner=owner, day=day, seconds=seconds))
         await session.flush()

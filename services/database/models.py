@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -22,12 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, synonym
 
-from services.database.clock import UtcDateTime
+from services.database.clock import UtcDateTime, db_now
 
-
-def now() -> datetime:
-    """The current time, UTC."""
-    return datetime.now(UTC)
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def new_id() -> str:
@@ -35,15 +31,17 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def uuid7() -> str:
-    """A UUID version 7: sorts after those made before it, to a quarter of a microsecond."""
-    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    moment = milliseconds << 80 | 7 << 76 | (rest * 4096 // 1_000_000) << 64
-    return str(uuid.UUID(int=moment | 2 << 62 | secrets.randbits(62)))
+def uuid7(at: datetime, number: int = 0) -> str:
+    """A UUID version 7 of a moment, the database's: sorts after those of earlier ones, and of the same with lower
+    numbers, which are below 2^20.
+    """
+    milliseconds, rest = divmod((at - _EPOCH) // _MICROSECOND, 1000)
+    moment = milliseconds << 80 | 7 << 76 | (rest * 4096 // 1000) << 64
+    return str(uuid.UUID(int=moment | 2 << 62 | number << 42 | secrets.randbits(42)))
 
 
 def id_timestamp(id_: str) -> datetime:
-    """When a ``uuid7`` was made."""
+    """The moment of a ``uuid7``, to a millisecond."""
     return datetime.fromtimestamp((uuid.UUID(id_).int >> 80) / 1000, UTC)
 
 
@@ -66,7 +64,7 @@ class SystemRow(Base):
     config: Mapped[dict[str, Any]] = mapped_column(JSON)
     audio: Mapped[str | None] = mapped_column(String(64))  # sha256 of the song
     revision: Mapped[int] = mapped_column(Integer, default=1)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class AudioRow(Base):
@@ -81,7 +79,7 @@ class AudioRow(Base):
     sample_rate: Mapped[int] = mapped_column(Integer)
     channels: Mapped[int] = mapped_column(Integer)
     warnings: Mapped[list[str]] = mapped_column(JSON, default=list)  # what is cut, damaged or changed
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class UploadRow(Base):
@@ -91,8 +89,8 @@ class UploadRow(Base):
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("audio.sha256", ondelete="CASCADE"), primary_key=True, index=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class AssetRow(Base):
@@ -105,7 +103,7 @@ class AssetRow(Base):
     digest: Mapped[str] = mapped_column(String(64))  # of what is stored: a picture's pixels, or the bytes
     size: Mapped[int] = mapped_column(BigInteger)  # bytes as stored
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)  # see services.media.assets.facts
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class AssetClaimRow(Base):
@@ -118,8 +116,8 @@ class AssetClaimRow(Base):
     sha256: Mapped[str] = mapped_column(ForeignKey("assets.sha256", ondelete="CASCADE"), primary_key=True, index=True)
     id = synonym("sha256")  # as pages call it
     name: Mapped[str] = mapped_column(String(200))  # of the owner's file
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class SystemAssetRow(Base):
@@ -142,7 +140,7 @@ class KeyRow(Base):
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[list[str]] = mapped_column(JSON)
     limits: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)  # where they differ from the defaults
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -206,7 +204,7 @@ class JobRow(Base):
     seconds: Mapped[float] = mapped_column(Float, default=0.0)  # duration of the video
     start: Mapped[float | None] = mapped_column(Float)  # second of the song at which the video begins, if known
     expired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its video was deleted
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
     rendering_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it was planned
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -233,7 +231,7 @@ class TaskRow(Base):
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
     )
 
-    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=uuid7)
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)  # a uuid7
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(8))
     number: Mapped[int] = mapped_column(Integer, default=0)
@@ -262,8 +260,8 @@ class ArtefactRow(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     overdrawn: Mapped[int] = mapped_column(Integer, default=0)  # frames in which particles were drawn smaller
     flashes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # see ecs_core.flashes
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class EventRow(Base):
@@ -290,8 +288,8 @@ class DeliveryRow(Base):
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(16), default="pending")  # then delivered or failed
     attempts: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)  # {at, status, error, seconds} each
-    next_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class IdempotencyRow(Base):
@@ -303,7 +301,8 @@ class IdempotencyRow(Base):
     request: Mapped[str] = mapped_column(String(64))  # sha256 of route and body
     made_id: Mapped[str] = mapped_column(String(36), default=new_id)  # id of what the request creates
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    holder: Mapped[str | None] = mapped_column(String(36))  # the process that is answering; empty: nobody is
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
 class ClockRow(Base):

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.database.clock import db_now
 from services.database.engine import Sessions, advisory_lock
-from services.database.models import ArtefactRow, JobRow, now
+from services.database.models import ArtefactRow, JobRow
 from services.storage.object_keys import light_key, plan_folder, poster_key, result_key, scene_folder, segment_key
 
 TOUCH_EVERY = timedelta(minutes=10)  # precision of ``used_at``
@@ -66,13 +67,12 @@ def as_artefact(row: ArtefactRow) -> Artefact:
 
 async def touch(sessions: Sessions, key: str) -> None:
     """Mark an artefact as used now. Cheap to call often."""
-    fresh = now() - TOUCH_EVERY
     async with sessions() as session:
-        mine = select(ArtefactRow.key).where(ArtefactRow.key == key, ArtefactRow.used_at < fresh)
+        mine = select(ArtefactRow.key).where(ArtefactRow.key == key, ArtefactRow.used_at < db_now(-TOUCH_EVERY))
         if await session.scalar(mine) is None:
             return
     async with sessions.begin() as session:
-        await session.execute(update(ArtefactRow).where(ArtefactRow.key == key).values(used_at=now()))
+        await session.execute(update(ArtefactRow).where(ArtefactRow.key == key).values(used_at=db_now()))
 
 
 async def publish(session: AsyncSession, made: Artefact) -> ArtefactRow:

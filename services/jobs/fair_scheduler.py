@@ -14,7 +14,8 @@ from __future__ import annotations
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.database.models import JobRow, TaskRow, now
+from services.database.clock import db_now
+from services.database.models import JobRow, TaskRow
 
 WEIGHTS = {"low": 1.0, "normal": 4.0, "high": 16.0}  # shares of the workers while every priority has work
 
@@ -27,7 +28,7 @@ def virtual_times(start: float, priority: str, tasks: int) -> list[float]:
 async def current_virtual_time(session: AsyncSession) -> float:
     """The current virtual time: the lowest of the tasks that are running or could run."""
     # delayed tasks must not hold the clock back
-    possible = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= now())
+    possible = or_(TaskRow.not_before.is_(None), TaskRow.not_before <= db_now())
     found = select(func.min(TaskRow.virtual_time)).where(TaskRow.status.in_(("ready", "running")), possible)
     return await session.scalar(found) or 0.0
 

@@ -200,6 +200,12 @@ _LEASES = _counter(
     "reason",
     by=[WORKER],
 )
+_HELD_BACK = _counter(
+    "motes_retention_held_back_total",
+    "What a run of retention left for the next one, as it was more than a run deletes; counted by each run anew.",
+    "kind",
+    by=[WORKER],
+)
 _DELIVERIES = _counter(
     "motes_webhook_deliveries_total",
     "Attempts to deliver a webhook: delivered, to be retried, or failed for good.",
@@ -213,6 +219,7 @@ for _metric, _values in (
     (LISTENERS, ("websocket", "events")),
     (_RETRIED, ("died", "lost", "wait", "wrong", "stopped")),
     (_LEASES, ("expired", "reclaimed")),
+    (_HELD_BACK, ("videos", "previews", "frames", "segments", "songs", "assets", "orphans", "jobs", "histories")),
     (_DELIVERIES, ("delivered", "retried", "failed")),
 ):
     for _value in _values:
@@ -332,6 +339,11 @@ def leases_lost(reason: str, number: int) -> None:
     """Count leases that expired or were reclaimed."""
     _LEASES.labels(reason).inc(number)
     _RETRIED.labels("lost").inc(number)
+
+
+def retention_held_back(kind: str, number: int) -> None:
+    """Count what one run of retention left for the next one."""
+    _HELD_BACK.labels(kind).inc(number)
 
 
 def webhook_attempted(outcome: str) -> None:

@@ -21,9 +21,10 @@ from pathlib import Path
 from sqlalchemy import delete, select, update
 
 from ecs_core.errors import MotesError
+from services.database.clock import time_in
 from services.database.engine import Sessions, open_database
 from services.database.migrations import head_revision, revision_at
-from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, SystemRow, now, renders_itself
+from services.database.models import OPEN, ArtefactRow, AssetRow, AudioRow, JobRow, SystemRow, renders_itself
 from services.jobs.lifecycle import Jobs
 from services.jobs.transitions import follow_parts
 from services.storage.object_keys import asset_key, audio_key, poster_key, result_key
@@ -144,8 +145,9 @@ async def repair(url: str, exists: Callable[[str], bool]) -> RepairResult:
             kept = set(await session.scalars(select(ArtefactRow.key)))
             over = select(JobRow).where(JobRow.status == "completed", JobRow.expired_at.is_(None))
             videos = [job for job in await session.scalars(over) if result_key(job.scene_key, job.kind) not in kept]
+            at = await time_in(session)
             for job in videos:
-                job.expired_at = now()
+                job.expired_at = at
             for part_of in {job.whole_id for job in videos if job.whole_id is not None}:
                 await follow_parts(session, part_of)
             posters = [poster_key(job.scene_key) for job in videos]

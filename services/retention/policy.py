@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -26,8 +26,8 @@ from services.database.models import (
     AudioRow,
     JobRow,
     UploadRow,
-    now,
 )
+from services.retention.cap import Cap
 from services.retention.deletion import Deleter, assets_in_use
 from services.settings import ServiceSettings
 from services.storage.object_keys import analyses_folder
@@ -61,6 +61,11 @@ class Item:
     artefacts: tuple[str, ...] = ()
     used: dict[str, datetime] = field(default_factory=dict, hash=False)
 
+    @property
+    def number(self) -> int:
+        """How many of its kind it is."""
+        return len(self.artefacts) if self.kind == "segment" else 1
+
 
 @dataclass(frozen=True)
 class Deletion:
@@ -75,6 +80,13 @@ class Deletion:
     unused_since: datetime
     owners: tuple[str, ...] | None = None
 
+    def first(self, number: int) -> Deletion:
+        """The deletion of the first so many of its segments, if there are more."""
+        if number >= self.item.number:
+            return self
+        item = replace(self.item, artefacts=self.item.artefacts[:number])
+        return replace(self, item=item, size=self.size * number // self.item.number)
+
 
 class RetentionPolicy:
     """Applies the rules to a database and a storage."""
@@ -85,7 +97,7 @@ class RetentionPolicy:
 
     async def due(self) -> list[Deletion]:
         """What to delete now, in order."""
-        at = now()
+        at = await self._sessions.clock.ask()
         free, total = await asyncio.to_thread(self._storage.free), await asyncio.to_thread(self._storage.total)
         lacking = 0 if free is None else self._settings.free_of(total) - free
         old = self._limits(at)
@@ -112,6 +124,35 @@ class RetentionPolicy:
             lacking -= deletion.size
             found.append(deletion)
         return found
+
+    async def capped(self, due: Sequence[Deletion], cap: Cap) -> list[Deletion]:
+        """Of what is due, what one run deletes: of each kind what was least recently used."""
+        by_kind: dict[str, list[Deletion]] = {}
+        for deletion in sorted(due, key=lambda each: each.item.used_at):
+            by_kind.setdefault(deletion.item.kind, []).append(deletion)
+        going = dict[int, Deletion]()
+        for kind, mine in by_kind.items():
+            number = sum(deletion.item.number for deletion in mine)
+            left = number if number <= cap.most(0) else cap.most(await self._number(kind))
+            cap.count(f"{kind}s", max(0, number - left))
+            for deletion in mine:
+                if left > 0:
+                    going[id(deletion)] = deletion.first(left)
+                left -= deletion.item.number
+        return [going[id(deletion)] for deletion in due if id(deletion) in going]
+
+    async def _number(self, kind: str) -> int:
+        """How many items of a kind there are."""
+        which: dict[str, Any] = {
+            "song": select(func.count()).select_from(AudioRow),
+            "asset": select(func.count()).select_from(AssetRow),
+            "segment": select(func.count()).where(SEGMENTS),
+            "frame": select(func.count()).where(ArtefactRow.key.like("scenes/%/frame.png")),
+            "video": select(func.count()).where(_is_video()),
+            "preview": select(func.count()).where(_is_preview()),
+        }
+        async with self._sessions() as session:
+            return await session.scalar(which[kind]) or 0
 
     async def delete(self, deletion: Deletion) -> int:
         """Delete an item unless it was used meanwhile; returns the bytes freed."""
@@ -200,18 +241,30 @@ def _remaining(things: Iterable[Item], taken: Iterable[Deletion]) -> Iterator[It
     return (thing for thing in things if (thing.kind, thing.name, thing.artefacts) not in known)
 
 
+def _of_video() -> ColumnElement[bool]:
+    """Condition: an artefact's scene was rendered as a video, not only as a preview."""
+    scene_key = func.substr(ArtefactRow.key, 8, func.length(ArtefactRow.key) - 17)  # scenes/…/video.mp4
+    return exists().where(JobRow.scene_key == scene_key, JobRow.kind.in_(VIDEOS))
+
+
+def _is_video() -> ColumnElement[bool]:
+    return and_(ArtefactRow.key.like("scenes/%/video.mp4"), _of_video())
+
+
+def _is_preview() -> ColumnElement[bool]:
+    return and_(ArtefactRow.key.like("scenes/%/video.mp4"), ~_of_video())
+
+
 async def _items(session: AsyncSession, limits: dict[str, datetime | None]) -> AsyncIterator[Item]:
     """Items that no open job needs, last used before the limit of their kind."""
     busy = set(await session.scalars(select(JobRow.scene_key).where(JobRow.status.in_(OPEN))))
-    scene_key = func.substr(ArtefactRow.key, 8, func.length(ArtefactRow.key) - 17)  # scenes/…/video.mp4
-    is_video = exists().where(JobRow.scene_key == scene_key, JobRow.kind.in_(VIDEOS))
     posters = aliased(ArtefactRow)  # each goes with its video
     of_it = select(posters.size).where(posters.key == func.replace(ArtefactRow.key, "/video.mp4", "/poster.png"))
     whole = ArtefactRow.size + func.coalesce(of_it.scalar_subquery(), 0)
     columns = (ArtefactRow.key, ArtefactRow.size, ArtefactRow.used_at)
     for kind, which, bytes_of in (
-        ("video", and_(ArtefactRow.key.like("scenes/%/video.mp4"), is_video), whole),
-        ("preview", and_(ArtefactRow.key.like("scenes/%/video.mp4"), ~is_video), whole),
+        ("video", _is_video(), whole),
+        ("preview", _is_preview(), whole),
         ("frame", ArtefactRow.key.like("scenes/%/frame.png"), ArtefactRow.size),
     ):
         if (limit := limits[kind]) is not None:

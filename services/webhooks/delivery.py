@@ -13,15 +13,16 @@ import secrets
 import ssl
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
+from services.database.clock import db_now, time_in
 from services.database.engine import Sessions, on_commit
-from services.database.models import DeliveryRow, now
+from services.database.models import DeliveryRow
 from services.observability import metrics
 from services.settings import ServiceSettings
 from services.webhooks.ssrf_guard import Resolve, TargetRefusedError, parse_url, post, resolve, resolve_public
@@ -112,7 +113,7 @@ class Deliverer:
 
     async def _claim(self) -> DeliveryRow | None:
         """Claim the message that is due first, until its lease expires."""
-        due = select(DeliveryRow).where(DeliveryRow.status == "pending", DeliveryRow.next_at <= now())
+        due = select(DeliveryRow).where(DeliveryRow.status == "pending", DeliveryRow.next_at <= db_now())
         async with self._sessions() as session:  # usually nothing is due, and writers need not wait
             if await session.scalar(due.limit(1)) is None:
                 return None
@@ -120,12 +121,12 @@ class Deliverer:
             first = due.order_by(DeliveryRow.next_at).limit(1).with_for_update(skip_locked=True)
             row = (await session.scalars(first)).one_or_none()
             if row is not None:
-                row.next_at = now() + self._lease
+                row.next_at = await time_in(session) + self._lease
             return row
 
     async def _attempt(self, row: DeliveryRow, signer: Webhook, trust: ssl.SSLContext) -> dict[str, Any]:
         """Send a message once and describe the outcome, whatever it is, so that no message is retried for ever."""
-        at, began = now(), time.monotonic()
+        at, began = await self._sessions.clock.now(), time.monotonic()
         status, error = None, None
         try:
             content = json.dumps(row.payload, separators=(",", ":"))
@@ -163,23 +164,23 @@ class Deliverer:
     async def _record(self, row: DeliveryRow, attempt: dict[str, Any]) -> None:
         """Record an attempt, unless another worker has claimed the message meanwhile."""
         attempts = [*row.attempts, attempt]
-        status, next_at = self._next_state(attempts)
+        status, wait = self._next_state(attempts)
         mine = update(DeliveryRow).where(
             DeliveryRow.id == row.id, DeliveryRow.status == "pending", DeliveryRow.next_at == row.next_at
         )
         async with self._sessions.begin() as session:
-            noted: Any = await session.execute(mine.values(attempts=attempts, status=status, next_at=next_at))
+            noted: Any = await session.execute(mine.values(attempts=attempts, status=status, next_at=db_now(wait)))
             if noted.rowcount:
                 on_commit(session, lambda: metrics.webhook_attempted(_OUTCOMES[status]))
         if status == "failed":
             _log.warning("webhook %s of job %s was not delivered: %s", row.id, row.job_id, attempt["error"])
 
-    def _next_state(self, attempts: list[dict[str, Any]]) -> tuple[str, datetime]:
-        """The status of a message after these attempts, and the time of the next one."""
+    def _next_state(self, attempts: list[dict[str, Any]]) -> tuple[str, timedelta]:
+        """The status of a message after these attempts, and how long until the next one."""
         last = attempts[-1]
         if last["error"] is None:
-            return "delivered", now()
+            return "delivered", timedelta(0)
         if last["status"] == _GONE or len(attempts) > len(self._backoff):
-            return "failed", now()
+            return "failed", timedelta(0)
         wait = self._backoff[len(attempts) - 1]
-        return "pending", now() + timedelta(seconds=wait * (1 + _JITTER * secrets.randbelow(1000) / 1000))
+        return "pending", timedelta(seconds=wait * (1 + _JITTER * secrets.randbelow(1000) / 1000))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import re
-from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -19,16 +18,15 @@ from services.api.file_responses import VALIDATORS, file_content, stored_file
 from services.api.paging import CURSOR, LIMIT, LINK, page_query, paged_response
 from services.api.route import Route
 from services.api.routes.uploads import Upload, printable_name, receive_upload, upload_body
-from services.database.models import AssetClaimRow, AssetRow, now
+from services.database.models import AssetClaimRow, AssetRow
 from services.jobs.artefacts import Artefact
 from services.media.assets.kinds import AssetError, AssetTooLargeError, check_bytes, found_in
-from services.retention.deletion import asset_users
+from services.retention.deletion import WHENEVER, asset_users
 from services.storage.object_keys import asset_key
 
 router = APIRouter(tags=["assets"], route_class=Route)
 _LIST = TypeAdapter(list[schemas.Asset])
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_DAY = timedelta(days=1)  # ahead of any clock
 _CACHE = "private, max-age=3600"
 _BODY = upload_body("an image (JPEG, PNG, WebP, AVIF), video (MP4, MOV, WebM, MKV), font or lyrics")
 _FILE = file_content("image/png")
@@ -172,5 +170,5 @@ async def delete_asset(asset_id: str, service: ServiceDep, caller: CallerDep) ->
         raise HTTPException(404, "Asset not found")
     if needed := sum(each in owners for each in users):
         raise HTTPException(409, f"The asset is in use by systems and open jobs ({needed}): change or end them first")
-    await service.deleter.delete_asset(asset_id, owners, unused_since=now() + _DAY, reason="deleted")
+    await service.deleter.delete_asset(asset_id, owners, unused_since=WHENEVER, reason="deleted")
     return schemas.Message(message="Asset deleted")

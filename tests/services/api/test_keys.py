@@ -29,11 +29,12 @@ from services.auth import api_keys
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions
 from services.database.migrations import upgrade
-from services.database.models import JobRow, KeyRow, UploadRow, new_id, now
+from services.database.models import JobRow, KeyRow, UploadRow, new_id
 from services.observability.logs import mask_keys
 from services.processes.supervisor import environment_of
 from services.settings import ServiceSettings
 from tests.services.api.world import World, changed, picture, served, song
+from tests.services.moments import now
 from tests.services.servers import Postgres
 from tests.waiting import HANG
 

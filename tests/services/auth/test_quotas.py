@@ -18,7 +18,7 @@ from services.auth.api_keys import Caller
 from services.auth.limits import LimitError, QuotaError
 from services.auth.quotas import NO_QUOTAS, Quotas
 from services.database.engine import Sessions, open_database
-from services.database.models import AudioRow, JobRow, UploadRow, UsageRow, new_id, now
+from services.database.models import AudioRow, JobRow, UploadRow, UsageRow, new_id
 from services.jobs.lifecycle import Jobs
 from services.media import songs
 from services.media.songs import Songs
@@ -26,6 +26,7 @@ from services.settings import ServiceSettings
 from services.storage.object_store import Storage
 from services.storage.usage import stored_bytes
 from tests.services.board import FRAMES, Board, together
+from tests.services.moments import now
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,8 @@ from sqlalchemy import event, insert
 from services.database.models import JobRow, TaskRow, new_id, uuid7
 from services.jobs.fair_scheduler import WEIGHTS, virtual_times
 from services.jobs.tasks import FIFO_EVERY
-from tests.services.board import FRAMES, Board, Clock, together
+from tests.services.board import FRAMES, Board, together
+from tests.services.moments import Clock
 
 pytestmark = pytest.mark.anyio
 

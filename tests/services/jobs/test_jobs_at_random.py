@@ -20,7 +20,8 @@ from services.database.migrations import upgrade
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow
 from services.jobs.tasks import MAX_DEATHS, MAX_LOSSES, Claim
 from services.storage.object_keys import result_key, scene_folder
-from tests.services.board import FRAMES, LEASE, Board, Clock, made_by
+from tests.services.board import FRAMES, LEASE, Board, made_by
+from tests.services.moments import Clock
 
 T = TypeVar("T")
 OWNERS = st.sampled_from(["a", "b", "c"])

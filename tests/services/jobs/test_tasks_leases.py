@@ -15,7 +15,8 @@ from ecs_core import MotesError
 from services.database.models import ArtefactRow, TaskRow
 from services.jobs.artefacts import Artefact
 from services.jobs.tasks import MAX_LOSSES, REQUEUE_AFTER, Tasks
-from tests.services.board import FRAMES, LEASE, Board, Clock, made_by, together
+from tests.services.board import FRAMES, LEASE, Board, made_by, together
+from tests.services.moments import Clock
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.anyio

@@ -34,7 +34,6 @@ from services.database.models import (
     TaskRow,
     UploadRow,
     new_id,
-    now,
 )
 from services.jobs.artefacts import find_artefact, touch
 from services.observability import metrics
@@ -46,6 +45,7 @@ from services.storage.object_keys import audio_key, result_key, scene_folder
 from services.storage.object_store import Storage, work_folder
 from services.storage.usage import stored_bytes, usage_by_kind, usage_by_owner
 from tests.services.board import Board, together
+from tests.services.moments import now
 from tests.services.shelf import HEARD, PLAN, SIZE, Shelf, settings_for
 
 pytestmark = pytest.mark.anyio

@@ -21,9 +21,10 @@ import pytest
 from sqlalchemy import delete, null, update
 
 from services.database.engine import open_database
-from services.database.models import DeliveryRow, IdempotencyRow, JobRow, new_id, now
+from services.database.models import DeliveryRow, IdempotencyRow, JobRow, new_id
 from tests.media import tone, write_tracks
 from tests.services.api.world import song
+from tests.services.moments import now
 from tests.services.stack.api_calls import LONG, PROBLEM, SMALL, another_api, create, submit
 from tests.services.stack.conftest import Stack
 

@@ -27,7 +27,8 @@ from services.database.models import DeliveryRow, JobRow, new_id
 from services.settings import ServiceSettings
 from services.webhooks.delivery import Deliverer, check_target
 from services.webhooks.ssrf_guard import TargetRefusedError
-from tests.services.board import Board, Clock
+from tests.services.board import Board
+from tests.services.moments import Clock
 from tests.waiting import HANG, eventually
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

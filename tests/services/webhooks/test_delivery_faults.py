@@ -21,7 +21,7 @@ from standardwebhooks import Webhook
 
 from services.database.engine import Sessions, open_database
 from services.database.models import DeliveryRow, JobRow, new_id
-from tests.services.board import Clock
+from tests.services.moments import Clock
 from tests.services.webhooks.test_delivery import (
     PAYLOAD,
     SECRET,
@@ -39,7 +39,7 @@ import asyncio, sys
 from pathlib import Path
 from services.database.engine import open_database
 from services.webhooks.delivery import Deliverer
-from tests.services.board import Clock
+from tests.services.moments import Clock
 from tests.services.webhooks.test_delivery import settings_of
 
 settings = settings_of(Path(sys.argv[1]), webhook_private_targets=True)
