@@ -21,6 +21,7 @@ from services.api.poller import Poller
 from services.api.rate_limit import RateLimiter
 from services.api.status_snapshot import StatusSnapshot, status_snapshots
 from services.auth.api_keys import ApiKeys, Caller
+from services.database.clock_skew import SkewCheck
 from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
 from services.database.models import JobRow, SystemRow, new_id
@@ -31,6 +32,7 @@ from services.media.assets.store import Assets
 from services.media.sandbox.self_check import check_sandbox
 from services.media.songs import Songs
 from services.observability import metrics
+from services.processes.loops import Loops, end_process
 from services.retention.deletion import Deleter
 from services.settings import ServiceSettings
 from services.storage.disk_admission import DiskAdmission
@@ -120,11 +122,22 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     engine, sessions = open_database(settings.database)
     storage = Storage(settings.storage)
     tasks = Tasks(sessions, lease=settings.lease_seconds)
+    loops = Loops(on_end=end_process)
     try:
         with work_folder(storage.scratch, "api") as folder:
-            async with TaskNotifier(settings.redis_url, tasks) as notifier, RateLimiter(settings.redis_url) as rates:
+            async with (
+                TaskNotifier(settings.redis_url, tasks, loops=loops) as notifier,
+                RateLimiter(settings.redis_url) as rates,
+            ):
                 songs, keys = Songs(settings, sessions, storage, folder), ApiKeys(sessions)
-                async with _pollers(sessions) as (systems, events):
+                systems = Poller(
+                    partial(status_snapshots, sessions), every=SYSTEM_POLL_INTERVAL, name="systems", loops=loops
+                )
+                events = Poller(
+                    partial(last_event_ids, sessions), every=EVENT_POLL_INTERVAL, name="events", loops=loops
+                )
+                loops.start("clock", SkewCheck(sessions).run())
+                try:
                     yield Service(
                         settings=settings,
                         sessions=sessions,
@@ -144,17 +157,10 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                         answering=Answering(),
                         missing_restrictions=await check_sandbox(required=settings.sandbox_required("")),
                     )
+                finally:
+                    await loops.stop()
     finally:
         await engine.dispose()
-
-
-@asynccontextmanager
-async def _pollers(sessions: Sessions) -> AsyncIterator[tuple[Poller[StatusSnapshot], Poller[int]]]:
-    async with (
-        Poller(partial(status_snapshots, sessions), every=SYSTEM_POLL_INTERVAL) as systems,
-        Poller(partial(last_event_ids, sessions), every=EVENT_POLL_INTERVAL) as events,
-    ):
-        yield systems, events
 
 
 def service_of(connection: HTTPConnection) -> Service:

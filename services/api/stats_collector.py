@@ -77,9 +77,14 @@ class StatsCollector:
             _log.warning("metrics cannot be collected: %s", error, exc_info=None if known else error)
             found = {"motes_database_up": {(): 0}}
         took = time.monotonic() - self._began
-        self._looked.values = {**found, **await self._redis(), **await self._free()}
-        self._due = self._began + max(_EVERY, took / _SHARE)
-        self._looking = None
+        try:
+            self._looked.values = {**found, **await self._redis(), **await self._free()}
+        except Exception:
+            _log.exception("some metrics cannot be collected")
+            self._looked.values = found
+        finally:
+            self._due = self._began + max(_EVERY, took / _SHARE)
+            self._looking = None
 
     async def _redis(self) -> Found:
         workers = await self._service.notifier.workers()

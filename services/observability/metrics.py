@@ -118,6 +118,12 @@ _FREED = _counter(
     by=_BOTH,
 )
 
+CLOCK_SKEW = _gauge(
+    "motes_clock_skew_seconds",
+    "By how much the clock of the process is ahead of the database's, which counts; negative: behind.",
+    by=_BOTH,
+)
+
 # Exposed by the API.
 REQUESTS = _counter(
     "motes_http_requests_total",

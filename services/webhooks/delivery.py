@@ -78,10 +78,14 @@ class Deliverer:
         self._look_every, self._trust, self._resolve = look_every, trust, resolve
 
     async def run(self) -> None:
-        """Deliver for ever; returns at once without a secret or without usable certificates."""
-        if self._settings.webhook_secret is None:
-            return
-        signer = Webhook(self._settings.webhook_secret.get_secret_value())
+        """Deliver for ever, but nothing without a secret or without usable certificates. Never returns."""
+        if self._settings.webhook_secret is not None:
+            await self._run(self._settings.webhook_secret.get_secret_value())
+        await asyncio.Event().wait()
+
+    async def _run(self, secret: str) -> None:
+        """Deliver for ever; returns at once without usable certificates."""
+        signer = Webhook(secret)
         try:
             trust = self._trust or httpx.create_ssl_context()
         except OSError:

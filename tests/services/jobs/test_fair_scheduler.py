@@ -12,7 +12,7 @@ from services.database.models import JobRow, TaskRow, new_id, uuid7
 from services.jobs.fair_scheduler import WEIGHTS, virtual_times
 from services.jobs.tasks import FIFO_EVERY
 from tests.services.board import FRAMES, Board, together
-from tests.services.moments import Clock
+from tests.services.moments import Clock, now
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,10 @@ async def flood(board: Board, owner: str) -> None:
         "cost": 0.25,
     }
     jobs = [job | {"id": new_id(), "scene_key": new_id(), "virtual_time": n / WEIGHTS["normal"]} for n in range(MANY)]
-    tasks = [{"id": uuid7(), "job_id": row["id"], "kind": "frame", "virtual_time": row["virtual_time"]} for row in jobs]
+    tasks = [
+        {"id": uuid7(now(), number), "job_id": row["id"], "kind": "frame", "virtual_time": row["virtual_time"]}
+        for number, row in enumerate(jobs)
+    ]
     async with board.sessions.begin() as session:
         await session.execute(insert(JobRow), jobs)
         await session.execute(insert(TaskRow), tasks)

@@ -338,7 +338,7 @@ def test_request_of_a_killed_process_can_be_repeated(stack: Stack, made: bool) -
         assert stack.wait_for(first, "completed")
         stack.client.delete(f"/jobs/{first}")
     row = IdempotencyRow.key == headers["Idempotency-Key"]
-    store(stack, update(IdempotencyRow).where(row).values(answer=null(), created_at=now()))
+    store(stack, update(IdempotencyRow).where(row).values(answer=null(), holder="another", created_at=now()))
     assert_refused(stack.client.post(path, json={}, headers=headers), 409, "Idempotency-Key")
     store(stack, update(IdempotencyRow).where(row).values(created_at=now() - timedelta(seconds=11)))
     assert stack.client.post(path, json={}, headers=headers).json()["job_id"] == first
