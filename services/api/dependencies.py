@@ -160,6 +160,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
                 finally:
                     await loops.stop()
     finally:
+        await loops.stop()
         await engine.dispose()
 
 

@@ -126,10 +126,15 @@ def _seconds(anchor: tuple[float, float] | None) -> float:
 
 
 def set_clock(connection: Connection) -> None:
-    """Set SQLite's clock to the time of this process, unless it was set since the machine was started."""
+    """Set SQLite's clock to the time of this process, unless it was set since the machine was started.
+
+    If it was not, whoever held a lease is gone, and the clock may have been ahead.
+    """
     if connection.dialect.name == "sqlite":
         statement = "INSERT OR IGNORE INTO clock (boot, wall, uptime) VALUES (?, ?, ?)"
-        connection.exec_driver_sql(statement, (_boot(), time.time(), uptime()))
+        if connection.exec_driver_sql(statement, (_boot(), time.time(), uptime())).rowcount:
+            connection.exec_driver_sql(f"UPDATE tasks SET lease_until = {_FUNCTION}(0.0) WHERE status = 'running'")
+            connection.exec_driver_sql(f"UPDATE leases SET until = {_FUNCTION}(0.0)")
 
 
 def _boot() -> str:

@@ -38,6 +38,7 @@ class Report:
     freed: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     is_capped: bool = False  # whether more was due
+    goes_on: bool = False  # whether the next run should look at everything again
 
     def add(self, reason: str, kind: str, number: int, size: int) -> None:
         """Add deleted items of one kind."""
@@ -81,7 +82,7 @@ class Janitor:
             async with self._leased(lately) as run:
                 _log.debug("retention started%s", ", thoroughly" if run.thorough else "")
                 report = await self.collect(thorough=run.thorough)
-                run.goes_on = report.is_capped
+                run.goes_on = report.goes_on
                 _log_report(report)
         except BusyError:
             pass
@@ -96,7 +97,7 @@ class Janitor:
         """
         async with self._leased(timedelta(0), thorough=True) as run:
             report = await self.collect(thorough=True, everything=everything)
-            run.goes_on = report.is_capped
+            run.goes_on = report.goes_on
             _log_report(report)
             return report
 
@@ -121,6 +122,7 @@ class Janitor:
         for deletion in await self._policy.capped(await self._policy.due(), cap):
             size = await self._policy.delete(deletion)
             report.add(deletion.reason, deletion.item.kind, 1 if size or not deletion.size else 0, size)
+        known = cap.held_back.total()
         if thorough:
             orphans, files = await self._orphans.search()
             cap.count("orphans", max(0, len(orphans) - cap.most(files)))
@@ -133,7 +135,7 @@ class Janitor:
                 report.add("leftover", "workplace", 1, dead)
             report.rows = await self._pruner.prune(cap)
         cap.report()
-        report.is_capped = bool(cap.held_back)
+        report.is_capped, report.goes_on = bool(cap.held_back), cap.held_back.total() > known
         return report
 
     @asynccontextmanager
