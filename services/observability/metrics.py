@@ -225,7 +225,10 @@ for _metric, _values in (
     (LISTENERS, ("websocket", "events")),
     (_RETRIED, ("died", "lost", "wait", "wrong", "stopped")),
     (_LEASES, ("expired", "reclaimed")),
-    (_HELD_BACK, ("videos", "previews", "frames", "segments", "songs", "assets", "orphans", "jobs", "histories")),
+    (
+        _HELD_BACK,
+        ("videos", "previews", "frames", "segments", "songs", "assets", "orphans", "jobs", "histories", "requests"),
+    ),
     (_DELIVERIES, ("delivered", "retried", "failed")),
 ):
     for _value in _values:
