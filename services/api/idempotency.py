@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from services.database.models import IdempotencyRow, new_id
 
 _ABANDONED_AFTER = timedelta(seconds=10)  # without renewal
 _RENEW_EVERY = 2.5  # seconds
+_log = logging.getLogger("motes.api")
 _NOBODY = ""  # answers: it failed
 
 IdempotencyKey = Annotated[
@@ -127,9 +129,11 @@ async def _renew(service: Service, mine: Sequence[ColumnElement[bool]]) -> None:
     """Let other processes know that this one is still answering. Never returns."""
     while True:
         await asyncio.sleep(_RENEW_EVERY)
-        with suppress(*UNREACHABLE):
+        try:
             async with service.sessions.begin() as session:
                 await session.execute(update(IdempotencyRow).where(*mine).values(created_at=db_now()))
+        except Exception:
+            _log.exception("renewing the record of a request failed; it will be tried again")
 
 
 async def _free(service: Service, mine: Sequence[ColumnElement[bool]]) -> None:

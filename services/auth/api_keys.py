@@ -65,7 +65,7 @@ class ApiKeys:
     """The API keys in a database."""
 
     def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+        self._sessions, self._clock = sessions, sessions.clock
         self._session_cache: dict[str, tuple[float, KeyRow | None]] = {}  # by key id
         self._cache: dict[str, tuple[float, KeyRow | None]] = {}  # by digest, also of keys that do not exist
 
@@ -74,11 +74,11 @@ class ApiKeys:
 
         The result is cached for ``CACHE_SECONDS`` seconds.
         """
-        digest = _digest(key)
+        digest, present = _digest(key), await self.now()  # asked for whatever the key is
         at, row = self._cache.get(digest, (-math.inf, None))
         if time.monotonic() - at > CACHE_SECONDS:
             row = await self._load(digest)
-        if row is None or not await self._is_valid(row):
+        if row is None or state_of(row, present) != "valid":
             return None
         return Caller(row.owner, row.id, frozenset(row.scopes), row.limits)
 
@@ -103,7 +103,7 @@ class ApiKeys:
             if len(self._session_cache) >= _CACHE_SIZE:
                 self._session_cache.clear()
             self._session_cache[caller.key] = (time.monotonic(), row)
-        return row is not None and await self._is_valid(row)
+        return row is not None and state_of(row, await self.now()) == "valid"
 
     async def all(self) -> list[KeyRow]:
         """Every key, newest first, including expired and revoked ones."""
@@ -112,15 +112,12 @@ class ApiKeys:
 
     async def now(self) -> datetime:
         """The time by which keys expire."""
-        return await self._sessions.clock.now()
+        return await self._clock.now()
 
     async def any_valid(self) -> bool:
         """Whether any key is valid."""
         at = await self.now()
         return any(state_of(row, at) == "valid" for row in await self.all())
-
-    async def _is_valid(self, row: KeyRow) -> bool:
-        return state_of(row, await self.now()) == "valid"
 
     async def create(
         self,

@@ -170,7 +170,10 @@ class Janitor:
     async def _renew(self, me: str) -> None:
         while True:
             await asyncio.sleep(_RENEW_EVERY)
-            await acquire(self._sessions, _LEASE, holder=me, seconds=_LEASE_SECONDS)
+            try:
+                await acquire(self._sessions, _LEASE, holder=me, seconds=_LEASE_SECONDS)
+            except Exception:
+                _log.exception("renewing the lease of retention failed; it will be tried again")
 
 
 @dataclass

@@ -416,6 +416,7 @@ class TestKeysInTheDatabase:
         }
 
         async def work(keys: ApiKeys, sessions: Sessions) -> dict[str, object]:
+            await keys.now()  # which is remembered
             async with sessions() as session:
                 engine = (await session.connection()).engine.sync_engine
             done: list[object] = []
