@@ -72,7 +72,12 @@ async def idempotent(
     row = await _reserve(service, key, await _digest(request))
     if row.answer is not None:
         return _response(**row.answer)
-    mine = (IdempotencyRow.key == key, IdempotencyRow.made_id == row.made_id, IdempotencyRow.answer.is_(null()))
+    mine = (
+        IdempotencyRow.key == key,
+        IdempotencyRow.made_id == row.made_id,
+        IdempotencyRow.holder == service.answering.process,  # otherwise another process has taken it over
+        IdempotencyRow.answer.is_(null()),
+    )
     renewing = asyncio.create_task(_renew(service, mine))
     try:
         answer = await make(row.made_id)
@@ -140,8 +145,7 @@ async def _free(service: Service, mine: Sequence[ColumnElement[bool]]) -> None:
     """Let any process answer a request again that has failed; if the database is down, this process can anyway."""
     with suppress(*UNREACHABLE):
         async with service.sessions.begin() as session:
-            here = IdempotencyRow.holder == service.answering.process
-            await session.execute(update(IdempotencyRow).where(*mine, here).values(holder=_NOBODY))
+            await session.execute(update(IdempotencyRow).where(*mine).values(holder=_NOBODY))
 
 
 async def _digest(request: Request) -> str:

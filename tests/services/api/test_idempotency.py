@@ -168,3 +168,31 @@ async def test_first_of_many_at_once_is_answered(sessions: Sessions) -> None:
     for answer in answers:
         assert isinstance(answer, Response) or (isinstance(answer, HTTPException) and answer.status_code == 409)
     assert len(ids) == 1
+
+
+async def test_process_that_was_taken_for_dead_changes_nothing_any_more(sessions: Sessions) -> None:
+    first, second = process(sessions), process(sessions)
+    begun, go_on = [asyncio.Event() for _ in range(2)], [asyncio.Event() for _ in range(2)]
+
+    def answer(number: int, error: BaseException | None) -> Make:
+        async def slowly(made: str) -> Answer:
+            begun[number].set()
+            await go_on[number].wait()
+            if error is not None:
+                raise error
+            return await make(made)
+
+        return slowly
+
+    stalled = asyncio.create_task(ask(first, answer(0, HTTPException(404))))
+    await begun[0].wait()
+    async with sessions.begin() as session:
+        await session.execute(update(IdempotencyRow).values(created_at=now() - timedelta(seconds=11)))
+    answering = asyncio.create_task(ask(second, answer(1, None)))
+    await begun[1].wait()
+    go_on[0].set()
+    with pytest.raises(HTTPException, match="404"):
+        await stalled
+    go_on[1].set()
+    answered = await answering
+    assert (await ask(first)).body == answered.body
