@@ -26,7 +26,7 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self._now = now()
+        self._now = self._latest = now()
 
     def __call__(self) -> datetime:
         self._now += timedelta(microseconds=1)
@@ -35,6 +35,11 @@ class Clock:
     def step(self, **by: float) -> None:
         """Move it by so many seconds, hours …; backwards where they are negative."""
         self._now += timedelta(**by)
+        self._latest = max(self._latest, self._now)
+
+    def catch_up(self) -> None:
+        """Let it show the latest time that it has shown: what waits for a moment waits while the clock is set back."""
+        self._now = max(self._now, self._latest)
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Let every database go by it."""

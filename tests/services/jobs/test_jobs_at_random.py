@@ -33,6 +33,7 @@ ROUNDS = 60  # of everything there is to do, until a job that is not over counts
 
 async def drain(board: Board, clock: Clock) -> None:
     """Whatever happened before: workers that live finish everything."""
+    clock.catch_up()
     for _ in range(ROUNDS):
         clock.step(seconds=LEASE + 6)
         await board.tasks.expire_leases()
