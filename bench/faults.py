@@ -262,7 +262,7 @@ class Faults:
         return [
             (id_, attempt)
             for id_, attempt, of in running
-            if (worker and of.endswith(f":{worker}")) or task == f"{id_}:{attempt}"
+            if (worker and f":{worker}:" in of) or task == f"{id_}:{attempt}"
         ]
 
     def look(self) -> None:

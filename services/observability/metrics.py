@@ -118,6 +118,12 @@ _FREED = _counter(
     by=_BOTH,
 )
 
+CLOCK_SKEW = _gauge(
+    "motes_clock_skew_seconds",
+    "By how much the clock of the process is ahead of the database's, which counts; negative: behind.",
+    by=_BOTH,
+)
+
 # Exposed by the API.
 REQUESTS = _counter(
     "motes_http_requests_total",
@@ -205,6 +211,12 @@ FILES_LOST = _counter(
     "Files that were gone, short or changed in storage when they were met; they are made again.",
     by=[API, WORKER],
 )
+_HELD_BACK = _counter(
+    "motes_retention_held_back_total",
+    "What a run of retention left for the next one, as it was more than a run deletes; counted by each run anew.",
+    "kind",
+    by=[WORKER],
+)
 _DELIVERIES = _counter(
     "motes_webhook_deliveries_total",
     "Attempts to deliver a webhook: delivered, to be retried, or failed for good.",
@@ -218,6 +230,10 @@ for _metric, _values in (
     (LISTENERS, ("websocket", "events")),
     (_RETRIED, ("died", "lost", "wait", "wrong", "stopped")),
     (_LEASES, ("expired", "reclaimed")),
+    (
+        _HELD_BACK,
+        ("videos", "previews", "frames", "segments", "songs", "assets", "orphans", "jobs", "histories", "requests"),
+    ),
     (_DELIVERIES, ("delivered", "retried", "failed")),
 ):
     for _value in _values:
@@ -337,6 +353,11 @@ def leases_lost(reason: str, number: int) -> None:
     """Count leases that expired or were reclaimed."""
     _LEASES.labels(reason).inc(number)
     _RETRIED.labels("lost").inc(number)
+
+
+def retention_held_back(kind: str, number: int) -> None:
+    """Count what one run of retention left for the next one."""
+    _HELD_BACK.labels(kind).inc(number)
 
 
 def webhook_attempted(outcome: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import select
 import signal
 import socket
@@ -146,6 +147,7 @@ def _worker(
 ) -> Program:
     file = asking.fileno()
     arguments = ["worker", "--size", "1", "--name", str(number), "--fork-server", str(file)]
+    arguments += ["--identity", secrets.token_hex(8)]  # kept when it is restarted, as it is dead by then
     if settings.metrics_port is not None:
         arguments += ["--metrics-port", str(settings.metrics_port + number - 1)]
     return Program(

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +30,7 @@ from services.storage.reading import LocalReader, ObjectReader, StoredReader
 from services.storage.work_folders import remove_dead_work_folders
 
 _SCRATCH = "motes-scratch"
+_CLOCK = ".clock"  # a file that is written to learn the time
 _MAX_ATTEMPTS = 20  # to move a file into a folder that others delete whenever it is empty
 
 
@@ -198,6 +199,14 @@ class Storage:
         outside_transactions()
         for batch in obstore.list(self._store, folder, chunk_size=1000):
             yield [StoredFile(each["path"], each["size"], each["last_modified"]) for each in batch]
+
+    def now(self) -> datetime:
+        """The time by the clock that dates files: that of the file system, or of the object store."""
+        if self._folder is None:
+            obstore.put(self._store, _CLOCK, b"")
+            return obstore.head(self._store, _CLOCK)["last_modified"]
+        with tempfile.TemporaryFile(dir=self.scratch) as file:
+            return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
 
     def free(self) -> int | None:
         """Free bytes; None for an object store, which has no limit."""
