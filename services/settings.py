@@ -92,6 +92,12 @@ class ServiceSettings(BaseSettings):
         le=3600,
         description="seconds without a heartbeat after which a task is given to another worker",
     )
+    stall_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="seconds without progress, or of processor time without, after which a task's process is killed",
+    )
     webhook_secret: SecretStr | None = Field(
         default=None, description="whsec_…, signs webhooks; motes serve creates one; empty: webhooks are refused"
     )

@@ -67,6 +67,8 @@ class Claim:
     plan: str | None = None  # the job's plan task; None for a frame
     traceparent: str | None = None
     owner: str = ""
+    frames: int = 0  # of a segment
+    seconds: float = 0.0  # of the job's video, 0 if it has none
 
 
 class Tasks:
@@ -109,7 +111,8 @@ class Tasks:
                 self._claims += 1
                 plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
-                return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent, job.owner)
+                whose = (job.id, job.scene, job.scene_key, plan, job.traceparent, job.owner)
+                return Claim(*what, *whose, frames=row.frames, seconds=job.seconds)
         return None
 
     async def renew(self, claim: Claim, done: int) -> bool:

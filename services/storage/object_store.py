@@ -19,6 +19,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from ecs_core.heartbeat import beat
+
+_CHUNK = 8 << 20  # bytes that are sent at a time
 _MAX_ATTEMPTS = 20  # to move a file into a folder that others delete whenever it is empty
 
 
@@ -54,7 +57,7 @@ class Storage:
         """Move a file from the scratch folder to ``key``; returns its size in bytes."""
         size = path.stat().st_size
         if self._folder is None:
-            obstore.put(self._store, key, path)
+            obstore.put(self._store, key, path if size <= _CHUNK else _chunks(path))
             path.unlink()
             return size
         os.utime(path)  # its age counts from now, however long it took to write
@@ -89,6 +92,7 @@ class Storage:
         with tempfile.TemporaryFile(dir=self.scratch) as copy:  # unnamed, so it goes with the process
             for chunk in obstore.get(self._store, key).stream():
                 copy.write(chunk)
+                beat()
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
 
@@ -123,6 +127,13 @@ class Storage:
     def total(self) -> int:
         """Size of the disk in bytes; 0 for an object store."""
         return 0 if self._folder is None else shutil.disk_usage(self._folder).total
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+            beat()
 
 
 def retry_reason(error: Exception) -> str | None:

@@ -2,7 +2,8 @@
 
 ``python -m services.worker.fork_server STORAGE NICE WORKER`` has a Unix socket as its standard input. For each socket
 sent through it, it forks a process, which reports {"pid"}, reads a task as a line of JSON, and answers with lines of
-JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can take another task.
+JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can take another task. While the
+task advances, it sends {"beat": number of steps done}; see ``services.worker.watchdog``.
 The fork server ends with its worker, the children when their socket closes.
 """
 
@@ -14,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -25,6 +27,7 @@ from services.processes.parent_death import end_with_parent
 from services.processes.process_title import set_process_title
 
 _REPORT_EVERY = 0.2  # seconds between progress reports
+_BEAT_EVERY = 0.25  # seconds between heartbeats
 
 
 def main() -> None:
@@ -62,14 +65,16 @@ def main() -> None:
 
 def _child(connection: socket.socket, storage_url: str) -> int:
     from ecs_core.errors import MotesError
+    from ecs_core.heartbeat import listen
     from services.storage.object_store import Storage, retry_reason
     from services.worker import task_runner
 
-    lines = connection.makefile("rw", encoding="utf-8")
+    lines, writing = connection.makefile("rw", encoding="utf-8"), threading.Lock()
 
     def say(message: Mapping[str, Any]) -> None:
-        lines.write(json.dumps(message) + "\n")
-        lines.flush()
+        with writing:
+            lines.write(json.dumps(message) + "\n")
+            lines.flush()
 
     reported = 0.0
 
@@ -83,6 +88,7 @@ def _child(connection: socket.socket, storage_url: str) -> int:
 
     try:
         say({"pid": os.getpid()})
+        listen(lambda count: say({"beat": count}), every=_BEAT_EVERY)
         storage = Storage(storage_url)
         while line := lines.readline():  # until the worker closes the socket
             spec = json.loads(line)

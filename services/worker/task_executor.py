@@ -32,8 +32,11 @@ from services.storage.object_keys import (
 )
 from services.storage.object_store import Storage, retry_reason
 from services.worker.child_processes import Child, ChildDiedError, ForkServer
+from services.worker.deadlines import deadline_of
+from services.worker.watchdog import LOOK_EVERY, Verdict, Watchdog
 
 _log = logging.getLogger("motes.worker")
+_DELETE_TIMEOUT = 60.0  # seconds
 _RENEW_EVERY = 0.4  # seconds; also the age of progress, and the delay until a cancelled job stops
 
 
@@ -42,8 +45,10 @@ class _Attempt:
     """A claim, its child process, and the progress: frames of a segment, otherwise percent."""
 
     claim: Claim
+    watchdog: Watchdog
     child: Child | None = None
     done: int = 0
+    verdict: Verdict | None = None  # of the watchdog, whose child is killed
     began: float = field(default_factory=time.monotonic)
 
 
@@ -106,16 +111,21 @@ class TaskExecutor:
         """
         if claim.kind in ("plan", "frame"):
             check_scene(self._settings, claim.scene["config"])
-        attempt = _Attempt(claim)
+        attempt = _Attempt(claim, Watchdog(stall=self._settings.stall_seconds, deadline=_deadline(claim)))
         folder = Path(tempfile.mkdtemp(dir=self._folder))
-        holding = asyncio.create_task(self._renew_lease(attempt))
+        holding = asyncio.gather(self._renew_lease(attempt), self._watch(attempt))
         try:
             kept = self._fork_server.idle_child() if claim.kind == "segment" else None
             attempt.child = kept or await self._fork_server.fork()
             return await self._supervise(attempt, attempt.child, folder)
         except ChildDiedError as death:
             traces.annotate({}, failed=True)
-            await self._tasks.requeue(claim, died=str(death))
+            if attempt.verdict is None:
+                await self._tasks.requeue(claim, died=str(death))
+            elif attempt.verdict.is_waiting:
+                await self._tasks.requeue(claim, wrong=attempt.verdict.reason)
+            else:
+                await self._tasks.requeue(claim, died=f"killed: {attempt.verdict.reason}")
             return False
         finally:
             holding.cancel()
@@ -123,7 +133,7 @@ class TaskExecutor:
                 if claim.kind == "segment" and attempt.child.done:
                     self._fork_server.keep_idle(attempt.child)
                 else:
-                    await attempt.child.stop()
+                    await self._fork_server.stop(attempt.child)
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:
@@ -139,7 +149,7 @@ class TaskExecutor:
             spec["overdrawn"] = sum(segment.overdrawn for segment in segments)
             if looks_for_flashes(claim.scene):
                 spec["light"] = [light.object for light in await self._tasks.light(claim)]
-        async for message in child.messages(spec):
+        async for message in attempt.watchdog.messages(child.messages(spec)):
             if "progress" in message:
                 attempt.done = message["progress"]
             elif "segments" in message:
@@ -208,17 +218,37 @@ class TaskExecutor:
         keys += [] if segment else [result_key(claim.scene_key, claim.kind)]
         keys += [poster_key(claim.scene_key)] if claim.kind == "join" else []
         files = [attempt_key(key, claim.task, claim.attempt) for key in keys]
-        await asyncio.to_thread(self._storage.delete, files)
+        with contextlib.suppress(TimeoutError):  # the file system may be dead; what is left is found as orphaned
+            await asyncio.wait_for(asyncio.to_thread(self._storage.delete, files), _DELETE_TIMEOUT)
+
+    async def _watch(self, attempt: _Attempt) -> None:
+        """Kill the child once it hangs."""
+        claim = attempt.claim
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            if attempt.child is None or (verdict := attempt.watchdog.look(attempt.child.pid)) is None:
+                continue
+            attempt.verdict = verdict
+            _log.error("%s %d of job %s is killed: %s", claim.kind, claim.number, claim.job, verdict.reason)
+            metrics.child_hung(claim.kind)
+            attempt.child.kill()
+            return
 
     async def _renew_lease(self, attempt: _Attempt) -> None:
-        """Keep renewing the lease; kill the child once the claim is lost or the job is over."""
+        """Keep renewing the lease while the child works; kill it once the claim is lost or the job is over."""
         while True:
             await asyncio.sleep(min(_RENEW_EVERY, self._settings.lease_seconds / 3))
+            if attempt.verdict is not None:
+                return
             try:
                 if not await self._tasks.renew(attempt.claim, attempt.done) and attempt.child is not None:
                     attempt.child.kill()
             except Exception:
                 _log.exception("renewing a lease failed; it will be tried again")
+
+
+def _deadline(claim: Claim) -> float:
+    return deadline_of(claim.scene, claim.kind, frames=claim.frames, seconds=claim.seconds)
 
 
 def _log_ids(claim: Claim) -> dict[str, str]:
