@@ -111,8 +111,8 @@ class Tasks:
                 self._claims += 1
                 plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
-                whose = (job.id, job.scene, job.scene_key, plan, job.traceparent, job.owner)
-                return Claim(*what, *whose, frames=row.frames, seconds=job.seconds)
+                size = (row.frames, job.seconds)
+                return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent, job.owner, *size)
         return None
 
     async def renew(self, claim: Claim, done: int) -> bool:

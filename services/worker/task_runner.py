@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from ecs_core import MotesError, RenderResult, Scene
+from ecs_core.arrays import F32
 from ecs_core.audio import document
 from ecs_core.audio.analysis import Analysis
 from ecs_core.audio.features import analyze_song
@@ -53,7 +55,8 @@ from services.storage.object_keys import (
 from services.storage.object_store import Storage
 from services.worker.join_sound import add_song
 from services.worker.light_files import load_light, save_light
-from services.worker.plan_files import load_plan, load_snapshot, save_plan, save_snapshot
+from services.worker.plan_files import load_plan, load_snapshot, save_plan
+from services.worker.stored_snapshots import go_to, plan_snapshots, stored_plans, video_keys
 
 _SONG = "the song"  # errors do not reveal where it is stored
 Report = Callable[[Mapping[str, Any]], None]
@@ -109,11 +112,13 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
     for warning in particle_types().before_render(_scene_for_plugins(spec)):
         report({"warning": warning})
     began = perf_counter()
-    plan = with_limited_flashes(_build_plan(spec, storage, report, folder))
+    plan = _stored_plan(spec, storage)
+    if plan is None:
+        plan = with_limited_flashes(_build_plan(spec, storage, report, folder))
+        file = folder / "plan.npz"
+        save_plan(plan, file)
+        storage.put(plan_key(key, spec["plan"]), file)
     analysed = perf_counter()
-    file = folder / "plan.npz"
-    save_plan(plan, file)
-    storage.put(plan_key(key, spec["plan"]), file)
     found = plan.settings.start == "drop" or plan.settings.loop  # its length was not known either
     report(
         {
@@ -123,20 +128,31 @@ def _plan(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pat
         }
     )
     with Simulation(plan.particle_type, plan.settings, plan.timeline) as simulation:
-        for segment in plan.segments:
-            simulation.skip_to(segment.start)
-            file = folder / "snapshot.npz"
-            save_snapshot(simulation.snapshot(), file)
-            storage.put(snapshot_key(key, spec["plan"], segment.number), file)
-            report({"snapshot": segment.number})
+        plan_snapshots(
+            simulation,
+            plan.segments,
+            storage=storage,
+            scene_key=key,
+            plan=spec["plan"],
+            folder=folder,
+            stored=lambda number: report({"snapshot": number}),
+        )
     return TaskStats({"analyse": analysed - began, "simulate": perf_counter() - analysed})
+
+
+def _stored_plan(spec: Mapping[str, Any], storage: Storage) -> RenderPlan | None:
+    """The plan that an earlier attempt has stored."""
+    with suppress(FileNotFoundError), storage.file(plan_key(spec["scene_key"], spec["plan"])) as file:
+        return load_plan(_scene(spec, Path("song") if spec["scene"]["audio"] else None), file)
+    return None
 
 
 def _segment(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:
     """Render a segment."""
     key, number = spec["scene_key"], spec["number"]
-    with storage.file(plan_key(key, spec["plan"])) as file:
-        plan = load_plan(_scene(spec, Path("song") if spec["scene"]["audio"] else None), file)
+    plan = _stored_plan(spec, storage)
+    if plan is None:
+        raise FileNotFoundError(plan_key(key, spec["plan"]))
     with storage.file(snapshot_key(key, spec["plan"], number)) as file:
         snapshot = load_snapshot(file)
     target = folder / f"segment{plan.video.segment_suffix}"
@@ -239,12 +255,24 @@ def _frame(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Pa
     plan = _build_plan(spec, storage, report, folder)
     analysed = perf_counter()
     target = folder / "frame.png"
-    write_frame(plan, spec["scene"]["at"], target)
+    keys = video_keys(spec["scene"])
+    if plan.settings.flash_guard == "limit":  # of a plan that is stored it is known how much light frames keep
+        plan = replace(plan, gains=_stored_gains(spec, storage, keys))
+    attempt = f"{spec['task']}-{spec['attempt']}"
+    on_the_way = partial(go_to, segments=plan.segments, storage=storage, keys=keys, attempt=attempt, folder=folder)
+    write_frame(plan, spec["scene"]["at"], target, go_to=on_the_way)
     spent = TaskStats(
         {"analyse": analysed - began, "simulate": perf_counter() - analysed}
     )  # drawing one picture takes no time in comparison
     _store(spec, storage, report, result_key(spec["scene_key"], "frame"), target)
     return spent
+
+
+def _stored_gains(spec: Mapping[str, Any], storage: Storage, keys: Sequence[str]) -> F32 | None:
+    for key in stored_plans(storage, keys):
+        with suppress(FileNotFoundError), storage.file(key) as file:  # it was just deleted
+            return load_plan(_scene(spec, Path("song") if spec["scene"]["audio"] else None), file).gains
+    return None
 
 
 def _analyse(spec: Mapping[str, Any], storage: Storage, report: Report, folder: Path) -> TaskStats:

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -167,9 +166,7 @@ async def test_frame_that_takes_longer_than_that_but_advances_is_left(with_plugi
     assert (len(done), await with_plugin.board.status(job)) == (1, "completed")
 
 
-async def test_task_past_its_deadline_is_killed(
-    with_plugin: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_task_past_its_deadline_is_killed(with_plugin: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.worker.task_executor.deadline_of", lambda *about, **more: STALL)
     job = await with_plugin.submit("frame", "slow", at=10.0, duration=20.0)
     await with_plugin.work()
