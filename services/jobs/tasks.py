@@ -28,6 +28,7 @@ from services.jobs.artefacts import Artefact, as_artefact, publish, segment_keys
 from services.jobs.events import progress_state
 from services.jobs.fair_scheduler import current_virtual_time, virtual_times
 from services.jobs.outputs import release_plans
+from services.jobs.task_memory import estimate_memory
 from services.jobs.transitions import (
     RENDERER_VERSION,
     changed,
@@ -69,6 +70,7 @@ class Claim:
     owner: str = ""
     frames: int = 0  # of a segment
     seconds: float = 0.0  # of the job's video, 0 if it has none
+    memory: int = 0  # bytes that it is expected to take
 
 
 class Tasks:
@@ -82,8 +84,10 @@ class Tasks:
         self._sessions, self._lease, self._versions = sessions, timedelta(seconds=lease), versions
         self._claims = 0
 
-    async def claim(self, worker: str) -> Claim | None:
+    async def claim(self, worker: str, *, memory: int | None = None) -> Claim | None:
         """Claim the ready task with the lowest virtual time; None if there is none for this worker.
+
+        Of those that are expected to take at most so many bytes of ``memory``; None: of all.
 
         Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
@@ -91,6 +95,8 @@ class Tasks:
         async with self._sessions.begin() as session:
             best = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(*order).limit(1)
             best = best.where(TaskRow.status == "ready", _is_due(), self._is_renderable(), is_at_head())
+            if memory is not None:
+                best = best.where(TaskRow.memory <= memory)
             best = best.with_for_update(skip_locked=True, of=TaskRow)
             while (row := (await session.scalars(best)).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
@@ -111,7 +117,7 @@ class Tasks:
                 self._claims += 1
                 plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
-                size = (row.frames, job.seconds)
+                size = (row.frames, job.seconds, row.memory)
                 return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent, job.owner, *size)
         return None
 
@@ -158,16 +164,17 @@ class Tasks:
             parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
             turns = virtual_times(job.virtual_time, job.priority, len(segments) + 1)[1:]
+            memory = estimate_memory(job.scene, "segment", seconds=job.seconds)
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
-                row = TaskRow(
-                    job_id=job.id, kind="segment", number=number, frames=frames, virtual_time=turn, status="waiting"
-                )
+                row = TaskRow(job_id=job.id, kind="segment", number=number, frames=frames, status="waiting")
+                row.virtual_time, row.memory = turn, memory
                 if there.issuperset(keys[number]):
                     row.status, row.done = "done", frames
                 if number not in known:
                     session.add(row)
             if not known:
-                session.add(TaskRow(job_id=job.id, kind="join", status="waiting"))
+                memory = estimate_memory(job.scene, "join", seconds=job.seconds)
+                session.add(TaskRow(job_id=job.id, kind="join", status="waiting", memory=memory))
             await release_plans(session, job, analysed=True)
             await session.flush()
             await update_progress(session, job.id, before=before)

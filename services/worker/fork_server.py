@@ -2,8 +2,8 @@
 
 ``python -m services.worker.fork_server STORAGE NICE WORKER`` has a Unix socket as its standard input. For each socket
 sent through it, it forks a process, which reports {"pid"}, reads a task as a line of JSON, and answers with lines of
-JSON until {"done": true}, {"wait": …} or {"error": …}. After the first of these it can take another task. While the
-task advances, it sends {"beat": number of steps done}; see ``services.worker.watchdog``.
+JSON until {"done": true}, {"wait": …}, {"died": …} or {"error": …}. After the first of these it can take another task.
+While the task advances, it sends {"beat": number of steps done}; see ``services.worker.watchdog``.
 The fork server ends with its worker, the children when their socket closes.
 """
 
@@ -23,6 +23,7 @@ from dataclasses import asdict
 from typing import Any
 
 from services.media.sandbox.decoding_processes import decoding_server
+from services.processes.child_memory import MemoryAllowance, is_out_of_memory
 from services.processes.parent_death import end_with_parent
 from services.processes.process_title import set_process_title
 
@@ -76,7 +77,7 @@ def _child(connection: socket.socket, storage_url: str) -> int:
             lines.write(json.dumps(message) + "\n")
             lines.flush()
 
-    reported = 0.0
+    reported, allowance, spec = 0.0, MemoryAllowance(), dict[str, Any]()
 
     def report(message: Mapping[str, Any]) -> None:
         nonlocal reported
@@ -93,6 +94,7 @@ def _child(connection: socket.socket, storage_url: str) -> int:
         while line := lines.readline():  # until the worker closes the socket
             spec = json.loads(line)
             set_process_title(f"motes task {spec['task']}:{spec['attempt']}")
+            allowance.grant(spec.get("memory"))
             spent = task_runner.run(spec, storage, report)
             say({"done": True, "spent": asdict(spent)})
     except (BrokenPipeError, ConnectionError):
@@ -100,11 +102,15 @@ def _child(connection: socket.socket, storage_url: str) -> int:
     except task_runner.OtherVersionError:
         changed = "Motes was upgraded under this worker"
         say({"wait": f"{changed}; it waits for another one", "trace": f"{changed}: start it again"})
-    except MotesError as error:
-        message = {"error": str(error)}
-        say(message if error.__cause__ is None else {**message, "trace": traceback.format_exc()})
     except Exception as error:
-        if (reason := retry_reason(error)) is not None:
+        allowance.grant(None)  # to say so
+        if is_out_of_memory(error):
+            most = f" (limit {spec['memory'] // 10**6} MB)" if spec.get("memory") else ""
+            say({"died": f"ran out of memory{most}", "trace": traceback.format_exc()})
+        elif isinstance(error, MotesError):
+            message = {"error": str(error)}
+            say(message if error.__cause__ is None else {**message, "trace": traceback.format_exc()})
+        elif (reason := retry_reason(error)) is not None:
             say({"wait": reason, "trace": traceback.format_exc()})
         else:
             say({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})

@@ -22,6 +22,7 @@ from services.jobs.task_queue import TaskQueue
 from services.jobs.tasks import Claim, Tasks
 from services.observability import metrics, traces
 from services.observability.logs import bound
+from services.processes.memory_limit import oom_kills
 from services.settings import ServiceSettings
 from services.storage.object_keys import (
     SINGLE_TASK_KINDS,
@@ -33,6 +34,7 @@ from services.storage.object_keys import (
 from services.storage.object_store import Storage, retry_reason
 from services.worker.child_processes import Child, ChildDiedError, ForkServer
 from services.worker.deadlines import deadline_of
+from services.worker.memory_budget import Held, memory_limit_of
 from services.worker.watchdog import LOOK_EVERY, Verdict, Watchdog
 
 _log = logging.getLogger("motes.worker")
@@ -48,6 +50,7 @@ class _Attempt:
     watchdog: Watchdog
     child: Child | None = None
     done: int = 0
+    oom_kills: int = field(default_factory=oom_kills)  # on this machine, before it began
     verdict: Verdict | None = None  # of the watchdog, whose child is killed
     began: float = field(default_factory=time.monotonic)
 
@@ -70,14 +73,17 @@ class TaskExecutor:
         self._settings, self._sessions, self._tasks, self._storage = settings, sessions, tasks, storage
         self._fork_server, self._queue, self._folder, self._notify = fork_server, queue, folder, notify
 
-    async def execute(self, claim: Claim) -> None:
-        """Do the claimed task or requeue it; whatever happens is logged with the ids of the task, and traced."""
-        with bound(**_log_ids(claim)), _span(claim):
-            await self._execute(claim)
+    async def execute(self, claim: Claim, memory: Held | None = None) -> None:
+        """Do the claimed task or requeue it; whatever happens is logged with the ids of the task, and traced.
 
-    async def _execute(self, claim: Claim) -> None:
+        ``memory`` is what the worker has taken for it; a process that cannot be killed keeps it.
+        """
+        with bound(**_log_ids(claim)), _span(claim):
+            await self._execute(claim, memory)
+
+    async def _execute(self, claim: Claim, memory: Held | None) -> None:
         try:
-            if not await self._reuse_result(claim) and not await self._run_in_child(claim):
+            if not await self._reuse_result(claim) and not await self._run_in_child(claim, memory):
                 await self._discard(claim)
         except LimitError as error:  # accepted by an API with other limits, or before they were set
             await self._tasks.fail(claim, str(error))
@@ -103,7 +109,7 @@ class TaskExecutor:
         made = await find_artefact(self._sessions, result_key(claim.scene_key, claim.kind))
         return made is not None and await self._tasks.complete(claim, made)
 
-    async def _run_in_child(self, claim: Claim) -> bool:
+    async def _run_in_child(self, claim: Claim, memory: Held | None) -> bool:
         """Run the task in a child process; returns whether its result counts.
 
         Raises:
@@ -132,8 +138,8 @@ class TaskExecutor:
             if attempt.child is not None:
                 if claim.kind == "segment" and attempt.child.done:
                     self._fork_server.keep_idle(attempt.child)
-                else:
-                    await self._fork_server.stop(attempt.child)
+                elif (left := await self._fork_server.stop(attempt.child)) is not None and memory is not None:
+                    memory.release(after=left)
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _supervise(self, attempt: _Attempt, child: Child, folder: Path) -> bool:
@@ -142,6 +148,8 @@ class TaskExecutor:
         spec: dict[str, Any] = {"task": claim.task, "attempt": claim.attempt, "plan": claim.plan}
         spec |= {"kind": claim.kind, "number": claim.number}
         spec |= {"scene": claim.scene, "scene_key": claim.scene_key, "folder": str(folder)}
+        if claim.memory:
+            spec["memory"] = memory_limit_of(claim.memory)
         spec["sandbox_required"] = self._settings.sandbox_required(claim.owner)
         if claim.kind == "join":
             segments = await self._tasks.segments(claim)
@@ -170,6 +178,9 @@ class TaskExecutor:
                 _log.warning("%s %d of job %s must wait: %s", claim.kind, claim.number, claim.job, message["trace"])
                 await self._tasks.requeue(claim, wait=message["wait"])
                 return False
+            elif "died" in message:
+                _log.error("%s %d of job %s: %s", claim.kind, claim.number, claim.job, message["trace"])
+                raise ChildDiedError(message["died"])
             elif "error" in message:
                 traces.annotate({}, failed=True)
                 _log.error("job %s failed: %s", claim.job, message.get("trace", message["error"]))
@@ -180,7 +191,7 @@ class TaskExecutor:
                 if counts:
                     await self._record_stats(attempt, message["spent"])
                 return counts
-        raise ChildDiedError("killed, or out of memory")
+        raise ChildDiedError("ran out of memory" if oom_kills() > attempt.oom_kills else "killed, or out of memory")
 
     async def _finish(self, claim: Claim, made: Sequence[Artefact]) -> bool:
         """Publish the result, which comes first, and what belongs to it.

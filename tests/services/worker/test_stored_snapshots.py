@@ -199,7 +199,7 @@ async def test_killed_plan_goes_on_and_its_video_is_the_same(shop: Workshop, tmp
     first = asyncio.create_task(shop.next())
     scene = (await shop.board.job(job)).scene
     folder = tmp_path / "storage" / plan_folder(spec_key(scene), (await shop.board.tasks_of(job))[0].id)
-    await eventually(lambda: (folder / "snapshots" / "9.npz").exists())
+    await eventually((folder / "snapshots" / "9.npz").exists)
     os.kill(pids[0], signal.SIGKILL)
     await first
     kept = {path.name: path.stat().st_mtime_ns for path in (folder / "snapshots").iterdir()}

@@ -1,0 +1,162 @@
+"""How much memory the process of a task is expected to take, from its spec alone; measured by
+``bench/memory_estimate.py``.
+
+Estimates are of all that is resident at the peak, what processes share included; they are 10 % too low at most and 60 %
+too high. What cannot be known, as pictures that are not looked at here, is assumed to be as large as may be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from services.auth.limits import LimitError
+from services.settings import ServiceSettings
+from services.storage.object_keys import SINGLE_TASK_KINDS
+
+_VIDEO_TASKS = ("plan", "segment", "join")
+_BASE = 135e6  # bytes of any process, with its libraries
+_SONG_SECOND = 8e3  # bytes a second of song, in a plan or an analysis
+_FRAME = 200.0  # bytes a frame of the whole video, in its timeline
+_PARTICLE = 460.0  # bytes of a particle that is drawn
+_SIMULATED = 260.0  # bytes of one that is only simulated
+# Bytes a pixel, of the picture and of its encoder.
+_ENCODED = {
+    "mp4": {"draft": 22.0, "standard": 80.0, "high": 92.0},
+    "webm": {"draft": 290.0, "standard": 290.0, "high": 290.0},
+    "mov": {"draft": 34.0, "standard": 34.0, "high": 34.0},
+    "png": {"draft": 16.0, "standard": 16.0, "high": 16.0},
+    "gif": {"draft": 30.0, "standard": 30.0, "high": 30.0},
+    "webp": {"draft": 30.0, "standard": 30.0, "high": 30.0},
+}
+_PAINTED = 16.0  # bytes a pixel of a picture that is only painted
+_FINISH = 4.0  # bytes a pixel of bloom and grain
+_TEXEL, _MASK_TEXEL, _WORKED_TEXEL = 17.0, 7.0, 60.0  # bytes of a picture's, of a mask's, and while one is made
+_LONGEST = {"image": 4096, "record": 2160}  # texels of a side
+_SHADOWED = {"image": 1.4, "record": 1.5}  # texels of the mask of the shadow to one of the picture
+_DENSEST, _LONGEST_TEXT = 4.0, 8192
+_LETTERS_KEPT = 5  # times the whole text, in letters that come one by one and in what stands already
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Bytes that a task needs for something, and in words what for."""
+
+    size: int
+    what: str
+
+
+def estimate_memory(scene: Mapping[str, Any], kind: str, *, seconds: float = 0.0) -> int:
+    """Bytes that the process of a task of this kind takes at its peak, 0 if nothing is known of its scene.
+
+    ``seconds`` are of the video, or of a song that is analysed; 0 if they are not known.
+    """
+    return sum(part.size for part in needs(scene, kind, seconds=seconds))
+
+
+def largest_need(scene: Mapping[str, Any], kinds: tuple[str, ...], *, seconds: float = 0.0) -> tuple[int, str]:
+    """The most bytes that any of a job's tasks takes, and what most of them are for."""
+    found = [needs(scene, kind, seconds=seconds) for kind in kinds]
+    most = max(found, key=lambda parts: sum(part.size for part in parts))
+    what = max(most[1:], key=lambda part: part.size, default=Needed(0, ""))  # the first one is of all tasks
+    return sum(part.size for part in most), what.what
+
+
+def check_memory(settings: ServiceSettings, scene: Mapping[str, Any], kind: str, *, seconds: float) -> None:
+    """Refuse a job of this kind of which a task needs more memory than any worker has for it.
+
+    Raises:
+        LimitError: says how much it needs, and most of it for what.
+    """
+    most = settings.max_task_memory or settings.worker_memory
+    needed, what = largest_need(scene, (kind,) if kind in SINGLE_TASK_KINDS else _VIDEO_TASKS, seconds=seconds)
+    if most and needed > most:
+        said = f"{what}: takes about {needed // 10**6} MB of memory; lower it, in bytes"
+        raise LimitError("max_task_memory", most, said)
+
+
+def needs(scene: Mapping[str, Any], kind: str, *, seconds: float = 0.0) -> list[Needed]:
+    """What the process of a task needs memory for, above all its own code and libraries; see above."""
+    config = scene.get("config")
+    if config is None:
+        return []
+    return [Needed(int(size), what) for size, what in _needs(scene, config, kind, seconds)]
+
+
+def _needs(
+    scene: Mapping[str, Any], config: Mapping[str, Any], kind: str, seconds: float
+) -> Iterator[tuple[float, str]]:
+    yield _BASE, "what every task needs"
+    long = f"the length of {seconds:g} s"
+    if kind in ("plan", "frame", "analysis", "curves") and scene.get("audio"):
+        yield _SONG_SECOND * seconds, long
+    if kind in ("analysis", "curves"):
+        return
+    rate = float(Fraction(str(config.get("fps", 30))))
+    yield _FRAME * seconds * rate, f"{long} at {rate:g} frames a second"
+    if kind == "join":
+        return
+    width, height = int(config.get("width", 1920)), int(config.get("height", 1080))
+    pixels, shown = width * height, f"width × height = {width} × {height}"
+    layers: list[Mapping[str, Any]] = list(config.get("layers", ()))
+    of_types = [config, *(layer["config"] for layer in layers if "config" in layer)]
+    count = sum(max(each.get("particle_count") or 0, 0) for each in of_types)
+    yield count * (_SIMULATED if kind == "plan" else _PARTICLE), f"particle_count = {count}"
+    if kind == "plan" and config.get("flash_guard") != "limit":
+        return
+    if kind == "segment":
+        form, quality = config.get("format", "mp4"), scene.get("quality")
+        name = quality if quality in ("draft", "standard", "high") else "standard"
+        twice = 1.0 if form != "webm" or config.get("alpha") is not False else 0.5
+        yield pixels * twice * _ENCODED[form][name], f"{shown} in {form} at quality {name}"
+    elif kind == "frame":
+        yield pixels * _PAINTED, shown
+    if kind != "plan" and any(each.get("finish") for each in of_types):
+        yield pixels * _FINISH, f"{shown} with a finish"
+    if config.get("loop") and kind != "plan":
+        yield pixels * _PAINTED, f"{shown} in a loop"
+    yield from _layers(config, layers, width, height)
+
+
+def _layers(
+    config: Mapping[str, Any], layers: list[Mapping[str, Any]], width: int, height: int
+) -> Iterator[tuple[float, str]]:
+    """Of pictures and masks, which are kept while the process lives; the largest is made with more."""
+    worked, short = 0.0, min(width, height)
+    for number, layer in enumerate(layers):
+        kind, where = layer.get("kind"), f"layers.{number}"
+        if kind in _LONGEST:
+            side = min(_LONGEST[kind], float(layer.get("size", 1.0)) * short)
+            shadow = _SHADOWED[kind] * _MASK_TEXEL if layer.get("shadow") or _is_bound(layer, "shadow") else 0.0
+            worked = max(worked, side * side * _WORKED_TEXEL)
+            yield side * side * (_TEXEL + shadow), f"{where}: size = {layer.get('size', 1.0):g}"
+        elif kind in ("text", "lyrics"):
+            texels = _text_texels(layer, width, height)
+            masks = 1 + bool(layer.get("outline")) + bool(layer.get("shadow") or _is_bound(layer, "shadow"))
+            by_letter = kind == "lyrics" or {layer.get("enter"), layer.get("leave")} & {"letters", "typed"}
+            worked = max(worked, texels * _WORKED_TEXEL / 2)
+            kept = _LETTERS_KEPT if by_letter else 1
+            yield texels * masks * _MASK_TEXEL * kept, f"{where}: a text of this size and scale"
+    backdrop = config.get("backdrop") or {}
+    if backdrop.get("kind") in ("image", "video"):
+        texels = min(4096.0**2, 2.25 * width * height)
+        worked = max(worked, texels * _WORKED_TEXEL)
+        yield texels * _TEXEL * (2 if backdrop["kind"] == "video" else 1), f"backdrop at {width} × {height}"
+    yield worked, "layers while they are made"
+
+
+def _text_texels(layer: Mapping[str, Any], width: int, height: int) -> float:
+    """Texels that the letters of a text cover at most: of its box, or of so many letters of their size."""
+    across, down = (float(layer.get(name) or 1.0) * of for name, of in (("width", width), ("height", height)))
+    larger = float(layer.get("scale", 1.0)) * (1.5 if _is_bound(layer, "scale") else 1.0)
+    density = max(1.0, min(larger, _DENSEST, _LONGEST_TEXT / max(1.0, across, down)))
+    letter = (float(layer.get("size", 0.1)) * min(width, height)) ** 2
+    letters = len(layer.get("text", "")) or 60  # of a line that is sung
+    return density**2 * min(across * down, math.ceil(0.7 * letters) * letter)
+
+
+def _is_bound(layer: Mapping[str, Any], name: str) -> bool:
+    return any(each.get("target") == name for each in layer.get("bindings", ()))
