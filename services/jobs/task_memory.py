@@ -23,16 +23,13 @@ _SONG_SECOND = 8e3  # bytes a second of song, in a plan or an analysis
 _FRAME = 200.0  # bytes a frame of the whole video, in its timeline
 _PARTICLE = 460.0  # bytes of a particle that is drawn
 _SIMULATED = 260.0  # bytes of one that is only simulated
-# Bytes a pixel, of the picture and of its encoder.
-_ENCODED = {
-    "mp4": {"draft": 22.0, "standard": 80.0, "high": 92.0},
-    "webm": {"draft": 290.0, "standard": 290.0, "high": 290.0},
-    "mov": {"draft": 34.0, "standard": 34.0, "high": 34.0},
-    "png": {"draft": 16.0, "standard": 16.0, "high": 16.0},
-    "gif": {"draft": 30.0, "standard": 30.0, "high": 30.0},
-    "webp": {"draft": 30.0, "standard": 30.0, "high": 30.0},
-}
-_PAINTED = 16.0  # bytes a pixel of a picture that is only painted
+_TRAILED = 1500.0  # bytes more of a particle with a trail
+# Bytes a pixel, of the picture and of its encoder; of H.264 by quality.
+_H264 = {"draft": 22.0, "standard": 86.0, "high": 95.0}
+_LOOKAHEAD, _LEAST_LOOKAHEAD = 48.0, 100e6  # bytes a pixel of small pictures at high quality, and of all others
+_ENCODED = {"webm": 145.0, "mov": 28.0, "png": 9.5, "gif": 20.0, "webp": 15.0}
+_PAINTED = 9.5  # bytes a pixel of a picture that is only painted
+_LOOPED = 16.0  # bytes a pixel of the second picture, and of what paints it
 _FINISH = 4.0  # bytes a pixel of bloom and grain
 _TEXEL, _MASK_TEXEL, _WORKED_TEXEL = 17.0, 7.0, 60.0  # bytes of a picture's, of a mask's, and while one is made
 _LONGEST = {"image": 4096, "record": 2160}  # texels of a side
@@ -105,20 +102,30 @@ def _needs(
     of_types = [config, *(layer["config"] for layer in layers if "config" in layer)]
     count = sum(max(each.get("particle_count") or 0, 0) for each in of_types)
     yield count * (_SIMULATED if kind == "plan" else _PARTICLE), f"particle_count = {count}"
+    trailed = sum(max(each.get("particle_count") or 0, 0) for each in of_types if each.get("trail"))
+    yield trailed * _TRAILED if kind != "plan" else 0.0, f"particle_count = {trailed} with trails"
     if kind == "plan" and config.get("flash_guard") != "limit":
         return
     if kind == "segment":
         form, quality = config.get("format", "mp4"), scene.get("quality")
-        name = quality if quality in ("draft", "standard", "high") else "standard"
-        twice = 1.0 if form != "webm" or config.get("alpha") is not False else 0.5
-        yield pixels * twice * _ENCODED[form][name], f"{shown} in {form} at quality {name}"
+        name = quality if quality in _H264 else "standard"
+        yield _encoder(config, form, pixels, name), f"{shown} in {form} at quality {name}"
     elif kind == "frame":
         yield pixels * _PAINTED, shown
     if kind != "plan" and any(each.get("finish") for each in of_types):
         yield pixels * _FINISH, f"{shown} with a finish"
     if config.get("loop") and kind != "plan":
-        yield pixels * _PAINTED, f"{shown} in a loop"
+        yield pixels * _LOOPED, f"{shown} in a loop"
     yield from _layers(config, layers, width, height)
+
+
+def _encoder(config: Mapping[str, Any], form: str, pixels: int, quality: str) -> float:
+    if form == "mp4":
+        ahead = min(_LEAST_LOOKAHEAD, _LOOKAHEAD * pixels) if quality == "high" else 0.0
+        return _H264[quality] * pixels + ahead
+    ground = any(config.get(name) is not None for name in ("background", "backdrop"))
+    has_alpha = config["alpha"] if config.get("alpha") is not None else not ground
+    return _ENCODED[form] * pixels * (2 if form == "webm" and has_alpha else 1)  # colour, and again alpha
 
 
 def _layers(
