@@ -132,27 +132,26 @@ def _layers(
     config: Mapping[str, Any], layers: list[Mapping[str, Any]], width: int, height: int
 ) -> Iterator[tuple[float, str]]:
     """Of pictures and masks, which are kept while the process lives; the largest is made with more."""
-    worked, short = 0.0, min(width, height)
+    short, made = min(width, height), [(0.0, "")]
     for number, layer in enumerate(layers):
-        kind, where = layer.get("kind"), f"layers.{number}"
+        kind, where = layer.get("kind"), f"layers.{number}: size = {layer.get('size', 1.0):g}"
         if kind in _LONGEST:
             side = min(_LONGEST[kind], float(layer.get("size", 1.0)) * short)
             shadow = _SHADOWED[kind] * _MASK_TEXEL if layer.get("shadow") or _is_bound(layer, "shadow") else 0.0
-            worked = max(worked, side * side * _WORKED_TEXEL)
-            yield side * side * (_TEXEL + shadow), f"{where}: size = {layer.get('size', 1.0):g}"
+            made.append((side * side * _WORKED_TEXEL, f"{where}, while it is made"))
+            yield side * side * (_TEXEL + shadow), where
         elif kind in ("text", "lyrics"):
             texels = _text_texels(layer, width, height)
             masks = 1 + bool(layer.get("outline")) + bool(layer.get("shadow") or _is_bound(layer, "shadow"))
             by_letter = kind == "lyrics" or {layer.get("enter"), layer.get("leave")} & {"letters", "typed"}
-            worked = max(worked, texels * _WORKED_TEXEL / 2)
-            kept = _LETTERS_KEPT if by_letter else 1
-            yield texels * masks * _MASK_TEXEL * kept, f"{where}: a text of this size and scale"
+            made.append((texels * _WORKED_TEXEL / 2, f"{where}, while it is drawn"))
+            yield texels * masks * _MASK_TEXEL * (_LETTERS_KEPT if by_letter else 1), f"{where} of letters"
     backdrop = config.get("backdrop") or {}
     if backdrop.get("kind") in ("image", "video"):
-        texels = min(4096.0**2, 2.25 * width * height)
-        worked = max(worked, texels * _WORKED_TEXEL)
-        yield texels * _TEXEL * (2 if backdrop["kind"] == "video" else 1), f"backdrop at {width} × {height}"
-    yield worked, "layers while they are made"
+        texels, where = min(4096.0**2, 2.25 * width * height), f"a backdrop of {width} × {height}"
+        made.append((texels * _WORKED_TEXEL, f"{where}, while it is made"))
+        yield texels * _TEXEL * (2 if backdrop["kind"] == "video" else 1), where
+    yield max(made)
 
 
 def _text_texels(layer: Mapping[str, Any], width: int, height: int) -> float:
