@@ -92,7 +92,7 @@ def cases(picture: Path) -> list[Case]:
         Case("four covers", {**HD, "duration": 0.5, **covers}, kinds=("plan", "segment")),
         Case("ten records", {**HD, "duration": 0.1, **records}, kinds=("plan", "segment")),
         Case("song", {**HD, "duration": "audio"}, kinds=("analysis", "curves", "plan", "join"), minutes=1),
-        Case("sixteen huge texts", {**HD, "duration": 0.5, **texts}, kinds=("plan", "segment"), large=True),
+        Case("sixteen huge texts", {**HD, "duration": 1.0, **texts}, kinds=("plan", "segment"), large=True),
         Case("8K", {**FULL_8K, "duration": 1.0}, large=True),
         Case("8K standard", {**FULL_8K, "duration": 2.0}, "standard", large=True),
         Case("8K high", {**FULL_8K, "duration": 2.0}, "high", large=True),

@@ -32,9 +32,12 @@ _PAINTED = 9.5  # bytes a pixel of a picture that is only painted
 _LOOPED = 16.0  # bytes a pixel of the second picture, and of what paints it
 _FINISH = 4.0  # bytes a pixel of bloom and grain
 _TEXEL, _MASK_TEXEL, _WORKED_TEXEL = 17.0, 7.0, 60.0  # bytes of a picture's, of a mask's, and while one is made
+_TEXT_TEXEL = 4.5  # bytes: pages that only hold what lies between letters are not there
 _LONGEST = {"image": 4096, "record": 2160}  # texels of a side
 _SHADOWED = {"image": 1.4, "record": 1.5}  # texels of the mask of the shadow to one of the picture
-_DENSEST, _LONGEST_TEXT = 4.0, 8192
+_DENSEST, _LONGEST_TEXT = 4.0, 8192  # texels a pixel, and of a side
+_ADVANCE = 0.63  # of a letter, in sizes
+_SUNG = " ".join(10 * ["letters"])  # stands for a line that is sung
 _LETTERS_KEPT = 5  # times the whole text, in letters that come one by one and in what stands already
 
 
@@ -143,25 +146,27 @@ def _layers(
         elif kind in ("text", "lyrics"):
             texels = _text_texels(layer, width, height)
             masks = 1 + bool(layer.get("outline")) + bool(layer.get("shadow") or _is_bound(layer, "shadow"))
-            by_letter = kind == "lyrics" or {layer.get("enter"), layer.get("leave")} & {"letters", "typed"}
-            made.append((texels * _WORKED_TEXEL / 2, f"{where}, while it is drawn"))
-            yield texels * masks * _MASK_TEXEL * (_LETTERS_KEPT if by_letter else 1), f"{where} of letters"
+            by_letter = kind == "lyrics" or {layer.get("enter"), layer.get("leave")} & {"letters", "typewriter"}
+            made.append((texels * _WORKED_TEXEL / 3, f"{where}, while it is drawn"))
+            yield texels * masks * _TEXT_TEXEL * (_LETTERS_KEPT if by_letter else 1), f"{where} of letters"
     backdrop = config.get("backdrop") or {}
     if backdrop.get("kind") in ("image", "video"):
         texels, where = min(4096.0**2, 2.25 * width * height), f"a backdrop of {width} × {height}"
         made.append((texels * _WORKED_TEXEL, f"{where}, while it is made"))
         yield texels * _TEXEL * (2 if backdrop["kind"] == "video" else 1), where
-    yield max(made)
+    yield max(made, key=lambda each: each[0])
 
 
 def _text_texels(layer: Mapping[str, Any], width: int, height: int) -> float:
-    """Texels that the letters of a text cover at most: of its box, or of so many letters of their size."""
+    """Texels of the mask of a whole text, in letters as large as its box allows."""
     across, down = (float(layer.get(name) or 1.0) * of for name, of in (("width", width), ("height", height)))
+    text = layer.get("text") or _SUNG
+    longest = max(map(len, text.split()), default=1)
+    fitting = across / (_ADVANCE * longest), math.sqrt(across * down / (_ADVANCE * len(text))), down
+    size = min(float(layer.get("size", 0.1)) * min(width, height), *fitting)
     larger = float(layer.get("scale", 1.0)) * (1.5 if _is_bound(layer, "scale") else 1.0)
     density = max(1.0, min(larger, _DENSEST, _LONGEST_TEXT / max(1.0, across, down)))
-    letter = (float(layer.get("size", 0.1)) * min(width, height)) ** 2
-    letters = len(layer.get("text", "")) or 60  # of a line that is sung
-    return density**2 * min(across * down, math.ceil(0.7 * letters) * letter)
+    return density**2 * min(0.6 * len(text) * size**2, 0.75 * across * down)
 
 
 def _is_bound(layer: Mapping[str, Any], name: str) -> bool:
