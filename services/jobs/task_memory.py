@@ -19,7 +19,7 @@ from services.storage.object_keys import SINGLE_TASK_KINDS
 
 _VIDEO_TASKS = ("plan", "segment", "join")
 _BASE = 135e6  # bytes of any process, with its libraries
-_SONG_SECOND = 8e3  # bytes a second of song, in a plan or an analysis
+_SONG_SECOND = 24e3  # bytes a second of song, in a plan or an analysis
 _FRAME = 200.0  # bytes a frame of the whole video, in its timeline
 _PARTICLE = 460.0  # bytes of a particle that is drawn
 _SIMULATED = 260.0  # bytes of one that is only simulated
@@ -35,6 +35,7 @@ _TEXEL, _MASK_TEXEL, _WORKED_TEXEL = 17.0, 7.0, 60.0  # bytes of a picture's, of
 _TEXT_TEXEL = 4.5  # bytes: pages that only hold what lies between letters are not there
 _LONGEST = {"image": 4096, "record": 2160}  # texels of a side
 _SHADOWED = {"image": 1.4, "record": 1.5}  # texels of the mask of the shadow to one of the picture
+_READ, _PICTURED = 65e6, ("image", "video")  # bytes of a picture that is only read, and what has them
 _DENSEST, _LONGEST_TEXT = 4.0, 8192  # texels a pixel, and of a side
 _ADVANCE = 0.63  # of a letter, in sizes
 _SUNG = " ".join(10 * ["letters"])  # stands for a line that is sung
@@ -102,12 +103,14 @@ def _needs(
     width, height = int(config.get("width", 1920)), int(config.get("height", 1080))
     pixels, shown = width * height, f"width × height = {width} × {height}"
     layers: list[Mapping[str, Any]] = list(config.get("layers", ()))
+    pictured = [*layers, config.get("backdrop") or {}]
     of_types = [config, *(layer["config"] for layer in layers if "config" in layer)]
     count = sum(max(each.get("particle_count") or 0, 0) for each in of_types)
     yield count * (_SIMULATED if kind == "plan" else _PARTICLE), f"particle_count = {count}"
     trailed = sum(max(each.get("particle_count") or 0, 0) for each in of_types if each.get("trail"))
     yield trailed * _TRAILED if kind != "plan" else 0.0, f"particle_count = {trailed} with trails"
     if kind == "plan" and config.get("flash_guard") != "limit":
+        yield _READ if any(each.get("kind") in _PICTURED for each in pictured) else 0.0, "pictures while they are read"
         return
     if kind == "segment":
         form, quality = config.get("format", "mp4"), scene.get("quality")
