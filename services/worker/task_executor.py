@@ -119,7 +119,7 @@ class TaskExecutor:
             check_scene(self._settings, claim.scene["config"])
         attempt = _Attempt(claim, Watchdog(stall=self._settings.stall_seconds, deadline=_deadline(claim)))
         folder = Path(tempfile.mkdtemp(dir=self._folder))
-        holding = asyncio.gather(self._renew_lease(attempt), self._watch(attempt))
+        beside = [asyncio.create_task(each) for each in (self._renew_lease(attempt), self._watch(attempt))]
         try:
             kept = self._fork_server.idle_child() if claim.kind == "segment" else None
             attempt.child = kept or await self._fork_server.fork()
@@ -134,7 +134,8 @@ class TaskExecutor:
                 await self._tasks.requeue(claim, died=f"killed: {attempt.verdict.reason}")
             return False
         finally:
-            holding.cancel()
+            for task in beside:
+                task.cancel()
             if attempt.child is not None:
                 if claim.kind == "segment" and attempt.child.done:
                     self._fork_server.keep_idle(attempt.child)
