@@ -32,6 +32,7 @@ _PAINTED = 9.5  # bytes a pixel of a picture that is only painted
 _LOOPED = 16.0  # bytes a pixel of the second picture, and of what paints it
 _FINISH = 4.0  # bytes a pixel of bloom and grain
 _TEXEL, _MASK_TEXEL, _WORKED_TEXEL = 17.0, 7.0, 60.0  # bytes of a picture's, of a mask's, and while one is made
+_BACKDROP = 15.0  # bytes a pixel of one, with what it is made of
 _TEXT_TEXEL = 4.5  # bytes: pages that only hold what lies between letters are not there
 _LONGEST = {"image": 4096, "record": 2160}  # texels of a side
 _SHADOWED = {"image": 1.4, "record": 1.5}  # texels of the mask of the shadow to one of the picture
@@ -154,9 +155,8 @@ def _layers(
             yield texels * masks * _TEXT_TEXEL * (_LETTERS_KEPT if by_letter else 1), f"{where} of letters"
     backdrop = config.get("backdrop") or {}
     if backdrop.get("kind") in ("image", "video"):
-        texels, where = min(4096.0**2, 2.25 * width * height), f"a backdrop of {width} × {height}"
-        made.append((texels * _WORKED_TEXEL, f"{where}, while it is made"))
-        yield texels * _TEXEL * (2 if backdrop["kind"] == "video" else 1), where
+        where = f"a backdrop of {width} × {height}"
+        yield _BACKDROP * (1.5 if backdrop["kind"] == "video" else 1.0) * min(4096.0**2, width * height), where
     yield max(made, key=lambda each: each[0])
 
 
