@@ -40,7 +40,7 @@ _READ, _PICTURED = 65e6, ("image", "video")  # bytes of a picture that is only r
 _DENSEST, _LONGEST_TEXT = 4.0, 8192  # texels a pixel, and of a side
 _ADVANCE = 0.63  # of a letter, in sizes
 _SUNG = " ".join(10 * ["letters"])  # stands for a line that is sung
-_LETTERS_KEPT = 5  # times the whole text, in letters that come one by one and in what stands already
+_LETTERS_KEPT = 3.2  # times the whole text, in letters that come one by one and in what stands already
 
 
 @dataclass(frozen=True)
