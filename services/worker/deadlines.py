@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from ecs_core.video.encoding import STEPS
-
+TRIES = 11  # of a segment of a given size: ecs_core.video.encoding.STEPS, which would load FFmpeg
 _LEAST = 900.0  # seconds of any task: files come from afar, kernels are compiled
 _FRAME = 0.5  # seconds of a frame, simulated
 _PARTICLE = 20e-6  # and of each of its particles
@@ -30,7 +29,7 @@ def deadline_of(scene: Mapping[str, Any], kind: str, *, frames: int, seconds: fl
     rate = Fraction(str(config.get("fps", 30)))
     pixels: int = config.get("width", 1920) * config.get("height", 1080)
     if kind == "segment":
-        tries = STEPS if isinstance(scene.get("quality"), dict) else 1  # of a size, it may be too large at first
+        tries = TRIES if isinstance(scene.get("quality"), dict) else 1  # of a size, it may be too large at first
         return _LEAST + tries * frames * (_simulated(config) + _PIXEL * pixels)
     whole = int(float(scene.get("at", heard)) * rate) + 1 if kind == "frame" else int(heard * rate)
     painted = 10 * _PIXEL * _SMALL if config.get("flash_guard") == "limit" else 0.0

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from ecs_core.video.encoding import STEPS
 from services.processes.process_activity import Activity
-from services.worker.deadlines import deadline_of
+from services.worker.deadlines import TRIES, deadline_of
 from services.worker.watchdog import LOOK_EVERY, Verdict, Watchdog
 
 pytestmark = pytest.mark.anyio
@@ -129,3 +130,7 @@ def test_deadlines_are_far_beyond_what_is_usual(
     deadline = deadline_of(scene, kind, frames=frames, seconds=seconds)
     assert 10 * usual < deadline
     assert deadline >= 900
+
+
+def test_segment_of_a_given_size_may_be_encoded_again_and_again() -> None:
+    assert TRIES == STEPS
