@@ -30,6 +30,7 @@ from services.jobs.events import progress_state
 from services.jobs.fair_scheduler import current_virtual_time, segment_times
 from services.jobs.outputs import release_plans
 from services.jobs.slots import none_of, take_slot
+from services.jobs.task_memory import estimate_memory
 from services.jobs.transitions import (
     RENDERER_VERSION,
     changed,
@@ -70,6 +71,9 @@ class Claim:
     traceparent: str | None = None
     owner: str = ""
     reopened: bool = False  # as its result, or the poster of that, was lost
+    frames: int = 0  # of a segment
+    seconds: float = 0.0  # of the job's video, 0 if it has none
+    memory: int = 0  # bytes that it is expected to take
 
 
 class Tasks:
@@ -83,8 +87,10 @@ class Tasks:
         self._sessions, self._lease, self._versions = sessions, timedelta(seconds=lease), versions
         self._claims = 0
 
-    async def claim(self, worker: str) -> Claim | None:
+    async def claim(self, worker: str, *, memory: int | None = None) -> Claim | None:
         """Claim the ready task with the lowest virtual time; None if there is none for this worker.
+
+        Of those that are expected to take at most so many bytes of ``memory``; None: of all.
 
         Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
@@ -92,6 +98,8 @@ class Tasks:
         async with self._sessions.begin() as session:
             best = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(*order).limit(1)
             best = best.where(TaskRow.status == "ready", _is_due(), self._is_renderable(), is_at_head())
+            if memory is not None:
+                best = best.where(TaskRow.memory <= memory)
             best = best.with_for_update(skip_locked=True, of=TaskRow)
             while (row := (await session.scalars(best)).first()) is not None:
                 job = await session.get_one(JobRow, row.job_id)
@@ -116,7 +124,8 @@ class Tasks:
                 plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
                 what = (row.id, row.attempt, row.kind, row.number)
                 about = job.traceparent, job.owner, job.reopened_at is not None
-                return Claim(*what, job.id, job.scene, job.scene_key, plan, *about)
+                size = (row.frames, job.seconds, row.memory)
+                return Claim(*what, job.id, job.scene, job.scene_key, plan, *about, *size)
         return None
 
     async def renew(self, claim: Claim, done: int) -> bool:
@@ -162,15 +171,18 @@ class Tasks:
             parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
             turns = segment_times(job, segments)
+            memory = estimate_memory(job.scene, "segment", seconds=job.seconds)
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
                 row = TaskRow(id=uuid7(at, number), job_id=job.id, kind="segment", number=number, status="waiting")
-                row.frames, row.virtual_time = frames, turn
+                row.frames, row.virtual_time, row.memory = frames, turn, memory
                 if there.issuperset(keys[number]):
                     row.status, row.done = "done", frames
                 if number not in known:
                     session.add(row)
             if not known:
-                session.add(TaskRow(id=uuid7(at, len(segments)), job_id=job.id, kind="join", status="waiting"))
+                memory = estimate_memory(job.scene, "join", seconds=job.seconds)
+                join = TaskRow(id=uuid7(at, len(segments)), job_id=job.id, kind="join", status="waiting", memory=memory)
+                session.add(join)
             await release_plans(session, job, analysed=True)
             await session.flush()
             await update_progress(session, job.id, before=before)

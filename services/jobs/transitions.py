@@ -45,6 +45,7 @@ from services.jobs.outputs import (
     state_of_parts,
 )
 from services.jobs.render_spec import VERSION_LENGTH
+from services.jobs.task_memory import estimate_memory
 from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, asset_lock, song_lock
 
@@ -69,13 +70,23 @@ async def start_job(session: AsyncSession, job: JobRow) -> None:
 
 async def first_task(session: AsyncSession, job: JobRow) -> TaskRow:
     """The first task of a job: its plan, or its only task."""
+    kind = job.kind if job.kind in SINGLE_TASK_KINDS else "plan"
     return TaskRow(
         id=uuid7(await time_in(session)),
         job_id=job.id,
-        kind=job.kind if job.kind in SINGLE_TASK_KINDS else "plan",
+        kind=kind,
+        memory=estimate_memory(job.scene, kind, seconds=await _seconds(session, job)),
         virtual_time=job.virtual_time,
         status="ready" if await may_plan(session, job) else "waiting",
     )
+
+
+async def _seconds(session: AsyncSession, job: JobRow) -> float:
+    """How long a job's video is, or the song that it analyses."""
+    if job.kind in ("frame", "analysis", "curves") and job.scene.get("audio") is not None:
+        song = await session.get(AudioRow, job.scene["audio"])
+        return 0.0 if song is None else song.duration
+    return float(job.scene.get("at", job.seconds or 0.0))
 
 
 async def tell(session: AsyncSession, job: JobRow) -> None:

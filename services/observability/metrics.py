@@ -200,6 +200,18 @@ _RETRIED = _counter(
     "reason",
     by=[WORKER],
 )
+_HUNG = _counter(
+    "motes_children_hung_total",
+    "Processes of tasks that were killed, as they made no progress or took absurdly long.",
+    "kind",
+    by=[WORKER],
+)
+_GIVEN_UP = _counter(
+    "motes_children_given_up_total",
+    "Processes of tasks that were killed and did not end, as the kernel waits for a disk or a network; they keep their "
+    "memory until they do.",
+    by=[WORKER],
+)
 _LEASES = _counter(
     "motes_leases_lost_total",
     "Leases of tasks that ended before the task did: expired, or reclaimed by the same worker started again.",
@@ -229,6 +241,7 @@ _OUTCOMES = ("completed", "failed", "cancelled")
 for _metric, _values in (
     (LISTENERS, ("websocket", "events")),
     (_RETRIED, ("died", "lost", "wait", "wrong", "stopped")),
+    (_HUNG, ("plan", "segment", "join", "frame", "analysis", "curves")),
     (_LEASES, ("expired", "reclaimed")),
     (
         _HELD_BACK,
@@ -347,6 +360,16 @@ def task_done(
 def task_retried(reason: str) -> None:
     """Count a task that was requeued."""
     _RETRIED.labels(reason).inc()
+
+
+def child_hung(kind: str) -> None:
+    """Count a process that was killed as it hung."""
+    _HUNG.labels(kind).inc()
+
+
+def child_given_up() -> None:
+    """Count a process that was killed and does not end."""
+    _GIVEN_UP.inc()
 
 
 def leases_lost(reason: str, number: int) -> None:

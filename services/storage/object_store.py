@@ -23,6 +23,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from ecs_core.heartbeat import beat
 from services.database.engine import outside_transactions
 from services.storage.presigned import presigned_url
 from services.storage.private_folders import private_folder, private_temporary_folders
@@ -31,6 +32,7 @@ from services.storage.work_folders import remove_dead_work_folders
 
 _SCRATCH = "motes-scratch"
 _CLOCK = ".clock"  # a file that is written to learn the time
+_CHUNK = 8 << 20  # bytes that are sent at a time
 _MAX_ATTEMPTS = 20  # to move a file into a folder that others delete whenever it is empty
 
 
@@ -83,7 +85,8 @@ class Storage:
         size = path.stat().st_size
         if self._folder is None:
             kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
-            obstore.put(self._store, key, path, attributes={"Content-Type": kind})
+            sent = path if size <= _CHUNK else _chunks(path)
+            obstore.put(self._store, key, sent, attributes={"Content-Type": kind})
             path.unlink()
             return size
         os.utime(path)  # its age counts from now, however long it took to write
@@ -152,6 +155,7 @@ class Storage:
                 raise LostFileError(key) from None
             for chunk in found.stream():
                 copy.write(chunk)
+                beat()
             copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
 
@@ -232,6 +236,13 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+            beat()
 
 
 def retry_reason(error: Exception) -> str | None:

@@ -30,6 +30,7 @@ from services.jobs.tasks import Tasks
 from services.media.sandbox.self_check import check_sandbox
 from services.observability import metrics, traces
 from services.processes.loops import LoopEndedError, Loops
+from services.processes.memory_limit import worker_memory
 from services.retention.deletion import Deleter
 from services.retention.janitor import Janitor
 from services.settings import ServiceSettings
@@ -38,6 +39,7 @@ from services.storage.work_folders import work_folder
 from services.webhooks.delivery import Deliverer
 from services.worker.child_processes import ForkServer
 from services.worker.exporter import serve_metrics
+from services.worker.memory_budget import MemoryBudget
 from services.worker.task_executor import TaskExecutor
 
 _log = logging.getLogger("motes.worker")
@@ -66,6 +68,7 @@ class Worker:
         self._settings, self._size, self._nice, self._shared = settings, size, nice, fork_server
         self._name = f"{socket.gethostname()}:{name or os.getpid()}:{identity or secrets.token_hex(8)}"
         self._slots = asyncio.Semaphore(size)
+        self._memory = MemoryBudget(settings.worker_memory or worker_memory(1))
         self._stopping = False
         self._running: set[asyncio.Task[Any]] = set()
         self._fallback_polls: set[asyncio.Task[Any]] = set()
@@ -211,20 +214,25 @@ class Worker:
         """Claim and do the next task; False if there is none."""
         async with self._slots:
             # Waiters for a slot are not cancelled with its holder, and must not begin anything new.
-            claim = None if self._stopping else await self._tasks.claim(self._name)
-            if claim is None:
-                return False
-            if self._stopping:
-                await self._executor.requeue(claim)
-                return False
-            this = asyncio.current_task()
-            assert this is not None
-            self._running.add(this)
+            async with self._memory.claiming:
+                claim = None if self._stopping else await self._tasks.claim(self._name, memory=self._memory.free)
+                if claim is None:
+                    return False
+                held = self._memory.take(claim.memory)
             try:
-                await self._executor.execute(claim)
+                if self._stopping:
+                    await self._executor.requeue(claim)
+                    return False
+                this = asyncio.current_task()
+                assert this is not None
+                self._running.add(this)
+                try:
+                    await self._executor.execute(claim, held)
+                finally:
+                    self._running.discard(this)
+                return True
             finally:
-                self._running.discard(this)
-            return True
+                held.release()
 
     async def _enqueue(self, row: TaskRow | None) -> bool:
         """Notify workers of a task that has become ready; False if the queue is down."""
