@@ -26,7 +26,6 @@ from services.database.migrations import upgrade
 from services.database.models import JobRow, SystemRow
 from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
-from services.jobs.tasks import Tasks
 from services.media.assets.store import Assets
 from services.media.sandbox.self_check import check_sandbox
 from services.media.songs import Songs
@@ -110,10 +109,9 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     metrics.preset_types((await to_thread.run_sync(particle_types)).types)
     engine, sessions = open_database(settings.database)
     storage = Storage(settings.storage)
-    tasks = Tasks(sessions, lease=settings.lease_seconds)
     try:
         with work_folder(storage.scratch, "api") as folder:
-            async with TaskNotifier(settings.redis_url, tasks) as notifier, RateLimiter(settings.redis_url) as rates:
+            async with TaskNotifier(settings.redis_url) as notifier, RateLimiter(settings.redis_url) as rates:
                 songs, keys = Songs(settings, sessions, storage, folder), ApiKeys(sessions)
                 async with _pollers(sessions) as (systems, events):
                     yield Service(

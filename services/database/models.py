@@ -6,7 +6,7 @@ import secrets
 import time
 import uuid
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
@@ -19,6 +19,8 @@ from sqlalchemy import (
     String,
     Text,
     exists,
+    literal_column,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, synonym
 
@@ -220,6 +222,11 @@ def renders_itself() -> ColumnElement[bool]:
     return ~exists().where(part.whole_id == JobRow.id)
 
 
+def _partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index of those rows only, which a query uses if it says the same in the same words (``task_status_is``)."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class TaskRow(Base):
     """A piece of a job: its plan, a segment, the join, or a frame.
 
@@ -231,6 +238,10 @@ class TaskRow(Base):
     __table_args__ = (
         Index("tasks_by_turn", "status", "turn"),
         Index("tasks_by_job", "job_id", "kind", "number", unique=True),
+        _partial_index("tasks_ready_by_turn", "version", "turn", "id", where="status = 'ready'"),
+        _partial_index("tasks_ready_by_age", "version", "id", where="status = 'ready'"),
+        _partial_index("tasks_offered", "status", "turn", "id", where="status = 'ready' AND queued_at IS NOT NULL"),
+        _partial_index("tasks_running", "lease_until", where="status = 'running'"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=uuid7)
@@ -248,8 +259,13 @@ class TaskRow(Base):
     version: Mapped[str] = mapped_column(String(16), default="", server_default="")  # that renders it, see its job
     memory: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # bytes that it is expected to take
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when the dispatcher last offered it to workers
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)  # such as after a full disk
+
+
+def task_status_is(status: str, task: Any = TaskRow) -> ColumnElement[bool]:
+    """Condition: tasks in this status; written out, as neither database uses a partial index for a parameter."""
+    return cast("ColumnElement[bool]", task.status == literal_column(f"'{status}'"))
 
 
 class ArtefactRow(Base):

@@ -1,7 +1,7 @@
 """Tasks: the pieces of jobs that workers do. Every change of state is a compare-and-set in the database.
 
 A video is one plan task, then segment tasks, then a join task; a frame is a single task. A task is *waiting* for other
-tasks, *ready*, *running* under a lease, or *done*. The queue only wakes workers: a lost message is sent again.
+tasks, *ready*, *running* under a lease, or *done*. Which ready tasks workers are offered: ``services.jobs.turns``.
 
 Transactions that change tasks and their job change the tasks first, which prevents deadlocks.
 """
@@ -16,37 +16,38 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, true, update
+from sqlalchemy import and_, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from ecs_core import MotesError
 from services.auth.quotas import settle_seconds
+from services.database.clock import db_now
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
-from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now
+from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, now, task_status_is
 from services.jobs.artefacts import Artefact, as_artefact, publish, segment_keys
 from services.jobs.events import progress_state
 from services.jobs.fair_scheduler import current_virtual_time, virtual_times
 from services.jobs.outputs import release_plans
+from services.jobs.render_spec import VERSION_LENGTH
 from services.jobs.transitions import (
-    RENDERER_VERSION,
     changed,
     complete_job,
+    done_by_kind,
     end_job,
     end_left_parts,
     of_kind,
+    set_progress,
     tell,
     update_progress,
-    whole_is_open,
 )
+from services.jobs.turns import is_due, is_open
 from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, light_key, segment_key
 
 MAX_DEATHS = 3  # a task whose process dies this often fails its job
 MAX_LOSSES = 20  # a task whose worker vanishes or fails this often fails its job
-FIFO_EVERY = 16  # one claim in this many takes the oldest task, regardless of virtual time
-QUEUE_LIMIT = 64  # tasks in the queue at a time; the rest follow, so that virtual time decides
-REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that no worker took is enqueued again
 RETRY_DELAY = timedelta(seconds=5)  # wait before retrying a task that is blocked
 TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)
 _LONGER = 1.0  # seconds by which a track may be longer than the default one
@@ -78,50 +79,66 @@ class Tasks:
 
     def __init__(self, sessions: Sessions, *, lease: float, versions: Collection[str] | None = None) -> None:
         self._sessions, self._lease, self._versions = sessions, timedelta(seconds=lease), versions
-        self._claims = 0
 
-    async def claim(self, worker: str) -> Claim | None:
-        """Claim the ready task with the lowest virtual time; None if there is none for this worker.
+    async def claim(
+        self, worker: str, offered: tuple[str, int] | None = None, *, memory: int | None = None
+    ) -> Claim | None:
+        """Claim a task that the dispatcher offers; None if there is none for this worker.
+
+        It is the one of this id and attempt, ``offered`` by the queue; if somebody else has that, or without, the one
+        with the lowest virtual time. ``memory`` is how many bytes the worker has free: what is expected to take more
+        stays ready, and is offered again. None takes any.
 
         Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
-        order = (TaskRow.id,) if self._claims % FIFO_EVERY == FIFO_EVERY - 1 else (TaskRow.virtual_time, TaskRow.id)
         async with self._sessions.begin() as session:
-            best = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(*order).limit(1)
-            best = best.where(TaskRow.status == "ready", _is_due(), self._is_renderable(), is_at_head())
-            best = best.with_for_update(skip_locked=True, of=TaskRow)
-            while (row := (await session.scalars(best)).first()) is not None:
-                job = await session.get_one(JobRow, row.job_id)
-                if job.status not in OPEN or not await whole_is_open(session, job):
-                    row.status = "done"
-                    await session.flush()
-                    continue
-                row.status, row.worker, row.lease_until, row.done = "running", worker, now() + self._lease, 0
-                if row.kind in ("plan", *SINGLE_TASK_KINDS):
-                    await session.refresh(job, with_for_update=True)
-                    begun = "rendering", "rendering" if row.kind == "frame" else "analysing"
-                    if job.status in OPEN and (job.status, job.stage) != begun:
-                        if job.status == "queued" and job.kind == "video":
-                            waited = max(0.0, (now() - id_timestamp(row.id)).total_seconds())
-                            on_commit(session, partial(metrics.job_begun, waited))
-                        job.status, job.stage = begun
-                        await tell(session, job)
-                self._claims += 1
-                plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
-                what = (row.id, row.attempt, row.kind, row.number)
-                return Claim(*what, job.id, job.scene, job.scene_key, plan, job.traceparent, job.owner)
-        return None
+            row = None
+            if offered is not None:
+                exact = and_(TaskRow.id == offered[0], TaskRow.attempt == offered[1], *self._claimable(TaskRow, memory))
+                row = await self._take(session, worker, exact)
+            if row is None:
+                other = aliased(TaskRow)
+                best = select(other.id).where(*self._claimable(other, memory), other.queued_at.is_not(None))
+                best = best.order_by(other.virtual_time, other.id).limit(1).with_for_update(skip_locked=True, of=other)
+                row = await self._take(session, worker, TaskRow.id == best.scalar_subquery())
+            if row is None:
+                return None
+            id_, job_id, attempt, kind, number = row
+            plan = select(TaskRow.id).where(of_kind(job_id, "plan")).scalar_subquery()
+            job, plan_id = (await session.execute(select(JobRow, plan).where(JobRow.id == job_id))).one()
+            if kind in ("plan", *SINGLE_TASK_KINDS):
+                await session.refresh(job, with_for_update=True)
+                begun = "rendering", "rendering" if kind == "frame" else "analysing"
+                if job.status in OPEN and (job.status, job.stage) != begun:
+                    if job.status == "queued" and job.kind == "video":
+                        waited = max(0.0, (now() - id_timestamp(id_)).total_seconds())
+                        on_commit(session, partial(metrics.job_begun, waited))
+                    job.status, job.stage = begun
+                    await tell(session, job)
+            what = id_, attempt, kind, number
+            return Claim(*what, job.id, job.scene, job.scene_key, plan_id, job.traceparent, job.owner)
+
+    def _claimable(self, task: Any, memory: int | None) -> list[Any]:
+        """Conditions: this worker may claim the task."""
+        fits = [] if memory is None else [task.memory <= memory]
+        own = [] if self._versions is None else [task.version.in_(self._versions)]
+        return [task_status_is("ready", task), is_due(task), *own, *fits, is_open(task.job_id), is_at_head()]
+
+    async def _take(self, session: AsyncSession, worker: str, which: Any) -> Any:
+        """Claim the task that the condition names; returns its id, job, attempt, kind and number. None: it was none."""
+        taken = update(TaskRow).where(which, task_status_is("ready"))
+        taken = taken.values(status="running", worker=worker, lease_until=db_now(self._lease), done=0)
+        about = TaskRow.id, TaskRow.job_id, TaskRow.attempt, TaskRow.kind, TaskRow.number
+        return (await session.execute(taken.returning(*about))).first()
 
     async def renew(self, claim: Claim, done: int) -> bool:
         """Extend the lease and record progress; False if the claim was lost or the job is over.
 
-        ``done`` is in frames for a segment, otherwise in percent.
+        ``done`` is in frames for a segment, otherwise in percent. Only the task's own row is written: others add up.
         """
         async with self._sessions.begin() as session:
-            kept = _fenced_update(claim).values(lease_until=now() + self._lease, done=done)
-            if not changed(await session.execute(kept)):
-                return False
-            return await update_progress(session, claim.job)
+            kept = _fenced_update(claim).where(is_open(claim.job))
+            return changed(await session.execute(kept.values(lease_until=db_now(self._lease), done=done)))
 
     async def record_plan(
         self, claim: Claim, segments: Sequence[int], *, start: float | None = None, seconds: float | None = None
@@ -155,16 +172,18 @@ class Tasks:
             parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
             turns = virtual_times(job.virtual_time, job.priority, len(segments) + 1)[1:]
+            version = job.scene_key[:VERSION_LENGTH]
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
                 row = TaskRow(
                     job_id=job.id, kind="segment", number=number, frames=frames, virtual_time=turn, status="waiting"
                 )
+                row.version = version
                 if there.issuperset(keys[number]):
                     row.status, row.done = "done", frames
                 if number not in known:
                     session.add(row)
             if not known:
-                session.add(TaskRow(job_id=job.id, kind="join", status="waiting"))
+                session.add(TaskRow(job_id=job.id, kind="join", status="waiting", version=version))
             await release_plans(session, job, analysed=True)
             await session.flush()
             await update_progress(session, job.id, before=before)
@@ -176,7 +195,7 @@ class Tasks:
             row = (await session.scalars(found.with_for_update())).one_or_none()
             if row is None or row.status != "waiting":  # the job may be over
                 return None
-            row.status, row.queued_at = "ready", now()
+            row.status = "ready"
             return row
 
     async def finish(self, claim: Claim, made: Artefact | None = None, *more: Artefact) -> bool:
@@ -193,7 +212,10 @@ class Tasks:
             counts = made is None or (await publish(session, made)).object == made.object
             for each in more if counts else ():
                 await publish(session, each)
-            await update_progress(session, claim.job, worked=True)
+            # It works again, if it was blocked; the rest of its row waits until progress is added up.
+            freed = update(JobRow).where(JobRow.id == claim.job, JobRow.error.is_not(None), JobRow.status.in_(OPEN))
+            if changed(await session.execute(freed.values(error=None))):
+                await tell(session, await session.get_one(JobRow, claim.job, populate_existing=True))
             return counts
 
     async def release_join(self, job: str) -> TaskRow | None:
@@ -201,12 +223,14 @@ class Tasks:
         unfinished = exists().where(TaskRow.job_id == job, TaskRow.kind != "join", TaskRow.status != "done")
         async with self._sessions.begin() as session:
             flip = update(TaskRow).where(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
-            turn = await current_virtual_time(session)
-            if not changed(await session.execute(flip.values(status="ready", virtual_time=turn, queued_at=now()))):
+            if not changed(await session.execute(flip.values(status="ready"))):
                 return None
+            turn = await current_virtual_time(session)
+            await session.execute(update(TaskRow).where(of_kind(job, "join")).values(virtual_time=turn))
             row = await session.get_one(JobRow, job, with_for_update=True)
             if row.status in OPEN:
-                row.stage, row.stage_progress = "joining", 0
+                row.stage = "joining"
+                set_progress(row, (await done_by_kind(session, [job])).get(job, {}))
                 await tell(session, row)
             return (await session.scalars(select(TaskRow).where(of_kind(job, "join")))).one()
 
@@ -264,7 +288,7 @@ class Tasks:
         of these fail the job.
         """
         async with self._sessions.begin() as session:
-            later = now() + RETRY_DELAY if wait or wrong else None
+            later = db_now(RETRY_DELAY) if wait or wrong else None
             counted = {"deaths": TaskRow.deaths + (1 if died else 0), "losses": TaskRow.losses + (1 if wrong else 0)}
             given = _fenced_update(claim).values(**_REQUEUED, **counted, not_before=later)
             if not changed(await session.execute(given)):
@@ -302,29 +326,15 @@ class Tasks:
     async def expire_leases(self) -> int:
         """Requeue tasks whose lease has expired; returns how many."""
         async with self._sessions.begin() as session:
-            # A lease far in the future means that the clock was set back.
-            over = or_(TaskRow.lease_until < now(), TaskRow.lease_until > now() + 2 * self._lease)
-            return await _requeue_running(session, and_(TaskRow.status == "running", over), "expired")
+            over = and_(task_status_is("running"), TaskRow.lease_until < db_now())
+            return await _requeue_running(session, over, "expired")
 
     async def reclaim(self, worker: str) -> int:
         """Requeue what a worker of this name held before it restarted; returns how many."""
         async with self._sessions.begin() as session:
             return await _requeue_running(
-                session, and_(TaskRow.status == "running", TaskRow.worker == worker), "reclaimed"
+                session, and_(task_status_is("running"), TaskRow.worker == worker), "reclaimed"
             )
-
-    async def next_to_enqueue(self) -> list[TaskRow]:
-        """The next ready tasks that may not be in the queue; marks them as queued."""
-        async with self._sessions() as session:
-            first = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(TaskRow.virtual_time, TaskRow.id)
-            first = first.where(TaskRow.status == "ready", _is_due(), self._is_renderable())
-            rows = list(await session.scalars(first.limit(QUEUE_LIMIT)))
-        rows = [row for row in rows if row.queued_at is None or abs(now() - row.queued_at) > REQUEUE_AFTER]
-        if rows:
-            async with self._sessions.begin() as session:
-                mine = update(TaskRow).where(TaskRow.id.in_([row.id for row in rows]), TaskRow.status == "ready")
-                await session.execute(mine.values(queued_at=now()))
-        return rows
 
     async def unfinished(self, tasks: Collection[str]) -> set[tuple[str, int]]:
         """Those of the tasks that are ready or running, with their attempts."""
@@ -332,10 +342,6 @@ class Tasks:
             found = select(TaskRow.id, TaskRow.attempt).where(TaskRow.id.in_(tasks))
             found = found.where(TaskRow.status.in_(("ready", "running")))
             return {(task, attempt) for task, attempt in await session.execute(found)}
-
-    def _is_renderable(self) -> ColumnElement[bool]:
-        """Condition: this worker can render the job's version."""
-        return true() if self._versions is None else RENDERER_VERSION.in_(self._versions)
 
 
 async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> int:
@@ -349,12 +355,6 @@ async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> in
             if job.status in OPEN:
                 await end_job(session, job, "failed", f"its workers vanished {MAX_LOSSES} times")
     return len(rows)
-
-
-def _is_due() -> Any:
-    """Condition: the task need not wait, or only waits because the clock was set back."""
-    moment = TaskRow.not_before
-    return or_(moment.is_(None), moment <= now(), moment > now() + 2 * RETRY_DELAY)
 
 
 def _fenced_update(claim: Claim) -> Any:

@@ -34,7 +34,7 @@ from services.storage.object_store import Storage, retry_reason
 from services.worker.child_processes import Child, ChildDiedError, ForkServer
 
 _log = logging.getLogger("motes.worker")
-_RENEW_EVERY = 0.4  # seconds; also the age of progress, and the delay until a cancelled job stops
+_RENEW_EVERY = 1.0  # seconds; also the age of progress, and the delay until a cancelled job stops
 
 
 @dataclass
@@ -48,7 +48,7 @@ class _Attempt:
 
 
 class TaskExecutor:
-    """Executes the tasks that a worker claims. ``notify`` tells workers of a task that has become ready."""
+    """Executes the tasks that a worker claims. ``notify`` has a task offered that has become ready."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class TaskExecutor:
         fork_server: ForkServer,
         queue: TaskQueue,
         folder: Path,
-        notify: Callable[[TaskRow | None], Awaitable[bool]],
+        notify: Callable[[TaskRow | None], Awaitable[None]],
     ) -> None:
         self._settings, self._sessions, self._tasks, self._storage = settings, sessions, tasks, storage
         self._fork_server, self._queue, self._folder, self._notify = fork_server, queue, folder, notify

@@ -11,21 +11,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 
 from services.auth.quotas import NO_QUOTAS, Quotas
+from services.database import clock
 from services.database.engine import Sessions
 from services.database.models import AudioRow, JobRow, TaskRow, new_id, now
 from services.jobs.artefacts import Artefact
 from services.jobs.events import events_since
 from services.jobs.lifecycle import Jobs
 from services.jobs.outputs import part_id
+from services.jobs.progress import Progress
+from services.jobs.render_spec import VERSION_LENGTH
 from services.jobs.tasks import Claim, Tasks
+from services.jobs.turns import Turns
 from services.storage.object_keys import attempt_key, result_key, segment_key
 
 LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job
 SONG = "a" * 64
+VERSION = "0" * VERSION_LENGTH  # that renders jobs
 SIZES = {"main": (320, 180), "tall": (90, 160), "square": (100, 100)}  # of outputs, by name
 
 
@@ -49,6 +54,26 @@ class Clock:
                 present = getattr(module, "now", None)
                 if present is now or isinstance(present, Clock):  # the clock of a fixture gives way to a test's own
                     patch.setattr(module, "now", self)
+                if hasattr(module, "db_now") and module is not clock:
+                    patch.setattr(module, "db_now", self.db_now)
+
+    def db_now(self, later: timedelta = timedelta(0)) -> Any:
+        """What ``services.database.clock.db_now`` gives."""
+        return literal(self._now + later, clock.UtcDateTime())
+
+
+class DispatchedTasks(Tasks):
+    """Tasks that are offered just before they are claimed, as if the dispatcher looked all the time."""
+
+    def __init__(self, sessions: Sessions, **options: Any) -> None:
+        super().__init__(sessions, **options)
+        self.turns = Turns(sessions)
+
+    async def claim(
+        self, worker: str, offered: tuple[str, int] | None = None, *, memory: int | None = None
+    ) -> Claim | None:
+        await self.turns.next()
+        return await super().claim(worker, offered, memory=memory)
 
 
 @dataclass
@@ -61,7 +86,8 @@ class Board:
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.sessions)
-        self.tasks = Tasks(self.sessions, lease=LEASE, versions=self.versions)
+        self.tasks = DispatchedTasks(self.sessions, lease=LEASE, versions=self.versions)
+        self.turns, self.progress = self.tasks.turns, Progress(self.sessions)
 
     async def submit(self, fairness_key: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
         """A new job; returns its id."""
@@ -69,7 +95,7 @@ class Board:
             "id": new_id(),
             "kind": "video",
             "priority": "normal",
-            "scene_key": new_id(),
+            "scene_key": VERSION + new_id(),
             "scene": {"type": "snow"},
         }
         job = JobRow(fairness_key=fairness_key, system_id=fairness_key, output_path="video.mp4", **{**values, **more})
@@ -92,7 +118,11 @@ class Board:
         webhook, parts, outputs = common.pop("webhook_url", None), list[JobRow](), list[dict[str, Any]]()
         for name in ("main", *names):
             facts = {"width": SIZES[name][0], "height": SIZES[name][1], "format": "mp4"}
-            ids = {"id": part_id(job, name), "whole_id": job, "scene_key": (keys or {}).get(name, f"{job[:8]}-{name}")}
+            ids = {
+                "id": part_id(job, name),
+                "whole_id": job,
+                "scene_key": (keys or {}).get(name, f"{VERSION}{job[:8]}-{name}"),
+            }
             scene = {"type": "snow", "audio": song, "config": facts}
             parts.append(JobRow(**ids, **common, kind="output", scene=scene, seconds=10.0))
             outputs.append({"name": name, **facts, "job": ids["id"]})
@@ -137,6 +167,7 @@ class Board:
             counts = await self.tasks.complete(claim, made)
         else:
             counts = await self.tasks.finish(claim, made)
+            await self.progress.add_up()
             await self.tasks.release_join(claim.job)
         if counts and made is not None:
             assert made.key not in self.made, "it was done twice, and counted twice"

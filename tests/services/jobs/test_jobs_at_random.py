@@ -169,7 +169,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def look(self) -> None:
         self.run(self.board.tasks.expire_leases())
-        self.run(self.board.tasks.next_to_enqueue())
+        self.run(self.board.turns.next())
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), what=st.sampled_from(["cancel", "retry", "fail", "delete"]))

@@ -10,7 +10,8 @@ import pytest
 from services.database.models import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
 from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.events import events_since
-from services.jobs.tasks import MAX_DEATHS, QUEUE_LIMIT, Claim
+from services.jobs.tasks import MAX_DEATHS, Claim
+from services.jobs.turns import AHEAD
 from services.storage.object_keys import light_key, plan_folder, result_key, segment_key
 from tests.services.board import FRAMES, Board, Clock, made_by, together
 
@@ -178,16 +179,16 @@ class TestRendered:
         assert (row.status, row.progress, row.frames, row.frames_done) == ("completed", 100, 25, 25)
 
     async def test_queue_is_bounded_and_unclaimed_tasks_are_requeued(self, board: Board, clock: Clock) -> None:
-        for number in range(QUEUE_LIMIT + 6):
+        for number in range(AHEAD + 6):
             await board.submit(fairness_key=str(number))
-        queued = [row.id for row in await board.tasks.next_to_enqueue()]
-        assert len(queued) == QUEUE_LIMIT
-        assert await board.tasks.next_to_enqueue() == []
+        queued = [row.id for row in await board.turns.next()]
+        assert len(queued) == AHEAD
+        assert await board.turns.next() == []
         taken = [(await board.take()).task for _ in range(6)]
         assert taken == queued[:6]
-        assert len(await board.tasks.next_to_enqueue()) == 6  # the next ones
+        assert len(await board.turns.next()) == 6  # the next ones
         clock.step(seconds=11)
-        assert [row.id for row in await board.tasks.next_to_enqueue()][:58] == queued[6:]
+        assert [row.id for row in await board.turns.next()][:58] == queued[6:]
 
 
 class TestCancelled:
@@ -232,7 +233,7 @@ class TestCancelled:
                 board.jobs.cancel(job),
                 board.jobs.fail(job, "broken"),
                 board.tasks.renew(claim, 5),
-                board.tasks.next_to_enqueue(),
+                board.turns.next(),
                 board.tasks.expire_leases(),
             )
             row = await board.job(job)

@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from ecs_core import MotesError
 from services.database.models import ArtefactRow, TaskRow
 from services.jobs.artefacts import Artefact
-from services.jobs.tasks import MAX_LOSSES, REQUEUE_AFTER, Tasks
+from services.jobs.tasks import MAX_LOSSES, Tasks
+from services.jobs.turns import OFFER_AGAIN
 from tests.services.board import FRAMES, LEASE, Board, Clock, made_by, together
 from tests.waiting import HANG
 
@@ -163,9 +164,9 @@ class TestClock:
 
     async def test_job_may_wait_for_a_day(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
-        await board.tasks.next_to_enqueue()
+        await board.turns.next()
         clock.step(hours=24)
-        assert len(await board.tasks.next_to_enqueue()) == 1  # into the queue again, in case that Redis forgot
+        assert len(await board.turns.next()) == 1  # into the queue again, in case that Redis forgot
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -217,9 +218,9 @@ class TestClock:
 
     async def test_clock_set_back_while_tasks_are_queued(self, board: Board, clock: Clock) -> None:
         await board.submit()
-        await board.tasks.next_to_enqueue()
+        await board.turns.next()
         clock.step(hours=-24)
-        assert len(await board.tasks.next_to_enqueue()) == 1
+        assert len(await board.turns.next()) == 1
 
 
 class TestWorkerDiesBetweenSteps:
@@ -256,9 +257,9 @@ class TestWorkerDiesBetweenSteps:
         await board.tasks.record_plan(plan, FRAMES)
         row = await board.tasks.mark_ready(plan, 0)
         assert row is not None
-        assert await board.tasks.next_to_enqueue() == []  # it is on its way
-        clock.step(seconds=REQUEUE_AFTER.total_seconds() + 1)
-        assert [task.id for task in await board.tasks.next_to_enqueue()] == [row.id]
+        assert await board.turns.next() == []  # it is on its way
+        clock.step(seconds=OFFER_AGAIN.total_seconds() + 1)
+        assert [task.id for task in await board.turns.next()] == [row.id]
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)  # the locks of SQLite go with the process

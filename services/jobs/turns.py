@@ -1,0 +1,196 @@
+"""Turns: which tasks are offered to workers next. The one place where that is chosen.
+
+A task that is offered has ``queued_at`` set, and workers claim no other. Of each renderer version a window of the next
+ready tasks is offered, in the order of their virtual times (``services.jobs.fair_scheduler``), about as many as workers
+can begin until the next look; so work of others that is submitted later can still overtake what is not offered yet, and
+overtakes what is, as workers take the lowest virtual time first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from services.database.clock import db_now
+from services.database.engine import Sessions
+from services.database.models import OPEN, JobRow, TaskRow, task_status_is
+from services.jobs.render_spec import VERSION_LENGTH
+
+AHEAD = 32  # tasks of a version that are offered, besides half as many as are running
+OLDEST_EVERY = 16  # one offer in this many is the oldest task, whatever its virtual time
+OFFER_AGAIN = timedelta(seconds=5)  # a task that no worker has taken by then is offered again
+_PAGES = 4  # windows that are read at most in search of tasks whose owners may run more
+
+
+def no_cap(owner: str) -> int | None:
+    """Every owner may run any number of tasks at a time."""
+    return None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A ready task for workers of its version, the lowest ``turn`` first; ``again`` if they did not take it before."""
+
+    task: str
+    attempt: int
+    version: str
+    turn: float
+    again: bool
+
+
+class _Ready(NamedTuple):
+    task: str
+    attempt: int
+    turn: float
+    is_new: bool  # it was never offered
+    owner: str
+    is_open: bool  # whether its job is not over
+
+
+class Turns:
+    """Chooses the tasks that are offered next.
+
+    ``max_running`` says how many tasks of an owner may run at a time; None is any number. What runs and what is offered
+    counts towards it.
+    """
+
+    def __init__(self, sessions: Sessions, *, max_running: Callable[[str], int | None] = no_cap) -> None:
+        self._sessions, self._max_running = sessions, max_running
+        self._since_oldest = 0  # offers
+        self._place: dict[str, tuple[float, str]] = {}  # by version: where to go on behind tasks of capped owners
+
+    async def next(self) -> list[Offer]:
+        """Offer the next tasks, those first whose turn is first; returns what is to be put into the queue."""
+        async with self._sessions() as session:
+            versions = await _ready_versions(session)
+        if "" in versions:
+            versions = await self._name_versions()
+        if not versions:
+            return []
+        async with self._sessions() as session:
+            running = Counter(await _running_by_owner(session))
+        offers: list[Offer] = []
+        for version in versions:
+            async with self._sessions.begin() as session:
+                offers += await self._of_version(session, version, running)
+        return sorted(offers, key=lambda offer: (offer.turn, offer.task))
+
+    async def _of_version(self, session: AsyncSession, version: str, running: Counter[str]) -> list[Offer]:
+        """Offer tasks of a version; counts them in ``running``, by owner."""
+        room = AHEAD + sum(running.values()) // 2
+        window = await self._window(session, version, room, running)
+        if not window:
+            return []
+        oldest, self._since_oldest = divmod(self._since_oldest + sum(each.is_new for each in window), OLDEST_EVERY)
+        if oldest:
+            window += await self._oldest(session, version, window, running, limit=oldest)
+        taken = update(TaskRow).where(TaskRow.id.in_([each.task for each in window]), task_status_is("ready"))
+        taken = taken.where(_is_unoffered()).values(queued_at=db_now()).returning(TaskRow.id, TaskRow.attempt)
+        rows, turns = (await session.execute(taken)).all(), {each.task: each for each in window}
+        return [Offer(id_, attempt, version, turns[id_].turn, not turns[id_].is_new) for id_, attempt in rows]
+
+    async def _window(self, session: AsyncSession, version: str, room: int, running: Counter[str]) -> list[_Ready]:
+        """The first ready tasks of a version whose owners may run more, without those that are on their way."""
+        window: list[_Ready] = []
+        place, found = None, 0
+        for page in range(_PAGES):
+            if page == 1 and version in self._place:
+                place = self._place.pop(version)
+            ready = _ready(version).order_by(TaskRow.virtual_time, TaskRow.id).limit(room)
+            if place is not None:
+                turn, task = place
+                ready = ready.where(
+                    or_(TaskRow.virtual_time > turn, and_(TaskRow.virtual_time == turn, TaskRow.id > task))
+                )
+            rows = (await session.execute(ready)).all()
+            over = []
+            for *row, is_unoffered in rows:
+                each = _Ready(*row)
+                if not each.is_open:
+                    over.append(each.task)
+                elif found < room and self._may_run(each.owner, running):
+                    running[each.owner] += 1
+                    found += 1
+                    if is_unoffered:
+                        window.append(each)
+            if over:
+                await session.execute(update(TaskRow).where(TaskRow.id.in_(over)).values(status="done"))
+            if found >= room or len(rows) < room:
+                self._place.pop(version, None)
+                return window
+            place = rows[-1][2], rows[-1][0]
+        self._place[version] = place  # type: ignore[assignment]  # it is set by the first page
+        return window
+
+    async def _oldest(
+        self, session: AsyncSession, version: str, window: Sequence[_Ready], running: Counter[str], *, limit: int
+    ) -> list[_Ready]:
+        """The oldest tasks that were never offered, their turn brought forward: otherwise they could wait for ever."""
+        rest = _ready(version).where(TaskRow.queued_at.is_(None), TaskRow.id.not_in([each.task for each in window]))
+        oldest = []
+        for *row, _ in (await session.execute(rest.order_by(TaskRow.id).limit(limit))).all():
+            each = _Ready(*row)
+            if each.is_open and self._may_run(each.owner, running):
+                running[each.owner] += 1
+                oldest.append(each._replace(turn=min(each.turn, window[0].turn)))
+        for each in oldest:
+            await session.execute(update(TaskRow).where(TaskRow.id == each.task).values(virtual_time=each.turn))
+        return oldest
+
+    def _may_run(self, owner: str, running: Counter[str]) -> bool:
+        cap = self._max_running(owner)
+        return cap is None or running[owner] < cap
+
+    async def _name_versions(self) -> list[str]:
+        """Note the versions of tasks that older processes made; returns those of ready ones."""
+        async with self._sessions.begin() as session:
+            version = select(func.substr(JobRow.scene_key, 1, VERSION_LENGTH)).where(JobRow.id == TaskRow.job_id)
+            nameless = update(TaskRow).where(TaskRow.version == "", TaskRow.status.in_(("waiting", "ready")))
+            await session.execute(nameless.values(version=version.scalar_subquery()))
+            return await _ready_versions(session)
+
+
+def is_due(task: Any = TaskRow) -> Any:
+    """Condition: the task need not wait."""
+    return or_(task.not_before.is_(None), task.not_before <= db_now())
+
+
+def is_open(job_id: Any) -> Any:
+    """Condition: neither the job of this id is over nor what it is part of."""
+    job, whole = aliased(JobRow), aliased(JobRow)
+    of_whole = select(whole.id).where(whole.id == job.whole_id, whole.status.in_(OPEN)).exists()
+    found = select(job.id).where(job.id == job_id, job.status.in_(OPEN), or_(job.whole_id.is_(None), of_whole))
+    return found.exists()
+
+
+def _is_unoffered() -> Any:
+    return or_(TaskRow.queued_at.is_(None), TaskRow.queued_at < db_now(-OFFER_AGAIN))
+
+
+def _ready(version: str) -> Any:
+    """Query: ready tasks of a version as ``_Ready``, and whether they are not on their way."""
+    columns = TaskRow.id, TaskRow.attempt, TaskRow.virtual_time, TaskRow.queued_at.is_(None), JobRow.owner
+    query = select(*columns, is_open(TaskRow.job_id), _is_unoffered()).join(JobRow, JobRow.id == TaskRow.job_id)
+    return query.where(task_status_is("ready"), TaskRow.version == version, is_due())
+
+
+async def _ready_versions(session: AsyncSession) -> list[str]:
+    """The versions of ready tasks, by one look into the index for each."""
+    ready = task_status_is("ready")
+    found = select(func.min(TaskRow.version).label("version")).where(ready).cte("versions", recursive=True)
+    after = select(func.min(TaskRow.version)).where(ready, TaskRow.version > found.c.version)
+    found = found.union_all(select(after.correlate(found).scalar_subquery()).where(found.c.version.is_not(None)))
+    return [version for version in await session.scalars(select(found.c.version)) if version is not None]
+
+
+async def _running_by_owner(session: AsyncSession) -> dict[str, int]:
+    owners = select(JobRow.owner, func.count()).join(TaskRow, TaskRow.job_id == JobRow.id)
+    counted = await session.execute(owners.where(task_status_is("running")).group_by(JobRow.owner))
+    return {row[0]: row[1] for row in counted}
