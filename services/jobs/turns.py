@@ -9,7 +9,7 @@ overtakes what is, as workers take the lowest virtual time first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ def no_cap(owner: str) -> int | None:
 
 @dataclass(frozen=True)
 class Offer:
-    """A ready task for workers of its version, the lowest ``turn`` first; ``again`` if they did not take it before."""
+    """A ready task for workers of its version, the lowest ``turn`` first; ``again`` if it may be queued by now."""
 
     task: str
     attempt: int
@@ -76,30 +76,38 @@ class Turns:
             return []
         async with self._sessions() as session:
             running = Counter(await _running_by_owner(session))
-        offers: list[Offer] = []
+        offers, room = list[Offer](), AHEAD + running.total() // 2
         for version in versions:
             async with self._sessions.begin() as session:
-                offers += await self._of_version(session, version, running)
+                offers += await self._of_version(session, version, running, room=room)
         return sorted(offers, key=lambda offer: (offer.turn, offer.task))
 
-    async def _of_version(self, session: AsyncSession, version: str, running: Counter[str]) -> list[Offer]:
-        """Offer tasks of a version; counts them in ``running``, by owner."""
-        room = AHEAD + sum(running.values()) // 2
-        window = await self._window(session, version, room, running)
+    async def _of_version(
+        self, session: AsyncSession, version: str, running: Counter[str], *, room: int
+    ) -> list[Offer]:
+        """Offer up to so many tasks of a version; counts them in ``running``, by owner."""
+        window, head = await self._window(session, version, running, room=room)
         if not window:
             return []
-        oldest, self._since_oldest = divmod(self._since_oldest + sum(each.is_new for each in window), OLDEST_EVERY)
-        if oldest:
-            window += await self._oldest(session, version, window, running, limit=oldest)
         taken = update(TaskRow).where(TaskRow.id.in_([each.task for each in window]), task_status_is("ready"))
         taken = taken.where(_is_unoffered()).values(queued_at=db_now()).returning(TaskRow.id, TaskRow.attempt)
         rows, turns = (await session.execute(taken)).all(), {each.task: each for each in window}
-        return [Offer(id_, attempt, version, turns[id_].turn, not turns[id_].is_new) for id_, attempt in rows]
+        offers = [Offer(id_, attempt, version, turns[id_].turn, not turns[id_].is_new) for id_, attempt in rows]
+        self._since_oldest += sum(not offer.again for offer in offers)
+        while self._since_oldest >= OLDEST_EVERY:
+            self._since_oldest -= OLDEST_EVERY
+            offers += await self._oldest(session, version, running, head=head)
+        return offers
 
-    async def _window(self, session: AsyncSession, version: str, room: int, running: Counter[str]) -> list[_Ready]:
-        """The first ready tasks of a version whose owners may run more, without those that are on their way."""
+    async def _window(
+        self, session: AsyncSession, version: str, running: Counter[str], *, room: int
+    ) -> tuple[list[_Ready], float]:
+        """The first ready tasks of a version whose owners may run more, without those that are on their way.
+
+        And the turn of the very first.
+        """
         window: list[_Ready] = []
-        place, found = None, 0
+        place, found, head = None, 0, 0.0
         for page in range(_PAGES):
             if page == 1 and version in self._place:
                 place = self._place.pop(version)
@@ -110,6 +118,7 @@ class Turns:
                     or_(TaskRow.virtual_time > turn, and_(TaskRow.virtual_time == turn, TaskRow.id > task))
                 )
             rows = (await session.execute(ready)).all()
+            head = rows[0][2] if rows and page == 0 else head
             over = []
             for *row, is_unoffered in rows:
                 each = _Ready(*row)
@@ -124,25 +133,23 @@ class Turns:
                 await session.execute(update(TaskRow).where(TaskRow.id.in_(over)).values(status="done"))
             if found >= room or len(rows) < room:
                 self._place.pop(version, None)
-                return window
+                return window, head
             place = rows[-1][2], rows[-1][0]
         self._place[version] = place  # type: ignore[assignment]  # it is set by the first page
-        return window
+        return window, head
 
-    async def _oldest(
-        self, session: AsyncSession, version: str, window: Sequence[_Ready], running: Counter[str], *, limit: int
-    ) -> list[_Ready]:
-        """The oldest tasks that were never offered, their turn brought forward: otherwise they could wait for ever."""
-        rest = _ready(version).where(TaskRow.queued_at.is_(None), TaskRow.id.not_in([each.task for each in window]))
-        oldest = []
-        for *row, _ in (await session.execute(rest.order_by(TaskRow.id).limit(limit))).all():
-            each = _Ready(*row)
-            if each.is_open and self._may_run(each.owner, running):
-                running[each.owner] += 1
-                oldest.append(each._replace(turn=min(each.turn, window[0].turn)))
-        for each in oldest:
-            await session.execute(update(TaskRow).where(TaskRow.id == each.task).values(virtual_time=each.turn))
-        return oldest
+    async def _oldest(self, session: AsyncSession, version: str, running: Counter[str], *, head: float) -> list[Offer]:
+        """Bring the turn of the oldest task forward to the ``head`` of the queue: otherwise it could wait for ever."""
+        rest = _ready(version).where(TaskRow.virtual_time > head).order_by(TaskRow.id).limit(1)
+        row = (await session.execute(rest)).first()
+        if row is None:
+            return []
+        each = _Ready(*row[:-1])
+        if not each.is_open or not self._may_run(each.owner, running):
+            return []
+        first = update(TaskRow).where(TaskRow.id == each.task, task_status_is("ready"))
+        found = await session.execute(first.values(virtual_time=head, queued_at=db_now()).returning(TaskRow.attempt))
+        return [Offer(each.task, attempt, version, head, again=True) for (attempt,) in found]
 
     def _may_run(self, owner: str, running: Counter[str]) -> bool:
         cap = self._max_running(owner)

@@ -10,7 +10,7 @@ import pytest
 from services.database.models import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
 from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.events import events_since
-from services.jobs.tasks import MAX_DEATHS, Claim
+from services.jobs.tasks import MAX_DEATHS, Claim, Tasks
 from services.jobs.turns import AHEAD
 from services.storage.object_keys import light_key, plan_folder, result_key, segment_key
 from tests.services.board import FRAMES, Board, Clock, made_by, together
@@ -181,14 +181,16 @@ class TestRendered:
     async def test_queue_is_bounded_and_unclaimed_tasks_are_requeued(self, board: Board, clock: Clock) -> None:
         for number in range(AHEAD + 6):
             await board.submit(fairness_key=str(number))
-        queued = [row.id for row in await board.turns.next()]
+        queued = [offer.task for offer in await board.turns.next()]
         assert len(queued) == AHEAD
         assert await board.turns.next() == []
-        taken = [(await board.take()).task for _ in range(6)]
-        assert taken == queued[:6]
+        taken = [(await Tasks.claim(board.tasks, "worker")) for _ in range(6)]
+        assert [claim and claim.task for claim in taken] == queued[:6]
         assert len(await board.turns.next()) == 6  # the next ones
         clock.step(seconds=11)
-        assert [row.id for row in await board.turns.next()][:58] == queued[6:]
+        again = await board.turns.next()
+        assert [offer.task for offer in again][: AHEAD - 6] == queued[6:]
+        assert all(offer.again for offer in again)
 
 
 class TestCancelled:
