@@ -107,7 +107,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     settings.data.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.database)
     metrics.preset_types((await to_thread.run_sync(particle_types)).types)
-    engine, sessions = open_database(settings.database)
+    engine, sessions = open_database(settings.database, pool=settings.database_pool or 10)
     storage = Storage(settings.storage)
     try:
         with work_folder(storage.scratch, "api") as folder:

@@ -33,9 +33,10 @@ _LEASE = "dispatcher"
 _LEASE_SECONDS = 6.0
 _KEEP_EVERY = 2.0  # seconds between renewals of the lease
 _HEARTBEAT_EVERY = 3.0  # seconds, more or less, between heartbeats of those that do not dispatch
-_LOOK_EVERY = 1.0  # seconds between looks for ready tasks, unless called
+_LOOK_EVERY = 2.0  # seconds between looks for ready tasks, unless called
 _SOON, _PAUSE = 0.05, 0.01  # seconds until the next look while tasks are being taken; at least, however often called
-_ADD_UP_EVERY = 1.0  # seconds between sums of what is done, and looks for expired leases
+_ADD_UP_EVERY = 1.0  # seconds between sums of what is done
+_EXPIRE_EVERY = 2.0  # seconds between looks for expired leases
 _TIDY_EVERY = 5.0  # seconds between checks for what dead workers left undone
 
 
@@ -145,9 +146,11 @@ class Dispatcher:
 
     async def _look_after(self) -> None:
         """Do what keeps jobs going whose workers died, and tell of progress."""
-        tidied = 0.0
+        expired = tidied = 0.0
         while True:
-            await _try(self._expire)
+            if time.monotonic() - expired > _EXPIRE_EVERY:
+                expired = time.monotonic()
+                await _try(self._expire)
             await _try(self._progress.add_up)
             if time.monotonic() - tidied > _TIDY_EVERY:
                 tidied = time.monotonic()

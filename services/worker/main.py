@@ -37,6 +37,7 @@ from services.worker.exporter import serve_metrics
 from services.worker.task_executor import TaskExecutor
 
 _log = logging.getLogger("motes.worker")
+_POOL, _CLOSE_AFTER = 3, 0.3  # connections to PostgreSQL, and seconds until unused ones are closed: workers are many
 
 
 class Worker:
@@ -67,7 +68,8 @@ class Worker:
         traces.set_up()
         self._settings.data.mkdir(parents=True, exist_ok=True)
         await upgrade(self._settings.database)
-        engine, self._sessions = open_database(self._settings.database)
+        pool = self._settings.database_pool or _POOL
+        engine, self._sessions = open_database(self._settings.database, pool=pool, close_after=_CLOSE_AFTER)
         self._versions = await asyncio.to_thread(renderable_versions)
         metrics.preset_types(particle_types().types)
         await check_sandbox(required=self._settings.sandbox_required(""))
