@@ -6,12 +6,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, update
 
 from services.database.models import JobRow, TaskRow, new_id, uuid7
 from services.jobs.fair_scheduler import WEIGHTS, virtual_times
 from services.jobs.tasks import Tasks
-from services.jobs.turns import OLDEST_EVERY
+from services.jobs.turns import AHEAD, OLDEST_EVERY, Turns
 from tests.services.board import FRAMES, VERSION, Board, Clock, together
 
 pytestmark = pytest.mark.anyio
@@ -178,3 +178,36 @@ async def test_join_is_next_when_the_segments_are_done(board: Board) -> None:
     await frames(board, 5, fairness_key="other", priority="high")
     assert job in await done(board, 6)
     assert await board.status(job) == "completed"
+
+
+async def test_owner_at_the_cap_holds_nobody_up(board: Board) -> None:
+    """However many tasks of that owner come first."""
+    await frames(board, 3 * AHEAD, fairness_key="greedy", owner="greedy")
+    other = await frames(board, 2, fairness_key="other", owner="other", priority="low")
+    turns = Turns(board.sessions, max_running=lambda owner: 2 if owner == "greedy" else None)
+    for _ in range(4):
+        await turns.next()
+    claims = []
+    while (claim := await Tasks.claim(board.tasks, "worker")) is not None:
+        claims.append(claim)
+    assert Counter(claim.owner for claim in claims) == {"greedy": 2, "other": 2}
+    assert {claim.job for claim in claims if claim.owner == "other"} == set(other)
+    await board.do(next(claim for claim in claims if claim.owner == "greedy"))
+    await turns.next()
+    last = await Tasks.claim(board.tasks, "worker")
+    assert last is not None
+    assert last.owner == "greedy"
+
+
+async def test_worker_takes_what_fits_into_its_memory(board: Board) -> None:
+    large, small = await frames(board, 2)
+    async with board.sessions.begin() as session:
+        await session.execute(update(TaskRow).where(TaskRow.job_id == large).values(memory=1000))
+    [offer, _] = await board.turns.next()
+    claim = await board.tasks.claim("worker", (offer.task, offer.attempt), memory=999)
+    assert claim is not None
+    assert claim.job == small
+    assert await board.tasks.claim("worker", memory=999) is None
+    claim = await board.tasks.claim("worker", (offer.task, offer.attempt), memory=1000)
+    assert claim is not None
+    assert claim.job == large
