@@ -235,19 +235,21 @@ async def measure(arguments: argparse.Namespace) -> bool:
                 statements, asked = await idle(bench, commands, number, arguments.seconds)
                 say(f"{number} idle workers: statements", statements, "/s", STATEMENTS)
                 say(f"{number} idle workers: commands on Redis", asked, "/s", COMMANDS)
-            times = await begun(bench, arguments.rounds)
-            say(f"begun, median of {len(times)}", statistics.median(times), "ms", BEGUN)
-            times = await busy(bench, arguments.slots, arguments.seconds)
-            say(f"ready to claimed, {arguments.slots} slots, median", statistics.median(times), "ms", CLAIMED)
-            say(f"ready to claimed, {arguments.slots} slots, p99", p99(times), "ms", CLAIMED)
+            if arguments.rounds:
+                times = await begun(bench, arguments.rounds)
+                say(f"begun, median of {len(times)}", statistics.median(times), "ms", BEGUN)
+            if arguments.slots:
+                times = await busy(bench, arguments.slots, arguments.seconds)
+                say(f"ready to claimed, {arguments.slots} slots, median", statistics.median(times), "ms", CLAIMED)
+                say(f"ready to claimed, {arguments.slots} slots, p99", p99(times), "ms", CLAIMED)
     return met
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--idle", type=int, nargs="*", default=[100, 1000], help="numbers of idle workers")
-    parser.add_argument("--slots", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--slots", type=int, default=1000, help="0: do not measure busy ones")
+    parser.add_argument("--rounds", type=int, default=30, help="0: do not measure how soon work begins")
     parser.add_argument("--seconds", type=float, default=20.0)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

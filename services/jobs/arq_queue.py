@@ -54,8 +54,13 @@ _HEARTBEAT = """
 local now = redis.call('TIME')[1]
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
-return redis.call('GET', KEYS[2])
+local said = redis.call('GET', KEYS[2])
+if not said and not redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[3]) then
+    said = ARGV[4]
+end
+return said
 """
+_CANDIDATE, _CANDIDATE_FOR = "motes:candidate", 2000  # who alone may try to dispatch while nobody does, milliseconds
 
 
 def _serialize(value: Any) -> bytes:
@@ -271,8 +276,9 @@ class Queue:
         if not self._is_down():
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 async with self._request():
-                    keys = (2, _WORKERS, _DISPATCHER)
-                    said = await self._redis.execute_command("EVAL", _HEARTBEAT, *keys, worker, _HEARTBEAT_TTL)
+                    keys, values = (3, _WORKERS, _DISPATCHER, _CANDIDATE), (worker, _HEARTBEAT_TTL, _CANDIDATE_FOR)
+                    soon = Dispatching("", None).to_text()
+                    said = await self._redis.execute_command("EVAL", _HEARTBEAT, *keys, *values, soon)
                     return None if said is None else Dispatching.from_text(said)
         return None
 

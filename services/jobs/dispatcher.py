@@ -79,7 +79,7 @@ class Dispatcher:
                 if said is None or said.holder == self._worker:
                     if await self.has_own_schema() and await self._acquire():
                         await self._dispatch()
-                elif said.schema != head_revision():
+                elif said.schema not in (None, head_revision()):
                     await self.has_own_schema()
             except Exception:
                 _log.exception("dispatching failed; it will be tried again")

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Dispatching:
-    """What the dispatcher says of itself: who it is, and the schema revision of the database."""
+    """What the dispatcher says of itself: who it is, and the schema revision of the database.
+
+    The revision is None while nobody dispatches and another process is about to.
+    """
 
     holder: str
-    schema: str
+    schema: str | None
 
     def to_text(self) -> str:
         """As it is stored."""

@@ -25,10 +25,10 @@ from tests.services.board import LEASE, Board
 from tests.services.servers import Postgres
 from tests.waiting import HANG, eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("idle_timeout"), pytest.mark.debian("pgbouncer")]
 
 WORKERS = 100  # as many as PostgreSQL has connections by default, of which it keeps three for itself
-JOBS = 150
+JOBS = 120
 
 
 @pytest.fixture(scope="module")

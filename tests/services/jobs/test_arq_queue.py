@@ -99,11 +99,13 @@ async def test_finished_tasks_are_removed(queue: Queue) -> None:
 
 async def test_dispatcher_is_called_and_speaks(queue: Queue) -> None:
     assert await queue.heartbeat("one") is None
+    assert await queue.heartbeat("three") == Dispatching("", None)  # one at a time tries to dispatch
     said = Dispatching("two", "0001")
     await queue.announce(said)
     assert await queue.heartbeat("one") == said
     await queue.announce(None)
-    assert await queue.heartbeat("one") is None
+    await queue._redis.delete("motes:candidate")
+    assert await queue.heartbeat("three") is None
     for _ in range(3):
         await queue.call()
     await asyncio.wait_for(queue.called(2 * HANG), HANG)  # three calls are one
