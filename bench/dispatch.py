@@ -161,23 +161,23 @@ async def opened(folder: Path, redis: str) -> AsyncIterator[Bench]:
 
 
 async def idle(
-    bench: Bench, commands: Callable[[], Awaitable[int]], number: int, seconds: float
+    bench: Bench, commands: Callable[[], Awaitable[int]], number: int, *, settle: float, seconds: float
 ) -> tuple[float, float]:
     """Statements and commands a second of so many workers that have nothing to do."""
     async with bench.workers(number):
-        await asyncio.sleep(12)  # until one dispatches and the others have heard of it
+        await asyncio.sleep(settle)  # until one dispatches and the others have heard of it
         before, began = (bench.statements, await commands()), time.perf_counter()
         await asyncio.sleep(seconds)
         after, took = (bench.statements, await commands()), time.perf_counter() - began
     return (after[0] - before[0]) / took, (after[1] - before[1]) / took
 
 
-async def begun(bench: Bench, rounds: int) -> list[float]:
+async def begun(bench: Bench, rounds: int, *, settle: float) -> list[float]:
     """Milliseconds until one of two idle workers has claimed a task."""
     ids = await bench.insert(rounds)
     bench.waited.clear()
     async with bench.workers(2, slots=SLOTS_EACH * rounds) as queue:
-        await asyncio.sleep(8)
+        await asyncio.sleep(settle)
         for each in ids:
             bench.claimed.clear()
             await bench.make_ready(queue, [each])
@@ -187,13 +187,13 @@ async def begun(bench: Bench, rounds: int) -> list[float]:
     return [1e3 * each for each in bench.waited]
 
 
-async def busy(bench: Bench, slots: int, seconds: float) -> list[float]:
+async def busy(bench: Bench, slots: int, *, settle: float, seconds: float) -> list[float]:
     """Milliseconds from ready to claimed, while so many slots are busy for most of the time."""
     rate = BUSY * slots / TASK
     number, before = int(rate * (seconds + TASK)), bench.done
     ids = await bench.insert(1 + number // 50, jobs=50)
     async with bench.workers(max(1, slots // SLOTS_EACH), slots=min(slots, SLOTS_EACH)) as queue:
-        await asyncio.sleep(8)
+        await asyncio.sleep(settle)
         began, given = time.perf_counter(), 0
         while given < number:
             due = min(number, int(rate * (time.perf_counter() - began)) + 1)
@@ -232,14 +232,16 @@ async def measure(arguments: argparse.Namespace) -> bool:
             await asyncio.sleep(0.05)
         async with opened(Path(top), server.url) as bench:
             for number in arguments.idle:
-                statements, asked = await idle(bench, commands, number, arguments.seconds)
+                statements, asked = await idle(
+                    bench, commands, number, settle=arguments.settle, seconds=arguments.seconds
+                )
                 say(f"{number} idle workers: statements", statements, "/s", STATEMENTS)
                 say(f"{number} idle workers: commands on Redis", asked, "/s", COMMANDS)
             if arguments.rounds:
-                times = await begun(bench, arguments.rounds)
+                times = await begun(bench, arguments.rounds, settle=arguments.settle)
                 say(f"begun, median of {len(times)}", statistics.median(times), "ms", BEGUN)
             if arguments.slots:
-                times = await busy(bench, arguments.slots, arguments.seconds)
+                times = await busy(bench, arguments.slots, settle=arguments.settle, seconds=arguments.seconds)
                 say(f"ready to claimed, {arguments.slots} slots, median", statistics.median(times), "ms", CLAIMED)
                 say(f"ready to claimed, {arguments.slots} slots, p99", p99(times), "ms", CLAIMED)
     return met
@@ -251,6 +253,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--slots", type=int, default=1000, help="0: do not measure busy ones")
     parser.add_argument("--rounds", type=int, default=30, help="0: do not measure how soon work begins")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--settle", type=float, default=12.0, help="seconds until one worker dispatches")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return 0 if asyncio.run(measure(parser.parse_args(argv))) else 1
