@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from ecs_core import MotesError
 from services.database.models import ArtefactRow, TaskRow
 from services.jobs.artefacts import Artefact
-from services.jobs.tasks import MAX_LOSSES, Tasks
+from services.jobs.tasks import MAX_LOSSES
 from services.jobs.turns import OFFER_AGAIN
-from tests.services.board import FRAMES, LEASE, Board, Clock, made_by, together
+from tests.services.board import FRAMES, LEASE, Board, Clock, DispatchedTasks, made_by, together
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.anyio
@@ -258,7 +258,7 @@ async def test_locks_of_a_vanished_machine_are_released(board: Board, clock: Clo
 
 
 async def test_lease_duration_is_configurable(board: Board, clock: Clock) -> None:
-    tasks = Tasks(board.sessions, lease=0.3)
+    tasks = DispatchedTasks(board.sessions, lease=0.3)
     await board.submit()
     await tasks.claim("stalled")
     clock.step(seconds=0.29)
