@@ -67,11 +67,13 @@ class Bench:
                 await asyncio.sleep(0.1)
 
     @asynccontextmanager
-    async def workers(self, number: int, *, slots: int = 1) -> AsyncIterator[Queue]:
-        """So many workers while the context lasts; yields a queue of a client."""
+    async def workers(self, number: int, *, over: float, slots: int = 1) -> AsyncIterator[Queue]:
+        """So many workers while the context lasts, started over some seconds; yields a queue of a client."""
         async with AsyncExitStack() as stack:
             queues = [await stack.enter_async_context(Queue.open(self.redis)) for _ in range(number + 1)]
-            loops = [asyncio.create_task(self._run(queue, f"w{each}", slots)) for each, queue in enumerate(queues[1:])]
+            loops = [
+                asyncio.create_task(self._run(queue, f"w{each}", slots, over)) for each, queue in enumerate(queues[1:])
+            ]
             try:
                 yield queues[0]
             finally:
@@ -79,12 +81,21 @@ class Bench:
                     task.cancel()
                 await asyncio.gather(*loops, return_exceptions=True)
 
-    async def _run(self, queue: Queue, name: str, slots: int) -> None:
+    async def _run(self, queue: Queue, name: str, slots: int, over: float) -> None:
         tasks = Tasks(self.sessions, lease=15, versions=[VERSION])
-        options = {"worker": name, "tasks": tasks, "turns": Turns(self.sessions), "versions": [VERSION], "lease": 15.0}
-        await asyncio.sleep(random.uniform(0, 3))
+        await asyncio.sleep(random.uniform(0, over))
         async with asyncio.TaskGroup() as group:
-            group.create_task(Dispatcher(self.sessions, queue, delete=_keep, **options).run())  # type: ignore[arg-type]
+            group.create_task(
+                Dispatcher(
+                    *(self.sessions, queue),
+                    worker=name,
+                    tasks=tasks,
+                    turns=Turns(self.sessions),
+                    delete=_keep,
+                    versions=[VERSION],
+                    lease=15,
+                ).run()
+            )
             free = asyncio.Semaphore(slots)
             while True:
                 await free.acquire()
@@ -107,6 +118,8 @@ class Bench:
                 await tasks.renew(claim, int(100 * (1 - left / TASK)))
             await self._finish(tasks, claim)
             self.done += 1
+        except Exception as error:
+            print(f"a worker failed: {error}", file=sys.stderr)
         finally:
             release()
 
@@ -164,7 +177,7 @@ async def idle(
     bench: Bench, commands: Callable[[], Awaitable[int]], number: int, *, settle: float, seconds: float
 ) -> tuple[float, float]:
     """Statements and commands a second of so many workers that have nothing to do."""
-    async with bench.workers(number):
+    async with bench.workers(number, over=settle / 2):
         await asyncio.sleep(settle)  # until one dispatches and the others have heard of it
         before, began = (bench.statements, await commands()), time.perf_counter()
         await asyncio.sleep(seconds)
@@ -176,7 +189,7 @@ async def begun(bench: Bench, rounds: int, *, settle: float) -> list[float]:
     """Milliseconds until one of two idle workers has claimed a task."""
     ids = await bench.insert(rounds)
     bench.waited.clear()
-    async with bench.workers(2, slots=SLOTS_EACH * rounds) as queue:
+    async with bench.workers(2, over=0, slots=SLOTS_EACH * rounds) as queue:
         await asyncio.sleep(settle)
         for each in ids:
             bench.claimed.clear()
@@ -192,7 +205,7 @@ async def busy(bench: Bench, slots: int, *, settle: float, seconds: float) -> li
     rate = BUSY * slots / TASK
     number, before = int(rate * (seconds + TASK)), bench.done
     ids = await bench.insert(1 + number // 50, jobs=50)
-    async with bench.workers(max(1, slots // SLOTS_EACH), slots=min(slots, SLOTS_EACH)) as queue:
+    async with bench.workers(max(1, slots // SLOTS_EACH), over=settle / 2, slots=min(slots, SLOTS_EACH)) as queue:
         await asyncio.sleep(settle)
         began, given = time.perf_counter(), 0
         while given < number:
