@@ -130,10 +130,16 @@ class Bench:
 
     async def insert(self, segments: int, *, jobs: int = 1, status: str = "waiting") -> list[str]:
         """Jobs with so many tasks each, which are being rendered; the ids of all tasks, in the order of their turns."""
-        job = {"fairness_key": "f", "system_id": "s", "scene": {}, "output_path": "v", "kind": "video"}
+        job: dict[str, object] = {
+            "fairness_key": "f",
+            "system_id": "s",
+            "scene": {},
+            "output_path": "v",
+            "kind": "video",
+        }
         job |= {"status": "rendering", "stage": "rendering", "frames": segments * 100}
         rows = [job | {"id": new_id(), "scene_key": VERSION + new_id(), "owner": f"o{each}"} for each in range(jobs)]
-        task = {"kind": "segment", "frames": 100, "version": VERSION, "status": status}
+        task: dict[str, object] = {"kind": "segment", "frames": 100, "version": VERSION, "status": status}
         tasks = [
             task | {"id": uuid7(), "job_id": row["id"], "number": number, "virtual_time": float(number)}
             for number in range(segments)

@@ -20,7 +20,7 @@ from services.database.migrations import upgrade
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow
 from services.jobs.tasks import MAX_DEATHS, MAX_LOSSES, Claim
 from services.storage.object_keys import result_key, scene_folder
-from tests.services.board import FRAMES, LEASE, Board, Clock, made_by
+from tests.services.board import FRAMES, LEASE, VERSION, Board, Clock, made_by
 
 T = TypeVar("T")
 OWNERS = st.sampled_from(["a", "b", "c"])
@@ -112,12 +112,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(owner=OWNERS, priority=PRIORITIES, scene=st.sampled_from(["p", "q", None]))
     def submit(self, owner: str, priority: str, scene: str | None) -> None:
-        more = {} if scene is None else {"scene_key": scene}
+        more = {} if scene is None else {"scene_key": VERSION + scene}
         self.jobs.append(self.run(self.board.submit(owner, priority=priority, **more)))
 
     @rule(owner=OWNERS, names=st.lists(st.sampled_from(["tall", "square"]), unique=True), tall=st.booleans())
     def submit_outputs(self, owner: str, names: list[str], tall: bool) -> None:
-        keys = {"main": "p"} | ({"tall": "q"} if tall else {})
+        keys = {"main": f"{VERSION}p"} | ({"tall": f"{VERSION}q"} if tall else {})
         self.jobs.append(self.run(self.board.submit_outputs(*names, keys=keys, fairness_key=owner)))
 
     @rule(worker=WORKERS)
@@ -214,9 +214,12 @@ def test_any_sequence_of_changes_keeps_the_invariants(tmp_path: Path, examples: 
 async def test_concurrent_changes(board: Board, clock: Clock, seed: int) -> None:
     """On PostgreSQL: five workers, each of which may die at any step, and clients that change jobs meanwhile."""
     chance = random.Random(seed)
-    jobs = [await board.submit(chance.choice("abc"), scene_key=chance.choice("pq") * 5 + str(n % 9)) for n in range(16)]
+    jobs = [
+        await board.submit(chance.choice("abc"), scene_key=VERSION + chance.choice("pq") * 5 + str(n % 9))
+        for n in range(16)
+    ]
     for number in range(4):
-        keys = {"main": f"ppppp{number}"}
+        keys = {"main": f"{VERSION}ppppp{number}"}
         jobs.append(await board.submit_outputs("tall", "square", keys=keys, fairness_key=chance.choice("abc")))
     meddled: set[str] = set()
 
