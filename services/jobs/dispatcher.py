@@ -170,6 +170,7 @@ class Dispatcher:
             await self._queue.call()
 
     async def _release_joins(self) -> None:
+        await self._progress.add_up(everything=True)
         for job in await self._tasks.jobs_awaiting_join():
             if await self._tasks.release_join(job) is not None:
                 await self._queue.call()

@@ -27,12 +27,15 @@ class Progress:
         self._sessions = sessions
         self._worked_on: set[str] | None = None  # jobs with running tasks at the last look; None: not known yet
 
-    async def add_up(self) -> None:
-        """Bring jobs up to date whose tasks are running, or were when last looked; record an event for each change."""
+    async def add_up(self, *, everything: bool = False) -> None:
+        """Bring jobs up to date whose tasks are running, or were when last looked; record an event for each change.
+
+        ``everything``: all that are being rendered, as a task may have begun and ended between two looks.
+        """
         async with self._sessions() as session:
             working = set(await session.scalars(select(TaskRow.job_id).where(task_status_is("running")).distinct()))
             before = self._worked_on
-            if before is None:
+            if before is None or everything:
                 before = set(await session.scalars(select(JobRow.id).where(JobRow.status == "rendering")))
         jobs = sorted(working | before)
         for first in range(0, len(jobs), _TOGETHER):

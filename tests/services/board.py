@@ -167,7 +167,7 @@ class Board:
             counts = await self.tasks.complete(claim, made)
         else:
             counts = await self.tasks.finish(claim, made)
-            await self.progress.add_up()
+            await self.progress.add_up(everything=True)
             await self.tasks.release_join(claim.job)
         if counts and made is not None:
             assert made.key not in self.made, "it was done twice, and counted twice"

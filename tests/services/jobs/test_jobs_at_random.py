@@ -35,6 +35,7 @@ async def drain(board: Board, clock: Clock) -> None:
     for _ in range(ROUNDS):
         clock.step(seconds=LEASE + 6)
         await board.tasks.expire_leases()
+        await board.progress.add_up(everything=True)
         for job in await board.tasks.jobs_awaiting_join():
             await board.tasks.release_join(job)
         await board.work()

@@ -210,7 +210,7 @@ class TestWorkerDiesBetweenSteps:
             assert await board.tasks.jobs_awaiting_join() == []
             claim = await board.take()
             assert await board.tasks.finish(claim, made_by(claim))
-        await board.progress.add_up()
+        await board.progress.add_up(everything=True)
         assert await board.tasks.claim("other") is None
         assert await board.tasks.jobs_awaiting_join() == [job]
         assert await board.tasks.release_join(job) is not None
