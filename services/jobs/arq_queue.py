@@ -41,7 +41,7 @@ _FIRST = datetime(2001, 1, 1, tzinfo=UTC)  # the moment of turn 0; a turn is a s
 _LAST_TURN = 7e8  # 22 years; what comes later is ordered by age alone
 _HAND_OVER = 10  # seconds that arq gives the job of handing an id over
 _SILENT_AFTER = 5000  # milliseconds after which a dispatcher that said nothing counts as gone
-_WAIT = 10.0  # seconds that one command waits for a task
+_WAIT = 20.0  # seconds that one command waits for a task
 _LOOK_EVERY = 2.0  # seconds, more or less, between looks into the database while Redis is down
 _TIMEOUT = 2.0  # seconds to wait for Redis
 _MONITOR_TIMEOUT = 1.0  # seconds that a monitor waits for Redis
@@ -53,10 +53,9 @@ _WORKERS, _HEARTBEAT_TTL = "motes:workers", 15.0  # seconds that a heartbeat cou
 _HEARTBEAT = """
 local now = redis.call('TIME')[1]
 redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 local said = redis.call('GET', KEYS[2])
-if not said and not redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[3]) then
-    said = ARGV[4]
+if not said and not redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2]) then
+    said = ARGV[3]
 end
 return said
 """
@@ -276,7 +275,7 @@ class Queue:
         if not self._is_down():
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 async with self._request():
-                    keys, values = (3, _WORKERS, _DISPATCHER, _CANDIDATE), (worker, _HEARTBEAT_TTL, _CANDIDATE_FOR)
+                    keys, values = (3, _WORKERS, _DISPATCHER, _CANDIDATE), (worker, _CANDIDATE_FOR)
                     soon = Dispatching("", None).to_text()
                     said = await self._redis.execute_command("EVAL", _HEARTBEAT, *keys, *values, soon)
                     return None if said is None else Dispatching.from_text(said)
@@ -291,6 +290,8 @@ class Queue:
                 await self._redis.execute_command("DEL", _DISPATCHER)
             else:
                 await self._redis.execute_command("SET", _DISPATCHER, dispatching.to_text(), "PX", _SILENT_AFTER)
+                at, _ = await self._redis.execute_command("TIME")
+                await self._redis.execute_command("ZREMRANGEBYSCORE", _WORKERS, "-inf", int(at) - _HEARTBEAT_TTL)
 
     async def unregister(self, worker: str) -> None:
         """Remove a worker that stops; a dead one is forgotten after its last heartbeat."""

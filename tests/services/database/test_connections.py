@@ -150,4 +150,6 @@ async def test_unused_connections_are_closed(url: str) -> None:
     await eventually(is_closed)
     async with sessions() as session:  # and opened again
         assert await session.scalar(select(1)) == 1
+    await eventually(is_closed)
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if "dispose" in task.get_coro().__qualname__))  # type: ignore[union-attr]
     await engine.dispose()
