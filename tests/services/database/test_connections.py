@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import asyncpg
 import pytest
 from sqlalchemy import func, select, text
 
@@ -67,12 +66,7 @@ async def url(request: pytest.FixtureRequest, postgres_server: Postgres, name: s
     folder = pooler.partition("&")[0].removeprefix("host=")
 
     async def is_up() -> bool:
-        try:
-            connection = await asyncpg.connect(user="postgres", host=folder, port=6432, database=name)
-        except (OSError, asyncpg.PostgresError):
-            return False
-        await connection.close()
-        return True
+        return (Path(folder) / ".s.PGSQL.6432").exists()
 
     await eventually(is_up)
     return f"postgresql+asyncpg://postgres@/{name}?{pooler}"
