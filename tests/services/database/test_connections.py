@@ -46,7 +46,7 @@ def pooler(postgres_server: Postgres) -> Iterator[str]:
     who = {"user": pwd.getpwnam("nobody").pw_uid} if os.geteuid() == 0 else {}
     with subprocess.Popen((program, folder / "pgbouncer.ini"), stderr=subprocess.DEVNULL, cwd="/", **who) as process:
         yield f"host={folder}&port=6432&prepared_statement_cache_size=0"
-        process.terminate()
+        process.kill()
     shutil.rmtree(folder)
 
 
