@@ -99,8 +99,8 @@ MUTATIONS = [
     Mutation(
         "tasks: the join goes to the end of the queue",
         TASKS,
-        '"join")).values(virtual_time=turn)',
-        '"join")).values(virtual_time=1e9)',
+        'values(status="ready", virtual_time=turn)',
+        'values(status="ready", virtual_time=1e9)',
         TURNS,
     ),
     Mutation(

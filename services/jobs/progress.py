@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import defer
 
 from services.database.engine import Sessions
-from services.database.models import OPEN, JobRow, TaskRow, task_status_is
+from services.database.models import OPEN, JobRow, TaskRow, renders_itself, task_status_is
 from services.jobs.events import record_event
 from services.jobs.transitions import done_by_kind, set_progress, update_progress
 
@@ -36,7 +36,9 @@ class Progress:
             working = set(await session.scalars(select(TaskRow.job_id).where(task_status_is("running")).distinct()))
             before = self._worked_on
             if before is None or everything:
-                before = set(await session.scalars(select(JobRow.id).where(JobRow.status == "rendering")))
+                before = set(
+                    await session.scalars(select(JobRow.id).where(JobRow.status == "rendering", renders_itself()))
+                )
         jobs = sorted(working | before)
         for first in range(0, len(jobs), _TOGETHER):
             await self._add_up(jobs[first : first + _TOGETHER])

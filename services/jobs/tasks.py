@@ -222,11 +222,13 @@ class Tasks:
         """Make the join task ready if all segments are done and nobody has done so before."""
         unfinished = exists().where(TaskRow.job_id == job, TaskRow.kind != "join", TaskRow.status != "done")
         async with self._sessions.begin() as session:
-            flip = update(TaskRow).where(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
-            if not changed(await session.execute(flip.values(status="ready"))):
+            can_begin = and_(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
+            if await session.scalar(select(TaskRow.id).where(can_begin)) is None:
                 return None
             turn = await current_virtual_time(session)
-            await session.execute(update(TaskRow).where(of_kind(job, "join")).values(virtual_time=turn))
+            flip = update(TaskRow).where(can_begin).values(status="ready", virtual_time=turn)
+            if not changed(await session.execute(flip)):
+                return None
             row = await session.get_one(JobRow, job, with_for_update=True)
             if row.status in OPEN:
                 row.stage = "joining"

@@ -13,7 +13,7 @@ from services.database.models import ArtefactRow, DeliveryRow, JobRow, TaskRow, 
 from services.jobs.artefacts import as_artefact
 from services.jobs.outputs import outputs_shown, part_id
 from services.storage.object_keys import result_key
-from tests.services.board import LEASE, SIZES, Board, Clock, made_by
+from tests.services.board import LEASE, SIZES, VERSION, Board, Clock, made_by
 
 pytestmark = pytest.mark.anyio
 
@@ -218,7 +218,7 @@ class TestEnded:
 
     async def test_deleting_leaves_no_row_and_names_all_files(self, board: Board) -> None:
         job = await board.submit_outputs("tall", webhook_url="https://example.com")
-        other = await board.submit(scene_key=f"{job[:8]}-main")
+        other = await board.submit(scene_key=f"{VERSION}{job[:8]}-main")
         await board.work()
         gone = await board.jobs.delete(job)
         assert gone is not None
