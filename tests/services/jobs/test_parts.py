@@ -222,9 +222,9 @@ class TestEnded:
         await board.work()
         gone = await board.jobs.delete(job)
         assert gone is not None
-        kept = {key for key in board.made if f"{job[:8]}-main" in key}
+        kept = {key for key in board.made if f"{VERSION}{job[:8]}-main" in key}
         assert {made.key for made in gone.artefacts} == board.made.keys() - kept
-        assert {folder.split("/")[1] for folder in gone.folders} == {f"{job[:8]}-main", f"{job[:8]}-tall"}
+        assert {folder.split("/")[1] for folder in gone.folders} == {f"{VERSION}{job[:8]}-main", f"{VERSION}{job[:8]}-tall"}
         gone = await board.jobs.delete(other)
         assert gone is not None
         assert {made.key for made in gone.artefacts} == kept
