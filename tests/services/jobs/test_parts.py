@@ -224,7 +224,8 @@ class TestEnded:
         assert gone is not None
         kept = {key for key in board.made if f"{VERSION}{job[:8]}-main" in key}
         assert {made.key for made in gone.artefacts} == board.made.keys() - kept
-        assert {folder.split("/")[1] for folder in gone.folders} == {f"{VERSION}{job[:8]}-main", f"{VERSION}{job[:8]}-tall"}
+        scenes = {f"{VERSION}{job[:8]}-{name}" for name in ("main", "tall")}
+        assert {folder.split("/")[1] for folder in gone.folders} == scenes
         gone = await board.jobs.delete(other)
         assert gone is not None
         assert {made.key for made in gone.artefacts} == kept
