@@ -34,6 +34,12 @@ class ServiceSettings(BaseSettings):
 
     data: Path = Field(default=Path("motes-data"), description="folder for everything that is not stored elsewhere")
     database_url: str = Field(default="", description="postgresql+asyncpg://…; empty: SQLite in the data folder")
+    database_pool: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="connections to PostgreSQL that a process opens at most; 0: 10, or 3 if it is a worker",
+    )
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="the queue")
     storage_url: str = Field(default="", description="file://…, s3://…; empty: a folder in the data folder")
     media_root: Path | None = Field(

@@ -31,6 +31,7 @@ VERSIONS = "tests/services/jobs/test_jobs_versions.py -k sqlite"
 ACCOUNT, ACCOUNTS = "services/auth/account.py", "tests/services/auth/test_account.py -k sqlite"
 SLOTS, SLOT_TESTS = "services/jobs/slots.py", "tests/services/jobs/test_slots.py -k sqlite"
 FAIR, TURNS = "services/jobs/fair_scheduler.py", "tests/services/jobs/test_fair_scheduler.py -k sqlite"
+CHOICE = "services/jobs/turns.py"
 PLAN, CUTS = "ecs_core/rendering/plan.py", "tests/ecs_core/rendering/test_plan.py"
 SEGMENT, FRAMES = "ecs_core/rendering/segment.py", "tests/ecs_core/rendering/test_same_frames.py"
 WORLD, WORLDS = "ecs_core/ecs/world.py", "tests/ecs_core/ecs/test_world.py"
@@ -84,9 +85,7 @@ MUTATIONS = [
         "values(done=done)",
         LEASES,
     ),
-    Mutation(
-        "lease: ends at once", TASKS, "TaskRow.lease_until < db_now())", "TaskRow.lease_until > db_now())", LEASES
-    ),
+    Mutation("lease: never expires", TASKS, ", TaskRow.lease_until < db_now())", ", TaskRow.attempt < 0)", LEASES),
     Mutation("lease: attempts are not counted", TASKS, ' "attempt": TaskRow.attempt + 1,', "", LEASES),
     Mutation("lease: one loss too many", TASKS, "if losses >= MAX_LOSSES", "if losses > MAX_LOSSES", LEASES),
     Mutation("lease: losses are not counted", TASKS, ", losses=TaskRow.losses + 1)", ")", LEASES),
@@ -102,8 +101,8 @@ MUTATIONS = [
     Mutation(
         "tasks: the join goes to the end of the queue",
         TASKS,
-        'values(status="ready", virtual_time=turn, ',
-        'values(status="ready", virtual_time=1e9, ',
+        'values(status="ready", virtual_time=turn)',
+        'values(status="ready", virtual_time=1e9)',
         TURNS,
     ),
     Mutation(
@@ -114,17 +113,10 @@ MUTATIONS = [
         TURNS,
     ),
     Mutation(
-        "tasks: not queued again, though nobody took it",
-        TASKS,
-        "or_(TaskRow.queued_at.is_(None), TaskRow.queued_at < db_now(-REQUEUE_AFTER))",
-        "TaskRow.queued_at.is_(None)",
-        LEASES,
-    ),
-    Mutation(
         "tasks: those of other versions are taken",
         TASKS,
-        "return true() if self._versions is None else",
-        "return true() if True else",
+        "own = [] if self._versions is None else",
+        "own = [] if True else",
         VERSIONS,
     ),
     Mutation(
@@ -135,7 +127,15 @@ MUTATIONS = [
         LIFECYCLE,
     ),
     Mutation("tasks: a plan noted twice has its segments twice", TASKS, "if number not in known:", "if True:", LEASES),
-    Mutation("tasks: the oldest is never first", TASKS, "self._claims % FIFO_EVERY == FIFO_EVERY - 1", "False", TURNS),
+    Mutation("tasks: any task is taken for one that is offered", TASKS, ", other.queued_at.is_not(None))", ")", LEASES),
+    # Turns
+    Mutation(
+        "turns: the oldest is never first", CHOICE, "while self._since_oldest >= OLDEST_EVERY:", "while False:", TURNS
+    ),
+    Mutation(
+        "turns: offered only once", CHOICE, "TaskRow.queued_at < db_now(-OFFER_AGAIN)", "TaskRow.attempt < 0", LEASES
+    ),
+    Mutation("turns: no owner has a cap", CHOICE, "cap is None or running[owner] < cap", "True", TURNS),
     # The fair scheduler
     Mutation("fair: priorities upside down", FAIR, "number / WEIGHTS[priority]", "number * WEIGHTS[priority]", TURNS),
     Mutation(

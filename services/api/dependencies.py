@@ -28,7 +28,6 @@ from services.database.migrations import upgrade
 from services.database.models import JobRow, SystemRow, new_id
 from services.jobs.events import last_event_ids
 from services.jobs.lifecycle import Jobs
-from services.jobs.tasks import Tasks
 from services.media.assets.store import Assets
 from services.media.resumable import ResumableUploads
 from services.media.sandbox.self_check import check_sandbox
@@ -153,14 +152,13 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     settings.data.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.database)
     metrics.preset_types((await to_thread.run_sync(particle_types)).types)
-    engine, sessions = open_database(settings.database)
+    engine, sessions = open_database(settings.database, pool=settings.database_pool or 10)
     storage = Storage(settings.storage)
-    tasks = Tasks(sessions, lease=settings.lease_seconds)
     loops = Loops(on_end=end_process)
     try:
         with work_folder(storage.scratch, "api") as folder:
             async with (
-                TaskNotifier(settings.redis_url, tasks, loops=loops) as notifier,
+                TaskNotifier(settings.redis_url, loops=loops) as notifier,
                 RateLimiter(settings.redis_url) as rates,
             ):
                 songs, keys = Songs(settings, sessions, storage, folder), ApiKeys(sessions)

@@ -1,4 +1,4 @@
-"""TaskNotifier: wakes workers when a task is ready. If Redis is down, nobody waits: workers poll."""
+"""TaskNotifier: calls the dispatcher when a task is ready. If Redis is down, it looks by itself."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 
-from services.jobs.task_queue import TaskQueue, open_monitor, open_queue
-from services.jobs.tasks import TASK_KINDS, Tasks
+from services.jobs.task_queue import open_monitor, open_queue
+from services.jobs.tasks import TASK_KINDS
 from services.processes.loops import Loops
 
 _log = logging.getLogger("motes.api")
@@ -17,8 +17,8 @@ _RETRY_DELAY = 1.0  # seconds until the queue is opened again
 class TaskNotifier:
     """A connection to the queue in the background. Use as an asynchronous context manager."""
 
-    def __init__(self, redis_url: str, tasks: Tasks, *, loops: Loops) -> None:
-        self._url, self._tasks, self._loops = redis_url, tasks, loops
+    def __init__(self, redis_url: str, *, loops: Loops) -> None:
+        self._url, self._loops = redis_url, loops
         self._wanted = asyncio.Event()
         self._held = AsyncExitStack()
 
@@ -31,7 +31,7 @@ class TaskNotifier:
         await self._held.aclose()
 
     def wake(self) -> None:
-        """Wake workers soon."""
+        """Have tasks offered to workers soon."""
         self._wanted.set()
 
     async def can_wake(self) -> bool:
@@ -53,14 +53,7 @@ class TaskNotifier:
                     while True:
                         await self._wanted.wait()
                         self._wanted.clear()
-                        await self._put(queue)
+                        await queue.call()
             except Exception:
-                _log.warning("workers cannot be told of work, and look for it themselves", exc_info=True)
+                _log.warning("the dispatcher cannot be called, and looks by itself", exc_info=True)
                 await asyncio.sleep(_RETRY_DELAY)
-
-    async def _put(self, queue: TaskQueue) -> None:
-        if not await self.can_wake():  # workers would not poll for tasks that are marked as queued
-            return
-        for task in await self._tasks.next_to_enqueue():
-            if not await queue.enqueue(task.id, task.attempt):
-                return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import random
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,16 +12,20 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, make_url, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.util import await_only
 
 from services.database.clock import DatabaseClock, give_clock
 from services.observability import metrics
 
 _IDLE_TIMEOUT = 10.0  # seconds that a transaction may idle before PostgreSQL rolls it back
+_POOL = 10  # connections to PostgreSQL
+_FULL, _FULL_PATIENCE = "53300", 20.0  # SQLSTATE of a server that has no connection left, and seconds to wait for one
 # SQLSTATEs of a lost, stalled or refused connection.
 _CONNECTION_ERRORS = ("08", "25P03", "53300", "57P")
 
@@ -103,17 +109,40 @@ class _Connection(sqlite3.Connection):
         super().close()
 
 
-def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
+def _close_idle(engine: AsyncEngine, seconds: float) -> None:
+    """Close connections when none was used for so many seconds."""
+    timers, closing = list[asyncio.TimerHandle](), set[asyncio.Task[None]]()
+
+    def close() -> None:
+        if engine.sync_engine.pool.checkedout() == 0:  # type: ignore[attr-defined]  # of a QueuePool
+            task = asyncio.ensure_future(engine.dispose())
+            closing.add(task)
+            task.add_done_callback(closing.discard)
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def _later(connection: Any, record: Any) -> None:
+        while timers:
+            timers.pop().cancel()
+        if connection is not None:
+            timers.append(asyncio.get_running_loop().call_later(seconds, close))
+
+
+def open_database(url: str, *, pool: int = _POOL, close_after: float | None = None) -> tuple[AsyncEngine, Sessions]:
     """Open an engine and its sessions. SQLite runs in WAL mode, so readers never wait for a writer; what it commits
     survives a power cut.
+
+    PostgreSQL gets at most ``pool`` connections; with ``close_after``, none while none was used for so many seconds. If
+    it has none to spare, one is waited for. A pooler in transaction mode may be between, if the URL says
+    ``prepared_statement_cache_size=0``: no lock or statement is expected to outlast a transaction.
 
     A database that is unreachable or drops a connection raises OperationalError, whatever the driver raises.
     """
     sqlite = url.startswith("sqlite")
     # SQLite waits for other processes' writes; a pool would make it wait for its own.
-    # PostgreSQL would keep the locks of a vanished client for hours.
-    patience = {"server_settings": {"idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT:.0f}s"}}
-    options: dict[str, Any] = {"pool_size": 10, "pool_pre_ping": True, "connect_args": patience}
+    options: dict[str, Any] = {"pool_size": pool, "max_overflow": 0, "pool_pre_ping": True}
+    if make_url(url).query.get("prepared_statement_cache_size") == "0":  # a pooler that knows no prepared statements
+        name = {"prepared_statement_name_func": lambda: f"motes_{uuid4()}"}  # that no other client uses
+        options["connect_args"] = {"statement_cache_size": 0, **name}
     if sqlite:
         options = {"connect_args": {"factory": _Connection}}
     # Errors are logged, and parameters hold song names and webhook URLs.
@@ -140,10 +169,28 @@ def open_database(url: str) -> tuple[AsyncEngine, Sessions]:
 
         @event.listens_for(engine.sync_engine, "do_connect")
         def _connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
-            try:
-                return dialect.connect(*arguments, **options)
-            except OSError as error:  # no such host or socket, refused, or timed out
-                raise dialect.loaded_dbapi.OperationalError(str(error)) from error
+            end = time.monotonic() + _FULL_PATIENCE
+            while True:
+                try:
+                    return dialect.connect(*arguments, **options)
+                except OSError as error:  # no such host or socket, refused, or timed out
+                    raise dialect.loaded_dbapi.OperationalError(str(error)) from error
+                except Exception as error:
+                    if getattr(error, "sqlstate", None) != _FULL or time.monotonic() > end:
+                        raise
+                await_only(asyncio.sleep(random.uniform(0.05, 0.25)))
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def _be_patient(connection: Any, record: Any) -> None:
+            # Otherwise PostgreSQL would keep the locks of a vanished client for hours. Not as a parameter of the
+            # connection, which poolers refuse.
+            cursor = connection.cursor()
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_TIMEOUT:.0f}s'")
+            cursor.close()
+            connection.commit()
+
+        if close_after is not None:
+            _close_idle(engine, close_after)
 
         @event.listens_for(engine.sync_engine, "handle_error")
         def _no_answer(context: ExceptionContext) -> None:

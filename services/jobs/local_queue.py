@@ -1,40 +1,43 @@
-"""The queue of one machine: wakes workers through a named pipe, so one machine needs no Redis.
+"""The queue of one machine: named pipes wake its processes, so one machine needs no Redis.
 
-A byte in the pipe means that a task is ready. The kernel gives each byte to one waiting worker, and only workers with a
-free slot wait. A worker that crashes with a byte loses nothing: the database knows the task, and it is announced again.
-Beside the pipe there is a file for each live worker and one with recent durations for each kind of task.
+A byte in the pipe ``ready`` means that a task has been offered. The kernel gives each byte to one waiting worker, which
+claims the task whose turn is first; only workers with a free slot wait. A worker that crashes with a byte loses
+nothing: the database knows the task, and it is offered again. A byte in the pipe ``due`` calls the dispatcher. Beside
+the pipes there is a file for each live worker, one by which the dispatcher shows that it lives, and one with recent
+durations for each kind of task.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from services.database.clock import uptime
+from services.jobs.dispatching import Dispatching
+from services.jobs.turns import Offer
 from services.storage.private_folders import private_folder
 
-_log = logging.getLogger("motes.queue")
 _HEARTBEAT_TTL = 15.0  # seconds
+_SILENT_AFTER = 4.0  # seconds after which a dispatcher that said nothing counts as gone
 _DURATIONS_KEPT = 100  # for each kind of task
 _DURATION = struct.Struct("<d")  # seconds
 _MAX_FILE = 1 << 16  # bytes; a longer file of durations is cut to the latest
+_ALL = 1 << 16  # bytes that a pipe holds
 _DURATIONS = "durations-"  # followed by the kind of task
 
 
 class LocalQueue:
     """A task queue in a folder that the processes of one machine share; see ``services.jobs.task_queue``."""
 
-    def __init__(self, folder: Path, pipe: int) -> None:
-        self._folder, self._pipe = folder, pipe
+    def __init__(self, folder: Path, *, ready: int, due: int) -> None:
+        self._folder, self._ready, self._due = folder, ready, due
 
     @staticmethod
     @asynccontextmanager
@@ -47,70 +50,33 @@ class LocalQueue:
         """
         folder = private_folder(Path(urlsplit(url).path))
         private_folder(folder / "workers")
-        with contextlib.suppress(FileExistsError):
-            os.mkfifo(folder / "ready", 0o600)
-        # Open for reading and writing, so that it never reports end of file when other processes close it.
-        pipe = os.open(folder / "ready", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            yield LocalQueue(folder, pipe)
-        finally:
-            os.close(pipe)
+        with contextlib.ExitStack() as stack:
+            ready, due = (_open_pipe(folder / name, stack) for name in ("ready", "due"))
+            yield LocalQueue(folder, ready=ready, due=due)
 
-    async def enqueue(self, task: str, attempt: int) -> bool:
+    async def call(self) -> None:
+        """Call the dispatcher, which looks at once."""
+        _write(self._due)
+
+    async def called(self, seconds: float) -> None:
+        """Wait until the dispatcher is called, at most so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await _read(self._due, _ALL)
+
+    async def put(self, offer: Offer) -> bool:
         """Wake a worker for a ready task."""
-        with contextlib.suppress(BlockingIOError):  # the pipe is full: workers have enough to do
-            os.write(self._pipe, b".")
+        _write(self._ready)
         return True
 
-    async def consume(self, work: Callable[[], Awaitable[Any]], *, size: int) -> None:
-        """Call ``work`` for every byte, ``size`` at a time. Never returns."""
-        slots, running = asyncio.Semaphore(size), set[asyncio.Task[None]]()
+    async def take(self, versions: Collection[str]) -> tuple[str, int] | None:
+        """Wait until a task has been offered; which one is next, the database knows."""
+        await _read(self._ready, 1)
+        return None
 
-        async def called() -> None:
-            try:
-                await work()
-            except Exception:
-                _log.exception("a task failed unexpectedly")
-            finally:
-                slots.release()
-
-        try:
-            while True:
-                await slots.acquire()
-                await self._next()
-                _log.debug("woken")
-                task = asyncio.create_task(called())
-                running.add(task)
-                task.add_done_callback(running.discard)
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-
-    async def _next(self) -> None:
-        """Wait for a byte and take it."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                os.read(self._pipe, 1)
-                return
-            except BlockingIOError:
-                readable: asyncio.Future[None] = loop.create_future()
-                loop.add_reader(self._pipe, _set, readable)
-                try:
-                    await readable
-                finally:
-                    loop.remove_reader(self._pipe)
-
-    async def run_periodically(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
-        """Call ``do`` every ``every`` seconds in every worker, so ``do`` must be idempotent. Never returns.
-
-        Raises:
-            Exception: any that ``do`` raises.
-        """
-        while True:
-            await asyncio.sleep(every - uptime() % every)
-            await do()
+    def carries_tasks(self) -> bool:
+        """No: it only wakes."""
+        return False
 
     async def record_duration(self, kind: str, seconds: float) -> None:
         """Record the duration of a task."""
@@ -141,11 +107,28 @@ class LocalQueue:
     async def remove_finished(self, unfinished: Callable[[Collection[str]], Awaitable[Set[tuple[str, int]]]]) -> None:
         """Nothing to remove: a byte names no task."""
 
-    async def heartbeat(self, worker: str) -> None:
-        """Send a worker's heartbeat; call it every few seconds."""
+    async def heartbeat(self, worker: str) -> Dispatching | None:
+        """Send a worker's heartbeat; returns what the dispatcher said in the last seconds, None if it was silent."""
         with contextlib.suppress(OSError):
             self._life(worker).touch()
             os.utime(self._life(worker), (uptime(), uptime()))  # nobody sets that clock
+        said = self._folder / "dispatcher"
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            if uptime() - said.stat().st_mtime < _SILENT_AFTER:
+                return Dispatching.from_text(said.read_bytes())
+        return None
+
+    async def announce(self, dispatching: Dispatching | None) -> None:
+        """Say who dispatches, every few seconds; None: nobody does any more."""
+        said = self._folder / "dispatcher"
+        with contextlib.suppress(OSError):  # a full disk: others look in the database
+            if dispatching is None:
+                said.unlink()
+                return
+            part = said.with_suffix(f".{os.getpid()}")
+            part.write_text(dispatching.to_text())
+            os.utime(part, (uptime(), uptime()))
+            part.replace(said)
 
     async def unregister(self, worker: str) -> None:
         """Remove a worker that stops; a dead one is forgotten after its last heartbeat."""
@@ -166,6 +149,36 @@ class LocalQueue:
             with contextlib.suppress(FileNotFoundError):  # it has just stopped
                 alive += 0 <= uptime() - path.stat().st_mtime < _HEARTBEAT_TTL
         return alive
+
+
+def _open_pipe(path: Path, stack: contextlib.ExitStack) -> int:
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(path, 0o600)
+    # Open for reading and writing, so that it never reports end of file when other processes close it.
+    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    stack.callback(os.close, pipe)
+    return pipe
+
+
+def _write(pipe: int) -> None:
+    with contextlib.suppress(BlockingIOError):  # the pipe is full: whoever reads it has enough to do
+        os.write(pipe, b".")
+
+
+async def _read(pipe: int, number: int) -> None:
+    """Wait for bytes, and take at most so many."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            os.read(pipe, number)
+            return
+        except BlockingIOError:
+            readable: asyncio.Future[None] = loop.create_future()
+            loop.add_reader(pipe, _set, readable)
+            try:
+                await readable
+            finally:
+                loop.remove_reader(pipe)
 
 
 def _set(event: asyncio.Future[None]) -> None:

@@ -1,21 +1,43 @@
-"""The task queue as the API and workers see it, whether Redis or a local pipe wakes the workers.
+"""The task queue as the API, the dispatcher and workers see it, whether Redis or local pipes carry it.
 
-A queue only says that something is ready. The database knows what is ready and in which order; what a queue loses is
-enqueued again.
+The dispatcher (``services.jobs.dispatcher``) puts ready tasks into it in the order of their turns, and workers take
+them. The database stays the truth: what a queue loses the dispatcher puts again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Set
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Protocol
+
+from services.jobs.dispatching import Dispatching
+from services.jobs.turns import Offer
 
 
 class TaskQueue(Protocol):
-    """What workers need, and what the API needs to wake them."""
+    """What workers and the dispatcher need, and what the API needs to call the dispatcher."""
 
-    async def enqueue(self, task: str, attempt: int) -> bool:
-        """Wake a worker for a ready task; False if that is not possible now."""
+    async def call(self) -> None:
+        """Call the dispatcher, as tasks have become ready. If it does not hear, it looks by itself a little later."""
+        ...
+
+    async def called(self, seconds: float) -> None:
+        """Wait until the dispatcher is called, at most so many seconds."""
+        ...
+
+    async def put(self, offer: Offer) -> bool:
+        """Put a ready task into the queue; no effect if it is there. False if that is not possible now."""
+        ...
+
+    async def take(self, versions: Collection[str]) -> tuple[str, int] | None:
+        """Wait for the next task of these renderer versions; returns its id and attempt.
+
+        None if it is not known which is next, and the database should be asked.
+        """
+        ...
+
+    def carries_tasks(self) -> bool:
+        """Whether tasks travel through it now; otherwise workers look for more in the database."""
         ...
 
     async def record_duration(self, kind: str, seconds: float) -> None:
@@ -26,23 +48,16 @@ class TaskQueue(Protocol):
         """Remove finished tasks; ``unfinished`` returns those that are still to be done, with their attempts."""
         ...
 
-    async def heartbeat(self, worker: str) -> None:
-        """Send a worker's heartbeat; call it every few seconds."""
+    async def heartbeat(self, worker: str) -> Dispatching | None:
+        """Send a worker's heartbeat; returns what the dispatcher said in the last seconds, None if it was silent."""
+        ...
+
+    async def announce(self, dispatching: Dispatching | None) -> None:
+        """Say who dispatches, every few seconds; None: nobody does any more."""
         ...
 
     async def unregister(self, worker: str) -> None:
         """Remove a worker that stops; a dead one is forgotten after its last heartbeat."""
-        ...
-
-    async def consume(self, work: Callable[[], Awaitable[Any]], *, size: int) -> None:
-        """Call ``work`` for every message, ``size`` at a time. Never returns."""
-        ...
-
-    async def run_periodically(self, do: Callable[[], Awaitable[Any]], *, every: int) -> None:
-        """Call ``do`` every so many seconds in one worker, or in several if it copes with that. Never returns.
-
-        ``every`` divides a minute, or is whole minutes that divide an hour.
-        """
         ...
 
 
@@ -50,7 +65,7 @@ class QueueMonitor(Protocol):
     """Questions to a queue."""
 
     async def is_up(self) -> bool:
-        """Whether workers can be woken."""
+        """Whether the queue carries tasks."""
         ...
 
     async def workers(self) -> int | None:

@@ -1,7 +1,7 @@
 """Tasks: the pieces of jobs that workers do. Every change of state is a compare-and-set in the database.
 
 A video is one plan task, then segment tasks, then a join task; a frame is a single task. A task is *waiting* for other
-tasks, *ready*, *running* under a lease, or *done*. The queue only wakes workers: a lost message is sent again.
+tasks, *ready*, *running* under a lease, or *done*. Which ready tasks workers are offered: ``services.jobs.turns``.
 
 Transactions that change tasks and their job change the tasks first, which prevents deadlocks.
 """
@@ -16,43 +16,44 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, true, update
+from sqlalchemy import and_, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from ecs_core import MotesError
 from services.auth.account import settle
 from services.database.clock import db_now, time_in
 from services.database.engine import Sessions, advisory_lock, on_commit
 from services.database.migrations import is_at_head
-from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, uuid7
+from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow, id_timestamp, task_status_is, uuid7
 from services.jobs.artefacts import Artefact, as_artefact, finished_result, publish, segment_keys
 from services.jobs.events import progress_state
 from services.jobs.fair_scheduler import current_virtual_time, segment_times
 from services.jobs.outputs import release_plans
-from services.jobs.slots import none_of, take_slot
+from services.jobs.render_spec import VERSION_LENGTH
+from services.jobs.slots import may_hold
 from services.jobs.task_memory import estimate_memory
 from services.jobs.transitions import (
-    RENDERER_VERSION,
     changed,
     complete_job,
+    done_by_kind,
     end_job,
     end_left_parts,
     of_kind,
+    set_progress,
     tell,
     update_progress,
-    whole_is_open,
 )
+from services.jobs.turns import is_due, is_open
 from services.observability import metrics
 from services.storage.object_keys import SINGLE_TASK_KINDS, light_key, segment_key
 
 MAX_DEATHS = 3  # a task whose process dies this often fails its job
 MAX_LOSSES = 20  # a task whose worker vanishes or fails this often fails its job
-FIFO_EVERY = 16  # one claim in this many takes the oldest task, regardless of virtual time
-QUEUE_LIMIT = 64  # tasks in the queue at a time; the rest follow, so that virtual time decides
-REQUEUE_AFTER = timedelta(seconds=5)  # a ready task that no worker took is enqueued again
 RETRY_DELAY = timedelta(seconds=5)  # wait before retrying a task that is blocked
 TASK_KINDS = ("plan", "segment", "join", *SINGLE_TASK_KINDS)
 _LONGER = 1.0  # seconds by which a track may be longer than the default one
+_WITHDRAWN = {"status": "ready", "worker": None, "queued_at": None, "lease_until": None}
 _REQUEUED = {"status": "ready", "attempt": TaskRow.attempt + 1, "queued_at": None, "lease_until": None, "done": 0}
 
 
@@ -85,59 +86,73 @@ class Tasks:
 
     def __init__(self, sessions: Sessions, *, lease: float, versions: Collection[str] | None = None) -> None:
         self._sessions, self._lease, self._versions = sessions, timedelta(seconds=lease), versions
-        self._claims = 0
 
-    async def claim(self, worker: str, *, memory: int | None = None) -> Claim | None:
-        """Claim the ready task with the lowest virtual time; None if there is none for this worker.
+    async def claim(
+        self, worker: str, offered: tuple[str, int] | None = None, *, memory: int | None = None
+    ) -> Claim | None:
+        """Claim a task that the dispatcher offers; None if there is none for this worker.
+
+        It is the one of this id and attempt, ``offered`` by the queue; if somebody else has that, or without, the one
+        with the lowest virtual time. ``memory`` is how many bytes the worker has free: what is expected to take more
+        stays ready, and is offered again. None takes any.
 
         Of those that are expected to take at most so many bytes of ``memory``; None: of all.
 
         Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
-        order = (TaskRow.id,) if self._claims % FIFO_EVERY == FIFO_EVERY - 1 else (TaskRow.virtual_time, TaskRow.id)
         async with self._sessions.begin() as session:
-            best = select(TaskRow).join(JobRow, JobRow.id == TaskRow.job_id).order_by(*order).limit(1)
-            best = best.where(TaskRow.status == "ready", _is_due(), self._is_renderable(), is_at_head())
-            if memory is not None:
-                best = best.where(TaskRow.memory <= memory)
-            best = best.with_for_update(skip_locked=True, of=TaskRow)
-            while (row := (await session.scalars(best)).first()) is not None:
-                job = await session.get_one(JobRow, row.job_id)
-                if not await take_slot(session, job):
-                    best = best.where(none_of(job))
-                    continue
-                if job.status not in OPEN or not await whole_is_open(session, job):
-                    row.status = "done"
-                    await session.flush()
-                    continue
-                row.status, row.worker, row.lease_until, row.done = "running", worker, db_now(self._lease), 0
-                if row.kind in ("plan", *SINGLE_TASK_KINDS):
-                    await session.refresh(job, with_for_update=True)
-                    begun = "rendering", "rendering" if row.kind == "frame" else "analysing"
-                    if job.status in OPEN and (job.status, job.stage) != begun:
-                        if job.status == "queued" and job.kind == "video":
-                            waited = await time_in(session) - id_timestamp(row.id)
-                            on_commit(session, partial(metrics.job_begun, max(0.0, waited.total_seconds())))
-                        job.status, job.stage = begun
-                        await tell(session, job)
-                self._claims += 1
-                plan = await session.scalar(select(TaskRow.id).where(of_kind(job.id, "plan")))
-                what = (row.id, row.attempt, row.kind, row.number)
-                about = job.traceparent, job.owner, job.reopened_at is not None
-                size = (row.frames, job.seconds, row.memory)
-                return Claim(*what, job.id, job.scene, job.scene_key, plan, *about, *size)
-        return None
+            row = None
+            if offered is not None:
+                exact = and_(TaskRow.id == offered[0], TaskRow.attempt == offered[1], *self._claimable(TaskRow, memory))
+                row = await self._take(session, worker, exact)
+            if row is None:
+                other = aliased(TaskRow)
+                best = select(other.id).where(*self._claimable(other, memory), other.queued_at.is_not(None))
+                best = best.order_by(other.virtual_time, other.id).limit(1).with_for_update(skip_locked=True, of=other)
+                row = await self._take(session, worker, TaskRow.id == best.scalar_subquery())
+            if row is None:
+                return None
+            id_, job_id, attempt, kind, number, *size = row
+            plan = select(TaskRow.id).where(of_kind(job_id, "plan")).scalar_subquery()
+            job, plan_id = (await session.execute(select(JobRow, plan).where(JobRow.id == job_id))).one()
+            if not await may_hold(session, job):  # two were offered at the same moment
+                await session.execute(update(TaskRow).where(TaskRow.id == id_).values(**_WITHDRAWN))
+                return None
+            if kind in ("plan", *SINGLE_TASK_KINDS):
+                await session.refresh(job, with_for_update=True)
+                begun = "rendering", "rendering" if kind == "frame" else "analysing"
+                if job.status in OPEN and (job.status, job.stage) != begun:
+                    if job.status == "queued" and job.kind == "video":
+                        waited = await time_in(session) - id_timestamp(id_)
+                        on_commit(session, partial(metrics.job_begun, max(0.0, waited.total_seconds())))
+                    job.status, job.stage = begun
+                    await tell(session, job)
+            about = job.traceparent, job.owner, job.reopened_at is not None
+            frames, expected = size
+            rest = (*about, frames, job.seconds, expected)
+            return Claim(id_, attempt, kind, number, job.id, job.scene, job.scene_key, plan_id, *rest)
+
+    def _claimable(self, task: Any, memory: int | None) -> list[Any]:
+        """Conditions: this worker may claim the task."""
+        fits = [] if memory is None else [task.memory <= memory]
+        own = [] if self._versions is None else [task.version.in_(self._versions)]
+        return [task_status_is("ready", task), is_due(task), *own, *fits, is_open(task.job_id), is_at_head()]
+
+    async def _take(self, session: AsyncSession, worker: str, which: Any) -> Any:
+        """Claim the task that the condition names; returns what ``claim`` needs of its row. None: it was none."""
+        taken = update(TaskRow).where(which, task_status_is("ready"))
+        taken = taken.values(status="running", worker=worker, lease_until=db_now(self._lease), done=0)
+        about = TaskRow.id, TaskRow.job_id, TaskRow.attempt, TaskRow.kind, TaskRow.number
+        return (await session.execute(taken.returning(*about, TaskRow.frames, TaskRow.memory))).first()
 
     async def renew(self, claim: Claim, done: int) -> bool:
         """Extend the lease and record progress; False if the claim was lost or the job is over.
 
-        ``done`` is in frames for a segment, otherwise in percent.
+        ``done`` is in frames for a segment, otherwise in percent. Only the task's own row is written: others add up.
         """
         async with self._sessions.begin() as session:
-            kept = _fenced_update(claim).values(lease_until=db_now(self._lease), done=done)
-            if not changed(await session.execute(kept)):
-                return False
-            return await update_progress(session, claim.job)
+            kept = _fenced_update(claim).where(is_open(claim.job))
+            return changed(await session.execute(kept.values(lease_until=db_now(self._lease), done=done)))
 
     async def record_plan(
         self, claim: Claim, segments: Sequence[int], *, start: float | None = None, seconds: float | None = None
@@ -171,17 +186,17 @@ class Tasks:
             parts = [key for of_one in keys.values() if not there.issuperset(of_one) for key in of_one if key in there]
             await session.execute(delete(ArtefactRow).where(ArtefactRow.key.in_(parts)))
             turns = segment_times(job, segments)
-            memory = estimate_memory(job.scene, "segment", seconds=job.seconds)
+            memory, version = estimate_memory(job.scene, "segment", seconds=job.seconds), job.scene_key[:VERSION_LENGTH]
             for number, (frames, turn) in enumerate(zip(segments, turns, strict=True)):
                 row = TaskRow(id=uuid7(at, number), job_id=job.id, kind="segment", number=number, status="waiting")
-                row.frames, row.virtual_time, row.memory = frames, turn, memory
+                row.frames, row.virtual_time, row.memory, row.version = frames, turn, memory, version
                 if there.issuperset(keys[number]):
                     row.status, row.done = "done", frames
                 if number not in known:
                     session.add(row)
             if not known:
-                memory = estimate_memory(job.scene, "join", seconds=job.seconds)
-                join = TaskRow(id=uuid7(at, len(segments)), job_id=job.id, kind="join", status="waiting", memory=memory)
+                join = TaskRow(id=uuid7(at, len(segments)), job_id=job.id, kind="join", status="waiting")
+                join.memory, join.version = estimate_memory(job.scene, "join", seconds=job.seconds), version
                 session.add(join)
             await release_plans(session, job, analysed=True)
             await session.flush()
@@ -194,7 +209,7 @@ class Tasks:
             row = (await session.scalars(found.with_for_update())).one_or_none()
             if row is None or row.status != "waiting":  # the job may be over
                 return None
-            row.status, row.queued_at = "ready", db_now()
+            row.status = "ready"
             return row
 
     async def finish(self, claim: Claim, made: Artefact | None = None, *more: Artefact) -> bool:
@@ -211,20 +226,27 @@ class Tasks:
             counts = made is None or (await publish(session, made)).object == made.object
             for each in more if counts else ():
                 await publish(session, each)
-            await update_progress(session, claim.job, worked=True)
+            # It works again, if it was blocked; the rest of its row waits until progress is added up.
+            freed = update(JobRow).where(JobRow.id == claim.job, JobRow.error.is_not(None), JobRow.status.in_(OPEN))
+            if changed(await session.execute(freed.values(error=None))):
+                await tell(session, await session.get_one(JobRow, claim.job, populate_existing=True))
             return counts
 
     async def release_join(self, job: str) -> TaskRow | None:
         """Make the join task ready if all segments are done and nobody has done so before."""
         unfinished = exists().where(TaskRow.job_id == job, TaskRow.kind != "join", TaskRow.status != "done")
         async with self._sessions.begin() as session:
-            flip = update(TaskRow).where(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
+            can_begin = and_(of_kind(job, "join"), TaskRow.status == "waiting", ~unfinished)
+            if await session.scalar(select(TaskRow.id).where(can_begin)) is None:
+                return None
             turn = await current_virtual_time(session)
-            if not changed(await session.execute(flip.values(status="ready", virtual_time=turn, queued_at=db_now()))):
+            flip = update(TaskRow).where(can_begin).values(status="ready", virtual_time=turn)
+            if not changed(await session.execute(flip)):
                 return None
             row = await session.get_one(JobRow, job, with_for_update=True)
             if row.status in OPEN:
-                row.stage, row.stage_progress = "joining", 0
+                row.stage = "joining"
+                set_progress(row, (await done_by_kind(session, [job])).get(job, {}))
                 await tell(session, row)
             return (await session.scalars(select(TaskRow).where(of_kind(job, "join")))).one()
 
@@ -325,29 +347,15 @@ class Tasks:
     async def expire_leases(self) -> int:
         """Requeue tasks whose lease has expired; returns how many."""
         async with self._sessions.begin() as session:
-            over = and_(TaskRow.status == "running", TaskRow.lease_until < db_now())
+            over = and_(task_status_is("running"), TaskRow.lease_until < db_now())
             return await _requeue_running(session, over, "expired")
 
     async def reclaim(self, worker: str) -> int:
         """Requeue what a worker of this name held before it restarted; returns how many."""
         async with self._sessions.begin() as session:
             return await _requeue_running(
-                session, and_(TaskRow.status == "running", TaskRow.worker == worker), "reclaimed"
+                session, and_(task_status_is("running"), TaskRow.worker == worker), "reclaimed"
             )
-
-    async def next_to_enqueue(self) -> list[TaskRow]:
-        """The next ready tasks that may not be in the queue; marks them as queued."""
-        async with self._sessions() as session:
-            unqueued = or_(TaskRow.queued_at.is_(None), TaskRow.queued_at < db_now(-REQUEUE_AFTER))
-            first = select(TaskRow, unqueued).join(JobRow, JobRow.id == TaskRow.job_id)
-            first = first.where(TaskRow.status == "ready", _is_due(), self._is_renderable())
-            first = first.order_by(TaskRow.virtual_time, TaskRow.id).limit(QUEUE_LIMIT)
-            rows = [row for row, is_unqueued in await session.execute(first) if is_unqueued]
-        if rows:
-            async with self._sessions.begin() as session:
-                mine = update(TaskRow).where(TaskRow.id.in_([row.id for row in rows]), TaskRow.status == "ready")
-                await session.execute(mine.values(queued_at=db_now()))
-        return rows
 
     async def unfinished(self, tasks: Collection[str]) -> set[tuple[str, int]]:
         """Those of the tasks that are ready or running, with their attempts."""
@@ -355,10 +363,6 @@ class Tasks:
             found = select(TaskRow.id, TaskRow.attempt).where(TaskRow.id.in_(tasks))
             found = found.where(TaskRow.status.in_(("ready", "running")))
             return {(task, attempt) for task, attempt in await session.execute(found)}
-
-    def _is_renderable(self) -> ColumnElement[bool]:
-        """Condition: this worker can render the job's version."""
-        return true() if self._versions is None else RENDERER_VERSION.in_(self._versions)
 
 
 async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> int:
@@ -372,11 +376,6 @@ async def _requeue_running(session: AsyncSession, which: Any, reason: str) -> in
             if job.status in OPEN:
                 await end_job(session, job, "failed", f"its workers vanished {MAX_LOSSES} times")
     return len(rows)
-
-
-def _is_due() -> Any:
-    """Condition: the task need not wait."""
-    return or_(TaskRow.not_before.is_(None), TaskRow.not_before <= db_now())
 
 
 def _fenced_update(claim: Claim) -> Any:

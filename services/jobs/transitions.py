@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -75,6 +75,7 @@ async def first_task(session: AsyncSession, job: JobRow) -> TaskRow:
         id=uuid7(await time_in(session)),
         job_id=job.id,
         kind=kind,
+        version=job.scene_key[:VERSION_LENGTH],
         memory=estimate_memory(job.scene, kind, seconds=await _seconds(session, job)),
         virtual_time=job.virtual_time,
         status="ready" if await may_plan(session, job) else "waiting",
@@ -147,30 +148,41 @@ async def end_left_parts(sessions: Sessions) -> int:
     return len(found)
 
 
-async def update_progress(
-    session: AsyncSession, job_id: str, *, worked: bool = False, before: tuple[Any, ...] | None = None
-) -> bool:
+async def update_progress(session: AsyncSession, job_id: str, *, before: tuple[Any, ...] | None = None) -> bool:
     """Compute the job's progress and record an event if it changed; False if the job is over.
 
-    ``worked`` clears the reason why the job was blocked. ``before`` is the state to compare with, if the caller has
-    changed the job already.
+    ``before`` is the state to compare with, if the caller has changed the job already.
     """
     job = await session.get_one(JobRow, job_id, with_for_update=True, populate_existing=True)
     if job.status not in OPEN:
         return False
     before = before or progress_state(job)
-    done = await session.scalar(select(func.sum(TaskRow.done)).where(of_kind(job_id, "segment")))
-    job.frames_done = int(done or 0)
-    if job.stage == "rendering":
-        job.stage_progress = 100 * job.frames_done // max(1, job.frames)
-    elif job.stage in ("analysing", "joining"):
-        kind = "plan" if job.stage == "analysing" else "join"
-        job.stage_progress = await session.scalar(select(TaskRow.done).where(of_kind(job_id, kind))) or 0
-    job.progress = 99 * job.frames_done // max(1, job.frames)  # the last percent is for joining
-    job.error = None if worked else job.error
+    set_progress(job, (await done_by_kind(session, [job_id])).get(job_id, {}))
     if progress_state(job) != before:
         await tell(session, job)
     return await whole_is_open(session, job)
+
+
+async def done_by_kind(session: AsyncSession, jobs: Collection[str]) -> dict[str, dict[str, int]]:
+    """What is done of each job's plan and join, in percent, and of its segments, in frames, by kind of task."""
+    kinds = TaskRow.kind.in_(("plan", "segment", "join"))
+    sums = select(TaskRow.job_id, TaskRow.kind, func.sum(TaskRow.done)).where(TaskRow.job_id.in_(jobs), kinds)
+    found: dict[str, dict[str, int]] = {}
+    for job, kind, done in await session.execute(sums.group_by(TaskRow.job_id, TaskRow.kind)):
+        found.setdefault(job, {})[kind] = int(done or 0)
+    return found
+
+
+def set_progress(job: JobRow, done: Mapping[str, int]) -> bool:
+    """Set the progress of an open job, from what is done by kind of task; whether followers must be told."""
+    before = progress_state(job)
+    job.frames_done = done.get("segment", 0)
+    if job.stage == "rendering":
+        job.stage_progress = 100 * job.frames_done // max(1, job.frames)
+    elif job.stage in ("analysing", "joining"):
+        job.stage_progress = done.get("plan" if job.stage == "analysing" else "join", 0)
+    job.progress = 99 * job.frames_done // max(1, job.frames)  # the last percent is for joining
+    return progress_state(job) != before
 
 
 async def whole_is_open(session: AsyncSession, job: JobRow) -> bool:

@@ -76,10 +76,10 @@ class Janitor:
         self._orphans = Orphans(sessions, storage, grace=timedelta(seconds=settings.keep_orphans), keep_analyses=kept)
 
     async def run(self) -> None:
-        """Run whenever no other process has done so in time, for instance without Redis. Never returns."""
+        """Run every so often; the dispatcher's process does. Never returns."""
         while True:
             await asyncio.sleep(self._settings.keep_every)
-            await self.tick(patience=2 * self._settings.keep_every + 5)
+            await self.tick()
 
     async def tick(self, *, patience: float | None = None) -> None:
         """Run unless a run is in progress or ended less than ``patience`` seconds ago."""

@@ -1,6 +1,7 @@
-"""The worker: looks for work, claims tasks up to its size, and runs retention and webhooks beside them.
+"""The worker: takes tasks from the queue, and claims as many at a time as it has slots.
 
-``services.worker.task_executor`` does the tasks.
+``services.worker.task_executor`` does them. One worker dispatches for all (``services.jobs.dispatcher``), and runs
+retention and webhooks meanwhile.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ import secrets
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ecs_core.errors import MotesError
+from sqlalchemy.exc import DBAPIError
+
 from ecs_core.plugin_api import particle_types
 from services.database.clock_skew import SkewCheck
 from services.database.engine import open_database
-from services.database.migrations import NewerSchemaError, head_revision, schema_revision, upgrade
+from services.database.migrations import NewerSchemaError, upgrade
 from services.database.models import TaskRow
-from services.jobs.lifecycle import Jobs
-from services.jobs.render_spec import migrate_spec, renderable_versions, spec_key
+from services.jobs.dispatcher import Dispatcher
+from services.jobs.render_spec import renderable_versions
 from services.jobs.task_queue import open_queue
-from services.jobs.tasks import Tasks
+from services.jobs.tasks import Claim, Tasks
+from services.jobs.turns import Turns
 from services.media.sandbox.self_check import check_sandbox
 from services.observability import metrics, traces
 from services.processes.loops import LoopEndedError, Loops
@@ -39,13 +41,11 @@ from services.storage.work_folders import work_folder
 from services.webhooks.delivery import Deliverer
 from services.worker.child_processes import ForkServer
 from services.worker.exporter import serve_metrics
-from services.worker.memory_budget import MemoryBudget
+from services.worker.memory_budget import Held, MemoryBudget
 from services.worker.task_executor import TaskExecutor
 
 _log = logging.getLogger("motes.worker")
-_POLL_INTERVAL = 0.5  # seconds between polls for due tasks and expired leases
-_TIDY_EVERY = 5.0  # seconds between checks for what dead workers left undone
-_MAX_STRETCH = 3600.0  # seconds that one message may keep a slot
+_POOL, _CLOSE_AFTER = 3, 0.3  # connections to PostgreSQL, and seconds until unused ones are closed: workers are many
 
 
 class Worker:
@@ -71,9 +71,7 @@ class Worker:
         self._memory = MemoryBudget(settings.worker_memory or worker_memory(1))
         self._stopping = False
         self._running: set[asyncio.Task[Any]] = set()
-        self._fallback_polls: set[asyncio.Task[Any]] = set()
-        self._stranded_since: dict[str, float] = {}  # by version: since when no worker has worked on it
-        self._outdated: NewerSchemaError | None = None
+        self._working: set[asyncio.Task[None]] = set()  # what may be claiming a task, or executes one
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set, then requeue unfinished tasks.
@@ -85,14 +83,13 @@ class Worker:
         traces.set_up()
         self._settings.data.mkdir(parents=True, exist_ok=True)
         await upgrade(self._settings.database)
-        engine, self._sessions = open_database(self._settings.database)
+        pool = self._settings.database_pool or _POOL
+        engine, self._sessions = open_database(self._settings.database, pool=pool, close_after=_CLOSE_AFTER)
         self._versions = await asyncio.to_thread(renderable_versions)
         metrics.preset_types(particle_types().types)
         await check_sandbox(required=self._settings.sandbox_required(""))
-        self._jobs = Jobs(self._sessions)
         self._tasks = Tasks(self._sessions, lease=self._settings.lease_seconds, versions=self._versions)
         self._storage = Storage(self._settings.storage)
-        self._deleter = Deleter(self._sessions, self._storage)
         with work_folder(self._storage.scratch, self._name) as folder, contextlib.ExitStack() as metrics_server:
             async with (
                 ForkServer(self._settings.storage, nice=self._nice, shared=self._shared) as self._fork_server,
@@ -107,34 +104,48 @@ class Worker:
                     fork_server=self._fork_server,
                     queue=self._queue,
                     folder=folder,
-                    notify=self._enqueue,
+                    notify=self._call_dispatcher,
                 )
                 await self._tasks.reclaim(self._name)
+                self._dispatcher = self._make_dispatcher()
                 loops = Loops(on_end=stop.set)
-                self._start(loops, stop, exporting)
+                loops.start("dispatching", self._dispatch(stop))
+                loops.start("taking", self._take())
+                loops.start("clock", SkewCheck(self._sessions).run())
+                loops.start("metrics", exporting())
                 await stop.wait()
                 self._stopping = True
-                busy = {*self._running, *self._fallback_polls}
-                for task in busy:
+                for task in self._working:
                     task.cancel()
-                await asyncio.gather(loops.stop(), *busy, return_exceptions=True)
+                await asyncio.gather(loops.stop(), *self._working, return_exceptions=True)
+                with contextlib.suppress(DBAPIError):  # it ends by itself
+                    await self._dispatcher.stop()
                 await self._queue.unregister(self._name)
                 await self._tasks.reclaim(self._name)  # claims made while it was stopping
         await engine.dispose()
-        if self._outdated is not None:
-            raise self._outdated
+        if self._dispatcher.newer_schema is not None:
+            raise NewerSchemaError(self._dispatcher.newer_schema)
         loops.check()
 
-    def _start(self, loops: Loops, stop: asyncio.Event, exporting: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Start everything that goes on until the worker stops."""
+    def _make_dispatcher(self) -> Dispatcher:
         janitor = Janitor(self._settings, self._sessions, self._storage)
-        loops.start("polling", self._poll(stop))
-        loops.start("consuming", self._queue.consume(self.work, size=self._size))
-        loops.start("delivering", Deliverer(self._sessions, self._settings).run())
-        loops.start("housekeeping", self._queue.run_periodically(janitor.tick, every=self._settings.keep_every))
-        loops.start("cleaning", janitor.run())
-        loops.start("clock", SkewCheck(self._sessions).run())
-        loops.start("metrics", exporting())
+        return Dispatcher(
+            self._sessions,
+            self._queue,
+            worker=self._name,
+            tasks=self._tasks,
+            turns=Turns(self._sessions),
+            delete=Deleter(self._sessions, self._storage).delete_files,
+            versions=self._versions,
+            lease=self._settings.lease_seconds,
+            beside=lambda: (janitor.run(), Deliverer(self._sessions, self._settings).run()),
+        )
+
+    async def _dispatch(self, stop: asyncio.Event) -> None:
+        """Dispatch when nobody else does. Never returns: once a newer Motes has upgraded the database, it stops all."""
+        await self._dispatcher.run()
+        stop.set()
+        await asyncio.Event().wait()
 
     def _metrics_server(self) -> contextlib.AbstractContextManager[Callable[[], Coroutine[Any, Any, None]]]:
         settings, fork_server = self._settings, self._fork_server
@@ -146,100 +157,52 @@ class Worker:
             children=fork_server.pids,
         )
 
-    async def _poll(self, stop: asyncio.Event) -> None:
-        """Enqueue due tasks and take over from dead workers; stops if the schema is no longer ours."""
-        tidied = time.monotonic()
-        await self._queue.heartbeat(self._name)
+    async def _take(self) -> None:
+        """Take tasks from the queue, one for each free slot."""
         while True:
-            try:
-                found = await schema_revision(self._sessions)
-                if found is not None and found != head_revision():
-                    self._outdated = NewerSchemaError(found)
-                    stop.set()
-                    await asyncio.Event().wait()  # until it is stopped
-                if lost := await self._tasks.expire_leases():
-                    _log.warning("requeued %d tasks whose lease had expired", lost)
-                for row in await self._tasks.next_to_enqueue():
-                    if row.queued_at is not None:  # no worker took it
-                        self._start_fallback_poll()
-                    if not await self._enqueue(row):
-                        break
-                if time.monotonic() - tidied > _TIDY_EVERY:
-                    tidied = time.monotonic()
-                    await self._queue.heartbeat(self._name)
-                    await self._queue.remove_finished(self._tasks.unfinished)
-                    for job in await self._tasks.jobs_awaiting_join():
-                        await self._enqueue(await self._tasks.release_join(job))
-                    await self._jobs.end_left_parts()
-                    await self._replan_stranded()
-            except Exception:
-                _log.exception("looking for work failed; it will be tried again")
-            await asyncio.sleep(_POLL_INTERVAL)
+            await self._slots.acquire()
+            offered = await self._queue.take(self._versions)
+            task = asyncio.create_task(self._work(offered))
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
 
-    async def _replan_stranded(self) -> None:
-        """Replan jobs of versions that no worker has worked on for two leases."""
-        left, moment = await self._jobs.stranded_jobs(self._versions), time.monotonic()
-        self._stranded_since = {version: self._stranded_since.get(version, moment) for version in left}
-        for version, since in self._stranded_since.items():
-            if moment - since < 2 * self._settings.lease_seconds:
-                continue
-            for job in left[version]:
-                try:
-                    scene = await asyncio.to_thread(migrate_spec, job.scene)
-                except MotesError as error:
-                    obstacle = f"waiting for a worker of the version that accepted it; others cannot render it: {error}"
-                    await self._jobs.set_blocked_reason(job, obstacle)
-                    continue
-                _log.info("job %s is replanned, as no worker of its version is left", job.id)
-                if (gone := await self._jobs.replan(job, scene, spec_key(scene))) is not None:
-                    await self._deleter.delete_files(gone)
-
-    def _start_fallback_poll(self) -> None:
-        """Look for work without the queue, which is down or has lost a message."""
-        while len(self._fallback_polls) < self._size:
-            task = asyncio.create_task(self.work())
-            self._fallback_polls.add(task)
-            task.add_done_callback(self._fallback_polls.discard)
-
-    async def work(self) -> None:
-        """Do tasks while there are any, not only one per message: messages of requeued tasks get lost."""
-        began = time.monotonic()
+    async def _work(self, offered: tuple[str, int] | None) -> None:
+        """Do an offered task in a slot, and then others while they do not travel through the queue."""
         try:
-            while await self._work_once() and time.monotonic() - began < _MAX_STRETCH:
-                pass
+            claimed = await self._claim(offered)
+            if claimed is None and offered is not None:
+                await self._dispatcher.has_own_schema()
+            while claimed is not None:
+                await self._execute(*claimed)
+                claimed = None if self._queue.carries_tasks() else await self._claim()
         except Exception:
             _log.exception("looking for work failed; it will be tried again")
+        finally:
+            self._slots.release()
 
-    async def _work_once(self) -> bool:
-        """Claim and do the next task; False if there is none."""
-        async with self._slots:
-            # Waiters for a slot are not cancelled with its holder, and must not begin anything new.
-            async with self._memory.claiming:
-                claim = None if self._stopping else await self._tasks.claim(self._name, memory=self._memory.free)
-                if claim is None:
-                    return False
-                held = self._memory.take(claim.memory)
-            try:
-                if self._stopping:
-                    await self._executor.requeue(claim)
-                    return False
-                this = asyncio.current_task()
-                assert this is not None
-                self._running.add(this)
-                try:
-                    await self._executor.execute(claim, held)
-                finally:
-                    self._running.discard(this)
-                return True
-            finally:
-                held.release()
+    async def _claim(self, offered: tuple[str, int] | None = None) -> tuple[Claim, Held] | None:
+        """Claim a task that fits into the memory that is free, and hold what it is expected to take."""
+        async with self._memory.claiming:
+            claim = None if self._stopping else await self._tasks.claim(self._name, offered, memory=self._memory.free)
+            return None if claim is None else (claim, self._memory.take(claim.memory))
 
-    async def _enqueue(self, row: TaskRow | None) -> bool:
-        """Notify workers of a task that has become ready; False if the queue is down."""
-        queued = row is None or await self._queue.enqueue(row.id, row.attempt)
-        if not queued:
-            self._start_fallback_poll()
-        return queued
+    async def _execute(self, claim: Claim, held: Held) -> None:
+        this = asyncio.current_task()
+        assert this is not None
+        self._running.add(this)
+        try:
+            if self._stopping:
+                await self._executor.requeue(claim)
+            else:
+                await self._executor.execute(claim, held)
+        finally:
+            self._running.discard(this)
+            held.release()
+
+    async def _call_dispatcher(self, row: TaskRow | None) -> None:
+        """Let a task that has become ready be offered."""
+        if row is not None:
+            await self._queue.call()
 
 
 def run(

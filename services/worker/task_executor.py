@@ -43,7 +43,7 @@ from services.worker.watchdog import LOOK_EVERY, Verdict, Watchdog
 
 _log = logging.getLogger("motes.worker")
 _DELETE_TIMEOUT = 60.0  # seconds
-_RENEW_EVERY = 0.4  # seconds; also the age of progress, and the delay until a cancelled job stops
+_RENEW_EVERY = 1.0  # seconds; also the age of progress, and the delay until a cancelled job stops
 
 
 @dataclass
@@ -60,7 +60,7 @@ class _Attempt:
 
 
 class TaskExecutor:
-    """Executes the tasks that a worker claims. ``notify`` tells workers of a task that has become ready."""
+    """Executes the tasks that a worker claims. ``notify`` has a task offered that has become ready."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class TaskExecutor:
         fork_server: ForkServer,
         queue: TaskQueue,
         folder: Path,
-        notify: Callable[[TaskRow | None], Awaitable[bool]],
+        notify: Callable[[TaskRow | None], Awaitable[None]],
     ) -> None:
         self._settings, self._sessions, self._tasks, self._storage = settings, sessions, tasks, storage
         self._deleter = Deleter(sessions, storage)

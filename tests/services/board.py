@@ -17,18 +17,36 @@ from services.jobs.artefacts import Artefact
 from services.jobs.events import events_since
 from services.jobs.lifecycle import Jobs
 from services.jobs.outputs import part_id
+from services.jobs.progress import Progress
+from services.jobs.render_spec import VERSION_LENGTH
 from services.jobs.tasks import Claim, Tasks
+from services.jobs.turns import Turns
 from services.storage.object_keys import SINGLE_TASK_KINDS, attempt_key, result_key, segment_key
 
 LEASE = 15.0
 FRAMES = [10, 10, 5]  # of the segments of a job
 SONG = "a" * 64
+VERSION = "0" * VERSION_LENGTH  # that renders jobs
 SIZES = {"main": (320, 180), "tall": (90, 160), "square": (100, 100)}  # of outputs, by name
 
 
 def padded(name: str) -> str:
     """A scene key that begins with a name; all keys are as long as those of specs."""
     return name.ljust(64, "-")
+
+
+class DispatchedTasks(Tasks):
+    """Tasks that are offered just before they are claimed, as if the dispatcher looked all the time."""
+
+    def __init__(self, sessions: Sessions, **options: Any) -> None:
+        super().__init__(sessions, **options)
+        self.turns = Turns(sessions)
+
+    async def claim(
+        self, worker: str, offered: tuple[str, int] | None = None, *, memory: int | None = None
+    ) -> Claim | None:
+        await self.turns.next()
+        return await super().claim(worker, offered, memory=memory)
 
 
 @dataclass
@@ -41,7 +59,8 @@ class Board:
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.sessions)
-        self.tasks = Tasks(self.sessions, lease=LEASE, versions=self.versions)
+        self.tasks = DispatchedTasks(self.sessions, lease=LEASE, versions=self.versions)
+        self.turns, self.progress = self.tasks.turns, Progress(self.sessions)
 
     async def submit(self, fairness_key: str = "flow", *, tasks: int = len(FRAMES) + 2, **more: Any) -> str:
         """A new job; returns its id."""
@@ -49,7 +68,7 @@ class Board:
             "id": new_id(),
             "kind": "video",
             "priority": "normal",
-            "scene_key": new_id(),
+            "scene_key": VERSION + new_id(),
             "scene": {"type": "snow"},
         }
         values |= more
@@ -77,7 +96,7 @@ class Board:
             ids = {
                 "id": part_id(job, name),
                 "whole_id": job,
-                "scene_key": padded((keys or {}).get(name, f"{job[:8]}-{name}")),
+                "scene_key": padded((keys or {}).get(name, f"{VERSION}{job[:8]}-{name}")),
             }
             scene = {"type": "snow", "audio": song, "config": facts}
             parts.append(JobRow(**ids, **common, kind="output", scene=scene, seconds=10.0))
@@ -123,6 +142,7 @@ class Board:
             counts = await self.tasks.complete(claim, made)
         else:
             counts = await self.tasks.finish(claim, made)
+            await self.progress.add_up(everything=True)
             await self.tasks.release_join(claim.job)
         if counts and made is not None:
             assert made.key not in self.made, "it was done twice, and counted twice"

@@ -22,8 +22,8 @@ import pytest
 from services.auth.api_keys import ApiKeys
 from services.database.engine import Sessions, open_database
 from services.database.migrations import upgrade
-from services.jobs.tasks import Tasks
 from tests.services.api.world import changed, picture, served, song
+from tests.services.board import DispatchedTasks
 
 HERE = Path(__file__).parent / "contract"
 ROOT = Path(__file__).parents[3]
@@ -58,7 +58,7 @@ def _failing_everything(database: str) -> Iterator[None]:
 
     async def work() -> None:
         engine, sessions = open_database(database)
-        tasks = Tasks(sessions, lease=15)
+        tasks = DispatchedTasks(sessions, lease=15)
         while not stop.is_set():
             claim = await tasks.claim("none")
             if claim is None:

@@ -25,7 +25,6 @@ from services.database.migrations import upgrade
 from services.database.models import JobRow, new_id
 from services.jobs.lifecycle import Jobs
 from services.jobs.render_spec import build_spec, spec_key
-from services.jobs.tasks import Tasks
 from services.processes.listener import listen
 from services.settings import ServiceSettings
 from tests.service import MOTES, ROOT, environment_of, running_redis, wait_for
@@ -355,7 +354,7 @@ class TestJobs:
 
     def test_show_lists_tasks_and_events(self, run: Run) -> None:
         job = submit()
-        change(lambda sessions: Tasks(sessions, lease=15).claim("here"))
+        change(lambda sessions: Board(sessions).tasks.claim("here"))
         text = run("jobs", "show", job).stdout
         assert re.search(rf"^job_id +{job}$", text, re.M)
         assert re.search(r"^plan +running +1 +0 +– +here$", text, re.M)
@@ -370,7 +369,7 @@ class TestJobs:
 
     def test_show_lists_the_outputs_of_a_job_that_has_several(self, run: Run) -> None:
         job = change(lambda sessions: Board(sessions).submit_outputs("tall", song=None))
-        change(lambda sessions: Tasks(sessions, lease=15).claim("here"))
+        change(lambda sessions: Board(sessions).tasks.claim("here"))
         text = run("jobs", "show", job[:13]).stdout
         assert re.search(r"^main +rendering +0 % +320x180 +mp4 +–$", text, re.M)
         assert re.search(r"^tall +queued +0 % +90x160 +mp4 +–$", text, re.M)

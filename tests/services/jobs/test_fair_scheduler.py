@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, update
 
 from services.database.models import JobRow, TaskRow, new_id, uuid7
 from services.jobs.fair_scheduler import WEIGHTS, virtual_times
-from services.jobs.tasks import FIFO_EVERY
-from tests.services.board import FRAMES, Board, together
+from services.jobs.tasks import Tasks
+from services.jobs.turns import AHEAD, OLDEST_EVERY, Turns
+from tests.services.board import FRAMES, VERSION, Board, together
 from tests.services.moments import Clock, now
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +47,10 @@ async def flood(board: Board, owner: str) -> None:
         "kind": "frame",
         "cost": 0.25,
     }
-    jobs = [job | {"id": new_id(), "scene_key": new_id(), "virtual_time": n / WEIGHTS["normal"]} for n in range(MANY)]
+    jobs = [
+        job | {"id": new_id(), "scene_key": VERSION + new_id(), "virtual_time": n / WEIGHTS["normal"]}
+        for n in range(MANY)
+    ]
     tasks = [
         {"id": uuid7(now(), number), "job_id": row["id"], "kind": "frame", "virtual_time": row["virtual_time"]}
         for number, row in enumerate(jobs)
@@ -78,25 +81,29 @@ async def test_many_jobs_of_one_owner_do_not_delay_anothers(board: Board) -> Non
     assert await board.status(video) == "completed", Counter(after)
 
 
-async def test_claim_costs_the_same_however_long_the_queue_is(board: Board) -> None:
-    """The number of statements is constant, and the next task is found by an index without a scan."""
+async def test_claim_and_look_cost_the_same_however_long_the_queue_is(board: Board) -> None:
+    """The number of statements is constant, and the next tasks are found by an index without a scan."""
     asked: list[tuple[str, Any]] = []
     async with board.sessions() as session:
         connection = await session.connection()
         engine, is_sqlite = connection.engine.sync_engine, connection.dialect.name == "sqlite"
     event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
-    statements = []
+    looks, claims = [], []
     for fill in (frames(board, 2), flood(board, "many")):
         await fill
-        asked.clear()
-        await board.take()
-        statements.append([re.sub("TIMESTAMPTZ '[^']*'", "now", statement) for statement, _ in asked])
-    assert statements[0] == statements[1]
+        await board.turns.next()
+        for do, statements in ((board.turns.next(), looks), (Tasks.claim(board.tasks, "worker"), claims)):
+            asked.clear()
+            await do
+            statements.append(list(asked))
+    for few, many in (looks, claims):
+        assert len(few) == len(many)
     if is_sqlite:
-        [(query, values)] = [each for each in asked if "ORDER BY" in each[0]]
-        async with board.sessions() as session:
-            plan = await (await session.connection()).exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)
-            assert "SEARCH tasks USING INDEX" in str(plan.all()[0])
+        for statements, index in ((looks[1], "tasks_ready_by_turn"), (claims[1], "tasks_offered")):
+            [(query, values)] = [each for each in statements if "ORDER BY" in each[0]]
+            async with board.sessions() as session:
+                plan = await (await session.connection()).exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)
+                assert f"USING INDEX {index}" in str(plan.all())
 
 
 async def test_owners_take_turns(board: Board) -> None:
@@ -141,7 +148,7 @@ async def test_low_priority_is_not_starved_by_many_owners(board: Board) -> None:
         for _ in range(1 + len(high) % 3 % 2):
             high += await frames(board, 1, fairness_key=f"high {len(high)}", priority="high")
         await done(board, 1)
-        assert len(high) < 3 * FIFO_EVERY * (len(FRAMES) + 2), "it starves"
+        assert len(high) < 3 * OLDEST_EVERY * (len(FRAMES) + 2), "it starves"
 
 
 async def test_delayed_task_does_not_delay_others(board: Board, clock: Clock) -> None:
@@ -192,3 +199,36 @@ async def test_segments_take_the_turns_that_their_plan_does_not(board: Board) ->
     each = 10 / WEIGHTS["normal"] / sum(FRAMES)
     first = 2 / WEIGHTS["normal"]
     assert times == pytest.approx({0: first, 1: first + each * FRAMES[0], 2: first + each * sum(FRAMES[:2])})
+
+
+async def test_owner_at_the_cap_holds_nobody_up(board: Board) -> None:
+    """However many tasks of that owner come first."""
+    await frames(board, 3 * AHEAD, fairness_key="greedy", owner="greedy", slots=2)
+    other = await frames(board, 2, fairness_key="other", owner="other", priority="low")
+    turns = Turns(board.sessions)
+    for _ in range(4):
+        await turns.next()
+    claims = []
+    while (claim := await Tasks.claim(board.tasks, "worker")) is not None:
+        claims.append(claim)
+    assert Counter(claim.owner for claim in claims) == {"greedy": 2, "other": 2}
+    assert {claim.job for claim in claims if claim.owner == "other"} == set(other)
+    await board.do(next(claim for claim in claims if claim.owner == "greedy"))
+    await turns.next()
+    last = await Tasks.claim(board.tasks, "worker")
+    assert last is not None
+    assert last.owner == "greedy"
+
+
+async def test_worker_takes_what_fits_into_its_memory(board: Board) -> None:
+    large, small = await frames(board, 2)
+    async with board.sessions.begin() as session:
+        await session.execute(update(TaskRow).where(TaskRow.job_id == large).values(memory=1000))
+    [offer, _] = await board.turns.next()
+    claim = await board.tasks.claim("worker", (offer.task, offer.attempt), memory=999)
+    assert claim is not None
+    assert claim.job == small
+    assert await board.tasks.claim("worker", memory=999) is None
+    claim = await board.tasks.claim("worker", (offer.task, offer.attempt), memory=1000)
+    assert claim is not None
+    assert claim.job == large

@@ -20,7 +20,7 @@ from services.database.migrations import upgrade
 from services.database.models import OPEN, ArtefactRow, JobRow, TaskRow
 from services.jobs.tasks import MAX_DEATHS, MAX_LOSSES, Claim
 from services.storage.object_keys import result_key, scene_folder
-from tests.services.board import FRAMES, LEASE, Board, made_by
+from tests.services.board import FRAMES, LEASE, VERSION, Board, made_by
 from tests.services.moments import Clock
 
 T = TypeVar("T")
@@ -37,6 +37,7 @@ async def drain(board: Board, clock: Clock) -> None:
     for _ in range(ROUNDS):
         clock.step(seconds=LEASE + 6)
         await board.tasks.expire_leases()
+        await board.progress.add_up(everything=True)
         for job in await board.tasks.jobs_awaiting_join():
             await board.tasks.release_join(job)
         await board.work()
@@ -114,12 +115,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(owner=OWNERS, priority=PRIORITIES, scene=st.sampled_from(["p", "q", None]))
     def submit(self, owner: str, priority: str, scene: str | None) -> None:
-        more = {} if scene is None else {"scene_key": scene}
+        more = {} if scene is None else {"scene_key": VERSION + scene}
         self.jobs.append(self.run(self.board.submit(owner, priority=priority, **more)))
 
     @rule(owner=OWNERS, names=st.lists(st.sampled_from(["tall", "square"]), unique=True), tall=st.booleans())
     def submit_outputs(self, owner: str, names: list[str], tall: bool) -> None:
-        keys = {"main": "p"} | ({"tall": "q"} if tall else {})
+        keys = {"main": f"{VERSION}p"} | ({"tall": f"{VERSION}q"} if tall else {})
         self.jobs.append(self.run(self.board.submit_outputs(*names, keys=keys, fairness_key=owner)))
 
     @rule(worker=WORKERS)
@@ -171,7 +172,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def look(self) -> None:
         self.run(self.board.tasks.expire_leases())
-        self.run(self.board.tasks.next_to_enqueue())
+        self.run(self.board.turns.next())
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), what=st.sampled_from(["cancel", "retry", "fail", "delete"]))
@@ -216,9 +217,12 @@ def test_any_sequence_of_changes_keeps_the_invariants(tmp_path: Path, examples: 
 async def test_concurrent_changes(board: Board, clock: Clock, seed: int) -> None:
     """On PostgreSQL: five workers, each of which may die at any step, and clients that change jobs meanwhile."""
     chance = random.Random(seed)
-    jobs = [await board.submit(chance.choice("abc"), scene_key=chance.choice("pq") * 5 + str(n % 9)) for n in range(16)]
+    jobs = [
+        await board.submit(chance.choice("abc"), scene_key=VERSION + chance.choice("pq") * 5 + str(n % 9))
+        for n in range(16)
+    ]
     for number in range(4):
-        keys = {"main": f"ppppp{number}"}
+        keys = {"main": f"{VERSION}ppppp{number}"}
         jobs.append(await board.submit_outputs("tall", "square", keys=keys, fairness_key=chance.choice("abc")))
     meddled: set[str] = set()
 

@@ -47,7 +47,7 @@ async def sides(database: str) -> AsyncIterator[Sides]:
 
 async def test_worker_claims_only_jobs_of_its_version(sides: Sides) -> None:
     first, second = [await sides.old.submit(scene_key=version + "1") for version in (OLD, NEW)]
-    assert {task.job_id for task in await sides.new.tasks.next_to_enqueue()} == {second}
+    assert {offer.version for offer in await sides.new.turns.next()} == {OLD, NEW}
     assert {claim.job for claim in await sides.new.work()} == {second}
     assert await sides.old.status(first) == "queued"
     assert {claim.job for claim in await sides.old.work()} == {first}

@@ -10,7 +10,8 @@ import pytest
 from services.database.models import ArtefactRow, DeliveryRow, EventRow, JobRow, TaskRow, new_id
 from services.jobs.artefacts import Artefact, find_artefact
 from services.jobs.events import events_since
-from services.jobs.tasks import MAX_DEATHS, QUEUE_LIMIT, Claim
+from services.jobs.tasks import MAX_DEATHS, Claim, Tasks
+from services.jobs.turns import AHEAD
 from services.storage.object_keys import light_key, plan_folder, result_key, segment_key
 from tests.services.board import FRAMES, Board, made_by, padded, together
 from tests.services.moments import Clock
@@ -179,16 +180,18 @@ class TestRendered:
         assert (row.status, row.progress, row.frames, row.frames_done) == ("completed", 100, 25, 25)
 
     async def test_queue_is_bounded_and_unclaimed_tasks_are_requeued(self, board: Board, clock: Clock) -> None:
-        for number in range(QUEUE_LIMIT + 6):
+        for number in range(AHEAD + 6):
             await board.submit(fairness_key=str(number))
-        queued = [row.id for row in await board.tasks.next_to_enqueue()]
-        assert len(queued) == QUEUE_LIMIT
-        assert await board.tasks.next_to_enqueue() == []
-        taken = [(await board.take()).task for _ in range(6)]
-        assert taken == queued[:6]
-        assert len(await board.tasks.next_to_enqueue()) == 6  # the next ones
+        queued = [offer.task for offer in await board.turns.next()]
+        assert len(queued) == AHEAD
+        assert await board.turns.next() == []
+        taken = [(await Tasks.claim(board.tasks, "worker")) for _ in range(6)]
+        assert [claim and claim.task for claim in taken] == queued[:6]
+        assert len(await board.turns.next()) == 6  # the next ones
         clock.step(seconds=11)
-        assert [row.id for row in await board.tasks.next_to_enqueue()][:58] == queued[6:]
+        again = await board.turns.next()
+        assert [offer.task for offer in again][: AHEAD - 6] == queued[6:]
+        assert all(offer.again for offer in again)
 
 
 class TestCancelled:
@@ -233,7 +236,7 @@ class TestCancelled:
                 board.jobs.cancel(job),
                 board.jobs.fail(job, "broken"),
                 board.tasks.renew(claim, 5),
-                board.tasks.next_to_enqueue(),
+                board.turns.next(),
                 board.tasks.expire_leases(),
             )
             row = await board.job(job)

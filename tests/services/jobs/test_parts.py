@@ -13,7 +13,7 @@ from services.database.models import ArtefactRow, DeliveryRow, JobRow, TaskRow, 
 from services.jobs.artefacts import as_artefact
 from services.jobs.outputs import outputs_shown, part_id
 from services.storage.object_keys import result_key
-from tests.services.board import LEASE, SIZES, Board, made_by, padded
+from tests.services.board import LEASE, SIZES, VERSION, Board, made_by, padded
 from tests.services.moments import Clock
 
 pytestmark = pytest.mark.anyio
@@ -219,16 +219,14 @@ class TestEnded:
 
     async def test_deleting_leaves_no_row_and_names_all_files(self, board: Board) -> None:
         job = await board.submit_outputs("tall", webhook_url="https://example.com")
-        other = await board.submit(scene_key=f"{job[:8]}-main")
+        other = await board.submit(scene_key=f"{VERSION}{job[:8]}-main")
         await board.work()
         gone = await board.jobs.delete(job)
         assert gone is not None
-        kept = {key for key in board.made if f"{job[:8]}-main" in key}
+        kept = {key for key in board.made if f"{VERSION}{job[:8]}-main" in key}
         assert {made.key for made in gone.artefacts} == board.made.keys() - kept
-        assert {folder.split("/")[1] for folder in gone.folders} == {
-            padded(f"{job[:8]}-main"),
-            padded(f"{job[:8]}-tall"),
-        }
+        scenes = {padded(f"{VERSION}{job[:8]}-{name}") for name in ("main", "tall")}
+        assert {folder.split("/")[1] for folder in gone.folders} == scenes
         gone = await board.jobs.delete(other)
         assert gone is not None
         assert {made.key for made in gone.artefacts} == kept

@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from ecs_core import MotesError
 from services.database.models import ArtefactRow, TaskRow
 from services.jobs.artefacts import Artefact
-from services.jobs.tasks import MAX_LOSSES, REQUEUE_AFTER, Tasks
-from tests.services.board import FRAMES, LEASE, Board, made_by, together
+from services.jobs.tasks import MAX_LOSSES
+from services.jobs.turns import OFFER_AGAIN
+from tests.services.board import FRAMES, LEASE, Board, DispatchedTasks, made_by, together
 from tests.services.moments import Clock
 from tests.waiting import HANG
 
@@ -163,9 +164,9 @@ class TestClock:
 
     async def test_job_may_wait_for_a_day(self, board: Board, clock: Clock) -> None:
         job = await board.submit()
-        await board.tasks.next_to_enqueue()
+        await board.turns.next()
         clock.step(hours=24)
-        assert len(await board.tasks.next_to_enqueue()) == 1  # into the queue again, in case that Redis forgot
+        assert len(await board.turns.next()) == 1  # into the queue again, in case that Redis forgot
         await board.work()
         assert await board.status(job) == "completed"
 
@@ -209,6 +210,7 @@ class TestWorkerDiesBetweenSteps:
             assert await board.tasks.jobs_awaiting_join() == []
             claim = await board.take()
             assert await board.tasks.finish(claim, made_by(claim))
+        await board.progress.add_up(everything=True)
         assert await board.tasks.claim("other") is None
         assert await board.tasks.jobs_awaiting_join() == [job]
         assert await board.tasks.release_join(job) is not None
@@ -235,9 +237,10 @@ class TestWorkerDiesBetweenSteps:
         await board.tasks.record_plan(plan, FRAMES)
         row = await board.tasks.mark_ready(plan, 0)
         assert row is not None
-        assert await board.tasks.next_to_enqueue() == []  # it is on its way
-        clock.step(seconds=REQUEUE_AFTER.total_seconds() + 1)
-        assert [task.id for task in await board.tasks.next_to_enqueue()] == [row.id]
+        assert [offer.task for offer in await board.turns.next()] == [row.id]  # and the dispatcher dies
+        assert await board.turns.next() == []
+        clock.step(seconds=OFFER_AGAIN.total_seconds() + 1)
+        assert [offer.task for offer in await board.turns.next()] == [row.id]
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)  # the locks of SQLite go with the process
@@ -256,7 +259,7 @@ async def test_locks_of_a_vanished_machine_are_released(board: Board, clock: Clo
 
 
 async def test_lease_duration_is_configurable(board: Board, clock: Clock) -> None:
-    tasks = Tasks(board.sessions, lease=0.3)
+    tasks = DispatchedTasks(board.sessions, lease=0.3)
     await board.submit()
     await tasks.claim("stalled")
     clock.step(seconds=0.29)

@@ -17,12 +17,12 @@ import pytest
 from tests.service import MOTES, ROOT, environment_of, serving, wait_for
 
 SMALL = {"width": 160, "height": 90, "duration": 3.0, "particle_count": 50}
-# A worker that looks for work once, when it starts, and then never by itself.
+# A worker that, if it dispatches, looks for work once and then only when it is called.
 _DEAF = """
 import sys
 from services.cli.main import main
-from services.worker import main as worker
-worker._POLL_INTERVAL = 1e9
+from services.jobs import dispatcher
+dispatcher._SOON = dispatcher._LOOK_EVERY = 1e9
 sys.exit(main(["worker", "--size", "1", "--name", sys.argv[1]]))
 """
 Start = Callable[..., "subprocess.Popen[str]"]
