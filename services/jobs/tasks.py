@@ -101,23 +101,17 @@ class Tasks:
         Claims nothing from a database whose schema revision is not the one this version of Motes needs.
         """
         async with self._sessions.begin() as session:
-            row = None
-            if offered is not None:
-                exact = and_(TaskRow.id == offered[0], TaskRow.attempt == offered[1], *self._claimable(TaskRow, memory))
-                row = await self._take(session, worker, exact)
-            if row is None:
-                other = aliased(TaskRow)
-                best = select(other.id).where(*self._claimable(other, memory), other.queued_at.is_not(None))
-                best = best.order_by(other.virtual_time, other.id).limit(1).with_for_update(skip_locked=True, of=other)
-                row = await self._take(session, worker, TaskRow.id == best.scalar_subquery())
-            if row is None:
-                return None
-            id_, job_id, attempt, kind, number, *size = row
-            plan = select(TaskRow.id).where(of_kind(job_id, "plan")).scalar_subquery()
-            job, plan_id = (await session.execute(select(JobRow, plan).where(JobRow.id == job_id))).one()
-            if not await may_hold(session, job):  # two were offered at the same moment
+            while True:
+                row = await self._take_next(session, worker, offered, memory)
+                if row is None:
+                    return None
+                id_, job_id, attempt, kind, number, *size = row
+                plan = select(TaskRow.id).where(of_kind(job_id, "plan")).scalar_subquery()
+                job, plan_id = (await session.execute(select(JobRow, plan).where(JobRow.id == job_id))).one()
+                if await may_hold(session, job):
+                    break
+                # Others took the last slot of its owner meanwhile.
                 await session.execute(update(TaskRow).where(TaskRow.id == id_).values(**_WITHDRAWN))
-                return None
             if kind in ("plan", *SINGLE_TASK_KINDS):
                 await session.refresh(job, with_for_update=True)
                 begun = "rendering", "rendering" if kind == "frame" else "analysing"
@@ -137,6 +131,19 @@ class Tasks:
         fits = [] if memory is None else [task.memory <= memory]
         own = [] if self._versions is None else [task.version.in_(self._versions)]
         return [task_status_is("ready", task), is_due(task), *own, *fits, is_open(task.job_id), is_at_head()]
+
+    async def _take_next(
+        self, session: AsyncSession, worker: str, offered: tuple[str, int] | None, memory: int | None
+    ) -> Any:
+        if offered is not None:
+            exact = and_(TaskRow.id == offered[0], TaskRow.attempt == offered[1], *self._claimable(TaskRow, memory))
+            row = await self._take(session, worker, and_(exact, TaskRow.queued_at.is_not(None)))
+            if row is not None:
+                return row
+        other = aliased(TaskRow)
+        best = select(other.id).where(*self._claimable(other, memory), other.queued_at.is_not(None))
+        best = best.order_by(other.virtual_time, other.id).limit(1).with_for_update(skip_locked=True, of=other)
+        return await self._take(session, worker, TaskRow.id == best.scalar_subquery())
 
     async def _take(self, session: AsyncSession, worker: str, which: Any) -> Any:
         """Claim the task that the condition names; returns what ``claim`` needs of its row. None: it was none."""

@@ -129,5 +129,6 @@ async def test_it_ends_when_the_database_is_of_a_newer_version(board: Board, que
         both = asyncio.gather(each.run(), other.run())
         async with board.sessions.begin() as session:
             await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+            await session.execute(text("UPDATE compatibility SET oldest = '9999'"))
         await asyncio.wait_for(both, HANG)
     assert head_revision() != "9999"
